@@ -1,0 +1,1 @@
+"""The operator's side: the command line that works on a deployed stack with the operator's own AWS rights."""

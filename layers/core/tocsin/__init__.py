@@ -1,0 +1,5 @@
+"""Tocsin: ticket events become WhatsApp messages that arrive.
+
+`signal` and `whatsapp` hold what others specified, `keys` what is remembered, `notify` what it means,
+`connector` the one process that stays awake.
+"""
