@@ -1,0 +1,67 @@
+"""Session setup (X3DH), both sides. Spec: Signal, "The X3DH Key Agreement Protocol".
+
+The initiator takes one Diffie-Hellman ratchet step at once; the responder's first ratchet key is its signed
+prekey.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .curve import KeyPair, agree, encode_point, verify
+from .kdf import root_step, session_keys
+from .state import Pending, ReceivingChain, SendingChain, State
+
+
+@dataclass(frozen=True, slots=True)
+class PreKeyBundle:
+    """What a device publishes so that others can start a session with it. Public keys of 32 bytes."""
+
+    registration_id: int
+    identity: bytes
+    signed_prekey_id: int
+    signed_prekey: bytes
+    signed_prekey_signature: bytes
+    prekey_id: int | None = None
+    prekey: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Our side of every session: identity, registration id, and the signed prekeys by their ids."""
+
+    identity: KeyPair
+    registration_id: int
+    signed_prekeys: Mapping[int, KeyPair] = field(repr=False)
+
+
+def initiate(local: Local, bundle: PreKeyBundle, *, base: KeyPair, ratchet: KeyPair, now: int) -> State:
+    """Start a session from a bundle. `base` and `ratchet`: two fresh pairs; `now`: seconds.
+
+    Raises BadSignature if the signed prekey isn't signed by the bundle's identity, InvalidKey for a key of low
+    order. Nothing is stored here: `session.start` puts the state into a record.
+    """
+    verify(bundle.identity, encode_point(bundle.signed_prekey), bundle.signed_prekey_signature)
+    agreements = (
+        agree(local.identity.private, bundle.signed_prekey)
+        + agree(base.private, bundle.identity)
+        + agree(base.private, bundle.signed_prekey)
+    )
+    if bundle.prekey is not None:
+        agreements += agree(base.private, bundle.prekey)
+    root_key, chain_key = session_keys(agreements)
+    new_root, sending_key = root_step(root_key, agree(ratchet.private, bundle.signed_prekey))
+    pending = Pending(
+        bundle.prekey_id if bundle.prekey is not None else None, bundle.signed_prekey_id, base.public
+    )
+    return State(
+        base_key=base.public,
+        initiated_by_us=True,
+        remote_identity=bundle.identity,
+        remote_registration_id=bundle.registration_id,
+        root_key=new_root,
+        ratchet=ratchet,
+        sending=SendingChain(sending_key, 0, ratchet.public, 0, bundle.identity, pending),
+        used=0,
+        receiving=(ReceivingChain(bundle.signed_prekey, chain_key, 0),),
+        created=now,
+    )
