@@ -1,0 +1,158 @@
+"""The environment of the functions, read once, typed, and refused with the name of what is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class MissingVariable(Exception):
+    """An environment variable that this function needs isn't set. Set it in the template."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the environment variable {self.name} is not set"
+
+
+class InvalidVariable(Exception):
+    """An environment variable holds something that can't be meant. `wanted` says what it should hold."""
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(name, value, wanted)
+        self.name = name
+        self.value = value
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return f"the environment variable {self.name} is {self.value!r}, not {self.wanted}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Typed access to environment variables."""
+
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return the variable, or `default` if it is unset or empty. Raises `MissingVariable`."""
+        value = self.variables.get(name, "") or default
+        if value is None:
+            raise MissingVariable(name)
+        return value
+
+    def number(self, name: str, default: int | None = None, *, at_least: int = 0) -> int:
+        """Return the variable as a whole number of `at_least` or more. Raises `InvalidVariable`."""
+        text = self.text(name, None if default is None else str(default))
+        try:
+            value = int(text)
+        except ValueError:
+            value = at_least - 1
+        if value < at_least:
+            raise InvalidVariable(name, text, f"a whole number of {at_least} or more")
+        return value
+
+    def words(self, name: str, default: str | None = None) -> tuple[str, ...]:
+        """Return a comma-separated list, without blanks and empty entries."""
+        return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how fast one audience is tried again. Delays in seconds, before jitter."""
+
+    retries: int
+    delay_seconds: float
+
+
+@dataclass(frozen=True)
+class RetryPolicies:
+    """The policy of each audience. A group is patient like a technician: nobody pays for it to arrive."""
+
+    customer: RetryPolicy = RetryPolicy(retries=3, delay_seconds=3)
+    technician: RetryPolicy = RetryPolicy(retries=2, delay_seconds=2)
+
+    def of(self, audience: str) -> RetryPolicy:
+        """Return the policy of `audience` (`customer`, `technician` or `group`)."""
+        return self.customer if audience == "customer" else self.technician
+
+    @classmethod
+    def read(cls, environment: Environment) -> RetryPolicies:
+        """Read the template's parameters; the defaults are those of the first system."""
+        return cls(
+            customer=RetryPolicy(
+                environment.number("CUSTOMER_RETRIES", 3),
+                environment.number("CUSTOMER_RETRY_DELAY_SECONDS", 3),
+            ),
+            technician=RetryPolicy(
+                environment.number("TECHNICIAN_RETRIES", 2),
+                environment.number("TECHNICIAN_RETRY_DELAY_SECONDS", 2),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Where keys and notifications lie, and what unseals the keys."""
+
+    keys_table: str
+    notifications_table: str
+    sealing_secret_arn: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> StoreConfig:
+        """Read what every function with rights on the keys table needs."""
+        return cls(
+            keys_table=environment.text("KEYS_TABLE"),
+            notifications_table=environment.text("NOTIFICATIONS_TABLE"),
+            sealing_secret_arn=environment.text("SEALING_SECRET_ARN"),
+        )
+
+
+@dataclass(frozen=True)
+class SendConfig:
+    """What `send_notification` needs."""
+
+    stores: StoreConfig
+    notifications_queue_url: str
+    dead_letters_queue_url: str
+    policies: RetryPolicies
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> SendConfig:
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
+        environment = environment or Environment()
+        return cls(
+            stores=StoreConfig.read(environment),
+            notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
+            dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
+            policies=RetryPolicies.read(environment),
+        )
+
+
+@dataclass(frozen=True)
+class ReceiveConfig:
+    """What `receive_stanza` needs."""
+
+    stores: StoreConfig
+    stanzas_queue_url: str
+    notifications_queue_url: str
+    dead_letters_queue_url: str
+    policies: RetryPolicies
+    notification_expiry_seconds: int
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> ReceiveConfig:
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
+        environment = environment or Environment()
+        return cls(
+            stores=StoreConfig.read(environment),
+            stanzas_queue_url=environment.text("STANZAS_QUEUE_URL"),
+            notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
+            dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
+            policies=RetryPolicies.read(environment),
+            notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+        )

@@ -1,0 +1,84 @@
+"""Whatever goes wrong with a notification is one of five things, and the class decides what happens.
+
+    Failure
+    ├── Wait        the account can't send now: parked, no retry spent
+    ├── Recover     a session or device list is stale: repaired, sent again at once, spends a retry
+    ├── Retry       nobody knows why it failed: again after the audience's delay, spends a retry
+    ├── Permanent   it can never arrive: dead letter or suppressed, at once
+    └── Bug         unforeseen: the queue delivers again, and its redrive policy is the backstop
+
+Where a failure happened doesn't matter. Code that can fail raises one of these, or something that the
+tables in `refusal.py` (connector and server) and `recovery.py` (Signal) translate into one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """A named reason why a notification wasn't delivered by this attempt.
+
+    `code` is stable, lower-case and hyphenated: it is stored, counted in metrics and shown to
+    operators. `detail` is for people and holds neither keys nor whole phone numbers.
+    """
+
+    kind: ClassVar[str] = "bug"
+    spends_retry: ClassVar[bool] = False
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}" if self.detail else self.code
+
+
+class Wait(Failure):
+    """The account can't send now. Park the notification until the cause ends, or until it expires.
+
+    `due` is the Unix second to try again at; `None` means "when the account is connected again".
+    """
+
+    kind = "wait"
+
+    def __init__(self, code: str, detail: str = "", *, due: int | None = None) -> None:
+        super().__init__(code, detail)
+        self.due = due
+
+
+class Recover(Failure):
+    """A session, an address or a device list is stale. Repair it and send again under the same id.
+
+    Needs no delay: the repair asks for what is missing and has it.
+    """
+
+    kind = "recover"
+    spends_retry = True
+
+
+class Retry(Failure):
+    """Failed for a reason that may pass by itself. Send again after the audience's delay.
+
+    `not_before` is an additional delay in seconds that the other side asked for.
+    """
+
+    kind = "retry"
+    spends_retry = True
+
+    def __init__(self, code: str, detail: str = "", *, not_before: int = 0) -> None:
+        super().__init__(code, detail)
+        self.not_before = not_before
+
+
+class Permanent(Failure):
+    """Can never arrive. Put it into the dead letters with its reason."""
+
+    kind = "permanent"
+
+
+class Bug(Failure):
+    """Unforeseen. Let the queue deliver it again; after its receives it lies in the dead letters."""
+
+    kind = "bug"

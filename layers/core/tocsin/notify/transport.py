@@ -1,0 +1,67 @@
+"""What the domain needs of a way to reach people: may I send, where does this person live, send this.
+
+WhatsApp multi-device (`multidevice.py`) is the first transport. The planner, the states and the queue
+don't know which one it is; what went wrong comes back as one of the five failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a recipient lives. `user` is the canonical identity (a bare JID as text: LID where known).
+
+    `phone` is the bare phone-number JID, `None` for somebody known by LID only.
+    """
+
+    user: str
+    phone: str | None = None
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message to one recipient.
+
+    `message_id` is the same at every repeat. `address` is what is remembered of the recipient, `None` for a
+    first contact. `earlier` holds the codes of this message's earlier failures: some refusals are worth
+    one repair and no more, and the repair depends on what was refused. `resumed`: it was parked, and may
+    pass while the account is resuming.
+    """
+
+    account: str
+    recipient: str
+    message_id: str
+    text: str
+    address: Address | None = None
+    earlier: Collection[str] = ()
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The server accepted the message.
+
+    `numbers` maps each user to the reserved number of this send. `devices` counts the ciphertexts.
+    `accepted_at` is the server's time in Unix seconds, `None` if it gave none.
+    """
+
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    devices: int = 0
+    accepted_at: int | None = None
+
+
+class Transport(Protocol):
+    """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw."""
+
+    def check(self, account: str, *, resumed: bool) -> None:
+        """Raise `Wait` if the account can't send now. Reserves nothing."""
+
+    def send(self, outgoing: Outgoing) -> Sent:
+        """Deliver one message to every device of the recipient; return once the server accepted it."""
+
+    def settle(self) -> None:
+        """Do what may be lost without harm, after the outcome of the last `send` was recorded."""
