@@ -1,0 +1,40 @@
+"""The environment of the functions: typed, and refused with the name of what is wrong."""
+
+import pytest
+
+from tocsin.notify.config import Environment, InvalidVariable, MissingVariable, RetryPolicy, SendConfig
+
+COMPLETE = {
+    "KEYS_TABLE": "keys",
+    "NOTIFICATIONS_TABLE": "notifications",
+    "SEALING_SECRET_ARN": "arn:secret",
+    "NOTIFICATIONS_QUEUE_URL": "https://queue/notifications.fifo",
+    "DEAD_LETTERS_QUEUE_URL": "https://queue/dead.fifo",
+}
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_missing_variable_is_named(name):
+    variables = {key: value for key, value in COMPLETE.items() if key != name}
+    with pytest.raises(MissingVariable) as refused:
+        SendConfig.read(Environment(variables))
+    assert refused.value.name == name
+    assert name in str(refused.value)
+
+
+def test_an_empty_variable_counts_as_missing():
+    with pytest.raises(MissingVariable):
+        SendConfig.read(Environment({**COMPLETE, "KEYS_TABLE": ""}))
+
+
+def test_retries_default_to_three_for_customers_and_two_for_technicians():
+    policies = SendConfig.read(Environment(COMPLETE)).policies
+    assert policies.of("customer") == RetryPolicy(3, 3)
+    assert policies.of("technician") == policies.of("group") == RetryPolicy(2, 2)
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "2.5"])
+def test_a_number_that_is_none_is_refused(value):
+    with pytest.raises(InvalidVariable) as refused:
+        SendConfig.read(Environment({**COMPLETE, "CUSTOMER_RETRIES": value}))
+    assert refused.value.name == "CUSTOMER_RETRIES"
