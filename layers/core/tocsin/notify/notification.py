@@ -1,0 +1,210 @@
+"""The notification: one message about one ticket event to one recipient, and the states it passes through.
+
+    planned ──▶ sent ──▶ delivered ──▶ read
+     │  ▲        ▲│
+     ▼  │        │▼
+    waiting    failed ──(redrive)──▶ planned          suppressed: the recipient opted out
+
+States go forward only. A receipt that overtakes the record of its own send still counts: what is known to
+have happened later includes what came before it. An acknowledgement or a receipt is a fact and wins over a
+verdict (`failed`, say because the notification expired while its message was in flight).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+Audience = Literal["customer", "technician", "group"]
+
+MESSAGE_ID_PREFIX = "3EB0"
+"""What the web client's message ids begin with; the notification id in upper-case hex follows."""
+
+_ID_BYTES = 9
+
+
+class State(StrEnum):
+    """Where a notification stands. Expired is `FAILED` with the reason `expired`."""
+
+    PLANNED = "planned"
+    WAITING = "waiting"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+
+
+FROM: Mapping[State, tuple[State, ...]] = MappingProxyType(
+    {
+        # back to the queue: a resume (waiting, or a resume that crashed half-way), or a redrive (failed)
+        State.PLANNED: (State.WAITING, State.PLANNED, State.FAILED),
+        State.WAITING: (State.PLANNED, State.WAITING),
+        State.SENT: (State.PLANNED, State.WAITING, State.FAILED),
+        State.DELIVERED: (State.PLANNED, State.WAITING, State.FAILED, State.SENT),
+        State.READ: (State.PLANNED, State.WAITING, State.FAILED, State.SENT, State.DELIVERED),
+        # `sent` fails when the recipient's devices go on refusing it after every recovery
+        State.FAILED: (State.PLANNED, State.WAITING, State.SENT),
+        State.SUPPRESSED: (State.PLANNED, State.WAITING),
+    }
+)
+"""State → the states it may be entered from. Whatever is missing here is refused by a condition in the
+table."""
+
+OUTCOMES: Mapping[State, str] = MappingProxyType(
+    {
+        State.SENT: "Sent",
+        State.DELIVERED: "Delivered",
+        State.READ: "Read",
+        State.FAILED: "Failed",
+        State.SUPPRESSED: "Suppressed",
+    }
+)
+"""State → the outcome that is told to the world when it is entered (`Notification<outcome>` on the bus)."""
+
+REPLY_RECEIVED = "ReplyReceived"
+OVERDUE = "Overdue"
+"""Outcomes without a state: a reply came; a sent notification got no delivery receipt within its deadline."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try, or one thing learned about a try.
+
+    `cause` is the code of a failure, or `sent`; `class_` its class (wait, recover, retry, permanent, bug, or
+    `ok`); `at` milliseconds; `numbers` the reserved message number of each user (bare JID) it was encrypted
+    for.
+    """
+
+    cause: str
+    at: int
+    class_: str = ""
+    detail: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "cause": self.cause,
+            "at": self.at,
+            "class": self.class_,
+            "detail": self.detail,
+            "numbers": dict(self.numbers),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Attempt:
+        return cls(
+            cause=value["cause"],
+            at=value["at"],
+            class_=value.get("class", ""),
+            detail=value.get("detail", ""),
+            numbers=dict(value.get("numbers", {})),
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a notification failed, waits or had to be tried again. `code` is for machines, `detail` for
+    people."""
+
+    code: str
+    class_: str
+    detail: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"code": self.code, "class": self.class_, "detail": self.detail}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, str]) -> Problem:
+        return cls(value["code"], value["class"], value.get("detail", ""))
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How often one device (full JID) asked again for this message: the highest count it named, when, and the
+    reserved number under which it was last sent to it."""
+
+    count: int
+    at: int
+    number: int | None = None
+
+    def to_json(self) -> dict[str, int]:
+        known = {"count": self.count, "at": self.at}
+        return known if self.number is None else {**known, "number": self.number}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, int]) -> Recovery:
+        return cls(value["count"], value["at"], value.get("number"))
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One message about one ticket event to one recipient.
+
+    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", or a group JID; times in
+    milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
+    each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
+    """
+
+    id: str
+    account: str
+    ticket_id: str
+    event_type: str
+    revision: int
+    audience: Audience
+    recipient: str
+    recipient_name: str
+    language: str
+    text: str
+    created_at: int
+    expires_at: int
+    state: State = State.PLANNED
+    attempts: tuple[Attempt, ...] = ()
+    retries_used: int = 0
+    generation: int = 0
+    sent_at: int | None = None
+    delivered_at: int | None = None
+    read_at: int | None = None
+    failed_at: int | None = None
+    suppressed_at: int | None = None
+    overdue_at: int | None = None
+    waiting_since: int | None = None
+    due_at: int | None = None
+    last_error: Problem | None = None
+    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+
+    @property
+    def message_id(self) -> str:
+        """The WhatsApp message id: the same for the notification's whole life, so a repeat is the same
+        message to the recipient's phone."""
+        return MESSAGE_ID_PREFIX + self.id.upper()
+
+    def expired(self, now: float) -> bool:
+        """Whether it is too late to send at `now` (seconds)."""
+        return now >= self.expires_at
+
+
+def notification_id(
+    account: str, ticket_id: str, event_type: str, revision: int, audience: str, recipient: str
+) -> str:
+    """The id that makes a doubled event harmless: planning the same event again makes the same
+    notifications."""
+    identity = [account, ticket_id, event_type, revision, audience, recipient]
+    canonical = json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
+    return hashlib.sha256(canonical).digest()[:_ID_BYTES].hex()
+
+
+def id_of_message(message_id: str) -> str | None:
+    """The notification a WhatsApp message id belongs to; None if it isn't one of ours. Needs no index."""
+    if (
+        not message_id.startswith(MESSAGE_ID_PREFIX)
+        or len(message_id) != len(MESSAGE_ID_PREFIX) + 2 * _ID_BYTES
+    ):
+        return None
+    digits = message_id[len(MESSAGE_ID_PREFIX) :]
+    return digits.lower() if all(digit in "0123456789ABCDEF" for digit in digits) else None
