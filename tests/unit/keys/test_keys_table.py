@@ -1,0 +1,46 @@
+"""The table contract on memory and on moto, and the names of a cancelled transaction."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from tocsin.keys.conditions import Update
+from tocsin.keys.memory import MemoryTable
+from tocsin.keys.table import Conflict, Contention, InvalidWrite, Table, TableError, cancelled
+
+from tests.unit.keys.table_contract import KEY, TableContract, make_dynamo_table
+
+
+class TestMemoryTable(TableContract):
+    @pytest.fixture
+    def table(self) -> Table:
+        return MemoryTable()
+
+    def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
+        for _ in range(2):
+            table.transact([Update(KEY, add={"next": 1})], "t1")
+        assert table.get(KEY) == {"pk": KEY[0], "sk": KEY[1], "next": 1}
+
+
+class TestDynamoTable(TableContract):
+    @pytest.fixture
+    def table(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(name, "testing")
+        with mock_aws():
+            yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
+
+
+@pytest.mark.parametrize(
+    ("codes", "meaning"),
+    [
+        (["None", "TransactionConflict"], Contention),
+        (["ThrottlingError", "None"], Contention),
+        (["ConditionalCheckFailed", "TransactionConflict"], Conflict),
+        (["ValidationError", "None"], InvalidWrite),
+        (["None", "SomethingNew"], InvalidWrite),
+    ],
+)
+def test_a_cancelled_transaction_has_a_named_outcome(codes: list[str], meaning: type[TableError]) -> None:
+    assert type(cancelled([{"Code": code} for code in codes])) is meaning
