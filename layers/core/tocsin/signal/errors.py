@@ -11,6 +11,7 @@
     │   ├── BadSignature      ask again (code 5)
     │   └── InvalidKey        ask again (code 2)
     ├── InvalidRecord         a stored session is damaged; nobody's message is at fault
+    │   └── TornRecord        its two parts were read around somebody's turn; read both again
     └── StaleIndex            an index can't be encrypted under; reserve again or make a new session
 
 Whoever raises one of these has changed nothing.
@@ -39,7 +40,7 @@ class BadMac(SignalError):
 
 
 class FutureMessage(SignalError):
-    """The index lies further ahead in its chain than we are willing to derive. Answer with a retry receipt."""
+    """The index lies further ahead in its chain than we derive. Answer with a retry receipt."""
 
     retry_code = 6
 
@@ -92,6 +93,10 @@ class InvalidRecord(SignalError):
     """A stored record can't be read: cut, damaged, or of a version that this code doesn't know."""
 
     retry_code = 8
+
+
+class TornRecord(InvalidRecord):
+    """Record and sending chain belong to different turns of one session. Read both again."""
 
 
 class StaleIndex(SignalError):

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .curve import KeyPair, agree, encode_point, verify
+from .errors import NoPreKey
 from .kdf import root_step, session_keys
-from .state import Pending, ReceivingChain, SendingChain, State
+from .state import Pending, SendingChain, State
+from .wire import PreKeyMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Local:
 def initiate(local: Local, bundle: PreKeyBundle, *, base: KeyPair, ratchet: KeyPair, now: int) -> State:
     """Start a session from a bundle. `base` and `ratchet`: two fresh pairs; `now`: seconds.
 
-    Raises BadSignature if the signed prekey isn't signed by the bundle's identity, InvalidKey for a key of low
-    order. Nothing is stored here: `session.start` puts the state into a record.
+    Raises BadSignature if the signed prekey isn't signed by the bundle's identity, InvalidKey for a key of
+    low order. Nothing is stored here: `session.start` puts the state into a record.
     """
     verify(bundle.identity, encode_point(bundle.signed_prekey), bundle.signed_prekey_signature)
     agreements = (
@@ -48,7 +50,8 @@ def initiate(local: Local, bundle: PreKeyBundle, *, base: KeyPair, ratchet: KeyP
     )
     if bundle.prekey is not None:
         agreements += agree(base.private, bundle.prekey)
-    root_key, chain_key = session_keys(agreements)
+    # The chain key that comes with it would receive under the signed prekey, as which nobody sends.
+    root_key, _ = session_keys(agreements)
     new_root, sending_key = root_step(root_key, agree(ratchet.private, bundle.signed_prekey))
     pending = Pending(
         bundle.prekey_id if bundle.prekey is not None else None, bundle.signed_prekey_id, base.public
@@ -62,6 +65,40 @@ def initiate(local: Local, bundle: PreKeyBundle, *, base: KeyPair, ratchet: KeyP
         ratchet=ratchet,
         sending=SendingChain(sending_key, 0, ratchet.public, 0, bundle.identity, pending),
         used=0,
-        receiving=(ReceivingChain(bundle.signed_prekey, chain_key, 0),),
+        receiving=(),
+        created=now,
+    )
+
+
+def respond(local: Local, message: PreKeyMessage, prekey: KeyPair | None, *, now: int) -> State:
+    """The other side: what the initiator of `message` has before its first ratchet step.
+
+    `prekey`: the one-time prekey that the message names, or None. Raises NoPreKey if it names one that isn't
+    given, or a signed prekey that we don't hold; InvalidKey. The state has yet to open the message inside:
+    only then is it proven, and only then has it a sending chain that is any good.
+    """
+    signed_prekey = local.signed_prekeys.get(message.signed_prekey_id)
+    if signed_prekey is None:
+        raise NoPreKey(f"no signed prekey {message.signed_prekey_id}")
+    agreements = (
+        agree(signed_prekey.private, message.identity)
+        + agree(local.identity.private, message.base_key)
+        + agree(signed_prekey.private, message.base_key)
+    )
+    if message.prekey_id is not None:
+        if prekey is None:
+            raise NoPreKey(f"no one-time prekey {message.prekey_id}")
+        agreements += agree(prekey.private, message.base_key)
+    root_key, chain_key = session_keys(agreements)
+    return State(
+        base_key=message.base_key,
+        initiated_by_us=False,
+        remote_identity=message.identity,
+        remote_registration_id=message.registration_id,
+        root_key=root_key,
+        ratchet=signed_prekey,
+        sending=SendingChain(chain_key, 0, signed_prekey.public, 0, message.identity, None),
+        used=0,
+        receiving=(),
         created=now,
     )

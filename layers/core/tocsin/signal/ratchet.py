@@ -1,0 +1,139 @@
+"""The Double Ratchet over one state: open a message, take the steps that it stands for.
+
+Spec: Signal, "The Double Ratchet Algorithm", sections 3.4 and 3.5. Whatever fails here fails before a new
+state exists; the caller still holds the old one.
+"""
+
+from bisect import bisect_left
+from hmac import compare_digest, digest
+
+from . import cipher
+from .curve import PREFIX, KeyPair, agree, key_pair
+from .errors import BadMac, Duplicate, FutureMessage
+from .kdf import advance, message_keys, message_seed, next_chain_key, root_step
+from .state import ReceivingChain, SendingChain, State
+from .wire import MAC_LENGTH, SignalMessage
+
+MAX_SKIP = 2000
+"""How many messages one jump may leave out, and how many skipped keys a record keeps in all."""
+
+MAX_RECEIVING_CHAINS = 5
+
+
+def knows(state: State, ratchet_public: bytes) -> bool:
+    """Whether the peer's ratchet key already has its chain in this state."""
+    return any(chain.ratchet_public == ratchet_public for chain in state.receiving)
+
+
+def decrypt(
+    state: State, message: SignalMessage, identity: bytes, ratchet: KeyPair | bytes
+) -> tuple[bytes, State]:
+    """Open `message` under `state`: the plaintext and the state after it.
+
+    `identity`: our own, 32 bytes. `ratchet`: our next ratchet pair (or 32 bytes of entropy for it), used if
+    the message brings a new ratchet key. Then the new state has another `ratchet`, and else the same one.
+    Raises Duplicate, FutureMessage, BadMac; InvalidMessage if the authentic content can't be deciphered;
+    InvalidKey if the ratchet key is of low order.
+    """
+    for place, chain in enumerate(state.receiving):
+        if chain.ratchet_public == message.ratchet_public:
+            plaintext, opened = _open(chain, message, state.remote_identity, identity)
+            receiving = (*state.receiving[:place], opened, *state.receiving[place + 1 :])
+            return plaintext, _received(state, receiving)
+    # A new ratchet key: step with our old pair on trial, and take our own new one only once the MAC fits.
+    root_key, chain_key = root_step(state.root_key, agree(state.ratchet.private, message.ratchet_public))
+    fresh = ReceivingChain(message.ratchet_public, chain_key, 0)
+    plaintext, opened = _open(fresh, message, state.remote_identity, identity)
+    pair = ratchet if isinstance(ratchet, KeyPair) else key_pair(ratchet)
+    return plaintext, _turned(state, root_key, opened, pair)
+
+
+def message_mac(mac_key: bytes, sender: bytes, receiver: bytes, signed: bytes) -> bytes:
+    """The 8 bytes behind a `msg`. Both identities are 32 bytes here and enter with their type byte.
+
+    They come from the session, never from another table: the MAC binds the session to its two ends.
+    """
+    covered = b"".join((PREFIX, sender, PREFIX, receiver, signed))
+    return digest(mac_key, covered, "sha256")[:MAC_LENGTH]
+
+
+def _open(
+    chain: ReceivingChain, message: SignalMessage, sender: bytes, receiver: bytes
+) -> tuple[bytes, ReceivingChain]:
+    """The plaintext, and the chain without the key that opened it."""
+    ahead = message.counter - chain.next_index
+    if ahead < 0:
+        place = bisect_left(chain.skipped, (message.counter,))
+        if place == len(chain.skipped) or chain.skipped[place][0] != message.counter:
+            raise Duplicate
+        plaintext = _decipher(chain.skipped[place][1], message, sender, receiver)
+        skipped = chain.skipped[:place] + chain.skipped[place + 1 :]
+        return plaintext, ReceivingChain(chain.ratchet_public, chain.chain_key, chain.next_index, skipped)
+    if ahead > MAX_SKIP:
+        raise FutureMessage
+    chain_key = advance(chain.chain_key, ahead)
+    plaintext = _decipher(message_seed(chain_key), message, sender, receiver)
+    return plaintext, ReceivingChain(
+        chain.ratchet_public,
+        next_chain_key(chain_key),
+        message.counter + 1,
+        chain.skipped + _seeds(chain, message.counter) if ahead else chain.skipped,
+    )
+
+
+def _decipher(seed: bytes, message: SignalMessage, sender: bytes, receiver: bytes) -> bytes:
+    cipher_key, mac_key, iv = message_keys(seed)
+    if not compare_digest(message.mac, message_mac(mac_key, sender, receiver, message.signed)):
+        raise BadMac
+    return cipher.decrypt(cipher_key, iv, message.ciphertext)
+
+
+def _seeds(chain: ReceivingChain, end: int) -> tuple[tuple[int, bytes], ...]:
+    """(index, message seed) of every message from the chain's next one up to, not including, `end`."""
+    seeds = []
+    chain_key = chain.chain_key
+    for index in range(chain.next_index, end):
+        seeds.append((index, message_seed(chain_key)))
+        chain_key = next_chain_key(chain_key)
+    return tuple(seeds)
+
+
+def _received(state: State, receiving: tuple[ReceivingChain, ...]) -> State:
+    """The state after a message under a known ratchet key. Only the receiving side moves."""
+    return State(
+        state.base_key,
+        state.initiated_by_us,
+        state.remote_identity,
+        state.remote_registration_id,
+        state.root_key,
+        state.ratchet,
+        state.sending,
+        state.used,
+        receiving,
+        state.created,
+        state.archived,
+    )
+
+
+def _turned(state: State, root_key: bytes, opened: ReceivingChain, pair: KeyPair) -> State:
+    """The state after a message under a new ratchet key: a new receiving chain and a new sending chain.
+
+    That something was decrypted ends the pkmsg phase: the new sending chain has no pending prekey. The
+    receiving side may exceed its five chains by one; who holds the record drops the last and remembers it.
+    """
+    root_key, chain_key = root_step(root_key, agree(pair.private, opened.ratchet_public))
+    previous_counter = max(state.used - 1, 0)
+    sending = SendingChain(chain_key, 0, pair.public, previous_counter, state.remote_identity, None)
+    return State(
+        state.base_key,
+        state.initiated_by_us,
+        state.remote_identity,
+        state.remote_registration_id,
+        root_key,
+        pair,
+        sending,
+        0,
+        (opened, *state.receiving),
+        state.created,
+        state.archived,
+    )
