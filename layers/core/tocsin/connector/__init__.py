@@ -1,0 +1,5 @@
+"""The one process that stays awake, and the client by which the Lambdas call it.
+
+Here: the lease as held, the socket, the HTTPS endpoint, forwarding to SQS, pairing. `client` and
+`protocol` are all that a Lambda may import from here. Nothing of Signal's sessions lives in this package.
+"""

@@ -1,0 +1,68 @@
+"""What the Lambdas and the connector say to each other over HTTPS, in one place for both ends.
+
+Requests (`POST` but for health), body one binary node as `whatsapp.node.encode` writes it:
+
+    /v1/accounts/{account}/iq         an IQ; answered with the server's IQ, result or error
+    /v1/accounts/{account}/message    a message; answered with the server's `<ack>`
+    /v1/accounts/{account}/stanza     a receipt or the like; answered once it was written to the socket
+    /v1/accounts/{account}/resumed    no body; the parked notifications are all through
+    /v1/health  (GET)                 the only door without a token
+
+Headers: `Authorization: Bearer <the account's connector token>`, `Tocsin-Incarnation`, and where they
+matter `Tocsin-Resumed: 1` and `Tocsin-Timeout` (whole seconds).
+
+Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text, …}` with a code from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NODE_TYPE: Final = "application/octet-stream"
+JSON_TYPE: Final = "application/json"
+
+INCARNATION: Final = "Tocsin-Incarnation"
+RESUMED: Final = "Tocsin-Resumed"
+TIMEOUT: Final = "Tocsin-Timeout"
+
+MAX_BODY: Final = 16 * 1024 * 1024
+"""Bytes. A frame to WhatsApp is shorter than 2^24 bytes, so nothing longer could be passed on."""
+
+IQ_TIMEOUT: Final = 60
+"""Seconds the connector waits for the answer to an IQ, at most (transport.md, one-page map)."""
+
+MESSAGE_TIMEOUT: Final = 75
+"""Seconds the connector waits for the ack of a message, at most."""
+
+# Error codes. Each stands beside the status that carries it.
+MALFORMED: Final = "malformed"
+UNAUTHORIZED: Final = "unauthorized"
+NO_SUCH_PATH: Final = "no-such-path"
+SLOW: Final = "slow"
+TOO_LARGE: Final = "too-large"
+LEASE: Final = "lease"
+INCARNATION_REFUSED: Final = "incarnation"
+NOT_CONNECTED: Final = "not-connected"
+RESUMING: Final = "resuming"
+RESTRICTED: Final = "restricted"
+BROKEN: Final = "broken"
+DRAINING: Final = "draining"
+ACK_TIMEOUT: Final = "ack-timeout"
+REQUEST_TIMEOUT: Final = "request-timeout"
+
+STATUS: Final = {
+    MALFORMED: 400,
+    UNAUTHORIZED: 401,
+    NO_SUCH_PATH: 404,
+    SLOW: 408,
+    LEASE: 409,
+    INCARNATION_REFUSED: 409,
+    NOT_CONNECTED: 409,
+    RESUMING: 409,
+    RESTRICTED: 409,
+    TOO_LARGE: 413,
+    BROKEN: 500,
+    DRAINING: 503,
+    ACK_TIMEOUT: 504,
+    REQUEST_TIMEOUT: 504,
+}
