@@ -2,8 +2,20 @@
 
 import pytest
 
-from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.refusal import ACK_RULES, failure_of_ack, failure_of_query
+from tocsin.connector.client import (
+    AckTimeout,
+    ConnectorAway,
+    IncarnationRefused,
+    IqError,
+    LeaseMoved,
+    NotConnected,
+    Refused,
+    RequestTimeout,
+    Restricted,
+    Resuming,
+)
+from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.refusal import ACK_RULES, failure_of_ack, failure_of_connector, failure_of_query
 
 NOW = 1_800_000_000
 
@@ -73,3 +85,32 @@ def test_a_query_honours_the_delay_the_server_asks_for():
 
 def test_only_recoveries_and_retries_spend_a_retry():
     assert [cls.spends_retry for cls in (Wait, Recover, Retry, Permanent)] == [False, True, True, False]
+
+
+CONNECTOR = [
+    (ConnectorAway("nobody"), Wait, "connector-away"),
+    (NotConnected("logged_out"), Wait, "not-connected"),
+    (LeaseMoved(""), Wait, "lease"),
+    (Resuming(""), Wait, "resuming"),
+    (Restricted(NOW + 60.5), Wait, "restricted"),
+    (IncarnationRefused(""), Recover, "incarnation"),
+    (AckTimeout(""), Retry, "ack-timeout"),
+    (RequestTimeout(""), Retry, "request-timeout"),
+    (IqError(429, "rate-overlimit", None), Wait, "rate-limited"),
+    (IqError(500, "internal-server-error", None), Retry, "server-error"),
+    (Refused(401, "unauthorized", ""), Recover, "unauthorized"),
+    (Refused(400, "malformed", ""), Bug, "malformed"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "name"), CONNECTOR)
+def test_what_the_connector_says(error, kind, name):
+    failure = failure_of_connector(error, now=NOW)
+    assert type(failure) is kind
+    assert failure.code == name
+
+
+def test_a_restriction_ends_when_the_server_said_it_would():
+    failure = failure_of_connector(Restricted(NOW + 60.5), now=NOW)
+    assert isinstance(failure, Wait)
+    assert failure.due == NOW + 60

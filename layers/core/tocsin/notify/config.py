@@ -120,6 +120,7 @@ class SendConfig:
     notifications_queue_url: str
     dead_letters_queue_url: str
     policies: RetryPolicies
+    receipt_deadline_seconds: int
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> SendConfig:
@@ -130,6 +131,7 @@ class SendConfig:
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             policies=RetryPolicies.read(environment),
+            receipt_deadline_seconds=environment.number("DELIVERY_DEADLINE_SECONDS", 3600, at_least=60),
         )
 
 

@@ -13,6 +13,7 @@ tables in `refusal.py` (connector and server) and `recovery.py` (Signal) transla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -20,7 +21,8 @@ class Failure(Exception):
     """A named reason why a notification wasn't delivered by this attempt.
 
     `code` is stable, lower-case and hyphenated: it is stored, counted in metrics and shown to
-    operators. `detail` is for people and holds neither keys nor whole phone numbers.
+    operators. `detail` is for people and holds neither keys nor whole phone numbers. `numbers` maps each
+    user to the message number that the failed attempt had reserved, as far as it came to that.
     """
 
     kind: ClassVar[str] = "bug"
@@ -30,6 +32,7 @@ class Failure(Exception):
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
+        self.numbers: Mapping[str, int] = {}
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}" if self.detail else self.code

@@ -6,10 +6,24 @@ is no reason to write to somebody again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.connector.client import (
+    AckTimeout,
+    ConnectorAway,
+    ConnectorError,
+    IncarnationRefused,
+    IqError,
+    LeaseMoved,
+    NotConnected,
+    Refused,
+    RequestTimeout,
+    Restricted,
+    Resuming,
+)
+from tocsin.connector.protocol import UNAUTHORIZED
+from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 
 MINUTE = 60
 HOUR = 3600
@@ -110,13 +124,27 @@ def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failu
     return chosen(rule.code, detail)
 
 
-# Answers of the connector, by the names its client gives them (`tocsin.connector.client`).
-CONNECTOR_RULES: dict[str, Callable[[str], Failure]] = {
-    "ConnectorAway": lambda detail: Wait("connector-away", detail),
-    "NotConnected": lambda detail: Wait("not-connected", detail),
-    "LeaseMoved": lambda detail: Wait("lease-moved", detail),
-    "Resuming": lambda detail: Wait("resuming", detail),
-    "IncarnationRefused": lambda detail: Retry("incarnation-refused", detail),
-    "AckTimeout": lambda detail: Retry("ack-timeout", detail),
-    "RequestTimeout": lambda detail: Retry("query-timeout", detail),
+# What the connector's client raises. Where nothing was handed over, the account waits; where the outcome is
+# unknown, the same message id goes out again, which the recipient's phone folds.
+CONNECTOR_RULES: dict[type[ConnectorError], type[Failure]] = {
+    ConnectorAway: Wait,
+    NotConnected: Wait,
+    LeaseMoved: Wait,
+    Resuming: Wait,
+    Restricted: Wait,
+    IncarnationRefused: Recover,
+    AckTimeout: Retry,
+    RequestTimeout: Retry,
 }
+
+
+def failure_of_connector(error: ConnectorError, *, earlier: Collection[str] = (), now: int) -> Failure:
+    """Return what an answer of the connector, or its silence, means for a notification."""
+    if isinstance(error, IqError):
+        return failure_of_query(error.error, error.text, backoff=error.backoff or 0, earlier=earlier, now=now)
+    if isinstance(error, Restricted):
+        return Wait(error.code, str(error), due=int(error.until) if error.until else None)
+    if isinstance(error, Refused) and error.code == UNAUTHORIZED:
+        # The token is as old as the remembered profile: after a new pairing both are read again.
+        return Recover(error.code, str(error))
+    return CONNECTOR_RULES.get(type(error), Bug)(error.code, str(error))

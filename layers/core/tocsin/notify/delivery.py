@@ -1,0 +1,207 @@
+"""One notification from the queue to the server's ack, or to wherever its failure sends it.
+
+    planned ── check ── send ── ack ──▶ sent
+                 │        ├── Wait ────▶ parked, no retry spent
+                 │        ├── Recover ─▶ sent again at once, after the repair
+                 └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
+                          └── Permanent, or retries used up ──▶ dead letter
+
+Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tocsin.notify.conduct import CONFIRMATIONS
+from tocsin.notify.config import RetryPolicies
+from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
+from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.notification import Notification, Problem, State
+from tocsin.notify.queues import Order
+from tocsin.notify.store import NotificationMissing, NotificationStore
+from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+
+log = logging.getLogger(__name__)
+
+OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one order.
+
+    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`.
+    `cause` says why, as a failure code or a state. `again_after` are the seconds after which the queue
+    shall deliver the order again; `None`: it is done.
+    """
+
+    outcome: str
+    cause: str = ""
+    again_after: float | None = None
+
+
+class Delivery:
+    """Sends what the orders of the notifications queue ask for."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        dead_letters: DeadLetters,
+        transport: Transport,
+        policies: RetryPolicies,
+        *,
+        receipt_deadline_seconds: int,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+        self._transport = transport
+        self._policies = policies
+        self._receipt_deadline_seconds = receipt_deadline_seconds
+        self._clock = clock
+        self._jitter = jitter
+
+    def deliver(self, order: Order, receives: int = 1) -> Verdict:
+        """Carry out one order. `receives`: how often the queue has delivered it.
+
+        Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
+        limit of receives.
+        """
+        view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
+        notification = view.notification
+        if notification is None:
+            return Verdict("dropped", "unknown-notification")
+        stale = reason_to_drop(notification, order)
+        if stale:
+            return Verdict("dropped", stale)
+        _tell_of_crashes(notification, receives)
+        if notification.expired(self._clock()):
+            return self._bury(notification, expiry_of(notification))
+        if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
+            self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
+            return Verdict("suppressed", OPTED_OUT.code)
+        return self._try(notification, address_of(order.recipient, view.address), order.resumed)
+
+    def _try(self, notification: Notification, address: Address | None, resumed: bool) -> Verdict:
+        """Send; recoveries go round at once, everything else ends the order's turn."""
+        while True:
+            outgoing = Outgoing(
+                account=notification.account,
+                recipient=notification.recipient,
+                message_id=notification.message_id,
+                text=notification.text,
+                address=address,
+                earlier=earlier_codes(notification),
+                resumed=resumed,
+            )
+            try:
+                self._transport.check(notification.account, resumed=resumed)
+                sent = self._transport.send(outgoing)
+            except Wait as failure:
+                return self._park(notification, failure)
+            except Permanent as failure:
+                return self._bury(notification, failure)
+            except (Recover, Retry) as failure:
+                spent = self._spend_retry(notification, failure)
+                if isinstance(spent, Verdict):
+                    return spent
+                notification = spent
+            else:
+                return self._record(notification, sent)
+
+    def _spend_retry(self, notification: Notification, failure: Recover | Retry) -> Notification | Verdict:
+        """Use one retry up. Return the notification for the next try if that is due at once."""
+        policy = self._policies.of(notification.audience)
+        if notification.retries_used >= policy.retries:
+            return self._bury(notification, failure)
+        at = self._now_ms()
+        stored = self._store.record_attempt(
+            notification.id, attempt_of(failure, at), problem=problem_of(failure), spends_retry=True
+        )
+        if isinstance(failure, Recover):
+            log.info("recovering", extra={"notification": notification.id, "cause": failure.code})
+            return stored
+        delay = max(self._jitter(0.5, 1.5) * policy.delay_seconds, failure.not_before)
+        return Verdict("retry", failure.code, again_after=delay)
+
+    def _record(self, notification: Notification, sent: Sent) -> Verdict:
+        at = self._now_ms()
+        try:
+            self._store.mark_sent(
+                notification.id,
+                sent.numbers,
+                at=at,
+                account=notification.account,
+                receipt_deadline=at + self._receipt_deadline_seconds * 1000,
+                detail=f"{sent.devices} devices",
+            )
+        except NotificationMissing:
+            return Verdict("dropped", "unknown-notification")
+        self._transport.settle()
+        return Verdict("sent")
+
+    def _park(self, notification: Notification, failure: Wait) -> Verdict:
+        due_at = None if failure.due is None else failure.due * 1000
+        self._store.park(notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail)
+        return Verdict("parked", failure.code)
+
+    def _bury(self, notification: Notification, failure: Failure) -> Verdict:
+        buried = self._dead_letters.bury(notification, failure, self._now_ms())
+        return Verdict("failed" if buried else "dropped", failure.code)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def reason_to_drop(notification: Notification, order: Order) -> str | None:
+    """Return why this order has nothing to do any more, or `None` if it has.
+
+    A queue delivers at least once. What is parked has a row that resumes it, under a generation of its own;
+    whoever resumes or redrives sets the state back before enqueuing.
+    """
+    if notification.state is not State.PLANNED:
+        return str(notification.state)
+    if order.generation < notification.generation:
+        return "superseded"
+    return None
+
+
+def earlier_codes(notification: Notification) -> Collection[str]:
+    """Return the codes of the failures since the notification's retries began to count."""
+    recent = notification.attempts[-notification.retries_used :] if notification.retries_used else ()
+    codes = {attempt.cause for attempt in recent}
+    waited = notification.last_error
+    if waited is not None and waited.class_ == "wait":
+        codes.add(waited.code)
+    return frozenset(codes)
+
+
+def expiry_of(notification: Notification) -> Permanent:
+    """Return the failure of a notification that came too late, with what it had been waiting for."""
+    cause = notification.last_error
+    return Permanent(EXPIRED, f"last: {cause.code}" if cause else "")
+
+
+def user_of(recipient: str) -> str:
+    """Return the bare JID by which conduct and address of `recipient` (digits or group JID) are filed."""
+    return recipient if "@" in recipient else f"{recipient}@s.whatsapp.net"
+
+
+def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    """Return the remembered address of `recipient`, `None` for a first contact."""
+    lid = (known or {}).get("lid")
+    return Address(user=str(lid), phone=user_of(recipient)) if lid else None
+
+
+def _tell_of_crashes(notification: Notification, receives: int) -> None:
+    """More receives than retries: an earlier invocation died on the way. Worth a line, no reason to stop."""
+    crashes = receives - 1 - notification.retries_used
+    if crashes > 0:
+        log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})

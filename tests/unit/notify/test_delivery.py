@@ -1,0 +1,304 @@
+"""One order from the queue: what each of the five failures does to it, and what a redelivery finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tocsin.notify.conduct import CONSENT_WITHDRAWN
+from tocsin.notify.config import RetryPolicies
+from tocsin.notify.deadletter import DeadLetters
+from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.queues import DeadLettersQueue, Order
+from tocsin.notify.store import NotificationStore
+from tocsin.notify.transport import Address, Outgoing, Sent
+
+NOW = 1_800_000_000
+CUSTOMER = "6281234567890"
+USER = f"{CUSTOMER}@s.whatsapp.net"
+
+
+@dataclass
+class ScriptedTransport:
+    """Answers each `send` with the next entry of its script; an empty script accepts."""
+
+    script: list[Failure | Exception] = field(default_factory=list)
+    closed: Wait | None = None
+    sent: list[Outgoing] = field(default_factory=list)
+    settled: int = 0
+
+    def check(self, account: str, *, resumed: bool) -> None:
+        if self.closed:
+            raise self.closed
+
+    def send(self, outgoing: Outgoing) -> Sent:
+        self.sent.append(outgoing)
+        if self.script:
+            raise self.script.pop(0)
+        return Sent(numbers={USER: 7}, devices=2)
+
+    def settle(self) -> None:
+        self.settled += 1
+
+
+class Scene:
+    """A notification, its order and everything that carries it out."""
+
+    def __init__(self, aws: Cloud, *, audience: str = "customer", event_type: str = "TicketCreated") -> None:
+        self.aws = aws
+        self.now = float(NOW)
+        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS, clock=lambda: self.now)
+        self.transport = ScriptedTransport()
+        self.delivery = Delivery(
+            self.store,
+            DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
+            self.transport,
+            RetryPolicies(),
+            receipt_deadline_seconds=3600,
+            clock=lambda: self.now,
+            jitter=lambda low, high: 1.0,
+        )
+        self.planned = Notification(
+            id=notification_id("default", "TCK-1", event_type, 1, audience, CUSTOMER),
+            account="default",
+            ticket_id="TCK-1",
+            event_type=event_type,
+            revision=1,
+            audience=audience,
+            recipient=CUSTOMER,
+            recipient_name="Siti",
+            language="id",
+            text="Tiket TCK-1 dibuat",
+            created_at=NOW * 1000,
+            expires_at=NOW + 86400,
+        )
+        self.store.put_new(self.planned)
+
+    def deliver(self, receives: int = 1, **changes: object) -> Verdict:
+        order = replace(Order.of(self.planned), **changes)
+        return self.delivery.deliver(order, receives)
+
+    @property
+    def notification(self) -> Notification:
+        stored = self.store.get(self.planned.id)
+        assert stored is not None
+        return stored
+
+    def letters(self) -> list[dict]:
+        return self.aws.messages("dead-letters")
+
+
+@pytest.fixture
+def aws() -> Iterator[Cloud]:
+    with cloud() as furnished:
+        yield furnished
+
+
+@pytest.fixture
+def scene(aws: Cloud) -> Scene:
+    return Scene(aws)
+
+
+def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
+    assert scene.deliver() == Verdict("sent")
+    stored = scene.notification
+    assert stored.state is State.SENT
+    assert [dict(attempt.numbers) for attempt in stored.attempts] == [{USER: 7}]
+    assert scene.transport.settled == 1
+
+
+def test_the_message_id_is_that_of_the_notification(scene):
+    scene.deliver()
+    assert scene.transport.sent[0].message_id == "3EB0" + scene.planned.id.upper()
+
+
+def test_a_redelivered_order_is_dropped_where_it_is_already_sent(scene):
+    scene.deliver()
+    assert scene.deliver(receives=2) == Verdict("dropped", "sent")
+    assert len(scene.transport.sent) == 1
+
+
+def test_an_order_without_its_notification_is_dropped(scene):
+    assert scene.deliver(notification="0" * 18) == Verdict("dropped", "unknown-notification")
+
+
+def test_an_expired_notification_becomes_a_dead_letter(scene):
+    scene.now += 86400
+    assert scene.deliver() == Verdict("failed", "expired")
+    assert [letter["reason"] for letter in scene.letters()] == ["expired"]
+    assert scene.transport.sent == []
+
+
+def test_who_opted_out_gets_nothing(scene):
+    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    assert scene.deliver() == Verdict("suppressed", "opted-out")
+    assert scene.notification.state is State.SUPPRESSED
+    assert scene.letters() == []
+
+
+def test_the_confirmation_of_an_opt_out_is_still_sent(aws):
+    scene = Scene(aws, event_type=CONSENT_WITHDRAWN)
+    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    assert scene.deliver() == Verdict("sent")
+
+
+def test_a_known_recipient_is_addressed_by_lid(scene):
+    scene.aws.dynamodb.put_item(
+        TableName=KEYS,
+        Item={"pk": {"S": f"user#default#{USER}"}, "sk": {"S": "address"}, "lid": {"S": "1234@lid"}},
+    )
+    scene.deliver()
+    assert scene.transport.sent[0].address == Address("1234@lid", USER)
+
+
+# -- wait ------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_sent_now_is_parked_without_a_try(scene):
+    scene.transport.closed = Wait("not-connected")
+    assert scene.deliver() == Verdict("parked", "not-connected")
+    assert scene.transport.sent == []
+    assert [row.cause for row in scene.store.waiting("default")] == ["not-connected"]
+    assert scene.notification.retries_used == 0
+
+
+def test_a_limit_parks_until_its_date(scene):
+    scene.transport.script = [Wait("rate-limited", due=NOW + 900)]
+    scene.deliver()
+    assert [row.due_at for row in scene.store.waiting("default")] == [(NOW + 900) * 1000]
+
+
+def test_an_order_that_was_parked_and_is_delivered_again_does_nothing(scene):
+    scene.transport.closed = Wait("not-connected")
+    scene.deliver()
+    scene.transport.closed = None
+    assert scene.deliver(receives=2) == Verdict("dropped", "waiting")
+    assert scene.transport.sent == []
+
+
+def test_a_resumed_order_passes_and_its_old_generation_does_not(scene):
+    scene.transport.closed = Wait("resuming")
+    scene.deliver()
+    scene.transport.closed = None
+    scene.store.requeue(scene.planned.id)
+    assert scene.deliver(generation=0) == Verdict("dropped", "superseded")
+    assert scene.deliver(generation=1, resumed=True) == Verdict("sent")
+    assert scene.transport.sent[0].resumed is True
+
+
+# -- retry -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("audience", "retries", "delay"), [("customer", 3, 3), ("technician", 2, 2)])
+def test_each_audience_has_its_retries_and_its_delay(aws, audience, retries, delay):
+    scene = Scene(aws, audience=audience)
+    scene.transport.script = [Retry("ack-timeout") for _ in range(retries + 1)]
+    for number in range(retries):
+        assert scene.deliver(receives=number + 1) == Verdict("retry", "ack-timeout", again_after=delay)
+    assert scene.deliver(receives=retries + 1) == Verdict("failed", "ack-timeout")
+    [letter] = scene.letters()
+    assert letter["reason"] == "ack-timeout"
+    assert [attempt["cause"] for attempt in letter["attempts"]] == ["ack-timeout"] * (retries + 1)
+
+
+def test_every_retry_is_the_same_message(scene):
+    scene.transport.script = [Retry("ack-timeout")]
+    scene.deliver()
+    scene.deliver(receives=2)
+    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+    assert scene.notification.state is State.SENT
+
+
+def test_the_count_of_retries_starts_again_after_a_success(scene):
+    scene.transport.script = [Retry("ack-timeout")]
+    scene.deliver()
+    assert scene.notification.retries_used == 1
+    scene.deliver(receives=2)
+    assert scene.notification.retries_used == 0
+
+
+def test_a_server_that_asks_for_patience_gets_it(scene):
+    scene.transport.script = [Retry("server-error", not_before=40)]
+    assert scene.deliver().again_after == 40
+
+
+# -- recover ---------------------------------------------------------------------------------------------
+
+
+def test_a_recovery_is_sent_again_at_once_and_spends_a_retry(scene):
+    scene.transport.script = [Recover("stale-devices")]
+    assert scene.deliver() == Verdict("sent")
+    assert [attempt.cause for attempt in scene.notification.attempts] == ["stale-devices", "sent"]
+
+
+def test_the_second_try_knows_what_the_first_failed_of(scene):
+    scene.transport.script = [Recover("stale-devices")]
+    scene.deliver()
+    assert [set(outgoing.earlier) for outgoing in scene.transport.sent] == [set(), {"stale-devices"}]
+
+
+def test_recoveries_come_to_an_end(scene):
+    scene.transport.script = [Recover("no-bundles") for _ in range(4)]
+    assert scene.deliver() == Verdict("failed", "no-bundles")
+    assert len(scene.transport.sent) == 4
+
+
+# -- permanent and bug -----------------------------------------------------------------------------------
+
+
+def test_what_can_never_arrive_is_a_dead_letter_at_once(scene):
+    scene.transport.script = [Permanent("not-on-whatsapp", "the number has no account")]
+    assert scene.deliver() == Verdict("failed", "not-on-whatsapp")
+    [letter] = scene.letters()
+    assert (letter["reason"], letter["class"]) == ("not-on-whatsapp", "permanent")
+    assert scene.notification.state is State.FAILED
+    assert scene.notification.last_error.code == "not-on-whatsapp"
+
+
+def test_a_crash_between_dead_letter_and_state_repeats_the_letter_and_loses_nothing(scene, monkeypatch):
+    scene.transport.script = [Permanent("gone"), Permanent("gone")]
+    with monkeypatch.context() as crash:
+        crash.setattr(scene.store, "fail", _die)
+        with pytest.raises(KeyboardInterrupt):
+            scene.deliver()
+    assert scene.notification.state is State.PLANNED
+    assert scene.deliver(receives=2) == Verdict("failed", "gone")
+    assert len(scene.letters()) == 1
+
+
+def test_the_unforeseen_is_left_to_the_queue(scene):
+    scene.transport.script = [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        scene.deliver()
+    assert scene.notification.state is State.PLANNED
+
+
+def test_killed_after_the_ack_and_before_the_record_it_is_sent_again_under_the_same_id(scene, monkeypatch):
+    with monkeypatch.context() as crash:
+        crash.setattr(scene.store, "mark_sent", _die)
+        with pytest.raises(KeyboardInterrupt):
+            scene.deliver()
+    assert scene.deliver(receives=2) == Verdict("sent")
+    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+
+
+def test_a_receipt_that_overtakes_the_record_wins(scene, monkeypatch):
+    send = scene.transport.send
+
+    def send_and_deliver(outgoing: Outgoing) -> Sent:
+        sent = send(outgoing)
+        scene.store.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+        return sent
+
+    monkeypatch.setattr(scene.transport, "send", send_and_deliver)
+    assert scene.deliver() == Verdict("sent")
+    assert scene.notification.state is State.DELIVERED
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt("killed")
