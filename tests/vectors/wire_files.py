@@ -1,21 +1,15 @@
 """Reading the vector files of the wire, and the little languages they are written in."""
 
 import base64
-import json
-import os
 import zlib
-from pathlib import Path
 from typing import Any
 
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 
-DATA = Path(os.environ.get("VECTORS") or Path(__file__).parent / "data")
+from tests.vectors.folder import load
 
-
-def load(name: str) -> Any:
-    """One file of vectors; the environment's VECTORS names another folder to take them from."""
-    return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+__all__ = ["load"]
 
 
 def spec_bytes(spec: dict[str, Any]) -> bytes:

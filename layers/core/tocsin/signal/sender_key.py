@@ -49,7 +49,7 @@ class SenderKeyRecord:
 
 
 def create(key_id: int, chain_key: bytes, signing: KeyPair) -> SenderKey:
-    """A new key of our own. `key_id`: 31 random bits; `chain_key`: 32 random bytes; `signing`: a fresh pair."""
+    """A new key of our own. `key_id`: 31 random bits; `chain_key`: 32 random bytes; `signing`: a pair."""
     return SenderKey(key_id, chain_key, 0, signing)
 
 
