@@ -1,0 +1,156 @@
+"""Ticket events: what passes, and that every violation is named by its path."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tocsin.notify.event import MOST_BYTES, InvalidEvent, TicketEvent, parse_event, schema
+from tocsin.notify.samples import FULL, HOSTILE, MINIMAL, sample_body, sample_event
+
+
+def parse(body: str) -> TicketEvent:
+    return parse_event(body, default_region="ID", accounts=["default", "support"])
+
+
+def violations(body: str) -> tuple[str, ...]:
+    with pytest.raises(InvalidEvent) as refusal:
+        parse(body)
+    return refusal.value.violations
+
+
+def with_ticket(**changes: Any) -> str:
+    return sample_body(ticket={**FULL["ticket"], **changes})
+
+
+def test_a_full_event_is_read_with_normalised_numbers() -> None:
+    event = parse(sample_body("TicketAssigned"))
+    assert event.event_type == "TicketAssigned"
+    assert event.account == "default"
+    assert event.ticket.subject == "No internet since 09:00"
+    assert event.customer is not None
+    assert event.customer.phone == "6281234567890"
+    assert [person.phone for person in event.technicians] == ["6281311112222", "6281311113333"]
+    assert event.groups == ("120363000000000000@g.us",)
+
+
+def test_only_a_ticket_is_needed() -> None:
+    event = parse(sample_body(detail={"ticket": MINIMAL["ticket"]}))
+    assert (event.customer, event.technicians, event.groups, event.created_by) == (None, (), (), None)
+    assert event.account == "default"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_a_person_without_a_number_is_known_but_cannot_be_told(nothing: str | None) -> None:
+    event = parse(sample_body(customer={"id": "C-1", "name": "Siti", "phone": nothing}))
+    assert event.customer is not None
+    assert event.customer.phone is None
+
+
+def test_null_stands_for_missing() -> None:
+    event = parse(sample_body(customer=None, technicians=None, groups=None, created_by=None))
+    assert (event.customer, event.technicians, event.groups) == (None, (), ())
+
+
+def test_fields_the_schema_does_not_know_are_ignored_and_said() -> None:
+    assert parse(sample_body(technican=[])).ignored == ("technican",)
+
+
+def test_hostile_text_is_no_violation() -> None:
+    assert parse(sample_body(detail=HOSTILE)).ticket.id == "*1*"
+
+
+def test_every_violation_is_named_by_its_path() -> None:
+    body = sample_body(
+        ticket={"id": "T-1", "revision": "two", "subject": "", "url": "javascript:alert(1)"},
+        customer={"phone": "call me", "language": "xx--"},
+        technicians=[{"phone": "0812"}, "Budi"],
+        groups=["120363000000000000@s.whatsapp.net"],
+        created_by={"role": "boss"},
+        account="nobody",
+    )
+    told = violations(body)
+    assert {line.split(":")[0] for line in told} == {
+        "detail.ticket.revision",
+        "detail.ticket.subject",
+        "detail.ticket.url",
+        "detail.customer.phone",
+        "detail.customer.language",
+        "detail.technicians[0].phone",
+        "detail.technicians[1]",
+        "detail.groups[0]",
+        "detail.created_by.role",
+        "detail.account",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "violation"),
+    [
+        (with_ticket(revision=True), "detail.ticket.revision: is not a whole number"),
+        (with_ticket(revision=-1), "detail.ticket.revision: is less than 0"),
+        (with_ticket(revision=2**60), "detail.ticket.revision: is more than 9007199254740991"),
+        (with_ticket(subject="x" * 501), "detail.ticket.subject: is longer than 500 characters"),
+        (with_ticket(extra={"a b": "c"}), "detail.ticket.extra: doesn't match"),
+        (with_ticket(extra={"a": {"b": 1}}), "detail.ticket.extra.a: is not text or a whole number"),
+        (sample_body(ticket={}), "detail.ticket: lacks id, revision, subject"),
+        (sample_body(account="default\n"), "detail.account: doesn't match"),
+        (sample_body(groups=["120363000000000000@g.us\n"]), "detail.groups[0]: doesn't match"),
+        (sample_body(technicians=[{}] * 51), "detail.technicians: holds more than 50 entries"),
+        (sample_body(account="other"), "none of this deployment's accounts (default, support)"),
+        (sample_body("TicketDeleted"), "detail-type: 'TicketDeleted' is unknown; known are TicketCreated,"),
+        (json.dumps({"detail": {}}), "detail-type: is missing"),
+        (json.dumps({"detail-type": "TicketCreated"}), "detail: is missing"),
+        (json.dumps({"detail-type": "TicketCreated", "detail": "text"}), "detail: is not an object"),
+    ],
+)
+def test_a_violation_says_what_is_wrong(body: str, violation: str) -> None:
+    assert any(violation in line for line in violations(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "violation"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"detail": NaN}', "not JSON"),
+        ('{"revision": ' + "9" * 5000 + "}", "not JSON"),
+        ("[" * 100_000, "nested too deep"),
+        (json.dumps(sample_event(account="\ud800")), "surrogate"),
+        ('"' + "x" * MOST_BYTES + '"', "larger than"),
+    ],
+)
+def test_what_is_no_event_at_all_is_refused_in_one_sentence(body: str, violation: str) -> None:
+    (told,) = violations(body)
+    assert violation in told
+
+
+def test_violations_quote_nothing_that_the_event_holds() -> None:
+    told = "; ".join(violations(sample_body(customer={"phone": "0899secret", "language": "se cret"})))
+    assert "secret" not in told
+    assert "se cret" not in told
+
+
+def test_violations_without_number_are_cut_and_say_so() -> None:
+    told = violations(sample_body(technicians=[1] * 10_000))
+    assert len(told) <= 210
+    assert "more violations than are listed" in told[-1]
+
+
+def test_the_schema_is_itself_valid_and_anchors_patterns_only_where_the_reader_understands_it() -> None:
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(schema())
+    for pattern in patterns(schema()):
+        assert "$" not in pattern[:-1]
+
+
+def patterns(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+        return own + [pattern for value in node.values() for pattern in patterns(value)]
+    if isinstance(node, list):
+        return [pattern for value in node for pattern in patterns(value)]
+    return []
