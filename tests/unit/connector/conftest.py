@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.client import ConnectorClient
 from tocsin.connector.endpoint import Endpoint
@@ -139,3 +138,12 @@ def house(loop: LoopThread) -> Iterator[House]:
     built = build(loop, limits)
     yield built
     loop.run(built.endpoint.close(0.1))
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function in a loop of its own."""
+    if not asyncio.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True

@@ -1,4 +1,4 @@
-"""The connector's doors: who may come in, what is refused before it costs memory, and what the client makes of it."""
+"""The connector's doors: who may come in, what is refused unread, and what the client makes of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 
 import pytest
-
-from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
 from tocsin.connector import client as errors
 from tocsin.connector import protocol
 from tocsin.connector.client import ConnectorClient
 from tocsin.connector.endpoint import Refusal
 from tocsin.whatsapp.node import Node, encode
+
+from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
 Another = Callable[..., House]

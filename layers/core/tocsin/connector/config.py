@@ -1,0 +1,133 @@
+"""The connector's environment, read once, typed, and refused with the name of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PRODUCTION_URL = "wss://web.whatsapp.com/ws/chat"
+METADATA = "ECS_CONTAINER_METADATA_URI_V4"
+
+
+class BadEnvironment(Exception):
+    """A variable is missing or can't be meant. Mend the environment; the process won't start without."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"the environment variable {name} {problem}")
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Config:
+    """`host`: the address that Lambdas call and the certificate names; `bind`: the one listened on.
+
+    `root_key`: 32 bytes, None for WhatsApp's own. `maintain_function`, `event_bus`: None switches off the
+    resume after a login and the disconnect events (a connector without a deployed stack).
+    """
+
+    accounts: tuple[str, ...]
+    keys_table: str
+    notifications_table: str | None
+    stanzas_queue_url: str
+    sealing_secret_arn: str
+    event_bus: str | None
+    maintain_function: str | None
+    whatsapp_url: str
+    root_key: bytes | None
+    host: str
+    bind: str
+    port: int
+    service: str
+    namespace: str
+    stack: str
+    log_level: str
+
+
+def read_config(environment: Mapping[str, str] | None = None) -> Config:
+    """Raises `BadEnvironment`."""
+    variables = _Variables(os.environ if environment is None else environment)
+    host, bind = _addresses(variables)
+    return Config(
+        accounts=variables.words("ACCOUNTS", "default"),
+        keys_table=variables.text("KEYS_TABLE"),
+        notifications_table=variables.optional("NOTIFICATIONS_TABLE"),
+        stanzas_queue_url=variables.text("STANZAS_QUEUE_URL"),
+        sealing_secret_arn=variables.text("SEALING_SECRET_ARN"),
+        event_bus=variables.optional("EVENT_BUS_NAME"),
+        maintain_function=variables.optional("MAINTAIN_FUNCTION"),
+        whatsapp_url=variables.text("WHATSAPP_URL", PRODUCTION_URL),
+        root_key=variables.key("WHATSAPP_ROOT_KEY"),
+        host=host,
+        bind=bind,
+        port=variables.port("CONNECTOR_PORT", 0),
+        service=variables.text("POWERTOOLS_SERVICE_NAME", "connector"),
+        namespace=variables.text("POWERTOOLS_METRICS_NAMESPACE", "Tocsin"),
+        stack=variables.text("STACK_NAME", "local"),
+        log_level=variables.text("POWERTOOLS_LOG_LEVEL", "INFO").upper(),
+    )
+
+
+def _addresses(variables: _Variables) -> tuple[str, str]:
+    """Advertised and bound address: as told, else the task's private one, else the loopback."""
+    told = variables.optional("CONNECTOR_HOST")
+    if told:
+        return told, told
+    metadata = variables.optional(METADATA)
+    if metadata:
+        # All interfaces: the task's own health check comes in over the loopback.
+        return private_address(metadata), "0.0.0.0"  # noqa: S104  the security group lets in only the Lambdas
+    return "127.0.0.1", "127.0.0.1"
+
+
+def private_address(metadata_url: str) -> str:
+    """The task's IPv4 address in its VPC, from the ECS task metadata endpoint, version 4."""
+    if not metadata_url.startswith("http://"):
+        raise BadEnvironment(METADATA, "is no http URL")
+    try:
+        with urllib.request.urlopen(metadata_url, timeout=5) as answer:  # noqa: S310  checked above
+            container = json.load(answer)
+        address: str = container["Networks"][0]["IPv4Addresses"][0]
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise BadEnvironment(METADATA, f"leads to no private address: {exc}") from exc
+    return address
+
+
+class _Variables:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def optional(self, name: str) -> str | None:
+        return self._environment.get(name) or None
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.optional(name) or default
+        if value is None:
+            raise BadEnvironment(name, "is not set")
+        return value
+
+    def words(self, name: str, default: str) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
+        if not words:
+            raise BadEnvironment(name, "names no account")
+        return words
+
+    def port(self, name: str, default: int) -> int:
+        text = self.text(name, str(default))
+        if not text.isascii() or not text.isdecimal() or int(text) > 65535:
+            raise BadEnvironment(name, f"is {text!r}, not a port")
+        return int(text)
+
+    def key(self, name: str) -> bytes | None:
+        text = self.optional(name)
+        if text is None:
+            return None
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise BadEnvironment(name, "is not 64 hexadecimal digits")
+        return key
