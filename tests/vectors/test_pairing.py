@@ -28,9 +28,7 @@ def pair_success(container: bytes) -> Node:
     children = (
         Node("device-identity", {}, container),
         Node("platform", {"name": "android"}),
-        Node(
-            "device", {"jid": JID.parse("15550100101:2@s.whatsapp.net"), "lid": JID.parse("1002003004:2@lid")}
-        ),
+        Node("device", own),
     )
     attrs = {"from": SERVER, "type": "set", "xmlns": "md", "id": "77", "t": "1788000000"}
     return Node("iq", attrs, (Node("pair-success", {}, children),))

@@ -26,6 +26,7 @@ __all__ = [
     "Node",
     "decode",
     "encode",
+    "present",
 ]
 
 Content = None | bytes | tuple["Node", ...]
@@ -131,6 +132,11 @@ class Node:
             inside = " ".join(child.tag for child in self.content[:8])
             return f"<{self.tag}{attrs}>{len(self.content)}: {inside}</{self.tag}>"
         return f"<{self.tag}{attrs}/>"
+
+
+def present(attrs: Mapping[str, str | JID | None]) -> dict[str, str | JID]:
+    """The attributes that are there."""
+    return {name: value for name, value in attrs.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.signal.curve import KeyPair
+from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload, DeviceProps
 
@@ -24,15 +24,6 @@ class ClientInfo:
     os_version: tuple[int, int, int] = (22, 4, 4)
     language: str = "en"
     country: str = "US"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedPreKey:
-    """`signature`: 64 bytes, by the identity key over the encoded public key."""
-
-    id: int
-    pair: KeyPair
-    signature: bytes
 
 
 def registration_payload(

@@ -1,0 +1,143 @@
+"""IQ requests for the account itself, and what an answer says. The connection gives each its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.jid import JID, SERVER
+from tocsin.whatsapp.node import Node, present
+
+if TYPE_CHECKING:
+    from tocsin.whatsapp.bundles import SignedPreKey
+
+
+class IqRefused(WireError):
+    """The server answered with an error. `code` 500, 503, 530: try again later; 429: minutes later, at least
+    `backoff` seconds; anything else is final.
+    """
+
+    def __init__(self, code: int, text: str = "", backoff: int | None = None) -> None:
+        super().__init__(f"{code} {text}".rstrip())
+        self.code = code
+        self.text = text
+        self.backoff = backoff
+
+
+def checked(answer: Node) -> Node:
+    """The answer, if it is a result. Raises `IqRefused`; an error without a code counts as 500."""
+    error = answer.child("error")
+    if answer.attrs.get("type") == "result" and error is None:
+        return answer
+    raise refused(error)
+
+
+def refused(error: Node | None) -> IqRefused:
+    if error is None:
+        return IqRefused(500, "no result")
+    code, text = error.attrs.get("code"), error.optional_str("text")
+    backoff = error.attrs.get("backoff")
+    return IqRefused(_number(code) or 500, text or "", _number(backoff))
+
+
+def _number(value: str | JID | None) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        return int(value)
+    return None
+
+
+def request(kind: str, namespace: str, *children: Node, to: JID = SERVER) -> Node:
+    """An iq of type `get` or `set`, still without id."""
+    return Node("iq", {"to": to, "type": kind, "xmlns": namespace}, children or None)
+
+
+def keepalive() -> Node:
+    return request("get", "w:p")
+
+
+def active() -> Node:
+    """Ask for live delivery. Before it the server may withhold stanzas."""
+    return request("set", "passive", Node("active"))
+
+
+def prekey_count() -> Node:
+    return request("get", "encrypt", Node("count"))
+
+
+def parse_prekey_count(answer: Node) -> int:
+    return checked(answer).require_child("count").attr_int("value")
+
+
+def upload_prekeys(
+    registration_id: int, identity_public: bytes, prekeys: Mapping[int, bytes], signed_prekey: SignedPreKey
+) -> Node:
+    """Offer one-time prekeys. `prekeys`: public keys (32 bytes) by id; the private halves are stored."""
+    return request(
+        "set",
+        "encrypt",
+        Node("registration", {}, registration_id.to_bytes(4, "big")),
+        Node("type", {}, b"\x05"),
+        Node("identity", {}, identity_public),
+        Node("list", {}, tuple(prekey_node(number, public) for number, public in prekeys.items())),
+        signed_prekey_node(signed_prekey),
+    )
+
+
+def rotate_signed_prekey(signed_prekey: SignedPreKey) -> Node:
+    return request("set", "encrypt", Node("rotate", {}, (signed_prekey_node(signed_prekey),)))
+
+
+def prekey_node(number: int, public: bytes) -> Node:
+    parts = (Node("id", {}, number.to_bytes(3, "big")), Node("value", {}, public))
+    return Node("key", {}, parts)
+
+
+def signed_prekey_node(key: SignedPreKey) -> Node:
+    parts = (
+        Node("id", {}, key.id.to_bytes(3, "big")),
+        Node("value", {}, key.pair.public),
+        Node("signature", {}, key.signature),
+    )
+    return Node("skey", {}, parts)
+
+
+def remove_device(own: JID) -> Node:
+    """Unlink this device (`own`: its phone-number JID with device). Await the result, then wipe."""
+    return request("set", "md", Node("remove-companion-device", {"jid": own, "reason": "user_initiated"}))
+
+
+def clean_dirty(kind: str, timestamp: str | None) -> Node:
+    clean = Node("clean", present({"type": kind, "timestamp": timestamp}))
+    return request("set", "urn:xmpp:whatsapp:dirty", clean)
+
+
+def issue_privacy_token(contact: JID, now: int) -> Node:
+    """Tell the server that we trust `contact` (a bare LID); once a week and contact, after a send."""
+    token = Node("token", {"jid": contact, "t": str(now), "type": "trusted_contact"})
+    return request("set", "privacy", Node("tokens", {}, (token,)))
+
+
+def group_info(group: JID) -> Node:
+    return request("get", "w:g2", Node("query", {"request": "interactive"}), to=group)
+
+
+def pong(ping: Node) -> Node:
+    """The answer to a server's ping, which may come without id."""
+    return Node("iq", present({"to": SERVER, "type": "result", "id": ping.attrs.get("id")}))
+
+
+def not_understood(question: Node) -> Node:
+    """The answer to an iq of the server that we have no use for."""
+    attrs = present({"to": SERVER, "type": "error", "id": question.attrs.get("id")})
+    return Node("iq", attrs, (Node("error", {"code": "501", "text": "feature-not-implemented"}),))
+
+
+def offline_batch(count: int = 100) -> Node:
+    """Ask for the next part of what was queued while we were away."""
+    return Node("ib", {}, (Node("offline_batch", {"count": str(count)}),))
+
+
+def presence(kind: str, push_name: str) -> Node:
+    """`kind`: `available` or `unavailable`. The name is what recipients see; without it they see "-"."""
+    return Node("presence", {"type": kind, "name": push_name})

@@ -1,0 +1,352 @@
+"""Messages on the wire: stanzas going out, stanzas coming in, and the few protobuf bytes a text needs.
+
+On the path of every send, so protobuf isn't loaded here: a text is one length-delimited field. What others
+write is read with the real parser, in `content`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.jid import BROADCAST, GROUP, HOSTED, HOSTED_LID, JID, LID, NEWSLETTER, PN
+from tocsin.whatsapp.node import Node, present
+
+_USERS: Final = frozenset((PN, LID, HOSTED, HOSTED_LID))
+
+
+class Ciphertext(Protocol):
+    """`type`: `msg` or `pkmsg`."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+# Plaintexts: field numbers of the Message protobuf.
+
+_CONVERSATION: Final = 1
+_SENDER_KEY_DISTRIBUTION: Final = 2
+_EXTENDED_TEXT: Final = 6
+_DEVICE_SENT: Final = 31
+_TEXT: Final = 1
+_CONTEXT_INFO: Final = 17
+_EXPIRATION: Final = 25
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def text_message(text: str, *, expiration: int = 0) -> bytes:
+    """A serialised Message. `expiration`: the chat's disappearing timer in seconds, 0 for none."""
+    if not expiration:
+        return _field(_CONVERSATION, text.encode())
+    context = _field(_CONTEXT_INFO, _varint(_EXPIRATION << 3) + _varint(expiration))
+    return _field(_EXTENDED_TEXT, _field(_TEXT, text.encode()) + context)
+
+
+def device_sent(chat: JID, message: bytes) -> bytes:
+    """What our own other devices get, so that the message shows there: `message` as sent to `chat`."""
+    return _field(_DEVICE_SENT, _field(1, str(chat).encode()) + _field(2, message))
+
+
+def with_sender_key(group: JID, distribution: bytes, message: bytes = b"") -> bytes:
+    """`message` (or none) with the group's sender key in it. Joined protobufs are merged ones."""
+    inner = _field(1, str(group).encode()) + _field(2, distribution)
+    return _field(_SENDER_KEY_DISTRIBUTION, inner) + message
+
+
+# Going out
+
+
+def message_stanza(
+    message_id: str,
+    to: JID,
+    recipients: Sequence[tuple[JID, Ciphertext]],
+    *,
+    device_identity: bytes | None,
+    peer_recipient_pn: JID | None = None,
+    phash: str | None = None,
+    privacy_token: bytes | None = None,
+    device_fanout: bool = True,
+) -> Node:
+    """A text to one person. `recipients`: each device of theirs and of ours but this one, one address form.
+
+    `device_identity`: needed as soon as one ciphertext is a `pkmsg`. `device_fanout` False: a resend to some
+    devices only. Raises ValueError for a message to nobody or without the needed identity.
+    """
+    attrs = present(
+        {
+            "id": message_id,
+            "type": "text",
+            "to": to,
+            "peer_recipient_pn": peer_recipient_pn,
+            "phash": phash,
+            "device_fanout": None if device_fanout else "false",
+        }
+    )
+    parts = [_participants(recipients), *_identity(recipients, device_identity)]
+    if privacy_token is not None:
+        parts.append(Node("tctoken", {}, privacy_token))
+    return Node("message", attrs, tuple(parts))
+
+
+def group_message_stanza(
+    message_id: str,
+    group: JID,
+    sender_key_message: bytes,
+    *,
+    addressing_mode: str,
+    phash: str,
+    key_recipients: Sequence[tuple[JID, Ciphertext]] = (),
+    device_identity: bytes | None = None,
+) -> Node:
+    """A text to a group. `key_recipients`: devices that still need the sender key, each encrypted pairwise.
+
+    `phash`: over all devices of all members, our own sending one included.
+    """
+    attrs: dict[str, str | JID] = {
+        "id": message_id,
+        "type": "text",
+        "to": group,
+        "phash": phash,
+        "addressing_mode": addressing_mode,
+    }
+    parts: list[Node] = []
+    if key_recipients:
+        parts = [_participants(key_recipients), *_identity(key_recipients, device_identity)]
+    parts.append(Node("enc", {"v": "2", "type": "skmsg"}, sender_key_message))
+    return Node("message", attrs, tuple(parts))
+
+
+def retry_message_stanza(
+    message_id: str,
+    to: JID,
+    ciphertext: Ciphertext,
+    *,
+    count: int,
+    device_identity: bytes | None,
+    timestamp: str | None = None,
+    participant: JID | None = None,
+    recipient: JID | None = None,
+) -> Node:
+    """The same message once more, for the one device that asked. `to`: the `from` of its retry receipt.
+
+    `participant`: the device, in a group. `count`, `timestamp`: from the receipt.
+    """
+    attrs = present(
+        {
+            "id": message_id,
+            "to": to,
+            "type": "text",
+            "t": timestamp,
+            "participant": participant,
+            "recipient": recipient,
+            "device_fanout": None if to.server == GROUP else "false",
+        }
+    )
+    enc = Node("enc", {"v": "2", "type": ciphertext.type, "count": str(count)}, ciphertext.body)
+    return Node("message", attrs, (enc, *_identity([(to, ciphertext)], device_identity)))
+
+
+def _participants(recipients: Sequence[tuple[JID, Ciphertext]]) -> Node:
+    if not recipients:
+        raise ValueError("a message to nobody")
+    return Node(
+        "participants", {}, tuple(Node("to", {"jid": jid}, (_enc(text),)) for jid, text in recipients)
+    )
+
+
+def _enc(ciphertext: Ciphertext) -> Node:
+    return Node("enc", {"v": "2", "type": ciphertext.type}, ciphertext.body)
+
+
+def _identity(
+    recipients: Sequence[tuple[JID, Ciphertext]], device_identity: bytes | None
+) -> tuple[Node, ...]:
+    """Our device identity, if a new session is among the ciphertexts: peers refuse one without it."""
+    if all(text.type != "pkmsg" for _, text in recipients):
+        return ()
+    if device_identity is None:
+        raise ValueError("a pkmsg needs the device identity")
+    return (Node("device-identity", {}, device_identity),)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAck:
+    """The server's word on a message. `error` 0: accepted. `phash`: our device list is not the server's.
+
+    `refresh_lid`: the LID used is outdated. `timestamp`: the message's time, Unix seconds.
+    """
+
+    id: str
+    to: JID | None
+    error: int
+    phash: str | None
+    refresh_lid: bool
+    timestamp: int | None
+    addressing_mode: str | None = None
+
+
+def parse_ack(node: Node) -> MessageAck:
+    if node.tag != "ack" or node.attrs.get("class") != "message":
+        raise InvalidStanza("not the ack of a message")
+    return MessageAck(
+        id=node.attr_str("id"),
+        to=node.optional_jid("from"),
+        error=node.optional_int("error") or 0,
+        phash=node.optional_str("phash"),
+        refresh_lid=node.attrs.get("refresh_lid") == "true",
+        timestamp=node.optional_int("t"),
+        addressing_mode=node.optional_str("addressing_mode"),
+    )
+
+
+# Coming in
+
+
+@dataclass(frozen=True, slots=True)
+class Enc:
+    """One ciphertext. `type`: `pkmsg`, `msg`, `skmsg` or one we can't read. `count`: of a resend, else 0."""
+
+    type: str
+    body: bytes = field(repr=False)
+    version: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """A `<message>`, still encrypted.
+
+    `sender`: device JID in the address form of the stanza; `sender_alt`: the same device in the other form,
+    where the stanza gives it. `chat`: whose conversation it belongs to (bare). `recipient`, `recipient_alt`:
+    whom one of our own devices wrote to. `timestamp`: Unix seconds. `offline`: it was queued while we were
+    away. `peer`: a control message between own devices. `unavailable`: there is no copy for us, and why.
+    """
+
+    id: str
+    sender: JID
+    sender_alt: JID | None
+    chat: JID
+    from_me: bool
+    recipient: JID | None
+    recipient_alt: JID | None
+    timestamp: int
+    encs: tuple[Enc, ...]
+    device_identity: bytes | None = field(repr=False)
+    push_name: str | None = field(repr=False)
+    offline: bool
+    peer: bool
+    edit: str | None
+    addressing_mode: str | None
+    unavailable: str | None
+
+    @property
+    def is_group(self) -> bool:
+        return self.chat.server == GROUP
+
+    @property
+    def lid(self) -> JID | None:
+        """The sending device under its LID: the address of its Signal sessions, where known."""
+        return _in_form(self.sender, self.sender_alt, LID)
+
+    @property
+    def pn(self) -> JID | None:
+        return _in_form(self.sender, self.sender_alt, PN)
+
+
+def _in_form(sender: JID, other: JID | None, server: str) -> JID | None:
+    for jid in (sender, other):
+        if jid is not None and jid.chat.server == server:
+            return jid
+    return None
+
+
+def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
+    """`own`: our account's user JIDs, by LID and by phone number. Raises `InvalidStanza`."""
+    if node.tag != "message":
+        raise InvalidStanza("not a message")
+    origin = node.attr_jid("from")
+    sender, chat, in_group = _sender_and_chat(node, origin)
+    from_me = any(sender.same_user(me) for me in own)
+    recipient = node.optional_jid("recipient")
+    if recipient is not None and not in_group:
+        if own and not from_me:
+            raise InvalidStanza("a recipient on a message that isn't ours")
+        chat = recipient.chat
+    unavailable = node.child("unavailable")
+    identity = node.child("device-identity")
+    return InboundMessage(
+        id=node.attr_str("id"),
+        sender=sender,
+        sender_alt=_other_form(node, sender, "participant" if in_group else "sender"),
+        chat=chat,
+        from_me=from_me,
+        recipient=recipient,
+        recipient_alt=_first_jid(
+            node, "peer_recipient_pn", "peer_recipient_lid", "recipient_pn", "recipient_lid"
+        ),
+        timestamp=node.attr_int("t"),
+        encs=tuple(map(_parse_enc, node.children("enc"))),
+        device_identity=identity.bytes() if identity is not None else None,
+        push_name=_push_name(node),
+        offline="offline" in node.attrs,
+        peer=node.attrs.get("category") == "peer",
+        edit=node.optional_str("edit"),
+        addressing_mode=node.optional_str("addressing_mode"),
+        unavailable=(unavailable.optional_str("type") or "unknown") if unavailable is not None else None,
+    )
+
+
+def _sender_and_chat(node: Node, origin: JID) -> tuple[JID, JID, bool]:
+    """Who wrote, in which conversation, and whether that has several people."""
+    if origin.server in (GROUP, BROADCAST):
+        sender = node.attr_jid("participant")
+        if not sender.user or sender.server not in _USERS:
+            raise InvalidStanza("participant is no user")
+        return sender, origin, True
+    if not origin.user:
+        raise InvalidStanza("a message from nobody")
+    if origin.server not in _USERS and origin.server != NEWSLETTER:
+        raise InvalidStanza(f"a message from {origin.kind}")
+    return origin, origin.chat, False
+
+
+def _other_form(node: Node, sender: JID, prefix: str) -> JID | None:
+    """The sender's other address, with the device of the one in the stanza."""
+    suffix = "pn" if sender.chat.server == LID else "lid"
+    other = node.optional_jid(f"{prefix}_{suffix}")
+    if other is None:
+        return None
+    if other.chat.server != (PN if suffix == "pn" else LID) or not other.user:
+        raise InvalidStanza(f"{prefix}_{suffix} is of another kind")
+    return other if other.device else other.with_device(sender.device)
+
+
+def _first_jid(node: Node, *names: str) -> JID | None:
+    return next((jid for name in names if (jid := node.optional_jid(name)) is not None), None)
+
+
+def _push_name(node: Node) -> str | None:
+    name = node.optional_str("notify")
+    return None if name == "-" else name
+
+
+def _parse_enc(node: Node) -> Enc:
+    return Enc(
+        node.attr_str("type"), node.bytes(), node.optional_int("v") or 2, node.optional_int("count") or 0
+    )

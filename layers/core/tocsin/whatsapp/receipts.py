@@ -1,0 +1,217 @@
+"""Acks and receipts: what tells the server that a stanza needn't come again, and the sender how it fared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
+from tocsin.whatsapp.jid import BROADCAST, GROUP, JID
+from tocsin.whatsapp.node import Node, present
+
+# Negative acks: why a message won't be handled.
+PARSE_ERROR = 487
+UNKNOWN_STANZA = 488
+INVALID_PROTOBUF = 491
+NO_SECRET = 495
+
+_STATUS = {
+    "": "delivered",
+    "inactive": "delivered",
+    "read": "read",
+    "played": "read",
+}
+
+
+def ack(node: Node, error: int | None = None) -> Node:
+    """Tell the server that `node` (message, receipt, notification or call) is safe with us.
+
+    `error`: a negative ack. The type is copied, but not that of a message.
+    """
+    attrs = {
+        "class": node.tag,
+        "id": node.attrs.get("id"),
+        "to": node.attrs.get("from"),
+        "participant": node.attrs.get("participant"),
+        "recipient": node.attrs.get("recipient"),
+        "type": node.attrs.get("type") if node.tag != "message" else None,
+        "error": str(error) if error is not None else None,
+    }
+    return Node("ack", present(attrs))
+
+
+def delivery_receipt(node: Node, type: str | None = "inactive") -> Node:
+    """Confirm a message that was decrypted and stored; it replaces the ack.
+
+    `type`: `inactive` while we aren't marked as online, `sender` for a message of an own other device,
+    `peer_msg` for a control message, None if we are online.
+    """
+    return Node("receipt", present({**_addressed(node), "type": type}))
+
+
+def history_receipt(node: Node, own: JID) -> Node:
+    """The second receipt of a history notification, to our own user."""
+    return Node("receipt", present({"id": node.attrs.get("id"), "to": own.bare, "type": "hist_sync"}))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryKeys:
+    """Fresh keys for whoever is to start a new session with us. `prekey`: (id, public), never uploaded."""
+
+    identity: bytes
+    prekey: tuple[int, bytes]
+    signed_prekey: SignedPreKey
+    device_identity: bytes = field(repr=False)
+
+
+def retry_receipt(
+    node: Node, *, count: int, registration_id: int, error: int = 0, keys: RetryKeys | None = None
+) -> Node:
+    """Ask the sender of a message that didn't decrypt to send it again. A plain ack follows it.
+
+    `count`: 1 for the first time. `error`: the reason, as the Signal errors name it.
+    """
+    retry: Mapping[str, str | JID | None] = {
+        "count": str(count),
+        "id": node.attrs.get("id"),
+        "t": node.attrs.get("t"),
+        "v": "1",
+        "error": str(error),
+    }
+    parts = [
+        Node("retry", present(retry)),
+        Node("registration", {}, registration_id.to_bytes(4, "big")),
+    ]
+    if keys is not None:
+        parts.append(_keys(keys))
+    category = "peer" if node.attrs.get("category") == "peer" else None
+    return Node("receipt", present({**_addressed(node), "type": "retry", "category": category}), tuple(parts))
+
+
+def _keys(keys: RetryKeys) -> Node:
+    parts = (
+        Node("type", {}, b"\x05"),
+        Node("identity", {}, keys.identity),
+        prekey_node(*keys.prekey),
+        signed_prekey_node(keys.signed_prekey),
+        Node("device-identity", {}, keys.device_identity),
+    )
+    return Node("keys", {}, parts)
+
+
+def _addressed(node: Node) -> dict[str, str | JID | None]:
+    """A receipt goes back to where the stanza came from, word for word."""
+    return {
+        "id": node.attrs.get("id"),
+        "to": node.attrs.get("from"),
+        "participant": node.attrs.get("participant"),
+        "recipient": node.attrs.get("recipient"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How messages of ours fared. `ids`: one or more message ids. `sender`: the device that says so.
+
+    `type`: as on the wire, "" for plain. `status`: `delivered`, `read`, or None for types that say nothing of
+    a recipient. `participants`: in groups, who has it by now (bare or device JIDs), if the server gathered it.
+    """
+
+    ids: tuple[str, ...]
+    sender: JID
+    sender_alt: JID | None
+    chat: JID
+    type: str
+    timestamp: int | None
+    recipient: JID | None
+    participants: tuple[JID, ...] = ()
+
+    @property
+    def status(self) -> str | None:
+        return _STATUS.get(self.type)
+
+
+def parse_receipt(node: Node) -> Receipt:
+    """Raises `InvalidStanza`."""
+    if node.tag != "receipt":
+        raise InvalidStanza("not a receipt")
+    origin = node.attr_jid("from")
+    sender = node.optional_jid("participant") or origin
+    ids = [node.attr_str("id")]
+    listed = node.child("list")
+    if listed is not None:
+        ids += [item.attr_str("id") for item in listed.children("item")]
+    gathered: list[JID] = []
+    for group in node.children("participants"):
+        key = group.optional_str("key")
+        if key is not None and key not in ids:
+            ids.append(key)
+        gathered += [user.attr_jid("jid") for user in group.children("user")]
+    other = _other_form(node, origin)
+    return Receipt(
+        ids=tuple(ids),
+        sender=sender,
+        sender_alt=other.with_device(sender.device) if other is not None and not other.device else other,
+        chat=origin if origin.server in (GROUP, BROADCAST) else origin.chat,
+        type=node.optional_str("type") or "",
+        timestamp=node.optional_int("t"),
+        recipient=node.optional_jid("recipient"),
+        participants=tuple(gathered),
+    )
+
+
+def _other_form(node: Node, origin: JID) -> JID | None:
+    prefix = "participant" if origin.server in (GROUP, BROADCAST) else "sender"
+    return node.optional_jid(f"{prefix}_pn") or node.optional_jid(f"{prefix}_lid")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequest:
+    """A device of a recipient couldn't decrypt a message of ours.
+
+    `requester`: that device; `to`: where the answer goes (its device, or the group). `count`: from 1.
+    `bundle`: fresh keys, if it sent any (signature unverified); `registration_id`: its present one.
+    """
+
+    id: str
+    requester: JID
+    requester_alt: JID | None
+    to: JID
+    participant: JID | None
+    recipient: JID | None
+    count: int
+    timestamp: str | None
+    registration_id: int
+    bundle: PreKeyBundle | None
+    device_identity: bytes | None = field(repr=False)
+    error: int = 0
+
+
+def parse_retry(node: Node) -> RetryRequest:
+    """Raises `InvalidStanza`."""
+    receipt = parse_receipt(node)
+    if receipt.type != "retry":
+        raise InvalidStanza("not a retry receipt")
+    retry = node.require_child("retry")
+    keys = node.child("keys")
+    identity = keys.child("device-identity") if keys is not None else None
+    count = retry.attr_int("count")
+    if not 1 <= count <= 1000:
+        raise InvalidStanza("retry count out of range")
+    return RetryRequest(
+        id=retry.optional_str("id") or receipt.ids[0],
+        requester=receipt.sender,
+        requester_alt=receipt.sender_alt,
+        to=node.attr_jid("from"),
+        participant=node.optional_jid("participant"),
+        recipient=receipt.recipient,
+        count=count,
+        timestamp=retry.optional_str("t"),
+        registration_id=int.from_bytes(node.require_child("registration").bytes(4), "big"),
+        bundle=parse_bundle(keys, node) if keys is not None else None,
+        device_identity=identity.bytes() if identity is not None else None,
+        error=retry.optional_int("error") or 0,
+    )
