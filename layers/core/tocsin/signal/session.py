@@ -6,7 +6,7 @@ ciphertext leaves or a plaintext is used; who gets an exception still holds the 
 Spec: Signal, "The Sesame Algorithm", for the order and the promotion of states.
 """
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from . import cipher, ratchet, wire
 from .curve import KeyPair
@@ -23,7 +23,7 @@ from .errors import (
 from .kdf import advance as advance_chain_key
 from .kdf import message_keys, message_seed
 from .ratchet import MAX_RECEIVING_CHAINS, MAX_SKIP
-from .state import ReceivingChain, Record, SendingChain, State
+from .state import Record, SendingChain, State, evolve
 from .wire import PreKeyMessage, SignalMessage
 from .x3dh import Local, respond
 
@@ -33,16 +33,14 @@ ARCHIVED_LIFETIME = 30 * 24 * 3600
 """Seconds that an archived state is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ciphertext:
+class Ciphertext(NamedTuple):
     """`type`: `msg`, or `pkmsg` while the peer has not answered. `body`: as it goes on the wire."""
 
     type: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Decryption:
+class Decryption(NamedTuple):
     """What a decrypted message changed. Store it all in one step, before the plaintext is used.
 
     `turned`: the current state's sending chain is another one than before. `new_session`: the message
@@ -50,13 +48,16 @@ class Decryption:
     prekey to be deleted. `identity_change`: (old, new) if the device has another identity from now on.
     """
 
-    plaintext: bytes = field(repr=False)
+    plaintext: bytes
     record: Record
     turned: bool = False
     new_session: bool = False
     promoted: bool = False
     consumed_prekey: int | None = None
-    identity_change: tuple[bytes, bytes] | None = field(repr=False, default=None)
+    identity_change: tuple[bytes, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"Decryption(<{len(self.plaintext)} bytes>, turned={self.turned}, promoted={self.promoted})"
 
 
 def encrypt(
@@ -93,14 +94,7 @@ def advance(chain: SendingChain, index: int) -> SendingChain:
     """
     if index < chain.index:
         raise StaleIndex(f"index {index} of a chain whose checkpoint is {chain.index}")
-    return SendingChain(
-        advance_chain_key(chain.chain_key, index - chain.index),
-        index,
-        chain.ratchet_public,
-        chain.previous_counter,
-        chain.remote_identity,
-        chain.pending,
-    )
+    return evolve(chain, chain_key=advance_chain_key(chain.chain_key, index - chain.index), index=index)
 
 
 def send(record: Record | None, *, local: Local, plaintext: bytes) -> tuple[Record, Ciphertext]:
@@ -119,20 +113,8 @@ def send(record: Record | None, *, local: Local, plaintext: bytes) -> tuple[Reco
         registration_id=local.registration_id,
         plaintext=plaintext,
     )
-    used = State(
-        state.base_key,
-        state.initiated_by_us,
-        state.remote_identity,
-        state.remote_registration_id,
-        state.root_key,
-        state.ratchet,
-        advance(chain, state.used + 1),
-        state.used + 1,
-        state.receiving,
-        state.created,
-        state.archived,
-    )
-    return Record((used, *record.states[1:]), record.evicted, record.superseded), message
+    used = evolve(state, sending=advance(chain, state.used + 1), used=state.used + 1)
+    return evolve(record, states=(used, *record.states[1:])), message
 
 
 def start(record: Record | None, state: State, now: int) -> Record:
@@ -147,7 +129,7 @@ def start(record: Record | None, state: State, now: int) -> Record:
     if known is not None and known != state.remote_identity:
         superseded = (known, *superseded)
     superseded = tuple(key for key in superseded if key != state.remote_identity)
-    states = (replace(state, archived=None), *_archived(record.states, now))
+    states = (evolve(state, archived=None), *_archived(record.states, now))
     return _bounded(Record(states, record.evicted, superseded), now)
 
 
@@ -226,17 +208,15 @@ def _decrypt_known(
 ) -> Decryption:
     """Try the states at `places`, in order. A ratchet key belongs to one session, so who knows it decides."""
     key = message.ratchet_public
-    places = tuple(place for place in places if ratchet.knows(record.states[place], key)) or tuple(places)
+    knowing = [place for place in places if ratchet.knows(record.states[place], key)]
     failures: list[SignalError] = []
-    for place in places:
+    for place in knowing or places:
         try:
-            plaintext, state = ratchet.decrypt(
-                record.states[place], message, local.identity.public, next_ratchet
-            )
+            opened = ratchet.decrypt(record.states[place], message, local.identity.public, next_ratchet)
         except (Duplicate, BadMac, FutureMessage) as failure:
             failures.append(failure)
         else:
-            return _adopt(record, place, state, plaintext, now)
+            return _adopt(record, place, *opened, now)
     if key in record.evicted:
         raise Duplicate("a chain that was used and dropped")
     raise min(failures, key=_rank)
@@ -246,18 +226,18 @@ def _rank(failure: SignalError) -> int:
     return 0 if isinstance(failure, Duplicate) else 1 if isinstance(failure, BadMac) else 2
 
 
-def _adopt(record: Record, place: int, state: State, plaintext: bytes, now: int) -> Decryption:
+def _adopt(record: Record, place: int, plaintext: bytes, state: State, grown: bool, now: int) -> Decryption:
     """The record with the state that decrypted at its place, or promoted if it was an archived one."""
     before = record.states[place]
     stepped = state.ratchet is not before.ratchet
     if before.archived is None or before.remote_identity in record.superseded:
         states = (*record.states[:place], state, *record.states[place + 1 :])
-        changed = Record(states, record.evicted, record.superseded)
-        if stepped or _has_skipped_more(before, state):
+        changed = evolve(record, states=states)
+        if grown:
             changed = _bounded(changed, now)
         return Decryption(plaintext, changed, turned=stepped and before.archived is None)
     others = (*record.states[:place], *record.states[place + 1 :])
-    promoted = (replace(state, archived=None), *_archived(others, now))
+    promoted = (evolve(state, archived=None), *_archived(others, now))
     changed = _bounded(Record(promoted, record.evicted, record.superseded), now)
     return Decryption(plaintext, changed, turned=True, promoted=True)
 
@@ -274,13 +254,13 @@ def _found_session(
     if message.message.ratchet_public in record.evicted:
         raise Duplicate("the first message of a session that was used and dropped")
     state = respond(local, message, prekey, now=now)
-    plaintext, state = ratchet.decrypt(state, message.message, local.identity.public, next_ratchet)
+    plaintext, state, _ = ratchet.decrypt(state, message.message, local.identity.public, next_ratchet)
     known = record.identity
     superseded = record.superseded
     if message.identity in superseded:
         # A late first message of an installation that is gone: readable, but nothing to answer with.
         first = 0 if record.current is None else 1
-        late = replace(state, archived=now)
+        late = evolve(state, archived=now)
         states = (*record.states[:first], late, *record.states[first:])
         changed = _bounded(Record(states, record.evicted, superseded), now)
         return Decryption(plaintext, changed, new_session=True, consumed_prekey=message.prekey_id)
@@ -302,15 +282,8 @@ def _found_session(
 def _archived(states: tuple[State, ...], now: int) -> tuple[State, ...]:
     """The states, the current one among them (which is the first, if any) archived now."""
     if states and states[0].archived is None:
-        return (replace(states[0], archived=now), *states[1:])
+        return (evolve(states[0], archived=now), *states[1:])
     return states
-
-
-def _has_skipped_more(before: State, after: State) -> bool:
-    return any(
-        len(new.skipped) > len(old.skipped)
-        for old, new in zip(before.receiving, after.receiving, strict=False)
-    )
 
 
 def _bounded(record: Record, now: int) -> Record:
@@ -324,7 +297,7 @@ def _bounded(record: Record, now: int) -> Record:
             evicted += (chain.ratchet_public for chain in state.receiving)
         elif len(state.receiving) > MAX_RECEIVING_CHAINS:
             evicted += (chain.ratchet_public for chain in state.receiving[MAX_RECEIVING_CHAINS:])
-            kept.append(replace(state, receiving=state.receiving[:MAX_RECEIVING_CHAINS]))
+            kept.append(evolve(state, receiving=state.receiving[:MAX_RECEIVING_CHAINS]))
         else:
             kept.append(state)
     return Record(
@@ -346,6 +319,6 @@ def _with_bounded_skips(states: tuple[State, ...]) -> tuple[State, ...]:
         for chain in state.receiving:
             skipped = chain.skipped[max(len(chain.skipped) - room, 0) :]
             room -= len(skipped)
-            chains.append(ReceivingChain(chain.ratchet_public, chain.chain_key, chain.next_index, skipped))
-        bounded.append(replace(state, receiving=tuple(chains)))
+            chains.append(evolve(chain, skipped=skipped))
+        bounded.append(evolve(state, receiving=tuple(chains)))
     return tuple(bounded)

@@ -12,7 +12,7 @@ covers. Unknown fields are skipped, the last of a repeated field wins, absent nu
 anything else that isn't exactly right raises InvalidMessage, and a malformed public key InvalidKey.
 """
 
-from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from .curve import decode_point
 from .errors import InvalidMessage
@@ -31,23 +31,22 @@ _UINT32_MAX = 2**32 - 1
 _VARINT_1, _VARINT_2, _VARINT_3, _VARINT_5, _VARINT_6 = 0x08, 0x10, 0x18, 0x28, 0x30
 _BYTES_1, _BYTES_2, _BYTES_3, _BYTES_4 = 0x0A, 0x12, 0x1A, 0x22
 
-_Fields = dict[int, int | bytes]
+# Of the two wire types read, a varint's value is an int, the other's bytes: the tag tells which.
+_Fields = dict[int, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SignalMessage:
+class SignalMessage(NamedTuple):
     """One `msg`. `ratchet_public`: 32 bytes. `signed`: version byte and protobuf as received."""
 
     ratchet_public: bytes
     counter: int
     previous_counter: int
-    ciphertext: bytes = field(repr=False)
-    signed: bytes = field(repr=False)
-    mac: bytes = field(repr=False)
+    ciphertext: bytes
+    signed: bytes
+    mac: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PreKeyMessage:
+class PreKeyMessage(NamedTuple):
     """One `pkmsg`: how the session was made, and the first messages under it. Public keys of 32 bytes.
 
     None of the outer fields is authenticated by itself; `registration_id` not even by the inner MAC.
@@ -61,25 +60,26 @@ class PreKeyMessage:
     message: SignalMessage
 
 
-@dataclass(frozen=True, slots=True)
-class SenderKeyMessage:
+class SenderKeyMessage(NamedTuple):
     """One `skmsg`. `signed`: everything before the signature, as received."""
 
     key_id: int
     iteration: int
-    ciphertext: bytes = field(repr=False)
-    signed: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
+    ciphertext: bytes
+    signed: bytes
+    signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SenderKeyDistribution:
+class SenderKeyDistribution(NamedTuple):
     """What lets its holder read a sender's group messages from `iteration` on."""
 
     key_id: int
     iteration: int
-    chain_key: bytes = field(repr=False)
+    chain_key: bytes
     signing_public: bytes
+
+    def __repr__(self) -> str:
+        return f"SenderKeyDistribution(key_id={self.key_id}, iteration={self.iteration})"
 
 
 def encode_signal_message(
@@ -106,10 +106,10 @@ def parse_signal_message(body: bytes) -> SignalMessage:
     signed = body[:-MAC_LENGTH]
     fields = _frame_fields(signed, body)
     return SignalMessage(
-        decode_point(_bytes(fields, _BYTES_1)),
+        decode_point(_required(fields, _BYTES_1)),
         _uint32(fields, _VARINT_2),
         _uint32(fields, _VARINT_3),
-        _bytes(fields, _BYTES_4),
+        _required(fields, _BYTES_4),
         signed,
         body[-MAC_LENGTH:],
     )
@@ -151,10 +151,10 @@ def parse_prekey_message(body: bytes) -> PreKeyMessage:
     return PreKeyMessage(
         _uint32(fields, _VARINT_1) or None,
         _uint32(fields, _VARINT_6),
-        decode_point(_bytes(fields, _BYTES_2)),
-        decode_point(_bytes(fields, _BYTES_3)),
+        decode_point(_required(fields, _BYTES_2)),
+        decode_point(_required(fields, _BYTES_3)),
         _uint32(fields, _VARINT_5),
-        parse_signal_message(_bytes(fields, _BYTES_4)),
+        parse_signal_message(_required(fields, _BYTES_4)),
     )
 
 
@@ -180,7 +180,7 @@ def parse_sender_key_message(body: bytes) -> SenderKeyMessage:
     return SenderKeyMessage(
         _uint32(fields, _VARINT_1),
         _uint32(fields, _VARINT_2),
-        _bytes(fields, _BYTES_3),
+        _required(fields, _BYTES_3),
         signed,
         body[-SIGNATURE_LENGTH:],
     )
@@ -204,14 +204,14 @@ def encode_distribution(distribution: SenderKeyDistribution) -> bytes:
 def parse_distribution(body: bytes) -> SenderKeyDistribution:
     """Read a SenderKeyDistributionMessage. Raises InvalidMessage, InvalidKey."""
     fields = _frame_fields(body, body)
-    chain_key = _bytes(fields, _BYTES_3)
+    chain_key = _required(fields, _BYTES_3)
     if len(chain_key) != 32:
         raise InvalidMessage("a chain key has 32 bytes")
     return SenderKeyDistribution(
         _uint32(fields, _VARINT_1),
         _uint32(fields, _VARINT_2),
         chain_key,
-        decode_point(_bytes(fields, _BYTES_4)),
+        decode_point(_required(fields, _BYTES_4)),
     )
 
 
@@ -292,15 +292,15 @@ def _read_fields(data: bytes) -> _Fields:
     return fields
 
 
-def _bytes(fields: _Fields, tag: int) -> bytes:
-    value = fields.get(tag)
-    if not isinstance(value, bytes):
-        raise InvalidMessage("a required field is absent")
-    return value
+def _required(fields: _Fields, tag: int) -> bytes:
+    try:
+        return fields[tag]  # type: ignore[no-any-return]
+    except KeyError:
+        raise InvalidMessage("a required field is absent") from None
 
 
 def _uint32(fields: _Fields, tag: int) -> int:
-    value = fields.get(tag, 0)
-    if not isinstance(value, int) or value > _UINT32_MAX:
+    value: int = fields.get(tag, 0)
+    if value > _UINT32_MAX:
         raise InvalidMessage("an integer of more than 32 bits")
     return value
