@@ -1,0 +1,64 @@
+"""Handing messages over once: a repeat of the same bytes waits for, or is given, the first one's ack.
+
+A Lambda repeats a request whose connection was reset, and can't know whether it had been served. The same
+ciphertext must not go out twice, and two different ones under one message id must not wait for one ack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from tocsin.whatsapp.node import Node
+
+HandOver = Callable[[], Awaitable[Node]]
+
+REMEMBERED = 256
+"""Acks kept for repeats. A client repeats within milliseconds, so even this is generous."""
+
+
+class Acks:
+    """`handed_over` is the only door."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[bytes, asyncio.Task[Node]]] = {}
+        self._answered: OrderedDict[bytes, Node] = OrderedDict()
+
+    async def handed_over(self, message_id: str, body: bytes, hand_over: HandOver) -> Node:
+        """The ack for `body`; `hand_over` is called unless that was done before. Raises what it raises.
+
+        It goes on when the caller is cancelled: the message is on its way, and its ack worth knowing.
+        """
+        digest = hashlib.sha256(body).digest()
+        while True:
+            if digest in self._answered:
+                return self._answered[digest]
+            running = self._running.get(message_id)
+            if running is None:
+                break
+            same, task = running
+            if same == digest:
+                return await asyncio.shield(task)
+            await asyncio.wait([task])
+        task = asyncio.ensure_future(self._carry(message_id, digest, hand_over))
+        task.add_done_callback(_look)
+        self._running[message_id] = (digest, task)
+        return await asyncio.shield(task)
+
+    async def _carry(self, message_id: str, digest: bytes, hand_over: HandOver) -> Node:
+        try:
+            ack = await hand_over()
+        finally:
+            del self._running[message_id]
+        self._answered[digest] = ack
+        while len(self._answered) > REMEMBERED:
+            self._answered.popitem(last=False)
+        return ack
+
+
+def _look(task: asyncio.Task[Node]) -> None:
+    """Look at the outcome: whoever waited for it may be gone."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,52 @@
+"""The AWS services the connector calls, each client made when first needed, each call in a thread.
+
+botocore alone: boto3 adds nothing here but memory. Every call has a short timeout; who calls decides whether
+to try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 8
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 5
+
+
+class Aws:
+    """Clients by service name, shared between threads, as botocore allows."""
+
+    def __init__(self) -> None:
+        self._session = botocore.session.get_session()
+        self._clients: dict[str, Any] = {}
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
+
+    def client(self, service: str) -> Any:
+        """Make or return a client. Call it from one thread: making one is not thread-safe."""
+        if service not in self._clients:
+            settings = ClientConfig(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": 2},
+                max_pool_connections=THREADS + 2,
+            )
+            self._clients[service] = self._session.create_client(service, config=settings)
+        return self._clients[service]
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=False, cancel_futures=True)

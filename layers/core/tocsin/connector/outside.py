@@ -1,0 +1,81 @@
+"""Whom the connector tells what: the bus about a lost account, the maintain function about a regained one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from tocsin.connector.aws import Aws
+from tocsin.connector.config import Config
+
+log = logging.getLogger(__name__)
+
+SOURCE = "tocsin"
+
+
+class Outside:
+    """Never raises: what can't be told is logged, and the account goes on."""
+
+    def __init__(self, aws: Aws, config: Config) -> None:
+        self._aws = aws
+        self._config = config
+
+    @property
+    def resumes(self) -> bool:
+        """Whether parked notifications are looked after at all."""
+        return bool(self._config.maintain_function and self._config.notifications_table)
+
+    async def disconnected(self, account: str, state: str, reason: str, **more: Any) -> None:
+        """The event AccountDisconnected: the account can't send until a person, or a time, has come."""
+        if self._config.event_bus is None:
+            return
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        detail = {"account": account, "state": state, "reason": reason, "at": moment, **more}
+        entry = {
+            "Source": SOURCE,
+            "DetailType": "AccountDisconnected",
+            "Detail": json.dumps(detail),
+            "EventBusName": self._config.event_bus,
+        }
+        try:
+            answer = await self._aws.call(self._aws.client("events").put_events, Entries=[entry])
+        except Exception:
+            log.exception("the bus was not told of the lost account", extra={"account": account})
+            return
+        if answer.get("FailedEntryCount"):
+            log.error("the bus refused the event", extra={"account": account, "entries": answer["Entries"]})
+
+    async def has_parked(self, account: str) -> bool:
+        """Whether notifications of the account wait. If that can't be known, they do."""
+        if not self.resumes:
+            return False
+        query = self._aws.client("dynamodb").query
+        try:
+            answer = await self._aws.call(
+                query,
+                TableName=self._config.notifications_table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": f"waiting#{account}"}},
+                ProjectionExpression="pk",
+                ConsistentRead=True,
+                Limit=1,
+            )
+        except Exception:
+            log.exception("the parked notifications can't be read", extra={"account": account})
+            return True
+        return bool(answer["Count"])
+
+    async def ask_resume(self, account: str) -> None:
+        """Have the maintain function put the account's parked notifications back, oldest first."""
+        invoke = self._aws.client("lambda").invoke
+        try:
+            await self._aws.call(
+                invoke,
+                FunctionName=self._config.maintain_function,
+                InvocationType="Event",
+                Payload=json.dumps({"resume": account}).encode(),
+            )
+        except Exception:
+            log.exception("the maintain function was not reached", extra={"account": account})

@@ -1,0 +1,89 @@
+"""The connector's environment: what it must hold, and which variable is named when it doesn't."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from tocsin.connector.config import PRODUCTION_URL, BadEnvironment, read_config
+
+REQUIRED = {"KEYS_TABLE": "keys", "STANZAS_QUEUE_URL": "https://sqs/s.fifo", "SEALING_SECRET_ARN": "arn:s"}
+
+
+def test_the_required_variables_are_enough_and_mean_whatsapp_itself() -> None:
+    config = read_config(REQUIRED)
+    assert (config.whatsapp_url, config.root_key) == (PRODUCTION_URL, None)
+    assert (config.host, config.bind, config.port) == ("127.0.0.1", "127.0.0.1", 0)
+    assert config.accounts == ("default",)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
+    environment = {each: text for each, text in REQUIRED.items() if each != name}
+    with pytest.raises(BadEnvironment) as raised:
+        read_config(environment if value is None else environment | {name: value})
+    assert raised.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONNECTOR_PORT", "http"),
+        ("CONNECTOR_PORT", "-1"),
+        ("CONNECTOR_PORT", "65536"),
+        ("WHATSAPP_ROOT_KEY", "abcd"),
+        ("WHATSAPP_ROOT_KEY", "z" * 64),
+        ("ACCOUNTS", " , "),
+        ("ECS_CONTAINER_METADATA_URI_V4", "file:///etc/passwd"),
+        ("ECS_CONTAINER_METADATA_URI_V4", "http://127.0.0.1:9/v4"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(BadEnvironment) as raised:
+        read_config(REQUIRED | {name: value})
+    assert raised.value.name == name
+
+
+def test_accounts_are_a_list() -> None:
+    assert read_config(REQUIRED | {"ACCOUNTS": "a, b,,c"}).accounts == ("a", "b", "c")
+
+
+@pytest.fixture
+def metadata() -> Iterator[str]:
+    """The task metadata endpoint, as ECS answers it."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            network = {
+                "NetworkMode": "awsvpc",
+                "IPv4Addresses": ["10.0.1.7"],
+                "IPv6Addresses": ["2001:db8::7"],
+            }
+            body = json.dumps({"Name": "connector", "Networks": [network]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v4/abc"
+    server.shutdown()
+    server.server_close()
+
+
+def test_on_fargate_the_tasks_private_address_is_advertised(metadata: str) -> None:
+    config = read_config(REQUIRED | {"ECS_CONTAINER_METADATA_URI_V4": metadata})
+    assert (config.host, config.bind) == ("10.0.1.7", "0.0.0.0")  # noqa: S104
+
+
+def test_an_address_that_was_told_wins(metadata: str) -> None:
+    environment = {"ECS_CONTAINER_METADATA_URI_V4": metadata, "CONNECTOR_HOST": "10.9.9.9"}
+    assert read_config(REQUIRED | environment).host == "10.9.9.9"

@@ -1,0 +1,57 @@
+"""Logs and metrics: one JSON object a line, in the forms CloudWatch reads."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+from tocsin.connector.logs import metrics_line, set_up_logging
+
+
+def test_a_log_line_carries_its_fields() -> None:
+    stream = io.StringIO()
+    set_up_logging("connector", "INFO", stream)
+    logging.getLogger("tocsin.connector.x").info("logged in", extra={"account": "default", "epoch": 3})
+    line = json.loads(stream.getvalue())
+    assert line["level"] == "INFO"
+    assert line["message"] == "logged in"
+    assert (line["account"], line["epoch"], line["service"]) == ("default", 3, "connector")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_an_exception_stays_on_its_line() -> None:
+    stream = io.StringIO()
+    set_up_logging("connector", "INFO", stream)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("tocsin").exception("failed")
+    [line] = stream.getvalue().splitlines()
+    assert "ValueError: why" in json.loads(line)["exception"]
+
+
+def test_libraries_speak_up_only_to_warn() -> None:
+    stream = io.StringIO()
+    set_up_logging("connector", "DEBUG", stream)
+    logging.getLogger("websockets").info("noise")
+    logging.getLogger("botocore").debug("noise")
+    assert stream.getvalue() == ""
+
+
+def test_a_metrics_line_is_in_the_embedded_format() -> None:
+    line = metrics_line("Tocsin", {"service": "connector"}, {"AccountsConnected": (2, "Count")}, now=1.5)
+    assert json.loads(line) == {
+        "_aws": {
+            "Timestamp": 1500,
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": "Tocsin",
+                    "Dimensions": [["service"]],
+                    "Metrics": [{"Name": "AccountsConnected", "Unit": "Count"}],
+                }
+            ],
+        },
+        "service": "connector",
+        "AccountsConnected": 2,
+    }
