@@ -1,0 +1,82 @@
+"""`tocsin-whatsapp`: run the server until it is told to stop. Prints one line of JSON when it is ready."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .certificates import BadRootKeyFile, load_root_key
+from .control import Control
+from .server import WhatsAppServer
+
+DEFAULT_ROOT_KEY_FILE = Path(".run/whatsapp-root.key")
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tocsin-whatsapp",
+        description="A WhatsApp server for one machine, for clients under test. When it is ready it prints "
+        "one line of JSON: url and root_public_key for clients, control for scripts.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port for clients (default: a free one)")
+    parser.add_argument("--control-port", type=int, default=0, help="port of the control API (default: free)")
+    parser.add_argument(
+        "--root-key-file",
+        type=Path,
+        default=DEFAULT_ROOT_KEY_FILE,
+        help="where the certificate root's private key is kept; made on first use (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-level",
+        default="warning",
+        choices=["debug", "info", "warning", "error"],
+        help="how much to say on stderr (default: %(default)s); debug shows every stanza",
+    )
+    return parser.parse_args(arguments)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """startup, ready, shutdown. SIGINT and SIGTERM set a flag."""
+    server = WhatsAppServer(load_root_key(options.root_key_file), host=options.host, port=options.port)
+    control = Control(server, host=options.host, port=options.control_port)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopping.set)
+    await server.start()
+    await control.start()
+    try:
+        ready = {
+            "url": server.url,
+            "control": control.url,
+            "root_public_key": server.root_public_key.hex(),
+        }
+        print(json.dumps(ready), flush=True)
+        await stopping.wait()
+    finally:
+        await server.stop()
+        await control.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    logging.basicConfig(
+        level=options.log_level.upper(), stream=sys.stderr, format="%(levelname).1s %(name)s: %(message)s"
+    )
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(run(options))
+    except (BadRootKeyFile, OSError) as error:
+        print(f"tocsin-whatsapp: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,329 @@
+"""The control API: scripts phones, injects faults, reads the audit. HTTP with JSON, on a port of its own.
+
+Whoever waits passes `wait=seconds` and is answered as soon as there is something new: no test has to sleep.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from .directory import Account, UnknownNumber
+from .faults import KINDS, InvalidFault
+from .pairing import InvalidQr
+from .phone import InvalidRequest, Phone
+from .server import NumberTaken, WhatsAppServer
+from .session import LinkFailed
+
+MAX_WAIT_SECONDS = 60.0
+MAX_BODY_BYTES = 1_000_000
+
+STATUS: dict[type[Exception], int] = {
+    InvalidRequest: 400,
+    InvalidFault: 400,
+    UnknownNumber: 404,
+    InvalidQr: 409,
+    NumberTaken: 409,
+    LinkFailed: 422,
+}
+"""What the caller did wrong, and the status that says so."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+T = TypeVar("T")
+
+
+class Control:
+    """`start` opens the port; `url` says where. Every answer is JSON, errors as {"error": what to do}."""
+
+    def __init__(self, server: WhatsAppServer, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = server
+        self._board = server.switchboard
+        self._host, self._port = host, port
+        self._changed = asyncio.Event()
+        self._board.events.on_event.append(lambda _: self._changed.set())
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+        app.add_routes(
+            [
+                web.get("/health", self.health),
+                web.get("/audit", self.audit),
+                web.get("/events", self.events),
+                web.get("/phones", self.phones),
+                web.post("/phones", self.add_phone),
+                web.get("/phones/{number}", self.phone),
+                web.post("/phones/{number}/link", self.link),
+                web.delete("/phones/{number}/devices/{device}", self.unlink),
+                web.get("/phones/{number}/messages", self.messages),
+                web.post("/phones/{number}/messages", self.write),
+                web.post("/phones/{number}/read", self.read),
+                web.post("/phones/{number}/faults", self.phone_fault),
+                web.get("/faults", self.faults),
+                web.post("/faults", self.inject),
+                web.delete("/faults", self.clear_faults),
+                web.delete("/faults/{id}", self.clear_faults),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    # -- the whole ---------------------------------------------------------------------------------------
+
+    async def health(self, request: web.Request) -> web.Response:
+        companions = [device for device in self._board.online if device.number]
+        return web.json_response(
+            {
+                "ok": True,
+                "url": self._server.url,
+                "root_public_key": self._server.root_public_key.hex(),
+                "phones": len(self._server.phones),
+                "companions_online": len(companions),
+                "uptime_seconds": round(self._board.clock() - self._server.started_at, 1),
+            }
+        )
+
+    async def audit(self, request: web.Request) -> web.Response:
+        return web.json_response(self._board.audit.report())
+
+    async def events(self, request: web.Request) -> web.Response:
+        """?after=number of the last event seen, ?kind=, ?wait=seconds."""
+        after, kind = int(_number(request, "after")), request.query.get("kind")
+        found = await self._until(request, lambda: self._board.events.after(after, kind))
+        last = max((event.number for event in found), default=after)
+        return web.json_response({"events": [event.as_json() for event in found], "last": last})
+
+    async def _until(self, request: web.Request, look: Callable[[], list[T]]) -> list[T]:
+        """What `look` finds, as soon as it finds something, or nothing when `wait` is over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + min(_number(request, "wait"), MAX_WAIT_SECONDS)
+        while not (found := look()) and loop.time() < end:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        return found
+
+    # -- phones ------------------------------------------------------------------------------------------
+
+    async def phones(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {"phones": [self._describe(phone) for phone in self._server.phones.values()]}
+        )
+
+    async def add_phone(self, request: web.Request) -> web.Response:
+        """{"number", "name", "reads": true}: a phone whose owner reads what it gets at once."""
+        body = await _body(request, {"number": str, "name": str}, {"reads": bool})
+        phone = self._server.add_phone(body["number"], body["name"], reads=body.get("reads", False))
+        return web.json_response(self._describe(phone), status=201)
+
+    async def phone(self, request: web.Request) -> web.Response:
+        return web.json_response(self._describe(self._phone(request)))
+
+    async def link(self, request: web.Request) -> web.Response:
+        """{"qr"}: the phone scans a code. Answered when the companion is linked."""
+        body = await _body(request, {"qr": str})
+        device = await self._server.link(request.match_info["number"], body["qr"])
+        return web.json_response(
+            {
+                "device": device.number,
+                "jid": str(device.pn),
+                "lid": str(device.lid),
+                "platform": device.platform,
+            },
+            status=201,
+        )
+
+    async def unlink(self, request: web.Request) -> web.Response:
+        """The owner removes a companion under "Linked devices"."""
+        account, text = self._phone(request).account, request.match_info["device"]
+        device = account.devices.get(int(text)) if text.isdecimal() else None
+        if device is None or device.number == 0:
+            known = ", ".join(str(number) for number in account.devices if number) or "none"
+            raise InvalidRequest(f"no companion {text}; linked now: {known}")
+        self._board.unlink(device)
+        return web.json_response({"unlinked": device.number})
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """What the phone shows. ?after=count of those seen already, ?wait=seconds for one more."""
+        phone, after = self._phone(request), int(_number(request, "after"))
+        found = await self._until(request, lambda: phone.messages()[after:])
+        return web.json_response(
+            {
+                "messages": [entry.as_json() for entry in found],
+                "waiting": [entry.as_json() for entry in phone.waiting()],
+                "from_own_devices": [entry.as_json() for entry in phone.from_own_devices()],
+                "sent": [entry.as_json() for entry in phone.sent()],
+            }
+        )
+
+    async def write(self, request: web.Request) -> web.Response:
+        """{"to", "text", "quote": id of a message on the phone}"""
+        body = await _body(request, {"to": str, "text": str}, {"quote": str})
+        phone, recipient = self._phone(request), self._server.phone(body["to"]).account
+        sent = phone.write(recipient, body["text"], quote=body.get("quote"))
+        return web.json_response(sent.as_json(), status=201)
+
+    async def read(self, request: web.Request) -> web.Response:
+        """{"id"}: the owner looks at a message, and its sender gets a read receipt."""
+        body = await _body(request, {"id": str})
+        self._phone(request).read(body["id"])
+        return web.json_response({"read": body["id"]})
+
+    async def phone_fault(self, request: web.Request) -> web.Response:
+        """{"kind", "contact": number, "device": number}; the last two narrow session faults down."""
+        body = await _body(request, {"kind": str}, {"contact": str, "device": int})
+        phone, kind = self._phone(request), body["kind"]
+        contact = self._server.phone(body["contact"]).account if "contact" in body else None
+        try:
+            break_it = PHONE_FAULTS[kind]
+        except KeyError:
+            raise InvalidFault(f"unknown kind {kind!r}; known: {', '.join(PHONE_FAULTS)}") from None
+        hit = break_it(phone, contact, body.get("device"))
+        self._board.events.add("phone-fault", phone=phone.account.number, fault=kind, sessions=hit)
+        return web.json_response({"kind": kind, "sessions": hit, "online": phone.online})
+
+    def _phone(self, request: web.Request) -> Phone:
+        return self._server.phone(request.match_info["number"])
+
+    def _describe(self, phone: Phone) -> dict[str, Any]:
+        account = phone.account
+        devices = [
+            {
+                "device": device.number,
+                "platform": device.platform,
+                "online": self._board.is_online(device),
+                "prekeys": len(device.prekeys),
+                "queued": len(device.mailbox),
+            }
+            for device in account.devices.values()
+        ]
+        return {
+            "number": account.number,
+            "name": account.name,
+            "jid": str(account.pn),
+            "lid": str(account.lid),
+            "online": phone.online,
+            "reads": phone.reads,
+            "devices": devices,
+        }
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    async def faults(self, request: web.Request) -> web.Response:
+        kinds = {
+            name: {"meaning": kind.meaning, "parameters": sorted(kind.defaults)}
+            for name, kind in KINDS.items()
+        }
+        waiting = [fault.as_json() for fault in self._board.faults.waiting()]
+        return web.json_response({"waiting": waiting, "kinds": kinds})
+
+    async def inject(self, request: web.Request) -> web.Response:
+        """{"kind", "account", "device", "to", …}; {"kind": "clear"} removes those that lie in wait."""
+        body = await _json(request)
+        if body.get("kind") == "clear":
+            return web.json_response({"cleared": self._board.faults.clear()})
+        fault = self._board.faults.make(body)
+        hit = self._board.inject(fault)
+        return web.json_response({**fault.as_json(), "devices_hit": hit}, status=201)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        text = request.match_info.get("id")
+        if text is not None and not text.isdecimal():
+            raise InvalidFault("the id of a fault is a number; GET /faults lists them")
+        return web.json_response({"cleared": self._board.faults.clear(int(text) if text else None)})
+
+
+def _online(phone: Phone, contact: Account | None, device: int | None) -> int:
+    phone.go_online()
+    return 0
+
+
+def _offline(phone: Phone, contact: Account | None, device: int | None) -> int:
+    phone.go_offline()
+    return 0
+
+
+def _reinstall(phone: Phone, contact: Account | None, device: int | None) -> int:
+    hit = len(phone.sessions_with(None, None))
+    phone.reinstall()
+    return hit
+
+
+PHONE_FAULTS: dict[str, Callable[[Phone, Account | None, int | None], int]] = {
+    "forget-session": Phone.forget_sessions,
+    "corrupt-session": Phone.corrupt_sessions,
+    "reinstall": _reinstall,
+    "offline": _offline,
+    "online": _online,
+}
+"""Each returns how many sessions it hit."""
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except tuple(STATUS) as error:
+        return web.json_response({"error": str(error)}, status=STATUS[type(error)])
+    except web.HTTPNotFound:
+        return web.json_response({"error": f"no such page: {request.path}"}, status=404)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return web.json_response({"error": f"{request.path} takes {allowed}"}, status=405)
+    except web.HTTPRequestEntityTooLarge:
+        return web.json_response({"error": f"more than {MAX_BODY_BYTES} bytes"}, status=413)
+
+
+async def _json(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.text())
+    except (ValueError, UnicodeDecodeError):
+        raise InvalidRequest("the body must be JSON") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return body
+
+
+async def _body(
+    request: web.Request, required: dict[str, type], optional: dict[str, type] | None = None
+) -> dict[str, Any]:
+    """The body, with every wrong field named. Raises InvalidRequest."""
+    body, known = await _json(request), required | (optional or {})
+    problems = [f"{name} is missing" for name in required if name not in body]
+    problems += [f"{name} is not known" for name in body if name not in known]
+    problems += [
+        f"{name} must be {known[name].__name__}"
+        for name, value in body.items()
+        if name in known and type(value) is not known[name]
+    ]
+    if problems:
+        raise InvalidRequest("; ".join(problems))
+    return body
+
+
+def _number(request: web.Request, name: str) -> float:
+    """A query parameter that counts something; 0 if it isn't there."""
+    text = request.query.get(name, "0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e12:
+        raise InvalidRequest(f"{name} must be a number from 0 up, not {text!r}")
+    return value

@@ -1,0 +1,160 @@
+"""What is broken on purpose. The table names every fault of the server; phones have theirs in `phone`.
+
+A fault is aimed at an account (by number), maybe at one of its devices, maybe at messages to one number, and
+lasts for `n` occurrences or until it is cleared.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+
+class InvalidFault(ValueError):
+    """The fault can't be injected as described; the text says what is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`defaults`: its parameters; one whose default is its type must be given. `at_once`: happens now and is
+    over, instead of lying in wait. `meaning`: shown by GET /faults."""
+
+    meaning: str
+    defaults: Mapping[str, Any]
+    at_once: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "drop": Kind("close the sockets, without a word", {}, at_once=True),
+    "stream-error": Kind(
+        "send <stream:error> and close: code 503, 515, 500 …, or conflict replaced or device_removed",
+        {"code": 0, "conflict": "", "text": ""},
+        at_once=True,
+    ),
+    "drain-prekeys": Kind("throw away the one-time prekeys and tell the device", {}, at_once=True),
+    "delay": Kind("hold back everything to the device by so many seconds", {"seconds": float}),
+    "ack-error": Kind("refuse the next n messages with this error code", {"code": int, "n": 1}),
+    "lose-acks": Kind("deliver the next n messages and say nothing to their sender", {"n": 1, "drop": False}),
+    "lose-messages": Kind("neither deliver nor acknowledge the next n messages", {"n": 1, "drop": False}),
+    "iq-error": Kind("answer the next n requests with an error", {"code": int, "n": 1, "xmlns": ""}),
+    "iq-silence": Kind("leave the next n requests unanswered", {"n": 1, "xmlns": ""}),
+    "login-failure": Kind("refuse the next n logins with <failure>", {"reason": int, "n": 1, "expire": 0}),
+    "deaf": Kind("keep the socket open and answer nothing at all", {}),
+}
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Who is meant. None means everybody. `to` is the number of a message's recipient."""
+
+    account: str | None = None
+    device: int | None = None
+    to: str | None = None
+
+    def meets(self, account: str, device: int, to: str | None = None) -> bool:
+        return (
+            self.account in (None, account)
+            and self.device in (None, device)
+            and (self.to is None or self.to == to)
+        )
+
+
+@dataclass
+class Fault:
+    """`left`: how many more times; None while it lasts until cleared."""
+
+    id: int
+    kind: str
+    aim: Aim
+    params: Mapping[str, Any]
+    left: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        aim = {"account": self.aim.account, "device": self.aim.device, "to": self.aim.to}
+        named = {name: value for name, value in aim.items() if value is not None}
+        return {"id": self.id, "kind": self.kind, **named, **self.params, "left": self.left}
+
+
+class Faults:
+    """The faults lying in wait, oldest first. `digits` turns a number as it was given into the account's."""
+
+    def __init__(self, digits: Callable[[str], str] = lambda text: text.lstrip("+")) -> None:
+        self._digits = digits
+        self._ids = count(1)
+        self._waiting: list[Fault] = []
+
+    def make(self, description: Mapping[str, Any]) -> Fault:
+        """Check a description such as {"kind": "ack-error", "code": 463, "n": 2} and make the fault of it.
+        It lies in wait from now on, unless its kind happens at once. Raises InvalidFault."""
+        given = dict(description)
+        name = given.pop("kind", None)
+        kind = KINDS.get(name) if isinstance(name, str) else None
+        if kind is None or not isinstance(name, str):
+            raise InvalidFault(f"unknown kind {name!r}; known: {', '.join(KINDS)}")
+        aim = self._aim(given)
+        params = _parameters(name, kind, given)
+        left = params.pop("n", None)
+        if left is not None and left < 1:
+            raise InvalidFault(f"{name}: n must be 1 or more")
+        if name == "stream-error" and not (params["code"] or params["conflict"] or params["text"]):
+            raise InvalidFault("stream-error needs code, conflict or text")
+        fault = Fault(next(self._ids), name, aim, params, left)
+        if not kind.at_once:
+            self._waiting.append(fault)
+        return fault
+
+    def _aim(self, given: dict[str, Any]) -> Aim:
+        account, device, to = (given.pop(key, None) for key in ("account", "device", "to"))
+        account = given.pop("number", None) or account
+        if device is not None and not isinstance(device, int):
+            raise InvalidFault("device is a number: 0 the phone, 1 the first companion")
+        return Aim(
+            None if account is None else self._digits(str(account)),
+            device,
+            None if to is None else self._digits(str(to)),
+        )
+
+    def take(
+        self, kind: str, account: str, device: int, *, to: str | None = None, xmlns: str | None = None
+    ) -> Fault | None:
+        """The first waiting fault that applies, counted down; None if nothing is to go wrong."""
+        for fault in self._waiting:
+            wanted = fault.params.get("xmlns") or xmlns
+            if fault.kind != kind or not fault.aim.meets(account, device, to) or wanted != xmlns:
+                continue
+            if fault.left is not None:
+                fault.left -= 1
+                if fault.left == 0:
+                    self._waiting.remove(fault)
+            return fault
+        return None
+
+    def waiting(self) -> tuple[Fault, ...]:
+        return tuple(self._waiting)
+
+    def clear(self, fault_id: int | None = None) -> int:
+        """Remove one fault or all; how many were removed."""
+        kept = [fault for fault in self._waiting if fault_id is not None and fault.id != fault_id]
+        removed = len(self._waiting) - len(kept)
+        self._waiting = kept
+        return removed
+
+
+def _parameters(name: str, kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(given) - set(kind.defaults)
+    if unknown:
+        known = ", ".join(("account", "device", "to", *kind.defaults))
+        raise InvalidFault(f"{name} has no {', '.join(sorted(unknown))}; it takes {known}")
+    params = {}
+    for key, default in kind.defaults.items():
+        required = isinstance(default, type)
+        wanted = default if required else type(default)
+        if required and key not in given:
+            raise InvalidFault(f"{name} needs {key}")
+        value = given.get(key, default)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not wanted:
+            raise InvalidFault(f"{name}: {key} must be {wanted.__name__}, not {value!r}")
+        params[key] = value
+    return params

@@ -1,0 +1,584 @@
+"""A simulated phone: device 0 of an account, a real Signal endpoint with somebody's thumbs.
+
+It decrypts what it gets, answers with receipts, asks again for what it can't read, answers when it is asked
+again, links companions, and can be broken in the ways in which phones break. It speaks through the
+switchboard like any other device.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError as ProtobufError
+from tocsin.signal.curve import encode_point, verify
+from tocsin.signal.errors import Duplicate, SignalError
+from tocsin.signal.session import Ciphertext
+from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp.jid import JID, LID, mask
+from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.proto.message_pb2 import Message
+
+from .directory import PHONE, Account, Device
+from .endpoint import Address, Endpoint
+from .pairing import QrCode, Voucher, vouch
+from .switchboard import Random, Switchboard
+
+log = logging.getLogger(__name__)
+
+PREKEYS = 30
+MAX_RETRIES = 5
+"""So often a phone asks for one message, and so often it answers when it is asked."""
+
+
+class InvalidRequest(ValueError):
+    """The phone can't do what it was told; the text says why."""
+
+
+@dataclass
+class Received:
+    """A message as the phone shows it. `at`: every time that it arrived, in seconds; a repeat isn't shown
+    twice. `failures`: how often it couldn't be read; `text` is None until it can."""
+
+    id: str
+    sender: Account | None
+    sender_device: int
+    chat: str
+    text: str | None = None
+    kind: str = "text"
+    quoted_id: str | None = None
+    at: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    read_at: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "sender": self.sender.number if self.sender else None,
+            "sender_name": self.sender.name if self.sender else None,
+            "sender_device": self.sender_device,
+            "chat": self.chat,
+            "kind": self.kind,
+            "text": self.text,
+            "quoted_id": self.quoted_id,
+            "time": round(self.at[0], 3) if self.at else None,
+            "times_received": len(self.at),
+            "received": [round(at, 3) for at in self.at],
+            "failures": self.failures,
+            "read": self.read_at is not None,
+        }
+
+
+@dataclass
+class Sent:
+    """A message that the phone sent. `message` is kept, so that it can be sent again when asked for."""
+
+    id: str
+    to: Account
+    text: str
+    message: bytes = field(repr=False)
+    at: float
+    acked: bool = False
+    error: int | None = None
+    receipts: dict[str, list[str]] = field(default_factory=dict)
+    resent: Counter[Address] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "to": self.to.number,
+            "text": self.text,
+            "time": round(self.at, 3),
+            "acked": self.acked,
+            "error": self.error,
+            "delivered": self.receipts.get("delivered", []),
+            "read": self.receipts.get("read", []),
+            "resent": {str(peer): times for peer, times in self.resent.items()},
+        }
+
+
+class Phone:
+    """`reads`: whether its owner looks at messages at once, so that senders get read receipts."""
+
+    def __init__(self, account: Account, switchboard: Switchboard, *, reads: bool = False) -> None:
+        self.account = account
+        self.reads = reads
+        self._board = switchboard
+        self._random: Random = switchboard.random
+        self._endpoint = Endpoint(switchboard.random, switchboard.clock)
+        self.device = self._install()
+        self._received: dict[tuple[str, str], Received] = {}
+        self._sent: dict[str, Sent] = {}
+        self._tries: Counter[tuple[str, Address]] = Counter()
+        self.go_online()
+
+    def _install(self) -> Device:
+        keys = self._endpoint.keys
+        device = Device(
+            account=self.account,
+            number=PHONE,
+            identity=keys.identity.public,
+            registration_id=keys.registration_id,
+            signed_prekey=keys.signed_prekey,
+            linked_at=self._board.now,
+            platform="phone",
+        )
+        self.account.devices[PHONE] = device
+        self._top_up(device)
+        return device
+
+    def _top_up(self, device: Device) -> None:
+        device.prekeys |= self._endpoint.keys.new_prekeys(PREKEYS, self._random)
+        self._board.audit.prekeys_uploaded(device, PREKEYS)
+
+    # -- its owner ---------------------------------------------------------------------------------------
+
+    @property
+    def online(self) -> bool:
+        return self._board.is_online(self.device)
+
+    def messages(self) -> list[Received]:
+        """What its owner can read, in the order in which it could first be read. What they wrote themselves,
+        on another device, is not among it."""
+        return [entry for entry in self._readable() if not self._is_own(entry)]
+
+    def from_own_devices(self) -> list[Received]:
+        return [entry for entry in self._readable() if self._is_own(entry)]
+
+    def waiting(self) -> list[Received]:
+        """What is shown as "Waiting for this message"."""
+        return [entry for entry in self._received.values() if entry.text is None]
+
+    def _readable(self) -> list[Received]:
+        return [entry for entry in self._received.values() if entry.text is not None]
+
+    def sent(self) -> list[Sent]:
+        return list(self._sent.values())
+
+    def _is_own(self, entry: Received) -> bool:
+        return entry.sender is self.account
+
+    def scan(self, qr: QrCode, key_index: int) -> Voucher:
+        """Vouch for the companion whose code was scanned."""
+        return vouch(
+            self._endpoint.keys.identity,
+            qr,
+            key_index=key_index,
+            raw_id=int.from_bytes(self._random(4), "big"),
+            now=self._board.now,
+            random=self._random,
+        )
+
+    def write(self, to: Account, text: str, *, quote: str | None = None) -> Sent:
+        """Send a text to every device of `to` and to the own companions. Raises InvalidRequest."""
+        if not self.online:
+            raise InvalidRequest("the phone is offline; POST a fault of kind online first")
+        if not text:
+            raise InvalidRequest("text must not be empty")
+        message = Message()
+        if quote is None:
+            message.conversation = text
+        else:
+            message.extended_text.text = text
+            message.extended_text.context_info.stanza_id = quote
+            message.extended_text.context_info.participant = str(self._quoted_author(quote))
+        sent = Sent(
+            id=self._random(16).hex().upper(),
+            to=to,
+            text=text,
+            message=message.SerializeToString(),
+            at=self._board.clock(),
+        )
+        self._sent[sent.id] = sent
+        self._board.submit(self.device, self._message_stanza(sent))
+        return sent
+
+    def _quoted_author(self, message_id: str) -> JID:
+        for entry in self._received.values():
+            if entry.id == message_id and entry.sender is not None:
+                return entry.sender.lid
+        if message_id in self._sent:
+            return self.account.lid
+        raise InvalidRequest("quote must be the id of a message on this phone")
+
+    def read(self, message_id: str) -> None:
+        """Its owner looks at a message. Raises InvalidRequest if there is none with this id to be read."""
+        for entry in self.messages():
+            if entry.id == message_id:
+                self._read(entry)
+                return
+        raise InvalidRequest("no readable message with this id on this phone")
+
+    def _read(self, entry: Received) -> None:
+        if entry.sender is None or entry.read_at is not None:
+            return
+        entry.read_at = self._board.clock()
+        attrs: dict[str, str | JID] = {
+            "id": entry.id,
+            "to": entry.sender.lid,
+            "type": "read",
+            "t": str(self._board.now),
+        }
+        self._board.submit(self.device, Node("receipt", attrs))
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    def go_offline(self) -> None:
+        self._board.disconnect(self.device, self)
+
+    def go_online(self) -> None:
+        if not self.online:
+            self._board.connect(self.device, self)
+
+    def reinstall(self) -> None:
+        """New keys, no sessions, companions unlinked; contacts learn of the new identity. What the phone had
+        received stays on record here."""
+        was_online = self.online
+        self.go_offline()
+        self._endpoint.reinstall()
+        mailbox = self.device.mailbox
+        self.device = self._install()
+        self.device.mailbox = mailbox
+        self._tries.clear()
+        self._board.identity_changed(self.account)
+        if was_online:
+            self.go_online()
+
+    def sessions_with(self, contact: Account | None, device: int | None) -> list[Address]:
+        """The sessions that a fault is aimed at; all if no contact is named."""
+        return [
+            peer
+            for peer in self._endpoint.peers
+            if (contact is None or peer.user == contact.lid_user) and device in (None, peer.device)
+        ]
+
+    def forget_sessions(self, contact: Account | None = None, device: int | None = None) -> int:
+        peers = self.sessions_with(contact, device)
+        for peer in peers:
+            self._endpoint.forget_session(peer)
+        return len(peers)
+
+    def corrupt_sessions(self, contact: Account | None = None, device: int | None = None) -> int:
+        peers = self.sessions_with(contact, device)
+        for peer in peers:
+            self._endpoint.corrupt_session(peer)
+        return len(peers)
+
+    # -- its link to the switchboard ---------------------------------------------------------------------
+
+    def send(self, stanza: Node) -> None:
+        """A stanza arrives. What can't be understood is logged and acknowledged, or it would come again."""
+        handler = HANDLERS.get(stanza.tag)
+        if handler is None:
+            return
+        try:
+            handler(self, stanza)
+        except InvalidStanza as error:
+            log.warning("phone %s: bad <%s>: %s", mask(self.account.number), stanza.tag, error.reason)
+            self._acknowledge(stanza)
+
+    def end(self, last: Node | None) -> None:
+        """Phones are never thrown out."""
+
+    def _on_message(self, stanza: Node) -> None:
+        sender = stanza.attr_jid("from")
+        peer = self._address(sender)
+        entry = self._entry(stanza, sender)
+        encs = stanza.children("enc")
+        if not encs:
+            self._acknowledge(stanza)
+            return
+        for enc in encs:
+            try:
+                plaintext = self._endpoint.decrypt(peer, enc.attr_str("type"), enc.bytes())
+            except Duplicate:
+                self._show(entry)
+            except SignalError as error:
+                self._ask_again(stanza, peer, error, entry)
+                return
+            else:
+                self._understand(entry, plaintext)
+        self._tries.pop((entry.id, peer), None)
+        self._confirm(stanza, sender)
+        if self.reads and not self._is_own(entry) and entry.text is not None:
+            self._read(entry)
+
+    def _entry(self, stanza: Node, sender: JID) -> Received:
+        account = self._board.directory.account(sender)
+        chat = stanza.optional_jid("recipient") or sender
+        other = self._board.directory.account(chat)
+        key = (account.number if account else str(sender.bare), stanza.attr_str("id"))
+        return self._received.setdefault(
+            key, Received(key[1], account, sender.device, other.number if other else str(chat.bare))
+        )
+
+    def _understand(self, entry: Received, plaintext: bytes) -> None:
+        if entry.text is None:
+            # It becomes readable now, maybe after others that were sent later.
+            key = next(key for key, known in self._received.items() if known is entry)
+            self._received[key] = self._received.pop(key)
+        try:
+            message = Message.FromString(plaintext)
+        except ProtobufError:
+            entry.kind, entry.text = "unreadable", ""
+        else:
+            content = _content(message.device_sent.message if message.HasField("device_sent") else message)
+            entry.kind, entry.text, entry.quoted_id = content
+        self._show(entry)
+
+    def _show(self, entry: Received) -> None:
+        entry.at.append(self._board.clock())
+        self._board.events.add(
+            "phone-message",
+            phone=self.account.number,
+            id=entry.id,
+            sender=entry.sender.number if entry.sender else None,
+            chat=entry.chat,
+            text=entry.text,
+            times_received=len(entry.at),
+            failures=len(entry.failures),
+        )
+
+    def _confirm(self, stanza: Node, sender: JID) -> None:
+        attrs: dict[str, str | JID] = {"id": stanza.attr_str("id"), "to": sender}
+        recipient = stanza.optional_jid("recipient")
+        if stanza.optional_str("category") == "peer":
+            attrs |= {"to": self.account.bare(sender.server), "type": "peer_msg"}
+        elif recipient is not None:
+            attrs |= {"recipient": recipient, "type": "sender"}
+        self._board.submit(self.device, Node("receipt", attrs))
+
+    def _ask_again(self, stanza: Node, peer: Address, error: SignalError, entry: Received) -> None:
+        """A retry receipt, with fresh keys from the second time on or where nothing else can help."""
+        entry.failures.append(type(error).__name__)
+        known = max((enc.optional_int("count") or 0 for enc in stanza.children("enc")), default=0)
+        tries = max(self._tries[entry.id, peer], known) + 1
+        self._tries[entry.id, peer] = tries
+        self._board.events.add(
+            "phone-retry",
+            phone=self.account.number,
+            id=entry.id,
+            sender=entry.sender.number if entry.sender else None,
+            error=type(error).__name__,
+            count=tries,
+        )
+        if tries > MAX_RETRIES:
+            self._acknowledge(stanza)
+            return
+        keys = tries >= 2 or error.keys_at_once
+        if tries >= 2:
+            self._endpoint.archive_session(peer)
+        self._board.submit(self.device, self._retry_receipt(stanza, tries, error.retry_code, keys))
+        self._acknowledge(stanza)
+
+    def _retry_receipt(self, stanza: Node, count: int, code: int, with_keys: bool) -> Node:
+        keys = self._endpoint.keys
+        retry = {
+            "count": str(count),
+            "id": stanza.attr_str("id"),
+            "t": stanza.attr_str("t"),
+            "v": "1",
+            "error": str(code),
+        }
+        children = [
+            Node("retry", retry),
+            Node("registration", {}, keys.registration_id.to_bytes(4, "big")),
+        ]
+        if with_keys:
+            children.append(self._fresh_keys())
+        attrs: dict[str, str | JID] = {
+            "id": stanza.attr_str("id"),
+            "to": stanza.attr_jid("from"),
+            "type": "retry",
+        }
+        if recipient := stanza.optional_jid("recipient"):
+            attrs["recipient"] = recipient
+        return Node("receipt", attrs, tuple(children))
+
+    def _fresh_keys(self) -> Node:
+        """A bundle of its own, with a prekey that was never uploaded. A phone needs no device identity."""
+        keys = self._endpoint.keys
+        ((prekey_id, prekey),) = keys.new_prekeys(1, self._random).items()
+        signed = keys.signed_prekey
+        signed_prekey = (
+            Node("id", {}, signed.id.to_bytes(3, "big")),
+            Node("value", {}, signed.public),
+            Node("signature", {}, signed.signature),
+        )
+        one_time = (Node("id", {}, prekey_id.to_bytes(3, "big")), Node("value", {}, prekey))
+        return Node(
+            "keys",
+            {},
+            (
+                Node("type", {}, b"\x05"),
+                Node("identity", {}, keys.identity.public),
+                Node("key", {}, one_time),
+                Node("skey", {}, signed_prekey),
+            ),
+        )
+
+    def _on_receipt(self, receipt: Node) -> None:
+        self._acknowledge(receipt)
+        if receipt.optional_str("type") == "retry":
+            self._resend(receipt)
+            return
+        kind = receipt.optional_str("type") or "delivered"
+        kind = "delivered" if kind == "inactive" else kind
+        reader = self._board.directory.device(receipt.attr_jid("from"))
+        listed = receipt.child("list")
+        items = listed.children("item") if listed else ()
+        for message_id in (receipt.attr_str("id"), *(item.attr_str("id") for item in items)):
+            sent = self._sent.get(message_id)
+            if sent is not None:
+                sent.receipts.setdefault(kind, []).append(str(reader) if reader else "unknown")
+
+    def _resend(self, receipt: Node) -> None:
+        """Somebody couldn't read a message of ours: a new session, and the same message again, to that one
+        device under the same id."""
+        requester, sent = receipt.attr_jid("from"), self._sent.get(receipt.attr_str("id"))
+        device = self._board.directory.device(requester)
+        if sent is None or device is None:
+            log.warning("phone %s: asked for a message that it never sent", mask(self.account.number))
+            return
+        peer = self._address(requester)
+        if sent.resent[peer] >= MAX_RETRIES:
+            return
+        sent.resent[peer] += 1
+        offered = receipt.child("keys")
+        registration_id = int.from_bytes(receipt.require_child("registration").bytes(4), "big")
+        try:
+            bundle = _offered_bundle(offered, registration_id) if offered else self._bundle_of(device)
+            self._endpoint.start_session(peer, bundle)
+        except SignalError as error:
+            log.warning("phone %s: bad keys in a retry receipt: %s", mask(self.account.number), error)
+            return
+        count = receipt.require_child("retry").attr_str("count")
+        ciphertext = self._endpoint.encrypt(peer, self._message_for(device, sent))
+        attrs: dict[str, str | JID] = {
+            "id": sent.id,
+            "to": requester,
+            "type": "text",
+            "t": receipt.require_child("retry").optional_str("t") or str(self._board.now),
+            "device_fanout": "false",
+        }
+        if device.account is self.account:
+            attrs["recipient"] = sent.to.bare(requester.server)
+        self._board.submit(self.device, Node("message", attrs, (_enc(ciphertext, {"count": count}),)))
+
+    def _on_ack(self, ack: Node) -> None:
+        sent = self._sent.get(ack.attr_str("id"))
+        if sent is not None and ack.optional_str("class") == "message":
+            sent.acked, sent.error = True, ack.optional_int("error")
+
+    def _on_notification(self, notification: Node) -> None:
+        self._acknowledge(notification)
+        if notification.child("count") is not None:
+            self._top_up(self.device)
+        elif notification.child("identity") is not None:
+            contact = self._board.directory.account(notification.attr_jid("from"))
+            for peer in self.sessions_with(contact, None) if contact else ():
+                self._endpoint.archive_session(peer)
+
+    def _acknowledge(self, stanza: Node) -> None:
+        attrs: dict[str, str | JID] = {
+            "class": stanza.tag,
+            "id": stanza.attr_str("id"),
+            "to": stanza.attr_jid("from"),
+        }
+        kind = stanza.optional_str("type")
+        if kind is not None and stanza.tag != "message":
+            attrs["type"] = kind
+        self._board.submit(self.device, Node("ack", attrs))
+
+    # -- sessions and fan-out ----------------------------------------------------------------------------
+
+    def _address(self, jid: JID) -> Address:
+        """Sessions are kept under the LID, however the stanza was addressed."""
+        account = self._board.directory.account(jid)
+        return Address(account.lid_user if account else jid.user, jid.device)
+
+    def _bundle_of(self, device: Device) -> PreKeyBundle:
+        bundle = device.take_bundle()
+        prekey = None
+        if bundle.prekey_id is not None and bundle.prekey is not None:
+            prekey = (bundle.prekey_id, bundle.prekey)
+        self._board.bundle_taken(device, prekey)
+        return bundle
+
+    def _message_stanza(self, sent: Sent) -> Node:
+        """To every device of the recipient, and to the own companions as a device-sent message."""
+        devices = [*sent.to.devices.values(), *self.account.devices.values()]
+        entries = []
+        for device in dict.fromkeys(devices):
+            if device is self.device:
+                continue
+            peer = Address(device.account.lid_user, device.number)
+            try:
+                if not self._endpoint.has_session(peer):
+                    self._endpoint.start_session(peer, self._bundle_of(device))
+                ciphertext = self._endpoint.encrypt(peer, self._message_for(device, sent))
+            except SignalError as error:
+                log.warning("phone %s: no session with a device: %s", mask(self.account.number), error)
+                continue
+            entries.append(Node("to", {"jid": device.lid}, (_enc(ciphertext, {}),)))
+        attrs: dict[str, str | JID] = {
+            "id": sent.id,
+            "to": sent.to.lid,
+            "type": "text",
+            "peer_recipient_pn": sent.to.pn,
+        }
+        return Node("message", attrs, (Node("participants", {}, tuple(entries)),))
+
+    def _message_for(self, device: Device, sent: Sent) -> bytes:
+        if device.account is not self.account:
+            return sent.message
+        copy = Message()
+        copy.device_sent.destination_jid = str(sent.to.bare(LID))
+        copy.device_sent.message.ParseFromString(sent.message)
+        return copy.SerializeToString()
+
+
+def _enc(ciphertext: Ciphertext, more: Mapping[str, str]) -> Node:
+    return Node("enc", {"v": "2", "type": ciphertext.type, **more}, ciphertext.body)
+
+
+def _offered_bundle(keys: Node, registration_id: int) -> PreKeyBundle:
+    """The `<keys>` of a retry receipt. Raises InvalidStanza, BadSignature."""
+    skey, one_time = keys.require_child("skey"), keys.child("key")
+    identity, signed_prekey = keys.require_child("identity").bytes(32), skey.require_child("value").bytes(32)
+    signature = skey.require_child("signature").bytes(64)
+    verify(identity, encode_point(signed_prekey), signature)
+    return PreKeyBundle(
+        registration_id=registration_id,
+        identity=identity,
+        signed_prekey_id=int.from_bytes(skey.require_child("id").bytes(3), "big"),
+        signed_prekey=signed_prekey,
+        signed_prekey_signature=signature,
+        prekey_id=int.from_bytes(one_time.require_child("id").bytes(3), "big") if one_time else None,
+        prekey=one_time.require_child("value").bytes(32) if one_time else None,
+    )
+
+
+def _content(message: Message) -> tuple[str, str, str | None]:
+    """(kind, text, id of the quoted message). What a phone has no screen for is shown as its kind."""
+    if message.HasField("conversation"):
+        return "text", message.conversation, None
+    if message.HasField("extended_text"):
+        text = message.extended_text
+        return "text", text.text, text.context_info.stanza_id or None
+    if message.HasField("reaction"):
+        return "reaction", message.reaction.text, message.reaction.key.id or None
+    for wrapper in ("ephemeral", "document_with_caption", "edited"):
+        if message.HasField(wrapper):
+            return _content(getattr(message, wrapper).message)
+    kinds = [descriptor.name for descriptor, _ in message.ListFields()]
+    return (kinds[0] if kinds else "empty"), "", None
+
+
+HANDLERS: dict[str, Callable[[Phone, Node], None]] = {
+    "message": Phone._on_message,
+    "receipt": Phone._on_receipt,
+    "ack": Phone._on_ack,
+    "notification": Phone._on_notification,
+}

@@ -1,0 +1,125 @@
+"""The whole server: sockets on one port, the control API on another, one asyncio loop for both."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+
+from tocsin.signal.curve import KeyPair, key_pair
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from .certificates import certificate_chain
+from .directory import Device
+from .pairing import InvalidQr, QrCode
+from .phone import InvalidRequest, Phone
+from .session import Identity, Session
+from .switchboard import Random, Switchboard
+
+log = logging.getLogger(__name__)
+
+MAX_FRAME = 2**24 + 3
+NUMBER = re.compile(r"(?!10)[1-9][0-9]{6,14}", re.ASCII)
+
+
+class NumberTaken(ValueError):
+    """A phone with this number exists already."""
+
+
+class WhatsAppServer:
+    """`start`, then `url`; `stop` closes every connection. Phones live as long as the server."""
+
+    def __init__(
+        self,
+        root: KeyPair,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        random: Random = os.urandom,
+    ) -> None:
+        self.root_public_key = root.public
+        self.switchboard = Switchboard(clock=clock, random=random)
+        self.phones: dict[str, Phone] = {}
+        self.started_at = clock()
+        static = key_pair(random(32))
+        self._identity = Identity(static, certificate_chain(root, static.public, int(clock()), random))
+        self._host, self._port = host, port
+        self._offers = OpenOffers()
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        # Pings of the WebSocket layer would hide a client whose own keepalive is broken.
+        self._server = await serve(
+            self._serve,
+            self._host,
+            self._port,
+            compression=None,
+            max_size=MAX_FRAME,
+            ping_interval=None,
+            close_timeout=2,
+        )
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self._port}/ws/chat"
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        await Session(socket, self._identity, self.switchboard, self._offers).run()
+
+    # -- phones ------------------------------------------------------------------------------------------
+
+    def add_phone(self, number: str, name: str, *, reads: bool = False) -> Phone:
+        """Raises InvalidRequest for a number that can't be one, NumberTaken."""
+        digits = normalised(number)
+        if NUMBER.fullmatch(digits) is None:
+            raise InvalidRequest(f"{number!r} is not a number in international form, such as +6281200000001")
+        if digits in self.phones:
+            raise NumberTaken(f"a phone with the number {digits} exists already")
+        account = self.switchboard.directory.register(digits, name)
+        phone = self.phones[digits] = Phone(account, self.switchboard, reads=reads)
+        self.switchboard.events.add("phone", account=digits, name=name, lid=account.lid_user)
+        return phone
+
+    def phone(self, number: str) -> Phone:
+        """Raises UnknownNumber."""
+        return self.phones[self.switchboard.directory.by_number(normalised(number)).number]
+
+    async def link(self, number: str, qr: str) -> Device:
+        """The phone scans a code. Raises UnknownNumber, InvalidQr, LinkFailed, InvalidRequest."""
+        phone = self.phone(number)
+        if not phone.online:
+            raise InvalidRequest("the phone is offline; POST a fault of kind online first")
+        code = QrCode.parse(qr)
+        return await self._offers.find(code.ref).link(phone, code)
+
+
+class OpenOffers:
+    """Sessions that show a code now, by ref."""
+
+    def __init__(self) -> None:
+        self._by_ref: dict[str, Session] = {}
+
+    def open(self, refs: tuple[str, ...], session: Session) -> None:
+        self._by_ref |= dict.fromkeys(refs, session)
+
+    def close(self, session: Session) -> None:
+        self._by_ref = {ref: other for ref, other in self._by_ref.items() if other is not session}
+
+    def find(self, ref: str) -> Session:
+        try:
+            return self._by_ref[ref]
+        except KeyError:
+            raise InvalidQr("no client shows this code now; it may have expired: show a fresh one") from None
+
+
+def normalised(number: str) -> str:
+    """Digits only: a leading plus and separators are taken off."""
+    return re.sub(r"[\s+().-]", "", number)

@@ -1,0 +1,337 @@
+"""The heart of the server: takes stanzas of devices, answers them, passes them on, queues what can't be
+delivered now. No sockets and no waiting here; a device is connected through a `Link`, be it a socket or a
+phone in this process.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+
+from tocsin.whatsapp.jid import mask
+from tocsin.whatsapp.node import InvalidStanza, Node
+
+from . import stanzas
+from .audit import Audit
+from .directory import Account, Device, Directory
+from .events import EventLog
+from .faults import Fault, Faults
+from .mailbox import receipt_ids
+from .queries import Queries
+from .routing import Refused, ciphertexts, route_message, route_receipt
+
+log = logging.getLogger(__name__)
+
+Random = Callable[[int], bytes]
+
+LOW_PREKEYS = 5
+"""Below this the owner of the keys is asked for more."""
+
+
+class Link(Protocol):
+    """A connected device, as the switchboard sees it."""
+
+    def send(self, stanza: Node) -> None:
+        """Put a stanza on its way; in order, never blocking."""
+
+    def end(self, last: Node | None) -> None:
+        """Send `last`, if there is something left to say, and close."""
+
+
+class Switchboard:
+    """Everything is done in one thread, one stanza at a time: what a stanza causes is handled after it."""
+
+    def __init__(self, *, clock: Callable[[], float], random: Random) -> None:
+        self.clock = clock
+        self.random = random
+        self.directory = Directory()
+        self.audit = Audit()
+        self.events = EventLog(clock)
+        self.faults = Faults()
+        self._queries = Queries(self.directory, self.audit)
+        self._links: dict[Device, Link] = {}
+        self._inbox: deque[tuple[Device, Node]] = deque()
+        self._busy = False
+
+    @property
+    def now(self) -> int:
+        return int(self.clock())
+
+    def new_id(self) -> str:
+        """An id for a stanza of the server's own."""
+        return self.random(8).hex().upper()
+
+    # -- connections -------------------------------------------------------------------------------------
+
+    def connect(self, device: Device, link: Link) -> None:
+        """A device logged in. It gets what waited for it, in order; an older connection of it ends."""
+        before = self._links.pop(device, None)
+        if before is not None:
+            before.end(stanzas.stream_error(conflict="replaced"))
+        self._links[device] = link
+        self.events.add("login", account=device.account.number, device=device.number)
+        waiting = [letter.stanza for letter in device.mailbox.waiting()]
+        tags = Counter(stanza.tag for stanza in waiting)
+        link.send(stanzas.success(device, self.now))
+        link.send(stanzas.offline_preview(tags["message"], tags["receipt"], tags["notification"]))
+        for place, stanza in enumerate(waiting):
+            self.audit.stanza_out(device, stanza.tag)
+            link.send(Node(stanza.tag, {**stanza.attrs, "offline": str(place)}, stanza.content))
+        link.send(stanzas.offline_done(len(waiting)))
+
+    def disconnect(self, device: Device, link: Link) -> None:
+        """The connection is gone. Does nothing if the device is connected anew already."""
+        if self._links.get(device) is link:
+            del self._links[device]
+            self.events.add("logout", account=device.account.number, device=device.number)
+
+    def is_online(self, device: Device) -> bool:
+        return device in self._links
+
+    @property
+    def online(self) -> tuple[Device, ...]:
+        return tuple(self._links)
+
+    # -- stanzas -----------------------------------------------------------------------------------------
+
+    def submit(self, device: Device, stanza: Node) -> None:
+        """Take a stanza of a device. A phone answers while it is being delivered to: its answer waits here
+        until the stanza that caused it is done with."""
+        self._inbox.append((device, stanza))
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                self._take(*self._inbox.popleft())
+        finally:
+            self._busy = False
+
+    def deliver(self, device: Device, stanza: Node) -> None:
+        """Send a stanza that must arrive: it waits in the device's mailbox until it is confirmed."""
+        device.mailbox.put(stanza)
+        self._send(device, stanza)
+
+    def _send(self, device: Device, stanza: Node) -> None:
+        link = self._links.get(device)
+        if link is not None:
+            self.audit.stanza_out(device, stanza.tag)
+            link.send(stanza)
+
+    def _take(self, device: Device, stanza: Node) -> None:
+        account = device.account.number
+        if device.number and self.faults.take("deaf", account, device.number):
+            return
+        self.audit.stanza_in(device, stanza.tag)
+        handler = HANDLERS.get(stanza.tag)
+        if handler is None:
+            log.info("ignored <%s> from %s", stanza.tag, mask(account))
+            return
+        try:
+            handler(self, device, stanza)
+        except InvalidStanza as error:
+            log.warning("bad <%s> from %s: %s", stanza.tag, mask(account), error.reason)
+            self.events.add(
+                "bad-stanza", account=account, device=device.number, tag=stanza.tag, reason=error.reason
+            )
+
+    def _iq(self, device: Device, iq: Node) -> None:
+        if iq.optional_str("type") not in ("get", "set"):
+            return
+        account, xmlns = device.account.number, iq.optional_str("xmlns") or ""
+        if self.faults.take("iq-silence", account, device.number, xmlns=xmlns):
+            return
+        if fault := self.faults.take("iq-error", account, device.number, xmlns=xmlns):
+            self._send(device, stanzas.iq_error(iq, fault.params["code"], "injected"))
+            return
+        answer = self._queries.answer(device, iq, self.now)
+        if not answer.understood:
+            first = iq.children()[0].tag if iq.children() else ""
+            log.info("empty answer to iq %s <%s> of %s", xmlns, first, mask(account))
+            self.events.add("unknown-iq", account=account, device=device.number, xmlns=xmlns, child=first)
+        self._send(device, answer.stanza)
+        for drained in answer.drained:
+            self._ask_for_prekeys(drained)
+        if answer.removed is not None:
+            self.unlink(answer.removed)
+
+    def _message(self, device: Device, message: Node) -> None:
+        """Acknowledge first, then deliver, so that the ack comes before the receipts."""
+        account, to = device.account, self.directory.account(message.attr_jid("to"))
+        self._audit_ciphertexts(device, message)
+        number = to.number if to else None
+        if fault := self.faults.take("lose-messages", account.number, device.number, to=number):
+            self._note_fault(fault, message)
+            self._drop_if_asked(fault, device)
+            return
+        if fault := self.faults.take("ack-error", account.number, device.number, to=number):
+            self._note_fault(fault, message)
+            self._send(device, stanzas.message_ack(message, self.now, error=fault.params["code"]))
+            return
+        try:
+            routed = route_message(message, device, self.directory, self.now)
+        except Refused as refused:
+            self.events.add(
+                "refused",
+                id=message.attr_str("id"),
+                account=account.number,
+                code=refused.code,
+                reason=refused.reason,
+            )
+            self._send(device, stanzas.message_ack(message, self.now, error=refused.code))
+            return
+        account.contacts.add(routed.recipient.number)
+        routed.recipient.contacts.add(account.number)
+        lost = self.faults.take("lose-acks", account.number, device.number, to=number)
+        if lost is None:
+            self._send(device, stanzas.message_ack(message, self.now, phash=routed.phash))
+        else:
+            self._note_fault(lost, message)
+        self.events.add(
+            "message",
+            id=message.attr_str("id"),
+            account=account.number,
+            device=device.number,
+            to=routed.recipient.number,
+            devices=[str(delivery.device) for delivery in routed.deliveries],
+        )
+        for delivery in routed.deliveries:
+            self.deliver(delivery.device, delivery.stanza)
+        if lost is not None:
+            self._drop_if_asked(lost, device)
+
+    def _audit_ciphertexts(self, device: Device, message: Node) -> None:
+        for entry in ciphertexts(message, self.directory):
+            receiver = str(entry.device) if entry.device else str(entry.jid)
+            self.audit.ciphertext(device, receiver, entry.enc.optional_str("type") or "", entry.enc.bytes())
+
+    def _receipt(self, device: Device, receipt: Node) -> None:
+        device.mailbox.confirm(receipt)
+        self._send(device, stanzas.receipt_ack(receipt))
+        sender = self.directory.account(receipt.attr_jid("to"))
+        self.events.add(
+            "receipt",
+            ids=list(receipt_ids(receipt)),
+            type=receipt.optional_str("type") or "delivered",
+            account=device.account.number,
+            device=device.number,
+            to=sender.number if sender else None,
+        )
+        for delivery in route_receipt(receipt, device, self.directory, self.now):
+            self.deliver(delivery.device, delivery.stanza)
+
+    def _ack(self, device: Device, ack: Node) -> None:
+        device.mailbox.confirm(ack)
+
+    def _nothing(self, device: Device, stanza: Node) -> None:
+        """Presence, chat states and in-band notes need no answer."""
+
+    # -- what the server says by itself ------------------------------------------------------------------
+
+    def bundle_taken(self, device: Device, prekey: tuple[int, bytes] | None) -> None:
+        """A phone of this process took a bundle; the same audit applies to it."""
+        if prekey is not None:
+            self.audit.prekey_handed_out(device, *prekey)
+        self._ask_for_prekeys(device)
+
+    def _ask_for_prekeys(self, device: Device) -> None:
+        if device.account.devices.get(device.number) is not device:
+            return
+        asked = any(_asks_for_prekeys(letter.stanza) for letter in device.mailbox.waiting())
+        if len(device.prekeys) < LOW_PREKEYS and not asked:
+            self.deliver(device, stanzas.prekeys_low(len(device.prekeys), self.new_id(), self.now))
+
+    def linked(self, device: Device) -> None:
+        """A companion was linked: tell the account's other devices and its contacts."""
+        self.events.add(
+            "linked", account=device.account.number, device=device.number, platform=device.platform
+        )
+        self._devices_changed(device, "add")
+
+    def unlink(self, device: Device) -> None:
+        """Remove a companion, whoever wanted it. Its connection ends with device_removed."""
+        account = device.account
+        account.devices.pop(device.number, None)
+        link = self._links.pop(device, None)
+        if link is not None:
+            link.end(stanzas.stream_error(401, conflict="device_removed"))
+        self.events.add("unlinked", account=account.number, device=device.number)
+        self._devices_changed(device, "remove")
+
+    def _devices_changed(self, device: Device, change: str) -> None:
+        account = device.account
+        for own in account.devices.values():
+            if own is not device:
+                self.deliver(own, stanzas.own_devices_changed(account, self.new_id(), self.now))
+        for other in self._contact_devices(account):
+            self.deliver(other, stanzas.devices_changed(device, change, self.new_id(), self.now))
+
+    def identity_changed(self, account: Account) -> None:
+        """The phone was installed anew: its companions are gone, and its contacts are told."""
+        for companion in [device for device in account.devices.values() if device.number]:
+            self.unlink(companion)
+        for other in self._contact_devices(account):
+            self.deliver(other, stanzas.identity_changed(account, self.new_id(), self.now))
+
+    def _contact_devices(self, account: Account) -> list[Device]:
+        numbers = sorted(account.contacts - {account.number})
+        return [device for number in numbers for device in self.directory.by_number(number).devices.values()]
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    def inject(self, fault: Fault) -> int:
+        """Do what happens at once; how many devices it hit. Faults that lie in wait are found when due."""
+        self.events.add("fault", **fault.as_json())
+        hit = [device for device in self._links if fault.aim.meets(device.account.number, device.number)]
+        companions = [device for device in hit if device.number]
+        if fault.kind == "drain-prekeys":
+            return self._drain_prekeys(fault)
+        if fault.kind == "drop":
+            for device in companions:
+                self._end(device, None)
+        elif fault.kind == "stream-error":
+            code, conflict, text = (fault.params[name] for name in ("code", "conflict", "text"))
+            for device in companions:
+                self._end(device, stanzas.stream_error(code or None, conflict or None, text or None))
+        return len(companions)
+
+    def _drain_prekeys(self, fault: Fault) -> int:
+        devices = [
+            device
+            for account in self.directory
+            for device in account.devices.values()
+            if fault.aim.meets(account.number, device.number)
+        ]
+        for device in devices:
+            device.prekeys.clear()
+            self._ask_for_prekeys(device)
+        return len(devices)
+
+    def _drop_if_asked(self, fault: Fault, device: Device) -> None:
+        if fault.params["drop"]:
+            self._end(device, None)
+
+    def _end(self, device: Device, last: Node | None) -> None:
+        link = self._links.get(device)
+        if link is not None:
+            link.end(last)
+            self.disconnect(device, link)
+
+    def _note_fault(self, fault: Fault, message: Node) -> None:
+        self.events.add("fault-met", fault=fault.kind, id=message.attr_str("id"))
+
+
+def _asks_for_prekeys(stanza: Node) -> bool:
+    return stanza.tag == "notification" and stanza.child("count") is not None
+
+
+HANDLERS: dict[str, Callable[[Switchboard, Device, Node], None]] = {
+    "iq": Switchboard._iq,
+    "message": Switchboard._message,
+    "receipt": Switchboard._receipt,
+    "ack": Switchboard._ack,
+    "presence": Switchboard._nothing,
+    "chatstate": Switchboard._nothing,
+    "ib": Switchboard._nothing,
+    "call": Switchboard._nothing,
+}
