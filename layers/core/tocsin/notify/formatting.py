@@ -1,0 +1,71 @@
+"""WhatsApp's formatting, and keeping other people's words from using it.
+
+    *bold*   _italic_   ~struck~   `code`   ```block```   "- " and "* " lists   "> " quotes
+
+WhatsApp knows no escape character. What a ticket says is therefore shown with look-alikes where a character
+could format, without characters that steer the direction or the layout of what follows, and never at any
+length.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
+
+# An underscore inside a word (file_name) formats nothing and stays.
+_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_WIDE_UNDERSCORE = "\uff3f"
+
+_LINE_STARTS = {"-": "\u2013", ">": "\u203a"}
+_LINE_START = re.compile(r"^(\s*)([->])(?=\s|$)")
+
+# Marks that turn the reading direction of all that follows, and the byte order mark.
+_STEERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_LINE_BREAKS = re.compile("\r\n|[\r\n\v\f\u0085\u2028\u2029]")
+
+ELLIPSIS = "…"
+
+
+def line(text: str, most: int) -> str:
+    """Foreign text on one line of at most `most` characters, formatting nothing."""
+    return _shortened(_harmless(" ".join(_readable(text).split())), most)
+
+
+def paragraph(text: str, most: int, lines: int) -> str:
+    """Foreign text on at most `lines` lines and `most` characters, without empty lines, formatting
+    nothing."""
+    whole = [" ".join(one.split()) for one in _readable(text).split("\n")]
+    filled = [_harmless(one) for one in whole if one]
+    kept = "\n".join(filled[:lines])
+    if len(filled) > lines:
+        kept += ELLIPSIS
+    return _shortened(kept, most)
+
+
+def link(url: str) -> str:
+    """A URL that means the same and formats nothing. `url`: printable ASCII, as the schema asks."""
+    return url.replace("*", "%2A").replace("~", "%7E").replace("`", "%60")
+
+
+def quote(text: str) -> str:
+    """As a block quote, line by line. `text` was made harmless before."""
+    return "\n".join(f"> {one}" for one in text.split("\n")) if text else ""
+
+
+def _readable(text: str) -> str:
+    """Line breaks as "\\n"; no other control characters, nothing that steers."""
+    broken = _LINE_BREAKS.sub("\n", _STEERING.sub("", text))
+    return "".join(char if char in "\n\t" or unicodedata.category(char) != "Cc" else " " for char in broken)
+
+
+def _harmless(one_line: str) -> str:
+    alike = _EDGE_UNDERSCORE.sub(_WIDE_UNDERSCORE, one_line.translate(_LOOK_ALIKES))
+    return _LINE_START.sub(lambda start: start[1] + _LINE_STARTS[start[2]], alike)
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return text[: most - 1].rstrip("\u200d \n") + ELLIPSIS
