@@ -1,16 +1,7 @@
-"""Consent and restraint: which replies withdraw or give consent, and how much healing an hour allows."""
+"""Consent: which replies withdraw it, which give it back, and which are none of that."""
 
 import pytest
-
-from tocsin.notify.conduct import (
-    RECOVERIES_PER_HOUR,
-    RecoveryBudget,
-    Wish,
-    confirmation_text,
-    wish_of,
-)
-
-NOW = 1_800_000_000
+from tocsin.notify.conduct import Wish, confirmation_text, wish_of
 
 
 @pytest.mark.parametrize(
@@ -72,20 +63,3 @@ def test_every_confirmation_names_the_way_back(wish, language):
 
 def test_an_unknown_language_is_confirmed_in_english():
     assert confirmation_text(Wish.STOP, "pt") == confirmation_text(Wish.STOP, "en")
-
-
-def test_the_hour_has_a_limit_and_then_begins_anew():
-    budget: RecoveryBudget | None = RecoveryBudget()
-    for _ in range(RECOVERIES_PER_HOUR):
-        assert budget is not None
-        budget = budget.spend(NOW)
-    assert budget is not None
-    assert budget.spend(NOW + 3599) is None
-    fresh = budget.spend(NOW + 3600)
-    assert fresh is not None
-    assert fresh.in_hour == 1
-
-
-def test_a_success_forgives_the_count_but_not_the_hour():
-    budget = RecoveryBudget(since_success=3, in_hour=7, hour_started=NOW)
-    assert budget.succeeded() == RecoveryBudget(since_success=0, in_hour=7, hour_started=NOW)

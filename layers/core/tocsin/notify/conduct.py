@@ -7,7 +7,6 @@ by at noon" is an ordinary reply. Words that may mean the ticket ("cancel", "bat
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
 CONSENT_WITHDRAWN = "ConsentWithdrawn"
@@ -19,7 +18,7 @@ CONDUCT_TICKET = "conduct"
 """The ticket id of confirmations: they belong to no ticket."""
 
 RECOVERIES_PER_HOUR = 30
-HOUR_SECONDS = 3600
+"""For one recipient, over all messages and devices. Two broken peers must not ask each other for ever."""
 
 
 class Wish(StrEnum):
@@ -82,28 +81,3 @@ def wish_of(text: str) -> tuple[Wish, str] | None:
 def confirmation_text(wish: Wish, language: str) -> str:
     """Return the words that confirm `wish`. A language without words of its own is answered in English."""
     return CONFIRMATION_TEXTS.get((wish, language)) or CONFIRMATION_TEXTS[wish, "en"]
-
-
-@dataclass(frozen=True)
-class RecoveryBudget:
-    """How much healing a recipient had. Two broken peers must not ask each other for ever.
-
-    `since_success` counts recoveries since a device of the recipient last confirmed a message. `in_hour`
-    counts those of the hour that began at `hour_started` (Unix seconds).
-    """
-
-    since_success: int = 0
-    in_hour: int = 0
-    hour_started: int = 0
-
-    def spend(self, now: int) -> RecoveryBudget | None:
-        """Return the budget after one more recovery at `now`, or `None` if the hour's is used up."""
-        if now - self.hour_started >= HOUR_SECONDS:
-            return RecoveryBudget(self.since_success + 1, 1, now)
-        if self.in_hour >= RECOVERIES_PER_HOUR:
-            return None
-        return RecoveryBudget(self.since_success + 1, self.in_hour + 1, self.hour_started)
-
-    def succeeded(self) -> RecoveryBudget:
-        """Return the budget after a confirmed message."""
-        return RecoveryBudget(0, self.in_hour, self.hour_started)

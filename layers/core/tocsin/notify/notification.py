@@ -126,20 +126,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Recovery:
-    """How often one device (full JID) asked again for this message: the highest count it named, when, and the
-    reserved number under which it was last sent to it."""
+    """How one device (full JID) asked again for this message: the highest count it named, when, the reserved
+    number under which it was last sent to it, and how often that was done."""
 
     count: int
     at: int
     number: int | None = None
+    served: int = 1
 
     def to_json(self) -> dict[str, int]:
-        known = {"count": self.count, "at": self.at}
+        known = {"count": self.count, "at": self.at, "served": self.served}
         return known if self.number is None else {**known, "number": self.number}
 
     @classmethod
     def from_json(cls, value: Mapping[str, int]) -> Recovery:
-        return cls(value["count"], value["at"], value.get("number"))
+        return cls(value["count"], value["at"], value.get("number"), value.get("served", 1))
 
 
 @dataclass(frozen=True)

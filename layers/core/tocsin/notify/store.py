@@ -5,6 +5,7 @@
 | `notification#N`  | `state`        | the notification                                             |
 | `waiting#A`       | `planned_at#N` | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success (U: bare JID)     |
+| `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
 
 The attribute `outcome` stands on an item only in the write that brought the outcome about, and every other
@@ -111,6 +112,7 @@ class Conduct:
     opt_out_word: str | None = None
     confirmed_at: int | None = None
     recoveries: int = 0
+    last_notification: str | None = None
 
 
 @dataclass(frozen=True)
@@ -438,6 +440,33 @@ class NotificationStore:
         )
         return int(answer["Attributes"]["recoveries"]["N"])
 
+    def count_recovery_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more recovery in the hour of `at` (ms); how many. Each hour has an item of its own, which the
+        table's time to live takes away."""
+        hour = at // 3_600_000
+        answer = self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_key(f"recipient#{account}#{user}", f"recoveries#{hour}"),
+            UpdateExpression="SET expire_at = :expiry ADD recoveries :one",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":expiry": {"N": str((hour + 48) * 3600)}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["recoveries"]["N"])
+
+    def note_delivery(self, account: str, user: str, notification_id: str) -> None:
+        """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and the
+        count of recoveries starts again."""
+        change = Change(outcome=False)
+        change.set("last_notification", notification_id)
+        change.remove("recoveries")
+        self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_conduct_key(account, user),
+            **change.expressions(),
+        )
+
     def clear_recoveries(self, account: str, user: str) -> None:
         """After a success. Call it only where the count isn't 0: it is a write."""
         change = Change(outcome=False)
@@ -661,6 +690,7 @@ def _conduct(item: Item | None) -> Conduct:
         opt_out_word=values.get("opt_out_word"),
         confirmed_at=values.get("confirmed_at"),
         recoveries=values.get("recoveries", 0),
+        last_notification=values.get("last_notification"),
     )
 
 
