@@ -1,9 +1,8 @@
-"""What every table must do. Memory and moto run this suite in `test_table.py`, the emulator in tests/integration."""
+"""What every table must do. Memory and moto run this suite in the unit tests, the emulator in the others."""
 
 from typing import Any
 
 import pytest
-
 from tocsin.keys.conditions import (
     ITEM_ABSENT,
     ITEM_EXISTS,
@@ -38,7 +37,7 @@ def make_dynamo_table(client: Any, name: str = "keys") -> DynamoTable:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    return DynamoTable(client: Any, name)
+    return DynamoTable(client, name)
 
 
 class TableContract:
@@ -79,7 +78,9 @@ class TableContract:
     @pytest.mark.parametrize(
         "condition", [ITEM_ABSENT, Equals("next", 4), Equals("other", 5), AtMost("next", 4), Exists("moved")]
     )
-    def test_failed_condition_returns_the_item_and_changes_nothing(self, table: Table, condition: Condition) -> None:
+    def test_failed_condition_returns_the_item_and_changes_nothing(
+        self, table: Table, condition: Condition
+    ) -> None:
         table.put(Put(KEY, {"next": 5}))
         with pytest.raises(ConditionFailed) as caught:
             table.update(Update(KEY, add={"next": 1}, when=(condition,)))
@@ -148,5 +149,3 @@ class TableContract:
         with pytest.raises(InvalidWrite):
             table.put(Put(KEY, {"record": bytes(410 * 1024)}))
         assert table.get(KEY) is None
-
-

@@ -1,0 +1,341 @@
+"""The account: its keys, its pairing, and the public part that a Lambda may remember between calls.
+
+The secrets lie sealed in one attribute, under the item's tag; what WhatsApp and the connector know anyway
+lies beside them. `incarnation` is the number of the pairing, raised whenever the sessions of before must not
+be used.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
+from tocsin.signal.x3dh import Local
+
+from .conditions import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Put, Update, Value, as_read
+from .errors import Contended, NoAccount, NotPaired, OtherPairing
+from .layout import credentials_key
+from .table import ConditionFailed, OutcomeUnknown
+from .vault import Vault
+
+# Registration ids have 14 bits in Signal's core; 0 means "none" to some peers.
+_HIGHEST_REGISTRATION_ID = 16380
+# Prekey ids have 24 bits; 0 and the highest mean something else to some peers.
+HIGHEST_PREKEY_ID = 0xFFFFFE
+SIGNED_PREKEY_LIFETIME = 60 * 86400
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPreKey:
+    """`signature`: by the identity key, over the public key with its type byte. `created`: seconds."""
+
+    id: int
+    pair: KeyPair
+    signature: bytes = field(repr=False)
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All an account has. Private: read where it is needed, never remembered between calls.
+
+    `jid`, `lid`: this device's addresses, None until it is paired. `device_identity`: the encoded
+    ADVSignedDeviceIdentity, account key included. `next_prekey_id`: counts up for ever; the id is the
+    counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left.
+    """
+
+    account: str
+    incarnation: int
+    noise: KeyPair
+    identity: KeyPair
+    registration_id: int
+    signed_prekeys: Mapping[int, SignedPreKey] = field(repr=False)
+    current_signed_prekey_id: int
+    adv_secret: bytes = field(repr=False)
+    connector_token: str = field(repr=False)
+    jid: str | None = None
+    lid: str | None = None
+    device_identity: bytes | None = field(repr=False, default=None)
+    push_name: str = ""
+    platform: str = ""
+    next_prekey_id: int = 1
+    login_counter: int = 0
+    routing_info: bytes | None = field(repr=False, default=None)
+
+    @property
+    def signed_prekey(self) -> SignedPreKey:
+        """The one that bundles offer now."""
+        return self.signed_prekeys[self.current_signed_prekey_id]
+
+    @property
+    def local(self) -> Local:
+        """Our side of every session."""
+        pairs = {prekey_id: prekey.pair for prekey_id, prekey in self.signed_prekeys.items()}
+        return Local(self.identity, self.registration_id, pairs)
+
+    @property
+    def profile(self) -> "AccountProfile":
+        """The part that may be remembered. Raises NotPaired."""
+        if self.jid is None:
+            raise NotPaired(self.account)
+        return AccountProfile(
+            self.account,
+            self.incarnation,
+            self.jid,
+            self.lid,
+            self.identity.public,
+            self.registration_id,
+            self.device_identity or b"",
+            self.connector_token,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountProfile:
+    """What sending needs of an account. It changes only with a new pairing, so a Lambda may remember it until
+    the connector refuses its incarnation. No key that could decrypt anything is in it."""
+
+    account: str
+    incarnation: int
+    jid: str
+    lid: str | None
+    identity_public: bytes = field(repr=False)
+    registration_id: int
+    device_identity: bytes = field(repr=False)
+    connector_token: str = field(repr=False)
+
+
+def read_credentials(vault: Vault) -> Credentials:
+    """Raises NoAccount, and DamagedRecord: no new identity is made in place of one that can't be read."""
+    return _decoded(vault, _read(vault))
+
+
+def create_account(vault: Vault) -> Credentials:
+    """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
+    made = _new_credentials(vault, token=vault.random(32).hex(), incarnation=1, next_prekey_id=1)
+    key = credentials_key(vault.account)
+    try:
+        vault.patiently(lambda: vault.table.put(Put(key, _encoded(vault, made), when=(ITEM_ABSENT,))))
+    except (ConditionFailed, OutcomeUnknown):
+        return read_credentials(vault)
+    return made
+
+
+def renew_account(vault: Vault) -> Credentials:
+    """Fresh keys, unpaired, for the next pairing: after a log-out, when the old ones are worth nothing.
+
+    The connector's token and the prekey counter stay; the incarnation goes up.
+    """
+
+    def renewed(old: Credentials) -> Credentials:
+        return _new_credentials(vault, old.connector_token, old.incarnation + 1, old.next_prekey_id)
+
+    return change_credentials(vault, renewed)
+
+
+def save_pairing(
+    vault: Vault,
+    *,
+    jid: str,
+    lid: str | None,
+    device_identity: bytes,
+    push_name: str = "",
+    platform: str = "",
+    adv_secret: bytes | None = None,
+) -> Credentials:
+    """Store what pair-success told, durably, before it is confirmed. Raises the incarnation.
+
+    `adv_secret`: the one derived by link-code pairing, if that way was taken.
+    """
+
+    def paired(old: Credentials) -> Credentials:
+        return replace(
+            old,
+            incarnation=old.incarnation + 1,
+            jid=jid,
+            lid=lid,
+            device_identity=device_identity,
+            push_name=push_name,
+            platform=platform,
+            adv_secret=adv_secret or old.adv_secret,
+            login_counter=0,
+            routing_info=None,
+        )
+
+    return change_credentials(vault, paired)
+
+
+def raise_incarnation(vault: Vault, *, skip_prekey_ids: int) -> Credentials:
+    """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup."""
+
+    def raised(old: Credentials) -> Credentials:
+        return replace(
+            old, incarnation=old.incarnation + 1, next_prekey_id=old.next_prekey_id + skip_prekey_ids
+        )
+
+    return change_credentials(vault, raised)
+
+
+def save_lid(vault: Vault, lid: str) -> Credentials:
+    """Remember the account's own LID, which a login may tell first. The incarnation stays."""
+    return change_credentials(vault, lambda old: replace(old, lid=lid))
+
+
+def new_signed_prekey(vault: Vault) -> SignedPreKey:
+    """Make and store the next signed prekey, before it is uploaded. The current one stays until
+    `adopt_signed_prekey`; those older than 60 days go."""
+
+    def added(old: Credentials) -> Credentials:
+        made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + 1)
+        kept = {
+            prekey_id: prekey
+            for prekey_id, prekey in old.signed_prekeys.items()
+            if prekey_id == old.current_signed_prekey_id
+            or prekey.created > vault.now() - SIGNED_PREKEY_LIFETIME
+        }
+        return replace(old, signed_prekeys={**kept, made.id: made})
+
+    changed = change_credentials(vault, added)
+    return changed.signed_prekeys[max(changed.signed_prekeys)]
+
+
+def adopt_signed_prekey(vault: Vault, prekey_id: int) -> None:
+    """The server has it: from now on it is the current one."""
+    change_credentials(vault, lambda old: replace(old, current_signed_prekey_id=prekey_id))
+
+
+def save_login(vault: Vault, incarnation: int, **changes: int | bytes | str) -> None:
+    """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`).
+
+    Raises OtherPairing if the account was paired anew in the meantime.
+    """
+    update = Update(credentials_key(vault.account), set=changes, when=(Equals("incarnation", incarnation),))
+    try:
+        vault.patiently(lambda: vault.table.update(update))
+    except ConditionFailed as failed:
+        if failed.item is None:
+            raise NoAccount(vault.account) from None
+        stored = failed.item.get("incarnation")
+        raise OtherPairing(incarnation, stored if isinstance(stored, int) else 0) from None
+
+
+def take_prekey_ids(vault: Vault, count: int) -> list[int]:
+    """Take the next `count` prekey ids. The counter is never lowered, so no id is given to a second key
+    while a bundle with the first may be around."""
+    update = Update(credentials_key(vault.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
+    try:
+        item = vault.patiently(lambda: vault.table.update(update))
+    except ConditionFailed:
+        raise NoAccount(vault.account) from None
+    following = item["next_prekey_id"]
+    if not isinstance(following, int):
+        raise NoAccount(vault.account)
+    return [(counter - 1) % HIGHEST_PREKEY_ID + 1 for counter in range(following - count, following)]
+
+
+def change_credentials(vault: Vault, change: Callable[[Credentials], Credentials]) -> Credentials:
+    """Read, change, write under the tag as read; a loser reads again. Raises Contended after eight losses."""
+    key = credentials_key(vault.account)
+    for _ in range(_ATTEMPTS):
+        item = _read(vault)
+        changed = change(_decoded(vault, item))
+        unchanged = tuple(as_read(attribute, item) for attribute in ("tag", *_WITHOUT_TAG))
+        put = Put(key, _encoded(vault, changed), when=unchanged)
+        try:
+            vault.patiently(lambda put=put: vault.table.put(put))  # type: ignore[misc]
+        except ConditionFailed:
+            continue
+        except OutcomeUnknown:
+            stored = vault.table.get(key)
+            if stored is None or stored.get("tag") != put.attributes["tag"]:
+                continue
+        return changed
+    raise Contended
+
+
+def _read(vault: Vault) -> Item:
+    item = vault.table.get(credentials_key(vault.account))
+    if item is None:
+        raise NoAccount(vault.account)
+    return item
+
+
+def _new_credentials(vault: Vault, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
+    identity = key_pair(vault.random(32))
+    signed_prekey = _signed_prekey(vault, identity, 1)
+    return Credentials(
+        account=vault.account,
+        incarnation=incarnation,
+        noise=key_pair(vault.random(32)),
+        identity=identity,
+        registration_id=1 + int.from_bytes(vault.random(4), "big") % _HIGHEST_REGISTRATION_ID,
+        signed_prekeys={signed_prekey.id: signed_prekey},
+        current_signed_prekey_id=signed_prekey.id,
+        adv_secret=vault.random(32),
+        connector_token=token,
+        next_prekey_id=next_prekey_id,
+    )
+
+
+def _signed_prekey(vault: Vault, identity: KeyPair, prekey_id: int) -> SignedPreKey:
+    pair = key_pair(vault.random(32))
+    signature = sign(identity.private, encode_point(pair.public), vault.random(64))
+    return SignedPreKey(prekey_id, pair, signature, vault.now())
+
+
+# The attributes beside the sealed ones, all optional but the first two.
+_PLAIN = ("incarnation", "next_prekey_id", "jid", "lid", "device_identity", "push_name", "platform")
+_PLAIN_OF_LOGIN = ("login_counter", "routing_info")
+# What is also written by itself, under no new tag.
+_WITHOUT_TAG = ("next_prekey_id", *_PLAIN_OF_LOGIN)
+
+
+def _encoded(vault: Vault, credentials: Credentials) -> dict[str, Value]:
+    """The item's attributes, under a new tag."""
+    tag = vault.new_tag()
+    secrets = {
+        "noise": _pair_text(credentials.noise),
+        "identity": _pair_text(credentials.identity),
+        "registration_id": credentials.registration_id,
+        "signed_prekeys": [
+            [prekey.id, _pair_text(prekey.pair), prekey.signature.hex(), prekey.created]
+            for prekey in credentials.signed_prekeys.values()
+        ],
+        "current_signed_prekey_id": credentials.current_signed_prekey_id,
+        "adv_secret": credentials.adv_secret.hex(),
+        "connector_token": credentials.connector_token,
+    }
+    plain = {name: getattr(credentials, name) for name in _PLAIN + _PLAIN_OF_LOGIN}
+    sealed = vault.seal(json.dumps(secrets).encode(), credentials_key(vault.account), "secrets", tag)
+    present = {name: value for name, value in plain.items() if value is not None}
+    return {"tag": tag, "secrets": sealed, **present}
+
+
+def _decoded(vault: Vault, item: Item) -> Credentials:
+    secrets: dict[str, Any] = json.loads(vault.unseal(item, "secrets", "tag"))
+    plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
+    signed_prekeys = {
+        prekey_id: SignedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
+        for prekey_id, pair, signature, created in secrets["signed_prekeys"]
+    }
+    return Credentials(
+        account=vault.account,
+        noise=_pair(secrets["noise"]),
+        identity=_pair(secrets["identity"]),
+        registration_id=secrets["registration_id"],
+        signed_prekeys=signed_prekeys,
+        current_signed_prekey_id=secrets["current_signed_prekey_id"],
+        adv_secret=bytes.fromhex(secrets["adv_secret"]),
+        connector_token=secrets["connector_token"],
+        **plain,
+    )
+
+
+def _pair_text(pair: KeyPair) -> list[str]:
+    return [pair.private.hex(), pair.public.hex()]
+
+
+def _pair(text: list[str]) -> KeyPair:
+    return KeyPair(bytes.fromhex(text[0]), bytes.fromhex(text[1]))

@@ -1,0 +1,117 @@
+"""Who is who: LID and phone number of a user, their devices, and how sessions move from one to the other.
+
+Sessions lie under the LID as soon as it is known. The move is one transaction that leaves a tombstone
+(`moved`), so that whoever still writes to the old name is refused and follows, and a late maker doesn't found
+a second session there.
+"""
+
+from collections.abc import Sequence
+
+from tocsin.signal.session import merge
+from tocsin.signal.state import Record
+
+from .conditions import Item, Key, Put, Value, Write, as_read
+from .errors import NoAccount
+from .layout import address_key, credentials_key, devices_key, outbound_key
+from .sessions import Sessions, read_sessions
+from .turn import Try, Turn, commit, turning
+from .vault import Vault
+
+
+def read_address(vault: Vault, user: str) -> dict[str, str] | None:
+    """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
+    return _both_names(vault.table.get(address_key(vault.account, user)))
+
+
+def other_name(vault: Vault, user: str) -> str | None:
+    """The name of a user that isn't this one, if it is known."""
+    names = read_address(vault, user) or {}
+    return next((name for name in names.values() if name != user), None)
+
+
+def _both_names(item: Item | None) -> dict[str, str] | None:
+    pn, lid = (item or {}).get("pn"), (item or {}).get("lid")
+    return {"pn": pn, "lid": lid} if isinstance(pn, str) and isinstance(lid, str) else None
+
+
+def read_devices(vault: Vault, user: str) -> tuple[list[int], int]:
+    """The devices of a user as last told, and when that was (seconds; 0: never)."""
+    item = vault.table.get(devices_key(vault.account, user)) or {}
+    devices, checked_at = item.get("devices", []), item.get("checked_at", 0)
+    if not isinstance(devices, list) or not isinstance(checked_at, int):
+        return [], 0
+    return [int(device) for device in devices], checked_at
+
+
+def save_devices(vault: Vault, user: str, devices: Sequence[int]) -> None:
+    """Remember the devices of a user as told now."""
+    attributes: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
+    vault.patiently(lambda: vault.table.put(Put(devices_key(vault.account, user), attributes)))
+
+
+def learn(vault: Vault, pn: str, lid: str) -> bool:
+    """Remember that the phone number `pn` is the user `lid`, and move the sessions there; whether that was
+    news. Both are bare JIDs. A number that went to another person takes no session along."""
+    if _lid_of(read_address(vault, pn)) == lid:
+        return False
+    incarnation = _incarnation(vault)
+
+    def attempt(current: Try) -> bool:
+        address = vault.table.get(address_key(vault.account, pn))
+        if _lid_of(_both_names(address)) == lid:
+            return False
+        moves = _moves(vault, incarnation, pn, lid, current)
+        commit(vault, [*moves, *_names(vault, pn, lid, address)])
+        return True
+
+    return turning(vault, attempt)
+
+
+def _lid_of(names: dict[str, str] | None) -> str | None:
+    return names["lid"] if names is not None else None
+
+
+def _incarnation(vault: Vault) -> int:
+    incarnation = (vault.table.get(credentials_key(vault.account)) or {}).get("incarnation")
+    if not isinstance(incarnation, int):
+        raise NoAccount(vault.account)
+    return incarnation
+
+
+def _names(vault: Vault, pn: str, lid: str, address: Item | None) -> list[Write]:
+    """The mapping, to be found from either side; that of the phone number stands as it was read."""
+    names: dict[str, Value] = {"pn": pn, "lid": lid}
+    return [
+        Put(address_key(vault.account, pn), names, when=(as_read("lid", address),)),
+        Put(address_key(vault.account, lid), names),
+    ]
+
+
+def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> list[Write]:
+    """The writes that move what lies under the phone number."""
+    source = read_sessions(vault, incarnation, pn, torn_is_lost=current.torn_is_lost)
+    if source.moved == lid:
+        return []
+    if source.moved is not None:
+        # The number was somebody else's before: only the signpost changes.
+        return [_signpost(vault, source, lid)]
+    target = read_sessions(vault, incarnation, lid, torn_is_lost=current.torn_is_lost)
+    leaving, arriving = Turn(source, current.leap), Turn(target, current.leap)
+    leaving.leave_for(lid)
+    for device in source.devices:
+        record = leaving.record(device)
+        if record is not None:
+            arriving.replace(device, _merged(vault, arriving.record(device), record))
+    if source.checked_at and target.next is None:
+        arriving.check_devices(source.checked_at)
+    return [*leaving.writes(), *arriving.writes()]
+
+
+def _merged(vault: Vault, record: Record | None, moved: Record) -> Record:
+    """What lay under the LID goes on; what comes from the phone number stays readable."""
+    return moved if record is None else merge(record, moved, vault.now())
+
+
+def _signpost(vault: Vault, source: Sessions, lid: str) -> Write:
+    key: Key = outbound_key(vault.account, source.incarnation, source.user)
+    return Put(key, {"moved": lid}, when=(as_read("moved", source.outbound),))

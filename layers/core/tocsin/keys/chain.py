@@ -1,0 +1,129 @@
+"""A sending chain as it lies in a user's `outbound` item, and what it means for a reserved number.
+
+`chain#D`, sealed under `tag#D`:
+
+    version (1) ‖ origin (varint, zigzag) ‖ born (varint, zigzag) ‖ created (varint) ‖ encoded SendingChain
+
+All chains of a user share the counter `next`. A chain's index for a number is `number − origin`; the origin
+never changes while the chain lies there, and may be negative after a chain moved in from another item.
+"""
+
+from dataclasses import dataclass, field
+
+from tocsin.signal.state import SendingChain, decode_chain, encode_chain
+
+from .conditions import Item
+from .errors import Staleness
+from .layout import chain_attribute, tag_attribute
+from .seal import DamagedRecord
+from .vault import Vault
+
+_VERSION = 1
+
+# Receivers derive at most 2,000 keys ahead, and what was never acknowledged may never have arrived.
+GAP_LIMIT = 1000
+# A session that the peer never answered may long be gone on its side.
+UNANSWERED_SECONDS = 30 * 86400
+# After this many numbers the checkpoint moves, so that few keys are derived at each send.
+CHECKPOINT_DISTANCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`born`: the number at which its session was made. `created`: when, in seconds. `tag`, `sealed`: as they
+    lie in the item, for conditions."""
+
+    sending: SendingChain
+    origin: int
+    born: int
+    created: int
+    tag: bytes = field(repr=False, default=b"")
+    sealed: bytes = field(repr=False, default=b"")
+
+    def index(self, number: int) -> int:
+        """The message index that a number means in this chain; negative: the chain is younger."""
+        return number - self.origin
+
+    def distance(self, number: int) -> int:
+        """How far a number lies ahead of the checkpoint."""
+        return self.index(number) - self.sending.index
+
+    def staleness(self, number: int, now: int) -> Staleness | None:
+        """Why `number` can't be encrypted under this chain, or None if it can."""
+        if self.index(number) < 0:
+            return Staleness.NEWER
+        if self.distance(number) < 0:
+            return Staleness.BEHIND
+        if self.distance(number) >= GAP_LIMIT:
+            return Staleness.GAP
+        if self.sending.pending is not None and now - self.created > UNANSWERED_SECONDS:
+            return Staleness.UNANSWERED
+        return None
+
+
+def pack(chain: Chain) -> bytes:
+    header = bytes((_VERSION,)) + _varint(_zigzag(chain.origin)) + _varint(_zigzag(chain.born))
+    return header + _varint(chain.created) + encode_chain(chain.sending)
+
+
+def unpack(packed: bytes) -> Chain:
+    """Raises ValueError or signal.InvalidRecord for what `pack` didn't write."""
+    if packed[:1] != bytes((_VERSION,)):
+        raise ValueError("unknown version of a stored chain")
+    origin, position = _read_varint(packed, 1)
+    born, position = _read_varint(packed, position)
+    created, position = _read_varint(packed, position)
+    return Chain(decode_chain(packed[position:]), _unzigzag(origin), _unzigzag(born), created)
+
+
+def read_chain(vault: Vault, outbound: Item, device: int) -> Chain | None:
+    """The chain to `device`, or None: absent, or damaged (which is reported)."""
+    name, tag_name = chain_attribute(device), tag_attribute(device)
+    if name not in outbound:
+        return None
+    try:
+        chain = unpack(vault.unseal(outbound, name, tag_name))
+    except DamagedRecord as damaged:
+        vault.on_damage(damaged)
+        return None
+    tag, sealed = outbound[tag_name], outbound[name]
+    assert isinstance(tag, bytes)  # noqa: S101 - the seal covers it
+    assert isinstance(sealed, bytes)  # noqa: S101
+    return Chain(chain.sending, chain.origin, chain.born, chain.created, tag, sealed)
+
+
+def chain_devices(outbound: Item) -> list[int]:
+    """The devices that an outbound item holds chains for, damaged ones too."""
+    devices = (name.removeprefix("chain#") for name in outbound if name.startswith("chain#"))
+    return sorted(int(device) for device in devices if device.isdecimal())
+
+
+def _zigzag(number: int) -> int:
+    return number * 2 if number >= 0 else -number * 2 - 1
+
+
+def _unzigzag(number: int) -> int:
+    return number // 2 if number % 2 == 0 else -(number + 1) // 2
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """A number and the position after it. Raises ValueError if the data ends within it."""
+    number = 0
+    for shift in range(0, 63, 7):
+        if position >= len(data):
+            raise ValueError("a stored chain is cut")
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise ValueError("a number in a stored chain is too long")

@@ -1,0 +1,221 @@
+"""Making, renewing and ending sessions on the sending side: each is a turn of the user's sessions.
+
+Two senders may fetch bundles for one device at once. The first turn wins; the other one finds the session
+usable and drops its bundle, so that a burst makes one session and not ten.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tocsin.signal.curve import key_pair
+from tocsin.signal.errors import SignalError
+from tocsin.signal.session import archive_current, start
+from tocsin.signal.state import Record, State
+from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
+
+from .sessions import Sessions, read_sessions
+from .turn import Try, Turn, commit, turning
+from .vault import Vault
+
+# One broken session is archived, or rebuilt on demand of retry receipts, at most once in this time.
+REBUILD_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What recovery asks about the current session. `born`: the number from which on it was used; `rebuilt`:
+    when a session of this device was last replaced or archived on purpose, in seconds, 0 for never."""
+
+    born: int
+    remote_registration_id: int
+    base_key: bytes = field(repr=False)
+    identity: bytes = field(repr=False)
+    created: int
+    rebuilt: int
+
+
+def session_facts(vault: Vault, incarnation: int, user: str, device: int) -> SessionFacts | None:
+    """Facts about the session that is used for sending to this device, or None if there is none."""
+
+    def look(current: Try) -> SessionFacts | None:
+        sessions = follow(vault, incarnation, user, current, device=device)
+        record, chain = sessions.record(device, sessions.next or 0), sessions.chain(device)
+        inbound = sessions.inbound(device)
+        if record is None or record.current is None or chain is None or inbound is None:
+            return None
+        state = record.current
+        return SessionFacts(
+            chain.born,
+            state.remote_registration_id,
+            state.base_key,
+            state.remote_identity,
+            state.created,
+            inbound.rebuilt,
+        )
+
+    return turning(vault, look)
+
+
+def make_sessions(
+    vault: Vault,
+    incarnation: int,
+    local: Local | None,
+    user: str,
+    bundles: Mapping[int, PreKeyBundle],
+    *,
+    devices: Iterable[int],
+    replace: frozenset[int] = frozenset(),
+) -> dict[int, SignalError]:
+    """Make sessions from `bundles` with those devices that lack a usable one, or are to be replaced anyway.
+
+    `devices`: the whole list as WhatsApp tells it; sessions with others send no more. Returns the bundles
+    that were refused (bad signature, key of low order), by device; they hold up none of the others.
+    """
+    listed = frozenset(devices)
+    made, refused = _initiate(vault, local, bundles) if local is not None else ({}, {})
+    seen: dict[int, bytes | None] = {}
+
+    def attempt(current: Try) -> None:
+        sessions = follow(vault, incarnation, user, current)
+        turn = Turn(sessions, current.leap)
+        for device in sessions.devices:
+            if device not in listed:
+                _end(turn, device)
+        for device, state in made.items():
+            record = turn.record(device)
+            base_key = record.current.base_key if record is not None and record.current else None
+            # Replaced once already, by us with a lost answer or by another: that one serves.
+            renewed = seen.setdefault(device, base_key) != base_key
+            if (renewed or device not in replace) and _usable(turn, device, record):
+                continue
+            turn.replace(device, start(record, state, vault.now()), rebuilt=_rebuilt(vault, record))
+        turn.check_devices(vault.now())
+        commit(vault, turn.writes())
+
+    turning(vault, attempt)
+    return refused
+
+
+def touch_devices(vault: Vault, incarnation: int, user: str, devices: Iterable[int]) -> None:
+    """Note that the device list was compared now, and end sending to devices that aren't on it."""
+    make_sessions(vault, incarnation, None, user, {}, devices=devices)
+
+
+def rebuild(
+    vault: Vault,
+    incarnation: int,
+    local: Local,
+    user: str,
+    device: int,
+    bundle: PreKeyBundle,
+    *,
+    seen: SessionFacts | None = None,
+) -> bool:
+    """Replace the session with one device by a new one from `bundle`; whether this call did it.
+
+    `seen`: the session that was found broken. If another one is there by now, somebody was faster and that
+    one stays. Raises BadSignature or InvalidKey for a bad bundle; then the old session stays as well.
+    """
+    state = _state(vault, local, bundle)
+    expected = [seen.base_key] if seen is not None else []
+
+    def attempt(current: Try) -> bool:
+        sessions = follow(vault, incarnation, user, current, device=device)
+        turn = Turn(sessions, current.leap)
+        record = turn.record(device)
+        base_key = record.current.base_key if record is not None and record.current else b""
+        expected.append(base_key)
+        if base_key == state.base_key:
+            return True
+        if base_key != expected[0] and _usable(turn, device, record):
+            return False
+        turn.replace(device, start(record, state, vault.now()), rebuilt=vault.now())
+        commit(vault, turn.writes())
+        return True
+
+    return turning(vault, attempt)
+
+
+def mark_stale(vault: Vault, incarnation: int, user: str, device: int) -> bool:
+    """Archive the current session with a device, so that the next send makes a new one; whether it did.
+
+    At most once per device and hour: what the peer started in the meantime must have time to arrive.
+    """
+
+    def attempt(current: Try) -> bool:
+        sessions = follow(vault, incarnation, user, current, device=device)
+        inbound = sessions.inbound(device)
+        if inbound is not None and vault.now() - inbound.rebuilt < REBUILD_SECONDS:
+            return False
+        turn = Turn(sessions, current.leap)
+        if not _end(turn, device, rebuilt=vault.now()):
+            return False
+        commit(vault, turn.writes())
+        return True
+
+    return turning(vault, attempt)
+
+
+def remove_device(vault: Vault, incarnation: int, user: str, device: int) -> None:
+    """Forget everything shared with a device that its user removed."""
+
+    def attempt(current: Try) -> None:
+        turn = Turn(follow(vault, incarnation, user, current, device=device), current.leap)
+        turn.drop(device)
+        commit(vault, turn.writes())
+
+    turning(vault, attempt)
+
+
+def follow(vault: Vault, incarnation: int, user: str, current: Try, *, device: int | None = None) -> Sessions:
+    """The sessions of `user` (all, or those with one device), where they lie now."""
+    while True:
+        sessions = read_sessions(vault, incarnation, user, device, torn_is_lost=current.torn_is_lost)
+        if sessions.moved in (None, user):
+            return sessions
+        user = sessions.moved or user
+
+
+def _initiate(
+    vault: Vault, local: Local, bundles: Mapping[int, PreKeyBundle]
+) -> tuple[dict[int, State], dict[int, SignalError]]:
+    made: dict[int, State] = {}
+    refused: dict[int, SignalError] = {}
+    for device, bundle in bundles.items():
+        try:
+            made[device] = _state(vault, local, bundle)
+        except SignalError as error:
+            refused[device] = error
+    return made, refused
+
+
+def _state(vault: Vault, local: Local, bundle: PreKeyBundle) -> State:
+    base, ratchet = key_pair(vault.random(32)), key_pair(vault.random(32))
+    return initiate(local, bundle, base=base, ratchet=ratchet, now=vault.now())
+
+
+def _usable(turn: Turn, device: int, record: Record | None) -> bool:
+    """Whether the next number could be sent with the current session."""
+    chain = turn.sessions.chain(device)
+    if chain is None or record is None or record.current is None:
+        return False
+    return chain.staleness(turn.fence, turn.sessions.vault.now()) is None
+
+
+def _rebuilt(vault: Vault, record: Record | None) -> int | None:
+    """Now, if a session is replaced; a first one was not rebuilt."""
+    return vault.now() if record is not None and record.states else None
+
+
+def _end(turn: Turn, device: int, *, rebuilt: int | None = None) -> bool:
+    """Archive the device's current session, or drop a chain without one; whether there was either."""
+    record = turn.record(device)
+    if record is None:
+        if turn.sessions.chain(device) is None:
+            return False
+        turn.drop(device)
+        return True
+    if record.current is None:
+        return False
+    turn.replace(device, archive_current(record, turn.sessions.vault.now()), rebuilt=rebuilt)
+    return True

@@ -1,0 +1,86 @@
+"""Where things lie in the keys table: the one place that spells partition and sort keys.
+
+A user's sessions share a partition, so that one query reads them all. The incarnation (the number of the
+account's pairing) is part of it: what belongs to an earlier pairing is out of reach, not merely outdated.
+"""
+
+from hashlib import sha256
+
+from .conditions import Key
+
+OUTBOUND = "outbound"
+INBOUND = "inbound#"
+# Stanza ids come from outside; a longer one stands in the sort key by its hash.
+_LONGEST_STANZA_ID = 200
+
+
+def credentials_key(account: str) -> Key:
+    return f"account#{account}", "credentials"
+
+
+def lease_key(account: str) -> Key:
+    return f"account#{account}", "lease"
+
+
+def control_key(account: str) -> Key:
+    return f"account#{account}", "control"
+
+
+def heartbeat_key(connector: str) -> Key:
+    return f"connector#{connector}", "heartbeat"
+
+
+def prekey_key(account: str, prekey_id: int) -> Key:
+    return f"prekey#{account}", str(prekey_id)
+
+
+def session_pk(account: str, incarnation: int, user: str) -> str:
+    return f"session#{account}.{incarnation}#{user}"
+
+
+def outbound_key(account: str, incarnation: int, user: str) -> Key:
+    return session_pk(account, incarnation, user), OUTBOUND
+
+
+def inbound_key(account: str, incarnation: int, user: str, device: int) -> Key:
+    return session_pk(account, incarnation, user), f"{INBOUND}{device}"
+
+
+def inbound_device(sk: str) -> int | None:
+    """The device of an `inbound#D` sort key, or None for another kind of item."""
+    device = sk.removeprefix(INBOUND)
+    return int(device) if sk.startswith(INBOUND) and device.isdecimal() else None
+
+
+def stanza_key(account: str, incarnation: int, user: str, device: int, stanza_id: str, digest: str) -> Key:
+    """What one ciphertext yielded. `digest`: of the ciphertext, for a resend bears the same stanza id."""
+    pk, sk = retry_key(account, incarnation, user, device, stanza_id)
+    return pk, f"{sk}#{digest}"
+
+
+def retry_key(account: str, incarnation: int, user: str, device: int, stanza_id: str) -> Key:
+    """How often we asked for one stanza again."""
+    return f"stanza#{account}.{incarnation}#{user}", f"{device}#{_stanza_part(stanza_id)}"
+
+
+def address_key(account: str, user: str) -> Key:
+    return f"user#{account}#{user}", "address"
+
+
+def devices_key(account: str, user: str) -> Key:
+    return f"user#{account}#{user}", "devices"
+
+
+def chain_attribute(device: int) -> str:
+    return f"chain#{device}"
+
+
+def tag_attribute(device: int) -> str:
+    return f"tag#{device}"
+
+
+def _stanza_part(stanza_id: str) -> str:
+    """The id without the separator, so that no id can look like another id with a digest."""
+    if len(stanza_id) > _LONGEST_STANZA_ID:
+        return "%" + sha256(stanza_id.encode()).hexdigest()
+    return stanza_id.replace("%", "%25").replace("#", "%23")

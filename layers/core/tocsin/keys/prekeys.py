@@ -1,0 +1,108 @@
+"""One-time prekeys: made before they are uploaded, spent with the session that used them.
+
+Ids come from a counter that is never lowered; a crash leaves a gap of ids and nothing else. A key that goes
+out in a retry receipt is never uploaded, and expires when nobody used it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tocsin.signal.curve import KeyPair, key_pair
+
+from .account import take_prekey_ids
+from .conditions import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Value
+from .layout import prekey_key
+from .seal import DamagedRecord
+from .table import TRANSACTION_LIMIT, Conflict
+from .turn import commit
+from .vault import Vault
+
+RETRY_PREKEY_LIFETIME = 14 * 86400
+
+# Ours, and not a key under an id that came around again.
+PREKEY_EXISTS = ITEM_EXISTS
+
+
+@dataclass(frozen=True, slots=True)
+class PreKey:
+    """`id`: 1 to 16777214."""
+
+    id: int
+    pair: KeyPair
+    account: str = ""
+
+
+def new_prekeys(vault: Vault, count: int) -> list[PreKey]:
+    """Make and store `count` prekeys, to be uploaded next."""
+    return _make(vault, count, {})
+
+
+def retry_prekey(vault: Vault) -> PreKey:
+    """Make and store one prekey for one retry receipt."""
+    return _make(vault, 1, {"retry": True, "expire_at": vault.now() + RETRY_PREKEY_LIFETIME})[0]
+
+
+def prekey_count(vault: Vault) -> int:
+    """How many uploaded (or about to be uploaded) prekeys are unspent."""
+    return sum("retry" not in item for item in vault.table.query(_partition(vault)))
+
+
+def read_prekey(vault: Vault, prekey_id: int) -> PreKey | None:
+    """The prekey, or None: spent, never made, or damaged (which is reported)."""
+    item = vault.table.get(prekey_key(vault.account, prekey_id))
+    if item is None:
+        return None
+    try:
+        return PreKey(prekey_id, _pair(vault, item), vault.account)
+    except DamagedRecord as damaged:
+        vault.on_damage(damaged)
+        return None
+
+
+def spend(prekey: PreKey) -> Delete:
+    """The write that spends a prekey, for the transaction that stores its session. Of two messages that name
+    one prekey, one transaction finds it."""
+    return Delete(prekey_key(prekey.account, prekey.id), when=(PREKEY_EXISTS,))
+
+
+def delete_prekeys(vault: Vault) -> int:
+    """Delete all of them, as they belong to an identity or a time that is gone; how many."""
+    keys = vault.table.keys(_partition(vault))
+    for key in keys:
+        vault.table.delete(Delete(key))
+    return len(keys)
+
+
+def _partition(vault: Vault) -> str:
+    return prekey_key(vault.account, 0)[0]
+
+
+def _make(vault: Vault, count: int, attributes: dict[str, Value]) -> list[PreKey]:
+    made: list[PreKey] = []
+    while len(made) < count:
+        ids = take_prekey_ids(vault, count - len(made))
+        for start in range(0, len(ids), TRANSACTION_LIMIT):
+            made += _store(vault, ids[start : start + TRANSACTION_LIMIT], attributes)
+    return made
+
+
+def _store(vault: Vault, ids: Sequence[int], attributes: dict[str, Value]) -> list[PreKey]:
+    """Store new keys under those ids that are free (after 16 million, some may still be taken)."""
+    prekeys = [PreKey(prekey_id, key_pair(vault.random(32)), vault.account) for prekey_id in ids]
+    try:
+        commit(vault, [_put(vault, prekey, attributes) for prekey in prekeys])
+    except Conflict as conflict:
+        free = [prekey.id for position, prekey in enumerate(prekeys) if position not in conflict.failed]
+        return _store(vault, free, attributes) if free else []
+    return prekeys
+
+
+def _put(vault: Vault, prekey: PreKey, attributes: dict[str, Value]) -> Put:
+    key = prekey_key(vault.account, prekey.id)
+    sealed = vault.seal(prekey.pair.private + prekey.pair.public, key, "pair")
+    return Put(key, {"pair": sealed, **attributes}, when=(ITEM_ABSENT,))
+
+
+def _pair(vault: Vault, item: Item) -> KeyPair:
+    pair = vault.unseal(item, "pair")
+    return KeyPair(pair[:32], pair[32:])

@@ -1,0 +1,214 @@
+"""Receiving: a ciphertext becomes a plaintext and a turned session, in one transaction, once.
+
+Read in this order, so that no race looks like a fault of the peer: what this ciphertext yielded before, the
+one-time prekey, the session. Somebody who handles the same message at the same time writes all three at once;
+in this order we see at worst his session and no longer his prekey, and then the session is all we need.
+
+The plaintext is stored, sealed, with the turn that yielded it. Whoever comes after a crash finds it there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from tocsin.signal.errors import Duplicate
+from tocsin.signal.session import Decryption, decrypt, parse
+from tocsin.signal.wire import PreKeyMessage
+from tocsin.signal.x3dh import Local
+
+from .addresses import other_name
+from .conditions import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Update, Write
+from .layout import retry_key, stanza_key
+from .prekeys import read_prekey, spend
+from .seal import DamagedRecord
+from .sessions import read_sessions
+from .table import ConditionFailed
+from .turn import Try, Turn, commit, turning
+from .vault import Vault
+
+STANZA_LIFETIME = 14 * 86400
+# With keys, tag and seal it stays well below the 400 KB of an item.
+LONGEST_TEXT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a ciphertext yielded.
+
+    `plaintext`: with its padding; None if it was handled before, and only the receipt may be missing.
+    `repeated`: it was decrypted by an earlier call. `user`: where the session lies. `identity_change`: the
+    old and the new identity, if the device has a new one since this message.
+    """
+
+    plaintext: bytes | None = field(repr=False)
+    repeated: bool
+    user: str
+    key: Key = field(repr=False)
+    new_session: bool = False
+    used_prekey: bool = False
+    identity_change: tuple[bytes, bytes] | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A ciphertext as it came: from which device, in which stanza."""
+
+    device: int
+    stanza_id: str
+    type: str
+    body: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Tells a resend from a repetition, which both bear the stanza id of the first."""
+        return sha256(self.type.encode() + b"\0" + self.body).hexdigest()[:32]
+
+
+def receive(
+    vault: Vault,
+    incarnation: int,
+    local: Local,
+    user: str,
+    arrival: Arrival,
+    *,
+    abridge: Callable[[bytes], bytes] | None = None,
+) -> Received:
+    """Decrypt what came from one device of `user`, and store what it changed.
+
+    `abridge`: cuts a plaintext above 256 KB to what will be handled, for no more can be stored.
+    Raises the errors of `signal.session`; nothing was changed then. Duplicate means that the key was used
+    and no plaintext of this very ciphertext is stored.
+    """
+    reception = _Reception(vault, incarnation, local, arrival, abridge)
+    return turning(vault, lambda current: reception.attempt(user, current))
+
+
+class _Reception:
+    """One arrival on its way, through as many tries as it takes."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        incarnation: int,
+        local: Local,
+        arrival: Arrival,
+        abridge: Callable[[bytes], bytes] | None,
+    ) -> None:
+        self._vault = vault
+        self._incarnation = incarnation
+        self._local = local
+        self._arrival = arrival
+        self._abridge = abridge
+        self._message = parse(arrival.type, arrival.body)
+        # By the tag of the stanza record: what we tried to commit, in case only the answer was lost.
+        self._tried: dict[bytes, Received] = {}
+
+    def attempt(self, user: str, current: Try) -> Received:
+        """Read in order, decrypt, commit. Raises as `turning` expects it."""
+        known = self._known(user)
+        if known is not None:
+            return known
+        prekey_id = self._message.prekey_id if isinstance(self._message, PreKeyMessage) else None
+        prekey = read_prekey(self._vault, prekey_id) if prekey_id is not None else None
+        sessions = read_sessions(
+            self._vault, self._incarnation, user, self._arrival.device, torn_is_lost=current.torn_is_lost
+        )
+        if sessions.moved is not None and sessions.moved != user:
+            return self.attempt(sessions.moved, current)
+        turn = Turn(sessions, current.leap)
+        try:
+            decryption = decrypt(
+                turn.record(self._arrival.device),
+                self._message,
+                self._local,
+                prekey=prekey.pair if prekey is not None else None,
+                ratchet=self._vault.random(32),
+                now=self._vault.now(),
+            )
+        except Duplicate:
+            # Perhaps a twin of ours decrypted it a moment ago, under this name or before the sessions moved.
+            known = self._known(user) or self._known_elsewhere(user)
+            if known is None:
+                raise
+            return known
+        turn.receive(self._arrival.device, decryption.record)
+        received, record = self._yield(user, decryption)
+        spent = [spend(prekey)] if prekey is not None and decryption.consumed_prekey is not None else []
+        commit(self._vault, [*turn.writes(), record, *spent])
+        return received
+
+    def _yield(self, user: str, decryption: Decryption) -> tuple[Received, Write]:
+        """What the caller gets, and the record that a repetition of this ciphertext will find."""
+        key, tag = self._key(user), self._vault.new_tag()
+        received = Received(
+            decryption.plaintext,
+            False,
+            user,
+            key,
+            decryption.new_session,
+            decryption.consumed_prekey is not None,
+            decryption.identity_change,
+        )
+        text = decryption.plaintext
+        if len(text) > LONGEST_TEXT and self._abridge is not None:
+            text = self._abridge(text)
+        sealed = self._vault.seal(text, key, "text", tag)
+        expire_at = self._vault.now() + STANZA_LIFETIME
+        self._tried[tag] = received
+        return received, Put(key, {"tag": tag, "text": sealed, "expire_at": expire_at}, when=(ITEM_ABSENT,))
+
+    def _key(self, user: str) -> Key:
+        arrival = self._arrival
+        return stanza_key(
+            self._vault.account, self._incarnation, user, arrival.device, arrival.stanza_id, arrival.digest
+        )
+
+    def _known(self, user: str) -> Received | None:
+        """What this ciphertext yielded before, if it did."""
+        key = self._key(user)
+        item = self._vault.table.get(key)
+        if item is None:
+            return None
+        tag = item.get("tag")
+        ours = self._tried.get(tag) if isinstance(tag, bytes) else None
+        return ours or Received(self._text(item), True, user, key)
+
+    def _known_elsewhere(self, user: str) -> Received | None:
+        other = other_name(self._vault, user)
+        return self._known(other) if other is not None else None
+
+    def _text(self, item: Item) -> bytes | None:
+        """The plaintext, or None if it was handled, or is damaged (which is reported)."""
+        if "text" not in item:
+            return None
+        try:
+            return self._vault.unseal(item, "text", "tag")
+        except DamagedRecord as damaged:
+            self._vault.on_damage(damaged)
+            return None
+
+
+def mark_handled(vault: Vault, received: Received) -> None:
+    """What the plaintext said is done: forget it, keep the mark."""
+    update = Update(received.key, set={"handled": True}, remove=("text",), when=(ITEM_EXISTS,))
+    try:
+        vault.patiently(lambda: vault.table.update(update))
+    except ConditionFailed:
+        # Expired meanwhile, which says the same.
+        return
+
+
+def count_retry(
+    vault: Vault, incarnation: int, user: str, device: int, stanza_id: str, at_least: int = 0
+) -> int:
+    """One more request for this stanza; how many that makes. `at_least`: what the sender's own count says."""
+    key = retry_key(vault.account, incarnation, user, device, stanza_id)
+    expire_at = vault.now() + STANZA_LIFETIME
+    update = Update(key, set={"expire_at": expire_at}, add={"count": 1})
+    count = vault.patiently(lambda: vault.table.update(update))["count"]
+    assert isinstance(count, int)  # noqa: S101 - ADD refuses anything but a number
+    if count >= at_least:
+        return count
+    lift = Update(key, set={"count": at_least})
+    vault.patiently(lambda: vault.table.update(lift))
+    return at_least

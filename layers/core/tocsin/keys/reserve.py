@@ -1,0 +1,150 @@
+"""Reserving: one atomic update takes the next number of a user's sending chains, and answers with the chains.
+
+    UpdateItem  ADD next 1   IF attribute_exists(next)   RETURN ALL_NEW        number = next − 1
+
+Nobody computes a number from a read, so no number is taken twice, and no send waits for a send. A repeated
+request or a crash leaves a gap, which receivers allow for.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tocsin.signal.session import Ciphertext, advance, encrypt
+
+from .account import AccountProfile
+from .chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
+from .conditions import Equals, Exists, Item, Key, Update
+from .errors import Contended, NoOutbound, StaleChain, Staleness
+from .layout import chain_attribute, outbound_key
+from .table import ConditionFailed, Contention, OutcomeUnknown
+from .vault import Vault, pauses
+
+# The user has sessions here: a tombstone (`moved`) and an absent item have no counter.
+HAS_COUNTER = Exists("next")
+# A user's sessions move once, from the phone number to the LID; a longer walk can only be damage.
+_LONGEST_WALK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A number that is ours alone, and the chains it may be used with.
+
+    `user`: where the sessions lie (another name than asked for, if they moved). `checked_at`: when the device
+    list was last compared with WhatsApp's, in seconds, 0 for never. `at`: when the number was taken.
+    """
+
+    user: str
+    key: Key = field(repr=False)
+    number: int
+    chains: Mapping[int, Chain] = field(repr=False)
+    checked_at: int
+    at: int
+
+    def staleness(self, device: int) -> Staleness | None:
+        """Why this number can't be used for `device`, or None if it can."""
+        chain = self.chains.get(device)
+        return Staleness.ABSENT if chain is None else chain.staleness(self.number, self.at)
+
+    def in_need(self, devices: Iterable[int]) -> list[int]:
+        """Those of `devices` that need a new session before anything can be sent to them."""
+        reasons = ((device, self.staleness(device)) for device in devices)
+        return [device for device, reason in reasons if reason not in (None, Staleness.NEWER)]
+
+    def encrypt(self, device: int, profile: AccountProfile, plaintext: bytes) -> Ciphertext:
+        """Encrypt `plaintext` (padded already) for one device under this number, once.
+
+        Raises StaleChain; nothing is changed then.
+        """
+        reason = self.staleness(device)
+        if reason is not None:
+            raise StaleChain(device, reason)
+        chain = self.chains[device]
+        return encrypt(
+            chain.sending,
+            chain.index(self.number),
+            identity=profile.identity_public,
+            registration_id=profile.registration_id,
+            plaintext=plaintext,
+        )
+
+
+def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
+    """Take the next number of `user`. Raises NoOutbound, Contended."""
+    for _ in range(_LONGEST_WALK):
+        key = outbound_key(vault.account, incarnation, user)
+        try:
+            outbound = _take_number(vault, key)
+        except ConditionFailed as failed:
+            moved = failed.item.get("moved") if failed.item else None
+            if not isinstance(moved, str):
+                raise NoOutbound(user) from None
+            user = moved
+            continue
+        return _reservation(vault, user, key, outbound)
+    raise NoOutbound(user)
+
+
+def _take_number(vault: Vault, key: Key) -> Item:
+    take = Update(key, add={"next": 1}, when=(HAS_COUNTER,))
+    for pause in pauses(vault.random):
+        try:
+            return vault.table.update(take)
+        # After a lost answer the number may be taken: the next one leaves a gap, nothing worse.
+        except (Contention, OutcomeUnknown):
+            vault.sleep(pause)
+    raise Contended
+
+
+def _reservation(vault: Vault, user: str, key: Key, outbound: Item) -> Reservation:
+    following, checked_at = outbound["next"], outbound.get("checked_at", 0)
+    if not isinstance(following, int) or not isinstance(checked_at, int):
+        raise NoOutbound(user)
+    chains = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    return Reservation(
+        user=user,
+        key=key,
+        number=following - 1,
+        chains={device: chain for device, chain in chains.items() if chain is not None},
+        checked_at=checked_at,
+        at=vault.now(),
+    )
+
+
+def checkpoint(vault: Vault, reservation: Reservation, devices: Iterable[int]) -> bool:
+    """After the server's ack: forget the keys up to this number, where they are worth a write.
+
+    Moves the checkpoint of those addressed `devices` whose number is 32 or more ahead of it; whether it did.
+    Losing against a turn or another checkpoint is fine, for both bring a newer one.
+    """
+    moved = {
+        device: _advanced(chain, reservation.number)
+        for device, chain in reservation.chains.items()
+        if device in set(devices) and chain.distance(reservation.number) >= CHECKPOINT_DISTANCE
+    }
+    if not moved:
+        return False
+    names = {device: chain_attribute(device) for device in moved}
+    update = Update(
+        reservation.key,
+        set={
+            names[device]: vault.seal(pack(chain), reservation.key, names[device], chain.tag)
+            for device, chain in moved.items()
+        },
+        when=tuple(unchanged(reservation.chains[device], device) for device in moved),
+    )
+    try:
+        vault.table.update(update)
+    except (ConditionFailed, Contention, OutcomeUnknown):
+        return False
+    return True
+
+
+def unchanged(chain: Chain, device: int) -> Equals:
+    """The chain is byte for byte what our own reservation answered."""
+    return Equals(chain_attribute(device), chain.sealed)
+
+
+def _advanced(chain: Chain, number: int) -> Chain:
+    """The chain with its checkpoint behind `number`, whose key is not needed again."""
+    sending = advance(chain.sending, chain.index(number) + 1)
+    return Chain(sending, chain.origin, chain.born, chain.created, chain.tag)

@@ -1,0 +1,163 @@
+"""The sessions of one user as read from the table: a snapshot that a turn starts from.
+
+`outbound` holds the counter and the sending chains, `inbound#D` all the rest of what we share with device D.
+The sending chain of a device's current state lies in `outbound` alone; the two halves are put together here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tocsin.signal.errors import InvalidRecord, TornRecord
+from tocsin.signal.state import Record, decode_lost, decode_record, encode_record, evolve
+
+from .chain import Chain, chain_devices, read_chain
+from .conditions import Item
+from .layout import OUTBOUND, chain_attribute, inbound_device, inbound_key, outbound_key, session_pk
+from .seal import DamagedRecord
+from .vault import Vault
+
+_VERSION = 1
+_HEADER_BYTES = 5
+# Checkpoint of a chain whose key is lost: beyond every index, so that nothing is ever encrypted under it.
+_BEYOND_EVERY_INDEX = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """The receiving half as stored. `rebuilt`: when the session was last replaced or archived, in seconds."""
+
+    encoded: bytes = field(repr=False)
+    rebuilt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """`outbound`, `inbounds`: the items as read, for conditions. `torn_is_lost`: a half that doesn't fit the
+    other one is taken as damaged; else it is taken for two reads around a turn, and TornRecord is raised."""
+
+    vault: Vault = field(repr=False)
+    incarnation: int
+    user: str
+    outbound: Item | None = field(repr=False)
+    inbounds: Mapping[int, Item] = field(repr=False)
+    torn_is_lost: bool = False
+    # Opened once each, for a damaged record should be reported once.
+    _chains: dict[int, Chain | None] = field(init=False, repr=False, default_factory=dict)
+    _inbounds: dict[int, Inbound | None] = field(init=False, repr=False, default_factory=dict)
+
+    @property
+    def next(self) -> int | None:
+        """The next number to be reserved; None if there is no counter."""
+        following = (self.outbound or {}).get("next")
+        return following if isinstance(following, int) else None
+
+    @property
+    def moved(self) -> str | None:
+        """The name under which these sessions lie now, if they moved."""
+        moved = (self.outbound or {}).get("moved")
+        return moved if isinstance(moved, str) else None
+
+    @property
+    def checked_at(self) -> int:
+        checked_at = (self.outbound or {}).get("checked_at", 0)
+        return checked_at if isinstance(checked_at, int) else 0
+
+    @property
+    def devices(self) -> list[int]:
+        """All devices that anything is stored of."""
+        return sorted({*self.inbounds, *chain_devices(self.outbound or {})})
+
+    def chain(self, device: int) -> Chain | None:
+        """The sending chain; None if absent, damaged, or without the counter that gives it meaning."""
+        if self.outbound is None or self.next is None:
+            return None
+        if device not in self._chains:
+            self._chains[device] = read_chain(self.vault, self.outbound, device)
+        return self._chains[device]
+
+    def inbound(self, device: int) -> Inbound | None:
+        """The receiving half; None if absent, or damaged (which is reported)."""
+        if device in self.inbounds and device not in self._inbounds:
+            self._inbounds[device] = _read_inbound(self.vault, self.inbounds[device])
+        return self._inbounds.get(device)
+
+    def record(self, device: int, fence: int) -> Record | None:
+        """The whole record of a device, with as many indexes of its chain used as a turn at `fence` finds.
+
+        None if absent or damaged. Raises TornRecord if the halves were read around somebody's turn.
+        """
+        inbound = self.inbound(device)
+        if inbound is None:
+            return None
+        chain = self.chain(device)
+        try:
+            if chain is not None:
+                return decode_record(inbound.encoded, chain.sending, fence - chain.origin)
+        except TornRecord:
+            if not self.torn_is_lost:
+                raise
+        if chain is None and self._may_be_torn(device) and self._has_current(inbound):
+            raise TornRecord("a current session without its sending chain")
+        return _without_chain(inbound, self.vault.random(32))
+
+    def _has_current(self, inbound: Inbound) -> bool:
+        return decode_lost(inbound.encoded, bytes(32)).current is not None
+
+    def _may_be_torn(self, device: int) -> bool:
+        """Whether the missing chain was merely read too early or too late; a damaged one would be there."""
+        damaged = self.outbound is not None and chain_attribute(device) in self.outbound
+        return not damaged and not self.torn_is_lost
+
+
+def _without_chain(inbound: Inbound, entropy: bytes) -> Record:
+    """The record of a device whose sending chain is lost: it receives, and refuses to send."""
+    record = decode_lost(inbound.encoded, entropy)
+    if record.current is None:
+        return record
+    refusing = evolve(record.current.sending, index=_BEYOND_EVERY_INDEX)
+    return evolve(record, states=(evolve(record.current, sending=refusing), *record.archived))
+
+
+def pack_inbound(record: Record, rebuilt: int) -> bytes:
+    """The receiving half: version (1) ‖ rebuilt (4, seconds) ‖ record without the current sending chain."""
+    return bytes((_VERSION,)) + rebuilt.to_bytes(4, "big") + encode_record(record, with_sending=False)
+
+
+def _read_inbound(vault: Vault, item: Item) -> Inbound | None:
+    try:
+        packed = vault.unseal(item, "states", "tag")
+    except DamagedRecord as damaged:
+        vault.on_damage(damaged)
+        return None
+    if packed[:1] != bytes((_VERSION,)):
+        raise InvalidRecord("a session record of an unknown version")
+    return Inbound(packed[_HEADER_BYTES:], int.from_bytes(packed[1:_HEADER_BYTES], "big"))
+
+
+def read_sessions(
+    vault: Vault, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
+) -> Sessions:
+    """All sessions with a user, or those with one device; one request either way."""
+    items: Iterable[Item]
+    if device is None:
+        items = vault.table.query(session_pk(vault.account, incarnation, user))
+    else:
+        outbound = outbound_key(vault.account, incarnation, user)
+        inbound = inbound_key(vault.account, incarnation, user, device)
+        items = vault.table.get_many([outbound, inbound]).values()
+    return _sessions(vault, incarnation, user, items, torn_is_lost)
+
+
+def _sessions(
+    vault: Vault, incarnation: int, user: str, items: Iterable[Item], torn_is_lost: bool
+) -> Sessions:
+    outbound = None
+    inbounds: dict[int, Item] = {}
+    for item in items:
+        sk = str(item["sk"])
+        device = inbound_device(sk)
+        if device is not None:
+            inbounds[device] = item
+        elif sk == OUTBOUND:
+            outbound = item
+    return Sessions(vault, incarnation, user, outbound, inbounds, torn_is_lost)

@@ -1,0 +1,309 @@
+"""The key store as its callers see it: one object per account, one method per operation.
+
+The work is done in the modules beside this one (`reserve`, `receive`, `establish`, `addresses`, `prekeys`,
+`account`); those that a send doesn't need are imported when they are first used.
+"""
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from . import reserve as _reserve
+from .account import AccountProfile, Credentials, read_credentials
+from .errors import OtherPairing
+from .reserve import Reservation
+from .seal import DamagedRecord, Sealer
+from .table import Table
+from .vault import Vault, log_damage
+
+if TYPE_CHECKING:
+    from tocsin.signal.errors import SignalError
+    from tocsin.signal.x3dh import Local, PreKeyBundle
+
+    from .account import SignedPreKey
+    from .establish import SessionFacts
+    from .prekeys import PreKey
+    from .receive import Received
+
+# A restored backup may hold prekeys that were spent, and a counter that was counted on from.
+SKIPPED_PREKEY_IDS = 10_000
+
+
+class KeyStore:
+    """The keys of one account.
+
+    `clock`: seconds since the epoch. `random(n)`: n random bytes. `on_damage`: hears of damaged session
+    records, which count as absent and are replaced; damaged credentials are raised as DamagedRecord.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        sealer: Sealer,
+        account: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+        sleep: Callable[[float], None] = time.sleep,
+        on_damage: Callable[[DamagedRecord], None] = log_damage,
+    ) -> None:
+        self._vault = Vault(table, sealer, account, clock, random, sleep, on_damage)
+
+    @property
+    def account(self) -> str:
+        return self._vault.account
+
+    # The account
+
+    def profile(self) -> AccountProfile:
+        """What sending needs; may be remembered. Raises NoAccount, NotPaired, DamagedRecord."""
+        return self.credentials().profile
+
+    def credentials(self) -> Credentials:
+        """All there is; never to be remembered. Raises NoAccount, DamagedRecord."""
+        return read_credentials(self._vault)
+
+    def create_account(self) -> Credentials:
+        """The credentials, with keys to pair with made now if there are none."""
+        from .account import create_account
+
+        return create_account(self._vault)
+
+    def renew_account(self) -> Credentials:
+        """Fresh keys, unpaired, after a log-out. One-time prekeys of the old identity are deleted."""
+        from .account import renew_account
+        from .prekeys import delete_prekeys
+
+        delete_prekeys(self._vault)
+        return renew_account(self._vault)
+
+    def save_pairing(
+        self,
+        *,
+        jid: str,
+        lid: str | None,
+        device_identity: bytes,
+        push_name: str = "",
+        platform: str = "",
+        adv_secret: bytes | None = None,
+    ) -> Credentials:
+        """Store what pair-success told, before it is confirmed. Raises the incarnation."""
+        from .account import save_pairing
+
+        return save_pairing(
+            self._vault,
+            jid=jid,
+            lid=lid,
+            device_identity=device_identity,
+            push_name=push_name,
+            platform=platform,
+            adv_secret=adv_secret,
+        )
+
+    def save_lid(self, lid: str) -> Credentials:
+        """Store the account's own LID, where a login told it first."""
+        from .account import save_lid
+
+        return save_lid(self._vault, lid)
+
+    def save_login_counter(self, incarnation: int, counter: int) -> None:
+        """Raises OtherPairing if the account was paired anew."""
+        from .account import save_login
+
+        save_login(self._vault, incarnation, login_counter=counter)
+
+    def save_routing_info(self, incarnation: int, routing_info: bytes) -> None:
+        """Raises OtherPairing if the account was paired anew."""
+        from .account import save_login
+
+        save_login(self._vault, incarnation, routing_info=routing_info)
+
+    def reset_sessions(self) -> Credentials:
+        """Leave all sessions behind: after a backup was restored, before the connector starts.
+
+        Raises the incarnation, deletes the one-time prekeys, and skips ids. New prekeys are to be uploaded.
+        """
+        from .account import raise_incarnation
+        from .prekeys import delete_prekeys
+
+        credentials = raise_incarnation(self._vault, skip_prekey_ids=SKIPPED_PREKEY_IDS)
+        delete_prekeys(self._vault)
+        return credentials
+
+    # Sending
+
+    def reserve(self, profile: AccountProfile, user: str) -> Reservation:
+        """Take the next number of `user` (a bare JID): one request. Raises NoOutbound, Contended."""
+        return _reserve.reserve(self._vault, profile.incarnation, user)
+
+    def checkpoint(self, reservation: Reservation, devices: Iterable[int]) -> bool:
+        """After the server's ack for `devices`: forget the keys up to this number, if it is time to; whether
+        it was. Costs no request unless a chain is 32 ahead."""
+        return _reserve.checkpoint(self._vault, reservation, devices)
+
+    def make_sessions(
+        self,
+        profile: AccountProfile,
+        local: "Credentials | Local",
+        user: str,
+        bundles: "Mapping[int, PreKeyBundle]",
+        *,
+        devices: Collection[int],
+        replace: frozenset[int] = frozenset(),
+    ) -> "dict[int, SignalError]":
+        """Make sessions from `bundles` where there is no usable one, and with the devices in `replace`.
+
+        `devices`: the whole current list, which is noted as checked now; others get nothing more. Returns the
+        bundles that were refused, by device. Reserve again afterwards. Raises Contended.
+        """
+        from .establish import make_sessions
+
+        return make_sessions(
+            self._vault, profile.incarnation, _local(local), user, bundles, devices=devices, replace=replace
+        )
+
+    def touch_device_list(self, profile: AccountProfile, user: str, devices: Collection[int]) -> None:
+        """Note that the device list was checked now; devices that aren't on it get nothing more."""
+        from .establish import touch_devices
+
+        touch_devices(self._vault, profile.incarnation, user, devices)
+
+    # Receiving
+
+    def receive(
+        self,
+        profile: AccountProfile | int,
+        credentials: Credentials,
+        user: str,
+        device: int,
+        stanza_id: str,
+        enc_type: str,
+        body: bytes,
+        *,
+        abridge: Callable[[bytes], bytes] | None = None,
+    ) -> "Received":
+        """Decrypt an `msg` or `pkmsg` and store what it changed, with the plaintext, in one transaction.
+
+        `profile`: or the incarnation that the stanza belongs to; another one than the stored raises
+        OtherPairing. `abridge` cuts a plaintext above 256 KB to what will be handled. Raises the errors of
+        `signal.session`, having changed nothing, and Contended.
+        """
+        from .receive import Arrival, receive
+
+        incarnation = profile if isinstance(profile, int) else profile.incarnation
+        if incarnation != credentials.incarnation:
+            raise OtherPairing(incarnation, credentials.incarnation)
+        arrival = Arrival(device, stanza_id, enc_type, body)
+        return receive(self._vault, incarnation, credentials.local, user, arrival, abridge=abridge)
+
+    def mark_handled(self, received: "Received") -> None:
+        """What the plaintext asked for is done; it is forgotten, and a repetition will only say so."""
+        from .receive import mark_handled
+
+        mark_handled(self._vault, received)
+
+    def count_retry(
+        self, profile: AccountProfile, user: str, device: int, stanza_id: str, at_least: int = 0
+    ) -> int:
+        """Count our next retry receipt for a stanza; its number, `at_least` included."""
+        from .receive import count_retry
+
+        return count_retry(self._vault, profile.incarnation, user, device, stanza_id, at_least)
+
+    def mark_stale(self, profile: AccountProfile, user: str, device: int) -> bool:
+        """Archive the current session, at most once an hour, so that the next send makes one; whether so."""
+        from .establish import mark_stale
+
+        return mark_stale(self._vault, profile.incarnation, user, device)
+
+    def remove_device(self, profile: AccountProfile, user: str, device: int) -> None:
+        """Forget all that is shared with a device that its user removed."""
+        from .establish import remove_device
+
+        remove_device(self._vault, profile.incarnation, user, device)
+
+    # Recovery
+
+    def session_facts(self, profile: AccountProfile, user: str, device: int) -> "SessionFacts | None":
+        """Facts about the session used for sending to this device; None if there is none."""
+        from .establish import session_facts
+
+        return session_facts(self._vault, profile.incarnation, user, device)
+
+    def rebuild(
+        self,
+        profile: AccountProfile,
+        local: "Credentials | Local",
+        user: str,
+        device: int,
+        bundle: "PreKeyBundle",
+        *,
+        seen: "SessionFacts | None" = None,
+    ) -> bool:
+        """Replace the session with a device, unless another than `seen` is there by now; whether it was this
+        call. Raises BadSignature, InvalidKey, Contended; then the old session stays."""
+        from .establish import rebuild
+
+        return rebuild(self._vault, profile.incarnation, _local(local), user, device, bundle, seen=seen)
+
+    # Addresses
+
+    def address(self, user: str) -> dict[str, str] | None:
+        """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
+        from .addresses import read_address
+
+        return read_address(self._vault, user)
+
+    def learn(self, pn: str, lid: str) -> bool:
+        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; whether it was news."""
+        from .addresses import learn
+
+        return learn(self._vault, pn, lid)
+
+    def device_list(self, user: str) -> tuple[list[int], int]:
+        """The devices last told, and when (seconds; 0: never)."""
+        from .addresses import read_devices
+
+        return read_devices(self._vault, user)
+
+    def save_device_list(self, user: str, devices: Sequence[int]) -> None:
+        from .addresses import save_devices
+
+        save_devices(self._vault, user, devices)
+
+    # Prekeys
+
+    def new_prekeys(self, count: int) -> "list[PreKey]":
+        """Make and store one-time prekeys, to be uploaded next."""
+        from .prekeys import new_prekeys
+
+        return new_prekeys(self._vault, count)
+
+    def retry_prekey(self) -> "PreKey":
+        """Make and store one prekey, for one retry receipt."""
+        from .prekeys import retry_prekey
+
+        return retry_prekey(self._vault)
+
+    def prekey_count(self) -> int:
+        """How many prekeys are unspent on our side."""
+        from .prekeys import prekey_count
+
+        return prekey_count(self._vault)
+
+    def new_signed_prekey(self) -> "SignedPreKey":
+        """Make and store the next signed prekey; upload it, then `adopt_signed_prekey`."""
+        from .account import new_signed_prekey
+
+        return new_signed_prekey(self._vault)
+
+    def adopt_signed_prekey(self, prekey_id: int) -> None:
+        """The server has it: it is the current one."""
+        from .account import adopt_signed_prekey
+
+        adopt_signed_prekey(self._vault, prekey_id)
+
+
+def _local(local: "Credentials | Local") -> "Local":
+    return local.local if isinstance(local, Credentials) else local

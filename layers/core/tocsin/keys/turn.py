@@ -1,0 +1,225 @@
+"""Turning: what a session becomes, written as one transaction under a fence.
+
+A turn reads `next` = n and picks a fence F = n, or n + 64 once it has lost a race. It commits if `next ≤ F`
+and sets `next = F`. So every number below F belongs to the old chain and every later one to the new chain,
+although nobody stopped reserving:
+
+    a chain made or brought back by the turn      origin = F − used     (used = 0 for a new one)
+    the chain it replaces                         used   = F − its origin
+
+"`next` unchanged" would starve where every send reserves; the fence is passed at most by those who reserved
+between our read and our commit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tocsin.signal.errors import TornRecord
+from tocsin.signal.state import Record
+
+from .chain import Chain, pack
+from .conditions import (
+    ITEM_ABSENT,
+    Absent,
+    AtMost,
+    Condition,
+    Delete,
+    Exists,
+    Item,
+    Key,
+    Put,
+    Update,
+    Value,
+    Write,
+    as_read,
+)
+from .errors import Contended
+from .layout import chain_attribute, inbound_key, outbound_key, tag_attribute
+from .sessions import Sessions, pack_inbound
+from .table import Conflict, OutcomeUnknown
+from .vault import Vault
+
+T = TypeVar("T")
+
+# How far the fence leaps ahead after a lost race: more than can be reserved between read and commit.
+LEAP = 64
+# Each repetition needs another writer who won; so many in a row mean something else is wrong.
+ATTEMPTS = 16
+# Two reads around somebody's turn don't fit each other. If that lasts, it is damage, not a race.
+TORN_READS = 4
+
+# Nobody counts here: the item is absent, or was damaged beyond counting, and is no tombstone either.
+NO_COUNTER = (Absent("next"), Absent("moved"))
+HAS_COUNTER = (Exists("next"),)
+
+
+def fence_holds(fence: int) -> Condition:
+    """No number at or beyond the fence was taken: all that were belong to the old chains."""
+    return AtMost("next", fence)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt at a turn. `leap`: what to add to `next` for the fence."""
+
+    leap: int
+    torn_is_lost: bool
+
+
+def tries() -> Iterator[Try]:
+    """The attempts that a turn gets."""
+    for number in range(ATTEMPTS):
+        yield Try(LEAP if number else 0, number >= TORN_READS)
+
+
+def turning(vault: Vault, attempt: Callable[[Try], T]) -> T:
+    """Call `attempt` until it commits. It reads, computes and commits, each time from the beginning.
+
+    A lost answer is a lost race here: the next reading shows whether the turn happened, so `attempt` must
+    recognise its own work as done. Raises Contended, and whatever else `attempt` raises.
+    """
+    for current in tries():
+        try:
+            return attempt(current)
+        except (Conflict, TornRecord, OutcomeUnknown):
+            continue
+    raise Contended
+
+
+def commit(vault: Vault, writes: list[Write]) -> None:
+    """One transaction, repeated as it is while contended. Raises Conflict, OutcomeUnknown, InvalidWrite."""
+    if not writes:
+        return
+    token = vault.random(16).hex()
+    vault.patiently(lambda: vault.table.transact(writes, token))
+
+
+class Turn:
+    """The unit of work on one user's sessions: collects changes, yields the writes that make them.
+
+    Leaving it without committing its writes changes nothing.
+    """
+
+    def __init__(self, sessions: Sessions, leap: int = 0) -> None:
+        self.sessions = sessions
+        self.fence = (sessions.next or 0) + leap
+        self._vault = sessions.vault
+        self._outbound = outbound_key(self._vault.account, sessions.incarnation, sessions.user)
+        self._set: dict[str, Value] = {}
+        self._remove: list[str] = []
+        self._when: list[Condition] = []
+        self._inbounds: list[Write] = []
+        self._chains_change = False
+        self._moved_to: str | None = None
+
+    def record(self, device: int) -> Record | None:
+        """The device's record as this turn finds it."""
+        return self.sessions.record(device, self.fence)
+
+    def replace(self, device: int, record: Record, *, rebuilt: int | None = None) -> None:
+        """The device's record becomes `record`; its current state's chain goes where it can be reserved from.
+
+        `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one.
+        """
+        inbound = self.sessions.inbound(device)
+        kept = inbound.rebuilt if inbound is not None else 0
+        self._put_inbound(device, record, kept if rebuilt is None else rebuilt)
+        self._turn_chain(device, record)
+
+    def receive(self, device: int, record: Record) -> None:
+        """As `replace`, but leaves the outbound item alone if the sending chain is still the same one."""
+        before = self.sessions.chain(device)
+        after = record.current
+        if after is None and before is None and chain_attribute(device) not in self._items():
+            unchanged = True
+        else:
+            unchanged = after is not None and before is not None and after.sending == before.sending
+        if not unchanged:
+            self.replace(device, record)
+            return
+        inbound = self.sessions.inbound(device)
+        self._put_inbound(device, record, inbound.rebuilt if inbound is not None else 0)
+
+    def drop(self, device: int) -> None:
+        """Forget the device altogether."""
+        key = self._inbound_key(device)
+        item = self.sessions.inbounds.get(device)
+        if item is not None:
+            self._inbounds.append(Delete(key, when=(as_read("tag", item),)))
+        self._remove_chain(device)
+
+    def check_devices(self, now: int) -> None:
+        """Note that the device list was compared with WhatsApp's at `now`."""
+        self._set["checked_at"] = now
+
+    def leave_for(self, user: str) -> None:
+        """The sessions lie under another name from now on: nothing stays here but the tombstone."""
+        for device in self.sessions.inbounds:
+            self.drop(device)
+        self._moved_to = user
+
+    def writes(self) -> list[Write]:
+        """The members of the transaction; none if nothing changed."""
+        return [*self._outbound_writes(), *self._inbounds]
+
+    def _outbound_writes(self) -> list[Write]:
+        if self._moved_to is not None:
+            # The tag of the last turn stands for all chains, also for one that came after our reading.
+            when = (*self._counter_as_read(), as_read("turn", self._items()))
+            return [Put(self._outbound, {"moved": self._moved_to}, when=when)]
+        if not self._chains_change:
+            noted = self._set and self.sessions.next is not None
+            return [Update(self._outbound, set=self._set, when=HAS_COUNTER)] if noted else []
+        changes = self._set | {"next": self.fence, "turn": self._vault.new_tag()}
+        when = (*self._counter_as_read(), *self._when)
+        return [Update(self._outbound, set=changes, remove=self._removed(), when=when)]
+
+    def _counter_as_read(self) -> tuple[Condition, ...]:
+        return NO_COUNTER if self.sessions.next is None else (fence_holds(self.fence),)
+
+    def _removed(self) -> tuple[str, ...]:
+        """Chains to be taken out; where the counter was lost, all that this turn doesn't make anew."""
+        if self.sessions.next is not None:
+            return tuple(self._remove)
+        return tuple(name for name in self._items() if "#" in name and name not in self._set)
+
+    def _items(self) -> Item:
+        return self.sessions.outbound or {}
+
+    def _inbound_key(self, device: int) -> Key:
+        return inbound_key(self._vault.account, self.sessions.incarnation, self.sessions.user, device)
+
+    def _put_inbound(self, device: int, record: Record, rebuilt: int) -> None:
+        key, tag = self._inbound_key(device), self._vault.new_tag()
+        item = self.sessions.inbounds.get(device)
+        states = self._vault.seal(pack_inbound(record, rebuilt), key, "states", tag)
+        when = ITEM_ABSENT if item is None else as_read("tag", item)
+        self._inbounds.append(Put(key, {"tag": tag, "states": states}, when=(when,)))
+
+    def _turn_chain(self, device: int, record: Record) -> None:
+        state = record.current
+        if state is None:
+            self._remove_chain(device)
+            return
+        self._chains_change = True
+        chain = Chain(
+            state.sending, self.fence - state.used, self._born(device, state.base_key), state.created
+        )
+        name, tag_name, tag = chain_attribute(device), tag_attribute(device), self._vault.new_tag()
+        self._set[name] = self._vault.seal(pack(chain), self._outbound, name, tag)
+        self._set[tag_name] = tag
+        self._when.append(as_read(tag_name, self.sessions.outbound))
+
+    def _remove_chain(self, device: int) -> None:
+        names = (chain_attribute(device), tag_attribute(device))
+        if any(name in self._items() for name in names):
+            self._chains_change = True
+            self._remove += names
+            self._when.append(as_read(names[1], self.sessions.outbound))
+
+    def _born(self, device: int, base_key: bytes) -> int:
+        """The number from which on the session was in use here: the fence, unless it was so before."""
+        chain, record = self.sessions.chain(device), self.record(device)
+        same = record is not None and record.current is not None and record.current.base_key == base_key
+        return chain.born if chain is not None and same else self.fence
