@@ -158,3 +158,63 @@ class ReceiveConfig:
             policies=RetryPolicies.read(environment),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
         )
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """What `plan_notifications` needs."""
+
+    notifications_table: str
+    notifications_queue_url: str
+    ticket_events_dead_queue_url: str
+    accounts: tuple[str, ...]
+    default_region: str
+    default_language: str
+    notification_expiry_seconds: int
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> PlanConfig:
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
+        environment = environment or Environment()
+        return cls(
+            notifications_table=environment.text("NOTIFICATIONS_TABLE"),
+            notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
+            ticket_events_dead_queue_url=environment.text("TICKET_EVENTS_DEAD_QUEUE_URL"),
+            accounts=environment.words("ACCOUNTS", "default"),
+            default_region=environment.text("DEFAULT_REGION", "ID"),
+            default_language=environment.text("DEFAULT_LANGUAGE", "id"),
+            notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+        )
+
+
+@dataclass(frozen=True)
+class PublishConfig:
+    """What `publish_outcomes` needs."""
+
+    event_bus_name: str
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> PublishConfig:
+        """Read the environment of the function. Raises `MissingVariable`."""
+        return cls((environment or Environment()).text("EVENT_BUS_NAME"))
+
+
+@dataclass(frozen=True)
+class MaintainConfig:
+    """What `maintain_sessions` needs."""
+
+    stores: StoreConfig
+    notifications_queue_url: str
+    dead_letters_queue_url: str
+    accounts: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> MaintainConfig:
+        """Read the environment of the function. Raises `MissingVariable`."""
+        environment = environment or Environment()
+        return cls(
+            stores=StoreConfig.read(environment),
+            notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
+            dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
+            accounts=environment.words("ACCOUNTS", "default"),
+        )

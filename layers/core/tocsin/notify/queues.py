@@ -17,8 +17,8 @@ from tocsin.notify.notification import Attempt, Notification, Problem
 _BATCH = 10
 """Entries SQS takes in one SendMessageBatch."""
 
-MOST_VIOLATIONS_BYTES = 200_000
-_EVENT_BYTES = 256 * 1024
+_LETTER_BYTES = 256 * 1024
+_VIOLATIONS_BYTES = 100_000
 _ATTEMPTS_IN_LETTER = 20
 
 
@@ -168,15 +168,17 @@ class TicketEventsDeadQueue:
         self._client = client
         self._url = url
 
-    def send(self, body: str, violations: Sequence[str], refused_at: int) -> None:
+    def send(
+        self, body: str, violations: Sequence[str], refused_at: int, *, reason: str = "invalid-event"
+    ) -> None:
         """`body` as it came, as text, so that even what isn't JSON is kept; cut where it would be too
         large."""
-        letter = {"reason": "invalid-event", "violations": _within(violations), "refused_at": iso(refused_at)}
-        room = _EVENT_BYTES - len(_json(letter).encode()) - 1024
+        letter = {"reason": reason, "violations": _within(violations), "refused_at": iso(refused_at)}
+        room = _LETTER_BYTES - len(_json(letter).encode()) - 1024
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=_json({**letter, "event": _cut_escaped(body, room)}),
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": "invalid-event"}},
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
 
 
@@ -193,7 +195,7 @@ def _json(value: Any) -> str:
 def _within(violations: Sequence[str]) -> list[str]:
     """As many violations as fit; the rest is counted, not dropped in silence."""
     kept: list[str] = []
-    room = MOST_VIOLATIONS_BYTES // 2
+    room = _VIOLATIONS_BYTES
     for violation in violations:
         room -= len(violation.encode()) + 4
         if room < 0:
