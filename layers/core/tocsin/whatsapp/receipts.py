@@ -117,7 +117,7 @@ class Receipt:
     """How messages of ours fared. `ids`: one or more message ids. `sender`: the device that says so.
 
     `type`: as on the wire, "" for plain. `status`: `delivered`, `read`, or None for types that say nothing of
-    a recipient. `participants`: in groups, who has it by now (bare or device JIDs), if the server gathered it.
+    a recipient. `participants`: in groups, who has it by now (bare or device JIDs), if gathered.
     """
 
     ids: tuple[str, ...]

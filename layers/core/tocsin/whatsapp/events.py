@@ -1,0 +1,171 @@
+"""What a connection tells its shell.
+
+`StreamEnded` is the last event of every connection that we didn't close ourselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.pairing import Pairing
+from tocsin.whatsapp.reaction import Reaction
+
+
+@dataclass(frozen=True, slots=True)
+class QrOffered:
+    """Show this code, and only this one, until `expires_at` or the next offer. It is secret: don't log it."""
+
+    text: str = field(repr=False)
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCodeOffered:
+    """Show the code (`ABCD-EFGH`), to be typed in on the phone until `expires_at`."""
+
+    code: str = field(repr=False)
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCodeRefused:
+    """No code, or it is void by now. `code`: the server's error, 0 if it ran out. Don't ask in a loop."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingHint:
+    """The phone can't go on by itself: `passkey-required` or `multi-device-disabled`. Tell the operator."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingSucceeded:
+    """Store `pairing` durably, then call `confirm_pairing`; the server restarts the stream after that."""
+
+    pairing: Pairing
+
+    @property
+    def reply(self) -> Node:
+        return self.pairing.reply
+
+
+@dataclass(frozen=True, slots=True)
+class PairingFailed:
+    """The offered pairing didn't hold its checks; the server was told. `StreamEnded` follows."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """`lid`: our own device's. `clock_offset`: the server's clock minus ours, seconds, if it told it."""
+
+    lid: JID | None
+    server_time: int | None
+    clock_offset: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to the request with this id, result or error (`iq.checked` tells)."""
+
+    id: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimeout:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckReceived:
+    """The server's ack of a message. Of several messages with one id, the acks come in their order."""
+
+    id: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class AckTimeout:
+    """No ack: the message's fate is unknown. Send it again under the same id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StanzaReceived:
+    """A message, receipt, notification or call. Acknowledge it (`receipts.ack`) once it is stored."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class PreKeysLow:
+    """The server has this many of our one-time prekeys left. The notification is acknowledged already."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineDone:
+    """What was queued for us has come. `complete` False: the server never said so within its time."""
+
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingInfo:
+    """Keep it for the next connect; drop it after two failed handshakes in a row."""
+
+    info: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionExpiring:
+    """Our client version will be refused from `at` on (Unix seconds); None: withdrawn."""
+
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDropped:
+    """Something the server sent couldn't be read; the connection goes on. Log the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The connection is over: close the socket, fail what is pending, do as `reaction` says."""
+
+    reaction: Reaction
+
+
+Event = (
+    QrOffered
+    | PairingCodeOffered
+    | PairingCodeRefused
+    | PairingHint
+    | PairingSucceeded
+    | PairingFailed
+    | LoggedIn
+    | Response
+    | RequestTimeout
+    | AckReceived
+    | AckTimeout
+    | StanzaReceived
+    | PreKeysLow
+    | OfflineDone
+    | RoutingInfo
+    | VersionExpiring
+    | FrameDropped
+    | StreamEnded
+)

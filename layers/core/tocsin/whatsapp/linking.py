@@ -1,0 +1,201 @@
+"""While a device isn't paired: which QR code to show now, and the exchange behind a pairing code. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from tocsin.signal.curve import KeyPair, key_pair
+from tocsin.signal.errors import SignalError
+from tocsin.whatsapp import link_code
+from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
+from tocsin.whatsapp.events import Event, PairingCodeOffered, PairingCodeRefused, PairingHint, QrOffered
+from tocsin.whatsapp.iq import IqRefused, checked
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.pairing import qr_text
+
+FIRST_QR_SECONDS: Final = 60.0
+QR_SECONDS: Final = 20.0
+FINISH_SECONDS: Final = 60.0
+"""From the phone's answer to pair-success; longer means that it couldn't open our bundle."""
+MAX_HELLOS: Final = 3
+
+_PASSKEY: Final = ("passkey_prologue_request", "crsc_continuation")
+
+
+class _Keys(Protocol):
+    @property
+    def noise(self) -> KeyPair: ...
+    @property
+    def identity(self) -> KeyPair: ...
+    @property
+    def adv_secret(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One pairing code. `ref`: None until the server knows of it. `deadline`: when it is void."""
+
+    phone: JID
+    code: str = field(repr=False)
+    ephemeral: KeyPair
+    deadline: float
+    ref: bytes | None = field(default=None, repr=False)
+    hellos: int = 0
+
+
+class Linking:
+    """The refs the server gave, one shown at a time, and at most one pairing code.
+
+    `adv_secret`: what pair-success is checked with; it changes when the server asks for a fresh QR code and
+    when a pairing code is used. `finished`: pair-success came; nothing is shown any more.
+    """
+
+    def __init__(
+        self, keys: _Keys, refs: tuple[bytes, ...], now: float, *, random: Callable[[int], bytes]
+    ) -> None:
+        """Raises `InvalidStanza` for refs that no QR code can show."""
+        if not refs or not all(ref.isascii() and ref for ref in refs):
+            raise InvalidStanza("no usable pairing refs")
+        self._keys = keys
+        self._random = random
+        self._refs = list(refs)
+        self._ref: bytes | None = None
+        self._ref_deadline = now
+        self._lifetime = FIRST_QR_SECONDS
+        self._attempt: _Attempt | None = None
+        self._finishing = False
+        self.adv_secret = keys.adv_secret
+        self.finished = False
+
+    def __repr__(self) -> str:
+        return f"Linking({len(self._refs)} refs left)"
+
+    @property
+    def exhausted(self) -> bool:
+        """No code left to show, and none being typed in."""
+        return not self.finished and self._ref is None and self._attempt is None
+
+    @property
+    def next_tick(self) -> float | None:
+        if self.finished:
+            return None
+        times = [self._ref_deadline] if self._ref is not None or self._refs else []
+        if self._attempt is not None:
+            times.append(self._attempt.deadline)
+        return min(times, default=None)
+
+    def tick(self, now: float) -> list[Event]:
+        if self.finished:
+            return []
+        events: list[Event] = []
+        if self._attempt is not None and now >= self._attempt.deadline:
+            self._attempt = None
+            self._finishing = False
+            events.append(PairingCodeRefused(0, "expired"))
+        if now >= self._ref_deadline:
+            self._ref = self._refs.pop(0) if self._refs else None
+            self._ref_deadline = now + self._lifetime
+            self._lifetime = QR_SECONDS
+            events += self._show()
+        return events
+
+    def _show(self) -> list[Event]:
+        if self._ref is None:
+            return []
+        text = qr_text(self._ref, self._keys.noise.public, self._keys.identity.public, self.adv_secret)
+        return [QrOffered(text, self._ref_deadline)]
+
+    # The pairing code
+
+    def ask_code(self, phone: JID, now: float) -> tuple[Node, Callable[[Node], list[Event]]]:
+        """Make a code for `phone`. An earlier one is void from now on.
+
+        Returns the request and what is to be called with its answer. Raises `InvalidJid` for what is no phone
+        number.
+        """
+        if not phone.is_recipient:
+            raise InvalidJid("a pairing code needs a phone number")
+        code = link_code.make_code(self._random(5))
+        ephemeral = key_pair(self._random(32))
+        attempt = self._attempt = _Attempt(phone, code, ephemeral, now + link_code.VALID_SECONDS)
+        wrapped = link_code.wrap_ephemeral(code, ephemeral.public, self._random(32), self._random(16))
+        question = link_code.companion_hello(phone, self._keys.noise.public, wrapped)
+        return question, lambda answer: self._on_code_answer(attempt, answer)
+
+    def _on_code_answer(self, attempt: _Attempt, answer: Node) -> list[Event]:
+        """The server knows of the code, or refused it. Only a known one is shown."""
+        if attempt is not self._attempt:
+            return []
+        try:
+            attempt.ref = link_code.parse_ref(checked(answer))
+        except IqRefused as exc:
+            self._attempt = None
+            return [PairingCodeRefused(exc.code, exc.text)]
+        except InvalidStanza as exc:
+            self._attempt = None
+            return [PairingCodeRefused(500, exc.reason)]
+        return [PairingCodeOffered(link_code.shown(attempt.code), attempt.deadline)]
+
+    def on_notification(self, node: Node, now: float) -> tuple[Node | None, list[Event]]:
+        """React to a notification; the node, if any, is a request to send."""
+        kind = node.attrs.get("type")
+        if kind == "companion_reg_refresh":
+            return None, self._rotate_secret(node)
+        if kind in _PASSKEY:
+            return None, [PairingHint("passkey-required")]
+        reg = node.child("link_code_companion_reg")
+        if kind == "link_code_companion_reg" and reg is not None:
+            return self._on_registration(reg, now)
+        return None, []
+
+    def _rotate_secret(self, node: Node) -> list[Event]:
+        """The server retired our ADV secret: the same ref under a new one, for the time it has left."""
+        asked = node.child("companion_reg_refresh") or node.child("pair-device-rotate-qr")
+        if asked is None or self._finishing or self.finished:
+            return []
+        self.adv_secret = self._random(32)
+        return self._show()
+
+    def _on_registration(self, reg: Node, now: float) -> tuple[Node | None, list[Event]]:
+        attempt = self._attempt
+        if attempt is None or attempt.ref is None:
+            return None, []
+        stage = reg.attrs.get("stage")
+        if stage == "refresh_code" and self._names(reg, attempt.ref):
+            self._attempt = None
+            return None, [PairingCodeRefused(0, "refresh")]
+        if stage != "primary_hello" or attempt.hellos >= MAX_HELLOS:
+            return None, []
+        try:
+            return self._finish(attempt, attempt.ref, link_code.parse_primary_hello(reg), now), []
+        except (InvalidStanza, SignalError):
+            return None, []  # incomplete ones are seen on some accounts: keep waiting
+
+    @staticmethod
+    def _names(reg: Node, ref: bytes) -> bool:
+        named = reg.child("link_code_pairing_ref")
+        return named is not None and named.content == ref
+
+    def _finish(
+        self, attempt: _Attempt, ref: bytes, hello: link_code.PrimaryHello, now: float
+    ) -> Node | None:
+        if hello.ref != ref:
+            return None
+        attempt.hellos += 1
+        primary = link_code.unwrap_ephemeral(attempt.code, hello.wrapped_ephemeral)
+        bundle = link_code.key_bundle(
+            attempt.ephemeral,
+            self._keys.identity,
+            primary,
+            hello.identity,
+            secret=self._random(32),
+            salt=self._random(32),
+            nonce=self._random(12),
+        )
+        self.adv_secret = bundle.adv_secret
+        self._finishing = True
+        attempt.deadline = now + FINISH_SECONDS
+        return link_code.companion_finish(attempt.phone, self._keys.identity.public, bundle, ref)

@@ -1,0 +1,184 @@
+"""Notifications that change whom we encrypt for: devices, identities, groups, restrictions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.jid import GROUP, JID, LID, PN, SERVER
+from tocsin.whatsapp.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """`user` reinstalled: drop sessions and identities of all their devices, under both addresses."""
+
+    user: JID
+    lid: JID | None
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesChanged:
+    """`action`: `add`, `remove` or `update` (the list is stale). `devices`: the ones named, as device JIDs.
+
+    `device_hash`: over the whole list after the change, in the address form of `user`.
+    """
+
+    user: JID
+    lid: JID | None
+    action: str
+    devices: tuple[JID, ...]
+    device_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDevices:
+    """Our own account's present devices. `device_hash` is over all of them."""
+
+    devices: tuple[JID, ...]
+    device_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged:
+    """`changes`: the tags of what happened. `removed`: who left or was put out: rotate the sender key.
+
+    `pairs`: (phone number, LID) of people named.
+    """
+
+    group: JID
+    changes: tuple[str, ...]
+    removed: tuple[JID, ...]
+    pairs: tuple[tuple[JID, JID], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyToken:
+    """A contact trusts us: attach `token` to messages to them, for some three weeks from `timestamp`."""
+
+    user: JID
+    token: bytes = field(repr=False)
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReachoutLock:
+    """The account may not open new chats until `until` (Unix seconds), if `active`."""
+
+    active: bool
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Nothing for us in it."""
+
+    type: str
+
+
+Notification = (
+    IdentityChanged | DevicesChanged | OwnDevices | GroupChanged | PrivacyToken | ReachoutLock | Other
+)
+
+_DEVICE_ACTIONS = ("add", "remove", "update")
+
+
+def parse_notification(node: Node) -> Notification:
+    """Read a `<notification>`. Raises `InvalidStanza`; it is to be acknowledged even then."""
+    if node.tag != "notification":
+        raise InvalidStanza("not a notification")
+    kind = node.attr_str("type")
+    origin = node.attr_jid("from")
+    if kind == "encrypt" and node.child("identity") is not None and origin != SERVER:
+        return _identity_changed(node, origin)
+    if kind == "devices":
+        return _devices_changed(node, origin)
+    if kind == "account_sync" and node.child("devices") is not None:
+        listed = node.require_child("devices")
+        devices = tuple(device.attr_jid("jid") for device in listed.children("device"))
+        return OwnDevices(devices, listed.optional_str("dhash"))
+    if kind == "w:gp2" and origin.server == GROUP:
+        return _group_changed(node, origin)
+    if kind == "privacy_token":
+        return _privacy_token(node, origin)
+    if kind == "mex":
+        return _mex(node)
+    return Other(kind)
+
+
+def _identity_changed(node: Node, origin: JID) -> Notification:
+    if origin.device:
+        return Other("encrypt")  # a companion's own affair; its next message says so
+    return IdentityChanged(origin.chat, _lid(node))
+
+
+def _lid(node: Node) -> JID | None:
+    lid = node.optional_jid("lid") or node.optional_jid("sender_lid")
+    return lid.chat if lid is not None else None
+
+
+def _devices_changed(node: Node, origin: JID) -> Notification:
+    for action in _DEVICE_ACTIONS:
+        change = node.child(action)
+        if change is not None:
+            devices = tuple(device.attr_jid("jid") for device in change.children("device"))
+            return DevicesChanged(
+                origin.chat, _lid(node), action, devices, change.optional_str("device_hash")
+            )
+    raise InvalidStanza("a devices notification without a change")
+
+
+def _group_changed(node: Node, group: JID) -> GroupChanged:
+    changes = node.children()
+    removed: list[JID] = []
+    pairs: list[tuple[JID, JID]] = []
+    for change in changes:
+        for member in change.children("participant"):
+            jid = member.attr_jid("jid").chat
+            if change.tag in ("remove", "leave"):
+                removed.append(jid)
+            pair = _member_pair(member, jid)
+            if pair is not None:
+                pairs.append(pair)
+    return GroupChanged(group, tuple(change.tag for change in changes), tuple(removed), tuple(pairs))
+
+
+def _member_pair(member: Node, jid: JID) -> tuple[JID, JID] | None:
+    """The member's phone number and LID, if both are told."""
+    pn = jid if jid.server == PN else member.optional_jid("phone_number")
+    lid = jid if jid.server == LID else member.optional_jid("lid")
+    if pn is None or lid is None or pn.server != PN or lid.server != LID:
+        return None
+    return pn.chat, lid.chat
+
+
+def _privacy_token(node: Node, origin: JID) -> Notification:
+    tokens = node.child("tokens")
+    user = node.optional_jid("sender_lid") or origin
+    for token in tokens.children("token") if tokens is not None else ():
+        timestamp = token.optional_int("t")
+        if token.attrs.get("type") == "trusted_contact" and timestamp is not None:
+            return PrivacyToken(user.chat, token.bytes(), timestamp)
+    return Other("privacy_token")
+
+
+def _mex(node: Node) -> Notification:
+    update = node.child("update")
+    if update is None or update.attrs.get("op_name") != "NotificationUserReachoutTimelockUpdate":
+        return Other("mex")
+    lock = _lock_data(update.text())
+    ends = str(lock.get("time_enforcement_ends") or "")
+    until = int(ends) if ends.isascii() and ends.isdecimal() and len(ends) < 16 else None
+    return ReachoutLock(lock.get("is_active") is True, until)
+
+
+def _lock_data(text: str) -> dict[str, Any]:
+    try:
+        lock = json.loads(text)["data"]["xwa2_notify_account_reachout_timelock"]
+    except (ValueError, LookupError, TypeError, RecursionError) as exc:
+        raise InvalidStanza("mex update") from exc
+    if not isinstance(lock, dict):
+        raise InvalidStanza("mex update")
+    return lock
