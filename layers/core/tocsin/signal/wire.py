@@ -145,13 +145,18 @@ def encode_prekey_message(
 def parse_prekey_message(body: bytes) -> PreKeyMessage:
     """Read a `pkmsg` and the `msg` inside it. Raises InvalidMessage, InvalidKey.
 
-    A one-time prekey id of 0 means that there is none, as it does to every other implementation.
+    A one-time prekey id of 0 means that there is none, as it does to every other implementation. The base
+    key loses its top bit, which agreements ignore and nothing authenticates: with that bit set, a replayed
+    first message would else pass for one of a new session.
     """
     fields = _frame_fields(body, body)
+    if _VARINT_6 not in fields:
+        raise InvalidMessage("a required field is absent")
+    base_key = decode_point(_required(fields, _BYTES_2))
     return PreKeyMessage(
         _uint32(fields, _VARINT_1) or None,
         _uint32(fields, _VARINT_6),
-        decode_point(_required(fields, _BYTES_2)),
+        base_key[:31] + bytes((base_key[31] & 0x7F,)),
         decode_point(_required(fields, _BYTES_3)),
         _uint32(fields, _VARINT_5),
         parse_signal_message(_required(fields, _BYTES_4)),
