@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-
 from furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tocsin.notify.conduct import CONSENT_WITHDRAWN
 from tocsin.notify.config import RetryPolicies

@@ -1,0 +1,338 @@
+"""WhatsApp multi-device as a transport: a ciphertext for each device of the recipient and of our own account.
+
+    address ── reserve (recipient and own account, in parallel) ── encrypt ── hand over ── ack
+       └ usync        └ device list, bundles, turn, reserve again
+
+Nothing leaves before the numbers it uses are durably taken; no key material outlives a call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tocsin.connector.client import SERVING, ConnectorError
+from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
+from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.refusal import failure_of_ack, failure_of_connector
+from tocsin.notify.sessions import Account, Bundles, Connector, Need, blame, locate, prepare
+from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.signal.padding import pad
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.message import device_sent, message_stanza, parse_ack, text_message
+
+if TYPE_CHECKING:
+    from tocsin.connector.client import Whereabouts
+    from tocsin.keys.account import AccountProfile
+    from tocsin.keys.reserve import Reservation
+    from tocsin.keys.store import KeyStore
+    from tocsin.signal.session import Ciphertext
+    from tocsin.whatsapp.message import MessageAck
+
+log = logging.getLogger(__name__)
+
+DEVICE_LIST_SECONDS = 24 * 3600
+MOST_PREPARATIONS = 3
+
+# Refusals after which the device lists are asked for anew, and those after which the address is.
+STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
+STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
+
+
+class RememberedLeases:
+    """Where each account's connector is. No key material, so it may be remembered between invocations."""
+
+    def __init__(self, read: Callable[[str], Whereabouts | None]) -> None:
+        self._read = read
+        self._remembered: dict[str, Whereabouts] = {}
+
+    def __call__(self, account: str) -> Whereabouts | None:
+        """Read the lease, and remember it."""
+        lease = self._read(account)
+        if lease is None:
+            self._remembered.pop(account, None)
+        else:
+            self._remembered[account] = lease
+        return lease
+
+    def forget(self, account: str) -> None:
+        """Drop what may be old: the next look reads."""
+        self._remembered.pop(account, None)
+
+    def look(self, account: str, *, resumed: bool) -> None:
+        """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
+        lease = self._remembered.get(account)
+        if lease is None or not _may_send(lease.state, resumed):
+            lease = self(account)
+        if lease is None:
+            raise Wait("connector-away", "no connector holds the account")
+        if lease.state == "resuming" and not resumed:
+            raise Wait("resuming", "parked notifications go first")
+        if lease.state not in SERVING:
+            raise Wait("not-connected", f"the account is {lease.state}")
+
+
+def _may_send(state: str, resumed: bool) -> bool:
+    return state in SERVING and (resumed or state != "resuming")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Ciphertexts for one message, and the reservations they were made with (by user)."""
+
+    recipients: tuple[tuple[JID, Ciphertext], ...]
+    reservations: Mapping[str, Reservation]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {reservation.user: reservation.number for reservation in self.reservations.values()}
+
+    @property
+    def needs_identity(self) -> bool:
+        """Whether a peer may have to found a session, for which it wants our device's identity."""
+        return any(ciphertext.type == "pkmsg" for _, ciphertext in self.recipients)
+
+
+class MultiDevice:
+    """The transport. One object per Lambda container; one message at a time."""
+
+    def __init__(
+        self,
+        open_keys: Callable[[str], KeyStore],
+        connector: Connector,
+        leases: RememberedLeases,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._open_keys = open_keys
+        self._connector = connector
+        self._leases = leases
+        self._clock = clock
+        self._random = random
+        self._profiles: dict[str, AccountProfile] = {}
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
+        self._unsettled: list[tuple[KeyStore, Reservation]] = []
+
+    def check(self, account: str, *, resumed: bool) -> None:
+        """Raise `Wait` if the account can't send now."""
+        self._leases.look(account, resumed=resumed)
+
+    def settle(self) -> None:
+        """Move the checkpoints of what was sent, where they lag. Losing this is fine."""
+        for keys, reservation in self._unsettled:
+            keys.checkpoint(reservation, reservation.chains)
+        self._unsettled.clear()
+
+    def account(self, name: str) -> Account:
+        """Return the account as this call shall see it. Raises `Wait`, `Permanent`."""
+        keys = self._open_keys(name)
+        profile = self._profiles.get(name)
+        if profile is None:
+            try:
+                profile = self._profiles[name] = keys.profile()
+            except NotPaired as error:
+                raise Wait("unpaired", str(error)) from error
+            except NoAccount as error:
+                raise Permanent("unknown-account", str(error)) from error
+        return Account(keys, profile, self._connector)
+
+    def forget(self, name: str) -> None:
+        """Drop what is remembered of an account, after somebody refused it."""
+        self._profiles.pop(name, None)
+        self._leases.forget(name)
+
+    def send(self, outgoing: Outgoing) -> Sent:
+        """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
+        if outgoing.recipient.endswith("@g.us"):
+            raise Permanent("groups-unsupported", "this transport doesn't write to groups yet")
+        self._unsettled.clear()
+        try:
+            return self._send(self.account(outgoing.account), outgoing)
+        except ConnectorError as error:
+            self.forget(outgoing.account)
+            raise failure_of_connector(error, earlier=outgoing.earlier, now=self._now()) from error
+        except OtherPairing as error:
+            self.forget(outgoing.account)
+            raise Recover("incarnation", str(error)) from error
+        except Contended as error:
+            raise Retry("contended", str(error)) from error
+        except WireError as error:
+            raise Retry("malformed-answer", str(error)) from error
+
+    def _send(self, account: Account, outgoing: Outgoing) -> Sent:
+        address = outgoing.address
+        if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
+            address = locate(account, outgoing.recipient)
+        refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
+        reservations = self._reservations(account, address, refresh=refresh)
+        parcel = self._pack(account, address, outgoing.text, reservations)
+        ack = self._hand_over(account, address, outgoing, parcel)
+        self._unsettled = [(account.keys, reservation) for reservation in reservations.values()]
+        if ack.phash:
+            self._complete(account, address, outgoing, parcel)
+        if ack.refresh_lid:
+            self._relocate(account, outgoing)
+        return Sent(numbers=parcel.numbers, devices=len(parcel.recipients), accepted_at=ack.timestamp)
+
+    # -- reserving --------------------------------------------------------------------------------------
+
+    def _reservations(self, account: Account, address: Address, *, refresh: bool) -> dict[str, Reservation]:
+        """Reserve for the recipient and for our own account, making sessions where they are missing."""
+        users = list(dict.fromkeys((address.user, account.own_user)))
+        found = self._reserve(account, users)
+        unreachable: set[tuple[str, int]] = set()
+        bundles: dict[str, Bundles] = {}
+        for round_number in range(MOST_PREPARATIONS):
+            needs = {
+                user: need
+                for user in users
+                if (
+                    need := self._need(
+                        user, found[user], unreachable, first=round_number == 0, refresh=refresh
+                    )
+                )
+            }
+            if not needs:
+                break
+            bundles = prepare(account, needs)
+            unreachable |= {(user, device) for user in bundles for device in bundles[user].refused}
+            found |= self._reserve(account, list(needs))
+            if found[address.user] is None:
+                raise blame(bundles.get(address.user, Bundles()))
+        return {user: reservation for user, reservation in found.items() if reservation is not None}
+
+    def _need(
+        self,
+        user: str,
+        reservation: Reservation | None,
+        unreachable: set[tuple[str, int]],
+        *,
+        first: bool,
+        refresh: bool,
+    ) -> Need | None:
+        """Return what must be done for a user before sending, `None` if nothing."""
+        if reservation is None:
+            return Need() if first else None
+        stale = [
+            device for device in reservation.in_need(reservation.chains) if (user, device) not in unreachable
+        ]
+        outdated = first and (refresh or self._clock() - reservation.checked_at > DEVICE_LIST_SECONDS)
+        return Need(reservation, frozenset(stale)) if stale or outdated else None
+
+    def _reserve(self, account: Account, users: list[str]) -> dict[str, Reservation | None]:
+        """Take a number of each user (at most two) at the same time: they are two round trips."""
+        if len(users) == 1:
+            return {users[0]: _reserve_one(account, users[0])}
+        first, second = users
+        beside = self._beside.submit(_reserve_one, account, second)
+        try:
+            taken = _reserve_one(account, first)
+        finally:
+            other = beside.result()
+        return {first: taken, second: other}
+
+    # -- encrypting and handing over --------------------------------------------------------------------
+
+    def _pack(
+        self,
+        account: Account,
+        address: Address,
+        text: str,
+        reservations: Mapping[str, Reservation],
+        only: Mapping[str, Iterable[int]] | None = None,
+    ) -> Parcel:
+        """Encrypt for every device, or `only` for some. Raises `Recover` if none is the recipient's."""
+        recipients: list[tuple[JID, Ciphertext]] = []
+        for asked, reservation in reservations.items():
+            devices = reservation.chains if only is None else only.get(asked, ())
+            plaintext = plaintext_for(account, address.user, reservation.user, text, self._random)
+            for device in sorted(devices):
+                if reservation.staleness(device) is None:
+                    ciphertext = reservation.encrypt(device, account.profile, plaintext)
+                    recipients.append((JID.parse(reservation.user).with_device(device), ciphertext))
+        to_recipient = reservations.get(address.user)
+        if only is None and not any(
+            to_recipient is not None and str(jid.bare) == to_recipient.user for jid, _ in recipients
+        ):
+            raise Recover("no-session", "no device of the recipient has a usable session")
+        return Parcel(tuple(recipients), reservations)
+
+    def _hand_over(
+        self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel, *, partial: bool = False
+    ) -> MessageAck:
+        """Give the stanza to the connector and read the server's ack. Raises `Failure`, with its numbers."""
+        stanza = message_stanza(
+            outgoing.message_id,
+            JID.parse(parcel.reservations[address.user].user),
+            parcel.recipients,
+            device_identity=account.profile.device_identity if parcel.needs_identity else None,
+            peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
+            device_fanout=not partial,
+        )
+        try:
+            ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=outgoing.resumed))
+            if ack.error:
+                raise failure_of_ack(ack.error, group=False, earlier=outgoing.earlier, now=self._now())
+        except ConnectorError as error:
+            self.forget(account.profile.account)
+            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
+            failure.numbers = parcel.numbers
+            raise failure from error
+        except Failure as failure:
+            failure.numbers = parcel.numbers
+            raise
+        return ack
+
+    # -- what an ack may ask for ------------------------------------------------------------------------
+
+    def _complete(self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel) -> None:
+        """The server knows other devices than we: send the same message once more, to the missing ones alone.
+
+        The message is accepted already, so whatever fails here is told and left; the next send asks again.
+        """
+        try:
+            addressed = {(str(jid.bare), jid.device) for jid, _ in parcel.recipients}
+            prepare(account, {user: Need(found) for user, found in parcel.reservations.items()})
+            again = self._reserve(account, list(parcel.reservations))
+            found = {user: reservation for user, reservation in again.items() if reservation is not None}
+            missing = {
+                user: [device for device in found[user].chains if (found[user].user, device) not in addressed]
+                for user in found
+            }
+            if any(missing.values()):
+                rest = self._pack(account, address, outgoing.text, found, only=missing)
+                self._hand_over(account, address, outgoing, rest, partial=True)
+        except (Failure, ConnectorError, Contended) as error:
+            log.warning("devices were missed", extra={"cause": getattr(error, "code", str(error))})
+
+    def _relocate(self, account: Account, outgoing: Outgoing) -> None:
+        """The LID that was used is outdated: ask for the number's present one, for the next time."""
+        try:
+            locate(account, outgoing.recipient)
+        except (Failure, ConnectorError) as error:
+            log.warning("the LID could not be refreshed", extra={"cause": getattr(error, "code", str(error))})
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def plaintext_for(account: Account, chat: str, user: str, text: str, random: Callable[[int], bytes]) -> bytes:
+    """Return the padded message for the devices of `user`: as it is, or as a copy for our own devices."""
+    message = text_message(text)
+    if account.is_own(user):
+        message = device_sent(JID.parse(chat), message)
+    return pad(message, random(1))
+
+
+def _reserve_one(account: Account, user: str) -> Reservation | None:
+    try:
+        return account.keys.reserve(account.profile, user)
+    except NoOutbound:
+        return None

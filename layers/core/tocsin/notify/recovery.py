@@ -1,0 +1,401 @@
+"""Healing: what a message that we can't read, or that a recipient's device can't read, leads to.
+
+Receiving side: `REACTIONS` says what each Signal error is answered with. Sending side: a device of a
+recipient asks for a message again (retry receipt), and gets it under the same id, encrypted for it alone:
+
+    whose message? whose device? how often?  ── no ──▶ named in the log, nothing changes
+      └ yes ── session older than the message ── replace it (keys in the receipt, else a bundle)
+                     └ already replaced since ──── only send again
+             ── reserve ── encrypt ── hand over ── record
+
+A device whose retries are used up gets no more; if nobody else has the message, it is a dead letter.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tocsin.keys.errors import NoOutbound
+from tocsin.notify.conduct import RECOVERIES_PER_HOUR
+from tocsin.notify.deadletter import RECOVERY_EXHAUSTED, DeadLetters
+from tocsin.notify.delivery import user_of
+from tocsin.notify.failure import Permanent, Recover
+from tocsin.notify.multidevice import plaintext_for
+from tocsin.notify.notification import Attempt, Notification, Recovery, State, id_of_message
+from tocsin.notify.refusal import failure_of_ack
+from tocsin.notify.sessions import Account, device_lists, fetch
+from tocsin.notify.store import NotificationStore
+from tocsin.signal.errors import (
+    BadMac,
+    BadSignature,
+    Duplicate,
+    FutureMessage,
+    InvalidKey,
+    InvalidMessage,
+    InvalidRecord,
+    NoPreKey,
+    NoSession,
+    SignalError,
+    UntrustedIdentity,
+)
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.message import parse_ack, retry_message_stanza
+
+if TYPE_CHECKING:
+    from tocsin.keys.establish import SessionFacts
+    from tocsin.notify.config import RetryPolicies
+    from tocsin.signal.session import Ciphertext
+    from tocsin.signal.x3dh import PreKeyBundle
+    from tocsin.whatsapp.receipts import RetryRequest
+
+log = logging.getLogger(__name__)
+
+# -- receiving side --------------------------------------------------------------------------------------
+
+RECEIPT = "receipt"
+ASK_AGAIN = "ask-again"
+
+# Error → what the sender gets. The number and whether keys come along stand at the error's class.
+REACTIONS: dict[type[SignalError], str] = {
+    Duplicate: RECEIPT,
+    BadMac: ASK_AGAIN,
+    FutureMessage: ASK_AGAIN,
+    NoSession: ASK_AGAIN,
+    NoPreKey: ASK_AGAIN,
+    UntrustedIdentity: ASK_AGAIN,
+    InvalidMessage: ASK_AGAIN,
+    BadSignature: ASK_AGAIN,
+    InvalidKey: ASK_AGAIN,
+    InvalidRecord: ASK_AGAIN,
+}
+
+MOST_RETRY_RECEIPTS = 4
+"""How often we ask for one message. Beyond it the sender has given up as well."""
+
+KEYS_FROM_COUNT = 2
+STALE_FROM_COUNT = 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """The retry receipt that is due for a message: its count, reason, and what belongs to it."""
+
+    count: int
+    error: int
+    with_keys: bool
+    session_is_stale: bool
+
+
+def question_for(error: SignalError, count: int) -> Question | None:
+    """Return what to ask the sender after the `count`-th failure of a message; `None`: ask no more.
+
+    The session isn't given up at the first failure, for the sender may have several; the errors that name
+    invalid bytes never touch it, since nothing proves that they came from the peer.
+    """
+    if REACTIONS.get(type(error), ASK_AGAIN) != ASK_AGAIN or count > MOST_RETRY_RECEIPTS:
+        return None
+    return Question(
+        count=count,
+        error=error.retry_code,
+        with_keys=count >= KEYS_FROM_COUNT or error.keys_at_once,
+        session_is_stale=count >= STALE_FROM_COUNT and not isinstance(error, InvalidMessage),
+    )
+
+
+# -- sending side ----------------------------------------------------------------------------------------
+
+MOST_RECOVERIES_PER_DEVICE = 5
+MOST_PLAUSIBLE_COUNT = 10
+REPLAY_SECONDS = 15 * 60
+"""For this long a count that was served is a repetition. Later the device has forgotten its counter."""
+
+# The `error` of a retry receipt → the cause in the notification's history.
+CAUSES: dict[int, str] = {
+    0: "unknown",
+    1: "no-session",
+    2: "invalid-key",
+    3: "no-prekey",
+    4: "invalid-message",
+    5: "bad-signature",
+    6: "future-message",
+    7: "bad-mac",
+    8: "invalid-session",
+    9: "invalid-message-key",
+    10: "broadcast-ephemeral",
+    11: "unknown-companion",
+    12: "device-identity",
+    13: "status-revoked",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a retry receipt.
+
+    `name`: `resent` (after a rebuild or not), or why nothing was done. `cause`: what the device complained
+    of. `rebuilt`: where the new session came from (`keys`, `bundle`), empty if the old one served.
+    """
+
+    name: str
+    cause: str = ""
+    rebuilt: str = ""
+    number: int | None = None
+
+
+class Ignored(Exception):
+    """A retry receipt that deserves no answer. `name` goes into the log; nothing was changed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Case:
+    """One retry receipt with everything it is judged by. `user`, `device`: the requester, by canonical name.
+
+    `served`: how often it got this message again since it was last sent to everybody.
+    """
+
+    account: Account
+    request: RetryRequest
+    notification: Notification
+    user: str
+    device: int
+    cause: str
+    served: int
+
+    @property
+    def is_own(self) -> bool:
+        return self.account.is_own(self.user)
+
+    @property
+    def jid(self) -> JID:
+        return JID.parse(self.user).with_device(self.device)
+
+
+class RecoveryDesk:
+    """Answers the retry receipts of recipients' devices."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        dead_letters: DeadLetters,
+        policies: RetryPolicies,
+        *,
+        random: Callable[[int], bytes],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+        self._policies = policies
+        self._random = random
+        self._clock = clock
+
+    def serve(self, account: Account, request: RetryRequest) -> Outcome:
+        """Answer one retry receipt. Repeating it after a crash is harmless: same id, same text.
+
+        Raises `ConnectorError` and `Failure` for what may pass (the queue brings the receipt again).
+        """
+        cause = CAUSES.get(request.error, CAUSES[0])
+        try:
+            case = self._case(account, request, cause)
+            exhausted = self._exhausted(case)
+            if exhausted:
+                return exhausted
+            rebuilt = self._mend(case)
+            number = self._send_again(case)
+        except Ignored as ignored:
+            return Outcome(ignored.name, cause)
+        self._record(case, rebuilt, number)
+        return Outcome("resent", cause, rebuilt, number)
+
+    # -- may it be served? ------------------------------------------------------------------------------
+
+    def _case(self, account: Account, request: RetryRequest, cause: str) -> Case:
+        """Judge a receipt. Raises `Ignored` for one about no message of ours, or from somebody else."""
+        if request.count > MOST_PLAUSIBLE_COUNT:
+            raise Ignored("absurd-count")
+        notification_id = id_of_message(request.id)
+        notification = self._store.get(notification_id) if notification_id else None
+        if (
+            notification is None
+            or notification.account != account.profile.account
+            or not was_sent(notification)
+        ):
+            raise Ignored("unknown-message")
+        user = canonical(account, request.requester, request.requester_alt)
+        if not account.is_own(user) and not is_recipient(account, user, notification):
+            raise Ignored("foreign-device")
+        device = JID.parse(user).with_device(request.requester.device)
+        previous = recovery_of(notification, str(device))
+        now_ms = int(self._clock() * 1000)
+        if previous and request.count <= previous.count and now_ms - previous.at < REPLAY_SECONDS * 1000:
+            raise Ignored("replayed")
+        served = previous.served if previous else 0
+        return Case(account, request, notification, user, device.device, cause, served)
+
+    def _exhausted(self, case: Case) -> Outcome | None:
+        """Return the outcome if this device, or its user, had all the healing there is."""
+        limit = min(self._policies.of(case.notification.audience).retries, MOST_RECOVERIES_PER_DEVICE)
+        if case.served >= limit:
+            self._give_up(case)
+            return Outcome("exhausted", case.cause)
+        name, user, at = (
+            case.notification.account,
+            user_of(case.notification.recipient),
+            int(self._clock() * 1000),
+        )
+        if self._store.count_recovery_in_hour(name, user, at) > RECOVERIES_PER_HOUR:
+            return Outcome("over-budget", case.cause)
+        return None
+
+    def _give_up(self, case: Case) -> None:
+        """A dead letter, if no device of the recipient has the message; our own devices are no reason."""
+        if case.is_own or case.notification.state is not State.SENT:
+            return
+        detail = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
+        failure = Recover(RECOVERY_EXHAUSTED, detail)
+        self._dead_letters.bury(case.notification, failure, int(self._clock() * 1000))
+
+    # -- the session, then the message ------------------------------------------------------------------
+
+    def _mend(self, case: Case) -> str:
+        """Replace the session if that is what the receipt calls for. Return where the new one came from."""
+        facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
+        if not must_rebuild(case, facts):
+            return ""
+        bundle, source = self._bundle(case, facts)
+        if bundle is None:
+            return ""
+        local = case.account.keys.credentials().local
+        try:
+            case.account.keys.rebuild(case.account.profile, local, case.user, case.device, bundle, seen=facts)
+        except (BadSignature, InvalidKey) as error:
+            raise Ignored("bad-signature") from error
+        return source
+
+    def _bundle(self, case: Case, facts: SessionFacts | None) -> tuple[PreKeyBundle | None, str]:
+        """Return fresh keys and their source: the receipt's, else the server's, else none (the old serve)."""
+        if case.request.bundle is not None:
+            return case.request.bundle, "keys"
+        if facts is None and case.device not in device_lists(case.account, [case.user]).get(case.user, []):
+            raise Ignored("unknown-device")
+        fetched = fetch(case.account, [case.jid], replace=True)[case.user]
+        bundle = fetched.usable.get(case.device)
+        if bundle is None and facts is None:
+            raise Ignored("no-bundle")
+        return bundle, "bundle"
+
+    def _send_again(self, case: Case) -> int:
+        """Reserve, encrypt for this device alone, hand over. Return the number used."""
+        number, ciphertext = self._encrypt(case)
+        profile = case.account.profile
+        stanza = retry_message_stanza(
+            case.request.id,
+            case.request.to,
+            ciphertext,
+            count=case.request.count,
+            device_identity=profile.device_identity,
+            timestamp=case.request.timestamp,
+            participant=case.request.participant,
+            recipient=case.request.recipient,
+        )
+        ack = parse_ack(case.account.connector.send_message(profile, stanza, resumed=True))
+        if ack.error:
+            failure = failure_of_ack(ack.error, group=False, earlier=(), now=int(self._clock()))
+            if isinstance(failure, Permanent):
+                raise Ignored(failure.code)
+            raise failure
+        return number
+
+    def _encrypt(self, case: Case) -> tuple[int, Ciphertext]:
+        """Take a number of the device's chain. A second one, should the first be older than the session."""
+        for _ in range(2):
+            try:
+                reservation = case.account.keys.reserve(case.account.profile, case.user)
+            except NoOutbound as error:
+                raise Ignored("no-session") from error
+            if reservation.staleness(case.device) is None:
+                plaintext = plaintext_for(
+                    case.account,
+                    chat_of(case.account, case.notification),
+                    case.user,
+                    case.notification.text,
+                    self._random,
+                )
+                return reservation.number, reservation.encrypt(case.device, case.account.profile, plaintext)
+        raise Ignored("no-session")
+
+    def _record(self, case: Case, rebuilt: str, number: int) -> None:
+        at = int(self._clock() * 1000)
+        recovery = Recovery(case.request.count, at, number, case.served + 1)
+        self._store.record_recovery(case.notification.id, str(case.jid), recovery)
+        self._store.count_recovery(case.notification.account, user_of(case.notification.recipient))
+        how = f"new session from {rebuilt}" if rebuilt else "same session"
+        attempt = Attempt(
+            f"recovered-{case.cause}", at, "recover", f"device {case.device}: {how}", {case.user: number}
+        )
+        self._store.record_attempt(case.notification.id, attempt)
+
+
+def was_sent(notification: Notification) -> bool:
+    """Whether some device can have a ciphertext of it: it was acknowledged, or an attempt took numbers."""
+    return notification.state not in (State.PLANNED, State.WAITING, State.SUPPRESSED) or any(
+        attempt.numbers for attempt in notification.attempts
+    )
+
+
+def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:
+    """Whether the session must be replaced before the message is sent again.
+
+    A first complaint about a number from before the present session was born is answered by that session:
+    ten receipts of one break make one session, not ten. Everything else is a reason to replace it. So no
+    device is ever served twice from one base key at a count above 1, which is what keeps two broken peers
+    from going round in circles.
+    """
+    if facts is None or case.request.registration_id != facts.remote_registration_id:
+        return True
+    number = last_number(case)
+    return not (case.request.count == 1 and number is not None and number < facts.born)
+
+
+def last_number(case: Case) -> int | None:
+    """Return the number under which the device was last sent the message, `None` if that isn't known."""
+    recovery = recovery_of(case.notification, str(case.jid))
+    if recovery is not None and recovery.number is not None:
+        return recovery.number
+    numbers = (attempt.numbers.get(case.user) for attempt in reversed(case.notification.attempts))
+    return next((number for number in numbers if number is not None), None)
+
+
+def recovery_of(notification: Notification, device: str) -> Recovery | None:
+    """Return the last recovery for `device` since the message was last sent to everybody (a redrive does)."""
+    recovery = notification.recoveries.get(device)
+    sendings = [attempt.at for attempt in notification.attempts if attempt.cause == "sent"]
+    if recovery is None or (sendings and recovery.at < sendings[-1]):
+        return None
+    return recovery
+
+
+def canonical(account: Account, sender: JID, sender_alt: JID | None) -> str:
+    """Return the bare JID under which the sessions with a sender lie: the LID where it is known."""
+    for jid in (sender, sender_alt):
+        if jid is not None and jid.chat.server == "lid":
+            return str(jid.chat)
+    return account.lid_of(str(sender.chat))
+
+
+def is_recipient(account: Account, user: str, notification: Notification) -> bool:
+    """Whether a user (canonical bare JID) is whom the notification was for."""
+    phone = user_of(notification.recipient)
+    return user in (phone, account.lid_of(phone))
+
+
+def chat_of(account: Account, notification: Notification) -> str:
+    """Return the chat a notification was sent to, as its copies for our own devices name it."""
+    return account.lid_of(user_of(notification.recipient))

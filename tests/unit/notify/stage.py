@@ -1,0 +1,77 @@
+"""A paired account on tables in memory or on moto, its transport, and the people it writes to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from furnished_aws import KEYS, NOTIFICATIONS, Cloud
+from peers import NOW, Network
+from tocsin.keys.memory import MemoryTable
+from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
+from tocsin.keys.table import DynamoTable, Table
+from tocsin.notify.multidevice import MultiDevice, RememberedLeases
+from tocsin.notify.store import NotificationStore
+from tocsin.whatsapp.jid import JID, LID, PN
+
+ACCOUNT = "default"
+OWN_PHONE = "6280000000001"
+OWN_LID = "9999"
+OWN_DEVICE = 4
+
+
+@dataclass
+class Lease:
+    """What is read of the account's lease."""
+
+    state: str = "connected"
+    url: str | None = "https://127.0.0.1:1"
+    certificate: str | None = "pem"
+
+
+class Stage:
+    """Everything but the notifications: keys, network, transport, and a clock to be moved by hand."""
+
+    def __init__(self, table: Table | None = None) -> None:
+        self.now = float(NOW)
+        self.table = table or MemoryTable()
+        self.sealer = Sealer({"k1": bytes(32)}, "k1")
+        self.keys = self.open_keys(ACCOUNT)
+        self.keys.create_account()
+        self.keys.save_pairing(
+            jid=str(JID(OWN_PHONE, PN, OWN_DEVICE)),
+            lid=str(JID(OWN_LID, LID, OWN_DEVICE)),
+            device_identity=b"our device identity",
+        )
+        self.network = Network()
+        self.own = self.network.person(OWN_PHONE, OWN_LID)
+        self.siti = self.network.person("6281234567890", "1234", devices=2)
+        self.lease: Lease | None = Lease()
+        self.lease_reads = 0
+        self.leases = RememberedLeases(self._read_lease)
+        self.transport = self.new_transport()
+
+    def open_keys(self, account: str) -> KeyStore:
+        return KeyStore(
+            self.table, self.sealer, account, clock=lambda: self.now, random=os.urandom, sleep=lambda _: None
+        )
+
+    def new_transport(self) -> MultiDevice:
+        """As a Lambda container that just started has it."""
+        return MultiDevice(self.open_keys, self.network, self.leases, clock=lambda: self.now)
+
+    def _read_lease(self, account: str) -> Lease | None:
+        self.lease_reads += 1
+        return self.lease
+
+    @property
+    def profile(self):
+        return self.keys.profile()
+
+
+def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
+    """A stage whose tables lie on moto."""
+    stage = Stage(DynamoTable(aws.dynamodb, KEYS))
+    store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS, clock=lambda: stage.now)
+    return stage, store
