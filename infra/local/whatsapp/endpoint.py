@@ -47,10 +47,16 @@ class Keys:
 
     @classmethod
     def generate(cls, random: Random) -> "Keys":
+        """A new installation. Key ids start anywhere: an id of the one before must not name a key of this."""
         identity, signed_prekey = key_pair(random(32)), key_pair(random(32))
         signature = sign(identity.private, encode_point(signed_prekey.public), random(64))
-        registration_id = int.from_bytes(random(2), "big") % 16380 + 1
-        return cls(identity, registration_id, SignedPreKey(1, signed_prekey.public, signature), signed_prekey)
+        return cls(
+            identity=identity,
+            registration_id=int.from_bytes(random(2), "big") % 16380 + 1,
+            signed_prekey=SignedPreKey(_some_id(random), signed_prekey.public, signature),
+            signed_prekey_pair=signed_prekey,
+            last_prekey_id=_some_id(random),
+        )
 
     @property
     def local(self) -> Local:
@@ -152,6 +158,10 @@ class Endpoint:
     @property
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _some_id(random: Random) -> int:
+    return int.from_bytes(random(3), "big") % MAX_KEY_ID + 1
 
 
 def _garbled(state: State) -> State:

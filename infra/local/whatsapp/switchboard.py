@@ -281,7 +281,7 @@ class Switchboard:
 
     def inject(self, fault: Fault) -> int:
         """Do what happens at once; how many devices it hit. Faults that lie in wait are found when due."""
-        self.events.add("fault", **fault.as_json())
+        self.events.add("fault", fault=fault.as_json())
         hit = [device for device in self._links if fault.aim.meets(device.account.number, device.number)]
         companions = [device for device in hit if device.number]
         if fault.kind == "drain-prekeys":
