@@ -1,0 +1,181 @@
+"""The leases as this process lives by them: one heartbeat, and for each account the time in which it is ours.
+
+The key store's keeper decides who may hold what; here its blocking calls get a thread of their own (a slow
+table must not hold up the heartbeat), and its verdicts become events that close sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+
+from tocsin.keys.lease import BEAT_SECONDS, LeaseHeld, LeaseLost
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WATCH_SECONDS: Final = 1.0
+"""How often it is looked whether the heartbeat still protects us. The socket itself asks before every byte."""
+
+STANDBY_SECONDS: Final = 0.5
+"""How often a standby asks for the lease; a released one is taken within this time."""
+
+RETRY_SECONDS: Final = 1.0
+
+
+class Keeper(Protocol):
+    """What of `keys.lease.LeaseKeeper` is used here."""
+
+    @property
+    def alive(self) -> bool: ...
+    def beat(self) -> None: ...
+    def acquire(self, account: str) -> int: ...
+    def release(self, account: str, epoch: int) -> None: ...
+    def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None: ...
+    def stop(self) -> None: ...
+
+
+class Tenure:
+    """An account while it is ours. Once lost, it stays lost; a new one has a higher epoch."""
+
+    def __init__(self, leases: Leases, account: str, epoch: int) -> None:
+        self.account = account
+        self.epoch = epoch
+        self._leases = leases
+        self._lost = asyncio.Event()
+        self.on_loss: Callable[[], None] = lambda: None
+
+    def valid(self) -> bool:
+        """Whether the socket may be read and written now."""
+        return not self._lost.is_set() and self._leases.alive
+
+    def lose(self) -> None:
+        if not self._lost.is_set():
+            self._lost.set()
+            self.on_loss()
+
+    async def keep(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` while the tenure lasts. Raises LeaseLost, the work then being cancelled."""
+        task = asyncio.ensure_future(work)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait([task, lost], return_when=asyncio.FIRST_COMPLETED)
+            if self._lost.is_set():
+                raise LeaseLost(self.account)
+            return await task
+        finally:
+            lost.cancel()
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+
+    async def say(self, state: str, detail: str = "") -> None:
+        """Put the account's state into the lease, however long the table is away. Raises LeaseLost."""
+        while True:
+            if not self.valid():
+                raise LeaseLost(self.account)
+            try:
+                await self._leases.say(self, state, detail)
+                return
+            except LeaseLost:
+                self.lose()
+                raise
+            except Exception as exc:  # noqa: BLE001  whatever the table says: the state must get out
+                log.warning("the state can't be told: %s", exc, extra={"account": self.account})
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+class Leases:
+    """`sleep` is passed in so that a test needn't wait."""
+
+    def __init__(self, keeper: Keeper, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._keeper = keeper
+        self._sleep = sleep
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
+        self._tenures: dict[str, Tenure] = {}
+
+    @property
+    def alive(self) -> bool:
+        return self._keeper.alive
+
+    async def run(self) -> None:
+        """Beat and watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._beat())
+            tasks.create_task(self._watch())
+
+    async def acquire(self, account: str) -> Tenure:
+        """Wait for the lease of an account, as long as another holds it."""
+        told = ""
+        while True:
+            try:
+                epoch = await self._call(self._keeper.acquire, account)
+            except LeaseHeld as held:
+                if told != held.holder:
+                    told = held.holder
+                    log.info("standing by", extra={"account": account, "holder": held.holder})
+                await self._sleep(min(STANDBY_SECONDS, max(held.seconds, 0.05)))
+                continue
+            except Exception as exc:  # noqa: BLE001  the table is away, or our heartbeat was taken: ask again
+                log.warning("the lease can't be had: %s", exc, extra={"account": account})
+                await self._sleep(RETRY_SECONDS)
+                continue
+            if self.alive:
+                tenure = self._tenures[account] = Tenure(self, account, epoch)
+                return tenure
+            await self._sleep(RETRY_SECONDS)  # held, but not under a heartbeat that protects it
+
+    async def give_up(self, tenure: Tenure) -> None:
+        """Release one account for a successor. The socket must be closed by now."""
+        self._drop(tenure)
+        await self._call(self._keeper.release, tenure.account, tenure.epoch)
+
+    async def stop(self) -> None:
+        """Release everything and take the heartbeat away."""
+        for tenure in list(self._tenures.values()):
+            self._drop(tenure)
+        await self._call(self._keeper.stop)
+
+    async def say(self, tenure: Tenure, state: str, detail: str) -> None:
+        await self._call(self._keeper.set_state, tenure.account, tenure.epoch, state, detail)
+
+    def _drop(self, tenure: Tenure) -> None:
+        if self._tenures.get(tenure.account) is tenure:
+            del self._tenures[tenure.account]
+        tenure.lose()
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self._call(self._keeper.beat)
+                wait = BEAT_SECONDS
+            except LeaseLost:
+                log.error("another connector took us for dead: all leases are lost")
+                self._lose_all()
+                wait = RETRY_SECONDS
+            except Exception as exc:  # noqa: BLE001  `alive` says how long this may go on
+                log.warning("heartbeat failed: %s", exc)
+                wait = RETRY_SECONDS
+            await self._sleep(wait)
+
+    async def _watch(self) -> None:
+        while True:
+            if self._tenures and not self.alive:
+                log.error("no heartbeat for too long: all sockets are closed")
+                self._lose_all()
+            await self._sleep(WATCH_SECONDS)
+
+    def _lose_all(self) -> None:
+        for tenure in list(self._tenures.values()):
+            self._drop(tenure)
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
