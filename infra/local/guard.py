@@ -1,0 +1,69 @@
+"""Run a command until it ends or standard input closes; then end all that it started. Exits with its code.
+
+The program that starts us holds the other end of standard input and never writes to it. When it is gone,
+however that came, the pipe closes. Standard library only: this starts in 20 ms and stands beside every child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+GRACE_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
+
+
+def main(command: Sequence[str]) -> int:
+    """Run `command` in a process group of its own. Returns its exit code."""
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_the_guard
+    )
+
+    def when_asked(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=end, args=(child,), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, when_asked)
+    signal.signal(signal.SIGINT, when_asked)
+    threading.Thread(target=end_when_abandoned, args=(child,), daemon=True).start()
+    code = child.wait()
+    end_group(child.pid)
+    return code if code >= 0 else 128 - code
+
+
+def end_when_abandoned(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of standard input, then end the child."""
+    while os.read(0, 1024):
+        pass
+    end(child)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child to end; after a while, make it."""
+    child.terminate()
+    try:
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def end_group(leader: int) -> None:
+    """End what the child started and left behind."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def die_with_the_guard() -> None:
+    """Have the kernel end the child should the guard itself be killed. Elsewhere than on Linux, nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
