@@ -1,0 +1,114 @@
+"""A deployed stack as the console sees it: its outputs, and AWS clients with the operator's own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.console.errors import ConsoleError, NotFound
+from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
+from tocsin.keys.table import DynamoTable
+from tocsin.notify.store import NotificationStore
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`outputs`: what the stack says of itself (names, addresses). Clients are made when first used."""
+
+    stack: str
+    outputs: Mapping[str, str]
+    session: Any
+    endpoint_url: str | None = None
+
+    @classmethod
+    def find(cls, stack: str, *, region: str | None, endpoint_url: str | None) -> Deployment:
+        """Read the stack's outputs. Raises NotFound, saying where it was looked for."""
+        session = boto3.session.Session(region_name=region)
+        if session.region_name is None:
+            raise ConsoleError("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+        client = _client(session, "cloudformation", endpoint_url)
+        try:
+            found = client.describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise NotFound(
+                f"there is no stack '{stack}' in {session.region_name}: pass --stack and --region as in "
+                "samconfig.toml, or deploy it with 'sam build && sam deploy'"
+            ) from error
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        return cls(stack, outputs, session, endpoint_url)
+
+    def __getitem__(self, output: str) -> str:
+        try:
+            return self.outputs[output]
+        except KeyError:
+            raise ConsoleError(
+                f"the stack '{self.stack}' has no output '{output}': it is not Tocsin's, or an older "
+                "version; deploy it again"
+            ) from None
+
+    def client(self, service: str) -> Any:
+        return _client(self.session, service, self.endpoint_url)
+
+    @property
+    def accounts(self) -> list[str]:
+        return [name.strip() for name in self["Accounts"].split(",") if name.strip()]
+
+    def account(self, name: str | None) -> str:
+        """The account named, or the only one there is."""
+        if name is None:
+            if len(self.accounts) == 1:
+                return self.accounts[0]
+            raise ConsoleError(
+                f"this stack serves several accounts, say which: --account {'|'.join(self.accounts)}"
+            )
+        if name not in self.accounts:
+            raise NotFound(
+                f"this stack doesn't serve the account '{name}' (it serves {', '.join(self.accounts)}); "
+                "add it to the parameter Accounts and deploy"
+            )
+        return name
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self.client("dynamodb")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self.client("sqs")
+
+    @cached_property
+    def keys_table(self) -> DynamoTable:
+        return DynamoTable(self.dynamodb, self["KeysTable"])
+
+    @cached_property
+    def notifications(self) -> NotificationStore:
+        return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+
+    def key_store(self, account: str) -> KeyStore:
+        return KeyStore(self.keys_table, self.sealer, account)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self["SealingSecretArn"])
+        return Sealer.from_secret(secret["SecretString"])
+
+
+def _client(session: Any, service: str, endpoint_url: str | None) -> Any:
+    return session.client(
+        service,
+        endpoint_url=endpoint_url,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS, retries={"mode": "standard", "max_attempts": 4}
+        ),
+    )

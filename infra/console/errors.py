@@ -1,0 +1,21 @@
+"""What can go wrong at the console. The text of each is printed to the operator as it stands."""
+
+from __future__ import annotations
+
+
+class ConsoleError(Exception):
+    """Something the operator can act on: the message says what is wrong and what to do."""
+
+    exit_code = 1
+
+
+class NotFound(ConsoleError):
+    """The thing asked for isn't there."""
+
+    exit_code = 3
+
+
+class TimedOut(ConsoleError):
+    """What was waited for didn't happen in time. Nothing was undone."""
+
+    exit_code = 4
