@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
-from infra.console import dead_letters, pair, send, status
+from infra.console import dead_letters, pair, refused_events, send, status
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError
 from infra.console.output import Output
@@ -52,8 +52,10 @@ def _run(options: argparse.Namespace, output: Output) -> None:
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     match options.action:
         case "list":
-            listing = dead_letters.list_events if options.queue == "events" else dead_letters.list_letters
-            listing(deployment, output)
+            if options.queue == "events":
+                refused_events.list_refused(deployment, output)
+            else:
+                dead_letters.list_letters(deployment, output)
         case "show":
             dead_letters.show_letter(deployment, options.notification, output)
         case "redrive":

@@ -219,47 +219,6 @@ def list_letters(deployment: Deployment, output: Output) -> None:
     output.say("send again: tocsin dead-letters redrive ID | --reason CODE | --all")
 
 
-def list_events(deployment: Deployment, output: Output) -> None:
-    """The ticket events that were refused, each with every violation of the schema."""
-    sqs, url = deployment.sqs, deployment["TicketEventsDeadQueueUrl"]
-    taken: list[dict[str, Any]] = []
-    try:
-        while batch := sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=_BATCH, VisibilityTimeout=HIDDEN_SECONDS
-        ).get("Messages"):
-            taken += batch
-        for message in taken:
-            body = json.loads(message["Body"])
-            event = json.loads(body["event"]) if _is_json(body.get("event")) else body.get("event", body)
-            violations = body.get("violations", ["the planner crashed on it; see its log"])
-            output.record({"event": event, "violations": violations, "refused_at": body.get("refused_at")})
-            named = event if isinstance(event, dict) else {}
-            ticket = (
-                (named.get("detail") or {}).get("ticket") if isinstance(named.get("detail"), dict) else None
-            )
-            name = ticket.get("id", "?") if isinstance(ticket, dict) else "?"
-            output.say(
-                f"{named.get('detail-type', 'not an event')}  ticket {name}  {body.get('refused_at', '-')}"
-            )
-            for violation in violations:
-                output.say(f"    {violation}")
-        if not taken:
-            output.say("no refused events")
-    finally:
-        for message in taken:
-            sqs.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
-
-
-def _is_json(text: object) -> bool:
-    try:
-        json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return False
-    return isinstance(text, str)
-
-
 def show_letter(deployment: Deployment, notification_id: str, output: Output) -> None:
     """One letter with its history. Raises NotFound."""
     letter = next(
