@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.vectors.folder import unhex
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, decode_point, encode_point, key_pair
 from tocsin.signal.errors import (
@@ -18,8 +19,6 @@ from tocsin.signal.errors import (
 from tocsin.signal.state import Record, State, decode_record, encode_record
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
-
-from tests.vectors.folder import unhex
 
 CLASSES: list[tuple[type[SignalError], str]] = [
     (Duplicate, "duplicate"),

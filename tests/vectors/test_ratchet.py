@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tocsin.signal.curve import encode_point
-from tocsin.signal.errors import SignalError
-from tocsin.signal.state import State
 
 from tests.vectors.folder import by_name, load, unhex
 from tests.vectors.parties import Party, class_of
+from tocsin.signal.curve import encode_point
+from tocsin.signal.errors import SignalError
+from tocsin.signal.state import State
 
 CONVERSATIONS = load("ratchet")["conversations"]
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tocsin.signal import sender_key
-from tocsin.signal.curve import decode_point, key_pair, verify
-from tocsin.signal.errors import SignalError
 
 from tests.vectors.folder import by_name, load, unhex
 from tests.vectors.parties import class_of
+from tocsin.signal import sender_key
+from tocsin.signal.curve import decode_point, key_pair, verify
+from tocsin.signal.errors import SignalError
 
 CONVERSATIONS = load("sender-key")["conversations"]
 

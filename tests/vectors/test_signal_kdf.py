@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
+
+from tests.vectors.folder import by_name, load, unhex
 from tocsin.signal import cipher, kdf, padding, session, wire
 from tocsin.signal.curve import agree, decode_point, key_pair, sign, verify
 from tocsin.signal.errors import BadSignature
 from tocsin.signal.ratchet import message_mac
 from tocsin.signal.state import SendingChain
-
-from tests.vectors.folder import by_name, load, unhex
 
 VECTORS = load("signal-kdf")
 

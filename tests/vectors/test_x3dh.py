@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
+
+from tests.vectors.folder import by_name, load, unhex
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, agree, decode_point, key_pair
 from tocsin.signal.kdf import session_keys
 from tocsin.signal.state import State
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate, respond
-
-from tests.vectors.folder import by_name, load, unhex
 
 CASES = load("x3dh")["cases"]
 every_case = pytest.mark.parametrize("case", CASES, ids=by_name)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tocsin.signal.curve import key_pair, sign, verify
-from tocsin.signal.errors import BadSignature
 
 from tests.vectors.folder import by_name, load, unhex
+from tocsin.signal.curve import key_pair, sign, verify
+from tocsin.signal.errors import BadSignature
 
 VECTORS = load("xeddsa")
 

@@ -4,10 +4,9 @@ import base64
 import zlib
 from typing import Any
 
+from tests.vectors.folder import load
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
-
-from tests.vectors.folder import load
 
 __all__ = ["load"]
 

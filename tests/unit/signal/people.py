@@ -37,6 +37,7 @@ class Person:
         self.prekeys = {id: self.pair() for id in range(1, 6)}
         self.record: Record | None = None
         self.now = NOW
+        self._offered = 100
 
     def pair(self) -> KeyPair:
         return key_pair(self.entropy(32))
@@ -62,6 +63,12 @@ class Person:
             prekey_id=prekey_id,
             prekey=None if prekey_id is None else self.prekeys[prekey_id].public,
         )
+
+    def offer(self) -> PreKeyBundle:
+        """A bundle with a one-time prekey that was never offered before."""
+        self._offered += 1
+        self.prekeys[self._offered] = self.pair()
+        return self.bundle(self._offered)
 
     def start(self, bundle: PreKeyBundle) -> None:
         state = initiate(self.local, bundle, base=self.pair(), ratchet=self.pair(), now=self.now)

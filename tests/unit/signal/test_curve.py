@@ -1,6 +1,8 @@
 """Keys, agreement and signatures."""
 
 import pytest
+
+from tests.unit.signal.people import Entropy
 from tocsin.signal.curve import (
     KeyPair,
     agree,
@@ -12,8 +14,6 @@ from tocsin.signal.curve import (
     verify,
 )
 from tocsin.signal.errors import BadSignature, InvalidKey
-
-from tests.unit.signal.people import Entropy
 
 LOW_ORDER = [
     "0000000000000000000000000000000000000000000000000000000000000000",

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+
+from tests.unit.signal.people import NOW, Person, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.curve import encode_point, key_pair
 from tocsin.signal.errors import (
@@ -21,8 +23,6 @@ from tocsin.signal.errors import (
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.wire import PreKeyMessage, encode_prekey_message, parse_prekey_message
 from tocsin.signal.x3dh import initiate
-
-from tests.unit.signal.people import NOW, Person, acquainted, strangers, turn
 
 
 def flipped(message: Ciphertext, bit: int) -> Ciphertext:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+
+from tests.unit.signal.people import Entropy
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import (
@@ -15,8 +17,6 @@ from tocsin.signal.errors import (
     StaleIndex,
 )
 from tocsin.signal.sender_key import SenderKey, SenderKeyRecord
-
-from tests.unit.signal.people import Entropy
 
 ENTROPY = Entropy("group")
 

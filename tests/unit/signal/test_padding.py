@@ -1,6 +1,7 @@
 """WhatsApp's padding: n bytes of value n, at least one."""
 
 import pytest
+
 from tocsin.signal.errors import InvalidMessage
 from tocsin.signal.padding import pad, unpad
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.unit.signal.people import Person, strangers
 from tocsin.signal import session
 from tocsin.signal.errors import Duplicate
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.state import decode_record, encode_record
 from tocsin.signal.wire import PreKeyMessage
-
-from tests.unit.signal.people import Person, strangers
 
 
 @dataclass
@@ -28,14 +28,12 @@ class Conversation:
     def __init__(self) -> None:
         self.people = strangers()
         self.posts = (Post(), Post())
-        self.unpublished = [list(person.prekeys) for person in self.people]
         self.written = 0
 
-    def start(self, who: int, _: int) -> None:
+    def start(self, who: int, choice: int) -> None:
         me, peer = self.people[who], self.people[1 - who]
-        # As a server does, each one-time prekey is given out once, and then none.
-        left = self.unpublished[1 - who]
-        me.start(peer.bundle(left.pop() if left else None))
+        # The third of three bundles has no one-time prekey: the server ran out of them.
+        me.start(peer.offer() if choice % 3 else peer.bundle(None))
 
     def say(self, who: int, _: int) -> None:
         if self.people[who].record is None:

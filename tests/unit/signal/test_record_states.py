@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+
+from tests.unit.signal.people import DAY, NOW, Person, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.errors import BadMac, Duplicate, FutureMessage, NoSession
 from tocsin.signal.state import Record
-
-from tests.unit.signal.people import DAY, NOW, Person, acquainted, strangers, turn
 
 
 def assert_talking(ada: Person, ben: Person) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tocsin.signal
 
 FILES = sorted(Path(tocsin.signal.__path__[0]).glob("*.py"))

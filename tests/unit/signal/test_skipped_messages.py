@@ -1,9 +1,9 @@
 """Messages that overtake each other, stay away, or claim to be far ahead."""
 
 import pytest
-from tocsin.signal.errors import Duplicate, FutureMessage
 
 from tests.unit.signal.people import Person, acquainted, turn
+from tocsin.signal.errors import Duplicate, FutureMessage
 
 
 def skipped_keys(person: Person) -> int:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+
+from tests.unit.signal.people import NOW, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import (
@@ -14,8 +16,6 @@ from tocsin.signal.state import (
     encode_chain,
     encode_record,
 )
-
-from tests.unit.signal.people import NOW, acquainted, strangers, turn
 
 
 def full_record() -> Record:

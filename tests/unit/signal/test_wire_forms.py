@@ -1,10 +1,10 @@
 """Bytes from strangers: either exactly a message, or refused by name."""
 
 import pytest
-from tocsin.signal import wire
-from tocsin.signal.errors import InvalidKey, InvalidMessage, NoSession
 
 from tests.unit.signal.people import Entropy, strangers
+from tocsin.signal import wire
+from tocsin.signal.errors import InvalidKey, InvalidMessage, NoSession
 
 RATCHET = bytes(range(32))
 MSG = wire.encode_signal_message(RATCHET, 300, 7, b"c" * 16) + b"m" * 8
