@@ -1,0 +1,303 @@
+"""An unpaired connection: QR codes, the pairing code, the reply, the restart."""
+
+import base64
+import hmac
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.unit.whatsapp.peer import NOW, Talk, device_keys, from_server, pair
+from tocsin.signal.curve import agree, sign, verify
+from tocsin.whatsapp import link_code
+from tocsin.whatsapp.connection import NotOpen
+from tocsin.whatsapp.events import (
+    Event,
+    PairingCodeOffered,
+    PairingCodeRefused,
+    PairingFailed,
+    PairingHint,
+    PairingSucceeded,
+    QrOffered,
+    StreamEnded,
+)
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.pairing import verify_device_identity
+from tocsin.whatsapp.proto.pairing_pb2 import DeviceIdentity, SignedDeviceIdentity, SignedDeviceIdentityHmac
+
+PHONE = JID.parse("6281234567890@s.whatsapp.net")
+REFS = [f"2@ref{number}" for number in range(6)]
+KEYS = device_keys()
+
+
+def offer(refs: list[str] = REFS) -> Node:
+    children = tuple(Node("ref", {}, ref.encode()) for ref in refs)
+    return from_server("iq", {"type": "set", "xmlns": "md", "id": "5"}, Node("pair-device", {}, children))
+
+
+def pair_success(adv_secret: bytes, *, account: str = "account") -> Node:
+    """What the phone signs for our device, in the server's envelope."""
+    key = pair(account)
+    signed = SignedDeviceIdentity(
+        details=DeviceIdentity(raw_id=1, timestamp=2, key_index=3).SerializeToString(),
+        account_signature_key=key.public,
+    )
+    signed.account_signature = sign(
+        key.private, b"\x06\x00" + signed.details + KEYS.identity.public, bytes(64)
+    )
+    details = signed.SerializeToString()
+    container = SignedDeviceIdentityHmac(details=details, hmac=hmac.digest(adv_secret, details, "sha256"))
+    children = (
+        Node("device-identity", {}, container.SerializeToString()),
+        Node("device", {"jid": PHONE.with_device(7), "lid": JID.parse("1000:7@lid")}),
+        Node("platform", {"name": "android"}),
+    )
+    attrs: dict[str, str | JID] = {"type": "set", "xmlns": "md", "id": "6", "t": str(int(NOW))}
+    return from_server("iq", attrs, Node("pair-success", {}, children))
+
+
+def offered() -> tuple[Talk, list[Event]]:
+    talk = Talk()
+    events = talk.hears(offer())
+    assert [node.attrs["type"] for node in talk.says()] == ["result"]
+    return talk, events
+
+
+def secret_of(event: Event) -> bytes:
+    assert isinstance(event, QrOffered)
+    return base64.b64decode(event.text.split(",")[3])
+
+
+def test_codes_follow_each_other_until_none_is_left() -> None:
+    talk, events = offered()
+    events += talk.waits(161)
+    shown = [
+        (e.text.split("#")[1].split(",")[0], e.expires_at - NOW) for e in events if isinstance(e, QrOffered)
+    ]
+    assert shown == list(zip(REFS, [60.0, 80.0, 100.0, 120.0, 140.0, 160.0], strict=True))
+    last = events[-1]
+    assert isinstance(last, StreamEnded)
+    assert last.reaction.reason == "qr-expired"
+
+
+def test_an_offer_without_refs_is_dropped() -> None:
+    talk = Talk()
+    talk.hears(offer([]))
+    assert not talk.client.is_pairing
+
+
+def test_a_scanned_code_pairs_and_restarts() -> None:
+    talk, _ = offered()
+    [event] = talk.hears(pair_success(KEYS.adv_secret))
+    assert isinstance(event, PairingSucceeded)
+    assert talk.says() == []  # nothing is said before the shell has stored it
+    pairing = event.pairing
+    assert (str(pairing.jid), str(pairing.lid)) == ("6281234567890:7@s.whatsapp.net", "1000:7@lid")
+    assert (pairing.platform, pairing.time, pairing.key_index) == ("android", int(NOW), 3)
+    assert verify_device_identity(pairing.device_identity, KEYS.identity.public) == pairing.account_key
+
+    talk.client.confirm_pairing()
+    [reply] = talk.says()
+    assert reply == event.reply
+    signed = SignedDeviceIdentity.FromString(
+        reply.require_child("pair-device-sign").require_child("device-identity").bytes()
+    )
+    text = b"\x06\x01" + signed.details + KEYS.identity.public + pairing.account_key
+    verify(KEYS.identity.public, text, signed.device_signature)
+    assert not signed.account_signature_key
+
+    [end] = talk.hears(Node("stream:error", {"code": "515"}))
+    assert isinstance(end, StreamEnded)
+    assert end.reaction.reason == "restart-required"
+
+
+def test_after_the_pairing_no_more_codes_are_shown() -> None:
+    talk, _ = offered()
+    talk.hears(pair_success(KEYS.adv_secret))
+    assert not any(isinstance(event, QrOffered) for event in talk.waits(200))
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_confirmed_pairing_restarts_even_if_the_server_doesn_t_say_so(silent: bool) -> None:
+    talk, _ = offered()
+    talk.hears(pair_success(KEYS.adv_secret))
+    talk.client.confirm_pairing()
+    if silent:
+        [end] = talk.waits(21)
+    else:
+        talk.client.connection_lost()
+        [end] = talk.client.events()
+    assert isinstance(end, StreamEnded)
+    assert end.reaction.reason == "restart-required"
+
+
+def test_a_pairing_with_another_secret_is_refused_and_told() -> None:
+    talk, _ = offered()
+    failed, end = talk.hears(pair_success(b"x" * 32))
+    assert failed == PairingFailed(401, "hmac-mismatch")
+    assert isinstance(end, StreamEnded)
+    [told] = talk.says()
+    assert told.require_child("error").attrs == {"code": "401", "text": "hmac-mismatch"}
+    with pytest.raises(NotOpen):
+        talk.client.confirm_pairing()
+
+
+def refresh(child: str) -> Node:
+    return from_server("notification", {"type": "companion_reg_refresh", "id": "9"}, Node(child))
+
+
+@pytest.mark.parametrize("child", ["companion_reg_refresh", "pair-device-rotate-qr"])
+def test_a_retired_secret_is_replaced_under_the_same_ref(child: str) -> None:
+    talk, [first] = offered()
+    assert isinstance(first, QrOffered)
+    talk.now += 10
+    [second] = talk.hears(refresh(child))
+    assert isinstance(second, QrOffered)
+    assert (second.text.split(",")[0], second.expires_at) == (first.text.split(",")[0], first.expires_at)
+    assert secret_of(second) != secret_of(first)
+    assert [node.tag for node in talk.says()] == ["ack"]
+    [event] = talk.hears(pair_success(secret_of(second)))
+    assert isinstance(event, PairingSucceeded)
+    assert event.pairing.adv_secret == secret_of(second)
+
+
+def test_an_empty_refresh_changes_nothing() -> None:
+    talk, _ = offered()
+    assert talk.hears(refresh("something-else")) == []
+
+
+@pytest.mark.parametrize("kind", ["passkey_prologue_request", "crsc_continuation"])
+def test_a_passkey_gate_is_said_loudly(kind: str) -> None:
+    talk, _ = offered()
+    assert talk.hears(from_server("notification", {"type": kind, "id": "9"})) == [
+        PairingHint("passkey-required")
+    ]
+
+
+# The pairing code
+
+
+def code_offered() -> tuple[Talk, str, Node]:
+    """A talk in which a code is shown, the code, and the request for it."""
+    talk, _ = offered()
+    talk.client.request_pairing_code(PHONE, talk.now)
+    [asked] = talk.says()
+    reg = Node("link_code_companion_reg", {}, (Node("link_code_pairing_ref", {}, b"ref"),))
+    [event] = talk.hears(from_server("iq", {"type": "result", "id": asked.attr_str("id")}, reg))
+    assert isinstance(event, PairingCodeOffered)
+    return talk, event.code.replace("-", ""), asked
+
+
+def primary_hello(code: str, ref: bytes = b"ref") -> Node:
+    wrapped = link_code.wrap_ephemeral(code, pair("phone ephemeral").public, bytes(32), bytes(16))
+    children = (
+        Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, wrapped),
+        Node("primary_identity_pub", {}, pair("account").public),
+        Node("link_code_pairing_ref", {}, ref),
+    )
+    reg = Node("link_code_companion_reg", {"stage": "primary_hello"}, children)
+    return from_server("notification", {"type": "link_code_companion_reg", "id": "9"}, reg)
+
+
+def test_a_code_is_shown_only_once_the_server_knows_of_it() -> None:
+    talk, _ = offered()
+    talk.client.request_pairing_code(PHONE, talk.now)
+    assert talk.client.events() == []
+    [asked] = talk.says()
+    reg = asked.require_child("link_code_companion_reg")
+    assert (reg.attrs["jid"], reg.attrs["stage"]) == (PHONE, "companion_hello")
+
+
+def test_a_typed_code_leads_to_a_pairing_under_the_new_secret() -> None:
+    talk, code, asked = code_offered()
+    assert talk.hears(primary_hello(code)) == []
+    acked, finish = talk.says()
+    assert acked.tag == "ack"
+    reg = finish.require_child("link_code_companion_reg")
+    wrapped = reg.require_child("link_code_pairing_wrapped_key_bundle").bytes(156)
+    companion = link_code.unwrap_ephemeral(
+        code,
+        asked.require_child("link_code_companion_reg")
+        .require_child("link_code_pairing_wrapped_companion_ephemeral_pub")
+        .bytes(),
+    )
+    secret = phone_opens(wrapped, companion)
+    [event] = talk.hears(pair_success(secret))
+    assert isinstance(event, PairingSucceeded)
+    assert event.pairing.adv_secret == secret != KEYS.adv_secret
+
+
+def phone_opens(wrapped: bytes, companion_ephemeral: bytes) -> bytes:
+    """The ADV secret, computed on the phone's side."""
+
+    def hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
+        return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
+
+    shared = agree(pair("phone ephemeral").private, companion_ephemeral)
+    key = hkdf(shared, wrapped[:32], b"link_code_pairing_key_bundle_encryption_key")
+    plaintext = AESGCM(key).decrypt(wrapped[32:44], wrapped[44:], None)
+    assert plaintext[:64] == KEYS.identity.public + pair("account").public
+    identities = agree(pair("account").private, KEYS.identity.public)
+    return hkdf(shared + identities + plaintext[64:], bytes(32), b"adv_secret")
+
+
+def test_a_refused_code_is_not_shown() -> None:
+    talk, _ = offered()
+    talk.client.request_pairing_code(PHONE, talk.now)
+    [asked] = talk.says()
+    error = Node("error", {"code": "429", "text": "rate-overlimit"})
+    answer = from_server("iq", {"type": "error", "id": asked.attr_str("id")}, error)
+    assert talk.hears(answer) == [PairingCodeRefused(429, "rate-overlimit")]
+
+
+def test_a_code_is_void_after_its_time_and_holds_the_connection_till_then() -> None:
+    talk, _, _ = code_offered()
+    events = talk.waits(179)
+    assert not any(isinstance(event, StreamEnded) for event in events)
+    expired, end = talk.waits(2)
+    assert expired == PairingCodeRefused(0, "expired")
+    assert isinstance(end, StreamEnded)
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        lambda code: primary_hello(code, ref=b"other"),
+        lambda code: from_server(
+            "notification",
+            {"type": "link_code_companion_reg", "id": "9"},
+            Node("link_code_companion_reg", {"stage": "primary_hello"}),
+        ),
+    ],
+)
+def test_a_hello_that_isn_t_for_this_code_is_ignored(hello: object) -> None:
+    talk, code, _ = code_offered()
+    assert callable(hello)
+    assert talk.hears(hello(code)) == []
+    assert [node.tag for node in talk.says()] == ["ack"]
+
+
+def test_a_phone_that_can_t_open_our_bundle_voids_the_code() -> None:
+    talk, code, _ = code_offered()
+    talk.hears(primary_hello(code))
+    assert PairingCodeRefused(0, "expired") in talk.waits(61)
+
+
+def test_a_code_the_server_withdraws_is_void() -> None:
+    talk, _, _ = code_offered()
+    ref = Node("link_code_pairing_ref", {}, b"ref")
+    reg = Node("link_code_companion_reg", {"stage": "refresh_code"}, (ref,))
+    note = from_server("notification", {"type": "link_code_companion_reg", "id": "9"}, reg)
+    assert talk.hears(note) == [PairingCodeRefused(0, "refresh")]
+
+
+def test_no_code_before_the_server_offers_to_pair() -> None:
+    talk = Talk()
+    with pytest.raises(NotOpen):
+        talk.client.request_pairing_code(PHONE, talk.now)
+
+
+def test_a_success_while_pairing_is_ignored() -> None:
+    talk, _ = offered()
+    assert talk.hears(Node("success", {"t": "1"})) == []
+    assert talk.client.is_pairing
