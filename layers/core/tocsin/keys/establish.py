@@ -13,7 +13,11 @@ from tocsin.signal.session import archive_current, start
 from tocsin.signal.state import Record, State
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 
+from .conditions import Update
+from .layout import outbound_key
+from .reserve import HAS_COUNTER
 from .sessions import Sessions, read_sessions
+from .table import ConditionFailed
 from .turn import Try, Turn, commit, turning
 from .vault import Vault
 
@@ -99,6 +103,22 @@ def make_sessions(
 def touch_devices(vault: Vault, incarnation: int, user: str, devices: Iterable[int]) -> None:
     """Note that the device list was compared now, and end sending to devices that aren't on it."""
     make_sessions(vault, incarnation, None, user, {}, devices=devices)
+
+
+def expire_devices(vault: Vault, incarnation: int, user: str) -> None:
+    """Note that the device list is out of date: the next send compares it. No turn, for no chain changes."""
+    for _ in range(2):
+        key = outbound_key(vault.account, incarnation, user)
+        update = Update(key, set={"checked_at": 0}, when=(HAS_COUNTER,))
+        try:
+            vault.patiently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
+        except ConditionFailed as failed:
+            moved = failed.item.get("moved") if failed.item else None
+            if not isinstance(moved, str):
+                return
+            user = moved
+            continue
+        return
 
 
 def rebuild(

@@ -169,6 +169,12 @@ class KeyStore:
 
         touch_devices(self._vault, profile.incarnation, user, devices)
 
+    def expire_device_list(self, profile: AccountProfile, user: str) -> None:
+        """Note that the user's devices changed: the next send asks WhatsApp for the list."""
+        from .establish import expire_devices
+
+        expire_devices(self._vault, profile.incarnation, user)
+
     # Receiving
 
     def receive(
