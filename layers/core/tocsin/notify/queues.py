@@ -205,7 +205,8 @@ def _within(violations: Sequence[str]) -> list[str]:
 
 
 def _cut_escaped(text: str, room: int) -> str:
-    """The longest beginning of `text` whose JSON form has at most `room` bytes. Half a surrogate becomes "?"."""
+    """The longest beginning of `text` whose JSON form has at most `room` bytes. Half a surrogate becomes
+    "?"."""
     text = text.encode(errors="replace").decode()
     if len(_json(text).encode()) <= room:
         return text

@@ -1,0 +1,35 @@
+"""What the stream of the notifications table shows becomes outcome events on the bus."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tocsin.notify.config import PublishConfig
+from tocsin.notify.publish import Publisher
+
+logger = Logger()
+metrics = Metrics()
+copy_config_to_registered_loggers(logger, include={"tocsin"})
+
+
+@cache
+def publisher() -> Publisher:
+    return Publisher.connected(PublishConfig.read())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Never raises for what a record holds: that would block the stream behind it."""
+    published = publisher().publish(event.get("Records", []))
+    metrics.add_metric("OutcomesPublished", MetricUnit.Count, published.told)
+    metrics.add_metric("OutcomesUnreadable", MetricUnit.Count, published.unreadable)
+    metrics.add_metric("OutcomesRefused", MetricUnit.Count, len(published.again))
+    # A stream goes on from the first of them, so one is enough; later ones that were told are told again.
+    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in published.again[:1]]}
