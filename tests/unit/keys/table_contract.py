@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tocsin.keys.conditions import (
     ITEM_ABSENT,
     ITEM_EXISTS,

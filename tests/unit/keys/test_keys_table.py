@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from moto import mock_aws
+
+from tests.unit.keys.table_contract import KEY, TableContract, make_dynamo_table
 from tocsin.keys.conditions import Update
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.table import Conflict, Contention, InvalidWrite, Table, TableError, cancelled
-
-from tests.unit.keys.table_contract import KEY, TableContract, make_dynamo_table
 
 
 class TestMemoryTable(TableContract):

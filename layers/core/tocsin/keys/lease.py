@@ -1,0 +1,282 @@
+"""Who may hold an account's socket: one connector at a time, each change of hands numbered by an epoch.
+
+A connector proves that it lives by changing the version of its one heartbeat item every five seconds. Nobody
+compares clocks: it counts as dead when its version stayed the same for fifteen seconds on the watcher's own
+monotonic clock. Who takes over deletes the heartbeat of the dead in the same transaction, so if that one was
+only slow, its next beat fails and it knows that it lost everything. Before that, it stops by itself: a
+connector that couldn't beat for twelve seconds, counted from before its last beat, must not use its socket.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .conditions import ITEM_ABSENT, Absent, Check, Delete, Equals, Exists, Item, Put, Update, Value, Write
+from .layout import heartbeat_key, lease_key
+from .table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
+
+BEAT_SECONDS = 5.0
+LEASE_SECONDS = 15.0
+# The holder gives up before a watcher may take over, however their clocks drift within one lease.
+HOLDER_SECONDS = 12.0
+# A heartbeat that nobody renews is garbage after a day.
+HEARTBEAT_LIFETIME = 86400
+
+STATES = (
+    "unpaired",
+    "pairing",
+    "connecting",
+    "resuming",
+    "connected",
+    "restricted",
+    "logged_out",
+    "replaced",
+    "stopped",
+)
+
+# Nobody holds the account now; the item stays to count the epochs.
+RELEASED = Absent("connector")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseInfo:
+    """An account's lease as read. `connector`: None if nobody holds it; then nobody answers at `url` either.
+    `url`, `certificate` (PEM): where the holder answers and the only certificate to trust there. `since`:
+    when `state` was set, in seconds."""
+
+    account: str
+    epoch: int
+    connector: str | None = None
+    url: str | None = None
+    certificate: str | None = field(repr=False, default=None)
+    state: str = "stopped"
+    detail: str = ""
+    since: int = 0
+
+
+class LeaseHeld(Exception):
+    """Another connector holds the account and seems to live. Ask again; `seconds`: when it could be dead."""
+
+    def __init__(self, holder: str, seconds: float) -> None:
+        super().__init__(holder)
+        self.holder = holder
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"held by {self.holder}, free in {self.seconds:.0f} s at the earliest"
+
+
+class LeaseLost(Exception):
+    """The lease is no longer ours: close the account's socket at once. `account` is None for all of them."""
+
+    def __init__(self, account: str | None = None) -> None:
+        super().__init__(account)
+        self.account = account
+
+
+def read_lease(table: Table, account: str) -> LeaseInfo | None:
+    """The lease, or None if no connector ever held the account."""
+    item = table.get(lease_key(account))
+    return _info(account, item) if item is not None else None
+
+
+class LeaseKeeper:
+    """One connector's side: its heartbeat, and the leases it holds.
+
+    `connector`: a name that no other process ever had. `monotonic`, `clock`: seconds. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        connector: str,
+        *,
+        url: str,
+        certificate: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.connector = connector
+        self._table = table
+        self._url = url
+        self._certificate = certificate
+        self._monotonic = monotonic
+        self._clock = clock
+        self._random = random
+        self._version: bytes | None = None
+        # Versions that may have been written although the answer was lost.
+        self._uncertain: set[bytes] = set()
+        self._beaten_at = float("-inf")
+        self._held: dict[str, int] = {}
+        # Other connectors' versions, and since when we see them unchanged.
+        self._watched: dict[str, tuple[Value | None, float]] = {}
+
+    @property
+    def held(self) -> dict[str, int]:
+        """Accounts held → epochs."""
+        return dict(self._held)
+
+    @property
+    def alive(self) -> bool:
+        """Whether our leases still protect us. If not, use no socket until a beat succeeds."""
+        return self._monotonic() - self._beaten_at < HOLDER_SECONDS
+
+    def beat(self) -> None:
+        """Renew the heartbeat; every five seconds. Raises LeaseLost if somebody took us for dead.
+
+        A failure of the table is raised as it comes: try again soon, and mind `alive`.
+        """
+        started, version = self._monotonic(), self._random(16)
+        try:
+            self._table.put(self._heartbeat(version))
+        except ConditionFailed as failed:
+            found = failed.item.get("version") if failed.item is not None else None
+            if not isinstance(found, bytes) or found not in self._uncertain:
+                self._forget()
+                raise LeaseLost from None
+            # An earlier beat arrived, only its answer did not.
+            self._version = found
+            self._uncertain.clear()
+            self.beat()
+            return
+        except OutcomeUnknown:
+            self._uncertain.add(version)
+            raise
+        self._version = version
+        self._uncertain.clear()
+        self._beaten_at = started
+
+    def acquire(self, account: str) -> int:
+        """Take the lease of an account; its new epoch. Raises LeaseHeld while its holder may live."""
+        if account in self._held:
+            return self._held[account]
+        if self._version is None:
+            self.beat()
+        lease = self._table.get(lease_key(account))
+        try:
+            epoch = self._take(account, lease)
+        except (ConditionFailed, Conflict, Contention):
+            raise LeaseHeld("another connector, just now", LEASE_SECONDS) from None
+        self._held[account] = epoch
+        return epoch
+
+    def release(self, account: str, epoch: int) -> None:
+        """Give the lease back, so that a successor needn't wait; nothing if it isn't ours any more."""
+        self._held.pop(account, None)
+        update = Update(
+            lease_key(account),
+            set={"state": "stopped", "detail": "", "since": int(self._clock())},
+            remove=("connector", "url", "certificate"),
+            when=self._ours(epoch),
+        )
+        try:
+            self._table.update(update)
+        except ConditionFailed:
+            return
+
+    def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None:
+        """Say how the account is; nothing else is known of it outside. Raises LeaseLost."""
+        if state not in STATES:
+            raise ValueError(f"no such state: {state}")
+        changes: dict[str, Value] = {"state": state, "detail": detail, "since": int(self._clock())}
+        try:
+            self._table.update(Update(lease_key(account), set=changes, when=self._ours(epoch)))
+        except ConditionFailed:
+            self._held.pop(account, None)
+            raise LeaseLost(account) from None
+
+    def stop(self) -> None:
+        """Release everything and take the heartbeat away; the process ends."""
+        for account, epoch in self.held.items():
+            self.release(account, epoch)
+        if self._version is not None:
+            self._table.delete(Delete(heartbeat_key(self.connector)))
+            self._forget()
+
+    def _heartbeat(self, version: bytes) -> Put:
+        # First beat: nobody is called as we are. Later: still the version that we wrote.
+        mine = ITEM_ABSENT if self._version is None else Equals("version", self._version)
+        attributes: dict[str, Value] = {
+            "version": version,
+            "expire_at": int(self._clock()) + HEARTBEAT_LIFETIME,
+        }
+        return Put(heartbeat_key(self.connector), attributes, when=(mine,))
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._uncertain.clear()
+        self._version = None
+        self._beaten_at = float("-inf")
+
+    def _take(self, account: str, lease: Item | None) -> int:
+        """Write ourselves into the lease as it was read. Raises LeaseHeld, and what the table raises."""
+        if lease is None:
+            self._table.put(Put(lease_key(account), self._lease(1), when=(ITEM_ABSENT,)))
+            return 1
+        info = _info(account, lease)
+        epoch = info.epoch + 1
+        if info.connector is None or info.connector == self.connector:
+            condition = RELEASED if info.connector is None else Equals("connector", self.connector)
+            self._table.update(self._taking(account, info.epoch, condition))
+            return epoch
+        witness = self._dead(info.connector)
+        taking = self._taking(account, info.epoch, Equals("connector", info.connector))
+        self._table.transact([taking, witness], self._random(16).hex())
+        return epoch
+
+    def _dead(self, holder: str) -> Write:
+        """What must hold when we take over from `holder`, who is dead. Raises LeaseHeld while it may live."""
+        key = heartbeat_key(holder)
+        heartbeat = self._table.get(key)
+        if heartbeat is None:
+            return Check(key, when=(ITEM_ABSENT,))
+        now, version = self._monotonic(), heartbeat.get("version")
+        seen, since = self._watched.get(holder, (None, now))
+        if seen != version:
+            since = now
+        self._watched[holder] = (version, since)
+        if now - since < LEASE_SECONDS:
+            raise LeaseHeld(holder, LEASE_SECONDS - (now - since))
+        del self._watched[holder]
+        unchanged = Equals("version", version) if version is not None else Exists("pk")
+        return Delete(key, when=(unchanged,))
+
+    def _taking(self, account: str, epoch: int, holder: Absent | Equals) -> Update:
+        return Update(lease_key(account), set=self._lease(epoch + 1), when=(Equals("epoch", epoch), holder))
+
+    def _lease(self, epoch: int) -> dict[str, Value]:
+        return {
+            "connector": self.connector,
+            "epoch": epoch,
+            "url": self._url,
+            "certificate": self._certificate,
+            "state": "connecting",
+            "detail": "",
+            "since": int(self._clock()),
+        }
+
+    def _ours(self, epoch: int) -> tuple[Equals, Equals]:
+        return Equals("connector", self.connector), Equals("epoch", epoch)
+
+
+def _info(account: str, item: Item) -> LeaseInfo:
+    def text(name: str) -> str | None:
+        value = item.get(name)
+        return value if isinstance(value, str) else None
+
+    def number(name: str) -> int:
+        value = item.get(name)
+        return value if isinstance(value, int) else 0
+
+    return LeaseInfo(
+        account,
+        number("epoch"),
+        text("connector"),
+        text("url"),
+        text("certificate"),
+        text("state") or "stopped",
+        text("detail") or "",
+        number("since"),
+    )
