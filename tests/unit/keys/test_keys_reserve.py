@@ -13,9 +13,8 @@ from tocsin.signal.state import Pending, SendingChain
 
 
 def chain(checkpoint: int = 0, pending: Pending | None = None, origin: int = 100) -> Chain:
-    return Chain(
-        SendingChain(bytes(32), checkpoint, bytes(32), 0, bytes(32), pending), origin, origin, created
-    )
+    sending = SendingChain(bytes(32), checkpoint, bytes(32), 0, bytes(32), pending)
+    return Chain(sending, origin, born=origin, created=0)
 
 
 def test_a_reservation_is_one_request(ann: End, bob: End) -> None:
