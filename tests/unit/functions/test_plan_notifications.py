@@ -1,0 +1,102 @@
+"""The handler: every record of a batch answered for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from handlers import Context, load
+from moto import mock_aws
+
+from tocsin.notify.samples import sample_body
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "ap-southeast-3",
+    "NOTIFICATIONS_TABLE": "notifications",
+    "POWERTOOLS_SERVICE_NAME": "plan_notifications",
+    "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
+}
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        sqs = boto3.client("sqs")
+        fifo = sqs.create_queue(QueueName="notifications.fifo", Attributes={"FifoQueue": "true"})
+        monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", fifo["QueueUrl"])
+        monkeypatch.setenv("TICKET_EVENTS_DEAD_QUEUE_URL", sqs.create_queue(QueueName="dead")["QueueUrl"])
+        boto3.client("dynamodb").create_table(
+            TableName="notifications",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield load("plan_notifications")
+
+
+def batch(*bodies: str) -> dict[str, Any]:
+    return {
+        "Records": [
+            {"messageId": str(number), "receiptHandle": "r", "body": body, "eventSource": "aws:sqs"}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def told(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
+    """All that was logged, with every field, and all metrics."""
+    return "".join(str(vars(record)) for record in caplog.records) + capsys.readouterr().out
+
+
+def test_an_event_is_done_when_its_notifications_are_written_and_enqueued(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.lambda_handler(batch(sample_body()), Context()) == {"batchItemFailures": []}
+    (planned,) = [record for record in caplog.records if record.getMessage() == "event planned"]
+    assert (planned.ticket_id, len(planned.new)) == ("TCK-1042", 4)  # type: ignore[attr-defined]
+    assert '"NotificationsPlanned":[4.0]' in capsys.readouterr().out
+
+
+def test_an_invalid_event_is_done_too_and_named_in_the_log_without_its_content(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = sample_body(customer={"phone": "0812secret"})
+    assert app.lambda_handler(batch(body), Context()) == {"batchItemFailures": []}
+    out = told(caplog, capsys)
+    assert "detail.customer.phone" in out
+    assert "secret" not in out
+
+
+def test_no_log_line_holds_a_whole_phone_number(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.lambda_handler(batch(sample_body(), sample_body("TicketDeleted")), Context())
+    out = told(caplog, capsys)
+    assert "event planned" in out
+    assert "6281234567890" not in out
+
+
+def test_a_failure_of_ours_brings_back_its_own_record_only(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = app.planner()
+    handle = planner.handle
+
+    def fail_on_assigned(body: str) -> Any:
+        if "TicketAssigned" in body:
+            raise ConnectionError
+        return handle(body)
+
+    monkeypatch.setattr(planner, "handle", fail_on_assigned)
+    answer = app.lambda_handler(batch(sample_body(), sample_body("TicketAssigned")), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}

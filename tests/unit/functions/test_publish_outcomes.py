@@ -1,0 +1,42 @@
+"""The stream's handler: quick, and never raising for what a record holds."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+
+import pytest
+from handlers import Context, load
+
+from tocsin.notify.publish import Published
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-3")
+    monkeypatch.setenv("EVENT_BUS_NAME", "tickets")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "publish_outcomes")
+    return load("publish_outcomes")
+
+
+def test_what_could_not_be_told_is_where_the_stream_begins_again(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app.publisher(), "publish", lambda _: Published(5, 1, ("7", "9")))
+    answer = app.lambda_handler({"Records": []}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (metrics["OutcomesPublished"], metrics["OutcomesUnreadable"], metrics["OutcomesRefused"]) == (
+        [5.0],
+        [1.0],
+        [2.0],
+    )
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": [{}]}, {"Records": [None, {"dynamodb": None}]}])
+def test_bad_records_are_answered_like_any_other(
+    app: ModuleType, event: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert app.lambda_handler(event, Context()) == {"batchItemFailures": []}
+    assert ("unreadable stream record" in caplog.text) is bool(event)
