@@ -1,0 +1,71 @@
+# `make` alone says what there is.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first Python that is new enough; if none is, `setup` says so. Another one: make PYTHON=python3.12 …
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(p))) python3)
+BIN := .venv/bin
+SAM := .tools/sam/bin
+TEMPLATES := template.yaml infra/network.yaml infra/connector.yaml infra/observability.yaml
+PROTOS := layers/core/tocsin/whatsapp/proto
+
+# Node, where tests and benchmarks want it.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup-demo ## the main job on this machine, step by step: events, deliveries, a healed session, a redrive
+	@$(BIN)/python -m infra.local.demo
+
+.PHONY: local
+local: setup-demo ## the same stack, left running, with what to type next
+	@$(BIN)/python -m infra.local.trial
+
+.PHONY: test
+test: setup ## the test suite; a part of it: make test TESTS=tests/unit
+	@$(BIN)/python -m pytest --timeout 600 --durations 15 $(TESTS)
+
+.PHONY: lint
+lint: setup ## format, style, types, templates
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(SAM)/cfn-lint $(TEMPLATES)
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
+
+.PHONY: bench
+bench: setup-bench ## how fast: against libsignal-node, Baileys, pyaileys and bare OpenSSL, in one run
+	@$(BIN)/python -m tests.bench
+
+.PHONY: vectors
+vectors: setup ## known answers from a folder of your own: make vectors VECTORS=<folder>
+	@test -n "$(VECTORS)" || { echo "which folder? make vectors VECTORS=<folder>" >&2; exit 2; }
+	@VECTORS="$(abspath $(VECTORS))" $(BIN)/python -m pytest tests/vectors
+
+.PHONY: proto
+proto: setup ## compile the .proto files anew
+	@$(BIN)/python -m grpc_tools.protoc -I layers/core --python_out=layers/core --pyi_out=layers/core \
+		$(PROTOS)/*.proto
+
+.PHONY: requirements
+requirements: ## the pinned requirements, anew from requirements/*.in
+	@$(PYTHON) -m infra.local.pin
+
+.PHONY: setup setup-demo setup-bench
+setup: ## everything that tests and lint need
+	@$(PYTHON) infra/local/bootstrap.py test
+setup-demo: ## only what the demo needs
+	@$(PYTHON) infra/local/bootstrap.py demo
+setup-bench: ## what the benchmarks need besides
+	@$(PYTHON) infra/local/bootstrap.py bench
+
+.PHONY: clean
+clean: ## remove everything that was made here
+	rm -rf .venv .tools .run .aws-sam tests/interop/node/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find functions infra layers tests -name __pycache__ -prune -exec rm -rf {} +
