@@ -43,6 +43,13 @@ class Aws:
             self._clients[service] = self._session.create_client(service, config=settings)
         return self._clients[service]
 
+    def impatient_client(self, service: str) -> Any:
+        """A client of its own, whose calls fail early and once: for the heartbeat, late is never."""
+        settings = ClientConfig(
+            connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1}
+        )
+        return self._session.create_client(service, config=settings)
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call in a thread."""
         loop = asyncio.get_running_loop()

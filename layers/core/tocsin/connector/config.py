@@ -24,8 +24,9 @@ class BadEnvironment(Exception):
 class Config:
     """`host`: the address that Lambdas call and the certificate names; `bind`: the one listened on.
 
-    `root_key`: 32 bytes, None for WhatsApp's own. `maintain_function`, `event_bus`: None switches off the
-    resume after a login and the disconnect events (a connector without a deployed stack).
+    `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
+    `maintain_function`, `event_bus`: None switches off the resume after a login and the disconnect events
+    (a connector without a deployed stack).
     """
 
     accounts: tuple[str, ...]
@@ -37,6 +38,7 @@ class Config:
     maintain_function: str | None
     whatsapp_url: str
     root_key: bytes | None
+    version: tuple[int, int, int] | None
     host: str
     bind: str
     port: int
@@ -60,6 +62,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         maintain_function=variables.optional("MAINTAIN_FUNCTION"),
         whatsapp_url=variables.text("WHATSAPP_URL", PRODUCTION_URL),
         root_key=variables.key("WHATSAPP_ROOT_KEY"),
+        version=variables.version("WHATSAPP_VERSION"),
         host=host,
         bind=bind,
         port=variables.port("CONNECTOR_PORT", 0),
@@ -131,3 +134,13 @@ class _Variables:
         if len(key) != 32:
             raise BadEnvironment(name, "is not 64 hexadecimal digits")
         return key
+
+    def version(self, name: str) -> tuple[int, int, int] | None:
+        text = self.optional(name)
+        if text is None:
+            return None
+        parts = text.split(".")
+        if len(parts) != 3 or not all(part.isascii() and part.isdecimal() for part in parts):
+            raise BadEnvironment(name, f"is {text!r}, not three numbers with points between")
+        first, second, third = map(int, parts)
+        return first, second, third

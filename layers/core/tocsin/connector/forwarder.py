@@ -36,6 +36,9 @@ class Counters:
     too_large: int = 0
     failures: int = 0
 
+    def reset(self) -> None:
+        self.forwarded = self.too_large = self.failures = 0
+
 
 @dataclass
 class _Waiting:

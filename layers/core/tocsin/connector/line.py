@@ -1,7 +1,7 @@
 """One WebSocket to WhatsApp with the sans-I/O client in it: bytes and time go in, events come out.
 
-The line lives from `open_line` to the `StreamEnded` that is always its last event. Nothing is read from it, and
-nothing written to it, once the lease is lost.
+The line lives from `open_line` to the `StreamEnded` that is always its last event. Once the lease is lost,
+nothing is read from it and nothing written to it.
 """
 
 from __future__ import annotations
@@ -250,15 +250,15 @@ class Line:
                 _fail(self._acks, name, TimeoutError("no ack"))
                 self._unacked += 1
                 if self._unacked >= UNACKED:
-                    self._end(reaction.DEAF)
+                    self.end(reaction.DEAF)
             case StreamEnded():
                 self._events.put_nowait(event)
                 self._ended.set()
             case _:
                 self._events.put_nowait(event)
 
-    def _end(self, cause: Reaction) -> None:
-        """End it from our side, for a cause the connection can't know."""
+    def end(self, cause: Reaction) -> None:
+        """End it from our side, for a cause the connection can't know; `StreamEnded` follows."""
         if not self._ended.is_set():
             self._connection.close()
             self._tell(StreamEnded(cause))

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WATCH_SECONDS: Final = 1.0
-"""How often it is looked whether the heartbeat still protects us. The socket itself asks before every byte."""
+"""How often it is looked whether the heartbeat still protects us. The socket asks before every message."""
 
 STANDBY_SECONDS: Final = 0.5
 """How often a standby asks for the lease; a released one is taken within this time."""

@@ -1,0 +1,263 @@
+"""One account's life in this process: its lease, its pairing, one connection after the other.
+
+acquire ──▶ unpaired ──wish──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
+               ▲                              ▲   │
+               │            after a delay     └───┤ the connection ended: see the reaction
+               └── logged_out · replaced · stopped ┘ said loudly, until a person acts
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final
+
+from tocsin.connector import version
+from tocsin.connector.forwarder import Forwarder
+from tocsin.connector.line import USER_AGENT
+from tocsin.connector.pace import Pace
+from tocsin.connector.pairing import Pairer
+from tocsin.connector.service import UNLINKED, Service
+from tocsin.connector.standing import Standing
+from tocsin.connector.surroundings import Surroundings
+from tocsin.connector.tenure import Tenure
+from tocsin.connector.wishes import Wishes
+from tocsin.keys.account import Credentials
+from tocsin.keys.control import Control
+from tocsin.keys.lease import LeaseLost
+from tocsin.keys.seal import DamagedRecord
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp.reaction import Kind, Reaction
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+
+STOPPED_SECONDS: Final = 6 * 3600.0
+"""After a refusal that nobody understands, one more try so many seconds later. Not after `replaced`."""
+
+HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
+
+
+class Account:
+    """`standing` is shared with the endpoint, which sees in it what may be asked of the account."""
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        self.name = name
+        self.standing = Standing(name)
+        self._around = around
+        self._keys = KeyStore(around.table, around.sealer, name)
+        self._wishes = Wishes(around.aws, around.table, name)
+        self._forwarder = Forwarder(around.send_batch, around.meters.stanzas)
+        self._pace = Pace(around.uniform)
+        self._halted: Reaction | None = None
+        self._alerted = False
+        self._failed_handshakes = 0
+        self._tenure: Tenure | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._tenure is not None and self._tenure.valid()
+
+    @property
+    def waiting(self) -> int:
+        """Stanzas on their way to the queue."""
+        return self._forwarder.waiting
+
+    async def run(self) -> None:
+        """Serve the account whenever the lease is ours, until cancelled. Raises `pace.Unhealable`."""
+        while True:
+            tenure = self._tenure = await self._around.leases.acquire(self.name)
+            log.info("lease taken", extra={"account": self.name, "epoch": tenure.epoch})
+            self.standing.holds = tenure.valid
+            try:
+                await tenure.keep(self._serve(tenure))
+            except LeaseLost:
+                log.error("lease lost", extra={"account": self.name, "epoch": tenure.epoch})
+            finally:
+                self.standing.state = "connecting"
+
+    async def drain(self, seconds: float) -> None:
+        """Give the stanzas under way a last chance to be stored and acknowledged."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._forwarder.drained(), seconds)
+
+    async def _serve(self, tenure: Tenure) -> None:
+        forwarding = asyncio.ensure_future(self._forwarder.run())
+        try:
+            while True:
+                credentials = await self._credentials(tenure)
+                if credentials.jid is None or self._halted is not None:
+                    await self._idle(tenure, credentials)
+                else:
+                    await self._connect(tenure, credentials)
+        finally:
+            forwarding.cancel()
+            await asyncio.gather(forwarding, return_exceptions=True)
+
+    async def _credentials(self, tenure: Tenure) -> Credentials:
+        """The account as stored, made if it is new. Waits while it can't be read."""
+        while True:
+            try:
+                credentials = await self._around.aws.call(self._keys.create_account)
+            except DamagedRecord as exc:
+                # No new identity is made in place of one that can't be read: a person must look.
+                log.error("%s", exc, extra={"account": self.name})
+                await self._loudly(
+                    tenure, Reaction(Kind.STOP, "damaged-credentials", "stopped", detail=str(exc))
+                )
+                await asyncio.sleep(60)
+                continue
+            except Exception as exc:  # noqa: BLE001  the table is away; the lease says for how long that may be
+                log.warning("the account can't be read: %s", exc, extra={"account": self.name})
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self.standing.token = credentials.connector_token
+            self.standing.incarnation = credentials.incarnation
+            return credentials
+
+    # Connected
+
+    async def _connect(self, tenure: Tenure, credentials: Credentials) -> None:
+        await tenure.say("connecting")
+        self.standing.state = "connecting"
+        service = Service(self._around, self._keys, tenure, self.standing, self._forwarder, self._wishes)
+        routing = self._failed_handshakes < 2
+        ended = await service.run(credentials, routing=routing)
+        self._failed_handshakes = self._failed_handshakes + 1 if ended.reason in HANDSHAKE_FAILURES else 0
+        if service.connected:
+            self._alerted = False
+        since = service.stable_since
+        lasted = self._around.clock() - since if since is not None else None
+        log.warning(
+            "connection ended",
+            extra={"account": self.name, "reason": ended.reason, "detail": ended.detail, "lasted": lasted},
+        )
+        self._around.meters.reconnects += 1
+        await self._react(tenure, ended, lasted)
+
+    async def _react(self, tenure: Tenure, ended: Reaction, lasted: float | None) -> None:
+        if ended.kind in (Kind.STOP, Kind.WAIT):
+            await self._halt(tenure, ended)
+            return
+        delay = self._pace.delay(ended, lasted)
+        if ended.alert and not self._alerted:
+            self._alerted = True
+            await self._loudly(tenure, ended)
+        if ended.kind is Kind.REFRESH_VERSION:
+            await self._refresh_version()
+        if ended.reason == "stanzas-not-stored":
+            await self._forwarder.drained()
+        await asyncio.sleep(delay)
+
+    async def _halt(self, tenure: Tenure, ended: Reaction) -> None:
+        """Stop trying. Keys that are void are replaced, so that nothing logs in with them again."""
+        if ended is UNLINKED:
+            log.info("unlinked by the operator", extra={"account": self.name})
+        else:
+            await self._loudly(tenure, ended)
+        if ended.wipe or ended is UNLINKED:
+            await self._renew()
+        if ended is UNLINKED:
+            await self._wishes.show("unpaired")
+        else:
+            self._halted = ended
+
+    async def _loudly(self, tenure: Tenure, ended: Reaction) -> None:
+        """What a person must hear: in the lease, on the bus, in the log; the metric follows the state."""
+        log.error(
+            "account disconnected",
+            extra={
+                "account": self.name,
+                "state": ended.state,
+                "reason": ended.reason,
+                "detail": ended.detail,
+            },
+        )
+        detail = _detail(ended)
+        await tenure.say(ended.state, detail)
+        self.standing.state = ended.state
+        self.standing.until = time.time() + ended.seconds if ended.seconds else None
+        more = {"until": self.standing.until} if self.standing.until else {}
+        await self._around.outside.disconnected(self.name, ended.state, detail, **more)
+
+    async def _refresh_version(self) -> None:
+        """Only WhatsApp's own page knows; a local server has nothing to ask."""
+        if "web.whatsapp.com" not in self._around.config.whatsapp_url:
+            return
+        try:
+            found = await self._around.aws.call(version.look_up, USER_AGENT)
+        except version.VersionUnknown as exc:
+            log.error("the client version can't be looked up: %s", exc)
+            return
+        log.info("client version", extra={"version": found, "before": self._around.version})
+        self._around.version = found
+
+    # Not connected
+
+    async def _idle(self, tenure: Tenure, credentials: Credentials) -> None:
+        """Until the operator wishes something, or a halt has lasted long enough."""
+        halted = self._halted
+        state, detail = (halted.state, _detail(halted)) if halted else ("unpaired", "link it: tocsin pair")
+        await tenure.say(state, detail)
+        self.standing.state = state
+        try:
+            wish = await asyncio.wait_for(self._wishes.next(), self._patience())
+        except TimeoutError:
+            self._halted = None
+            self.standing.until = None
+            return
+        await self._fulfil(tenure, credentials, wish)
+
+    def _patience(self) -> float | None:
+        """Seconds until a halted account tries again by itself; None: never."""
+        if self._halted is None or self._halted.wipe or self._halted.state == "replaced":
+            return None
+        return self._halted.seconds or STOPPED_SECONDS
+
+    async def _fulfil(self, tenure: Tenure, credentials: Credentials, wish: Control) -> None:
+        """Pair with fresh keys where the old ones were in use; a newer wish takes the place of this one."""
+        following: Control | None = wish
+        while following is not None:
+            if credentials.jid is not None:
+                await self._renew()
+                credentials = await self._credentials(tenure)
+            self._halted = None
+            if following.request == "unpair":
+                await self._wishes.show("unpaired", "nothing was linked here; look on the phone as well")
+                return
+            following = await self._pair(tenure, credentials, following)
+
+    async def _pair(self, tenure: Tenure, credentials: Credentials, wish: Control) -> Control | None:
+        """Carry out one wish; the newer one, if it was interrupted by that."""
+        await tenure.say("pairing")
+        self.standing.state = "pairing"
+        pairer = Pairer(self._around, self._keys, tenure, self._wishes, wish)
+        pairing = asyncio.ensure_future(pairer.run(credentials))
+        newer = asyncio.ensure_future(self._wishes.next())
+        try:
+            await asyncio.wait([pairing, newer], return_when=asyncio.FIRST_COMPLETED)
+            if newer.done() and not pairer.committed:
+                return newer.result()
+            await pairing
+            return None
+        finally:
+            for task in (pairing, newer):
+                task.cancel()
+            await asyncio.gather(pairing, newer, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        """Fresh keys in place of void ones."""
+        while True:
+            try:
+                await self._around.aws.call(self._keys.renew_account)
+                return
+            except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
+                log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+def _detail(ended: Reaction) -> str:
+    return f"{ended.reason}: {ended.detail}" if ended.detail else ended.reason

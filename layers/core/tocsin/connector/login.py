@@ -1,0 +1,99 @@
+"""What happens between login and live delivery: our name, the prekeys, going active."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tocsin.connector.aws import Aws
+from tocsin.connector.line import Line
+from tocsin.keys.account import Credentials
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp import iq
+from tocsin.whatsapp.bundles import SignedPreKey
+from tocsin.whatsapp.connection import DeviceKeys, Login
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.events import LoggedIn
+from tocsin.whatsapp.iq import IqRefused
+from tocsin.whatsapp.jid import JID
+
+log = logging.getLogger(__name__)
+
+FIRST_PREKEYS: Final = 812
+MORE_PREKEYS: Final = 50
+FEW_PREKEYS: Final = 5
+
+UPLOAD_PAUSES: Final = (1.0, 2.0, 4.0)
+
+
+def device_keys(credentials: Credentials, *, routing: bool = True) -> DeviceKeys:
+    """The account as the connection wants it; unpaired it offers to be paired."""
+    login = None
+    if credentials.jid is not None:
+        login = Login(
+            JID.parse(credentials.jid),
+            JID.parse(credentials.lid) if credentials.lid else None,
+            credentials.login_counter,
+            credentials.push_name or None,
+        )
+    return DeviceKeys(
+        credentials.noise,
+        credentials.identity,
+        credentials.registration_id,
+        signed_prekey(credentials),
+        credentials.adv_secret,
+        login,
+        credentials.routing_info if routing else None,
+    )
+
+
+def signed_prekey(credentials: Credentials) -> SignedPreKey:
+    current = credentials.signed_prekey
+    return SignedPreKey(current.id, current.pair, current.signature)
+
+
+async def save_login(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
+    """Remember that we logged in, and as whom: the own LID may be told here first."""
+    if event.lid is not None and str(event.lid) != credentials.lid:
+        await aws.call(keys.save_lid, str(event.lid))
+        if credentials.jid is not None:
+            await aws.call(keys.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
+    await aws.call(keys.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
+
+
+async def check_prekeys(
+    aws: Aws,
+    keys: KeyStore,
+    credentials: Credentials,
+    line: Line,
+    *,
+    count: int | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Upload one-time prekeys if the server has few (`count`: as it told; else it is asked).
+
+    Their private halves are stored before the server hears of them. Raises what the last of four tries
+    raised: the account can be connected without, but strangers' first messages may then not be readable.
+    """
+    if count is None:
+        count = iq.parse_prekey_count(await line.request(iq.prekey_count()))
+    if count > FEW_PREKEYS:
+        return
+    prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
+    upload = iq.upload_prekeys(
+        credentials.registration_id,
+        credentials.identity.public,
+        {prekey.id: prekey.pair.public for prekey in prekeys},
+        signed_prekey(credentials),
+    )
+    for pause in (*UPLOAD_PAUSES, None):
+        try:
+            iq.checked(await line.request(upload))
+            break
+        except (IqRefused, InvalidStanza, TimeoutError):
+            if pause is None:
+                raise
+            await sleep(pause)
+    log.info("prekeys uploaded", extra={"account": credentials.account, "count": len(prekeys)})

@@ -1,0 +1,67 @@
+"""How fast to connect again: the jittered delays, and what makes them start over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tocsin.whatsapp.backoff import STABLE_SECONDS, delays
+from tocsin.whatsapp.reaction import Kind, Reaction
+
+HASTY: Final = 3
+"""Reconnects without delay in a row, then even they wait: no storm, whatever the server says."""
+
+DEAF_SOCKETS: Final = 3
+"""An open-but-deaf socket, and two fresh ones after it. Then it's the process."""
+
+DEAF_MEMORY: Final = 600.0
+"""Seconds of a working connection after which earlier deafness is forgotten."""
+
+VERSION_SECONDS: Final = 1800.0
+"""Between tries with a client version that is too old, after the first."""
+
+
+class Unhealable(Exception):
+    """Fresh sockets are deaf too. End the process; a new one starts with nothing old in it."""
+
+
+class Pace:
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._uniform = uniform
+        self._delays: Iterator[float] | None = None
+        self._hasty = 0
+        self._deaf = 0
+        self._outdated = False
+
+    def delay(self, ended: Reaction, lasted: float | None) -> float:
+        """Seconds to wait after a connection that was logged in for `lasted` (None: it never was).
+
+        Raises `Unhealable`.
+        """
+        if lasted is not None and lasted >= STABLE_SECONDS:
+            self._delays = None
+            self._hasty = 0
+        if lasted is not None:
+            self._outdated = False
+        if self._is_deaf(ended, lasted):
+            return 0.0
+        if ended.kind is Kind.REFRESH_VERSION:
+            again, self._outdated = self._outdated, True
+            return VERSION_SECONDS if again else 0.0
+        if ended.kind is Kind.RECONNECT_NOW and self._hasty < HASTY:
+            self._hasty += 1
+            return 0.0
+        if self._delays is None or ended.skip:
+            self._delays = delays(self._uniform, skip=ended.skip)
+        return next(self._delays)
+
+    def _is_deaf(self, ended: Reaction, lasted: float | None) -> bool:
+        """A deaf socket is replaced at once; the third in a row is no socket's fault."""
+        if lasted is not None and lasted >= DEAF_MEMORY:
+            self._deaf = 0
+        if ended.reason != "deaf":
+            return False
+        self._deaf += 1
+        if self._deaf >= DEAF_SOCKETS:
+            raise Unhealable(f"{self._deaf} sockets in a row were open but deaf")
+        return True

@@ -1,0 +1,157 @@
+"""Linking an account: the operator's wish, the code to scan or type, the pairing stored before it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from tocsin.connector.line import Line, LineClosed, OpenFailed, open_line
+from tocsin.connector.login import device_keys
+from tocsin.connector.surroundings import Surroundings
+from tocsin.connector.tenure import Tenure
+from tocsin.connector.wishes import Wishes
+from tocsin.keys.account import Credentials
+from tocsin.keys.control import Control
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp import reaction
+from tocsin.whatsapp.backoff import delays
+from tocsin.whatsapp.errors import InvalidJid
+from tocsin.whatsapp.events import (
+    Event,
+    FrameDropped,
+    PairingCodeOffered,
+    PairingCodeRefused,
+    PairingHint,
+    PairingSucceeded,
+    QrOffered,
+    StreamEnded,
+)
+from tocsin.whatsapp.pairing import Pairing
+from tocsin.whatsapp.reaction import Reaction
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 300.0
+"""How long codes are offered for one wish; the operator may wish again."""
+
+HINTS: Final = {
+    "passkey-required": "WhatsApp wants a passkey for this account, which only web.whatsapp.com can take."
+    " Remove the passkey step on the phone, or link another account.",
+    "multi-device-disabled": "The phone isn't enabled for linked devices: update WhatsApp on it, scan again.",
+}
+
+
+class Pairer:
+    """Carries out one wish to pair. `run` may be cancelled while `committed` is False."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        keys: KeyStore,
+        tenure: Tenure,
+        wishes: Wishes,
+        wish: Control,
+    ) -> None:
+        self._around = around
+        self._keys = keys
+        self._tenure = tenure
+        self._wishes = wishes
+        self._wish = wish
+        self._offered = False
+        self._asked = False
+        self.committed = False
+
+    async def run(self, credentials: Credentials) -> bool:
+        """Offer codes until one is used (True), or it has no sense any more; the operator is told which."""
+        give_up = self._around.clock() + PATIENCE_SECONDS
+        pauses = delays(self._around.uniform)
+        await self._wishes.show("pairing")
+        while self._around.clock() < give_up:
+            try:
+                ended = await self._try_once(credentials)
+            except OpenFailed as exc:
+                ended = reaction.LOST
+                await self._wishes.show("pairing", f"WhatsApp can't be reached: {exc}")
+            if self.committed:
+                return True
+            log.info("pairing ended", extra={"account": self._keys.account, "reason": ended.reason})
+            if ended.kind not in (reaction.Kind.BACKOFF, reaction.Kind.RECONNECT_NOW) or ended.alert:
+                await self._wishes.show("unpaired", _sentence(ended))
+                return False
+            if ended.kind is reaction.Kind.BACKOFF:
+                await asyncio.sleep(next(pauses))
+        await self._wishes.show("unpaired", "no code was used in time; ask again to get new ones")
+        return False
+
+    async def _try_once(self, credentials: Credentials) -> Reaction:
+        """One connection: as many codes as the server gives."""
+        connection = self._around.connection(device_keys(credentials))
+        line = await open_line(self._around.config.whatsapp_url, connection, self._around.clock)
+        self._tenure.on_loss = line.abort
+        carrying = asyncio.ensure_future(line.run(self._tenure.valid))
+        try:
+            while True:
+                event = await line.next_event()
+                if isinstance(event, StreamEnded):
+                    return event.reaction
+                await self._handle(line, event)
+        finally:
+            carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
+            await line.close()
+
+    async def _handle(self, line: Line, event: Event) -> None:
+        match event:
+            case QrOffered(text=text, expires_at=expires_at):
+                await self._offer(line, text, int(expires_at))
+            case PairingCodeOffered(code=code, expires_at=expires_at):
+                await self._wishes.show("pairing", pairing_code=code, qr_expires_at=int(expires_at))
+            case PairingCodeRefused(code=number, text=text):
+                await self._wishes.show(
+                    "pairing", f"no code to type: {number} {text}; scan a QR code instead"
+                )
+            case PairingHint(reason=reason):
+                await self._wishes.show("pairing", HINTS.get(reason, reason))
+            case PairingSucceeded(pairing=pairing):
+                await self._store(pairing)
+                line.confirm_pairing()
+            case FrameDropped(reason=reason):
+                log.warning("frame dropped", extra={"account": self._keys.account, "reason": reason})
+            case _:
+                pass
+
+    async def _offer(self, line: Line, text: str, expires_at: int) -> None:
+        """Show the QR, unless a code to type was wished for; that one is asked for once."""
+        if self._wish.phone is None:
+            await self._wishes.show("pairing", qr=text, qr_expires_at=expires_at)
+            return
+        if self._asked:
+            return
+        self._asked = True
+        try:
+            line.ask_pairing_code(self._wish.phone)
+        except (InvalidJid, LineClosed) as exc:
+            await self._wishes.show("pairing", f"no code to type: {exc}")
+
+    async def _store(self, pairing: Pairing) -> None:
+        """Durably, before the server is told: a pairing it knows and we forgot can't be used by anybody."""
+        self.committed = True
+        store = self._keys
+        await self._around.aws.call(
+            store.save_pairing,
+            jid=str(pairing.jid),
+            lid=str(pairing.lid) if pairing.lid is not None else None,
+            device_identity=pairing.device_identity,
+            platform=pairing.platform,
+            adv_secret=pairing.adv_secret,
+        )
+        if pairing.lid is not None:
+            await self._around.aws.call(store.learn, str(pairing.jid.bare), str(pairing.lid.bare))
+        await self._wishes.show("connecting", "linked; logging in")
+
+
+def _sentence(ended: Reaction) -> str:
+    """What the operator reads when pairing stopped."""
+    detail = f" ({ended.detail})" if ended.detail else ""
+    return f"WhatsApp ended the pairing: {ended.reason}{detail}"

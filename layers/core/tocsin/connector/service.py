@@ -1,0 +1,289 @@
+"""One logged-in connection, from the opening of its socket to the reason of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+from tocsin.connector.forwarder import Forwarder
+from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
+from tocsin.connector.login import check_prekeys, device_keys, save_login
+from tocsin.connector.standing import Standing
+from tocsin.connector.stanza import Origin
+from tocsin.connector.surroundings import Surroundings
+from tocsin.connector.tenure import Tenure
+from tocsin.connector.wishes import GLANCE_SECONDS, Wishes
+from tocsin.keys.account import Credentials
+from tocsin.keys.lease import LeaseLost
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp import iq, reaction
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.events import (
+    Event,
+    FrameDropped,
+    LoggedIn,
+    OfflineDone,
+    PreKeysLow,
+    RoutingInfo,
+    StanzaReceived,
+    StreamEnded,
+    VersionExpiring,
+)
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.reaction import Kind, Reaction
+from tocsin.whatsapp.receipts import ack
+
+log = logging.getLogger(__name__)
+
+RESUME_SECONDS: Final = 60.0
+"""After which a resume that nobody ended is looked at again."""
+
+RESUME_ROUNDS: Final = 10
+"""So many looks, then fresh notifications may pass: better out of order than never."""
+
+AFTERTHOUGHT_SECONDS: Final = 3.0
+"""After which a notification is looked for that was parked just while we connected."""
+
+RESTRICTION_SECONDS: Final = 24 * 3600.0
+"""How long a restriction is taken to last when the server doesn't say."""
+
+OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
+"""The queue is away, and too much waits: what comes now would be lost or overtake."""
+
+SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
+UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", "unpaired")
+
+REACHOUT_QUERY: Final = "23983697327930364"
+"""The query for the end of a restriction. Its id changes with client releases; failing is harmless."""
+
+
+class Service:
+    """Runs one connection for a paired account. `stable_since`: when it was logged in; None before."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        keys: KeyStore,
+        tenure: Tenure,
+        standing: Standing,
+        forwarder: Forwarder,
+        wishes: Wishes,
+    ) -> None:
+        self._around = around
+        self._keys = keys
+        self._tenure = tenure
+        self._standing = standing
+        self._forwarder = forwarder
+        self._wishes = wishes
+        self._offline_done = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._restriction: asyncio.Task[None] | None = None
+        self.stable_since: float | None = None
+        self.connected = False
+
+    async def run(self, credentials: Credentials, *, routing: bool = True) -> Reaction:
+        """Until the connection ends. Raises LeaseLost."""
+        connection = self._around.connection(device_keys(credentials, routing=routing))
+        try:
+            line = await open_line(self._around.config.whatsapp_url, connection, self._around.clock)
+        except OpenFailed as exc:
+            return replace(reaction.LOST, detail=str(exc))
+        self._tenure.on_loss = line.abort
+        carrying = asyncio.ensure_future(line.run(self._tenure.valid))
+        try:
+            return await self._follow(line, credentials)
+        finally:
+            self._leave()
+            for task in (*self._tasks, carrying):
+                task.cancel()
+            await asyncio.gather(carrying, *self._tasks, return_exceptions=True)
+            if self._tenure.valid():
+                await line.close()
+            else:
+                line.abort()
+
+    def _leave(self) -> None:
+        """No call of a Lambda reaches this line any more."""
+        self._standing.line = None
+        self._standing.ready = False
+        self._standing.on_resumed = lambda: None
+        self._standing.on_restricted = lambda code: None
+        self._forwarder.forget()
+
+    async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
+        while True:
+            event = await line.next_event()
+            match event:
+                case StreamEnded(reaction=ended):
+                    return ended
+                case StanzaReceived(node=node):
+                    self._take(line, node)
+                case LoggedIn():
+                    self._logged_in(line, credentials, event)
+                case OfflineDone():
+                    self._offline_done.set()
+                case _:
+                    self._note(line, credentials, event)
+
+    def _note(self, line: Line, credentials: Credentials, event: Event) -> None:
+        """What is only to be remembered, or seen by an operator."""
+        match event:
+            case PreKeysLow(count=count):
+                self._spawn(line, self._top_up(line, credentials, count))
+            case RoutingInfo(info=info) if info != credentials.routing_info:
+                self._spawn(line, self._save_routing(credentials, info))
+            case VersionExpiring(at=at):
+                log.warning("the client version expires", extra={"account": self._standing.account, "at": at})
+            case FrameDropped(reason=reason):
+                log.warning("frame dropped", extra={"account": self._standing.account, "reason": reason})
+            case _:
+                pass
+
+    # Stanzas
+
+    def _take(self, line: Line, node: Node) -> None:
+        """Have a stanza stored; it is acknowledged on this very line, or comes again on the next."""
+
+        def stored() -> None:
+            with contextlib.suppress(LineClosed):
+                line.write(ack(node))
+
+        origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
+        try:
+            taken = self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
+        except (WireError, ValueError) as exc:
+            log.warning("stanza can't be packed", extra={"account": origin.account, "problem": str(exc)})
+            stored()
+            return
+        if not taken:
+            line.end(OVERFLOW)
+
+    # After login
+
+    def _logged_in(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
+        self.stable_since = self._around.clock()
+        self._standing.line = line
+        self._standing.on_resumed = self._resumed.set
+        self._standing.on_restricted = lambda code: self._restricted(line, code)
+        self._spawn(line, self._set_up(line, credentials, event))
+        self._spawn(line, self._watch_wishes(line, credentials))
+
+    async def _set_up(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
+        """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
+        account = self._standing.account
+        await self._say("resuming", "logged in")
+        log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
+        await save_login(self._around.aws, self._keys, credentials, event)
+        await self._top_up(line, credentials, None)
+        iq.checked(await line.go_active())
+        await self._offline_done.wait()
+        self._standing.ready = True
+        await self._resume()
+        await self._say("connected")
+        self.connected = True
+        await self._wishes.show("connected")
+        log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
+        await self._afterthought()
+
+    async def _top_up(self, line: Line, credentials: Credentials, count: int | None) -> None:
+        try:
+            await check_prekeys(self._around.aws, self._keys, credentials, line, count=count)
+        except (WireError, TimeoutError) as exc:
+            # Connected without fresh prekeys is better than not connected; the next login asks again.
+            log.error("prekeys not uploaded: %s", exc, extra={"account": self._standing.account})
+
+    async def _save_routing(self, credentials: Credentials, info: bytes) -> None:
+        await self._around.aws.call(self._keys.save_routing_info, credentials.incarnation, info)
+
+    async def _resume(self) -> None:
+        """Let parked notifications pass first. It ends when the maintain function says so."""
+        account = self._standing.account
+        for _ in range(RESUME_ROUNDS):
+            if not await self._around.outside.has_parked(account):
+                return
+            log.info("resuming", extra={"account": account})
+            self._standing.state = "resuming"
+            self._resumed.clear()
+            await self._around.outside.ask_resume(account)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._resumed.wait(), RESUME_SECONDS)
+                return
+        log.error("the resume doesn't end; fresh notifications pass", extra={"account": account})
+
+    async def _afterthought(self) -> None:
+        """A Lambda that saw us connecting may have parked one after we had looked."""
+        await asyncio.sleep(AFTERTHOUGHT_SECONDS)
+        if await self._around.outside.has_parked(self._standing.account):
+            await self._around.outside.ask_resume(self._standing.account)
+
+    async def _say(self, state: str, detail: str = "") -> None:
+        await self._tenure.say(state, detail)
+        self._standing.state = state
+
+    # While connected
+
+    async def _watch_wishes(self, line: Line, credentials: Credentials) -> None:
+        while True:
+            wish = await self._wishes.next(GLANCE_SECONDS)
+            if wish.request == "pair":
+                await self._wishes.show("connected", "the account is linked already; unpair it first")
+            elif credentials.jid is not None:
+                iq.checked(await line.request(iq.remove_device(JID.parse(credentials.jid))))
+                line.end(UNLINKED)
+                return
+
+    def _restricted(self, line: Line, code: str) -> None:
+        """The server refused a first contact. Known contacts go on, so the line stays up."""
+        if self._restriction is None or self._restriction.done():
+            self._restriction = self._spawn(line, self._sit_out(line, code))
+
+    async def _sit_out(self, line: Line, code: str) -> None:
+        until = await self._restriction_end(line) or time.time() + RESTRICTION_SECONDS
+        self._standing.until = until
+        moment = datetime.datetime.fromtimestamp(until, datetime.UTC).isoformat(timespec="seconds")
+        log.error(
+            "account restricted", extra={"account": self._standing.account, "code": code, "until": moment}
+        )
+        await self._say("restricted", f"no first contacts ({code}) until {moment}")
+        await self._around.outside.disconnected(
+            self._standing.account, "restricted", f"first contact refused with {code}", until=moment
+        )
+        await asyncio.sleep(max(until - time.time(), 0))
+        self._standing.until = None
+        await self._say("connected")
+
+    @staticmethod
+    async def _restriction_end(line: Line) -> float | None:
+        """Unix seconds, if the server tells."""
+        query = Node("query", {"query_id": REACHOUT_QUERY}, b'{"variables":{}}')
+        try:
+            answer = iq.checked(await line.request(iq.request("get", "w:mex", query), 10))
+            data = json.loads(answer.require_child("result").text())["data"]
+            lock = data["xwa2_fetch_account_reachout_timelock"]
+            return float(lock["time_enforcement_ends"]) if lock["is_active"] else None
+        except (WireError, TimeoutError, LineLost, LineClosed, ValueError, LookupError, TypeError):
+            return None
+
+    def _spawn(self, line: Line, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guarded(line, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, line: Line, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (LeaseLost, LineLost, LineClosed):
+            pass  # the end of the line is told elsewhere
+        except Exception as exc:
+            log.exception("the connection can't be served", extra={"account": self._standing.account})
+            line.end(replace(SETUP_FAILED, detail=f"{type(exc).__name__}: {exc}"))

@@ -1,0 +1,123 @@
+"""How an account stands at this moment, and what the Lambdas may ask of it (the endpoint's `Accounts`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tocsin.connector import protocol
+from tocsin.connector.acks import Acks
+from tocsin.connector.endpoint import Refusal
+from tocsin.connector.line import Line, LineClosed, LineLost
+from tocsin.whatsapp.node import Node
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_CONTACT_REFUSED = frozenset({"463", "475"})
+"""Ack errors by which the server keeps the account from opening chats; known contacts go on."""
+
+
+@dataclass
+class Standing:
+    """`state`: as the lease says it. `ready`: after login, prekeys and backlog, messages may go out.
+
+    `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away or from first
+    contacts. `token` is kept when the lease is lost, so that a Lambda that comes late is told so.
+    """
+
+    account: str
+    token: str | None = field(default=None, repr=False)
+    incarnation: int = 0
+    state: str = "connecting"
+    line: Line | None = None
+    ready: bool = False
+    until: float | None = None
+    holds: Callable[[], bool] = lambda: False
+    on_resumed: Callable[[], None] = lambda: None
+    on_restricted: Callable[[str], None] = lambda code: None
+    acks: Acks = field(default_factory=Acks)
+
+
+class Desk:
+    """Serves the endpoint from the standings of all accounts."""
+
+    def __init__(self, standings: Mapping[str, Standing]) -> None:
+        self._standings = standings
+
+    def token(self, account: str) -> str | None:
+        standing = self._standings.get(account)
+        return standing.token if standing is not None else None
+
+    async def request(self, account: str, incarnation: int, node: Node, seconds: int) -> Node:
+        standing, line = self._line(account, incarnation)
+        return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
+
+    async def message(self, account: str, incarnation: int, node: Node, body: bytes, resumed: bool) -> Node:
+        standing, _ = self._line(account, incarnation)
+
+        async def hand_over() -> Node:
+            # Asked again here: another message under this id may have been waited for.
+            _, line = self._line(account, incarnation)
+            self._check_ready(standing, resumed)
+            return await _answered(standing, protocol.ACK_TIMEOUT, line.message(node))
+
+        ack = await standing.acks.handed_over(str(node.attrs["id"]), body, hand_over)
+        error = ack.attrs.get("error")
+        if isinstance(error, str) and error in FIRST_CONTACT_REFUSED:
+            standing.on_restricted(error)
+        return ack
+
+    async def stanza(self, account: str, incarnation: int, node: Node) -> None:
+        standing, line = self._line(account, incarnation)
+        try:
+            line.write(node)
+        except LineClosed as exc:
+            raise _not_connected(standing) from exc
+
+    async def resumed(self, account: str, incarnation: int) -> None:
+        standing = self._held(account, incarnation)
+        standing.on_resumed()
+
+    def _held(self, account: str, incarnation: int) -> Standing:
+        """The standing, if this process may act for the account, and in this incarnation."""
+        standing = self._standings[account]  # its token was checked, so it is there
+        if not standing.holds():
+            raise Refusal(protocol.LEASE, "this connector doesn't hold the account; read the lease")
+        if incarnation != standing.incarnation:
+            detail = f"the account's incarnation is {standing.incarnation}, not {incarnation}"
+            raise Refusal(protocol.INCARNATION_REFUSED, detail)
+        return standing
+
+    def _line(self, account: str, incarnation: int) -> tuple[Standing, Line]:
+        standing = self._held(account, incarnation)
+        if standing.line is None:
+            raise _not_connected(standing)
+        return standing, standing.line
+
+    @staticmethod
+    def _check_ready(standing: Standing, resumed: bool) -> None:
+        if not standing.ready:
+            raise Refusal(protocol.RESUMING, "logged in; what waited at the server comes first")
+        if standing.state == "resuming" and not resumed:
+            raise Refusal(protocol.RESUMING, "parked notifications go first")
+
+
+async def _answered(standing: Standing, timeout_code: str, answer: Awaitable[Node]) -> Node:
+    try:
+        return await answer
+    except TimeoutError as exc:
+        raise Refusal(timeout_code, "WhatsApp didn't answer in time") from exc
+    except (LineLost, LineClosed) as exc:
+        raise _not_connected(standing, str(exc)) from exc
+
+
+def _not_connected(standing: Standing, detail: str = "") -> Refusal:
+    if standing.state == "restricted" and standing.line is None:
+        detail = detail or "the server keeps the account away"
+        return Refusal(protocol.RESTRICTED, detail, until=standing.until)
+    state = "connecting" if standing.line is not None else standing.state
+    return Refusal(protocol.NOT_CONNECTED, detail or f"the account is {standing.state}", state=state)

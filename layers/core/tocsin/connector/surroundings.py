@@ -1,0 +1,63 @@
+"""What every account of the process works with."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tocsin.connector.aws import Aws
+from tocsin.connector.config import Config
+from tocsin.connector.forwarder import Counters, SendBatch
+from tocsin.connector.outside import Outside
+from tocsin.connector.tenure import Leases
+from tocsin.keys.seal import Sealer
+from tocsin.keys.table import Table
+from tocsin.whatsapp.certificate import ROOT_KEY
+from tocsin.whatsapp.connection import Config as ClientConfig
+from tocsin.whatsapp.connection import Connection, DeviceKeys
+from tocsin.whatsapp.payload import DEFAULT_VERSION, ClientInfo
+
+DEVICE_NAME = "Tocsin"
+"""What the phone's owner reads under "Linked devices"."""
+
+
+def steady_clock() -> Callable[[], float]:
+    """Unix seconds that don't jump when somebody sets the clock."""
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+@dataclass
+class Meters:
+    """What is counted for the metrics line."""
+
+    stanzas: Counters = field(default_factory=Counters)
+    reconnects: int = 0
+
+
+@dataclass
+class Surroundings:
+    """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old."""
+
+    config: Config
+    aws: Aws
+    table: Table
+    sealer: Sealer
+    leases: Leases
+    outside: Outside
+    send_batch: SendBatch
+    clock: Callable[[], float] = field(default_factory=steady_clock)
+    uniform: Callable[[float, float], float] = random.uniform
+    meters: Meters = field(default_factory=Meters)
+    version: tuple[int, int, int] = DEFAULT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.config.version is not None:
+            self.version = self.config.version
+
+    def connection(self, keys: DeviceKeys) -> Connection:
+        client = ClientInfo(version=self.version, os_name=DEVICE_NAME)
+        return Connection(keys, ClientConfig(self.config.root_key or ROOT_KEY, client), random=os.urandom)
