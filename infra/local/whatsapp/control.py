@@ -12,10 +12,10 @@ from aiohttp import web
 
 from .directory import Account, UnknownNumber
 from .faults import KINDS, InvalidFault
+from .linking import LinkFailed
 from .pairing import InvalidQr
 from .phone import InvalidRequest, Phone
 from .server import NumberTaken, WhatsAppServer
-from .session import LinkFailed
 
 MAX_WAIT_SECONDS = 60.0
 MAX_BODY_BYTES = 1_000_000
@@ -136,9 +136,15 @@ class Control:
         return web.json_response(self._describe(self._phone(request)))
 
     async def link(self, request: web.Request) -> web.Response:
-        """{"qr"}: the phone scans a code. Answered when the companion is linked."""
-        body = await _body(request, {"qr": str})
-        device = await self._server.link(request.match_info["number"], body["qr"])
+        """{"qr"}: the phone scans a code, or {"code"}: its owner types one. Answered when it is linked."""
+        body = await _body(request, {}, {"qr": str, "code": str})
+        number = request.match_info["number"]
+        if len(body) != 1:
+            raise InvalidRequest("either qr (what the companion shows as a QR code) or code (to be typed in)")
+        if "qr" in body:
+            device = await self._server.link(number, body["qr"])
+        else:
+            device = await self._server.link_by_code(number, body["code"])
         return web.json_response(
             {
                 "device": device.number,

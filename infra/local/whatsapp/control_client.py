@@ -22,9 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import tocsin
-
 import infra
+import tocsin
 
 Json = dict[str, Any]
 
@@ -84,6 +83,10 @@ class ControlClient:
     def link(self, number: str, qr: str) -> Json:
         """The phone scans a code; returns when the companion is linked."""
         return self._call("POST", f"/phones/{number}/link", {"qr": qr})
+
+    def link_by_code(self, number: str, code: str) -> Json:
+        """The owner types the code that a companion shows, such as ABCD-EFGH."""
+        return self._call("POST", f"/phones/{number}/link", {"code": code})
 
     def unlink(self, number: str, device: int) -> Json:
         return self._call("DELETE", f"/phones/{number}/devices/{device}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError as ProtobufError
+
 from tocsin.signal.curve import KeyPair
 from tocsin.whatsapp.errors import HandshakeFailed
 from tocsin.whatsapp.frames import INTRO

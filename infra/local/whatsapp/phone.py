@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import DecodeError as ProtobufError
-from tocsin.signal.curve import encode_point, verify
+
+from tocsin.signal.curve import KeyPair, encode_point, verify
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
@@ -158,6 +159,11 @@ class Phone:
 
     def _is_own(self, entry: Received) -> bool:
         return entry.sender is self.account
+
+    @property
+    def identity(self) -> KeyPair:
+        """The account key: what vouches for companions."""
+        return self._endpoint.keys.identity
 
     def scan(self, qr: QrCode, key_index: int) -> Voucher:
         """Vouch for the companion whose code was scanned."""

@@ -6,12 +6,14 @@ import re
 import time
 from collections.abc import Callable
 
-from tocsin.signal.curve import KeyPair, key_pair
 from websockets.asyncio.server import Server, ServerConnection, serve
+
+from tocsin.signal.curve import KeyPair, key_pair
 
 from .certificates import certificate_chain
 from .directory import Device
-from .pairing import InvalidQr, QrCode
+from .linking import WaitingCompanions, typed
+from .pairing import QrCode
 from .phone import InvalidRequest, Phone
 from .session import Identity, Session
 from .switchboard import Random, Switchboard
@@ -45,7 +47,7 @@ class WhatsAppServer:
         static = key_pair(random(32))
         self._identity = Identity(static, certificate_chain(root, static.public, int(clock()), random))
         self._host, self._port = host, port
-        self._offers = OpenOffers()
+        self._companions = WaitingCompanions()
         self._server: Server | None = None
 
     async def start(self) -> None:
@@ -72,7 +74,7 @@ class WhatsAppServer:
         return f"ws://{host}:{self._port}/ws/chat"
 
     async def _serve(self, socket: ServerConnection) -> None:
-        await Session(socket, self._identity, self.switchboard, self._offers).run()
+        await Session(socket, self._identity, self.switchboard, self._companions).run()
 
     # -- phones ------------------------------------------------------------------------------------------
 
@@ -94,30 +96,20 @@ class WhatsAppServer:
 
     async def link(self, number: str, qr: str) -> Device:
         """The phone scans a code. Raises UnknownNumber, InvalidQr, LinkFailed, InvalidRequest."""
+        phone = self._phone_in_hand(number)
+        code = QrCode.parse(qr)
+        return await self._companions.showing(code.ref).link(phone, code)
+
+    async def link_by_code(self, number: str, code: str) -> Device:
+        """The owner types the eight characters that a companion shows. Raises as `link`."""
+        phone, plain = self._phone_in_hand(number), typed(code)
+        return await self._companions.asking(phone.account.number).link_by_code(phone, plain)
+
+    def _phone_in_hand(self, number: str) -> Phone:
         phone = self.phone(number)
         if not phone.online:
             raise InvalidRequest("the phone is offline; POST a fault of kind online first")
-        code = QrCode.parse(qr)
-        return await self._offers.find(code.ref).link(phone, code)
-
-
-class OpenOffers:
-    """Sessions that show a code now, by ref."""
-
-    def __init__(self) -> None:
-        self._by_ref: dict[str, Session] = {}
-
-    def open(self, refs: tuple[str, ...], session: Session) -> None:
-        self._by_ref |= dict.fromkeys(refs, session)
-
-    def close(self, session: Session) -> None:
-        self._by_ref = {ref: other for ref, other in self._by_ref.items() if other is not session}
-
-    def find(self, ref: str) -> Session:
-        try:
-            return self._by_ref[ref]
-        except KeyError:
-            raise InvalidQr("no client shows this code now; it may have expired: show a fresh one") from None
+        return phone
 
 
 def normalised(number: str) -> str:

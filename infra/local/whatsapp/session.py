@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Protocol
 
 from google.protobuf.message import DecodeError as ProtobufError
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.whatsapp.errors import DecodeError, HandshakeFailed, TransportFailed
 from tocsin.whatsapp.frames import FrameSplitter, frame
@@ -13,24 +15,17 @@ from tocsin.whatsapp.jid import mask
 from tocsin.whatsapp.node import InvalidStanza, Node, decode, encode
 from tocsin.whatsapp.noise import Transport
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
-from . import pairing, stanzas
+from . import stanzas
 from .directory import Device
+from .linking import WaitingCompanion, WaitingCompanions
 from .noise import ClientFinish, Intro, ServerHandshake
-from .pairing import InvalidRegistration, Registration, Voucher
-from .phone import Phone
+from .pairing import VALID_SECONDS, InvalidRegistration, Registration
 from .switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 20
-REPLY_SECONDS = 20
-
-
-class LinkFailed(Exception):
-    """The companion wasn't linked; the text says why. It needs a fresh code."""
 
 
 @dataclass(frozen=True)
@@ -41,32 +36,28 @@ class Identity:
     certificates: bytes
 
 
-class Offers(Protocol):
-    """Where a session that waits to be paired puts its refs, for phones to find it by."""
-
-    def open(self, refs: tuple[str, ...], session: "Session") -> None: ...
-
-    def close(self, session: "Session") -> None: ...
-
-
 class Session:
     """`run` returns when the connection is over, whoever ended it."""
 
     def __init__(
-        self, socket: ServerConnection, identity: Identity, switchboard: Switchboard, offers: Offers
+        self,
+        socket: ServerConnection,
+        identity: Identity,
+        switchboard: Switchboard,
+        companions: WaitingCompanions,
     ) -> None:
         self._socket = socket
         self._identity = identity
         self._board = switchboard
-        self._offers = offers
+        self._companions = companions
         self._intro = Intro()
         self._splitter = FrameSplitter()
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._outbox: asyncio.Queue[tuple[float, Node | None]] = asyncio.Queue()
         self._transport: Transport | None = None
         self._device: Device | None = None
-        self._registration: Registration | None = None
-        self._reply: asyncio.Future[Node] | None = None
+        self._companion: WaitingCompanion | None = None
+        self._expiry: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         reader = asyncio.create_task(self._read())
@@ -193,26 +184,23 @@ class Session:
 
     def _offer_pairing(self, payload: ClientPayload, noise_key: bytes) -> bool:
         try:
-            self._registration = Registration.parse(payload, noise_key)
+            registration = Registration.parse(payload, noise_key)
         except (InvalidRegistration, ProtobufError) as error:
             log.warning("refused a registration: %s", error)
             self.send(stanzas.failure(400))
             return False
-        refs = pairing.new_refs(self._board.random)
-        self._offers.open(refs, self)
-        self.send(pairing.offer(refs, self._board.new_id()))
-        asyncio.get_running_loop().call_later(pairing.VALID_SECONDS, self._offer_expired)
+        self._companion = WaitingCompanion(registration, self, self._board)
+        self._companions.add(self._companion)
+        self._companion.offer()
+        self._expiry = asyncio.get_running_loop().call_later(VALID_SECONDS, self.end, None)
         return True
 
-    def _offer_expired(self) -> None:
-        if self._registration is not None:
-            self.end(None)
-
     def _leave(self) -> None:
-        self._offers.close(self)
-        self._registration = None
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(LinkFailed("the companion hung up before it was linked"))
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._companion is not None:
+            self._companions.remove(self._companion)
+            self._companion.hung_up()
         if self._device is not None:
             self._board.disconnect(self._device, self)
 
@@ -225,62 +213,12 @@ class Session:
             log.debug("< %r", stanza)
             if self._device is not None:
                 self._board.submit(self._device, stanza)
-            else:
-                self._while_pairing(stanza)
+            elif self._companion is not None:
+                self._companion_says(self._companion, stanza)
         self.end(None)
 
-    def _while_pairing(self, stanza: Node) -> None:
-        answers = stanza.tag == "iq" and stanza.optional_str("type") in ("result", "error")
-        if answers and self._reply is not None and stanza.optional_str("id") == self._pairing_id:
-            if not self._reply.done():
-                self._reply.set_result(stanza)
-        elif stanza.tag == "iq" and stanza.optional_str("type") in ("get", "set"):
-            try:
-                self.send(stanzas.result(stanza))
-            except InvalidStanza as error:
-                log.warning("bad <iq> while pairing: %s", error.reason)
-
-    async def link(self, phone: Phone, code: pairing.QrCode) -> Device:
-        """A phone scanned this session's code: vouch, check the answer, register the device, restart.
-
-        Raises InvalidQr if the code isn't this client's, LinkFailed if the client refuses or fails a check.
-        """
-        registration = self._registration
-        if registration is None or self._reply is not None:
-            raise pairing.InvalidQr("this code was used already; show a fresh one")
-        if (code.noise_key, code.identity) != (registration.noise_key, registration.identity):
-            raise pairing.InvalidQr("the code's keys aren't those of the client that shows it")
-        number, key_index = phone.account.next_device()
-        voucher = phone.scan(code, key_index)
-        device = Device(
-            account=phone.account,
-            number=number,
-            identity=registration.identity,
-            registration_id=registration.registration_id,
-            signed_prekey=registration.signed_prekey,
-            noise_key=registration.noise_key,
-            key_index=key_index,
-            platform=registration.platform,
-            linked_at=self._board.now,
-        )
-        device.device_identity = await self._vouched(device, voucher)
-        self._registration = None
-        phone.account.devices[number] = device
-        self._board.linked(device)
-        self.end(stanzas.stream_error(515))
-        return device
-
-    async def _vouched(self, device: Device, voucher: Voucher) -> bytes:
-        self._pairing_id = self._board.new_id()
-        self._reply = asyncio.get_running_loop().create_future()
-        self.send(pairing.pair_success(device, voucher, self._pairing_id, self._board.now))
+    def _companion_says(self, companion: WaitingCompanion, stanza: Node) -> None:
         try:
-            async with asyncio.timeout(REPLY_SECONDS):
-                reply = await self._reply
-            return pairing.verified_identity(reply, voucher, device.identity)
-        except TimeoutError:
-            self.end(None)
-            raise LinkFailed("the companion didn't answer pair-success in 20 seconds") from None
-        except (pairing.ReplyRefused, ProtobufError) as error:
-            self.end(None)
-            raise LinkFailed(str(error)) from error
+            companion.take(stanza)
+        except InvalidStanza as error:
+            log.warning("bad stanza while pairing: %s", error.reason)

@@ -10,7 +10,8 @@
 //   {"request": 5, "command": "exists", "numbers": ["+628…"]}                    → "found"
 //   {"request": 6, "command": "disconnect"}          close the socket and stay away until "connect"
 //   {"request": 7, "command": "connect"}
-//   {"request": 8, "command": "quit"}
+//   {"request": 8, "command": "pairing-code", "number": "628…"}              → "code"
+//   {"request": 9, "command": "quit"}
 //
 // Events on stdout: qr {qr}, open {jid, lid}, closed {code}, message {id, chat, other, from_me, text, offline, key},
 // status {id, status}.
@@ -146,6 +147,9 @@ const commands = {
 		const names = await storedSessions()
 		await state.keys.set({ session: Object.fromEntries(names.map(name => [name, null])) })
 		return { sessions: names }
+	},
+	async 'pairing-code'({ number }) {
+		return { code: await socket.requestPairingCode(number) }
 	},
 	async disconnect() {
 		away = true

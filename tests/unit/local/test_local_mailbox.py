@@ -1,10 +1,10 @@
 """What waits for a device goes when the device confirms it, and not before."""
 
 import pytest
-from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.node import InvalidStanza, Node
 
 from infra.local.whatsapp.mailbox import Mailbox
+from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.node import InvalidStanza, Node
 
 SENDER = JID("6281200000002", PN, 1)
 

@@ -1,10 +1,10 @@
 """A phone behaves as a real one does: it heals, it answers when asked again, it shows a message once."""
 
 import pytest
-from tocsin.whatsapp.node import Node
 from town import BUDI, SITI, Town
 
 from infra.local.whatsapp.phone import InvalidRequest
+from tocsin.whatsapp.node import Node
 
 
 @pytest.fixture

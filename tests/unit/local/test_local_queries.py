@@ -1,11 +1,11 @@
 """Answers to requests: complete, in the address form asked for, and nothing handed out twice."""
 
 import pytest
-from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
-from tocsin.whatsapp.node import Node
 from town import BUDI, SITI, Town
 
 from infra.local.whatsapp.endpoint import Endpoint
+from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
+from tocsin.whatsapp.node import Node
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """Which device gets what, in which address form."""
 
 import pytest
-from tocsin.signal.session import Ciphertext
-from tocsin.whatsapp.jid import JID, phash
-from tocsin.whatsapp.node import Node
 from town import BUDI, DEWI, SITI, Town, enc, message_to
 
 from infra.local.whatsapp.routing import Refused, route_message, route_receipt
+from tocsin.signal.session import Ciphertext
+from tocsin.whatsapp.jid import JID, phash
+from tocsin.whatsapp.node import Node
 
 SEALED = Ciphertext("msg", b"sealed")
 FIRST = Ciphertext("pkmsg", b"sealed")

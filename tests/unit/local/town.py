@@ -3,15 +3,14 @@
 import random
 from dataclasses import dataclass, field
 
-from tocsin.signal.session import Ciphertext
-from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.proto.message_pb2 import Message
-
 from infra.local.whatsapp.directory import Account, Device
 from infra.local.whatsapp.endpoint import Address, Endpoint
 from infra.local.whatsapp.phone import Phone
 from infra.local.whatsapp.switchboard import Switchboard
+from tocsin.signal.session import Ciphertext
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import Message
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
 START = 1_790_000_000
