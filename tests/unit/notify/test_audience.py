@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tocsin.notify.audience import ROUTES, recipients
 from tocsin.notify.event import EVENT_TYPES, parse_event
 from tocsin.notify.samples import FULL, sample_body

@@ -6,8 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.notify.audience import recipients
 from tocsin.notify.event import MOST_BYTES, InvalidEvent, TicketEvent, parse_event, schema
 from tocsin.notify.samples import FULL, HOSTILE, MINIMAL, sample_body, sample_event
+from tocsin.notify.template import Templates
 
 
 def parse(body: str) -> TicketEvent:
@@ -145,6 +150,49 @@ def test_the_schema_is_itself_valid_and_anchors_patterns_only_where_the_reader_u
     Draft202012Validator.check_schema(schema())
     for pattern in patterns(schema()):
         assert "$" not in pattern[:-1]
+
+
+TEMPLATES = Templates()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = [
+    ("ticket",),
+    *(("ticket", name) for name in (*FULL["ticket"], "extra")),
+    ("customer",),
+    *(("customer", name) for name in FULL["customer"]),
+    ("technicians",),
+    ("groups",),
+    ("created_by",),
+    ("created_by", "role"),
+    ("account",),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(PLACES), JSON)
+def test_whatever_stands_anywhere_in_an_event_is_refused_or_can_be_told(
+    place: tuple[str, ...], value: Any
+) -> None:
+    event = sample_event()
+    spot = event["detail"]
+    for step in place[:-1]:
+        spot = spot[step]
+    spot[place[-1]] = value
+    try:
+        parsed = parse(json.dumps(event))
+    except InvalidEvent:
+        return
+    for recipient in recipients(parsed):
+        assert TEMPLATES.render(parsed, recipient, "id").text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text() | JSON.map(json.dumps))
+def test_whatever_comes_as_an_event_is_refused_by_name(body: str) -> None:
+    assert violations(body)
 
 
 def patterns(node: Any) -> list[str]:

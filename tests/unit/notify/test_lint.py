@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tocsin.notify.lint import lint, main
 
 REPOSITORY = Path(__file__).parents[3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from tocsin.notify.notification import FROM, OUTCOMES, State, id_of_message, notification_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tocsin.notify.phone import InvalidPhone, mask_phone, normalise_phone
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from furnished_aws import NOTIFICATIONS, REGION, Cloud, cloud
+
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.notification import Problem, State, notification_id
 from tocsin.notify.planner import Planner

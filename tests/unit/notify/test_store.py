@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
 from tocsin.notify.store import (
     KEPT_SECONDS,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tocsin.notify.audience import Recipient, recipients
 from tocsin.notify.event import EVENT_TYPES, TicketEvent, parse_event
 from tocsin.notify.lint import samples
