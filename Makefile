@@ -32,10 +32,11 @@ test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@$(BIN)/python -m pytest --timeout 600 --durations 15 $(TESTS)
 
 .PHONY: lint
-lint: setup ## format, style, types, templates
+lint: setup ## format, style, types, texts, templates
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@$(BIN)/python -m tocsin.notify.lint functions/plan_notifications/templates
 	@$(SAM)/cfn-lint $(TEMPLATES)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
 
