@@ -71,9 +71,8 @@ def secret_of(event: Event) -> bytes:
 def test_codes_follow_each_other_until_none_is_left() -> None:
     talk, events = offered()
     events += talk.waits(161)
-    shown = [
-        (e.text.split("#")[1].split(",")[0], e.expires_at - NOW) for e in events if isinstance(e, QrOffered)
-    ]
+    codes = [event for event in events if isinstance(event, QrOffered)]
+    shown = [(code.text.split("#")[1].split(",")[0], code.expires_at - NOW) for code in codes]
     assert shown == list(zip(REFS, [60.0, 80.0, 100.0, 120.0, 140.0, 160.0], strict=True))
     last = events[-1]
     assert isinstance(last, StreamEnded)

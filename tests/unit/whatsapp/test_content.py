@@ -1,0 +1,166 @@
+"""What messages say: every kind of reply, every wrapping; and control messages, from whoever may send them."""
+
+import zlib
+
+import pytest
+
+from tocsin.whatsapp.content import (
+    AddressPair,
+    Content,
+    SenderKey,
+    content_of,
+    history_of,
+    parse_plaintext,
+)
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.proto import message_pb2 as pb
+
+QUOTE = pb.ContextInfo(stanza_id="3EB0AA", expiration=86400)
+TEXT = pb.Message(extended_text=pb.ExtendedTextMessage(text="Thanks", context_info=QUOTE))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (pb.Message(conversation="Hello"), Content("text", "Hello")),
+        (TEXT, Content("text", "Thanks", "3EB0AA", expiration=86400)),
+        (
+            pb.Message(image=pb.ImageMessage(caption="See", context_info=QUOTE)),
+            Content("image", "See", "3EB0AA", expiration=86400),
+        ),
+        (pb.Message(image=pb.ImageMessage()), Content("image")),
+        (pb.Message(video=pb.VideoMessage(caption="Look")), Content("video", "Look")),
+        (pb.Message(document=pb.DocumentMessage(caption="Bill")), Content("document", "Bill")),
+        (
+            pb.Message(
+                buttons_response=pb.ButtonsResponse(selected_button_id="1", selected_display_text="Yes")
+            ),
+            Content("button", "Yes"),
+        ),
+        (
+            pb.Message(template_button_reply=pb.TemplateButtonReply(selected_id="stop")),
+            Content("button", "stop"),
+        ),
+        (pb.Message(list_response=pb.ListResponse(title="Monday")), Content("list", "Monday")),
+        (
+            pb.Message(
+                interactive_response=pb.InteractiveResponse(body=pb.InteractiveResponse.Body(text="Later"))
+            ),
+            Content("interactive", "Later"),
+        ),
+        (
+            pb.Message(reaction=pb.Reaction(key=pb.MessageKey(id="3EB0BB"), text="👍")),
+            Content("reaction", "👍", "3EB0BB"),
+        ),
+        (pb.Message(audio=pb.Opaque()), Content("other")),
+        (pb.Message(poll_update=pb.Opaque()), Content("encrypted")),
+        (pb.Message(), Content("unknown")),
+        (
+            pb.Message(protocol=pb.ProtocolMessage(type=0, key=pb.MessageKey(id="3EB0CC"))),
+            Content("revoke", quoted_id="3EB0CC"),
+        ),
+        (
+            pb.Message(
+                edited=pb.Wrapped(
+                    message=pb.Message(
+                        protocol=pb.ProtocolMessage(
+                            type=14,
+                            key=pb.MessageKey(id="3EB0CC"),
+                            edited_message=pb.Message(conversation="Better"),
+                        )
+                    )
+                )
+            ),
+            Content("edit", "Better", "3EB0CC"),
+        ),
+        (
+            pb.Message(protocol=pb.ProtocolMessage(type=3, ephemeral_expiration=604800)),
+            Content("timer", expiration=604800),
+        ),
+        (pb.Message(protocol=pb.ProtocolMessage(type=99)), Content("protocol")),
+    ],
+)
+def test_kinds(message: pb.Message, expected: Content) -> None:
+    assert content_of(parse_plaintext(message.SerializeToString())) == expected
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["ephemeral", "view_once", "view_once_v2", "document_with_caption", "bot_invoke"]
+)
+def test_wrappers_are_looked_through(wrapper: str) -> None:
+    wrapped = pb.Message(**{wrapper: pb.Wrapped(message=TEXT)})
+    assert content_of(pb.Message(ephemeral=pb.Wrapped(message=wrapped))) == content_of(TEXT)
+
+
+def test_wrapping_without_end_is_not_followed() -> None:
+    message = TEXT
+    for _ in range(9):
+        message = pb.Message(ephemeral=pb.Wrapped(message=message))
+    assert content_of(message).kind == "unknown"
+
+
+def test_a_copy_of_an_own_device_tells_the_chat() -> None:
+    copy = pb.Message(device_sent=pb.DeviceSentMessage(destination_jid="1000@lid", message=TEXT))
+    assert content_of(copy, from_me=True) == Content("text", "Thanks", "3EB0AA", "1000@lid", 86400)
+    assert content_of(copy, from_me=False).kind == "unknown"
+
+
+@pytest.mark.parametrize("kind", [5, 6, 17, 22])
+def test_nobody_else_speaks_for_the_account(kind: int) -> None:
+    message = pb.Message(protocol=pb.ProtocolMessage(type=kind))
+    assert content_of(message, from_me=False) == Content("spoofed")
+    assert content_of(message, from_me=True).kind != "spoofed"
+
+
+def test_a_sender_key_comes_alone_or_with_words() -> None:
+    distribution = pb.SenderKeyDistribution(group_id="1203@g.us", distribution=b"key")
+    key = SenderKey("1203@g.us", b"key")
+    assert content_of(pb.Message(sender_key_distribution=distribution)) == Content(
+        "sender-key", sender_key=key
+    )
+    both = pb.Message(sender_key_distribution=distribution, conversation="Hi")
+    assert content_of(both) == Content("text", "Hi", sender_key=key)
+
+
+def test_a_migration_pairs_numbers_with_their_latest_lid() -> None:
+    mapping = pb.LidMigrationPayload.Mapping
+    payload = pb.LidMigrationPayload(
+        mappings=[
+            mapping(pn=628111, assigned_lid=1, latest_lid=2),
+            mapping(pn=628222, assigned_lid=3),
+            mapping(pn=7),
+        ]
+    )
+    protocol = pb.ProtocolMessage(
+        type=22, lid_migration_mapping=pb.LidMigrationMapping(payload=payload.SerializeToString())
+    )
+    assert content_of(pb.Message(protocol=protocol), from_me=True).pairs == (
+        AddressPair(JID.parse("628111@s.whatsapp.net"), JID.parse("2@lid")),
+        AddressPair(JID.parse("628222@s.whatsapp.net"), JID.parse("3@lid")),
+    )
+
+
+def test_history_yields_addresses_and_names() -> None:
+    chunk = pb.HistorySync()
+    chunk.phone_number_to_lid.add(pn_jid="628111@s.whatsapp.net", lid_jid="2@lid")
+    chunk.phone_number_to_lid.add(pn_jid="not a jid", lid_jid="3@lid")
+    chunk.push_names.add(id="628111@s.whatsapp.net", push_name="Alice")
+    history = history_of(zlib.compress(chunk.SerializeToString()))
+    assert history.pairs == (AddressPair(JID.parse("628111@s.whatsapp.net"), JID.parse("2@lid")),)
+    assert history.push_names == {"628111@s.whatsapp.net": "Alice"}
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"\xff\xff"), zlib.compress(b"x" * 500)[:-3]])
+def test_a_damaged_history_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidStanza):
+        history_of(data)
+
+
+def test_broken_utf8_doesn_t_cost_the_message() -> None:
+    assert content_of(parse_plaintext(b"\x0a\x03Hi\xff")).text == "Hi\ufffd"
+
+
+def test_what_is_no_protobuf_is_refused() -> None:
+    with pytest.raises(InvalidStanza, match="protobuf"):
+        parse_plaintext(b"\x0a\xff")
