@@ -1,6 +1,7 @@
 """What every table must do. Memory and moto run this suite in the unit tests, the emulator in the others."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -39,6 +40,11 @@ def make_dynamo_table(client: Any, name: str = "keys") -> DynamoTable:
         BillingMode="PAY_PER_REQUEST",
     )
     return DynamoTable(client, name)
+
+
+def new_token() -> str:
+    """DynamoDB remembers tokens for the whole account."""
+    return uuid4().hex
 
 
 class TableContract:
@@ -126,7 +132,7 @@ class TableContract:
             Put(third, {"tag": b"2"}, when=(ITEM_ABSENT,)),
             Check(("prekey#a", "1"), when=(ITEM_ABSENT,)),
         ]
-        table.transact(writes, "t1")
+        table.transact(writes, new_token())
         assert {item["sk"]: item.get("next") for item in table.query(KEY[0])} == {
             "inbound#1": None,
             "outbound": 9,
@@ -140,11 +146,17 @@ class TableContract:
             Delete(("prekey#a", "1"), when=(ITEM_EXISTS,)),
         ]
         with pytest.raises(Conflict) as caught:
-            table.transact(writes, "t1")
+            table.transact(writes, new_token())
         assert set(caught.value.failed) == {1, 2}
         assert caught.value.failed[1] == {"pk": KEY[0], "sk": KEY[1], "next": 5}
         assert caught.value.failed[2] is None
         assert table.get(OTHER) is None
+
+    def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
+        token = new_token()
+        for _ in range(2):
+            table.transact([Update(KEY, add={"next": 1}), Update(OTHER, add={"next": 1})], token)
+        assert table.get(KEY) == {"pk": KEY[0], "sk": KEY[1], "next": 1}
 
     def test_too_large_an_item_is_invalid_and_nothing_is_written(self, table: Table) -> None:
         with pytest.raises(InvalidWrite):

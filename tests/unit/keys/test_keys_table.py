@@ -6,8 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.unit.keys.table_contract import KEY, TableContract, make_dynamo_table
-from tocsin.keys.conditions import Update
+from tests.unit.keys.table_contract import TableContract, make_dynamo_table
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.table import Conflict, Contention, InvalidWrite, Table, TableError, cancelled
 
@@ -17,11 +16,6 @@ class TestMemoryTable(TableContract):
     def table(self) -> Table:
         return MemoryTable()
 
-    def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
-        for _ in range(2):
-            table.transact([Update(KEY, add={"next": 1})], "t1")
-        assert table.get(KEY) == {"pk": KEY[0], "sk": KEY[1], "next": 1}
-
 
 class TestDynamoTable(TableContract):
     @pytest.fixture
@@ -30,6 +24,9 @@ class TestDynamoTable(TableContract):
             monkeypatch.setenv(name, "testing")
         with mock_aws():
             yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
+
+    def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
+        pytest.skip("moto doesn't look at tokens; memory and the emulator do")
 
 
 @pytest.mark.parametrize(
