@@ -1,4 +1,4 @@
-"""What messages say: every kind of reply, every wrapping; and control messages, from whoever may send them."""
+"""What messages say: every kind of reply, every wrapping; control messages, from whoever may send them."""
 
 import zlib
 
