@@ -32,6 +32,13 @@ class Code:
     expires_at: int
 
 
+@dataclass(frozen=True)
+class Hint:
+    """Something the operator must know while pairing goes on."""
+
+    text: str
+
+
 def pair(deployment: Deployment, account: str, *, wait_seconds: float, output: Output) -> None:
     """Show QR codes until the phone has scanned one and the account is logged in.
 
@@ -39,6 +46,10 @@ def pair(deployment: Deployment, account: str, *, wait_seconds: float, output: O
     """
     output.say(f"asking the connector for a QR code for the account '{account}' …")
     for code in codes(deployment, account, wait_seconds=wait_seconds):
+        if isinstance(code, Hint):
+            output.record({"account": account, "hint": code.text})
+            output.say(code.text)
+            continue
         output.record({"account": account, "qr": code.text, "expires_at": code.expires_at})
         if not output.as_json:
             segno.make(code.text, error="l").terminal(out=output.stream or sys.stdout, compact=True)
@@ -62,24 +73,28 @@ def codes(
     wait_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
-) -> Iterator[Code]:
-    """Ask for pairing and yield each new code; ends when one was scanned. Raises ConsoleError, TimedOut."""
+) -> Iterator[Code | Hint]:
+    """Ask for pairing and yield each new code or hint; ends when a code was scanned.
+
+    Raises ConsoleError, TimedOut.
+    """
     table = deployment.keys_table
     _refuse_if_paired(read_lease(table, account), account)
     request(table, account, "pair", int(clock()))
-    began, shown = clock(), None
+    began, shown, hinted = clock(), None, ""
     while True:
         control, lease = read_control(table, account), read_lease(table, account)
-        if lease is not None and lease.state in _LOGGED_IN:
+        if control.state in _PAIRED or (lease is not None and lease.state in _LOGGED_IN):
             return
-        if control.message and control.request is None:
+        if control.state == "unpaired" and control.message:
             raise ConsoleError(f"the account wasn't linked: {control.message}")
-        if control.qr and control.qr != shown and control.request is None:
+        if control.message and control.message != hinted:
+            hinted = control.message
+            yield Hint(control.message)
+        if control.qr and control.qr != shown:
             shown = control.qr
             yield Code(control.qr, control.qr_expires_at)
             continue
-        if shown and not control.qr and control.state in _PAIRED:
-            return
         waited = clock() - began
         if shown is None and waited > SILENCE_SECONDS:
             raise ConsoleError(_silence(control, lease, account))
