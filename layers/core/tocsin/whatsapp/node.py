@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from tocsin.whatsapp.errors import DecodeError, EncodeError, InvalidJid, InvalidStanza
@@ -499,27 +500,34 @@ def _read_packed(data: bytes, at: int, code: int) -> tuple[str, int]:
     return digits.translate(_NIBBLES_IN), end
 
 
+@lru_cache(maxsize=4096)
+def _checked_jid(user: str, server: str, device: int = 0, agent: int = 0, integrator: int = 0) -> JID:
+    """The few people one talks to come again and again; making a JID anew costs more than all else of it."""
+    if (user and not _JID_PART(user)) or not _JID_PART(server):
+        raise DecodeError("jid")
+    return JID(user, server, device, agent, integrator)
+
+
 def _read_jid_part(data: bytes, at: int) -> tuple[str, int]:
     code = data[at]
     if code in _NOT_A_STRING:
         raise DecodeError("jid")
     text, at = _read_string(data, at, strict=True)
-    if not _JID_PART(text):
+    if not text:
         raise DecodeError("jid")
     return text, at
 
 
 def _read_jid_pair(data: bytes, at: int) -> tuple[JID, int]:
-    if data[at] == _LIST_EMPTY:
+    code = data[at]
+    if code == _LIST_EMPTY:
         user, at = "", at + 1
-    elif data[at] in _NOT_A_STRING:
+    elif code in _NOT_A_STRING:
         raise DecodeError("jid")
     else:
         user, at = _read_string(data, at, strict=True)
-        if user and not _JID_PART(user):
-            raise DecodeError("jid")
     server, at = _read_jid_part(data, at)
-    return JID(user, server), at
+    return _checked_jid(user, server), at
 
 
 def _read_ad_jid(data: bytes, at: int) -> tuple[JID, int]:
@@ -527,8 +535,8 @@ def _read_ad_jid(data: bytes, at: int) -> tuple[JID, int]:
     user, at = _read_jid_part(data, at + 2)
     server = _DOMAIN_SERVERS.get(domain)
     if server is None:
-        return JID(user, PN, device, agent=domain), at
-    return JID(user, server, device), at
+        return _checked_jid(user, PN, device, domain), at
+    return _checked_jid(user, server, device), at
 
 
 def _read_fb_jid(data: bytes, at: int) -> tuple[JID, int]:
@@ -537,7 +545,7 @@ def _read_fb_jid(data: bytes, at: int) -> tuple[JID, int]:
     server, at = _read_jid_part(data, at + 2)
     if server != MESSENGER:
         raise DecodeError("jid", "server")
-    return JID(user, server, device), at
+    return _checked_jid(user, server, device), at
 
 
 def _read_interop_jid(data: bytes, at: int) -> tuple[JID, int]:
@@ -547,7 +555,7 @@ def _read_interop_jid(data: bytes, at: int) -> tuple[JID, int]:
     server, at = _read_jid_part(data, at + 4)
     if server != INTEROP:
         raise DecodeError("jid", "server")
-    return JID(user, server, device, integrator=integrator), at
+    return _checked_jid(user, server, device, 0, integrator), at
 
 
 _JID_READERS: Final[dict[int, Callable[[bytes, int], tuple[JID, int]]]] = {
