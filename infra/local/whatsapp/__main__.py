@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -38,17 +39,24 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         choices=["debug", "info", "warning", "error"],
         help="how much to say on stderr (default: %(default)s); debug shows every stanza",
     )
+    parser.add_argument(
+        "--stop-with-stdin",
+        action="store_true",
+        help="end when stdin is closed, so that the server never outlives a program that started it",
+    )
     return parser.parse_args(arguments)
 
 
 async def run(options: argparse.Namespace) -> None:
-    """startup, ready, shutdown. SIGINT and SIGTERM set a flag."""
+    """startup, ready, shutdown. SIGINT, SIGTERM and, if asked for, the end of stdin set a flag."""
     server = WhatsAppServer(load_root_key(options.root_key_file), host=options.host, port=options.port)
     control = Control(server, host=options.host, port=options.control_port)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopping.set)
+    if options.stop_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 4096) else stopping.set())
     await server.start()
     await control.start()
     try:

@@ -29,6 +29,8 @@ Json = dict[str, Any]
 
 POLL_SECONDS = 10.0
 """How long one request waits at the server before it is put anew."""
+LOOK_AGAIN_SECONDS = 1.0
+"""For what changes without an event, such as a queue that an ack empties."""
 
 
 class ControlError(Exception):
@@ -133,7 +135,10 @@ class ControlClient:
     # -- waiting -----------------------------------------------------------------------------------------
 
     def wait_until(self, found: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
-        """The first true answer of `found`, which is asked again after each event. Raises WaitedTooLong."""
+        """The first true answer of `found`, asked again after each event and each second.
+
+        Raises WaitedTooLong.
+        """
         end = time.monotonic() + seconds
         last = 0
         while True:
@@ -143,7 +148,7 @@ class ControlClient:
             left = end - time.monotonic()
             if left <= 0:
                 raise WaitedTooLong(f"after {seconds:g} s: {what}")
-            self.events(last, wait=min(left, POLL_SECONDS))
+            self.events(last, wait=min(left, LOOK_AGAIN_SECONDS))
 
     def wait_for_event(self, kind: str, *, after: int = 0, seconds: float = 30, **facts: Any) -> Json:
         """The first event of this kind with these facts. Raises WaitedTooLong."""
@@ -217,11 +222,13 @@ class LocalWhatsApp:
         root_key_file = root_key_file or Path(tempfile.mkdtemp(prefix="tocsin-whatsapp-")) / "root.key"
         command = [sys.executable, "-m", "infra.local.whatsapp"]
         command += ["--host", host, "--port", str(port), "--control-port", str(control_port)]
-        command += ["--root-key-file", str(root_key_file), "--log-level", log_level]
+        command += ["--root-key-file", str(root_key_file), "--log-level", log_level, "--stop-with-stdin"]
         log = log_file.open("ab") if log_file else None
         try:
             process = subprocess.Popen(
                 command,
+                # It ends with us, even if we are killed: our end of this pipe closes.
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -246,8 +253,9 @@ class LocalWhatsApp:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
     def __enter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "drop": Kind("close the sockets, without a word", {}, at_once=True),
+    "drop": Kind("cut the connections, as a failing network would", {}, at_once=True),
     "stream-error": Kind(
         "send <stream:error> and close: code 503, 515, 500 …, or conflict replaced or device_removed",
         {"code": 0, "conflict": "", "text": ""},

@@ -287,6 +287,9 @@ class Phone:
     def end(self, last: Node | None) -> None:
         """Phones are never thrown out."""
 
+    def drop(self) -> None:
+        """Nor is there a network between them and the server."""
+
     def _on_message(self, stanza: Node) -> None:
         sender = stanza.attr_jid("from")
         peer = self._address(sender)

@@ -30,11 +30,13 @@ class QueryError(Exception):
 @dataclass(frozen=True)
 class Answer:
     """`drained`: devices from whose stock a prekey was taken. `removed`: a companion that is to be unlinked.
-    `understood`: False if this server only pretends to know the request."""
+    `uploaded`: how many prekeys the request brought. `understood`: False if this server only pretends to know
+    the request."""
 
     stanza: Node
     drained: tuple[Device, ...] = ()
     removed: Device | None = None
+    uploaded: int = 0
     understood: bool = True
 
 
@@ -113,7 +115,7 @@ def upload_prekeys(queries: Queries, device: Device, iq: Node, now: int) -> Answ
     device.signed_prekey = signed_prekey
     device.prekeys |= keys
     queries.audit.prekeys_uploaded(device, len(keys))
-    return Answer(result(iq))
+    return Answer(result(iq), uploaded=len(keys))
 
 
 def rotate_signed_prekey(queries: Queries, device: Device, iq: Node, now: int) -> Answer:

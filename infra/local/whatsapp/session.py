@@ -98,6 +98,9 @@ class Session:
             self.send(last)
         self._outbox.put_nowait((0, None))
 
+    def drop(self) -> None:
+        self._socket.transport.abort()
+
     def _due(self) -> float:
         """When to send it, on the loop's clock: now, unless a delay is injected."""
         now = asyncio.get_running_loop().time()

@@ -37,6 +37,9 @@ class Link(Protocol):
     def end(self, last: Node | None) -> None:
         """Send `last`, if there is something left to say, and close."""
 
+    def drop(self) -> None:
+        """Be gone at once, as if the network had failed; what was on its way is lost."""
+
 
 class Switchboard:
     """Everything is done in one thread, one stanza at a time: what a stanza causes is handled after it."""
@@ -114,13 +117,19 @@ class Switchboard:
 
     def _send(self, device: Device, stanza: Node) -> None:
         link = self._links.get(device)
-        if link is not None:
+        if link is not None and not self._is_deaf(device):
             self.audit.stanza_out(device, stanza.tag)
             link.send(stanza)
 
+    def _is_deaf(self, device: Device) -> bool:
+        """A fault: the socket is open, and nothing goes in or out. Phones have no socket."""
+        return (
+            device.number > 0 and self.faults.take("deaf", device.account.number, device.number) is not None
+        )
+
     def _take(self, device: Device, stanza: Node) -> None:
         account = device.account.number
-        if device.number and self.faults.take("deaf", account, device.number):
+        if self._is_deaf(device):
             return
         self.audit.stanza_in(device, stanza.tag)
         handler = HANDLERS.get(stanza.tag)
@@ -150,6 +159,8 @@ class Switchboard:
             log.info("empty answer to iq %s <%s> of %s", xmlns, first, mask(account))
             self.events.add("unknown-iq", account=account, device=device.number, xmlns=xmlns, child=first)
         self._send(device, answer.stanza)
+        if answer.uploaded:
+            self.events.add("prekeys", account=account, device=device.number, uploaded=answer.uploaded)
         for drained in answer.drained:
             self._ask_for_prekeys(drained)
         if answer.removed is not None:
@@ -288,7 +299,7 @@ class Switchboard:
             return self._drain_prekeys(fault)
         if fault.kind == "drop":
             for device in companions:
-                self._end(device, None)
+                self._drop(device)
         elif fault.kind == "stream-error":
             code, conflict, text = (fault.params[name] for name in ("code", "conflict", "text"))
             for device in companions:
@@ -309,9 +320,15 @@ class Switchboard:
 
     def _drop_if_asked(self, fault: Fault, device: Device) -> None:
         if fault.params["drop"]:
-            self._end(device, None)
+            self._drop(device)
 
-    def _end(self, device: Device, last: Node | None) -> None:
+    def _drop(self, device: Device) -> None:
+        link = self._links.get(device)
+        if link is not None:
+            link.drop()
+            self.disconnect(device, link)
+
+    def _end(self, device: Device, last: Node) -> None:
         link = self._links.get(device)
         if link is not None:
             link.end(last)

@@ -159,6 +159,13 @@ def test_the_server_prints_one_line_and_ends_on_sigterm(tmp_path):
     assert process.stdout.read() == ""
 
 
+def test_the_server_ends_with_the_program_that_started_it():
+    server = LocalWhatsApp.start()
+    server.process.stdin.close()
+    assert server.process.wait(5) == 0
+    server.process.stdout.close()
+
+
 def test_the_root_key_is_made_once_and_for_its_owner_only(tmp_path):
     path = tmp_path / "keys" / "root.key"
     made = load_root_key(path)

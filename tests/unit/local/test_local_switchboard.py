@@ -195,7 +195,9 @@ def test_a_silent_server_answers_neither_pings_nor_messages_until_it_is_cleared(
     ping = Node("iq", {"id": "1", "type": "get", "xmlns": "w:p", "to": SERVER})
     companion.submit(ping)
     companion.write(budi.account, "anybody there?")
+    budi.write(companion.device.account, "I am")
     assert companion.got == []
+    assert len(companion.device.mailbox) == 1
     town.board.faults.clear()
     companion.submit(ping)
     assert [stanza.tag for stanza in companion.got] == ["iq"]

@@ -40,6 +40,9 @@ class Companion:
     def end(self, last: Node | None) -> None:
         self.ended.append(last)
 
+    def drop(self) -> None:
+        self.ended.append(None)
+
     def log_in(self) -> None:
         self.board.connect(self.device, self)
 
