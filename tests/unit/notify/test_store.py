@@ -207,11 +207,14 @@ def test_an_attempt_that_spends_nothing_counts_nothing(store: NotificationStore)
 
 
 def test_attempts_never_outgrow_the_item(store: NotificationStore) -> None:
-    for at in range(MOST_ATTEMPTS + 3):
-        stored = store.record_attempt(N.id, Attempt("again", at, "retry", "x" * 2000), spends_retry=True)
+    long_ago = tuple(Attempt("again", at, "retry") for at in range(MOST_ATTEMPTS - 1))
+    much_tried = replace(N, id="f" * 18, attempts=long_ago, retries_used=len(long_ago))
+    store.put_new(much_tried)
+    for at in range(3):
+        stored = store.record_attempt("f" * 18, Attempt("again", at, "retry", "x" * 2000), spends_retry=True)
     assert len(stored.attempts) == MOST_ATTEMPTS
-    assert stored.retries_used == MOST_ATTEMPTS + 3
-    assert len(stored.attempts[0].detail) == 500
+    assert stored.retries_used == MOST_ATTEMPTS + 2
+    assert len(stored.attempts[-1].detail) == 500
 
 
 def test_a_recovery_is_kept_per_device(store: NotificationStore) -> None:

@@ -455,8 +455,8 @@ class NotificationStore:
         return int(answer["Attributes"]["recoveries"]["N"])
 
     def note_delivery(self, account: str, user: str, notification_id: str) -> None:
-        """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and the
-        count of recoveries starts again."""
+        """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and
+        the count of recoveries starts again."""
         change = Change(outcome=False)
         change.set("last_notification", notification_id)
         change.remove("recoveries")
