@@ -5,12 +5,12 @@ state exists; the caller still holds the old one.
 """
 
 from bisect import bisect_left
-from hmac import compare_digest, digest
+from hmac import compare_digest
 
 from . import cipher
 from .curve import PREFIX, KeyPair, agree, key_pair
 from .errors import BadMac, Duplicate, FutureMessage
-from .kdf import advance, message_keys, message_seed, next_chain_key, root_step
+from .kdf import advance, chain_step, hmac_sha256, message_keys, root_step
 from .state import ReceivingChain, SendingChain, State, evolve
 from .wire import MAC_LENGTH, SignalMessage
 
@@ -20,37 +20,42 @@ MAX_SKIP = 2000
 MAX_RECEIVING_CHAINS = 5
 
 
-def knows(state: State, ratchet_public: bytes) -> bool:
-    """Whether the peer's ratchet key already has its chain in this state."""
-    for chain in state.receiving:  # noqa: SIM110 (any() with a generator costs twice as much here)
-        if chain.ratchet_public == ratchet_public:
-            return True
-    return False
+def receive(state: State, place: int, message: SignalMessage, identity: bytes) -> tuple[bytes, State, bool]:
+    """Open `message` with the receiving chain at `place`, which has its ratchet key.
 
-
-def decrypt(
-    state: State, message: SignalMessage, identity: bytes, ratchet: KeyPair | bytes
-) -> tuple[bytes, State, bool]:
-    """Open `message` under `state`: the plaintext, the state after it, and whether that state has grown (by
-    a chain or by skipped keys), so that its record may exceed its limits.
-
-    `identity`: our own, 32 bytes. `ratchet`: our next ratchet pair (or 32 bytes of entropy for it), used if
-    the message brings a new ratchet key; then, and only then, the new state has another `ratchet`.
-    Raises Duplicate, FutureMessage, BadMac; InvalidMessage if the authentic content can't be deciphered;
-    InvalidKey if the ratchet key is of low order.
+    Returns the plaintext, the state after it, and whether that state has more skipped keys than before.
+    `identity`: our own, 32 bytes. Raises Duplicate, FutureMessage, BadMac; InvalidMessage if the authentic
+    content can't be deciphered.
     """
-    for place, chain in enumerate(state.receiving):
-        if chain.ratchet_public == message.ratchet_public:
-            plaintext, opened = _open(chain, message, state.remote_identity, identity)
-            receiving = (*state.receiving[:place], opened, *state.receiving[place + 1 :])
-            grown = message.counter > chain.next_index
-            return plaintext, evolve(state, receiving=receiving), grown
-    # A new ratchet key: step with our old pair on trial, and take our own new one only once the MAC fits.
-    root_key, chain_key = root_step(state.root_key, agree(state.ratchet.private, message.ratchet_public))
-    fresh = ReceivingChain(message.ratchet_public, chain_key, 0)
+    chain = state.receiving[place]
+    plaintext, opened = _open(chain, message, state.remote_identity, identity)
+    receiving = (*state.receiving[:place], opened, *state.receiving[place + 1 :])
+    return plaintext, evolve(state, receiving=receiving), message.counter > chain.next_index
+
+
+def turn(
+    state: State, message: SignalMessage, identity: bytes, ratchet: KeyPair | bytes
+) -> tuple[bytes, State]:
+    """Open `message`, whose ratchet key is new to `state`, and take a Diffie-Hellman step each way.
+
+    `ratchet`: our next ratchet pair, or 32 bytes of entropy for it. Our old pair opens the message on trial;
+    the new one is made once the MAC fits. That something was decrypted ends the pkmsg phase: the new sending
+    chain has no pending prekey. The receiving side may exceed its five chains by one; who holds the record
+    drops the last and remembers it. Raises as `receive` does, but never Duplicate, and InvalidKey if the
+    ratchet key is of low order.
+    """
+    their_key = message.ratchet_public
+    root_key, chain_key = root_step(state.root_key, agree(state.ratchet.private, their_key))
+    fresh = ReceivingChain(their_key, chain_key, 0)
     plaintext, opened = _open(fresh, message, state.remote_identity, identity)
     pair = ratchet if isinstance(ratchet, KeyPair) else key_pair(ratchet)
-    return plaintext, _turned(state, root_key, opened, pair), True
+    root_key, chain_key = root_step(root_key, agree(pair.private, their_key))
+    previous_counter = max(state.used - 1, 0)
+    sending = SendingChain(chain_key, 0, pair.public, previous_counter, state.remote_identity, None)
+    receiving = (opened, *state.receiving)
+    return plaintext, evolve(
+        state, root_key=root_key, ratchet=pair, sending=sending, used=0, receiving=receiving
+    )
 
 
 def message_mac(mac_key: bytes, sender: bytes, receiver: bytes, signed: bytes) -> bytes:
@@ -59,7 +64,7 @@ def message_mac(mac_key: bytes, sender: bytes, receiver: bytes, signed: bytes) -
     They come from the session, never from another table: the MAC binds the session to its two ends.
     """
     covered = b"".join((PREFIX, sender, PREFIX, receiver, signed))
-    return digest(mac_key, covered, "sha256")[:MAC_LENGTH]
+    return hmac_sha256(mac_key, covered)[:MAC_LENGTH]
 
 
 def _open(
@@ -77,11 +82,10 @@ def _open(
     if ahead > MAX_SKIP:
         raise FutureMessage
     chain_key = advance(chain.chain_key, ahead) if ahead else chain.chain_key
-    plaintext = _decipher(message_seed(chain_key), message, sender, receiver)
+    seed, following = chain_step(chain_key)
+    plaintext = _decipher(seed, message, sender, receiver)
     skipped = chain.skipped + _seeds(chain, message.counter) if ahead else chain.skipped
-    return plaintext, evolve(
-        chain, chain_key=next_chain_key(chain_key), next_index=message.counter + 1, skipped=skipped
-    )
+    return plaintext, evolve(chain, chain_key=following, next_index=message.counter + 1, skipped=skipped)
 
 
 def _decipher(seed: bytes, message: SignalMessage, sender: bytes, receiver: bytes) -> bytes:
@@ -96,25 +100,6 @@ def _seeds(chain: ReceivingChain, end: int) -> tuple[tuple[int, bytes], ...]:
     seeds = []
     chain_key = chain.chain_key
     for index in range(chain.next_index, end):
-        seeds.append((index, message_seed(chain_key)))
-        chain_key = next_chain_key(chain_key)
+        seed, chain_key = chain_step(chain_key)
+        seeds.append((index, seed))
     return tuple(seeds)
-
-
-def _turned(state: State, root_key: bytes, opened: ReceivingChain, pair: KeyPair) -> State:
-    """The state after a message under a new ratchet key: a new receiving chain and a new sending chain.
-
-    That something was decrypted ends the pkmsg phase: the new sending chain has no pending prekey. The
-    receiving side may exceed its five chains by one; who holds the record drops the last and remembers it.
-    """
-    root_key, chain_key = root_step(root_key, agree(pair.private, opened.ratchet_public))
-    previous_counter = max(state.used - 1, 0)
-    sending = SendingChain(chain_key, 0, pair.public, previous_counter, state.remote_identity, None)
-    return evolve(
-        state,
-        root_key=root_key,
-        ratchet=pair,
-        sending=sending,
-        used=0,
-        receiving=(opened, *state.receiving),
-    )

@@ -12,7 +12,7 @@ from . import cipher, wire
 from .curve import KeyPair, sign, verify
 from .errors import Duplicate, FutureMessage, InvalidRecord, NoSession, StaleIndex
 from .kdf import advance as advance_chain_key
-from .kdf import group_message_keys, message_seed, next_chain_key
+from .kdf import chain_step, group_message_keys, message_seed
 from .state import Reader, checked
 from .wire import SenderKeyDistribution, varint
 
@@ -187,13 +187,14 @@ def _take_seed(state: SenderKeyState, iteration: int) -> tuple[bytes, SenderKeyS
         raise FutureMessage(f"{ahead} messages ahead in the sender's chain")
     chain_key, seeds = state.chain_key, []
     for skipped_iteration in range(state.iteration, iteration):
-        seeds.append((skipped_iteration, message_seed(chain_key)))
-        chain_key = next_chain_key(chain_key)
+        seed, chain_key = chain_step(chain_key)
+        seeds.append((skipped_iteration, seed))
+    seed, following = chain_step(chain_key)
     after = SenderKeyState(
         state.key_id,
         state.signing_public,
-        next_chain_key(chain_key),
+        following,
         iteration + 1,
         (*state.skipped, *seeds)[-MAX_SKIP:],
     )
-    return message_seed(chain_key), after
+    return seed, after

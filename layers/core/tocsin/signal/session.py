@@ -21,7 +21,7 @@ from .errors import (
     UntrustedIdentity,
 )
 from .kdf import advance as advance_chain_key
-from .kdf import message_keys, message_seed
+from .kdf import chain_step, message_keys, message_seed
 from .ratchet import MAX_RECEIVING_CHAINS, MAX_SKIP
 from .state import Record, SendingChain, State, evolve
 from .wire import PreKeyMessage, SignalMessage
@@ -73,7 +73,13 @@ def encrypt(
     if not 0 <= ahead <= MAX_SKIP:
         raise StaleIndex(f"index {index} of a chain whose checkpoint is {chain.index}")
     chain_key = advance_chain_key(chain.chain_key, ahead) if ahead else chain.chain_key
-    cipher_key, mac_key, iv = message_keys(message_seed(chain_key))
+    return _encrypt(message_seed(chain_key), chain, index, identity, registration_id, plaintext)
+
+
+def _encrypt(
+    seed: bytes, chain: SendingChain, index: int, identity: bytes, registration_id: int, plaintext: bytes
+) -> Ciphertext:
+    cipher_key, mac_key, iv = message_keys(seed)
     signed = wire.encode_signal_message(
         chain.ratchet_public, index, chain.previous_counter, cipher.encrypt(cipher_key, iv, plaintext)
     )
@@ -105,15 +111,12 @@ def send(record: Record | None, *, local: Local, plaintext: bytes) -> tuple[Reco
     state = record.current if record is not None else None
     if record is None or state is None:
         raise NoSession("no current session to encrypt with")
-    chain = advance(state.sending, state.used)
-    message = encrypt(
-        chain,
-        state.used,
-        identity=local.identity.public,
-        registration_id=local.registration_id,
-        plaintext=plaintext,
-    )
-    used = evolve(state, sending=advance(chain, state.used + 1), used=state.used + 1)
+    index = state.used
+    chain = state.sending if state.sending.index == index else advance(state.sending, index)
+    seed, following = chain_step(chain.chain_key)
+    message = _encrypt(seed, chain, index, local.identity.public, local.registration_id, plaintext)
+    chain = evolve(chain, chain_key=following, index=index + 1)
+    used = evolve(state, sending=chain, used=index + 1)
     return evolve(record, states=(used, *record.states[1:])), message
 
 
@@ -206,39 +209,40 @@ def _decrypt_known(
     next_ratchet: KeyPair | bytes,
     now: int,
 ) -> Decryption:
-    """Try the states at `places`, in order. A ratchet key belongs to one session, so who knows it decides."""
-    key = message.ratchet_public
-    knowing = [place for place in places if ratchet.knows(record.states[place], key)]
-    failures: list[SignalError] = []
-    for place in knowing or places:
-        try:
-            opened = ratchet.decrypt(record.states[place], message, local.identity.public, next_ratchet)
-        except (Duplicate, BadMac, FutureMessage) as failure:
-            failures.append(failure)
-        else:
-            return _adopt(record, place, *opened, now)
-    if key in record.evicted:
+    """Decrypt with one of the states at `places`. A ratchet key is of one session: who knows it decides."""
+    for place in places:
+        state = record.states[place]
+        for chain_place, chain in enumerate(state.receiving):
+            if chain.ratchet_public == message.ratchet_public:
+                opened = ratchet.receive(state, chain_place, message, local.identity.public)
+                return _adopt(record, place, *opened, now)
+    if message.ratchet_public in record.evicted:
         raise Duplicate("a chain that was used and dropped")
-    raise min(failures, key=_rank)
-
-
-def _rank(failure: SignalError) -> int:
-    return 0 if isinstance(failure, Duplicate) else 1 if isinstance(failure, BadMac) else 2
+    failure: SignalError = FutureMessage()
+    for place in places:
+        try:
+            turned = ratchet.turn(record.states[place], message, local.identity.public, next_ratchet)
+        except BadMac as bad_mac:
+            failure = bad_mac
+        except FutureMessage:
+            continue
+        else:
+            return _adopt(record, place, *turned, True, now)
+    raise failure
 
 
 def _adopt(record: Record, place: int, plaintext: bytes, state: State, grown: bool, now: int) -> Decryption:
     """The record with the state that decrypted at its place, or promoted if it was an archived one."""
     before = record.states[place]
-    stepped = state.ratchet is not before.ratchet
     if before.archived is None or before.remote_identity in record.superseded:
-        states = (*record.states[:place], state, *record.states[place + 1 :])
-        changed = evolve(record, states=states)
+        changed = evolve(record, states=(*record.states[:place], state, *record.states[place + 1 :]))
         if grown:
             changed = _bounded(changed, now)
-        return Decryption(plaintext, changed, turned=stepped and before.archived is None)
+        turned = before.archived is None and state.ratchet is not before.ratchet
+        return Decryption(plaintext, changed, turned)
     others = (*record.states[:place], *record.states[place + 1 :])
     promoted = (evolve(state, archived=None), *_archived(others, now))
-    changed = _bounded(Record(promoted, record.evicted, record.superseded), now)
+    changed = _bounded(evolve(record, states=promoted), now)
     return Decryption(plaintext, changed, turned=True, promoted=True)
 
 
@@ -254,7 +258,7 @@ def _found_session(
     if message.message.ratchet_public in record.evicted:
         raise Duplicate("the first message of a session that was used and dropped")
     state = respond(local, message, prekey, now=now)
-    plaintext, state, _ = ratchet.decrypt(state, message.message, local.identity.public, next_ratchet)
+    plaintext, state = ratchet.turn(state, message.message, local.identity.public, next_ratchet)
     known = record.identity
     superseded = record.superseded
     if message.identity in superseded:
