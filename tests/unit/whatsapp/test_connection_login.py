@@ -36,7 +36,7 @@ from tocsin.whatsapp.events import (
     VersionExpiring,
 )
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import EncodeError, Node
+from tocsin.whatsapp.node import EncodeError, Node, encode
 from tocsin.whatsapp.reaction import Kind
 from tocsin.whatsapp.usync import usync_devices
 
@@ -262,6 +262,19 @@ def test_few_prekeys_are_told_and_acknowledged() -> None:
     assert talk.hears(note) == [PreKeysLow(3)]
     [answer] = talk.says()
     assert answer.attrs == {"class": "notification", "id": "N", "to": SERVER, "type": "encrypt"}
+
+
+def test_an_address_that_can_be_read_but_not_written_costs_one_answer() -> None:
+    """`hosted` without a user comes as a pair of nothing and a server, and can't be sent back."""
+    talk = logged_in()
+    attrs: dict[str, str | JID] = {"id": "N", "type": "encrypt", "from": JID("", "unheard.of")}
+    frame = encode(Node("notification", attrs, (Node("count", {"value": "3"}),)))
+    frame = frame.replace(b"\xfc\x0aunheard.of", b"\xfc\x06hosted")
+    talk.client.receive_data(talk.peer.seal(frame), talk.now)
+    assert PreKeysLow(3) in talk.client.events()
+    assert talk.says() == []
+    talk.client.send_node(message())
+    assert talk.says() == [message()]
 
 
 # The offline queue

@@ -25,6 +25,7 @@ from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.errors import (
     DecodeError,
+    EncodeError,
     HandshakeFailed,
     InvalidCertificate,
     InvalidStanza,
@@ -99,7 +100,7 @@ class Config:
     """`root_key`: whose certificates we trust. `client`: how we present ourselves, the version included."""
 
     root_key: bytes = ROOT_KEY
-    client: ClientInfo = ClientInfo()  # noqa: RUF009 - frozen
+    client: ClientInfo = field(default_factory=ClientInfo)
 
 
 class NotOpen(RuntimeError):
@@ -328,6 +329,9 @@ class Connection:
             self._events.append(FrameDropped(exc.reason))
         except InvalidStanza as exc:
             self._events.append(FrameDropped(f"stanza: {exc.reason}"))
+        except EncodeError as exc:
+            # An answer repeats ids and addresses of the question, which may be fit to read but not to write.
+            self._events.append(FrameDropped(f"unanswerable: {exc}"))
 
     def _finish_handshake(self, payload: bytes, now: float) -> None:
         if self._handshake is None:
