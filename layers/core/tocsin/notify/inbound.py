@@ -1,0 +1,436 @@
+"""What WhatsApp sends us: messages, receipts, requests for a resend, news about devices.
+
+    envelope ── stanza ──┬─ message ─────── decrypt under a turn ── reply, consent ── delivery receipt
+                         │                    └ can't ── retry receipt, with keys when due
+                         ├─ receipt ──────── state forward; retry ── `recovery`
+                         ├─ notification ─── device lists, identities, addresses
+                         └─ call, others ─── nothing
+
+A stanza comes at least once: everything here may be done twice. What can't be done now (no connector) is
+raised, and the queue brings the stanza again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import os
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tocsin.connector.client import ConnectorError
+from tocsin.keys.errors import OtherPairing
+from tocsin.notify.delivery import user_of
+from tocsin.notify.multidevice import MultiDevice
+from tocsin.notify.notification import State, id_of_message
+from tocsin.notify.recovery import Question, RecoveryDesk, canonical, is_recipient, question_for
+from tocsin.notify.refusal import failure_of_connector
+from tocsin.notify.replies import MAX_KEPT_TEXT, Replies
+from tocsin.notify.sessions import Account
+from tocsin.notify.store import NotificationStore
+from tocsin.signal.errors import Duplicate, SignalError
+from tocsin.signal.padding import pad, unpad
+from tocsin.whatsapp.bundles import SignedPreKey
+from tocsin.whatsapp.content import Content, content_of, history_of, parse_plaintext
+from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
+from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.message import Enc, InboundMessage, parse_message, text_message
+from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.notifications import (
+    DevicesChanged,
+    GroupChanged,
+    IdentityChanged,
+    OwnDevices,
+    ReachoutLock,
+    parse_notification,
+)
+from tocsin.whatsapp.receipts import (
+    Receipt,
+    RetryKeys,
+    delivery_receipt,
+    history_receipt,
+    parse_receipt,
+    parse_retry,
+    retry_receipt,
+)
+
+if TYPE_CHECKING:
+    from tocsin.keys.account import Credentials
+    from tocsin.keys.receive import Received
+
+log = logging.getLogger(__name__)
+
+MAX_STANZA_BYTES = 1024 * 1024
+PAIRWISE = frozenset({"msg", "pkmsg"})
+
+# Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
+ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
+UNREADABLE = frozenset({"asked-again", "given-up"})
+
+
+class MalformedEnvelope(ValueError):
+    """A queue message that the connector didn't write. Nothing was done; `reason` names what is wrong."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A stanza as the connector put it into the queue. `received_at`: Unix milliseconds."""
+
+    account: str
+    incarnation: int
+    epoch: int
+    received_at: int
+    stanza: Node
+
+    @classmethod
+    def parse(cls, body: str) -> Envelope:
+        """Read a queue message. Raises `MalformedEnvelope`; hostile sizes are refused before they inflate."""
+        try:
+            value = json.loads(body)
+            packed = base64.b64decode(value["stanza"], validate=True)
+            inflater = zlib.decompressobj()
+            plain = inflater.decompress(packed, MAX_STANZA_BYTES + 1)
+            if len(plain) > MAX_STANZA_BYTES or not inflater.eof:
+                raise MalformedEnvelope("the stanza is too large or cut")
+            return cls(
+                account=str(value["account"]),
+                incarnation=int(value["incarnation"]),
+                epoch=int(value["epoch"]),
+                received_at=int(value["received_at"]),
+                stanza=decode(plain),
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise MalformedEnvelope("not an envelope") from error
+        except (binascii.Error, zlib.error) as error:
+            raise MalformedEnvelope("the stanza is damaged") from error
+        except DecodeError as error:
+            raise MalformedEnvelope(f"no node: {error.reason}") from error
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a stanza, for logs and metrics. `facts` are safe to log."""
+
+    kind: str
+    outcome: str
+    cause: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Inbound:
+    """Handles the stanzas of the queue."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        transport: MultiDevice,
+        desk: RecoveryDesk,
+        replies: Replies,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._desk = desk
+        self._replies = replies
+        self._clock = clock
+        self._random = random
+        self._handlers: dict[str, Callable[[Account, Envelope], Report]] = {
+            "message": self._message,
+            "receipt": self._receipt,
+            "notification": self._notification,
+        }
+
+    def handle(self, body: str) -> Report:
+        """Handle one queue message.
+
+        Raises a `Failure` for what may pass by itself (then nothing was lost: bring it again), and whatever
+        nobody foresaw. What is malformed is named in the report and not brought again.
+        """
+        try:
+            envelope = Envelope.parse(body)
+        except MalformedEnvelope as error:
+            return Report("envelope", "malformed", error.reason)
+        handler = self._handlers.get(envelope.stanza.tag)
+        if handler is None:
+            return Report(envelope.stanza.tag, "ignored")
+        try:
+            account = self._account(envelope)
+            if account is None:
+                return Report(envelope.stanza.tag, "refused", "other-pairing")
+            return handler(account, envelope)
+        except (InvalidStanza, InvalidJid) as error:
+            return Report(envelope.stanza.tag, "malformed", str(error))
+        except OtherPairing:
+            self._transport.forget(envelope.account)
+            return Report(envelope.stanza.tag, "refused", "other-pairing")
+        except ConnectorError as error:
+            self._transport.forget(envelope.account)
+            raise failure_of_connector(error, now=int(self._clock())) from error
+
+    def _account(self, envelope: Envelope) -> Account | None:
+        """Return the account, if the stanza belongs to its present pairing."""
+        account = self._transport.account(envelope.account)
+        if account.profile.incarnation < envelope.incarnation:
+            self._transport.forget(envelope.account)
+            account = self._transport.account(envelope.account)
+        return account if account.profile.incarnation == envelope.incarnation else None
+
+    # -- messages ---------------------------------------------------------------------------------------
+
+    def _message(self, account: Account, envelope: Envelope) -> Report:
+        node = envelope.stanza
+        own = [JID.parse(account.own_user), JID.parse(account.profile.jid).bare]
+        message = parse_message(node, own)
+        learn_pair(account, message.pn, message.lid)
+        if not message.encs:
+            return Report("message", "ignored", f"unavailable: {message.unavailable or 'no ciphertext'}")
+        user = canonical(account, message.sender, message.sender_alt)
+        credentials = account.keys.credentials()
+        reports = [self._enc(account, credentials, envelope, message, user, enc) for enc in message.encs]
+        outcomes = {report.outcome for report in reports}
+        if outcomes & ARRIVED and not outcomes & UNREADABLE:
+            self._confirm(account, node, message, reports)
+        return next((report for report in reports if report.outcome != "ignored"), reports[0])
+
+    def _enc(
+        self,
+        account: Account,
+        credentials: Credentials,
+        envelope: Envelope,
+        message: InboundMessage,
+        user: str,
+        enc: Enc,
+    ) -> Report:
+        """Decrypt one ciphertext and do what it says."""
+        if enc.type not in PAIRWISE:
+            return Report("message", "ignored", f"{enc.type} ciphertext")
+        try:
+            received = account.keys.receive(
+                envelope.incarnation,
+                credentials,
+                user,
+                message.sender.device,
+                message.id,
+                enc.type,
+                enc.body,
+                abridge=lambda text: abridged(text, self._random),
+            )
+        except Duplicate:
+            return Report("message", "duplicate")
+        except SignalError as error:
+            return self._ask_again(account, credentials, envelope.stanza, message, user, enc, error)
+        facts: dict[str, Any] = {"new_session": received.new_session, "repeated": received.repeated}
+        if received.identity_change is not None:
+            log.warning("identity changed", extra={"device": repr(message.sender), "by": "message"})
+            facts["identity_changed"] = True
+        outcome, cause = self._act(account, message, user, received)
+        account.keys.mark_handled(received)
+        return Report("message", outcome, cause, facts)
+
+    def _act(
+        self, account: Account, message: InboundMessage, user: str, received: Received
+    ) -> tuple[str, str]:
+        """Do what a plaintext asks for. Return outcome and cause."""
+        if received.plaintext is None:
+            return "duplicate", "handled before"
+        try:
+            content = content_of(parse_plaintext(unpad(received.plaintext)), from_me=message.from_me)
+        except (InvalidStanza, SignalError) as error:
+            return "malformed", str(error)
+        if message.from_me:
+            self._own_news(account, content)
+            return "own-device", content.kind
+        if content.kind == "spoofed":
+            log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
+            return "other", "spoofed"
+        if message.is_group or message.chat.server not in (LID, PN) or not content.is_reply:
+            return "other", content.kind
+        return "reply", self._replies.take(account, message, user, content)
+
+    def _own_news(self, account: Account, content: Content) -> None:
+        """Learn addresses from what our own phone tells: a LID migration, or a piece of history."""
+        pairs = content.pairs
+        if content.history is not None and content.history.inline_payload:
+            pairs = history_of(content.history.inline_payload).pairs
+        for pair in pairs:
+            learn_pair(account, pair.pn, pair.lid)
+
+    def _confirm(
+        self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
+    ) -> None:
+        """Say that a message arrived. Our own devices want another receipt than a customer."""
+        kind = "peer_msg" if message.peer else "sender" if message.from_me else "inactive"
+        account.connector.send(account.profile, delivery_receipt(node, kind))
+        if any(report.cause == "history" for report in reports):
+            account.connector.send(account.profile, history_receipt(node, JID.parse(account.profile.jid)))
+
+    # -- what can't be read -----------------------------------------------------------------------------
+
+    def _ask_again(
+        self,
+        account: Account,
+        credentials: Credentials,
+        node: Node,
+        message: InboundMessage,
+        user: str,
+        enc: Enc,
+        error: SignalError,
+    ) -> Report:
+        """Ask the sender for a message that doesn't decrypt; a few times, then no more."""
+        cause = type(error).__name__
+        log.warning(
+            "can't decrypt", extra={"cause": cause, "sender": repr(message.sender), "stanza": message.id}
+        )
+        if message.from_me and not message.peer:
+            return Report("message", "own-device", cause)
+        # A count says that we asked; so it isn't raised while there is nobody to carry the question.
+        self._transport.check(account.profile.account, resumed=True)
+        device = message.sender.device
+        count = account.keys.count_retry(account.profile, user, device, message.id, at_least=enc.count + 1)
+        question = question_for(error, count)
+        if question is None:
+            return Report("message", "given-up", cause, {"count": count})
+        keys = self._fresh_keys(account, credentials) if question.with_keys else None
+        if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
+            log.info("session archived", extra={"device": repr(message.sender), "cause": cause})
+        account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
+        return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})
+
+    def _fresh_keys(self, account: Account, credentials: Credentials) -> RetryKeys:
+        prekey, signed = account.keys.retry_prekey(), credentials.signed_prekey
+        return RetryKeys(
+            identity=credentials.identity.public,
+            prekey=(prekey.id, prekey.pair.public),
+            signed_prekey=SignedPreKey(signed.id, signed.pair, signed.signature),
+            device_identity=credentials.device_identity or b"",
+        )
+
+    # -- receipts ---------------------------------------------------------------------------------------
+
+    def _receipt(self, account: Account, envelope: Envelope) -> Report:
+        receipt = parse_receipt(envelope.stanza)
+        if receipt.type == "retry":
+            request = parse_retry(envelope.stanza)
+            outcome = self._desk.serve(account, request)
+            facts = {"message": request.id, "count": request.count, "rebuilt": outcome.rebuilt}
+            return Report("retry", outcome.name, outcome.cause, facts)
+        user = canonical(account, receipt.sender, receipt.sender_alt)
+        if receipt.status is None or account.is_own(user):
+            return Report("receipt", "ignored", receipt.type)
+        state = State.READ if receipt.status == "read" else State.DELIVERED
+        at = receipt.timestamp * 1000 if receipt.timestamp else envelope.received_at
+        healed: list[float] = []
+        moved = sum(self._mark(account, user, receipt, mid, state, at, healed) for mid in receipt.ids)
+        facts = {"moved": moved, "healed_after": healed}
+        return Report("receipt", str(state) if moved else "ignored", receipt.type, facts)
+
+    def _mark(
+        self,
+        account: Account,
+        user: str,
+        receipt: Receipt,
+        message_id: str,
+        state: State,
+        at: int,
+        healed: list[float],
+    ) -> bool:
+        """Move one notification's state forward, if it was sent to this user; whether it moved."""
+        found = id_of_message(message_id)
+        notification = self._store.get(found) if found else None
+        if notification is None or not is_recipient(account, user, notification):
+            log.info("a receipt for no message of ours", extra={"sender": repr(receipt.sender)})
+            return False
+        recovery = notification.recoveries.get(str(JID.parse(user).with_device(receipt.sender.device)))
+        if recovery is not None and notification.state is not State.READ:
+            healed.append(max(at - recovery.at, 0) / 1000)
+        if notification.state in (State.READ, state):
+            return False
+        moved = self._store.mark_receipt(notification.id, state, at).applied
+        if moved:
+            self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
+        return moved
+
+    # -- notifications ----------------------------------------------------------------------------------
+
+    def _notification(self, account: Account, envelope: Envelope) -> Report:
+        news = parse_notification(envelope.stanza)
+        if isinstance(news, IdentityChanged):
+            return self._identity_changed(account, news)
+        if isinstance(news, DevicesChanged):
+            return self._devices_changed(account, news)
+        if isinstance(news, OwnDevices):
+            account.keys.expire_device_list(account.profile, account.own_user)
+            return Report("notification", "own-devices")
+        if isinstance(news, GroupChanged):
+            for pn, lid in news.pairs:
+                learn_pair(account, pn, lid)
+            return Report("notification", "group")
+        if isinstance(news, ReachoutLock):
+            log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
+            return Report("notification", "reachout-lock", facts={"active": news.active, "until": news.until})
+        return Report("notification", "ignored", envelope.stanza.attr_str("type"))
+
+    def _identity_changed(self, account: Account, news: IdentityChanged) -> Report:
+        """Somebody reinstalled. The server says so, no message has proved it yet: archive, don't delete."""
+        user = self._named(account, news.user, news.lid)
+        if account.is_own(user):
+            return Report("notification", "ignored", "own identity")
+        archived = account.keys.mark_stale(account.profile, user, 0)
+        account.keys.expire_device_list(account.profile, user)
+        log.warning("identity changed", extra={"device": repr(news.user), "by": "notification"})
+        return Report("notification", "identity-changed", facts={"archived": archived})
+
+    def _devices_changed(self, account: Account, news: DevicesChanged) -> Report:
+        """A companion was linked or removed: the next send asks for the list; a removed one is forgotten."""
+        user = self._named(account, news.user, news.lid)
+        if news.action == "remove":
+            for device in news.devices:
+                if device.device and not (
+                    account.is_own(user) and device.device == account.own_device.device
+                ):
+                    account.keys.remove_device(account.profile, user, device.device)
+        account.keys.expire_device_list(account.profile, user)
+        return Report("notification", "devices-changed", news.action, {"devices": len(news.devices)})
+
+    def _named(self, account: Account, user: JID, lid: JID | None) -> str:
+        """Return the canonical name of a user, learning the pair if both names are told."""
+        learn_pair(
+            account, user if user.server == PN else None, lid or (user if user.server == LID else None)
+        )
+        return canonical(account, user, lid)
+
+
+def learn_pair(account: Account, pn: JID | None, lid: JID | None) -> None:
+    """Remember that two addresses are one person, which moves the sessions to the LID."""
+    if pn is not None and lid is not None:
+        account.keys.learn(str(pn.chat), str(lid.chat))
+
+
+def abridged(padded: bytes, random: Callable[[int], bytes]) -> bytes:
+    """Return what is worth keeping of a plaintext that is too long to be stored: its text."""
+    try:
+        content = content_of(parse_plaintext(unpad(padded)))
+    except (InvalidStanza, SignalError):
+        return pad(b"", random(1))
+    return pad(text_message((content.text or "")[:MAX_KEPT_TEXT]), random(1))
+
+
+def _retry_receipt(node: Node, credentials: Credentials, question: Question, keys: RetryKeys | None) -> Node:
+    return retry_receipt(
+        node,
+        count=question.count,
+        registration_id=credentials.registration_id,
+        error=question.error,
+        keys=keys,
+    )

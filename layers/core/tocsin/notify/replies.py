@@ -1,0 +1,150 @@
+"""What recipients answer: which notification a reply is about, and whether it withdraws or gives consent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tocsin.notify.conduct import (
+    CONDUCT_TICKET,
+    CONSENT_GIVEN,
+    CONSENT_WITHDRAWN,
+    Wish,
+    confirmation_text,
+    wish_of,
+)
+from tocsin.notify.notification import Notification, State, id_of_message, notification_id
+from tocsin.notify.queues import NotificationsQueue
+from tocsin.notify.recovery import is_recipient
+from tocsin.notify.sessions import Account
+from tocsin.notify.store import NotificationStore
+from tocsin.whatsapp.content import Content
+from tocsin.whatsapp.message import InboundMessage
+
+MAX_KEPT_TEXT = 4096
+CONSENT = {Wish.STOP: "withdrawn", Wish.START: "given"}
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """One reply in its circumstances.
+
+    `phones`: the bare JIDs by which we may have written to the sender; the one that notifications use first.
+    `answered`: the notification it is about, if any is known.
+    """
+
+    account: Account
+    message: InboundMessage
+    content: Content
+    phones: list[str]
+    answered: Notification | None
+
+    @property
+    def name(self) -> str:
+        return self.account.profile.account
+
+
+class Replies:
+    """Tells the world of replies, and heeds what they ask of us."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        notifications: NotificationsQueue,
+        *,
+        expiry_seconds: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._notifications = notifications
+        self._expiry_seconds = expiry_seconds
+        self._clock = clock
+
+    def take(self, account: Account, message: InboundMessage, user: str, content: Content) -> str:
+        """Record a reply of `user` (canonical bare JID). Return what it was: `stop`, `start`, or its kind."""
+        phones = phones_of(account, user, message)
+        answered = self._answered(account, user, phones[0], content)
+        reply = _Reply(account, message, content, phones, answered)
+        wish = wish_of(content.text or "") if content.kind == "text" else None
+        if wish is not None:
+            self._heed(reply, *wish)
+        told = {
+            "text": (content.text or "")[:MAX_KEPT_TEXT],
+            "kind": content.kind,
+            "recipient": phones[0].partition("@")[0],
+            "notification_id": answered.id if answered else None,
+            "ticket_id": answered.ticket_id if answered else None,
+            "audience": answered.audience if answered else None,
+            "consent": CONSENT[wish[0]] if wish else None,
+        }
+        self._store.put_reply(reply.name, phones[0], message.id, told, message.timestamp * 1000)
+        return wish[0].value if wish else content.kind
+
+    def _answered(self, account: Account, user: str, phone: str, content: Content) -> Notification | None:
+        """Return the notification a reply is about: the quoted one, else the last that reached the person."""
+        quoted = id_of_message(content.quoted_id or "")
+        if quoted:
+            notification = self._store.get(quoted)
+            if notification is not None and is_recipient(account, user, notification):
+                return notification
+        last = self._store.conduct(account.profile.account, phone).last_notification
+        return self._store.get(last) if last else None
+
+    def _heed(self, reply: _Reply, wish: Wish, language: str) -> None:
+        """Remember that consent was withdrawn or given again, and confirm it once.
+
+        A withdrawal counts before its confirmation is under way. A crash in between repeats all of this, and
+        the confirmation's id folds the repeat.
+        """
+        at = int(self._clock() * 1000)
+        if wish is Wish.STOP:
+            for phone in reply.phones:
+                self._store.opt_out(reply.name, phone, wish.value, at)
+        conduct = self._store.conduct(reply.name, reply.phones[0])
+        if conduct.opted_out_at is None or (wish is Wish.STOP and conduct.confirmed_at is not None):
+            return
+        self._confirm(
+            reply, wish, conduct.opted_out_at, reply.answered.language if reply.answered else language
+        )
+        for phone in reply.phones:
+            if wish is Wish.STOP:
+                self._store.confirm_opt_out(reply.name, phone, at)
+            else:
+                self._store.opt_in(reply.name, phone)
+
+    def _confirm(self, reply: _Reply, wish: Wish, opted_out_at: int, language: str) -> None:
+        """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""
+        event = CONSENT_WITHDRAWN if wish is Wish.STOP else CONSENT_GIVEN
+        recipient = reply.phones[0].partition("@")[0]
+        now = self._clock()
+        confirmation = Notification(
+            id=notification_id(reply.name, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
+            account=reply.name,
+            ticket_id=CONDUCT_TICKET,
+            event_type=event,
+            revision=opted_out_at,
+            audience="customer",
+            recipient=recipient,
+            recipient_name=reply.message.push_name or "",
+            language=language,
+            text=confirmation_text(wish, language),
+            created_at=int(now * 1000),
+            expires_at=int(now) + self._expiry_seconds,
+        )
+        known = self._store.put_new(confirmation)
+        if known is None or known.state is State.PLANNED:
+            self._notifications.send(known or confirmation)
+
+
+def phones_of(account: Account, user: str, message: InboundMessage) -> list[str]:
+    """Return the names by which we may have written to a sender; the one that notifications use first.
+
+    After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
+    somebody without a known number only the LID is left.
+    """
+    known = account.keys.address(user)
+    names = [known["pn"]] if known else []
+    if message.pn is not None:
+        names.append(str(message.pn.chat))
+    return list(dict.fromkeys(names)) or [user]

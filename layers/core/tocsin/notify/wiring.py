@@ -1,0 +1,114 @@
+"""Which parts make up the sending and the receiving function: the only place that chooses real adapters.
+
+Everything is made once per container. What only some invocations need (the sealing secret, the receiving
+half) is imported and fetched when it is first used, because most starts are cold ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tocsin.connector.client import ConnectorClient
+from tocsin.keys.lease import read_lease
+from tocsin.keys.store import KeyStore
+from tocsin.keys.table import DynamoTable
+from tocsin.notify import aws
+from tocsin.notify.deadletter import DeadLetters
+from tocsin.notify.delivery import Delivery
+from tocsin.notify.multidevice import MultiDevice, RememberedLeases
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
+from tocsin.notify.store import NotificationStore
+
+if TYPE_CHECKING:
+    from tocsin.keys.seal import Sealer
+    from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
+    from tocsin.notify.inbound import Inbound
+    from tocsin.notify.sessions import Connector
+
+
+class Later:
+    """A boto3 client that is made when it is first used: most sends need no SQS."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._client: Any = None
+
+    def __getattr__(self, operation: str) -> Any:
+        if self._client is None:
+            self._client = aws.client(self._service)
+        return getattr(self._client, operation)
+
+
+def delivery(
+    config: SendConfig,
+    *,
+    dynamodb: Any = None,
+    sqs: Any = None,
+    sealer: Callable[[], Sealer] | None = None,
+    connector: Connector | None = None,
+) -> Delivery:
+    """Return what carries out the orders of the notifications queue."""
+    dynamodb = dynamodb or aws.client("dynamodb")
+    store = _notifications(config.stores, dynamodb)
+    dead_letters = DeadLettersQueue(sqs or Later("sqs"), config.dead_letters_queue_url)
+    return Delivery(
+        store,
+        DeadLetters(store, dead_letters),
+        _transport(config.stores, dynamodb, sealer, connector),
+        config.policies,
+        receipt_deadline_seconds=config.receipt_deadline_seconds,
+    )
+
+
+def inbound(
+    config: ReceiveConfig,
+    *,
+    dynamodb: Any = None,
+    sqs: Any = None,
+    sealer: Callable[[], Sealer] | None = None,
+    connector: Connector | None = None,
+) -> Inbound:
+    """Return what handles the stanzas of the queue."""
+    from tocsin.notify.inbound import Inbound
+    from tocsin.notify.recovery import RecoveryDesk
+    from tocsin.notify.replies import Replies
+
+    dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
+    store = _notifications(config.stores, dynamodb)
+    dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
+    notifications = NotificationsQueue(sqs, config.notifications_queue_url)
+    return Inbound(
+        store,
+        _transport(config.stores, dynamodb, sealer, connector),
+        RecoveryDesk(store, dead_letters, config.policies, random=os.urandom),
+        Replies(store, notifications, expiry_seconds=config.notification_expiry_seconds),
+    )
+
+
+def _notifications(stores: StoreConfig, dynamodb: Any) -> NotificationStore:
+    return NotificationStore(dynamodb, stores.notifications_table, stores.keys_table)
+
+
+def _transport(
+    stores: StoreConfig, dynamodb: Any, sealer: Callable[[], Sealer] | None, connector: Connector | None
+) -> MultiDevice:
+    table = DynamoTable(dynamodb, stores.keys_table)
+    leases = RememberedLeases(lambda account: read_lease(table, account))
+    unsealing = sealer or cache(lambda: read_sealer(stores.sealing_secret_arn))
+
+    @cache
+    def open_keys(account: str) -> KeyStore:
+        return KeyStore(table, unsealing(), account)
+
+    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases)
+
+
+def read_sealer(secret_arn: str) -> Sealer:
+    """Fetch the sealing key. It stays in memory: without it no record is readable, and it never changes."""
+    from tocsin.keys.seal import Sealer
+
+    secret = aws.client("secretsmanager").get_secret_value(SecretId=secret_arn)
+    return Sealer.from_secret(secret["SecretString"])
