@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+
+from tests.vectors.wire_files import load
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import InvalidStanza, Node, encode
-
-from tests.vectors.wire_files import load
 
 VECTORS = load("jids")
 by_text = {"ids": lambda case: case["text"] if isinstance(case, dict) else repr(case)}

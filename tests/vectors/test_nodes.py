@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tocsin.whatsapp.node import DecodeError, EncodeError, Node, decode, encode
 
 from tests.vectors.wire_files import load, spec_bytes, spec_node
+from tocsin.whatsapp.node import DecodeError, EncodeError, Node, decode, encode
 
 VALID = load("nodes")["cases"]
 MALFORMED = load("nodes-malformed")

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+
+from tests.vectors.wire_files import load
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.certificate import verify_chain
@@ -13,8 +15,6 @@ from tocsin.whatsapp.node import decode, encode
 from tocsin.whatsapp.noise import ClientHandshake, SymmetricState, Transport
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload
-
-from tests.vectors.wire_files import load
 
 VECTORS = load("noise")
 HANDSHAKES = {case["name"]: case for case in VECTORS["handshakes"]}

@@ -4,6 +4,8 @@ import base64
 from typing import Any
 
 import pytest
+
+from tests.vectors.wire_files import load
 from tocsin.signal.curve import KeyPair, key_pair, verify
 from tocsin.whatsapp import link_code
 from tocsin.whatsapp.errors import InvalidStanza, PairingRefused
@@ -11,8 +13,6 @@ from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.pairing import qr_text, verify_device_identity, verify_pair_success
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
-
-from tests.vectors.wire_files import load
 
 PAIRING = load("pairing")
 ADV = load("adv")
