@@ -182,7 +182,7 @@ class Demo:
 
     def _exhausted_retries(self) -> None:
         self._view.chapter("Retries used up: a dead letter with its reason, redriven to success")
-        self._world.phones.inject("ack-error", code=500, to=CARLOS.number)
+        self._world.phones.inject("ack-error", code=500, to=CARLOS.number, n=100)
         self._view.say("the server now refuses every message to Carlos with error 500")
         followed = self._event(
             "TicketAssigned",
