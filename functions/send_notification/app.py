@@ -53,7 +53,7 @@ def sender() -> tuple[Delivery, Patience]:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Carry out the orders one by one. After the first that isn't done the rest waits too, or it overtakes."""
+    """Carry out the orders in turn. After one that isn't done the rest waits too, or it would overtake."""
     records: list[dict[str, Any]] = event["Records"]
     for position, record in enumerate(records):
         try:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from tocsin.connector.client import SERVING, ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
+from tocsin.notify.account import Account, Connector
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.refusal import failure_of_ack, failure_of_connector
-from tocsin.notify.sessions import Account, Bundles, Connector, Need, blame, locate, prepare
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
@@ -169,6 +169,8 @@ class MultiDevice:
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = outgoing.address
         if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
+            from tocsin.notify.sessions import locate
+
             address = locate(account, outgoing.recipient)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
         reservations = self._reservations(account, address, refresh=refresh)
@@ -187,25 +189,19 @@ class MultiDevice:
         """Reserve for the recipient and for our own account, making sessions where they are missing."""
         users = list(dict.fromkeys((address.user, account.own_user)))
         found = self._reserve(account, users)
+        asked: set[str] = set()
         unreachable: set[tuple[str, int]] = set()
-        bundles: dict[str, Bundles] = {}
-        for round_number in range(MOST_PREPARATIONS):
-            needs = {
-                user: need
+        for _ in range(MOST_PREPARATIONS):
+            needy = {
+                user: stale
                 for user in users
-                if (
-                    need := self._need(
-                        user, found[user], unreachable, first=round_number == 0, refresh=refresh
-                    )
-                )
+                if (stale := self._need(user, found[user], unreachable, refresh=refresh, asked=asked))
+                is not None
             }
-            if not needs:
+            if not needy:
                 break
-            bundles = prepare(account, needs)
-            unreachable |= {(user, device) for user in bundles for device in bundles[user].refused}
-            found |= self._reserve(account, list(needs))
-            if found[address.user] is None:
-                raise blame(bundles.get(address.user, Bundles()))
+            unreachable |= self._prepare(account, address, found, needy)
+            asked.update(needy)
         return {user: reservation for user, reservation in found.items() if reservation is not None}
 
     def _need(
@@ -214,17 +210,36 @@ class MultiDevice:
         reservation: Reservation | None,
         unreachable: set[tuple[str, int]],
         *,
-        first: bool,
         refresh: bool,
-    ) -> Need | None:
-        """Return what must be done for a user before sending, `None` if nothing."""
+        asked: set[str],
+    ) -> frozenset[int] | None:
+        """Return the devices of a user that need another session, `None` if nothing is to be asked.
+
+        An empty set: the device list alone is missing or out of date.
+        """
         if reservation is None:
-            return Need() if first else None
-        stale = [
+            return None if user in asked else frozenset()
+        stale = {
             device for device in reservation.in_need(reservation.chains) if (user, device) not in unreachable
-        ]
-        outdated = first and (refresh or self._clock() - reservation.checked_at > DEVICE_LIST_SECONDS)
-        return Need(reservation, frozenset(stale)) if stale or outdated else None
+        }
+        outdated = refresh or self._clock() - reservation.checked_at > DEVICE_LIST_SECONDS
+        return frozenset(stale) if stale or (outdated and user not in asked) else None
+
+    def _prepare(
+        self,
+        account: Account,
+        address: Address,
+        found: dict[str, Reservation | None],
+        needy: Mapping[str, frozenset[int]],
+    ) -> set[tuple[str, int]]:
+        """Ask for lists and bundles, make sessions, and reserve again, into `found`. Return who has none."""
+        from tocsin.notify.sessions import Bundles, Need, blame, prepare
+
+        bundles = prepare(account, {user: Need(found[user], stale) for user, stale in needy.items()})
+        found.update(self._reserve(account, list(needy)))
+        if found[address.user] is None:
+            raise blame(bundles.get(address.user, Bundles()))
+        return {(user, device) for user in bundles for device in bundles[user].refused}
 
     def _reserve(self, account: Account, users: list[str]) -> dict[str, Reservation | None]:
         """Take a number of each user (at most two) at the same time: they are two round trips."""
@@ -297,6 +312,8 @@ class MultiDevice:
 
         The message is accepted already, so whatever fails here is told and left; the next send asks again.
         """
+        from tocsin.notify.sessions import Need, prepare
+
         try:
             addressed = {(str(jid.bare), jid.device) for jid, _ in parcel.recipients}
             prepare(account, {user: Need(found) for user, found in parcel.reservations.items()})
@@ -314,6 +331,8 @@ class MultiDevice:
 
     def _relocate(self, account: Account, outgoing: Outgoing) -> None:
         """The LID that was used is outdated: ask for the number's present one, for the next time."""
+        from tocsin.notify.sessions import locate
+
         try:
             locate(account, outgoing.recipient)
         except (Failure, ConnectorError) as error:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tocsin.notify.account import Account
 from tocsin.notify.conduct import (
     CONDUCT_TICKET,
     CONSENT_GIVEN,
@@ -17,7 +18,6 @@ from tocsin.notify.conduct import (
 from tocsin.notify.notification import Notification, State, id_of_message, notification_id
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.recovery import is_recipient
-from tocsin.notify.sessions import Account
 from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.content import Content
 from tocsin.whatsapp.message import InboundMessage

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from tocsin.notify.account import Account
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.transport import Address
 from tocsin.whatsapp.bundles import MAX_PER_REQUEST, BundleError, fetch_bundles, parse_bundles
@@ -18,11 +19,8 @@ from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
 
 if TYPE_CHECKING:
-    from tocsin.keys.account import AccountProfile
     from tocsin.keys.reserve import Reservation
-    from tocsin.keys.store import KeyStore
     from tocsin.signal.x3dh import Local, PreKeyBundle
-    from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
 
@@ -36,46 +34,6 @@ TROUBLE_CODES = frozenset({408, 500, 503, 530})
 # Code of a bundle that is malformed or wrongly signed.
 UNUSABLE = 0
 UNANSWERED = BundleError(404, "not in the answer")
-
-
-class Connector(Protocol):
-    """What of the connector's client the domain uses."""
-
-    def request(self, profile: AccountProfile, node: Node, timeout: int = 30) -> Node: ...
-
-    def send_message(
-        self, profile: AccountProfile, node: Node, *, resumed: bool = False, timeout: int = 80
-    ) -> Node: ...
-
-    def send(self, profile: AccountProfile, node: Node) -> None: ...
-
-
-@dataclass(frozen=True)
-class Account:
-    """One account as one call sees it: its keys, its public facts, and the socket."""
-
-    keys: KeyStore
-    profile: AccountProfile
-    connector: Connector
-
-    @property
-    def own_user(self) -> str:
-        """The bare LID of the account itself."""
-        return str(self.own_device.bare)
-
-    @property
-    def own_device(self) -> JID:
-        """The device that this is, by its LID."""
-        return JID.parse(self.profile.lid or self.profile.jid)
-
-    def is_own(self, user: str) -> bool:
-        """Whether a bare JID, in either address form, is the account itself."""
-        return user == self.own_user or user == str(JID.parse(self.profile.jid).bare)
-
-    def lid_of(self, user: str) -> str:
-        """The LID of a user (bare JID) if it is known, else the name that was given."""
-        names = self.keys.address(user)
-        return names["lid"] if names else user
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from tocsin.notify.store import NotificationStore
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
+    from tocsin.notify.account import Connector
     from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
     from tocsin.notify.inbound import Inbound
-    from tocsin.notify.sessions import Connector
 
 
 class Later:
