@@ -1,5 +1,6 @@
 """The key store on the emulator's DynamoDB: the table's contract, 32 senders at once, and a real peer."""
 
+import os
 import random
 import threading
 from collections import Counter
@@ -72,7 +73,7 @@ class Traffic:
 
 def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable) -> None:
     """To one user and to our own devices, where every send reserves."""
-    ann = End("100@lid", device=3, table=table)
+    ann = End("100@lid", device=3, table=table, entropy=os.urandom)
     for user, devices in (("200@lid", RECIPIENT_DEVICES), (ann.user, OWN_DEVICES)):
         bundles = {device: End(user, device).bundle() for device in devices}
         ann.keys.make_sessions(ann.profile, ann.credentials, user, bundles, devices=devices)
@@ -119,7 +120,7 @@ class Conversation:
     def __init__(self, table: Table, peer: LibsignalPeer) -> None:
         peer.reset(copies=True)
         self.peer = peer
-        self.ann = End("100@lid", device=3, table=table)
+        self.ann = End("100@lid", device=3, table=table, entropy=os.urandom)
         self.traffic = Traffic()
         self.said: list[str] = []
         self.answers: list[str] = []

@@ -108,11 +108,18 @@ def raising(error: Exception) -> Callable[[], None]:
 class End:
     """One end of conversations: an account with its key store, named by its bare JID `user`."""
 
-    def __init__(self, user: str, device: int = 0, table: Table | None = None, clock: Clock | None = None):
+    def __init__(
+        self,
+        user: str,
+        device: int = 0,
+        table: Table | None = None,
+        clock: Clock | None = None,
+        entropy: Callable[[int], bytes] | None = None,
+    ) -> None:
         self.user = user
         self.device = device
         self.clock = clock or Clock()
-        self.entropy = Entropy(user)
+        self.entropy = entropy or Entropy(user)
         self.table = Interposed(table if table is not None else MemoryTable())
         self.damages: list[DamagedRecord] = []
         self.pauses: list[float] = []

@@ -86,10 +86,11 @@ class Sessions:
 
         None if absent or damaged. Raises TornRecord if the halves were read around somebody's turn.
         """
-        inbound = self.inbound(device)
+        inbound, chain = self.inbound(device), self.chain(device)
         if inbound is None:
+            if chain is not None and device not in self.inbounds and not self.torn_is_lost:
+                raise TornRecord("a sending chain without its session")
             return None
-        chain = self.chain(device)
         try:
             if chain is not None:
                 return decode_record(inbound.encoded, chain.sending, fence - chain.origin)

@@ -136,24 +136,19 @@ class Turn:
 
         `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one.
         """
-        inbound = self.sessions.inbound(device)
-        kept = inbound.rebuilt if inbound is not None else 0
-        self._put_inbound(device, record, kept if rebuilt is None else rebuilt)
+        self.receive(device, record, rebuilt=rebuilt)
         self._turn_chain(device, record)
 
-    def receive(self, device: int, record: Record) -> None:
-        """As `replace`, but leaves the outbound item alone if the sending chain is still the same one."""
-        before = self.sessions.chain(device)
-        after = record.current
-        if after is None and before is None and chain_attribute(device) not in self._items():
-            unchanged = True
-        else:
-            unchanged = after is not None and before is not None and after.sending == before.sending
-        if not unchanged:
-            self.replace(device, record)
-            return
+    def receive(self, device: int, record: Record, *, rebuilt: int | None = None) -> None:
+        """As `replace`, where the sending chain stays what it is: the outbound item is left alone."""
         inbound = self.sessions.inbound(device)
-        self._put_inbound(device, record, inbound.rebuilt if inbound is not None else 0)
+        kept = inbound.rebuilt if inbound is not None else 0
+        key, tag = self._inbound_key(device), self._vault.new_tag()
+        item = self.sessions.inbounds.get(device)
+        packed = pack_inbound(record, kept if rebuilt is None else rebuilt)
+        states = self._vault.seal(packed, key, "states", tag)
+        when = ITEM_ABSENT if item is None else as_read("tag", item)
+        self._inbounds.append(Put(key, {"tag": tag, "states": states}, when=(when,)))
 
     def drop(self, device: int) -> None:
         """Forget the device altogether."""
@@ -203,13 +198,6 @@ class Turn:
 
     def _inbound_key(self, device: int) -> Key:
         return inbound_key(self._vault.account, self.sessions.incarnation, self.sessions.user, device)
-
-    def _put_inbound(self, device: int, record: Record, rebuilt: int) -> None:
-        key, tag = self._inbound_key(device), self._vault.new_tag()
-        item = self.sessions.inbounds.get(device)
-        states = self._vault.seal(pack_inbound(record, rebuilt), key, "states", tag)
-        when = ITEM_ABSENT if item is None else as_read("tag", item)
-        self._inbounds.append(Put(key, {"tag": tag, "states": states}, when=(when,)))
 
     def _turn_chain(self, device: int, record: Record) -> None:
         state = record.current

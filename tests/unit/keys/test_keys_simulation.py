@@ -1,0 +1,18 @@
+"""Random lives of the key store, the same for each seed: no index twice, and everything readable is read.
+
+More of them: TOCSIN_SIMULATIONS=5000 pytest tests/unit/keys/test_keys_simulation.py
+"""
+
+import os
+
+import pytest
+
+from tests.unit.keys.simulation import World
+
+LIVES = int(os.environ.get("TOCSIN_SIMULATIONS", "60"))
+STEPS = 400
+
+
+@pytest.mark.parametrize("seed", range(LIVES))
+def test_a_life_without_violation(seed: int) -> None:
+    World(seed).run(STEPS)
