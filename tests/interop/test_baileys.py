@@ -4,7 +4,7 @@ What heals here heals by Baileys' own retry receipts; the server only carries th
 """
 
 import pytest
-from baileys_client import Baileys, BaileysFailed, missing
+from tests.interop.baileys_client import Baileys, BaileysFailed, missing
 
 from infra.local.whatsapp.control_client import LocalWhatsApp
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from handlers import Context, load
+from tests.unit.functions.handlers import Context, load
 
 from tocsin.notify.maintain import Report
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from handlers import Context, load
+from tests.unit.functions.handlers import Context, load
 from moto import mock_aws
 
 from tocsin.notify.samples import sample_body

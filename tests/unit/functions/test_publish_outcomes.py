@@ -6,7 +6,7 @@ import json
 from types import ModuleType
 
 import pytest
-from handlers import Context, load
+from tests.unit.functions.handlers import Context, load
 
 from tocsin.notify.publish import Published
 

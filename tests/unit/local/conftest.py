@@ -1,5 +1,5 @@
 import pytest
-from town import Town
+from tests.unit.local.town import Town
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from town import BUDI, SITI
+from tests.unit.local.town import BUDI, SITI
 
 from infra.local.whatsapp.certificates import BadRootKeyFile, load_root_key
 from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp, WaitedTooLong

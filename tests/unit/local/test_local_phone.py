@@ -1,7 +1,7 @@
 """A phone behaves as a real one does: it heals, it answers when asked again, it shows a message once."""
 
 import pytest
-from town import BUDI, SITI, Town
+from tests.unit.local.town import BUDI, SITI, Town
 
 from infra.local.whatsapp.phone import InvalidRequest
 from tocsin.whatsapp.node import Node

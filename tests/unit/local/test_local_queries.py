@@ -1,7 +1,7 @@
 """Answers to requests: complete, in the address form asked for, and nothing handed out twice."""
 
 import pytest
-from town import BUDI, SITI, Town
+from tests.unit.local.town import BUDI, SITI, Town
 
 from infra.local.whatsapp.endpoint import Endpoint
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash

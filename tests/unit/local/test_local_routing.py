@@ -1,7 +1,7 @@
 """Which device gets what, in which address form."""
 
 import pytest
-from town import BUDI, DEWI, SITI, Town, enc, message_to
+from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc, message_to
 
 from infra.local.whatsapp.routing import Refused, route_message, route_receipt
 from tocsin.signal.session import Ciphertext

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import wraps
 
 import pytest
-from town import BUDI, SITI
+from tests.unit.local.town import BUDI, SITI
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from wired_client import Running, new_keys, running
+from tests.unit.local.wired_client import Running, new_keys, running
 
 from infra.local.whatsapp.control_client import ControlError
 from tocsin.signal.curve import key_pair

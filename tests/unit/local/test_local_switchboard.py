@@ -1,7 +1,7 @@
 """What happens to a stanza: acknowledged, delivered, queued, or broken on purpose."""
 
 import pytest
-from town import BUDI, DEWI, SITI, Town, enc
+from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc
 
 from tocsin.whatsapp.jid import JID, PN, SERVER
 from tocsin.whatsapp.node import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from furnished_aws import KEYS, NOTIFICATIONS, Cloud
-from peers import NOW, Network
+from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud
+from tests.unit.notify.peers import NOW, Network
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+
+from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tocsin.notify.conduct import CONSENT_WITHDRAWN
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import DeadLetters

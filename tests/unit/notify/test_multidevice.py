@@ -4,8 +4,9 @@ ack leads to."""
 from __future__ import annotations
 
 import pytest
-from peers import Device
-from stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
+
+from tests.unit.notify.peers import Device
+from tests.unit.notify.stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
 from tocsin.connector.client import ConnectorAway, IncarnationRefused, NotConnected, Resuming
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
-from furnished_aws import Cloud, cloud
+from tests.unit.notify.furnished_aws import Cloud, cloud
 
 from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
 from tocsin.notify.store import (
