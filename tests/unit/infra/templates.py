@@ -1,0 +1,67 @@
+"""The templates as they are written, and the questions that tests ask about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from infra.local.bootstrap import ROOT
+
+Resource = Mapping[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation's functions as the long ones: `!Ref X` is `{"Ref": "X"}`."""
+
+
+def _function(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+@cache
+def template(name: str = "template.yaml") -> dict[str, Any]:
+    """One template, read."""
+    loaded: dict[str, Any] = yaml.load((ROOT / name).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    return loaded
+
+
+def resources(type_: str, name: str = "template.yaml") -> dict[str, Resource]:
+    """The resources of one type, by logical id."""
+    return {key: found for key, found in template(name)["Resources"].items() if found["Type"] == type_}
+
+
+def properties(logical_id: str, name: str = "template.yaml") -> dict[str, Any]:
+    """The properties of one resource."""
+    found: dict[str, Any] = template(name)["Resources"][logical_id]["Properties"]
+    return found
+
+
+def statements(name: str = "template.yaml") -> Iterator[tuple[str, Resource]]:
+    """Every statement of every role and managed policy, with the logical id it belongs to."""
+    for key, role in resources("AWS::IAM::Role", name).items():
+        for policy in role["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield key, statement
+    for key, policy in resources("AWS::IAM::ManagedPolicy", name).items():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield key, statement
+
+
+def as_list(value: Any) -> list[Any]:
+    """IAM lets a single action or resource stand without its list."""
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,273 @@
+"""template.yaml by its definition: what no emulator would notice if it went missing."""
+
+import re
+
+import pytest
+
+from tests.unit.infra.templates import as_list, properties, resources, statements, template
+
+FUNCTIONS = {
+    "PlanNotificationsFunction",
+    "SendNotificationFunction",
+    "ReceiveStanzaFunction",
+    "PublishOutcomesFunction",
+    "MaintainSessionsFunction",
+}
+IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSessionsFunction"}
+
+# A queue that something works from, and where its failures go after so many receives.
+REDRIVES = {
+    "TicketEventsQueue": ("TicketEventsDeadQueue", 5),
+    "NotificationsQueue": ("DeadLettersQueue", 10),
+    "StanzasQueue": ("StanzasDeadQueue", 5),
+}
+DEAD_LETTERS = {"TicketEventsDeadQueue", "DeadLettersQueue", "StanzasDeadQueue", "OutcomesDeadQueue"}
+FIFO = {"NotificationsQueue", "DeadLettersQueue", "StanzasQueue", "StanzasDeadQueue"}
+
+# The names that the console, the demo and the connector's environment go by.
+OUTPUTS = {
+    "KeysTable",
+    "NotificationsTable",
+    "NotificationsQueueUrl",
+    "DeadLettersQueueUrl",
+    "StanzasQueueUrl",
+    "TicketEventsDeadQueueUrl",
+    "TicketEventsQueueUrl",
+    "EventBusName",
+    "EventSource",
+    "SealingSecretArn",
+    "MaintainFunctionName",
+    "PlanFunctionName",
+    "SendFunctionName",
+    "ReceiveFunctionName",
+    "PublishFunctionName",
+    "LayerVersionArn",
+    "Accounts",
+    "DefaultRegion",
+}
+
+
+class TestParameters:
+    @pytest.mark.parametrize("name", template()["Parameters"])
+    def test_each_says_what_it_is_for(self, name: str) -> None:
+        assert len(template()["Parameters"][name]["Description"]) > 20
+
+    def test_all_are_shown_in_groups(self) -> None:
+        groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        shown = [name for group in groups for name in group["Parameters"]]
+        assert sorted(shown) == sorted(template()["Parameters"])
+
+    @pytest.mark.parametrize(
+        ("source", "allowed"),
+        [
+            ("ticketing", True),
+            ("my.app/tickets", True),
+            ("tocsin", False),
+            ("tocsin-test", True),
+            ("", False),
+        ],
+    )
+    def test_ticket_events_never_bear_the_source_of_outcome_events(self, source: str, allowed: bool) -> None:
+        pattern = template()["Parameters"]["EventSource"]["AllowedPattern"]
+        assert bool(re.fullmatch(pattern, source)) is allowed
+
+    @pytest.mark.parametrize(
+        ("accounts", "allowed"),
+        [
+            ("default", True),
+            ("north,south-2", True),
+            ("", False),
+            ("North", False),
+            ("a,,b", False),
+            ("a, b", False),
+        ],
+    )
+    def test_accounts_are_names_with_commas_between(self, accounts: str, allowed: bool) -> None:
+        assert bool(re.fullmatch(template()["Parameters"]["Accounts"]["AllowedPattern"], accounts)) is allowed
+
+    def test_everything_has_a_default(self) -> None:
+        assert not [name for name, it in template()["Parameters"].items() if "Default" not in it]
+
+    @pytest.mark.parametrize(
+        ("visibility", "timeout"),
+        [
+            ("TicketEventsVisibilitySeconds", "PlanTimeoutSeconds"),
+            ("NotificationsVisibilitySeconds", "SendTimeoutSeconds"),
+            ("StanzasVisibilitySeconds", "ReceiveTimeoutSeconds"),
+        ],
+    )
+    def test_a_message_never_comes_back_while_its_function_may_still_run(
+        self, visibility: str, timeout: str
+    ) -> None:
+        parameters = template()["Parameters"]
+        assert parameters[visibility]["Default"] > parameters[timeout]["Default"]
+
+
+class TestFunctions:
+    def test_these_and_no_others(self) -> None:
+        assert set(resources("AWS::Serverless::Function")) == FUNCTIONS
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_each_has_a_role_and_a_log_of_its_own(self, name: str) -> None:
+        stem = name.removesuffix("Function")
+        assert properties(name)["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
+        assert properties(name)["LoggingConfig"] == {"LogGroup": {"Ref": f"{stem}Log"}}
+
+    def test_every_log_ends(self) -> None:
+        logs = resources("AWS::Logs::LogGroup")
+        assert all("RetentionInDays" in log["Properties"] for log in logs.values())
+
+    def test_none_reserves_concurrency_that_a_new_account_does_not_have(self) -> None:
+        assert not [name for name in FUNCTIONS if "ReservedConcurrentExecutions" in properties(name)]
+
+    def test_only_those_that_call_the_connector_are_in_the_vpc_and_only_when_there_is_one(self) -> None:
+        inside = {name for name in FUNCTIONS if "VpcConfig" in properties(name)}
+        assert inside == IN_THE_VPC
+        for name in inside:
+            condition, config, otherwise = properties(name)["VpcConfig"]["Fn::If"]
+            assert condition == "Fargate"
+            assert config["Ipv6AllowedForDualStack"] is True
+            assert otherwise == {"Ref": "AWS::NoValue"}
+
+    def test_dual_stack_names_only_in_the_vpc(self) -> None:
+        variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+        named = [name for name in variables if name.startswith("AWS_")]
+        assert all(variables[name]["Fn::If"][0] == "Fargate" for name in named)
+        assert not [name for name in named if "DYNAMODB" in name]
+
+    def test_one_notification_at_a_time_so_that_none_overtakes(self) -> None:
+        assert (
+            properties("SendNotificationFunction")["Events"]["Notifications"]["Properties"]["BatchSize"] == 1
+        )
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS - {"MaintainSessionsFunction"}))
+    def test_every_record_of_a_batch_is_answered_for_itself(self, name: str) -> None:
+        (event,) = properties(name)["Events"].values()
+        assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+    def test_the_stream_shows_outcomes_only_and_gives_up_on_none_silently(self) -> None:
+        stream = properties("PublishOutcomesFunction")["Events"]["Outcomes"]["Properties"]
+        (only,) = stream["FilterCriteria"]["Filters"]
+        assert '"eventName": ["INSERT", "MODIFY"]' in only["Pattern"]
+        assert '"outcome"' in only["Pattern"]
+        assert stream["DestinationConfig"]["OnFailure"]["Destination"] == {
+            "Fn::GetAtt": ["OutcomesDeadQueue", "Arn"]
+        }
+
+
+class TestQueues:
+    @pytest.mark.parametrize("name", sorted(resources("AWS::SQS::Queue")))
+    def test_each_is_encrypted_and_keeps_its_messages_for_two_weeks(self, name: str) -> None:
+        assert properties(name)["SqsManagedSseEnabled"] is True
+        assert properties(name)["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+    @pytest.mark.parametrize("name", sorted(REDRIVES))
+    def test_what_crashes_again_and_again_is_put_aside(self, name: str) -> None:
+        dead, receives = REDRIVES[name]
+        assert properties(name)["RedrivePolicy"] == {
+            "deadLetterTargetArn": {"Fn::GetAtt": [dead, "Arn"]},
+            "maxReceiveCount": receives,
+        }
+
+    def test_order_holds_where_it_matters(self) -> None:
+        queues = resources("AWS::SQS::Queue")
+        assert {name for name, queue in queues.items() if queue["Properties"].get("FifoQueue")} == FIFO
+
+    def test_only_our_rule_may_put_events_in(self) -> None:
+        for policy in resources("AWS::SQS::QueuePolicy").values():
+            (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+            assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == {
+                "Fn::GetAtt": ["TicketEventsRule", "Arn"]
+            }
+
+
+class TestTables:
+    @pytest.mark.parametrize("name", ["KeysTable", "NotificationsTable"])
+    def test_outlive_the_stack_and_bear_no_name_of_their_own(self, name: str) -> None:
+        table = template()["Resources"][name]
+        assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert table["UpdateReplacePolicy"] == "Retain"
+        assert "TableName" not in table["Properties"]
+
+    @pytest.mark.parametrize("name", ["KeysTable", "NotificationsTable"])
+    def test_pay_for_use_encrypt_and_forget(self, name: str) -> None:
+        table = properties(name)
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["SSESpecification"]["SSEType"] == "KMS"
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expire_at", "Enabled": True}
+
+    def test_keys_have_no_backup_that_could_bring_back_used_ones(self) -> None:
+        keys = properties("KeysTable")
+        assert keys["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
+        assert "StreamSpecification" not in keys
+
+    def test_notifications_have_a_backup_and_a_stream_of_new_images(self) -> None:
+        notifications = properties("NotificationsTable")
+        assert notifications["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert notifications["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+    @pytest.mark.parametrize("name", ["SealingSecret", "KeysKey"])
+    def test_what_unseals_them_outlives_the_stack_too(self, name: str) -> None:
+        assert template()["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+class TestRights:
+    def test_no_action_is_a_wildcard_but_for_the_variants_of_two_kms_actions(self) -> None:
+        actions = {action for _, statement in statements() for action in as_list(statement["Action"])}
+        assert {action for action in actions if "*" in action} == {"kms:GenerateDataKey*", "kms:ReEncrypt*"}
+
+    def test_every_right_is_on_something_named_where_aws_knows_names(self) -> None:
+        unbounded = {
+            action
+            for _, statement in statements()
+            if "*" in as_list(statement["Resource"])
+            for action in as_list(statement["Action"])
+        }
+        assert {action for action in unbounded if not action.startswith("ec2:")} == {"dynamodb:ListStreams"}
+
+    def test_network_interfaces_only_with_fargate(self) -> None:
+        assert template()["Resources"]["VpcPolicy"]["Condition"] == "Fargate"
+        assert {owner for owner, it in statements() if "ec2:" in str(it["Action"])} == {"VpcPolicy"}
+
+    def test_planner_and_publisher_touch_neither_keys_nor_secret(self) -> None:
+        for role in ("PlanNotificationsRole", "PublishOutcomesRole"):
+            assert "ManagedPolicyArns" not in properties(role)
+            theirs = str([statement for owner, statement in statements() if owner == role])
+            assert "KeysTable" not in theirs
+            assert "SealingSecret" not in theirs
+
+    def test_nobody_reads_another_ones_queue(self) -> None:
+        readers = {
+            (str(statement["Resource"]["Fn::GetAtt"][0]), owner)
+            for owner, statement in statements()
+            if "sqs:ReceiveMessage" in as_list(statement["Action"])
+        }
+        assert readers == {
+            ("TicketEventsQueue", "PlanNotificationsRole"),
+            ("NotificationsQueue", "SendNotificationRole"),
+            ("StanzasQueue", "ReceiveStanzaRole"),
+        }
+
+
+class TestOutputs:
+    def test_all_that_others_go_by(self) -> None:
+        assert set(template()["Outputs"]) >= OUTPUTS
+
+
+class TestLayer:
+    def test_old_versions_stay_for_tasks_that_start_late(self) -> None:
+        assert properties("CoreLayer")["RetentionPolicy"] == "Retain"
+
+    def test_the_connector_runs_the_version_of_the_functions(self) -> None:
+        assert template()["Globals"]["Function"]["Layers"] == [{"Ref": "CoreLayer"}]
+        assert properties("Connector")["Parameters"]["LayerVersionArn"] == {"Ref": "CoreLayer"}
+
+
+def test_every_dead_letter_queue_is_named_to_an_alarm() -> None:
+    told = properties("Observability")["Parameters"]
+    assert {
+        value["Fn::GetAtt"][0]
+        for name, value in told.items()
+        if name.endswith("DeadQueueName") or "DeadLetters" in name
+    } == DEAD_LETTERS

@@ -1,0 +1,149 @@
+"""infra/*.yaml by their definition: network, connector and alarms."""
+
+import pytest
+
+from tests.unit.infra.templates import properties, resources, statements, template
+
+NETWORK, CONNECTOR, ALARMS = "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml"
+
+PUBLIC, PRIVATE = {"Ref": "PublicRoutes"}, {"Ref": "PrivateRoutes"}
+
+
+def container() -> dict[str, object]:
+    (found,) = properties("Task", CONNECTOR)["ContainerDefinitions"]
+    return dict(found)
+
+
+class TestNestedStacks:
+    @pytest.mark.parametrize("name", ["Network", "Connector"])
+    def test_only_with_fargate(self, name: str) -> None:
+        assert template()["Resources"][name]["Condition"] == "Fargate"
+
+    @pytest.mark.parametrize("name", ["Network", "Connector", "Observability"])
+    def test_get_every_parameter_they_ask_for_and_no_other(self, name: str) -> None:
+        stack = properties(name)
+        asked = template(stack["TemplateURL"])["Parameters"]
+        given = set(stack.get("Parameters", {}))
+        assert given <= set(asked)
+        assert {key for key, it in asked.items() if "Default" not in it} <= given
+
+    @pytest.mark.parametrize("output", ["PublicSubnetIds", "PrivateSubnetIds", "ConnectorPort"])
+    def test_the_network_says_what_the_others_need(self, output: str) -> None:
+        assert output in template(NETWORK)["Outputs"]
+
+
+class TestNetwork:
+    def routes(self, table: dict[str, str]) -> list[dict[str, object]]:
+        found = resources("AWS::EC2::Route", NETWORK).values()
+        return [route["Properties"] for route in found if route["Properties"]["RouteTableId"] == table]
+
+    def test_there_is_no_nat_gateway(self) -> None:
+        assert not resources("AWS::EC2::NatGateway", NETWORK)
+
+    def test_functions_leave_over_ipv6_only(self) -> None:
+        (route,) = self.routes(PRIVATE)
+        assert route["DestinationIpv6CidrBlock"] == "::/0"
+        assert route["EgressOnlyInternetGatewayId"] == {"Ref": "EgressOnlyGateway"}
+
+    def test_the_connector_leaves_over_both(self) -> None:
+        assert len(self.routes(PUBLIC)) == 2
+
+    def test_no_subnet_shares_a_route_table_with_the_other_kind(self) -> None:
+        for association in resources("AWS::EC2::SubnetRouteTableAssociation", NETWORK).values():
+            subnet = association["Properties"]["SubnetId"]["Ref"]
+            wanted = PUBLIC if subnet.startswith("Public") else PRIVATE
+            assert association["Properties"]["RouteTableId"] == wanted
+
+    def test_dynamodb_has_a_gateway_endpoint_for_the_private_subnets(self) -> None:
+        endpoint = properties("DynamoDbEndpoint", NETWORK)
+        assert endpoint["VpcEndpointType"] == "Gateway"
+        assert PRIVATE in endpoint["RouteTableIds"]
+
+    def test_the_only_way_in_leads_from_the_functions_to_the_connector(self) -> None:
+        (way,) = resources("AWS::EC2::SecurityGroupIngress", NETWORK).values()
+        assert way["Properties"]["GroupId"] == {"Ref": "ConnectorSecurityGroup"}
+        assert way["Properties"]["SourceSecurityGroupId"] == {"Ref": "FunctionsSecurityGroup"}
+        groups = resources("AWS::EC2::SecurityGroup", NETWORK).values()
+        assert not [group for group in groups if "SecurityGroupIngress" in group["Properties"]]
+
+    def test_ipv6_egress_is_stated_for_it_is_not_implied(self) -> None:
+        for group in resources("AWS::EC2::SecurityGroup", NETWORK).values():
+            rules = group["Properties"]["SecurityGroupEgress"]
+            assert "::/0" in [rule.get("CidrIpv6") for rule in rules]
+            assert {rule["FromPort"] for rule in rules} == {443}
+
+
+class TestConnector:
+    def test_one_that_stands_by_before_the_old_one_goes(self) -> None:
+        service = properties("Service", CONNECTOR)
+        assert service["DesiredCount"] == 1
+        assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+        assert service["DeploymentConfiguration"]["MaximumPercent"] == 200
+
+    def test_has_time_to_hand_over(self) -> None:
+        assert container()["StopTimeout"] == 60
+
+    def test_runs_the_stock_image_of_the_functions_runtime(self) -> None:
+        written, _ = container()["Image"]["Fn::Sub"]  # type: ignore[index]
+        assert written == "public.ecr.aws/lambda/python:${Version}-${Architecture}"
+        versions = template(CONNECTOR)["Mappings"]["Image"]
+        runtimes = template()["Parameters"]["PythonRuntime"]["AllowedValues"]
+        assert {f"python{versions[runtime]['Version']}" for runtime in runtimes} == set(runtimes)
+
+    def test_may_fetch_its_own_layer_version_and_no_other(self) -> None:
+        theirs = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
+        assert theirs == [
+            {"Effect": "Allow", "Action": "lambda:GetLayerVersion", "Resource": {"Ref": "LayerVersionArn"}}
+        ]
+
+    def test_ecs_may_only_write_the_log(self) -> None:
+        (only,) = [it for owner, it in statements(CONNECTOR) if owner == "ExecutionRole"]
+        assert only["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+    def test_no_secret_stands_in_the_environment(self) -> None:
+        names = [pair["Name"] for pair in container()["Environment"] if "Name" in pair]  # type: ignore[attr-defined]
+        assert "SEALING_SECRET_ARN" in names
+        assert not [name for name in names if "TOKEN" in name or name.endswith("_KEY")]
+
+
+class TestAlarms:
+    alarms = resources("AWS::CloudWatch::Alarm", ALARMS)
+
+    @pytest.mark.parametrize("name", sorted(alarms))
+    def test_each_says_what_it_means_and_tells_the_topic_also_when_it_is_over(self, name: str) -> None:
+        alarm = properties(name, ALARMS)
+        assert len(alarm["AlarmDescription"]) > 40
+        assert alarm["AlarmActions"] == alarm["OKActions"]
+        assert alarm["AlarmActions"]["Fn::If"][0] == "Told"
+
+    @pytest.mark.parametrize("name", ["TicketEventsDead", "DeadLetters", "StanzasDead", "OutcomesDead"])
+    def test_a_single_dead_letter_is_enough(self, name: str) -> None:
+        alarm = properties(f"{name}Alarm", ALARMS)
+        assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Ref": f"{name}QueueName"}}]
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+    @pytest.mark.parametrize(
+        ("name", "metric"),
+        [
+            ("TicketEventsAge", "ApproximateAgeOfOldestMessage"),
+            ("NotificationsAge", "ApproximateAgeOfOldestMessage"),
+            ("StanzasAge", "ApproximateAgeOfOldestMessage"),
+            ("OutcomesAge", "IteratorAge"),
+        ],
+    )
+    def test_whatever_works_off_a_backlog_is_watched_for_falling_behind(self, name: str, metric: str) -> None:
+        assert properties(f"{name}Alarm", ALARMS)["MetricName"] == metric
+
+    def test_a_silent_connector_is_as_bad_as_a_disconnected_account(self) -> None:
+        alarm = properties("AccountDisconnectedAlarm", ALARMS)
+        assert alarm["TreatMissingData"] == "breaching"
+        assert alarm["Dimensions"] == [
+            {"Name": "service", "Value": "connector"},
+            {"Name": "stack", "Value": {"Ref": "SystemName"}},
+        ]
+
+    def test_all_others_take_no_data_for_a_good_sign(self) -> None:
+        others = [it for name, it in self.alarms.items() if name != "AccountDisconnectedAlarm"]
+        assert {alarm["Properties"]["TreatMissingData"] for alarm in others} == {"notBreaching"}
