@@ -1,0 +1,120 @@
+"""The set-up of a machine: what is made, when it is made again, and what it says when it can't be."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from infra.local import bootstrap
+from infra.local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
+
+
+class Counted(Part):
+    """A part that counts how often it is made."""
+
+    def __init__(self, folder: Path, wants: str = "one", command: list[str] | None = None) -> None:
+        super().__init__("counted", folder)
+        self.wants = wants
+        self.command = command or [sys.executable, "-c", "pass"]
+        self.made = 0
+
+    def inputs(self) -> dict[str, str]:
+        return {"wants": self.wants}
+
+    def make(self, run: bootstrap.Run) -> None:
+        self.folder.mkdir(exist_ok=True)
+        run(self.command)
+        self.made += 1
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs go to a folder of the test."""
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "RUNS", tmp_path)
+
+
+class TestStamp:
+    def test_what_was_made_is_not_made_again(self, tmp_path: Path) -> None:
+        part = Counted(tmp_path / "part")
+        assert not part.is_current()
+        make_all([part], Progress())
+        assert part.is_current()
+
+    def test_another_input_makes_it_stale(self, tmp_path: Path) -> None:
+        make_all([Counted(tmp_path / "part")], Progress())
+        assert not Counted(tmp_path / "part", wants="another").is_current()
+
+    def test_one_that_failed_is_stale_although_it_was_made_before(self, tmp_path: Path) -> None:
+        make_all([Counted(tmp_path / "part")], Progress())
+        failing = Counted(tmp_path / "part", command=[sys.executable, "-c", "raise SystemExit('no network')"])
+        with pytest.raises(SetupError, match="no network"):
+            make_all([failing], Progress())
+        assert not failing.is_current()
+
+    def test_a_torn_one_counts_as_none(self, tmp_path: Path) -> None:
+        part = Counted(tmp_path / "part")
+        make_all([part], Progress())
+        (part.folder / bootstrap.STAMP).write_text('{"wants": "o')
+        assert not part.is_current()
+
+
+class TestFailure:
+    def test_stops_what_is_still_being_made(self, tmp_path: Path) -> None:
+        slow = Counted(tmp_path / "slow", command=[sys.executable, "-c", "import time; time.sleep(600)"])
+        failing = Counted(tmp_path / "failing", command=[sys.executable, "-c", "raise SystemExit(1)"])
+        slow.name, failing.name = "slow", "failing"
+        with pytest.raises(SetupError, match="failing could not be installed"):
+            make_all([slow, failing], Progress())
+        assert slow.made == 0
+        assert threading.active_count() < 10
+
+    def test_names_the_log(self, tmp_path: Path) -> None:
+        failing = Counted(tmp_path / "part", command=[sys.executable, "-c", "raise SystemExit(1)"])
+        with pytest.raises(SetupError, match=r"setup-counted\.log"):
+            make_all([failing], Progress())
+
+
+class TestProfiles:
+    def test_the_demo_needs_no_node(self) -> None:
+        assert "clients" not in [part.name for part in parts_of("demo")]
+
+    def test_a_fuller_environment_serves_a_leaner_wish(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+        monkeypatch.setattr(bootstrap, "packaging", lambda: "same")
+        Project("test").set_stamp()
+        assert Project("demo").is_current()
+        assert Project("test").is_current()
+        assert not Project("bench").is_current()
+
+    def test_an_unknown_one_is_refused_with_the_known_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert bootstrap.main(["all"]) == 2
+        assert "demo|test|bench" in capsys.readouterr().err
+
+
+class TestMachine:
+    def test_too_old_a_python_is_told_what_to_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+        with pytest.raises(SetupError, match=r"3\.11 or newer is needed.*make PYTHON="):
+            bootstrap.check_python()
+
+    def test_a_python_without_venv_is_told_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "ensurepip", None)
+        with pytest.raises(SetupError, match=r"apt-get install python3\.\d+-venv"):
+            bootstrap.check_python()
+
+    def test_a_program_that_is_no_node_has_no_version(self) -> None:
+        assert bootstrap.node_version(sys.executable) != 20
+        assert bootstrap.node_version("/nonexistent/node") == 0
+
+    def test_runs_with_nothing_but_the_standard_library(self) -> None:
+        script = Path(bootstrap.__file__)
+        ended = subprocess.run(
+            [sys.executable, "-I", "-S", str(script), "nonsense"], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 2
+        assert "usage" in ended.stderr

@@ -1,0 +1,77 @@
+"""How the local deployment is asked for, and when a build is made again."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local import stack
+from infra.local.emulator import run_folder
+
+
+def parameters(*arguments: str) -> dict[str, str]:
+    assert arguments[0] == "--parameter-overrides"
+    return dict(pair.split("=", 1) for pair in arguments[1:])
+
+
+class TestParameters:
+    def test_samconfig_then_the_machine_then_the_caller(self) -> None:
+        asked = parameters(*stack._overrides("deploy", {"CustomerRetries": "1", "LogLevel": "DEBUG"}))
+        assert asked["ConnectorMode"] == "external"
+        assert asked["PythonRuntime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
+        assert asked["CustomerRetries"] == "1"
+
+    def test_build_and_deploy_agree_on_the_runtime(self) -> None:
+        built, deployed = (parameters(*stack._overrides(command, {})) for command in ("build", "deploy"))
+        for name in ("PythonRuntime", "Architecture"):
+            assert built[name] == deployed[name]
+
+
+class TestFingerprint:
+    @pytest.fixture
+    def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in stack.SOURCES:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("Resources: {}\n")
+        for name in stack.SOURCE_FOLDERS:
+            (tmp_path / name).mkdir(parents=True)
+        monkeypatch.setattr(stack, "ROOT", tmp_path)
+        return tmp_path
+
+    def test_a_changed_source_is_another_build(self, root: Path) -> None:
+        before = stack._fingerprint()
+        (root / "layers/core/tocsin.py").write_text("x = 1\n")
+        assert stack._fingerprint() != before
+
+    def test_so_is_a_renamed_one(self, root: Path) -> None:
+        file = root / "functions/app.py"
+        file.write_text("x = 1\n")
+        before = stack._fingerprint()
+        file.rename(file.with_name("main.py"))
+        assert stack._fingerprint() != before
+
+    def test_compiled_files_count_for_nothing(self, root: Path) -> None:
+        before = stack._fingerprint()
+        (root / "functions/__pycache__").mkdir()
+        (root / "functions/__pycache__/app.pyc").write_bytes(b"compiled")
+        assert stack._fingerprint() == before
+
+
+class TestRunFolder:
+    @pytest.fixture(autouse=True)
+    def runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr("infra.local.emulator.RUNS", tmp_path)
+        return tmp_path
+
+    def test_leftovers_of_the_dead_go(self, runs: Path) -> None:
+        # No kernel gives out so high a process id.
+        (runs / "demo-999999999").mkdir()
+        with run_folder("demo"):
+            assert not (runs / "demo-999999999").exists()
+
+    def test_those_of_the_living_and_of_others_stay(self, runs: Path) -> None:
+        (runs / "demo-1").mkdir()
+        (runs / "test-999999999").mkdir()
+        with run_folder("demo"):
+            assert (runs / "demo-1").exists()
+            assert (runs / "test-999999999").exists()
