@@ -125,4 +125,4 @@ def test_records_are_small() -> None:
     ada.record = replace(ada.record, evicted=())
     assert len(ada.current.receiving) == 5
     assert len(encode_record(ada.record)) <= 600
-    assert len(encode_chain(ada.current.sending)) <= 110
+    assert len(encode_chain(ada.current.sending)) <= 115

@@ -7,14 +7,15 @@ them (no distribution id).
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from struct import Struct
 
 from . import cipher, wire
 from .curve import KeyPair, sign, verify
 from .errors import Duplicate, FutureMessage, InvalidRecord, NoSession, StaleIndex
 from .kdf import advance as advance_chain_key
 from .kdf import chain_step, group_message_keys, message_seed
-from .state import Reader, checked
-from .wire import SenderKeyDistribution, varint
+from .state import Reader, checked, put_skipped
+from .wire import SenderKeyDistribution
 
 MAX_STATES = 5
 MAX_SKIP = 2000
@@ -115,62 +116,55 @@ def decrypt(record: SenderKeyRecord | None, body: bytes) -> tuple[bytes, SenderK
     return plaintext, SenderKeyRecord((*states[:place], after, *states[place + 1 :]))
 
 
+_KEY_VERSION = 0x11
+_RECORD_VERSION = 0x12
+
+# key id, chain key, iteration, signing pair
+_KEY = Struct(">I32sI32s32s")
+# key id, signing key, chain key, iteration, number of skipped keys; then those
+_STATE = Struct(">I32s32sIH")
+
+
 def encode_key(key: SenderKey) -> bytes:
     """The stored form of our own key."""
+    pair = key.signing
     return checked(
-        _KEY_VERSION,
-        [
-            varint(key.key_id),
-            key.chain_key,
-            varint(key.iteration),
-            key.signing.private,
-            key.signing.public,
-        ],
+        _KEY_VERSION, [_KEY.pack(key.key_id, key.chain_key, key.iteration, pair.private, pair.public)]
     )
 
 
 def decode_key(data: bytes) -> SenderKey:
     """Raises InvalidRecord."""
     reader = Reader(data, _KEY_VERSION)
-    key = SenderKey(reader.integer(), reader.key(), reader.integer(), KeyPair(reader.key(), reader.key()))
+    key_id, chain_key, iteration, private, public = reader.take(_KEY)
     reader.finish()
-    return key
+    return SenderKey(key_id, chain_key, iteration, KeyPair(private, public))
 
 
 def encode_record(record: SenderKeyRecord) -> bytes:
     """The stored form of another sender's keys."""
-    parts = [varint(len(record.states))]
+    parts = [bytes((len(record.states),))]
     for state in record.states:
-        parts += (varint(state.key_id), state.signing_public, state.chain_key, varint(state.iteration))
-        parts.append(varint(len(state.skipped)))
-        for iteration, seed in state.skipped:
-            parts += (varint(iteration), seed)
+        skipped = state.skipped
+        parts.append(
+            _STATE.pack(state.key_id, state.signing_public, state.chain_key, state.iteration, len(skipped))
+        )
+        put_skipped(parts, skipped)
     return checked(_RECORD_VERSION, parts)
 
 
 def decode_record(data: bytes) -> SenderKeyRecord:
     """Raises InvalidRecord."""
     reader = Reader(data, _RECORD_VERSION)
-
-    def state() -> SenderKeyState:
-        key_id, signing, chain_key, iteration = (
-            reader.integer(),
-            reader.key(),
-            reader.key(),
-            reader.integer(),
-        )
-        skipped = reader.many(lambda: (reader.integer(), reader.key()))
-        return SenderKeyState(key_id, signing, chain_key, iteration, tuple(skipped))
-
-    states = tuple(reader.many(state))
-    reader.finish()
-    if len(states) > MAX_STATES:
+    number = reader.count()
+    if number > MAX_STATES:
         raise InvalidRecord("too many sender keys")
-    return SenderKeyRecord(states)
-
-
-_KEY_VERSION = b"\x11"
-_RECORD_VERSION = b"\x12"
+    states = []
+    for _ in range(number):
+        key_id, signing_public, chain_key, iteration, skipped = reader.take(_STATE)
+        states.append(SenderKeyState(key_id, signing_public, chain_key, iteration, reader.skipped(skipped)))
+    reader.finish()
+    return SenderKeyRecord(tuple(states))
 
 
 def _take_seed(state: SenderKeyState, iteration: int) -> tuple[bytes, SenderKeyState]:

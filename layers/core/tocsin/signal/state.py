@@ -4,18 +4,17 @@ All public keys are 32 bytes here; the type byte exists on the wire only. A `Rec
 device, a `State` one session, a `SendingChain` all that encrypting needs. The chain of the current state may
 be stored apart from the rest (`encode_chain`), because sending takes its indexes without reading the rest.
 
-The encoding is our own: a version byte, fixed fields, protobuf's variable-length integers, CRC-32 of it all.
-The checksum finds damage, not forgery: sealing is the store's business.
+The stored form is our own: a version byte, fields of fixed size (integers big-endian), CRC-32 of it all. The
+checksum finds damage, not forgery: sealing is the store's business.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import Any, TypeVar
 from zlib import crc32
 
 from .curve import KeyPair
-from .errors import InvalidMessage, InvalidRecord, TornRecord
-from .wire import read_varint, varint
+from .errors import InvalidRecord, TornRecord
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,6 @@ class Record:
         return None
 
 
-Item = TypeVar("Item")
 Value = TypeVar("Value", SendingChain, ReceivingChain, State, Record)
 
 
@@ -119,20 +117,35 @@ def evolve(value: Value, **changes: Any) -> Value:
     return copy
 
 
-_RECORD_VERSION = b"\x01"
-_CHAIN_VERSION = b"\x01"
+_RECORD_VERSION = 1
+_CHAIN_VERSION = 1
 
 _BY_US, _ARCHIVED, _SENDING, _PENDING = 1, 2, 4, 8
 
+_COUNT = Struct(">B")
+_KEY = Struct(">32s")
+_TIME = Struct(">I")
+# flags, base key, identity, registration id, root key, own ratchet pair, created
+_STATE = Struct(">B32s32sI32s32s32sI")
+# chain key, index (8 bytes: a chain that must not send may stand beyond every index), previous counter, used
+_SENDING_PART = Struct(">32sQII")
+# one-time prekey id (0: none), signed prekey id
+_PENDING_PART = Struct(">II")
+# ratchet key, chain key, next index, number of skipped keys; then those
+_RECEIVING = Struct(">32s32sIH")
+_SKIPPED = Struct(">I32s")
+# chain key, index, ratchet key, previous counter, identity; then perhaps the pending part and the base key
+_CHAIN = Struct(">32sQ32sI32s")
+
 
 def encode_record(record: Record, *, with_sending: bool = True) -> bytes:
-    """The bytes of a record. Without `with_sending`, the sending chain of the current state stays out."""
-    parts = [varint(len(record.states))]
+    """The stored form of a record. Without `with_sending`, the current state's sending chain stays out."""
+    parts = [_COUNT.pack(len(record.states))]
     for state in record.states:
         _put_state(parts, state, with_sending or state.archived is not None)
     for keys in (record.evicted, record.superseded):
-        parts.append(varint(len(keys)))
-        parts.extend(keys)
+        parts.append(_COUNT.pack(len(keys)))
+        parts += keys
     return checked(_RECORD_VERSION, parts)
 
 
@@ -156,42 +169,41 @@ def decode_lost(data: bytes, entropy: bytes) -> Record:
 
 def _decode_record(data: bytes, sending: SendingChain | bytes | None, used: int) -> Record:
     reader = Reader(data, _RECORD_VERSION)
-    states = tuple(_take_state(reader, sending, used) for _ in range(reader.integer()))
-    if any(state.archived is None for state in states[1:]):
-        raise InvalidRecord("two current states")
-    evicted = tuple(reader.many(reader.key))
-    superseded = tuple(reader.many(reader.key))
+    states = tuple([_take_state(reader, sending, used) for _ in range(reader.count())])
+    for state in states[1:]:
+        if state.archived is None:
+            raise InvalidRecord("two current states")
+    evicted, superseded = reader.keys(), reader.keys()
     reader.finish()
     return Record(states, evicted, superseded)
 
 
 def encode_chain(chain: SendingChain) -> bytes:
-    """The bytes of a sending chain that is stored by itself."""
-    pending = chain.pending
+    """The stored form of a sending chain that is kept by itself."""
     parts = [
-        chain.chain_key,
-        varint(chain.index),
-        chain.ratchet_public,
-        varint(chain.previous_counter),
-        chain.remote_identity,
-    ]
-    if pending is not None:
-        parts += (
-            varint(pending.prekey_id or 0),
-            varint(pending.signed_prekey_id),
-            pending.base_key,
+        _CHAIN.pack(
+            chain.chain_key,
+            chain.index,
+            chain.ratchet_public,
+            chain.previous_counter,
+            chain.remote_identity,
         )
+    ]
+    pending = chain.pending
+    if pending is not None:
+        parts.append(_PENDING_PART.pack(pending.prekey_id or 0, pending.signed_prekey_id))
+        parts.append(pending.base_key)
     return checked(_CHAIN_VERSION, parts)
 
 
 def decode_chain(data: bytes) -> SendingChain:
     """Read what `encode_chain` wrote. Raises InvalidRecord."""
     reader = Reader(data, _CHAIN_VERSION)
-    chain_key, index, ratchet_public = reader.key(), reader.integer(), reader.key()
-    previous_counter, identity = reader.integer(), reader.key()
+    chain_key, index, ratchet_public, previous_counter, identity = reader.take(_CHAIN)
     pending = None
     if not reader.at_end():
-        pending = Pending(reader.integer() or None, reader.integer(), reader.key())
+        prekey_id, signed_prekey_id = reader.take(_PENDING_PART)
+        pending = Pending(prekey_id or None, signed_prekey_id, *reader.take(_KEY))
     reader.finish()
     return SendingChain(chain_key, index, ratchet_public, previous_counter, identity, pending)
 
@@ -204,126 +216,123 @@ def _put_state(parts: list[bytes], state: State, with_sending: bool) -> None:
         | (_SENDING if with_sending else 0)
         | (_PENDING if pending is not None else 0)
     )
-    parts += (
-        bytes((flags,)),
-        state.base_key,
-        state.remote_identity,
-        varint(state.remote_registration_id),
-        state.root_key,
-        state.ratchet.private,
-        state.ratchet.public,
-        varint(state.created),
+    parts.append(
+        _STATE.pack(
+            flags,
+            state.base_key,
+            state.remote_identity,
+            state.remote_registration_id,
+            state.root_key,
+            state.ratchet.private,
+            state.ratchet.public,
+            state.created,
+        )
     )
     if state.archived is not None:
-        parts.append(varint(state.archived))
+        parts.append(_TIME.pack(state.archived))
     if with_sending:
         # The chain's ratchet key, identity and base key are those of the state: not written twice.
         chain = state.sending
-        parts += (
-            chain.chain_key,
-            varint(chain.index),
-            varint(chain.previous_counter),
-            varint(state.used),
+        parts.append(_SENDING_PART.pack(chain.chain_key, chain.index, chain.previous_counter, state.used))
+    if pending is not None:
+        parts.append(_PENDING_PART.pack(pending.prekey_id or 0, pending.signed_prekey_id))
+    parts.append(_COUNT.pack(len(state.receiving)))
+    for received in state.receiving:
+        skipped = received.skipped
+        parts.append(
+            _RECEIVING.pack(received.ratchet_public, received.chain_key, received.next_index, len(skipped))
         )
-        if pending is not None:
-            parts += (varint(pending.prekey_id or 0), varint(pending.signed_prekey_id))
-    parts.append(varint(len(state.receiving)))
-    for receiving in state.receiving:
-        parts += (
-            receiving.ratchet_public,
-            receiving.chain_key,
-            varint(receiving.next_index),
-            varint(len(receiving.skipped)),
-        )
-        for index, seed in receiving.skipped:
-            parts += (varint(index), seed)
+        if skipped:
+            put_skipped(parts, skipped)
+
+
+def put_skipped(parts: list[bytes], skipped: tuple[tuple[int, bytes], ...]) -> None:
+    parts += [_SKIPPED.pack(index, seed) for index, seed in skipped]
 
 
 def _take_state(reader: "Reader", given: SendingChain | bytes | None, used: int) -> State:
-    flags = reader.byte()
-    base_key, identity, registration_id = reader.key(), reader.key(), reader.integer()
-    root_key, ratchet, created = reader.key(), KeyPair(reader.key(), reader.key()), reader.integer()
-    archived = reader.integer() if flags & _ARCHIVED else None
+    flags, base_key, identity, registration_id, root_key, private, public, created = reader.take(_STATE)
+    archived = reader.take(_TIME)[0] if flags & _ARCHIVED else None
     if flags & _SENDING:
-        chain_key, index, previous_counter = reader.key(), reader.integer(), reader.integer()
-        used = reader.integer()
+        chain_key, index, previous_counter, used = reader.take(_SENDING_PART)
         pending = None
         if flags & _PENDING:
-            pending = Pending(reader.integer() or None, reader.integer(), base_key)
-        sending = SendingChain(chain_key, index, ratchet.public, previous_counter, identity, pending)
+            prekey_id, signed_prekey_id = reader.take(_PENDING_PART)
+            pending = Pending(prekey_id or None, signed_prekey_id, base_key)
+        sending = SendingChain(chain_key, index, public, previous_counter, identity, pending)
     elif given is None:
         raise InvalidRecord("the sending chain of this record is stored elsewhere and was not given")
     elif isinstance(given, bytes):
-        sending = SendingChain(given, 0, ratchet.public, 0, identity, None)
-    elif (given.ratchet_public, given.remote_identity) != (ratchet.public, identity):
+        sending = SendingChain(given, 0, public, 0, identity, None)
+    elif (given.ratchet_public, given.remote_identity) != (public, identity):
         raise TornRecord("record and sending chain belong to different turns")
     else:
         sending = given
     return State(
-        base_key=base_key,
-        initiated_by_us=bool(flags & _BY_US),
-        remote_identity=identity,
-        remote_registration_id=registration_id,
-        root_key=root_key,
-        ratchet=ratchet,
-        sending=sending,
-        used=used,
-        receiving=tuple(reader.many(lambda: _take_receiving(reader))),
-        created=created,
-        archived=archived,
+        base_key,
+        bool(flags & _BY_US),
+        identity,
+        registration_id,
+        root_key,
+        KeyPair(private, public),
+        sending,
+        used,
+        tuple([_take_receiving(reader) for _ in range(reader.count())]),
+        created,
+        archived,
     )
 
 
 def _take_receiving(reader: "Reader") -> ReceivingChain:
-    ratchet_public, chain_key, next_index = reader.key(), reader.key(), reader.integer()
-    skipped = tuple(reader.many(lambda: (reader.integer(), reader.key())))
-    return ReceivingChain(ratchet_public, chain_key, next_index, skipped)
+    ratchet_public, chain_key, next_index, skipped = reader.take(_RECEIVING)
+    return ReceivingChain(ratchet_public, chain_key, next_index, reader.skipped(skipped) if skipped else ())
 
 
-def checked(version: bytes, parts: list[bytes]) -> bytes:
+def checked(version: int, parts: list[bytes]) -> bytes:
     """A stored form: its version, its fields, and the CRC-32 over both."""
-    data = version + b"".join(parts)
+    data = _COUNT.pack(version) + b"".join(parts)
     return data + crc32(data).to_bytes(4, "big")
 
 
 class Reader:
     """Takes fields off the front of a stored form. Raises InvalidRecord for whatever doesn't fit."""
 
-    def __init__(self, data: bytes, version: bytes) -> None:
-        if data[:1] != version:
+    def __init__(self, data: bytes, version: int) -> None:
+        if not data or data[0] != version:
             raise InvalidRecord("an unknown version of the stored form")
-        self._data = data[:-4]
-        if len(data) < 5 or crc32(self._data).to_bytes(4, "big") != data[-4:]:
+        self._end = len(data) - 4
+        if self._end < 1 or crc32(data[: self._end]).to_bytes(4, "big") != data[self._end :]:
             raise InvalidRecord("the stored form is damaged")
+        self._data = data
         self._at = 1
 
-    def byte(self) -> int:
-        return self._take(1)[0]
+    def take(self, form: Struct) -> tuple[Any, ...]:
+        """The values of one group of fields."""
+        at = self._at
+        self._at = at + form.size
+        if self._at > self._end:
+            raise InvalidRecord("the stored form is cut")
+        return form.unpack_from(self._data, at)
 
-    def key(self) -> bytes:
-        return self._take(32)
+    def count(self) -> int:
+        number: int = self.take(_COUNT)[0]
+        return number
 
-    def integer(self) -> int:
-        try:
-            value, self._at = read_varint(self._data, self._at)
-        except (IndexError, InvalidMessage) as error:
-            raise InvalidRecord("the stored form is cut") from error
-        return value
+    def keys(self) -> tuple[bytes, ...]:
+        """A number, and as many keys."""
+        return tuple([self.take(_KEY)[0] for _ in range(self.count())])
 
-    def many(self, take: Callable[[], Item]) -> list[Item]:
-        return [take() for _ in range(self.integer())]
+    def skipped(self, number: int) -> tuple[tuple[int, bytes], ...]:
+        """That many pairs of an index and a message seed."""
+        at = self._at
+        self._at = at + number * _SKIPPED.size
+        if self._at > self._end:
+            raise InvalidRecord("the stored form is cut")
+        return tuple(_SKIPPED.iter_unpack(self._data[at : self._at]))
 
     def at_end(self) -> bool:
-        return self._at == len(self._data)
+        return self._at == self._end
 
     def finish(self) -> None:
         if not self.at_end():
             raise InvalidRecord("the stored form has more than was expected")
-
-    def _take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._data):
-            raise InvalidRecord("the stored form is cut")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
