@@ -220,9 +220,9 @@ class Letter:
 class World:
     """Our account, the phones, what is on the way, and the dice."""
 
-    def __init__(self, seed: int, *, faults: bool = True) -> None:
+    def __init__(self, seed: int, *, hostility: float = 1) -> None:
         self.dice = random.Random(seed)
-        self.faults = faults
+        self.hostility = hostility
         self.clock = Clock()
         self.end = End(US, device=3, table=MemoryTable(), clock=self.clock, entropy=Entropy(f"us {seed}"))
         self.store = self.end.opened(SimulatedTable(self, self.end.table.table))
@@ -236,6 +236,7 @@ class World:
         self.used: dict[tuple[bytes, int], bytes] = {}
         self.counted = 0
         self.known_lid = False
+        self.listed = [0]
 
     def run(self, steps: int) -> None:
         """Live for so many steps, then let everything come to an end without faults, and take stock."""
@@ -243,7 +244,7 @@ class World:
             if len(self.tasks) < 4 and self.dice.random() < 0.4:
                 self._begin()
             self._go_on()
-        self.faults = False
+        self.hostility = 0
         self._settle()
 
     # What happens at each request
@@ -254,10 +255,8 @@ class World:
         if task is None:
             return None
         task.pause()
-        if not self.faults:
-            return None
         for fault, chance in FAULTS.items():
-            if (writes or fault == "crash") and self.dice.random() < chance:
+            if (writes or fault == "crash") and self.dice.random() < chance * self.hostility:
                 return fault
         return None
 
@@ -273,6 +272,7 @@ class World:
             self.mark_stale: 0.5,
             self.check_devices: 0.5,
             self.learn: 0.7,
+            self.another_device: 0.5,
             self.phone_meets: 0.7,
         }
         operation = self.dice.choices(list(operations), list(operations.values()))[0]
@@ -307,8 +307,11 @@ class World:
                 self.phone_reads()
             self.to_us.extend(self.unread.values())
             self._receive_all()
+        self.another_device()
         for device in self.phones:
             self._assert_conversation(device)
+        if self.end.damages:
+            raise Violation(f"{self.end.damages[0]}, and nobody damaged anything")
 
     def _receive_all(self) -> None:
         while self.to_us:
@@ -353,29 +356,27 @@ class World:
         self._task(sending)
 
     def _send(self, user: str, text: bytes) -> None:
-        keys, profile = self.store, self.end.profile
+        keys, profile, devices = self.store, self.end.profile, list(self.listed)
         for _ in range(4):
             try:
                 reservation = keys.reserve(profile, user)
-                needy = reservation.in_need(self.phones)
+                needy = reservation.in_need(devices)
             except NoOutbound:
-                needy = list(self.phones)
+                needy = devices
             if not needy:
                 break
-            self._make(user, needy)
+            self._make(user, needy, devices)
         else:
             raise Contended
-        messages = {device: self._encrypt(reservation, device, text) for device in self.phones}
+        messages = {device: self._encrypt(reservation, device, text) for device in devices}
         sent = {device: message for device, message in messages.items() if message is not None}
         self.to_phones += [(device, message, text) for device, message in sent.items()]
         if self.dice.random() < 0.5:
             keys.checkpoint(reservation, sent)
 
-    def _make(self, user: str, devices: list[int]) -> None:
-        bundles = {device: self.phones[device].bundle() for device in devices}
-        self.store.make_sessions(
-            self.end.profile, self.end.credentials, user, bundles, devices=list(self.phones)
-        )
+    def _make(self, user: str, needy: list[int], devices: list[int]) -> None:
+        bundles = {device: self.phones[device].bundle() for device in needy}
+        self.store.make_sessions(self.end.profile, self.end.credentials, user, bundles, devices=devices)
 
     def _encrypt(self, reservation: Reservation, device: int, text: bytes) -> Ciphertext | None:
         try:
@@ -450,6 +451,9 @@ class World:
                 lambda: self.store.touch_device_list(self.end.profile, user, devices)
             )
         )
+
+    def another_device(self) -> None:
+        self.listed = list(self.phones)
 
     def learn(self) -> None:
         def learning() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.keys.world import End, converse, index_of, once, raising
+from tocsin.keys.conditions import Put
 from tocsin.keys.errors import NoOutbound
 from tocsin.keys.table import OutcomeUnknown
 from tocsin.signal.session import Ciphertext
@@ -135,6 +136,29 @@ def test_what_was_read_before_the_move_is_known_after_it(ann: End, bob: End, old
     ann.keys.learn(PN, LID)
     again = ann.hear(bob, message, "S1")
     assert (again.plaintext, again.repeated) == (b"answer", True)
+
+
+@pytest.mark.parametrize("place", ["get", "get_many", "transact"])
+def test_a_message_that_meets_the_move_is_read(ann: End, bob: End, old_bob: End, place: str) -> None:
+    ann.meet(old_bob)
+    bob.read(ann, ann.say(old_bob, b"hello"))
+    ann.keys.mark_stale(ann.profile, PN, 0)
+    ann.table.before = once(place, lambda: ann.keys.learn(PN, LID))
+    assert ann.read(old_bob, bob.say(ann, b"answer")) == b"answer"
+
+
+def test_a_failure_around_the_move_is_not_believed(ann: End, bob: End, old_bob: End) -> None:
+    """The outbound item was read before the sessions moved, the receiving half after it."""
+    ann.meet(old_bob)
+    bob.read(ann, ann.say(old_bob, b"hello"))
+    ann.keys.mark_stale(ann.profile, PN, 0)
+    old = ann.outbound(old_bob)
+    ann.keys.learn(PN, LID)
+    moved = ann.outbound(old_bob)
+    key = (str(old["pk"]), "outbound")
+    ann.table.before = once("get_many", lambda: ann.table.table.put(Put(key, old)))
+    ann.table.after = once("get_many", lambda: ann.table.table.put(Put(key, moved)))
+    assert ann.read(old_bob, bob.say(ann, b"answer")) == b"answer"
 
 
 def test_a_lost_answer_of_the_move(ann: End, bob: End, old_bob: End) -> None:

@@ -8,7 +8,7 @@ from tests.unit.keys.world import NOW, End, converse, once
 from tocsin.keys.conditions import Update
 from tocsin.keys.errors import NoOutbound
 from tocsin.keys.layout import inbound_key, outbound_key
-from tocsin.keys.table import Conflict
+from tocsin.keys.table import Conflict, OutcomeUnknown
 from tocsin.signal.errors import BadSignature, NoSession
 from tocsin.signal.session import Ciphertext
 
@@ -270,6 +270,24 @@ class TestDamage:
         key = outbound_key("main", ann.profile.incarnation, bob.user)
         ann.table.update(Update(key, set={"chain#0": old["chain#0"]}))
         assert ann.reserve(bob).in_need([0]) == [0]
+
+
+def test_a_session_that_was_made_without_our_knowledge_is_not_made_twice(ann: End, bob: End) -> None:
+    """Its making was answered by a timeout; it was used, and archived, before we look again. To store it once
+    more would bring its first indexes back."""
+    used = []
+
+    def use_and_archive() -> None:
+        used.append(ann.say(bob, b"first use"))
+        ann.keys.mark_stale(ann.profile, bob.user, bob.device)
+        raise OutcomeUnknown
+
+    ann.table.after = once("transact", use_and_archive)
+    ann.meet(bob)
+    assert ann.reserve(bob).in_need([bob.device]) == [bob.device]
+    ann.meet(bob)
+    again = ann.say(bob, b"second session")
+    assert [bob.read(ann, message) for message in (*used, again)] == [b"first use", b"second session"]
 
 
 def test_a_removal_between_read_and_commit_is_noticed(ann: End, bob: End) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.keys.world import End, converse, index_of, once, raising
 from tocsin.keys.chain import GAP_LIMIT, Chain
-from tocsin.keys.conditions import Put
+from tocsin.keys.conditions import Put, Update
 from tocsin.keys.errors import Contended, NoOutbound, StaleChain, Staleness
 from tocsin.keys.table import Contention, OutcomeUnknown
 from tocsin.signal.state import Pending, SendingChain
@@ -114,7 +114,7 @@ def test_another_incarnation_sees_nothing(ann: End, bob: End) -> None:
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (99, Staleness.NEWER),
+        (99, Staleness.YOUNGER),
         (100, None),
         (100 + GAP_LIMIT - 1, None),
         (100 + GAP_LIMIT, Staleness.GAP),
@@ -146,22 +146,27 @@ def test_a_stale_chain_encrypts_nothing_and_says_what_helps(ann: End, bob: End) 
     with pytest.raises(StaleChain) as caught:
         late.encrypt(bob.device, ann.profile, b"too far")
     assert caught.value.reason is Staleness.GAP
-    assert not caught.value.reserve_again
     assert late.in_need([bob.device, 9]) == [bob.device, 9]
     ann.meet(bob)
     assert bob.read(ann, ann.say(bob, b"anew")) == b"anew"
 
 
-def test_a_number_older_than_its_session_wants_another_number(ann: End, bob: End) -> None:
+def test_a_counter_that_was_set_back_reuses_nothing(ann: End, bob: End) -> None:
+    """A restored item, or a hand in the table: the chain must go, for its indexes would come again."""
     ann.meet(bob)
-    early = ann.reserve(bob)
-    ann.meet(bob, replace=frozenset({bob.device}))
-    late = ann.reserve(bob)
-    stale = type(early)(late.user, late.key, early.number, late.chains, 0, late.at)
+    converse(ann, bob)
+    for _ in range(5):
+        bob.read(ann, ann.say(bob, b"one more"))
+        ann.read(bob, bob.say(ann, b"and back"))
+    ann.table.update(Update(ann.reserve(bob).key, set={"next": 0}))
+    reservation = ann.reserve(bob)
+    assert reservation.in_need([bob.device]) == [bob.device]
     with pytest.raises(StaleChain) as caught:
-        stale.encrypt(bob.device, ann.profile, b"never")
-    assert caught.value.reserve_again
-    assert stale.in_need([bob.device]) == []
+        reservation.encrypt(bob.device, ann.profile, b"never")
+    assert caught.value.reason is Staleness.YOUNGER
+    ann.meet(bob)
+    assert [damage.attribute for damage in ann.damages] == ["next"]
+    assert bob.read(ann, ann.say(bob, b"anew")) == b"anew"
 
 
 class TestCheckpoint:

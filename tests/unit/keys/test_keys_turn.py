@@ -136,6 +136,25 @@ def test_two_readings_around_somebodys_turn_are_read_again(answered: tuple[End, 
     assert ann.damages == []
 
 
+def test_a_chain_from_the_archive_comes_back_into_the_outbound_item(ann: End, bob: End) -> None:
+    """The outbound item as it was before the session was archived, the inbound item as it is since then: the
+    message promotes the session, whose chain seems to be where it belongs, and isn't there any more."""
+    ann.meet(bob)
+    converse(ann, bob)
+    bob.read(ann, ann.say(bob, b"so that bob turns"))
+    ann.read(bob, bob.say(ann, b"known chain"))
+    late, old = bob.say(ann, b"late"), ann.outbound(bob)
+    used = ann.say(bob, b"used")
+    ann.keys.mark_stale(ann.profile, bob.user, bob.device)
+    new = ann.outbound(bob)
+    key = (str(old["pk"]), "outbound")
+    ann.table.before = once("get_many", lambda: ann.table.table.put(Put(key, old)))
+    ann.table.after = once("get_many", lambda: ann.table.table.put(Put(key, new)))
+    assert ann.read(bob, late) == b"late"
+    again = ann.say(bob, b"again")
+    assert (index_of(used), index_of(again)) == (0, 1)
+
+
 class TestLostAnswers:
     """The transaction was applied, but we saw a timeout."""
 

@@ -51,7 +51,7 @@ class Chain:
     def staleness(self, number: int, now: int) -> Staleness | None:
         """Why `number` can't be encrypted under this chain, or None if it can."""
         if self.index(number) < 0:
-            return Staleness.NEWER
+            return Staleness.YOUNGER
         if self.distance(number) < 0:
             return Staleness.BEHIND
         if self.distance(number) >= GAP_LIMIT:

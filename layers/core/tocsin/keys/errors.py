@@ -5,7 +5,7 @@
     ├── NotPaired       the account isn't linked to WhatsApp (any more): wait, tell the operator
     ├── OtherPairing    what was asked belongs to an earlier pairing: drop it, read the profile again
     ├── NoOutbound      no session with this user yet: make sessions, reserve again
-    ├── StaleChain      this number can't be used with this device's chain; `reason` says what to do
+    ├── StaleChain      this number can't be used with this device's chain: make a session, reserve again
     └── Contended       others were faster for a second: try again later
 
 A damaged record is `seal.DamagedRecord`; the session code treats it as absent and reports it.
@@ -64,27 +64,23 @@ class NoOutbound(KeyStoreError):
 
 
 class Staleness(Enum):
-    """Why a chain can't serve a number, and what helps."""
+    """Why a chain can't serve a number."""
 
     ABSENT = "there is no session with this device: make one"
-    NEWER = "the session was made after the number was taken: reserve again"
+    YOUNGER = "the number is older than the chain, so the counter was set back: make a new session"
     BEHIND = "the chain has moved past this number: make a new session"
     GAP = "too many numbers were taken since the last one known to have arrived: make a new session"
     UNANSWERED = "the device never answered in 30 days: make a new session"
 
 
 class StaleChain(KeyStoreError):
-    """A reserved number can't be used with this device's chain. Nothing was encrypted."""
+    """A reserved number can't be used with this device's chain: make a new session, reserve again.
+    Nothing was encrypted."""
 
     def __init__(self, device: int, reason: Staleness) -> None:
         super().__init__(device, reason)
         self.device = device
         self.reason = reason
-
-    @property
-    def reserve_again(self) -> bool:
-        """Whether a new number is enough; otherwise the device needs a new session."""
-        return self.reason is Staleness.NEWER
 
     def __str__(self) -> str:
         return f"device {self.device}: {self.reason.value}"

@@ -76,8 +76,7 @@ def make_sessions(
     that were refused (bad signature, key of low order), by device; they hold up none of the others.
     """
     listed = frozenset(devices)
-    made, refused = _initiate(vault, local, bundles) if local is not None else ({}, {})
-    seen: dict[int, bytes | None] = {}
+    makers = {device: _Maker(vault, local, bundle) for device, bundle in bundles.items() if local is not None}
 
     def attempt(current: Try) -> None:
         sessions = follow(vault, incarnation, user, current)
@@ -85,19 +84,72 @@ def make_sessions(
         for device in sessions.devices:
             if device not in listed:
                 _end(turn, device)
-        for device, state in made.items():
-            record = turn.record(device)
-            base_key = record.current.base_key if record is not None and record.current else None
-            # Replaced once already, by us with a lost answer or by another: that one serves.
-            renewed = seen.setdefault(device, base_key) != base_key
-            if (renewed or device not in replace) and _usable(turn, device, record):
-                continue
-            turn.replace(device, start(record, state, vault.now()), rebuilt=_rebuilt(vault, record))
+        for device, maker in makers.items():
+            maker.renew(turn, device, even_if_usable=device in replace)
         turn.check_devices(vault.now())
         commit(vault, turn.writes())
 
     turning(vault, attempt)
-    return refused
+    return {device: maker.refused for device, maker in makers.items() if maker.refused is not None}
+
+
+class _Maker:
+    """Makes the session of one device from one bundle, over as many tries as the turn takes.
+
+    Each try draws keys of its own: of an earlier one whose answer was lost, the chain may be in use by now,
+    and its indexes would be taken again.
+    """
+
+    def __init__(self, vault: Vault, local: Local, bundle: PreKeyBundle) -> None:
+        self.refused: SignalError | None = None
+        self._vault = vault
+        self._local = local
+        self._bundle = bundle
+        self._tried: set[bytes] = set()
+        self._found: bytes | None = None
+
+    def renew(self, turn: Turn, device: int, *, even_if_usable: bool) -> None:
+        """Put a new session into the turn, unless there is one that serves."""
+        record = turn.record(device)
+        if self.refused is not None or self.has_made(record):
+            return
+        # Another one than at first: somebody was faster, and that one serves.
+        replaced = self.replaced_since(record)
+        if (replaced or not even_if_usable) and _usable(turn, device, record):
+            return
+        try:
+            state = self.state()
+        except SignalError as error:
+            self.refused = error
+            return
+        rebuilt = self._vault.now() if record is not None and record.states else None
+        turn.replace(device, start(record, state, self._vault.now()), rebuilt=rebuilt)
+
+    def state(self) -> State:
+        """A new session. Raises BadSignature, InvalidKey."""
+        base, ratchet = key_pair(self._vault.random(32)), key_pair(self._vault.random(32))
+        state = initiate(self._local, self._bundle, base=base, ratchet=ratchet, now=self._vault.now())
+        self._tried.add(state.base_key)
+        return state
+
+    def has_made(self, record: Record | None) -> bool:
+        """Whether an earlier try was stored after all. Then the bundle is spent, whatever came of it."""
+        return record is not None and any(state.base_key in self._tried for state in record.states)
+
+    def has_made_current(self, record: Record | None) -> bool:
+        """Whether what an earlier try stored is the current session."""
+        return _base_key(record) in self._tried
+
+    def expect(self, base_key: bytes) -> None:
+        """The session to be replaced; any other one is somebody's newer one."""
+        self._found = base_key
+
+    def replaced_since(self, record: Record | None) -> bool:
+        """Whether the current session is another one than when this was asked first."""
+        base_key = _base_key(record)
+        if self._found is None:
+            self._found = base_key
+        return base_key != self._found
 
 
 def touch_devices(vault: Vault, incarnation: int, user: str, devices: Iterable[int]) -> None:
@@ -136,20 +188,19 @@ def rebuild(
     `seen`: the session that was found broken. If another one is there by now, somebody was faster and that
     one stays. Raises BadSignature or InvalidKey for a bad bundle; then the old session stays as well.
     """
-    state = _state(vault, local, bundle)
-    expected = [seen.base_key] if seen is not None else []
+    maker = _Maker(vault, local, bundle)
+    if seen is not None:
+        maker.expect(seen.base_key)
 
     def attempt(current: Try) -> bool:
         sessions = follow(vault, incarnation, user, current, device=device)
         turn = Turn(sessions, current.leap)
         record = turn.record(device)
-        base_key = record.current.base_key if record is not None and record.current else b""
-        expected.append(base_key)
-        if base_key == state.base_key:
-            return True
-        if base_key != expected[0] and _usable(turn, device, record):
+        if maker.has_made(record):
+            return maker.has_made_current(record)
+        if maker.replaced_since(record) and _usable(turn, device, record):
             return False
-        turn.replace(device, start(record, state, vault.now()), rebuilt=vault.now())
+        turn.replace(device, start(record, maker.state(), vault.now()), rebuilt=vault.now())
         commit(vault, turn.writes())
         return True
 
@@ -196,22 +247,9 @@ def follow(vault: Vault, incarnation: int, user: str, current: Try, *, device: i
         user = sessions.moved or user
 
 
-def _initiate(
-    vault: Vault, local: Local, bundles: Mapping[int, PreKeyBundle]
-) -> tuple[dict[int, State], dict[int, SignalError]]:
-    made: dict[int, State] = {}
-    refused: dict[int, SignalError] = {}
-    for device, bundle in bundles.items():
-        try:
-            made[device] = _state(vault, local, bundle)
-        except SignalError as error:
-            refused[device] = error
-    return made, refused
-
-
-def _state(vault: Vault, local: Local, bundle: PreKeyBundle) -> State:
-    base, ratchet = key_pair(vault.random(32)), key_pair(vault.random(32))
-    return initiate(local, bundle, base=base, ratchet=ratchet, now=vault.now())
+def _base_key(record: Record | None) -> bytes:
+    """The name of the current session; empty if there is none."""
+    return record.current.base_key if record is not None and record.current is not None else b""
 
 
 def _usable(turn: Turn, device: int, record: Record | None) -> bool:
@@ -220,11 +258,6 @@ def _usable(turn: Turn, device: int, record: Record | None) -> bool:
     if chain is None or record is None or record.current is None:
         return False
     return chain.staleness(turn.fence, turn.sessions.vault.now()) is None
-
-
-def _rebuilt(vault: Vault, record: Record | None) -> int | None:
-    """Now, if a session is replaced; a first one was not rebuilt."""
-    return vault.now() if record is not None and record.states else None
 
 
 def _end(turn: Turn, device: int, *, rebuilt: int | None = None) -> bool:

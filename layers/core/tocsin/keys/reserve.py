@@ -47,8 +47,7 @@ class Reservation:
 
     def in_need(self, devices: Iterable[int]) -> list[int]:
         """Those of `devices` that need a new session before anything can be sent to them."""
-        reasons = ((device, self.staleness(device)) for device in devices)
-        return [device for device, reason in reasons if reason not in (None, Staleness.NEWER)]
+        return [device for device in devices if self.staleness(device) is not None]
 
     def encrypt(self, device: int, profile: AccountProfile, plaintext: bytes) -> Ciphertext:
         """Encrypt `plaintext` (padded already) for one device under this number, once.

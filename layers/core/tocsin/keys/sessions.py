@@ -19,7 +19,7 @@ from .vault import Vault
 _VERSION = 1
 _HEADER_BYTES = 5
 # Checkpoint of a chain whose key is lost: beyond every index, so that nothing is ever encrypted under it.
-_BEYOND_EVERY_INDEX = 1 << 40
+_BEYOND_EVERY_INDEX = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,16 @@ class Sessions:
         if self.outbound is None or self.next is None:
             return None
         if device not in self._chains:
-            self._chains[device] = read_chain(self.vault, self.outbound, device)
+            self._chains[device] = self._read_chain(self.outbound, device, self.next)
         return self._chains[device]
+
+    def _read_chain(self, outbound: Item, device: int, following: int) -> Chain | None:
+        chain = read_chain(self.vault, outbound, device)
+        if chain is None or chain.index(following) >= 0:
+            return chain
+        # The counter was set back, so nobody knows which indexes were used.
+        self.vault.on_damage(DamagedRecord(str(outbound["pk"]), OUTBOUND, "next"))
+        return None
 
     def inbound(self, device: int) -> Inbound | None:
         """The receiving half; None if absent, or damaged (which is reported)."""
