@@ -66,6 +66,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_STANZA_BYTES = 1024 * 1024
+# A live receipt comes within seconds, whatever the clocks say; an older one waited at WhatsApp.
+KEPT_FOR_US_MS = 10_000
 PAIRWISE = frozenset({"msg", "pkmsg"})
 
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
@@ -329,7 +331,7 @@ class Inbound:
         if receipt.status is None or account.is_own(user):
             return Report("receipt", "ignored", receipt.type)
         state = State.READ if receipt.status == "read" else State.DELIVERED
-        at = receipt.timestamp * 1000 if receipt.timestamp else envelope.received_at
+        at = time_of(receipt, envelope)
         healed: list[float] = []
         moved = sum(self._mark(account, user, receipt, mid, state, at, healed) for mid in receipt.ids)
         facts = {"moved": moved, "healed_after": healed}
@@ -356,6 +358,7 @@ class Inbound:
             healed.append(max(at - recovery.at, 0) / 1000)
         if notification.state in (State.READ, state):
             return False
+        at = max(at, notification.sent_at or 0, notification.delivered_at or 0)
         moved = self._store.mark_receipt(notification.id, state, at).applied
         if moved:
             self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
@@ -409,6 +412,16 @@ class Inbound:
             account, user if user.server == PN else None, lid or (user if user.server == LID else None)
         )
         return canonical(account, user, lid)
+
+
+def time_of(receipt: Receipt, envelope: Envelope) -> int:
+    """Return when a receipt was given, in ms: when it came, unless WhatsApp had kept it for us.
+
+    Its own time is in whole seconds, and so lies up to one second before the truth, or before our ack.
+    """
+    given = (receipt.timestamp or 0) * 1000
+    kept = envelope.received_at - given > KEPT_FOR_US_MS
+    return given if given and kept else envelope.received_at
 
 
 def learn_pair(account: Account, pn: JID | None, lid: JID | None) -> None:
