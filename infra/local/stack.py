@@ -65,10 +65,11 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """The deployed template. `outputs` are those of `template.yaml`, by name."""
+    """The deployed template. `outputs` are those of `template.yaml`, by name; `built` is what `build` made."""
 
     aws: Emulator
     name: str
+    built: Path
     outputs: Mapping[str, str]
 
     def client(self, service: str, **options: Any) -> Any:
@@ -184,7 +185,7 @@ def deploy(aws: Emulator, built: Path, parameters: Mapping[str, str], *extra: st
         environment=aws.environment(),
         log=aws.folder / "sam-deploy.log",
     )
-    return Stack(aws=aws, name=STACK_NAME, outputs=_outputs(aws))
+    return Stack(aws=aws, name=STACK_NAME, built=built, outputs=_outputs(aws))
 
 
 def _outputs(aws: Emulator) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""The deployed template, once for all tests that only need it to be there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from infra.local.bootstrap import SAM
+from infra.local.emulator import interpreter
+from infra.local.stack import Stack, deployed
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """`template.yaml`, built by the SAM CLI and deployed to an emulator. Shared: put in, don't take away."""
+    if not (interpreter().exists() and (SAM / "bin" / "sam").exists()):
+        pytest.skip("the emulator or the SAM CLI isn't installed: make setup")
+    with deployed("integration") as running:
+        yield running
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Waits for something in another process: `eventually(look, "what it waits for")` returns the first true look."""
+
+    def wait(look: Callable[[], T], what: str, seconds: float = 20) -> T:
+        end = time.monotonic() + seconds
+        while True:
+            if seen := look():
+                return seen
+            assert time.monotonic() < end, f"after {seconds:g} s still not: {what}"
+            time.sleep(0.05)
+
+    return wait

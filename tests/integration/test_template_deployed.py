@@ -1,0 +1,227 @@
+"""The template, deployed: its parts exist, are joined as meant, and carry an event and an outcome."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.emulator import interpreter
+from infra.local.processes import answers, free_port, running
+from infra.local.stack import Stack, build, deploy
+from tests.unit.infra.templates import properties
+
+pytestmark = pytest.mark.integration
+
+FUNCTIONS = ("Plan", "Send", "Receive", "Publish", "Maintain")
+_names = count(1)
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """A valid ticket event about a ticket of its own, that tells one customer."""
+    ticket = {
+        "id": f"TCK-{next(_names)}",
+        "revision": 1,
+        "subject": "No internet since 09:00",
+        "status": "open",
+    }
+    customer = {"id": "C-77", "name": "Siti", "phone": "0812-3456-7890", "language": "id"}
+    detail = {"ticket": ticket, "customer": customer, "created_by": {"role": "admin", "id": "U-1"}}
+    return detail | changes
+
+
+def put(
+    stack: Stack, detail: Mapping[str, Any], detail_type: str = "TicketCreated", source: str = ""
+) -> None:
+    entry = {
+        "EventBusName": stack.outputs["EventBusName"],
+        "Source": source or stack.outputs["EventSource"],
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+    }
+    assert stack.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def taken(stack: Stack, url: str) -> list[dict[str, Any]]:
+    """Messages of a queue, their bodies read; they are gone from it then."""
+    sqs = stack.client("sqs")
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def notifications(stack: Stack, ticket: str) -> list[dict[str, Any]]:
+    """The items of a ticket's notifications."""
+    pages = (
+        stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["NotificationsTable"])
+    )
+    items = [item for page in pages for item in page["Items"]]
+    return [item for item in items if item.get("ticket_id", {}).get("S") == ticket]
+
+
+class TestParts:
+    def test_every_function_runs_the_one_layer(self, stack: Stack) -> None:
+        lambda_ = stack.client("lambda")
+        names = [stack.outputs[f"{name}FunctionName"] for name in FUNCTIONS]
+        layers = [lambda_.get_function_configuration(FunctionName=name)["Layers"] for name in names]
+        assert {layer["Arn"] for (layer,) in layers} == {stack.outputs["LayerVersionArn"]}
+
+    @pytest.mark.parametrize(
+        ("source", "function", "batch"),
+        [
+            ("TicketEventsQueueUrl", "Plan", 10),
+            ("NotificationsQueueUrl", "Send", 1),
+            ("StanzasQueueUrl", "Receive", 10),
+        ],
+    )
+    def test_every_queue_feeds_its_function(
+        self, stack: Stack, source: str, function: str, batch: int
+    ) -> None:
+        name = stack.outputs[f"{function}FunctionName"]
+        (mapping,) = stack.client("lambda").list_event_source_mappings(FunctionName=name)[
+            "EventSourceMappings"
+        ]
+        assert mapping["EventSourceArn"].rsplit(":", 1)[1] == stack.outputs[source].rsplit("/", 1)[1]
+        assert mapping["BatchSize"] == batch
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+    def test_upkeep_comes_each_minute(self, stack: Stack) -> None:
+        scheduler = stack.client("scheduler")
+        (schedule,) = scheduler.list_schedules()["Schedules"]
+        assert schedule["Target"]["Arn"].endswith(stack.outputs["MaintainFunctionName"])
+        assert scheduler.get_schedule(Name=schedule["Name"])["ScheduleExpression"] == "rate(1 minute)"
+
+    def test_every_alarm_is_about_something_that_exists(self, stack: Stack) -> None:
+        alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        watched = {pair["Value"] for alarm in alarms for pair in alarm["Dimensions"]}
+        queues = {url.rsplit("/", 1)[1] for url in stack.client("sqs").list_queues()["QueueUrls"]}
+        functions = {found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]}
+        assert watched <= queues | functions | {"connector", stack.name}
+        assert len(alarms) == 10
+
+    def test_the_sealing_secret_is_made_with_a_key_of_its_own(self, stack: Stack) -> None:
+        secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["SealingSecretArn"])
+        made = json.loads(secret["SecretString"])
+        assert made["id"] == "k1"
+        assert len(made["key"]) == 64
+
+    def test_deploying_what_is_deployed_changes_nothing_and_is_no_error(self, stack: Stack) -> None:
+        again = deploy(stack.aws, build(stack.aws.folder), {})
+        assert again.outputs == stack.outputs
+
+
+class TestIntake:
+    def test_an_event_becomes_notifications_that_wait_for_a_connector(
+        self, stack: Stack, eventually: Callable[..., Any]
+    ) -> None:
+        detail = event()
+        put(stack, detail)
+        item = eventually(
+            lambda: next(
+                (it for it in notifications(stack, detail["ticket"]["id"]) if it["state"]["S"] == "waiting"),
+                None,
+            ),
+            "the notification waits, for no account is connected",
+        )
+        assert item["recipient"]["S"] == "6281234567890"
+
+    def test_an_invalid_event_lies_among_the_dead_with_every_violation_named(
+        self, stack: Stack, eventually: Callable[..., Any]
+    ) -> None:
+        put(stack, event(ticket={"id": "TCK-invalid"}, customer={"name": "Siti", "phone": 12}))
+        (dead,) = eventually(
+            lambda: taken(stack, stack.outputs["TicketEventsDeadQueueUrl"]), "the event is put aside"
+        )
+        told = " ".join(dead["violations"])
+        assert "revision" in told
+        assert "subject" in told
+        assert "phone" in told
+        assert notifications(stack, "TCK-invalid") == []
+
+    def test_events_of_others_are_left_alone(self, stack: Stack, eventually: Callable[..., Any]) -> None:
+        theirs, ours = event(), event()
+        put(stack, theirs, source="somebody-else")
+        put(stack, theirs, detail_type="TicketDeleted")
+        put(stack, ours)
+        eventually(lambda: notifications(stack, ours["ticket"]["id"]), "our own event is planned")
+        assert notifications(stack, theirs["ticket"]["id"]) == []
+
+
+class TestOutcomes:
+    @pytest.fixture
+    def heard(self, stack: Stack) -> Iterator[str]:
+        """A queue that hears what Tocsin says on the bus."""
+        sqs, events, name = stack.client("sqs"), stack.client("events"), f"heard-{next(_names)}"
+        bus, url = stack.outputs["EventBusName"], sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["tocsin"]}))
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "heard", "Arn": arn}])
+        yield url
+        events.remove_targets(Rule=name, EventBusName=bus, Ids=["heard"])
+        events.delete_rule(Name=name, EventBusName=bus)
+        sqs.delete_queue(QueueUrl=url)
+
+    def test_an_outcome_in_the_table_is_told_on_the_bus_and_nothing_else_is(
+        self, stack: Stack, heard: str, eventually: Callable[..., Any]
+    ) -> None:
+        detail = event()
+        put(stack, detail)
+        ticket = detail["ticket"]["id"]
+        found = eventually(lambda: notifications(stack, ticket), "the notification is planned")
+        stack.client("dynamodb").update_item(
+            TableName=stack.outputs["NotificationsTable"],
+            Key={name: found[0][name] for name in ("pk", "sk")},
+            UpdateExpression="SET outcome = :outcome, outcome_at = :at, sent_at = :at, #state = :state",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={
+                ":outcome": {"S": "Sent"},
+                ":at": {"N": "1795000000000"},
+                ":state": {"S": "sent"},
+            },
+        )
+        (told,) = eventually(lambda: taken(stack, heard), "the outcome is told")
+        assert told["detail-type"] == "NotificationSent"
+        assert told["detail"]["ticket_id"] == ticket
+
+
+class TestConnectorTask:
+    """What the Fargate task does, done here: its command and its health check as connector.yaml has them."""
+
+    (container,) = properties("Task", "infra/connector.yaml")["ContainerDefinitions"]
+
+    def test_starts_the_connector_from_the_deployed_layer_and_is_healthy_unpaired(
+        self, stack: Stack, tmp_path: Path, eventually: Callable[..., Any]
+    ) -> None:
+        root, port = tmp_path / "opt", str(free_port())
+        environment = stack.connector_environment(
+            LAYER_VERSION_ARN=stack.outputs["LayerVersionArn"],
+            LAYER_ROOT=str(root),
+            PYTHONPATH=str(root / "python"),
+            CONNECTOR_PORT=port,
+            WHATSAPP_URL="ws://127.0.0.1:9/nobody",
+        )
+        # The emulator's interpreter, like the Lambda image, has boto3 and nothing else of what the layer brings.
+        command = [str(interpreter()), "-c", *self.container["Command"]]
+        with running("task", command, environment=environment, log=tmp_path / "log", folder=tmp_path) as task:
+            task.wait_until(lambda: self.is_healthy(environment))
+            assert (root / "python" / "tocsin" / "connector").is_dir()
+            assert task.alive()
+        assert (
+            f"starting the connector from {stack.outputs['LayerVersionArn']}"
+            in (tmp_path / "log").read_text()
+        )
+
+    def is_healthy(self, environment: Mapping[str, str]) -> bool:
+        kind, _, *arguments = self.container["HealthCheck"]["Command"]
+        assert kind == "CMD"
+        check = [sys.executable, *arguments]
+        return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def test_the_emulator_is_up(stack: Stack) -> None:
+    assert answers(f"{stack.aws.url}/_ministack/health")
