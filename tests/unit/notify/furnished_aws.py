@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import pytest
 from moto import mock_aws
 
 REGION = "ap-southeast-3"
-KEYS = "keys"
-NOTIFICATIONS = "notifications"
 
 
 @dataclass
 class Cloud:
-    """What the functions see of AWS."""
+    """What the functions see of AWS: tables and queues that no other test has."""
 
     dynamodb: Any
     sqs: Any
+    keys: str
+    notifications: str
     queues: dict[str, str]
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """Take every message of a queue off it; bodies parsed, attributes as text."""
-        taken = []
+        """Take every message of a queue off it; bodies parsed."""
+        taken: list[dict[str, Any]] = []
         while True:
-            answer = self.sqs.receive_message(
-                QueueUrl=self.queues[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-            )
+            answer = self.sqs.receive_message(QueueUrl=self.queues[queue], MaxNumberOfMessages=10)
             if not answer.get("Messages"):
                 return taken
             for message in answer["Messages"]:
@@ -39,53 +38,48 @@ class Cloud:
                 taken.append(json.loads(message["Body"]))
 
 
+class AwsAccount:
+    """An AWS account in memory. Clients are dear and made once, tables are cheap and made for each test."""
+
+    def __init__(self) -> None:
+        self.dynamodb = boto3.client("dynamodb", region_name=REGION)
+        self.sqs = boto3.client("sqs", region_name=REGION)
+        self._numbers = itertools.count()
+
+    def furnish(self) -> Cloud:
+        """Tables and queues with the keys and indexes that the template gives them."""
+        number = next(self._numbers)
+        keys, notifications = f"keys-{number}", f"notifications-{number}"
+        schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "watching")]
+        self.dynamodb.create_table(
+            TableName=keys, KeySchema=schema, AttributeDefinitions=text[:2], BillingMode="PAY_PER_REQUEST"
+        )
+        watch = [
+            {"AttributeName": "watching", "KeyType": "HASH"},
+            {"AttributeName": "watch_due", "KeyType": "RANGE"},
+        ]
+        self.dynamodb.create_table(
+            TableName=notifications,
+            KeySchema=schema,
+            AttributeDefinitions=[*text, {"AttributeName": "watch_due", "AttributeType": "N"}],
+            GlobalSecondaryIndexes=[
+                {"IndexName": "watch", "KeySchema": watch, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        queues = {
+            name: self.sqs.create_queue(
+                QueueName=f"{name}-{number}.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "30"}
+            )["QueueUrl"]
+            for name in ("notifications", "dead-letters", "stanzas")
+        }
+        return Cloud(self.dynamodb, self.sqs, keys, notifications, queues)
+
+
 @contextmanager
-def cloud() -> Iterator[Cloud]:
-    """An AWS account in memory, with tables and queues."""
-    with mock_aws():
-        credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        before = {name: os.environ.get(name) for name in credentials}
-        os.environ.update(credentials)
-        try:
-            yield _furnished()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-
-def _furnished() -> Cloud:
-    dynamodb = boto3.client("dynamodb", region_name=REGION)
-    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-    text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
-    dynamodb.create_table(
-        TableName=KEYS, KeySchema=keys, AttributeDefinitions=text, BillingMode="PAY_PER_REQUEST"
-    )
-    dynamodb.create_table(
-        TableName=NOTIFICATIONS,
-        KeySchema=keys,
-        AttributeDefinitions=[
-            *text,
-            {"AttributeName": "watching", "AttributeType": "S"},
-            {"AttributeName": "watch_due", "AttributeType": "N"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "watch",
-                "KeySchema": [
-                    {"AttributeName": "watching", "KeyType": "HASH"},
-                    {"AttributeName": "watch_due", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    sqs = boto3.client("sqs", region_name=REGION)
-    queues = {
-        name: sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-        for name in ("notifications", "dead-letters", "stanzas")
-    }
-    return Cloud(dynamodb, sqs, queues)
+def aws_account() -> Iterator[AwsAccount]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield AwsAccount()

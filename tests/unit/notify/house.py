@@ -1,4 +1,4 @@
-"""Everything between the queues and the socket, on moto, with real peers: orders in, stanzas in, people told."""
+"""Everything between the queues and the socket, on moto, with real peers: orders in, stanzas in."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.recovery import RecoveryDesk
 from tocsin.notify.replies import Replies
 from tocsin.whatsapp.node import Node, encode
-
-KINDS = {"customer": "6281234567890"}
 
 
 class House:
@@ -115,9 +113,9 @@ class House:
             assert len(reports) < 50, "two peers go round in circles"
         return reports
 
-    def reply(self, text: str, stanza_id: str = "R1", device: Device | None = None, **attrs: object) -> Report:
+    def reply(self, text: str, stanza_id: str = "R1", device: Device | None = None) -> Report:
         """Siti writes to us."""
-        return self.receive(message_from(device or self.siti.devices[0], self.siti, stanza_id, text, **attrs))
+        return self.receive(message_from(device or self.siti.devices[0], self.siti, stanza_id, text))
 
     def receipt(self, notification: Notification, kind: str | None = None, device: int = 0) -> Report:
         return self.receive(receipt_of(self.siti, notification.message_id, kind, device))

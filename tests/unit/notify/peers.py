@@ -1,4 +1,4 @@
-"""People with real Signal devices, and the connector that leads to them: WhatsApp, as far as the domain sees it.
+"""People with real Signal devices, and the connector that leads to them: WhatsApp, as the domain sees it.
 
 `Network` stands where `connector.client.ConnectorClient` does. It answers queries about people, hands each
 ciphertext to the device it is for (which decrypts it with the real Signal code, or fails to), acknowledges,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud
+from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.peers import NOW, Network
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
@@ -72,6 +72,6 @@ class Stage:
 
 def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
     """A stage whose tables lie on moto."""
-    stage = Stage(DynamoTable(aws.dynamodb, KEYS))
-    store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS, clock=lambda: stage.now)
+    stage = Stage(DynamoTable(aws.dynamodb, aws.keys))
+    store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: stage.now)
     return stage, store

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tests.unit.notify.furnished_aws import AwsAccount, Cloud, aws_account
 from tocsin.notify.conduct import CONSENT_WITHDRAWN
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import DeadLetters
@@ -52,7 +52,7 @@ class Scene:
     def __init__(self, aws: Cloud, *, audience: str = "customer", event_type: str = "TicketCreated") -> None:
         self.aws = aws
         self.now = float(NOW)
-        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS, clock=lambda: self.now)
+        self.store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: self.now)
         self.transport = ScriptedTransport()
         self.delivery = Delivery(
             self.store,
@@ -93,10 +93,15 @@ class Scene:
         return self.aws.messages("dead-letters")
 
 
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
 @pytest.fixture
-def aws() -> Iterator[Cloud]:
-    with cloud() as furnished:
-        yield furnished
+def aws(account: AwsAccount) -> Cloud:
+    return account.furnish()
 
 
 @pytest.fixture
@@ -149,7 +154,7 @@ def test_the_confirmation_of_an_opt_out_is_still_sent(aws):
 
 def test_a_known_recipient_is_addressed_by_lid(scene):
     scene.aws.dynamodb.put_item(
-        TableName=KEYS,
+        TableName=scene.aws.keys,
         Item={"pk": {"S": f"user#default#{USER}"}, "sk": {"S": "address"}, "lid": {"S": "1234@lid"}},
     )
     scene.deliver()

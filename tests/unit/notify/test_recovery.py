@@ -1,4 +1,4 @@
-"""A recipient's device can't read a message: what its retry receipt leads to, end to end, with real sessions."""
+"""A device of a recipient can't read a message: what its retry receipt leads to, with real sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.notify.furnished_aws import cloud
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import Device
 from tocsin.connector.client import ConnectorAway
@@ -16,10 +16,15 @@ from tocsin.notify.notification import State
 from tocsin.whatsapp.node import Node
 
 
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
 @pytest.fixture
-def house() -> Iterator[House]:
-    with cloud() as aws:
-        yield House(aws)
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
 
 
 @pytest.fixture

@@ -425,8 +425,12 @@ def time_of(receipt: Receipt, envelope: Envelope) -> int:
 
 
 def learn_pair(account: Account, pn: JID | None, lid: JID | None) -> None:
-    """Remember that two addresses are one person, which moves the sessions to the LID."""
-    if pn is not None and lid is not None:
+    """Remember that two addresses are one person, which moves the sessions to the LID.
+
+    A LID that is known already keeps its number: after a national renumbering it is the one that the
+    ticketing system uses, under which conduct is filed, while stanzas name WhatsApp's own digits.
+    """
+    if pn is not None and lid is not None and account.keys.address(str(lid.chat)) is None:
         account.keys.learn(str(pn.chat), str(lid.chat))
 
 
