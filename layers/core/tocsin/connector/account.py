@@ -82,7 +82,8 @@ class Account:
     async def drain(self, seconds: float) -> None:
         """Give the stanzas under way a last chance to be stored and acknowledged."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._forwarder.drained(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._forwarder.drained()
 
     async def _serve(self, tenure: Tenure) -> None:
         forwarding = asyncio.ensure_future(self._forwarder.run())
@@ -204,7 +205,8 @@ class Account:
         await tenure.say(state, detail)
         self.standing.state = state
         try:
-            wish = await asyncio.wait_for(self._wishes.next(), self._patience())
+            async with asyncio.timeout(self._patience()):
+                wish = await self._wishes.next()
         except TimeoutError:
             self._halted = None
             self.standing.until = None

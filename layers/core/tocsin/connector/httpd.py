@@ -126,7 +126,8 @@ class HttpsServer:
         try:
             await self._serve(_Stream(reader, writer, self.limits), task)
             writer.close()
-            await asyncio.wait_for(writer.wait_closed(), 2)
+            async with asyncio.timeout(2):
+                await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.CancelledError):
             writer.transport.abort()  # the other side went away, or we are closing and don't wait for it
         finally:
@@ -175,7 +176,8 @@ class _Stream:
         if self._http.trailing_data[0]:
             return True
         try:
-            data = await asyncio.wait_for(self._reader.read(64 * 1024), self._limits.idle_seconds)
+            async with asyncio.timeout(self._limits.idle_seconds):
+                data = await self._reader.read(64 * 1024)
         except TimeoutError:
             return False
         self._http.receive_data(data)

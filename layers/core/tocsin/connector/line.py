@@ -111,10 +111,10 @@ class Line:
             self._settle()
             await self._write_the_rest(holds)
         finally:
+            self._fail_waiting()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._fail_waiting()
         await self.close()
         for task in tasks:
             if not task.cancelled() and (error := task.exception()):
@@ -220,12 +220,14 @@ class Line:
         while True:
             self._sooner.clear()
             self._scheduled = self._connection.next_tick
-            with contextlib.suppress(TimeoutError):
-                wait = None if self._scheduled is None else max(self._scheduled - self._clock(), 0)
-                await asyncio.wait_for(self._sooner.wait(), wait)
-                continue
-            self._connection.tick(self._clock())
-            self._settle()
+            wait = None if self._scheduled is None else max(self._scheduled - self._clock(), 0)
+            try:
+                # Not wait_for: up to Python 3.11 it may swallow the cancellation that ends this loop.
+                async with asyncio.timeout(wait):
+                    await self._sooner.wait()
+            except TimeoutError:
+                self._connection.tick(self._clock())
+                self._settle()
 
     def _settle(self) -> None:
         """After anything that touched the connection: send what it has to say, tell what happened."""

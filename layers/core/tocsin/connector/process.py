@@ -112,7 +112,8 @@ class Connector:
         await _end(others)
         await _end([beating])
         try:
-            await asyncio.wait_for(self._leases.stop(), 5)
+            async with asyncio.timeout(5):
+                await self._leases.stop()
         except Exception as exc:  # noqa: BLE001  the successor then waits until the heartbeat is dead
             log.error("the leases were not released: %s", exc)
         self._print_metrics()

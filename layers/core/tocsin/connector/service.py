@@ -87,6 +87,7 @@ class Service:
         self._resumed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._restriction: asyncio.Task[None] | None = None
+        self._unlinking = False
         self.stable_since: float | None = None
         self.connected = False
 
@@ -124,7 +125,7 @@ class Service:
             event = await line.next_event()
             match event:
                 case StreamEnded(reaction=ended):
-                    return ended
+                    return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
                     self._take(line, node)
                 case LoggedIn():
@@ -215,7 +216,8 @@ class Service:
             self._resumed.clear()
             await self._around.outside.ask_resume(account)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._resumed.wait(), RESUME_SECONDS)
+                async with asyncio.timeout(RESUME_SECONDS):
+                    await self._resumed.wait()
                 return
         log.error("the resume doesn't end; fresh notifications pass", extra={"account": account})
 
@@ -237,6 +239,7 @@ class Service:
             if wish.request == "pair":
                 await self._wishes.show("connected", "the account is linked already; unpair it first")
             elif credentials.jid is not None:
+                self._unlinking = True  # the server may end the stream before we see its answer
                 iq.checked(await line.request(iq.remove_device(JID.parse(credentials.jid))))
                 line.end(UNLINKED)
                 return

@@ -1,0 +1,184 @@
+"""Two connectors, one account: killed, told to go, frozen. Nothing is lost, nothing doubled, nobody fights."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import pytest
+
+from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.whatsapp.control_client import LocalWhatsApp
+from tests.integration.connector_world import World, eventually, world
+from tocsin.connector.client import AckTimeout, ConnectorAway, ConnectorError, LeaseMoved, NotConnected
+from tocsin.keys.account import AccountProfile
+from tocsin.whatsapp import iq
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+OWN = "6281100000001"
+SITI = "6281200000002"
+
+TAKEOVER_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    if not interpreter().exists():
+        pytest.skip("the emulator isn't installed: make setup")
+    with run_folder("connector-failover") as folder, emulator(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def house(aws: Emulator) -> Iterator[World]:
+    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log") as whatsapp:
+        whatsapp.control.add_phone(OWN, "Support")
+        whatsapp.control.add_phone(SITI, "Siti")
+        with world(aws, whatsapp, aws.folder) as built:
+            yield built
+
+
+@dataclass
+class Correspondence:
+    """Siti writes to the account without pause, and a Lambda sends to Siti without pause, until stopped.
+
+    `acked`: ids of messages whose ack the Lambda saw. Whatever failed it repeats under the same id.
+    """
+
+    house: World
+    profile: AccountProfile
+    acked: list[str] = field(default_factory=list)
+    errors: Counter[type[ConnectorError]] = field(default_factory=Counter)
+    written: int = 0
+    _over: Event = field(default_factory=Event)
+    _threads: list[Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        self._threads = [Thread(target=work, daemon=True) for work in (self._write, self._send)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _write(self) -> None:
+        while not self._over.wait(0.2):
+            self.house.phones.write(SITI, OWN, f"text {self.written}")
+            self.written += 1
+
+    def _send(self) -> None:
+        client, lid = self.house.client(), JID.parse(self.house.phones.phone(SITI)["lid"])
+        number = 0
+        while not self._over.wait(0.1):
+            message_id = f"3EB0{number:012X}"
+            enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + number.to_bytes(60, "big"))
+            to = Node("participants", {}, (Node("to", {"jid": lid}, (enc,)),))
+            node = Node("message", {"id": message_id, "to": lid, "type": "text"}, (to,))
+            try:
+                client.send_message(self.profile, node)
+            except (ConnectorAway, NotConnected, LeaseMoved, AckTimeout) as exc:
+                self.errors[type(exc)] += 1
+                continue
+            self.acked.append(message_id)
+            number += 1
+
+    def assert_nothing_lost_or_doubled(self) -> None:
+        """Every text Siti wrote lies in the queue once, in order; every ack was for a message that went out."""
+        collected: list[str] = []
+
+        def all_there() -> bool:
+            stanzas = self.house.stanzas()
+            collected.extend(node.attr_str("id") for node in stanzas if node.tag == "message")
+            return len(collected) >= self.written
+
+        eventually(all_there, f"{len(collected)} of {self.written}", 30)
+        assert collected == [entry["id"] for entry in self.house.phones.mailbox(SITI)["sent"]]
+        routed = Counter(event["id"] for event in self.house.phones.events(kind="message")[0])
+        assert all(routed[message_id] >= 1 for message_id in self.acked)
+
+
+def two_connectors(house: World) -> AccountProfile:
+    house.start()
+    profile = house.pair(OWN)
+    standby = house.start()
+    standby.wait_until_said("standing by")
+    return profile
+
+
+def test_killed_it_is_followed_within_20_seconds_and_nothing_is_lost_or_doubled(house: World) -> None:
+    profile = two_connectors(house)
+    traffic = Correspondence(house, profile)
+    traffic.start()
+    eventually(lambda: len(traffic.acked) > 5, "no traffic")
+    before = house.lease()
+    house.processes[0].kill()
+    killed = time.monotonic()
+    eventually(
+        lambda: house.lease().epoch > before.epoch and house.lease().state == "connected",
+        "nobody took over",
+        TAKEOVER_SECONDS,
+    )
+    took = time.monotonic() - killed
+    count = len(traffic.acked)
+    eventually(lambda: len(traffic.acked) > count + 5, "the new one doesn't serve")
+    traffic.stop()
+    print(f"takeover {took:.1f} s; errors meanwhile {dict(traffic.errors)}")
+    traffic.assert_nothing_lost_or_doubled()
+
+
+def test_told_to_go_it_hands_over_at_once(house: World) -> None:
+    profile = two_connectors(house)
+    traffic = Correspondence(house, profile)
+    traffic.start()
+    eventually(lambda: len(traffic.acked) > 5, "no traffic")
+    told = time.monotonic()
+    assert house.processes[0].terminate() == 0
+    gone = time.monotonic() - told
+    eventually(lambda: house.lease().epoch == 2 and house.lease().state == "connected", "nobody took over", 5)
+    took = time.monotonic() - told
+    count = len(traffic.acked)
+    eventually(lambda: len(traffic.acked) > count + 5, "the new one doesn't serve")
+    traffic.stop()
+    print(f"gone after {gone:.2f} s, connected again after {took:.2f} s; errors {dict(traffic.errors)}")
+    traffic.assert_nothing_lost_or_doubled()
+
+
+def test_a_frozen_holder_that_wakes_up_late_stays_silent(house: World) -> None:
+    profile = two_connectors(house)
+    frozen = house.processes[0]
+    frozen.pause()
+    eventually(lambda: house.lease().epoch == 2 and house.lease().state == "connected", "no takeover", 30)
+    logins = len(house.phones.events(kind="login")[0])
+    house.phones.write(SITI, OWN, "while it slept")
+    frozen.go_on()
+    frozen.wait_until_said("lease lost")
+    frozen.wait_until_said("standing by")
+    time.sleep(2)
+    assert len(house.phones.events(kind="login")[0]) == logins
+    assert house.lease().epoch == 2
+    assert house.lease().state == "connected"
+    house.client().request(profile, iq.prekey_count())
+
+
+def test_a_standby_serves_nobody_and_answers_health(house: World) -> None:
+    profile = two_connectors(house)
+    standby = house.processes[1]
+    started = next(line for line in standby.lines() if line.get("message") == "connector started")
+    assert standby.popen.poll() is None
+
+    import ssl
+    from urllib.request import urlopen
+
+    anyone = ssl._create_unverified_context()  # noqa: S323  health is asked without trust
+    with urlopen(f"{started['url']}/v1/health", context=anyone, timeout=5) as answer:
+        assert answer.status == 200
+    assert house.client().request(profile, iq.prekey_count()).attrs["type"] == "result"
+    assert not any("AccountsDisconnected" in line for line in standby.lines())

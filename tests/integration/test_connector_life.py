@@ -1,0 +1,395 @@
+"""The connector against a WhatsApp server: linked, logged in, served, cut off, unlinked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.whatsapp.control_client import LocalWhatsApp
+from tests.integration.connector_switch import Switch
+from tests.integration.connector_world import World, eventually, make_maintain_function, world
+from tocsin.connector import client as errors
+from tocsin.keys.account import AccountProfile
+from tocsin.whatsapp import iq
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.usync import parse_contacts, usync_contacts
+
+pytestmark = pytest.mark.integration
+
+OWN = "6281100000001"
+SITI = "6281200000002"
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    if not interpreter().exists():
+        pytest.skip("the emulator isn't installed: make setup")
+    with run_folder("connector-life") as folder, emulator(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def house(aws: Emulator) -> Iterator[World]:
+    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
+        whatsapp.control.add_phone(OWN, "Support")
+        whatsapp.control.add_phone(SITI, "Siti")
+        with world(aws, whatsapp, aws.folder) as built:
+            yield built
+
+
+def message_to(house: World, number: str, message_id: str) -> Node:
+    """A message that the server routes; nobody can decrypt it."""
+    lid = house.phones.phone(number)["lid"]
+    enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + bytes(60))
+    to = Node("participants", {}, (Node("to", {"jid": JID.parse(lid)}, (enc,)),))
+    return Node("message", {"id": message_id, "to": JID.parse(lid), "type": "text"}, (to,))
+
+
+def texts_arrive(house: World, texts: list[str]) -> None:
+    for text in texts:
+        house.phones.write(SITI, OWN, text)
+
+
+def messages_in(stanzas: list[Node]) -> list[str]:
+    return [node.attr_str("id") for node in stanzas if node.tag == "message"]
+
+
+class Collected:
+    """Message ids that came through the queue so far."""
+
+    def __init__(self, house: World) -> None:
+        self._house = house
+        self.ids: list[str] = []
+
+    def has(self, number: int) -> bool:
+        self.ids += messages_in(self._house.stanzas())
+        return len(self.ids) >= number
+
+
+# Linking
+
+
+def test_it_is_linked_by_qr_and_connects(house: World) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    profile = house.pair(OWN)
+    assert profile.jid.startswith(OWN)
+    assert profile.lid is not None
+    assert house.keys.prekey_count() == 812
+    assert house.control().state == "connected"
+
+
+def test_it_is_linked_by_a_code_typed_on_the_phone(house: World) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    house.wish("pair", phone=OWN)
+    code = eventually(lambda: house.control().pairing_code, "no code")
+    house.phones._call("POST", f"/phones/{OWN}/link", {"code": code})
+    house.wait_for_state("connected", 40)
+
+
+def test_a_second_wish_to_pair_is_shown_a_code_of_its_own(house: World) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    house.wish("pair")
+    first = eventually(lambda: house.control().qr, "no QR code")
+    time.sleep(1)  # the wish names its second
+    house.wish("pair")
+    second = eventually(lambda: house.control().qr, "no second QR code")
+    assert second != first
+
+
+def test_a_restart_keeps_token_prekeys_and_pairing(house: World) -> None:
+    first = house.start()
+    before = house.pair(OWN)
+    assert first.terminate() == 0
+    house.start()
+    house.wait_for_state("connected")
+    assert house.keys.profile() == before
+    assert house.keys.prekey_count() == 812
+    answer = house.client().request(before, iq.prekey_count())
+    assert iq.parse_prekey_count(answer) == 812
+
+
+def test_no_secret_is_in_its_log(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    credentials = house.keys.credentials()
+    log = process.log.read_text()
+    for secret in (
+        credentials.connector_token,
+        credentials.adv_secret.hex(),
+        credentials.noise.private.hex(),
+        credentials.identity.private.hex(),
+        "linked_devices#",
+        OWN,
+    ):
+        assert secret not in log
+
+
+# Serving the Lambdas
+
+
+def test_a_lambda_reaches_whatsapp_through_it(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    client = house.client()
+    contact = parse_contacts(client.request(profile, usync_contacts([SITI])))[SITI]
+    assert contact.registered
+    ack = client.send_message(profile, message_to(house, SITI, "3EB0000000000001"))
+    assert ack.attrs["class"] == "message"
+    assert ack.attrs["id"] == "3EB0000000000001"
+
+
+def test_the_same_message_twice_goes_out_once(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    node = message_to(house, SITI, "3EB0000000000002")
+    first = house.client().send_message(profile, node)
+    assert house.client().send_message(profile, node) == first
+    sent, _ = house.phones.events(kind="message")
+    assert [event["id"] for event in sent].count("3EB0000000000002") == 1
+
+
+def test_an_answer_that_does_not_come_is_a_timeout_by_name(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("iq-silence", xmlns="encrypt", account=OWN)
+    with pytest.raises(errors.RequestTimeout):
+        house.client().request(profile, iq.prekey_count(), timeout=1)
+
+
+def test_what_the_server_refuses_comes_back_with_its_code(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("iq-error", code=429, xmlns="encrypt", account=OWN)
+    with pytest.raises(errors.IqError) as raised:
+        house.client().request(profile, iq.prekey_count())
+    assert raised.value.error == 429
+    house.phones.inject("ack-error", code=479, account=OWN)
+    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000003"))
+    assert ack.attrs["error"] == "479"
+
+
+def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("ack-error", code=463, account=OWN)
+    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
+    lease = house.wait_for_state("restricted")
+    assert "463" in lease.detail
+    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"))
+
+
+def test_an_older_pairing_is_refused(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    older = AccountProfile(
+        profile.account,
+        profile.incarnation - 1,
+        profile.jid,
+        profile.lid,
+        profile.identity_public,
+        profile.registration_id,
+        profile.device_identity,
+        profile.connector_token,
+    )
+    with pytest.raises(errors.IncarnationRefused):
+        house.client().request(older, iq.prekey_count())
+
+
+# Forwarding
+
+
+def test_what_arrives_lies_in_the_queue_in_order(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    texts_arrive(house, ["one", "two", "three"])
+    bodies = eventually(lambda: house.queued(house.environment["STANZAS_QUEUE_URL"]), "nothing was forwarded")
+    sent = [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    collected = messages_in([body["node"] for body in bodies])
+    more = Collected(house)
+    more.ids = collected
+    eventually(lambda: more.has(3), "not all were forwarded")
+    assert more.ids == sent
+    assert bodies[0]["account"] == "default"
+    assert bodies[0]["incarnation"] == profile.incarnation
+    assert bodies[0]["epoch"] == 1
+
+
+def test_nothing_is_acknowledged_while_the_queue_is_away(house: World) -> None:
+    """Killed with the queue away, it must find everything again at the next login."""
+    switch = Switch(house.aws.url)
+    try:
+        process = house.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        house.pair(OWN)
+        switch.off()
+        texts_arrive(house, [f"text {number}" for number in range(10)])
+        eventually(lambda: "the stanza queue is away" in process.log.read_text(), "it didn't notice")
+        process.kill()
+        switch.on()
+        house.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        collected = Collected(house)
+        eventually(lambda: collected.has(10), "lost", seconds=30)
+        assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    finally:
+        switch.close()
+
+
+def test_a_queue_that_comes_back_gets_everything_once(house: World) -> None:
+    switch = Switch(house.aws.url)
+    try:
+        process = house.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        house.pair(OWN)
+        switch.off()
+        texts_arrive(house, [f"text {number}" for number in range(10)])
+        eventually(lambda: "the stanza queue is away" in process.log.read_text(), "it didn't notice")
+        switch.on()
+        collected = Collected(house)
+        eventually(lambda: collected.has(10), "lost", seconds=30)
+        assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    finally:
+        switch.close()
+
+
+# Ends of connections
+
+
+def test_a_dropped_socket_is_replaced_and_nothing_is_lost(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    for number in range(3):
+        house.phones.write(SITI, OWN, f"before {number}")
+        house.phones.inject("drop", account=OWN, device=1)
+        house.phones.write(SITI, OWN, f"after {number}")
+    collected = Collected(house)
+    eventually(lambda: collected.has(6), "lost", seconds=30)
+    assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    house.wait_for_state("connected")
+    house.client().request(profile, iq.prekey_count())
+
+
+@pytest.mark.parametrize("code", [515, 503, 500])
+def test_a_stream_error_that_asks_for_it_is_followed_by_a_new_connection(house: World, code: int) -> None:
+    process = house.start()
+    house.pair(OWN)
+    house.phones.inject("stream-error", code=code, account=OWN, device=1)
+    process.wait_until_said("connection ended")
+    house.wait_for_state("connected")
+
+
+def test_a_message_in_flight_when_the_socket_drops_is_not_confirmed(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("lose-acks", account=OWN)
+    failures: list[errors.ConnectorError] = []
+
+    def send() -> None:
+        with pytest.raises(errors.ConnectorError) as raised:
+            house.client().send_message(profile, message_to(house, SITI, "3EB0000000000006"))
+        failures.append(raised.value)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    house.phones.wait_for_event("message", id="3EB0000000000006")
+    house.phones.inject("drop", account=OWN, device=1)
+    sender.join(20)
+    assert isinstance(failures[0], errors.NotConnected)
+
+
+def test_unlinked_on_the_phone_it_stops_and_says_so(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    house.phones.unlink(OWN, 1)
+    lease = house.wait_for_state("logged_out")
+    assert "device-removed" in lease.detail
+    [event] = eventually(lambda: house.queued(house.environment["OUTCOMES_QUEUE_URL"]), "no event")
+    assert event["detail-type"] == "AccountDisconnected"
+    assert event["detail"]["account"] == "default"
+    assert event["detail"]["state"] == "logged_out"
+    logins, _ = house.phones.events(kind="login")
+    time.sleep(3)
+    assert house.phones.events(kind="login")[0] == logins, "it keeps trying"
+    assert process.popen.poll() is None
+    house.pair(OWN)
+
+
+def test_replaced_by_another_it_does_not_fight(house: World) -> None:
+    house.start()
+    house.pair(OWN)
+    house.phones.inject("stream-error", conflict="replaced", account=OWN, device=1)
+    house.wait_for_state("replaced")
+    logins = len(house.phones.events(kind="login")[0])
+    time.sleep(3)
+    assert len(house.phones.events(kind="login")[0]) == logins
+    with pytest.raises(errors.NotConnected):
+        house.client().request(house.keys.profile(), iq.prekey_count())
+
+
+def test_a_temporary_ban_is_sat_out(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("login-failure", reason=402, expire=4, account=OWN)
+    house.phones.inject("drop", account=OWN, device=1)
+    house.wait_for_state("restricted")
+    with pytest.raises(errors.Restricted) as raised:
+        house.client().request(profile, iq.prekey_count())
+    assert raised.value.until is not None
+    house.wait_for_state("connected")
+
+
+def test_a_login_refused_for_good_stops_it(house: World) -> None:
+    house.start()
+    house.pair(OWN)
+    before = house.keys.credentials()
+    house.phones.inject("login-failure", reason=401, account=OWN)
+    house.phones.inject("drop", account=OWN, device=1)
+    house.wait_for_state("logged_out")
+    eventually(lambda: house.keys.credentials().jid is None, "the void keys are still there")
+    assert house.keys.credentials().identity != before.identity
+    assert house.keys.credentials().connector_token == before.connector_token
+
+
+def test_the_operator_unlinks_it(house: World) -> None:
+    house.start()
+    house.pair(OWN)
+    house.wish("unpair")
+    house.wait_for_state("unpaired")
+    house.phones.wait_for_event("unlinked")
+    assert house.keys.credentials().jid is None
+
+
+# Parked notifications first
+
+
+def test_after_login_parked_notifications_pass_first(house: World) -> None:
+    queue = house.environment["OUTCOMES_QUEUE_URL"]
+    function = make_maintain_function(house.aws, f"maintain-{next(_numbers)}", queue)
+    process = house.start(MAINTAIN_FUNCTION=function)
+    profile = house.pair(OWN)
+    waiting = {"pk": {"S": "waiting#default"}, "sk": {"S": "0000000000001#n"}}
+    notifications = house.environment["NOTIFICATIONS_TABLE"]
+    house.aws.client("dynamodb").put_item(TableName=notifications, Item=waiting)
+    house.phones.inject("drop", account=OWN, device=1)
+    process.wait_until_said("resuming")
+
+    assert eventually(lambda: house.queued(queue), "nobody was asked to resume") == [{"resume": "default"}]
+    assert house.lease().state == "resuming"
+    client = house.client()
+    with pytest.raises(errors.Resuming):
+        client.send_message(profile, message_to(house, SITI, "3EB0000000000007"))
+    client.send_message(profile, message_to(house, SITI, "3EB0000000000008"), resumed=True)
+    client.request(profile, iq.prekey_count())
+
+    house.aws.client("dynamodb").delete_item(TableName=notifications, Key=waiting)
+    client.resumed(profile)
+    house.wait_for_state("connected")
+    client.send_message(profile, message_to(house, SITI, "3EB0000000000009"))
