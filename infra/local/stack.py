@@ -65,7 +65,7 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """The deployed template. `outputs` are those of `template.yaml`, by name; `built` is what `build` made."""
+    """The deployed template. `outputs`: those of `template.yaml`, by name; `built`: what `build` made."""
 
     aws: Emulator
     name: str

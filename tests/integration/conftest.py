@@ -26,7 +26,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    """Waits for something in another process: `eventually(look, "what it waits for")` returns the first true look."""
+    """Waits for another process: `eventually(look, "what it waits for")` returns the first true look."""
 
     def wait(look: Callable[[], T], what: str, seconds: float = 20) -> T:
         end = time.monotonic() + seconds

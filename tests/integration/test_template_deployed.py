@@ -12,7 +12,7 @@ import pytest
 
 from infra.local.emulator import interpreter
 from infra.local.processes import answers, free_port, running
-from infra.local.stack import Stack, build, deploy
+from infra.local.stack import Stack, deploy
 from tests.unit.infra.templates import properties
 
 pytestmark = pytest.mark.integration
@@ -111,7 +111,7 @@ class TestParts:
         assert len(made["key"]) == 64
 
     def test_deploying_what_is_deployed_changes_nothing_and_is_no_error(self, stack: Stack) -> None:
-        again = deploy(stack.aws, build(stack.aws.folder), {})
+        again = deploy(stack.aws, stack.built, {})
         assert again.outputs == stack.outputs
 
 
@@ -195,7 +195,7 @@ class TestConnectorTask:
     (container,) = properties("Task", "infra/connector.yaml")["ContainerDefinitions"]
 
     def test_starts_the_connector_from_the_deployed_layer_and_is_healthy_unpaired(
-        self, stack: Stack, tmp_path: Path, eventually: Callable[..., Any]
+        self, stack: Stack, tmp_path: Path
     ) -> None:
         root, port = tmp_path / "opt", str(free_port())
         environment = stack.connector_environment(
@@ -205,16 +205,14 @@ class TestConnectorTask:
             CONNECTOR_PORT=port,
             WHATSAPP_URL="ws://127.0.0.1:9/nobody",
         )
-        # The emulator's interpreter, like the Lambda image, has boto3 and nothing else of what the layer brings.
+        # Like the Lambda image, the emulator's interpreter has boto3 and nothing of what the layer brings.
         command = [str(interpreter()), "-c", *self.container["Command"]]
         with running("task", command, environment=environment, log=tmp_path / "log", folder=tmp_path) as task:
             task.wait_until(lambda: self.is_healthy(environment))
             assert (root / "python" / "tocsin" / "connector").is_dir()
             assert task.alive()
-        assert (
-            f"starting the connector from {stack.outputs['LayerVersionArn']}"
-            in (tmp_path / "log").read_text()
-        )
+        said = (tmp_path / "log").read_text()
+        assert f"starting the connector from {stack.outputs['LayerVersionArn']}" in said
 
     def is_healthy(self, environment: Mapping[str, str]) -> bool:
         kind, _, *arguments = self.container["HealthCheck"]["Command"]
