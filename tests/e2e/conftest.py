@@ -1,0 +1,31 @@
+"""One running whole for all end-to-end tests: emulator, deployed template, WhatsApp server, a connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.emulator import interpreter
+from infra.local.world import World, world
+from tests.e2e.stage import Bus, Stage
+
+
+@pytest.fixture(scope="session")
+def running_world() -> Iterator[World]:
+    if not interpreter().exists():
+        pytest.skip("the emulator isn't installed: make setup")
+    with world("e2e") as built, built.connector():
+        Stage(built).link()
+        yield built
+
+
+@pytest.fixture(scope="session")
+def bus(running_world: World) -> Bus:
+    return Bus(running_world.stack)
+
+
+@pytest.fixture
+def stage(running_world: World) -> Stage:
+    running_world.phones.clear_faults()
+    return Stage(running_world)
