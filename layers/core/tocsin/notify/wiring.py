@@ -23,6 +23,7 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
 from tocsin.notify.store import NotificationStore
 
 if TYPE_CHECKING:
+    from tocsin.connector.client import Whereabouts
     from tocsin.keys.seal import Sealer
     from tocsin.notify.account import Connector
     from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
@@ -49,6 +50,7 @@ def delivery(
     sqs: Any = None,
     sealer: Callable[[], Sealer] | None = None,
     connector: Connector | None = None,
+    lease: Callable[[str], Whereabouts | None] | None = None,
 ) -> Delivery:
     """Return what carries out the orders of the notifications queue."""
     dynamodb = dynamodb or aws.client("dynamodb")
@@ -57,7 +59,7 @@ def delivery(
     return Delivery(
         store,
         DeadLetters(store, dead_letters),
-        _transport(config.stores, dynamodb, sealer, connector),
+        _transport(config.stores, dynamodb, sealer, connector, lease),
         config.policies,
         receipt_deadline_seconds=config.receipt_deadline_seconds,
     )
@@ -70,6 +72,7 @@ def inbound(
     sqs: Any = None,
     sealer: Callable[[], Sealer] | None = None,
     connector: Connector | None = None,
+    lease: Callable[[str], Whereabouts | None] | None = None,
 ) -> Inbound:
     """Return what handles the stanzas of the queue."""
     from tocsin.notify.inbound import Inbound
@@ -82,7 +85,7 @@ def inbound(
     notifications = NotificationsQueue(sqs, config.notifications_queue_url)
     return Inbound(
         store,
-        _transport(config.stores, dynamodb, sealer, connector),
+        _transport(config.stores, dynamodb, sealer, connector, lease),
         RecoveryDesk(store, dead_letters, config.policies, random=os.urandom),
         Replies(store, notifications, expiry_seconds=config.notification_expiry_seconds),
     )
@@ -93,10 +96,14 @@ def _notifications(stores: StoreConfig, dynamodb: Any) -> NotificationStore:
 
 
 def _transport(
-    stores: StoreConfig, dynamodb: Any, sealer: Callable[[], Sealer] | None, connector: Connector | None
+    stores: StoreConfig,
+    dynamodb: Any,
+    sealer: Callable[[], Sealer] | None,
+    connector: Connector | None,
+    lease: Callable[[str], Whereabouts | None] | None,
 ) -> MultiDevice:
     table = DynamoTable(dynamodb, stores.keys_table)
-    leases = RememberedLeases(lambda account: read_lease(table, account))
+    leases = RememberedLeases(lease or (lambda account: read_lease(table, account)))
     unsealing = sealer or cache(lambda: read_sealer(stores.sealing_secret_arn))
 
     @cache

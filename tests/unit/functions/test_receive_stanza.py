@@ -1,0 +1,149 @@
+"""The receiving handler, wired as in Lambda but for the socket: batches, order, and what is put off."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.unit.functions.handlers import Context, load
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House, receipt_of, texts
+from tests.unit.notify.peers import message_from
+from tocsin.connector.client import ConnectorAway
+from tocsin.notify.config import Environment, ReceiveConfig
+from tocsin.notify.notification import State
+from tocsin.notify.patience import Patience
+from tocsin.notify.wiring import inbound
+from tocsin.whatsapp.node import Node
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    house = House(account.furnish())
+    house.stage.now = time.time()
+    return house
+
+
+@pytest.fixture
+def app(house: House, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "receive_stanza")
+    module = load("receive_stanza")
+    config = ReceiveConfig.read(
+        Environment(
+            {
+                "KEYS_TABLE": house.aws.keys,
+                "NOTIFICATIONS_TABLE": house.aws.notifications,
+                "SEALING_SECRET_ARN": "unused",
+                "STANZAS_QUEUE_URL": house.aws.queues["stanzas"],
+                "NOTIFICATIONS_QUEUE_URL": house.aws.queues["notifications"],
+                "DEAD_LETTERS_QUEUE_URL": house.aws.queues["dead-letters"],
+            }
+        )
+    )
+    parts = inbound(
+        config,
+        dynamodb=house.aws.dynamodb,
+        sqs=house.aws.sqs,
+        sealer=lambda: house.stage.sealer,
+        connector=house.network,
+        lease=lambda account: house.stage.lease,
+    )
+    patience = Patience(house.aws.sqs, config.stanzas_queue_url)
+    monkeypatch.setattr(module, "receiver", lambda: (parts, patience))
+    yield module
+    logging.getLogger("tocsin").handlers = []
+
+
+def enqueued(house: House, node: Node, group: str = "default#1234@lid", receives: int = 1) -> dict[str, Any]:
+    """A stanza as the event source mapping delivers it."""
+    url = house.aws.queues["stanzas"]
+    house.aws.sqs.send_message(
+        QueueUrl=url,
+        MessageBody=house.envelope(node),
+        MessageGroupId=f"{group}{time.monotonic_ns()}",  # so that moto hands it out at once
+        MessageDeduplicationId=str(time.monotonic_ns()),
+    )
+    [message] = house.aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {"ApproximateReceiveCount": str(receives), "MessageGroupId": group},
+        "eventSource": "aws:sqs",
+    }
+
+
+def failed(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def test_a_receipt_moves_the_notification(app: ModuleType, house: House) -> None:
+    notification = house.tell(1)
+    record = enqueued(house, receipt_of(house.siti, notification.message_id))
+    assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
+    assert house.stored(notification).state is State.DELIVERED
+
+
+def test_a_retry_receipt_heals(app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    house.tell(2)
+    record = enqueued(house, house.network.retries.pop())
+    app.lambda_handler({"Records": [record]}, Context())
+    assert texts(house.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+    assert '"cause":"bad-mac"' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_what_needs_the_connector_is_put_off_and_its_sender_with_it(app: ModuleType, house: House) -> None:
+    notification = house.tell(1)
+    device = house.siti.devices[0]
+    first = enqueued(house, message_from(device, house.siti, "R1", "satu"))
+    second = enqueued(house, message_from(device, house.siti, "R2", "dua"))
+    other = enqueued(house, receipt_of(house.siti, notification.message_id), group="default#other")
+    house.network.away = ConnectorAway("gone")
+    answer = app.lambda_handler({"Records": [first, second, other]}, Context())
+    assert failed(answer) == [first["messageId"], second["messageId"]]
+    assert house.stored(notification).state is State.DELIVERED
+
+
+def test_a_stanza_that_only_waits_is_never_buried_as_one_that_crashes(app: ModuleType, house: House) -> None:
+    house.tell(1)
+    node = message_from(house.siti.devices[0], house.siti, "R1", "satu")
+    house.network.away = ConnectorAway("gone")
+    record = enqueued(house, node, receives=4)
+    assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
+    house.aws.sqs.delete_message(QueueUrl=house.aws.queues["stanzas"], ReceiptHandle=record["receiptHandle"])
+    assert house.aws.messages("stanzas") == [json.loads(record["body"])]
+
+
+def test_a_malformed_record_is_done_and_the_rest_goes_on(app: ModuleType, house: House) -> None:
+    notification = house.tell(1)
+    bad = {**enqueued(house, Node("call")), "body": "{"}
+    good = enqueued(house, receipt_of(house.siti, notification.message_id))
+    assert failed(app.lambda_handler({"Records": [bad, good]}, Context())) == []
+    assert house.stored(notification).state is State.DELIVERED
+
+
+def test_logs_hold_neither_text_nor_number(
+    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.tell(1)
+    record = enqueued(house, message_from(house.siti.devices[0], house.siti, "R1", "rahasia"))
+    app.lambda_handler({"Records": [record]}, Context())
+    printed = capsys.readouterr()
+    told = printed.out + printed.err
+    assert "rahasia" not in told
+    assert house.siti.phone not in told
