@@ -17,7 +17,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.unit.keys.world import Clock, End, Entropy
 from tocsin.keys.conditions import Delete, Item, Key, Put, Update, Write
@@ -44,6 +44,12 @@ FAULTS = {
     "lost after": 0.02,
     "late": 0.01,
 }
+
+
+# How many messages may overtake each other on the way.
+DISORDER = 6
+
+T = TypeVar("T")
 
 
 class Violation(AssertionError):
@@ -394,7 +400,7 @@ class World:
     def receive(self) -> None:
         if not self.to_us:
             return
-        letter = self.to_us.pop(self.dice.randrange(len(self.to_us)))
+        letter = self._drawn(self.to_us)
         user = self.user
         if self.dice.random() < 0.1:
             self.to_us.append(letter)
@@ -411,7 +417,8 @@ class World:
                     letter.message.type,
                     letter.message.body,
                 )
-            except Contended:
+            except (Contended, LambdaEnds):
+                self.to_us.insert(0, letter)
                 return
             except SignalError as error:
                 raise Violation(f"{type(error).__name__} for {letter.text!r}") from error
@@ -503,13 +510,17 @@ class World:
     def phone_reads(self) -> None:
         if not self.to_phones:
             return
-        device, message, text = self.to_phones.pop(self.dice.randrange(len(self.to_phones)))
+        device, message, text = self._drawn(self.to_phones)
         try:
             read = self.phones[device].read(message, int(self.clock.now))
         except SignalError as error:
             raise Violation(f"{type(error).__name__} at the phone for {text!r}") from error
         if read != text:
             raise Violation(f"the phone read {read!r} instead of {text!r}")
+
+    def _drawn(self, waiting: list[T]) -> T:
+        """Any of the oldest: Signal itself gives up a chain after five newer ones."""
+        return waiting.pop(self.dice.randrange(min(len(waiting), DISORDER)))
 
     def _text(self) -> bytes:
         self.counted += 1

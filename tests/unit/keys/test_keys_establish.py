@@ -76,7 +76,7 @@ def test_a_new_device_joins_without_touching_the_others(ann: End, bob: End) -> N
     after = ann.outbound(bob)
     assert (after["chain#0"], after["tag#0"]) == (before["chain#0"], before["tag#0"])
     reservation = ann.reserve(bob)
-    assert [reservation.chains[device].index(reservation.number) for device in (0, 5)] == [1, 0]
+    assert [reservation.chains[device].index_of(reservation.number) for device in (0, 5)] == [1, 0]
 
 
 def test_a_device_that_left_gets_nothing_more_and_is_still_read(ann: End, bob: End) -> None:

@@ -16,6 +16,8 @@ from tocsin.signal.x3dh import Local
 from .conditions import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Put, Update, Value, as_read
 from .errors import Contended, NoAccount, NotPaired, OtherPairing
 from .layout import credentials_key
+from .profile import AccountProfile as AccountProfile
+from .profile import open_secrets, read_item
 from .table import ConditionFailed, OutcomeUnknown
 from .vault import Vault
 
@@ -76,7 +78,7 @@ class Credentials:
         return Local(self.identity, self.registration_id, pairs)
 
     @property
-    def profile(self) -> "AccountProfile":
+    def profile(self) -> AccountProfile:
         """The part that may be remembered. Raises NotPaired."""
         if self.jid is None:
             raise NotPaired(self.account)
@@ -92,24 +94,9 @@ class Credentials:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AccountProfile:
-    """What sending needs of an account. It changes only with a new pairing, so a Lambda may remember it until
-    the connector refuses its incarnation. No key that could decrypt anything is in it."""
-
-    account: str
-    incarnation: int
-    jid: str
-    lid: str | None
-    identity_public: bytes = field(repr=False)
-    registration_id: int
-    device_identity: bytes = field(repr=False)
-    connector_token: str = field(repr=False)
-
-
 def read_credentials(vault: Vault) -> Credentials:
     """Raises NoAccount, and DamagedRecord: no new identity is made in place of one that can't be read."""
-    return _decoded(vault, _read(vault))
+    return _decoded(vault, read_item(vault))
 
 
 def create_account(vault: Vault) -> Credentials:
@@ -239,7 +226,7 @@ def change_credentials(vault: Vault, change: Callable[[Credentials], Credentials
     """Read, change, write under the tag as read; a loser reads again. Raises Contended after eight losses."""
     key = credentials_key(vault.account)
     for _ in range(_ATTEMPTS):
-        item = _read(vault)
+        item = read_item(vault)
         changed = change(_decoded(vault, item))
         unchanged = tuple(as_read(attribute, item) for attribute in ("tag", *_WITHOUT_TAG))
         put = Put(key, _encoded(vault, changed), when=unchanged)
@@ -253,13 +240,6 @@ def change_credentials(vault: Vault, change: Callable[[Credentials], Credentials
                 continue
         return changed
     raise Contended
-
-
-def _read(vault: Vault) -> Item:
-    item = vault.table.get(credentials_key(vault.account))
-    if item is None:
-        raise NoAccount(vault.account)
-    return item
 
 
 def _new_credentials(vault: Vault, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
@@ -314,7 +294,7 @@ def _encoded(vault: Vault, credentials: Credentials) -> dict[str, Value]:
 
 
 def _decoded(vault: Vault, item: Item) -> Credentials:
-    secrets: dict[str, Any] = json.loads(vault.unseal(item, "secrets", "tag"))
+    secrets = open_secrets(vault, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
     signed_prekeys = {
         prekey_id: SignedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)

@@ -8,7 +8,7 @@ All chains of a user share the counter `next`. A chain's index for a number is `
 never changes while the chain lies there, and may be negative after a chain moved in from another item.
 """
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tocsin.signal.state import SendingChain, decode_chain, encode_chain
 
@@ -28,8 +28,7 @@ UNANSWERED_SECONDS = 30 * 86400
 CHECKPOINT_DISTANCE = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """`born`: the number at which its session was made. `created`: when, in seconds. `tag`, `sealed`: as they
     lie in the item, for conditions."""
 
@@ -37,20 +36,23 @@ class Chain:
     origin: int
     born: int
     created: int
-    tag: bytes = field(repr=False, default=b"")
-    sealed: bytes = field(repr=False, default=b"")
+    tag: bytes = b""
+    sealed: bytes = b""
 
-    def index(self, number: int) -> int:
+    def __repr__(self) -> str:
+        return f"Chain({self.sending!r}, origin={self.origin}, born={self.born}, created={self.created})"
+
+    def index_of(self, number: int) -> int:
         """The message index that a number means in this chain; negative: the chain is younger."""
         return number - self.origin
 
     def distance(self, number: int) -> int:
         """How far a number lies ahead of the checkpoint."""
-        return self.index(number) - self.sending.index
+        return self.index_of(number) - self.sending.index
 
     def staleness(self, number: int, now: int) -> Staleness | None:
         """Why `number` can't be encrypted under this chain, or None if it can."""
-        if self.index(number) < 0:
+        if self.index_of(number) < 0:
             return Staleness.YOUNGER
         if self.distance(number) < 0:
             return Staleness.BEHIND
@@ -89,7 +91,7 @@ def read_chain(vault: Vault, outbound: Item, device: int) -> Chain | None:
     tag, sealed = outbound[tag_name], outbound[name]
     assert isinstance(tag, bytes)  # noqa: S101 - the seal covers it
     assert isinstance(sealed, bytes)  # noqa: S101
-    return Chain(chain.sending, chain.origin, chain.born, chain.created, tag, sealed)
+    return chain._replace(tag=tag, sealed=sealed)
 
 
 def chain_devices(outbound: Item) -> list[int]:

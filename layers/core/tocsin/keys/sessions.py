@@ -77,7 +77,7 @@ class Sessions:
 
     def _read_chain(self, outbound: Item, device: int, following: int) -> Chain | None:
         chain = read_chain(self.vault, outbound, device)
-        if chain is None or chain.index(following) >= 0:
+        if chain is None or chain.index_of(following) >= 0:
             return chain
         # The counter was set back, so nobody knows which indexes were used.
         self.vault.on_damage(DamagedRecord(str(outbound["pk"]), OUTBOUND, "next"))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import reserve as _reserve
-from .account import AccountProfile, Credentials, read_credentials
 from .errors import OtherPairing
+from .profile import AccountProfile, read_profile
 from .reserve import Reservation
 from .seal import DamagedRecord, Sealer
 from .table import Table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tocsin.signal.errors import SignalError
     from tocsin.signal.x3dh import Local, PreKeyBundle
 
-    from .account import SignedPreKey
+    from .account import Credentials, SignedPreKey
     from .establish import SessionFacts
     from .prekeys import PreKey
     from .receive import Received
@@ -58,19 +58,21 @@ class KeyStore:
 
     def profile(self) -> AccountProfile:
         """What sending needs; may be remembered. Raises NoAccount, NotPaired, DamagedRecord."""
-        return self.credentials().profile
+        return read_profile(self._vault)
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> "Credentials":
         """All there is; never to be remembered. Raises NoAccount, DamagedRecord."""
+        from .account import read_credentials
+
         return read_credentials(self._vault)
 
-    def create_account(self) -> Credentials:
+    def create_account(self) -> "Credentials":
         """The credentials, with keys to pair with made now if there are none."""
         from .account import create_account
 
         return create_account(self._vault)
 
-    def renew_account(self) -> Credentials:
+    def renew_account(self) -> "Credentials":
         """Fresh keys, unpaired, after a log-out. One-time prekeys of the old identity are deleted."""
         from .account import renew_account
         from .prekeys import delete_prekeys
@@ -87,7 +89,7 @@ class KeyStore:
         push_name: str = "",
         platform: str = "",
         adv_secret: bytes | None = None,
-    ) -> Credentials:
+    ) -> "Credentials":
         """Store what pair-success told, before it is confirmed. Raises the incarnation."""
         from .account import save_pairing
 
@@ -101,7 +103,7 @@ class KeyStore:
             adv_secret=adv_secret,
         )
 
-    def save_lid(self, lid: str) -> Credentials:
+    def save_lid(self, lid: str) -> "Credentials":
         """Store the account's own LID, where a login told it first."""
         from .account import save_lid
 
@@ -119,7 +121,7 @@ class KeyStore:
 
         save_login(self._vault, incarnation, routing_info=routing_info)
 
-    def reset_sessions(self) -> Credentials:
+    def reset_sessions(self) -> "Credentials":
         """Leave all sessions behind: after a backup was restored, before the connector starts.
 
         Raises the incarnation, deletes the one-time prekeys, and skips ids. New prekeys are to be uploaded.
@@ -180,7 +182,7 @@ class KeyStore:
     def receive(
         self,
         profile: AccountProfile | int,
-        credentials: Credentials,
+        credentials: "Credentials",
         user: str,
         device: int,
         stanza_id: str,
@@ -312,4 +314,6 @@ class KeyStore:
 
 
 def _local(local: "Credentials | Local") -> "Local":
-    return local.local if isinstance(local, Credentials) else local
+    from tocsin.signal.x3dh import Local
+
+    return local if isinstance(local, Local) else local.local

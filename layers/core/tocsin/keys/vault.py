@@ -5,8 +5,7 @@ Clock, entropy and sleep come in from outside, so that a test decides what time 
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .conditions import Item, Key
 from .errors import Contended
@@ -31,8 +30,7 @@ def log_damage(damaged: DamagedRecord) -> None:
     _log.warning("%s", damaged)
 
 
-@dataclass(frozen=True, slots=True)
-class Vault:
+class Vault(NamedTuple):
     """`clock`: seconds since the epoch. `random(n)`: n random bytes. `on_damage` hears of damaged records
     that are treated as absent."""
 
