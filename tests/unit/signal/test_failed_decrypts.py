@@ -270,6 +270,14 @@ def test_nothing_shows_key_material() -> None:
     assert "a secret text" not in shown
 
 
+@pytest.mark.parametrize("prekey_id", [None, 0])
+def test_a_one_time_prekey_without_a_usable_id_is_left_alone(prekey_id: int | None) -> None:
+    ada, ben = strangers()
+    ada.start(replace(ben.bundle(), prekey_id=prekey_id))
+    assert ben.hear(ada.say("without it")) == "without it"
+    assert 1 in ben.prekeys
+
+
 def test_initiating_needs_fresh_keys_only() -> None:
     """Two sessions from the same bundle differ in every key: nothing is remembered between calls."""
     ada, ben = strangers()

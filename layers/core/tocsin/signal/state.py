@@ -10,6 +10,7 @@ checksum finds damage, not forgery: sealing is the store's business.
 
 from dataclasses import dataclass, field
 from struct import Struct
+from struct import error as StructError
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -300,23 +301,22 @@ class Reader:
     def __init__(self, data: bytes, version: int) -> None:
         if not data or data[0] != version:
             raise InvalidRecord("an unknown version of the stored form")
-        self._end = len(data) - 4
-        if self._end < 1 or crc32(data[: self._end]).to_bytes(4, "big") != data[self._end :]:
+        self._data = data[:-4]
+        if len(data) < 5 or crc32(self._data).to_bytes(4, "big") != data[-4:]:
             raise InvalidRecord("the stored form is damaged")
-        self._data = data
         self._at = 1
 
     def take(self, form: Struct) -> tuple[Any, ...]:
         """The values of one group of fields."""
         at = self._at
         self._at = at + form.size
-        if self._at > self._end:
-            raise InvalidRecord("the stored form is cut")
-        return form.unpack_from(self._data, at)
+        try:
+            return form.unpack_from(self._data, at)
+        except StructError:
+            raise InvalidRecord("the stored form is cut") from None
 
     def count(self) -> int:
-        number: int = self.take(_COUNT)[0]
-        return number
+        return self.take(_COUNT)[0]  # type: ignore[no-any-return]
 
     def keys(self) -> tuple[bytes, ...]:
         """A number, and as many keys."""
@@ -326,12 +326,12 @@ class Reader:
         """That many pairs of an index and a message seed."""
         at = self._at
         self._at = at + number * _SKIPPED.size
-        if self._at > self._end:
+        if self._at > len(self._data):
             raise InvalidRecord("the stored form is cut")
         return tuple(_SKIPPED.iter_unpack(self._data[at : self._at]))
 
     def at_end(self) -> bool:
-        return self._at == self._end
+        return self._at == len(self._data)
 
     def finish(self) -> None:
         if not self.at_end():

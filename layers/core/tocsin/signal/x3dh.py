@@ -48,14 +48,16 @@ def initiate(local: Local, bundle: PreKeyBundle, *, base: KeyPair, ratchet: KeyP
         + agree(base.private, bundle.identity)
         + agree(base.private, bundle.signed_prekey)
     )
-    if bundle.prekey is not None:
+    # An id of 0 says "none" on the wire, so a prekey under it can't be used.
+    prekey_id = bundle.prekey_id or None
+    if prekey_id is not None and bundle.prekey is not None:
         agreements += agree(base.private, bundle.prekey)
+    else:
+        prekey_id = None
     # The chain key that comes with it would receive under the signed prekey, as which nobody sends.
     root_key, _ = session_keys(agreements)
     new_root, sending_key = root_step(root_key, agree(ratchet.private, bundle.signed_prekey))
-    pending = Pending(
-        bundle.prekey_id if bundle.prekey is not None else None, bundle.signed_prekey_id, base.public
-    )
+    pending = Pending(prekey_id, bundle.signed_prekey_id, base.public)
     return State(
         base_key=base.public,
         initiated_by_us=True,
