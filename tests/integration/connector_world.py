@@ -178,15 +178,14 @@ class World:
 def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[World]:
     """A fresh set of tables and queues; the processes started in it are gone afterwards."""
     name = f"connector-{next(_names)}"
+    secret = aws.client("secretsmanager").create_secret(Name=name, SecretString=SECRET)
     environment = aws.environment() | {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "layers" / "core"), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
         "KEYS_TABLE": make_table(aws, f"{name}-keys"),
         "NOTIFICATIONS_TABLE": make_table(aws, f"{name}-notifications"),
         "STANZAS_QUEUE_URL": make_queue(aws, f"{name}-stanzas.fifo"),
-        "SEALING_SECRET_ARN": aws.client("secretsmanager").create_secret(Name=name, SecretString=SECRET)[
-            "ARN"
-        ],
+        "SEALING_SECRET_ARN": secret["ARN"],
         "EVENT_BUS_NAME": make_bus(aws, name),
         "OUTCOMES_QUEUE_URL": make_queue(aws, f"{name}-outcomes"),
         "WHATSAPP_URL": whatsapp.url,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.client import ConnectorClient
 from tocsin.connector.endpoint import Endpoint

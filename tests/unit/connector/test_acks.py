@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from tocsin.connector.acks import REMEMBERED, Acks
 from tocsin.whatsapp.node import Node
 

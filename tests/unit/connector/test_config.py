@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from tocsin.connector.config import PRODUCTION_URL, BadEnvironment, read_config
 
 REQUIRED = {"KEYS_TABLE": "keys", "STANZAS_QUEUE_URL": "https://sqs/s.fifo", "SEALING_SECRET_ARN": "arn:s"}

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 
 import pytest
+
+from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
 from tocsin.connector import client as errors
 from tocsin.connector import protocol
 from tocsin.connector.client import ConnectorClient
 from tocsin.connector.endpoint import Refusal
 from tocsin.whatsapp.node import Node, encode
-
-from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
 Another = Callable[..., House]

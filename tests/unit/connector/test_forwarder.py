@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+
 from tocsin.connector.forwarder import Counters, Forwarder, delays
 from tocsin.connector.stanza import Origin, Packed
 from tocsin.connector.stanza_queue import StanzaQueue

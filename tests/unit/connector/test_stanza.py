@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
+
 from tocsin.connector.stanza import MAX_BYTES, Origin, TooLarge, fingerprint, group, pack
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node, decode

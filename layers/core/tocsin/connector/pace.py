@@ -57,9 +57,11 @@ class Pace:
 
     def _is_deaf(self, ended: Reaction, lasted: float | None) -> bool:
         """A deaf socket is replaced at once; the third in a row is no socket's fault."""
-        if lasted is not None and lasted >= DEAF_MEMORY:
+        worked = lasted is not None and (ended.reason != "deaf" or lasted >= DEAF_MEMORY)
+        if worked:
             self._deaf = 0
-        if ended.reason != "deaf":
+        # A fresh socket on which not even the handshake is answered is deaf from the start.
+        if ended.reason != "deaf" and not (self._deaf and ended.reason == "handshake-timeout"):
             return False
         self._deaf += 1
         if self._deaf >= DEAF_SOCKETS:
