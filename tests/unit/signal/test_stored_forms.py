@@ -114,6 +114,12 @@ def test_an_unknown_version_is_refused() -> None:
         decode_record(b"\x02" + stored[1:])
 
 
+def test_a_record_with_two_current_states_is_refused() -> None:
+    state = acquainted()[0].current
+    with pytest.raises(InvalidRecord):
+        decode_record(encode_record(Record((state, state))))
+
+
 def test_records_are_small() -> None:
     ada, ben = strangers()
     ada.start(ben.bundle())

@@ -115,6 +115,7 @@ def test_fields_come_in_any_order_and_the_last_one_counts() -> None:
     [
         b"\x10\x80\x80\x80\x80\x10",  # 2 to the 32nd
         b"\x10" + b"\xff" * 9 + b"\x7f",  # more than 64 bits
+        b"\x78" + b"\xff" * 9 + b"\x7f",  # the same in a field that nobody knows
         b"\x10" + b"\xff" * 11,  # never ends
         b"\x22\xff\xff\xff\xff\x0f",  # 4 GB announced
         b"\x22" + b"\xff" * 9 + b"\x01",  # 2 to the 64th announced

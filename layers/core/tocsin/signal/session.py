@@ -196,7 +196,7 @@ def decrypt(
     if pinned is not None and message.identity != pinned:
         raise UntrustedIdentity(pinned, message.identity)
     for place, state in enumerate(record.states):
-        if state.base_key == message.base_key and not state.initiated_by_us:
+        if state.base_key == message.base_key:
             return _decrypt_known(record, message.message, (place,), local, ratchet, now)
     return _found_session(record, message, local, prekey, ratchet, now)
 
