@@ -39,6 +39,10 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("WHATSAPP_ROOT_KEY", "abcd"),
         ("WHATSAPP_ROOT_KEY", "z" * 64),
         ("ACCOUNTS", " , "),
+        ("ACCOUNTS", "fine,not fine"),
+        ("POWERTOOLS_LOG_LEVEL", "LOUD"),
+        ("WHATSAPP_VERSION", "2.3000"),
+        ("WHATSAPP_VERSION", "2.3000.x"),
         ("ECS_CONTAINER_METADATA_URI_V4", "file:///etc/passwd"),
         ("ECS_CONTAINER_METADATA_URI_V4", "http://127.0.0.1:9/v4"),
     ],
@@ -47,6 +51,10 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) 
     with pytest.raises(BadEnvironment) as raised:
         read_config(REQUIRED | {name: value})
     assert raised.value.name == name
+
+
+def test_a_version_may_be_told() -> None:
+    assert read_config(REQUIRED | {"WHATSAPP_VERSION": "2.3000.1045649367"}).version == (2, 3000, 1045649367)
 
 
 def test_accounts_are_a_list() -> None:

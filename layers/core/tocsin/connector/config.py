@@ -8,8 +8,11 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tocsin.connector.protocol import ACCOUNT
+
 PRODUCTION_URL = "wss://web.whatsapp.com/ws/chat"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class BadEnvironment(Exception):
@@ -53,7 +56,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     variables = _Variables(os.environ if environment is None else environment)
     host, bind = _addresses(variables)
     return Config(
-        accounts=variables.words("ACCOUNTS", "default"),
+        accounts=variables.accounts("ACCOUNTS", "default"),
         keys_table=variables.text("KEYS_TABLE"),
         notifications_table=variables.optional("NOTIFICATIONS_TABLE"),
         stanzas_queue_url=variables.text("STANZAS_QUEUE_URL"),
@@ -69,7 +72,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         service=variables.text("POWERTOOLS_SERVICE_NAME", "connector"),
         namespace=variables.text("POWERTOOLS_METRICS_NAMESPACE", "Tocsin"),
         stack=variables.text("STACK_NAME", "local"),
-        log_level=variables.text("POWERTOOLS_LOG_LEVEL", "INFO").upper(),
+        log_level=variables.level("POWERTOOLS_LOG_LEVEL", "INFO"),
     )
 
 
@@ -111,11 +114,22 @@ class _Variables:
             raise BadEnvironment(name, "is not set")
         return value
 
-    def words(self, name: str, default: str) -> tuple[str, ...]:
-        words = tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
-        if not words:
+    def accounts(self, name: str, default: str) -> tuple[str, ...]:
+        accounts = tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
+        if not accounts:
             raise BadEnvironment(name, "names no account")
-        return words
+        for account in accounts:
+            if not ACCOUNT.fullmatch(account):
+                raise BadEnvironment(
+                    name, f"holds {account!r}: letters, digits, point, dash, underscore; 64 at most"
+                )
+        return accounts
+
+    def level(self, name: str, default: str) -> str:
+        level = self.text(name, default).upper()
+        if level not in LEVELS:
+            raise BadEnvironment(name, f"is {level!r}, not one of {', '.join(LEVELS)}")
+        return level
 
     def port(self, name: str, default: int) -> int:
         text = self.text(name, str(default))

@@ -21,7 +21,7 @@ from tocsin.whatsapp.node import Node, decode, encode
 
 log = logging.getLogger(__name__)
 
-PATH = re.compile(r"/v1/accounts/([A-Za-z0-9_.-]{1,64})/(iq|message|stanza|resumed)")
+PATH = re.compile(rf"/v1/accounts/({protocol.ACCOUNT.pattern})/(iq|message|stanza|resumed)")
 
 STANZAS = frozenset({"ack", "call", "chatstate", "ib", "presence", "receipt"})
 """What may be written to the socket without an answer being awaited. Never a message, never an IQ."""

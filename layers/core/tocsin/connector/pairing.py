@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
+from tocsin.connector.aws import Aws
 from tocsin.connector.line import Line, LineClosed, OpenFailed, open_line
 from tocsin.connector.login import device_keys
 from tocsin.connector.surroundings import Surroundings
@@ -28,12 +31,15 @@ from tocsin.whatsapp.events import (
     StreamEnded,
 )
 from tocsin.whatsapp.pairing import Pairing
-from tocsin.whatsapp.reaction import Reaction
+from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 300.0
 """How long codes are offered for one wish; the operator may wish again."""
+
+NOT_STORED: Final = Reaction(Kind.BACKOFF, "pairing-not-stored", "pairing", alert=True)
+"""Our side failed; the server wasn't told, so the phone says that linking didn't work."""
 
 HINTS: Final = {
     "passkey-required": "WhatsApp wants a passkey for this account, which only web.whatsapp.com can take."
@@ -76,10 +82,10 @@ class Pairer:
             if self.committed:
                 return True
             log.info("pairing ended", extra={"account": self._keys.account, "reason": ended.reason})
-            if ended.kind not in (reaction.Kind.BACKOFF, reaction.Kind.RECONNECT_NOW) or ended.alert:
+            if ended.kind not in (Kind.BACKOFF, Kind.RECONNECT_NOW) or ended.alert:
                 await self._wishes.show("unpaired", _sentence(ended))
                 return False
-            if ended.kind is reaction.Kind.BACKOFF:
+            if ended.kind is Kind.BACKOFF:
                 await asyncio.sleep(next(pauses))
         await self._wishes.show("unpaired", "no code was used in time; ask again to get new ones")
         return False
@@ -114,8 +120,7 @@ class Pairer:
             case PairingHint(reason=reason):
                 await self._wishes.show("pairing", HINTS.get(reason, reason))
             case PairingSucceeded(pairing=pairing):
-                await self._store(pairing)
-                line.confirm_pairing()
+                await self._accept(line, pairing)
             case FrameDropped(reason=reason):
                 log.warning("frame dropped", extra={"account": self._keys.account, "reason": reason})
             case _:
@@ -134,21 +139,46 @@ class Pairer:
         except (InvalidJid, LineClosed) as exc:
             await self._wishes.show("pairing", f"no code to type: {exc}")
 
-    async def _store(self, pairing: Pairing) -> None:
-        """Durably, before the server is told: a pairing it knows and we forgot can't be used by anybody."""
+    async def _accept(self, line: Line, pairing: Pairing) -> None:
+        """Store it durably, then tell the server: a pairing it knows and we forgot is of use to nobody."""
         self.committed = True
-        store = self._keys
-        await self._around.aws.call(
-            store.save_pairing,
-            jid=str(pairing.jid),
-            lid=str(pairing.lid) if pairing.lid is not None else None,
-            device_identity=pairing.device_identity,
-            platform=pairing.platform,
-            adv_secret=pairing.adv_secret,
-        )
-        if pairing.lid is not None:
-            await self._around.aws.call(store.learn, str(pairing.jid.bare), str(pairing.lid.bare))
+        try:
+            await store_pairing(self._around.aws, self._keys, pairing)
+        except Exception as exc:
+            log.exception("the pairing can't be stored", extra={"account": self._keys.account})
+            self.committed = False
+            line.end(replace(NOT_STORED, detail=str(exc)))
+            return
+        line.confirm_pairing()
         await self._wishes.show("connecting", "linked; logging in")
+
+
+async def store_pairing(
+    aws: Aws,
+    keys: KeyStore,
+    pairing: Pairing,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Three tries; storing it twice does no harm. Raises what the last one raised."""
+    lid = pairing.lid
+    for pause in (0.5, 1.0, None):
+        try:
+            await aws.call(
+                keys.save_pairing,
+                jid=str(pairing.jid),
+                lid=str(lid) if lid is not None else None,
+                device_identity=pairing.device_identity,
+                platform=pairing.platform,
+                adv_secret=pairing.adv_secret,
+            )
+            if lid is not None:
+                await aws.call(keys.learn, str(pairing.jid.bare), str(lid.bare))
+            return
+        except Exception:
+            if pause is None:
+                raise
+            await sleep(pause)
 
 
 def _sentence(ended: Reaction) -> str:

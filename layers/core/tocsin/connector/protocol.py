@@ -16,7 +16,11 @@ Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What an account may be called; the name stands in paths, keys of the table and queue groups."""
 
 NODE_TYPE: Final = "application/octet-stream"
 JSON_TYPE: Final = "application/json"
