@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -133,7 +134,10 @@ def deployed(
         progress("starting the emulator")
         with emulator(folder, iam=iam) as aws:
             progress("deploying the template")
-            yield deploy(aws, built, parameters or {})
+            running = deploy(aws, built, parameters or {})
+            if iam:
+                _allow_batches(aws)
+            yield running
 
 
 def build(folder: Path) -> Path:
@@ -186,6 +190,32 @@ def deploy(aws: Emulator, built: Path, parameters: Mapping[str, str], *extra: st
         log=aws.folder / "sam-deploy.log",
     )
     return Stack(aws=aws, name=STACK_NAME, built=built, outputs=_outputs(aws))
+
+
+def _allow_batches(aws: Emulator) -> None:
+    """To AWS a batch is the same action as a single message; the emulator asks for a right of its own.
+
+    So whoever may send, delete or change one message gets that right too, here and not in the template.
+    """
+    iam = aws.client("iam")
+    for role in iam.list_roles()["Roles"]:
+        owner = {"RoleName": role["RoleName"]}
+        for name in iam.list_role_policies(**owner)["PolicyNames"]:
+            document = _with_batches(iam.get_role_policy(**owner, PolicyName=name)["PolicyDocument"])
+            iam.put_role_policy(**owner, PolicyName=name, PolicyDocument=document)
+    for policy in iam.list_policies(Scope="Local")["Policies"]:
+        version = {"PolicyArn": policy["Arn"], "VersionId": policy["DefaultVersionId"]}
+        document = _with_batches(iam.get_policy_version(**version)["PolicyVersion"]["Document"])
+        iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=document, SetAsDefault=True)
+
+
+def _with_batches(document: dict[str, Any]) -> str:
+    """A policy in which each right on one SQS message is a right on batches of them too."""
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        single = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+        statement["Action"] = actions + [f"{action}Batch" for action in actions if action in single]
+    return json.dumps(document)
 
 
 def _outputs(aws: Emulator) -> dict[str, str]:

@@ -1,0 +1,118 @@
+"""The main job with IAM enforced: every role may do what its code does, and nothing was forgotten.
+
+A missing right shows as an end that never comes, and as a refusal in a log; the logs are asked at the end.
+"""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.bootstrap import SAM
+from infra.local.emulator import interpreter
+from infra.local.world import World, world
+from tests.e2e.stage import DESK, Notice, Person, Stage, eventually
+from tocsin.notify.notification import State
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.slow]
+
+FUNCTIONS = (
+    "plan_notifications",
+    "send_notification",
+    "receive_stanza",
+    "publish_outcomes",
+    "maintain_sessions",
+)
+
+
+@pytest.fixture(scope="module")
+def enforced() -> Iterator[World]:
+    if not (interpreter().exists() and (SAM / "bin" / "sam").exists()):
+        pytest.skip("the emulator or the SAM CLI isn't installed: make setup")
+    with world("rights", iam=True, parameters={"CustomerRetries": "1"}) as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def linked(enforced: World) -> Stage:
+    """The account is linked, and its connector gone again."""
+    stage = Stage(enforced)
+    with enforced.connector():
+        stage.link()
+    return stage
+
+
+@pytest.fixture(scope="module")
+def parked(linked: Stage) -> Notice:
+    """A notification that waits for a connector."""
+    notice = linked.tell(linked.person())
+    linked.until(notice, State.WAITING)
+    return notice
+
+
+@pytest.fixture(scope="module")
+def stage(linked: Stage, parked: Notice) -> Iterator[Stage]:
+    with linked.world.connector():
+        linked.wait_for_account("connected")
+        yield linked
+
+
+def test_what_waited_is_resumed(stage: Stage, parked: Notice) -> None:
+    stage.until(parked, State.READ)
+    stage.nothing_is_lost(parked)
+
+
+def test_a_ticket_event_is_read_and_its_outcomes_are_told(stage: Stage) -> None:
+    siti = stage.person()
+    first, second = stage.tell(siti), stage.tell(siti)
+    stage.all_until([first, second], State.READ)
+    stage.nothing_is_lost(first, second)
+
+
+def test_a_broken_session_heals(stage: Stage) -> None:
+    siti = stage.person()
+    stage.until(stage.tell(siti), State.READ)
+    stage.phones.break_phone(siti.number, "corrupt-session")
+    healed = stage.tell(siti)
+    stage.until(healed, State.READ)
+    stage.nothing_is_lost(healed)
+
+
+def test_an_opt_out_is_obeyed_and_confirmed(stage: Stage) -> None:
+    siti = stage.person()
+    stage.until(stage.tell(siti), State.READ)
+    before = len(stage.phones.messages(siti.number))
+    stage.phones.write(siti.number, DESK, "STOP")
+    eventually(lambda: len(stage.phones.messages(siti.number)) > before, "the opt-out is confirmed")
+    stage.until(stage.tell(siti), State.SUPPRESSED)
+
+
+def test_nobody_on_whatsapp_is_a_dead_letter(stage: Stage) -> None:
+    stage.letter(stage.tell(Person("6281999999999", "Nobody", "id")))
+
+
+def test_no_log_tells_of_a_refusal(stage: Stage) -> None:
+    refused = {
+        function: [
+            line for line in stage.stack.function_logs(function).splitlines() if "AccessDenied" in line
+        ]
+        for function in FUNCTIONS
+    }
+    logs = sorted(stage.world.folder.glob("connector-*.log"))
+    refused |= {
+        log.name: [line for line in log.read_text().splitlines() if "AccessDenied" in line] for log in logs
+    }
+    assert refused == {name: [] for name in refused}
+
+
+def test_rights_are_really_asked_for(enforced: World) -> None:
+    environment = enforced.stack.connector_environment()
+    connector = boto3.Session(
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_REGION"],
+    )
+    sqs = connector.client("sqs", endpoint_url=enforced.stack.aws.url)
+    with pytest.raises(ClientError, match="not authorized"):
+        sqs.receive_message(QueueUrl=enforced.stack.outputs["NotificationsQueueUrl"])
