@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -191,6 +193,8 @@ class Network:
         self.spoil_signatures = False
         self.before_delivery: Callable[[Node], None] | None = None
         self._retry_counts: dict[tuple[JID, str], int] = {}
+        self._keys_seen: Counter[tuple[JID, bytes, int]] = Counter()
+        self._one_at_a_time = threading.RLock()
 
     def person(self, phone: str, lid: str, devices: int = 1) -> Person:
         """Somebody new, with a phone and `devices` − 1 companions."""
@@ -198,6 +202,10 @@ class Network:
         made = Person(phone, lid, {number: Device(jid.with_device(number)) for number in range(devices)})
         self.people[lid] = made
         return made
+
+    def keys_used_twice(self) -> list[tuple[JID, bytes, int]]:
+        """Message keys (device, ratchet key, index) under which more than one ciphertext came by."""
+        return [key for key, number in self._keys_seen.items() if number > 1]
 
     def device(self, jid: JID) -> Device | None:
         person = self.people.get(jid.user)
@@ -222,7 +230,8 @@ class Network:
             return self._ack(node, {"error": str(self.refuse_with.pop(0))})
         if self.before_delivery:
             self.before_delivery(node)
-        self._deliver(node)
+        with self._one_at_a_time:
+            self._deliver(node)
         if self.lose_acks:
             self.lose_acks -= 1
             from tocsin.connector.client import AckTimeout
@@ -250,6 +259,9 @@ class Network:
         else:
             pairs = [(to.attr_jid("jid"), to.require_child("enc")) for to in participants.children("to")]
         for jid, enc in pairs:
+            message = parse(enc.attr_str("type"), enc.bytes())
+            inner = message.message if isinstance(message, PreKeyMessage) else message
+            self._keys_seen[jid, inner.ratchet_public, inner.counter] += 1
             device = self.device(jid)
             if device is None:
                 continue

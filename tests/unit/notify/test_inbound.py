@@ -206,6 +206,14 @@ def test_from_the_second_time_on_fresh_keys_come_along_and_the_session_is_archiv
     assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is None
 
 
+def test_after_an_archived_session_our_next_message_founds_a_new_one(told):
+    told.receive(garbled(told))
+    told.receive(garbled(told, count=1))
+    told.tell(2)
+    assert texts(told.siti.devices[0])[-1] == "Tiket 2"
+    assert told.network.retries == []
+
+
 def test_it_is_asked_for_four_times_and_never_again(told):
     outcomes = [told.receive(garbled(told)).outcome for _ in range(7)]
     assert outcomes == ["asked-again"] * 4 + ["given-up"] * 3

@@ -3,11 +3,14 @@ ack leads to."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.unit.notify.peers import Device
 from tests.unit.notify.stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
 from tocsin.connector.client import ConnectorAway, IncarnationRefused, NotConnected, Resuming
+from tocsin.keys.conditions import Put
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
 
@@ -179,7 +182,7 @@ def test_forty_sends_move_the_checkpoint(stage):
 def test_a_device_list_of_yesterday_is_asked_for_again(stage):
     send(stage)
     stage.siti.devices[2] = Device(stage.siti.user.with_device(2))
-    stage.now += 25 * 3600
+    stage.now += 25 * 3600 + 1
     send(stage, 1)
     assert texts(stage.siti.devices[2]) == ["Tiket 1"]
     assert stage.network.queries.count("bundle 1234@lid") == 1
@@ -188,7 +191,7 @@ def test_a_device_list_of_yesterday_is_asked_for_again(stage):
 def test_a_device_that_is_gone_gets_nothing_more(stage):
     send(stage)
     del stage.siti.devices[1]
-    stage.now += 25 * 3600
+    stage.now += 25 * 3600 + 1
     send(stage, 1)
     assert "1234:1@lid" not in participants(stage)
 
@@ -329,6 +332,110 @@ def test_an_outdated_lid_is_looked_up_for_the_next_time(stage):
     stage.network.extra_ack = {"refresh_lid": "true"}
     send(stage, 1)
     assert stage.network.queries == ["contact +6281234567890"]
+
+
+@pytest.mark.parametrize("code", [429, 419, 423])
+def test_a_rate_limit_holds_for_everybody_and_then_is_over(stage, code):
+    send(stage)
+    stage.network.refuse_with = [code]
+    due = failure_of(stage, number=1).due
+    with pytest.raises(Wait) as raised:
+        stage.transport.check(ACCOUNT, resumed=False)
+    assert raised.value.due == due
+    stage.now = due
+    stage.transport.check(ACCOUNT, resumed=False)
+
+
+@pytest.mark.parametrize("code", [463, 475])
+def test_a_restriction_holds_for_first_contacts_and_lets_known_ones_pass(stage, code):
+    send(stage)
+    stage.network.person("6285555555555", "5555")
+    stage.network.refuse_with = [code]
+    assert isinstance(failure_of(stage, number=1, recipient="6285555555555", address=None), Wait)
+    attempts = len(stage.network.messages)
+    stage.network.person("6286666666666", "6666")
+    assert isinstance(failure_of(stage, number=2, recipient="6286666666666", address=None), Wait)
+    assert len(stage.network.messages) == attempts
+    send(stage, 3)
+    assert texts(stage.siti.devices[0])[-1] == "Tiket 3"
+
+
+# -- crashes, races, damage ------------------------------------------------------------------------------
+
+
+def test_killed_between_reservation_and_send_nothing_is_lost(stage, monkeypatch):
+    send(stage)
+    with monkeypatch.context() as crash:
+        crash.setattr(stage.network, "send_message", _die)
+        with pytest.raises(KeyboardInterrupt):
+            send(stage, 1)
+    stage.transport = stage.new_transport()
+    send(stage, 1)
+    assert texts(stage.siti.devices[0]) == ["Tiket 0", "Tiket 1"]
+
+
+def test_killed_after_the_sessions_were_made_they_serve_the_next_try(stage, monkeypatch):
+    make = type(stage.keys).make_sessions
+
+    def make_and_die(*arguments, **named):
+        make(*arguments, **named)
+        raise KeyboardInterrupt("killed after the commit")
+
+    with monkeypatch.context() as crash:
+        crash.setattr(type(stage.keys), "make_sessions", make_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            send(stage)
+    stage.transport = stage.new_transport()
+    send(stage)
+    assert texts(stage.siti.devices[0]) == ["Tiket 0"]
+    assert stage.network.queries.count("bundle 1234@lid") == 1
+
+
+def test_a_damaged_chain_is_replaced_by_a_new_session(stage):
+    send(stage)
+    key = ("session#default.2#1234@lid", "outbound")
+    outbound = stage.table.get(key)
+    damaged = {**outbound, "chain#0": outbound["chain#0"][:-1] + b"\0"}
+    stage.table.put(Put(key, {name: value for name, value in damaged.items() if name not in ("pk", "sk")}))
+    send(stage, 1)
+    assert texts(stage.siti.devices[0]) == ["Tiket 0", "Tiket 1"]
+    assert texts(stage.siti.devices[1]) == ["Tiket 0", "Tiket 1"]
+
+
+def test_a_device_whose_bundle_failed_for_the_servers_sake_is_asked_for_at_the_next_send(stage):
+    stage.network.bundle_errors[stage.siti.devices[1].jid] = 503
+    send(stage)
+    stage.network.bundle_errors.clear()
+    send(stage, 1)
+    assert texts(stage.siti.devices[1]) == ["Tiket 1"]
+
+
+def test_senders_at_the_same_time_never_share_a_number(stage):
+    send(stage)
+    transports = [stage.new_transport() for _ in range(8)]
+
+    def work(worker: int) -> None:
+        for number in range(10):
+            transports[worker].send(outgoing(stage, 16 * (worker + 1) + number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(texts(stage.siti.devices[0])) == 81
+    assert stage.network.retries == []
+    assert stage.network.keys_used_twice() == []
+
+
+def test_first_contacts_at_the_same_time_make_one_session(stage):
+    transports = [stage.new_transport() for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda worker: transports[worker].send(outgoing(stage, worker)), range(6)))
+    assert sorted(texts(stage.siti.devices[0])) == [f"Tiket {number}" for number in range(6)]
+    assert len(stage.siti.devices[0].record.states) == 1
+    assert stage.network.keys_used_twice() == []
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt("killed")
 
 
 def test_a_group_is_refused_by_name(stage):

@@ -304,6 +304,22 @@ def test_a_forged_bundle(broken):
     assert broken.stored(notification).recoveries == {}
 
 
+def test_a_device_that_is_faster_than_the_record_of_the_ack_is_served(broken, monkeypatch):
+    send = broken.network.send_message
+    outcomes = []
+
+    def send_and_hear(profile, node, **named):
+        ack = send(profile, node, **named)
+        while broken.network.retries:
+            outcomes.append(broken.receive(broken.network.retries.pop()).outcome)
+        return ack
+
+    monkeypatch.setattr(broken.network, "send_message", send_and_hear)
+    broken.tell(2)
+    assert outcomes == ["resent"]
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
 # -- crashes ---------------------------------------------------------------------------------------------
 
 

@@ -104,12 +104,14 @@ def _reservation(vault: Vault, user: str, key: Key, outbound: Item) -> Reservati
     if not isinstance(following, int) or not isinstance(checked_at, int):
         raise NoOutbound(user)
     chains = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    readable = {device: chain for device, chain in chains.items() if chain is not None}
     return Reservation(
         user=user,
         key=key,
         number=following - 1,
-        chains={device: chain for device, chain in chains.items() if chain is not None},
-        checked_at=checked_at,
+        chains=readable,
+        # A damaged chain isn't just left out: the list is asked for, and the device gets a new session.
+        checked_at=checked_at if len(readable) == len(chains) else 0,
         at=vault.now(),
     )
 

@@ -305,6 +305,7 @@ class Inbound:
             return Report("message", "given-up", cause, {"count": count})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
+            account.keys.expire_device_list(account.profile, user)
             log.info("session archived", extra={"device": repr(message.sender), "cause": cause})
         account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
         return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})

@@ -38,11 +38,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEVICE_LIST_SECONDS = 24 * 3600
+# Every send reserves with our own account: one in so many asks for its list in time, others an hour later.
+SENDS_PER_ASKER = 16
 MOST_PREPARATIONS = 3
 
 # Refusals after which the device lists are asked for anew, and those after which the address is.
 STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
 STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
+
+# Refusals that mean the account and not the recipient → whom it may not write to until they are over.
+EVERYBODY = "everybody"
+FIRST_CONTACTS = "first contacts"
+PAUSES = {
+    "rate-limited": EVERYBODY,
+    "resource-limit": EVERYBODY,
+    "locked": EVERYBODY,
+    "first-contact-restricted": FIRST_CONTACTS,
+    "first-contact-quota": FIRST_CONTACTS,
+}
 
 
 class RememberedLeases:
@@ -119,9 +132,11 @@ class MultiDevice:
         self._profiles: dict[str, AccountProfile] = {}
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[tuple[KeyStore, Reservation]] = []
+        self._pauses: dict[tuple[str, str], Wait] = {}
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
+        self._heed_pause(account, EVERYBODY)
         self._leases.look(account, resumed=resumed)
 
     def settle(self) -> None:
@@ -168,6 +183,8 @@ class MultiDevice:
 
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = outgoing.address
+        if address is None:
+            self._heed_pause(outgoing.account, FIRST_CONTACTS)
         if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
             from tocsin.notify.sessions import locate
 
@@ -222,7 +239,7 @@ class MultiDevice:
         stale = {
             device for device in reservation.in_need(reservation.chains) if (user, device) not in unreachable
         }
-        outdated = refresh or self._clock() - reservation.checked_at > DEVICE_LIST_SECONDS
+        outdated = refresh or self._clock() - reservation.checked_at > list_lifetime(reservation.number)
         return frozenset(stale) if stale or (outdated and user not in asked) else None
 
     def _prepare(
@@ -302,8 +319,16 @@ class MultiDevice:
             raise failure from error
         except Failure as failure:
             failure.numbers = parcel.numbers
+            if isinstance(failure, Wait) and failure.code in PAUSES:
+                self._pauses[account.profile.account, PAUSES[failure.code]] = failure
             raise
         return ack
+
+    def _heed_pause(self, account: str, whom: str) -> None:
+        """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""
+        pause = self._pauses.get((account, whom))
+        if pause is not None and pause.due is not None and self._clock() < pause.due:
+            raise Wait(pause.code, pause.detail, due=pause.due)
 
     # -- what an ack may ask for ------------------------------------------------------------------------
 
@@ -326,7 +351,7 @@ class MultiDevice:
             if any(missing.values()):
                 rest = self._pack(account, address, outgoing.text, found, only=missing)
                 self._hand_over(account, address, outgoing, rest, partial=True)
-        except (Failure, ConnectorError, Contended) as error:
+        except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("devices were missed", extra={"cause": getattr(error, "code", str(error))})
 
     def _relocate(self, account: Account, outgoing: Outgoing) -> None:
@@ -335,11 +360,19 @@ class MultiDevice:
 
         try:
             locate(account, outgoing.recipient)
-        except (Failure, ConnectorError) as error:
+        except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("the LID could not be refreshed", extra={"cause": getattr(error, "code", str(error))})
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def list_lifetime(number: int) -> int:
+    """Return for how many seconds a device list holds, for the holder of this number.
+
+    Not the same for all, or a day after a burst every sender of it would ask for one and the same list.
+    """
+    return DEVICE_LIST_SECONDS + (3600 if number % SENDS_PER_ASKER else 0)
 
 
 def plaintext_for(account: Account, chat: str, user: str, text: str, random: Callable[[int], bytes]) -> bytes:

@@ -223,12 +223,11 @@ class RecoveryDesk:
             raise Ignored("absurd-count")
         notification_id = id_of_message(request.id)
         notification = self._store.get(notification_id) if notification_id else None
-        if (
-            notification is None
-            or notification.account != account.profile.account
-            or not was_sent(notification)
-        ):
+        if notification is None or notification.account != account.profile.account:
             raise Ignored("unknown-message")
+        # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
+        if notification.state is State.SUPPRESSED:
+            raise Ignored("suppressed")
         user = canonical(account, request.requester, request.requester_alt)
         if not account.is_own(user) and not is_recipient(account, user, notification):
             raise Ignored("foreign-device")
@@ -342,13 +341,6 @@ class RecoveryDesk:
             f"recovered-{case.cause}", at, "recover", f"device {case.device}: {how}", {case.user: number}
         )
         self._store.record_attempt(case.notification.id, attempt)
-
-
-def was_sent(notification: Notification) -> bool:
-    """Whether some device can have a ciphertext of it: it was acknowledged, or an attempt took numbers."""
-    return notification.state not in (State.PLANNED, State.WAITING, State.SUPPRESSED) or any(
-        attempt.numbers for attempt in notification.attempts
-    )
 
 
 def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:

@@ -153,6 +153,9 @@ def _equip(
     )
     for device, error in bad.items():
         log.warning("bad bundle", extra={"device": device, "cause": type(error).__name__})
+    if TROUBLE_CODES.intersection(bundles.refused.values()):
+        # Not the device's fault: the next send asks for it again instead of leaving it out for a day.
+        account.keys.expire_device_list(account.profile, user)
     usable = {device: bundle for device, bundle in bundles.usable.items() if device not in bad}
     return Bundles(usable, {**bundles.refused, **dict.fromkeys(bad, UNUSABLE)})
 
