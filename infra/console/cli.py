@@ -3,112 +3,222 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
-
-from infra.console import dead_letters, pair, refused_events, send, status
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError
+from infra.console.errors import ConsoleError, Interrupted, Usage
 from infra.console.output import Output
 
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+if TYPE_CHECKING:
+    from infra.console.deployment import Deployment
+
+DEBUG = "TOCSIN_DEBUG"
+
+_EPILOG = f"""\
+exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 too late, 5 needs attention (status --check),
+130 interrupted. With {DEBUG}=1 an unexpected error shows where it came from.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 too late, 130 interrupted."""
+    """Run one command. The exit codes stand in the help text."""
+    _speak_any_language()
     options = _parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:
-        _run(options, output)
-    except KeyboardInterrupt:
-        return 130
+        _guarded(options, output)
     except ConsoleError as error:
-        return _fail(error, output, error.exit_code)
-    except (BotoCoreError, ClientError) as error:
-        return _fail(ConsoleError(_aws_trouble(error, options)), output, 1)
+        return _fail(error, output)
+    except BrokenPipeError:
+        return _hung_up()
     return 0
 
 
+def _guarded(options: argparse.Namespace, output: Output) -> None:
+    """Run the command; whatever goes wrong becomes a ConsoleError with a sentence."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from infra.console import trouble
+
+    try:
+        _run(options, output)
+    except (ConsoleError, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+    except (BotoCoreError, ClientError) as error:
+        raise ConsoleError(trouble.sentence(error, where=_where(options))) from error
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        # Its text stays unsaid: nobody knows what it holds.
+        raise ConsoleError(
+            f"unexpected {type(error).__name__}: this is a fault of the console; {DEBUG}=1 shows where"
+        ) from error
+
+
 def _run(options: argparse.Namespace, output: Output) -> None:
-    deployment = Deployment.find(options.stack, region=options.region, endpoint_url=options.endpoint_url)
+    from infra.console.deployment import Deployment
+
+    deployment = Deployment.find(
+        options.stack, region=options.region, endpoint_url=options.endpoint_url, profile=options.profile
+    )
     match options.command:
         case "pair":
-            pair.pair(
-                deployment, deployment.account(options.account), wait_seconds=options.wait, output=output
-            )
+            _pair(options, deployment, output)
         case "status":
-            status.show(deployment, output)
+            from infra.console import status
+
+            status.show(deployment, output, check=options.check)
         case "send":
+            from infra.console import send
+
             ticket = send.TestTicket(options.to, options.name, options.subject, options.language)
             account = deployment.account(options.account)
             send.send_test(deployment, ticket, account, wait_seconds=options.wait, output=output)
+        case "dead-letters" if options.queue == "events":
+            _refused_events(options, deployment, output)
         case "dead-letters":
             _dead_letters(options, deployment, output)
 
 
+def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from infra.console import pair
+    from tocsin.notify.phone import InvalidPhone, normalise_phone
+
+    account, phone = deployment.account(options.account), None
+    if options.phone is not None:
+        try:
+            phone = normalise_phone(options.phone, deployment["DefaultRegion"])
+        except InvalidPhone as refusal:
+            raise Usage(f"--phone: the number {refusal}") from None
+    pair.pair(deployment, account, wait_seconds=options.wait, output=output, phone=phone)
+
+
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from infra.console import dead_letters
+
     match options.action:
         case "list":
-            if options.queue == "events":
-                refused_events.list_refused(deployment, output)
-            else:
-                dead_letters.list_letters(deployment, output)
+            dead_letters.list_letters(deployment, output)
         case "show":
-            dead_letters.show_letter(deployment, options.notification, output)
-        case "redrive":
-            if not (options.notification or options.reason or options.all):
-                raise ConsoleError("say which: a notification id, --reason CODE, or --all")
-            selection = dead_letters.Selection(options.notification, options.reason)
-            dead_letters.redrive_letters(deployment, selection, dry_run=options.dry_run, output=output)
+            dead_letters.show_letter(deployment, options.id, text=options.text, output=output)
+        case "redrive" | "drop":
+            act = dead_letters.redrive_letters if options.action == "redrive" else dead_letters.drop_letters
+            selection = dead_letters.Selection(options.id, options.reason)
+            act(deployment, selection, dry_run=options.dry_run, output=output)
 
 
-def _fail(error: ConsoleError, output: Output, exit_code: int) -> int:
-    output.record({"error": str(error)})
+def _refused_events(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from infra.console import refused_events
+
+    match options.action:
+        case "list":
+            refused_events.list_refused(deployment, output)
+        case "show":
+            refused_events.show_refused(deployment, options.id, text=options.text, output=output)
+        case "redrive" | "drop":
+            act = (
+                refused_events.redrive_refused if options.action == "redrive" else refused_events.drop_refused
+            )
+            selection = refused_events.Selection(options.id, options.reason)
+            act(deployment, selection, dry_run=options.dry_run, output=output)
+
+
+def _fail(error: ConsoleError, output: Output) -> int:
+    output.record({"error": str(error), "exit_code": error.exit_code})
     if not output.as_json:
         print(f"tocsin: {error}", file=sys.stderr)
-    return exit_code
+    return error.exit_code
 
 
-def _aws_trouble(error: Exception, options: argparse.Namespace) -> str:
-    if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: log in (aws sso login, or aws configure), or set AWS_PROFILE"
-    if isinstance(error, EndpointConnectionError):
-        return f"can't reach AWS ({error}); check the network, --region and --endpoint-url"
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIED:
-        message = error.response["Error"]["Message"]
-        return f"AWS refused it: {message}. Your own rights must allow what this command does"
-    return f"AWS: {error}"
+def _hung_up() -> int:
+    """Whoever read our output has enough (`| head`). Python must not complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _where(options: argparse.Namespace) -> str:
+    region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    endpoint = options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    return ", ".join(filter(None, (f"region {region}" if region else "the profile's region", endpoint)))
+
+
+def _speak_any_language() -> None:
+    """A terminal that can't show a character shows "?" instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command line as everything else is said: as JSON where that is wanted."""
+
+    def error(self, message: str) -> NoReturn:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": message, "exit_code": Usage.exit_code}))
+            self.exit(Usage.exit_code)
+        super().error(message)
+
+
+def _where_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:
+    """Taken before the command and after it; what stands after it counts."""
+
+    def default(value: object) -> object:
+        return value if with_defaults else argparse.SUPPRESS
+
+    place = parser.add_argument_group("where")
+    place.add_argument(
+        "--stack",
+        default=default(os.environ.get("TOCSIN_STACK", "tocsin")),
+        help="stack name (TOCSIN_STACK; default: tocsin)",
+    )
+    place.add_argument(
+        "--region", default=default(None), help="AWS region (default: as the AWS CLI finds it)"
+    )
+    place.add_argument(
+        "--profile", default=default(None), help="profile of the AWS CLI (AWS_PROFILE; default: its own)"
+    )
+    place.add_argument(
+        "--endpoint-url", default=default(None), help="a local emulator instead of AWS (AWS_ENDPOINT_URL)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default(False), help="one JSON document a line, for programs"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    place = common.add_argument_group("where")
-    place.add_argument(
-        "--stack",
-        default=os.environ.get("TOCSIN_STACK", "tocsin"),
-        help="stack name (TOCSIN_STACK; default: tocsin)",
+    common = _Parser(add_help=False)
+    _where_options(common, with_defaults=False)
+    parser = _Parser(
+        prog="tocsin",
+        description="Operate a deployed Tocsin: link accounts, look, test, redrive.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    place.add_argument("--region", help="AWS region (default: as the AWS CLI finds it)")
-    place.add_argument(
-        "--endpoint-url", default=os.environ.get("AWS_ENDPOINT_URL"), help="a local emulator instead of AWS"
-    )
-    common.add_argument("--json", action="store_true", help="one JSON document a line, for programs")
-
-    parser = argparse.ArgumentParser(
-        prog="tocsin", description="Operate a deployed Tocsin: link accounts, look, test, redrive."
-    )
+    parser.add_argument("--version", action="version", version=f"tocsin {metadata.version('tocsin')}")
+    _where_options(parser, with_defaults=True)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     pairing = commands.add_parser(
         "pair", parents=[common], help="link a WhatsApp account: shows its QR code until it is scanned"
     )
     pairing.add_argument("--account", help="which account (default: the only one)")
-    pairing.add_argument("--wait", type=float, default=180, help="seconds to wait for the scan (default 180)")
+    pairing.add_argument("--phone", help="the phone's number: show a code to type there instead of a QR code")
+    pairing.add_argument("--wait", type=_seconds, default=180, help="seconds to wait for it (default 180)")
 
-    commands.add_parser("status", parents=[common], help="accounts, connection, queues, dead letters")
+    status = commands.add_parser(
+        "status", parents=[common], help="accounts, connection, queues, dead letters"
+    )
+    status.add_argument(
+        "--check", action="store_true", help="exit code 5 if an account isn't connected or a letter is dead"
+    )
 
     sending = commands.add_parser(
         "send", parents=[common], help="send a test notification through the whole way"
@@ -116,27 +226,44 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument("--to", required=True, metavar="PHONE", help="local or international form")
     sending.add_argument("--name", default="Test", help="the customer's name in the text")
     sending.add_argument("--subject", default="Test notification", help="the ticket's subject in the text")
-    sending.add_argument("--language", choices=["id", "es", "en"])
+    sending.add_argument("--language", choices=["id", "es", "en"], help="default: the deployment's")
     sending.add_argument("--account", help="which account sends (default: the only one)")
-    sending.add_argument("--wait", type=float, default=60, help="seconds to follow it (default 60; 0: don't)")
+    sending.add_argument(
+        "--wait", type=_seconds, default=60, help="seconds to follow it (default 60; 0: don't)"
+    )
 
+    _letter_commands(commands, common)
+    return parser
+
+
+def _letter_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
     letters = commands.add_parser("dead-letters", help="what could not be delivered, and the way back")
     actions = letters.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", parents=[common], help="all of them, with reasons")
-    listing.add_argument(
+    queue = _Parser(add_help=False)
+    queue.add_argument(
         "--queue",
         choices=["notifications", "events"],
         default="notifications",
-        help="events: ticket events that were refused, with every violation",
+        help="events: ticket events that were refused, with every violation (default: notifications)",
     )
-    showing = actions.add_parser("show", parents=[common], help="one with its history")
-    showing.add_argument("notification", metavar="ID")
-    redriving = actions.add_parser("redrive", parents=[common], help="send again, with retries unspent")
-    redriving.add_argument("notification", metavar="ID", nargs="?")
-    redriving.add_argument("--reason", metavar="CODE", help="all with this reason")
-    redriving.add_argument("--all", action="store_true", help="all of them")
-    redriving.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    return parser
+    actions.add_parser("list", parents=[common, queue], help="all of them, with reasons")
+    showing = actions.add_parser("show", parents=[common, queue], help="one with its history")
+    showing.add_argument("id", metavar="ID")
+    showing.add_argument("--text", action="store_true", help="also the message's text, or the event itself")
+    for name, what in (("redrive", "send again, with retries unspent"), ("drop", "delete for good")):
+        acting = actions.add_parser(name, parents=[common, queue], help=what)
+        which = acting.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", metavar="ID", nargs="?")
+        which.add_argument("--reason", metavar="CODE", help="all with this reason")
+        which.add_argument("--all", action="store_true", help="all of them")
+        acting.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("seconds, 0 or more")
+    return value
 
 
 if __name__ == "__main__":

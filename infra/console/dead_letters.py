@@ -1,36 +1,39 @@
-"""Dead letters: what could not be delivered and why, and the way back.
+"""Dead letters: which notifications could not be delivered and why, and the way back.
 
-Letters are read from the queue itself. SQS has no way to look without taking: each letter read is hidden for
-`HIDDEN_SECONDS` and given back at once when the look is over.
+The letters are read from their queue, what became of them meanwhile from the notifications table.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from infra.console.deployment import Deployment
 from infra.console.errors import NotFound
-from infra.console.output import Output, moment
+from infra.console.look import Look, depth
+from infra.console.output import Output, iso_moment, moment
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.phone import mask_phone
-from tocsin.notify.queues import NotificationsQueue
-
-HIDDEN_SECONDS = 60
-_BATCH = 10
-_EXPIRY_SECONDS = 24 * 3600
+from tocsin.notify.queues import NotificationsQueue, iso
 
 CRASHED = "crashed"
 """Reason of a letter that SQS moved by itself: its function never got as far as a verdict."""
 
+UNREADABLE = "unreadable"
+"""Reason of a message that nothing of Tocsin wrote."""
+
+_ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
+_READERS = 8
+
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter as it lies in the queue. `receipt` is SQS's handle for this look at it."""
+    """One dead letter as it lies in the queue. `message_id`: SQS's own."""
 
     notification: str
     account: str
@@ -41,23 +44,37 @@ class Letter:
     detail: str
     failed_at: str
     attempts: tuple[dict[str, Any], ...]
-    receipt: str = field(repr=False)
+    message_id: str = field(default="", repr=False)
 
     @classmethod
-    def parse(cls, message: dict[str, Any]) -> Letter:
-        body = json.loads(message["Body"])
-        return cls(
-            notification=body["notification"],
-            account=body["account"],
-            recipient=body["recipient"],
-            audience=body["audience"],
-            reason=body.get("reason", CRASHED),
-            class_=body.get("class", "bug"),
-            detail=body.get("detail", "the function crashed on it until the queue gave up; see its log"),
-            failed_at=body.get("failed_at", "-"),
-            attempts=tuple(body.get("attempts", ())),
-            receipt=message["ReceiptHandle"],
-        )
+    def parse(cls, message: Mapping[str, Any]) -> Letter:
+        try:
+            body = json.loads(message["Body"])
+            return cls(
+                notification=str(body["notification"]),
+                account=str(body["account"]),
+                recipient=str(body["recipient"]),
+                audience=str(body["audience"]),
+                reason=str(body.get("reason", CRASHED)),
+                class_=str(body.get("class", "bug")),
+                detail=str(body.get("detail", "send_notification crashed on it ten times; its log says why")),
+                failed_at=str(body.get("failed_at", "-")),
+                attempts=tuple(body.get("attempts", ())),
+                message_id=message["MessageId"],
+            )
+        except (ValueError, KeyError, TypeError):
+            return cls(
+                notification=message["MessageId"],
+                account="-",
+                recipient="-",
+                audience="-",
+                reason=UNREADABLE,
+                class_="bug",
+                detail="not a letter of Tocsin's: it can only be dropped",
+                failed_at="-",
+                attempts=(),
+                message_id=message["MessageId"],
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -69,7 +86,7 @@ class Letter:
             "class": self.class_,
             "detail": self.detail,
             "failed_at": self.failed_at,
-            "attempts": list(self.attempts),
+            "attempts": [_masked(attempt) for attempt in self.attempts],
         }
 
 
@@ -85,8 +102,8 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Redriven:
-    """What a redrive did with one letter: `redriven`, `kept` (dry run) or `dropped`, and why."""
+class Done:
+    """What was done with one letter: `redriven`, `dropped` (for good) or `kept`, and why."""
 
     letter: Letter
     result: str
@@ -104,158 +121,251 @@ class DeadLetters:
 
     def count(self) -> int:
         """How many there are, by SQS's own (approximate) count: visible ones and those being looked at."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return sum(depth(self._sqs, self._url).values())
 
     def read(self) -> list[Letter]:
         """Those that can be looked at now, oldest first of each recipient. Nothing is taken away."""
-        with self._taken() as letters:
-            return list(letters)
+        with Look(self._sqs, self._url) as look:
+            return [Letter.parse(message) for message in look.messages()]
 
-    def redrive(self, selection: Selection, *, dry_run: bool = False) -> Iterator[Redriven]:
+    def find(self, notification_id: str) -> Letter | None:
+        """The letter of one notification; None if no look can see it."""
+        with Look(self._sqs, self._url) as look:
+            letters = (Letter.parse(message) for message in look.messages())
+            return next((letter for letter in letters if letter.notification == notification_id), None)
+
+    def redrive(self, selection: Selection, *, dry_run: bool = False) -> Generator[Done, None, None]:
         """Put the selected ones back to be sent, under new deduplication ids and with their retries unspent.
 
         A letter whose message meanwhile arrived (a late receipt) is dropped, not sent: nobody is told twice.
-        The letter is deleted last, so a crash in between repeats a redrive that is then found done.
+        The letter is deleted last, so a crash in between repeats a redrive that is then found done. A letter
+        named by its notification that no look can see, because more than ten of its recipient lie before it,
+        is redriven from the table; it stays in the queue and is dropped by a later redrive.
         """
-        queue = NotificationsQueue(self._sqs, self._deployment["NotificationsQueueUrl"])
-        seen: set[str] = set()
-        while True:
-            with self._taken() as letters:
-                # a letter deleted makes room: those of the same recipient that stood behind it come next
-                chosen = [
-                    item for item in letters if selection.matches(item) and item.notification not in seen
-                ]
-                for letter in chosen:
-                    seen.add(letter.notification)
-                    yield self._redrive(letter, queue, dry_run)
-            if dry_run or not chosen:
-                return
+        found = False
+        for letter, look in self._selected(selection):
+            found = True
+            done = self._rehearse(letter) if dry_run else self._redrive(letter)
+            if done.result != "kept":
+                look.remove(letter.message_id)
+            yield done
+        if selection.notification and not found:
+            yield from self._redrive_hidden(selection.notification, dry_run)
 
-    def _redrive(self, letter: Letter, queue: NotificationsQueue, dry_run: bool) -> Redriven:
-        if dry_run:
-            return Redriven(letter, "kept", "dry run")
-        now = self._clock()
+    def drop(self, selection: Selection, *, dry_run: bool = False) -> Generator[Done, None, None]:
+        """Delete the selected ones. Their notifications stay failed, and are forgotten with their time."""
+        for letter, look in self._selected(selection):
+            if dry_run:
+                yield Done(letter, "kept", "would be dropped")
+                continue
+            look.remove(letter.message_id)
+            yield Done(letter, "dropped")
+
+    def _selected(self, selection: Selection) -> Iterator[tuple[Letter, Look]]:
+        """Each notification once: a redriven one may fail and lie there anew while we still look."""
+        handled: set[str] = set()
+        with Look(self._sqs, self._url) as look:
+            for message in look.messages():
+                letter = Letter.parse(message)
+                if selection.matches(letter) and letter.notification not in handled:
+                    handled.add(letter.notification)
+                    yield letter, look
+
+    def _rehearse(self, letter: Letter) -> Done:
+        """What a redrive would do, without doing it."""
+        if letter.reason == UNREADABLE:
+            return Done(letter, "kept", letter.detail)
+        verdict = _fate(self._deployment.notifications.get(letter.notification))
+        return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
+
+    def _redrive(self, letter: Letter) -> Done:
+        if letter.reason == UNREADABLE:
+            return Done(letter, "kept", letter.detail)
         store = self._deployment.notifications
-        if store.get(letter.notification) is None:
-            self._delete(letter)
-            return Redriven(letter, "dropped", "its record is gone (older than its time to live)")
+        verdict = _fate(store.get(letter.notification))
+        if verdict:
+            return Done(letter, "dropped", verdict)
+        now = self._clock()
         step = store.reset_for_redrive(
-            letter.notification, at=int(now * 1000), expires_at=int(now) + _EXPIRY_SECONDS
+            letter.notification,
+            at=int(now * 1000),
+            expires_at=int(now) + self._deployment.expiry_seconds,
         )
         if not step.applied:
-            self._delete(letter)
-            return Redriven(letter, "dropped", _why_not(step.notification))
-        queue.send(step.notification)
-        self._delete(letter)
-        return Redriven(letter, "redriven")
+            return Done(letter, "dropped", _fate(step.notification))
+        NotificationsQueue(self._sqs, self._deployment["NotificationsQueueUrl"]).send(step.notification)
+        return Done(letter, "redriven")
 
-    @contextmanager
-    def _taken(self) -> Iterator[list[Letter]]:
-        """Take all that can be had, and give back what is not deleted meanwhile."""
-        letters: list[Letter] = []
-        try:
-            while batch := self._receive():
-                letters += [Letter.parse(message) for message in batch]
-            yield letters
-        finally:
-            for letter in letters:
-                self._give_back(letter)
-
-    def _receive(self) -> list[dict[str, Any]]:
-        answer = self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=HIDDEN_SECONDS,
-            WaitTimeSeconds=0,
-        )
-        return list(answer.get("Messages", ()))
-
-    def _delete(self, letter: Letter) -> None:
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
-
-    def _give_back(self, letter: Letter) -> None:
-        try:
-            self._sqs.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-            )
-        except self._sqs.exceptions.ClientError:
-            return  # deleted meanwhile, which is what a redrive does
+    def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:
+        notification = self._deployment.notifications.get(notification_id)
+        if notification is None or notification.state is not State.FAILED:
+            return
+        letter = letter_of(notification)
+        yield self._rehearse(letter) if dry_run else self._redrive(letter)
 
 
-def _why_not(notification: Notification) -> str:
-    if notification.state in (State.SENT, State.DELIVERED, State.READ):
+def letter_of(notification: Notification) -> Letter:
+    """The letter of a failed notification, from its record."""
+    problem = notification.last_error
+    return Letter(
+        notification=notification.id,
+        account=notification.account,
+        recipient=notification.recipient,
+        audience=notification.audience,
+        reason=problem.code if problem else CRASHED,
+        class_=problem.class_ if problem else "bug",
+        detail=problem.detail if problem else "",
+        failed_at=iso(notification.failed_at) if notification.failed_at else "-",
+        attempts=tuple(attempt.to_json() for attempt in notification.attempts),
+    )
+
+
+def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification]:
+    """The notifications of these letters, as far as they are still there, by id."""
+    store = deployment.notifications
+    ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = zip(ids, readers.map(store.get, ids), strict=True)
+        return {identity: notification for identity, notification in found if notification is not None}
+
+
+def _fate(notification: Notification | None) -> str:
+    """Why a letter needs no redrive any more; empty if it does."""
+    if notification is None:
+        return "its record is gone (older than its time to live)"
+    if notification.state in _ARRIVED:
         return f"it has arrived meanwhile ({notification.state})"
-    return f"it is {notification.state}"
+    if notification.state in (State.WAITING, State.SUPPRESSED):
+        return f"it is {notification.state}"
+    return ""
+
+
+# -- commands ----------------------------------------------------------------------------------------------
 
 
 def list_letters(deployment: Deployment, output: Output) -> None:
+    """All that can be seen, with what became of them meanwhile."""
     letters = DeadLetters(deployment)
     found = letters.read()
+    behind = letters.count() - len(found)
+    known = records(deployment, found)
+    rows = []
     for letter in found:
-        output.record(letter.to_json())
-    if not found:
-        output.say("no dead letters")
-        return
-    output.table(
-        ["NOTIFICATION", "REASON", "CLASS", "AUDIENCE", "RECIPIENT", "FAILED AT"],
-        [
+        record = known.get(letter.notification)
+        ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
+        meanwhile = _fate(record)
+        output.record(
+            letter.to_json()
+            | {
+                "ticket": record.ticket_id if record else None,
+                "ticket_event": record.event_type if record else None,
+                "state": str(record.state) if record else None,
+            }
+        )
+        rows.append(
             (
-                item.notification,
-                item.reason,
-                item.class_,
-                item.audience,
-                mask_phone(item.recipient),
-                item.failed_at,
+                letter.notification,
+                ticket,
+                f"{letter.audience} {mask_phone(letter.recipient)}",
+                f"{letter.reason}{' (' + meanwhile + ')' if meanwhile else ''}",
+                iso_moment(letter.failed_at),
             )
-            for item in found
-        ],
-    )
-    hidden = letters.count() - len(found)
-    if hidden > 0:
-        output.say(f"and about {hidden} more behind these")
-    output.say("\nwhy: tocsin dead-letters show ID")
-    output.say("send again: tocsin dead-letters redrive ID | --reason CODE | --all")
+        )
+    if not found:
+        output.say("no dead letters" if behind <= 0 else "no dead letter can be seen now; see below")
+    else:
+        output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT (UTC)"], rows)
+    if behind > 0:
+        output.say(
+            f"and about {behind} more: SQS shows at most ten of each recipient, and none that somebody else "
+            "is looking at; they come when those before them are redriven or dropped"
+        )
+    if found:
+        output.say("\nwhy:         tocsin dead-letters show ID")
+        output.say("send again:  tocsin dead-letters redrive ID | --reason CODE | --all")
+        output.say("give up:     tocsin dead-letters drop ID | --reason CODE | --all")
 
 
-def show_letter(deployment: Deployment, notification_id: str, output: Output) -> None:
-    """One letter with its history. Raises NotFound."""
-    letter = next(
-        (item for item in DeadLetters(deployment).read() if item.notification == notification_id), None
-    )
+def show_letter(deployment: Deployment, notification_id: str, *, text: bool, output: Output) -> None:
+    """One letter with its history; with `text`, also what the recipient would have read. Raises NotFound."""
+    letter = DeadLetters(deployment).find(notification_id)
+    record = deployment.notifications.get(notification_id)
+    if letter is None and record is not None and record.state is State.FAILED:
+        letter = letter_of(record)
     if letter is None:
-        raise NotFound(f"no dead letter for notification {notification_id}: see 'tocsin dead-letters list'")
-    output.record(letter.to_json())
+        raise NotFound(_no_such_letter(notification_id, record))
+    output.record(_shown(letter, record, text=text))
+    ticket = f"{record.ticket_id}, {record.event_type}, revision {record.revision}" if record else "-"
     output.say(f"notification  {letter.notification}  ({letter.audience}, {mask_phone(letter.recipient)})")
-    output.say(f"failed        {letter.failed_at}")
+    output.say(f"ticket        {ticket}")
+    output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
+    if meanwhile := _fate(record):
+        output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
     for attempt in letter.attempts:
         output.say(f"  {_attempt_line(attempt)}")
+    if text and record is not None:
+        output.say("\n" + "\n".join(f"  | {line}" for line in record.text.splitlines()))
 
 
 def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
     """Redrive what is selected. Raises NotFound if one letter was named and isn't there."""
-    counts = {"redriven": 0, "kept": 0, "dropped": 0}
-    for done in DeadLetters(deployment).redrive(selection, dry_run=dry_run):
-        counts[done.result] += 1
-        output.record({"notification": done.letter.notification, "result": done.result, "why": done.why})
-        output.say(
-            f"{done.letter.notification}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}"
-        )
+    _report(DeadLetters(deployment).redrive(selection, dry_run=dry_run), deployment, selection, output)
+
+
+def drop_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
+    """Delete what is selected. Raises NotFound if one letter was named and isn't there."""
+    _report(DeadLetters(deployment).drop(selection, dry_run=dry_run), deployment, selection, output)
+
+
+def _report(
+    all_done: Generator[Done, None, None], deployment: Deployment, selection: Selection, output: Output
+) -> None:
+    counts = {"redriven": 0, "dropped": 0, "kept": 0}
+    with closing(all_done):
+        for done in all_done:
+            counts[done.result] += 1
+            name = done.letter.notification
+            output.record({"notification": name, "result": done.result, "why": done.why or None})
+            output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
     if selection.notification and not any(counts.values()):
         raise NotFound(
-            f"no dead letter for notification {selection.notification}: see 'tocsin dead-letters list'"
+            _no_such_letter(selection.notification, deployment.notifications.get(selection.notification))
         )
-    output.say(f"{counts['redriven']} redriven, {counts['dropped']} dropped, {counts['kept']} kept")
+    output.say(", ".join(f"{number} {what}" for what, number in counts.items()))
 
 
-def _attempt_line(attempt: dict[str, Any]) -> str:
+def _no_such_letter(notification_id: str, record: Notification | None) -> str:
+    state = f" (it is {record.state})" if record is not None else ""
+    return f"no dead letter for notification {notification_id}{state}: see 'tocsin dead-letters list'"
+
+
+def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[str, Any]:
+    shown = letter.to_json()
+    if record is not None:
+        shown |= {
+            "ticket": record.ticket_id,
+            "ticket_event": record.event_type,
+            "revision": record.revision,
+            "state": str(record.state),
+        }
+        if text:
+            shown["text"] = record.text
+    return shown
+
+
+def _attempt_line(attempt: Mapping[str, Any]) -> str:
     """When, what, why, and the reserved number for each user."""
     numbers = (f"{mask_phone(user)} #{number}" for user, number in attempt.get("numbers", {}).items())
-    cause = f"{attempt['cause']} ({attempt.get('class', '')})"
+    cause = f"{attempt.get('cause', '?')} ({attempt.get('class', '')})"
     return "  ".join(
-        filter(None, (moment(attempt["at"]), cause, attempt.get("detail", ""), ", ".join(numbers)))
+        filter(None, (moment(attempt.get("at")), cause, attempt.get("detail", ""), ", ".join(numbers)))
     )
+
+
+def _masked(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """An attempt as shown: the users it was encrypted for are phone numbers, too."""
+    numbers = {mask_phone(user): number for user, number in attempt.get("numbers", {}).items()}
+    return {**attempt, "numbers": numbers}

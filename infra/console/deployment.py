@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,30 +11,39 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.console.errors import ConsoleError, NotFound
+from infra.console.errors import ConsoleError, NotFound, Usage
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable
 from tocsin.notify.store import NotificationStore
 
 CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 30
+"""Longer than the longest poll, short enough that nobody thinks it hangs."""
+
+_TRIES = 4
+_EXPIRY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """`outputs`: what the stack says of itself (names, addresses). Clients are made when first used."""
+    """`outputs`: what the stack says of itself (names, addresses); `parameters`: what it was deployed with.
+    Clients are made when first used."""
 
     stack: str
     outputs: Mapping[str, str]
     session: Any
     endpoint_url: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def find(cls, stack: str, *, region: str | None, endpoint_url: str | None) -> Deployment:
-        """Read the stack's outputs. Raises NotFound, saying where it was looked for."""
-        session = boto3.session.Session(region_name=region)
+    def find(
+        cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
+    ) -> Deployment:
+        """Read what the stack says of itself. Raises NotFound, Usage, and boto3's own errors."""
+        session = boto3.session.Session(region_name=region, profile_name=profile)
         if session.region_name is None:
-            raise ConsoleError("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+            raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
         client = _client(session, "cloudformation", endpoint_url)
         try:
             found = client.describe_stacks(StackName=stack)["Stacks"][0]
@@ -46,7 +55,10 @@ class Deployment:
                 "samconfig.toml, or deploy it with 'sam build && sam deploy'"
             ) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-        return cls(stack, outputs, session, endpoint_url)
+        if not outputs:
+            raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: nothing is deployed (yet)")
+        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
+        return cls(stack, outputs, session, endpoint_url, parameters)
 
     def __getitem__(self, output: str) -> str:
         try:
@@ -69,15 +81,18 @@ class Deployment:
         if name is None:
             if len(self.accounts) == 1:
                 return self.accounts[0]
-            raise ConsoleError(
-                f"this stack serves several accounts, say which: --account {'|'.join(self.accounts)}"
-            )
+            raise Usage(f"this stack serves several accounts, say which: --account {'|'.join(self.accounts)}")
         if name not in self.accounts:
             raise NotFound(
                 f"this stack doesn't serve the account '{name}' (it serves {', '.join(self.accounts)}); "
                 "add it to the parameter Accounts and deploy"
             )
         return name
+
+    @property
+    def expiry_seconds(self) -> int:
+        """How long a notification may wait in this deployment before it is too late to send it."""
+        return int(self.parameters.get("NotificationExpirySeconds", _EXPIRY_SECONDS))
 
     @cached_property
     def dynamodb(self) -> Any:
@@ -109,6 +124,8 @@ def _client(session: Any, service: str, endpoint_url: str | None) -> Any:
         service,
         endpoint_url=endpoint_url,
         config=Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS, retries={"mode": "standard", "max_attempts": 4}
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "max_attempts": _TRIES},
         ),
     )

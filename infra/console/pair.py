@@ -1,32 +1,52 @@
-"""`tocsin pair`: link a WhatsApp account by QR code, read through the keys table: no door is needed."""
+"""`tocsin pair`: link a WhatsApp account, by a QR code or by one to type.
+
+Both come through the keys table: no door into the network is needed.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import segno
-
+from infra.console import qr
+from infra.console.connection import Connection, look
 from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, TimedOut
+from infra.console.errors import ConsoleError, Interrupted, TimedOut
 from infra.console.output import Output
 from tocsin.keys.control import Control, read_control, request
-from tocsin.keys.lease import LeaseInfo, read_lease
 
 POLL_SECONDS = 0.5
-# How long a connector may take to answer before we say that there is none.
-SILENCE_SECONDS = 45
+# How long a connector may take to answer before we say that there is none. A new one starts in a minute.
+SILENCE_SECONDS = 90
+# After which the operator is told that it is not for them that we wait.
+PATIENCE_SECONDS = 15
+# How long an account that is just connecting may take until it says what it is.
+CONNECTING_SECONDS = 20
+LOGIN_SECONDS = 60
 
+_LOGGED_IN = frozenset({"resuming", "connected", "restricted"})
 # Paired already: to link another phone over it would leave the first one's messages behind.
-_PAIRED = {"connecting", "resuming", "connected", "restricted"}
-_LOGGED_IN = {"resuming", "connected", "restricted"}
+_PAIRED = _LOGGED_IN | {"connecting"}
+
+NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
+_SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
+_TYPE = (
+    "On the phone: WhatsApp → Linked devices → Link a device → Link with phone number instead, and type this."
+)
 
 
 @dataclass(frozen=True)
 class Code:
     """A QR code to be scanned before `expires_at` (seconds since the epoch)."""
+
+    text: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class TypedCode:
+    """A code of eight characters to be typed on the phone before `expires_at` (0: unknown)."""
 
     text: str = field(repr=False)
     expires_at: int
@@ -39,31 +59,33 @@ class Hint:
     text: str
 
 
-def pair(deployment: Deployment, account: str, *, wait_seconds: float, output: Output) -> None:
-    """Show QR codes until the phone has scanned one and the account is logged in.
+Offer = Code | TypedCode | Hint
 
-    Raises ConsoleError, TimedOut.
+
+def pair(
+    deployment: Deployment, account: str, *, wait_seconds: float, output: Output, phone: str | None = None
+) -> None:
+    """Show codes until one was used on the phone and the account is logged in.
+
+    `phone` (digits): ask for a code to type instead of a QR. Raises ConsoleError, TimedOut, Interrupted.
     """
-    output.say(f"asking the connector for a QR code for the account '{account}' …")
-    for code in codes(deployment, account, wait_seconds=wait_seconds):
-        if isinstance(code, Hint):
-            output.record({"account": account, "hint": code.text})
-            output.say(code.text)
-            continue
-        output.record({"account": account, "qr": code.text, "expires_at": code.expires_at})
-        if not output.as_json:
-            segno.make(code.text, error="l").terminal(out=output.stream or sys.stdout, compact=True)
-        left = max(code.expires_at - int(time.time()), 0)
-        output.say("On the phone: WhatsApp → Linked devices → Link a device, and scan this.")
-        output.say(f"It is replaced in {left} s; the newest one counts.")
-    output.say("scanned; logging in …")
-    _wait_until(
-        lambda: connected(deployment, account),
-        60,
-        "the account was linked but did not log in; see 'tocsin status'",
-    )
-    output.say(f"the account '{account}' is linked and connected")
-    output.record({"account": account, "state": "connected"})
+    what = "a code to type" if phone else "a QR code"
+    output.say(f"asking the connector for {what} for the account '{account}' …")
+    board = _Board(output, account)
+    try:
+        for offer in codes(deployment, account, wait_seconds=wait_seconds, phone=phone):
+            board.show(offer)
+        board.clear()
+        output.say("linked on the phone; logging in …")
+        state = _logged_in(deployment, account)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped. If no code was used, nothing is linked, and the connector stops offering them by "
+            f"itself; 'tocsin status' tells how '{account}' is"
+        ) from None
+    limits = "; WhatsApp lets it write to known contacts only, for a while" if state == "restricted" else ""
+    output.say(f"the account '{account}' is linked and {state}{limits}")
+    output.record({"account": account, "state": state})
 
 
 def codes(
@@ -71,65 +93,164 @@ def codes(
     account: str,
     *,
     wait_seconds: float,
+    phone: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
-) -> Iterator[Code | Hint]:
-    """Ask for pairing and yield each new code or hint; ends when a code was scanned.
+) -> Iterator[Offer]:
+    """Ask for pairing and yield each new code or hint; ends when a code was used.
 
-    Raises ConsoleError, TimedOut.
+    Raises ConsoleError if the account is linked already, if WhatsApp or the connector refuses, or if no
+    connector answers; TimedOut if no code was used.
     """
     table = deployment.keys_table
-    _refuse_if_paired(read_lease(table, account), account)
-    request(table, account, "pair", int(clock()))
+    _refuse_if_linked(deployment, account, sleep=sleep, clock=clock)
+    request(table, account, "pair", int(clock()), phone=phone)
     began, shown, hinted = clock(), None, ""
     while True:
-        control, lease = read_control(table, account), read_lease(table, account)
-        if control.state in _PAIRED or (lease is not None and lease.state in _LOGGED_IN):
+        control, connection = read_control(table, account), look(table, account, clock)
+        if control.state in _PAIRED or connection.state in _LOGGED_IN:
             return
         if control.state == "unpaired" and control.message:
             raise ConsoleError(f"the account wasn't linked: {control.message}")
         if control.message and control.message != hinted:
             hinted = control.message
             yield Hint(control.message)
-        if control.qr and control.qr != shown:
-            shown = control.qr
-            yield Code(control.qr, control.qr_expires_at)
+        offer = _offer(control)
+        if offer is not None and offer.text != shown:
+            shown = offer.text
+            yield offer
             continue
         waited = clock() - began
+        if waited > PATIENCE_SECONDS and not connection.held and hinted != NO_CONNECTOR:
+            hinted = NO_CONNECTOR
+            yield Hint(NO_CONNECTOR)
         if shown is None and waited > SILENCE_SECONDS:
-            raise ConsoleError(_silence(control, lease, account))
+            raise ConsoleError(_silence(control, connection, account))
         if waited > wait_seconds:
-            raise TimedOut(f"nobody scanned a code within {wait_seconds:.0f} s; run 'tocsin pair' again")
+            raise TimedOut(_unused(shown, wait_seconds))
         sleep(POLL_SECONDS)
 
 
 def connected(deployment: Deployment, account: str) -> bool:
     """Whether the account is logged in and may send."""
-    lease = read_lease(deployment.keys_table, account)
+    connection = look(deployment.keys_table, account)
+    lease = connection.lease
     return lease is not None and lease.connector is not None and lease.state == "connected"
 
 
-def _refuse_if_paired(lease: LeaseInfo | None, account: str) -> None:
-    if lease is not None and lease.connector is not None and lease.state in _PAIRED:
+class _Board:
+    """Where the codes are shown: in a terminal, each takes the place of the one before."""
+
+    def __init__(self, output: Output, account: str) -> None:
+        self._output = output
+        self._account = account
+        self._shown = 0
+
+    def show(self, offer: Offer) -> None:
+        if isinstance(offer, Hint):
+            self._output.record({"account": self._account, "hint": offer.text})
+            self._say([offer.text])
+            self._shown = 0
+            return
+        name = "qr" if isinstance(offer, Code) else "pairing_code"
+        self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
+        self.clear()
+        self._say(
+            self._qr(offer.text) if isinstance(offer, Code) else ["", f"    {_spaced(offer.text)}", "", _TYPE]
+        )
+        self._say([_validity(offer.expires_at)])
+
+    def clear(self) -> None:
+        """Take the code away that was shown: it is used, or a newer one counts."""
+        if self._shown and self._output.in_terminal:
+            self._output.say(f"\x1b[{self._shown}A\x1b[J\x1b[A")
+        self._shown = 0
+
+    def _qr(self, text: str) -> list[str]:
+        drawn = qr.lines(text, colours=self._output.in_terminal)
+        columns, rows = self._output.size()
+        wide, high = len(qr.matrix(text)), len(drawn) + 3
+        small = self._output.in_terminal and (columns < wide or rows < high)
+        too_small = (
+            [f"This window is too small for the code: make it {wide} × {high} or larger."] if small else []
+        )
+        return [*drawn, *too_small, _SCAN]
+
+    def _say(self, lines: list[str]) -> None:
+        for line in lines:
+            self._output.say(line)
+        self._shown += len(lines)
+
+
+def _offer(control: Control) -> Code | TypedCode | None:
+    if control.pairing_code:
+        return TypedCode(control.pairing_code, control.qr_expires_at)
+    return Code(control.qr, control.qr_expires_at) if control.qr else None
+
+
+def _spaced(code: str) -> str:
+    plain = code.replace("-", "")
+    return f"{plain[:4]}-{plain[4:]}" if len(plain) == 8 else code
+
+
+def _validity(expires_at: int) -> str:
+    """How long a code counts. A clock that differs from the connector's is not worth a word."""
+    left = expires_at - int(time.time())
+    return f"It is replaced in {left} s. Ctrl-C stops." if 0 < left <= 300 else "Ctrl-C stops."
+
+
+def _refuse_if_linked(
+    deployment: Deployment,
+    account: str,
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    """Raises ConsoleError if the account is linked. One that a living connector has just taken up is
+    `connecting` for a moment even if it isn't, so that is waited for."""
+    give_up = clock() + CONNECTING_SECONDS
+    connection = look(deployment.keys_table, account, clock)
+    while connection.state == "connecting" and connection.held and clock() < give_up:
+        sleep(POLL_SECONDS)
+        connection = look(deployment.keys_table, account, clock)
+    taken = connection.lease is not None and connection.lease.connector is not None
+    if taken and (connection.state in _LOGGED_IN or (connection.state == "connecting" and connection.held)):
         raise ConsoleError(
-            f"the account '{account}' is linked already ({lease.state}). To link another phone, first "
+            f"the account '{account}' is linked already ({connection.state}). To link another phone, first "
             "remove it there: WhatsApp → Linked devices"
         )
 
 
-def _silence(control: Control, lease: LeaseInfo | None, account: str) -> str:
+def _silence(control: Control, connection: Connection, account: str) -> str:
+    if not connection.held:
+        return (
+            f"no connector serves the account '{account}': is the service running? Its log group is "
+            "/tocsin/<stack>/connector; see also 'tocsin status'"
+        )
     if control.request is None:
-        return "the connector took the request up but shows no code; its log says why"
-    if lease is None or lease.connector is None:
-        return f"no connector serves the account '{account}': is the service running? (see 'tocsin status')"
-    return (
-        f"the connector {lease.connector} doesn't answer; if it died, another takes over in 20 s: try again"
-    )
+        return f"the connector took the request up but shows no code; {control.message or 'its log says why'}"
+    return "the connector lives but doesn't answer; its log says why"
 
 
-def _wait_until(done: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
+def _unused(shown: str | None, wait_seconds: float) -> str:
+    if shown is None:
+        return f"no code came within {wait_seconds:.0f} s; see 'tocsin status', or wait longer: --wait"
+    return f"no code was used within {wait_seconds:.0f} s; run 'tocsin pair' again"
+
+
+def _logged_in(deployment: Deployment, account: str) -> str:
+    """The state, once the linked account may send. Raises ConsoleError, TimedOut."""
+    deadline = time.monotonic() + LOGIN_SECONDS
+    while True:
+        connection = look(deployment.keys_table, account)
+        detail = connection.lease.detail if connection.lease is not None else ""
+        if connection.state in ("connected", "restricted"):
+            return connection.state
+        if connection.state in ("logged_out", "replaced"):
+            raise ConsoleError(f"the account was linked, but is {connection.state}: {detail}")
         if time.monotonic() > deadline:
-            raise TimedOut(otherwise)
+            raise TimedOut(
+                f"the account was linked, but is still {connection.state} after {LOGIN_SECONDS} s; "
+                "see 'tocsin status'"
+            )
         time.sleep(POLL_SECONDS)

@@ -10,14 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.console.connection import look
 from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, TimedOut
+from infra.console.errors import ConsoleError, TimedOut, Usage
 from infra.console.output import Output, moment
+from tocsin.notify.event import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.notify.phone import mask_phone, normalise_phone
+from tocsin.notify.phone import InvalidPhone, mask_phone, normalise_phone
 
 POLL_SECONDS = 0.5
+_EVENT = "TicketCreated"
 _ENDS = {State.DELIVERED, State.READ, State.FAILED, State.SUPPRESSED}
+
+# What an operator is told where the reason alone would leave them guessing.
+_EXPLAINED = {
+    "not-on-whatsapp": "this number isn't on WhatsApp",
+    "groups-unsupported": "groups aren't supported yet",
+}
 
 
 @dataclass(frozen=True)
@@ -53,31 +62,20 @@ def send_test(
 ) -> None:
     """Put the event on the bus and follow its notification until it arrived, failed, or the wait is over.
 
-    Raises ConsoleError for a bad number or a refused event, TimedOut if it has not arrived by then.
+    Raises Usage for what the planner would refuse, ConsoleError if it ended otherwise than delivered,
+    TimedOut if it hasn't ended by then.
     """
-    recipient = normalise_phone(ticket.phone, deployment["DefaultRegion"])
     ticket_id = f"TEST-{secrets.token_hex(4).upper()}"
-    put_event(deployment, "TicketCreated", ticket.detail(ticket_id, account))
-    identity = notification_id(account, ticket_id, "TicketCreated", 1, "customer", recipient)
+    detail = ticket.detail(ticket_id, account)
+    recipient = _checked(deployment, ticket, detail)
+    put_event(deployment, _EVENT, detail)
+    identity = notification_id(account, ticket_id, _EVENT, 1, "customer", recipient)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})
     if wait_seconds <= 0:
         return
     last = follow(deployment, identity, wait_seconds, lambda state: _tell(state, output))
-    if last is None:
-        raise TimedOut(
-            f"nothing was planned within {wait_seconds:.0f} s: see 'tocsin status' and "
-            "'tocsin dead-letters list --queue events'"
-        )
-    if last.state is State.FAILED:
-        problem = last.last_error
-        raise ConsoleError(
-            f"it failed: {problem.code if problem else 'unknown'}; 'tocsin dead-letters show {identity}'"
-        )
-    if last.state not in _ENDS:
-        raise TimedOut(
-            f"still {last.state} after {wait_seconds:.0f} s; it goes on by itself, 'tocsin status' tells more"
-        )
+    _judge(deployment, last, identity, wait_seconds)
 
 
 def put_event(deployment: Deployment, detail_type: str, detail: dict[str, Any]) -> str:
@@ -114,7 +112,7 @@ def follow(
     last: Notification | None = None
     while True:
         now = deployment.notifications.get(identity)
-        if now is not None and (last is None or now.state is not last.state):
+        if now is not None and (last is None or _differ(now, last)):
             tell(now)
         last = now or last
         if (last is not None and last.state in _ENDS) or clock() >= deadline:
@@ -122,15 +120,89 @@ def follow(
         sleep(POLL_SECONDS)
 
 
+def _checked(deployment: Deployment, ticket: TestTicket, detail: dict[str, Any]) -> str:
+    """The recipient's digits, if the planner would take the event. Raises Usage."""
+    region = deployment["DefaultRegion"]
+    try:
+        recipient = normalise_phone(ticket.phone, region)
+        event = {"id": "test", "detail-type": _EVENT, "detail": detail}
+        parse_event(json.dumps(event), default_region=region, accounts=deployment.accounts)
+    except InvalidPhone as refusal:
+        raise Usage(f"--to: the number {refusal}") from None
+    except InvalidEvent as refusal:
+        raise Usage(f"the event would be refused: {refusal}") from None
+    return recipient
+
+
+def _judge(deployment: Deployment, last: Notification | None, identity: str, wait_seconds: float) -> None:
+    """Nothing if it arrived; else raises what the operator must know."""
+    if last is None:
+        raise TimedOut(
+            f"nothing was planned within {wait_seconds:.0f} s: see 'tocsin status' and "
+            "'tocsin dead-letters list --queue events'"
+        )
+    code = last.last_error.code if last.last_error else "unknown"
+    match last.state:
+        case State.DELIVERED | State.READ:
+            return
+        case State.SUPPRESSED:
+            raise ConsoleError(
+                f"not sent: {mask_phone(last.recipient)} opted out by a reply (STOP or the like). Only their "
+                "own START takes it back"
+            )
+        case State.FAILED:
+            why = _EXPLAINED.get(code, code)
+            raise ConsoleError(f"it failed: {why}; see 'tocsin dead-letters show {identity}'")
+        case State.WAITING:
+            state = look(deployment.keys_table, last.account).state
+            raise TimedOut(
+                f"it is parked ({code}): the account '{last.account}' is {state}. It goes out by itself when "
+                f"the cause ends, until {moment(last.expires_at * 1000)} UTC; see 'tocsin status'"
+            )
+        case State.SENT:
+            raise TimedOut(
+                f"WhatsApp has it, but no phone confirmed it within {wait_seconds:.0f} s: is it online? "
+                "A later receipt still counts"
+            )
+        case _:
+            raise TimedOut(
+                f"still {last.state} after {wait_seconds:.0f} s; it goes on by itself, and 'tocsin status' "
+                "tells more"
+            )
+
+
+def _differ(now: Notification, last: Notification) -> bool:
+    return now.state is not last.state or now.retries_used != last.retries_used
+
+
 def _tell(notification: Notification, output: Output) -> None:
     problem = notification.last_error
-    at = notification.read_at or notification.delivered_at or notification.sent_at or notification.created_at
-    why = f"  ({problem.code})" if problem and notification.state in (State.WAITING, State.FAILED) else ""
-    output.say(f"{moment(at)}  {notification.state}{why}")
+    tried = notification.retries_used and notification.state is State.PLANNED
+    telling = tried or notification.state in (State.WAITING, State.FAILED, State.SUPPRESSED)
+    why = problem.code if telling and problem else None
+    again = f", try {notification.retries_used + 1}" if tried else ""
+    said = f"{notification.state}{again}"
+    output.say(f"{moment(_last_moment(notification))}  {said}{f'  ({why})' if why else ''}")
     output.record(
         {
             "notification": notification.id,
             "state": str(notification.state),
-            "why": problem.code if why and problem else None,
+            "why": why,
+            "retries": notification.retries_used,
         }
     )
+
+
+def _last_moment(notification: Notification) -> int:
+    """When the newest of the things that are known about it happened, in ms."""
+    times = (
+        notification.created_at,
+        notification.sent_at,
+        notification.delivered_at,
+        notification.read_at,
+        notification.failed_at,
+        notification.suppressed_at,
+        notification.waiting_since,
+        *(attempt.at for attempt in notification.attempts[-1:]),
+    )
+    return max(at for at in times if at is not None)

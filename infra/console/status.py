@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from infra.console.connection import SILENT_SECONDS, Connection, look
 from infra.console.deployment import Deployment
-from infra.console.output import Output, moment
-from tocsin.keys.lease import read_lease
+from infra.console.errors import NeedsAttention
+from infra.console.look import depth
+from infra.console.output import Output, how_long, moment
 
 # What each queue is to an operator, and the output of the stack that names it.
 QUEUES = {
@@ -17,22 +22,34 @@ QUEUES = {
     "dead letters": "DeadLettersQueueUrl",
     "dead ticket events": "TicketEventsDeadQueueUrl",
     "dead stanzas": "StanzasDeadQueueUrl",
+    "dead outcomes": "OutcomesDeadQueueUrl",
 }
-_DEAD = {name for name in QUEUES if name.startswith("dead")}
+
+# What an operator can do about what lies in a queue where nothing should.
+REMEDIES = {
+    "dead letters": "tocsin dead-letters list",
+    "dead ticket events": "tocsin dead-letters list --queue events",
+    "dead stanzas": "a receipt or a reply may be missing; the log of receive_stanza says why",
+    "dead outcomes": "outcome events never reached the bus; the log of publish_outcomes says why",
+}
 
 # What an operator can do about an account that isn't connected.
 ADVICE = {
     "unpaired": "link it: tocsin pair",
+    "pairing": "somebody is linking it; a new 'tocsin pair' takes over",
+    "connecting": "if it stays so, the connector's log says why",
+    "resuming": "what was parked goes first; new notifications follow",
     "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
     "replaced": "another program uses the same keys; stop it, then restart the connector",
     "stopped": "no connector holds it; is the service running?",
     "restricted": "WhatsApp lets it write to known contacts only, for a while",
 }
+_WELL = frozenset({"connected", "resuming"})
 
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account as its lease says. `since` in seconds."""
+    """One account as its lease says. `since` in seconds; `waiting`: parked notifications by cause."""
 
     account: str
     state: str
@@ -40,51 +57,111 @@ class AccountStatus:
     since: int
     connector: str | None
     epoch: int
-    waiting: int
+    silent_for: float | None = None
+    waiting: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def advice(self) -> str:
+        """What to say about it; empty if all is well."""
+        if self.connector is not None and self.silent_for is None:
+            return "its connector is gone; another takes over as soon as one runs"
+        if self.silent_for is not None and self.silent_for > SILENT_SECONDS:
+            return f"its connector is silent for {how_long(self.silent_for)}: is the service running?"
+        said = self.detail if self.state != "connected" else ""
+        advice = ADVICE.get(self.state, "")
+        return "; ".join(filter(None, (said, advice if advice != said else "")))
+
+    @property
+    def well(self) -> bool:
+        return self.state in _WELL and self.silent_for is not None and self.silent_for <= SILENT_SECONDS
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "account": self.account,
+            "state": self.state,
+            "detail": self.detail,
+            "since": self.since,
+            "connector": self.connector,
+            "epoch": self.epoch,
+            "silent_for": None if self.silent_for is None else round(self.silent_for),
+            "waiting": sum(self.waiting.values()),
+            "waiting_for": dict(self.waiting),
+            "well": self.well,
+        }
 
 
-def show(deployment: Deployment, output: Output) -> None:
-    """Print accounts and queues."""
-    accounts = [_account(deployment, name) for name in deployment.accounts]
-    queues = {name: _depth(deployment, key) for name, key in QUEUES.items() if key in deployment.outputs}
-    output.record({"accounts": [asdict(account) for account in accounts], "queues": queues})
+def show(
+    deployment: Deployment,
+    output: Output,
+    *,
+    check: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Print accounts and queues. With `check`, raises NeedsAttention if one of them does."""
+    accounts = [_account(deployment, name, clock) for name in deployment.accounts]
+    queues = {
+        name: depth(deployment.sqs, deployment[key])
+        for name, key in QUEUES.items()
+        if key in deployment.outputs
+    }
+    output.record({"accounts": [account.to_json() for account in accounts], "queues": queues})
+    _print_accounts(accounts, output)
+    output.say()
     output.table(
-        ["ACCOUNT", "STATE", "SINCE (UTC)", "CONNECTOR", "EPOCH", "WAITING"],
+        ["QUEUE", "MESSAGES", "IN FLIGHT"], [(name, *found.values()) for name, found in queues.items()]
+    )
+    troubled = [name for name in REMEDIES if any(queues.get(name, {}).values())]
+    if troubled:
+        output.say()
+    for name in troubled:
+        output.say(f"{name}: {REMEDIES[name]}")
+    if check:
+        _demand(accounts, troubled)
+
+
+def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
+    output.table(
+        ["ACCOUNT", "STATE", "SINCE (UTC)", "WAITING", "EPOCH", "CONNECTOR"],
         [
             (
                 item.account,
                 item.state,
                 moment(item.since * 1000),
-                item.connector or "-",
+                sum(item.waiting.values()),
                 item.epoch,
-                item.waiting,
+                item.connector or "-",
             )
             for item in accounts
         ],
     )
     for account in accounts:
-        advice = ADVICE.get(account.state)
-        if advice or account.detail:
-            output.say(f"{account.account}: {'; '.join(filter(None, (account.detail, advice)))}")
-    output.say()
-    output.table(
-        ["QUEUE", "MESSAGES", "IN FLIGHT"], [(name, *depth.values()) for name, depth in queues.items()]
-    )
-    if any(queues[name]["messages"] for name in _DEAD & set(queues)):
-        output.say("\nsomething could not be delivered: tocsin dead-letters list")
+        if account.advice:
+            output.say(f"{account.account}: {account.advice}")
+        if account.waiting:
+            causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
+            output.say(f"{account.account}: waiting, and sent by itself when the cause ends: {causes}")
 
 
-def _account(deployment: Deployment, name: str) -> AccountStatus:
-    lease = read_lease(deployment.keys_table, name)
-    waiting = sum(1 for _ in deployment.notifications.waiting(name))
+def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
+    """Raises NeedsAttention, saying of what."""
+    sick = [f"account {account.account} is {account.state}" for account in accounts if not account.well]
+    if sick or troubled:
+        raise NeedsAttention("; ".join([*sick, *(f"{name} aren't empty" for name in troubled)]))
+
+
+def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
+    connection: Connection = look(deployment.keys_table, name, clock)
+    waiting = dict(Counter(row.cause for row in deployment.notifications.waiting(name)).most_common())
+    lease = connection.lease
     if lease is None:
-        return AccountStatus(name, "unpaired", "no connector ever held it", 0, None, 0, waiting)
-    return AccountStatus(name, lease.state, lease.detail, lease.since, lease.connector, lease.epoch, waiting)
-
-
-def _depth(deployment: Deployment, output_key: str) -> dict[str, int]:
-    names = {"messages": "ApproximateNumberOfMessages", "in_flight": "ApproximateNumberOfMessagesNotVisible"}
-    found: dict[str, Any] = deployment.sqs.get_queue_attributes(
-        QueueUrl=deployment[output_key], AttributeNames=list(names.values())
-    )["Attributes"]
-    return {name: int(found[attribute]) for name, attribute in names.items()}
+        return AccountStatus(name, "unpaired", "no connector ever held it", 0, None, 0, None, waiting)
+    return AccountStatus(
+        name,
+        lease.state,
+        lease.detail,
+        lease.since,
+        lease.connector,
+        lease.epoch,
+        connection.silent_for,
+        waiting,
+    )
