@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
 from tocsin.connector import client as errors
@@ -91,6 +94,7 @@ def test_the_certificate_passes_the_strict_verification_of_python_3_13(house: Ho
         assert secured.version() == "TLSv1.3"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_tls_below_1_2_is_refused(house: House) -> None:
     context = ssl.create_default_context(cadata=house.lease.certificate)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -322,6 +326,36 @@ def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(house: Hou
     for _ in range(20):
         client.request(Profile(), IQ)
     assert time.perf_counter() - started < 20 * 0.02
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4), st.booleans())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+def test_nothing_a_stranger_sends_keeps_the_next_one_from_being_served(
+    house: House, pieces: list[bytes], begin_well: bool
+) -> None:
+    with secured(house) as line:
+        line.settimeout(2)
+        with contextlib.suppress(OSError):
+            for piece in [b"POST /v1/accounts/default/iq HTTP/1.1\r\n"] * begin_well + pieces:
+                line.sendall(piece)
+    test_health_needs_no_token_and_tells_nothing(house)
+
+
+@given(st.binary(max_size=300))
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+def test_any_body_is_a_node_or_malformed(house: House, body: bytes) -> None:
+    status, answer = post(house, "/v1/accounts/default/iq", body, authorized())
+    assert (status, answer["error"]) == (400, "malformed")
 
 
 # Connections that end

@@ -181,8 +181,7 @@ class Account:
         await tenure.say(ended.state, detail)
         self.standing.state = ended.state
         self.standing.until = time.time() + ended.seconds if ended.seconds else None
-        more = {"until": self.standing.until} if self.standing.until else {}
-        await self._around.outside.disconnected(self.name, ended.state, detail, **more)
+        await self._around.outside.disconnected(self.name, ended.state, detail, until=self.standing.until)
 
     async def _refresh_version(self) -> None:
         """Only WhatsApp's own page knows; a local server has nothing to ask."""

@@ -130,6 +130,9 @@ class HttpsServer:
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.CancelledError):
             writer.transport.abort()  # the other side went away, or we are closing and don't wait for it
+        except Exception:
+            log.exception("a connection of the endpoint broke")
+            writer.transport.abort()
         finally:
             self._connections.discard(task)
             self._busy.discard(task)

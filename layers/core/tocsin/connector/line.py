@@ -115,10 +115,10 @@ class Line:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self.close()
         for task in tasks:
             if not task.cancelled() and (error := task.exception()):
-                raise error
+                log.error("the line broke", exc_info=error)
+        await self.close()
 
     async def next_event(self) -> Event:
         """What happened next; after `StreamEnded` there is nothing more."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import time
-from typing import Any
 
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
@@ -27,12 +27,15 @@ class Outside:
         """Whether parked notifications are looked after at all."""
         return bool(self._config.maintain_function and self._config.notifications_table)
 
-    async def disconnected(self, account: str, state: str, reason: str, **more: Any) -> None:
-        """The event AccountDisconnected: the account can't send until a person, or a time, has come."""
+    async def disconnected(
+        self, account: str, state: str, reason: str, *, until: float | None = None
+    ) -> None:
+        """The event AccountDisconnected: the account can't send (with `until`: before then, Unix seconds)."""
         if self._config.event_bus is None:
             return
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        detail = {"account": account, "state": state, "reason": reason, "at": moment, **more}
+        detail = {"account": account, "state": state, "reason": reason, "at": iso(time.time())}
+        if until is not None:
+            detail["until"] = iso(until)
         entry = {
             "Source": SOURCE,
             "DetailType": "AccountDisconnected",
@@ -79,3 +82,9 @@ class Outside:
             )
         except Exception:
             log.exception("the maintain function was not reached", extra={"account": account})
+
+
+def iso(seconds: float) -> str:
+    """UTC, to the millisecond, as all events write it."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import json
 import logging
 import time
@@ -15,6 +14,7 @@ from typing import Any, Final
 from tocsin.connector.forwarder import Forwarder
 from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
 from tocsin.connector.login import check_prekeys, device_keys, save_login
+from tocsin.connector.outside import iso
 from tocsin.connector.standing import Standing
 from tocsin.connector.stanza import Origin
 from tocsin.connector.surroundings import Surroundings
@@ -252,13 +252,13 @@ class Service:
     async def _sit_out(self, line: Line, code: str) -> None:
         until = await self._restriction_end(line) or time.time() + RESTRICTION_SECONDS
         self._standing.until = until
-        moment = datetime.datetime.fromtimestamp(until, datetime.UTC).isoformat(timespec="seconds")
+        moment = iso(until)
         log.error(
             "account restricted", extra={"account": self._standing.account, "code": code, "until": moment}
         )
         await self._say("restricted", f"no first contacts ({code}) until {moment}")
         await self._around.outside.disconnected(
-            self._standing.account, "restricted", f"first contact refused with {code}", until=moment
+            self._standing.account, "restricted", f"first contact refused with {code}", until=until
         )
         await asyncio.sleep(max(until - time.time(), 0))
         self._standing.until = None
