@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, TextIO
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, TextIO
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
@@ -120,18 +120,19 @@ class Part:
         """What it is made from. JSON; any change means making it anew."""
         raise NotImplementedError
 
-    def make(self, run: Run) -> None:
-        """Make it, with `run(command, **options)` for each command."""
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        """Make it, with `run(command)` for each command. `before`: what the one there was made from."""
         raise NotImplementedError
 
     def is_current(self) -> bool:
         """Was it made, completely, from these very inputs?"""
-        return bool(self.stamp() == self.inputs())
+        return self.stamp() == self.inputs()
 
-    def stamp(self) -> Any:
+    def stamp(self) -> Optional[Inputs]:
         """The inputs it was made from; None if it wasn't finished."""
         try:
-            return json.loads((self.folder / STAMP).read_text(encoding="utf-8"))
+            inputs: Inputs = json.loads((self.folder / STAMP).read_text(encoding="utf-8"))
+            return inputs
         except (OSError, ValueError):
             return None
 
@@ -153,7 +154,7 @@ class Environment(Part):
     def inputs(self) -> Inputs:
         return dict(interpreter(), place=str(self.folder), requirements=digest(self.requirements))
 
-    def make(self, run: Run) -> None:
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
         run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
         # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
@@ -173,8 +174,12 @@ class Project(Environment):
         fuller = list(PROFILES)[list(PROFILES).index(self.profile) :]
         return any(self.stamp() == Project(profile).inputs() for profile in fuller)
 
-    def make(self, run: Run) -> None:
-        super().make(run)
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        if before in [Project(profile).inputs() for profile in PROFILES]:
+            # Another profile of today: it only lacks packages, and has none in another version.
+            run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+            return
+        super().make(run, before)
         run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
 
 
@@ -191,7 +196,7 @@ class Clients(Part):
     def is_current(self) -> bool:
         return (TOOLS_BIN / "node").exists() and super().is_current()
 
-    def make(self, run: Run) -> None:
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
         node = find_node()
         if node is None:
             raise SetupError(f"no Node {OLDEST_NODE} or newer was found, and its package brought none")
@@ -242,6 +247,7 @@ def make_all(parts: Sequence[Part], progress: Progress) -> None:
 def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
     """Make one part, say how it goes, and stamp it when it is complete. Raises `SetupError`."""
     log = RUNS / f"setup-{part.name}.log"
+    before = part.stamp()
     part.remove_stamp()
     with progress.of(part.name) as done, log.open("w", encoding="utf-8") as output:
 
@@ -251,7 +257,7 @@ def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
             if run_stoppable(command, folder, output, stop) != 0:
                 raise SetupError(explain(part.name, log))
 
-        part.make(run)
+        part.make(run, before)
         part.set_stamp()
         done()
 

@@ -23,7 +23,7 @@ class Counted(Part):
     def inputs(self) -> dict[str, str]:
         return {"wants": self.wants}
 
-    def make(self, run: bootstrap.Run) -> None:
+    def make(self, run: bootstrap.Run, before: bootstrap.Inputs | None) -> None:
         self.folder.mkdir(exist_ok=True)
         run(self.command)
         self.made += 1
