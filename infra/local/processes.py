@@ -1,8 +1,8 @@
 """Child processes that end with us, whatever happens to us: an exception, Ctrl-C, SIGTERM, even SIGKILL.
 
-Each runs behind a small guard (`guard.py`) that holds one end of a pipe. When the other end closes, because we
-stopped the child or because we are gone, the guard ends the child and all that it started. So nothing depends
-on our getting a last word.
+Each runs behind a small guard (`guard.py`) that holds one end of a pipe. When the other end closes, because
+we stopped the child or because we are gone, the guard ends the child and all that it started. So nothing
+depends on our getting a last word.
 """
 
 from __future__ import annotations
