@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tocsin.connector.client import AckTimeout, IncarnationRefused
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
@@ -187,6 +188,7 @@ class Network:
         self.refuse_with: list[int] = []
         self.lose_acks = 0
         self.away: Exception | None = None
+        self.incarnation: int | None = None
         self.extra_ack: dict[str, str] = {}
         self.bundle_errors: dict[JID, int] = {}
         self.unlisted: set[JID] = set()
@@ -202,6 +204,10 @@ class Network:
         made = Person(phone, lid, {number: Device(jid.with_device(number)) for number in range(devices)})
         self.people[lid] = made
         return made
+
+    def forget_counts(self) -> None:
+        """The devices lose their counters of retry receipts."""
+        self._retry_counts.clear()
 
     def keys_used_twice(self) -> list[tuple[JID, bytes, int]]:
         """Message keys (device, ratchet key, index) under which more than one ciphertext came by."""
@@ -224,6 +230,8 @@ class Network:
     def send_message(self, profile: Any, node: Node, *, resumed: bool = False, timeout: int = 80) -> Node:
         if self.away:
             raise self.away
+        if self.incarnation is not None and profile.incarnation != self.incarnation:
+            raise IncarnationRefused(f"{profile.incarnation} isn't {self.incarnation}")
         node = _over_the_wire(node)
         self.messages.append(node)
         if self.refuse_with:
@@ -234,8 +242,6 @@ class Network:
             self._deliver(node)
         if self.lose_acks:
             self.lose_acks -= 1
-            from tocsin.connector.client import AckTimeout
-
             raise AckTimeout("no ack within 75 s")
         extra, self.extra_ack = self.extra_ack, {}
         return self._ack(node, extra)

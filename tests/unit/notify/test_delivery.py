@@ -196,6 +196,14 @@ def test_a_resumed_order_passes_and_its_old_generation_does_not(scene):
     assert scene.transport.sent[0].resumed is True
 
 
+def test_what_was_waited_for_is_known_to_the_next_try(scene):
+    scene.transport.script = [Wait("forbidden", due=NOW + 7200)]
+    scene.deliver()
+    scene.store.requeue(scene.planned.id)
+    scene.deliver(generation=1, resumed=True)
+    assert set(scene.transport.sent[1].earlier) == {"forbidden"}
+
+
 # -- retry -----------------------------------------------------------------------------------------------
 
 
@@ -272,8 +280,9 @@ def test_a_crash_between_dead_letter_and_state_repeats_the_letter_and_loses_noth
         with pytest.raises(KeyboardInterrupt):
             scene.deliver()
     assert scene.notification.state is State.PLANNED
-    assert scene.deliver(receives=2) == Verdict("failed", "gone")
     assert len(scene.letters()) == 1
+    assert scene.deliver(receives=2) == Verdict("failed", "gone")
+    assert scene.notification.state is State.FAILED
 
 
 def test_the_unforeseen_is_left_to_the_queue(scene):

@@ -560,6 +560,12 @@ def test_a_stanza_of_an_earlier_pairing_is_refused(told):
     assert told.network.written == []
 
 
+def test_a_receipt_of_an_earlier_pairing_moves_nothing(told):
+    node = receipt_of(told.siti, told.notification.message_id)
+    assert told.receive(node, incarnation=told.stage.profile.incarnation - 1).outcome == "refused"
+    assert told.stored(told.notification).state is State.SENT
+
+
 def test_a_stanza_of_a_pairing_that_this_container_has_not_seen_is_read(told):
     told.receive(receipt_of(told.siti, told.notification.message_id))  # the profile is remembered now
     told.stage.keys.save_pairing(jid="6280000000001:5@s.whatsapp.net", lid="9999:5@lid", device_identity=b"n")

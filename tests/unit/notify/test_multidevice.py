@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.notify.peers import Device
 from tests.unit.notify.stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
-from tocsin.connector.client import ConnectorAway, IncarnationRefused, NotConnected, Resuming
+from tocsin.connector.client import ConnectorAway, NotConnected, Resuming
 from tocsin.keys.conditions import Put
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
@@ -267,9 +267,8 @@ def test_after_a_refusal_the_lease_is_read_again(stage):
 def test_a_new_pairing_is_noticed_and_its_sessions_are_made_anew(stage):
     send(stage)
     stage.keys.save_pairing(jid="6280000000001:5@s.whatsapp.net", lid="9999:5@lid", device_identity=b"new")
-    stage.network.away = IncarnationRefused("2")
+    stage.network.incarnation = stage.profile.incarnation
     assert isinstance(failure_of(stage, number=1), Recover)
-    stage.network.away = None
     send(stage, 1)
     assert texts(stage.siti.devices[0]) == ["Tiket 0", "Tiket 1"]
 

@@ -106,11 +106,6 @@ class Parcel:
     def numbers(self) -> dict[str, int]:
         return {reservation.user: reservation.number for reservation in self.reservations.values()}
 
-    @property
-    def needs_identity(self) -> bool:
-        """Whether a peer may have to found a session, for which it wants our device's identity."""
-        return any(ciphertext.type == "pkmsg" for _, ciphertext in self.recipients)
-
 
 class MultiDevice:
     """The transport. One object per Lambda container; one message at a time."""
@@ -304,7 +299,7 @@ class MultiDevice:
             outgoing.message_id,
             JID.parse(parcel.reservations[address.user].user),
             parcel.recipients,
-            device_identity=account.profile.device_identity if parcel.needs_identity else None,
+            device_identity=account.profile.device_identity,
             peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
             device_fanout=not partial,
         )

@@ -48,6 +48,7 @@ from tocsin.whatsapp.message import parse_ack, retry_message_stanza
 
 if TYPE_CHECKING:
     from tocsin.keys.establish import SessionFacts
+    from tocsin.keys.reserve import Reservation
     from tocsin.notify.config import RetryPolicies
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
@@ -267,8 +268,10 @@ class RecoveryDesk:
     def _mend(self, case: Case) -> str:
         """Replace the session if that is what the receipt calls for. Return where the new one came from."""
         facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
-        if not must_rebuild(case, facts):
-            return ""
+        return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
+
+    def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
+        """Replace the session by one from fresh keys. Return their source, empty if there were none."""
         bundle, source = self._bundle(case, facts)
         if bundle is None:
             return ""
@@ -314,22 +317,22 @@ class RecoveryDesk:
         return number
 
     def _encrypt(self, case: Case) -> tuple[int, Ciphertext]:
-        """Take a number of the device's chain. A second one, should the first be older than the session."""
-        for _ in range(2):
-            try:
-                reservation = case.account.keys.reserve(case.account.profile, case.user)
-            except NoOutbound as error:
-                raise Ignored("no-session") from error
-            if reservation.staleness(case.device) is None:
-                plaintext = plaintext_for(
-                    case.account,
-                    chat_of(case.account, case.notification),
-                    case.user,
-                    case.notification.text,
-                    self._random,
-                )
-                return reservation.number, reservation.encrypt(case.device, case.account.profile, plaintext)
-        raise Ignored("no-session")
+        """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
+        reservation = self._reserve(case)
+        if reservation.staleness(case.device) is not None:
+            self._rebuild(case, case.account.keys.session_facts(case.account.profile, case.user, case.device))
+            reservation = self._reserve(case)
+        if reservation.staleness(case.device) is not None:
+            raise Ignored("no-session")
+        chat = chat_of(case.account, case.notification)
+        plaintext = plaintext_for(case.account, chat, case.user, case.notification.text, self._random)
+        return reservation.number, reservation.encrypt(case.device, case.account.profile, plaintext)
+
+    def _reserve(self, case: Case) -> Reservation:
+        try:
+            return case.account.keys.reserve(case.account.profile, case.user)
+        except NoOutbound as error:
+            raise Ignored("no-session") from error
 
     def _record(self, case: Case, rebuilt: str, number: int) -> None:
         at = int(self._clock() * 1000)
