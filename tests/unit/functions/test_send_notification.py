@@ -149,8 +149,6 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 HEAVY = {
     "aws_xray_sdk",
     "aws_lambda_powertools.utilities.parser",
-    "aws_lambda_powertools.utilities.batch",
-    "aws_lambda_powertools.utilities.data_classes",
     "google.protobuf",
     "jinja2",
     "jsonschema",
