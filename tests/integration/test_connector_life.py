@@ -96,6 +96,16 @@ def test_it_is_linked_by_a_code_typed_on_the_phone(house: World) -> None:
     house.wait_for_state("connected", 40)
 
 
+def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(house: World) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    house.wish("pair", phone="1")
+    control = eventually(lambda: shown if (shown := house.control()).qr else None, "no QR code")
+    assert "no code to type" in control.message
+    house.phones.link(OWN, str(control.qr))
+    house.wait_for_state("connected", 40)
+
+
 def test_a_second_wish_to_pair_is_shown_a_code_of_its_own(house: World) -> None:
     house.start()
     house.wait_for_state("unpaired")

@@ -63,9 +63,9 @@ class Pairer:
         self._keys = keys
         self._tenure = tenure
         self._wishes = wishes
-        self._wish = wish
-        self._offered = False
+        self._phone = wish.phone
         self._asked = False
+        self._qr: dict[str, str | int] = {}
         self.committed = False
 
     async def run(self, credentials: Credentials) -> bool:
@@ -114,11 +114,10 @@ class Pairer:
             case PairingCodeOffered(code=code, expires_at=expires_at):
                 await self._wishes.show("pairing", pairing_code=code, qr_expires_at=int(expires_at))
             case PairingCodeRefused(code=number, text=text):
-                await self._wishes.show(
-                    "pairing", f"no code to type: {number} {text}; scan a QR code instead"
-                )
+                self._phone = None
+                await self._hint(f"no code to type ({number} {text}); scan the QR code instead")
             case PairingHint(reason=reason):
-                await self._wishes.show("pairing", HINTS.get(reason, reason))
+                await self._hint(HINTS.get(reason, reason))
             case PairingSucceeded(pairing=pairing):
                 await self._accept(line, pairing)
             case FrameDropped(reason=reason):
@@ -128,16 +127,22 @@ class Pairer:
 
     async def _offer(self, line: Line, text: str, expires_at: int) -> None:
         """Show the QR, unless a code to type was wished for; that one is asked for once."""
-        if self._wish.phone is None:
-            await self._wishes.show("pairing", qr=text, qr_expires_at=expires_at)
+        self._qr = {"qr": text, "qr_expires_at": expires_at}
+        if self._phone is None:
+            await self._wishes.show("pairing", **self._qr)
             return
         if self._asked:
             return
         self._asked = True
         try:
-            line.ask_pairing_code(self._wish.phone)
+            line.ask_pairing_code(self._phone)
         except (InvalidJid, LineClosed) as exc:
-            await self._wishes.show("pairing", f"no code to type: {exc}")
+            self._phone = None
+            await self._hint(f"no code to type ({exc}); scan the QR code instead")
+
+    async def _hint(self, message: str) -> None:
+        """Say something without taking the QR away."""
+        await self._wishes.show("pairing", message, **({} if self._phone else self._qr))
 
     async def _accept(self, line: Line, pairing: Pairing) -> None:
         """Store it durably, then tell the server: a pairing it knows and we forgot is of use to nobody."""
