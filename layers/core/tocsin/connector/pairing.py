@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from tocsin.connector.aws import Aws
 from tocsin.connector.line import Line, LineClosed, OpenFailed, open_line
@@ -65,7 +65,7 @@ class Pairer:
         self._wishes = wishes
         self._phone = wish.phone
         self._asked = False
-        self._qr: dict[str, str | int] = {}
+        self._qr: dict[str, Any] = {}
         self.committed = False
 
     async def run(self, credentials: Credentials) -> bool:
