@@ -14,6 +14,8 @@ import pytest
 from moto import mock_aws
 
 REGION = "ap-southeast-3"
+KEYS = "keys"
+NOTIFICATIONS = "notifications"
 
 
 @dataclass
@@ -46,10 +48,10 @@ class AwsAccount:
         self.sqs = boto3.client("sqs", region_name=REGION)
         self._numbers = itertools.count()
 
-    def furnish(self) -> Cloud:
+    def furnish(self, suffix: str | None = None) -> Cloud:
         """Tables and queues with the keys and indexes that the template gives them."""
-        number = next(self._numbers)
-        keys, notifications = f"keys-{number}", f"notifications-{number}"
+        suffix = f"-{next(self._numbers)}" if suffix is None else suffix
+        keys, notifications = KEYS + suffix, NOTIFICATIONS + suffix
         schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
         text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "watching")]
         self.dynamodb.create_table(
@@ -70,7 +72,7 @@ class AwsAccount:
         )
         queues = {
             name: self.sqs.create_queue(
-                QueueName=f"{name}-{number}.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "30"}
+                QueueName=f"{name}{suffix}.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "30"}
             )["QueueUrl"]
             for name in ("notifications", "dead-letters", "stanzas")
         }
@@ -83,3 +85,10 @@ def aws_account() -> Iterator[AwsAccount]:
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         yield AwsAccount()
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """An account of one's own, whose tables are `KEYS` and `NOTIFICATIONS`."""
+    with aws_account() as account:
+        yield account.furnish("")
