@@ -1,27 +1,51 @@
-"""`python -m tests.bench` runs every benchmark, `python -m tests.bench crypto` only those named.
+"""`python -m tests.bench` measures everything, `python -m tests.bench crypto nodes` only what is named.
 
-A benchmark is a module beside this one with a `main()` that prints. Nothing here passes or fails; the tables
-say which aims are met on this machine, now.
+A benchmark is a module beside this one whose `measure(bench)` yields the sections of its report. Nothing here
+passes or fails: the report says which aims are met on this machine, now.
 """
 
-import sys
+from __future__ import annotations
+
+import argparse
+import time
 from importlib import import_module
-from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "measure", "floor", "node_scripts", "pyaileys_devices"}
+from infra.local.processes import exit_on_sigterm
+from tests.bench.measure import Verdict, heading
+from tests.bench.surroundings import Surroundings, machine
+
+# In this order: what starts processes of its own first, then what needs the whole stack, then the processor.
+BENCHMARKS = ("start", "requests", "memory", "healing", "messages", "conflicts", "crypto", "nodes")
 
 
-def benchmarks() -> list[str]:
-    return sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - HELPERS)
+def main() -> None:
+    arguments = parse()
+    exit_on_sigterm()
+    began, verdicts = time.monotonic(), []
+    print(machine(), end="\n\n", flush=True)
+    with Surroundings(thorough=arguments.long) as bench:
+        for name in arguments.names or BENCHMARKS:
+            for section in import_module(f"tests.bench.{name}").measure(bench):
+                print(section, flush=True)
+                verdicts += section.verdicts()
+    print(summary(verdicts, time.monotonic() - began))
 
 
-def main(names: list[str]) -> None:
-    unknown = set(names) - set(benchmarks())
-    if unknown:
-        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))} (there are: {', '.join(benchmarks())})")
-    for name in names or benchmarks():
-        import_module(f"tests.bench.{name}").main()
+def summary(verdicts: list[Verdict], seconds: float) -> str:
+    missed = [verdict for verdict in verdicts if not verdict.met]
+    lines = heading(f"{len(verdicts) - len(missed)} of {len(verdicts)} aims met, in {seconds:.0f} s")
+    return "\n".join(lines + [f"missed: {verdict.what}: {verdict.aim}" for verdict in missed])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--long", action="store_true", help="more rounds, and up to 100,000 sessions")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    return arguments
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -6,12 +6,14 @@ it, as wherever sessions are kept in a store (the store itself is not counted).
 """
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from statistics import median
 
 from tests.bench import node_scripts, pyaileys_devices
 from tests.bench.floor import Floor
 from tests.bench.measure import OURS, Aim, Table, microseconds, timed
+from tests.bench.surroundings import Surroundings, tell
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.session import Ciphertext
@@ -125,7 +127,8 @@ def reserved() -> float:
     return microseconds(encrypt, ROUNDS)
 
 
-def main() -> None:
+def measure(bench: Surroundings) -> Iterator[Table]:
+    tell("Signal operations")
     floor = {name: microseconds(call, ROUNDS) for name, call in Floor(len(TEXT)).operations().items()}
     pyaileys = pyaileys_devices.measure(TEXT, ROUNDS)
     for stored in (False, True):
@@ -153,4 +156,4 @@ def main() -> None:
             table.notes.append("libsignal-node: no Node, or no `npm ci` in tests/interop/node")
         if pyaileys is None:
             table.notes.append("pyaileys: not installed here")
-        print(table)
+        yield table

@@ -1,10 +1,12 @@
 """Writing and reading nodes: ours, Baileys', pyaileys'. No floor: a node needs nothing of OpenSSL."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
 
 from tests.bench import node_scripts
 from tests.bench.measure import OURS, Aim, Table, microseconds
+from tests.bench.surroundings import Surroundings, tell
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node, decode, encode
 
@@ -53,7 +55,8 @@ def device_list() -> Node:
 NODES = {"message to 3 devices": message(), "receipt": receipt(), "devices of 40 users": device_list()}
 
 
-def main() -> None:
+def measure(bench: Surroundings) -> Iterator[Table]:
+    tell("nodes")
     frames = {name: encode(node) for name, node in NODES.items()}
     baileys = node_scripts.run(
         "baileys-bench.mjs",
@@ -76,4 +79,4 @@ def main() -> None:
         table.notes.append("Baileys: no Node, or no `npm ci` in tests/interop/node")
     if wabinary is None:
         table.notes.append("pyaileys: not installed here")
-    print(table)
+    yield table

@@ -1,0 +1,124 @@
+"""Cold starts: what a function imports and sets up before its first event, in fresh processes.
+
+The functions are as `sam build` leaves them: the layer with its compiled files, the handler's own file without
+(Lambda can't store one). The yardstick is what no function that uses DynamoDB can do without.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from infra.local.processes import clean_environment
+from tests.bench.measure import Sheet
+from tests.bench.surroundings import Surroundings, tell
+
+RUNS = 12
+AIM = 1.5
+HEAVIEST = 8
+
+YARDSTICK = "import boto3; boto3.client('dynamodb')"
+TIMED = "from time import perf_counter; before = perf_counter(); {}; print((perf_counter() - before) * 1000)"
+
+SEND = "send_notification"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """`folder`: what the build calls the function. `set_up`: makes its clients, if the import doesn't."""
+
+    folder: str
+    set_up: str = "pass"
+
+    @property
+    def start(self) -> str:
+        return f"import app; {self.set_up}"
+
+
+HANDLERS = {
+    SEND: Handler("SendNotificationFunction"),
+    "receive_stanza": Handler("ReceiveStanzaFunction", "app.receiver()"),
+    "plan_notifications": Handler("PlanNotificationsFunction", "app.planner()"),
+    "publish_outcomes": Handler("PublishOutcomesFunction", "app.publisher()"),
+    "maintain_sessions": Handler("MaintainSessionsFunction", "app.maintainer()"),
+}
+
+VARIABLES = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    # By this a handler knows that it is in Lambda, and sets everything up while it is imported.
+    "AWS_LAMBDA_FUNCTION_NAME": "function",
+    "POWERTOOLS_SERVICE_NAME": "function",
+    "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
+    "KEYS_TABLE": "keys",
+    "NOTIFICATIONS_TABLE": "notifications",
+    "NOTIFICATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/notifications.fifo",
+    "DEAD_LETTERS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/dead-letters.fifo",
+    "STANZAS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/stanzas.fifo",
+    "TICKET_EVENTS_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/refused",
+    "SEALING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:0:secret:sealing",
+    "EVENT_BUS_NAME": "bus",
+    "EVENT_SOURCE": "tickets",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+def measure(bench: Surroundings) -> Iterator[Sheet]:
+    built = bench.built
+    tell("cold starts")
+    runs = RUNS * 4 if bench.thorough else RUNS
+    times: dict[str, list[float]] = {name: [] for name in ("boto3", *HANDLERS)}
+    for _ in range(runs):
+        # In turn, so that all have the same share of whatever else the machine does.
+        times["boto3"].append(start(YARDSTICK, environment(built, SEND)))
+        for function in HANDLERS:
+            times[function].append(start(HANDLERS[function].start, environment(built, function)))
+    medians = {name: median(values) for name, values in times.items()}
+    sheet = Sheet("Cold start: import and client set-up", ("median", "fastest", "ratio"))
+    sheet.add('import boto3; boto3.client("dynamodb")', *cells(times["boto3"], medians["boto3"]))
+    for function in HANDLERS:
+        ratio = medians[function] / medians["boto3"]
+        met = ratio <= AIM if function == SEND else None
+        row = cells(times[function], medians["boto3"])
+        sheet.add(function, *row, aim=f"≤ {AIM:g} × boto3", met=met)
+    sheet.notes.append(f"heaviest in {SEND}, each without what it imports: {heaviest(built)}")
+    if not list((built / "CoreLayer" / "python" / "tocsin").rglob("*.pyc")):
+        sheet.notes.append("the layer is not compiled: there is no interpreter of its runtime here")
+    yield sheet
+
+
+def cells(values: list[float], yardstick: float) -> tuple[str, str, str]:
+    return f"{median(values):.0f} ms", f"{min(values):.0f} ms", f"{median(values) / yardstick:.2f}×"
+
+
+def start(statement: str, variables: dict[str, str]) -> float:
+    """Milliseconds that the statement takes in a fresh interpreter."""
+    command = [sys.executable, "-c", TIMED.format(statement)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def environment(built: Path, function: str) -> dict[str, str]:
+    path = (built / HANDLERS[function].folder, built / "CoreLayer" / "python")
+    return clean_environment(PYTHONPATH=os.pathsep.join(map(str, path)), **VARIABLES)
+
+
+def heaviest(built: Path) -> str:
+    """The packages that take longest to import for a send, with their own milliseconds."""
+    command = [sys.executable, "-X", "importtime", "-c", HANDLERS[SEND].start]
+    done = subprocess.run(command, env=environment(built, SEND), capture_output=True, text=True, check=True)
+    own: Counter[str] = Counter()
+    for line in done.stderr.splitlines():
+        fields = line.removeprefix("import time:").split("|")
+        if len(fields) == 3 and fields[0].strip().isdecimal():
+            package = fields[2].strip().partition(".")[0]
+            own["the standard library" if package in sys.stdlib_module_names else package] += int(fields[0])
+    return ", ".join(f"{name} {spent / 1000:.0f}" for name, spent in own.most_common(HEAVIEST))
