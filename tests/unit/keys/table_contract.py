@@ -14,6 +14,7 @@ from tocsin.keys.conditions import (
     Delete,
     Equals,
     Exists,
+    Item,
     Put,
     Update,
 )
@@ -162,3 +163,26 @@ class TableContract:
         with pytest.raises(InvalidWrite):
             table.put(Put(KEY, {"record": bytes(410 * 1024)}))
         assert table.get(KEY) is None
+
+    def test_scan_walks_through_everything_in_pages(self, table: Table) -> None:
+        keys = {(f"session#a.1#{number}@lid", "outbound") for number in range(4)}
+        for key in keys:
+            table.put(Put(key, {"record": bytes(380_000)}))
+        assert sorted((item["pk"], item["sk"]) for item in scanned(table)) == sorted(keys)
+
+    def test_scan_keeps_only_what_matches(self, table: Table) -> None:
+        for key in (KEY, OTHER, ("stanza#a.1#1@lid", "outbound"), ("session#a.2#1@lid", "outbound")):
+            table.put(Put(key, {"n": 1}))
+        assert scanned(table, prefix="session#a.1#", sk="outbound") == [{"pk": KEY[0], "sk": KEY[1], "n": 1}]
+        assert len(scanned(table, prefix="session#a.1#")) == 2
+
+
+def scanned(table: Table, **filters: str) -> list[Item]:
+    """Everything that a walk through the table finds."""
+    found: list[Item] = []
+    page = table.scan(**filters)
+    while True:
+        found += page.items
+        if page.following is None:
+            return found
+        page = table.scan(page.following, **filters)

@@ -30,7 +30,7 @@ def test_an_outbound_item_before_anybody_answered(devices: int, limit: int) -> N
     assert size_of(ann.outbound(peers[0])) <= limit
 
 
-@pytest.mark.parametrize(("devices", "limit"), [(1, 280), (5, WRITE_UNIT)])
+@pytest.mark.parametrize(("devices", "limit"), [(1, 300), (5, WRITE_UNIT)])
 def test_an_outbound_item_after_all_answered(devices: int, limit: int) -> None:
     ann, peers = company(devices)
     reservation = ann.reserve(peers[0])

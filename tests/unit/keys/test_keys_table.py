@@ -17,6 +17,12 @@ class TestMemoryTable(TableContract):
         return MemoryTable()
 
 
+class TestMemoryTableInSmallPages(TableContract):
+    @pytest.fixture
+    def table(self) -> Table:
+        return MemoryTable(page=1)
+
+
 class TestDynamoTable(TableContract):
     @pytest.fixture
     def table(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:

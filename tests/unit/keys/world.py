@@ -11,7 +11,7 @@ from tocsin.keys.memory import MemoryTable
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import Table
+from tocsin.keys.table import ScanPage, Table
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 
@@ -71,6 +71,11 @@ class Interposed:
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return self._call("keys", pk, prefix)
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        self.requests.append("scan")
+        self.before("scan", after)
+        return self.table.scan(after, prefix=prefix, sk=sk)
 
     def put(self, put: Put) -> None:
         self._call("put", put)

@@ -101,7 +101,8 @@ def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> l
     for device in source.devices:
         record = leaving.record(device)
         if record is not None:
-            arriving.replace(device, _merged(vault, arriving.record(device), record))
+            merged = _merged(vault, arriving.record(device), record)
+            arriving.replace(device, merged, heard_at=source.heard_at(device))
     if source.checked_at and target.next is None:
         arriving.check_devices(source.checked_at)
     return [*leaving.writes(), *arriving.writes()]

@@ -53,6 +53,19 @@ def from_item(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
     return {name: from_attribute(attribute) for name, attribute in attributes.items()}
 
 
+def item_bytes(item: Item) -> int:
+    """The size of an item as DynamoDB counts it: names and values in bytes, a number as some ten."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: Value) -> int:
+    if isinstance(value, list):
+        return 3 + sum(1 + _value_bytes(member) for member in value)
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(value) if isinstance(value, bytes) else 10
+
+
 def key_of(item: Item) -> Key:
     """The key of an item that came from a table."""
     return str(item["pk"]), str(item["sk"])

@@ -7,15 +7,19 @@ wrapper around the table that raises them.
 import threading
 from collections.abc import Sequence
 
+from .attributes import item_bytes
 from .conditions import Check, Delete, Item, Key, Put, Update, Value, Write, holds
-from .table import ConditionFailed, Conflict, InvalidWrite
+from .table import ConditionFailed, Conflict, InvalidWrite, ScanPage
 
 # DynamoDB's limit for one item, names included.
 ITEM_LIMIT_BYTES = 400 * 1024
 
 
 class MemoryTable:
-    def __init__(self) -> None:
+    """`page`: how many items a scan looks at in one request."""
+
+    def __init__(self, *, page: int = 100) -> None:
+        self._page = page
         self._items: dict[Key, dict[str, Value]] = {}
         self._tokens: set[str] = set()
         self._lock = threading.Lock()
@@ -36,6 +40,19 @@ class MemoryTable:
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         with self._lock:
             return self._matching(pk, prefix)
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        with self._lock:
+            later = sorted(key for key in self._items if after is None or key > after)
+            looked_at = later[: self._page]
+            items = [
+                dict(self._items[key])
+                for key in looked_at
+                if key[0].startswith(prefix) and sk in ("", key[1])
+            ]
+            size = sum(item_bytes(self._items[key]) for key in looked_at)
+        following = looked_at[-1] if len(later) > self._page else None
+        return ScanPage(items, following, -(-size // 4096) / 2)
 
     def _matching(self, pk: str, prefix: str) -> list[Key]:
         return sorted(key for key in self._items if key[0] == pk and key[1].startswith(prefix))
@@ -91,7 +108,7 @@ def applied(write: Write, before: Item | None) -> dict[str, Value] | None:
     if isinstance(write, Check):
         return dict(before) if before is not None else None
     after = _written(write, before)
-    if _size(after) > ITEM_LIMIT_BYTES:
+    if item_bytes(after) > ITEM_LIMIT_BYTES:
         raise InvalidWrite("Item size has exceeded the maximum allowed size")
     return after
 
@@ -109,14 +126,3 @@ def _written(write: Put | Update, before: Item | None) -> dict[str, Value]:
     for attribute in write.remove:
         after.pop(attribute, None)
     return after
-
-
-def _size(item: Item) -> int:
-    """Roughly as DynamoDB counts: names and values in bytes, a number as some ten."""
-    return sum(len(name) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Value) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    return len(value) if isinstance(value, bytes) else 10

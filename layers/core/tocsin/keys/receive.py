@@ -122,7 +122,7 @@ class _Reception:
             return self._second_look(user, sessions, failure)
         # Comparing chains wouldn't tell: the one that was read may come back from the archive.
         store = turn.replace if decryption.turned else turn.receive
-        store(self._arrival.device, decryption.record)
+        store(self._arrival.device, decryption.record, heard_at=self._vault.now())
         received, record = self._yield(user, decryption)
         spent = [spend(prekey)] if prekey is not None and decryption.consumed_prekey is not None else []
         commit(self._vault, [*turn.writes(), record, *spent])

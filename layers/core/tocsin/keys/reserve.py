@@ -1,6 +1,6 @@
 """Reserving: one atomic update takes the next number of a user's sending chains, and answers with the chains.
 
-    UpdateItem  ADD next 1   IF attribute_exists(next)   RETURN ALL_NEW        number = next − 1
+    UpdateItem  ADD next 1, SET used_at   IF attribute_exists(next)   RETURN ALL_NEW        number = next − 1
 
 Nobody computes a number from a read, so no number is taken twice, and no send waits for a send. A repeated
 request or a crash leaves a gap, which receivers allow for.
@@ -89,7 +89,7 @@ def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
 
 
 def _take_number(vault: Vault, key: Key) -> Item:
-    take = Update(key, add={"next": 1}, when=(HAS_COUNTER,))
+    take = Update(key, set={"used_at": vault.now()}, add={"next": 1}, when=(HAS_COUNTER,))
     for pause in pauses(vault.random):
         try:
             return vault.table.update(take)

@@ -63,6 +63,17 @@ class Sessions:
         return checked_at if isinstance(checked_at, int) else 0
 
     @property
+    def used_at(self) -> int:
+        """When a number was last taken, in seconds; 0 for never."""
+        used_at = (self.outbound or {}).get("used_at", 0)
+        return used_at if isinstance(used_at, int) else 0
+
+    def heard_at(self, device: int) -> int:
+        """When something of the device was last decrypted, in seconds; 0 for never."""
+        heard_at = self.inbounds.get(device, {}).get("heard_at", 0)
+        return heard_at if isinstance(heard_at, int) else 0
+
+    @property
     def devices(self) -> list[int]:
         """All devices that anything is stored of."""
         return sorted({*self.inbounds, *chain_devices(self.outbound or {})})

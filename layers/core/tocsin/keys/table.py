@@ -7,11 +7,12 @@
     ├── OutcomeUnknown    no answer came. It may have happened, or happen yet: read, and compare tags
     └── InvalidWrite      the request can never succeed (too large). Don't repeat it
 
-Every read is strongly consistent: no caller of this module has a use for yesterday's state.
+Every read is strongly consistent: no caller of this module has a use for yesterday's state. The one exception
+is `scan`, whose findings are read again before anything is done about them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .attributes import from_item, key_of, to_attribute, to_item, to_key
 from .conditions import Check, Condition, Delete, Expression, Item, Key, Put, Update, Value, Write
@@ -56,6 +57,15 @@ class InvalidWrite(TableError):
     """DynamoDB refuses the request itself, for instance as too large. Repeating it can't help."""
 
 
+class ScanPage(NamedTuple):
+    """One request's part of a walk through the whole table. `items`: those that match. `following`: where the
+    next request goes on, None at the end. `read_units`: what it cost, matching or not (1 MB costs 128)."""
+
+    items: list[Item]
+    following: Key | None
+    read_units: float
+
+
 class Table(Protocol):
     """A table with string keys `pk` and `sk`: `DynamoTable`, and `MemoryTable` for tests."""
 
@@ -70,6 +80,11 @@ class Table(Protocol):
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         """The keys alone of what `query` would return."""
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        """The next megabyte of the whole table, of it the items whose partition key starts with `prefix` and
+        whose sort key is `sk`. Eventually consistent, and paid for whatever it skips: for upkeep and the
+        operator, never on the way of a message."""
 
     def put(self, put: Put) -> None:
         """Raises ConditionFailed, Contention, OutcomeUnknown, InvalidWrite."""
@@ -137,6 +152,22 @@ class DynamoTable:
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        request: dict[str, Any] = {"TableName": self._name, "ReturnConsumedCapacity": "TOTAL"}
+        filters = (("begins_with(pk, :prefix)", ":prefix", prefix), ("sk = :sk", ":sk", sk))
+        if prefix or sk:
+            request["FilterExpression"] = " AND ".join(text for text, _, value in filters if value)
+            request["ExpressionAttributeValues"] = {name: {"S": value} for _, name, value in filters if value}
+        if after is not None:
+            request["ExclusiveStartKey"] = to_key(after)
+        answer = self._client.scan(**request)
+        last = answer.get("LastEvaluatedKey")
+        return ScanPage(
+            [from_item(attributes) for attributes in answer["Items"]],
+            key_of(from_item(last)) if last else None,
+            float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)),
+        )
 
     def put(self, put: Put) -> None:
         self._write(put.key, self._client.put_item, put_request(put))

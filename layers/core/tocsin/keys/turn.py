@@ -131,15 +131,16 @@ class Turn:
         """The device's record as this turn finds it."""
         return self.sessions.record(device, self.fence)
 
-    def replace(self, device: int, record: Record, *, rebuilt: int | None = None) -> None:
+    def replace(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """The device's record becomes `record`; its current state's chain goes where it can be reserved from.
 
-        `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one.
+        `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one. `heard_at`:
+        when something of the device was decrypted; an earlier time than the stored one says nothing.
         """
-        self.receive(device, record, rebuilt=rebuilt)
+        self.receive(device, record, rebuilt=rebuilt, heard_at=heard_at)
         self._turn_chain(device, record)
 
-    def receive(self, device: int, record: Record, *, rebuilt: int | None = None) -> None:
+    def receive(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """As `replace`, where the sending chain stays what it is: the outbound item is left alone."""
         inbound = self.sessions.inbound(device)
         kept = inbound.rebuilt if inbound is not None else 0
@@ -148,7 +149,11 @@ class Turn:
         packed = pack_inbound(record, kept if rebuilt is None else rebuilt)
         states = self._vault.seal(packed, key, "states", tag)
         when = ITEM_ABSENT if item is None else as_read("tag", item)
-        self._inbounds.append(Put(key, {"tag": tag, "states": states}, when=(when,)))
+        attributes: dict[str, Value] = {"tag": tag, "states": states}
+        heard_at = max(heard_at, self.sessions.heard_at(device))
+        if heard_at:
+            attributes["heard_at"] = heard_at
+        self._inbounds.append(Put(key, attributes, when=(when,)))
 
     def drop(self, device: int) -> None:
         """Forget the device altogether."""
@@ -159,7 +164,8 @@ class Turn:
         self._remove_chain(device)
 
     def check_devices(self, now: int) -> None:
-        """Note that the device list was compared with WhatsApp's at `now`."""
+        """Note that the device list was compared with WhatsApp's at `now`; 0: the next send shall do so, and
+        make sessions with the devices that have none."""
         self._set["checked_at"] = now
 
     def leave_for(self, user: str) -> None:
