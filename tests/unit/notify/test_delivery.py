@@ -13,7 +13,7 @@ from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, Order
 from tocsin.notify.store import NotificationStore
 from tocsin.notify.transport import Address, Outgoing, Sent
@@ -82,6 +82,18 @@ class Scene:
     def deliver(self, receives: int = 1, **changes: object) -> Verdict:
         order = replace(Order.of(self.planned), **changes)
         return self.delivery.deliver(order, receives)
+
+    def plan_another(self, ticket_id: str = "TCK-2", recipient: str = CUSTOMER) -> Notification:
+        """A later one."""
+        another = replace(
+            self.planned,
+            id=notification_id("default", ticket_id, "TicketCreated", 1, "customer", recipient),
+            ticket_id=ticket_id,
+            recipient=recipient,
+            created_at=self.planned.created_at + 5,
+        )
+        self.store.put_new(another)
+        return another
 
     @property
     def notification(self) -> Notification:
@@ -194,6 +206,48 @@ def test_a_resumed_order_passes_and_its_old_generation_does_not(scene):
     assert scene.deliver(generation=0) == Verdict("dropped", "superseded")
     assert scene.deliver(generation=1, resumed=True) == Verdict("sent")
     assert scene.transport.sent[0].resumed is True
+
+
+def test_nothing_overtakes_what_is_parked_for_the_same_recipient(scene):
+    later = scene.plan_another()
+    scene.transport.script = [Wait("not-connected")]
+    assert scene.deliver().outcome == "parked"
+    assert scene.delivery.deliver(Order.of(later)) == Verdict("parked", "behind")
+    rows = [row.notification for row in scene.store.waiting("default")]
+    assert rows == [scene.planned.id, later.id]
+
+
+def test_a_fresh_order_does_not_overtake_a_resumed_one_that_lies_behind_it_in_the_queue(scene):
+    later = scene.plan_another()
+    scene.transport.script = [Wait("not-connected")]
+    scene.deliver()
+    scene.store.requeue(scene.planned.id)
+    assert scene.delivery.deliver(Order.of(later)).cause == "behind"
+    assert scene.deliver(generation=1, resumed=True).outcome == "sent"
+    scene.store.requeue(later.id)
+    assert scene.delivery.deliver(replace(Order.of(later), generation=1, resumed=True)).outcome == "sent"
+    assert scene.store.conduct("default", USER).parked == frozenset()
+
+
+def test_a_parked_one_holds_up_neither_earlier_ones_nor_other_recipients(scene):
+    later, other = scene.plan_another(), scene.plan_another("TCK-3", "6281311112222")
+    scene.transport.script = [Wait("not-connected")]
+    scene.delivery.deliver(Order.of(later))
+    assert scene.delivery.deliver(Order.of(other)).outcome == "sent"
+    assert scene.deliver().outcome == "sent"
+
+
+@pytest.mark.parametrize("end", ["receipt", "expiry"])
+def test_one_that_came_to_its_end_elsewhere_holds_nobody_up(scene, end):
+    scene.transport.script = [Wait("not-connected")]
+    scene.deliver()
+    later = scene.plan_another()
+    if end == "receipt":
+        scene.store.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+    else:
+        scene.store.fail(scene.planned.id, Problem("expired", "permanent"), NOW * 1000)
+    assert scene.delivery.deliver(Order.of(later)).outcome == "sent"
+    assert scene.store.conduct("default", USER).parked == frozenset()
 
 
 def test_what_was_waited_for_is_known_to_the_next_try(scene):

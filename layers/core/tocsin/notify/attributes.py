@@ -13,7 +13,7 @@ Item = dict[str, AttributeValue]
 
 
 def to_attribute(value: Any) -> AttributeValue:
-    """str, bool, int, bytes, None, lists and mappings of these. Raises TypeError for anything else."""
+    """str, bool, int, bytes, None, lists and mappings of these, sets of str. Raises TypeError for others."""
     if isinstance(value, str):
         return {"S": str(value)}
     if isinstance(value, bool):  # before int: a bool is one
@@ -28,6 +28,8 @@ def to_attribute(value: Any) -> AttributeValue:
         return {"M": {name: to_attribute(inner) for name, inner in value.items()}}
     if isinstance(value, (list, tuple)):
         return {"L": [to_attribute(inner) for inner in value]}
+    if isinstance(value, frozenset):
+        return {"SS": sorted(value)}
     raise TypeError(f"no attribute type for {type(value).__name__}")
 
 
@@ -44,6 +46,8 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
         return [from_attribute(inner) for inner in value]
     if kind == "B":
         return bytes(value)
+    if kind == "SS":
+        return frozenset(value)
     if kind in ("S", "BOOL"):
         return value
     raise TypeError(f"attribute type {kind} is not used here")

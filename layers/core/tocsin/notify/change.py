@@ -1,4 +1,4 @@
-"""An UpdateItem in the making: what is set, added and removed, and under which condition."""
+"""An UpdateItem in the making: what is set, added, taken out and removed, and under which condition."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Change:
     def __init__(self, *, outcome: bool = True) -> None:
         self._sets: list[str] = []
         self._adds: list[str] = []
+        self._deletes: list[str] = []
         self._removes: list[str] = ["outcome", "outcome_at"] if outcome else []
         self._names: dict[str, str] = {}
         self._values: dict[str, Any] = {}
@@ -48,6 +49,7 @@ class Change:
     def copy(self) -> Change:
         twin = Change()
         twin._sets, twin._adds, twin._removes = [*self._sets], [*self._adds], [*self._removes]
+        twin._deletes = [*self._deletes]
         twin._names, twin._values = {**self._names}, {**self._values}
         twin._condition = self._condition
         return twin
@@ -74,8 +76,13 @@ class Change:
             f"{mark} = list_append(if_not_exists({mark}, :nothing), {self._value(name, [entry])})"
         )
 
-    def add(self, name: str, amount: int) -> None:
+    def add(self, name: str, amount: int | frozenset[str]) -> None:
+        """Add to a number, or put into a set."""
         self._adds.append(f"{self._name(name)} {self._value(name, amount)}")
+
+    def take_out(self, name: str, members: frozenset[str]) -> None:
+        """Take out of a set; the last one takes the attribute away."""
+        self._deletes.append(f"{self._name(name)} {self._value(name, members)}")
 
     def remove(self, *names: str) -> None:
         self._removes += names
@@ -88,7 +95,7 @@ class Change:
 
     def expressions(self) -> dict[str, Any]:
         removes = [self._name(name) for name in self._removes]
-        clauses = {"SET": self._sets, "ADD": self._adds, "REMOVE": removes}
+        clauses = {"SET": self._sets, "ADD": self._adds, "DELETE": self._deletes, "REMOVE": removes}
         expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
         answer: dict[str, Any] = {"UpdateExpression": expression}
         if self._names:

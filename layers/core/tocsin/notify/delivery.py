@@ -6,6 +6,8 @@
                  └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
                           └── Permanent, or retries used up ──▶ dead letter
 
+What follows a parked one to the same recipient parks behind it, so that nothing overtakes.
+
 Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
 """
 
@@ -22,12 +24,15 @@ from tocsin.notify.conduct import CONFIRMATIONS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Notification, Problem, State
+from tocsin.notify.notification import Notification, Problem, State, user_of
 from tocsin.notify.queues import Order
-from tocsin.notify.store import NotificationMissing, NotificationStore
+from tocsin.notify.store import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
 
 log = logging.getLogger(__name__)
+
+BEHIND = "behind"
+IN_LINE = (State.PLANNED, State.WAITING)
 
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 
@@ -87,7 +92,27 @@ class Delivery:
         if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
             self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
             return Verdict("suppressed", OPTED_OUT.code)
-        return self._try(notification, address_of(order.recipient, view.address), order.resumed)
+        if self._must_wait_its_turn(notification, view.conduct):
+            return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
+        verdict = self._try(notification, address_of(order.recipient, view.address), order.resumed)
+        if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
+            self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+        return verdict
+
+    def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
+        """Whether an earlier one to the same recipient is parked, or lies resumed in the queue behind it.
+
+        The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
+        struck off here, so that nobody is held up by a crash.
+        """
+        for turn in sorted(conduct.parked):
+            if turn >= notification.turn:
+                return False
+            earlier = self._store.get(turn.partition("#")[2])
+            if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
+                return True
+            self._store.leave_line(notification.account, user_of(notification.recipient), turn)
+        return False
 
     def _try(self, notification: Notification, address: Address | None, resumed: bool) -> Verdict:
         """Send; recoveries go round at once, everything else ends the order's turn."""
@@ -187,11 +212,6 @@ def expiry_of(notification: Notification) -> Permanent:
     """Return the failure of a notification that came too late, with what it had been waiting for."""
     cause = notification.last_error
     return Permanent(EXPIRED, f"last: {cause.code}" if cause else "")
-
-
-def user_of(recipient: str) -> str:
-    """Return the bare JID by which conduct and address of `recipient` (digits or group JID) are filed."""
-    return recipient if "@" in recipient else f"{recipient}@s.whatsapp.net"
 
 
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:

@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING, Any
 from tocsin.connector.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.notify.account import Account
-from tocsin.notify.delivery import user_of
 from tocsin.notify.multidevice import MultiDevice
-from tocsin.notify.notification import State, id_of_message
+from tocsin.notify.notification import State, id_of_message, user_of
 from tocsin.notify.recovery import Question, RecoveryDesk, canonical, is_recipient, question_for
 from tocsin.notify.refusal import failure_of_connector
 from tocsin.notify.replies import MAX_KEPT_TEXT, Replies

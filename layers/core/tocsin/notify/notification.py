@@ -189,6 +189,19 @@ class Notification:
         """Whether it is too late to send at `now` (seconds)."""
         return now >= self.expires_at
 
+    @property
+    def turn(self) -> str:
+        """Its place in the line: text order is the order of planning, and its id stands behind the "#".
+
+        Thirteen digits hold milliseconds until the year 2286.
+        """
+        return f"{self.created_at:013d}#{self.id}"
+
+
+def user_of(recipient: str) -> str:
+    """Return the bare JID by which conduct and address of `recipient` (digits or group JID) are filed."""
+    return recipient if "@" in recipient else f"{recipient}@s.whatsapp.net"
+
 
 def notification_id(
     account: str, ticket_id: str, event_type: str, revision: int, audience: str, recipient: str

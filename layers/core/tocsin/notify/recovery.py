@@ -23,10 +23,16 @@ from tocsin.keys.errors import NoOutbound
 from tocsin.notify.account import Account
 from tocsin.notify.conduct import RECOVERIES_PER_HOUR
 from tocsin.notify.deadletter import RECOVERY_EXHAUSTED, DeadLetters
-from tocsin.notify.delivery import user_of
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.multidevice import plaintext_for
-from tocsin.notify.notification import Attempt, Notification, Recovery, State, id_of_message
+from tocsin.notify.notification import (
+    Attempt,
+    Notification,
+    Recovery,
+    State,
+    id_of_message,
+    user_of,
+)
 from tocsin.notify.refusal import failure_of_ack
 from tocsin.notify.sessions import device_lists, fetch
 from tocsin.notify.store import NotificationStore

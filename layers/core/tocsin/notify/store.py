@@ -4,9 +4,11 @@
 | ----------------- | -------------- | ------------------------------------------------------------ |
 | `notification#N`  | `state`        | the notification                                             |
 | `waiting#A`       | `planned_at#N` | a parked one: cause, due time, expiry, tag                   |
-| `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success (U: bare JID)     |
+| `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
+
+U is a bare JID.
 
 The attribute `outcome` stands on an item only in the write that brought the outcome about, and every other
 write takes it away: so a stream filter on it sees each outcome once. `expire_at` (seconds) is the table's
@@ -34,6 +36,7 @@ from tocsin.notify.notification import (
     Problem,
     Recovery,
     State,
+    user_of,
 )
 
 KEPT_SECONDS = 35 * 24 * 3600
@@ -94,6 +97,7 @@ class WaitingRow:
     s."""
 
     account: str
+    turn: str
     notification: str
     planned_at: int
     recipient: str
@@ -106,13 +110,17 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class Conduct:
-    """How to behave towards one recipient of one account."""
+    """How to behave towards one recipient of one account.
+
+    `parked`: turns of notifications that were parked and not yet seen to come to an end.
+    """
 
     opted_out_at: int | None = None
     opt_out_word: str | None = None
     confirmed_at: int | None = None
     recoveries: int = 0
     last_notification: str | None = None
+    parked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -286,7 +294,8 @@ class NotificationStore:
     def park(
         self, notification: Notification, cause: str, at: int, *, due_at: int | None = None, detail: str = ""
     ) -> Transition:
-        """Let it wait: state and row in one transaction, so neither exists without the other.
+        """Let it wait: state, row and its turn at the recipient in one transaction, so that none exists
+        without the others.
 
         `due_at` (ms) None: as soon as the account can send. Not applied if it was sent, failed or suppressed
         meanwhile.
@@ -300,7 +309,7 @@ class NotificationStore:
             change.set("due_at", due_at)
         row = to_item(
             {
-                **_row_key_values(notification.account, notification.created_at, notification.id),
+                **_row_key_values(notification.account, notification.turn),
                 "notification": notification.id,
                 "planned_at": notification.created_at,
                 "recipient": notification.recipient,
@@ -319,8 +328,16 @@ class NotificationStore:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         put = {"TableName": self._table, "Item": row}
+        lined_up = Change(outcome=False)
+        lined_up.add("parked", frozenset({notification.turn}))
+        line = {
+            "TableName": self._table,
+            "Key": _conduct_key(notification.account, user_of(notification.recipient)),
+            **lined_up.expressions(),
+        }
         refused = self._refusal(
-            self._client.transact_write_items, TransactItems=[{"Update": update}, {"Put": put}]
+            self._client.transact_write_items,
+            TransactItems=[{"Update": update}, {"Put": put}, {"Update": line}],
         )
         return Transition(refused is None, self._stored(notification.id, refused or {}))
 
@@ -351,7 +368,7 @@ class NotificationStore:
 
     def drop_waiting(self, row: WaitingRow) -> bool:
         """Delete the row if it wasn't parked anew since it was read; whether it was deleted."""
-        key = _row_key_values(row.account, row.planned_at, row.notification)
+        key = _row_key_values(row.account, row.turn)
         refused = self._refusal(
             self._client.delete_item,
             TableName=self._table,
@@ -372,6 +389,13 @@ class NotificationStore:
         change.add("redriven", 1)
         change.remove("failed_at")
         return self._change(notification_id, change)
+
+    def leave_line(self, account: str, user: str, turn: str) -> None:
+        """A parked notification to `user` (bare JID) came to its end: it holds up nobody any more."""
+        change = Change(outcome=False)
+        change.take_out("parked", frozenset({turn}))
+        change.require(STILL_THERE)
+        self._change_conduct(account, user, change)
 
     # -- watching for receipts -----------------------------------------------------------------------------
 
@@ -611,9 +635,8 @@ def _address_key(account: str, user: str) -> Item:
     return _key(f"user#{account}#{user}", "address")
 
 
-def _row_key_values(account: str, planned_at: int, notification_id: str) -> dict[str, str]:
-    """Thirteen digits hold milliseconds until the year 2286, so text order is time order."""
-    return {"pk": f"waiting#{account}", "sk": f"{planned_at:013d}#{notification_id}"}
+def _row_key_values(account: str, turn: str) -> dict[str, str]:
+    return {"pk": f"waiting#{account}", "sk": turn}
 
 
 _PLAIN = (
@@ -691,6 +714,7 @@ def _conduct(item: Item | None) -> Conduct:
         confirmed_at=values.get("confirmed_at"),
         recoveries=values.get("recoveries", 0),
         last_notification=values.get("last_notification"),
+        parked=values.get("parked", frozenset()),
     )
 
 
@@ -698,6 +722,7 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
     values = from_item(item)
     return WaitingRow(
         account=account,
+        turn=values["sk"],
         notification=values["notification"],
         planned_at=values["planned_at"],
         recipient=values["recipient"],
