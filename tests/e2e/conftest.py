@@ -22,7 +22,7 @@ def running_world() -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def bus(running_world: World) -> Bus:
-    return Bus(running_world.stack)
+    return Bus.of(running_world.stack)
 
 
 @pytest.fixture

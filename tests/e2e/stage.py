@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
@@ -169,6 +169,23 @@ class Stage:
         (notice,) = self.put("TicketCreated", new_ticket(**about), customer=customer, account=account)
         return notice
 
+    def tell_in_turn(self, people: Iterable[Person]) -> list[Notice]:
+        """A new ticket of each, each event put after the one before was planned.
+
+        What is put at once may be planned at once, for a bus keeps no order.
+        """
+        told = []
+        for person in people:
+            told.append(self.tell(person))
+            eventually(self._all_planned, lambda: f"not planned: {self.look(told[-1])}")
+        return told
+
+    def _all_planned(self) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = self.stack.outputs["TicketEventsQueueUrl"]
+        found = self.world.deployment.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return all(found["Attributes"][name] == "0" for name in names)
+
     # -- what became of it ---------------------------------------------------------------------------------
 
     def look(self, notice: Notice) -> Notification | None:
@@ -223,11 +240,13 @@ class Stage:
         assert audit["message_keys_reused"] == 0, audit
         assert audit["prekeys_handed_out_twice"] == 0, audit
 
-    def in_order(self, person: Person, notices: Sequence[Notice]) -> bool:
-        """Whether the person's phone shows these in the order in which their events were put."""
-        wanted = [notice.message_id for notice in notices]
+    def shown_in_order(self, person: Person, notices: Sequence[Notice]) -> None:
+        """The person's phone shows these, in this order."""
+        wanted = {notice.message_id: position for position, notice in enumerate(notices)}
         ids = [message["id"] for message in self.phones.messages(person.number)]
-        return [message_id for message_id in ids if message_id in wanted] == wanted
+        shown = [wanted[message_id] for message_id in ids if message_id in wanted]
+        stored = [self.look(notice) for notice in notices]
+        assert shown == list(range(len(notices))), [(n and n.created_at, n and n.attempts) for n in stored]
 
 
 def new_ticket(subject: str = "Internet mati", *, revision: int = 1, **more: Any) -> Json:
@@ -246,19 +265,20 @@ def new_ticket(subject: str = "Internet mati", *, revision: int = 1, **more: Any
 class Bus:
     """Outcome events, as anybody who listens on the bus gets them: through a rule of their own."""
 
-    stack: Stack
-    url: str = ""
+    sqs: Any
+    url: str
     heard: list[Json] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        sqs, events = self.stack.client("sqs"), self.stack.client("events")
-        bus = self.stack.outputs["EventBusName"]
-        self.url = sqs.create_queue(QueueName="heard-outcomes")["QueueUrl"]
-        attributes = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]
-        pattern = json.dumps({"source": ["tocsin"]})
-        events.put_rule(Name="heard-outcomes", EventBusName=bus, EventPattern=pattern)
+    @classmethod
+    def of(cls, stack: Stack) -> Bus:
+        sqs, events = stack.client("sqs"), stack.client("events")
+        url = sqs.create_queue(QueueName="heard-outcomes")["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        rule = {"Name": "heard-outcomes", "EventBusName": stack.outputs["EventBusName"]}
+        events.put_rule(**rule, EventPattern=json.dumps({"source": ["tocsin"]}))
         target = {"Id": "queue", "Arn": attributes["QueueArn"]}
-        events.put_targets(Rule="heard-outcomes", EventBusName=bus, Targets=[target])
+        events.put_targets(Rule=rule["Name"], EventBusName=rule["EventBusName"], Targets=[target])
+        return cls(sqs, url)
 
     def wait(self, detail_type: str, *, seconds: float = LONG_ENOUGH, **facts: Any) -> Json:
         """The detail of the first event of this type with these facts."""
@@ -283,8 +303,7 @@ class Bus:
         return [event["detail-type"] for event in self.heard if facts.items() <= event["detail"].items()]
 
     def _listen(self) -> None:
-        sqs = self.stack.client("sqs")
-        while found := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+        while found := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             for message in found:
                 self.heard.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])

@@ -57,7 +57,7 @@ def test_the_whole_life_of_a_ticket_arrives_in_order(stage: Stage) -> None:
     ]
     for person, notices in zip((siti, budi), zip(*told, strict=True), strict=True):
         stage.all_until(notices, State.READ)
-        assert stage.in_order(person, notices)
+        stage.shown_in_order(person, notices)
     stage.nothing_is_lost(*(notice for notices in told for notice in notices))
 
 
