@@ -96,6 +96,14 @@ def test_a_reset_leaves_sessions_and_prekeys_behind(keys: KeyStore) -> None:
     assert keys.prekey_count() == 1
 
 
+def test_a_reset_offers_a_signed_prekey_whose_id_no_lost_one_bore(keys: KeyStore) -> None:
+    keys.create_account()
+    pair(keys)
+    reset = keys.reset_sessions()
+    assert reset.current_signed_prekey_id == 101
+    assert set(reset.signed_prekeys) == {1, 101}
+
+
 def test_a_prekey_id_taken_between_read_and_write_stays_taken(keys: KeyStore, table: Interposed) -> None:
     keys.create_account()
     table.before = once("put", lambda: keys.new_prekeys(3))
@@ -123,18 +131,29 @@ def test_what_a_login_left_belongs_to_its_pairing(keys: KeyStore) -> None:
     assert keys.credentials().login_counter == 0
 
 
-def test_signed_prekeys_rotate_and_old_ones_stay_for_60_days(table: Interposed) -> None:
+def test_a_signed_prekey_stays_for_60_days_after_another_took_its_place(table: Interposed) -> None:
     now = [NOW]
     keys = KeyStore(table, Sealer.from_secret(SECRET), "main", clock=lambda: now[0], random=Entropy("x"))
     keys.create_account()
-    now[0] += 30 * 86400
-    second = keys.new_signed_prekey()
-    assert keys.credentials().current_signed_prekey_id == 1
-    keys.adopt_signed_prekey(second.id)
-    assert keys.credentials().signed_prekey == second
-    now[0] += 31 * 86400
+    kept = []
+    for _ in range(5):
+        now[0] += 30 * 86400
+        made = keys.new_signed_prekey()
+        assert keys.credentials().current_signed_prekey_id == made.id - 1
+        keys.adopt_signed_prekey(made.id)
+        assert keys.credentials().signed_prekey == made
+        kept.append(sorted(keys.credentials().signed_prekeys))
+    assert kept == [[1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [4, 5, 6]]
+
+
+def test_the_current_signed_prekey_stays_however_old(table: Interposed) -> None:
+    now = [NOW]
+    keys = KeyStore(table, Sealer.from_secret(SECRET), "main", clock=lambda: now[0], random=Entropy("x"))
+    keys.create_account()
+    keys.new_signed_prekey()  # and the server never took it
+    now[0] += 300 * 86400
     keys.new_signed_prekey()
-    assert set(keys.credentials().signed_prekeys) == {2, 3}
+    assert sorted(keys.credentials().signed_prekeys) == [1, 2, 3]
 
 
 def test_damaged_credentials_are_an_error_and_no_new_identity(keys: KeyStore, table: Interposed) -> None:

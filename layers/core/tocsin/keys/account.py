@@ -25,7 +25,9 @@ from .vault import Vault
 _HIGHEST_REGISTRATION_ID = 16380
 # Prekey ids have 24 bits; 0 and the highest mean something else to some peers.
 HIGHEST_PREKEY_ID = 0xFFFFFE
+# Seconds that a signed prekey is kept after another took its place.
 SIGNED_PREKEY_LIFETIME = 60 * 86400
+SKIPPED_SIGNED_PREKEY_IDS = 100
 _ATTEMPTS = 8
 
 
@@ -45,7 +47,8 @@ class Credentials:
 
     `jid`, `lid`: this device's addresses, None until it is paired. `device_identity`: the encoded
     ADVSignedDeviceIdentity, account key included. `next_prekey_id`: counts up for ever; the id is the
-    counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left.
+    counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left. `mark`: see
+    `keys.generation`.
     """
 
     account: str
@@ -65,6 +68,7 @@ class Credentials:
     next_prekey_id: int = 1
     login_counter: int = 0
     routing_info: bytes | None = field(repr=False, default=None)
+    mark: int = 0
 
     @property
     def signed_prekey(self) -> SignedPreKey:
@@ -154,12 +158,23 @@ def save_pairing(
     return change_credentials(vault, paired)
 
 
-def raise_incarnation(vault: Vault, *, skip_prekey_ids: int) -> Credentials:
-    """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup."""
+def raise_incarnation(vault: Vault, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)) -> Credentials:
+    """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup.
+
+    `beyond`: incarnation and mark that were reached before the table was set back. The signed prekey is a new
+    one as well, far from the ids of those that may have been made since the backup; the next upload of
+    prekeys tells the server.
+    """
 
     def raised(old: Credentials) -> Credentials:
+        made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + SKIPPED_SIGNED_PREKEY_IDS)
         return replace(
-            old, incarnation=old.incarnation + 1, next_prekey_id=old.next_prekey_id + skip_prekey_ids
+            old,
+            incarnation=max(old.incarnation, beyond[0]) + 1,
+            mark=max(old.mark, beyond[1]) + 1,
+            next_prekey_id=old.next_prekey_id + skip_prekey_ids,
+            signed_prekeys={**old.signed_prekeys, made.id: made},
+            current_signed_prekey_id=made.id,
         )
 
     return change_credentials(vault, raised)
@@ -172,20 +187,26 @@ def save_lid(vault: Vault, lid: str) -> Credentials:
 
 def new_signed_prekey(vault: Vault) -> SignedPreKey:
     """Make and store the next signed prekey, before it is uploaded. The current one stays until
-    `adopt_signed_prekey`; those older than 60 days go."""
+    `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
 
     def added(old: Credentials) -> Credentials:
         made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + 1)
-        kept = {
-            prekey_id: prekey
-            for prekey_id, prekey in old.signed_prekeys.items()
-            if prekey_id == old.current_signed_prekey_id
-            or prekey.created > vault.now() - SIGNED_PREKEY_LIFETIME
-        }
-        return replace(old, signed_prekeys={**kept, made.id: made})
+        return replace(old, signed_prekeys={**_still_needed(old, vault.now()), made.id: made})
 
     changed = change_credentials(vault, added)
     return changed.signed_prekeys[max(changed.signed_prekeys)]
+
+
+def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]:
+    """The signed prekeys that a bundle may still name: whoever fetched it may write after weeks. A prekey was
+    offered until the next one was made."""
+    by_age = sorted(credentials.signed_prekeys.values(), key=lambda prekey: prekey.id)
+    replaced_at = [prekey.created for prekey in by_age[1:]] + [now]
+    return {
+        prekey.id: prekey
+        for prekey, replaced in zip(by_age, replaced_at, strict=True)
+        if prekey.id == credentials.current_signed_prekey_id or replaced > now - SIGNED_PREKEY_LIFETIME
+    }
 
 
 def adopt_signed_prekey(vault: Vault, prekey_id: int) -> None:
@@ -199,13 +220,27 @@ def save_login(vault: Vault, incarnation: int, **changes: int | bytes | str) -> 
     Raises OtherPairing if the account was paired anew in the meantime.
     """
     update = Update(credentials_key(vault.account), set=changes, when=(Equals("incarnation", incarnation),))
+    _updated(vault, update, incarnation)
+
+
+def _updated(vault: Vault, update: Update, incarnation: int) -> Item:
+    """Do an update on condition of an incarnation. Raises OtherPairing, NoAccount."""
     try:
-        vault.patiently(lambda: vault.table.update(update))
+        return vault.patiently(lambda: vault.table.update(update))
     except ConditionFailed as failed:
         if failed.item is None:
             raise NoAccount(vault.account) from None
         stored = failed.item.get("incarnation")
         raise OtherPairing(incarnation, stored if isinstance(stored, int) else 0) from None
+
+
+def count_mark(vault: Vault, incarnation: int) -> int:
+    """Count the generation mark up; what it is now. Raises OtherPairing, NoAccount."""
+    key = credentials_key(vault.account)
+    update = Update(key, add={"mark": 1}, when=(Equals("incarnation", incarnation),))
+    mark = _updated(vault, update, incarnation)["mark"]
+    assert isinstance(mark, int)  # noqa: S101 - ADD refuses anything but a number
+    return mark
 
 
 def take_prekey_ids(vault: Vault, count: int) -> list[int]:
@@ -266,10 +301,10 @@ def _signed_prekey(vault: Vault, identity: KeyPair, prekey_id: int) -> SignedPre
 
 
 # The attributes beside the sealed ones, all optional but the first two.
-_PLAIN = ("incarnation", "next_prekey_id", "jid", "lid", "device_identity", "push_name", "platform")
+_PLAIN = ("incarnation", "next_prekey_id", "mark", "jid", "lid", "device_identity", "push_name", "platform")
 _PLAIN_OF_LOGIN = ("login_counter", "routing_info")
 # What is also written by itself, under no new tag.
-_WITHOUT_TAG = ("next_prekey_id", *_PLAIN_OF_LOGIN)
+_WITHOUT_TAG = ("next_prekey_id", "mark", *_PLAIN_OF_LOGIN)
 
 
 def _encoded(vault: Vault, credentials: Credentials) -> dict[str, Value]:

@@ -3,6 +3,7 @@
     KeyStoreError
     ├── NoAccount       nobody made this account: `tocsin pair`
     ├── NotPaired       the account isn't linked to WhatsApp (any more): wait, tell the operator
+    ├── KeysBehind      the keys table is older than what was used last: `tocsin sessions reset`
     ├── OtherPairing    what was asked belongs to an earlier pairing: drop it, read the profile again
     ├── NoOutbound      no session with this user yet: make sessions, reserve again
     ├── StaleChain      this number can't be used with this device's chain: make a session, reserve again
@@ -50,6 +51,21 @@ class OtherPairing(KeyStoreError):
 
     def __str__(self) -> str:
         return f"incarnation {self.asked} was asked for, the account is at {self.stored}"
+
+
+class KeysBehind(KeyStoreError):
+    """The keys table was set back, as by a restored backup: what it holds was used already. Nothing may be
+    sent with it before `tocsin sessions reset`."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def __str__(self) -> str:
+        return (
+            f"the keys of account {self.account!r} are older than those last used, as after a restored "
+            "backup: run `tocsin sessions reset`"
+        )
 
 
 class NoOutbound(KeyStoreError):

@@ -26,6 +26,11 @@ def control_key(account: str) -> Key:
     return f"account#{account}", "control"
 
 
+def witness_key(account: str) -> Key:
+    """In the notifications table: what must not be restored together with the keys."""
+    return f"generation#{account}", "witness"
+
+
 def heartbeat_key(connector: str) -> Key:
     return f"connector#{connector}", "heartbeat"
 

@@ -121,17 +121,38 @@ class KeyStore:
 
         save_login(self._vault, incarnation, routing_info=routing_info)
 
-    def reset_sessions(self) -> "Credentials":
-        """Leave all sessions behind: after a backup was restored, before the connector starts.
+    def reset_sessions(self, outside: Table | None = None) -> "Credentials":
+        """Leave all sessions behind: after a backup was restored, before the connector connects again.
 
-        Raises the incarnation, deletes the one-time prekeys, and skips ids. New prekeys are to be uploaded.
+        Raises the incarnation, deletes the one-time prekeys, makes a signed one, and skips ids. The connector
+        uploads new ones at its next login (`control.request(…, "reconnect")` has it log in again). `outside`:
+        the notifications table, whose witness tells how far the account had got.
         """
-        from .account import raise_incarnation
+        from .account import raise_incarnation, read_credentials
+        from .generation import reached, read_witness
         from .prekeys import delete_prekeys
 
-        credentials = raise_incarnation(self._vault, skip_prekey_ids=SKIPPED_PREKEY_IDS)
+        witness = read_witness(outside, self.account) if outside is not None else None
+        beyond = reached(read_credentials(self._vault), witness)
+        credentials = raise_incarnation(self._vault, skip_prekey_ids=SKIPPED_PREKEY_IDS, beyond=beyond)
         delete_prekeys(self._vault)
         return credentials
+
+    def testify(self, outside: Table) -> None:
+        """Note in the notifications table how far these keys are, so that a restored backup is noticed.
+
+        Raises KeysBehind if one was.
+        """
+        from .generation import testify
+
+        testify(self._vault, outside)
+
+    def is_behind(self, outside: Table) -> bool:
+        """Whether the keys table is older than what was used last. Raises NoAccount, DamagedRecord."""
+        from .generation import is_behind, read_witness
+
+        witness = read_witness(outside, self.account)
+        return is_behind(self.credentials(), witness)
 
     # Sending
 

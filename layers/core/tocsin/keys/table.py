@@ -61,7 +61,7 @@ class ScanPage(NamedTuple):
     """One request's part of a walk through the whole table. `items`: those that match. `following`: where the
     next request goes on, None at the end. `read_units`: what it cost, matching or not (1 MB costs 128)."""
 
-    items: list[Item]
+    items: Sequence[Item]
     following: Key | None
     read_units: float
 

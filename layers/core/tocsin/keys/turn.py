@@ -134,8 +134,8 @@ class Turn:
     def replace(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """The device's record becomes `record`; its current state's chain goes where it can be reserved from.
 
-        `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one. `heard_at`:
-        when something of the device was decrypted; an earlier time than the stored one says nothing.
+        `rebuilt`: the time to be remembered as that of the last rebuild, None to keep the old one.
+        `heard_at`: when something of the device was decrypted; never set back.
         """
         self.receive(device, record, rebuilt=rebuilt, heard_at=heard_at)
         self._turn_chain(device, record)
