@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import sys
 import traceback
@@ -29,10 +28,10 @@ exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 too late, 5 needs attentio
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit codes stand in the help text."""
     _speak_any_language()
-    options = _parser().parse_args(arguments)
-    output = Output(as_json=options.json)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    output = Output(as_json="--json" in words)
     try:
-        _guarded(options, output)
+        _guarded(_parser().parse_args(words), output)
     except ConsoleError as error:
         return _fail(error, output)
     except BrokenPipeError:
@@ -79,7 +78,7 @@ def _run(options: argparse.Namespace, output: Output) -> None:
         case "send":
             from infra.console import send
 
-            ticket = send.TestTicket(options.to, options.name, options.subject, options.language)
+            ticket = send.SampleTicket(options.to, options.name, options.subject, options.language)
             account = deployment.account(options.account)
             send.send_test(deployment, ticket, account, wait_seconds=options.wait, output=output)
         case "dead-letters" if options.queue == "events":
@@ -158,13 +157,10 @@ def _speak_any_language() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the command line as everything else is said: as JSON where that is wanted."""
+    """What is wrong with the command line is said as everything else is, as JSON too where that is wanted."""
 
     def error(self, message: str) -> NoReturn:
-        if "--json" in sys.argv:
-            print(json.dumps({"error": message, "exit_code": Usage.exit_code}))
-            self.exit(Usage.exit_code)
-        super().error(message)
+        raise Usage(f"{message} (see '{self.prog} --help')")
 
 
 def _where_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:

@@ -26,10 +26,9 @@ _BATCH = 10
 class Look:
     """One look, to be used in a `with`. Messages are SQS's own, with their attributes."""
 
-    def __init__(self, sqs: Any, url: str, *, wait_seconds: int = WAIT_SECONDS) -> None:
+    def __init__(self, sqs: Any, url: str) -> None:
         self._sqs = sqs
         self._url = url
-        self._wait_seconds = wait_seconds
         self._receipts: dict[str, str] = {}
         self._seen: set[str] = set()
 
@@ -73,7 +72,7 @@ class Look:
             QueueUrl=self._url,
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=HIDDEN_SECONDS,
-            WaitTimeSeconds=self._wait_seconds,
+            WaitTimeSeconds=WAIT_SECONDS,
             MessageAttributeNames=["All"],
         )
         return list(answer.get("Messages", ()))

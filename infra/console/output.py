@@ -32,6 +32,11 @@ class Output:
         found = shutil.get_terminal_size()
         return found.columns, found.lines
 
+    def rewind(self, rows: int) -> None:
+        """In a terminal, take back the last `rows` rows, as far as they are still on the screen."""
+        rows = min(rows, self.size()[1] - 1)
+        print(f"\x1b[{rows}A\x1b[J", end="", file=self._out, flush=True)
+
     def say(self, text: str = "") -> None:
         if not self.as_json:
             print(text, file=self._out, flush=True)

@@ -31,9 +31,10 @@ _PAIRED = _LOGGED_IN | {"connecting"}
 
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
 _SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
-_TYPE = (
-    "On the phone: WhatsApp → Linked devices → Link a device → Link with phone number instead, and type this."
-)
+_TYPE = [
+    "On the phone: WhatsApp → Linked devices → Link a device →",
+    "Link with phone number instead, and type this.",
+]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,14 @@ Offer = Code | TypedCode | Hint
 
 
 def pair(
-    deployment: Deployment, account: str, *, wait_seconds: float, output: Output, phone: str | None = None
+    deployment: Deployment,
+    account: str,
+    *,
+    wait_seconds: float,
+    output: Output,
+    phone: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
 ) -> None:
     """Show codes until one was used on the phone and the account is logged in.
 
@@ -73,11 +81,12 @@ def pair(
     output.say(f"asking the connector for {what} for the account '{account}' …")
     board = _Board(output, account)
     try:
-        for offer in codes(deployment, account, wait_seconds=wait_seconds, phone=phone):
+        offers = codes(deployment, account, wait_seconds=wait_seconds, phone=phone, sleep=sleep, clock=clock)
+        for offer in offers:
             board.show(offer)
         board.clear()
         output.say("linked on the phone; logging in …")
-        state = _logged_in(deployment, account)
+        state = _logged_in(deployment, account, sleep, clock)
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped. If no code was used, nothing is linked, and the connector stops offering them by "
@@ -144,42 +153,36 @@ class _Board:
     def __init__(self, output: Output, account: str) -> None:
         self._output = output
         self._account = account
-        self._shown = 0
+        self._rows = 0
 
     def show(self, offer: Offer) -> None:
         if isinstance(offer, Hint):
             self._output.record({"account": self._account, "hint": offer.text})
-            self._say([offer.text])
-            self._shown = 0
+            self._output.say(offer.text)
+            self._rows = 0
             return
         name = "qr" if isinstance(offer, Code) else "pairing_code"
         self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
         self.clear()
-        self._say(
-            self._qr(offer.text) if isinstance(offer, Code) else ["", f"    {_spaced(offer.text)}", "", _TYPE]
-        )
-        self._say([_validity(offer.expires_at)])
+        for line in [*self._drawn(offer), _validity(offer.expires_at)]:
+            self._output.say(line)
+            self._rows += 1
 
     def clear(self) -> None:
         """Take the code away that was shown: it is used, or a newer one counts."""
-        if self._shown and self._output.in_terminal:
-            self._output.say(f"\x1b[{self._shown}A\x1b[J\x1b[A")
-        self._shown = 0
+        if self._rows and self._output.in_terminal:
+            self._output.rewind(self._rows)
+        self._rows = 0
 
-    def _qr(self, text: str) -> list[str]:
-        drawn = qr.lines(text, colours=self._output.in_terminal)
+    def _drawn(self, offer: Code | TypedCode) -> list[str]:
+        if isinstance(offer, TypedCode):
+            return ["", f"    {_spaced(offer.text)}", "", *_TYPE]
+        code = qr.lines(offer.text, colours=self._output.in_terminal)
+        wide, high = len(qr.matrix(offer.text)), len(code) + 4
         columns, rows = self._output.size()
-        wide, high = len(qr.matrix(text)), len(drawn) + 3
         small = self._output.in_terminal and (columns < wide or rows < high)
-        too_small = (
-            [f"This window is too small for the code: make it {wide} × {high} or larger."] if small else []
-        )
-        return [*drawn, *too_small, _SCAN]
-
-    def _say(self, lines: list[str]) -> None:
-        for line in lines:
-            self._output.say(line)
-        self._shown += len(lines)
+        too_small = [f"This window is too small for the code: make it {wide} × {high}."] if small else []
+        return [*code, *too_small, _SCAN]
 
 
 def _offer(control: Control) -> Code | TypedCode | None:
@@ -238,9 +241,11 @@ def _unused(shown: str | None, wait_seconds: float) -> str:
     return f"no code was used within {wait_seconds:.0f} s; run 'tocsin pair' again"
 
 
-def _logged_in(deployment: Deployment, account: str) -> str:
+def _logged_in(
+    deployment: Deployment, account: str, sleep: Callable[[float], None], clock: Callable[[], float]
+) -> str:
     """The state, once the linked account may send. Raises ConsoleError, TimedOut."""
-    deadline = time.monotonic() + LOGIN_SECONDS
+    deadline = clock() + LOGIN_SECONDS
     while True:
         connection = look(deployment.keys_table, account)
         detail = connection.lease.detail if connection.lease is not None else ""
@@ -248,9 +253,9 @@ def _logged_in(deployment: Deployment, account: str) -> str:
             return connection.state
         if connection.state in ("logged_out", "replaced"):
             raise ConsoleError(f"the account was linked, but is {connection.state}: {detail}")
-        if time.monotonic() > deadline:
+        if clock() > deadline:
             raise TimedOut(
                 f"the account was linked, but is still {connection.state} after {LOGIN_SECONDS} s; "
                 "see 'tocsin status'"
             )
-        time.sleep(POLL_SECONDS)
+        sleep(POLL_SECONDS)

@@ -30,7 +30,7 @@ _EXPLAINED = {
 
 
 @dataclass(frozen=True)
-class TestTicket:
+class SampleTicket:
     """What the test event says. `phone` in local or international form; `language` id, es or en."""
 
     phone: str
@@ -58,7 +58,14 @@ class TestTicket:
 
 
 def send_test(
-    deployment: Deployment, ticket: TestTicket, account: str, *, wait_seconds: float, output: Output
+    deployment: Deployment,
+    ticket: SampleTicket,
+    account: str,
+    *,
+    wait_seconds: float,
+    output: Output,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Put the event on the bus and follow its notification until it arrived, failed, or the wait is over.
 
@@ -74,7 +81,9 @@ def send_test(
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})
     if wait_seconds <= 0:
         return
-    last = follow(deployment, identity, wait_seconds, lambda state: _tell(state, output))
+    last = follow(
+        deployment, identity, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
+    )
     _judge(deployment, last, identity, wait_seconds)
 
 
@@ -120,7 +129,7 @@ def follow(
         sleep(POLL_SECONDS)
 
 
-def _checked(deployment: Deployment, ticket: TestTicket, detail: dict[str, Any]) -> str:
+def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any]) -> str:
     """The recipient's digits, if the planner would take the event. Raises Usage."""
     region = deployment["DefaultRegion"]
     try:

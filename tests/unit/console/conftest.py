@@ -1,0 +1,37 @@
+"""A stack of its own for each test, in one account for all: making the account is what takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console import look
+from infra.console.deployment import Deployment
+from tests.unit.console.rig import REGION, Cloud, Rig, Said, cloud
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Cloud]:
+    with cloud() as made:
+        yield made
+
+
+@pytest.fixture
+def rig(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    # This SQS has one server, and says "empty" only when it is.
+    monkeypatch.setattr(look, "WAIT_SECONDS", 0)
+    stack = aws.deploy()
+    return Rig(stack, Deployment.find(stack, region=REGION, endpoint_url=None))
+
+
+@pytest.fixture
+def said() -> Said:
+    """What a person reads."""
+    return Said()
+
+
+@pytest.fixture
+def told() -> Said:
+    """What a program reads."""
+    return Said(as_json=True)

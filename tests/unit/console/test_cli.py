@@ -1,0 +1,157 @@
+"""The command line: what can be typed, what a program reads, with which code it ends, what nobody sees."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.console import cli, status
+from infra.console.look import Look
+from tests.unit.console.rig import REGION, SITI, Cloud, Rig
+
+
+@pytest.fixture
+def run(aws: Cloud, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command in the region; its exit code, what it said and what it complained of."""
+
+    def command(*words: str, region: str | None = REGION) -> tuple[int, str, str]:
+        place = ["--region", region] if region else []
+        try:
+            code = cli.main([*place, *words])
+        except SystemExit as left:  # as argparse leaves
+            code = int(left.code or 0)
+        heard = capsys.readouterr()
+        return code, heard.out, heard.err
+
+    return command
+
+
+def test_the_version_is_the_packages(run: Any) -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("tocsin 0.")
+
+
+def test_options_stand_before_the_command_or_after_it(rig: Rig, run: Any) -> None:
+    assert run("--stack", rig.stack, "status")[0] == 0
+    assert run("status", "--stack", rig.stack)[0] == 0
+    assert run("--stack", "elsewhere", "status", "--stack", rig.stack)[0] == 0
+
+
+def test_the_stack_can_come_from_the_environment(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_STACK", rig.stack)
+    assert run("status")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("status", "--stack", "nowhere"), 3),
+        (("dead-letters", "show", "f" * 18), 3),
+        (("dead-letters", "show", "nobody", "--queue", "events"), 3),
+        (("send", "--to", "0812"), 2),
+        (("pair", "--phone", "12"), 2),
+        (("pair", "--account", "unknown"), 3),
+        (("status", "--check"), 5),
+        (("send", "--to", f"+{SITI}", "--wait", "0.1"), 4),
+        (("send", "--to", f"+{SITI}", "--wait", "0"), 0),
+        (("dead-letters", "list"), 0),
+        (("dead-letters", "list", "--queue", "events"), 0),
+        (("dead-letters", "redrive", "--all"), 0),
+        (("dead-letters", "drop", "--all", "--queue", "events"), 0),
+    ],
+)
+def test_exit_codes_and_errors_are_for_people_and_programs(
+    rig: Rig, run: Any, words: tuple[str, ...], code: int
+) -> None:
+    place = () if "--stack" in words else ("--stack", rig.stack)
+    ended, out, complaint = run(*words, *place)
+    assert ended == code
+    assert complaint.startswith("tocsin: ") == (code != 0)
+    ended, out, complaint = run(*words, *place, "--json")
+    assert ended == code
+    assert complaint == ""
+    records = [json.loads(line) for line in out.splitlines()]
+    if code:
+        assert records[-1]["exit_code"] == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("dead-letters",),
+        ("dead-letters", "redrive"),
+        ("dead-letters", "redrive", "ID", "--all"),
+        ("send",),
+        ("send", "--to", "1", "--wait", "-1"),
+        ("send", "--to", "1", "--wait", "nan"),
+        ("no-such-command",),
+    ],
+)
+def test_a_wrong_command_line_is_an_error_in_json_too(
+    run: Any, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*words)[0] == 2
+    code, out, complaint = run("--json", *words)
+    assert (code, complaint) == (2, "")
+    assert json.loads(out)["exit_code"] == 2
+
+
+def test_an_unexpected_error_shows_neither_trace_nor_text(
+    rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"the key of {SITI} is 0xdeadbeef")
+
+    monkeypatch.setattr(status, "show", broken)
+    code, out, complaint = run("status", "--stack", rig.stack)
+    assert code == 1
+    assert "unexpected RuntimeError" in complaint
+    assert "deadbeef" not in out + complaint
+    assert "Traceback" not in out + complaint
+
+
+def test_whoever_debugs_sees_the_trace(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DEBUG", "1")
+    monkeypatch.setattr(status, "show", lambda *_, **__: 1 / 0)
+    assert "ZeroDivisionError" in run("status", "--stack", rig.stack)[2]
+
+
+def test_ctrl_c_gives_back_what_a_look_holds(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.failed()
+
+    def interrupted(self: Look, message_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Look, "remove", interrupted)
+    code, _, complaint = run("dead-letters", "redrive", "--all", "--stack", rig.stack)
+    assert (code, complaint) == (130, "tocsin: interrupted\n")
+    assert len(rig.taken("DeadLetters")) == 1
+
+
+def test_without_credentials_the_operator_is_told_to_log_in(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, f"{tmp_path}/none")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    code, _, complaint = run("status")
+    assert code == 1
+    assert "aws sso login" in complaint
+
+
+def test_a_profile_that_isnt_there_is_named(run: Any) -> None:
+    code, _, complaint = run("status", "--profile", "ops")
+    assert code == 1
+    assert "(ops)" in complaint
+
+
+def test_an_endpoint_that_is_down_is_named(run: Any) -> None:
+    code, _, complaint = run("status", "--endpoint-url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "http://127.0.0.1:9" in complaint

@@ -1,0 +1,255 @@
+"""Dead letters can be looked at, sent again and given up; nobody is told twice, and no number is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.console.dead_letters import (
+    DeadLetters,
+    Selection,
+    drop_letters,
+    list_letters,
+    redrive_letters,
+    show_letter,
+)
+from infra.console.errors import NotFound
+from tests.unit.console.rig import NOW, SITI, Rig, Said
+from tocsin.notify.notification import Attempt, Problem, State
+from tocsin.notify.queues import Order
+
+BUDI = "6281311112222"
+
+
+@pytest.fixture
+def letters(rig: Rig) -> DeadLetters:
+    return DeadLetters(rig.deployment, clock=lambda: NOW + 60)
+
+
+def results(letters: DeadLetters, selection: Selection | None = None, **options: bool) -> dict[str, str]:
+    done = letters.redrive(selection or Selection(), **options)
+    return {one.letter.notification: one.result for one in done}
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+
+def test_the_list_tells_ticket_reason_and_time_but_no_number(rig: Rig, said: Said) -> None:
+    buried = rig.failed(code="not-on-whatsapp")
+    list_letters(rig.deployment, said.output)
+    row = said.lines[1]
+    assert buried.id in row
+    assert "TCK-1 TicketCreated" in row
+    assert "not-on-whatsapp" in row
+    assert "2026-11-18 11:06:40" in row
+    assert "6281…90" in row
+    assert SITI not in said.text
+    assert "tocsin dead-letters redrive" in said.text
+
+
+def test_the_list_says_what_arrived_meanwhile(rig: Rig, said: Said) -> None:
+    rig.arrives(rig.failed())
+    list_letters(rig.deployment, said.output)
+    assert "server-error (it has arrived meanwhile (delivered))" in said.text
+
+
+def test_an_empty_list_says_so(rig: Rig, said: Said) -> None:
+    list_letters(rig.deployment, said.output)
+    assert said.lines == ["no dead letters"]
+
+
+def test_letters_behind_ten_of_the_same_recipient_are_counted(rig: Rig, said: Said) -> None:
+    for _ in range(12):
+        rig.failed()
+    rig.failed(BUDI)
+    list_letters(rig.deployment, said.output)
+    assert len([line for line in said.lines if "server-error" in line]) == 11
+    assert "and about 2 more" in said.text
+
+
+def test_programs_get_a_document_for_each_letter(rig: Rig, told: Said) -> None:
+    buried = rig.failed()
+    list_letters(rig.deployment, told.output)
+    (record,) = told.records
+    assert record["notification"] == buried.id
+    assert (record["reason"], record["class"], record["state"]) == ("server-error", "retry", "failed")
+    assert record["ticket"] == "TCK-1"
+    assert record["recipient"] == "6281…90"
+
+
+def test_a_letter_shows_its_history(rig: Rig, said: Said) -> None:
+    planned = rig.planned()
+    attempt = Attempt("ack-timeout", NOW * 1000, "retry", "no ack in 75 s", {f"{SITI}@s.whatsapp.net": 7})
+    rig.deployment.notifications.record_attempt(planned.id, attempt, spends_retry=True)
+    problem = Problem("ack-timeout", "retry", "no ack in 75 s")
+    rig.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    rig.bury(planned, problem)
+    show_letter(rig.deployment, planned.id, text=False, output=said.output)
+    assert "attempts      1" in said.text
+    assert "ack-timeout (retry)  no ack in 75 s  6281…90@s.whatsapp.net #7" in said.text
+    assert SITI not in said.text
+    assert "Halo" not in said.text, "what people are told is shown only where asked for"
+
+
+def test_the_text_is_shown_where_asked_for(rig: Rig, said: Said, told: Said) -> None:
+    buried = rig.failed()
+    show_letter(rig.deployment, buried.id, text=True, output=said.output)
+    assert "| Halo Siti, *TCK-1*" in said.text
+    show_letter(rig.deployment, buried.id, text=True, output=told.output)
+    assert told.records[0]["text"] == "Halo Siti, *TCK-1*"
+
+
+def test_json_masks_the_users_of_each_attempt(rig: Rig, told: Said) -> None:
+    planned = rig.planned()
+    attempt = Attempt("sent", NOW * 1000, "ok", "", {f"{SITI}@s.whatsapp.net": 7})
+    rig.deployment.notifications.record_attempt(planned.id, attempt)
+    problem = Problem("recovery-exhausted", "recover")
+    rig.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    rig.bury(planned, problem)
+    show_letter(rig.deployment, planned.id, text=False, output=told.output)
+    assert SITI not in told.text
+    assert told.records[0]["attempts"][0]["numbers"] == {"6281…90@s.whatsapp.net": 7}
+
+
+def test_a_letter_that_no_look_can_see_is_shown_from_its_record(rig: Rig, said: Said) -> None:
+    buried = [rig.failed() for _ in range(11)]
+    show_letter(rig.deployment, buried[-1].id, text=False, output=said.output)
+    assert "server-error" in said.text
+
+
+def test_what_isnt_dead_isnt_found_and_its_state_is_said(rig: Rig, said: Said) -> None:
+    alive = rig.planned()
+    with pytest.raises(NotFound, match="it is planned"):
+        show_letter(rig.deployment, alive.id, text=False, output=said.output)
+
+
+# -- sending again -----------------------------------------------------------------------------------------
+
+
+def test_a_redriven_notification_starts_anew(rig: Rig, letters: DeadLetters) -> None:
+    buried = rig.failed()
+    assert results(letters) == {buried.id: "redriven"}
+    stored = rig.stored(buried)
+    assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
+    assert stored.expires_at == NOW + 60 + 7200, "as long as this deployment lets a notification wait"
+    (order,) = rig.taken("Notifications")
+    assert (order["notification"], order["generation"]) == (buried.id, 1)
+    assert rig.taken("DeadLetters") == []
+
+
+def test_more_than_ten_of_one_recipient_are_all_redriven_in_their_order(
+    rig: Rig, letters: DeadLetters
+) -> None:
+    buried = [rig.failed().id for _ in range(23)]
+    assert list(results(letters)) == buried
+    assert [order["notification"] for order in rig.taken("Notifications")] == buried
+    assert letters.count() == 0
+
+
+def test_what_arrived_meanwhile_is_not_sent_again(rig: Rig, letters: DeadLetters) -> None:
+    buried = rig.failed()
+    rig.arrives(buried)
+    assert results(letters) == {buried.id: "dropped"}
+    assert rig.taken("Notifications") == []
+    assert letters.count() == 0
+
+
+def test_a_letter_that_outlived_its_record_is_dropped(rig: Rig, letters: DeadLetters) -> None:
+    buried = rig.failed()
+    rig.deployment.dynamodb.delete_item(
+        TableName=rig.deployment["NotificationsTable"],
+        Key={"pk": {"S": f"notification#{buried.id}"}, "sk": {"S": "state"}},
+    )
+    assert results(letters) == {buried.id: "dropped"}
+
+
+def test_a_redrive_that_crashed_before_deleting_the_letter_can_be_repeated(
+    rig: Rig, letters: DeadLetters
+) -> None:
+    buried = rig.failed()
+    results(letters)
+    rig.bury(buried, Problem("server-error", "retry"))
+    assert results(letters) == {buried.id: "redriven"}
+    assert rig.stored(buried).generation == 2, "the older order is superseded, not sent"
+
+
+def test_what_the_queue_gave_up_on_can_be_redriven(rig: Rig, letters: DeadLetters) -> None:
+    """SQS moves an order on which the function crashed ten times as it is: without a reason."""
+    planned = rig.planned()
+    rig.put("DeadLetters", json.dumps(Order.of(planned).to_json()))
+    assert [letter.reason for letter in letters.read()] == ["crashed"]
+    assert results(letters, Selection(reason="crashed")) == {planned.id: "redriven"}
+
+
+def test_only_the_selected_ones_are_redriven(rig: Rig, letters: DeadLetters) -> None:
+    first, second, third = rig.failed(), rig.failed(BUDI, code="gone"), rig.failed(BUDI)
+    assert results(letters, Selection(reason="gone")) == {second.id: "redriven"}
+    assert results(letters, Selection(notification=third.id)) == {third.id: "redriven"}
+    assert [letter.notification for letter in letters.read()] == [first.id]
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be(rig: Rig, letters: DeadLetters) -> None:
+    dead, arrived = rig.failed(), rig.failed(BUDI)
+    rig.arrives(arrived)
+    said = {done.letter.notification: done.why for done in letters.redrive(Selection(), dry_run=True)}
+    assert said[dead.id] == "would be sent again"
+    assert said[arrived.id].startswith("would be dropped: it has arrived meanwhile")
+    assert rig.stored(dead).state is State.FAILED
+    assert letters.count() == 2
+
+
+def test_one_that_fails_again_at_once_is_redriven_once(rig: Rig, letters: DeadLetters) -> None:
+    """Else `redrive --all` would go on for ever with a number that isn't on WhatsApp."""
+    buried = rig.failed()
+    redriven = 0
+    for done in letters.redrive(Selection()):
+        redriven += 1
+        rig.deployment.notifications.fail(buried.id, Problem("gone", "permanent"), NOW * 1000)
+        rig.bury(buried, Problem("gone", "permanent"))
+        assert done.result == "redriven"
+    assert redriven == 1
+    assert letters.count() == 1
+
+
+def test_one_named_but_hidden_behind_ten_others_is_redriven_too(rig: Rig, letters: DeadLetters) -> None:
+    buried = [rig.failed() for _ in range(11)]
+    assert results(letters, Selection(notification=buried[-1].id)) == {buried[-1].id: "redriven"}
+    assert [order["notification"] for order in rig.taken("Notifications")] == [buried[-1].id]
+    rig.arrives(buried[-1])
+    assert results(letters)[buried[-1].id] == "dropped", "its letter, once it comes to light"
+
+
+def test_a_name_that_no_letter_bears_is_an_error(rig: Rig, said: Said) -> None:
+    with pytest.raises(NotFound, match="see 'tocsin dead-letters list'"):
+        redrive_letters(rig.deployment, Selection(notification="f" * 18), dry_run=False, output=said.output)
+
+
+def test_the_report_counts(rig: Rig, said: Said, told: Said) -> None:
+    buried = rig.failed()
+    redrive_letters(rig.deployment, Selection(), dry_run=True, output=told.output)
+    assert told.records == [{"notification": buried.id, "result": "kept", "why": "would be sent again"}]
+    redrive_letters(rig.deployment, Selection(), dry_run=False, output=said.output)
+    assert said.lines == [f"{buried.id}  server-error  redriven", "1 redriven, 0 dropped, 0 kept"]
+
+
+# -- giving up ---------------------------------------------------------------------------------------------
+
+
+def test_a_dropped_letter_is_gone_and_its_notification_stays_failed(rig: Rig, said: Said) -> None:
+    buried = rig.failed()
+    drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output)
+    assert DeadLetters(rig.deployment).count() == 0
+    assert rig.stored(buried).state is State.FAILED
+
+
+def test_a_message_that_nothing_of_ours_wrote_can_only_be_dropped(
+    rig: Rig, letters: DeadLetters, said: Said
+) -> None:
+    rig.put("DeadLetters", "hello?")
+    (done,) = letters.redrive(Selection())
+    assert (done.letter.reason, done.result) == ("unreadable", "kept")
+    list_letters(rig.deployment, said.output)
+    assert "unreadable" in said.text
+    drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output)
+    assert letters.count() == 0

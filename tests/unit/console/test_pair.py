@@ -1,0 +1,222 @@
+"""Linking an account: what the operator sees while the connector answers, or doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from infra.console import pair
+from infra.console.errors import ConsoleError, Interrupted, TimedOut
+from infra.console.pair import NO_CONNECTOR, Code, Hint, Offer, TypedCode
+from tests.unit.console.rig import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tocsin.keys import control
+
+
+@pytest.fixture
+def connector(rig: Rig) -> Connector:
+    """One that holds the account, which isn't linked."""
+    connector = rig.connector()
+    connector.says("unpaired", "link it: tocsin pair")
+    return connector
+
+
+def offered(
+    rig: Rig, *steps: Callable[[], object], wait_seconds: float = 180, phone: str | None = None
+) -> list[Offer]:
+    """All that is offered while `steps` happen, one at each look."""
+    script = Script(list(steps))
+    return list(
+        pair.codes(
+            rig.deployment,
+            ACCOUNT,
+            wait_seconds=wait_seconds,
+            phone=phone,
+            sleep=script.sleep,
+            clock=script.clock,
+        )
+    )
+
+
+def test_each_new_code_is_shown_until_one_is_scanned(rig: Rig, connector: Connector) -> None:
+    codes = offered(
+        rig,
+        lambda: connector.answers(qr="first", qr_expires_at=NOW + 60),
+        lambda: None,
+        lambda: connector.answers(qr="second", qr_expires_at=NOW + 80),
+        lambda: connector.answers("connecting", "linked; logging in"),
+    )
+    assert codes == [Code("first", NOW + 60), Code("second", NOW + 80)]
+
+
+def test_the_wish_is_written_for_the_connector_to_find(rig: Rig, connector: Connector) -> None:
+    def look() -> None:
+        asked = control.read_control(rig.deployment.keys_table, ACCOUNT)
+        assert (asked.request, asked.phone) == ("pair", "6281100000001")
+        connector.answers("connecting")
+
+    offered(rig, look, phone="6281100000001")
+
+
+def test_a_code_to_type_is_offered_where_it_was_asked_for(rig: Rig, connector: Connector) -> None:
+    codes = offered(
+        rig,
+        lambda: connector.answers(pairing_code="ABCD1234", qr_expires_at=NOW + 180),
+        lambda: connector.answers("connecting"),
+        phone="6281100000001",
+    )
+    assert codes == [TypedCode("ABCD1234", NOW + 180)]
+
+
+def test_hints_are_shown_once(rig: Rig, connector: Connector) -> None:
+    codes = offered(
+        rig,
+        lambda: connector.answers(message="WhatsApp wants a passkey"),
+        lambda: None,
+        lambda: connector.answers("connecting"),
+    )
+    assert codes == [Hint("WhatsApp wants a passkey")]
+
+
+def test_what_an_earlier_pairing_left_isnt_taken_for_an_answer(rig: Rig, connector: Connector) -> None:
+    connector.answers("unpaired", "no code was used in time")
+    codes = offered(
+        rig,
+        lambda: connector.answers(qr="fresh", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+    )
+    assert codes == [Code("fresh", NOW + 60)]
+
+
+def test_a_refused_pairing_says_why(rig: Rig, connector: Connector) -> None:
+    refusal = "WhatsApp ended the pairing: client-outdated"
+    with pytest.raises(ConsoleError, match=f"wasn't linked: {refusal}"):
+        offered(rig, lambda: connector.answers("unpaired", refusal))
+
+
+@pytest.mark.parametrize("state", ["resuming", "connected", "restricted"])
+def test_a_linked_account_isnt_linked_over(rig: Rig, connector: Connector, state: str) -> None:
+    connector.says(state)
+    with pytest.raises(ConsoleError, match=f"linked already \\({state}\\).*Linked devices"):
+        offered(rig)
+    assert control.read_control(rig.deployment.keys_table, ACCOUNT).request is None
+
+
+def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(rig: Rig) -> None:
+    connector = rig.connector()  # a lease begins as `connecting`, linked or not
+    codes = offered(
+        rig,
+        lambda: connector.says("unpaired"),
+        lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+    )
+    assert codes == [Code("code", NOW + 60)]
+
+
+def test_an_account_that_goes_on_connecting_is_linked(rig: Rig) -> None:
+    rig.connector()
+    with pytest.raises(ConsoleError, match=r"linked already \(connecting\)"):
+        offered(rig)
+
+
+def test_without_a_connector_the_operator_is_told_and_it_is_waited_for(rig: Rig) -> None:
+    """After `sam deploy` the task takes a minute to start."""
+    made: list[Connector] = []
+    starting = [lambda: None] * 40
+    codes = offered(
+        rig,
+        *starting,
+        lambda: made.append(rig.connector()),
+        lambda: made[0].answers(qr="code", qr_expires_at=NOW + 60),
+        lambda: made[0].answers("connecting"),
+    )
+    assert codes == [Hint(NO_CONNECTOR), Code("code", NOW + 60)]
+
+
+def test_no_connector_at_all_is_an_error(rig: Rig) -> None:
+    with pytest.raises(ConsoleError, match=r"is the service running\?"):
+        offered(rig)
+
+
+def test_a_connector_that_died_is_no_connector(rig: Rig, connector: Connector) -> None:
+    del connector  # its heartbeat grows old while the clock goes on
+    with pytest.raises(ConsoleError, match="no connector serves"):
+        offered(rig)
+
+
+def test_a_code_that_nobody_uses_times_out(rig: Rig, connector: Connector) -> None:
+    with pytest.raises(TimedOut, match="run 'tocsin pair' again"):
+        offered(rig, lambda: connector.answers(qr="code", qr_expires_at=NOW + 60), wait_seconds=30)
+
+
+def paired(rig: Rig, said: Said, *steps: Callable[[], object]) -> None:
+    """The command itself. `steps` happen while it sleeps."""
+    script = Script(list(steps))
+    pair.pair(
+        rig.deployment,
+        ACCOUNT,
+        wait_seconds=60,
+        output=said.output,
+        sleep=script.sleep,
+        clock=script.clock,
+    )
+
+
+def test_programs_get_codes_hints_and_the_end(rig: Rig, connector: Connector, told: Said) -> None:
+    paired(
+        rig,
+        told,
+        lambda: connector.answers(message="update WhatsApp"),
+        lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+        lambda: connector.says("connected"),
+    )
+    assert told.records == [
+        {"account": ACCOUNT, "hint": "update WhatsApp"},
+        {"account": ACCOUNT, "qr": "code", "expires_at": NOW + 60},
+        {"account": ACCOUNT, "state": "connected"},
+    ]
+
+
+def test_people_get_the_code_and_what_to_do_with_it(rig: Rig, connector: Connector, said: Said) -> None:
+    paired(
+        rig,
+        said,
+        lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+        lambda: connector.says("resuming"),
+        lambda: connector.says("restricted"),
+    )
+    assert "█" in said.text
+    assert "Linked devices" in said.text
+    assert said.lines[-1].startswith("the account 'default' is linked and restricted; ")
+
+
+def test_a_typed_code_is_shown_in_two_halves(rig: Rig, connector: Connector, said: Said) -> None:
+    paired(
+        rig,
+        said,
+        lambda: connector.answers(pairing_code="ABCD1234"),
+        lambda: connector.answers("connecting"),
+        lambda: connector.says("connected"),
+    )
+    assert "    ABCD-1234" in said.lines
+
+
+def test_an_account_unlinked_at_once_is_no_success(rig: Rig, connector: Connector, said: Said) -> None:
+    with pytest.raises(ConsoleError, match="is logged_out: device-removed"):
+        paired(
+            rig,
+            said,
+            lambda: connector.answers("connecting"),
+            lambda: connector.says("logged_out", "device-removed"),
+        )
+
+
+def test_ctrl_c_says_what_goes_on(rig: Rig, connector: Connector, said: Said) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="nothing is linked") as caught:
+        paired(rig, said, interrupt)
+    assert caught.value.exit_code == 130

@@ -1,0 +1,195 @@
+"""A test notification goes by the way of all others, and its end is told in words an operator can act on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from infra.console import send
+from infra.console.deployment import Deployment
+from infra.console.errors import ConsoleError, TimedOut, Usage
+from infra.console.send import SampleTicket, send_test
+from tests.unit.console.rig import ACCOUNT, NOW, SITI, Rig, Said, Script
+from tocsin.notify.event import parse_event
+from tocsin.notify.notification import Notification, Problem, State, notification_id
+
+TICKET = SampleTicket("0812-3456-7890", name="Siti")
+
+
+@pytest.fixture
+def heard(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The events that were put on the bus."""
+    entries: list[dict[str, Any]] = []
+
+    def put(deployment: object, detail_type: str, detail: dict[str, Any]) -> str:
+        entries.append({"id": "e-1", "detail-type": detail_type, "detail": detail})
+        return "e-1"
+
+    monkeypatch.setattr(send, "put_event", put)
+    return entries
+
+
+class Way:
+    """The notification's way behind the bus: planned as the event says, then whatever the test says."""
+
+    def __init__(self, rig: Rig, heard: list[dict[str, Any]]) -> None:
+        self._rig = rig
+        self._heard = heard
+        self.store = rig.deployment.notifications
+
+    def plan(self) -> None:
+        event = parse_event(json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT])
+        identity = notification_id(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
+        self.notification = Notification(
+            id=identity,
+            account=ACCOUNT,
+            ticket_id=event.ticket.id,
+            event_type=event.event_type,
+            revision=1,
+            audience="customer",
+            recipient=SITI,
+            recipient_name="Siti",
+            language="id",
+            text="Halo",
+            created_at=NOW * 1000,
+            expires_at=NOW + 86400,
+        )
+        self.store.put_new(self.notification)
+
+    def sent(self) -> None:
+        self.store.mark_sent(self.notification.id, {}, at=NOW * 1000 + 900, account=ACCOUNT)
+
+    def delivered(self) -> None:
+        self.store.mark_receipt(self.notification.id, State.DELIVERED, NOW * 1000 + 1500)
+
+    def fails(self, code: str) -> None:
+        self.store.fail(self.notification.id, Problem(code, "permanent"), NOW * 1000)
+
+    def parked(self) -> None:
+        self.store.park(self.notification, "not-connected", NOW * 1000)
+
+    def suppressed(self) -> None:
+        self.store.suppress(self.notification.id, Problem("opted-out", "permanent"), NOW * 1000)
+
+
+@pytest.fixture
+def way(rig: Rig, heard: list[dict[str, Any]]) -> Way:
+    return Way(rig, heard)
+
+
+@pytest.fixture
+def sending(rig: Rig) -> Callable[..., None]:
+    def run(said: Said, *steps: Callable[[], object], ticket: SampleTicket = TICKET) -> None:
+        script = Script(list(steps))
+        send_test(
+            rig.deployment,
+            ticket,
+            ACCOUNT,
+            wait_seconds=20,
+            output=said.output,
+            sleep=script.sleep,
+            clock=script.clock,
+        )
+
+    return run
+
+
+def test_each_state_is_told_until_it_arrived(sending: Callable[..., None], way: Way, told: Said) -> None:
+    sending(told, way.plan, way.sent, way.delivered)
+    assert [record["state"] for record in told.records] == ["event", "planned", "sent", "delivered"]
+    assert told.records[0]["notification"] == way.notification.id
+    assert SITI not in told.text
+
+
+def test_people_read_the_times(sending: Callable[..., None], way: Way, said: Said) -> None:
+    sending(said, way.plan, way.sent, way.delivered)
+    assert "for 6281…90: notification" in said.lines[0]
+    assert said.lines[-1] == "2026-11-18 11:06:41  delivered"
+
+
+@pytest.mark.parametrize(
+    ("ticket", "complaint"),
+    [
+        (SampleTicket("0812"), "--to: the number is no valid number of the region ID"),
+        (SampleTicket("call me"), "--to: the number holds something else"),
+        (SampleTicket(f"+{SITI}", subject=" "), "detail.ticket.subject"),
+        (SampleTicket(f"+{SITI}", name="x" * 300), "detail.customer.name"),
+    ],
+)
+def test_what_the_planner_would_refuse_is_refused_here(
+    sending: Callable[..., None], heard: list[Any], said: Said, ticket: SampleTicket, complaint: str
+) -> None:
+    with pytest.raises(Usage, match=complaint):
+        sending(said, ticket=ticket)
+    assert heard == []
+
+
+def test_a_number_that_isnt_on_whatsapp_is_called_so(
+    sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    with pytest.raises(ConsoleError, match="this number isn't on WhatsApp; see 'tocsin dead-letters show"):
+        sending(said, way.plan, lambda: way.fails("not-on-whatsapp"))
+
+
+def test_another_failure_bears_its_code(sending: Callable[..., None], way: Way, said: Said) -> None:
+    with pytest.raises(ConsoleError, match="it failed: server-error"):
+        sending(said, way.plan, lambda: way.fails("server-error"))
+
+
+def test_somebody_who_opted_out_gets_nothing(sending: Callable[..., None], way: Way, said: Said) -> None:
+    with pytest.raises(ConsoleError, match=r"6281…90 opted out .* own START takes it back"):
+        sending(said, way.plan, way.suppressed)
+
+
+def test_parked_says_why_and_what_goes_on(
+    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    rig.connector().says("logged_out")
+    with pytest.raises(TimedOut) as caught:
+        sending(said, way.plan, way.parked)
+    assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
+    assert "by itself" in str(caught.value)
+    assert "waiting  (not-connected)" in said.text
+
+
+def test_a_phone_that_is_off_isnt_our_failure(sending: Callable[..., None], way: Way, said: Said) -> None:
+    with pytest.raises(TimedOut, match="is it online"):
+        sending(said, way.plan, way.sent)
+
+
+def test_nothing_planned_points_to_the_refused_events(
+    sending: Callable[..., None], heard: list[Any], said: Said
+) -> None:
+    with pytest.raises(TimedOut, match="--queue events"):
+        sending(said)
+
+
+@pytest.fixture
+def bus(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    events = rig.deployment.client("events")
+    monkeypatch.setattr(Deployment, "client", lambda self, service: {"events": events}[service])
+    return Stubber(events)
+
+
+def test_the_event_goes_on_the_stacks_bus_from_its_source(rig: Rig, bus: Stubber) -> None:
+    entry = {
+        "EventBusName": f"{rig.stack}-tickets",
+        "Source": "ticketing",
+        "DetailType": "TicketCreated",
+        "Detail": '{"ticket": {"id": "TCK-1"}}',
+    }
+    answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "e-1"}]}
+    bus.add_response("put_events", answer, {"Entries": [entry]})
+    with bus:
+        assert send.put_event(rig.deployment, "TicketCreated", {"ticket": {"id": "TCK-1"}}) == "e-1"
+
+
+def test_an_event_that_the_bus_refuses_is_an_error(rig: Rig, bus: Stubber) -> None:
+    refused = {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no"}
+    bus.add_response("put_events", {"FailedEntryCount": 1, "Entries": [refused]})
+    with bus, pytest.raises(ConsoleError, match="NotAuthorizedForSourceException"):
+        send.put_event(rig.deployment, "TicketCreated", {})

@@ -1,0 +1,48 @@
+"""Every error of AWS becomes one sentence that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.console.trouble import sentence
+
+
+def answer(code: str, message: str = "No.") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (exceptions.NoCredentialsError(), "log in"),
+        (exceptions.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), "log in"),
+        (exceptions.SSOTokenLoadError(error_msg="expired"), "aws sso login"),
+        (exceptions.ProfileNotFound(profile="ops"), "aws configure list-profiles"),
+        (exceptions.InvalidRegionError(region_name="x y"), "--region"),
+        (exceptions.EndpointConnectionError(endpoint_url="https://sqs.nowhere"), "--endpoint-url"),
+        (exceptions.ConnectTimeoutError(endpoint_url="https://sqs.nowhere"), "check network"),
+        (exceptions.ReadTimeoutError(endpoint_url="https://sqs.nowhere"), "check network"),
+        (exceptions.SSLError(endpoint_url="https://sqs", error="self-signed"), "AWS_CA_BUNDLE"),
+        (answer("AccessDenied", "User: u is not authorized to perform: sqs:X"), "sqs:X. Your own rights"),
+        (answer("ExpiredToken"), "log in"),
+        (answer("UnrecognizedClientException"), "is the region enabled?"),
+        (answer("ThrottlingException"), "wait a minute"),
+        (answer("AWS.SimpleQueueService.NonExistentQueue"), "deleted by hand"),
+        (answer("ResourceNotFoundException"), "another --region?"),
+        (
+            answer("InternalFailure", "Try later"),
+            "DescribeStacks failed in eu-west-1: InternalFailure: Try later",
+        ),
+    ],
+)
+def test_the_sentence_says_what_to_do(error: BotoCoreError | ClientError, advice: str) -> None:
+    said = sentence(error, where="eu-west-1")
+    assert advice in said
+    assert "\n" not in said
+    assert not said.endswith(".")
+
+
+def test_an_answer_without_a_code_is_no_surprise() -> None:
+    assert "unknown" in sentence(ClientError({}, "Receive"), where="here")
