@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from tests.unit.functions.handlers import Context, load
 
+from tests.unit.functions.handlers import Context, load
 from tocsin.notify.maintain import Report
 
 

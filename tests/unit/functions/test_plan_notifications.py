@@ -8,9 +8,9 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.unit.functions.handlers import Context, load
 from moto import mock_aws
 
+from tests.unit.functions.handlers import Context, load
 from tocsin.notify.samples import sample_body
 
 ENVIRONMENT = {

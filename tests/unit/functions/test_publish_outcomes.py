@@ -6,8 +6,8 @@ import json
 from types import ModuleType
 
 import pytest
-from tests.unit.functions.handlers import Context, load
 
+from tests.unit.functions.handlers import Context, load
 from tocsin.notify.publish import Published
 
 

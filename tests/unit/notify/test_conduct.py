@@ -1,6 +1,7 @@
 """Consent: which replies withdraw it, which give it back, and which are none of that."""
 
 import pytest
+
 from tocsin.notify.conduct import Wish, confirmation_text, wish_of
 
 

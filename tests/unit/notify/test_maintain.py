@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 
+from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tocsin.notify.deadletter import DeadLetters
 from tocsin.notify.maintain import Maintainer, NotTold, Report
 from tocsin.notify.notification import Notification, State

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.notify.furnished_aws import NOTIFICATIONS, REGION, Cloud, cloud
 
+from tests.unit.notify.furnished_aws import NOTIFICATIONS, REGION, Cloud, cloud
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.notification import Problem, State, notification_id
 from tocsin.notify.planner import Planner

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 
+from tests.unit.notify.furnished_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
 from tocsin.notify.store import (
     KEPT_SECONDS,
