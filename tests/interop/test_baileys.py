@@ -4,9 +4,9 @@ What heals here heals by Baileys' own retry receipts; the server only carries th
 """
 
 import pytest
-from tests.interop.baileys_client import Baileys, BaileysFailed, missing
 
 from infra.local.whatsapp.control_client import LocalWhatsApp
+from tests.interop.baileys_client import Baileys, BaileysFailed, missing
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

@@ -1,4 +1,5 @@
 import pytest
+
 from tests.unit.local.town import Town
 
 

@@ -1,10 +1,10 @@
 """The audit sees a message key used twice, and nothing where there is none."""
 
 import pytest
-from tests.unit.local.town import BUDI, SITI, Town, enc
 
 from infra.local.whatsapp.audit import Unreadable, chain_position, protobuf_fields, signal_message
 from infra.local.whatsapp.endpoint import Address
+from tests.unit.local.town import BUDI, SITI, Town, enc
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.node import Node
 

@@ -11,11 +11,11 @@ import urllib.error
 import urllib.request
 
 import pytest
-from tests.unit.local.town import BUDI, SITI
 
 from infra.local.whatsapp.certificates import BadRootKeyFile, load_root_key
 from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp, WaitedTooLong
 from infra.local.whatsapp.control_client import _environment as environment
+from tests.unit.local.town import BUDI, SITI
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """A phone behaves as a real one does: it heals, it answers when asked again, it shows a message once."""
 
 import pytest
-from tests.unit.local.town import BUDI, SITI, Town
 
 from infra.local.whatsapp.phone import InvalidRequest
+from tests.unit.local.town import BUDI, SITI, Town
 from tocsin.whatsapp.node import Node
 
 

@@ -1,9 +1,9 @@
 """Answers to requests: complete, in the address form asked for, and nothing handed out twice."""
 
 import pytest
-from tests.unit.local.town import BUDI, SITI, Town
 
 from infra.local.whatsapp.endpoint import Endpoint
+from tests.unit.local.town import BUDI, SITI, Town
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 

@@ -1,9 +1,9 @@
 """Which device gets what, in which address form."""
 
 import pytest
-from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc, message_to
 
 from infra.local.whatsapp.routing import Refused, route_message, route_receipt
+from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc, message_to
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node

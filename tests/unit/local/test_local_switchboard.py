@@ -1,8 +1,8 @@
 """What happens to a stanza: acknowledged, delivered, queued, or broken on purpose."""
 
 import pytest
-from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc
 
+from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc
 from tocsin.whatsapp.jid import JID, PN, SERVER
 from tocsin.whatsapp.node import Node
 
