@@ -5,6 +5,7 @@ account's pairing) is part of it: what belongs to an earlier pairing is out of r
 """
 
 from hashlib import sha256
+from typing import NamedTuple
 
 from .conditions import Key
 
@@ -74,6 +75,25 @@ def address_key(account: str, user: str) -> Key:
 
 def devices_key(account: str, user: str) -> Key:
     return f"user#{account}#{user}", "devices"
+
+
+class Owner(NamedTuple):
+    """Whose item it is. `kind`: `session` or `stanza`."""
+
+    kind: str
+    account: str
+    incarnation: int
+    user: str
+
+
+def owner_of(pk: str) -> Owner | None:
+    """Whose session or stanza record lies under `pk`; None for other kinds of items."""
+    kind, _, rest = pk.partition("#")
+    life, _, user = rest.partition("#")
+    account, _, incarnation = life.rpartition(".")
+    if kind not in ("session", "stanza") or not incarnation.isdecimal():
+        return None
+    return Owner(kind, account, int(incarnation), user)
 
 
 def chain_attribute(device: int) -> str:

@@ -123,7 +123,7 @@ def checkpoint(vault: Vault, reservation: Reservation, devices: Iterable[int]) -
     Losing against a turn or another checkpoint is fine, for both bring a newer one.
     """
     moved = {
-        device: _advanced(chain, reservation.number)
+        device: advanced(chain, reservation.number)
         for device, chain in reservation.chains.items()
         if device in set(devices) and chain.distance(reservation.number) >= CHECKPOINT_DISTANCE
     }
@@ -150,7 +150,7 @@ def unchanged(chain: Chain, device: int) -> Equals:
     return Equals(chain_attribute(device), chain.sealed)
 
 
-def _advanced(chain: Chain, number: int) -> Chain:
+def advanced(chain: Chain, number: int) -> Chain:
     """The chain with its checkpoint behind `number`, whose key is not needed again."""
     sending = advance(chain.sending, chain.index_of(number) + 1)
     return chain._replace(sending=sending)

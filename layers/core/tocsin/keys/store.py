@@ -6,7 +6,7 @@ The work is done in the modules beside this one (`reserve`, `receive`, `establis
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import reserve as _reserve
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from .account import Credentials, SignedPreKey
     from .establish import SessionFacts
+    from .cleaning import Cleaned
+    from .conditions import Item
     from .prekeys import PreKey
     from .receive import Received
 
 # A restored backup may hold prekeys that were spent, and a counter that was counted on from.
+    from .tending import Limits, Tended
+    from .views import Listing, UserView
 SKIPPED_PREKEY_IDS = 10_000
 
 
@@ -291,6 +295,44 @@ class KeyStore:
         return learn(self._vault, pn, lid)
 
     def device_list(self, user: str) -> tuple[list[int], int]:
+    # Upkeep, and what an operator asks for
+
+    def sessions(self, profile: AccountProfile) -> "Listing":
+        """The users with sessions, by a walk through the whole table; the listing says what it cost."""
+        from .views import Listing
+
+        return Listing(self._vault, profile.incarnation)
+
+    def view(self, profile: AccountProfile, user: str) -> "UserView":
+        """The sessions with a user (a bare JID), without any key: one query."""
+        from .views import view_user
+
+        return view_user(self._vault, profile.incarnation, user)
+
+    def clean(self, profile: AccountProfile, user: str, device: int | None = None) -> "Cleaned":
+        """Archive the session with one device of a user, or with all; the next send makes new ones."""
+        from .cleaning import clean
+
+        return clean(self._vault, profile.incarnation, user, device)
+
+    def clean_all(self, profile: AccountProfile) -> "Iterator[Cleaned]":
+        """Clean every user, as the iterator is gone through."""
+        from .cleaning import clean_all
+
+        return clean_all(self._vault, profile.incarnation)
+
+    def needs_care(self, item: "Item", limits: "Limits") -> bool:
+        """Whether an item of the sessions, as a walk through the table finds it, gives `tend` work."""
+        from .tending import needs_care
+
+        return needs_care(self._vault, item, limits)
+
+    def tend(self, profile: AccountProfile, user: str, limits: "Limits") -> "Tended":
+        """Renew, prune and rest what is due of a user's sessions. Raises Contended."""
+        from .tending import tend
+
+        return tend(self._vault, profile.incarnation, user, limits)
+
         """The devices last told, and when (seconds; 0: never)."""
         from .addresses import read_devices
 

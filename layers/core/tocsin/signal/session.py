@@ -141,6 +141,11 @@ def archive_current(record: Record, now: int) -> Record:
     return _bounded(Record(_archived(record.states, now), record.evicted, record.superseded), now)
 
 
+def prune(record: Record, now: int) -> Record:
+    """The record without archived states whose time is over; otherwise every change does so in passing."""
+    return _bounded(record, now)
+
+
 def merge(record: Record, other: Record, now: int) -> Record:
     """One record of two that turn out to be of the same device. The states of `other` become archived ones.
 

@@ -1,0 +1,191 @@
+"""Tending: what time does to sessions is put right, user by user, before anybody needs them.
+
+    unanswered   the peer never wrote back in 30 days: it may be gone       archived, the next send renews
+    idle         neither side used it in 90 days                            archived, the next send renews
+    lagging      unused for a week, 32 or more numbers of unknown fate      archived, the next send renews
+    resting      unused for a week, keys of what was sent still derivable   checkpoint moved
+    expired      archived for 30 days                                       dropped
+
+`needs_care` looks at single items as a walk through the table finds them (eventually consistent, not of one
+moment); `tend` reads the user again and decides.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tocsin.signal.errors import InvalidRecord
+from tocsin.signal.session import ARCHIVED_LIFETIME, archive_current, prune
+from tocsin.signal.state import Record, decode_lost
+
+from .chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices, pack, read_chain
+from .cleaning import readable
+from .conditions import Item, Update
+from .establish import follow
+from .layout import OUTBOUND, chain_attribute, inbound_device, outbound_key
+from .reserve import advanced, unchanged
+from .sessions import Sessions
+from .table import ConditionFailed, Contention, OutcomeUnknown
+from .turn import Try, Turn, commit, turning
+from .vault import Vault
+
+DAY = 86400
+
+
+class Limits(NamedTuple):
+    """Seconds. `unanswered`: a session whose peer never wrote back. `idle`: one that neither side used.
+    `rest`: after so long without a message, no key of an earlier one stays derivable."""
+
+    unanswered: int = UNANSWERED_SECONDS
+    idle: int = 90 * DAY
+    rest: int = 7 * DAY
+
+
+@dataclass
+class Tended:
+    """What upkeep did to one user's sessions. `renewed`: device → why its session was archived. `pruned`:
+    archived states that were dropped. `rested`: checkpoints moved. `emptied`: devices without anything left.
+    """
+
+    renewed: dict[int, str] = field(default_factory=dict)
+    pruned: int = 0
+    rested: int = 0
+    emptied: int = 0
+
+
+def needs_care(vault: Vault, item: Item, limits: Limits) -> bool:
+    """Whether an item of the sessions, as a walk through the table finds it, gives `tend` something to do."""
+    if str(item["sk"]) == OUTBOUND:
+        return _outbound_needs_care(vault, item, limits)
+    if inbound_device(str(item["sk"])) is None:
+        return False
+    sessions = Sessions(vault, 0, "", None, {0: item})
+    try:
+        inbound = sessions.inbound(0)
+        # Without its sending chain; the dates are all that matters here.
+        record = decode_lost(inbound.encoded, bytes(32)) if inbound is not None else None
+    except InvalidRecord:
+        return False
+    if record is None or inbound is None:
+        return False
+    return prune(record, vault.now()) != record or _is_over(record, inbound.rebuilt, vault.now())
+
+
+def tend(vault: Vault, incarnation: int, user: str, limits: Limits) -> Tended:
+    """Renew, prune and rest what is due of one user. One query; a turn and an update where there is work.
+
+    What can't be read is left: `clean` deletes it, on an operator's word. Raises Contended.
+    """
+    tended = turning(vault, lambda current: _tend(vault, incarnation, user, limits, current))
+    tended.rested = _rest(vault, incarnation, user, limits)
+    return tended
+
+
+def _tend(vault: Vault, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
+    tended = Tended()
+    sessions = follow(vault, incarnation, user, current)
+    turn = Turn(sessions, current.leap)
+    for device in sessions.devices:
+        record = readable(turn, device)
+        if record is None:
+            continue
+        cause = _cause_to_renew(sessions, device, limits)
+        pruned = prune(record, vault.now())
+        inbound = sessions.inbound(device)
+        if cause is not None and record.current is not None:
+            turn.replace(device, archive_current(record, vault.now()))
+            turn.check_devices(0)
+            tended.renewed[device] = cause
+        elif inbound is not None and _is_over(pruned, inbound.rebuilt, vault.now()):
+            turn.drop(device)
+            tended.emptied += 1
+        elif pruned != record:
+            turn.receive(device, pruned)
+        tended.pruned += len(record.states) - len(pruned.states)
+    commit(vault, turn.writes())
+    return tended
+
+
+def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | None:
+    """Why the session with a device shall not serve any longer, or None."""
+    chain, now = sessions.chain(device), sessions.vault.now()
+    if chain is None:
+        return None
+    if _is_unanswered(chain, now, limits):
+        return "unanswered"
+    used_at = _last_used(sessions.used_at, sessions.checked_at, [chain])
+    if now - max(used_at, sessions.heard_at(device)) > limits.idle:
+        return "idle"
+    if now - used_at > limits.rest and _lags(chain, sessions.next or 0):
+        return "lagging"
+    return None
+
+
+def _outbound_needs_care(vault: Vault, outbound: Item, limits: Limits) -> bool:
+    sessions = Sessions(vault, 0, "", outbound, {})
+    now, following = vault.now(), sessions.next
+    found = (read_chain(vault, outbound, device) for device in chain_devices(outbound))
+    chains = [chain for chain in found if chain is not None]
+    if following is None or not chains:
+        return False
+    if any(_is_unanswered(chain, now, limits) for chain in chains):
+        return True
+    unused = now - _last_used(sessions.used_at, sessions.checked_at, chains)
+    return unused > limits.idle or (
+        unused > limits.rest and any(chain.distance(following) > 0 for chain in chains)
+    )
+
+
+def _is_unanswered(chain: Chain, now: int, limits: Limits) -> bool:
+    return chain.sending.pending is not None and now - chain.created > limits.unanswered
+
+
+def _last_used(used_at: int, checked_at: int, chains: list[Chain]) -> int:
+    """When something was last sent; for items that don't say, when it may have been at the latest."""
+    return max(used_at or checked_at + DAY, *(chain.created for chain in chains))
+
+
+def _lags(chain: Chain, following: int) -> bool:
+    """Whether so many numbers are unaccounted for that the checkpoint must not pass over them in silence:
+    it bounds what the peer has never got."""
+    return chain.distance(following) >= CHECKPOINT_DISTANCE
+
+
+def _is_over(record: Record, rebuilt: int, now: int) -> bool:
+    """Nothing is left that could receive, nor a reason to remember that there was."""
+    return not record.states and now - rebuilt > ARCHIVED_LIFETIME
+
+
+def _rest(vault: Vault, incarnation: int, user: str, limits: Limits) -> int:
+    """Move the checkpoints of chains that rest behind all numbers taken: one update, and only if nothing was
+    turned meanwhile. Whoever holds one of those numbers has its chain in hand already."""
+    key = outbound_key(vault.account, incarnation, user)
+    outbound = vault.table.get(key)
+    if outbound is None:
+        return 0
+    sessions = Sessions(vault, incarnation, user, outbound, {})
+    following = sessions.next
+    found = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    chains = {device: chain for device, chain in found.items() if chain is not None}
+    if following is None or not chains:
+        return 0
+    if vault.now() - _last_used(sessions.used_at, sessions.checked_at, [*chains.values()]) <= limits.rest:
+        return 0
+    moved = {
+        device: advanced(chain, following - 1)
+        for device, chain in chains.items()
+        if 0 < chain.distance(following) < CHECKPOINT_DISTANCE
+    }
+    if not moved:
+        return 0
+    names = {device: chain_attribute(device) for device in moved}
+    sealed = {
+        names[device]: vault.seal(pack(chain), key, names[device], chain.tag)
+        for device, chain in moved.items()
+    }
+    try:
+        vault.table.update(
+            Update(key, set=sealed, when=tuple(unchanged(chains[device], device) for device in moved))
+        )
+    except (ConditionFailed, Contention, OutcomeUnknown):
+        return 0
+    return len(moved)
