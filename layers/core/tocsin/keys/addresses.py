@@ -60,8 +60,8 @@ def learn(vault: Vault, pn: str, lid: str) -> bool:
         address = vault.table.get(address_key(vault.account, pn))
         if _lid_of(_both_names(address)) == lid:
             return False
-        moves = _moves(vault, incarnation, pn, lid, current)
-        commit(vault, [*moves, *_names(vault, pn, lid, address)])
+        moves, turns = _moves(vault, incarnation, pn, lid, current)
+        commit(vault, [*moves, *_names(vault, pn, lid, address)], *turns)
         return True
 
     return turning(vault, attempt)
@@ -87,14 +87,14 @@ def _names(vault: Vault, pn: str, lid: str, address: Item | None) -> list[Write]
     ]
 
 
-def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> list[Write]:
-    """The writes that move what lies under the phone number."""
+def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> tuple[list[Write], list[Turn]]:
+    """The writes that move what lies under the phone number, and the turn that takes it away there."""
     source = read_sessions(vault, incarnation, pn, torn_is_lost=current.torn_is_lost)
     if source.moved == lid:
-        return []
+        return [], []
     if source.moved is not None:
         # The number was somebody else's before: only the signpost changes.
-        return [_signpost(vault, source, lid)]
+        return [_signpost(vault, source, lid)], []
     target = read_sessions(vault, incarnation, lid, torn_is_lost=current.torn_is_lost)
     leaving, arriving = Turn(source, current.leap), Turn(target, current.leap)
     leaving.leave_for(lid)
@@ -105,7 +105,7 @@ def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> l
             arriving.replace(device, merged, heard_at=source.heard_at(device))
     if source.checked_at and target.next is None:
         arriving.check_devices(source.checked_at)
-    return [*leaving.writes(), *arriving.writes()]
+    return [*leaving.writes(), *arriving.writes()], [leaving]
 
 
 def _merged(vault: Vault, record: Record | None, moved: Record) -> Record:

@@ -15,6 +15,7 @@ from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 
 from .conditions import Update
 from .layout import outbound_key
+from .observe import LOG, RECOVERED
 from .reserve import HAS_COUNTER
 from .sessions import Sessions, read_sessions
 from .table import ConditionFailed
@@ -87,7 +88,7 @@ def make_sessions(
         for device, maker in makers.items():
             maker.renew(turn, device, even_if_usable=device in replace)
         turn.check_devices(vault.now())
-        commit(vault, turn.writes())
+        commit(vault, turn.writes(), turn)
 
     turning(vault, attempt)
     return {device: maker.refused for device, maker in makers.items() if maker.refused is not None}
@@ -201,7 +202,8 @@ def rebuild(
         if maker.replaced_since(record) and _usable(turn, device, record):
             return False
         turn.replace(device, start(record, maker.state(), vault.now()), rebuilt=vault.now())
-        commit(vault, turn.writes())
+        commit(vault, turn.writes(), turn)
+        (vault.observer or LOG).session(RECOVERED, sessions.user, device)
         return True
 
     return turning(vault, attempt)
@@ -221,7 +223,7 @@ def mark_stale(vault: Vault, incarnation: int, user: str, device: int) -> bool:
         turn = Turn(sessions, current.leap)
         if not _end(turn, device, rebuilt=vault.now()):
             return False
-        commit(vault, turn.writes())
+        commit(vault, turn.writes(), turn)
         return True
 
     return turning(vault, attempt)
@@ -233,7 +235,7 @@ def remove_device(vault: Vault, incarnation: int, user: str, device: int) -> Non
     def attempt(current: Try) -> None:
         turn = Turn(follow(vault, incarnation, user, current, device=device), current.leap)
         turn.drop(device)
-        commit(vault, turn.writes())
+        commit(vault, turn.writes(), turn)
 
     turning(vault, attempt)
 

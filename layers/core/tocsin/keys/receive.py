@@ -125,7 +125,7 @@ class _Reception:
         store(self._arrival.device, decryption.record, heard_at=self._vault.now())
         received, record = self._yield(user, decryption)
         spent = [spend(prekey)] if prekey is not None and decryption.consumed_prekey is not None else []
-        commit(self._vault, [*turn.writes(), record, *spent])
+        commit(self._vault, [*turn.writes(), record, *spent], turn)
         return received
 
     def _decrypt(self, turn: Turn, prekey: PreKey | None) -> Decryption:

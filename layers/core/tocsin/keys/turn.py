@@ -36,6 +36,15 @@ from .conditions import (
 )
 from .errors import Contended
 from .layout import chain_attribute, inbound_key, outbound_key, tag_attribute
+from .observe import (
+    FORGOTTEN,
+    LOG,
+    MOVED,
+    IdentityChange,
+    identity_change,
+    log_identity_change,
+    session_changes,
+)
 from .sessions import Sessions, pack_inbound
 from .table import ConditionFailed, Conflict, OutcomeUnknown
 from .vault import Vault
@@ -87,8 +96,23 @@ def turning(vault: Vault, attempt: Callable[[Try], T]) -> T:
     raise Contended
 
 
-def commit(vault: Vault, writes: list[Write]) -> None:
-    """All or nothing, repeated as it is while contended. Raises Conflict, OutcomeUnknown, InvalidWrite."""
+def commit(vault: Vault, writes: list[Write], *turns: "Turn") -> None:
+    """All or nothing, repeated as it is while contended. Raises Conflict, OutcomeUnknown, InvalidWrite.
+
+    `turns`: whose changes these are. A new identity is told before it is stored, so that nobody goes without
+    having been told; told twice, it is the same news. The rest is told when it has happened.
+    """
+    for turn in turns:
+        for change in turn.identity_changes:
+            (vault.on_identity_change or log_identity_change)(change)
+    _commit(vault, writes)
+    observer = vault.observer or LOG
+    for turn in turns:
+        for device, what in turn.changes:
+            observer.session(what, turn.sessions.user, device)
+
+
+def _commit(vault: Vault, writes: list[Write]) -> None:
     if len(writes) == 1:
         # A transaction costs twice as much, and one write is all or nothing by itself.
         vault.patiently(lambda: _write(vault, writes[0]))
@@ -126,10 +150,15 @@ class Turn:
         self._inbounds: list[Write] = []
         self._chains_change = False
         self._moved_to: str | None = None
+        self._found: dict[int, Record | None] = {}
+        self.changes: list[tuple[int, str]] = []
+        self.identity_changes: list[IdentityChange] = []
 
     def record(self, device: int) -> Record | None:
         """The device's record as this turn finds it."""
-        return self.sessions.record(device, self.fence)
+        if device not in self._found:
+            self._found[device] = self.sessions.record(device, self.fence)
+        return self._found[device]
 
     def replace(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """The device's record becomes `record`; its current state's chain goes where it can be reserved from.
@@ -142,6 +171,7 @@ class Turn:
 
     def receive(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """As `replace`, where the sending chain stays what it is: the outbound item is left alone."""
+        self._note(device, record)
         inbound = self.sessions.inbound(device)
         kept = inbound.rebuilt if inbound is not None else 0
         key, tag = self._inbound_key(device), self._vault.new_tag()
@@ -162,6 +192,7 @@ class Turn:
         if item is not None:
             self._inbounds.append(Delete(key, when=(as_read("tag", item),)))
         self._remove_chain(device)
+        self.changes.append((device, FORGOTTEN))
 
     def check_devices(self, now: int) -> None:
         """Note that the device list was compared with WhatsApp's at `now`; 0: the next send shall do so, and
@@ -172,11 +203,20 @@ class Turn:
         """The sessions lie under another name from now on: nothing stays here but the tombstone."""
         for device in self.sessions.inbounds:
             self.drop(device)
+        self.changes = [(device, MOVED) for device in self.sessions.inbounds]
         self._moved_to = user
 
     def writes(self) -> list[Write]:
         """The members of the transaction; none if nothing changed."""
         return [*self._outbound_writes(), *self._inbounds]
+
+    def _note(self, device: int, record: Record) -> None:
+        """Keep in mind what is to be told of this change."""
+        found = self.record(device)
+        self.changes += [(device, what) for what in session_changes(found, record)]
+        change = identity_change(self.sessions.user, device, found, record)
+        if change is not None:
+            self.identity_changes.append(change)
 
     def _outbound_writes(self) -> list[Write]:
         if self._moved_to is not None:

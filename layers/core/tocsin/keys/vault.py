@@ -5,12 +5,15 @@ Clock, entropy and sleep come in from outside, so that a test decides what time 
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .conditions import Item, Key
 from .errors import Contended
 from .seal import DamagedRecord, Place, Sealer
 from .table import Contention, Table
+
+if TYPE_CHECKING:
+    from .observe import IdentityChange, Observer
 
 T = TypeVar("T")
 
@@ -32,7 +35,8 @@ def log_damage(damaged: DamagedRecord) -> None:
 
 class Vault(NamedTuple):
     """`clock`: seconds since the epoch. `random(n)`: n random bytes. `on_damage` hears of damaged records
-    that are treated as absent."""
+    that are treated as absent; `on_identity_change` of a device's new identity, before it is stored;
+    `observer` of what became of sessions (None: they are logged)."""
 
     table: Table
     sealer: Sealer
@@ -41,6 +45,8 @@ class Vault(NamedTuple):
     random: Callable[[int], bytes]
     sleep: Callable[[float], None]
     on_damage: Callable[[DamagedRecord], None] = log_damage
+    on_identity_change: "Callable[[IdentityChange], None] | None" = None
+    observer: "Observer | None" = None
 
     def now(self) -> int:
         return int(self.clock())
