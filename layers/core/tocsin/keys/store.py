@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from tocsin.signal.x3dh import Local, PreKeyBundle
 
     from .account import Credentials, SignedPreKey
-    from .establish import SessionFacts
     from .cleaning import Cleaned
     from .conditions import Item
+    from .establish import SessionFacts
     from .prekeys import PreKey
     from .receive import Received
-
-# A restored backup may hold prekeys that were spent, and a counter that was counted on from.
     from .tending import Limits, Tended
     from .views import Listing, UserView
+
+# A restored backup may hold prekeys that were spent, and a counter that was counted on from.
 SKIPPED_PREKEY_IDS = 10_000
 
 
@@ -280,21 +280,6 @@ class KeyStore:
 
         return rebuild(self._vault, profile.incarnation, _local(local), user, device, bundle, seen=seen)
 
-    # Addresses
-
-    def address(self, user: str) -> dict[str, str] | None:
-        """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
-        from .addresses import read_address
-
-        return read_address(self._vault, user)
-
-    def learn(self, pn: str, lid: str) -> bool:
-        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; whether it was news."""
-        from .addresses import learn
-
-        return learn(self._vault, pn, lid)
-
-    def device_list(self, user: str) -> tuple[list[int], int]:
     # Upkeep, and what an operator asks for
 
     def sessions(self, profile: AccountProfile) -> "Listing":
@@ -333,6 +318,21 @@ class KeyStore:
 
         return tend(self._vault, profile.incarnation, user, limits)
 
+    # Addresses
+
+    def address(self, user: str) -> dict[str, str] | None:
+        """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
+        from .addresses import read_address
+
+        return read_address(self._vault, user)
+
+    def learn(self, pn: str, lid: str) -> bool:
+        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; whether it was news."""
+        from .addresses import learn
+
+        return learn(self._vault, pn, lid)
+
+    def device_list(self, user: str) -> tuple[list[int], int]:
         """The devices last told, and when (seconds; 0: never)."""
         from .addresses import read_devices
 
