@@ -4,6 +4,7 @@ The work is done in the modules beside this one (`reserve`, `receive`, `establis
 `account`); those that a send doesn't need are imported when they are first used.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from .cleaning import Cleaned
     from .conditions import Item
     from .establish import SessionFacts
+    from .observe import IdentityChange, Observer
     from .prekeys import PreKey
     from .receive import Received
     from .tending import Limits, Tended
     from .views import Listing, UserView
+
+_log = logging.getLogger("tocsin.keys")
 
 # A restored backup may hold prekeys that were spent, and a counter that was counted on from.
 SKIPPED_PREKEY_IDS = 10_000
@@ -39,6 +43,9 @@ class KeyStore:
 
     `clock`: seconds since the epoch. `random(n)`: n random bytes. `on_damage`: hears of damaged session
     records, which count as absent and are replaced; damaged credentials are raised as DamagedRecord.
+    `on_identity_change`: hears of a device's new identity just before it is stored, and again if that has to
+    be repeated; what it raises keeps the identity from being stored. `observer`: hears of every read and
+    write, and of what becomes of sessions; by default they go into the log.
     """
 
     def __init__(
@@ -51,8 +58,16 @@ class KeyStore:
         random: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], None] = time.sleep,
         on_damage: Callable[[DamagedRecord], None] = log_damage,
+        on_identity_change: "Callable[[IdentityChange], None] | None" = None,
+        observer: "Observer | None" = None,
     ) -> None:
-        self._vault = Vault(table, sealer, account, clock, random, sleep, on_damage)
+        if observer is not None or _log.isEnabledFor(logging.DEBUG):
+            from .observe import LOG, ObservedTable
+
+            table = ObservedTable(table, observer or LOG)
+        self._vault = Vault(
+            table, sealer, account, clock, random, sleep, on_damage, on_identity_change, observer
+        )
 
     @property
     def account(self) -> str:
