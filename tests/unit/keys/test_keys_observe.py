@@ -116,6 +116,12 @@ def test_a_removed_device_is_forgotten(ann: End, bob: End, diary: Diary) -> None
     assert diary.sessions == ["made", "forgotten"]
 
 
+def test_a_session_that_an_operator_cleans_is_closed_and_cleaned(ann: End, bob: End, diary: Diary) -> None:
+    ann.meet(bob)
+    ann.keys.clean(ann.profile, bob.user)
+    assert diary.sessions == ["made", "closed", "cleaned"]
+
+
 def test_sessions_move_to_the_lid(ann: End, bob: End, diary: Diary) -> None:
     ann.keys.make_sessions(ann.profile, ann.credentials, PN, {0: bob.bundle()}, devices=[0])
     ann.keys.learn(PN, LID)

@@ -14,6 +14,7 @@ from tocsin.signal.state import Record
 
 from .chain import chain_devices
 from .establish import follow
+from .observe import CLEANED, LOG
 from .turn import Try, Turn, commit, turning
 from .vault import Vault
 from .views import Listing
@@ -47,7 +48,9 @@ def clean(vault: Vault, incarnation: int, user: str, device: int | None = None) 
                 archived.append(each)
         if archived or deleted:
             turn.check_devices(0)
-            commit(vault, turn.writes())
+            commit(vault, turn.writes(), turn)
+        for cleaned in (*archived, *deleted):
+            (vault.observer or LOG).session(CLEANED, sessions.user, cleaned)
         return Cleaned(sessions.user, tuple(archived), tuple(deleted))
 
     return turning(vault, attempt)

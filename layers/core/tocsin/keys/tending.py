@@ -101,7 +101,7 @@ def _tend(vault: Vault, incarnation: int, user: str, limits: Limits, current: Tr
         elif pruned != record:
             turn.receive(device, pruned)
         tended.pruned += len(record.states) - len(pruned.states)
-    commit(vault, turn.writes())
+    commit(vault, turn.writes(), turn)
     return tended
 
 
