@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import Final
 
 from tocsin.connector import version
@@ -26,9 +27,11 @@ from tocsin.connector.tenure import Tenure
 from tocsin.connector.wishes import Wishes
 from tocsin.keys.account import Credentials
 from tocsin.keys.control import Control
+from tocsin.keys.errors import KeysBehind
 from tocsin.keys.lease import LeaseLost
 from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.store import KeyStore
+from tocsin.keys.table import DynamoTable
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,11 @@ RETRY_SECONDS: Final = 1.0
 
 STOPPED_SECONDS: Final = 6 * 3600.0
 """After a refusal that nobody understands, one more try so many seconds later. Not after `replaced`."""
+
+WITNESS_TRIES: Final = 3
+
+SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", "stopped", alert=True)
+"""A backup was restored: message keys would be used a second time."""
 
 HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
 
@@ -92,6 +100,8 @@ class Account:
                 credentials = await self._credentials(tenure)
                 if credentials.jid is None or self._halted is not None:
                     await self._idle(tenure, credentials)
+                elif await self._set_back():
+                    await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
                 else:
                     await self._connect(tenure, credentials)
         finally:
@@ -118,6 +128,20 @@ class Account:
             self.standing.token = credentials.connector_token
             self.standing.incarnation = credentials.incarnation
             return credentials
+
+    async def _set_back(self) -> bool:
+        """Whether the keys table is older than what was last used. If that can't be known, it isn't."""
+        name = self._around.config.notifications_table
+        if name is None:
+            return False
+        outside = DynamoTable(self._around.aws.client("dynamodb"), name)
+        for _ in range(WITNESS_TRIES):
+            try:
+                return await self._around.aws.call(self._keys.is_behind, outside)
+            except Exception as exc:  # noqa: BLE001  the table is away, or its item is
+                log.warning("the witness can't be heard: %s", exc, extra={"account": self.name})
+            await asyncio.sleep(RETRY_SECONDS)
+        return False
 
     # Connected
 
@@ -210,6 +234,7 @@ class Account:
             self._halted = None
             self.standing.until = None
             return
+        self.standing.until = None
         await self._fulfil(tenure, credentials, wish)
 
     def _patience(self) -> float | None:
@@ -222,6 +247,9 @@ class Account:
         """Pair with fresh keys where the old ones were in use; a newer wish takes the place of this one."""
         following: Control | None = wish
         while following is not None:
+            if following.request == "reconnect":
+                self._halted = None
+                return
             if credentials.jid is not None:
                 await self._renew()
                 credentials = await self._credentials(tenure)

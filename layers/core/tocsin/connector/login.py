@@ -72,16 +72,20 @@ async def check_prekeys(
     count: int | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Upload one-time prekeys if the server has few (`count`: as it told; else it is asked).
+    """Upload one-time prekeys if the server has few (`count`: as it told; else it is asked), or we have few:
+    after a reset the server offers what nobody can open any more.
 
-    Their private halves are stored before the server hears of them. Raises what the last of four tries
+    Their private halves are stored before the server hears of them. The signed prekey goes along as it is
+    stored now, for it may have been rotated since this connection began. Raises what the last of four tries
     raised: the account can be connected without, but strangers' first messages may then not be readable.
     """
     if count is None:
-        count = iq.parse_prekey_count(await line.request(iq.prekey_count()))
+        offered = iq.parse_prekey_count(await line.request(iq.prekey_count()))
+        count = min(offered, await aws.call(keys.prekey_count))
     if count > FEW_PREKEYS:
         return
     prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
+    credentials = await aws.call(keys.credentials)
     upload = iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,

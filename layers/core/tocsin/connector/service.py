@@ -24,7 +24,7 @@ from tocsin.keys.account import Credentials
 from tocsin.keys.lease import LeaseLost
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq, reaction
-from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.errors import EncodeError, WireError
 from tocsin.whatsapp.events import (
     Event,
     FrameDropped,
@@ -59,6 +59,7 @@ OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
 """The queue is away, and too much waits: what comes now would be lost or overtake."""
 
 SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
+RECONNECT: Final = Reaction(Kind.RECONNECT_NOW, "reconnect-by-operator")
 UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", "unpaired")
 
 REACHOUT_QUERY: Final = "23983697327930364"
@@ -154,11 +155,18 @@ class Service:
     def _take(self, line: Line, node: Node) -> None:
         """Have a stanza stored; it is acknowledged on this very line, or comes again on the next."""
 
-        def stored() -> None:
-            with contextlib.suppress(LineClosed):
-                line.write(ack(node))
-
         origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
+
+        def stored() -> None:
+            try:
+                line.write(ack(node))
+            except LineClosed:
+                pass  # it comes again on the next line
+            except EncodeError as exc:
+                # What it names can be read and not be written. One such stanza must not end the connection, for
+                # it would come again on the next, and end that one too.
+                log.error("stanza can't be acknowledged", extra={"account": origin.account, "problem": str(exc)})
+
         try:
             taken = self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
         except (WireError, ValueError) as exc:
@@ -238,6 +246,9 @@ class Service:
             wish = await self._wishes.next(GLANCE_SECONDS)
             if wish.request == "pair":
                 await self._wishes.show("connected", "the account is linked already; unpair it first")
+            elif wish.request == "reconnect":
+                line.end(RECONNECT)
+                return
             elif credentials.jid is not None:
                 self._unlinking = True  # the server may end the stream before we see its answer
                 iq.checked(await line.request(iq.remove_device(JID.parse(credentials.jid))))

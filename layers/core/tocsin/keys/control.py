@@ -10,7 +10,8 @@ from .conditions import Equals, Item, Update, Value
 from .layout import control_key
 from .table import ConditionFailed, Table
 
-REQUESTS = ("pair", "unpair")
+# `reconnect`: log in again, with the account as it is stored now; a halted account tries again.
+REQUESTS = ("pair", "unpair", "reconnect")
 
 
 @dataclass(frozen=True, slots=True)
