@@ -94,19 +94,27 @@ class Account:
                 await self._forwarder.drained()
 
     async def _serve(self, tenure: Tenure) -> None:
-        forwarding = asyncio.ensure_future(self._forwarder.run())
+        """Live, with the forwarder beside it. Neither goes on without the other: a socket that is read while
+        nothing is stored any more would look well from outside."""
+        tasks = [asyncio.ensure_future(work) for work in (self._live(tenure), self._forwarder.run())]
         try:
-            while True:
-                credentials = await self._credentials(tenure)
-                if credentials.jid is None or self._halted is not None:
-                    await self._idle(tenure, credentials)
-                elif await self._set_back():
-                    await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
-                else:
-                    await self._connect(tenure, credentials)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _live(self, tenure: Tenure) -> None:
+        while True:
+            credentials = await self._credentials(tenure)
+            if credentials.jid is None or self._halted is not None:
+                await self._idle(tenure, credentials)
+            elif await self._set_back():
+                await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
+            else:
+                await self._connect(tenure, credentials)
 
     async def _credentials(self, tenure: Tenure) -> Credentials:
         """The account as stored, made if it is new. Waits while it can't be read."""

@@ -163,9 +163,10 @@ class Service:
             except LineClosed:
                 pass  # it comes again on the next line
             except EncodeError as exc:
-                # What it names can be read and not be written. One such stanza must not end the connection, for
-                # it would come again on the next, and end that one too.
-                log.error("stanza can't be acknowledged", extra={"account": origin.account, "problem": str(exc)})
+                # What it names can be read and not be written. It must not end the connection: it would come
+                # again on the next one, and end that too.
+                problem = {"account": origin.account, "problem": str(exc)}
+                log.error("stanza can't be acknowledged", extra=problem)
 
         try:
             taken = self._forwarder.offer(node, origin, int(time.time() * 1000), stored)

@@ -1,0 +1,141 @@
+"""A stanza is stored, then acknowledged, and whatever it holds is the end of nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tocsin.connector.account import Account
+from tocsin.connector.forwarder import Counters, Forwarder
+from tocsin.connector.line import LineClosed
+from tocsin.connector.service import Service
+from tocsin.connector.standing import Standing
+from tocsin.connector.stanza import Packed
+from tocsin.connector.surroundings import Meters
+from tocsin.keys.memory import MemoryTable
+from tocsin.keys.seal import Sealer
+from tocsin.whatsapp.jid import HOSTED, JID
+from tocsin.whatsapp.node import Node, encode
+
+# A server may name such an address; none can be written back to it.
+UNWRITABLE = Node("notification", {"id": "N", "from": JID("", HOSTED), "type": "devices"})
+GOOD = Node("notification", {"id": "G", "from": JID("", "s.whatsapp.net"), "type": "devices"})
+
+
+@dataclass
+class Line:
+    """Writes as the real one does: encoded first. `closed`: over."""
+
+    closed: bool = False
+    written: list[str] = field(default_factory=list)
+    ended: list[Any] = field(default_factory=list)
+
+    def write(self, node: Node) -> None:
+        if self.closed:
+            raise LineClosed
+        encode(node)
+        self.written.append(str(node.attrs["id"]))
+
+    def end(self, cause: Any) -> None:
+        self.ended.append(cause)
+
+
+@dataclass
+class Tenure:
+    """Ours for good."""
+
+    epoch: int = 1
+    account: str = "default"
+
+    def valid(self) -> bool:
+        return True
+
+    async def keep(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return await work
+
+    async def say(self, state: str, detail: str = "") -> None:
+        pass
+
+
+async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
+    return {}
+
+
+def service(forwarder: Forwarder) -> Service:
+    anything: Any = None
+    tenure: Any = Tenure()
+    return Service(anything, anything, tenure, Standing("default"), forwarder, anything)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_stanza_that_cannot_be_acknowledged_ends_nothing(closed: bool) -> None:
+    line: Any = Line(closed)
+    forwarder = Forwarder(nothing_refused, Counters())
+    carrying = asyncio.ensure_future(forwarder.run())
+    serving = service(forwarder)
+
+    serving._take(line, UNWRITABLE)
+    serving._take(line, GOOD)
+    await asyncio.wait_for(forwarder.drained(), 5)
+
+    assert line.written == ([] if closed else ["G"])
+    assert not carrying.done()
+    assert not line.ended
+    carrying.cancel()
+
+
+@dataclass
+class Aws:
+    """Calls at once, in the event loop."""
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+
+@dataclass
+class Around:
+    """As much of the surroundings as an unpaired account looks at."""
+
+    send_batch: Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]] = nothing_refused
+    table: MemoryTable = field(default_factory=MemoryTable)
+    sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
+    aws: Aws = field(default_factory=Aws)
+    meters: Meters = field(default_factory=Meters)
+
+    @property
+    def leases(self) -> Around:
+        return self
+
+    async def acquire(self, name: str) -> Tenure:
+        return Tenure()
+
+    def uniform(self, low: float, high: float) -> float:
+        return low
+
+
+async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(self: Forwarder) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Forwarder, "run", breaks)
+    around: Any = Around()
+
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await asyncio.wait_for(Account("default", around).run(), 5)
+
+
+async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() -> None:
+    around: Any = Around()
+    running = asyncio.ensure_future(Account("default", around).run())
+
+    done, _ = await asyncio.wait([running], timeout=0.2)
+
+    assert not done
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
