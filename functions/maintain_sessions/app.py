@@ -1,10 +1,15 @@
-"""Each minute and after each login: resumes what waits, expires what is over, asks after missing receipts."""
+"""Each minute and after each login: resumes what waits, expires what is over, asks after missing receipts.
+
+Each hour (`{"upkeep": true}`): the accounts' keys, and a part of the daily round through all sessions, which
+`{"upkeep": true, "force": true}` begins at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -13,6 +18,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.maintain import Maintainer, Report
+
+if TYPE_CHECKING:
+    from tocsin.notify.upkeep import Run, Upkeep
 
 logger = Logger()
 metrics = Metrics()
@@ -29,17 +37,35 @@ def maintainer() -> Maintainer:
     return Maintainer.connected(config())
 
 
+@cache
+def upkeep() -> Upkeep:
+    from tocsin.notify.upkeep import Upkeep
+
+    return Upkeep.connected(config())
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One account after the other; the failure of one is raised only after all had their turn."""
-    asked = event.get("resume")
+
+    def time_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    if event.get("upkeep"):
+        run = upkeep().run(config().accounts, time_left, force=bool(event.get("force")))
+        return told(run)
+    return looked_after(event.get("resume"), time_left)
+
+
+def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str, Any]:
+    """What waits, of one account after its login or of all."""
     accounts = config().accounts if asked is None else (asked,)
     work = maintainer().sweep if asked is None else maintainer().resume
     reports, failures = [], []
     for account in accounts:
         try:
-            reports.append(work(account, lambda: context.get_remaining_time_in_millis() / 1000))
+            reports.append(work(account, time_left))
         except Exception as exc:
             logger.exception("upkeep failed", account=account)
             failures.append(exc)
@@ -57,3 +83,32 @@ def tell(reports: list[Report], failures: list[Exception]) -> None:
     for report in reports:
         if report != Report(report.account):
             logger.info("upkeep", **asdict(report))
+
+
+def told(run: Run) -> dict[str, Any]:
+    """The run as log lines, metrics and answer. Raises what failed."""
+    answer: dict[str, Any] = {
+        "accounts": [asdict(report) for report in run.accounts],
+        "pages": run.pages,
+        "read_units": run.read_units,
+        "complete": run.complete,
+        "failures": len(run.failures),
+    }
+    counts: dict[str, float] = {
+        "UpkeepFailures": len(run.failures),
+        "UpkeepTroubles": sum(len(report.troubles) for report in run.accounts),
+        "UpkeepReadUnits": run.read_units,
+        "SessionsRenewed": sum(sum(report.renewed.values()) for report in run.accounts),
+        "KeysSetBack": sum(report.set_back for report in run.accounts),
+        "SignedPreKeysRotated": sum(report.rotated > 0 for report in run.accounts),
+        "PreKeysUploaded": sum(report.uploaded for report in run.accounts),
+        "DamagedRecords": sum(report.damaged for report in run.accounts),
+    }
+    for name in ("pruned", "rested", "lists", "orphans"):
+        counts[f"Sessions{name.capitalize()}"] = sum(getattr(report, name) for report in run.accounts)
+    for name, count in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
+    logger.info("upkeep of keys", **answer)
+    if run.failures:
+        raise ExceptionGroup("upkeep failed", run.failures)
+    return answer

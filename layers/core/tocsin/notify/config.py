@@ -207,14 +207,16 @@ class MaintainConfig:
     notifications_queue_url: str
     dead_letters_queue_url: str
     accounts: tuple[str, ...]
+    session_idle_days: int = 90
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> MaintainConfig:
-        """Read the environment of the function. Raises `MissingVariable`."""
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
         environment = environment or Environment()
         return cls(
             stores=StoreConfig.read(environment),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             accounts=environment.words("ACCOUNTS", "default"),
+            session_idle_days=environment.number("SESSION_IDLE_DAYS", 90, at_least=1),
         )
