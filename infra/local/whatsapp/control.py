@@ -56,6 +56,7 @@ class Control:
                 web.post("/phones", self.add_phone),
                 web.get("/phones/{number}", self.phone),
                 web.post("/phones/{number}/link", self.link),
+                web.post("/phones/{number}/companions", self.add_companion),
                 web.delete("/phones/{number}/devices/{device}", self.unlink),
                 web.get("/phones/{number}/messages", self.messages),
                 web.post("/phones/{number}/messages", self.write),
@@ -155,6 +156,11 @@ class Control:
             status=201,
         )
 
+    async def add_companion(self, request: web.Request) -> web.Response:
+        """A companion in this process; ?companion= its number then means it instead of the phone."""
+        companion = self._server.add_companion(request.match_info["number"])
+        return web.json_response({"device": companion.device.number}, status=201)
+
     async def unlink(self, request: web.Request) -> web.Response:
         """The owner removes a companion under "Linked devices"."""
         account, text = self._phone(request).account, request.match_info["device"]
@@ -205,7 +211,9 @@ class Control:
         return web.json_response({"kind": kind, "sessions": hit, "online": phone.online})
 
     def _phone(self, request: web.Request) -> Phone:
-        return self._server.phone(request.match_info["number"])
+        """The phone, or the companion that `?companion=` names."""
+        number, companion = request.match_info["number"], int(_number(request, "companion"))
+        return self._server.companion(number, companion) if companion else self._server.phone(number)
 
     def _describe(self, phone: Phone) -> dict[str, Any]:
         account = phone.account

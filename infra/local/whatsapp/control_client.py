@@ -90,12 +90,18 @@ class ControlClient:
         """The owner types the code that a companion shows, such as ABCD-EFGH."""
         return self._call("POST", f"/phones/{number}/link", {"code": code})
 
+    def add_companion(self, number: str) -> int:
+        """One more device of the account, in the server's process; its number."""
+        device: int = self._call("POST", f"/phones/{number}/companions")["device"]
+        return device
+
     def unlink(self, number: str, device: int) -> Json:
         return self._call("DELETE", f"/phones/{number}/devices/{device}")
 
-    def mailbox(self, number: str) -> Json:
-        """Everything about the phone's messages: `messages`, `waiting`, `from_own_devices`, `sent`."""
-        return self._call("GET", f"/phones/{number}/messages")
+    def mailbox(self, number: str, *, companion: int | None = None) -> Json:
+        """Everything about the messages on a phone (or one of its companions in the server's process):
+        `messages`, `waiting`, `from_own_devices`, `sent`."""
+        return self._call("GET", f"/phones/{number}/messages", query={"companion": companion})
 
     def messages(self, number: str, *, after: int = 0, wait: float = 0) -> list[Json]:
         """What the phone shows, without the first `after`; waits up to `wait` seconds for one to come."""
@@ -112,12 +118,19 @@ class ControlClient:
         return self._call("POST", f"/phones/{number}/read", {"id": message_id})
 
     def break_phone(
-        self, number: str, kind: str, *, contact: str | None = None, device: int | None = None
+        self,
+        number: str,
+        kind: str,
+        *,
+        contact: str | None = None,
+        device: int | None = None,
+        companion: int | None = None,
     ) -> Json:
-        """`kind`: forget-session, corrupt-session, reinstall, offline or online."""
+        """`kind`: forget-session, corrupt-session, reinstall, offline or online. `contact` and `device` name
+        the sessions that are meant, `companion` whose they are, if not the phone's."""
         aim = {"contact": contact, "device": device}
         body = {"kind": kind} | {name: value for name, value in aim.items() if value is not None}
-        return self._call("POST", f"/phones/{number}/faults", body)
+        return self._call("POST", f"/phones/{number}/faults", body, {"companion": companion})
 
     # -- faults ------------------------------------------------------------------------------------------
 

@@ -115,17 +115,21 @@ class Phone:
         self.go_online()
 
     def _install(self) -> Device:
+        return self._register(PHONE, "phone")
+
+    def _register(self, number: int, platform: str, key_index: int = 0) -> Device:
         keys = self._endpoint.keys
         device = Device(
             account=self.account,
-            number=PHONE,
+            number=number,
             identity=keys.identity.public,
             registration_id=keys.registration_id,
             signed_prekey=keys.signed_prekey,
+            key_index=key_index,
             linked_at=self._board.now,
-            platform="phone",
+            platform=platform,
         )
-        self.account.devices[PHONE] = device
+        self.account.devices[number] = device
         self._top_up(device)
         return device
 
@@ -341,6 +345,7 @@ class Phone:
         self._board.events.add(
             "phone-message",
             phone=self.account.number,
+            device=self.device.number,
             id=entry.id,
             sender=entry.sender.number if entry.sender else None,
             chat=entry.chat,
@@ -367,6 +372,7 @@ class Phone:
         self._board.events.add(
             "phone-retry",
             phone=self.account.number,
+            device=self.device.number,
             id=entry.id,
             sender=entry.sender.number if entry.sender else None,
             error=type(error).__name__,
@@ -546,6 +552,27 @@ class Phone:
         copy.device_sent.destination_jid = str(sent.to.bare(LID))
         copy.device_sent.message.ParseFromString(sent.message)
         return copy.SerializeToString()
+
+
+class Companion(Phone):
+    """A companion that lives in this process like the phones: reads, confirms, asks again, breaks and heals.
+
+    For crowds of devices without a client for each. It writes nothing of its own, so it needs no voucher.
+    """
+
+    def _install(self) -> Device:
+        number, key_index = self.account.next_device()
+        device = self._register(number, "tablet", key_index)
+        self._board.linked(device)
+        return device
+
+    def write(self, to: Account, text: str, *, quote: str | None = None) -> Sent:
+        """Raises InvalidRequest: only phones write."""
+        raise InvalidRequest("only the phone writes; leave the companion out")
+
+    def reinstall(self) -> None:
+        """Raises InvalidRequest: a companion is unlinked and linked anew."""
+        raise InvalidRequest("a companion isn't reinstalled: unlink it and add another one")
 
 
 def _enc(ciphertext: Ciphertext, more: Mapping[str, str]) -> Node:

@@ -14,7 +14,7 @@ from .certificates import certificate_chain
 from .directory import Device
 from .linking import WaitingCompanions, typed
 from .pairing import QrCode
-from .phone import InvalidRequest, Phone
+from .phone import Companion, InvalidRequest, Phone
 from .session import Identity, Session
 from .switchboard import Random, Switchboard
 
@@ -43,6 +43,7 @@ class WhatsAppServer:
         self.root_public_key = root.public
         self.switchboard = Switchboard(clock=clock, random=random)
         self.phones: dict[str, Phone] = {}
+        self.companions: dict[tuple[str, int], Companion] = {}
         self.started_at = clock()
         static = key_pair(random(32))
         self._identity = Identity(static, certificate_chain(root, static.public, int(clock()), random))
@@ -93,6 +94,22 @@ class WhatsAppServer:
     def phone(self, number: str) -> Phone:
         """Raises UnknownNumber."""
         return self.phones[self.switchboard.directory.by_number(normalised(number)).number]
+
+    def add_companion(self, number: str) -> Companion:
+        """One more device of the phone's account, in this process. Raises UnknownNumber."""
+        phone = self.phone(number)
+        companion = Companion(phone.account, self.switchboard, reads=phone.reads)
+        self.companions[phone.account.number, companion.device.number] = companion
+        return companion
+
+    def companion(self, number: str, device: int) -> Companion:
+        """Raises UnknownNumber, InvalidRequest."""
+        account = self.phone(number).account
+        try:
+            return self.companions[account.number, device]
+        except KeyError:
+            known = ", ".join(str(theirs) for owner, theirs in self.companions if owner == account.number)
+            raise InvalidRequest(f"no companion {device} in this process; there: {known or 'none'}") from None
 
     async def link(self, number: str, qr: str) -> Device:
         """The phone scans a code. Raises UnknownNumber, InvalidQr, LinkFailed, InvalidRequest."""

@@ -178,3 +178,27 @@ def test_a_spoilt_root_key_file_says_what_to_do(tmp_path, text):
     (tmp_path / "root.key").write_text(text)
     with pytest.raises(BadRootKeyFile, match="remove it"):
         load_root_key(tmp_path / "root.key")
+
+
+def test_a_companion_in_the_server_reads_what_its_account_gets(control):
+    device = control.add_companion(BUDI)
+    sent = control.write(SITI, BUDI, "for both of your devices")
+    shown = control.mailbox(BUDI, companion=device)["messages"]
+    assert [(entry["id"], entry["times_received"]) for entry in shown] == [(sent["id"], 1)]
+    assert control.mailbox(SITI)["sent"][-1]["delivered"] == [f"{BUDI}:0", f"{BUDI}:{device}"]
+
+
+def test_a_companion_in_the_server_breaks_and_heals_alone(control):
+    device = control.add_companion(BUDI)
+    control.write(SITI, BUDI, "before")
+    control.break_phone(BUDI, "corrupt-session", companion=device)
+    control.write(SITI, BUDI, "after")
+    *_, healed = control.mailbox(BUDI, companion=device)["messages"]
+    assert (healed["text"], healed["failures"]) == ("after", ["BadMac"])
+    *_, untouched = control.mailbox(BUDI)["messages"]
+    assert (untouched["text"], untouched["failures"]) == ("after", [])
+
+
+def test_a_companion_that_is_not_there_is_refused_with_those_that_are(control):
+    with pytest.raises(ControlError, match="no companion 99 in this process"):
+        control.mailbox(SITI, companion=99)
