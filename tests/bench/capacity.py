@@ -1,8 +1,8 @@
 """What requests to DynamoDB cost: counted where they leave boto3, in capacity units by AWS's rules.
 
 Emulators tell no consumed capacity, or a made-up one. So the units are computed from the sizes of the items
-that each request touched, as they were before and after it: a write takes one for each begun KiB of the larger,
-a consistent read one for each begun 4 KiB; a transaction takes double, an index entry one more.
+that each request touched, as they were before and after it: a write takes one for each begun KiB of the
+larger, a consistent read one for each begun 4 KiB; a transaction takes double, an index entry one more.
 """
 
 from __future__ import annotations

@@ -148,8 +148,8 @@ class Kitchen:
         return self._house.tell(next(self._numbers))
 
     def _tell_in_vain(self) -> None:
-        """A phone can't read it, and asks for it again. An hour later, for recoveries have an hourly budget."""
-        self._house.stage.now += 3600
+        """A phone can't read it, and asks for it again."""
+        self._house.stage.now += 3600  # recoveries have a budget for each hour
         self._house.siti.devices[0].corrupt()
         self._tell()
 

@@ -1,7 +1,7 @@
 """Cold starts: what a function imports and sets up before its first event, in fresh processes.
 
-The functions are as `sam build` leaves them: the layer with its compiled files, the handler's own file without
-(Lambda can't store one). The yardstick is what no function that uses DynamoDB can do without.
+The functions are as `sam build` leaves them: the layer with its compiled files, the handler's own file
+without one, for Lambda couldn't store it. The yardstick is what every function that uses DynamoDB needs.
 """
 
 from __future__ import annotations
@@ -120,5 +120,11 @@ def heaviest(built: Path) -> str:
         fields = line.removeprefix("import time:").split("|")
         if len(fields) == 3 and fields[0].strip().isdecimal():
             package = fields[2].strip().partition(".")[0]
-            own["the standard library" if package in sys.stdlib_module_names else package] += int(fields[0])
+            own[name_of(package)] += int(fields[0])
     return ", ".join(f"{name} {spent / 1000:.0f}" for name, spent in own.most_common(HEAVIEST))
+
+
+def name_of(package: str) -> str:
+    if package == "app":
+        return "the handler, which makes the client,"
+    return "the standard library" if package in sys.stdlib_module_names else package

@@ -7,7 +7,9 @@ import platform
 import ssl
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,7 @@ from typing import Self
 
 from infra.local import stack
 from infra.local.emulator import run_folder
+from infra.local.processes import GUARD
 from infra.local.world import world
 from tests.bench import node_scripts
 from tests.e2e.stage import Stage
@@ -30,12 +33,19 @@ class Surroundings:
     @cached_property
     def stage(self) -> Stage:
         """Emulator, deployed template, WhatsApp server, and a connector whose account is linked."""
-        built = self._stack.enter_context(world("bench", progress=tell))
+        stage = Stage(self._stack.enter_context(world("bench", progress=tell)))
+        self._connector = self._stack.enter_context(ExitStack())
+        self._connector.enter_context(stage.world.connector())
         tell("linking the account")
-        self._stack.enter_context(built.connector())
-        stage = Stage(built)
         stage.link()
         return stage
+
+    def restart_connector(self) -> None:
+        """Another connector process in place of the one that runs; returns when it is connected."""
+        before = self.stage.lease().epoch
+        self._connector.close()
+        self._connector.enter_context(self.stage.world.connector())
+        self.stage.wait_for_account("connected", epoch=before + 1)
 
     @cached_property
     def folder(self) -> Path:
@@ -67,14 +77,67 @@ def tell(text: str) -> None:
 
 def machine() -> str:
     """What the figures hold for."""
-    node = node_scripts.version() or "none"
-    return (
-        f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, Node {node}, {os.cpu_count()} processors, "
-        f"{platform.system()} {platform.machine()}. Medians; in brackets, how many times ours."
+    parts = (
+        f"Python {platform.python_version()}",
+        ssl.OPENSSL_VERSION,
+        f"Node {node_scripts.version() or 'none'}",
+        f"{os.cpu_count()} processors",
+        f"{platform.system()} {platform.machine()}",
     )
+    return ", ".join(parts) + ". Medians, where nothing else is said."
 
 
-def resident_megabytes(pid: int) -> float:
-    """The memory that a process has in RAM, shared pages included."""
-    answer = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return int(answer.stdout) * 1024 / 1e6
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    megabytes: float
+    command: str
+
+
+def processes() -> list[Process]:
+    """All that run here. `megabytes`: resident, shared pages included."""
+    if not Path("/proc/self/statm").exists():
+        return [_from_ps(line) for line in _output("ps", "-axo", "pid=,ppid=,rss=,args=").splitlines()]
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):  # it has ended meanwhile
+                found.append(_from_proc(folder))
+    return found
+
+
+def descendant(command: str) -> Process:
+    """The one process with this in its command line that we started, the guards beside them aside."""
+    running = processes()
+    parents = {process.pid: process.parent for process in running}
+    [found] = [
+        process
+        for process in running
+        if command in process.command
+        and str(GUARD) not in process.command
+        and os.getpid() in _ancestors(process.pid, parents)
+    ]
+    return found
+
+
+def _ancestors(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
+    while pid := parents.get(pid, 0):
+        yield pid
+
+
+def _from_proc(folder: Path) -> Process:
+    # The name of the program, in brackets, may hold anything.
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    pages = int((folder / "statm").read_text().split()[1])
+    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return Process(int(folder.name), int(fields[1]), pages * os.sysconf("SC_PAGE_SIZE") / 1e6, command)
+
+
+def _from_ps(line: str) -> Process:
+    pid, parent, kilobytes, command = line.split(None, 3)
+    return Process(int(pid), int(parent), int(kilobytes) * 1024 / 1e6, command)
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
