@@ -188,7 +188,8 @@ def test_a_redrive_starts_anew_and_keeps_the_history(store: NotificationStore) -
     stored = store.reset_for_redrive(N.id, at=3000, expires_at=99).notification
     assert (stored.state, stored.generation, stored.retries_used) == (State.PLANNED, 1, 0)
     assert (stored.expires_at, stored.failed_at) == (99, None)
-    assert [attempt.cause for attempt in stored.attempts] == ["ack-timeout"]
+    assert [attempt.cause for attempt in stored.attempts] == ["ack-timeout", "redriven"]
+    assert stored.redriven == 1
 
 
 # -- attempts and recoveries -----------------------------------------------------------------------------

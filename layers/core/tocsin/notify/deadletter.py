@@ -40,7 +40,7 @@ class DeadLetters:
 
 def attempt_of(failure: Failure, at: int) -> Attempt:
     """Return the entry in a notification's history for a failed try at `at` (milliseconds)."""
-    return Attempt(failure.code, at, failure.kind, failure.detail, failure.numbers)
+    return Attempt(failure.code, at, failure.kind, failure.detail, failure.numbers, failure.copies)
 
 
 def problem_of(failure: Failure) -> Problem:

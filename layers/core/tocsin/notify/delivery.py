@@ -17,6 +17,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from tocsin.notify.conduct import CONFIRMATIONS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Notification, Problem, State, user_of
+from tocsin.notify.notification import Attempt, Notification, Problem, State, user_of
 from tocsin.notify.queues import Order
 from tocsin.notify.store import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 BEHIND = "behind"
 IN_LINE = (State.PLANNED, State.WAITING)
+SPENDING = (Retry.kind, Recover.kind)
 
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 
@@ -79,6 +81,13 @@ class Delivery:
         Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
         limit of receives.
         """
+        try:
+            return self._deliver(order, receives)
+        except Exception as error:
+            self._note_bug(order.notification, error)
+            raise
+
+    def _deliver(self, order: Order, receives: int) -> Verdict:
         view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
@@ -86,7 +95,7 @@ class Delivery:
         stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
-        _tell_of_crashes(notification, receives)
+        self._tell_of_crashes(notification, receives)
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
         if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
@@ -159,18 +168,40 @@ class Delivery:
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
         at = self._now_ms()
         try:
-            self._store.mark_sent(
+            marked = self._store.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
                 account=notification.account,
                 receipt_deadline=at + self._receipt_deadline_seconds * 1000,
                 detail=f"{sent.devices} devices",
+                copies=sent.copies,
+                left_out=sent.left_out,
             )
+            if not marked.applied:
+                # A receipt was faster. The numbers are still wanted, should a device ask for it again.
+                self._store.record_attempt(notification.id, attempt_of_sent(sent, at))
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
         return Verdict("sent")
+
+    def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
+        """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in the
+        history, no reason to stop."""
+        crashes = receives - 1 - notification.retries_used
+        known = sum(attempt.class_ == "bug" for attempt in notification.attempts)
+        if crashes <= known:
+            return
+        log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})
+        detail = f"the queue brought the order {receives} times"
+        self._store.record_attempt(notification.id, Attempt("crashed", self._now_ms(), "bug", detail))
+
+    def _note_bug(self, notification_id: str, error: Exception) -> None:
+        """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
+        with suppress(Exception):
+            attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
+            self._store.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
@@ -200,7 +231,10 @@ def reason_to_drop(notification: Notification, order: Order) -> str | None:
 
 def earlier_codes(notification: Notification) -> Collection[str]:
     """Return the codes of the failures since the notification's retries began to count."""
-    recent = notification.attempts[-notification.retries_used :] if notification.retries_used else ()
+    tries = [
+        attempt for attempt in notification.attempts if attempt.class_ in SPENDING and not attempt.device
+    ]
+    recent = tries[-notification.retries_used :] if notification.retries_used else ()
     codes = {attempt.cause for attempt in recent}
     waited = notification.last_error
     if waited is not None and waited.class_ == "wait":
@@ -214,14 +248,12 @@ def expiry_of(notification: Notification) -> Permanent:
     return Permanent(EXPIRED, f"last: {cause.code}" if cause else "")
 
 
+def attempt_of_sent(sent: Sent, at: int) -> Attempt:
+    """Return the entry in a notification's history for a message that the server accepted."""
+    return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
+
+
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
     """Return the remembered address of `recipient`, `None` for a first contact."""
     lid = (known or {}).get("lid")
     return Address(user=str(lid), phone=user_of(recipient)) if lid else None
-
-
-def _tell_of_crashes(notification: Notification, receives: int) -> None:
-    """More receives than retries: an earlier invocation died on the way. Worth a line, no reason to stop."""
-    crashes = receives - 1 - notification.retries_used
-    if crashes > 0:
-        log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})

@@ -22,7 +22,8 @@ class Failure(Exception):
 
     `code` is stable, lower-case and hyphenated: it is stored, counted in metrics and shown to
     operators. `detail` is for people and holds neither keys nor whole phone numbers. `numbers` maps each
-    user to the message number that the failed attempt had reserved, as far as it came to that.
+    user to the message number that the failed attempt had reserved, `copies` each device to what was made for
+    it, as far as it came to that.
     """
 
     kind: ClassVar[str] = "bug"
@@ -33,6 +34,7 @@ class Failure(Exception):
         self.code = code
         self.detail = detail
         self.numbers: Mapping[str, int] = {}
+        self.copies: Mapping[str, str] = {}
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}" if self.detail else self.code

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,10 +97,15 @@ def _may_send(state: str, resumed: bool) -> bool:
 
 @dataclass(frozen=True)
 class Parcel:
-    """Ciphertexts for one message, and the reservations they were made with (by user)."""
+    """Ciphertexts for one message, and the reservations they were made with (by user).
+
+    `copies`: for each device (full JID) its ciphertext's type and index. `left_out`: who got none, and why.
+    """
 
     recipients: tuple[tuple[JID, Ciphertext], ...]
     reservations: Mapping[str, Reservation]
+    copies: Mapping[str, str]
+    left_out: Mapping[str, str]
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -185,24 +190,35 @@ class MultiDevice:
 
             address = locate(account, outgoing.recipient)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
-        reservations = self._reservations(account, address, refresh=refresh)
+        reservations, unreachable = self._reservations(account, address, refresh=refresh)
         parcel = self._pack(account, address, outgoing.text, reservations)
         ack = self._hand_over(account, address, outgoing, parcel)
         self._unsettled = [(account.keys, reservation) for reservation in reservations.values()]
-        if ack.phash:
-            self._complete(account, address, outgoing, parcel)
+        rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
         if ack.refresh_lid:
             self._relocate(account, outgoing)
-        return Sent(numbers=parcel.numbers, devices=len(parcel.recipients), accepted_at=ack.timestamp)
+        copies = {**parcel.copies, **rest}
+        return Sent(
+            numbers=parcel.numbers,
+            devices=len(parcel.recipients),
+            accepted_at=ack.timestamp,
+            copies=copies,
+            left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
+        )
 
     # -- reserving --------------------------------------------------------------------------------------
 
-    def _reservations(self, account: Account, address: Address, *, refresh: bool) -> dict[str, Reservation]:
-        """Reserve for the recipient and for our own account, making sessions where they are missing."""
+    def _reservations(
+        self, account: Account, address: Address, *, refresh: bool
+    ) -> tuple[dict[str, Reservation], dict[tuple[str, int], int]]:
+        """Reserve for the recipient and for our own account, making sessions where they are missing.
+
+        Also returns the devices that no session could be made with, each with the error of its bundle.
+        """
         users = list(dict.fromkeys((address.user, account.own_user)))
         found = self._reserve(account, users)
         asked: set[str] = set()
-        unreachable: set[tuple[str, int]] = set()
+        unreachable: dict[tuple[str, int], int] = {}
         for _ in range(MOST_PREPARATIONS):
             needy = {
                 user: stale
@@ -212,15 +228,16 @@ class MultiDevice:
             }
             if not needy:
                 break
-            unreachable |= self._prepare(account, address, found, needy)
+            unreachable.update(self._prepare(account, address, found, needy))
             asked.update(needy)
-        return {user: reservation for user, reservation in found.items() if reservation is not None}
+        taken = {user: reservation for user, reservation in found.items() if reservation is not None}
+        return taken, unreachable
 
     def _need(
         self,
         user: str,
         reservation: Reservation | None,
-        unreachable: set[tuple[str, int]],
+        unreachable: Mapping[tuple[str, int], int],
         *,
         refresh: bool,
         asked: set[str],
@@ -243,15 +260,17 @@ class MultiDevice:
         address: Address,
         found: dict[str, Reservation | None],
         needy: Mapping[str, frozenset[int]],
-    ) -> set[tuple[str, int]]:
-        """Ask for lists and bundles, make sessions, and reserve again, into `found`. Return who has none."""
+    ) -> dict[tuple[str, int], int]:
+        """Ask for lists and bundles, make sessions, and reserve again, into `found`. Return who has none,
+        with the error of its bundle."""
         from tocsin.notify.sessions import Bundles, Need, blame, prepare
 
         bundles = prepare(account, {user: Need(found[user], stale) for user, stale in needy.items()})
         found.update(self._reserve(account, list(needy)))
         if found[address.user] is None:
             raise blame(bundles.get(address.user, Bundles()))
-        return {(user, device) for user in bundles for device in bundles[user].refused}
+        refused = {user: found_bundles.refused for user, found_bundles in bundles.items()}
+        return {(user, device): code for user in refused for device, code in refused[user].items()}
 
     def _reserve(self, account: Account, users: list[str]) -> dict[str, Reservation | None]:
         """Take a number of each user (at most two) at the same time: they are two round trips."""
@@ -277,19 +296,27 @@ class MultiDevice:
     ) -> Parcel:
         """Encrypt for every device, or `only` for some. Raises `Recover` if none is the recipient's."""
         recipients: list[tuple[JID, Ciphertext]] = []
+        copies: dict[str, str] = {}
+        left_out: dict[str, str] = {}
         for asked, reservation in reservations.items():
             devices = reservation.chains if only is None else only.get(asked, ())
             plaintext = plaintext_for(account, address.user, reservation.user, text, self._random)
             for device in sorted(devices):
-                if reservation.staleness(device) is None:
-                    ciphertext = reservation.encrypt(device, account.profile, plaintext)
-                    recipients.append((JID.parse(reservation.user).with_device(device), ciphertext))
+                jid = JID.parse(reservation.user).with_device(device)
+                stale = reservation.staleness(device)
+                if stale is not None:
+                    left_out[str(jid)] = stale.value.partition(":")[0]
+                    continue
+                ciphertext = reservation.encrypt(device, account.profile, plaintext)
+                recipients.append((jid, ciphertext))
+                index = reservation.chains[device].index_of(reservation.number)
+                copies[str(jid)] = f"{ciphertext.type} {index}"
         to_recipient = reservations.get(address.user)
         if only is None and not any(
             to_recipient is not None and str(jid.bare) == to_recipient.user for jid, _ in recipients
         ):
             raise Recover("no-session", "no device of the recipient has a usable session")
-        return Parcel(tuple(recipients), reservations)
+        return Parcel(tuple(recipients), reservations, copies, left_out)
 
     def _hand_over(
         self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel, *, partial: bool = False
@@ -310,10 +337,10 @@ class MultiDevice:
         except ConnectorError as error:
             self.forget(account.profile.account)
             failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
-            failure.numbers = parcel.numbers
+            failure.numbers, failure.copies = parcel.numbers, parcel.copies
             raise failure from error
         except Failure as failure:
-            failure.numbers = parcel.numbers
+            failure.numbers, failure.copies = parcel.numbers, parcel.copies
             if isinstance(failure, Wait) and failure.code in PAUSES:
                 self._pauses[account.profile.account, PAUSES[failure.code]] = failure
             raise
@@ -327,8 +354,11 @@ class MultiDevice:
 
     # -- what an ack may ask for ------------------------------------------------------------------------
 
-    def _complete(self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel) -> None:
+    def _complete(
+        self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel
+    ) -> Mapping[str, str]:
         """The server knows other devices than we: send the same message once more, to the missing ones alone.
+        Return their copies.
 
         The message is accepted already, so whatever fails here is told and left; the next send asks again.
         """
@@ -346,8 +376,10 @@ class MultiDevice:
             if any(missing.values()):
                 rest = self._pack(account, address, outgoing.text, found, only=missing)
                 self._hand_over(account, address, outgoing, rest, partial=True)
+                return rest.copies
         except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("devices were missed", extra={"cause": getattr(error, "code", str(error))})
+        return {}
 
     def _relocate(self, account: Account, outgoing: Outgoing) -> None:
         """The LID that was used is outdated: ask for the number's present one, for the next time."""
@@ -376,6 +408,17 @@ def plaintext_for(account: Account, chat: str, user: str, text: str, random: Cal
     if account.is_own(user):
         message = device_sent(JID.parse(chat), message)
     return pad(message, random(1))
+
+
+def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str]) -> dict[str, str]:
+    """Return the devices that got nothing for want of a bundle, by full JID, each with why."""
+    named = {
+        str(JID.parse(user).with_device(device)): f"no bundle: error {code}"
+        if code
+        else "no bundle: unusable"
+        for (user, device), code in unreachable.items()
+    }
+    return {jid: why for jid, why in named.items() if jid not in besides}
 
 
 def _reserve_one(account: Account, user: str) -> Reservation | None:

@@ -69,16 +69,20 @@ OUTCOMES: Mapping[State, str] = MappingProxyType(
 
 REPLY_RECEIVED = "ReplyReceived"
 OVERDUE = "Overdue"
-"""Outcomes without a state: a reply came; a sent notification got no delivery receipt within its deadline."""
+IDENTITY_CHANGED = "IdentityChanged"
+"""Outcomes without a state: a reply came; a sent notification got no delivery receipt within its deadline; a
+recipient's device has new keys."""
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One try, or one thing learned about a try.
 
-    `cause` is the code of a failure, or `sent`; `class_` its class (wait, recover, retry, permanent, bug, or
-    `ok`); `at` milliseconds; `numbers` the reserved message number of each user (bare JID) it was encrypted
-    for.
+    `cause` is the code of a failure, or `sent`; `class_` its class (wait, recover, retry, permanent, bug,
+    `ok`, `refused` for a request that wasn't answered, `operator`); `at` milliseconds; `numbers` the reserved
+    message number of each user (bare JID) it was encrypted for; `copies` for each device (full JID) that got
+    a ciphertext its type and the index in its chain, such as "pkmsg 0"; `left_out` the devices that got none,
+    and why. Of a retry receipt: `device`, whose it is, and its `count`.
     """
 
     cause: str
@@ -86,15 +90,26 @@ class Attempt:
     class_: str = ""
     detail: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    device: str = ""
+    count: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        told = {
             "cause": self.cause,
             "at": self.at,
             "class": self.class_,
             "detail": self.detail,
             "numbers": dict(self.numbers),
         }
+        more = {
+            "copies": dict(self.copies),
+            "left_out": dict(self.left_out),
+            "device": self.device,
+            "count": self.count,
+        }
+        return {**told, **{name: value for name, value in more.items() if value}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Attempt:
@@ -104,6 +119,10 @@ class Attempt:
             class_=value.get("class", ""),
             detail=value.get("detail", ""),
             numbers=dict(value.get("numbers", {})),
+            copies=dict(value.get("copies", {})),
+            left_out=dict(value.get("left_out", {})),
+            device=value.get("device", ""),
+            count=value.get("count", 0),
         )
 
 
@@ -126,21 +145,26 @@ class Problem:
 
 @dataclass(frozen=True)
 class Recovery:
-    """How one device (full JID) asked again for this message: the highest count it named, when, the reserved
-    number under which it was last sent to it, and how often that was done."""
+    """How one device (full JID) asked again for this message: the highest count it named, when it was last
+    answered, the reserved number under which that was, how often that was done, and when (ms) it asked
+    first."""
 
     count: int
     at: int
     number: int | None = None
     served: int = 1
+    since: int | None = None
 
     def to_json(self) -> dict[str, int]:
         known = {"count": self.count, "at": self.at, "served": self.served}
-        return known if self.number is None else {**known, "number": self.number}
+        more = {"number": self.number, "since": self.since}
+        return {**known, **{name: value for name, value in more.items() if value is not None}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, int]) -> Recovery:
-        return cls(value["count"], value["at"], value.get("number"), value.get("served", 1))
+        return cls(
+            value["count"], value["at"], value.get("number"), value.get("served", 1), value.get("since")
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +173,8 @@ class Notification:
 
     `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", or a group JID; times in
     milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
-    each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
+    each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
+    device said what, by "<full JID> delivered" or "<full JID> read".
     """
 
     id: str
@@ -178,6 +203,13 @@ class Notification:
     due_at: int | None = None
     last_error: Problem | None = None
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+    receipts: Mapping[str, int] = field(default_factory=dict)
+    event_id: str = ""
+    event_at: int | None = None
+    requeued_at: int | None = None
+    parkings: int = 0
+    redriven: int = 0
+    attempts_dropped: int = 0
 
     @property
     def message_id(self) -> str:

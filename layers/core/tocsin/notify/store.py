@@ -48,6 +48,8 @@ MOST_ATTEMPTS = 60
 
 DETAIL_LENGTH = 500
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 WATCH_INDEX = "watch"
 
 _CONFLICT_PATIENCE_SECONDS = 1.0
@@ -206,16 +208,20 @@ class NotificationStore:
         account: str,
         receipt_deadline: int | None = None,
         detail: str = "",
+        copies: Mapping[str, str] = NOTHING,
+        left_out: Mapping[str, str] = NOTHING,
     ) -> Transition:
         """The server acknowledged: one UpdateItem, no read.
 
-        `numbers`: the reserved number of each user it was encrypted for. `receipt_deadline` (ms): when to
-        report that no delivery receipt came. A receipt that came first is kept: then nothing is applied.
+        `numbers`: the reserved number of each user it was encrypted for; `copies`, `left_out`: as in
+        `Attempt`. `receipt_deadline` (ms): when to report that no delivery receipt came. A receipt that came
+        first is kept: then nothing is applied.
         Raises NotificationMissing.
         """
         change = Change.to(State.SENT, at)
         change.set_first("sent_at", at)
-        change.append("attempts", Attempt("sent", at, "ok", _cut(detail), numbers).to_json())
+        sent = Attempt("sent", at, "ok", _cut(detail), numbers, copies, left_out)
+        change.append("attempts", sent.to_json())
         change.set("retries_used", 0)
         change.remove("waiting_since", "due_at", "failed_at")
         if receipt_deadline is not None:
@@ -223,8 +229,9 @@ class NotificationStore:
             change.set("watch_due", receipt_deadline)
         return self._change(notification_id, change)
 
-    def mark_receipt(self, notification_id: str, state: State, at: int) -> Transition:
-        """A delivery (`DELIVERED`) or read (`READ`) receipt: forward only, each time of day as first seen."""
+    def mark_receipt(self, notification_id: str, state: State, at: int, device: str = "") -> Transition:
+        """A delivery (`DELIVERED`) or read (`READ`) receipt of a device (full JID): forward only, each time
+        of day as first seen."""
         if state not in (State.DELIVERED, State.READ):
             raise ValueError(f"no receipt says {state}")
         change = Change.to(state, at)
@@ -232,8 +239,17 @@ class NotificationStore:
         change.set_first("delivered_at", at)
         if state is State.READ:
             change.set_first("read_at", at)
+        if device:
+            change.set_in("receipts", f"{device} {state}", at)
         change.remove("watching", "watch_due", "waiting_since", "due_at", "failed_at")
         return self._change(notification_id, change)
+
+    def note_receipt(self, notification_id: str, state: State, at: int, device: str) -> Notification:
+        """A receipt that moves nothing: another device was first. Raises NotificationMissing."""
+        change = Change()
+        change.set_in("receipts", f"{device} {state}", at)
+        change.require(STILL_THERE)
+        return self._change(notification_id, change).notification
 
     def suppress(self, notification_id: str, problem: Problem, at: int) -> Transition:
         """The recipient doesn't want it: the end, without a dead letter."""
@@ -271,21 +287,27 @@ class NotificationStore:
             change.set("last_error", _bounded(problem))
         if spends_retry:
             change.add("retries_used", 1)
-        with_entry = change.copy()
-        with_entry.append("attempts", _bounded_attempt(attempt))
-        with_entry.require(f"{STILL_THERE} AND size(attempts) < :most", most=MOST_ATTEMPTS)
-        transition = self._try(notification_id, with_entry)
-        if transition is not None and transition.applied:
-            return transition.notification
-        change.add("attempts_dropped", 1)
-        change.require(STILL_THERE)
-        return self._change(notification_id, change).notification
+        return self._with_attempt(notification_id, change, attempt)
 
-    def record_recovery(self, notification_id: str, device: str, recovery: Recovery) -> Notification:
-        """Remember that `device` (full JID) asked again for a message and under which number it was answered.
-        Raises NotificationMissing."""
+    def record_recovery(
+        self, notification_id: str, device: str, recovery: Recovery, attempt: Attempt | None = None
+    ) -> Notification:
+        """Remember that `device` (full JID) asked again for a message and under which number it was answered;
+        `attempt`: the entry in the history. Raises NotificationMissing."""
         change = Change()
         change.set_in("recoveries", device, recovery.to_json())
+        return self._with_attempt(notification_id, change, attempt)
+
+    def _with_attempt(self, notification_id: str, change: Change, attempt: Attempt | None) -> Notification:
+        """Apply `change` to what is still there, with an entry in the history as long as that has room."""
+        if attempt is not None:
+            with_entry = change.copy()
+            with_entry.append("attempts", _bounded_attempt(attempt))
+            with_entry.require(f"{STILL_THERE} AND size(attempts) < :most", most=MOST_ATTEMPTS)
+            transition = self._try(notification_id, with_entry)
+            if transition is not None and transition.applied:
+                return transition.notification
+            change.add("attempts_dropped", 1)
         change.require(STILL_THERE)
         return self._change(notification_id, change).notification
 
@@ -303,6 +325,11 @@ class NotificationStore:
         change = Change.into(State.WAITING)
         change.set_first("waiting_since", at)
         change.set("last_error", _bounded(Problem(cause, "wait", detail)))
+        change.add("parkings", 1)
+        last = notification.attempts[-1] if notification.attempts else None
+        # A limit may park it a hundred times over: its first time is history enough.
+        if (last is None or last.cause != cause) and len(notification.attempts) < MOST_ATTEMPTS:
+            change.append("attempts", Attempt(cause, at, "wait", _cut(detail)).to_json())
         if due_at is None:
             change.remove("due_at")
         else:
@@ -363,6 +390,7 @@ class NotificationStore:
         between this and the queue, so the row may then be resumed once more."""
         change = Change.into(State.PLANNED, State.WAITING, State.PLANNED)
         change.add("generation", 1)
+        change.set("requeued_at", int(self._clock() * 1000))
         change.remove("waiting_since", "due_at")
         return self._change(notification_id, change)
 
@@ -387,6 +415,7 @@ class NotificationStore:
         change.set("expire_at", at // 1000 + KEPT_SECONDS)
         change.add("generation", 1)
         change.add("redriven", 1)
+        change.append("attempts", Attempt("redriven", at, "operator").to_json())
         change.remove("failed_at")
         return self._change(notification_id, change)
 
@@ -664,7 +693,10 @@ _OPTIONAL = (
     "overdue_at",
     "waiting_since",
     "due_at",
+    "event_at",
+    "requeued_at",
 )
+_COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
 
 def _item_values(notification: Notification, expire_at: int) -> dict[str, Any]:
@@ -677,6 +709,8 @@ def _item_values(notification: Notification, expire_at: int) -> dict[str, Any]:
         "message_id": notification.message_id,
         "attempts": [attempt.to_json() for attempt in notification.attempts],
         "recoveries": {device: recovery.to_json() for device, recovery in notification.recoveries.items()},
+        "receipts": dict(notification.receipts),
+        "event_id": notification.event_id or None,
         "last_error": notification.last_error.to_json() if notification.last_error else None,
         "expire_at": expire_at,
     }
@@ -687,6 +721,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     values = from_item(item)
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
+    optional |= {name: values.get(name, 0) for name in _COUNTERS}
     last_error = values.get("last_error")
     recoveries = values.get("recoveries", {})
     return Notification(
@@ -697,6 +732,8 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
         recoveries=MappingProxyType(
             {device: Recovery.from_json(told) for device, told in recoveries.items()}
         ),
+        receipts=MappingProxyType(values.get("receipts", {})),
+        event_id=values.get("event_id", ""),
         last_error=Problem.from_json(last_error) if last_error else None,
     )
 

@@ -46,12 +46,16 @@ class Sent:
     """The server accepted the message.
 
     `numbers` maps each user to the reserved number of this send. `devices` counts the ciphertexts.
-    `accepted_at` is the server's time in Unix seconds, `None` if it gave none.
+    `accepted_at` is the server's time in Unix seconds, `None` if it gave none. `copies` names for each device
+    (full JID) the type of its ciphertext and the index in its chain ("msg 17"), `left_out` those that got
+    none, and why.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
     devices: int = 0
     accepted_at: int | None = None
+    copies: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Transport(Protocol):
