@@ -306,7 +306,9 @@ def test_who_does_not_shake_hands_is_closed_and_the_server_lives(noise):
     run()
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff" * 9, some_registration()[:-200]])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff" * 9, some_registration()[:-200]], ids=["nothing", "no protobuf", "cut short"]
+)
 def test_a_client_that_says_nonsense_of_itself_is_refused(payload):
     @with_server(Siti=SITI)
     async def run(town: Running):
