@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.local import stack
-from infra.local.emulator import run_folder
+from infra.local.emulator import Emulator, run_folder
 from infra.local.processes import GUARD
 from infra.local.world import world
 from tests.bench import node_scripts
@@ -39,6 +39,10 @@ class Surroundings:
         tell("linking the account")
         stage.link()
         return stage
+
+    @property
+    def emulator(self) -> Emulator:
+        return self.stage.stack.aws
 
     def restart_connector(self) -> None:
         """Another connector process in place of the one that runs; returns when it is connected."""
