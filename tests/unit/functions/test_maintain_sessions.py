@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from tests.unit.functions.handlers import Context, load
+from tocsin.notify import upkeep
 from tocsin.notify.maintain import Report
 
 
@@ -63,3 +66,47 @@ def test_a_failing_account_takes_no_other_with_it_and_is_raised_at_the_end(
         app.lambda_handler({}, Context())
     assert failure.group_contains(ConnectionError, match="default")
     assert upkeep.asked == [("sweep", "default"), ("sweep", "support")]
+
+
+class Rounds:
+    """Notes what the hourly schedule asked for."""
+
+    def __init__(self, run: upkeep.Run) -> None:
+        self.result = run
+        self.asked: list[tuple[tuple[str, ...], float, bool]] = []
+
+    def run(self, accounts: tuple[str, ...], time_left: Callable[[], float], *, force: bool) -> upkeep.Run:
+        self.asked.append((accounts, time_left(), force))
+        return self.result
+
+
+def test_each_hour_the_keys_of_every_account_are_looked_after(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = upkeep.Report("default", users=3, renewed={"idle": 2}, rotated=7, troubles=["lists: iq-error"])
+    rounds = Rounds(upkeep.Run([report], pages=2, read_units=9.5, complete=False))
+    monkeypatch.setattr(app, "upkeep", lambda: rounds)
+    answer = app.lambda_handler({"upkeep": True}, Context(remaining_millis=250_000))
+    assert rounds.asked == [(("default", "support"), 250.0, False)]
+    assert (answer["pages"], answer["complete"], answer["failures"]) == (2, False, 0)
+    assert answer["accounts"][0]["renewed"] == {"idle": 2}
+    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    told = {name: metrics[name] for name in ("SessionsRenewed", "SignedPreKeysRotated", "UpkeepTroubles")}
+    assert told == {"SessionsRenewed": [2.0], "SignedPreKeysRotated": [1.0], "UpkeepTroubles": [1.0]}
+
+
+def test_an_operator_may_begin_a_round(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Rounds(upkeep.Run())
+    monkeypatch.setattr(app, "upkeep", lambda: rounds)
+    app.lambda_handler({"upkeep": True, "force": True}, Context())
+    assert [force for _, _, force in rounds.asked] == [True]
+
+
+def test_what_failed_in_the_round_is_raised_after_it_was_told(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = Rounds(upkeep.Run([upkeep.Report("default")], failures=[ConnectionError("default")]))
+    monkeypatch.setattr(app, "upkeep", lambda: rounds)
+    with pytest.raises(ExceptionGroup) as failure:
+        app.lambda_handler({"upkeep": True}, Context())
+    assert failure.group_contains(ConnectionError, match="default")
