@@ -191,6 +191,7 @@ class Network:
         self.incarnation: int | None = None
         self.extra_ack: dict[str, str] = {}
         self.bundle_errors: dict[JID, int] = {}
+        self.usync_errors: dict[str, int] = {}
         self.unlisted: set[JID] = set()
         self.spoil_signatures = False
         self.before_delivery: Callable[[Node], None] | None = None
@@ -351,7 +352,12 @@ class Network:
         protocols = {child.tag for child in usync.require_child("query").children()}
         answer = self._contact if "contact" in protocols else self._device_list
         users = tuple(answer(user) for user in listed)
-        return Node("usync", {}, (Node("result"), Node("list", {}, users)))
+        refused = tuple(
+            Node(protocol, {}, (Node("error", {"code": str(code), "text": "no"}),))
+            for protocol, code in self.usync_errors.items()
+            if protocol in protocols
+        )
+        return Node("usync", {}, (Node("result", {}, refused or None), Node("list", {}, users)))
 
     def _contact(self, user: Node) -> Node:
         text = user.require_child("contact").text()

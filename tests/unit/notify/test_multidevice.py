@@ -112,6 +112,24 @@ def test_without_any_device_left_the_recipient_is_not_on_whatsapp(stage):
     assert (type(failure), failure.code) == (Permanent, "not-on-whatsapp")
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "name"),
+    [(429, Wait, "rate-limited"), (503, Retry, "server-error"), (406, Permanent, "not-acceptable")],
+)
+def test_a_refusal_within_an_answer_is_told_by_its_code(stage, code, kind, name):
+    stage.network.usync_errors["devices"] = code
+    failure = failure_of(stage)
+    assert (type(failure), failure.code) == (kind, name)
+
+
+def test_a_limit_on_queries_holds_for_the_account_and_not_for_one_recipient(stage):
+    stage.network.usync_errors["contact"] = 429
+    failure_of(stage)
+    stage.network.usync_errors.clear()
+    with pytest.raises(Wait, match="rate-limited"):
+        stage.transport.check(ACCOUNT, resumed=False)
+
+
 def test_bundles_that_the_server_cannot_give_now_are_asked_for_later(stage):
     stage.network.bundle_errors.update({device.jid: 503 for device in stage.siti.devices.values()})
     failure = failure_of(stage)

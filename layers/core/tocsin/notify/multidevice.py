@@ -20,7 +20,7 @@ from tocsin.connector.client import SERVING, ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.notify.account import Account, Connector
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.refusal import failure_of_ack, failure_of_connector
+from tocsin.notify.refusal import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
@@ -172,14 +172,16 @@ class MultiDevice:
             return self._send(self.account(outgoing.account), outgoing)
         except ConnectorError as error:
             self.forget(outgoing.account)
-            raise failure_of_connector(error, earlier=outgoing.earlier, now=self._now()) from error
+            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
+            raise self._heeded(outgoing.account, failure) from error
         except OtherPairing as error:
             self.forget(outgoing.account)
             raise Recover("incarnation", str(error)) from error
         except Contended as error:
             raise Retry("contended", str(error)) from error
         except WireError as error:
-            raise Retry("malformed-answer", str(error)) from error
+            failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
+            raise self._heeded(outgoing.account, failure) from error
 
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = outgoing.address
@@ -341,10 +343,15 @@ class MultiDevice:
             raise failure from error
         except Failure as failure:
             failure.numbers, failure.copies = parcel.numbers, parcel.copies
-            if isinstance(failure, Wait) and failure.code in PAUSES:
-                self._pauses[account.profile.account, PAUSES[failure.code]] = failure
+            self._heeded(account.profile.account, failure)
             raise
         return ack
+
+    def _heeded(self, account: str, failure: Failure) -> Failure:
+        """Remember a limit that is the whole account's; the failure that told of it."""
+        if isinstance(failure, Wait) and failure.code in PAUSES:
+            self._pauses[account, PAUSES[failure.code]] = failure
+        return failure
 
     def _heed_pause(self, account: str, whom: str) -> None:
         """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""

@@ -24,6 +24,7 @@ from tocsin.connector.client import (
 )
 from tocsin.connector.protocol import UNAUTHORIZED
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
+from tocsin.whatsapp.errors import WireError
 
 MINUTE = 60
 HOUR = 3600
@@ -115,6 +116,18 @@ def failure_of_query(
     if isinstance(failure, Retry):
         failure.not_before = backoff
     return failure
+
+
+def failure_of_answer(error: WireError, *, earlier: Collection[str] = (), now: int) -> Failure:
+    """Return what an answer means that refuses a part of what was asked, or that can't be read.
+
+    A device query is refused within a result: the limit on such queries is told there and nowhere else.
+    """
+    from tocsin.whatsapp.iq import IqRefused
+
+    if isinstance(error, IqRefused):
+        return failure_of_query(error.code, error.text, backoff=error.backoff or 0, earlier=earlier, now=now)
+    return Retry("malformed-answer", str(error))
 
 
 def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failure:
