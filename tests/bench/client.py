@@ -1,0 +1,175 @@
+"""Tocsin's protocol, keys and transport as a client in one process: what Baileys is, for a fair comparison.
+
+The connector's line, the real key store and the real transport, over a table in memory. What is missing of a
+deployed Tocsin are DynamoDB and the HTTPS hop to the connector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Coroutine
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from infra.local.whatsapp.control_client import ControlClient
+from tocsin.connector.aws import Aws
+from tocsin.connector.line import Line, open_line
+from tocsin.connector.login import check_prekeys, device_keys
+from tocsin.connector.pairing import store_pairing
+from tocsin.keys.account import AccountProfile
+from tocsin.keys.lease import LeaseInfo
+from tocsin.keys.memory import MemoryTable
+from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
+from tocsin.notify.multidevice import MultiDevice, RememberedLeases
+from tocsin.signal.padding import unpad
+from tocsin.whatsapp import iq
+from tocsin.whatsapp.connection import Config, Connection
+from tocsin.whatsapp.content import content_of, parse_plaintext
+from tocsin.whatsapp.events import Event, LoggedIn, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.message import parse_message
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.receipts import ack, delivery_receipt
+
+T = TypeVar("T")
+
+ACCOUNT = "default"
+
+
+class Client:
+    """A linked companion, which reads and confirms whatever comes."""
+
+    def __init__(self, url: str, root_key: bytes) -> None:
+        self._url, self._root_key = url, root_key
+        self.table, self.sealer = MemoryTable(), Sealer({"k": os.urandom(32)}, "k")
+        self.keys = self.open_keys(ACCOUNT)
+        self._aws = Aws()
+        self._line: Line | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def open_keys(self, account: str) -> KeyStore:
+        return KeyStore(self.table, self.sealer, account)
+
+    def transport(self) -> MultiDevice:
+        """What one Lambda sends with, this client in the place of the connector's."""
+        lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
+        return MultiDevice(self.open_keys, self, RememberedLeases(lambda account: lease))
+
+    def link(self, control: ControlClient, number: str) -> None:
+        self.keys.create_account()
+        self._wait(self._link(partial(control.link, number)))
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Returns when live delivery begins."""
+        self.credentials = self.keys.credentials()
+        self.own = [JID.parse(self.credentials.jid or "").bare, JID.parse(self.credentials.lid or "").bare]
+        self._wait(self._log_in())
+
+    def log_out(self) -> None:
+        """Close the connection; the server keeps what comes."""
+        self._wait(self._leave())
+
+    # What the transport asks of the connector
+
+    def request(self, profile: AccountProfile, node: Node, timeout: int = 30) -> Node:
+        return iq.checked(self._wait(self._open_line.request(node, timeout)))
+
+    def send_message(
+        self, profile: AccountProfile, node: Node, *, resumed: bool = False, timeout: int = 80
+    ) -> Node:
+        return self._wait(self._open_line.message(node, timeout))
+
+    def send(self, profile: AccountProfile, node: Node) -> None:
+        self._loop.call_soon_threadsafe(self._open_line.write, node)
+
+    # The connection
+
+    @property
+    def _open_line(self) -> Line:
+        assert self._line is not None
+        return self._line
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _open(self) -> Line:
+        keys = device_keys(self.keys.credentials())
+        connection = Connection(keys, Config(root_key=self._root_key), random=os.urandom)
+        self._line = await open_line(self._url, connection, time.time)
+        self._tasks = [asyncio.create_task(self._line.run(lambda: True))]
+        return self._line
+
+    async def _link(self, scan: Any) -> None:
+        line = await self._open()
+        scanning = None
+        while not isinstance(event := await line.next_event(), StreamEnded):
+            match event:
+                case QrOffered(text=text) if scanning is None:
+                    scanning = asyncio.create_task(asyncio.to_thread(scan, text))
+                case PairingSucceeded(pairing=pairing):
+                    await store_pairing(self._aws, self.keys, pairing)
+                    line.confirm_pairing()
+        assert scanning is not None
+        await scanning
+        await self._leave()
+
+    async def _log_in(self) -> None:
+        line = await self._open()
+        while not isinstance(await line.next_event(), LoggedIn):
+            pass
+        self._tasks.append(asyncio.create_task(self._follow(line)))
+        await check_prekeys(self._aws, self.keys, self.credentials, line)
+        iq.checked(await line.go_active())
+
+    async def _leave(self) -> None:
+        await self._open_line.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self, line: Line) -> None:
+        while not isinstance(event := await line.next_event(), StreamEnded):
+            self._take(line, event)
+
+    def _take(self, line: Line, event: Event) -> None:
+        if not isinstance(event, StanzaReceived):
+            return
+        if event.node.tag == "message":
+            self._read(line, event.node)
+        else:
+            line.write(ack(event.node))
+
+    def _read(self, line: Line, node: Node) -> None:
+        """Decrypt and store, then confirm: what the receiving function does."""
+        message = parse_message(node, self.own)
+        for enc in message.encs:
+            user, device = str(message.sender.bare), message.sender.device
+            received = self.keys.receive(
+                self.credentials.incarnation, self.credentials, user, device, message.id, enc.type, enc.body
+            )
+            assert received.plaintext is not None
+            content_of(parse_plaintext(unpad(received.plaintext)), from_me=message.from_me)
+            self.keys.mark_handled(received)
+        line.write(delivery_receipt(node, "sender" if message.from_me else "inactive"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._line is not None:
+            self._wait(self._leave())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._aws.close()

@@ -1,0 +1,206 @@
+"""Messages a second, sent (each ack awaited) and received, beside Baileys on the same WhatsApp server.
+
+Sending: texts of 200 bytes for the recipient's phone and for our own, first to one recipient one after the
+other, then to 32 at once. Receiving: what 32 senders wrote while the client was away, from the first to the
+last receipt, as the server sees them. The server is one process and shares the machine, so it bounds all.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from botocore.config import Config
+
+from infra.local.whatsapp.control_client import ControlClient
+from tests.bench import node_scripts
+from tests.bench.client import ACCOUNT, Client
+from tests.bench.measure import Sheet, timed
+from tests.bench.surroundings import Surroundings, tell
+from tests.e2e.stage import DESK, eventually
+from tests.interop.baileys_client import Baileys, missing
+from tocsin.connector.client import ConnectorClient
+from tocsin.keys.lease import read_lease
+from tocsin.keys.store import KeyStore
+from tocsin.keys.table import DynamoTable
+from tocsin.notify.multidevice import MultiDevice, RememberedLeases
+from tocsin.notify.transport import Address, Outgoing
+
+RECIPIENTS = 32
+ROUNDS = 192
+AIM = 2
+TEXT = "x" * 200
+
+OURS, THEIRS = "6281998000001", "6281998000002"
+
+BAILEYS = "Baileys"
+
+_ids = count(1)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Messages a second."""
+
+    sequential: float
+    parallel: float
+    received: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """So many messages, whose receipts come after an event of the server's."""
+
+    messages: int
+    after: int
+
+
+def measure(bench: Surroundings) -> Iterator[Sheet]:
+    people = [f"6281997{number:06}" for number in range(RECIPIENTS)]
+    for number in people:
+        bench.stage.phones.add_phone(number, "Somebody")
+    rounds = ROUNDS * 5 if bench.thorough else ROUNDS
+    parties = {"tocsin": client_rates(bench, people, rounds)}
+    if (problem := missing()) is None:
+        parties |= baileys_rates(bench, people, rounds)
+    parties["tocsin deployed"] = deployed_rates(bench, people, rounds // 2)
+    sheet = Sheet("Messages a second", tuple(parties))
+    for name, title in {
+        "sequential": "sent, one after the other",
+        "parallel": f"sent to {RECIPIENTS} at once",
+        "received": "received and decrypted",
+    }.items():
+        rates = {party: getattr(found, name) for party, found in parties.items()}
+        ours, theirs = rates["tocsin"], rates.get(BAILEYS)
+        met = None if theirs is None else ours / theirs >= AIM
+        cells = (f"{rate:.0f} ({rate / ours:.2f}×)" for rate in rates.values())
+        sheet.add(title, *cells, aim=f"{AIM} × {BAILEYS}", met=met)
+    sheet.notes.append("tocsin: its protocol, keys and transport as one client, keys in memory, as Baileys")
+    sheet.notes.append(
+        "deployed: through the connector, with keys and queues on the emulator, which bounds it"
+    )
+    if problem:
+        sheet.notes.append(f"Baileys: {problem}")
+    yield sheet
+
+
+# Tocsin as one client
+
+
+def client_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rates:
+    tell("messages of a client in one process")
+    world = bench.stage.world
+    world.phones.add_phone(OURS, "Ours")
+    with Client(world.whatsapp_url, bytes.fromhex(world.root_public_key)) as client:
+        client.link(world.phones, OURS)
+        sequential, parallel = sending_rates(client.transport, client.keys, people, rounds)
+        client.log_out()
+        written = write(world.phones, people, OURS, rounds)
+        client.log_in()
+        return Rates(sequential, parallel, receiving_rate(world.phones, OURS, written))
+
+
+def sending_rates(
+    transport: Callable[[], MultiDevice], keys: KeyStore, people: Sequence[str], rounds: int
+) -> tuple[float, float]:
+    """Each recipient gets a transport of their own, as each would have a Lambda."""
+    transports = {number: transport() for number in people}
+
+    def send(number: str, times: int) -> None:
+        for _ in range(times):
+            known = keys.address(f"{number}@s.whatsapp.net")
+            address = Address(known["lid"], known["pn"]) if known else None
+            message_id = f"3EB0{next(_ids):018X}"
+            transports[number].send(Outgoing(ACCOUNT, number, message_id, TEXT, address))
+            transports[number].settle()
+
+    for number in people:
+        send(number, 1)
+    send(people[0], 20)
+    sequential = rounds / seconds(lambda: send(people[0], rounds))
+    each = -(-rounds // len(people))
+    with ThreadPoolExecutor(len(people)) as pool:
+        took = seconds(lambda: list(pool.map(lambda number: send(number, each), people)))
+    return sequential, each * len(people) / took
+
+
+def write(phones: ControlClient, people: Sequence[str], to: str, messages: int) -> Written:
+    """Everybody writes to somebody in turn. All sessions are known and in use."""
+    _, last = phones.events()
+    for place in range(messages):
+        phones.write(people[place % len(people)], to, TEXT)
+    return Written(messages, last)
+
+
+def receiving_rate(phones: ControlClient, number: str, written: Written) -> float:
+    """From the first to the last receipt that the server got of the companion."""
+
+    def receipts() -> list[float]:
+        events, _ = phones.events(written.after, kind="receipt")
+        ours = [event for event in events if event["account"] == number and event["device"]]
+        return [event["at"] for event in ours for _ in event["ids"]]
+
+    eventually(lambda: len(receipts()) >= written.messages, "not all was received", seconds=120)
+    times = receipts()
+    return (len(times) - 1) / (max(times) - min(times))
+
+
+# Tocsin as deployed
+
+
+def deployed_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rates:
+    """The transport of the sending function, against the connector and the emulator's DynamoDB."""
+    tell("messages through connector and emulator")
+    deployment, phones = bench.stage.world.deployment, bench.stage.phones
+    dynamodb = bench.emulator.client("dynamodb", config=Config(max_pool_connections=2 * RECIPIENTS))
+    table = DynamoTable(dynamodb, deployment["KeysTable"])
+
+    def transport() -> MultiDevice:
+        leases = RememberedLeases(lambda account: read_lease(table, account))
+        return MultiDevice(open_keys, ConnectorClient(leases), leases)
+
+    def open_keys(account: str) -> KeyStore:
+        return KeyStore(table, deployment.sealer, account)
+
+    sequential, parallel = sending_rates(transport, open_keys(ACCOUNT), people, rounds)
+    written = write(phones, people, DESK, rounds)
+    return Rates(sequential, parallel, receiving_rate(phones, DESK, written))
+
+
+# Baileys
+
+
+def baileys_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> dict[str, Rates]:
+    """With its keys in memory, and in files as it comes."""
+    tell("messages of Baileys")
+    world, folder = bench.stage.world, bench.folder / "baileys-speed"
+    world.phones.add_phone(THEIRS, "Theirs")
+    with Baileys.start(world.whatsapp_url, folder) as client:
+        client.link(world.phones, THEIRS)
+    found = {}
+    for name, keys in {BAILEYS: "memory", f"{BAILEYS}, files": "files"}.items():
+        options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}
+        sent = run_baileys(options | {"recipients": people, "rounds": rounds})
+        written = write(world.phones, people, THEIRS, rounds)
+        run_baileys(options | {"expected": rounds})
+        received = receiving_rate(world.phones, THEIRS, written)
+        found[name] = Rates(sent["sequential"], sent["parallel"], received)
+    return found
+
+
+def run_baileys(options: dict[str, Any]) -> dict[str, float]:
+    command = ["node", "baileys-speed.mjs", json.dumps(options)]
+    done = subprocess.run(
+        command, cwd=node_scripts.FOLDER, capture_output=True, text=True, check=True, timeout=300
+    )
+    answer: dict[str, float] = json.loads(done.stdout)
+    return answer
+
+
+def seconds(work: Callable[[], object]) -> float:
+    return timed(work)[1] / 1e6
