@@ -216,22 +216,23 @@ def _write_node(node: Node, put: Callable[[bytes], None], out: list[bytes], dept
         out[header] = _list_header(size)
         return
     out[header] = _list_header(size + 1)
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        put(_length(len(content)))
-        put(bytes(content))
-    elif isinstance(content, (tuple, list)):
+    if isinstance(content, (tuple, list)):
         put(_list_header(len(content)))
         for child in content:
             _write_node(child, put, out, depth - 1)
+    elif isinstance(content, (bytes, bytearray, memoryview)):
+        put(_length(len(content)))
+        put(bytes(content))
     else:
         raise EncodeError(f"content of <{node.tag}> is neither bytes nor nodes")
 
 
+_SHORT_LISTS: Final = (b"\x00", *(bytes((_LIST_8, size)) for size in range(1, 256)))
+
+
 def _list_header(size: int) -> bytes:
-    if not size:
-        return b"\x00"
     if size < 256:
-        return bytes((_LIST_8, size))
+        return _SHORT_LISTS[size]
     if size < 65536:
         return b"\xf9" + size.to_bytes(2, "big")
     raise EncodeError(f"a list of {size}")
@@ -272,7 +273,9 @@ def _packed(code: int, digits: str, size: int) -> bytes:
     return bytes((code, size >> 1)) + bytes.fromhex(digits)
 
 
+@lru_cache(maxsize=4096)
 def _jid(jid: JID) -> bytes:
+    """Remembered for the same reason as in reading: the same few people, again and again."""
     user, server, device = jid.user, jid.server, jid.device
     if not server:
         raise EncodeError("JID without server")
