@@ -47,7 +47,7 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
     for writers in WRITERS:
         meeting = Meeting(aws, devices=writers)
         meeting.turn_at_once(turns // writers)
-        sheet.add(f"{writers} concurrent writers", *meeting.cells())
+        sheet.add("1 writer" if writers == 1 else f"{writers} concurrent writers", *meeting.cells())
     meeting = Meeting(aws, devices=1)
     with meeting.sends(SENDS_A_SECOND) as sent:
         _, took = timed(lambda: meeting.turn_at_once(turns // 2))

@@ -8,10 +8,11 @@ last receipt, as the server sees them. The server is one process and shares the 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -21,7 +22,7 @@ from infra.local.whatsapp.control_client import ControlClient
 from tests.bench import node_scripts
 from tests.bench.client import ACCOUNT, Client
 from tests.bench.measure import Sheet, timed
-from tests.bench.surroundings import Surroundings, tell
+from tests.bench.surroundings import Surroundings, descendant, tell
 from tests.e2e.stage import DESK, eventually
 from tests.interop.baileys_client import Baileys, missing
 from tocsin.connector.client import ConnectorClient
@@ -45,11 +46,12 @@ _ids = count(1)
 
 @dataclass(frozen=True)
 class Rates:
-    """Messages a second."""
+    """Messages a second. `server`: seconds of the server's processor for each of the sequential ones."""
 
     sequential: float
     parallel: float
     received: float
+    server: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
     sheet.notes.append(
         "deployed: through the connector, with keys and queues on the emulator, which bounds it"
     )
+    if not math.isnan(server := parties["tocsin"].server):
+        sheet.notes.append(
+            f"of each message sent, {server * 1000:.2f} ms are the server's own, whoever the client is"
+        )
     if problem:
         sheet.notes.append(f"Baileys: {problem}")
     yield sheet
@@ -98,17 +104,17 @@ def client_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rat
     world.phones.add_phone(OURS, "Ours")
     with Client(world.whatsapp_url, bytes.fromhex(world.root_public_key)) as client:
         client.link(world.phones, OURS)
-        sequential, parallel = sending_rates(client.transport, client.keys, people, rounds)
+        rates = sending_rates(client.transport, client.keys, people, rounds)
         client.log_out()
         written = write(world.phones, people, OURS, rounds)
         client.log_in()
-        return Rates(sequential, parallel, receiving_rate(world.phones, OURS, written))
+        return replace(rates, received=receiving_rate(world.phones, OURS, written))
 
 
 def sending_rates(
     transport: Callable[[], MultiDevice], keys: KeyStore, people: Sequence[str], rounds: int
-) -> tuple[float, float]:
-    """Each recipient gets a transport of their own, as each would have a Lambda."""
+) -> Rates:
+    """Each recipient gets a transport of their own, as each would have a Lambda. Nothing is received yet."""
     transports = {number: transport() for number in people}
 
     def send(number: str, times: int) -> None:
@@ -122,11 +128,13 @@ def sending_rates(
     for number in people:
         send(number, 1)
     send(people[0], 20)
+    before = descendant("-m infra.local.whatsapp").seconds
     sequential = rounds / seconds(lambda: send(people[0], rounds))
+    server = (descendant("-m infra.local.whatsapp").seconds - before) / rounds
     each = -(-rounds // len(people))
     with ThreadPoolExecutor(len(people)) as pool:
         took = seconds(lambda: list(pool.map(lambda number: send(number, each), people)))
-    return sequential, each * len(people) / took
+    return Rates(sequential, each * len(people) / took, math.nan, server)
 
 
 def write(phones: ControlClient, people: Sequence[str], to: str, messages: int) -> Written:
@@ -167,9 +175,9 @@ def deployed_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> R
     def open_keys(account: str) -> KeyStore:
         return KeyStore(table, deployment.sealer, account)
 
-    sequential, parallel = sending_rates(transport, open_keys(ACCOUNT), people, rounds)
+    rates = sending_rates(transport, open_keys(ACCOUNT), people, rounds)
     written = write(phones, people, DESK, rounds)
-    return Rates(sequential, parallel, receiving_rate(phones, DESK, written))
+    return replace(rates, received=receiving_rate(phones, DESK, written))
 
 
 # Baileys

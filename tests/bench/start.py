@@ -126,5 +126,5 @@ def heaviest(built: Path) -> str:
 
 def name_of(package: str) -> str:
     if package == "app":
-        return "the handler, which makes the client,"
+        return "the handler with its client"
     return "the standard library" if package in sys.stdlib_module_names else package

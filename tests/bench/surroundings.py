@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import ssl
@@ -93,14 +94,17 @@ def machine() -> str:
 
 @dataclass(frozen=True)
 class Process:
+    """`megabytes`: resident, shared pages included. `seconds`: of processor time so far; nan if not told."""
+
     pid: int
     parent: int
     megabytes: float
+    seconds: float
     command: str
 
 
 def processes() -> list[Process]:
-    """All that run here. `megabytes`: resident, shared pages included."""
+    """All that run here."""
     if not Path("/proc/self/statm").exists():
         return [_from_ps(line) for line in _output("ps", "-axo", "pid=,ppid=,rss=,args=").splitlines()]
     found = []
@@ -135,12 +139,14 @@ def _from_proc(folder: Path) -> Process:
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
     pages = int((folder / "statm").read_text().split()[1])
     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return Process(int(folder.name), int(fields[1]), pages * os.sysconf("SC_PAGE_SIZE") / 1e6, command)
+    megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return Process(int(folder.name), int(fields[1]), megabytes, seconds, command)
 
 
 def _from_ps(line: str) -> Process:
     pid, parent, kilobytes, command = line.split(None, 3)
-    return Process(int(pid), int(parent), int(kilobytes) * 1024 / 1e6, command)
+    return Process(int(pid), int(parent), int(kilobytes) * 1024 / 1e6, math.nan, command)
 
 
 def _output(*command: str) -> str:
