@@ -42,7 +42,7 @@ lint: setup ## format, style, types, texts, templates
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
 
 .PHONY: bench
-bench: setup-bench ## how fast: against libsignal-node, Baileys, pyaileys and bare OpenSSL, in one run
+bench: setup-bench ## what it costs: times, memory, requests, rates, beside others, in one run
 	@$(BIN)/python -m tests.bench
 
 .PHONY: vectors
