@@ -7,7 +7,9 @@ passes or fails: the report says which aims are met on this machine, now.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+import traceback
 from importlib import import_module
 
 from infra.local.processes import exit_on_sigterm
@@ -18,17 +20,24 @@ from tests.bench.surroundings import Surroundings, machine
 BENCHMARKS = ("start", "requests", "memory", "healing", "messages", "conflicts", "crypto", "nodes")
 
 
-def main() -> None:
+def main() -> int:
     arguments = parse()
     exit_on_sigterm()
-    began, verdicts = time.monotonic(), []
+    began, failed = time.monotonic(), 0
+    verdicts: list[Verdict] = []
     print(machine(), end="\n\n", flush=True)
     with Surroundings(thorough=arguments.long) as bench:
         for name in arguments.names or BENCHMARKS:
-            for section in import_module(f"tests.bench.{name}").measure(bench):
-                print(section, flush=True)
-                verdicts += section.verdicts()
+            try:
+                for section in import_module(f"tests.bench.{name}").measure(bench):
+                    print(section, flush=True)
+                    verdicts += section.verdicts()
+            except Exception:  # the other figures are worth having all the same
+                failed += 1
+                print(f"{name}: could not be measured\n", flush=True)
+                traceback.print_exc()
     print(summary(verdicts, time.monotonic() - began))
+    return 1 if failed else 0
 
 
 def summary(verdicts: list[Verdict], seconds: float) -> str:
@@ -48,4 +57,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
+from time import sleep
 from typing import Any
 
 from botocore.config import Config
@@ -190,6 +191,8 @@ def baileys_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> di
     world.phones.add_phone(THEIRS, "Theirs")
     with Baileys.start(world.whatsapp_url, folder) as client:
         client.link(world.phones, THEIRS)
+        client.command("disconnect")
+        sleep(1)  # it writes its keys to files by and by, and tells nobody when that is done
     found = {}
     for name, keys in {BAILEYS: "memory", f"{BAILEYS}, files": "files"}.items():
         options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}
@@ -204,7 +207,7 @@ def baileys_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> di
 def run_baileys(options: dict[str, Any]) -> dict[str, float]:
     command = ["node", "baileys-speed.mjs", json.dumps(options)]
     done = subprocess.run(
-        command, cwd=node_scripts.FOLDER, capture_output=True, text=True, check=True, timeout=300
+        command, cwd=node_scripts.FOLDER, stdout=subprocess.PIPE, text=True, check=True, timeout=300
     )
     answer: dict[str, float] = json.loads(done.stdout)
     return answer

@@ -88,7 +88,15 @@ function receiving() {
 	})
 }
 
-const opened = new Promise(resolve => socket.ev.on('connection.update', ({ connection }) => connection === 'open' && resolve()))
+const opened = new Promise(resolve => {
+	socket.ev.on('connection.update', ({ connection, lastDisconnect }) => {
+		if (connection === 'open') resolve()
+		if (connection === 'close') {
+			process.stderr.write(`the connection ended: ${lastDisconnect?.error?.stack}\n`)
+			process.exit(1)
+		}
+	})
+})
 const work = expected ? receiving() : opened.then(sending)
 const answer = await work
 // What was decrypted is still being confirmed and stored.
