@@ -32,7 +32,7 @@ def main() -> int:
                 for section in import_module(f"tests.bench.{name}").measure(bench):
                     print(section, flush=True)
                     verdicts += section.verdicts()
-            except Exception:  # the other figures are worth having all the same
+            except Exception:  # noqa: BLE001  the other figures are worth having all the same
                 failed += 1
                 print(f"{name}: could not be measured\n", flush=True)
                 traceback.print_exc()
