@@ -29,8 +29,8 @@ local: setup-demo ## the same stack, left running, with what to type next
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
-	@# Two at a time, file by file: the long ones mostly wait for processes, and the files share what they start.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --timeout 600 --durations 15 $(TESTS)
+	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --timeout 600 --durations 15 $(TESTS)
 
 .PHONY: lint
 lint: setup ## format, style, types, texts, templates

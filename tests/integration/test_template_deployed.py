@@ -90,11 +90,13 @@ class TestParts:
         assert mapping["BatchSize"] == batch
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
-    def test_upkeep_comes_each_minute(self, stack: Stack) -> None:
+    def test_waiting_is_looked_after_each_minute_and_keys_each_hour(self, stack: Stack) -> None:
         scheduler = stack.client("scheduler")
-        (schedule,) = scheduler.list_schedules()["Schedules"]
-        assert schedule["Target"]["Arn"].endswith(stack.outputs["MaintainFunctionName"])
-        assert scheduler.get_schedule(Name=schedule["Name"])["ScheduleExpression"] == "rate(1 minute)"
+        schedules = [
+            scheduler.get_schedule(Name=it["Name"]) for it in scheduler.list_schedules()["Schedules"]
+        ]
+        assert {it["ScheduleExpression"] for it in schedules} == {"rate(1 minute)", "rate(1 hour)"}
+        assert all(it["Target"]["Arn"].endswith(stack.outputs["MaintainFunctionName"]) for it in schedules)
 
     def test_every_alarm_is_about_something_that_exists(self, stack: Stack) -> None:
         alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
