@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-# Their tests start processes, wait for them, and mean the seconds they name. One after the other, in one worker.
+# Their tests start processes, wait for them, and mean the seconds they name: one by one, in one worker.
 ONE_BY_ONE = {"e2e", "faults", "integration", "interop"}
 
 
