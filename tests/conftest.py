@@ -8,6 +8,7 @@ import pytest
 ONE_BY_ONE = {"e2e", "faults", "integration", "interop"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.pluginmanager.hasplugin("xdist"):
         return
