@@ -67,7 +67,7 @@ Phones are scripted over HTTP (all of it: infra/local/whatsapp/README.md):
   curl -X POST {here.phones.url}/phones/{SITI.number}/faults -d '{{"kind": "corrupt-session"}}'
   curl -X POST {here.phones.url}/phones -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
 
-Ticket events go on the bus {here.stack.outputs["EventBusName"]} with source {here.stack.outputs["EventSource"]}.
+Ticket events go on the bus {here.stack.outputs["EventBusName"]}, source {here.stack.outputs["EventSource"]}.
 Logs: {here.folder}
 Ctrl-C stops everything.
 """
