@@ -30,7 +30,7 @@ local: setup-demo ## the same stack, left running, with what to type next
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --timeout 600 --durations 15 $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
 
 .PHONY: lint
 lint: setup ## format, style, types, texts, templates

@@ -1,19 +1,26 @@
 """Which tests may run side by side (`make test` runs two at a time)."""
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 # Their tests start processes, wait for them, and mean the seconds they name: one by one, in one worker.
-ONE_BY_ONE = {"e2e", "faults", "integration", "interop"}
+ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/integration/", "tests/interop/")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    here = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(here)
-        group = "processes" if place.parts[0] in ONE_BY_ONE else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+class Scheduling:
+    """Registered only where pytest-xdist is there to ask."""
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from xdist.scheduler import LoadScopeScheduling
+
+        class ByFile(LoadScopeScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                return "processes" if nodeid.startswith(ONE_BY_ONE) else nodeid.split("::", 1)[0]
+
+        return ByFile(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Scheduling())
