@@ -101,6 +101,18 @@ def test_the_checkpoint_of_a_resting_chain_moves_behind_what_was_sent(
     assert bob.read(ann, message) == b"goes on"
 
 
+def test_a_chain_that_is_used_each_day_rests_once_a_week(couple: tuple[End, End], clock: Clock) -> None:
+    """Or its keys would stay derivable until 32 messages were sent."""
+    ann, bob = couple
+    rested = []
+    for _ in range(21):
+        clock.now += DAY
+        assert bob.read(ann, ann.say(bob, b"daily")) == b"daily"
+        rested.append(tend(ann, bob).rested)
+    assert sum(rested) == 3
+    assert rested[:7] == rested[7:14] == rested[14:]
+
+
 def test_a_number_in_hand_is_still_sent_after_the_checkpoint_moved(
     couple: tuple[End, End], clock: Clock
 ) -> None:

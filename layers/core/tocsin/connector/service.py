@@ -198,11 +198,22 @@ class Service:
         await self._offline_done.wait()
         self._standing.ready = True
         await self._resume()
-        await self._say("connected")
+        await self._say_open(line)
         self.connected = True
         await self._wishes.show("connected")
         log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
         await self._afterthought()
+
+    async def _say_open(self, line: Line) -> None:
+        """The account may send: to everybody, or to known contacts while a restriction lasts, which outlives
+        the connection that met it."""
+        restriction = self._standing.restriction
+        if restriction is None:
+            await self._say("connected")
+        elif self._restriction is None:
+            self._restriction = self._spawn(line, self._sit_out(*restriction))
+        else:
+            await self._say("restricted", restriction[1])
 
     async def _top_up(self, line: Line, credentials: Credentials, count: int | None) -> None:
         try:
@@ -259,21 +270,24 @@ class Service:
     def _restricted(self, line: Line, code: str) -> None:
         """The server refused a first contact. Known contacts go on, so the line stays up."""
         if self._restriction is None or self._restriction.done():
-            self._restriction = self._spawn(line, self._sit_out(line, code))
+            self._restriction = self._spawn(line, self._restrict(line, code))
 
-    async def _sit_out(self, line: Line, code: str) -> None:
+    async def _restrict(self, line: Line, code: str) -> None:
         until = await self._restriction_end(line) or time.time() + RESTRICTION_SECONDS
-        self._standing.until = until
         moment = iso(until)
         log.error(
             "account restricted", extra={"account": self._standing.account, "code": code, "until": moment}
         )
-        await self._say("restricted", f"no first contacts ({code}) until {moment}")
+        self._standing.restriction = until, f"no first contacts ({code}) until {moment}"
         await self._around.outside.disconnected(
             self._standing.account, "restricted", f"first contact refused with {code}", until=until
         )
+        await self._sit_out(*self._standing.restriction)
+
+    async def _sit_out(self, until: float, detail: str) -> None:
+        await self._say("restricted", detail)
         await asyncio.sleep(max(until - time.time(), 0))
-        self._standing.until = None
+        self._standing.restriction = None
         await self._say("connected")
 
     @staticmethod

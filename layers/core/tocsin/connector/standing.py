@@ -25,8 +25,9 @@ FIRST_CONTACT_REFUSED = frozenset({"463", "475"})
 class Standing:
     """`state`: as the lease says it. `ready`: after login, prekeys and backlog, messages may go out.
 
-    `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away or from first
-    contacts. `token` is kept when the lease is lost, so that a Lambda that comes late is told so.
+    `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
+    `restriction`: until when it keeps it from first contacts, and how that was told. `token` is kept when the
+    lease is lost, so that a Lambda that comes late is told so.
     """
 
     account: str
@@ -36,6 +37,7 @@ class Standing:
     line: Line | None = None
     ready: bool = False
     until: float | None = None
+    restriction: tuple[float, str] | None = None
     holds: Callable[[], bool] = lambda: False
     on_resumed: Callable[[], None] = lambda: None
     on_restricted: Callable[[str], None] = lambda code: None

@@ -164,15 +164,21 @@ def raise_incarnation(vault: Vault, *, skip_prekey_ids: int, beyond: tuple[int, 
     `beyond`: incarnation and mark that were reached before the table was set back. The signed prekey is a new
     one as well, far from the ids of those that may have been made since the backup; the next upload of
     prekeys tells the server.
+
+    One backup may be restored twice. Each incarnation that the account had since skips a stretch of its own,
+    else the second reset would give out again the ids that the first one went on with.
     """
 
     def raised(old: Credentials) -> Credentials:
-        made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + SKIPPED_SIGNED_PREKEY_IDS)
+        incarnation = max(old.incarnation, beyond[0]) + 1
+        stretches = incarnation - old.incarnation
+        signed_id = max(old.signed_prekeys) + stretches * SKIPPED_SIGNED_PREKEY_IDS
+        made = _signed_prekey(vault, old.identity, signed_id)
         return replace(
             old,
-            incarnation=max(old.incarnation, beyond[0]) + 1,
+            incarnation=incarnation,
             mark=max(old.mark, beyond[1]) + 1,
-            next_prekey_id=old.next_prekey_id + skip_prekey_ids,
+            next_prekey_id=old.next_prekey_id + stretches * skip_prekey_ids,
             signed_prekeys={**old.signed_prekeys, made.id: made},
             current_signed_prekey_id=made.id,
         )

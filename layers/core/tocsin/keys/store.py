@@ -145,17 +145,20 @@ class KeyStore:
 
         Raises the incarnation, deletes the one-time prekeys, makes a signed one, and skips ids. The connector
         uploads new ones at its next login (`control.request(…, "reconnect")` has it log in again). `outside`:
-        the notifications table, whose witness tells how far the account had got.
+        the notifications table, whose witness tells how far the account had got, and hears of the reset at
+        once: the same backup may be restored again.
         """
         from .account import raise_incarnation, read_credentials
-        from .generation import reached, read_witness
+        from .generation import reached, read_witness, testify
         from .prekeys import delete_prekeys
 
         witness = read_witness(outside, self.account) if outside is not None else None
         beyond = reached(read_credentials(self._vault), witness)
-        credentials = raise_incarnation(self._vault, skip_prekey_ids=SKIPPED_PREKEY_IDS, beyond=beyond)
+        raise_incarnation(self._vault, skip_prekey_ids=SKIPPED_PREKEY_IDS, beyond=beyond)
         delete_prekeys(self._vault)
-        return credentials
+        if outside is not None:
+            testify(self._vault, outside)
+        return read_credentials(self._vault)
 
     def testify(self, outside: Table) -> None:
         """Note in the notifications table how far these keys are, so that a restored backup is noticed.

@@ -3,7 +3,7 @@
     unanswered   the peer never wrote back in 30 days: it may be gone       archived, the next send renews
     idle         neither side used it in 90 days                            archived, the next send renews
     lagging      unused for a week, 32 or more numbers of unknown fate      archived, the next send renews
-    resting      unused for a week, keys of what was sent still derivable   checkpoint moved
+    resting      keys of what was sent are still derivable                  checkpoint moved, once a week
     expired      archived for 30 days                                       dropped
 
 `needs_care` looks at single items as a walk through the table finds them (eventually consistent, not of one
@@ -12,6 +12,7 @@ moment); `tend` reads the user again and decides.
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from zlib import crc32
 
 from tocsin.signal.errors import InvalidRecord
 from tocsin.signal.session import ARCHIVED_LIFETIME, archive_current, prune
@@ -21,7 +22,7 @@ from .chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices
 from .cleaning import readable
 from .conditions import Item, Update
 from .establish import follow
-from .layout import OUTBOUND, chain_attribute, inbound_device, outbound_key
+from .layout import OUTBOUND, chain_attribute, inbound_device, outbound_key, owner_of
 from .reserve import advanced, unchanged
 from .sessions import Sessions
 from .table import ConditionFailed, Contention, OutcomeUnknown
@@ -33,7 +34,7 @@ DAY = 86400
 
 class Limits(NamedTuple):
     """Seconds. `unanswered`: a session whose peer never wrote back. `idle`: one that neither side used.
-    `rest`: after so long without a message, no key of an earlier one stays derivable."""
+    `rest`: so long without a message, and no key of an earlier one stays derivable."""
 
     unanswered: int = UNANSWERED_SECONDS
     idle: int = 90 * DAY
@@ -129,10 +130,12 @@ def _outbound_needs_care(vault: Vault, outbound: Item, limits: Limits) -> bool:
         return False
     if any(_is_unanswered(chain, now, limits) for chain in chains):
         return True
-    unused = now - _last_used(sessions.used_at, sessions.checked_at, chains)
-    return unused > limits.idle or (
-        unused > limits.rest and any(chain.distance(following) > 0 for chain in chains)
-    )
+    used_at = _last_used(sessions.used_at, sessions.checked_at, chains)
+    if now - used_at > limits.idle:
+        return True
+    owner = owner_of(str(outbound["pk"]))
+    resting = owner is not None and _may_rest(owner.user, used_at, now, limits)
+    return resting and any(chain.distance(following) > 0 for chain in chains)
 
 
 def _is_unanswered(chain: Chain, now: int, limits: Limits) -> bool:
@@ -142,6 +145,12 @@ def _is_unanswered(chain: Chain, now: int, limits: Limits) -> bool:
 def _last_used(used_at: int, checked_at: int, chains: list[Chain]) -> int:
     """When something was last sent; for items that don't say, when it may have been at the latest."""
     return max(used_at or checked_at + DAY, *(chain.created for chain in chains))
+
+
+def _may_rest(user: str, used_at: int, now: int, limits: Limits) -> bool:
+    """Whether it is time to move checkpoints: after a while without use, and else on one day of the week,
+    which is not the same for all users."""
+    return now - used_at > limits.rest or (now // DAY + crc32(user.encode())) % 7 == 0
 
 
 def _lags(chain: Chain, following: int) -> bool:
@@ -168,7 +177,8 @@ def _rest(vault: Vault, incarnation: int, user: str, limits: Limits) -> int:
     chains = {device: chain for device, chain in found.items() if chain is not None}
     if following is None or not chains:
         return 0
-    if vault.now() - _last_used(sessions.used_at, sessions.checked_at, [*chains.values()]) <= limits.rest:
+    used_at = _last_used(sessions.used_at, sessions.checked_at, [*chains.values()])
+    if not _may_rest(user, used_at, vault.now(), limits):
         return 0
     moved = {
         device: advanced(chain, following - 1)
