@@ -382,9 +382,8 @@ def test_a_deaf_socket_is_found_and_replaced(house: World) -> None:
     """Open, and silent: found by pings that nobody answers."""
     process = house.start()
     house.pair(OWN)
-    house.phones.inject("deaf", account=OWN, device=1)
+    house.phones.inject("deaf", account=OWN, device=1, cured=True)
     process.wait_until_said("connection ended", 60, reason="deaf")
-    house.phones.clear_faults()
     house.wait_for_state("connected", 60)
 
 

@@ -39,7 +39,9 @@ KINDS: dict[str, Kind] = {
     "iq-error": Kind("answer the next n requests with an error", {"code": int, "n": 1, "xmlns": ""}),
     "iq-silence": Kind("leave the next n requests unanswered", {"n": 1, "xmlns": ""}),
     "login-failure": Kind("refuse the next n logins with <failure>", {"reason": int, "n": 1, "expire": 0}),
-    "deaf": Kind("keep the socket open and answer nothing at all", {}),
+    "deaf": Kind(
+        "keep the socket open and answer nothing at all; cured: a fresh socket is heard", {"cured": False}
+    ),
 }
 
 
@@ -128,6 +130,14 @@ class Faults:
                     self._waiting.remove(fault)
             return fault
         return None
+
+    def freshly_connected(self, account: str, device: int) -> None:
+        """What a fresh socket cures is over."""
+        self._waiting = [
+            fault
+            for fault in self._waiting
+            if not (fault.params.get("cured") and fault.aim.meets(account, device))
+        ]
 
     def waiting(self) -> tuple[Fault, ...]:
         return tuple(self._waiting)

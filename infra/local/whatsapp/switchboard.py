@@ -72,6 +72,7 @@ class Switchboard:
         if before is not None:
             before.end(stanzas.stream_error(conflict="replaced"))
         self._links[device] = link
+        self.faults.freshly_connected(device.account.number, device.number)
         self.events.add("login", account=device.account.number, device=device.number)
         waiting = [letter.stanza for letter in device.mailbox.waiting()]
         tags = Counter(stanza.tag for stanza in waiting)

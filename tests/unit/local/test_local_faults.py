@@ -23,6 +23,16 @@ def test_a_fault_without_a_number_lasts_until_it_is_cleared(faults):
     assert faults.take("deaf", "62812", 1) is None
 
 
+def test_a_deaf_socket_may_be_cured_by_a_fresh_one() -> None:
+    faults = Faults()
+    faults.make({"kind": "deaf", "account": "62812", "cured": True})
+    faults.make({"kind": "deaf", "account": "62813"})
+    for account in ("62812", "62813"):
+        faults.freshly_connected(account, 1)
+    assert faults.take("deaf", "62812", 1) is None
+    assert faults.take("deaf", "62813", 1)
+
+
 @pytest.mark.parametrize(
     ("aim", "met"),
     [
