@@ -23,6 +23,7 @@ from infra.console.send import put_event
 from infra.local.stack import Stack
 from infra.local.whatsapp.control_client import ControlClient
 from infra.local.world import World
+from tocsin.keys.layout import outbound_key
 from tocsin.keys.lease import LeaseInfo, read_lease
 from tocsin.notify.notification import Notification, State, notification_id
 
@@ -38,6 +39,7 @@ POLL_SECONDS = 0.05
 
 # What is as good as what was waited for.
 BEYOND: Mapping[State, frozenset[State]] = {
+    State.PLANNED: frozenset(State),
     State.SENT: frozenset({State.SENT, State.DELIVERED, State.READ}),
     State.DELIVERED: frozenset({State.DELIVERED, State.READ}),
 }
@@ -122,6 +124,14 @@ class Stage:
 
         return eventually(found, lambda: f"the account isn't {state}: {self.lease()}", seconds)
 
+    def next_number(self, person: Person) -> int:
+        """The message number that the next reservation for this person will take."""
+        incarnation = self.world.deployment.key_store(ACCOUNT).profile().incarnation
+        lid = str(self.phones.phone(person.number)["lid"])
+        outbound = self.world.deployment.keys_table.get(outbound_key(ACCOUNT, incarnation, lid))
+        assert outbound is not None
+        return int(str(outbound["next"]))
+
     # -- people and events ---------------------------------------------------------------------------------
 
     def person(self, name: str = "Siti", *, language: str = "id", reads: bool = True) -> Person:
@@ -185,6 +195,12 @@ class Stage:
         url = self.stack.outputs["TicketEventsQueueUrl"]
         found = self.world.deployment.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return all(found["Attributes"][name] == "0" for name in names)
+
+    def known(self, name: str = "Siti") -> Person:
+        """Somebody to whom we have written before."""
+        person = self.person(name)
+        self.until(self.tell(person), State.READ)
+        return person
 
     # -- what became of it ---------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from tests.faults.processes import PROC, Process, with_output, workers
 
 PARAMETERS = {
     # What a crash left behind comes back after these, so the tests wait for them.
+    "PlanTimeoutSeconds": "5",
+    "TicketEventsVisibilitySeconds": "5",
     "SendTimeoutSeconds": "10",
     "NotificationsVisibilitySeconds": "10",
     "ReceiveTimeoutSeconds": "10",
@@ -145,6 +147,11 @@ def connector(stage: Stage, fleet: Fleet) -> Connector:
 @pytest.fixture
 def sender(running_world: World) -> Function:
     return Function(running_world, "SendFunctionName")
+
+
+@pytest.fixture
+def planner(running_world: World) -> Function:
+    return Function(running_world, "PlanFunctionName")
 
 
 @pytest.fixture

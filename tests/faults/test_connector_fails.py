@@ -21,7 +21,7 @@ HANDOVER_SECONDS = 5
 def test_killed_in_mid_send_it_is_replaced_within_20_seconds(
     stage: Stage, connector: Connector, fleet: Fleet
 ) -> None:
-    people = [known(stage, "Siti"), known(stage, "Budi"), stage.person("Somebody new")]
+    people = [stage.known("Siti"), stage.known("Budi"), stage.person("Somebody new")]
     standby = fleet.start()
     took = 0.0
 
@@ -36,7 +36,7 @@ def test_killed_in_mid_send_it_is_replaced_within_20_seconds(
 
 
 def test_told_to_go_it_hands_over_at_once(stage: Stage, connector: Connector, fleet: Fleet) -> None:
-    people = [known(stage, f"Person {number}") for number in range(8)]
+    people = [stage.known(f"Person {number}") for number in range(8)]
     standby = fleet.start()
     before = [stage.tell(person) for person in people]
     stage.phones.wait_until(lambda: stage.shown(before[1]), "no traffic")
@@ -61,7 +61,7 @@ def test_told_to_go_it_hands_over_at_once(stage: Stage, connector: Connector, fl
 def test_its_connection_broken_off_in_mid_send_it_connects_again(
     stage: Stage, connector: Connector, fault: dict[str, Any]
 ) -> None:
-    people = [known(stage, "Siti"), stage.person("Somebody new")]
+    people = [stage.known("Siti"), stage.person("Somebody new")]
     notices = break_in_mid_send(stage, people, lambda: stage.phones.inject(**fault, account=DESK))
     all_arrive_in_order(stage, people, notices)
     assert connector.process.alive()
@@ -70,7 +70,7 @@ def test_its_connection_broken_off_in_mid_send_it_connects_again(
 def test_while_none_runs_notifications_wait_and_go_out_in_order(
     stage: Stage, connector: Connector, fleet: Fleet
 ) -> None:
-    people = [known(stage, "Siti"), stage.person("Somebody new")]
+    people = [stage.known("Siti"), stage.person("Somebody new")]
     connector.process.terminate()
     eventually(lambda: not connector.process.alive(), "it doesn't end")
 
@@ -85,13 +85,6 @@ def test_while_none_runs_notifications_wait_and_go_out_in_order(
     fleet.start()
     late = stage.tell_in_turn(people * 3)
     all_arrive_in_order(stage, people, [*waiting, *late])
-
-
-def known(stage: Stage, name: str) -> Person:
-    """Somebody to whom we have written before."""
-    person = stage.person(name)
-    stage.until(stage.tell(person), State.READ)
-    return person
 
 
 def break_in_mid_send(stage: Stage, people: list[Person], fault: Callable[[], object]) -> list[Notice]:
