@@ -15,7 +15,14 @@ import pytest
 from infra.local.emulator import Emulator, emulator, interpreter, run_folder
 from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.integration.connector_world import World, eventually, world
-from tocsin.connector.client import AckTimeout, ConnectorAway, ConnectorError, LeaseMoved, NotConnected
+from tocsin.connector.client import (
+    AckTimeout,
+    ConnectorAway,
+    ConnectorError,
+    LeaseMoved,
+    NotConnected,
+    Resuming,
+)
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID
@@ -86,7 +93,7 @@ class Correspondence:
             node = Node("message", {"id": message_id, "to": lid, "type": "text"}, (to,))
             try:
                 client.send_message(self.profile, node)
-            except (ConnectorAway, NotConnected, LeaseMoved, AckTimeout) as exc:
+            except (ConnectorAway, NotConnected, Resuming, LeaseMoved, AckTimeout) as exc:
                 self.errors[type(exc)] += 1
                 continue
             self.acked.append(message_id)

@@ -167,7 +167,8 @@ class Conversation:
                     self.read_by_peer.append(self.peer.hear(message))
                 except Exception as error:  # noqa: BLE001 - whatever the library says, the message is unread
                     self.unread.append(f"{index_of(message)}: {error}")
-                if self.dice.random() < 0.4:
+                # Of a session's receiving chains five are kept: more answers under way would outlive theirs.
+                if len(self.answers) - len(self.read_by_us) < 4 and self.dice.random() < 0.4:
                     answer = f"answer {len(self.answers)}"
                     self.answers.append(answer)
                     self.to_us.append((f"P{len(self.answers)}", self.peer.say(answer)))

@@ -175,8 +175,8 @@ def small() -> Scene:
 
 def test_nothing_is_done_where_nothing_is_due(scene: Scene) -> None:
     scene.write(scene.siti)
-    report = scene.report()
-    assert report == Report(ACCOUNT, users=2, offered=20)
+    scene.report()  # the first may move checkpoints, on the user's day of the week
+    assert scene.report(force=True) == Report(ACCOUNT, users=2, offered=20)
     assert scene.server.signed == []
 
 
