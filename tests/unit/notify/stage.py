@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.peers import NOW, Network
 from tocsin.keys.memory import MemoryTable
+from tocsin.keys.observe import IdentityChange
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable, Table
+from tocsin.notify.identity import tell_change
 from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.jid import JID, LID, PN
@@ -33,8 +36,11 @@ class Lease:
 class Stage:
     """Everything but the notifications: keys, network, transport, and a clock to be moved by hand."""
 
-    def __init__(self, table: Table | None = None) -> None:
+    def __init__(
+        self, table: Table | None = None, tell: Callable[[KeyStore, IdentityChange], None] | None = None
+    ) -> None:
         self.now = float(NOW)
+        self._tell = tell or (lambda keys, change: None)
         self.table = table or MemoryTable()
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
@@ -53,9 +59,16 @@ class Stage:
         self.transport = self.new_transport()
 
     def open_keys(self, account: str) -> KeyStore:
-        return KeyStore(
-            self.table, self.sealer, account, clock=lambda: self.now, random=os.urandom, sleep=lambda _: None
+        keys = KeyStore(
+            self.table,
+            self.sealer,
+            account,
+            clock=lambda: self.now,
+            random=os.urandom,
+            sleep=lambda _: None,
+            on_identity_change=lambda change: self._tell(keys, change),
         )
+        return keys
 
     def new_transport(self) -> MultiDevice:
         """As a Lambda container that just started has it."""
@@ -72,6 +85,9 @@ class Stage:
 
 def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
     """A stage whose tables lie on moto."""
-    stage = Stage(DynamoTable(aws.dynamodb, aws.keys))
     store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: stage.now)
+    stage = Stage(
+        DynamoTable(aws.dynamodb, aws.keys),
+        tell=lambda keys, change: tell_change(store, keys, change, clock=lambda: stage.now),
+    )
     return stage, store

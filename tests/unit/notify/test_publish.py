@@ -52,6 +52,20 @@ def publisher(bus: Bus) -> Publisher:
     return Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
 
 
+def identity_change() -> Any:
+    told = {
+        "recipient": "6281234567890",
+        "device_jid": "1234:2@lid",
+        "by": "message",
+        "old_fingerprint": "00" * 8,
+        "new_fingerprint": "11" * 8,
+    }
+    values = {"pk": "identity#default#1234@lid", "sk": "2#11#500000", **told, "account": "default"}
+    values |= {"user": "1234@lid", "device": 2, "changed_at": 1_800_000_000_000}
+    values |= {"outcome": "IdentityChanged", "outcome_at": 1_800_000_000_000, "expire_at": 1}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": to_item(values)}}
+
+
 def record(
     sequence: str = "1", outcome: str | None = "Sent", at: int = 1_800_000_001_000, **changes: Any
 ) -> Any:
@@ -219,3 +233,13 @@ def test_a_bus_out_of_reach_is_no_crash() -> None:
     bus = Bus(*[ConnectionError()] * 3)
     published = publisher(bus).publish([record("1"), record("2")])
     assert (published.told, published.again) == (0, ("1", "2"))
+
+
+def test_a_changed_identity_says_whose_and_how_it_showed():
+    outcome = outcome_of(identity_change())
+    assert outcome is not None
+    assert outcome.detail_type == "IdentityChanged"
+    told = outcome.detail
+    assert (told["recipient"], told["device_jid"], told["by"]) == ("6281234567890", "1234:2@lid", "message")
+    assert told["changed_at"] == "2027-01-15T08:00:00.000Z"
+    assert not {"pk", "sk", "expire_at", "outcome"} & told.keys()

@@ -10,7 +10,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import Device
 from tocsin.connector.client import ConnectorAway
-from tocsin.notify.conduct import RECOVERIES_PER_HOUR
+from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.whatsapp.node import Node

@@ -17,9 +17,6 @@ CONFIRMATIONS = frozenset({CONSENT_WITHDRAWN, CONSENT_GIVEN})
 CONDUCT_TICKET = "conduct"
 """The ticket id of confirmations: they belong to no ticket."""
 
-RECOVERIES_PER_HOUR = 30
-"""For one recipient, over all messages and devices. Two broken peers must not ask each other for ever."""
-
 
 class Wish(StrEnum):
     """What a reply asks of us."""

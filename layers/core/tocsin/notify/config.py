@@ -60,6 +60,10 @@ class Environment:
         return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
 
 
+RECOVERIES_PER_HOUR = 30
+"""For one recipient, over all messages and devices. Two broken peers must not ask each other for ever."""
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How often and how fast one audience is tried again. Delays in seconds, before jitter."""
@@ -145,6 +149,7 @@ class ReceiveConfig:
     dead_letters_queue_url: str
     policies: RetryPolicies
     notification_expiry_seconds: int
+    recoveries_per_hour: int
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> ReceiveConfig:
@@ -157,6 +162,7 @@ class ReceiveConfig:
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             policies=RetryPolicies.read(environment),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+            recoveries_per_hour=environment.number("RECOVERIES_PER_HOUR", RECOVERIES_PER_HOUR, at_least=1),
         )
 
 

@@ -15,6 +15,7 @@ from tocsin.notify.store import NotificationStore
 
 EXPIRED = "expired"
 RECOVERY_EXHAUSTED = "recovery-exhausted"
+RECOVERY_BUDGET = "recovery-budget"
 
 
 class DeadLetters:

@@ -187,8 +187,8 @@ class Delivery:
         return Verdict("sent")
 
     def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
-        """More receives than retries: an earlier invocation died on the way. Worth a line in log and
-        history, no reason to stop."""
+        """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in
+        the history, no reason to stop."""
         crashes = receives - 1 - notification.retries_used
         known = sum(attempt.class_ == "bug" for attempt in notification.attempts)
         if crashes <= known:

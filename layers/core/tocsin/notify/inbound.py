@@ -26,9 +26,17 @@ from typing import TYPE_CHECKING, Any
 from tocsin.connector.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.notify.account import Account
+from tocsin.notify.ledger import OURS, Illness
 from tocsin.notify.multidevice import MultiDevice
-from tocsin.notify.notification import State, id_of_message, user_of
-from tocsin.notify.recovery import Question, RecoveryDesk, canonical, is_recipient, question_for
+from tocsin.notify.notification import Notification, State, id_of_message, user_of
+from tocsin.notify.recovery import (
+    Question,
+    RecoveryDesk,
+    canonical,
+    illness_of,
+    is_recipient,
+    question_for,
+)
 from tocsin.notify.refusal import failure_of_connector
 from tocsin.notify.replies import MAX_KEPT_TEXT, Replies
 from tocsin.notify.store import NotificationStore
@@ -118,6 +126,24 @@ class Envelope:
 
 
 @dataclass(frozen=True)
+class _Told:
+    """What a receipt says, and of whom. `at`: ms; `device`: a full JID. `healed_after` collects the seconds
+    that messages were unreadable to the device before."""
+
+    receipt: Receipt
+    state: State
+    at: int
+    user: str
+    device: str
+    healed_after: list[float] = field(default_factory=list)
+
+    @property
+    def entry(self) -> str:
+        """As the notification files it."""
+        return f"{self.device} {self.state}"
+
+
+@dataclass(frozen=True)
 class Report:
     """What became of a stanza, for logs and metrics. `facts` are safe to log."""
 
@@ -144,6 +170,7 @@ class Inbound:
         self._transport = transport
         self._desk = desk
         self._replies = replies
+        self._ledger = store.ledger
         self._clock = clock
         self._random = random
         self._handlers: dict[str, Callable[[Account, Envelope], Report]] = {
@@ -233,8 +260,11 @@ class Inbound:
             return self._ask_again(account, credentials, envelope.stanza, message, user, enc, error)
         facts: dict[str, Any] = {"new_session": received.new_session, "repeated": received.repeated}
         if received.identity_change is not None:
-            log.warning("identity changed", extra={"device": repr(message.sender), "by": "message"})
             facts["identity_changed"] = True
+        if enc.count:
+            # A resend, so perhaps we had asked for it.
+            illness = _illness(account, message, user)
+            facts["was_ill"] = self._ledger.healed(illness, at=envelope.received_at)
         outcome, cause = self._act(account, message, user, received)
         account.keys.mark_handled(received)
         return Report("message", outcome, cause, facts)
@@ -301,13 +331,25 @@ class Inbound:
         count = account.keys.count_retry(account.profile, user, device, message.id, at_least=enc.count + 1)
         question = question_for(error, count)
         if question is None:
+            self._note_illness(account, message, user, cause, given_up=True)
             return Report("message", "given-up", cause, {"count": count})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
             account.keys.expire_device_list(account.profile, user)
             log.info("session archived", extra={"device": repr(message.sender), "cause": cause})
         account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
+        self._note_illness(account, message, user, cause)
         return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})
+
+    def _note_illness(
+        self, account: Account, message: InboundMessage, user: str, cause: str, *, given_up: bool = False
+    ) -> None:
+        at = int(self._clock() * 1000)
+        illness = _illness(account, message, user)
+        if given_up:
+            self._ledger.failed(illness, since=at, at=at, cause=cause, failure="given-up")
+        else:
+            self._ledger.asked(illness, since=at, at=at, cause=cause)
 
     def _fresh_keys(self, account: Account, credentials: Credentials) -> RetryKeys:
         prekey, signed = account.keys.retry_prekey(), credentials.signed_prekey
@@ -324,7 +366,7 @@ class Inbound:
         receipt = parse_receipt(envelope.stanza)
         if receipt.type == "retry":
             request = parse_retry(envelope.stanza)
-            outcome = self._desk.serve(account, request)
+            outcome = self._desk.serve(account, request, envelope.received_at)
             facts = {"message": request.id, "count": request.count, "rebuilt": outcome.rebuilt}
             return Report("retry", outcome.name, outcome.cause, facts)
         user = canonical(account, receipt.sender, receipt.sender_alt)
@@ -332,37 +374,39 @@ class Inbound:
             return Report("receipt", "ignored", receipt.type)
         state = State.READ if receipt.status == "read" else State.DELIVERED
         at = time_of(receipt, envelope)
-        healed: list[float] = []
-        moved = sum(self._mark(account, user, receipt, mid, state, at, healed) for mid in receipt.ids)
-        facts = {"moved": moved, "healed_after": healed}
+        told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(receipt.sender.device)))
+        moved = sum(self._mark(account, told, mid) for mid in receipt.ids)
+        facts = {"moved": moved, "healed_after": told.healed_after}
         return Report("receipt", str(state) if moved else "ignored", receipt.type, facts)
 
-    def _mark(
-        self,
-        account: Account,
-        user: str,
-        receipt: Receipt,
-        message_id: str,
-        state: State,
-        at: int,
-        healed: list[float],
-    ) -> bool:
+    def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
         """Move one notification's state forward, if it was sent to this user; whether it moved."""
         found = id_of_message(message_id)
         notification = self._store.get(found) if found else None
-        if notification is None or not is_recipient(account, user, notification):
-            log.info("a receipt for no message of ours", extra={"sender": repr(receipt.sender)})
+        if notification is None or not is_recipient(account, told.user, notification):
+            log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
             return False
-        recovery = notification.recoveries.get(str(JID.parse(user).with_device(receipt.sender.device)))
-        if recovery is not None and notification.state is not State.READ:
-            healed.append(max(at - recovery.at, 0) / 1000)
-        if notification.state in (State.READ, state):
+        if told.entry in notification.receipts:
             return False
-        at = max(at, notification.sent_at or 0, notification.delivered_at or 0)
-        moved = self._store.mark_receipt(notification.id, state, at).applied
+        self._note_healing(notification, told)
+        at = max(told.at, notification.sent_at or 0, notification.delivered_at or 0)
+        moved = notification.state not in (State.READ, told.state) and (
+            self._store.mark_receipt(notification.id, told.state, at, told.device).applied
+        )
         if moved:
             self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
+        else:
+            self._store.note_receipt(notification.id, told.state, at, told.device)
         return moved
+
+    def _note_healing(self, notification: Notification, told: _Told) -> None:
+        """The first receipt of a device that had asked again says that it could read it at last."""
+        recovery = notification.recoveries.get(told.device)
+        if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
+            return
+        since = recovery.at if recovery.since is None else recovery.since
+        self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
+        told.healed_after.append(max(told.at - since, 0) / 1000)
 
     # -- notifications ----------------------------------------------------------------------------------
 
@@ -422,6 +466,12 @@ def time_of(receipt: Receipt, envelope: Envelope) -> int:
     given = (receipt.timestamp or 0) * 1000
     kept = envelope.received_at - given > KEPT_FOR_US_MS
     return given if given and kept else envelope.received_at
+
+
+def _illness(account: Account, message: InboundMessage, user: str) -> Illness:
+    """What the ledger calls it when we can't read a message."""
+    device = str(JID.parse(user).with_device(message.sender.device))
+    return Illness(OURS, account.profile.account, user, device, message.id)
 
 
 def learn_pair(account: Account, pn: JID | None, lid: JID | None) -> None:

@@ -7,6 +7,7 @@
 | Suppressed                      | NotificationSuppressed  | reason                               |
 | Overdue (no receipt in time)    | NotificationOverdue     |                                      |
 | ReplyReceived                   | ReplyReceived           | what the recipient answered          |
+| IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
 
 A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
 repeat.
@@ -23,7 +24,7 @@ from typing import Any
 
 from tocsin.notify.attributes import from_item
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.notification import REPLY_RECEIVED, Notification, State
+from tocsin.notify.notification import IDENTITY_CHANGED, REPLY_RECEIVED, Notification, State
 from tocsin.notify.queues import iso
 from tocsin.notify.store import notification_of_item
 
@@ -160,6 +161,8 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
     sequence = stream["SequenceNumber"]
     if outcome == REPLY_RECEIVED:
         return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at)), at)
+    if outcome == IDENTITY_CHANGED:
+        return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
     detail = _notification(notification_of_item(image), outcome, at)
     return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
 
@@ -203,6 +206,12 @@ def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["received_at"] = iso(told.get("received_at", at))
     return {"id": f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}", **told}
+
+
+def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
+    told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
+    told["changed_at"] = iso(told.get("changed_at", at))
+    return {"id": f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}", **told}
 
 
 def _bounded(detail: dict[str, Any]) -> dict[str, Any]:

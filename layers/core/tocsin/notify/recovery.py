@@ -3,12 +3,14 @@
 Receiving side: `REACTIONS` says what each Signal error is answered with. Sending side: a device of a
 recipient asks for a message again (retry receipt), and gets it under the same id, encrypted for it alone:
 
-    whose message? whose device? how often?  ── no ──▶ named in the log, nothing changes
+    whose message? whose device? how often?  ── no ──▶ named in the log, no session changes
       └ yes ── session older than the message ── replace it (keys in the receipt, else a bundle)
                      └ already replaced since ──── only send again
              ── reserve ── encrypt ── hand over ── record
 
-A device whose retries are used up gets no more; if nobody else has the message, it is a dead letter.
+A device whose retries are used up gets no more, and a recipient no more than so many an hour: two broken
+peers come to an end. If nobody else has the message then, it is a dead letter. Each illness is in the ledger,
+from the first request to the receipt that says it healed.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from typing import TYPE_CHECKING
 
 from tocsin.keys.errors import NoOutbound
 from tocsin.notify.account import Account
-from tocsin.notify.conduct import RECOVERIES_PER_HOUR
-from tocsin.notify.deadletter import RECOVERY_EXHAUSTED, DeadLetters
+from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.deadletter import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
 from tocsin.notify.failure import Permanent, Recover
+from tocsin.notify.ledger import THEIRS, Illness
 from tocsin.notify.multidevice import plaintext_for
 from tocsin.notify.notification import (
     Attempt,
@@ -121,6 +124,9 @@ MOST_PLAUSIBLE_COUNT = 10
 REPLAY_SECONDS = 15 * 60
 """For this long a count that was served is a repetition. Later the device has forgotten its counter."""
 
+# Refusals that say nothing of anybody's health.
+NO_ILLNESS = frozenset({"unknown-device"})
+
 # The `error` of a retry receipt → the cause in the notification's history.
 CAUSES: dict[int, str] = {
     0: "unknown",
@@ -166,7 +172,8 @@ class Ignored(Exception):
 class Case:
     """One retry receipt with everything it is judged by. `user`, `device`: the requester, by canonical name.
 
-    `served`: how often it got this message again since it was last sent to everybody.
+    `served`: how often it got this message again since it was last sent to everybody. `since`: when it first
+    asked (ms).
     """
 
     account: Account
@@ -176,6 +183,7 @@ class Case:
     device: int
     cause: str
     served: int
+    since: int
 
     @property
     def is_own(self) -> bool:
@@ -184,6 +192,23 @@ class Case:
     @property
     def jid(self) -> JID:
         return JID.parse(self.user).with_device(self.device)
+
+    @property
+    def recipient(self) -> str:
+        return user_of(self.notification.recipient)
+
+    @property
+    def illness(self) -> Illness:
+        return illness_of(self.notification, str(self.jid))
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A message encrypted once more: the number it took, the index that was in the device's chain."""
+
+    number: int
+    index: int
+    ciphertext: Ciphertext
 
 
 class RecoveryDesk:
@@ -195,36 +220,43 @@ class RecoveryDesk:
         dead_letters: DeadLetters,
         policies: RetryPolicies,
         *,
+        per_hour: int = RECOVERIES_PER_HOUR,
         random: Callable[[int], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._policies = policies
+        self._ledger = store.ledger
+        self._per_hour = per_hour
         self._random = random
         self._clock = clock
 
-    def serve(self, account: Account, request: RetryRequest) -> Outcome:
-        """Answer one retry receipt. Repeating it after a crash is harmless: same id, same text.
+    def serve(self, account: Account, request: RetryRequest, asked_at: int | None = None) -> Outcome:
+        """Answer one retry receipt, which came at `asked_at` (ms; default: now). Repeating it after a crash
+        is harmless: same id, same text.
 
         Raises `ConnectorError` and `Failure` for what may pass (the queue brings the receipt again).
         """
         cause = CAUSES.get(request.error, CAUSES[0])
         try:
-            case = self._case(account, request, cause)
-            exhausted = self._exhausted(case)
-            if exhausted:
-                return exhausted
-            rebuilt = self._mend(case)
-            number = self._send_again(case)
+            case = self._case(account, request, cause, self._now_ms() if asked_at is None else asked_at)
         except Ignored as ignored:
+            _name(request, cause, ignored.name)
             return Outcome(ignored.name, cause)
-        self._record(case, rebuilt, number)
-        return Outcome("resent", cause, rebuilt, number)
+        try:
+            self._demand_patience(case)
+            rebuilt = self._mend(case)
+            sent = self._send_again(case)
+        except Ignored as ignored:
+            self._refuse(case, ignored.name)
+            return Outcome(ignored.name, cause)
+        self._record(case, rebuilt, sent)
+        return Outcome("resent", cause, rebuilt, sent.number)
 
     # -- may it be served? ------------------------------------------------------------------------------
 
-    def _case(self, account: Account, request: RetryRequest, cause: str) -> Case:
+    def _case(self, account: Account, request: RetryRequest, cause: str, asked_at: int) -> Case:
         """Judge a receipt. Raises `Ignored` for one about no message of ours, or from somebody else."""
         if request.count > MOST_PLAUSIBLE_COUNT:
             raise Ignored("absurd-count")
@@ -240,34 +272,44 @@ class RecoveryDesk:
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)
         previous = recovery_of(notification, str(device))
-        now_ms = int(self._clock() * 1000)
-        if previous and request.count <= previous.count and now_ms - previous.at < REPLAY_SECONDS * 1000:
+        age = self._now_ms() - previous.at if previous else 0
+        if previous and request.count <= previous.count and age < REPLAY_SECONDS * 1000:
             raise Ignored("replayed")
         served = previous.served if previous else 0
-        return Case(account, request, notification, user, device.device, cause, served)
+        since = previous.since if previous and previous.since else asked_at
+        return Case(account, request, notification, user, device.device, cause, served, since)
 
-    def _exhausted(self, case: Case) -> Outcome | None:
-        """Return the outcome if this device, or its user, had all the healing there is."""
+    def _demand_patience(self, case: Case) -> None:
+        """Raise `Ignored` if this device, or its user, had all the healing there is."""
         limit = min(self._policies.of(case.notification.audience).retries, MOST_RECOVERIES_PER_DEVICE)
         if case.served >= limit:
-            self._give_up(case)
-            return Outcome("exhausted", case.cause)
-        name, user, at = (
-            case.notification.account,
-            user_of(case.notification.recipient),
-            int(self._clock() * 1000),
-        )
-        if self._store.count_recovery_in_hour(name, user, at) > RECOVERIES_PER_HOUR:
-            return Outcome("over-budget", case.cause)
-        return None
+            refusals = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
+            self._give_up(case, Recover(RECOVERY_EXHAUSTED, refusals))
+            raise Ignored("exhausted")
+        now = self._now_ms()
+        if (
+            self._store.count_recovery_in_hour(case.notification.account, case.recipient, now)
+            > self._per_hour
+        ):
+            limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
+            self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
+            raise Ignored("over-budget")
 
-    def _give_up(self, case: Case) -> None:
+    def _give_up(self, case: Case, failure: Recover) -> None:
         """A dead letter, if no device of the recipient has the message; our own devices are no reason."""
-        if case.is_own or case.notification.state is not State.SENT:
-            return
-        detail = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
-        failure = Recover(RECOVERY_EXHAUSTED, detail)
-        self._dead_letters.bury(case.notification, failure, int(self._clock() * 1000))
+        if not case.is_own and case.notification.state is State.SENT:
+            self._dead_letters.bury(case.notification, failure, self._now_ms())
+
+    def _refuse(self, case: Case, why: str) -> None:
+        """Name a request of the recipient's that isn't answered, in the log, the history and the ledger."""
+        _name(case.request, case.cause, why)
+        at = self._now_ms()
+        refused = Attempt(
+            f"refused-{case.cause}", at, "refused", why, device=str(case.jid), count=case.request.count
+        )
+        self._store.record_attempt(case.notification.id, refused)
+        if why not in NO_ILLNESS:
+            self._ledger.failed(case.illness, since=case.since, at=at, cause=case.cause, failure=why)
 
     # -- the session, then the message ------------------------------------------------------------------
 
@@ -300,14 +342,14 @@ class RecoveryDesk:
             raise Ignored("no-bundle")
         return bundle, "bundle"
 
-    def _send_again(self, case: Case) -> int:
-        """Reserve, encrypt for this device alone, hand over. Return the number used."""
-        number, ciphertext = self._encrypt(case)
+    def _send_again(self, case: Case) -> Copy:
+        """Reserve, encrypt for this device alone, hand over. Return what went out."""
+        copy = self._encrypt(case)
         profile = case.account.profile
         stanza = retry_message_stanza(
             case.request.id,
             case.request.to,
-            ciphertext,
+            copy.ciphertext,
             count=case.request.count,
             device_identity=profile.device_identity,
             timestamp=case.request.timestamp,
@@ -320,9 +362,9 @@ class RecoveryDesk:
             if isinstance(failure, Permanent):
                 raise Ignored(failure.code)
             raise failure
-        return number
+        return copy
 
-    def _encrypt(self, case: Case) -> tuple[int, Ciphertext]:
+    def _encrypt(self, case: Case) -> Copy:
         """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
         reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
@@ -332,7 +374,9 @@ class RecoveryDesk:
             raise Ignored("no-session")
         chat = chat_of(case.account, case.notification)
         plaintext = plaintext_for(case.account, chat, case.user, case.notification.text, self._random)
-        return reservation.number, reservation.encrypt(case.device, case.account.profile, plaintext)
+        ciphertext = reservation.encrypt(case.device, case.account.profile, plaintext)
+        index = reservation.chains[case.device].index_of(reservation.number)
+        return Copy(reservation.number, index, ciphertext)
 
     def _reserve(self, case: Case) -> Reservation:
         try:
@@ -340,16 +384,38 @@ class RecoveryDesk:
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
-    def _record(self, case: Case, rebuilt: str, number: int) -> None:
-        at = int(self._clock() * 1000)
-        recovery = Recovery(case.request.count, at, number, case.served + 1)
-        self._store.record_recovery(case.notification.id, str(case.jid), recovery)
-        self._store.count_recovery(case.notification.account, user_of(case.notification.recipient))
+    def _record(self, case: Case, rebuilt: str, copy: Copy) -> None:
+        at, device = self._now_ms(), str(case.jid)
+        recovery = Recovery(case.request.count, at, copy.number, case.served + 1, case.since)
         how = f"new session from {rebuilt}" if rebuilt else "same session"
         attempt = Attempt(
-            f"recovered-{case.cause}", at, "recover", f"device {case.device}: {how}", {case.user: number}
+            f"recovered-{case.cause}",
+            at,
+            "recover",
+            f"device {case.device}: {how}",
+            {case.user: copy.number},
+            copies={device: f"{copy.ciphertext.type} {copy.index}"},
+            device=device,
+            count=case.request.count,
         )
-        self._store.record_attempt(case.notification.id, attempt)
+        self._store.record_recovery(case.notification.id, device, recovery, attempt)
+        self._store.count_recovery(case.notification.account, case.recipient)
+        self._ledger.asked(case.illness, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def illness_of(notification: Notification, device: str) -> Illness:
+    """Return what the ledger calls it when `device` (full JID) can't read a notification."""
+    user = user_of(notification.recipient)
+    return Illness(THEIRS, notification.account, user, device, notification.id)
+
+
+def _name(request: RetryRequest, cause: str, why: str) -> None:
+    """Say which retry receipt deserved no answer, and why."""
+    facts = {"why": why, "cause": cause, "count": request.count, "stanza": request.id[:64]}
+    log.warning("retry receipt refused", extra={**facts, "requester": repr(request.requester)})
 
 
 def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:

@@ -7,6 +7,8 @@
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
+| `identity#A#U`    | `D#key#H`      | a device of theirs got a new identity, in hour H             |
+| `recoveries#A#D`  | …              | who couldn't read what (`ledger.py`)                         |
 
 U is a bare JID.
 
@@ -23,12 +25,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.change import STILL_THERE, Change
 from tocsin.notify.notification import (
+    IDENTITY_CHANGED,
     OVERDUE,
     REPLY_RECEIVED,
     Attempt,
@@ -38,6 +42,9 @@ from tocsin.notify.notification import (
     State,
     user_of,
 )
+
+if TYPE_CHECKING:
+    from tocsin.notify.ledger import Ledger
 
 KEPT_SECONDS = 35 * 24 * 3600
 """How long a notification is kept after its last start or failure. A dead letter lives 14 days from its move,
@@ -151,6 +158,13 @@ class NotificationStore:
         self._keys_table = keys_table
         self._clock = clock
         self._sleep = sleep
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The recoveries, which lie in the same table."""
+        from tocsin.notify.ledger import Ledger
+
+        return Ledger(self._client, self._table)
 
     # -- planning ------------------------------------------------------------------------------------------
 
@@ -551,6 +565,43 @@ class NotificationStore:
             ConditionExpression=NOT_THERE_YET,
         )
         return refused is None
+
+    def put_identity_change(
+        self, account: str, user: str, device: int, change: Mapping[str, Any], fingerprint: str, at: int
+    ) -> bool:
+        """Keep that a device of `user` (bare JID) has a new identity, and tell the world; whether it is news.
+
+        Told again within the hour, it is the same news. `change`: what the event shall say; `fingerprint`: of
+        the new identity.
+        """
+        values = {
+            "pk": f"identity#{account}#{user}",
+            "sk": f"{device}#{fingerprint}#{at // 3_600_000}",
+            **change,
+            "account": account,
+            "user": user,
+            "device": device,
+            "changed_at": at,
+            "outcome": IDENTITY_CHANGED,
+            "outcome_at": at,
+            "expire_at": at // 1000 + KEPT_SECONDS,
+        }
+        refused = self._refusal(
+            self._client.put_item,
+            TableName=self._table,
+            Item=to_item(values),
+            ConditionExpression=NOT_THERE_YET,
+        )
+        return refused is None
+
+    def identity_changes(self, account: str, user: str) -> list[dict[str, Any]]:
+        """The kept changes of identity of `user` (bare JID), oldest first."""
+        page = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"identity#{account}#{user}"}},
+        )
+        return sorted((from_item(item) for item in page["Items"]), key=lambda values: values["changed_at"])
 
     # -- the calls themselves ------------------------------------------------------------------------------
 

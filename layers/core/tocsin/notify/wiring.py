@@ -24,6 +24,7 @@ from tocsin.notify.store import NotificationStore
 
 if TYPE_CHECKING:
     from tocsin.connector.client import Whereabouts
+    from tocsin.keys.observe import IdentityChange
     from tocsin.keys.seal import Sealer
     from tocsin.notify.account import Connector
     from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
@@ -86,7 +87,13 @@ def inbound(
     return Inbound(
         store,
         _transport(config.stores, dynamodb, sealer, connector, lease),
-        RecoveryDesk(store, dead_letters, config.policies, random=os.urandom),
+        RecoveryDesk(
+            store,
+            dead_letters,
+            config.policies,
+            per_hour=config.recoveries_per_hour,
+            random=os.urandom,
+        ),
         Replies(store, notifications, expiry_seconds=config.notification_expiry_seconds),
     )
 
@@ -108,7 +115,13 @@ def _transport(
 
     @cache
     def open_keys(account: str) -> KeyStore:
-        return KeyStore(table, unsealing(), account)
+        def tell(change: IdentityChange) -> None:
+            from tocsin.notify.identity import tell_change
+
+            tell_change(_notifications(stores, dynamodb), keys, change)
+
+        keys = KeyStore(table, unsealing(), account, on_identity_change=tell)
+        return keys
 
     return MultiDevice(open_keys, connector or ConnectorClient(leases), leases)
 
