@@ -6,7 +6,17 @@ import io
 import json
 import logging
 
+import pytest
+
 from tocsin.connector.logs import metrics_line, set_up_logging
+
+
+@pytest.fixture(autouse=True)
+def _process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions' logger, set up by tests before these, takes what the layer says and keeps it."""
+    for name in ("tocsin", "tocsin.connector"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
 
 
 def test_a_log_line_carries_its_fields() -> None:
