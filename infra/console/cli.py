@@ -81,6 +81,10 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             ticket = send.SampleTicket(options.to, options.name, options.subject, options.language)
             account = deployment.account(options.account)
             send.send_test(deployment, ticket, account, wait_seconds=options.wait, output=output)
+        case "explain":
+            from infra.console import explain
+
+            explain.explain(deployment, options.id, output=output, text=options.text)
         case "dead-letters" if options.queue == "events":
             _refused_events(options, deployment, output)
         case "dead-letters":
@@ -227,6 +231,14 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument(
         "--wait", type=_seconds, default=60, help="seconds to follow it (default 60; 0: don't)"
     )
+
+    explaining = commands.add_parser(
+        "explain", parents=[common], help="why did it not arrive? the whole life of a notification"
+    )
+    explaining.add_argument(
+        "id", metavar="ID", help="of a notification, of its message (3EB0…), or of a ticket"
+    )
+    explaining.add_argument("--text", action="store_true", help="also the message's text")
 
     _letter_commands(commands, common)
     return parser

@@ -35,6 +35,11 @@ _MOTO: Any = {"core": {"passthrough": {"services": ["cloudformation"]}}}
 
 _KEY_SCHEMA = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 _KEY_TYPES = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+_BY_TICKET = {
+    "IndexName": "ticket",
+    "KeySchema": [{"AttributeName": "ticket_id", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
 _QUEUES = ("TicketEvents", "TicketEventsDead")
 _FIFO_QUEUES = ("Notifications", "DeadLetters", "Stanzas", "StanzasDead", "OutcomesDead")
 
@@ -55,13 +60,15 @@ class Cloud:
         told = {"EventBusName": f"{stack}-tickets", "EventSource": "ticketing"}
         told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
         self.events.create_event_bus(Name=told["EventBusName"])
-        for table in ("KeysTable", "NotificationsTable"):
+        ticket = {"AttributeName": "ticket_id", "AttributeType": "S"}
+        indexed = {"AttributeDefinitions": [*_KEY_TYPES, ticket], "GlobalSecondaryIndexes": [_BY_TICKET]}
+        for table, more in (
+            ("KeysTable", {"AttributeDefinitions": _KEY_TYPES}),
+            ("NotificationsTable", indexed),
+        ):
             told[table] = f"{stack}-{table}"
             self.dynamodb.create_table(
-                TableName=told[table],
-                KeySchema=_KEY_SCHEMA,
-                AttributeDefinitions=_KEY_TYPES,
-                BillingMode="PAY_PER_REQUEST",
+                TableName=told[table], KeySchema=_KEY_SCHEMA, BillingMode="PAY_PER_REQUEST", **more
             )
         for name in _QUEUES:
             told[f"{name}QueueUrl"] = self.sqs.create_queue(QueueName=f"{stack}-{name}")["QueueUrl"]

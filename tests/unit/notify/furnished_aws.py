@@ -53,7 +53,9 @@ class AwsAccount:
         suffix = f"-{next(self._numbers)}" if suffix is None else suffix
         keys, notifications = KEYS + suffix, NOTIFICATIONS + suffix
         schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-        text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "watching")]
+        text = [
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "watching", "ticket_id")
+        ]
         self.dynamodb.create_table(
             TableName=keys, KeySchema=schema, AttributeDefinitions=text[:2], BillingMode="PAY_PER_REQUEST"
         )
@@ -61,12 +63,14 @@ class AwsAccount:
             {"AttributeName": "watching", "KeyType": "HASH"},
             {"AttributeName": "watch_due", "KeyType": "RANGE"},
         ]
+        ticket = [{"AttributeName": "ticket_id", "KeyType": "HASH"}]
         self.dynamodb.create_table(
             TableName=notifications,
             KeySchema=schema,
             AttributeDefinitions=[*text, {"AttributeName": "watch_due", "AttributeType": "N"}],
             GlobalSecondaryIndexes=[
-                {"IndexName": "watch", "KeySchema": watch, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+                {"IndexName": "watch", "KeySchema": watch, "Projection": {"ProjectionType": "KEYS_ONLY"}},
+                {"IndexName": "ticket", "KeySchema": ticket, "Projection": {"ProjectionType": "KEYS_ONLY"}},
             ],
             BillingMode="PAY_PER_REQUEST",
         )

@@ -13,7 +13,7 @@ items outlive the notifications (`KEPT_SECONDS`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,18 +118,29 @@ class Ledger:
     def episodes(self, account: str, days: int, now: int) -> Iterator[Episode]:
         """What began in the last `days` days (today is one of them), day by day, newest day first."""
         for back in range(days):
-            start: dict[str, Any] = {}
-            while True:
-                page = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk",
-                    ExpressionAttributeValues={":pk": {"S": _partition(account, now - back * 86_400_000)}},
-                    **start,
-                )
-                yield from (_episode(item) for item in page["Items"])
-                if "LastEvaluatedKey" not in page:
-                    break
-                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+            yield from self._query(_partition(account, now - back * 86_400_000), "")
+
+    def of_notification(self, account: str, notification_id: str, moments: Iterable[int]) -> list[Episode]:
+        """What is known of a notification, as far as it began on the days of these moments (ms)."""
+        days = sorted({_partition(account, moment) for moment in moments})
+        return [found for day in days for found in self._query(day, f"{THEIRS}#{notification_id}#")]
+
+    def _query(self, partition: str, prefix: str) -> Iterator[Episode]:
+        condition, values = "pk = :pk", {":pk": {"S": partition}}
+        if prefix:
+            condition, values[":prefix"] = f"{condition} AND begins_with(sk, :prefix)", {"S": prefix}
+        start: dict[str, Any] = {}
+        while True:
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **start,
+            )
+            yield from (_episode(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _noting(self, illness: Illness, since: int, at: int, cause: str) -> Change:
         change = Change(outcome=False)

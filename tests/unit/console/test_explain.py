@@ -1,0 +1,227 @@
+"""`tocsin explain` tells the whole life of a notification, of its message, or of all of a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console.errors import NotFound, Usage
+from infra.console.explain import explain
+from tests.unit.console.lived_in import deployment_of, quick_looks
+from tests.unit.console.rig import Said
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House
+from tests.unit.notify.peers import message_from
+from tests.unit.notify.test_recovery import deaf, reply_of_everybody
+from tocsin.notify.notification import Notification
+from tocsin.notify.queues import TicketEventsDeadQueue
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account, quick_looks():
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
+
+
+def lines(house: House, wanted: str, said: Said, *, text: bool = False) -> list[str]:
+    explain(deployment_of(house), wanted, output=said.output, text=text, clock=lambda: house.stage.now)
+    return said.lines
+
+
+def record(house: House, notification: Notification, told: Said) -> dict:
+    [record] = _records(house, notification.id, told)
+    return record
+
+
+def _records(house: House, wanted: str, told: Said) -> list[dict]:
+    explain(deployment_of(house), wanted, output=told.output, clock=lambda: house.stage.now)
+    return told.records
+
+
+def whats(record: dict) -> list[str]:
+    return [one["what"] for one in record["timeline"]]
+
+
+def after(house: House, seconds: float) -> None:
+    house.stage.now += seconds
+
+
+# -- what arrived ------------------------------------------------------------------------------------------
+
+
+def test_what_arrived_says_when_and_by_which_device(house, said):
+    notification = house.tell(1)
+    after(house, 3)
+    house.receipt(notification)
+    text = "\n".join(lines(house, notification.id, said))
+    assert "state         delivered" in text
+    assert "ticket        TCK-1, TicketCreated, revision 1" in text
+    assert "says 1234@lid" in text
+
+
+def test_each_device_stands_with_its_number_and_index_and_never_a_key(house, said):
+    house.tell(1)
+    reply_of_everybody(house)
+    notification = house.tell(2)
+    found = [line.strip() for line in lines(house, notification.id, said)]
+    numbers = house.stored(notification).attempts[-1].numbers
+    assert f"1234@lid  msg, number {numbers['1234@lid']}, index 0" in found
+    assert f"9999@lid  pkmsg, number {numbers['9999@lid']}, index 1  (own device)" in found
+
+
+def test_the_number_of_the_recipient_is_masked(house, said):
+    notification = house.tell(1)
+    assert house.siti.phone not in "\n".join(lines(house, notification.id, said))
+
+
+def test_the_message_id_leads_to_the_same_life_in_either_case(house, said, told):
+    notification = house.tell(1)
+    by_id = lines(house, notification.id, said)
+    again = Said()
+    assert lines(house, notification.message_id.lower(), again) == by_id
+    assert record(house, notification, told)["message"] == notification.message_id
+
+
+def test_the_text_is_told_only_when_it_is_asked_for(house, said):
+    notification = house.tell(1, text="Rahasia")
+    assert "Rahasia" not in "\n".join(lines(house, notification.id, said))
+    assert "  | Rahasia" in lines(house, notification.id, Said(stream=said.stream), text=True)
+
+
+# -- what did not ------------------------------------------------------------------------------------------
+
+
+def test_a_recovery_is_told_with_cause_way_and_time_to_heal(house, told):
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    notification = house.tell(2)
+    house.answer_retries()
+    after(house, 2)
+    house.receipt(notification)
+    life = record(house, notification, told)
+    assert whats(life) == ["planned", "sent", "recovered", "delivered", "healed"]
+    recovered = next(one for one in life["timeline"] if one["what"] == "recovered")
+    assert (
+        "(bad-mac: its keys and ours differ), count 1: sent again, new session from bundle"
+        in recovered["text"]
+    )
+    assert recovered["copies"] == {"1234@lid": "pkmsg 0"}
+    assert next(one for one in life["timeline"] if one["what"] == "healed")["seconds"] == 2.0
+
+
+def test_what_a_device_refused_to_the_end_lies_dead_with_the_way_back(house, said, told):
+    house.tell(1)
+    notification, _ = deaf(house)
+    house.answer_retries()
+    life = record(house, notification, told)
+    assert whats(life).count("recovered") == 3
+    assert "its retries were used up" in next(
+        one["text"] for one in life["timeline"] if one["what"] == "refused"
+    )
+    assert life["conclusion"].startswith("given up: recovery-exhausted")
+    assert f"tocsin dead-letters redrive {notification.id}" in life["conclusion"]
+
+
+def test_a_device_that_never_answers_is_looked_for(house, told):
+    notification = house.tell(1)
+    after(house, 7200)
+    life = record(house, notification, told)
+    assert life["conclusion"] == (
+        "WhatsApp accepted it 2 h ago, but no device confirmed it: is the phone on and online?"
+    )
+
+
+def test_a_device_that_could_not_read_it_yet_is_named(house, told):
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    notification = house.tell(2)
+    house.answer_retries()
+    assert (
+        "1234@lid can't read it (bad-mac): it was sent there again"
+        in record(house, notification, told)["conclusion"]
+    )
+
+
+def test_a_parked_one_says_for_what_it_waits(house, told):
+    house.stage.lease.state = "connecting"
+    notification = house.plan(1)
+    house.deliver(notification)
+    life = record(house, notification, told)
+    assert whats(life) == ["planned", "waits"]
+    assert life["conclusion"].startswith("waits for not-connected")
+    assert "sent by itself when that ends" in life["conclusion"]
+
+
+def test_a_planned_one_says_how_long_it_is_in_the_queue(house, told):
+    notification = house.plan(1)
+    after(house, 600)
+    assert record(house, notification, told)["conclusion"].startswith("in the queue for 10 min, not sent yet")
+
+
+def test_a_suppressed_one_says_that_the_recipient_opted_out(house, told):
+    house.tell(1)
+    house.reply("STOP")
+    notification = house.plan(2)
+    house.deliver(notification)
+    assert record(house, notification, told)["conclusion"] == "not sent: the recipient opted out"
+
+
+def test_a_reply_and_a_new_phone_belong_to_the_life(house, told):
+    notification = house.tell(1)
+    reply_of_everybody(house)
+    after(house, 1)
+    house.receipt(notification)
+    house.siti.devices[0].reinstall()
+    second = house.tell(2)
+    house.answer_retries()
+    after(house, 1)
+    house.receipt(second)
+    at = str(int(house.stage.now))
+    house.receive(message_from(house.siti.devices[0], house.siti, "R9", "Terima kasih", t=at))
+    assert whats(record(house, second, told)) == [
+        "planned",
+        "sent",
+        "recovered",
+        "identity",
+        "delivered",
+        "healed",
+        "reply",
+    ]
+
+
+# -- tickets -----------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_shows_all_its_notifications(house, told):
+    house.tell(7)
+    after(house, 1)
+    house.tell(7, audience="technician")
+    assert [one["audience"] for one in _records(house, "TCK-7", told)] == ["customer", "technician"]
+
+
+def test_a_ticket_whose_event_was_refused_says_what_was_wrong(house, said):
+    deployment = deployment_of(house)
+    event = '{"id": "e-1", "detail-type": "TicketCreated", "detail": {"ticket": {"id": "TCK-9"}}}'
+    queue = TicketEventsDeadQueue(house.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
+    queue.send(event, ("detail.customer.phone: is no number",), 0)
+    explain(deployment, "TCK-9", output=said.output)
+    assert said.lines[0] == "event e-1 (TicketCreated) told nobody: invalid-event"
+    assert "detail.customer.phone: is no number" in said.lines[1]
+
+
+@pytest.mark.parametrize("wanted", ["0" * 18, "3EB0" + "0" * 18, "TCK-unheard-of", "x" * 5000])
+def test_an_unknown_one_says_what_was_looked_for(house, said, wanted):
+    with pytest.raises(NotFound, match=r"there is no notification|nothing is known of"):
+        lines(house, wanted, said)
+
+
+@pytest.mark.parametrize("wanted", ["", "   ", "TCK\n1"])
+def test_what_is_no_id_is_refused(house, said, wanted):
+    with pytest.raises(Usage):
+        lines(house, wanted, said)
