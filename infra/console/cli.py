@@ -85,6 +85,8 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             from infra.console import explain
 
             explain.explain(deployment, options.id, output=output, text=options.text)
+        case "sessions":
+            _sessions(options, deployment, output)
         case "dead-letters" if options.queue == "events":
             _refused_events(options, deployment, output)
         case "dead-letters":
@@ -102,6 +104,26 @@ def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -
         except InvalidPhone as refusal:
             raise Usage(f"--phone: the number {refusal}") from None
     pair.pair(deployment, account, wait_seconds=options.wait, output=output, phone=phone)
+
+
+def _sessions(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from infra.console import sessions
+
+    found = sessions.Sessions.of(deployment, deployment.account(options.account))
+    match options.action:
+        case "list":
+            sessions.list_sessions(found, most=options.limit, output=output)
+        case "show":
+            sessions.show_sessions(found, options.user, output=output)
+        case "clean":
+            if options.all and options.device is not None:
+                raise Usage("--device belongs to one user, not to --all")
+            wanted = None if options.all else options.user
+            sessions.clean_sessions(
+                found, wanted, device=options.device, dry_run=options.dry_run, output=output
+            )
+        case "reset":
+            sessions.reset_sessions(found, dry_run=options.dry_run, output=output)
 
 
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -240,8 +262,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     explaining.add_argument("--text", action="store_true", help="also the message's text")
 
+    _session_commands(commands, common)
     _letter_commands(commands, common)
     return parser
+
+
+def _session_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    sessions = commands.add_parser(
+        "sessions", help="what is shared with recipients' devices; cleaning, reset"
+    )
+    actions = sessions.add_subparsers(dest="action", required=True, metavar="ACTION")
+    whose = _Parser(add_help=False)
+    whose.add_argument("--account", help="which account's (default: the only one)")
+    rehearsal = _Parser(add_help=False)
+    rehearsal.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    user = "a phone number, or a JID such as 1234@lid"
+
+    listing = actions.add_parser("list", parents=[common, whose], help="all users, with counters and ages")
+    listing.add_argument("--limit", type=_count, default=100, help="at most so many (default 100; 0: all)")
+    showing = actions.add_parser("show", parents=[common, whose], help="one user, device by device")
+    showing.add_argument("user", metavar="USER", help=user)
+    cleaning = actions.add_parser(
+        "clean", parents=[common, whose, rehearsal], help="archive sessions; the next send makes new ones"
+    )
+    which = cleaning.add_mutually_exclusive_group(required=True)
+    which.add_argument("user", metavar="USER", nargs="?", help=user)
+    which.add_argument("--all", action="store_true", help="everybody's")
+    cleaning.add_argument("--device", type=_count, metavar="D", help="this device of the user alone")
+    actions.add_parser(
+        "reset",
+        parents=[common, whose, rehearsal],
+        help="leave all behind, as after a restored backup; the link to the phone stays",
+    )
 
 
 def _letter_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -265,6 +317,13 @@ def _letter_commands(commands: argparse._SubParsersAction[_Parser], common: _Par
         which.add_argument("--reason", metavar="CODE", help="all with this reason")
         which.add_argument("--all", action="store_true", help="all of them")
         acting.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("a whole number, 0 or more")
+    return value
 
 
 def _seconds(text: str) -> float:

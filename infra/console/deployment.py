@@ -107,6 +107,11 @@ class Deployment:
         return DynamoTable(self.dynamodb, self["KeysTable"])
 
     @cached_property
+    def outside_table(self) -> DynamoTable:
+        """The notifications table, as the key store sees it: it holds the witness of how far the keys are."""
+        return DynamoTable(self.dynamodb, self["NotificationsTable"])
+
+    @cached_property
     def notifications(self) -> NotificationStore:
         return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
 

@@ -1,0 +1,198 @@
+"""`tocsin sessions` shows counters and ages and never a key, and cleans exactly what it was told to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console import cli
+from infra.console.deployment import Deployment
+from infra.console.errors import NotFound, Usage
+from infra.console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
+from tests.unit.console.lived_in import deployment_of, quick_looks
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House, texts
+from tests.unit.notify.test_recovery import reply_of_everybody
+from tocsin.keys.control import read_control
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account, quick_looks():
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    """Siti's two devices and the own phone have read one message and written back."""
+    house = House(account.furnish())
+    house.tell(1)
+    reply_of_everybody(house)
+    return house
+
+
+@pytest.fixture
+def sessions(house: House) -> Sessions:
+    return Sessions.of(deployment_of(house), "default")
+
+
+def devices(house: House, *numbers: int) -> list[bool]:
+    """Whether there is a current session with each of Siti's devices."""
+    return [
+        house.stage.keys.session_facts(house.stage.profile, "1234@lid", number) is not None
+        for number in numbers
+    ]
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+
+def test_the_list_has_a_line_for_each_user(sessions, said):
+    list_sessions(sessions, most=0, output=said.output)
+    assert [line.split()[:3] for line in said.lines[1:3]] == [
+        ["1234@lid", "0,1", "1"],
+        ["9999@lid", "0", "1"],
+    ]
+    assert said.lines[-1].startswith("2 users, ")
+
+
+def test_a_long_list_says_that_there_are_more(sessions, said):
+    list_sessions(sessions, most=1, output=said.output)
+    assert said.lines[-1].endswith("there are more: --limit 0 shows all")
+
+
+def test_one_user_is_shown_device_by_device(house, sessions, said):
+    house.tell(2)
+    show_sessions(sessions, "0812-3456-7890", output=said.output, clock=lambda: house.stage.now + 600)
+    assert said.lines[0] == "user          1234@lid  (account default)"
+    assert "next number   2" in said.lines
+    [first, second] = said.lines[-2:]
+    assert (first.split()[0], first.split()[1], second.split()[0]) == ("0", "1", "1")
+    assert "10 min ago" in first
+
+
+def test_what_a_device_needs_is_said(house, sessions, said):
+    house.stage.keys.mark_stale(house.stage.profile, "1234@lid", 0)
+    show_sessions(sessions, "1234@lid", output=said.output)
+    assert said.lines[-1] == "device 0: no current session; the next send makes one"
+
+
+def test_nothing_shown_is_a_key(house, sessions, told):
+    show_sessions(sessions, "1234@lid", output=told.output)
+    list_sessions(sessions, most=0, output=told.output)
+    device = house.siti.devices[0]
+    secrets = [device.identity.public, device.record.current.root_key, device.signed.public]
+    assert not any(secret.hex() in told.text or str(list(secret)) in told.text for secret in secrets)
+    shown = told.records[0]["devices"][0]
+    assert {type(value) for value in shown.values()} <= {int, bool, str, type(None)}
+    assert not any(isinstance(value, str) and len(value) > 40 for value in shown.values())
+
+
+@pytest.mark.parametrize("wanted", ["not a number", "x@y@z", "1234:2@lid", "120363000000000000@g.us", ""])
+def test_what_names_nobody_is_refused(sessions, said, wanted):
+    with pytest.raises(Usage):
+        show_sessions(sessions, wanted, output=said.output)
+
+
+def test_somebody_without_sessions_is_said_to_have_none(sessions, said):
+    with pytest.raises(NotFound, match="the next notification makes them"):
+        show_sessions(sessions, "+62 811 0000 0000", output=said.output)
+
+
+def test_an_account_that_was_never_linked_has_none(house):
+    with pytest.raises(NotFound, match="tocsin pair"):
+        Sessions.of(deployment_of(house), "other")
+
+
+# -- cleaning ----------------------------------------------------------------------------------------------
+
+
+def test_exactly_one_device_is_cleaned(house, sessions, said):
+    clean_sessions(sessions, "1234@lid", device=1, dry_run=False, output=said.output)
+    assert said.text == "1234@lid: archived 1\n"
+    assert devices(house, 0, 1) == [True, False]
+
+
+def test_one_user_is_cleaned_and_heals_at_the_next_send(house, sessions, said):
+    clean_sessions(sessions, "0812-3456-7890", device=None, dry_run=False, output=said.output)
+    assert devices(house, 0, 1) == [False, False]
+    house.tell(2)
+    assert [texts(device)[-1] for device in house.siti.devices.values()] == ["Tiket 2", "Tiket 2"]
+    assert house.network.retries == []
+
+
+def test_what_was_on_its_way_is_read_from_the_archive(house, sessions, said):
+    clean_sessions(sessions, "1234@lid", device=None, dry_run=False, output=said.output)
+    assert house.reply("terlambat", "R7").outcome == "reply"
+
+
+def test_everybody_is_cleaned(house, sessions, said):
+    clean_sessions(sessions, None, device=None, dry_run=False, output=said.output)
+    assert said.lines[-1] == "cleaned 3 devices of 2 users"
+    assert devices(house, 0, 1) == [False, False]
+
+
+@pytest.mark.parametrize("wanted", ["1234@lid", None])
+def test_a_rehearsal_changes_nothing(house, sessions, said, wanted):
+    clean_sessions(sessions, wanted, device=None, dry_run=True, output=said.output)
+    assert "would clean" in said.text
+    assert devices(house, 0, 1) == [True, True]
+
+
+def test_a_device_that_isnt_there_is_named(sessions, said):
+    with pytest.raises(NotFound, match="no session with device 7, only with 0,1"):
+        clean_sessions(sessions, "1234@lid", device=7, dry_run=False, output=said.output)
+
+
+# -- reset -------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(house, sessions, told):
+    before = house.stage.profile.incarnation
+    reset_sessions(sessions, dry_run=False, output=told.output)
+    assert told.records[-1]["incarnation"] > before
+    assert devices(house, 0, 1) == [False, False]
+    assert read_control(sessions.deployment.keys_table, "default").request == "reconnect"
+
+
+def test_after_a_reset_the_next_send_is_read(house, sessions, said):
+    reset_sessions(sessions, dry_run=False, output=said.output)
+    house.restart()
+    house.tell(2)
+    assert texts(house.siti.devices[0])[-1] == "Tiket 2"
+
+
+def test_a_rehearsed_reset_changes_nothing(house, sessions, said):
+    before = house.stage.profile.incarnation
+    reset_sessions(sessions, dry_run=True, output=said.output)
+    assert house.stage.profile.incarnation == before
+
+
+# -- the command line --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack that the command finds is the house."""
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_of(house))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "key"),
+    [
+        (["list"], 0, "next"),
+        (["show", "1234@lid"], 0, "devices"),
+        (["clean", "1234@lid", "--device", "0"], 0, "archived"),
+        (["clean", "--all", "--dry-run"], 0, "would_clean_users"),
+        (["reset", "--dry-run"], 0, "incarnation"),
+        (["clean"], 2, "error"),
+        (["clean", "--all", "--device", "0"], 2, "error"),
+        (["clean", "1234@lid", "--device", "-1"], 2, "error"),
+        (["show", "0899-9999-9999"], 3, "error"),
+    ],
+)
+def test_the_command_line(found, capsys, words, code, key):
+    assert cli.main(["--json", "sessions", *words]) == code
+    assert key in json.loads(capsys.readouterr().out.splitlines()[0])
