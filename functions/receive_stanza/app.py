@@ -75,10 +75,30 @@ def tell(report: Report) -> None:
     name = METRICS.get((report.kind, report.outcome))
     if name:
         metrics.add_metric(name, MetricUnit.Count, 1)
-    if (report.kind, report.outcome) == ("retry", "resent"):
-        with single_metric(name="Recoveries", unit=MetricUnit.Count, value=1) as recoveries:
-            recoveries.add_dimension("cause", report.cause)
-    for seconds in report.facts.get("healed_after", ()):
-        metrics.add_metric("SecondsToHeal", MetricUnit.Seconds, seconds)
+    tell_recoveries(report)
     # Nested: a fact may bear a name that every log record has already.
     logger.info(f"{report.kind} {report.outcome}", cause=report.cause, facts=dict(report.facts))
+
+
+def tell_recoveries(report: Report) -> None:
+    """Recoveries by cause, how many of them succeeded, and how long that took.
+
+    The average of `RecoverySuccess` is the rate of success, its sample count the number of recoveries that
+    came to an end. "ours": we could not read a message; else a recipient's device could not.
+    """
+    side = "ours" if report.kind == "message" else "theirs"
+    if report.outcome in ("resent", "asked-again"):
+        count("Recoveries", side, report.cause)
+    for cause, seconds in report.facts.get("healed", ()):
+        count("RecoveriesHealed", side, cause)
+        metrics.add_metric("SecondsToHeal", MetricUnit.Seconds, seconds)
+        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 100)
+    if report.facts.get("given_up"):
+        count("RecoveriesGivenUp", side, report.cause)
+        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 0)
+
+
+def count(name: str, side: str, cause: str) -> None:
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as counted:
+        counted.add_dimension("side", side)
+        counted.add_dimension("cause", cause)

@@ -85,6 +85,11 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             from infra.console import explain
 
             explain.explain(deployment, options.id, output=output, text=options.text)
+        case "recoveries":
+            from infra.console import recoveries
+
+            account = deployment.account(options.account)
+            recoveries.show_recoveries(deployment, account, days=options.days, output=output)
         case "sessions":
             _sessions(options, deployment, output)
         case "dead-letters" if options.queue == "events":
@@ -261,6 +266,12 @@ def _parser() -> argparse.ArgumentParser:
         "id", metavar="ID", help="of a notification, of its message (3EB0…), or of a ticket"
     )
     explaining.add_argument("--text", action="store_true", help="also the message's text")
+
+    recovering = commands.add_parser(
+        "recoveries", parents=[common], help="what could not be read at first: causes, success, time to heal"
+    )
+    recovering.add_argument("--days", type=_count, default=7, help="today and so many before (default 7)")
+    recovering.add_argument("--account", help="which account's (default: the only one)")
 
     _session_commands(commands, common)
     _letter_commands(commands, common)

@@ -147,3 +147,47 @@ def test_logs_hold_neither_text_nor_number(
     told = printed.out + printed.err
     assert "rahasia" not in told
     assert house.siti.phone not in told
+
+
+def measured(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The metrics that were printed (EMF), by name; those with dimensions as (side, cause)."""
+    found: dict[str, Any] = {}
+    for line in capsys.readouterr().out.splitlines():
+        told = json.loads(line)
+        for group in told.get("_aws", {}).get("CloudWatchMetrics", ()):
+            dimensions = {name for names in group["Dimensions"] for name in names}
+            for metric in group["Metrics"]:
+                value = told[metric["Name"]]
+                found[metric["Name"]] = (told["side"], told["cause"]) if "cause" in dimensions else value
+    return found
+
+
+def test_a_recovery_is_measured_by_cause_with_success_and_time(
+    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    notification = house.tell(2)
+    app.lambda_handler({"Records": [enqueued(house, house.network.retries.pop())]}, Context())
+    assert measured(capsys)["Recoveries"] == ("theirs", "bad-mac")
+    app.lambda_handler(
+        {"Records": [enqueued(house, receipt_of(house.siti, notification.message_id))]}, Context()
+    )
+    healed = measured(capsys)
+    assert healed["RecoveriesHealed"] == ("theirs", "bad-mac")
+    assert healed["RecoverySuccess"] == [100.0]
+    assert 0 <= healed["SecondsToHeal"][0] < 60
+
+
+def test_a_recovery_that_was_given_up_counts_against_the_rate(
+    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.tell(1)
+    house.siti.devices[0].receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
+    house.tell(2)
+    for _ in range(4):
+        capsys.readouterr()
+        app.lambda_handler({"Records": [enqueued(house, house.network.retries.pop())]}, Context())
+    given_up = measured(capsys)
+    assert given_up["RecoveriesGivenUp"] == ("theirs", "bad-mac")
+    assert given_up["RecoverySuccess"] == [0.0]

@@ -387,5 +387,5 @@ def test_a_success_is_timed_and_forgives_the_count(broken):
     assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 1
     report = broken.receipt(notification)
     assert report.outcome == "delivered"
-    assert len(report.facts["healed_after"]) == 1
+    assert report.facts["healed"] == [("bad-mac", 0.0)]
     assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 0

@@ -30,6 +30,7 @@ from tocsin.notify.ledger import OURS, Illness
 from tocsin.notify.multidevice import MultiDevice
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
 from tocsin.notify.recovery import (
+    CAUSES,
     Question,
     RecoveryDesk,
     canonical,
@@ -127,15 +128,15 @@ class Envelope:
 
 @dataclass(frozen=True)
 class _Told:
-    """What a receipt says, and of whom. `at`: ms; `device`: a full JID. `healed_after` collects the seconds
-    that messages were unreadable to the device before."""
+    """What a receipt says, and of whom. `at`: ms; `device`: a full JID. `healed` collects the messages that
+    were unreadable to the device before: why, and for how many seconds."""
 
     receipt: Receipt
     state: State
     at: int
     user: str
     device: str
-    healed_after: list[float] = field(default_factory=list)
+    healed: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def entry(self) -> str:
@@ -263,8 +264,9 @@ class Inbound:
             facts["identity_changed"] = True
         if enc.count:
             # A resend, so perhaps we had asked for it.
-            illness = _illness(account, message, user)
-            facts["was_ill"] = self._ledger.healed(illness, at=envelope.received_at)
+            healed = self._ledger.healed(_illness(account, message, user), at=envelope.received_at)
+            if healed is not None:
+                facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, message, user, received)
         account.keys.mark_handled(received)
         return Report("message", outcome, cause, facts)
@@ -332,7 +334,7 @@ class Inbound:
         question = question_for(error, count)
         if question is None:
             self._note_illness(account, message, user, cause, given_up=True)
-            return Report("message", "given-up", cause, {"count": count})
+            return Report("message", "given-up", cause, {"count": count, "given_up": True})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
             account.keys.expire_device_list(account.profile, user)
@@ -367,7 +369,12 @@ class Inbound:
         if receipt.type == "retry":
             request = parse_retry(envelope.stanza)
             outcome = self._desk.serve(account, request, envelope.received_at)
-            facts = {"message": request.id, "count": request.count, "rebuilt": outcome.rebuilt}
+            facts = {
+                "message": request.id,
+                "count": request.count,
+                "rebuilt": outcome.rebuilt,
+                "given_up": outcome.given_up,
+            }
             return Report("retry", outcome.name, outcome.cause, facts)
         user = canonical(account, receipt.sender, receipt.sender_alt)
         if receipt.status is None or account.is_own(user):
@@ -376,7 +383,7 @@ class Inbound:
         at = time_of(receipt, envelope)
         told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(receipt.sender.device)))
         moved = sum(self._mark(account, told, mid) for mid in receipt.ids)
-        facts = {"moved": moved, "healed_after": told.healed_after}
+        facts = {"moved": moved, "healed": told.healed}
         return Report("receipt", str(state) if moved else "ignored", receipt.type, facts)
 
     def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
@@ -405,8 +412,9 @@ class Inbound:
         if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
             return
         since = recovery.at if recovery.since is None else recovery.since
-        self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
-        told.healed_after.append(max(told.at - since, 0) / 1000)
+        healed = self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
+        cause = healed.cause if healed is not None else CAUSES[0]
+        told.healed.append((cause, max(told.at - since, 0) / 1000))
 
     # -- notifications ----------------------------------------------------------------------------------
 

@@ -108,12 +108,13 @@ class Ledger:
         change.set("failure", failure)
         self._update(illness, since, change)
 
-    def healed(self, illness: Illness, *, at: int, since: int | None = None) -> bool:
-        """It was read after all; whether the illness was known. `since` unknown: one of the last days."""
+    def healed(self, illness: Illness, *, at: int, since: int | None = None) -> Episode | None:
+        """It was read after all; the illness, if it was known. `since` unknown: one of the last days."""
         started = (
             [since] if since is not None else [at - day * 86_400_000 for day in range(_DAYS_LOOKED_BACK)]
         )
-        return any(self._heal(illness, moment, at) for moment in started)
+        healed = (self._heal(illness, moment, at) for moment in started)
+        return next((episode for episode in healed if episode is not None), None)
 
     def episodes(self, account: str, days: int, now: int) -> Iterator[Episode]:
         """What began in the last `days` days (today is one of them), day by day, newest day first."""
@@ -152,23 +153,26 @@ class Ledger:
         change.set("expire_at", since // 1000 + KEPT_SECONDS)
         return change
 
-    def _heal(self, illness: Illness, since: int, at: int) -> bool:
+    def _heal(self, illness: Illness, since: int, at: int) -> Episode | None:
         change = Change(outcome=False)
         change.set_first("healed_at", at)
         change.require(KNOWN_AS_ILL)
         return self._update(illness, since, change)
 
-    def _update(self, illness: Illness, since: int, change: Change) -> bool:
+    def _update(self, illness: Illness, since: int, change: Change) -> Episode | None:
+        """The entry as it is now; None if the condition refused the change."""
         from botocore.exceptions import ClientError
 
         key = {"pk": {"S": _partition(illness.account, since)}, "sk": {"S": illness.sort_key}}
         try:
-            self._client.update_item(TableName=self._table, Key=key, **change.expressions())
+            answer = self._client.update_item(
+                TableName=self._table, Key=key, ReturnValues="ALL_NEW", **change.expressions()
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            return False
-        return True
+            return None
+        return _episode(answer["Attributes"])
 
 
 def _partition(account: str, at: int) -> str:

@@ -152,12 +152,14 @@ class Outcome:
 
     `name`: `resent` (after a rebuild or not), or why nothing was done. `cause`: what the device complained
     of. `rebuilt`: where the new session came from (`keys`, `bundle`), empty if the old one served.
+    `given_up`: a device of the recipient's goes without the message.
     """
 
     name: str
     cause: str = ""
     rebuilt: str = ""
     number: int | None = None
+    given_up: bool = False
 
 
 class Ignored(Exception):
@@ -250,7 +252,7 @@ class RecoveryDesk:
             sent = self._send_again(case)
         except Ignored as ignored:
             self._refuse(case, ignored.name)
-            return Outcome(ignored.name, cause)
+            return Outcome(ignored.name, cause, given_up=ignored.name not in NO_ILLNESS)
         self._record(case, rebuilt, sent)
         return Outcome("resent", cause, rebuilt, sent.number)
 

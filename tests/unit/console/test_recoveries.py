@@ -1,0 +1,125 @@
+"""`tocsin recoveries` tells causes, success and time to heal, and names what did not heal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console.errors import Usage
+from infra.console.recoveries import Tally, show_recoveries, tallies
+from tests.unit.console.lived_in import deployment_of, quick_looks
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House
+from tests.unit.notify.test_recovery import deaf
+from tocsin.notify.ledger import OURS, THEIRS, Episode
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account, quick_looks():
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    house = House(account.furnish())
+    house.tell(1)
+    return house
+
+
+def show(house: House, said, days: int = 7) -> None:
+    show_recoveries(
+        deployment_of(house), "default", days=days, output=said.output, clock=lambda: house.stage.now
+    )
+
+
+def healed_one(house: House, number: int, seconds: float) -> None:
+    house.siti.devices[0].corrupt()
+    notification = house.tell(number)
+    house.answer_retries()
+    house.stage.now += seconds
+    house.receipt(notification)
+
+
+def test_a_quiet_week_is_said_to_be_one(house, said):
+    show(house, said)
+    assert said.text == "no recoveries in 7 days: every message could be read at once\n"
+
+
+def test_a_healed_break_counts_by_its_cause_with_its_time(house, told):
+    healed_one(house, 2, 0.5)
+    show(house, told)
+    [cause, total] = told.records[0]["recoveries"]
+    assert (cause["side"], cause["cause"], total["cause"]) == ("theirs", "bad-mac", "all")
+    assert (cause["recoveries"], cause["healed"], cause["success"]) == (1, 1, 1.0)
+    assert (cause["new_sessions"], cause["seconds_p50"]) == (1, 0.5)
+
+
+def test_what_was_given_up_is_named_with_the_way_to_its_story(house, said):
+    notification, _ = deaf(house)
+    house.answer_retries()
+    show(house, said)
+    assert said.lines[1].split()[-8:] == ["1", "0", "1", "0", "1", "0.0%", "-", "-"]
+    assert said.lines[-1].endswith(f"1234@lid  bad-mac  exhausted  tocsin explain {notification.id}")
+
+
+def test_what_we_could_not_read_is_told_apart(house, told):
+    from tests.unit.notify.test_inbound import garbled
+
+    house.receive(garbled(house))
+    show(house, told)
+    [cause, _] = told.records[0]["recoveries"]
+    assert (cause["side"], cause["cause"], cause["open"], cause["success"]) == ("ours", "BadMac", 1, None)
+
+
+def test_a_resend_that_we_can_read_heals_it(house, told):
+    from tests.unit.notify.peers import message_from
+    from tests.unit.notify.test_inbound import garbled
+
+    house.receive(garbled(house, "B1"))
+    house.stage.now += 2
+    house.receive(message_from(house.siti.devices[0], house.siti, "B1", "utuh", count=1))
+    show(house, told)
+    [cause, _] = told.records[0]["recoveries"]
+    assert (cause["healed"], cause["seconds_p50"]) == (1, 2.0)
+
+
+def test_yesterday_is_another_day(house, told):
+    healed_one(house, 2, 0.1)
+    house.stage.now += 86_400
+    show(house, told, days=1)
+    assert told.records[0]["recoveries"] == []
+
+
+@pytest.mark.parametrize("days", [0, 91])
+def test_days_that_nobody_kept_are_refused(house, said, days):
+    with pytest.raises(Usage, match="1 to 90"):
+        show(house, said, days=days)
+
+
+def episode(cause: str, side: str = THEIRS, **changes) -> Episode:
+    return Episode(side, "default", "u", "d", "n", cause, first_at=0, last_at=0, **changes)
+
+
+def test_causes_come_by_frequency_and_sides_are_summed_up():
+    found = tallies(
+        [episode("a"), episode("b"), episode("b"), episode("c", side=OURS), episode("c", side=OURS)]
+    )
+    assert [(one.side, one.cause, one.total) for one in found] == [
+        (THEIRS, "b", 2),
+        (THEIRS, "a", 1),
+        (OURS, "c", 2),
+        (THEIRS, "", 3),
+        (OURS, "", 2),
+    ]
+
+
+def test_percentiles_are_times_that_were_measured():
+    tally = Tally.of(THEIRS, "", [episode("a", healed_at=ms) for ms in range(10, 1010, 10)])
+    assert (tally.percentile(0.5), tally.percentile(0.99), tally.percentile(1)) == (0.5, 0.99, 1.0)
+
+
+def test_what_is_still_open_says_nothing_of_success():
+    assert Tally.of(THEIRS, "", [episode("a")]).success is None
+    assert Tally.of(THEIRS, "", [episode("a"), episode("a", healed_at=1)]).success == 1.0
