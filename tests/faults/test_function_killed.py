@@ -12,6 +12,16 @@ import pytest
 
 from tests.e2e.stage import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
 from tests.faults.conftest import Connector, Function
+from tests.faults.looks import (
+    causes,
+    connector_has_all,
+    failures,
+    kill_all,
+    queued_at_the_desk,
+    receipts_for,
+    state_of,
+    times_routed,
+)
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.faults
@@ -121,62 +131,6 @@ def test_a_receiver_killed_while_it_sends_again_what_a_phone_could_not_read(
     stage.nothing_is_lost(notice)
 
 
-def kill_all(function: Function) -> None:
-    """Returns when none of its processes is left."""
-    function.kill()
-    eventually(lambda: not function.processes, "a killed process still runs")
-
-
 def told_all(stage: Stage, people: list[Person]) -> list[Notice]:
     """One event that all of them must be told of."""
     return stage.put("TicketCreated", new_ticket(), technicians=people)
-
-
-def connector_has_all(stage: Stage, writer: Person) -> None:
-    """Returns when the connector has all that the server sent it, and a stanza more."""
-    stage.phones.write(writer.number, DESK, "Halo")
-    eventually(lambda: queued_at_the_desk(stage) == 0, "the connector doesn't take a reply")
-
-
-def queued_at_the_desk(stage: Stage) -> int:
-    """How many stanzas wait for the account's companion or its confirmation."""
-    devices = stage.phones.phone(DESK)["devices"]
-    return int(next(device["queued"] for device in devices if device["device"] == 1))
-
-
-def times_routed(stage: Stage, notice: Notice) -> int:
-    """How often the server passed the message on."""
-    events, _ = stage.phones.events(kind="message")
-    return sum(event["id"] == notice.message_id for event in events)
-
-
-def receipts_for(stage: Stage, person: Person, message_id: str) -> list[str]:
-    """The devices of the desk that confirmed what this person wrote."""
-    sent = stage.phones.mailbox(person.number)["sent"]
-    return [
-        device
-        for entry in sent
-        if entry["id"] == message_id
-        for device in entry["delivered"]
-        if device == f"{DESK}:1"
-    ]
-
-
-def state_of(stage: Stage, notice: Notice) -> State:
-    found = stage.look(notice)
-    assert found is not None
-    return found.state
-
-
-def causes(stage: Stage, notice: Notice) -> list[str]:
-    """The history, by causes."""
-    found = stage.look(notice)
-    assert found is not None
-    return [attempt.cause for attempt in found.attempts]
-
-
-def failures(stage: Stage, notice: Notice) -> list[str]:
-    """Why the phone couldn't read it before it could."""
-    shown = stage.shown(notice)
-    assert shown is not None
-    return list(shown["failures"])
