@@ -50,6 +50,10 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 	@test -n "$(VECTORS)" || { echo "which folder? make vectors VECTORS=<folder>" >&2; exit 2; }
 	@VECTORS="$(abspath $(VECTORS))" $(BIN)/python -m pytest tests/vectors
 
+.PHONY: proofs
+proofs: setup ## the random proofs of make test, at length: some minutes
+	@PROOF_SEEDS=128 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
+
 .PHONY: proto
 proto: setup ## compile the .proto files anew
 	@$(BIN)/python -m grpc_tools.protoc -I layers/core --python_out=layers/core --pyi_out=layers/core \

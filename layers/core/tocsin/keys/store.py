@@ -190,7 +190,7 @@ class KeyStore:
     def make_sessions(
         self,
         profile: AccountProfile,
-        local: "Credentials | Local",
+        credentials: "Credentials",
         user: str,
         bundles: "Mapping[int, PreKeyBundle]",
         *,
@@ -200,12 +200,18 @@ class KeyStore:
         """Make sessions from `bundles` where there is no usable one, and with the devices in `replace`.
 
         `devices`: the whole current list, which is noted as checked now; others get nothing more. Returns the
-        bundles that were refused, by device. Reserve again afterwards. Raises Contended.
+        bundles that were refused, by device. Reserve again afterwards. Raises Contended, OtherPairing.
         """
         from .establish import make_sessions
 
         return make_sessions(
-            self._vault, profile.incarnation, _local(local), user, bundles, devices=devices, replace=replace
+            self._vault,
+            profile.incarnation,
+            _local(profile, credentials),
+            user,
+            bundles,
+            devices=devices,
+            replace=replace,
         )
 
     def touch_device_list(self, profile: AccountProfile, user: str, devices: Collection[int]) -> None:
@@ -285,7 +291,7 @@ class KeyStore:
     def rebuild(
         self,
         profile: AccountProfile,
-        local: "Credentials | Local",
+        credentials: "Credentials",
         user: str,
         device: int,
         bundle: "PreKeyBundle",
@@ -293,10 +299,12 @@ class KeyStore:
         seen: "SessionFacts | None" = None,
     ) -> bool:
         """Replace the session with a device, unless another than `seen` is there by now; whether it was this
-        call. Raises BadSignature, InvalidKey, Contended; then the old session stays."""
+        call. Raises BadSignature, InvalidKey, Contended, OtherPairing; then the old session stays."""
         from .establish import rebuild
 
-        return rebuild(self._vault, profile.incarnation, _local(local), user, device, bundle, seen=seen)
+        return rebuild(
+            self._vault, profile.incarnation, _local(profile, credentials), user, device, bundle, seen=seen
+        )
 
     # Upkeep, and what an operator asks for
 
@@ -394,7 +402,10 @@ class KeyStore:
         adopt_signed_prekey(self._vault, prekey_id)
 
 
-def _local(local: "Credentials | Local") -> "Local":
-    from tocsin.signal.x3dh import Local
-
-    return local if isinstance(local, Local) else local.local
+def _local(profile: AccountProfile, credentials: "Credentials") -> "Local":
+    """Our side of sessions that are to be used with `profile`. Raises OtherPairing if they are not of one
+    pairing: the peer would find every MAC bad."""
+    same_identity = credentials.identity.public == profile.identity_public
+    if credentials.incarnation != profile.incarnation or not same_identity:
+        raise OtherPairing(profile.incarnation, credentials.incarnation)
+    return credentials.local

@@ -325,9 +325,11 @@ class RecoveryDesk:
         bundle, source = self._bundle(case, facts)
         if bundle is None:
             return ""
-        local = case.account.keys.credentials().local
+        credentials = case.account.keys.credentials()
         try:
-            case.account.keys.rebuild(case.account.profile, local, case.user, case.device, bundle, seen=facts)
+            case.account.keys.rebuild(
+                case.account.profile, credentials, case.user, case.device, bundle, seen=facts
+            )
         except (BadSignature, InvalidKey) as error:
             raise Ignored("bad-signature") from error
         return source

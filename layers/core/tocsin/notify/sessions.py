@@ -19,8 +19,9 @@ from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
 
 if TYPE_CHECKING:
+    from tocsin.keys.account import Credentials
     from tocsin.keys.reserve import Reservation
-    from tocsin.signal.x3dh import Local, PreKeyBundle
+    from tocsin.signal.x3dh import PreKeyBundle
 
 log = logging.getLogger(__name__)
 
@@ -128,24 +129,29 @@ def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
         for device in _without_session(devices, needs[user])
     ]
     bundles = fetch(account, wanted) if wanted else {}
-    local = account.keys.credentials().local if any(found.usable for found in bundles.values()) else None
+    credentials = account.keys.credentials() if any(found.usable for found in bundles.values()) else None
     return {
-        user: _equip(account, local, user, lists[user], needs[user], bundles.get(user, Bundles()))
+        user: _equip(account, credentials, user, lists[user], needs[user], bundles.get(user, Bundles()))
         for user in lists
     }
 
 
 def _equip(
-    account: Account, local: Local | None, user: str, devices: list[int], need: Need, bundles: Bundles
+    account: Account,
+    credentials: Credentials | None,
+    user: str,
+    devices: list[int],
+    need: Need,
+    bundles: Bundles,
 ) -> Bundles:
     """Make one user's sessions in a turn. Return the bundles without those that turned out bad."""
-    if local is None or not bundles.usable:
+    if credentials is None or not bundles.usable:
         if need.reservation is not None:
             account.keys.touch_device_list(account.profile, user, devices)
         return bundles
     bad = account.keys.make_sessions(
         account.profile,
-        local,
+        credentials,
         user,
         bundles.usable,
         devices=devices,
