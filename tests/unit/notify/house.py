@@ -11,7 +11,7 @@ from dataclasses import replace
 from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.peers import NOW, Device, Person, message_from
 from tests.unit.notify.stage import ACCOUNT, stage_on
-from tocsin.notify.config import RetryPolicies
+from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.deadletter import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.inbound import Inbound, Report
@@ -34,7 +34,7 @@ class House:
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR) -> None:
         """Throw the containers away: nothing that they remember may matter."""
         clock = lambda: self.stage.now  # noqa: E731
         self.transport = self.stage.new_transport()
@@ -46,7 +46,14 @@ class House:
             receipt_deadline_seconds=3600,
             clock=clock,
         )
-        desk = RecoveryDesk(self.store, self.dead_letters, RetryPolicies(), random=os.urandom, clock=clock)
+        desk = RecoveryDesk(
+            self.store,
+            self.dead_letters,
+            RetryPolicies(),
+            per_hour=recoveries_per_hour,
+            random=os.urandom,
+            clock=clock,
+        )
         replies = Replies(self.store, self.queue, expiry_seconds=86400, clock=clock)
         self.inbound = Inbound(
             self.store, self.stage.new_transport(), desk, replies, clock=clock, random=os.urandom

@@ -194,6 +194,7 @@ class Network:
         self.usync_errors: dict[str, int] = {}
         self.unlisted: set[JID] = set()
         self.spoil_signatures = False
+        self.prekeys_exhausted = False
         self.before_delivery: Callable[[Node], None] | None = None
         self._retry_counts: dict[tuple[JID, str], int] = {}
         self._keys_seen: Counter[tuple[JID, bytes, int]] = Counter()
@@ -280,7 +281,7 @@ class Network:
         """What `device` sends when it couldn't decrypt: with keys from the second time on."""
         count = self._retry_counts.get((device.jid, message_id), 0) + 1
         self._retry_counts[device.jid, message_id] = count
-        codes = {"BadMac": 7, "NoSession": 1, "NoPreKey": 3}
+        codes = {"BadMac": 7, "NoSession": 1, "NoPreKey": 3} | changes.get("codes", {})
         children = [
             Node(
                 "retry",
@@ -294,7 +295,7 @@ class Network:
             ),
             Node("registration", {}, device.registration_id.to_bytes(4, "big")),
         ]
-        if count >= 2 or changes.get("with_keys"):
+        if changes.get("with_keys", count >= 2):
             children.append(Node("keys", {}, self._keys(device)))
         person = self.people[device.jid.user]
         attrs = {
@@ -310,17 +311,12 @@ class Network:
         bundle = device.bundle()
         signature = bytes(64) if self.spoil_signatures else bundle.signed_prekey_signature
         assert bundle.prekey_id is not None
+        number, value = bundle.prekey_id.to_bytes(3, "big"), bundle.prekey
+        one_time = Node("key", {}, (Node("id", {}, number), Node("value", {}, value)))
         return (
             Node("type", {}, b"\x05"),
             Node("identity", {}, bundle.identity),
-            Node(
-                "key",
-                {},
-                (
-                    Node("id", {}, bundle.prekey_id.to_bytes(3, "big")),
-                    Node("value", {}, bundle.prekey),
-                ),
-            ),
+            *(() if self.prekeys_exhausted else (one_time,)),
             Node(
                 "skey",
                 {},

@@ -291,3 +291,13 @@ def test_initiating_needs_fresh_keys_only() -> None:
     assert one.base_key != two.base_key
     assert one.root_key != two.root_key
     assert encode_point(one.base_key)[0] == 5
+
+
+def test_a_message_under_another_identity_than_the_sessions_is_a_bad_mac() -> None:
+    """The MAC covers both identities as the session has them, not as some other table does."""
+    ada, ben = acquainted()
+    other = Person("mallory", 9).identity
+    state = replace(ben.current, remote_identity=other)
+    ben.record = replace(ben.record, states=(state, *ben.record.archived))
+    with pytest.raises(BadMac):
+        ben.decrypt(ada.say("hello"))

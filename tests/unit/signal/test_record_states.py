@@ -75,6 +75,19 @@ def test_a_message_of_an_archived_session_promotes_it() -> None:
     assert [state.archived for state in ben.record.archived] == [NOW]
 
 
+def test_a_promoted_state_leaves_no_copy_that_a_replay_could_wake() -> None:
+    ada, ben = acquainted()
+    late = ada.say("late")
+    ada.start(ben.bundle(prekey_id=2))
+    ben.hear(ada.say("in the new session"))
+    ben.hear(late)
+    keys = [state.base_key for state in ben.record.states]
+    assert len(keys) == len(set(keys)) == 2
+    with pytest.raises(Duplicate):
+        ben.decrypt(late)
+    assert ben.hear(ada.say("and on")) == "and on"
+
+
 def test_a_promoted_state_without_a_new_ratchet_key_sends_on_where_it_was() -> None:
     ada, ben = acquainted()
     ben.hear(ada.say("one"))
