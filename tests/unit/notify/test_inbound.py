@@ -13,6 +13,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House, receipt_of, texts
 from tests.unit.notify.peers import Device, message_from, wrapped
 from tocsin.connector.client import ConnectorAway
+from tocsin.keys.conditions import Put
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
@@ -70,6 +71,19 @@ def test_a_reply_is_read_confirmed_and_told(told):
         "6281234567890",
         "ReplyReceived",
     )
+
+
+def test_with_damaged_account_secrets_a_reply_waits_for_a_person(told):
+    body = told.envelope(message_from(told.siti.devices[0], told.siti, "R", "Halo"))
+    table, key = told.stage.table, ("account#default", "credentials")
+    sound = {name: value for name, value in table.get(key).items() if name not in ("pk", "sk")}
+    table.put(Put(key, {**sound, "secrets": sound["secrets"][:-1] + b"\0"}))
+    told.restart()
+    with pytest.raises(Wait) as raised:
+        told.inbound.handle(body)
+    assert raised.value.code == "damaged-account"
+    table.put(Put(key, sound))
+    assert told.inbound.handle(body).outcome == "reply"
 
 
 def test_a_reply_is_about_the_last_notification_that_reached_its_sender(told):

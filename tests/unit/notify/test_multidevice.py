@@ -419,6 +419,21 @@ def test_a_damaged_chain_is_replaced_by_a_new_session(stage):
     assert texts(stage.siti.devices[1]) == ["Tiket 0", "Tiket 1"]
 
 
+def test_with_damaged_account_secrets_everything_waits_for_a_person(stage):
+    """No try of ours cures them, and nothing is wrong with the notification."""
+    send(stage)
+    key = ("account#default", "credentials")
+    sound = {name: value for name, value in stage.table.get(key).items() if name not in ("pk", "sk")}
+    stage.table.put(Put(key, {**sound, "secrets": sound["secrets"][:-1] + b"\0"}))
+    stage.transport = stage.new_transport()
+    failure = failure_of(stage)
+    assert isinstance(failure, Wait)
+    assert (failure.code, "secrets" in failure.detail) == ("damaged-account", True)
+    stage.table.put(Put(key, sound))
+    send(stage, 1)
+    assert texts(stage.siti.devices[0]) == ["Tiket 0", "Tiket 1"]
+
+
 def test_a_device_whose_bundle_failed_for_the_servers_sake_is_asked_for_at_the_next_send(stage):
     stage.network.bundle_errors[stage.siti.devices[1].jid] = 503
     send(stage)

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.connector.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
+from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account
 from tocsin.notify.ledger import OURS, Illness
-from tocsin.notify.multidevice import MultiDevice
+from tocsin.notify.multidevice import MultiDevice, damaged_account
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
 from tocsin.notify.recovery import (
     CAUSES,
@@ -206,6 +207,8 @@ class Inbound:
         except ConnectorError as error:
             self._transport.forget(envelope.account)
             raise failure_of_connector(error, now=int(self._clock())) from error
+        except DamagedRecord as error:
+            raise damaged_account(error) from error
 
     def _account(self, envelope: Envelope) -> Account | None:
         """Return the account, if the stanza belongs to its present pairing."""

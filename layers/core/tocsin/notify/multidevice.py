@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.connector.client import SERVING, ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
+from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account, Connector
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.refusal import failure_of_ack, failure_of_answer, failure_of_connector
@@ -156,6 +157,8 @@ class MultiDevice:
                 raise Wait("unpaired", str(error)) from error
             except NoAccount as error:
                 raise Permanent("unknown-account", str(error)) from error
+            except DamagedRecord as error:
+                raise damaged_account(error) from error
         return Account(keys, profile, self._connector)
 
     def forget(self, name: str) -> None:
@@ -179,6 +182,8 @@ class MultiDevice:
             raise Recover("incarnation", str(error)) from error
         except Contended as error:
             raise Retry("contended", str(error)) from error
+        except DamagedRecord as error:
+            raise damaged_account(error) from error
         except WireError as error:
             failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
             raise self._heeded(outgoing.account, failure) from error
@@ -399,6 +404,13 @@ class MultiDevice:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def damaged_account(error: DamagedRecord) -> Wait:
+    """Return what damaged secrets of an account mean: nobody makes new ones in their place, so everything
+    waits until a person has looked. Damaged sessions never come here, they are replaced."""
+    log.error("%s", error)
+    return Wait("damaged-account", str(error))
 
 
 def list_lifetime(number: int) -> int:
