@@ -71,6 +71,11 @@ def _run(options: argparse.Namespace, output: Output) -> None:
     match options.command:
         case "pair":
             _pair(options, deployment, output)
+        case "unpair":
+            from infra.console import unpair
+
+            account = deployment.account(options.account)
+            unpair.unpair(deployment, account, wait_seconds=options.wait, output=output)
         case "status":
             from infra.console import status
 
@@ -107,7 +112,7 @@ def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -
         try:
             phone = normalise_phone(options.phone, deployment["DefaultRegion"])
         except InvalidPhone as refusal:
-            raise Usage(f"--phone: the number {refusal}") from None
+            raise Usage(f"--code: the number {refusal}") from None
     pair.pair(deployment, account, wait_seconds=options.wait, output=output, phone=phone)
 
 
@@ -237,8 +242,20 @@ def _parser() -> argparse.ArgumentParser:
         "pair", parents=[common], help="link a WhatsApp account: shows its QR code until it is scanned"
     )
     pairing.add_argument("--account", help="which account (default: the only one)")
-    pairing.add_argument("--phone", help="the phone's number: show a code to type there instead of a QR code")
+    pairing.add_argument(
+        "--code",
+        "--phone",
+        dest="phone",
+        metavar="PHONE",
+        help="show a code to type on this phone, no QR code",
+    )
     pairing.add_argument("--wait", type=_seconds, default=180, help="seconds to wait for it (default 180)")
+
+    parting = commands.add_parser(
+        "unpair", parents=[common], help="end the link to the phone; nothing is sent until the next pair"
+    )
+    parting.add_argument("--account", help="which account (default: the only one)")
+    parting.add_argument("--wait", type=_seconds, default=60, help="seconds to wait for it (default 60)")
 
     status = commands.add_parser(
         "status", parents=[common], help="accounts, connection, queues, dead letters"

@@ -1,0 +1,78 @@
+"""Ending the link to the phone: what is asked, what is waited for, what the operator reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from infra.console import unpair
+from infra.console.errors import ConsoleError, NotFound, TimedOut
+from tests.unit.console.rig import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tocsin.keys import control
+
+
+@pytest.fixture
+def connector(rig: Rig) -> Connector:
+    connector = rig.connector()
+    connector.says("connected")
+    return connector
+
+
+def unlinked(rig: Rig, *steps: Callable[[], object], wait_seconds: float = 60) -> Said:
+    script, said = Script(list(steps)), Said()
+    unpair.unpair(
+        rig.deployment,
+        ACCOUNT,
+        wait_seconds=wait_seconds,
+        output=said.output,
+        sleep=script.sleep,
+        clock=script.clock,
+    )
+    return said
+
+
+def test_it_waits_until_the_connector_has_unlinked_it(rig: Rig, connector: Connector) -> None:
+    def look() -> None:
+        assert control.read_control(rig.deployment.keys_table, ACCOUNT).request == "unpair"
+        connector.answers("unpaired")
+
+    assert "is unlinked; link it again: tocsin pair" in unlinked(rig, look).text
+
+
+def test_what_a_logged_out_account_is_told_is_passed_on(rig: Rig, connector: Connector) -> None:
+    connector.says("logged_out")
+    said = unlinked(rig, lambda: connector.answers("unpaired", "nothing was linked here"))
+    assert "(nothing was linked here)" in said.text
+
+
+def test_what_is_not_linked_can_t_be_unlinked(rig: Rig) -> None:
+    with pytest.raises(NotFound):
+        unlinked(rig)
+    rig.connector().says("unpaired")
+    with pytest.raises(NotFound):
+        unlinked(rig)
+
+
+def test_a_connector_that_never_takes_it_up_is_too_late(rig: Rig, connector: Connector) -> None:
+    with pytest.raises(TimedOut, match="once it is logged in"):
+        unlinked(rig, wait_seconds=5)
+
+
+def test_a_server_that_doesn_t_confirm_is_too_late(rig: Rig, connector: Connector) -> None:
+    with pytest.raises(TimedOut, match="hasn't confirmed"):
+        unlinked(rig, lambda: connector.answers("connected"), wait_seconds=5)
+
+
+def test_without_a_connector_the_way_by_the_phone_is_told(rig: Rig, connector: Connector) -> None:
+    script, said = Script([], now=NOW + 3600), Said()
+    with pytest.raises(ConsoleError, match="Linked devices"):
+        unpair.unpair(
+            rig.deployment,
+            ACCOUNT,
+            wait_seconds=20,
+            output=said.output,
+            sleep=script.sleep,
+            clock=script.clock,
+        )
+    assert "no connector is running" in said.text
