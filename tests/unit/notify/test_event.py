@@ -46,6 +46,22 @@ def test_only_a_ticket_is_needed() -> None:
     assert event.account == "default"
 
 
+@pytest.mark.parametrize(
+    ("time", "at"),
+    [
+        ("2026-11-22T02:00:00Z", 1_795_312_800_000),
+        ("2026-11-22T02:00:00", None),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        (17, None),
+        (None, None),
+    ],
+)
+def test_the_time_on_the_bus_is_kept_where_it_is_one(time: Any, at: int | None) -> None:
+    event = json.loads(sample_body()) | {"time": time}
+    assert parse(json.dumps(event)).event_at == at
+
+
 @pytest.mark.parametrize("nothing", [None, "", "  "])
 def test_a_person_without_a_number_is_known_but_cannot_be_told(nothing: str | None) -> None:
     event = parse(sample_body(customer={"id": "C-1", "name": "Siti", "phone": nothing}))

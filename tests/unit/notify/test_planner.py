@@ -83,6 +83,14 @@ def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
     assert stored.state is State.PLANNED
 
 
+def test_a_notification_remembers_its_event(scene: Scene) -> None:
+    event = json.loads(sample_body()) | {"id": "e-17", "time": "2026-11-22T02:00:00Z"}
+    planned = scene.planner.handle(json.dumps(event))
+    stored = scene.store.get(planned.new[0])
+    assert stored is not None
+    assert (stored.event_id, stored.event_at) == ("e-17", 1_795_312_800_000)
+
+
 def test_a_doubled_event_makes_nothing_new(scene: Scene) -> None:
     first = scene.planner.handle(sample_body())
     scene.orders()

@@ -166,6 +166,8 @@ def notifications_of(
                 text=rendered.text,
                 created_at=created_at,
                 expires_at=expires_at,
+                event_id=event.event_id,
+                event_at=event.event_at,
             )
         )
     return planned

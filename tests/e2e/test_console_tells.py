@@ -1,0 +1,90 @@
+"""What the console tells of a deployed Tocsin: lives of notifications, recoveries, sessions; new phones."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.console.explain import explain
+from infra.console.output import Output
+from infra.console.recoveries import show_recoveries
+from infra.console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
+from tests.e2e.stage import ACCOUNT, Bus, Notice, Stage, eventually
+from tests.e2e.test_main_job import failures
+from tocsin.notify.notification import State
+
+pytestmark = pytest.mark.e2e
+
+
+def told(command: Callable[[Output], None]) -> list[dict[str, Any]]:
+    """What a command tells to a program."""
+    stream = io.StringIO()
+    command(Output(as_json=True, stream=stream))
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def life(stage: Stage, wanted: str) -> dict[str, Any]:
+    [only] = told(lambda output: explain(stage.world.deployment, wanted, output=output))
+    return only
+
+
+def broken_and_healed(stage: Stage, fault: str = "corrupt-session") -> Notice:
+    siti = stage.person()
+    stage.until(stage.tell(siti), State.READ)
+    stage.phones.break_phone(siti.number, fault)
+    notice = stage.tell(siti)
+    stage.until(notice, State.READ)
+    return notice
+
+
+def test_a_ticket_leads_to_the_story_of_its_message(stage: Stage) -> None:
+    notice = broken_and_healed(stage)
+
+    def story() -> dict[str, Any] | None:
+        found = life(stage, notice.ticket_id)
+        return found if "healed" in [one["what"] for one in found["timeline"]] else None
+
+    found = eventually(story, "nothing healed")
+    whats = [one["what"] for one in found["timeline"]]
+    assert whats[:3] == ["event", "planned", "sent"]
+    assert {"recovered", "delivered", "read"} <= set(whats)
+    assert (found["notification"], found["conclusion"][:5]) == (notice.id, "read ")
+    assert life(stage, notice.message_id)["timeline"] == found["timeline"]
+
+
+def test_the_recoveries_have_healed(stage: Stage) -> None:
+    broken_and_healed(stage, "forget-session")
+
+    def total() -> dict[str, Any] | None:
+        [found] = told(lambda output: show_recoveries(stage.world.deployment, ACCOUNT, days=2, output=output))
+        sums = [one for one in found["recoveries"] if (one["side"], one["cause"]) == ("theirs", "all")]
+        return sums[0] if sums and sums[0]["healed"] else None
+
+    assert eventually(total, "no recovery is known")["seconds_p50"] < 30
+
+
+def test_a_cleaned_session_is_made_anew_without_a_failure(stage: Stage) -> None:
+    siti = stage.person()
+    stage.until(stage.tell(siti), State.READ)
+    sessions = Sessions.of(stage.world.deployment, ACCOUNT)
+    clean_sessions(
+        sessions, f"+{siti.number}", device=None, dry_run=False, output=Output(stream=io.StringIO())
+    )
+    notice = stage.tell(siti)
+    stage.until(notice, State.READ)
+    assert failures(stage, notice) == []
+    [shown] = told(lambda output: show_sessions(sessions, f"+{siti.number}", output=output))
+    assert [device["archived"] for device in shown["devices"]] == [1]
+    users = told(lambda output: list_sessions(sessions, most=0, output=output))
+    assert shown["user"] in [user["user"] for user in users]
+
+
+def test_a_new_phone_is_told_on_the_bus(stage: Stage, bus: Bus) -> None:
+    notice = broken_and_healed(stage, "reinstall")
+    changed = bus.wait("IdentityChanged", recipient=notice.person.number)
+    assert changed["account"] == ACCOUNT
+    assert changed["old_fingerprint"] != changed["new_fingerprint"]
