@@ -161,7 +161,7 @@ def _judge(deployment: Deployment, last: Notification | None, identity: str, wai
             )
         case State.FAILED:
             why = _EXPLAINED.get(code, code)
-            raise ConsoleError(f"it failed: {why}; see 'tocsin dead-letters show {identity}'")
+            raise ConsoleError(f"it failed: {why}; see 'tocsin explain {identity}'")
         case State.WAITING:
             state = look(deployment.keys_table, last.account).state
             raise TimedOut(
@@ -171,7 +171,7 @@ def _judge(deployment: Deployment, last: Notification | None, identity: str, wai
         case State.SENT:
             raise TimedOut(
                 f"WhatsApp has it, but no phone confirmed it within {wait_seconds:.0f} s: is it online? "
-                "A later receipt still counts"
+                f"A later receipt still counts: 'tocsin explain {identity}'"
             )
         case _:
             raise TimedOut(

@@ -29,6 +29,15 @@ LISTED = 100
 
 
 @dataclass(frozen=True)
+class History:
+    """How it went with a user lately. `recoveries`: messages sent again since the last receipt;
+    `identity_changed_at`: when a device last showed other keys than before (seconds; 0: never known)."""
+
+    recoveries: int
+    identity_changed_at: int
+
+
+@dataclass(frozen=True)
 class Sessions:
     """The sessions of one account of a deployment."""
 
@@ -59,6 +68,14 @@ class Sessions:
             jid = _jid(wanted)
         known = self.keys.address(jid)
         return known["lid"] if known else jid
+
+    def history(self, user: str) -> History:
+        store, names = self.deployment.notifications, self.keys.address(user) or {}
+        changes = store.identity_changes(self.account, user)
+        return History(
+            store.conduct(self.account, names.get("pn", user)).recoveries,
+            changes[-1]["changed_at"] // 1000 if changes else 0,
+        )
 
     def view(self, wanted: str) -> UserView:
         """Raises NotFound if there is nothing."""
@@ -137,16 +154,22 @@ def show_sessions(
 ) -> None:
     """All that is shared with one user, by device. Raises NotFound, Usage."""
     view = sessions.view(wanted)
+    history = sessions.history(view.user)
     devices = [asdict(device) for device in view.devices]
     for told, device in zip(devices, view.devices, strict=True):
         told["staleness"] = device.staleness.name.lower() if device.staleness else None
-    output.record({**asdict(view), "user": shown(view.user), "account": sessions.account, "devices": devices})
+    facts = {"account": sessions.account, "devices": devices, **asdict(history)}
+    output.record({**asdict(view), "user": shown(view.user), **facts})
     now = clock()
     output.say(f"user          {shown(view.user)}  (account {sessions.account})")
     output.say(f"next number   {view.next}")
     output.say(f"last used     {_ago(view.used_at, now)}")
     checked = _ago(view.checked_at, now) if view.checked_at else "at the next send"
-    output.say(f"device list   checked {checked}\n")
+    output.say(f"device list   checked {checked}")
+    output.say(f"recoveries    {history.recoveries} since the last receipt")
+    if history.identity_changed_at:
+        output.say(f"new identity  {_ago(history.identity_changed_at, now)}: a new phone, or another person")
+    output.say()
     output.table(
         ["DEVICE", "INDEX", "CHECKPOINT", "BORN", "MADE", "HEARD", "REBUILT", "ARCHIVED", "SKIPPED", "BYTES"],
         [_device_row(device, now) for device in view.devices],

@@ -131,7 +131,7 @@ def test_what_the_planner_would_refuse_is_refused_here(
 def test_a_number_that_isnt_on_whatsapp_is_called_so(
     sending: Callable[..., None], way: Way, said: Said
 ) -> None:
-    with pytest.raises(ConsoleError, match="this number isn't on WhatsApp; see 'tocsin dead-letters show"):
+    with pytest.raises(ConsoleError, match="this number isn't on WhatsApp; see 'tocsin explain"):
         sending(said, way.plan, lambda: way.fails("not-on-whatsapp"))
 
 

@@ -73,6 +73,19 @@ def test_one_user_is_shown_device_by_device(house, sessions, said):
     assert "10 min ago" in first
 
 
+def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(house, sessions, said):
+    house.siti.devices[0].reinstall()
+    notification = house.tell(2)
+    house.answer_retries()
+    now = house.stage.now + 600
+    show_sessions(sessions, "1234@lid", output=said.output, clock=lambda: now)
+    assert "recoveries    1 since the last receipt" in said.lines
+    assert "new identity  10 min ago: a new phone, or another person" in said.lines
+    house.receipt(notification)
+    show_sessions(sessions, "1234@lid", output=said.output, clock=lambda: now)
+    assert "recoveries    0 since the last receipt" in said.lines
+
+
 def test_what_a_device_needs_is_said(house, sessions, said):
     house.stage.keys.mark_stale(house.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)

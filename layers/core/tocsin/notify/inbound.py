@@ -341,7 +341,6 @@ class Inbound:
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
             account.keys.expire_device_list(account.profile, user)
-            log.info("session archived", extra={"device": repr(message.sender), "cause": cause})
         account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
         self._note_illness(account, message, user, cause)
         return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})
