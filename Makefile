@@ -45,6 +45,11 @@ lint: setup ## format, style, types, texts, templates
 bench: setup-bench ## what it costs: times, memory, requests, rates, beside others, in one run
 	@$(BIN)/python -m tests.bench
 
+.PHONY: faults
+faults: setup ## a storm: kills, broken sessions, losses; NOTIFICATIONS=5000 RECIPIENTS=200 KILLS=20 SEED=1
+	@$(BIN)/python -m tests.faults.storm $(foreach option,NOTIFICATIONS RECIPIENTS KILLS SEED,\
+		$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
+
 .PHONY: vectors
 vectors: setup ## known answers from a folder of your own: make vectors VECTORS=<folder>
 	@test -n "$(VECTORS)" || { echo "which folder? make vectors VECTORS=<folder>" >&2; exit 2; }

@@ -1,0 +1,557 @@
+"""A storm over the whole of Tocsin: thousands of notifications while everything that can break, breaks.
+
+    python -m tests.faults.storm --notifications 300 --recipients 30 --kills 6 --seed 1
+
+On the emulator, with the deployed template, several processes of each function and two connectors. While
+events come in, sessions on the phones are broken, functions' processes and connectors get SIGKILL, acks and
+messages are lost, events are doubled. At the end every device of every recipient must show every message,
+once; no message key may have been used twice; and every dead letter must say why it is one.
+
+The seed decides who is told what and what breaks when. What the processes make of it is up to the scheduler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.console.dead_letters import DeadLetters, Letter
+from infra.local.bootstrap import RUNS
+from infra.local.emulator import interpreter
+from infra.local.processes import exit_on_sigterm
+from infra.local.world import World, world
+from tests.e2e.stage import DESK, Notice, Person, Stage, new_ticket
+from tests.faults.conftest import Fleet, Function
+from tests.faults.plot import svg
+from tests.faults.processes import PROC
+from tests.faults.witness import Witness
+from tocsin.notify.notification import Notification, State
+
+PARAMETERS = {
+    # Short enough to see what a crash left behind come back, and no shorter than what a call may take.
+    "PlanTimeoutSeconds": "10",
+    "TicketEventsVisibilitySeconds": "10",
+    "SendTimeoutSeconds": "20",
+    "NotificationsVisibilitySeconds": "20",
+    "ReceiveTimeoutSeconds": "30",
+    "StanzasVisibilitySeconds": "30",
+    "LogLevel": "INFO",
+}
+
+# The emulator runs one process at a time for each mapping of a FIFO queue; so several mappings are made.
+SENDERS = 4
+RECEIVERS = 3
+
+CORRUPTED = 0.05
+FORGETFUL = 0.25
+"""The part of the broken sessions that the device has forgotten instead of spoilt."""
+ACKS_LOST = 0.02
+MESSAGES_LOST = 0.005
+DOUBLED = 0.05
+LOST_WITH_CONNECTION = 0.5
+"""The part of the losses that cost the connection too."""
+WRITES_BACK = 0.02
+
+AT_ONCE = 120
+"""So many messages may be on their way before the next event is put."""
+
+VICTIMS = {"SendFunctionName": 9, "ReceiveFunctionName": 6, "PlanFunctionName": 2, "connector": 3}
+"""Who is killed, by weight."""
+
+TELL_SECONDS = 10.0
+MAINTAIN_SECONDS = 60.0
+QUIET_SECONDS = 5.0
+SETTLE_SECONDS = 300.0
+"""For so long after the last progress it is waited for what is still missing."""
+
+ARRIVED = frozenset({State.DELIVERED, State.READ})
+QUEUES = ("TicketEventsQueueUrl", "NotificationsQueueUrl", "StanzasQueueUrl")
+DEAD_QUEUES = ("TicketEventsDeadQueueUrl", "StanzasDeadQueueUrl", "OutcomesDeadQueueUrl")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How big a storm."""
+
+    notifications: int
+    recipients: int
+    kills: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person, and the numbers of their devices (0: the phone)."""
+
+    person: Person
+    devices: tuple[int, ...]
+
+
+class Storm:
+    """Puts events and breaks things until all is put; then waits until nothing moves any more."""
+
+    def __init__(self, plan: Plan, running: World, fleet: Fleet, tell: Any) -> None:
+        self.plan = plan
+        self.stage = Stage(running)
+        self.fleet = fleet
+        self.tell = tell
+        self.dice = random.Random(plan.seed)
+        self.witness = Witness(self.stage.phones)
+        self.people: list[Recipient] = []
+        self.notices: list[Notice] = []
+        self.counts: dict[str, int] = dict.fromkeys(
+            ("corrupted", "forgotten", "acks_lost", "messages_lost", "doubled", "written_back"), 0
+        )
+        self.kills: list[tuple[float, str]] = []
+        self._told_at = 0.0
+        self._maintained_at = 0.0
+
+    def run(self) -> None:
+        self._invite()
+        marks = self._kill_marks()
+        self.witness.begin()
+        while len(self.notices) < self.plan.notifications:
+            self._hold_back()
+            self._event()
+            while marks and len(self.notices) >= marks[0]:
+                marks.pop(0)
+                self._kill()
+            self._progress()
+        self.tell("all events are put; waiting until nothing moves any more")
+        while len(self.kills) < self.plan.kills:
+            self._kill()
+        self._settle()
+
+    # -- before ------------------------------------------------------------------------------------------
+
+    def _invite(self) -> None:
+        self.tell(f"{self.plan.recipients} recipients with 1 to 3 devices")
+        for number in range(self.plan.recipients):
+            person = self.stage.person(f"Person {number}", reads=self.dice.random() < 0.3)
+            more = self.dice.randrange(3)
+            added = [self.stage.phones.add_companion(person.number) for _ in range(more)]
+            self.people.append(Recipient(person, (0, *added)))
+        self.devices = {one.person.number: one.devices for one in self.people}
+
+    def _kill_marks(self) -> list[int]:
+        """After how many notifications the kills come: spread over all, none at the very beginning."""
+        first, last = self.plan.notifications // 10, self.plan.notifications
+        return sorted(self.dice.randrange(first, last) for _ in range(self.plan.kills))
+
+    # -- events and what breaks --------------------------------------------------------------------------
+
+    def _event(self) -> None:
+        """A ticket event that one to three people must be told of, some of whom have bad luck."""
+        room = self.plan.notifications - len(self.notices)
+        told = self.dice.sample(self.people, min(self.dice.choice((1, 1, 2, 3)), room, len(self.people)))
+        for recipient in told:
+            self._bad_luck(recipient)
+        ticket = new_ticket()
+        to: dict[str, Any] = {"customer": told[0].person, "technicians": [one.person for one in told[1:]]}
+        notices = self.stage.put("TicketCreated", ticket, **to)
+        if self.dice.random() < DOUBLED:
+            self.stage.put("TicketCreated", ticket, **to)
+            self.counts["doubled"] += 1
+        self.notices += notices
+        self.witness.expect(notices, self.devices)
+        if self.dice.random() < WRITES_BACK:
+            self.stage.phones.write(told[0].person.number, DESK, "Terima kasih")
+            self.counts["written_back"] += 1
+
+    def _bad_luck(self, recipient: Recipient) -> None:
+        number = recipient.person.number
+        if self.dice.random() < CORRUPTED:
+            kind = "forget-session" if self.dice.random() < FORGETFUL else "corrupt-session"
+            device = self.dice.choice(recipient.devices)
+            self.stage.phones.break_phone(number, kind, contact=DESK, companion=device or None)
+            self.counts["forgotten" if kind == "forget-session" else "corrupted"] += 1
+        lost = self.dice.random()
+        if lost < ACKS_LOST + MESSAGES_LOST:
+            kind = "lose-acks" if lost < ACKS_LOST else "lose-messages"
+            # A lost message without a lost connection is nothing that TCP does.
+            drop = kind == "lose-messages" or self.dice.random() < LOST_WITH_CONNECTION
+            self.stage.phones.inject(kind, account=DESK, device=1, to=number, drop=drop)
+            self.counts["acks_lost" if kind == "lose-acks" else "messages_lost"] += 1
+
+    def _kill(self) -> None:
+        """SIGKILL to one process, at work or idle."""
+        kind = self.dice.choices(list(VICTIMS), list(VICTIMS.values()))[0]
+        if kind == "connector":
+            lease = self.stage.lease()
+            running = self.fleet.running()
+            victim = next(
+                (one for one in running if f'"{lease.connector}"' in one.log.read_text()), running[0]
+            )
+            victim.process.kill()
+            self.fleet.start()
+        else:
+            deadline = time.monotonic() + 5
+            while not (processes := Function(self.stage.world, kind).processes):
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.05)
+            self.dice.choice(processes).kill()
+        name = kind.removesuffix("FunctionName").lower()
+        self.kills.append((time.time(), name))
+        self.tell(f"killed a {name} process ({len(self.kills)} of {self.plan.kills})")
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    def _hold_back(self) -> None:
+        """Wait while too much is on its way."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while self.witness.look() > AT_ONCE and time.monotonic() < end:
+            self._progress()
+            self._maintain()
+            time.sleep(0.1)
+
+    def _progress(self) -> None:
+        if time.monotonic() - self._told_at < TELL_SECONDS:
+            return
+        self._told_at = time.monotonic()
+        seen = self.witness
+        self.tell(
+            f"{len(self.notices):5} put, {seen.arrived_count} copies shown of {seen.expected_count},"
+            f" {seen.recovered_count} of them healed, {len(self.kills)} kills"
+        )
+
+    def _settle(self) -> None:
+        """Until all has arrived and the queues are empty, or nothing has moved for a long time."""
+        last: tuple[Any, ...] = ()
+        since = time.monotonic()
+        while time.monotonic() - since < SETTLE_SECONDS:
+            self._maintain()
+            missing = self.witness.look()
+            depths = self._depths()
+            if missing == 0 and sum(depths.values()) == 0 and time.monotonic() - since > QUIET_SECONDS:
+                return
+            now = (missing, self.witness.events_seen, *depths.values())
+            if now != last:
+                last, since = now, time.monotonic()
+            if time.monotonic() - self._told_at > TELL_SECONDS:
+                self._told_at = time.monotonic()
+                lying = ", ".join(
+                    f"{name.removesuffix('QueueUrl')} {depth}" for name, depth in depths.items()
+                )
+                self.tell(f"{missing} messages on their way; {lying}")
+            time.sleep(0.5)
+        self.tell(f"nothing has moved for {SETTLE_SECONDS:.0f} s")
+
+    def _depths(self) -> dict[str, int]:
+        return {name: depth(self.stage, name) for name in QUEUES}
+
+    def _maintain(self) -> None:
+        """What the schedule does each minute: what is parked goes on."""
+        if time.monotonic() - self._maintained_at < MAINTAIN_SECONDS:
+            return
+        self._maintained_at = time.monotonic()
+        with contextlib.suppress(Exception):
+            self.stage.stack.client("lambda").invoke(
+                FunctionName=self.stage.stack.outputs["MaintainFunctionName"],
+                InvocationType="Event",
+                Payload=b"{}",
+            )
+
+
+# -- the account given at the end ----------------------------------------------------------------------------
+
+
+@dataclass
+class Report:
+    """What became of everything. `lost`: copies that a device never showed; `doubled`: shown twice."""
+
+    plan: Plan
+    seconds: float
+    sent_per_second: float
+    devices: int
+    copies: int
+    faults: dict[str, int]
+    kills: dict[str, int]
+    healed: int
+    seconds_to_heal: dict[str, float]
+    states: dict[str, int]
+    lost: list[dict[str, Any]]
+    doubled: list[dict[str, Any]]
+    unconfirmed: list[dict[str, Any]]
+    keys_used_twice: int
+    prekeys_handed_out_twice: int
+    ciphertexts: int
+    identical_resends: int
+    dead_letters: list[dict[str, Any]]
+    dead_stanzas: int
+    dead_elsewhere: dict[str, int]
+
+    @property
+    def unexplained(self) -> list[dict[str, Any]]:
+        """Letters that don't say why."""
+        return [letter for letter in self.dead_letters if not letter["explained"]]
+
+    @property
+    def good(self) -> bool:
+        return not (
+            self.lost
+            or self.doubled
+            or self.keys_used_twice
+            or self.prekeys_handed_out_twice
+            or self.unexplained
+            or self.dead_stanzas
+        )
+
+    def line(self) -> str:
+        return (
+            f"faults: {self.plan.notifications} notifications, {self.copies} copies, {self.healed} healed,"
+            f" {sum(self.kills.values())} kills, {len(self.lost)} lost, {len(self.doubled)} shown twice,"
+            f" {self.keys_used_twice} keys used twice, {len(self.dead_letters)} dead letters"
+            f" ({len(self.unexplained)} unexplained)"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "plan": vars(self.plan), "good": self.good}
+
+    def text(self) -> str:
+        rows: list[tuple[str, Any]] = [
+            ("notifications", self.plan.notifications),
+            ("recipients", f"{self.plan.recipients} with {self.devices} devices"),
+            ("copies to be shown", self.copies),
+            ("took", f"{self.seconds:.0f} s, {self.sent_per_second:.1f} notifications a second"),
+            ("kills", named(self.kills)),
+            ("faults", named(self.faults)),
+            ("healed copies", f"{self.healed}; seconds to heal: {named(self.seconds_to_heal)}"),
+            ("states at the end", named(self.states)),
+            ("lost", len(self.lost)),
+            ("shown twice", len(self.doubled)),
+            ("shown, but not confirmed", len(self.unconfirmed)),
+            ("message keys used twice", self.keys_used_twice),
+            ("prekeys handed out twice", self.prekeys_handed_out_twice),
+            ("ciphertexts", f"{self.ciphertexts}, {self.identical_resends} of them the same bytes again"),
+            ("dead letters", f"{len(self.dead_letters)}, {len(self.unexplained)} without a reason"),
+            ("dead stanzas", self.dead_stanzas),
+            ("other dead letters", named(self.dead_elsewhere)),
+        ]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}}  {value}" for name, value in rows]
+        for title, found in (
+            ("LOST", self.lost),
+            ("SHOWN TWICE", self.doubled),
+            ("NOT CONFIRMED", self.unconfirmed),
+            ("DEAD LETTERS", self.dead_letters),
+        ):
+            if found:
+                lines += ["", title]
+                lines += [json.dumps(one, default=str) for one in found]
+        return "\n".join([*lines, "", self.line(), ""])
+
+
+def report(storm: Storm, began: float) -> Report:
+    """Look at every device, every notification and every dead letter."""
+    stage, seen = storm.stage, storm.witness
+    with ThreadPoolExecutor(4) as readers:
+        stored = dict(
+            zip(
+                (notice.id for notice in storm.notices),
+                readers.map(stage.look, storm.notices),
+                strict=True,
+            )
+        )
+    shown = shown_on_devices(stage, storm.people)
+    lost: list[dict[str, Any]] = []
+    doubled: list[dict[str, Any]] = []
+    unconfirmed: list[dict[str, Any]] = []
+    for notice in storm.notices:
+        for device in storm.devices[notice.person.number]:
+            times = shown[notice.person.number, device].count(notice.message_id)
+            if times != 1:
+                (doubled if times else lost).append(about(notice, stored[notice.id], device))
+        found = stored[notice.id]
+        if found is None or found.state not in ARRIVED:
+            unconfirmed.append(about(notice, found))
+    audit = stage.phones.audit()
+    letters = DeadLetters(stage.world.deployment).read()
+    put = [at for at, _ in seen.put]
+    return Report(
+        plan=storm.plan,
+        seconds=round(time.monotonic() - began, 1),
+        sent_per_second=round(len(storm.notices) / max(seen.last_shown - put[0], 1), 2) if put else 0.0,
+        devices=sum(len(one.devices) for one in storm.people),
+        copies=seen.expected_count,
+        faults=storm.counts,
+        kills=tally(name for _, name in storm.kills),
+        healed=seen.recovered_count,
+        seconds_to_heal=seen.seconds_to_heal(),
+        states=tally(str(found.state) if found else "gone" for found in stored.values()),
+        lost=lost,
+        doubled=doubled,
+        unconfirmed=unconfirmed,
+        keys_used_twice=audit["message_keys_reused"],
+        prekeys_handed_out_twice=audit["prekeys_handed_out_twice"],
+        ciphertexts=audit["ciphertexts"],
+        identical_resends=sum(one["identical_resends"] for one in audit["accounts"].values()),
+        dead_letters=[explained(letter, stored.get(letter.notification)) for letter in letters],
+        dead_stanzas=depth(stage, "StanzasDeadQueueUrl"),
+        dead_elsewhere={name: depth(stage, name) for name in DEAD_QUEUES},
+    )
+
+
+def shown_on_devices(stage: Stage, people: Sequence[Recipient]) -> dict[tuple[str, int], list[str]]:
+    """The ids of what each device shows, in order; an id twice if its text is shown under another id too."""
+    shown = {}
+    for recipient in people:
+        for device in recipient.devices:
+            box = stage.phones.mailbox(recipient.person.number, companion=device or None)
+            first: dict[str, str] = {}
+            ids = [first.setdefault(message["text"], message["id"]) for message in box["messages"]]
+            shown[recipient.person.number, device] = ids
+    return shown
+
+
+def about(notice: Notice, stored: Notification | None, device: int | None = None) -> dict[str, Any]:
+    """One notification that isn't accounted for: its stored state and history."""
+    known: dict[str, Any] = {
+        "notification": notice.id,
+        "message": notice.message_id,
+        "ticket": notice.ticket_id,
+    }
+    known |= {"recipient": notice.person.number, "device": device}
+    if stored is None:
+        return known | {"state": "gone"}
+    return known | {
+        "state": str(stored.state),
+        "history": [attempt.to_json() for attempt in stored.attempts],
+        "recoveries": {name: recovery.to_json() for name, recovery in stored.recoveries.items()},
+        "receipts": dict(stored.receipts),
+        "last_error": stored.last_error.to_json() if stored.last_error else None,
+    }
+
+
+def explained(letter: Letter, stored: Notification | None) -> dict[str, Any]:
+    """A dead letter with its reason; explained if it has one, and a history, and the record agrees."""
+    agrees = stored is not None and stored.state in (State.FAILED, State.SENT, *ARRIVED)
+    return {
+        "notification": letter.notification,
+        "reason": letter.reason,
+        "class": letter.class_,
+        "detail": letter.detail,
+        "attempts": [attempt.get("cause") for attempt in letter.attempts],
+        "state": str(stored.state) if stored else "gone",
+        "explained": bool(letter.reason and letter.attempts and agrees),
+    }
+
+
+def depth(stage: Stage, queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = stage.world.deployment.sqs.get_queue_attributes(
+        QueueUrl=stage.stack.outputs[queue], AttributeNames=names
+    )
+    return sum(int(found["Attributes"][name]) for name in names)
+
+
+def tally(words: Any) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for word in words:
+        counted[word] = counted.get(word, 0) + 1
+    return counted
+
+
+def named(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()) or "none"
+
+
+# -- the command ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def furnished(tell: Any) -> Iterator[tuple[World, Fleet]]:
+    """The whole, with several processes of each function at once, two connectors, and the account linked."""
+    with (
+        world("storm", parameters=PARAMETERS, progress=tell) as running,
+        contextlib.ExitStack() as connectors,
+    ):
+        widen(running, "SendFunctionName", SENDERS)
+        widen(running, "ReceiveFunctionName", RECEIVERS)
+        fleet = Fleet(running, connectors)
+        fleet.start()
+        tell("linking the account")
+        Stage(running).link()
+        fleet.start()
+        yield running, fleet
+
+
+def widen(running: World, output: str, width: int) -> None:
+    """More mappings of the queue to its function: SQS keeps the order of each group over all of them."""
+    functions, name = running.stack.client("lambda"), running.stack.outputs[output]
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    for _ in range(width - 1):
+        functions.create_event_source_mapping(
+            FunctionName=name,
+            EventSourceArn=mapping["EventSourceArn"],
+            BatchSize=mapping["BatchSize"],
+            FunctionResponseTypes=mapping["FunctionResponseTypes"],
+        )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="a storm over the whole of Tocsin, on this machine")
+    for name, default, meaning in (
+        ("notifications", 5000, "how many must be shown"),
+        ("recipients", 200, "to how many people, each with 1 to 3 devices"),
+        ("kills", 20, "how many processes get SIGKILL"),
+        ("seed", 1, "decides who is told what, and what breaks when"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{meaning} ({default})")
+    parser.add_argument("--out", type=Path, help="the folder for the report (.run/storms/…)")
+    given = parser.parse_args()
+    if given.notifications < 1 or given.recipients < 1 or given.kills < 0:
+        parser.error("notifications and recipients must be 1 or more, kills 0 or more")
+    return given
+
+
+def main() -> int:
+    """0 if nothing was lost, doubled or left unexplained."""
+    given = arguments()
+    if not interpreter().exists() or not PROC.is_dir():
+        print("faults: needs Linux and the emulator: make setup", file=sys.stderr)
+        return 2
+    exit_on_sigterm()
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)
+
+    plan = Plan(given.notifications, given.recipients, given.kills, given.seed)
+    out = given.out or RUNS / "storms" / f"{plan.notifications}-seed-{plan.seed}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    try:
+        with furnished(tell) as (running, fleet):
+            storm = Storm(plan, running, fleet, tell)
+            storm.run()
+            tell("looking at every device, notification and dead letter")
+            account = report(storm, began)
+            if not account.good:
+                shutil.copy(running.folder / "emulator.log", out)
+                for connector in fleet.started:
+                    shutil.copy(connector.log, out)
+            tell("stopping everything")
+    except KeyboardInterrupt:
+        print("faults: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    (out / "report.txt").write_text(account.text(), encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(account.as_json(), indent=1, default=str), encoding="utf-8")
+    (out / "storm.svg").write_text(svg(storm.witness, storm.kills, account.line()), encoding="utf-8")
+    print(account.text())
+    print(f"the report is in {out}")
+    return 0 if account.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
