@@ -423,3 +423,51 @@ def test_after_login_parked_notifications_pass_first(house: World) -> None:
     client.resumed(profile)
     house.wait_for_state("connected")
     client.send_message(profile, message_to(house, SITI, "3EB0000000000009"))
+
+
+# Bad days of the server
+
+
+@pytest.mark.slow
+def test_a_backlog_of_thousands_comes_whole_in_order_and_in_bounded_memory(house: World) -> None:
+    """More than what may wait in the connector at once, so that the server has to wait as well."""
+    first = house.start()
+    house.pair(OWN)
+    before = first.resident_megabytes()
+    assert first.terminate() == 0
+    house.phones.inject("pile-up", n=5500, senders=50, account=OWN, device=1)
+    process = house.start()
+    peak = 0.0
+    seen: list[Node] = []
+
+    def collected() -> bool:
+        nonlocal peak
+        peak = max(peak, process.resident_megabytes())
+        seen.extend(node for node in house.stanzas() if node.attrs.get("type") == "picture")
+        return len(seen) >= 5500
+
+    eventually(collected, "lost", seconds=300)
+    house.wait_for_state("connected", 60)
+    # The server numbers what was queued in its order.
+    of_each: dict[str, list[int]] = {}
+    for node in seen:
+        of_each.setdefault(str(node.attrs["from"]), []).append(int(str(node.attrs["offline"])))
+    assert len(seen) == 5500
+    assert len(of_each) == 50
+    assert all(places == sorted(set(places)) for places in of_each.values())
+    assert not process.said("connection ended")
+    assert house.phones.phone(OWN)["devices"][1]["queued"] == 0
+    assert peak - before < 60, f"{before:.0f} MB grew to {peak:.0f} MB"
+    print(f"5,500 stanzas: {before:.0f} MB before, {peak:.0f} MB at most")
+
+
+def test_stanzas_that_come_twice_or_out_of_order_are_each_seen_once(house: World) -> None:
+    house.start()
+    house.pair(OWN)
+    house.phones.inject("duplicate", n=2, account=OWN, device=1)
+    house.phones.inject("reorder", size=3, n=3, account=OWN, device=1)
+    texts_arrive(house, ["one", "two", "three", "four", "five"])
+    collected = Collected(house)
+    eventually(lambda: collected.has(5), "lost")
+    written = [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    assert collected.ids == [*written[:2], *written[:1:-1]]

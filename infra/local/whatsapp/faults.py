@@ -32,6 +32,16 @@ KINDS: dict[str, Kind] = {
         at_once=True,
     ),
     "drain-prekeys": Kind("throw away the one-time prekeys and tell the device", {}, at_once=True),
+    "pile-up": Kind(
+        "put n notifications into the mailboxes, of so many senders, as after days of absence",
+        {"n": int, "senders": 10},
+        at_once=True,
+    ),
+    "duplicate": Kind("send each of the next n stanzas to the device twice", {"n": 1}),
+    "reorder": Kind(
+        "hold messages and receipts to the device back until so many wait, then send the last one first",
+        {"size": 2, "n": 2},
+    ),
     "delay": Kind("hold back everything to the device by so many seconds", {"seconds": float}),
     "ack-error": Kind("refuse the next n messages with this error code", {"code": int, "n": 1}),
     "lose-acks": Kind("deliver the next n messages and say nothing to their sender", {"n": 1, "drop": False}),
@@ -95,9 +105,11 @@ class Faults:
             raise InvalidFault(f"unknown kind {name!r}; known: {', '.join(KINDS)}")
         aim = self._aim(given)
         params = _parameters(name, kind, given)
-        left = params.pop("n", None)
+        left = params["n"] if kind.at_once and "n" in params else params.pop("n", None)
         if left is not None and left < 1:
             raise InvalidFault(f"{name}: n must be 1 or more")
+        if min(params.get("size", 1), params.get("senders", 1)) < 1:
+            raise InvalidFault(f"{name}: size and senders must be 1 or more")
         if name == "stream-error" and not (params["code"] or params["conflict"] or params["text"]):
             raise InvalidFault("stream-error needs code, conflict or text")
         fault = Fault(next(self._ids), name, aim, params, left)

@@ -192,6 +192,10 @@ class Session:
             log.warning("refused a registration: %s", error)
             self.send(stanzas.failure(400))
             return False
+        fault = self._board.faults.take("login-failure", "", 0)  # one that is aimed at nobody in particular
+        if fault is not None:
+            self.send(stanzas.failure(fault.params["reason"]))
+            return False
         self._companion = WaitingCompanion(registration, self, self._board)
         self._companions.add(self._companion)
         self._companion.offer()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tocsin.whatsapp.jid import JID, SERVER, phash
+from tocsin.whatsapp.jid import JID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 
 from .directory import Account, Device, SignedPreKey
@@ -54,6 +54,12 @@ def offline_preview(messages: int, receipts: int, notifications: int) -> Node:
 
 def offline_done(count: int) -> Node:
     return Node("ib", {"from": SERVER}, (Node("offline", {"count": str(count)}),))
+
+
+def picture_changed(number: str, identity: str, now: int) -> Node:
+    """Somebody has a new picture: of no use to a notifier, and to be acknowledged all the same."""
+    attrs: dict[str, str | JID] = {"from": JID(number, PN), "type": "picture", "id": identity, "t": str(now)}
+    return Node("notification", attrs, (Node("set", {"id": str(now)}),))
 
 
 def message_ack(message: Node, now: int, *, error: int | None = None, phash: str | None = None) -> Node:

@@ -53,6 +53,7 @@ class Switchboard:
         self.faults = Faults()
         self._queries = Queries(self.directory, self.audit)
         self._links: dict[Device, Link] = {}
+        self._held: dict[Device, list[Node]] = {}
         self._inbox: deque[tuple[Device, Node]] = deque()
         self._busy = False
 
@@ -69,6 +70,7 @@ class Switchboard:
     def connect(self, device: Device, link: Link) -> None:
         """A device logged in. It gets what waited for it, in order; an older connection of it ends."""
         before = self._links.pop(device, None)
+        self._held.pop(device, None)
         if before is not None:
             before.end(stanzas.stream_error(conflict="replaced"))
         self._links[device] = link
@@ -118,9 +120,30 @@ class Switchboard:
 
     def _send(self, device: Device, stanza: Node) -> None:
         link = self._links.get(device)
-        if link is not None and not self._is_deaf(device):
-            self.audit.stanza_out(device, stanza.tag)
-            link.send(stanza)
+        if link is None or self._is_deaf(device):
+            return
+        for due in self._disturbed(device, stanza):
+            self.audit.stanza_out(device, due.tag)
+            link.send(due)
+
+    def _disturbed(self, device: Device, stanza: Node) -> list[Node]:
+        """What goes out in place of a stanza: itself, unless a fault doubles it or mixes it with others."""
+        account = device.account.number
+        if device.number == 0:
+            return [stanza]
+        if self.faults.take("duplicate", account, device.number):
+            return [stanza, stanza]
+        if stanza.tag not in ("message", "receipt"):
+            return [stanza]
+        fault = self.faults.take("reorder", account, device.number)
+        if fault is None:
+            return [stanza]
+        held = self._held.setdefault(device, [])
+        held.append(stanza)
+        if len(held) < fault.params["size"]:
+            return []
+        del self._held[device]
+        return held[::-1]
 
     def _is_deaf(self, device: Device) -> bool:
         """A fault: the socket is open, and nothing goes in or out. Phones have no socket."""
@@ -298,6 +321,8 @@ class Switchboard:
         companions = [device for device in hit if device.number]
         if fault.kind == "drain-prekeys":
             return self._drain_prekeys(fault)
+        if fault.kind == "pile-up":
+            return self._pile_up(fault)
         if fault.kind == "drop":
             for device in companions:
                 self._drop(device)
@@ -307,13 +332,26 @@ class Switchboard:
                 self._end(device, stanzas.stream_error(code or None, conflict or None, text or None))
         return len(companions)
 
-    def _drain_prekeys(self, fault: Fault) -> int:
-        devices = [
+    def _aimed_at(self, fault: Fault) -> list[Device]:
+        """The devices that are meant, online or not."""
+        return [
             device
             for account in self.directory
             for device in account.devices.values()
             if fault.aim.meets(account.number, device.number)
         ]
+
+    def _pile_up(self, fault: Fault) -> int:
+        """What nobody needs to read and everybody must acknowledge: news of strangers' pictures."""
+        devices = [device for device in self._aimed_at(fault) if device.number]
+        for place in range(fault.params["n"]):
+            sender = str(6289000000000 + place % fault.params["senders"])
+            for device in devices:
+                self.deliver(device, stanzas.picture_changed(sender, self.new_id(), self.now))
+        return len(devices)
+
+    def _drain_prekeys(self, fault: Fault) -> int:
+        devices = self._aimed_at(fault)
         for device in devices:
             device.prekeys.clear()
             self._ask_for_prekeys(device)

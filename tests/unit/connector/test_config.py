@@ -41,6 +41,7 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("ACCOUNTS", " , "),
         ("ACCOUNTS", "fine,not fine"),
         ("POWERTOOLS_LOG_LEVEL", "LOUD"),
+        ("DECLINE_CALLS", "perhaps"),
         ("WHATSAPP_VERSION", "2.3000"),
         ("WHATSAPP_VERSION", "2.3000.x"),
         ("ECS_CONTAINER_METADATA_URI_V4", "file:///etc/passwd"),

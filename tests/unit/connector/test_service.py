@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -139,3 +140,84 @@ async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() 
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+class Gate:
+    """A queue that takes nothing until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def send(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        await self.open.wait()
+        return {}
+
+
+def numbered(number: int) -> Node:
+    return Node("notification", {"id": str(number), "from": JID("", "s.whatsapp.net"), "type": "picture"})
+
+
+async def test_a_backlog_larger_than_what_may_wait_is_taken_whole_and_in_order() -> None:
+    line: Any = Line()
+    gate = Gate()
+    forwarder = Forwarder(gate.send, Counters(), max_waiting=10)
+    carrying = asyncio.ensure_future(forwarder.run())
+    serving = service(forwarder)
+
+    async def backlog() -> None:
+        for number in range(1000):
+            await serving._take_patiently(line, numbered(number))
+
+    taking = asyncio.ensure_future(backlog())
+    await asyncio.sleep(0.05)
+    assert forwarder.waiting == 10
+    gate.open.set()
+    await asyncio.wait_for(taking, 20)
+    await asyncio.wait_for(forwarder.drained(), 5)
+
+    assert line.written == [str(number) for number in range(1000)]
+    assert not line.ended
+    carrying.cancel()
+
+
+async def test_a_queue_that_takes_nothing_for_long_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.connector.service.ROOM_SECONDS", 0.05)
+    line: Any = Line()
+    serving = service(Forwarder(Gate().send, Counters(), max_waiting=1))
+
+    await serving._take_patiently(line, numbered(1))
+    await asyncio.wait_for(serving._take_patiently(line, numbered(2)), 5)
+
+    assert [cause.reason for cause in line.ended] == ["stanzas-not-stored"]
+
+
+CALL = Node(
+    "call",
+    {"id": "C1", "from": JID("628", "s.whatsapp.net")},
+    (Node("offer", {"call-id": "X", "call-creator": JID("628", "s.whatsapp.net")}),),
+)
+
+
+@pytest.mark.parametrize(("wanted", "tags"), [(True, ["ack", "call"]), (False, ["ack"])])
+async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: bool, tags: list[str]) -> None:
+    @dataclass
+    class Noted(Line):
+        tags: list[str] = field(default_factory=list)
+
+        def write(self, node: Node) -> None:
+            super().write(node)
+            self.tags.append(node.tag)
+
+    line: Any = Noted()
+    forwarder = Forwarder(nothing_refused, Counters())
+    carrying = asyncio.ensure_future(forwarder.run())
+    around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
+    anything: Any = None
+    tenure: Any = Tenure()
+    serving = Service(around, anything, tenure, Standing("default"), forwarder, anything)
+
+    serving._take(line, CALL)
+    await asyncio.wait_for(forwarder.drained(), 5)
+
+    assert line.tags == tags
+    carrying.cancel()

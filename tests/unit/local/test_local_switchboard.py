@@ -270,3 +270,42 @@ def test_a_resend_is_not_cancelled_by_the_late_ack_of_the_first_try(town, chat):
     (resend,) = companion.taken("message")
     assert resend.require_child("enc").attrs["count"] == "1"
     assert resend.require_child("enc") != enc(companion.seal(budi.device, "x"))
+
+
+def test_stanzas_can_be_doubled(town, chat):
+    companion, budi = chat
+    town.board.inject(town.board.faults.make({"kind": "duplicate", "n": 1}))
+    budi.write(companion.device.account, "twice")
+    budi.write(companion.device.account, "once")
+    first, second, third = companion.taken("message")
+    assert first == second
+    assert third != first
+    assert len(companion.device.mailbox) == 2
+
+
+def test_messages_can_overtake_each_other(town, chat):
+    companion, budi = chat
+    town.board.inject(town.board.faults.make({"kind": "reorder", "size": 3, "n": 3}))
+    ids = [budi.write(companion.device.account, text).id for text in ("one", "two", "three", "four")]
+    assert [stanza.attrs["id"] for stanza in companion.taken("message")] == [*ids[2::-1], ids[3]]
+
+
+def test_what_is_held_back_for_others_comes_at_the_next_login(town, chat):
+    companion, budi = chat
+    town.board.inject(town.board.faults.make({"kind": "reorder"}))
+    budi.write(companion.device.account, "alone")
+    assert companion.taken("message") == []
+    companion.log_out()
+    companion.log_in()
+    assert len(companion.taken("message")) == 1
+
+
+def test_a_heap_of_stanzas_waits_for_a_device_that_was_away(town, chat):
+    companion, _ = chat
+    companion.log_out()
+    town.board.inject(town.board.faults.make({"kind": "pile-up", "n": 30, "senders": 3}))
+    assert len(companion.device.mailbox) == 30
+    companion.log_in()
+    notifications = companion.taken("notification")
+    assert len({stanza.attr_str("id") for stanza in notifications}) == 30
+    assert len({stanza.attr_jid("from") for stanza in notifications}) == 3

@@ -251,9 +251,26 @@ def test_stanzas_go_to_the_shell_which_acknowledges_them(tag: str) -> None:
     assert talk.says() == []
 
 
-@pytest.mark.parametrize("tag", ["presence", "chatstate", "something-new"])
-def test_other_stanzas_are_ignored(tag: str) -> None:
-    assert logged_in().hears(Node(tag, {"from": ALICE, "id": "M1"})) == []
+@pytest.mark.parametrize("tag", ["presence", "chatstate"])
+def test_what_needs_no_ack_is_ignored(tag: str) -> None:
+    talk = logged_in()
+    assert talk.hears(Node(tag, {"from": ALICE, "id": "M1"})) == []
+    assert talk.says() == []
+
+
+@pytest.mark.parametrize("tag", ["appdata", "status", "something-new"])
+def test_a_stanza_of_an_unknown_kind_is_acknowledged_and_named(tag: str) -> None:
+    talk = logged_in()
+    assert talk.hears(Node(tag, {"from": ALICE, "id": "M1"})) == [FrameDropped(f"unknown stanza <{tag}>")]
+    [answer] = talk.says()
+    assert answer.attrs == {"class": tag, "id": "M1", "to": ALICE}
+
+
+@pytest.mark.parametrize("attrs", [{}, {"id": "M1"}, {"from": ALICE}])
+def test_a_stanza_of_an_unknown_kind_without_address_can_t_be(attrs: dict[str, str | JID]) -> None:
+    talk = logged_in()
+    assert talk.hears(Node("something-new", attrs)) == []
+    assert talk.says() == []
 
 
 def test_few_prekeys_are_told_and_acknowledged() -> None:

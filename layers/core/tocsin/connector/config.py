@@ -29,7 +29,7 @@ class Config:
 
     `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
     `maintain_function`, `event_bus`: None switches off the resume after a login and the disconnect events
-    (a connector without a deployed stack).
+    (a connector without a deployed stack). `decline_calls`: end the ringing of whoever calls the account.
     """
 
     accounts: tuple[str, ...]
@@ -49,6 +49,7 @@ class Config:
     namespace: str
     stack: str
     log_level: str
+    decline_calls: bool = False
 
 
 def read_config(environment: Mapping[str, str] | None = None) -> Config:
@@ -73,6 +74,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         namespace=variables.text("POWERTOOLS_METRICS_NAMESPACE", "Tocsin"),
         stack=variables.text("STACK_NAME", "local"),
         log_level=variables.level("POWERTOOLS_LOG_LEVEL", "INFO"),
+        decline_calls=variables.switch("DECLINE_CALLS"),
     )
 
 
@@ -124,6 +126,12 @@ class _Variables:
                     name, f"holds {account!r}: letters, digits, point, dash, underscore; 64 at most"
                 )
         return accounts
+
+    def switch(self, name: str) -> bool:
+        text = self.text(name, "false").lower()
+        if text not in ("true", "false"):
+            raise BadEnvironment(name, f"is {text!r}, neither true nor false")
+        return text == "true"
 
     def level(self, name: str, default: str) -> str:
         level = self.text(name, default).upper()

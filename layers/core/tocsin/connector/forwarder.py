@@ -82,6 +82,7 @@ class Forwarder:
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._left = asyncio.Event()
         self._waiting = 0
         self._bytes = 0
 
@@ -92,8 +93,9 @@ class Forwarder:
     def offer(self, node: Node, origin: Origin, received_at: int, accepted: Callable[[], None]) -> bool:
         """Take a stanza; `accepted` is called once the queue has it, or never can.
 
-        False: too much waits already. Then nothing later of this socket may be taken either, or it would
-        overtake: drop the socket, `await drained()`, and have WhatsApp deliver again.
+        False: too much waits already. Nothing later of this socket may be taken before it, or it would
+        overtake: `await progress()` and offer it again; if there is none, drop the socket, `await drained()`,
+        and have WhatsApp deliver again.
         """
         try:
             packed = pack(node, origin, received_at)
@@ -112,6 +114,11 @@ class Forwarder:
         self._bytes += len(packed.body)
         self._empty.clear()
         return True
+
+    async def progress(self) -> None:
+        """Return when the next stanza has left, and with it some room came."""
+        self._left.clear()
+        await self._left.wait()
 
     async def drained(self) -> None:
         """Return when nothing waits."""
@@ -188,6 +195,7 @@ class Forwarder:
     def _leave(self, waiting: _Waiting) -> None:
         self._waiting -= 1
         self._bytes -= len(waiting.packed.body)
+        self._left.set()
 
     def _check_empty(self) -> None:
         if not self._waiting:

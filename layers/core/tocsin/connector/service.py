@@ -39,7 +39,7 @@ from tocsin.whatsapp.events import (
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Kind, Reaction
-from tocsin.whatsapp.receipts import ack
+from tocsin.whatsapp.receipts import ack, decline
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,9 @@ AFTERTHOUGHT_SECONDS: Final = 3.0
 
 RESTRICTION_SECONDS: Final = 24 * 3600.0
 """How long a restriction is taken to last when the server doesn't say."""
+
+ROOM_SECONDS: Final = 15.0
+"""How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
 
 OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
 """The queue is away, and too much waits: what comes now would be lost or overtake."""
@@ -128,7 +131,7 @@ class Service:
                 case StreamEnded(reaction=ended):
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
-                    self._take(line, node)
+                    await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
                 case OfflineDone():
@@ -152,14 +155,29 @@ class Service:
 
     # Stanzas
 
-    def _take(self, line: Line, node: Node) -> None:
-        """Have a stanza stored; it is acknowledged on this very line, or comes again on the next."""
+    async def _take_patiently(self, line: Line, node: Node) -> None:
+        """Have a stanza stored. A backlog comes faster than the queue takes it: meanwhile the socket isn't
+        read, so that memory stays bounded and the server waits."""
+        while not self._take(line, node):
+            try:
+                async with asyncio.timeout(ROOM_SECONDS):
+                    await self._forwarder.progress()
+            except TimeoutError:
+                line.end(OVERFLOW)
+                return
+
+    def _take(self, line: Line, node: Node) -> bool:
+        """Have a stanza stored; it is acknowledged on this very line, or comes again on the next.
+
+        False: there is no room for it now.
+        """
 
         origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
 
         def stored() -> None:
             try:
                 line.write(ack(node))
+                self._decline(line, node)
             except LineClosed:
                 pass  # it comes again on the next line
             except EncodeError as exc:
@@ -169,13 +187,21 @@ class Service:
                 log.error("stanza can't be acknowledged", extra=problem)
 
         try:
-            taken = self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
+            return self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
         except (WireError, ValueError) as exc:
             log.warning("stanza can't be packed", extra={"account": origin.account, "problem": str(exc)})
             stored()
+            return True
+
+    def _decline(self, line: Line, node: Node) -> None:
+        """Nobody sits at a notifier to take a call. The ringing ends on the owner's phone too, so this is
+        done only where the operator wants it."""
+        if node.tag != "call" or not self._around.config.decline_calls:
             return
-        if not taken:
-            line.end(OVERFLOW)
+        refusal = decline(node)
+        if refusal is not None:
+            line.write(refusal)
+            log.info("call declined", extra={"account": self._standing.account})
 
     # After login
 

@@ -360,6 +360,10 @@ class Connection:
         handler = _HANDLERS.get(node.tag)
         if handler is not None:
             handler(self, node, now)
+        elif node.tag not in UNACKED and self.is_open and node.optional_str("id") and "from" in node.attrs:
+            # Left unanswered it would come at every login, and one day the server ends the stream for it.
+            self.send_node(ack(node))
+            self._events.append(FrameDropped(f"unknown stanza <{node.tag[:40]}>"))
 
     def _on_success(self, node: Node, now: float) -> None:
         if self._phase is not _Phase.GREETING or self._identity.login is None:
@@ -568,7 +572,10 @@ _HANDLERS: Final[dict[str, Callable[[Connection, Node, float], None]]] = {
     "stream:error": Connection._on_stream_error,
     "xmlstreamend": Connection._on_stream_end,
 }
-"""What isn't here (presence, chatstate …) is of no use to a notifier and needs no ack."""
+"""What isn't here is of no use to a notifier."""
+
+UNACKED: Final = frozenset({"presence", "chatstate", "error", "stream:features"})
+"""No handler, and no ack either. Whatever else has an id and a sender is acknowledged, known or not."""
 
 _INFO_HANDLERS: Final[dict[str, Callable[[Connection, Node], None]]] = {
     "offline_preview": Connection._on_offline_preview,

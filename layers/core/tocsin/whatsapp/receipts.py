@@ -43,6 +43,20 @@ def ack(node: Node, error: int | None = None) -> Node:
     return Node("ack", present(attrs))
 
 
+def decline(call: Node) -> Node | None:
+    """End the ringing of a call; None if this stanza of a call isn't the offer of one."""
+    offer = call.child("offer")
+    if offer is None:
+        return None
+    asked = {
+        "call-id": offer.attrs.get("call-id"),
+        "call-creator": offer.attrs.get("call-creator"),
+        "count": "0",
+    }
+    refusal = Node("reject", present(asked))
+    return Node("call", present({"id": call.attrs.get("id"), "to": call.attrs.get("from")}), (refusal,))
+
+
 def delivery_receipt(node: Node, type: str | None = "inactive") -> Node:
     """Confirm a message that was decrypted and stored; it replaces the ack.
 
