@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from infra.console.connection import look
 from infra.console.dead_letters import DeadLetters
 from infra.console.deployment import Deployment
-from infra.console.errors import NotFound, Usage
+from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.look import Look
 from infra.console.output import Output, how_long, moment
 from infra.console.refused_events import RefusedEvent
@@ -25,8 +27,12 @@ from tocsin.notify.notification import Attempt, Notification, State, id_of_messa
 from tocsin.notify.phone import mask_phone
 from tocsin.whatsapp.jid import JID
 
+MOST_LIVES = 100
+"""Of one ticket: the last ones."""
+
 _LONGEST_ID = 1024
 _ID_LENGTH = 18
+_NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
 
 # What a device's complaint means.
 COMPLAINTS = {
@@ -131,11 +137,23 @@ def _lives(deployment: Deployment, wanted: str) -> list[Life]:
             return [_life(deployment, found)]
     if len(wanted.encode()) > _LONGEST_ID:
         return []
-    ids = notifications_of_ticket(deployment.dynamodb, deployment["NotificationsTable"], wanted)
-    known = (store.get(identity) for identity in ids)
+    known = (store.get(identity) for identity in _ids_of_ticket(deployment, wanted))
     planned = [notification for notification in known if notification is not None]
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
-    return [_life(deployment, notification) for notification in planned]
+    return [_life(deployment, notification) for notification in planned[-MOST_LIVES:]]
+
+
+def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
+    """Raises ConsoleError where the table has no index by ticket (yet)."""
+    try:
+        return notifications_of_ticket(deployment.dynamodb, deployment["NotificationsTable"], ticket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NO_INDEX:
+            raise
+        raise ConsoleError(
+            "this deployment can't find notifications by their ticket: it is of an older version, or its "
+            "index is still being made; deploy it again, or name a notification ('tocsin dead-letters list')"
+        ) from error
 
 
 def _life(deployment: Deployment, notification: Notification) -> Life:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from infra.console.errors import NotFound, Usage
+from infra.console.deployment import Deployment
+from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.explain import explain
 from tests.unit.console.lived_in import deployment_of, quick_looks
 from tests.unit.console.rig import Said
@@ -213,6 +215,27 @@ def test_a_ticket_whose_event_was_refused_says_what_was_wrong(house, said):
     explain(deployment, "TCK-9", output=said.output)
     assert said.lines[0] == "event e-1 (TicketCreated) told nobody: invalid-event"
     assert "detail.customer.phone: is no number" in said.lines[1]
+
+
+def test_of_a_long_ticket_the_last_ones_are_shown(house, told, monkeypatch):
+    monkeypatch.setattr("infra.console.explain.MOST_LIVES", 1)
+    house.tell(7)
+    after(house, 1)
+    house.tell(7, audience="technician")
+    assert [one["audience"] for one in _records(house, "TCK-7", told)] == ["technician"]
+
+
+def test_a_deployment_without_the_index_is_to_be_deployed_again(house, said):
+    deployment = deployment_of(house)
+    other = {**deployment.outputs, "NotificationsTable": house.aws.keys}
+    with pytest.raises(ConsoleError, match="deploy it again"):
+        explain(replace_outputs(deployment, other), "TCK-1", output=said.output)
+
+
+def replace_outputs(deployment: Deployment, outputs: dict[str, str]) -> Deployment:
+    changed = replace(deployment, outputs=outputs)
+    vars(changed).update(dynamodb=deployment.dynamodb, sqs=deployment.sqs)
+    return changed
 
 
 @pytest.mark.parametrize("wanted", ["0" * 18, "3EB0" + "0" * 18, "TCK-unheard-of", "x" * 5000])
