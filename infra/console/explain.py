@@ -259,7 +259,10 @@ def conclusion(life: Life, now: float) -> str:
 
 
 def _after(at: int | None, one: Notification) -> str:
-    return f"{how_long((at - one.created_at) / 1000)} after it was planned" if at else "in time"
+    if not at:
+        return "in time"
+    seconds = max(at - one.created_at, 0) / 1000
+    return f"{f'{seconds:.1f} s' if seconds < 10 else how_long(seconds)} after it was planned"
 
 
 def _without_receipt(life: Life, now: float) -> str:

@@ -6,6 +6,7 @@ line counts what happened; the exit code says whether it was as promised.
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 import traceback
@@ -17,6 +18,8 @@ from typing import Any
 from infra.console import pair
 from infra.console.dead_letters import DeadLetters, Letter, Selection
 from infra.console.errors import ConsoleError
+from infra.console.explain import explain
+from infra.console.output import Output
 from infra.console.send import put_event
 from infra.local.processes import ProcessFailed, exit_on_sigterm
 from infra.local.stack import CommandFailed
@@ -187,8 +190,17 @@ class Demo:
         self._view.note(healed.row, f"healed: readable {took:.2f} s after it was first sent")
         healed.end = f"{healed.end}; session healed by itself"
         self._show_on_phones(followed)
+        self._explain(healed.identity)
         self.counts.delivered += 1
         self.counts.recovered += 1
+
+    def _explain(self, identity: str) -> None:
+        """What the operator would see: each try, with the number and index of each device's copy."""
+        told = io.StringIO()
+        explain(self._world.deployment, identity, output=Output(stream=told))
+        self._view.say(f"tocsin explain {identity}")
+        for line in told.getvalue().splitlines():
+            self._view.say(line)
 
     def _exhausted_retries(self) -> None:
         self._view.chapter("Retries used up: a dead letter with its reason, redriven to success")

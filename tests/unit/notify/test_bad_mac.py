@@ -181,6 +181,19 @@ def test_many_messages_between_two_broken_peers_stay_within_the_hours_budget(hou
     assert {letter["reason"] for letter in house.aws.messages("dead-letters")} == {"recovery-budget"}
 
 
+def test_a_device_that_forgets_its_count_again_and_again_gets_no_more_than_its_retries(house):
+    """Each time under count 1, and late enough to be no replay: the count that is kept is ours."""
+    phone(house).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
+    notification = house.tell(2)
+    outcomes = []
+    for _ in range(6):
+        house.network.retries.clear()
+        request = house.network.retry_receipt(phone(house), notification.message_id, "BadMac", count=1)
+        outcomes.append(house.receive(request).outcome)
+        house.stage.now += 20 * 60
+    assert outcomes == ["resent"] * 3 + ["exhausted"] * 3
+
+
 def test_in_the_next_hour_there_is_a_new_budget(house):
     house.restart(recoveries_per_hour=1)
     for number in (2, 3):

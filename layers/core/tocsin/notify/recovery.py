@@ -249,11 +249,13 @@ class RecoveryDesk:
         try:
             self._demand_patience(case)
             rebuilt = self._mend(case)
+            # What is told later must not look later than the receipt that answers it.
+            at = self._now_ms()
             sent = self._send_again(case)
         except Ignored as ignored:
             self._refuse(case, ignored.name)
             return Outcome(ignored.name, cause, given_up=ignored.name not in NO_ILLNESS)
-        self._record(case, rebuilt, sent)
+        self._record(case, rebuilt, sent, at)
         return Outcome("resent", cause, rebuilt, sent.number)
 
     # -- may it be served? ------------------------------------------------------------------------------
@@ -388,9 +390,9 @@ class RecoveryDesk:
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
-    def _record(self, case: Case, rebuilt: str, copy: Copy) -> None:
-        at, device = self._now_ms(), str(case.jid)
-        recovery = Recovery(case.request.count, at, copy.number, case.served + 1, case.since)
+    def _record(self, case: Case, rebuilt: str, copy: Copy, at: int) -> None:
+        device = str(case.jid)
+        recovery = Recovery(case.request.count, self._now_ms(), copy.number, case.served + 1, case.since)
         how = f"new session from {rebuilt}" if rebuilt else "same session"
         attempt = Attempt(
             f"recovered-{case.cause}",
