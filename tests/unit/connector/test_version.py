@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
-from tocsin.connector.version import VersionUnknown, parse
+from tocsin.connector.version import VersionUnknown, look_up, parse
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,45 @@ def test_the_first_revision_counts(page: bytes) -> None:
 def test_a_page_without_a_plausible_one_is_no_news(page: bytes) -> None:
     with pytest.raises(VersionUnknown):
         parse(page)
+
+
+PAGES = {
+    "/good": b'"client_revision":1045649367',
+    "/other": b'"client_revision":1045649999',
+    "/empty": b"<html>",
+}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = PAGES.get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.end_headers()
+            self.wfile.write(page or b"")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_first_page_that_tells_is_believed(site: str) -> None:
+    assert look_up("agent", urls=(f"{site}/good", f"{site}/other")) == (2, 3000, 1045649367)
+
+
+@pytest.mark.parametrize("first", ["/empty", "/missing"])
+def test_another_page_is_asked_where_the_first_doesn_t_tell(site: str, first: str) -> None:
+    assert look_up("agent", urls=(site + first, f"{site}/other")) == (2, 3000, 1045649999)
+
+
+def test_where_no_page_tells_both_reasons_are_given(site: str) -> None:
+    with pytest.raises(VersionUnknown, match=r"no plausible client_revision.*404"):
+        look_up("agent", urls=(f"{site}/empty", f"{site}/missing"))

@@ -47,6 +47,10 @@ def message(message_id: str = "3EB0AA", **attrs: str) -> Node:
     return Node("message", {"id": message_id, "to": ALICE.bare, "type": "text", **attrs})
 
 
+def incoming(message_id: str, **attrs: str) -> Node:
+    return Node("message", {"id": message_id, "from": ALICE, "type": "text", **attrs})
+
+
 def ended(events: Iterable[Event]) -> str:
     [reason] = [event.reaction.reason for event in events if isinstance(event, StreamEnded)]
     return reason
@@ -305,7 +309,7 @@ def test_the_queue_is_asked_for_batch_by_batch() -> None:
     talk = logged_in()
     talk.hears(preview(250))
     for number in range(250):
-        talk.hears(message(f"{number}", offline=str(number)))
+        talk.hears(incoming(f"{number}", offline=str(number)))
     batches = talk.says()
     assert [node.require_child("offline_batch").attrs["count"] for node in batches] == ["100"] * 3
     assert talk.hears(from_server("ib", {}, Node("offline", {"count": "250"}))) == [OfflineDone(True)]
@@ -320,7 +324,7 @@ def test_an_empty_queue_isn_t_asked_for() -> None:
 def test_a_queue_without_end_mark_ends_by_itself() -> None:
     talk = logged_in()
     talk.waits(15)
-    talk.hears(message(offline="0"))
+    talk.hears(incoming("3EB0AA", offline="0"))
     assert OfflineDone(False) not in talk.waits(19)
     assert OfflineDone(False) in talk.waits(2)
     assert talk.hears(from_server("ib", {}, Node("offline"))) == []

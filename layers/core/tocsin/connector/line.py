@@ -42,6 +42,9 @@ CLOSE_SECONDS: Final = 2
 UNHANDLED: Final = 256
 """Events that may wait for the account before the socket is read no further."""
 
+UNSENT: Final = 4096
+"""Frames that may wait to be written, likewise: a server that asks and doesn't listen fills no memory."""
+
 UNACKED: Final = 3
 """Messages in a row without an ack, after which a socket that answers pings counts as deaf all the same."""
 
@@ -123,8 +126,7 @@ class Line:
     async def next_event(self) -> Event:
         """What happened next; after `StreamEnded` there is nothing more."""
         event = await self._events.get()
-        if self._events.qsize() <= UNHANDLED:
-            self._room.set()
+        self._make_room()
         return event
 
     # For whoever has something to say
@@ -197,9 +199,16 @@ class Line:
                 if isinstance(data, bytes):  # text carries nothing in this protocol
                     self._connection.receive_data(data, self._clock())
                     self._settle()
-                if self._events.qsize() > UNHANDLED:
+                if self._is_crowded():
                     self._room.clear()
                     await self._room.wait()
+
+    def _is_crowded(self) -> bool:
+        return self._events.qsize() > UNHANDLED or self._outgoing.qsize() > UNSENT
+
+    def _make_room(self) -> None:
+        if not self._is_crowded():
+            self._room.set()
 
     async def _write(self, holds: Callable[[], bool]) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -208,6 +217,7 @@ class Line:
                 if not holds():
                     return
                 await self._socket.send(data)
+                self._make_room()
 
     async def _write_the_rest(self, holds: Callable[[], bool]) -> None:
         """What was still to be said when the connection ended, as the refusal of a pairing."""

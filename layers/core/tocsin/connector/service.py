@@ -91,6 +91,7 @@ class Service:
         self._resumed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._restriction: asyncio.Task[None] | None = None
+        self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
         self.stable_since: float | None = None
         self.connected = False
@@ -143,7 +144,8 @@ class Service:
         """What is only to be remembered, or seen by an operator."""
         match event:
             case PreKeysLow(count=count):
-                self._spawn(line, self._top_up(line, credentials, count))
+                if self._topping_up is None or self._topping_up.done():
+                    self._topping_up = self._spawn(line, self._top_up(line, credentials, count))
             case RoutingInfo(info=info) if info != credentials.routing_info:
                 self._spawn(line, self._save_routing(credentials, info))
             case VersionExpiring(at=at):

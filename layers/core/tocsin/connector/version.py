@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import urllib.request
 from typing import Final
 
 URL: Final = "https://web.whatsapp.com/sw.js"
+PAGE: Final = "https://web.whatsapp.com/"
+"""Tells it too, to whoever looks like a browser that goes there; asked if the first doesn't tell."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 LEAST: Final = 10**9
 """A smaller revision is none."""
@@ -19,14 +22,36 @@ class VersionUnknown(Exception):
     """The page could not be had, or doesn't tell. Keep the version there is, and try again later."""
 
 
-def look_up(user_agent: str, timeout: float = 10) -> tuple[int, int, int]:
-    """Ask WhatsApp's own page. Blocking. Raises `VersionUnknown`."""
-    request = urllib.request.Request(URL, headers={"User-Agent": user_agent, "Sec-Fetch-Site": "none"})
+_NAVIGATION: Final = {
+    "Accept": "text/html",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-User": "?1",
+}
+
+
+def look_up(
+    user_agent: str, timeout: float = 10, *, urls: tuple[str, str] = (URL, PAGE)
+) -> tuple[int, int, int]:
+    """Ask WhatsApp's own pages, one after the other. Blocking. Raises `VersionUnknown` if neither tells."""
+    script, page = urls
+    headers = {"User-Agent": user_agent, "Sec-Fetch-Site": "none"}
+    try:
+        return _ask(script, headers, timeout)
+    except VersionUnknown as first:
+        try:
+            return _ask(page, headers | _NAVIGATION, timeout)
+        except VersionUnknown as second:
+            raise VersionUnknown(f"{script}: {first}; {page}: {second}") from second
+
+
+def _ask(url: str, headers: dict[str, str], timeout: float) -> tuple[int, int, int]:
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own constants
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
             return parse(answer.read(MAX_BYTES))
-    except OSError as exc:
-        raise VersionUnknown(str(exc)) from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise VersionUnknown(str(exc) or type(exc).__name__) from exc
 
 
 def parse(page: bytes) -> tuple[int, int, int]:

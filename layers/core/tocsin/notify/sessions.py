@@ -72,7 +72,7 @@ def locate(account: Account, phone: str) -> Address:
 def _lid_of(account: Account, phone_number: JID) -> JID:
     """Ask for the LID alone, where the number check didn't bring it."""
     for found in parse_devices(account.connector.request(account.profile, usync_lids([phone_number]))):
-        if found.lid is not None:
+        if found.lid is not None and found.user == phone_number:
             return found.lid
     raise Recover(NO_LID, "WhatsApp names no LID for the number")
 

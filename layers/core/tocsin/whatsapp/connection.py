@@ -51,14 +51,14 @@ from tocsin.whatsapp.events import (
     VersionExpiring,
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame, routing_prefix
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.keepalive import Keepalive
 from tocsin.whatsapp.linking import Linking
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake, Transport
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin.whatsapp.reaction import Reaction
-from tocsin.whatsapp.receipts import ack
+from tocsin.whatsapp.receipts import UNKNOWN_STANZA, ack
 
 HANDSHAKE_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 30.0
@@ -68,6 +68,8 @@ RESTART_SECONDS: Final = 20.0
 OFFLINE_SECONDS: Final = 20.0
 """After login, or after the last queued stanza, before the end of the queue is taken as said."""
 OFFLINE_BATCH: Final = 100
+MAX_ROUTING_BYTES: Final = 1024
+"""It is stored, and sent before every handshake; some ten bytes are usual."""
 REQUEST_SECONDS: Final = 60.0
 ACK_SECONDS: Final = 75.0
 
@@ -392,12 +394,27 @@ class Connection:
         if not self.is_open:
             self._events.append(FrameDropped(f"<{node.tag}> before login"))
             return
+        if not self._is_ours(node):
+            # Acknowledged as refused: unanswered it would come at every login.
+            self.send_node(ack(node, UNKNOWN_STANZA))
+            self._events.append(FrameDropped(f"<{node.tag}> for another account"))
+            return
         if "offline" in node.attrs and self._offline_deadline is not None:
             self._offline_deadline = now + OFFLINE_SECONDS
             self._offline_seen += 1
             if self._offline_seen % OFFLINE_BATCH == 0:
                 self.send_node(iq.offline_batch(OFFLINE_BATCH))
         self._events.append(StanzaReceived(node))
+
+    def _is_ours(self, node: Node) -> bool:
+        """Whether a stanza that names its addressee names us. Most name none."""
+        login, to = self._identity.login, node.optional_jid("to")
+        if login is None or to is None or not to.user:
+            return True
+        for own in (login.jid, login.lid):
+            if own is not None and own.bare == to.bare:
+                return to.device in (0, own.device)
+        return login.lid is None and to.server == LID
 
     def _on_notification(self, node: Node, now: float) -> None:
         if self._linking is not None:
@@ -473,8 +490,11 @@ class Connection:
 
     def _on_edge_routing(self, child: Node) -> None:
         info = child.child("routing_info")
-        if info is not None:
-            self._events.append(RoutingInfo(info.bytes()))
+        if info is None:
+            return
+        if not 0 < len(info.bytes()) <= MAX_ROUTING_BYTES:
+            raise InvalidStanza("routing information of an impossible length")
+        self._events.append(RoutingInfo(info.bytes()))
 
     def _on_client_expiration(self, child: Node) -> None:
         self._events.append(VersionExpiring(child.optional_int("t")))
@@ -485,7 +505,7 @@ class Connection:
     # Pairing
 
     def _on_pair_device(self, node: Node, now: float) -> None:
-        if self._identity.login is not None:
+        if self._identity.login is not None or self._pairing is not None:
             self.send_node(iq.not_understood(node))
             return
         refs = tuple(ref.bytes() for ref in node.require_child("pair-device").children("ref"))

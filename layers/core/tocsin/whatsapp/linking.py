@@ -21,6 +21,9 @@ QR_SECONDS: Final = 20.0
 FINISH_SECONDS: Final = 60.0
 """From the phone's answer to pair-success; longer means that it couldn't open our bundle."""
 MAX_HELLOS: Final = 3
+MAX_REFS: Final = 32
+MAX_REF_BYTES: Final = 512
+"""Six refs of 44 bytes are usual. More than these no QR code, and no operator's patience, can hold."""
 
 _PASSKEY: Final = ("passkey_prologue_request", "crsc_continuation")
 
@@ -46,6 +49,10 @@ class _Attempt:
     hellos: int = 0
 
 
+def _can_be_shown(ref: bytes) -> bool:
+    return 0 < len(ref) <= MAX_REF_BYTES and ref.isascii()
+
+
 class Linking:
     """The refs the server gave, one shown at a time, and at most one pairing code.
 
@@ -57,7 +64,7 @@ class Linking:
         self, keys: _Keys, refs: tuple[bytes, ...], now: float, *, random: Callable[[int], bytes]
     ) -> None:
         """Raises `InvalidStanza` for refs that no QR code can show."""
-        if not refs or not all(ref.isascii() and ref for ref in refs):
+        if not 0 < len(refs) <= MAX_REFS or not all(_can_be_shown(ref) for ref in refs):
             raise InvalidStanza("no usable pairing refs")
         self._keys = keys
         self._random = random

@@ -142,7 +142,8 @@ def present(attrs: Mapping[str, str | JID | None]) -> dict[str, str | JID]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one frame may claim. A choice of ours: no client has any."""
+    """How much one frame may claim. A choice of ours: no client has any. `nodes`: attributes count as well,
+    since either costs memory far beyond its bytes."""
 
     inflated_size: int = 16_777_216
     depth: int = 64
@@ -368,6 +369,9 @@ def _read_node(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Nod
         tag, at = _read_name(data, at, "node-tag")
     attrs: dict[str, str | JID] = {}
     pairs = (size - 1) >> 1
+    budget[0] -= pairs
+    if budget[0] < 0:
+        raise DecodeError("node-count")
     value: str | JID
     for _ in range(pairs):
         code = data[at]

@@ -98,8 +98,9 @@ def _user_devices(user: Node) -> UserDevices:
     listed = devices.child("device-list")
     if listed is None:
         return UserDevices(jid, lid, pn, ())
-    found = tuple(device for node in listed.children("device") if (device := _device(jid, node)))
-    return UserDevices(jid, lid, pn, found, device_hash=listed.optional_str("hash"))
+    # Each once, however often it is listed: there are as many as there are numbers for them, at most.
+    found = dict.fromkeys(device for node in listed.children("device") if (device := _device(jid, node)))
+    return UserDevices(jid, lid, pn, tuple(found), device_hash=listed.optional_str("hash"))
 
 
 def _device(user: JID, node: Node) -> JID | None:
@@ -132,4 +133,6 @@ def _other_forms(user: Node, jid: JID | None) -> tuple[JID | None, JID | None]:
         lid = jid
     if jid is not None and jid.server == PN:
         pn = jid
-    return (lid.bare if lid else None), (pn.bare if pn else None)
+    # An address of the wrong kind would be learnt as a mapping, and send messages astray.
+    lid = lid.bare if lid is not None and lid.server == LID else None
+    return lid, (pn.bare if pn is not None and pn.server == PN else None)
