@@ -17,6 +17,8 @@ from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import Device, message_from
 from tests.unit.notify.test_inbound import garbled, our_bundle, retry_of, sessions
 from tests.unit.notify.test_recovery import facts, reply_of_everybody
+from tocsin.notify import recovery
+from tocsin.notify.config import RetryPolicies, RetryPolicy
 from tocsin.notify.notification import State
 from tocsin.notify.recovery import CAUSES
 from tocsin.signal.state import SendingChain
@@ -166,6 +168,19 @@ def test_two_broken_peers_come_to_an_end(house):
     assert quarrel(house) == 8
     assert house.stored(notification).state is State.FAILED
     assert [letter["reason"] for letter in house.aws.messages("dead-letters")] == ["recovery-exhausted"]
+
+
+def test_twin_without_limits_never_comes_to_an_end(house, monkeypatch):
+    """What the limits are for: without them the same two peers go on."""
+    for limit in ("MOST_RETRY_RECEIPTS", "MOST_RECOVERIES_PER_DEVICE", "MOST_PLAUSIBLE_COUNT"):
+        monkeypatch.setattr(recovery, limit, 10_000)
+    generous = RetryPolicies(customer=RetryPolicy(10_000, 3), technician=RetryPolicy(10_000, 2))
+    house.inbound._desk._policies = generous
+    phone(house).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
+    house.tell(2)
+    house.receive(garbled(house))
+    with pytest.raises(AssertionError, match="round in circles"):
+        quarrel(house, most=30)
 
 
 def test_many_messages_between_two_broken_peers_stay_within_the_hours_budget(house):
