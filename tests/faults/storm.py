@@ -41,28 +41,28 @@ PARAMETERS = {
     # Short enough to see what a crash left behind come back, and no shorter than what a call may take.
     "PlanTimeoutSeconds": "10",
     "TicketEventsVisibilitySeconds": "10",
-    "SendTimeoutSeconds": "20",
-    "NotificationsVisibilitySeconds": "20",
+    "SendTimeoutSeconds": "15",
+    "NotificationsVisibilitySeconds": "15",
     "ReceiveTimeoutSeconds": "30",
     "StanzasVisibilitySeconds": "30",
-    "LogLevel": "INFO",
+    "LogLevel": "WARNING",
 }
 
 # The emulator runs one process at a time for each mapping of a FIFO queue; so several mappings are made.
-SENDERS = 4
+SENDERS = 6
 RECEIVERS = 3
 
 CORRUPTED = 0.05
 FORGETFUL = 0.25
 """The part of the broken sessions that the device has forgotten instead of spoilt."""
-ACKS_LOST = 0.02
-MESSAGES_LOST = 0.005
+ACKS_LOST = 0.01
+CUT_OFF = 1 / 400
+"""The part of the deliveries in which the connection is lost, and with it the message or its ack. More often,
+and the connector would spend the storm waiting: it connects again the later, the sooner it was cut off."""
 DOUBLED = 0.05
-LOST_WITH_CONNECTION = 0.5
-"""The part of the losses that cost the connection too."""
 WRITES_BACK = 0.02
 
-AT_ONCE = 120
+AT_ONCE = 150
 """So many messages may be on their way before the next event is put."""
 
 VICTIMS = {"SendFunctionName": 9, "ReceiveFunctionName": 6, "PlanFunctionName": 2, "connector": 3}
@@ -110,7 +110,7 @@ class Storm:
         self.people: list[Recipient] = []
         self.notices: list[Notice] = []
         self.counts: dict[str, int] = dict.fromkeys(
-            ("corrupted", "forgotten", "acks_lost", "messages_lost", "doubled", "written_back"), 0
+            ("corrupted", "forgotten", "acks_lost", "cut_off", "doubled", "written_back"), 0
         )
         self.kills: list[tuple[float, str]] = []
         self._told_at = 0.0
@@ -137,7 +137,7 @@ class Storm:
     def _invite(self) -> None:
         self.tell(f"{self.plan.recipients} recipients with 1 to 3 devices")
         for number in range(self.plan.recipients):
-            person = self.stage.person(f"Person {number}", reads=self.dice.random() < 0.3)
+            person = self.stage.person(f"Person {number}", reads=self.dice.random() < 0.2)
             more = self.dice.randrange(3)
             added = [self.stage.phones.add_companion(person.number) for _ in range(more)]
             self.people.append(Recipient(person, (0, *added)))
@@ -176,12 +176,13 @@ class Storm:
             self.stage.phones.break_phone(number, kind, contact=DESK, companion=device or None)
             self.counts["forgotten" if kind == "forget-session" else "corrupted"] += 1
         lost = self.dice.random()
-        if lost < ACKS_LOST + MESSAGES_LOST:
-            kind = "lose-acks" if lost < ACKS_LOST else "lose-messages"
-            # A lost message without a lost connection is nothing that TCP does.
-            drop = kind == "lose-messages" or self.dice.random() < LOST_WITH_CONNECTION
-            self.stage.phones.inject(kind, account=DESK, device=1, to=number, drop=drop)
-            self.counts["acks_lost" if kind == "lose-acks" else "messages_lost"] += 1
+        if lost < CUT_OFF:
+            kind = self.dice.choice(("lose-acks", "lose-messages"))
+            self.stage.phones.inject(kind, account=DESK, device=1, to=number, drop=True)
+            self.counts["cut_off"] += 1
+        elif lost < CUT_OFF + ACKS_LOST:
+            self.stage.phones.inject("lose-acks", account=DESK, device=1, to=number)
+            self.counts["acks_lost"] += 1
 
     def _kill(self) -> None:
         """SIGKILL to one process, at work or idle."""
