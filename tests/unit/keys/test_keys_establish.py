@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.keys.world import NOW, End, converse, once
 from tocsin.keys.conditions import Update
-from tocsin.keys.errors import NoOutbound
+from tocsin.keys.errors import NoOutbound, OtherPairing
 from tocsin.keys.layout import inbound_key, outbound_key
 from tocsin.keys.table import Conflict, OutcomeUnknown
 from tocsin.signal.errors import BadSignature, NoSession
@@ -306,3 +306,17 @@ def test_conflicts_that_name_nothing_are_read_again(ann: End, bob: End) -> None:
     ann.table.before = once("transact", conflict)
     ann.meet(bob)
     assert bob.read(ann, ann.say(bob, b"hello")) == b"hello"
+
+
+def test_no_session_is_made_with_the_identity_of_another_pairing(ann: End, bob: End) -> None:
+    """Its messages would be of one identity and authenticated with the other: a Bad MAC at the peer."""
+    earlier, bundle = ann.profile, bob.bundle()
+    ann.keys.renew_account()
+    for paired in (False, True):
+        if paired:
+            ann.keys.save_pairing(jid="100@s.whatsapp.net", lid="100@lid", device_identity=b"identity")
+        credentials = ann.keys.credentials()
+        with pytest.raises(OtherPairing):
+            ann.keys.make_sessions(earlier, credentials, bob.user, {0: bundle}, devices=[0])
+        with pytest.raises(OtherPairing):
+            ann.keys.rebuild(earlier, credentials, bob.user, 0, bundle)
