@@ -57,7 +57,7 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 
 .PHONY: proofs
 proofs: setup ## the random proofs of make test, at length: some minutes
-	@PROOF_SEEDS=128 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
+	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
 
 .PHONY: proto
 proto: setup ## compile the .proto files anew

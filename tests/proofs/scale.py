@@ -2,6 +2,8 @@
 
     TOCSIN_PROOFS=50 pytest tests/proofs        fifty times as many examples, fresh ones each time
 
+`make proofs` is eight times as many.
+
 Hypothesis prints a failing example, shrunk; what works from seeds names the seed and how to replay it.
 """
 

@@ -3,16 +3,15 @@
 `make proofs` lives longer: 128 seeds, 256 steps each.
 """
 
-import os
-
 import pytest
 
 from tests.proofs.durability import Clean, Machine, Violation
+from tests.proofs.scale import scaled
 from tests.unit.keys import test_keys_mutants as mutants
 from tocsin.keys import account, reserve
 from tocsin.keys.account import AccountProfile
 
-SEEDS = int(os.environ.get("PROOF_SEEDS", "16"))
+SEEDS = scaled(16)
 STEPS = 256
 
 

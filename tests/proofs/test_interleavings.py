@@ -3,17 +3,17 @@
 `make test` takes some of the sets of operations, `make proofs` all 35, and some of them disturbed twice.
 """
 
-import os
 from itertools import combinations_with_replacement
 
 import pytest
 
 from tests.proofs.interleavings import OPERATIONS, explore
+from tests.proofs.scale import FACTOR
 from tests.unit.keys import test_keys_mutants as mutants
 from tests.unit.keys.simulation import Violation
 from tocsin.signal.errors import SignalError
 
-AT_LENGTH = "PROOF_SEEDS" in os.environ
+AT_LENGTH = FACTOR > 1
 Programs = tuple[tuple[str, str], ...]
 
 
