@@ -59,6 +59,12 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 proofs: setup ## the random proofs of make test, at length: some minutes
 	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
 
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: setup ## millions of bad inputs for every reader, a minute each: make fuzz [FUZZ_SECONDS=600]
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 .PHONY: proto
 proto: setup ## compile the .proto files anew
 	@$(BIN)/python -m grpc_tools.protoc -I layers/core --python_out=layers/core --pyi_out=layers/core \

@@ -1,0 +1,413 @@
+"""What is fuzzed: every reader of bytes that come from a server, a peer or a stranger at the endpoint.
+
+Each target refuses with the errors its module promises; anything else is a finding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.engine import Target
+from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
+from tests.unit.whatsapp import test_stanzas as stanzas
+from tests.unit.whatsapp.peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
+from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success, refresh
+from tocsin.connector import protocol
+from tocsin.connector.endpoint import Endpoint
+from tocsin.connector.httpd import Limits, _Stream
+from tocsin.connector.version import VersionUnknown
+from tocsin.connector.version import parse as parse_version
+from tocsin.notify.inbound import Envelope, MalformedEnvelope
+from tocsin.signal import sender_key, session, state
+from tocsin.signal.errors import SignalError
+from tocsin.signal.wire import (
+    parse_distribution,
+    parse_sender_key_message,
+)
+from tocsin.whatsapp import content, message, receipts
+from tocsin.whatsapp.certificate import verify_chain
+from tocsin.whatsapp.errors import (
+    DecodeError,
+    EncodeError,
+    HandshakeFailed,
+    InvalidCertificate,
+    InvalidStanza,
+    PairingRefused,
+)
+from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
+from tocsin.whatsapp.iq import IqRefused
+from tocsin.whatsapp.jid import JID, SERVER, InvalidJid
+from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.noise import ClientHandshake
+from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
+
+REFRESHED = 500
+"""Executions on one connection, then a fresh one: what piles up is seen, and a failure can be repeated."""
+
+
+def _name(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return f"{type(error).__name__} {reason}"[:60] if isinstance(reason, str) else type(error).__name__
+
+
+# Nodes
+
+
+def node(data: bytes) -> str:
+    """What can be read can be written, or is refused by name; and what was written stays as it is. (What is
+    read may hold an agent in a JID, which nobody writes.)"""
+    try:
+        read = decode(data)
+    except DecodeError as error:
+        return _name(error)
+    try:
+        written = encode(read)
+    except EncodeError as error:
+        return f"EncodeError {str(error)[:12]}"
+    if encode(decode(written)) != written:
+        raise AssertionError(f"{read!r} is written in two ways")
+    return "ok"
+
+
+def frames(data: bytes) -> str:
+    """However the stream is cut, the same frames come out, and no more than what came in is held."""
+    middle = len(data) // 2
+    whole, halves = FrameSplitter(), FrameSplitter()
+    found = whole.feed(data)
+    if halves.feed(data[:middle]) + halves.feed(data[middle:]) != found:
+        raise AssertionError("the cut shows")
+    return f"{min(len(found), 3)} frames"
+
+
+def stanza(data: bytes) -> str:
+    """A stanza through every parser, then through everything that answers one."""
+    try:
+        read = decode(data)
+    except DecodeError:
+        return "no node"
+    passed = 0
+    for place, parse in enumerate(stanzas.PARSERS):
+        try:
+            parse(read)
+            passed |= 1 << place
+        except (InvalidStanza, IqRefused):
+            pass
+    try:
+        encode(receipts.ack(read))
+        encode(receipts.delivery_receipt(read))
+        encode(receipts.retry_receipt(read, count=1, registration_id=1))
+        refusal = receipts.decline(read)
+        if refusal is not None:
+            encode(refusal)
+    except EncodeError:
+        return f"unanswerable {passed}"
+    return f"{passed}"
+
+
+# Connections
+
+
+class _Connected:
+    """A connection that gets one plaintext after the other, from a server whose Noise keys are right."""
+
+    def __init__(self, begin: Callable[[], Talk]) -> None:
+        self._begin = begin
+        self._talk = begin()
+        self._fed = 0
+
+    def __call__(self, data: bytes) -> str:
+        if self._fed >= REFRESHED or self._talk.client.is_ended:
+            self._talk, self._fed = self._begin(), 0
+        talk = self._talk
+        self._fed += 1
+        talk.now += 0.01
+        talk.client.receive_data(talk.peer.seal(data), talk.now)
+        events = talk.client.events()
+        said = talk.says()
+        if len(said) > 64:
+            raise AssertionError(f"one frame, {len(said)} answers")
+        told = "+".join(sorted({type(event).__name__ for event in events}))
+        return f"{told or 'nothing'} {'+'.join(sorted({answer.tag for answer in said}))}"
+
+
+def _pairing_talk() -> Talk:
+    talk, _ = offered()
+    return talk
+
+
+def hello(data: bytes) -> str:
+    client = ClientHandshake(pair("noise"), pair("ephemeral"), b"payload", root_key=ROOT.public)
+    client.hello()
+    try:
+        client.finish(data, NOW)
+    except HandshakeFailed as error:
+        return f"{type(error).__name__} {error}"[:60]
+    raise AssertionError("a forged handshake was taken")
+
+
+_STATIC = pair("server static").public
+_GENUINE = certificate(_STATIC)
+
+
+def chain(data: bytes) -> str:
+    """The certificate, which is read before anything vouches for it. Only the signed parts are the same."""
+    try:
+        verify_chain(data, _STATIC, ROOT.public, NOW)
+    except InvalidCertificate as error:
+        return error.reason
+    return "ok"
+
+
+def identity(data: bytes) -> str:
+    try:
+        accept_device_identity(data, KEYS.identity, KEYS.adv_secret, bytes(64))
+    except PairingRefused as error:
+        return f"{error.code} {error.text}"
+    return "ok"
+
+
+def peer_identity(data: bytes) -> str:
+    try:
+        verify_device_identity(data, KEYS.identity.public)
+    except InvalidStanza as error:
+        return error.reason
+    return "ok"
+
+
+# What peers encrypt, and what is read before it decrypts
+
+
+def plaintext(data: bytes) -> str:
+    try:
+        return type(content.content_of(content.parse_plaintext(data)).kind).__name__
+    except InvalidStanza as error:
+        return error.reason[:40]
+
+
+def history(data: bytes) -> str:
+    """As it comes, and as what would be inside."""
+    outcomes = []
+    for compressed in (data, zlib.compress(data, 1)):
+        try:
+            content.history_of(compressed)
+            outcomes.append("ok")
+        except InvalidStanza as error:
+            outcomes.append(error.reason[:20])
+    return "/".join(outcomes)
+
+
+def signal_message(data: bytes) -> str:
+    outcomes = []
+    readers: tuple[Callable[[bytes], object], ...] = (
+        lambda body: session.parse("msg", body),
+        lambda body: session.parse("pkmsg", body),
+        parse_sender_key_message,
+        parse_distribution,
+        state.decode_record,
+        sender_key.decode_record,
+    )
+    for read in readers:
+        try:
+            read(data)
+            outcomes.append("ok")
+        except SignalError as error:
+            outcomes.append(type(error).__name__)
+    return "/".join(outcomes)
+
+
+def address(data: bytes) -> str:
+    try:
+        JID.parse(data.decode("utf-8", "replace"))
+    except InvalidJid:
+        return "InvalidJid"
+    return "ok"
+
+
+def page(data: bytes) -> str:
+    try:
+        parse_version(data)
+    except VersionUnknown:
+        return "VersionUnknown"
+    return "ok"
+
+
+def envelope(data: bytes) -> str:
+    """Only the connector writes there; what it can't have written is refused all the same."""
+    try:
+        Envelope.parse(data.decode("utf-8", "replace"))
+    except MalformedEnvelope as error:
+        return error.reason[:40]
+    except ValueError:
+        return "ValueError"
+    return "ok"
+
+
+# The endpoint
+
+
+class _Writer:
+    """Takes what the endpoint answers."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    async def drain(self) -> None:
+        pass
+
+
+class _Doors:
+    """The connector's endpoint without sockets: bytes of a connection in, bytes of its answers out."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._endpoint = Endpoint(ScriptedAccounts(), Limits(max_body=64 * 1024))
+        logging.getLogger("tocsin.connector.endpoint").propagate = True
+
+    def __call__(self, data: bytes) -> str:
+        return self._loop.run_until_complete(self._serve(data))
+
+    async def _serve(self, data: bytes) -> str:
+        reader = asyncio.StreamReader(limit=64 * 1024)
+        reader.feed_data(data)
+        reader.feed_eof()
+        writer: Any = _Writer()
+        server = self._endpoint._server
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("no task")
+        try:
+            await server._serve(_Stream(reader, writer, server.limits), task)
+        except ConnectionResetError:
+            return "closed in mid-request"
+        statuses = [part[:3] for part in writer.data.split(b"HTTP/1.1 ")[1:]]
+        if b"500" in statuses:
+            raise AssertionError("a request broke the connector's own code")
+        return b" ".join(statuses[:3]).decode()
+
+
+def _request(path: str, body: bytes, *more: str, method: str = "POST", token: str = TOKEN) -> bytes:
+    lines = [
+        f"{method} /v1/{path} HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {token}",
+        f"{protocol.INCARNATION}: 3",
+        f"Content-Length: {len(body)}",
+        *more,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _seeds(nodes: Iterable[Node]) -> tuple[bytes, ...]:
+    plain = [encode(each) for each in nodes]
+    return (*plain, b"\x02" + zlib.compress(plain[0][1:]))
+
+
+def _handshake_seeds() -> tuple[bytes, ...]:
+    """A genuine hello without its last byte: with it, it would rightly be taken."""
+    client = ClientHandshake(pair("noise"), pair("ephemeral"), b"payload", root_key=ROOT.public)
+    [answer] = FrameSplitter().feed(Peer().answer_hello(INTRO + frame(client.hello())))
+    return answer[:-1], b"", b"\x1a\x02\x0a\x00"
+
+
+def _container(node: Node) -> bytes:
+    return node.require_child("pair-success").require_child("device-identity").bytes()
+
+
+def _signal_seeds() -> tuple[bytes, ...]:
+    key = bytes(range(32))
+    chain_key = sender_key.create(1, key, pair("signing"))
+    return (sender_key.distribution(chain_key), b"\x33" + bytes(60), sender_key.encode_key(chain_key))
+
+
+LIVE = [
+    *stanzas.VALID,
+    Node("ib", {"from": SERVER}, (Node("offline_preview", {"count": "9"}),)),
+    Node("ib", {"from": SERVER}, (Node("edge_routing", {}, (Node("routing_info", {}, b"abc"),)),)),
+    Node("ib", {"from": SERVER}, (Node("dirty", {"type": "groups", "timestamp": "5"}),)),
+    Node("iq", {"from": SERVER, "type": "get", "xmlns": "urn:xmpp:ping", "id": "1"}),
+    Node("stream:error", {"code": "401"}, (Node("conflict", {"type": "replaced"}),)),
+    Node("failure", {"reason": "402", "code": "101", "expire": "60"}),
+    Node("call", {"from": stanzas.ALICE, "id": "C"}, (Node("offer", {"call-id": "1"}),)),
+]
+
+PAIRING = [
+    offer(),
+    pair_success(KEYS.adv_secret),
+    refresh("companion_reg_refresh"),
+    Node("notification", {"from": SERVER, "type": "passkey_prologue_request", "id": "9"}),
+    Node("stream:error", {"code": "515"}),
+]
+
+TEXT = message.text_message("Halo *Siti*", expiration=86400)
+
+ENVELOPE = json.dumps(
+    {
+        "account": "default",
+        "incarnation": 1,
+        "epoch": 1,
+        "received_at": 1,
+        "stanza": base64.b64encode(zlib.compress(encode(stanzas.VALID[0]))).decode(),
+    }
+).encode()
+
+REQUESTS = (
+    _request("accounts/default/iq", encode(Node("iq", {"type": "get"}))),
+    _request("accounts/default/message", encode(Node("message", {"id": "1"})), f"{protocol.RESUMED}: 1"),
+    _request("accounts/default/stanza", encode(Node("receipt", {"id": "1"}))),
+    _request("accounts/default/resumed", b""),
+    _request("accounts/default/iq", b"", token="wrong"),
+    _request("health", b"", method="GET"),
+    _request("health", b"", method="GET") * 2,
+    b"POST /v1/health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+)
+
+
+CORPUS = Path(__file__).parent / "corpus"
+"""What earlier runs found new, a file for each target, an input in hex a line (`--keep`)."""
+
+
+def corpus_file(target: str) -> Path:
+    return CORPUS / f"{target.replace(' ', '-')}.hex"
+
+
+def targets() -> tuple[Target, ...]:
+    """All of them, fresh, with what earlier runs kept."""
+    return tuple(replace(target, seeds=(*target.seeds, *_kept(target.name))) for target in _targets())
+
+
+def _kept(target: str) -> tuple[bytes, ...]:
+    file = corpus_file(target)
+    return tuple(map(bytes.fromhex, file.read_text().split())) if file.exists() else ()
+
+
+def _targets() -> tuple[Target, ...]:
+    valid = _seeds(stanzas.VALID)
+    return (
+        Target("node decoder", node, _seeds(LIVE)),
+        Target("frames", frames, (frame(b"abc") * 3, b"\xff\xff\xff", b"")),
+        Target("noise hello", hello, _handshake_seeds()),
+        Target("certificate", chain, (_GENUINE,)),
+        Target("pairing identity", identity, (_container(pair_success(KEYS.adv_secret)),)),
+        Target("peer identity", peer_identity, (_container(pair_success(KEYS.adv_secret)),)),
+        Target("stanzas and receipts", stanza, valid),
+        Target("open connection", _Connected(logged_in), _seeds(LIVE)),
+        Target("pairing connection", _Connected(_pairing_talk), _seeds(PAIRING)),
+        Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03")),
+        Target("history protobuf", history, (TEXT, zlib.compress(TEXT))),
+        Target("signal messages", signal_message, _signal_seeds()),
+        Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
+        Target("version page", page, (b'{"client_revision":1045649367}',)),
+        Target("queue envelope", envelope, (ENVELOPE,)),
+        Target("endpoint", _Doors(), REQUESTS),
+    )
