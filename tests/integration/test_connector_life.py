@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from infra.local.emulator import Emulator, emulator, interpreter, run_folder
-from infra.local.whatsapp.control_client import LocalWhatsApp
+from infra.local.whatsapp.control_client import ControlError, LocalWhatsApp
 from tests.integration.connector_switch import Switch
 from tests.integration.connector_world import World, eventually, make_maintain_function, world
 from tocsin.connector import client as errors
@@ -104,6 +104,48 @@ def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(house: World) -> No
     assert "no code to type" in control.message
     house.phones.link(OWN, str(control.qr))
     house.wait_for_state("connected", 40)
+
+
+def test_a_passkey_step_is_told_to_the_operator_with_what_to_do(house: World) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    house.phones.inject("passkey", account=OWN)
+    house.wish("pair")
+    qr = eventually(lambda: house.control().qr, "no QR code")
+    with pytest.raises(ControlError, match="passkey"):
+        house.phones.link(OWN, qr)
+    eventually(lambda: "Remove the passkey step" in house.control().message, "no word of it")
+    assert house.control().qr == qr, "the code may be scanned again"
+    house.phones.link(OWN, qr)
+    house.wait_for_state("connected", 40)
+
+
+def test_a_business_account_is_linked_under_its_name(house: World) -> None:
+    house.start()
+    house.phones.add_phone("6281100000009", "Toko Maju", business=True)
+    house.pair("6281100000009")
+    assert (house.keys.credentials().push_name, house.keys.credentials().platform) == ("Toko Maju", "smba")
+
+
+def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_pairing(house: World) -> None:
+    house.start()
+    first, old = house.pair(OWN), house.keys.credentials()
+    house.phones.unlink(OWN, 1)
+    house.wait_for_state("logged_out")
+    second, new = house.pair(OWN), house.keys.credentials()
+    assert (new.identity, new.noise) != (old.identity, old.noise)
+    assert new.adv_secret != old.adv_secret
+    assert second.incarnation > first.incarnation
+    assert new.jid != old.jid
+    # Lambdas hold the token; a one-time prekey's number may still be known to somebody.
+    assert second.connector_token == first.connector_token
+    assert new.next_prekey_id == old.next_prekey_id + 812
+    assert house.keys.prekey_count() == 812
+    with pytest.raises(errors.ConnectorError):
+        house.client().send_message(first, message_to(house, SITI, "3EB0000000000010"))
+    texts_arrive(house, ["after all that"])
+    collected = Collected(house)
+    eventually(lambda: collected.has(1), "lost")
 
 
 def test_a_second_wish_to_pair_is_shown_a_code_of_its_own(house: World) -> None:

@@ -129,8 +129,9 @@ class Control:
 
     async def add_phone(self, request: web.Request) -> web.Response:
         """{"number", "name", "reads": true}: a phone whose owner reads what it gets at once."""
-        body = await _body(request, {"number": str, "name": str}, {"reads": bool})
+        body = await _body(request, {"number": str, "name": str}, {"reads": bool, "business": bool})
         phone = self._server.add_phone(body["number"], body["name"], reads=body.get("reads", False))
+        phone.account.business = body.get("business", False)
         return web.json_response(self._describe(phone), status=201)
 
     async def phone(self, request: web.Request) -> web.Response:

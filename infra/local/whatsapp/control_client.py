@@ -76,8 +76,9 @@ class ControlClient:
         phones: list[Json] = self._call("GET", "/phones")["phones"]
         return phones
 
-    def add_phone(self, number: str, name: str, *, reads: bool = False) -> Json:
-        return self._call("POST", "/phones", {"number": number, "name": name, "reads": reads})
+    def add_phone(self, number: str, name: str, *, reads: bool = False, business: bool = False) -> Json:
+        body = {"number": number, "name": name, "reads": reads, "business": business}
+        return self._call("POST", "/phones", body)
 
     def phone(self, number: str) -> Json:
         return self._call("GET", f"/phones/{number}")

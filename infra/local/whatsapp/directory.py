@@ -77,6 +77,7 @@ class Device:
 class Account:
     """One WhatsApp account: a number, its LID, a phone and its companions.
 
+    `business`: of WhatsApp Business, whose name is told to its companions as it is.
     `contacts`: numbers of the accounts it exchanged messages with; they are told when its devices change.
     """
 
@@ -85,6 +86,7 @@ class Account:
     name: str
     devices: dict[int, Device] = field(default_factory=dict)
     contacts: set[str] = field(default_factory=set)
+    business: bool = False
     last_device: int = 0
     last_key_index: int = 0
 

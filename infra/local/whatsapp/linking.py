@@ -91,6 +91,9 @@ class WaitingCompanion:
             raise InvalidQr("this code was used already; show a fresh one")
         if (code.noise_key, code.identity) != (registration.noise_key, registration.identity):
             raise InvalidQr("the code's keys aren't those of the client that shows it")
+        if self._board.faults.take("passkey", phone.account.number, 0):
+            self._socket.send(pairing.passkey_gate(self._board.new_id(), self._board.now))
+            raise LinkFailed("this account is to be linked with a passkey only")
         self._used = True
         number, key_index = phone.account.next_device()
         device = Device(

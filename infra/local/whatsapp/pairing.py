@@ -147,15 +147,27 @@ def vouch(
 
 
 def pair_success(device: Device, voucher: Voucher, identity: str, now: int) -> Node:
-    children = (
+    children: tuple[Node, ...] = (
         Node("device-identity", {}, voucher.sealed),
-        Node("platform", {"name": "android"}),
+        Node("platform", {"name": "smba" if device.account.business else "android"}),
         Node("device", {"jid": device.pn, "lid": device.lid}),
     )
+    if device.account.business:
+        children = (*children, Node("biz", {"name": device.account.name}))
     return Node(
         "iq",
         {"from": SERVER, "type": "set", "id": identity, "xmlns": "md", "t": str(now)},
         (Node("pair-success", {}, children),),
+    )
+
+
+def passkey_gate(identity: str, now: int) -> Node:
+    """What some accounts get in place of pair-success: only a browser on WhatsApp's own page can go on."""
+    options = b'{"challenge":"AAAA","rpId":"whatsapp.com","timeout":600000,"userVerification":"required"}'
+    return Node(
+        "notification",
+        {"from": SERVER, "type": "passkey_prologue_request", "id": identity, "t": str(now)},
+        (Node("passkey_request_options", {}, options),),
     )
 
 

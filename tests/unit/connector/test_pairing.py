@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,14 @@ async def test_what_pairing_told_is_stored(keys: KeyStore) -> None:
     assert after.incarnation > before.incarnation
     assert after.connector_token == before.connector_token
     assert "1234@lid" in str(keys.address("6281100000001@s.whatsapp.net"))
+
+
+@pytest.mark.parametrize(("told", "stored"), [("Toko Maju", "Toko Maju"), (None, "")])
+async def test_a_business_name_is_the_name_that_recipients_see(
+    keys: KeyStore, told: str | None, stored: str
+) -> None:
+    await store_pairing(Aws(), keys, replace(PAIRING, business_name=told), sleep=no_time)
+    assert keys.credentials().push_name == stored
 
 
 async def test_a_store_that_stumbles_is_asked_again(keys: KeyStore, table: StumblingTable) -> None:

@@ -174,6 +174,8 @@ async def store_pairing(
                 jid=str(pairing.jid),
                 lid=str(lid) if lid is not None else None,
                 device_identity=pairing.device_identity,
+                # What recipients see as our name. Only business accounts tell it at once.
+                push_name=pairing.business_name or "",
                 platform=pairing.platform,
                 adv_secret=pairing.adv_secret,
             )
