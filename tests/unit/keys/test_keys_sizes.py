@@ -5,6 +5,10 @@ import pytest
 from tests.unit.keys.world import End, converse
 from tocsin.keys.conditions import Item, Key, Put, Update, Write
 from tocsin.keys.layout import inbound_key
+from tocsin.keys.memory import ITEM_LIMIT_BYTES
+from tocsin.keys.sessions import read_sessions
+from tocsin.signal.ratchet import MAX_RECEIVING_CHAINS, MAX_SKIP
+from tocsin.signal.session import MAX_ARCHIVED_STATES, MAX_EVICTED
 
 WRITE_UNIT = 1024
 
@@ -48,16 +52,24 @@ def test_a_receiving_half_after_many_turns() -> None:
     assert size_of(ann.table.get(key) or {}) <= WRITE_UNIT
 
 
-def test_a_receiving_half_at_its_worst_stays_far_below_an_item() -> None:
-    """As many skipped keys as one gap may leave."""
+def test_the_worst_legitimate_peer_stays_far_below_the_limit_of_an_item() -> None:
+    """One that begins session after session, uses five chains of each and more, and loses much of each."""
     ann, (bob,) = company(1)
-    converse(ann, bob)
-    bob.read(ann, ann.say(bob, b"so that bob turns"))
-    for _ in range(900):
-        bob.reserve(ann)
-    ann.read(bob, bob.say(ann, b"after a gap"))
+    for _ in range(1 + MAX_ARCHIVED_STATES + 1):
+        bob.meet(ann, replace=frozenset({ann.device}))
+        for _ in range(MAX_RECEIVING_CHAINS + 1):
+            for _ in range(15):
+                bob.reserve(ann)
+            ann.read(bob, bob.say(ann, b"after a gap"))
+            bob.read(ann, ann.say(bob, b"so that bob turns"))
+    record = read_sessions(ann.keys._vault, ann.profile.incarnation, bob.user).record(0, 0)
+    assert record is not None
+    chains = [state.receiving for state in record.states]
+    assert [len(each) for each in chains] == [MAX_RECEIVING_CHAINS] * (1 + MAX_ARCHIVED_STATES)
+    assert sum(len(chain.skipped) for each in chains for chain in each) == MAX_SKIP
+    assert len(record.evicted) == MAX_EVICTED
     key: Key = inbound_key("main", ann.profile.incarnation, bob.user, 0)
-    assert size_of(ann.table.get(key) or {}) <= 100 * WRITE_UNIT
+    assert size_of(ann.table.get(key) or {}) <= ITEM_LIMIT_BYTES / 3
 
 
 def test_a_turn_is_one_transaction_of_at_most_eight_write_units() -> None:
