@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tocsin.connector.pace import DEAF_MEMORY, VERSION_SECONDS, Pace, Unhealable
 from tocsin.whatsapp import reaction
@@ -39,6 +41,10 @@ def test_a_rate_limit_skips_the_short_delays() -> None:
     assert Pace(middle).delay(RATE_LIMITED, 0.1) == 8
 
 
+def test_each_further_rate_limit_slows_it_down_more() -> None:
+    assert delays(Pace(middle), RATE_LIMITED, 4, lasted=0.1) == [8, 144, 900, 900]
+
+
 def test_a_version_too_old_is_tried_once_more_then_every_half_hour() -> None:
     assert delays(Pace(middle), OUTDATED, 3) == [0, VERSION_SECONDS, VERSION_SECONDS]
 
@@ -73,3 +79,40 @@ def test_deafness_long_ago_is_forgotten() -> None:
     pace = Pace(middle)
     for _ in range(5):
         assert pace.delay(reaction.DEAF, DEAF_MEMORY) == 0
+
+
+# Whatever the server does
+
+ENDINGS = [
+    reaction.LOST,
+    reaction.RESTART,
+    reaction.STREAM_END,
+    reaction.UNDECRYPTABLE,
+    reaction.HANDSHAKE_FAILED,
+    OUTDATED,
+    *(each for each in reaction.STREAM_ERRORS.values() if each.kind is not Kind.STOP),
+]
+
+
+def connects_in_an_hour(endings: list[tuple[Reaction, float | None]]) -> int:
+    """With these endings over and over. Reaching the server takes no time at all."""
+    pace, clock, connects = Pace(min), 0.0, 0
+    while clock < 3600:
+        ended, lasted = endings[connects % len(endings)]
+        clock += (lasted or 0.0) + pace.delay(ended, lasted)
+        connects += 1
+        assert connects < 10_000
+    return connects
+
+
+@given(st.lists(st.tuples(st.sampled_from(ENDINGS), st.sampled_from([None, 0.0, 5.0, 29.0])), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_a_server_that_never_serves_is_hardly_bothered(endings: list[tuple[Reaction, float | None]]) -> None:
+    assert connects_in_an_hour(endings) <= 50
+
+
+@given(st.lists(st.tuples(st.sampled_from(ENDINGS), st.sampled_from([None, 0.0, 5.0, 31.0])), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_no_ending_and_no_order_of_them_makes_a_storm(endings: list[tuple[Reaction, float | None]]) -> None:
+    """Each half minute of service buys three connects at once and a few more soon after."""
+    assert connects_in_an_hour(endings) <= 800

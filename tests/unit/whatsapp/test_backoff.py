@@ -17,7 +17,3 @@ def test_delays_grow_to_a_cap() -> None:
 def test_each_delay_has_jitter() -> None:
     assert list(islice(delays(min), 3)) == [0.9, 0.9, 1.8]
     assert list(islice(delays(max), 3)) == [1.1, 1.1, 2.2]
-
-
-def test_a_rate_limit_starts_further_on() -> None:
-    assert list(islice(delays(middle, skip=5), 3)) == [8, 13, 21]

@@ -3,7 +3,14 @@
 import pytest
 
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.reaction import Kind, on_failure, on_stream_error
+from tocsin.whatsapp.reaction import (
+    FAILURES,
+    STREAM_ERRORS,
+    Kind,
+    Reaction,
+    on_failure,
+    on_stream_error,
+)
 
 
 def conflict(kind: str) -> Node:
@@ -56,6 +63,8 @@ def test_an_unacked_stanza_is_named() -> None:
         ("405", Kind.REFRESH_VERSION, "connecting", False),
         ("406", Kind.STOP, "logged_out", True),
         ("409", Kind.STOP, "stopped", False),
+        ("413", Kind.STOP, "stopped", False),
+        ("414", Kind.STOP, "stopped", False),
         ("415", Kind.STOP, "stopped", False),
         ("418", Kind.STOP, "stopped", False),
         ("500", Kind.BACKOFF, "connecting", False),
@@ -77,3 +86,30 @@ def test_a_ban_is_waited_out(expire: str, seconds: int) -> None:
     found = on_failure(Node("failure", {"reason": "402", "code": "104", "expire": expire}))
     assert (found.kind, found.state, found.seconds) == (Kind.WAIT, "restricted", seconds)
     assert found.detail == "the same message to too many"
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("101", "too many messages to strangers"),
+        ("102", "blocked by too many"),
+        ("103", "too many groups made with strangers"),
+        ("104", "the same message to too many"),
+        ("106", "too many messages by broadcast list"),
+        ("999", "temporary ban"),
+    ],
+)
+def test_a_ban_says_what_for(code: str, why: str) -> None:
+    assert on_failure(Node("failure", {"reason": "402", "code": code})).detail == why
+
+
+@pytest.mark.parametrize("known", sorted({*STREAM_ERRORS, "777"}))
+def test_a_removed_device_is_removed_whatever_the_code(known: str) -> None:
+    found = on_stream_error(Node("stream:error", {"code": known}, (conflict("device_removed"),)))
+    assert (found.reason, found.wipe, found.alert) == ("device-removed", True, True)
+
+
+@pytest.mark.parametrize("ended", [*STREAM_ERRORS.values(), *FAILURES.values()], ids=lambda each: each.reason)
+def test_whoever_must_act_is_told_and_keys_are_void_only_where_the_account_is_lost(ended: Reaction) -> None:
+    assert ended.alert or ended.kind is not Kind.STOP
+    assert not ended.wipe or (ended.kind, ended.state) == (Kind.STOP, "logged_out")

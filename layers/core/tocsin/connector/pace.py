@@ -41,7 +41,7 @@ class Pace:
         if lasted is not None and lasted >= STABLE_SECONDS:
             self._delays = None
             self._hasty = 0
-        if lasted is not None:
+        if lasted is not None and ended.kind is not Kind.REFRESH_VERSION:
             self._outdated = False
         if self._is_deaf(ended, lasted):
             return 0.0
@@ -51,8 +51,10 @@ class Pace:
         if ended.kind is Kind.RECONNECT_NOW and self._hasty < HASTY:
             self._hasty += 1
             return 0.0
-        if self._delays is None or ended.skip:
-            self._delays = delays(self._uniform, skip=ended.skip)
+        if self._delays is None:
+            self._delays = delays(self._uniform)
+        for _ in range(ended.skip):  # from wherever it is by now: a server that limits us again means it
+            next(self._delays)
         return next(self._delays)
 
     def _is_deaf(self, ended: Reaction, lasted: float | None) -> bool:

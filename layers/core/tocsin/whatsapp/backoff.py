@@ -8,14 +8,12 @@ STABLE_SECONDS: Final = 30.0
 """A connection that lasted this long starts the delays again: make a new generator."""
 
 
-def delays(uniform: Callable[[float, float], float], *, skip: int = 0) -> Iterator[float]:
+def delays(uniform: Callable[[float, float], float]) -> Iterator[float]:
     """Seconds to wait, for ever: 1, 1, 2, 3, 5 … each ±10 %, capped at 900.
 
-    `uniform`: draws a number between two bounds. `skip`: steps to leave out at the start (rate limits).
+    `uniform`: draws a number between two bounds.
     """
     current, following = 1.0, 1.0
-    for _ in range(skip):
-        current, following = following, current + following
     while True:
         yield min(current, CAP_SECONDS) * uniform(0.9, 1.1)
         if current < CAP_SECONDS:
