@@ -6,6 +6,8 @@ import pytest
 
 # Their tests start processes, wait for them, and mean the seconds they name: one by one, in one worker.
 ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/integration/", "tests/interop/")
+# But for these, which wait minutes for what takes its time, and need next to nothing of the machine.
+PATIENT = ("tests/integration/test_connector_life.py",)
 
 
 class Scheduling:
@@ -16,7 +18,8 @@ class Scheduling:
 
         class ByFile(LoadScopeScheduling):
             def _split_scope(self, nodeid: str) -> str:
-                return "processes" if nodeid.startswith(ONE_BY_ONE) else nodeid.split("::", 1)[0]
+                one_by_one = nodeid.startswith(ONE_BY_ONE) and not nodeid.startswith(PATIENT)
+                return "processes" if one_by_one else nodeid.split("::", 1)[0]
 
         return ByFile(config, log)
 
