@@ -56,7 +56,7 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 	@VECTORS="$(abspath $(VECTORS))" $(BIN)/python -m pytest tests/vectors
 
 .PHONY: proofs
-proofs: setup ## the random proofs of make test, at length: some minutes
+proofs: setup ## the random proofs of make test, at length: half an hour
 	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
 
 FUZZ_SECONDS ?= 60

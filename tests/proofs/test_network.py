@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.proofs.network import EVENTS, LONG_MEMORY, SKIPS, WAITS, Network
 from tests.proofs.scale import examples, scaled
+from tocsin.signal.ratchet import MAX_SKIP
 
 # Devices of each user.
 SHAPES = ((1, 1), (1, 2), (2, 2), (1, 1, 1), (1, 1, 1, 1), (3, 2), (3, 1, 2))
@@ -79,7 +80,8 @@ def test_a_random_life(seed: int) -> None:
 def test_a_life_long_enough_for_all_limits(seed: int) -> None:
     network = live_up_to_all_limits(seed)
     network.assert_all_heal()
-    assert network.most["skipped"] > 1000
+    # One long jump at least. Whether a second one comes to the same record, up to 2,000, is up to the dice.
+    assert network.most["skipped"] >= max(skip for skip in SKIPS if skip <= MAX_SKIP)
     assert (network.most["sessions"], network.most["evicted"], network.most["chains"]) == (41, 40, 5)
 
 
