@@ -69,9 +69,11 @@ def test_ends_with_all_it_started_even_if_it_does_not_want_to(tmp_path: Path) ->
 def test_ends_when_the_program_that_started_it_is_struck_down(tmp_path: Path, blow: signal.Signals) -> None:
     log = tmp_path / "log"
     program = f"""
-import time
+import signal, time
 from pathlib import Path
 from infra.local.processes import clean_environment, exit_on_sigterm, running
+# What a shell starts in the background ignores it, and so does all that this starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 exit_on_sigterm()
 inner = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 command, log = [{sys.executable!r}, "-c", inner], Path({str(log)!r})
