@@ -52,7 +52,10 @@ class Audit:
         self._prekeys: Counter[tuple[str, int, bytes]] = Counter()
 
     def ledger(self, number: str) -> Ledger:
-        return self._ledgers.setdefault(number, Ledger())
+        ledger = self._ledgers.get(number)
+        if ledger is None:
+            ledger = self._ledgers[number] = Ledger()
+        return ledger
 
     def stanza_in(self, device: Device, tag: str) -> None:
         self.ledger(device.account.number).stanzas_in[tag] += 1

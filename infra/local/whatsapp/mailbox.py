@@ -4,10 +4,10 @@ A stanza stays here after it was sent: a connection that breaks before the confi
 next login. Messages are confirmed by a receipt, everything else by an ack.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 from tocsin.whatsapp.node import Node
 
@@ -41,21 +41,22 @@ class Mailbox:
     """Letters of one device. `confirm` takes what the device answers."""
 
     def __init__(self) -> None:
-        self._letters: list[Letter] = []
+        # By stanza id, for that is what answers name.
+        self._letters: defaultdict[str | None, list[Letter]] = defaultdict(list)
         self._numbers = count()
         self._acks_to_come: Counter[tuple[str, str]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return sum(map(len, self._letters.values()))
 
     def put(self, stanza: Node) -> Letter:
         letter = Letter(next(self._numbers), stanza)
-        self._letters.append(letter)
+        self._letters[letter.id].append(letter)
         return letter
 
     def waiting(self) -> tuple[Letter, ...]:
         """Unconfirmed letters, oldest first."""
-        return tuple(self._letters)
+        return tuple(sorted(chain.from_iterable(self._letters.values()), key=lambda letter: letter.number))
 
     def clear(self) -> None:
         self._letters.clear()
@@ -72,8 +73,7 @@ class Mailbox:
 
     def _decrypted(self, receipt: Node) -> int:
         sender = receipt.attr_jid("to").user
-        ids = receipt_ids(receipt)
-        return self._remove(lambda x: _is(x, "message") and x.id in ids and x.sender == sender)
+        return self._remove(receipt_ids(receipt), lambda x: _is(x, "message") and x.sender == sender)
 
     def _refused(self, receipt: Node) -> int:
         """A retry receipt with count n answers what was sent with a lower count, and never a resend that is
@@ -82,7 +82,7 @@ class Mailbox:
         identity, sender = receipt.attr_str("id"), receipt.attr_jid("to").user
         tries = receipt.require_child("retry").optional_int("count") or 1
         removed = self._remove(
-            lambda x: _is(x, "message") and x.id == identity and x.sender == sender and x.resend < tries
+            [identity], lambda x: _is(x, "message") and x.sender == sender and x.resend < tries
         )
         if removed:
             self._acks_to_come[identity, sender] += 1
@@ -95,20 +95,24 @@ class Mailbox:
             self._acks_to_come[identity, sender] -= 1
             return 0
         kind = ack.optional_str("type")
-        for letter in self._letters:
-            if not _is(letter, tag) or letter.id != identity or letter.sender != sender:
+        for letter in self._letters.get(identity, ()):
+            if not _is(letter, tag) or letter.sender != sender:
                 continue
             # A read receipt has the id of the delivery receipt before it; the type tells them apart.
             if tag == "receipt" and letter.stanza.optional_str("type") != kind:
                 continue
-            self._letters.remove(letter)
-            return 1
+            return self._remove([identity], lambda x: x is letter)
         return 0
 
-    def _remove(self, confirmed: Callable[[Letter], bool]) -> int:
-        before = len(self._letters)
-        self._letters = [letter for letter in self._letters if not confirmed(letter)]
-        return before - len(self._letters)
+    def _remove(self, ids: Iterable[str], confirmed: Callable[[Letter], bool]) -> int:
+        """Drop those of the letters with these ids that are confirmed; how many."""
+        removed = 0
+        for identity in ids:
+            letters = self._letters.pop(identity, [])
+            if kept := [letter for letter in letters if not confirmed(letter)]:
+                self._letters[identity] = kept
+            removed += len(letters) - len(kept)
+        return removed
 
 
 def _is(letter: Letter, tag: str) -> bool:

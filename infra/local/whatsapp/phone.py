@@ -327,8 +327,9 @@ class Phone:
         )
 
     def _understand(self, entry: Received, plaintext: bytes) -> None:
-        if entry.text is None:
-            # It becomes readable now, maybe after others that were sent later.
+        newest = next(reversed(self._received.values()))
+        if entry.text is None and entry is not newest:
+            # It becomes readable now, after others that were sent later.
             key = next(key for key, known in self._received.items() if known is entry)
             self._received[key] = self._received.pop(key)
         try:

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError as ProtobufError
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
 from tocsin.signal.curve import KeyPair, key_pair
@@ -54,6 +54,7 @@ class Session:
         self._splitter = FrameSplitter()
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._outbox: asyncio.Queue[tuple[float, Node | None]] = asyncio.Queue()
+        self._unsent = 0
         self._transport: Transport | None = None
         self._device: Device | None = None
         self._companion: WaitingCompanion | None = None
@@ -91,19 +92,32 @@ class Session:
     # -- link to the switchboard -------------------------------------------------------------------------
 
     def send(self, stanza: Node) -> None:
-        self._outbox.put_nowait((self._due(), stanza))
+        """Write it at once where nothing is before it: an ack leaves before the phones begin to read."""
+        now = asyncio.get_running_loop().time()
+        due = self._due(now)
+        if due > now or self._unsent or self._transport is None or self._is_slow():
+            self._put(due, stanza)
+        else:
+            broadcast((self._socket,), frame(self._transport.encrypt(encode(stanza))))
 
     def end(self, last: Node | None) -> None:
         if last is not None:
             self.send(last)
-        self._outbox.put_nowait((0, None))
+        self._put(0, None)
+
+    def _put(self, due: float, stanza: Node | None) -> None:
+        self._unsent += 1
+        self._outbox.put_nowait((due, stanza))
+
+    def _is_slow(self) -> bool:
+        """Whether the client leaves unread what was written before."""
+        return self._socket.transport.get_write_buffer_size() > 0
 
     def drop(self) -> None:
         self._socket.transport.abort()
 
-    def _due(self) -> float:
+    def _due(self, now: float) -> float:
         """When to send it, on the loop's clock: now, unless a delay is injected."""
-        now = asyncio.get_running_loop().time()
         if self._device is None:
             return now
         delay = self._board.faults.take("delay", self._device.account.number, self._device.number)
@@ -141,6 +155,7 @@ class Session:
                 await self._socket.send(frame(self._transport.encrypt(encode(stanza))))
             except ConnectionClosed:
                 break
+            self._unsent -= 1
         await self._socket.close()
 
     # -- coming in ---------------------------------------------------------------------------------------
