@@ -32,6 +32,11 @@ test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
 
+.PHONY: interop
+interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md
+	@$(BIN)/python -m pytest --timeout 600 --durations 15 -m "interop or cell" \
+		--matrix tests/interop/MATRIX.md tests/interop tests/e2e
+
 .PHONY: lint
 lint: setup ## format, style, types, texts, templates
 	@$(BIN)/ruff format --check

@@ -1,8 +1,11 @@
-"""Which tests may run side by side (`make test` runs two at a time)."""
+"""Which tests may run side by side (`make test` runs two at a time), and which show a cell of the matrix."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.interop.matrix import Recorder
 
 # Their tests start processes, wait for them, and mean the seconds they name: one by one, in one worker.
 ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/integration/", "tests/interop/")
@@ -24,6 +27,16 @@ class Scheduling:
         return ByFile(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("interop matrix")
+    group.addoption("--matrix", type=Path, help="write what the run shows into this file (make interop)")
+    group.addoption("--cells", action="store_true", help="list the cells of the tests that were collected")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    target, is_worker = config.getoption("--matrix"), hasattr(config, "workerinput")
+    config.pluginmanager.register(
+        Recorder(None if is_worker else target, target is not None, config.getoption("--cells"))
+    )
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(Scheduling())

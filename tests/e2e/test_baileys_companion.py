@@ -31,6 +31,8 @@ def baileys(stage: Stage, siti: Person, tmp_path: Path) -> Iterator[Baileys]:
         yield client
 
 
+@pytest.mark.cell("Tocsin", "1:1")
+@pytest.mark.cell("Tocsin", "receipts")
 def test_it_reads_a_notification_that_came_from_a_ticket_event(
     stage: Stage, siti: Person, baileys: Baileys
 ) -> None:
@@ -42,7 +44,13 @@ def test_it_reads_a_notification_that_came_from_a_ticket_event(
     stage.nothing_is_lost(notice)
 
 
-@pytest.mark.parametrize("fault", ["corrupt-sessions", "forget-sessions"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param("corrupt-sessions", marks=pytest.mark.cell("Tocsin", "Bad MAC: it is asked")),
+        "forget-sessions",
+    ],
+)
 def test_its_broken_session_heals_through_its_retry_receipt(
     stage: Stage, siti: Person, baileys: Baileys, fault: str
 ) -> None:
@@ -61,6 +69,7 @@ def test_its_broken_session_heals_through_its_retry_receipt(
     stage.nothing_is_lost(before, broken, after)
 
 
+@pytest.mark.cell("Tocsin", "device added")
 def test_linked_after_the_first_notification_it_reads_the_next(
     stage: Stage, siti: Person, tmp_path: Path
 ) -> None:
@@ -88,6 +97,7 @@ def test_what_came_while_it_was_away_it_reads_at_its_return_in_order(
     stage.nothing_is_lost(*notices)
 
 
+@pytest.mark.cell("Tocsin", "1:1")
 def test_what_its_owner_answers_on_it_becomes_an_event(
     stage: Stage, siti: Person, baileys: Baileys, bus: Bus
 ) -> None:

@@ -40,6 +40,7 @@ def control(whatsapp):
     return whatsapp.control
 
 
+@pytest.mark.cell("Baileys", "pairing by QR")
 def test_it_is_linked_and_knows_both_its_addresses(linked, control):
     opened = linked.wait("open")
     assert opened["jid"] == f"{SITI}:1@s.whatsapp.net"
@@ -52,6 +53,8 @@ def test_it_uploads_its_prekeys(linked, control):
     assert companion["prekeys"] > 800
 
 
+@pytest.mark.cell("Baileys", "1:1")
+@pytest.mark.cell("Baileys", "receipts")
 def test_it_reads_what_a_phone_writes(baileys, control):
     sent = control.write(BUDI, SITI, "Selamat pagi, Siti")
     message = baileys.text("Selamat pagi, Siti")
@@ -62,6 +65,8 @@ def test_it_reads_what_a_phone_writes(baileys, control):
     assert f"{SITI}:1" in control.mailbox(BUDI)["sent"][-1]["read"]
 
 
+@pytest.mark.cell("Baileys", "1:1")
+@pytest.mark.cell("Baileys", "receipts")
 def test_a_phone_reads_what_it_writes_and_its_own_phone_has_a_copy(baileys, control):
     message_id = baileys.send(BUDI, "Apa kabar?")
     shown = control.wait_for_text(BUDI, "Apa kabar?")
@@ -84,6 +89,7 @@ def test_a_session_that_it_lost_heals_through_its_retry_receipt(baileys, control
     assert control.wait_for_event("receipt", after=before, account=SITI, type="retry")
 
 
+@pytest.mark.cell("Baileys", "Bad MAC: it asks again")
 def test_a_session_that_it_garbled_heals_through_its_retry_receipt(baileys, control):
     _, before = control.events()
     assert baileys.command("corrupt-sessions")["sessions"]
@@ -97,7 +103,14 @@ def test_a_session_that_it_garbled_heals_through_its_retry_receipt(baileys, cont
     assert all(sent["id"] in event["ids"] for event in after)
 
 
-@pytest.mark.parametrize("fault", ["corrupt-session", "forget-session", "reinstall"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param("corrupt-session", marks=pytest.mark.cell("Baileys", "Bad MAC: it is asked")),
+        "forget-session",
+        pytest.param("reinstall", marks=pytest.mark.cell("Baileys", "reinstall")),
+    ],
+)
 def test_a_broken_phone_heals_by_asking_it_again(baileys, control, fault):
     baileys.send(BUDI, f"before {fault}")
     control.wait_for_text(BUDI, f"before {fault}")
@@ -109,6 +122,7 @@ def test_a_broken_phone_heals_by_asking_it_again(baileys, control, fault):
     baileys.wait("status", id=message_id, status="read")
 
 
+@pytest.mark.cell("Baileys", "offline backlog")
 def test_what_came_while_it_was_away_is_collected_at_its_return_in_order(baileys, control):
     baileys.command("disconnect")
     control.wait_until(lambda: not control.phone(SITI)["devices"][1]["online"], "Baileys is still there")
@@ -140,6 +154,7 @@ def test_it_finds_who_is_on_whatsapp(baileys):
     assert [entry["jid"] for entry in found if entry["exists"]] == [f"{BUDI}@s.whatsapp.net"]
 
 
+@pytest.mark.cell("Baileys", "prekeys exhausted")
 def test_it_brings_more_prekeys_when_its_stock_runs_out(baileys, control):
     control.inject("drain-prekeys", account=SITI, device=1)
     control.wait_until(lambda: control.phone(SITI)["devices"][1]["prekeys"] >= 5, "no new prekeys")
@@ -153,6 +168,7 @@ def test_it_writes_to_somebody_new_and_to_a_number_that_nobody_has(baileys, cont
         baileys.send("6289999999999", "nobody there")
 
 
+@pytest.mark.cell("Baileys", "1:1")
 def test_two_of_them_talk_to_each_other(baileys, whatsapp, control, tmp_path):
     with Baileys.start(whatsapp.url, tmp_path) as other:
         other.link(control, BUDI)
@@ -165,6 +181,7 @@ def test_two_of_them_talk_to_each_other(baileys, whatsapp, control, tmp_path):
         other.text("and with a broken session")
 
 
+@pytest.mark.cell("Baileys", "pairing by code")
 def test_it_can_be_linked_by_a_typed_code(whatsapp, control, tmp_path):
     control.add_phone("6281200000004", "Agus")
     with Baileys.start(whatsapp.url, tmp_path) as client:

@@ -1,0 +1,225 @@
+"""The interop matrix: which client can do what through the local WhatsApp server, each cell shown by tests.
+
+A test says which cell it shows:
+
+    @pytest.mark.cell("Tocsin", "group")
+    @pytest.mark.cell("reply")            the client is the test's parameter `client`
+
+`make interop` runs them all and writes `MATRIX.md` from what it saw; nothing else writes it.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MATRIX = Path(__file__).with_name("MATRIX.md")
+
+CLIENTS: Mapping[str, str] = {
+    "Tocsin": "this project: the layer's own sending and receiving code on its own connection",
+    "Baileys": "7.0.0-rc14 from npm, unmodified",
+    "whatsmeow": "as compiled into neonize 0.5.2 from PyPI; its address and trusted root are set in memory",
+}
+"""Each talks to phones of the server or to one of the others."""
+
+SITUATIONS: Mapping[str, str] = {
+    "pairing by QR": "a phone scans the code it shows, and it logs in",
+    "pairing by code": "a phone's owner types the eight characters it shows, and it logs in",
+    "1:1": "it writes to one person and reads what one person writes",
+    "group": "it writes to a group and reads what is written there",
+    "media": "it sends a file that the other downloads and checks",
+    "receipts": "it confirms what it reads, and learns that what it sent was delivered and read",
+    "reply": "it quotes a message, or reads an answer that quotes one of its own",
+    "device added": "the other links one more device, and the next message reaches that too",
+    "device removed": "the other unlinks a device, and the next message passes it by",
+    "reinstall": "the other installs WhatsApp anew, and the next message is read",
+    "Bad MAC: it asks again": "its session is garbled; it asks for the message again and reads it",
+    "Bad MAC: it is asked": "the other's session is garbled; asked again, it sends a readable message",
+    "offline backlog": "what came while it was away it reads at its return, in order, once",
+    "prekeys exhausted": "its one-time prekeys are gone: it is still written to, and brings new ones",
+}
+
+NOT_YET = "not shown yet"
+EMPTY: Mapping[tuple[str, str], str] = {
+    **{("whatsmeow", situation): NOT_YET for situation in SITUATIONS},
+    **{
+        ("Tocsin", situation): NOT_YET
+        for situation in (
+            "pairing by QR",
+            "pairing by code",
+            "group",
+            "media",
+            "reply",
+            "device removed",
+            "reinstall",
+            "Bad MAC: it asks again",
+            "offline backlog",
+            "prekeys exhausted",
+        )
+    },
+    **{
+        ("Baileys", situation): NOT_YET
+        for situation in ("group", "media", "reply", "device added", "device removed")
+    },
+}
+"""Cells without a test, and why."""
+
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "skipped"}
+
+
+class Cell(NamedTuple):
+    client: str
+    situation: str
+
+
+class UnknownCell(ValueError):
+    """A mark that names no cell. The text says what there is."""
+
+
+@dataclass(frozen=True)
+class Showing:
+    """A test that shows a cell. `outcome`: passed, failed or skipped; `reason`: why it was skipped."""
+
+    cell: Cell
+    test: str
+    outcome: str
+    reason: str = ""
+
+
+def cells() -> Iterator[Cell]:
+    """Every cell, row by row."""
+    return (Cell(client, situation) for situation in SITUATIONS for client in CLIENTS)
+
+
+def cells_of(item: pytest.Item) -> list[Cell]:
+    """The cells that a test shows. Raises UnknownCell."""
+    return [_cell(mark, item) for mark in item.iter_markers("cell")]
+
+
+def _cell(mark: pytest.Mark, item: pytest.Item) -> Cell:
+    words = list(mark.args)
+    if len(words) == 1:
+        words.insert(0, getattr(item, "callspec", None) and item.callspec.params.get("client"))  # type: ignore[attr-defined]
+    if len(words) != 2 or words[0] not in CLIENTS or words[1] not in SITUATIONS or mark.kwargs:
+        raise UnknownCell(
+            f"{item.nodeid}: cell{mark.args} is none; clients: {', '.join(CLIENTS)} (or a parameter "
+            f"`client` with one of them); situations: {', '.join(SITUATIONS)}"
+        )
+    return Cell(*words)
+
+
+def written_down(showings: Iterable[Showing]) -> str:
+    """The table, and under it each cell with its tests."""
+    shown: dict[Cell, list[Showing]] = {cell: [] for cell in cells()}
+    for showing in showings:
+        shown[showing.cell].append(showing)
+    lines = [
+        "# What was shown, and by whom",
+        "",
+        "Written by `make interop` from what that run saw; don't edit. Each client talks through the [local "
+        "WhatsApp server](../../infra/local/whatsapp/README.md) to its phones and to the other clients.",
+        "",
+        *(f"- **{client}**: {meaning}" for client, meaning in CLIENTS.items()),
+        "",
+        f"| | {' | '.join(CLIENTS)} |",
+        "|---" * (len(CLIENTS) + 1) + "|",
+    ]
+    for situation in SITUATIONS:
+        row = [_mark(shown[Cell(client, situation)]) for client in CLIENTS]
+        lines.append(f"| [{situation}](#{_anchor(situation)}) | {' | '.join(row)} |")
+    lines += ["", "✓ every test of the cell passed, ✗ one didn't. The number: how many there are."]
+    for situation, meaning in SITUATIONS.items():
+        lines += ["", f"## {situation}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
+        for client in CLIENTS:
+            cell = Cell(client, situation)
+            lines += [f"- **{client}**"] if shown[cell] else [f"- **{client}**: {EMPTY.get(cell, 'no test')}"]
+            lines += [f"  - {_line(showing)}" for showing in shown[cell]]
+    return "\n".join(lines) + "\n"
+
+
+def _mark(showings: list[Showing]) -> str:
+    if not showings:
+        return "–"
+    worst = min((showing.outcome for showing in showings), key=["failed", "skipped", "passed"].index)
+    return f"{MARKS[worst]} {len(showings)}" if worst != "skipped" else MARKS[worst]
+
+
+def _line(showing: Showing) -> str:
+    file, _, name = showing.test.partition("::")
+    why = f": {showing.reason}" if showing.reason else ""
+    link = os.path.relpath(ROOT / file, MATRIX.parent)
+    return f"{showing.outcome}{why} · [`{name}`]({link})"
+
+
+def _anchor(title: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def read_back(text: str) -> set[tuple[Cell, str]]:
+    """Which tests a written matrix lists for which cell (file and name)."""
+    found = set()
+    situation = client = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            situation = line[3:]
+        elif listed := re.match(r"- \*\*(\w+)\*\*", line):
+            client = listed[1]
+        elif test := re.search(r" · \[`(.+)`\]\((.+)\)$", line):
+            file = os.path.normpath(MATRIX.parent.relative_to(ROOT) / test[2])
+            found.add((Cell(client, situation), f"{file}::{test[1]}"))
+    return found
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Notes the cells of the tests of a run, and writes the matrix if it was asked for (`--matrix`).
+
+    With pytest-xdist the cells travel with the reports, and `target` is set in the controller alone.
+    `complete`: slow cells are shown too.
+    """
+
+    target: Path | None
+    complete: bool
+    listing: bool
+    showings: dict[tuple[str, Cell], Showing] = field(default_factory=dict)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            try:
+                shown = cells_of(item)
+            except UnknownCell as error:
+                raise pytest.UsageError(str(error)) from None
+            item.user_properties += [("cell", list(cell)) for cell in shown]
+            if shown and item.get_closest_marker("slow") and not self.complete:
+                item.add_marker(pytest.mark.skip(reason="slow: make interop runs it"))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items if self.listing else ():
+            for cell in cells_of(item):
+                print("cell", *cell, item.nodeid, sep="\t")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name == "cell" and (report.when == "call" or not report.passed):
+                self._note(Cell(*value), report)  # type: ignore[misc]
+
+    def _note(self, cell: Cell, report: pytest.TestReport) -> None:
+        before = self.showings.get((report.nodeid, cell))
+        if before is None or before.outcome == "passed":
+            reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+            self.showings[report.nodeid, cell] = Showing(
+                cell, report.nodeid, report.outcome, reason.removeprefix("Skipped: ")
+            )
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if self.target is not None and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            text = written_down(sorted(self.showings.values(), key=lambda showing: showing.test))
+            self.target.write_text(text, encoding="utf-8")
