@@ -30,6 +30,7 @@ from tocsin.connector.client import ConnectorClient
 from tocsin.keys.lease import read_lease
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable
+from tocsin.notify.content import Text
 from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.transport import Address, Outgoing
 
@@ -123,7 +124,7 @@ def sending_rates(
             known = keys.address(f"{number}@s.whatsapp.net")
             address = Address(known["lid"], known["pn"]) if known else None
             message_id = f"3EB0{next(_ids):018X}"
-            transports[number].send(Outgoing(ACCOUNT, number, message_id, TEXT, address))
+            transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))
             transports[number].settle()
 
     for number in people:

@@ -32,7 +32,7 @@ from tocsin.signal.wire import (
     parse_distribution,
     parse_sender_key_message,
 )
-from tocsin.whatsapp import content, message, receipts
+from tocsin.whatsapp import content, outgoing, receipts
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
     DecodeError,
@@ -349,7 +349,7 @@ PAIRING = [
     Node("stream:error", {"code": "515"}),
 ]
 
-TEXT = message.text_message("Halo *Siti*", expiration=86400)
+TEXT = outgoing.text_message("Halo *Siti*", expiration=86400)
 
 ENVELOPE = json.dumps(
     {

@@ -24,8 +24,8 @@ from tocsin.signal.state import Record
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.message import text_message
 from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.outgoing import text_message
 
 NOW = 1_800_000_000
 

@@ -16,8 +16,8 @@ from tests.unit.notify.test_recovery import changed, reply_of_everybody, with_co
 from tocsin.notify.notification import State
 from tocsin.signal import errors
 from tocsin.signal.session import Ciphertext, send
-from tocsin.whatsapp.message import text_message
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.outgoing import text_message
 
 UNHEARD_OF = "3EB0" + "00" * 9
 

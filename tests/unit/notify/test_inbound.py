@@ -20,8 +20,8 @@ from tocsin.signal.padding import pad
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, PN
-from tocsin.whatsapp.message import device_sent, text_message
 from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.outgoing import device_sent, text_message
 
 USER = "6281234567890@s.whatsapp.net"
 

@@ -11,6 +11,7 @@ from tests.unit.notify.peers import Device
 from tests.unit.notify.stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
 from tocsin.connector.client import ConnectorAway, NotConnected, Resuming
 from tocsin.keys.conditions import Put
+from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
 
@@ -30,7 +31,7 @@ def outgoing(stage: Stage, number: int = 0, **changes: object) -> Outgoing:
         "account": ACCOUNT,
         "recipient": stage.siti.phone,
         "message_id": MESSAGE_ID[:-2] + f"{number:02X}",
-        "text": f"Tiket {number}",
+        "content": Text(f"Tiket {number}"),
         "address": address_of(stage.siti.phone, known),
     }
     return Outgoing(**{**values, **changes})

@@ -20,6 +20,7 @@ from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable, Table
 from tocsin.notify import upkeep
+from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin.notify.upkeep import Report, Run, Upkeep
 from tocsin.signal.curve import encode_point, verify
@@ -108,7 +109,7 @@ class Scene:
         self.messages += 1
         known = self.keys.address(str(person.pn))
         address = Address(known["lid"], known["pn"]) if known else None
-        outgoing = Outgoing(ACCOUNT, person.phone, f"3EB0{self.messages:018X}", "Halo", address)
+        outgoing = Outgoing(ACCOUNT, person.phone, f"3EB0{self.messages:018X}", Text("Halo"), address)
         self.stage.new_transport().send(outgoing)
 
     def answer(self, person: Person) -> None:

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from tests.unit.whatsapp.peer import OWN_LID, OWN_PN, device_keys, from_server, pair
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import bundles, content, iq, message, notifications, receipts, usync
+from tocsin.whatsapp import bundles, content, iq, message, notifications, outgoing, receipts, usync
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER
 from tocsin.whatsapp.node import Node, decode, encode
-from tocsin.whatsapp.proto.message_pb2 import Message
 
 
 @dataclass(frozen=True)
@@ -111,17 +110,21 @@ def test_a_retry_in_a_group_names_the_participant() -> None:
     assert "device_fanout" not in node.attrs
 
 
-@pytest.mark.parametrize("text", ["", "Hi", "ünï " * 100, "x" * 70000])
-def test_the_hand_written_protobuf_is_what_the_parser_reads(text: str) -> None:
-    assert Message.FromString(message.text_message(text)).conversation == text
-    timed = Message.FromString(message.text_message(text, expiration=604800))
-    assert timed.extended_text.text == text
-    assert timed.extended_text.context_info.expiration == 604800
-    copy = Message.FromString(message.device_sent(ALICE, message.text_message(text))).device_sent
-    assert (copy.destination_jid, copy.message.conversation) == (str(ALICE), text)
-    keyed = Message.FromString(message.with_sender_key(TEAM, b"key", message.text_message(text)))
-    assert (keyed.conversation, keyed.sender_key_distribution.distribution) == (text, b"key")
-    assert Message(conversation=text).SerializeToString() == message.text_message(text)
+@pytest.mark.parametrize("kind", [outgoing.EDIT, outgoing.REACTION, outgoing.Kind("media", "document")])
+def test_every_form_of_a_message_says_what_it_carries(kind: outgoing.Kind) -> None:
+    first = message.message_stanza("1", ALICE, [(ALICE, MSG)], kind=kind, device_identity=None)
+    again = message.retry_message_stanza("1", ALICE, MSG, kind=kind, count=1, device_identity=None)
+    group = message.group_message_stanza("1", TEAM, b"sk", kind=kind, addressing_mode="lid", phash="2:abc")
+    encs = [
+        first.require_child("participants").children("to")[0].require_child("enc"),
+        again.require_child("enc"),
+        group.require_child("enc"),
+    ]
+    for node in (first, again, group):
+        assert (node.attrs["type"], node.attrs.get("edit")) == (kind.type, kind.edit)
+    for enc in encs:
+        assert enc.attrs.get("mediatype") == kind.mediatype
+        assert enc.attrs.get("decrypt-fail") == ("hide" if kind.hidden else None)
 
 
 def test_prekeys_are_uploaded_in_the_order_the_server_wants() -> None:

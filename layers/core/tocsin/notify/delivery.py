@@ -130,7 +130,7 @@ class Delivery:
                 account=notification.account,
                 recipient=notification.recipient,
                 message_id=notification.message_id,
-                text=notification.text,
+                content=notification.content,
                 address=address,
                 earlier=earlier_codes(notification),
                 resumed=resumed,

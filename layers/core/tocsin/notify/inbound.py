@@ -48,7 +48,7 @@ from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.content import Content, content_of, history_of, parse_plaintext
 from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.message import Enc, InboundMessage, parse_message, text_message
+from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.notifications import (
     DevicesChanged,
@@ -58,6 +58,7 @@ from tocsin.whatsapp.notifications import (
     ReachoutLock,
     parse_notification,
 )
+from tocsin.whatsapp.outgoing import text_message
 from tocsin.whatsapp.receipts import (
     Receipt,
     RetryKeys,

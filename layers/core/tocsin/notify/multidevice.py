@@ -20,13 +20,13 @@ from tocsin.connector.client import SERVING, ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account, Connector
+from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.refusal import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.transport import Address, Outgoing, Sent
-from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.message import device_sent, message_stanza, parse_ack, text_message
+from tocsin.whatsapp.message import message_stanza, parse_ack
 
 if TYPE_CHECKING:
     from tocsin.connector.client import Whereabouts
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
     from tocsin.signal.session import Ciphertext
     from tocsin.whatsapp.message import MessageAck
+    from tocsin.whatsapp.outgoing import OutgoingMessage
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Parcel:
     `copies`: for each device (full JID) its ciphertext's type and index. `left_out`: who got none, and why.
     """
 
+    message: OutgoingMessage
     recipients: tuple[tuple[JID, Ciphertext], ...]
     reservations: Mapping[str, Reservation]
     copies: Mapping[str, str]
@@ -198,7 +200,8 @@ class MultiDevice:
             address = locate(account, outgoing.recipient)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
         reservations, unreachable = self._reservations(account, address, refresh=refresh)
-        parcel = self._pack(account, address, outgoing.text, reservations)
+        message = compose(outgoing.content, address.user, account.own_device)
+        parcel = self._pack(account, address, message, reservations)
         ack = self._hand_over(account, address, outgoing, parcel)
         self._unsettled = [(account.keys, reservation) for reservation in reservations.values()]
         rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
@@ -297,7 +300,7 @@ class MultiDevice:
         self,
         account: Account,
         address: Address,
-        text: str,
+        message: OutgoingMessage,
         reservations: Mapping[str, Reservation],
         only: Mapping[str, Iterable[int]] | None = None,
     ) -> Parcel:
@@ -307,7 +310,7 @@ class MultiDevice:
         left_out: dict[str, str] = {}
         for asked, reservation in reservations.items():
             devices = reservation.chains if only is None else only.get(asked, ())
-            plaintext = plaintext_for(account, address.user, reservation.user, text, self._random)
+            plaintext = plaintext_for(account, address.user, reservation.user, message, self._random)
             for device in sorted(devices):
                 jid = JID.parse(reservation.user).with_device(device)
                 stale = reservation.staleness(device)
@@ -323,7 +326,7 @@ class MultiDevice:
             to_recipient is not None and str(jid.bare) == to_recipient.user for jid, _ in recipients
         ):
             raise Recover("no-session", "no device of the recipient has a usable session")
-        return Parcel(tuple(recipients), reservations, copies, left_out)
+        return Parcel(message, tuple(recipients), reservations, copies, left_out)
 
     def _hand_over(
         self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel, *, partial: bool = False
@@ -333,6 +336,7 @@ class MultiDevice:
             outgoing.message_id,
             JID.parse(parcel.reservations[address.user].user),
             parcel.recipients,
+            kind=parcel.message.kind,
             device_identity=account.profile.device_identity,
             peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
             device_fanout=not partial,
@@ -386,7 +390,7 @@ class MultiDevice:
                 for user in found
             }
             if any(missing.values()):
-                rest = self._pack(account, address, outgoing.text, found, only=missing)
+                rest = self._pack(account, address, parcel.message, found, only=missing)
                 self._hand_over(account, address, outgoing, rest, partial=True)
                 return rest.copies
         except (Failure, ConnectorError, Contended, WireError) as error:
@@ -419,14 +423,6 @@ def list_lifetime(number: int) -> int:
     Not the same for all, or a day after a burst every sender of it would ask for one and the same list.
     """
     return DEVICE_LIST_SECONDS + (3600 if number % SENDS_PER_ASKER else 0)
-
-
-def plaintext_for(account: Account, chat: str, user: str, text: str, random: Callable[[int], bytes]) -> bytes:
-    """Return the padded message for the devices of `user`: as it is, or as a copy for our own devices."""
-    message = text_message(text)
-    if account.is_own(user):
-        message = device_sent(JID.parse(chat), message)
-    return pad(message, random(1))
 
 
 def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str]) -> dict[str, str]:

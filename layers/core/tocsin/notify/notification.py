@@ -20,6 +20,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
+from tocsin.notify.content import Content, Edit, Quote, Reaction, Text
+
 Audience = Literal["customer", "technician", "group"]
 
 MESSAGE_ID_PREFIX = "3EB0"
@@ -174,7 +176,8 @@ class Notification:
     `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", or a group JID; times in
     milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
     each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
-    device said what, by "<full JID> delivered" or "<full JID> read".
+    device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
+    that the text replaces, or the one that it is an emoji on.
     """
 
     id: str
@@ -210,6 +213,18 @@ class Notification:
     parkings: int = 0
     redriven: int = 0
     attempts_dropped: int = 0
+    quote: Quote | None = None
+    edits: str | None = None
+    reacts_to: str | None = None
+
+    @property
+    def content(self) -> Content:
+        """What it says: the same at every try."""
+        if self.edits is not None:
+            return Edit(self.edits, self.text, self.created_at)
+        if self.reacts_to is not None:
+            return Reaction(self.reacts_to, self.text, self.created_at)
+        return Text(self.text, self.quote)
 
     @property
     def message_id(self) -> str:

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 from tocsin.keys.errors import NoOutbound
 from tocsin.notify.account import Account
+from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.deadletter import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.ledger import THEIRS, Illness
-from tocsin.notify.multidevice import plaintext_for
 from tocsin.notify.notification import (
     Attempt,
     Notification,
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from tocsin.notify.config import RetryPolicies
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
+    from tocsin.whatsapp.outgoing import Kind
     from tocsin.whatsapp.receipts import RetryRequest
 
 log = logging.getLogger(__name__)
@@ -206,11 +207,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Copy:
-    """A message encrypted once more: the number it took, the index that was in the device's chain."""
+    """A message encrypted once more: the number it took, the index that was in the device's chain, and what
+    the stanza says of it."""
 
     number: int
     index: int
     ciphertext: Ciphertext
+    kind: Kind
 
 
 class RecoveryDesk:
@@ -356,6 +359,7 @@ class RecoveryDesk:
             case.request.id,
             case.request.to,
             copy.ciphertext,
+            kind=copy.kind,
             count=case.request.count,
             device_identity=profile.device_identity,
             timestamp=case.request.timestamp,
@@ -379,10 +383,11 @@ class RecoveryDesk:
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
         chat = chat_of(case.account, case.notification)
-        plaintext = plaintext_for(case.account, chat, case.user, case.notification.text, self._random)
+        message = compose(case.notification.content, chat, case.account.own_device)
+        plaintext = plaintext_for(case.account, chat, case.user, message, self._random)
         ciphertext = reservation.encrypt(case.device, case.account.profile, plaintext)
         index = reservation.chains[case.device].index_of(reservation.number)
-        return Copy(reservation.number, index, ciphertext)
+        return Copy(reservation.number, index, ciphertext, message.kind)
 
     def _reserve(self, case: Case) -> Reservation:
         try:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.change import STILL_THERE, Change
+from tocsin.notify.content import Quote
 from tocsin.notify.notification import (
     IDENTITY_CHANGED,
     OVERDUE,
@@ -746,6 +747,8 @@ _OPTIONAL = (
     "due_at",
     "event_at",
     "requeued_at",
+    "edits",
+    "reacts_to",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -762,6 +765,7 @@ def _item_values(notification: Notification, expire_at: int) -> dict[str, Any]:
         "recoveries": {device: recovery.to_json() for device, recovery in notification.recoveries.items()},
         "receipts": dict(notification.receipts),
         "event_id": notification.event_id or None,
+        "quote": vars(notification.quote) if notification.quote else None,
         "last_error": notification.last_error.to_json() if notification.last_error else None,
         "expire_at": expire_at,
     }
@@ -773,7 +777,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
-    last_error = values.get("last_error")
+    last_error, quote = values.get("last_error"), values.get("quote")
     recoveries = values.get("recoveries", {})
     return Notification(
         **plain,
@@ -785,6 +789,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
         ),
         receipts=MappingProxyType(values.get("receipts", {})),
         event_id=values.get("event_id", ""),
+        quote=Quote(**quote) if quote else None,
         last_error=Problem.from_json(last_error) if last_error else None,
     )
 

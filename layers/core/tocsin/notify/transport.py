@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tocsin.notify.content import Content
+
 
 @dataclass(frozen=True)
 class Address:
@@ -35,7 +37,7 @@ class Outgoing:
     account: str
     recipient: str
     message_id: str
-    text: str
+    content: Content
     address: Address | None = None
     earlier: Collection[str] = ()
     resumed: bool = False

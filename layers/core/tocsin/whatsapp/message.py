@@ -1,7 +1,6 @@
-"""Messages on the wire: stanzas going out, stanzas coming in, and the few protobuf bytes a text needs.
+"""Messages on the wire: stanzas going out, stanzas coming in.
 
-On the path of every send, so protobuf isn't loaded here: a text is one length-delimited field. What others
-write is read with the real parser, in `content`.
+What the ciphertexts hold is written in `outgoing` and read in `content`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import BROADCAST, GROUP, HOSTED, HOSTED_LID, JID, LID, NEWSLETTER, PN
 from tocsin.whatsapp.node import Node, present
+from tocsin.whatsapp.outgoing import TEXT, Kind
 
 _USERS: Final = frozenset((PN, LID, HOSTED, HOSTED_LID))
 
@@ -26,49 +26,6 @@ class Ciphertext(Protocol):
     def body(self) -> bytes: ...
 
 
-# Plaintexts: field numbers of the Message protobuf.
-
-_CONVERSATION: Final = 1
-_SENDER_KEY_DISTRIBUTION: Final = 2
-_EXTENDED_TEXT: Final = 6
-_DEVICE_SENT: Final = 31
-_TEXT: Final = 1
-_CONTEXT_INFO: Final = 17
-_EXPIRATION: Final = 25
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def text_message(text: str, *, expiration: int = 0) -> bytes:
-    """A serialised Message. `expiration`: the chat's disappearing timer in seconds, 0 for none."""
-    if not expiration:
-        return _field(_CONVERSATION, text.encode())
-    context = _field(_CONTEXT_INFO, _varint(_EXPIRATION << 3) + _varint(expiration))
-    return _field(_EXTENDED_TEXT, _field(_TEXT, text.encode()) + context)
-
-
-def device_sent(chat: JID, message: bytes) -> bytes:
-    """What our own other devices get, so that the message shows there: `message` as sent to `chat`."""
-    return _field(_DEVICE_SENT, _field(1, str(chat).encode()) + _field(2, message))
-
-
-def with_sender_key(group: JID, distribution: bytes, message: bytes = b"") -> bytes:
-    """`message` (or none) with the group's sender key in it. Joined protobufs are merged ones."""
-    inner = _field(1, str(group).encode()) + _field(2, distribution)
-    return _field(_SENDER_KEY_DISTRIBUTION, inner) + message
-
-
 # Going out
 
 
@@ -77,13 +34,14 @@ def message_stanza(
     to: JID,
     recipients: Sequence[tuple[JID, Ciphertext]],
     *,
+    kind: Kind = TEXT,
     device_identity: bytes | None,
     peer_recipient_pn: JID | None = None,
     phash: str | None = None,
     privacy_token: bytes | None = None,
     device_fanout: bool = True,
 ) -> Node:
-    """A text to one person. `recipients`: each device of theirs and of ours but this one, one address form.
+    """A message to one person. `recipients`: their devices and ours but this one, in one address form.
 
     `device_identity`: needed as soon as one ciphertext is a `pkmsg`. `device_fanout` False: a resend to some
     devices only. Raises ValueError for a message to nobody or without the needed identity.
@@ -91,14 +49,15 @@ def message_stanza(
     attrs = present(
         {
             "id": message_id,
-            "type": "text",
+            "type": kind.type,
             "to": to,
             "peer_recipient_pn": peer_recipient_pn,
             "phash": phash,
+            "edit": kind.edit,
             "device_fanout": None if device_fanout else "false",
         }
     )
-    parts = [_participants(recipients), *_identity(recipients, device_identity)]
+    parts = [_participants(recipients, kind), *_identity(recipients, device_identity)]
     if privacy_token is not None:
         parts.append(Node("tctoken", {}, privacy_token))
     return Node("message", attrs, tuple(parts))
@@ -109,26 +68,30 @@ def group_message_stanza(
     group: JID,
     sender_key_message: bytes,
     *,
+    kind: Kind = TEXT,
     addressing_mode: str,
     phash: str,
     key_recipients: Sequence[tuple[JID, Ciphertext]] = (),
     device_identity: bytes | None = None,
 ) -> Node:
-    """A text to a group. `key_recipients`: devices that still need the sender key, each encrypted pairwise.
+    """A message to a group. `key_recipients`: devices that still need the sender key, encrypted pairwise.
 
     `phash`: over all devices of all members, our own sending one included.
     """
-    attrs: dict[str, str | JID] = {
-        "id": message_id,
-        "type": "text",
-        "to": group,
-        "phash": phash,
-        "addressing_mode": addressing_mode,
-    }
+    attrs = present(
+        {
+            "id": message_id,
+            "type": kind.type,
+            "to": group,
+            "phash": phash,
+            "addressing_mode": addressing_mode,
+            "edit": kind.edit,
+        }
+    )
     parts: list[Node] = []
     if key_recipients:
-        parts = [_participants(key_recipients), *_identity(key_recipients, device_identity)]
-    parts.append(Node("enc", {"v": "2", "type": "skmsg"}, sender_key_message))
+        parts = [_participants(key_recipients, TEXT), *_identity(key_recipients, device_identity)]
+    parts.append(Node("enc", _enc_attrs("skmsg", kind), sender_key_message))
     return Node("message", attrs, tuple(parts))
 
 
@@ -137,6 +100,7 @@ def retry_message_stanza(
     to: JID,
     ciphertext: Ciphertext,
     *,
+    kind: Kind = TEXT,
     count: int,
     device_identity: bytes | None,
     timestamp: str | None = None,
@@ -151,27 +115,40 @@ def retry_message_stanza(
         {
             "id": message_id,
             "to": to,
-            "type": "text",
+            "type": kind.type,
             "t": timestamp,
             "participant": participant,
             "recipient": recipient,
+            "edit": kind.edit,
             "device_fanout": None if to.server == GROUP else "false",
         }
     )
-    enc = Node("enc", {"v": "2", "type": ciphertext.type, "count": str(count)}, ciphertext.body)
+    enc = Node("enc", {**_enc_attrs(ciphertext.type, kind), "count": str(count)}, ciphertext.body)
     return Node("message", attrs, (enc, *_identity([(to, ciphertext)], device_identity)))
 
 
-def _participants(recipients: Sequence[tuple[JID, Ciphertext]]) -> Node:
+def _participants(recipients: Sequence[tuple[JID, Ciphertext]], kind: Kind) -> Node:
     if not recipients:
         raise ValueError("a message to nobody")
     return Node(
-        "participants", {}, tuple(Node("to", {"jid": jid}, (_enc(text),)) for jid, text in recipients)
+        "participants",
+        {},
+        tuple(
+            Node("to", {"jid": jid}, (Node("enc", _enc_attrs(text.type, kind), text.body),))
+            for jid, text in recipients
+        ),
     )
 
 
-def _enc(ciphertext: Ciphertext) -> Node:
-    return Node("enc", {"v": "2", "type": ciphertext.type}, ciphertext.body)
+def _enc_attrs(ciphertext_type: str, kind: Kind) -> dict[str, str | JID]:
+    return present(
+        {
+            "v": "2",
+            "type": ciphertext_type,
+            "mediatype": kind.mediatype,
+            "decrypt-fail": "hide" if kind.hidden else None,
+        }
+    )
 
 
 def _identity(

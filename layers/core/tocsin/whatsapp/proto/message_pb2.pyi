@@ -20,14 +20,16 @@ class MessageKey(_message.Message):
     def __init__(self, remote_jid: _Optional[str] = ..., from_me: _Optional[bool] = ..., id: _Optional[str] = ..., participant: _Optional[str] = ...) -> None: ...
 
 class ContextInfo(_message.Message):
-    __slots__ = ("stanza_id", "participant", "expiration")
+    __slots__ = ("stanza_id", "participant", "quoted_message", "expiration")
     STANZA_ID_FIELD_NUMBER: _ClassVar[int]
     PARTICIPANT_FIELD_NUMBER: _ClassVar[int]
+    QUOTED_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EXPIRATION_FIELD_NUMBER: _ClassVar[int]
     stanza_id: str
     participant: str
+    quoted_message: Message
     expiration: int
-    def __init__(self, stanza_id: _Optional[str] = ..., participant: _Optional[str] = ..., expiration: _Optional[int] = ...) -> None: ...
+    def __init__(self, stanza_id: _Optional[str] = ..., participant: _Optional[str] = ..., quoted_message: _Optional[_Union[Message, _Mapping]] = ..., expiration: _Optional[int] = ...) -> None: ...
 
 class Wrapped(_message.Message):
     __slots__ = ("message",)
@@ -48,12 +50,32 @@ class SenderKeyDistribution(_message.Message):
     def __init__(self, group_id: _Optional[str] = ..., distribution: _Optional[bytes] = ...) -> None: ...
 
 class ImageMessage(_message.Message):
-    __slots__ = ("caption", "context_info")
+    __slots__ = ("url", "mimetype", "caption", "file_sha256", "file_length", "height", "width", "media_key", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
     CAPTION_FIELD_NUMBER: _ClassVar[int]
+    FILE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_KEY_FIELD_NUMBER: _ClassVar[int]
+    FILE_ENC_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DIRECT_PATH_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_KEY_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    mimetype: str
     caption: str
+    file_sha256: bytes
+    file_length: int
+    height: int
+    width: int
+    media_key: bytes
+    file_enc_sha256: bytes
+    direct_path: str
+    media_key_timestamp: int
     context_info: ContextInfo
-    def __init__(self, caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., caption: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
 
 class ExtendedTextMessage(_message.Message):
     __slots__ = ("text", "matched_text", "description", "title", "context_info")
@@ -70,16 +92,32 @@ class ExtendedTextMessage(_message.Message):
     def __init__(self, text: _Optional[str] = ..., matched_text: _Optional[str] = ..., description: _Optional[str] = ..., title: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
 
 class DocumentMessage(_message.Message):
-    __slots__ = ("title", "file_name", "context_info", "caption")
+    __slots__ = ("url", "mimetype", "title", "file_sha256", "file_length", "media_key", "file_name", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info", "caption")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    FILE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_KEY_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_ENC_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DIRECT_PATH_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_KEY_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
     CAPTION_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    mimetype: str
     title: str
+    file_sha256: bytes
+    file_length: int
+    media_key: bytes
     file_name: str
+    file_enc_sha256: bytes
+    direct_path: str
+    media_key_timestamp: int
     context_info: ContextInfo
     caption: str
-    def __init__(self, title: _Optional[str] = ..., file_name: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., caption: _Optional[str] = ...) -> None: ...
+    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., title: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_name: _Optional[str] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., caption: _Optional[str] = ...) -> None: ...
 
 class VideoMessage(_message.Message):
     __slots__ = ("caption", "context_info")

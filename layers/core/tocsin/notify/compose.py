@@ -1,0 +1,49 @@
+"""A notification's content as WhatsApp's Message: the same content always makes the same bytes.
+
+So a repeat, a copy for a device that was missed and the answer to a retry receipt carry one and the same
+message, whichever function makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from tocsin.notify.account import Account
+from tocsin.notify.content import Content, Edit, Reaction, Text
+from tocsin.signal.padding import pad
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.outgoing import (
+    OutgoingMessage,
+    device_sent,
+    edit_message,
+    quoting_message,
+    reaction_message,
+    text_message,
+)
+
+
+def compose(content: Content, chat: str, own: JID) -> OutgoingMessage:
+    """Return the message for `chat` (a bare JID: a person's or a group's). `own`: we, as that chat names
+    us."""
+    match content:
+        case Text(text, quote):
+            if quote is None:
+                return OutgoingMessage(text_message(text))
+            return OutgoingMessage(quoting_message(text, quote.message_id, own, text_message(quote.text)))
+        case Edit(message_id, text, at):
+            return edit_message(JID.parse(chat), message_id, text_message(text), at)
+        case Reaction(message_id, emoji, at, author):
+            return reaction_message(
+                JID.parse(chat), message_id, emoji, at, JID.parse(author) if author else None
+            )
+        case _:
+            assert_never(content)
+
+
+def plaintext_for(
+    account: Account, chat: str, user: str, message: OutgoingMessage, random: Callable[[int], bytes]
+) -> bytes:
+    """Return the padded message for the devices of `user`: as it is, or as a copy for our own devices."""
+    body = device_sent(JID.parse(chat), message.body) if account.is_own(user) else message.body
+    return pad(body, random(1))

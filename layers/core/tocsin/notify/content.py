@@ -1,0 +1,48 @@
+"""What a notification says, in the domain's words: a text, an edit of an earlier one, or a reaction.
+
+A transport turns it into a message of its own kind (`compose.py` for WhatsApp). One notification has one
+content for its whole life: whatever a message is made of is decided before it is first sent, and kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quote:
+    """An earlier message of ours to the same recipient, shown above the text. `text`: what that one said."""
+
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words, with WhatsApp's formatting in them."""
+
+    text: str
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """New words for a message of ours that was sent before. `at`: when they were written, ms."""
+
+    message_id: str
+    text: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """An emoji on a message that the recipient wrote. `author`: who wrote it (bare JID), where the chat is a
+    group; `at`: ms."""
+
+    message_id: str
+    emoji: str
+    at: int
+    author: str | None = None
+
+
+Content = Text | Edit | Reaction

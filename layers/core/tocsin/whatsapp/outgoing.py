@@ -1,0 +1,127 @@
+"""The messages we write: serialised protobufs, and what a stanza says of the message it carries.
+
+On the path of every send, so protobuf isn't loaded here: the few fields that a notifier fills are written by
+hand. What others write is read with the real parser, in `content`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tocsin.whatsapp.jid import JID
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a stanza says of its message. `type`: `text`, `media`, `reaction`; `mediatype`: of an attachment.
+
+    `edit`: "1" for an edit, "7" for a revoke. `hidden`: a receiver that can't decrypt it shows nothing.
+    """
+
+    type: str = "text"
+    mediatype: str | None = None
+    edit: str | None = None
+    hidden: bool = False
+
+
+TEXT: Final = Kind()
+EDIT: Final = Kind(edit="1", hidden=True)
+REACTION: Final = Kind(type="reaction", hidden=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A serialised Message and what its stanza says of it."""
+
+    body: bytes = field(repr=False)
+    kind: Kind = TEXT
+
+
+# Field numbers of the Message protobuf and of its parts.
+
+_CONVERSATION: Final = 1
+_SENDER_KEY_DISTRIBUTION: Final = 2
+_EXTENDED_TEXT: Final = 6
+_PROTOCOL: Final = 12
+_DEVICE_SENT: Final = 31
+_REACTION: Final = 46
+_EDITED: Final = 58
+_CONTEXT_INFO: Final = 17
+_EXPIRATION: Final = 25
+_MESSAGE_EDIT: Final = 14
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
+
+
+def text_message(text: str, *, expiration: int = 0) -> bytes:
+    """A serialised Message. `expiration`: the chat's disappearing timer in seconds, 0 for none."""
+    if not expiration:
+        return _field(_CONVERSATION, text.encode())
+    return _extended(text, _number(_EXPIRATION, expiration))
+
+
+def quoting_message(text: str, message_id: str, author: JID, quoted: bytes) -> bytes:
+    """A text that shows an earlier message above it. `author` (bare) wrote that one, `quoted` is its Message:
+    what the reader sees of it, should it be missing from the chat."""
+    return _extended(
+        text, _field(1, message_id.encode()) + _field(2, str(author.bare).encode()) + _field(3, quoted)
+    )
+
+
+def _extended(text: str, context: bytes) -> bytes:
+    return _field(_EXTENDED_TEXT, _field(1, text.encode()) + _field(_CONTEXT_INFO, context))
+
+
+def edit_message(chat: JID, message_id: str, message: bytes, at: int) -> OutgoingMessage:
+    """`message` in place of the one that we sent to `chat` under `message_id`. `at`: ms.
+
+    Receivers take it within 20 minutes of that one; it has an id of its own.
+    """
+    protocol = (
+        _field(1, _key(chat, message_id, from_me=True))
+        + _number(2, _MESSAGE_EDIT)
+        + _field(14, message)
+        + _number(15, at)
+    )
+    return OutgoingMessage(_field(_EDITED, _field(1, _field(_PROTOCOL, protocol))), EDIT)
+
+
+def reaction_message(
+    chat: JID, message_id: str, emoji: str, at: int, author: JID | None = None
+) -> OutgoingMessage:
+    """An emoji on what somebody wrote in `chat`; `author`: who, in a group. `at`: ms."""
+    key = _key(chat, message_id, from_me=False, participant=author)
+    body = _field(1, key) + _field(2, emoji.encode()) + _number(4, at)
+    return OutgoingMessage(_field(_REACTION, body), REACTION)
+
+
+def _key(chat: JID, message_id: str, *, from_me: bool, participant: JID | None = None) -> bytes:
+    key = _field(1, str(chat).encode()) + _number(2, int(from_me)) + _field(3, message_id.encode())
+    return key + (_field(4, str(participant.bare).encode()) if participant is not None else b"")
+
+
+def device_sent(chat: JID, message: bytes) -> bytes:
+    """What our own other devices get, so that the message shows there: `message` as sent to `chat`."""
+    return _field(_DEVICE_SENT, _field(1, str(chat).encode()) + _field(2, message))
+
+
+def with_sender_key(group: JID, distribution: bytes, message: bytes = b"") -> bytes:
+    """`message` (or none) with the group's sender key in it. Joined protobufs are merged ones."""
+    inner = _field(1, str(group).encode()) + _field(2, distribution)
+    return _field(_SENDER_KEY_DISTRIBUTION, inner) + message
