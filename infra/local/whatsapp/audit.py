@@ -2,7 +2,8 @@
 
 It looks at ciphertexts on their way through and shares no code with the clients that it judges: it reads the
 two fields it needs by itself. A message key is named by sending device, receiving device, ratchet key and
-counter; two different ciphertexts under one name are one key used twice. The same bytes again are a resend.
+counter; in groups by sending device, group, sender key id and iteration. Two different ciphertexts under one
+name are one key used twice. The same bytes again are a resend.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from .directory import Device
 
 VERSION = 0x33
 MAC_BYTES = 8
+SIGNATURE_BYTES = 64
 
 
 class Unreadable(ValueError):
@@ -22,7 +24,10 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class MessageKey:
-    """Names one message key between two devices (each `number:device`)."""
+    """Names one message key: from a device (`number:device`) to another one, or to a group (its JID).
+
+    `ratchet_key`: that of the chain; in groups the id of the sender key.
+    """
 
     sender: str
     receiver: str
@@ -37,6 +42,7 @@ class Ledger:
     stanzas_in: Counter[str] = field(default_factory=Counter)
     stanzas_out: Counter[str] = field(default_factory=Counter)
     ciphertexts: int = 0
+    group_ciphertexts: int = 0
     unreadable: int = 0
     identical_resends: int = 0
     prekeys_uploaded: int = 0
@@ -73,10 +79,22 @@ class Audit:
         except Unreadable:
             ledger.unreadable += 1
             return
-        seen = self._ciphertexts.setdefault(
-            MessageKey(str(sender), receiver, ratchet_key, counter), Counter()
-        )
-        digest = sha256(inner).digest()
+        self._note(ledger, MessageKey(str(sender), receiver, ratchet_key, counter), inner)
+
+    def group_ciphertext(self, sender: Device, group: str, body: bytes) -> None:
+        """Note one `skmsg` that `sender` handed over for a group (its JID)."""
+        ledger = self.ledger(sender.account.number)
+        ledger.ciphertexts += 1
+        ledger.group_ciphertexts += 1
+        try:
+            signed, key_id, iteration = sender_key_position(body)
+        except Unreadable:
+            ledger.unreadable += 1
+            return
+        self._note(ledger, MessageKey(str(sender), group, key_id.to_bytes(5, "big"), iteration), signed)
+
+    def _note(self, ledger: Ledger, key: MessageKey, ciphertext: bytes) -> None:
+        seen, digest = self._ciphertexts.setdefault(key, Counter()), sha256(ciphertext).digest()
         if seen[digest]:
             ledger.identical_resends += 1
         seen[digest] += 1
@@ -117,6 +135,7 @@ def _account_report(ledger: Ledger, reused: list[MessageKey], twice: list[tuple[
     return {
         "stanzas": {"in": dict(ledger.stanzas_in), "out": dict(ledger.stanzas_out)},
         "ciphertexts": ledger.ciphertexts,
+        "group_ciphertexts": ledger.group_ciphertexts,
         "unreadable_ciphertexts": ledger.unreadable,
         "identical_resends": ledger.identical_resends,
         "message_keys_reused": [
@@ -157,6 +176,19 @@ def chain_position(message: bytes) -> tuple[bytes, int]:
     if not isinstance(ratchet_key, bytes) or not isinstance(counter, int):
         raise Unreadable("fields")
     return ratchet_key, counter
+
+
+def sender_key_position(message: bytes) -> tuple[bytes, int, int]:
+    """(what is signed, sender key id, iteration) of a group's message: version, protobuf, 64 bytes of
+    signature. The signature is another one each time, the rest is not."""
+    if len(message) <= 1 + SIGNATURE_BYTES or message[0] != VERSION:
+        raise Unreadable("version")
+    signed = message[:-SIGNATURE_BYTES]
+    fields = protobuf_fields(signed[1:])
+    key_id, iteration = fields.get(1, 0), fields.get(2, 0)
+    if not isinstance(key_id, int) or not isinstance(iteration, int):
+        raise Unreadable("fields")
+    return signed, key_id, iteration
 
 
 def protobuf_fields(data: bytes) -> dict[int, int | bytes]:

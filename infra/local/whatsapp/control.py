@@ -12,6 +12,7 @@ from aiohttp import web
 
 from .directory import Account, UnknownNumber
 from .faults import KINDS, InvalidFault
+from .groups import ADMIN, MEMBER, MODES, Change, Group, UnknownGroup
 from .linking import LinkFailed
 from .pairing import InvalidQr
 from .phone import InvalidRequest, Phone
@@ -24,6 +25,7 @@ STATUS: dict[type[Exception], int] = {
     InvalidRequest: 400,
     InvalidFault: 400,
     UnknownNumber: 404,
+    UnknownGroup: 404,
     InvalidQr: 409,
     NumberTaken: 409,
     LinkFailed: 422,
@@ -62,6 +64,12 @@ class Control:
                 web.post("/phones/{number}/messages", self.write),
                 web.post("/phones/{number}/read", self.read),
                 web.post("/phones/{number}/faults", self.phone_fault),
+                web.get("/groups", self.groups),
+                web.post("/groups", self.add_group),
+                web.get("/groups/{id}", self.group),
+                web.post("/groups/{id}", self.set_group),
+                web.post("/groups/{id}/members", self.add_members),
+                web.delete("/groups/{id}/members/{number}", self.remove_member),
                 web.get("/faults", self.faults),
                 web.post("/faults", self.inject),
                 web.delete("/faults", self.clear_faults),
@@ -186,9 +194,10 @@ class Control:
         )
 
     async def write(self, request: web.Request) -> web.Response:
-        """{"to", "text", "quote": id of a message on the phone}"""
+        """{"to": a number or a group, "text", "quote": id of a message on the phone}"""
         body = await _body(request, {"to": str, "text": str}, {"quote": str})
-        phone, recipient = self._phone(request), self._server.phone(body["to"]).account
+        phone, to = self._phone(request), body["to"]
+        recipient = self._board.groups.get(to) if "@g.us" in to else self._server.phone(to).account
         sent = phone.write(recipient, body["text"], quote=body.get("quote"))
         return web.json_response(sent.as_json(), status=201)
 
@@ -238,6 +247,61 @@ class Control:
             "devices": devices,
         }
 
+    # -- groups ------------------------------------------------------------------------------------------
+
+    async def groups(self, request: web.Request) -> web.Response:
+        return web.json_response({"groups": [group.as_json() for group in self._board.groups]})
+
+    async def add_group(self, request: web.Request) -> web.Response:
+        """{"subject", "members": numbers, the first one its admin, "addressing_mode": "lid" or "pn"}"""
+        body = await _body(request, {"subject": str, "members": list}, {"addressing_mode": str})
+        creator, *members = self._accounts(body["members"])
+        mode = _mode(body.get("addressing_mode", "lid"))
+        change = self._board.groups.create(body["subject"], creator, members, now=self._board.now, mode=mode)
+        return self._told(change, status=201)
+
+    async def group(self, request: web.Request) -> web.Response:
+        return web.json_response(self._group(request).as_json())
+
+    async def set_group(self, request: web.Request) -> web.Response:
+        """{"addressing_mode", "announcement", "suspended"}: what is given changes."""
+        settings = {"addressing_mode": str, "announcement": bool, "suspended": bool}
+        body, group = await _body(request, {}, settings), self._group(request)
+        if "addressing_mode" in body:
+            body["mode"] = _mode(body.pop("addressing_mode"))
+        for change in self._board.groups.set(group, **body):
+            self._board.group_changed(change)
+        return web.json_response(group.as_json())
+
+    async def add_members(self, request: web.Request) -> web.Response:
+        """{"numbers", "admin": false}: the group's creator adds them, or changes what they are."""
+        body = await _body(request, {"numbers": list}, {"admin": bool})
+        group, accounts = self._group(request), self._accounts(body["numbers"])
+        change = self._board.groups.add(group, group.creator, accounts)
+        if "admin" in body:
+            self._board.group_changed(change)
+            role = ADMIN if body["admin"] else MEMBER
+            change = self._board.groups.promote(group, group.creator, accounts, role)
+        return self._told(change, status=201)
+
+    async def remove_member(self, request: web.Request) -> web.Response:
+        """The creator removes somebody; `?leave=1`: they go by themselves."""
+        group, account = self._group(request), self._server.phone(request.match_info["number"]).account
+        author = account if _number(request, "leave") else group.creator
+        return self._told(self._board.groups.remove(group, author, [account]))
+
+    def _told(self, change: Change, *, status: int = 200) -> web.Response:
+        self._board.group_changed(change)
+        return web.json_response(change.group.as_json(), status=status)
+
+    def _group(self, request: web.Request) -> Group:
+        return self._board.groups.get(request.match_info["id"])
+
+    def _accounts(self, numbers: list[Any]) -> list[Account]:
+        if not numbers:
+            raise InvalidRequest("at least one number is needed")
+        return [self._server.phone(str(number)).account for number in numbers]
+
     # -- faults ------------------------------------------------------------------------------------------
 
     async def faults(self, request: web.Request) -> web.Response:
@@ -283,11 +347,19 @@ def _reinstall(phone: Phone, contact: Account | None, device: int | None) -> int
 PHONE_FAULTS: dict[str, Callable[[Phone, Account | None, int | None], int]] = {
     "forget-session": Phone.forget_sessions,
     "corrupt-session": Phone.corrupt_sessions,
+    "forget-sender-keys": Phone.forget_sender_keys,
+    "corrupt-sender-keys": Phone.corrupt_sender_keys,
     "reinstall": _reinstall,
     "offline": _offline,
     "online": _online,
 }
 """Each returns how many sessions it hit."""
+
+
+def _mode(name: str) -> str:
+    if name not in MODES:
+        raise InvalidRequest(f"addressing_mode must be one of {', '.join(MODES)}")
+    return name
 
 
 @web.middleware

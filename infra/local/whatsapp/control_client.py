@@ -112,6 +112,7 @@ class ControlClient:
         return found
 
     def write(self, number: str, to: str, text: str, *, quote: str | None = None) -> Json:
+        """`to`: a number, or the JID of a group."""
         body = {"to": to, "text": text} | ({"quote": quote} if quote else {})
         return self._call("POST", f"/phones/{number}/messages", body)
 
@@ -127,11 +128,39 @@ class ControlClient:
         device: int | None = None,
         companion: int | None = None,
     ) -> Json:
-        """`kind`: forget-session, corrupt-session, reinstall, offline or online. `contact` and `device` name
+        """`kind`: forget-session, corrupt-session, forget-sender-keys, corrupt-sender-keys, reinstall,
+        offline or online. `contact` and `device` name
         the sessions that are meant, `companion` whose they are, if not the phone's."""
         aim = {"contact": contact, "device": device}
         body = {"kind": kind} | {name: value for name, value in aim.items() if value is not None}
         return self._call("POST", f"/phones/{number}/faults", body, {"companion": companion})
+
+    # -- groups ------------------------------------------------------------------------------------------
+
+    def groups(self) -> list[Json]:
+        groups: list[Json] = self._call("GET", "/groups")["groups"]
+        return groups
+
+    def add_group(self, subject: str, members: list[str], *, addressing_mode: str = "lid") -> str:
+        """A group of these numbers, the first its creator and admin; its JID."""
+        body = {"subject": subject, "members": members, "addressing_mode": addressing_mode}
+        group: str = self._call("POST", "/groups", body)["id"]
+        return group
+
+    def group(self, group: str) -> Json:
+        return self._call("GET", f"/groups/{group}")
+
+    def set_group(self, group: str, **settings: Any) -> Json:
+        """`addressing_mode`, `announcement`, `suspended`."""
+        return self._call("POST", f"/groups/{group}", settings)
+
+    def add_members(self, group: str, *numbers: str, admin: bool | None = None) -> Json:
+        body: Json = {"numbers": list(numbers)} | ({} if admin is None else {"admin": admin})
+        return self._call("POST", f"/groups/{group}/members", body)
+
+    def remove_member(self, group: str, number: str, *, leave: bool = False) -> Json:
+        """The creator removes them, or they leave by themselves."""
+        return self._call("DELETE", f"/groups/{group}/members/{number}", query={"leave": int(leave)})
 
     # -- faults ------------------------------------------------------------------------------------------
 

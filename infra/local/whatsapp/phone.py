@@ -15,14 +15,18 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, encode_point, verify
 from tocsin.signal.errors import Duplicate, SignalError
+from tocsin.signal.sender_key import distribution
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp.jid import JID, LID, mask
+from tocsin.whatsapp.jid import JID, LID, mask, phash
 from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.outgoing import device_sent
 from tocsin.whatsapp.proto.message_pb2 import Message
 
 from .directory import PHONE, Account, Device
 from .endpoint import Address, Endpoint
+from .group_keys import GroupKeys
+from .groups import Group
 from .pairing import QrCode, Voucher, vouch
 from .switchboard import Random, Switchboard
 
@@ -52,6 +56,7 @@ class Received:
     at: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     read_at: float | None = None
+    group: Group | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -76,7 +81,7 @@ class Sent:
     """A message that the phone sent. `message` is kept, so that it can be sent again when asked for."""
 
     id: str
-    to: Account
+    to: Account | Group
     text: str
     message: bytes = field(repr=False)
     at: float
@@ -88,7 +93,7 @@ class Sent:
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "to": self.to.number,
+            "to": str(self.to.jid) if isinstance(self.to, Group) else self.to.number,
             "text": self.text,
             "time": round(self.at, 3),
             "acked": self.acked,
@@ -108,6 +113,7 @@ class Phone:
         self._board = switchboard
         self._random: Random = switchboard.random
         self._endpoint = Endpoint(switchboard.random, switchboard.clock)
+        self._group_keys = GroupKeys(switchboard.random)
         self.device = self._install()
         self._received: dict[tuple[str, str], Received] = {}
         self._sent: dict[str, Sent] = {}
@@ -180,12 +186,15 @@ class Phone:
             random=self._random,
         )
 
-    def write(self, to: Account, text: str, *, quote: str | None = None) -> Sent:
-        """Send a text to every device of `to` and to the own companions. Raises InvalidRequest."""
+    def write(self, to: Account | Group, text: str, *, quote: str | None = None) -> Sent:
+        """Send a text to every device of `to`, or of a group's members, and to the own companions. Raises
+        InvalidRequest."""
         if not self.online:
             raise InvalidRequest("the phone is offline; POST a fault of kind online first")
         if not text:
             raise InvalidRequest("text must not be empty")
+        if isinstance(to, Group) and self.account not in to.members:
+            raise InvalidRequest("the phone's account isn't in this group")
         message = Message()
         if quote is None:
             message.conversation = text
@@ -230,6 +239,9 @@ class Phone:
             "type": "read",
             "t": str(self._board.now),
         }
+        if entry.group is not None:
+            author = entry.sender.bare(entry.group.server).with_device(entry.sender_device)
+            attrs |= {"to": entry.group.jid, "participant": author}
         self._board.submit(self.device, Node("receipt", attrs))
 
     # -- faults ------------------------------------------------------------------------------------------
@@ -247,6 +259,7 @@ class Phone:
         was_online = self.online
         self.go_offline()
         self._endpoint.reinstall()
+        self._group_keys.clear()
         mailbox = self.device.mailbox
         self.device = self._install()
         self.device.mailbox = mailbox
@@ -268,6 +281,12 @@ class Phone:
         for peer in peers:
             self._endpoint.forget_session(peer)
         return len(peers)
+
+    def forget_sender_keys(self, contact: Account | None = None, device: int | None = None) -> int:
+        return sum(self._group_keys.forget(peer) for peer in self.sessions_with(contact, device))
+
+    def corrupt_sender_keys(self, contact: Account | None = None, device: int | None = None) -> int:
+        return sum(self._group_keys.corrupt(peer) for peer in self.sessions_with(contact, device))
 
     def corrupt_sessions(self, contact: Account | None = None, device: int | None = None) -> int:
         peers = self.sessions_with(contact, device)
@@ -295,7 +314,7 @@ class Phone:
         """Nor is there a network between them and the server."""
 
     def _on_message(self, stanza: Node) -> None:
-        sender = stanza.attr_jid("from")
+        sender = stanza.optional_jid("participant") or stanza.attr_jid("from")
         peer = self._address(sender)
         entry = self._entry(stanza, sender)
         encs = stanza.children("enc")
@@ -304,27 +323,52 @@ class Phone:
             return
         for enc in encs:
             try:
-                plaintext = self._endpoint.decrypt(peer, enc.attr_str("type"), enc.bytes())
+                plaintext = self._decrypt(entry, peer, enc)
+                understood = self._take_sender_key(entry, peer, plaintext)
             except Duplicate:
                 self._show(entry)
             except SignalError as error:
                 self._ask_again(stanza, peer, error, entry)
                 return
             else:
-                self._understand(entry, plaintext)
+                if understood:
+                    self._understand(entry, plaintext)
         self._tries.pop((entry.id, peer), None)
         self._confirm(stanza, sender)
         if self.reads and not self._is_own(entry) and entry.text is not None:
             self._read(entry)
 
+    def _decrypt(self, entry: Received, peer: Address, enc: Node) -> bytes:
+        kind = enc.attr_str("type")
+        if kind == "skmsg" and entry.group is not None:
+            return self._group_keys.decrypt(entry.chat, peer, enc.bytes())
+        return self._endpoint.decrypt(peer, kind, enc.bytes())
+
+    def _take_sender_key(self, entry: Received, peer: Address, plaintext: bytes) -> bool:
+        """Keep the sender key that came along; whether there is anything to be shown besides."""
+        try:
+            message = Message.FromString(plaintext)
+        except ProtobufError:
+            return True
+        if message.HasField("device_sent"):
+            message = message.device_sent.message
+        if not message.HasField("sender_key_distribution"):
+            return True
+        key = message.sender_key_distribution
+        if entry.group is not None and key.group_id == entry.chat:
+            self._group_keys.process(entry.chat, peer, key.distribution)
+        message.ClearField("sender_key_distribution")
+        message.ClearField("message_context_info")
+        return bool(message.ListFields())
+
     def _entry(self, stanza: Node, sender: JID) -> Received:
         account = self._board.directory.account(sender)
-        chat = stanza.optional_jid("recipient") or sender
+        group = self._board.groups.find(stanza.attr_jid("from"))
+        chat = stanza.optional_jid("recipient") or (group.jid if group else sender)
         other = self._board.directory.account(chat)
         key = (account.number if account else str(sender.bare), stanza.attr_str("id"))
-        return self._received.setdefault(
-            key, Received(key[1], account, sender.device, other.number if other else str(chat.bare))
-        )
+        named = other.number if other else str(chat.bare)
+        return self._received.setdefault(key, Received(key[1], account, sender.device, named, group=group))
 
     def _understand(self, entry: Received, plaintext: bytes) -> None:
         newest = next(reversed(self._received.values()))
@@ -358,7 +402,11 @@ class Phone:
     def _confirm(self, stanza: Node, sender: JID) -> None:
         attrs: dict[str, str | JID] = {"id": stanza.attr_str("id"), "to": sender}
         recipient = stanza.optional_jid("recipient")
-        if stanza.optional_str("category") == "peer":
+        if "participant" in stanza.attrs:
+            attrs |= {"to": stanza.attr_jid("from"), "participant": sender}
+            if self._board.directory.account(sender) is self.account:
+                attrs["type"] = "sender"
+        elif stanza.optional_str("category") == "peer":
             attrs |= {"to": self.account.bare(sender.server), "type": "peer_msg"}
         elif recipient is not None:
             attrs |= {"recipient": recipient, "type": "sender"}
@@ -408,8 +456,9 @@ class Phone:
             "to": stanza.attr_jid("from"),
             "type": "retry",
         }
-        if recipient := stanza.optional_jid("recipient"):
-            attrs["recipient"] = recipient
+        for kept in ("recipient", "participant"):
+            if jid := stanza.optional_jid(kept):
+                attrs[kept] = jid
         return Node("receipt", attrs, tuple(children))
 
     def _fresh_keys(self) -> Node:
@@ -441,7 +490,7 @@ class Phone:
             return
         kind = receipt.optional_str("type") or "delivered"
         kind = "delivered" if kind == "inactive" else kind
-        reader = self._board.directory.device(receipt.attr_jid("from"))
+        reader = self._board.directory.device(receipt.optional_jid("participant") or receipt.attr_jid("from"))
         listed = receipt.child("list")
         items = listed.children("item") if listed else ()
         for message_id in (receipt.attr_str("id"), *(item.attr_str("id") for item in items)):
@@ -452,7 +501,8 @@ class Phone:
     def _resend(self, receipt: Node) -> None:
         """Somebody couldn't read a message of ours: a new session, and the same message again, to that one
         device under the same id."""
-        requester, sent = receipt.attr_jid("from"), self._sent.get(receipt.attr_str("id"))
+        requester = receipt.optional_jid("participant") or receipt.attr_jid("from")
+        sent = self._sent.get(receipt.attr_str("id"))
         device = self._board.directory.device(requester)
         if sent is None or device is None:
             log.warning("phone %s: asked for a message that it never sent", mask(self.account.number))
@@ -469,6 +519,7 @@ class Phone:
         except SignalError as error:
             log.warning("phone %s: bad keys in a retry receipt: %s", mask(self.account.number), error)
             return
+        self._group_keys.missed(peer)
         count = receipt.require_child("retry").attr_str("count")
         ciphertext = self._endpoint.encrypt(peer, self._message_for(device, sent))
         attrs: dict[str, str | JID] = {
@@ -476,10 +527,13 @@ class Phone:
             "to": requester,
             "type": "text",
             "t": receipt.require_child("retry").optional_str("t") or str(self._board.now),
-            "device_fanout": "false",
         }
-        if device.account is self.account:
-            attrs["recipient"] = sent.to.bare(requester.server)
+        if isinstance(sent.to, Group):
+            attrs |= {"to": sent.to.jid, "participant": requester}
+        else:
+            attrs["device_fanout"] = "false"
+            if device.account is self.account:
+                attrs["recipient"] = sent.to.bare(requester.server)
         self._board.submit(self.device, Node("message", attrs, (_enc(ciphertext, {"count": count}),)))
 
     def _on_ack(self, ack: Node) -> None:
@@ -495,6 +549,11 @@ class Phone:
             contact = self._board.directory.account(notification.attr_jid("from"))
             for peer in self.sessions_with(contact, None) if contact else ():
                 self._endpoint.archive_session(peer)
+                self._group_keys.missed(peer)
+        elif notification.optional_str("type") == "w:gp2" and any(
+            notification.child(action) for action in ("remove", "leave")
+        ):
+            self._group_keys.rotate(str(notification.attr_jid("from")))
 
     def _acknowledge(self, stanza: Node) -> None:
         attrs: dict[str, str | JID] = {
@@ -505,6 +564,8 @@ class Phone:
         kind = stanza.optional_str("type")
         if kind is not None and stanza.tag != "message":
             attrs["type"] = kind
+        if participant := stanza.optional_jid("participant"):
+            attrs["participant"] = participant
         self._board.submit(self.device, Node("ack", attrs))
 
     # -- sessions and fan-out ----------------------------------------------------------------------------
@@ -524,20 +585,15 @@ class Phone:
 
     def _message_stanza(self, sent: Sent) -> Node:
         """To every device of the recipient, and to the own companions as a device-sent message."""
+        if isinstance(sent.to, Group):
+            return self._group_message_stanza(sent, sent.to)
         devices = [*sent.to.devices.values(), *self.account.devices.values()]
-        entries = []
-        for device in dict.fromkeys(devices):
-            if device is self.device:
-                continue
-            peer = Address(device.account.lid_user, device.number)
-            try:
-                if not self._endpoint.has_session(peer):
-                    self._endpoint.start_session(peer, self._bundle_of(device))
-                ciphertext = self._endpoint.encrypt(peer, self._message_for(device, sent))
-            except SignalError as error:
-                log.warning("phone %s: no session with a device: %s", mask(self.account.number), error)
-                continue
-            entries.append(Node("to", {"jid": device.lid}, (_enc(ciphertext, {}),)))
+        entries = [
+            Node("to", {"jid": device.lid}, (_enc(ciphertext, {}),))
+            for device in dict.fromkeys(devices)
+            if device is not self.device
+            and (ciphertext := self._encrypted(device, self._message_for(device, sent)))
+        ]
         attrs: dict[str, str | JID] = {
             "id": sent.id,
             "to": sent.to.lid,
@@ -546,7 +602,54 @@ class Phone:
         }
         return Node("message", attrs, (Node("participants", {}, tuple(entries)),))
 
+    def _encrypted(self, device: Device, message: bytes) -> Ciphertext | None:
+        """`message` for one device, in a session made now if there is none; None if none can be made."""
+        peer = Address(device.account.lid_user, device.number)
+        try:
+            if not self._endpoint.has_session(peer):
+                self._endpoint.start_session(peer, self._bundle_of(device))
+            return self._endpoint.encrypt(peer, message)
+        except SignalError as error:
+            log.warning("phone %s: no session with a device: %s", mask(self.account.number), error)
+            return None
+
+    def _group_message_stanza(self, sent: Sent, group: Group) -> Node:
+        """Once for everybody, and the sender key for each device that has it not."""
+        own = self._group_keys.own(str(group.jid))
+        key = self._with_sender_key(group)
+        entries = []
+        for device in group.devices:
+            peer = Address(device.account.lid_user, device.number)
+            if device is self.device or peer in own.holders:
+                continue
+            ciphertext = self._encrypted(device, key)
+            if ciphertext is not None:
+                own.holders.add(peer)
+                entries.append(Node("to", {"jid": device.address(group.server)}, (_enc(ciphertext, {}),)))
+        attrs: dict[str, str | JID] = {
+            "id": sent.id,
+            "to": group.jid,
+            "type": "text",
+            "phash": phash(device.address(group.server) for device in group.devices),
+            "addressing_mode": group.mode,
+        }
+        shared = Node(
+            "enc", {"v": "2", "type": "skmsg"}, self._group_keys.encrypt(str(group.jid), sent.message)
+        )
+        participants = [Node("participants", {}, tuple(entries))] if entries else []
+        return Node("message", attrs, (*participants, shared))
+
+    def _with_sender_key(self, group: Group, message: bytes = b"") -> bytes:
+        """`message` with our key for the group in it."""
+        whole = Message.FromString(message)
+        whole.sender_key_distribution.group_id = str(group.jid)
+        whole.sender_key_distribution.distribution = distribution(self._group_keys.own(str(group.jid)).key)
+        return whole.SerializeToString()
+
     def _message_for(self, device: Device, sent: Sent) -> bytes:
+        if isinstance(sent.to, Group):
+            message = self._with_sender_key(sent.to, sent.message)
+            return device_sent(sent.to.jid, message) if device.account is self.account else message
         if device.account is not self.account:
             return sent.message
         copy = Message()
@@ -567,7 +670,7 @@ class Companion(Phone):
         self._board.linked(device)
         return device
 
-    def write(self, to: Account, text: str, *, quote: str | None = None) -> Sent:
+    def write(self, to: Account | Group, text: str, *, quote: str | None = None) -> Sent:
         """Raises InvalidRequest: only phones write."""
         raise InvalidRequest("only the phone writes; leave the companion out")
 

@@ -6,39 +6,18 @@ some of them try again.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tocsin.signal.curve import encode_point, verify
 from tocsin.signal.errors import SignalError
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import InvalidStanza, Node
 
+from . import group_queries
+from .answers import Answer, QueryError
 from .audit import Audit
 from .directory import Account, Device, Directory, SignedPreKey
+from .groups import Groups
 from .stanzas import bundle, device_list, iq_error, key_digest, result
-
-
-class QueryError(Exception):
-    """Answered as an iq error."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"{code} {text}")
-        self.code = code
-        self.text = text
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`drained`: devices from whose stock a prekey was taken. `removed`: a companion that is to be unlinked.
-    `uploaded`: how many prekeys the request brought. `understood`: False if this server only pretends to know
-    the request."""
-
-    stanza: Node
-    drained: tuple[Device, ...] = ()
-    removed: Device | None = None
-    uploaded: int = 0
-    understood: bool = True
-
 
 Children = tuple[Node, ...]
 
@@ -46,8 +25,9 @@ Children = tuple[Node, ...]
 class Queries:
     """`answer` takes a request of a device, in the state the directory has at that moment."""
 
-    def __init__(self, directory: Directory, audit: Audit) -> None:
+    def __init__(self, directory: Directory, groups: Groups, audit: Audit) -> None:
         self.directory = directory
+        self.groups = groups
         self.audit = audit
 
     def answer(self, device: Device, iq: Node, now: int) -> Answer:
@@ -264,4 +244,5 @@ HANDLERS: dict[tuple[str, str, str], Handler] = {
     ("privacy", "set", "tokens"): nothing,
     ("urn:xmpp:whatsapp:dirty", "set", "clean"): nothing,
     ("md", "set", "remove-companion-device"): remove_companion,
+    **group_queries.HANDLERS,
 }

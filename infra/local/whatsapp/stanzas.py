@@ -62,8 +62,15 @@ def picture_changed(number: str, identity: str, now: int) -> Node:
     return Node("notification", attrs, (Node("set", {"id": str(now)}),))
 
 
-def message_ack(message: Node, now: int, *, error: int | None = None, phash: str | None = None) -> Node:
-    """`phash` tells the sender that its list of devices isn't ours."""
+def message_ack(
+    message: Node,
+    now: int,
+    *,
+    error: int | None = None,
+    phash: str | None = None,
+    addressing_mode: str | None = None,
+) -> Node:
+    """`phash` tells the sender that its list of devices isn't ours; `addressing_mode`: the group's own."""
     attrs: dict[str, str | JID] = {
         "class": "message",
         "id": message.attr_str("id"),
@@ -74,6 +81,8 @@ def message_ack(message: Node, now: int, *, error: int | None = None, phash: str
         attrs["error"] = str(error)
     if phash is not None:
         attrs["phash"] = phash
+    if addressing_mode is not None:
+        attrs["addressing_mode"] = addressing_mode
     return Node("ack", attrs)
 
 
@@ -85,6 +94,8 @@ def receipt_ack(receipt: Node) -> Node:
     }
     if kind := receipt.optional_str("type"):
         attrs["type"] = kind
+    if participant := receipt.optional_jid("participant"):
+        attrs["participant"] = participant
     return Node("ack", attrs)
 
 

@@ -5,10 +5,10 @@ phone in this process.
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from tocsin.whatsapp.jid import mask
+from tocsin.whatsapp.jid import GROUP, JID, mask
 from tocsin.whatsapp.node import InvalidStanza, Node
 
 from . import stanzas
@@ -16,13 +16,18 @@ from .audit import Audit
 from .directory import Account, Device, Directory
 from .events import EventLog
 from .faults import Fault, Faults
+from .group_routing import group_ciphertexts, route_group_message, route_group_receipt, shared_ciphertext
+from .groups import Change, Group, Groups
 from .mailbox import receipt_ids
 from .queries import Queries
-from .routing import Refused, ciphertexts, route_message, route_receipt
+from .routing import Delivery, Refused, ciphertexts, route_message, route_receipt
 
 log = logging.getLogger(__name__)
 
 Random = Callable[[int], bytes]
+
+SILENT_WHEN_EMPTY = frozenset({"add", "remove", "leave", "promote", "demote"})
+"""Changes of members that are no news if they change nobody."""
 
 LOW_PREKEYS = 5
 """Below this the owner of the keys is asked for more."""
@@ -48,10 +53,11 @@ class Switchboard:
         self.clock = clock
         self.random = random
         self.directory = Directory()
+        self.groups = Groups()
         self.audit = Audit()
         self.events = EventLog(clock)
         self.faults = Faults()
-        self._queries = Queries(self.directory, self.audit)
+        self._queries = Queries(self.directory, self.groups, self.audit)
         self._links: dict[Device, Link] = {}
         self._held: dict[Device, list[Node]] = {}
         self._inbox: deque[tuple[Device, Node]] = deque()
@@ -189,22 +195,23 @@ class Switchboard:
             self._ask_for_prekeys(drained)
         if answer.removed is not None:
             self.unlink(answer.removed)
+        if answer.change is not None:
+            self.group_changed(answer.change)
 
     def _message(self, device: Device, message: Node) -> None:
         """Acknowledge first, then deliver, so that the ack comes before the receipts."""
-        account, to = device.account, self.directory.account(message.attr_jid("to"))
+        account, to = device.account, self._addressee(message.attr_jid("to"))
         self._audit_ciphertexts(device, message)
-        number = to.number if to else None
-        if fault := self.faults.take("lose-messages", account.number, device.number, to=number):
+        if fault := self.faults.take("lose-messages", account.number, device.number, to=to):
             self._note_fault(fault, message)
             self._drop_if_asked(fault, device)
             return
-        if fault := self.faults.take("ack-error", account.number, device.number, to=number):
+        if fault := self.faults.take("ack-error", account.number, device.number, to=to):
             self._note_fault(fault, message)
             self._send(device, stanzas.message_ack(message, self.now, error=fault.params["code"]))
             return
         try:
-            routed = route_message(message, device, self.directory, self.now)
+            deliveries, ack = self._route(device, message)
         except Refused as refused:
             self.events.add(
                 "refused",
@@ -215,11 +222,9 @@ class Switchboard:
             )
             self._send(device, stanzas.message_ack(message, self.now, error=refused.code))
             return
-        account.contacts.add(routed.recipient.number)
-        routed.recipient.contacts.add(account.number)
-        lost = self.faults.take("lose-acks", account.number, device.number, to=number)
+        lost = self.faults.take("lose-acks", account.number, device.number, to=to)
         if lost is None:
-            self._send(device, stanzas.message_ack(message, self.now, phash=routed.phash))
+            self._send(device, ack)
         else:
             self._note_fault(lost, message)
         self.events.add(
@@ -227,23 +232,52 @@ class Switchboard:
             id=message.attr_str("id"),
             account=account.number,
             device=device.number,
-            to=routed.recipient.number,
-            devices=[str(delivery.device) for delivery in routed.deliveries],
+            to=to,
+            devices=[str(delivery.device) for delivery in deliveries],
         )
-        for delivery in routed.deliveries:
+        for delivery in deliveries:
             self.deliver(delivery.device, delivery.stanza)
         if lost is not None:
             self._drop_if_asked(lost, device)
 
+    def _addressee(self, to: JID) -> str | None:
+        """How faults and events name it: a number, or a group's JID."""
+        if self.groups.find(to) is not None:
+            return str(to)
+        account = self.directory.account(to)
+        return account.number if account else None
+
+    def _route(self, device: Device, message: Node) -> tuple[tuple[Delivery, ...], Node]:
+        """The deliveries of a message, and its ack. Raises Refused."""
+        to = message.attr_jid("to")
+        group = self.groups.find(to)
+        if group is not None:
+            deliveries, phash = route_group_message(message, device, group, self.directory, self.now)
+            ack = stanzas.message_ack(message, self.now, phash=phash, addressing_mode=group.mode)
+            return deliveries, ack
+        routed = route_message(message, device, self.directory, self.now)
+        device.account.contacts.add(routed.recipient.number)
+        routed.recipient.contacts.add(device.account.number)
+        return routed.deliveries, stanzas.message_ack(message, self.now, phash=routed.phash)
+
     def _audit_ciphertexts(self, device: Device, message: Node) -> None:
-        for entry in ciphertexts(message, self.directory):
+        to = message.attr_jid("to")
+        in_group = to.server == GROUP
+        entries = (
+            group_ciphertexts(message, self.directory) if in_group else ciphertexts(message, self.directory)
+        )
+        for entry in entries:
             receiver = str(entry.device) if entry.device else str(entry.jid)
             self.audit.ciphertext(device, receiver, entry.enc.optional_str("type") or "", entry.enc.bytes())
+        shared = shared_ciphertext(message) if in_group else None
+        if shared is not None:
+            self.audit.group_ciphertext(device, str(to), shared.bytes())
 
     def _receipt(self, device: Device, receipt: Node) -> None:
         device.mailbox.confirm(receipt)
         self._send(device, stanzas.receipt_ack(receipt))
-        sender = self.directory.account(receipt.attr_jid("to"))
+        group = self.groups.find(receipt.attr_jid("to"))
+        sender = self.directory.account(receipt.attr_jid("participant" if group else "to"))
         self.events.add(
             "receipt",
             ids=list(receipt_ids(receipt)),
@@ -251,15 +285,38 @@ class Switchboard:
             account=device.account.number,
             device=device.number,
             to=sender.number if sender else None,
+            **({"group": str(group.jid)} if group else {}),
         )
-        for delivery in route_receipt(receipt, device, self.directory, self.now):
+        for delivery in self._routed_receipt(receipt, device, group):
             self.deliver(delivery.device, delivery.stanza)
+
+    def _routed_receipt(self, receipt: Node, device: Device, group: Group | None) -> Iterable[Delivery]:
+        if group is None:
+            return route_receipt(receipt, device, self.directory, self.now)
+        return route_group_receipt(receipt, device, group, self.directory, self.now)
 
     def _ack(self, device: Device, ack: Node) -> None:
         device.mailbox.confirm(ack)
 
     def _nothing(self, device: Device, stanza: Node) -> None:
         """Presence, chat states and in-band notes need no answer."""
+
+    # -- groups ------------------------------------------------------------------------------------------
+
+    def group_changed(self, change: Change) -> None:
+        """Tell the members' devices, and those of whoever is out by it."""
+        self.events.add(
+            "group",
+            group=str(change.group.jid),
+            action=change.action,
+            author=change.author.number,
+            members=[account.number for account in change.accounts],
+        )
+        if change.action in SILENT_WHEN_EMPTY and not change.accounts:
+            return
+        for account in change.told:
+            for device in account.devices.values():
+                self.deliver(device, change.notification(self.new_id(), self.now))
 
     # -- what the server says by itself ------------------------------------------------------------------
 

@@ -202,3 +202,33 @@ def test_a_companion_in_the_server_breaks_and_heals_alone(control):
 def test_a_companion_that_is_not_there_is_refused_with_those_that_are(control):
     with pytest.raises(ControlError, match="no companion 99 in this process"):
         control.mailbox(SITI, companion=99)
+
+
+def test_a_group_is_made_written_to_and_left(control):
+    control.add_phone("6281200000031", "Agus")
+    group = control.add_group("Technicians", [SITI, BUDI])
+    assert group.endswith("@g.us")
+    control.add_members(group, "6281200000031", admin=True)
+    control.write(SITI, group, "hello, all of you")
+    for number in (BUDI, "6281200000031"):
+        assert control.wait_for_text(number, "hello, all of you")["chat"] == group
+    assert control.group(group)["admins"] == [SITI, "6281200000031"]
+    control.remove_member(group, BUDI, leave=True)
+    assert control.set_group(group, announcement=True, addressing_mode="pn")["members"] == [
+        SITI,
+        "6281200000031",
+    ]
+    assert control.wait_for_event("group", action="leave")["author"] == BUDI
+    assert control.groups()[-1]["addressing_mode"] == "pn"
+
+
+def test_what_is_wrong_with_a_group_is_said(control):
+    for call, status in (
+        (lambda: control.group("1203@g.us"), 404),
+        (lambda: control.add_group("Nobody", []), 400),
+        (lambda: control.add_group("Mode", [SITI], addressing_mode="x"), 400),
+        (lambda: control.write(SITI, "1203@g.us", "hello?"), 404),
+    ):
+        with pytest.raises(ControlError) as refused:
+            call()
+        assert refused.value.status == status

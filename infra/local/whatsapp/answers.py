@@ -1,0 +1,31 @@
+"""What a request is answered with, and what the answer causes besides."""
+
+from dataclasses import dataclass
+
+from tocsin.whatsapp.node import Node
+
+from .directory import Device
+from .groups import Change
+
+
+class QueryError(Exception):
+    """Answered as an iq error."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`drained`: devices from whose stock a prekey was taken. `removed`: a companion that is to be unlinked.
+    `uploaded`: how many prekeys the request brought. `change`: what became of a group, for its members to be
+    told. `understood`: False if this server only pretends to know the request."""
+
+    stanza: Node
+    drained: tuple[Device, ...] = ()
+    removed: Device | None = None
+    uploaded: int = 0
+    change: Change | None = None
+    understood: bool = True
