@@ -195,6 +195,10 @@ class Network:
         self.unlisted: set[JID] = set()
         self.spoil_signatures = False
         self.prekeys_exhausted = False
+        self.refuse_tokens: Exception | None = None
+        self.issued: list[str] = []
+        self.tell_numbers = False
+        self.aliases: dict[str, str] = {}
         self.before_delivery: Callable[[Node], None] | None = None
         self._retry_counts: dict[tuple[JID, str], int] = {}
         self._keys_seen: Counter[tuple[JID, bytes, int]] = Counter()
@@ -226,6 +230,12 @@ class Network:
             raise self.away
         node = _over_the_wire(node)
         namespace = node.attr_str("xmlns")
+        if namespace == "privacy":
+            [token] = node.require_child("tokens").children("token")
+            self.issued.append(f"privacy {token.attr_jid('jid')} {token.attr_str('t')}")
+            if self.refuse_tokens:
+                raise self.refuse_tokens
+            return _over_the_wire(Node("iq", {"type": "result", "id": "1"}))
         answer = self._usync(node) if namespace == "usync" else self._bundles(node)
         return _over_the_wire(Node("iq", {"type": "result", "id": "1"}, (answer,)))
 
@@ -358,8 +368,9 @@ class Network:
     def _contact(self, user: Node) -> Node:
         text = user.require_child("contact").text()
         self.queries.append(f"contact {text}")
+        typed = text.removeprefix("+")
         for person in self.people.values():
-            if person.phone == text.removeprefix("+"):
+            if person.phone == self.aliases.get(typed, typed):
                 known = Node("contact", {"type": "in"}, text.encode())
                 return Node("user", {"jid": person.user, "pn_jid": person.pn}, (known,))
         return Node("user", {}, (Node("contact", {"type": "out"}, text.encode()),))
@@ -373,7 +384,9 @@ class Network:
             for number in person.devices
             if jid.with_device(number) not in self.unlisted
         )
-        return Node("user", {"jid": jid}, (Node("devices", {}, (Node("device-list", {}, devices),)),))
+        number = {"pn_jid": person.pn} if self.tell_numbers else {}
+        listed = Node("devices", {}, (Node("device-list", {}, devices),))
+        return Node("user", {"jid": jid, **number}, (listed,))
 
 
 def _over_the_wire(node: Node) -> Node:

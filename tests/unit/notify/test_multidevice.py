@@ -24,7 +24,7 @@ def stage() -> Stage:
 
 
 def outgoing(stage: Stage, number: int = 0, **changes: object) -> Outgoing:
-    known = stage.keys.address(str(stage.siti.pn))
+    known = stage.keys.address_item(str(stage.siti.pn))
     from tocsin.notify.delivery import address_of
 
     values = {

@@ -6,14 +6,17 @@ a second session there.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tocsin.signal.session import merge
 from tocsin.signal.state import Record
 
-from .conditions import Item, Key, Put, Value, Write, as_read
+from .conditions import Absent, Item, Key, Put, Update, Value, Write, as_read
 from .errors import NoAccount
 from .layout import address_key, credentials_key, devices_key, outbound_key
 from .sessions import Sessions, read_sessions
+from .table import ConditionFailed
+from .trust import TRUST
 from .turn import Try, Turn, commit, turning
 from .vault import Vault
 
@@ -21,6 +24,11 @@ from .vault import Vault
 def read_address(vault: Vault, user: str) -> dict[str, str] | None:
     """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
     return _both_names(vault.table.get(address_key(vault.account, user)))
+
+
+def read_item(vault: Vault, user: str) -> Item:
+    """All that is known beside the names, as `trust` reads it."""
+    return vault.table.get(address_key(vault.account, user)) or {}
 
 
 def other_name(vault: Vault, user: str) -> str | None:
@@ -49,6 +57,19 @@ def save_devices(vault: Vault, user: str, devices: Sequence[int]) -> None:
     vault.patiently(lambda: vault.table.put(Put(devices_key(vault.account, user), attributes)))
 
 
+def absent_since(vault: Vault, pn: str) -> int:
+    """When WhatsApp last said that it doesn't know this number (seconds); 0: never, or it does by now."""
+    at = (vault.table.get(address_key(vault.account, pn)) or {}).get("absent_at")
+    return at if isinstance(at, int) else 0
+
+
+def note_absent(vault: Vault, pn: str) -> None:
+    """Remember that WhatsApp doesn't know this number now. What is learnt later takes that back."""
+    update = Update(address_key(vault.account, pn), set={"absent_at": vault.now()}, when=(Absent("lid"),))
+    with suppress(ConditionFailed):
+        vault.patiently(lambda: vault.table.update(update))
+
+
 def learn(vault: Vault, pn: str, lid: str) -> bool:
     """Remember that the phone number `pn` is the user `lid`, and move the sessions there; whether that was
     news. Both are bare JIDs. A number that went to another person takes no session along."""
@@ -61,7 +82,8 @@ def learn(vault: Vault, pn: str, lid: str) -> bool:
         if _lid_of(_both_names(address)) == lid:
             return False
         moves, turns = _moves(vault, incarnation, pn, lid, current)
-        commit(vault, [*moves, *_names(vault, pn, lid, address)], *turns)
+        known = vault.table.get(address_key(vault.account, lid))
+        commit(vault, [*moves, *_names(vault, pn, lid, address, known)], *turns)
         return True
 
     return turning(vault, attempt)
@@ -78,12 +100,14 @@ def _incarnation(vault: Vault) -> int:
     return incarnation
 
 
-def _names(vault: Vault, pn: str, lid: str, address: Item | None) -> list[Write]:
-    """The mapping, to be found from either side; that of the phone number stands as it was read."""
-    names: dict[str, Value] = {"pn": pn, "lid": lid}
+def _names(vault: Vault, pn: str, lid: str, address: Item | None, known: Item | None) -> list[Write]:
+    """The mapping, to be found from either side; both stand as they were read. What the contact entrusted to
+    us under the LID (`known`) is found under the number too."""
+    trust = {name: value for name, value in (known or {}).items() if name in TRUST}
+    names: dict[str, Value] = {"pn": pn, "lid": lid, **trust}
     return [
         Put(address_key(vault.account, pn), names, when=(as_read("lid", address),)),
-        Put(address_key(vault.account, lid), names),
+        Put(address_key(vault.account, lid), names, when=(as_read("token_at", known),)),
     ]
 
 

@@ -77,6 +77,10 @@ def devices_key(account: str, user: str) -> Key:
     return f"user#{account}#{user}", "devices"
 
 
+def privacy_key(account: str) -> Key:
+    return f"account#{account}", "privacy"
+
+
 class Owner(NamedTuple):
     """Whose item it is. `kind`: `session` or `stanza`."""
 

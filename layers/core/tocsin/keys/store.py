@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .prekeys import PreKey
     from .receive import Received
     from .tending import Limits, Tended
+    from .trust import Trust
     from .views import Listing, UserView
 
 _log = logging.getLogger("tocsin.keys")
@@ -357,6 +358,61 @@ class KeyStore:
         from .addresses import learn
 
         return learn(self._vault, pn, lid)
+
+    def address_item(self, user: str) -> "Item":
+        """The item of a user's address, for `open_trust`."""
+        from .addresses import read_item
+
+        return read_item(self._vault, user)
+
+    def absent_since(self, pn: str) -> int:
+        """When WhatsApp last said that it doesn't know this number, in seconds; 0: never."""
+        from .addresses import absent_since
+
+        return absent_since(self._vault, pn)
+
+    def note_absent(self, pn: str) -> None:
+        """WhatsApp doesn't know this number now."""
+        from .addresses import note_absent
+
+        note_absent(self._vault, pn)
+
+    # Privacy tokens. `own`: our own bare LID, to which they are bound
+
+    def trust(self, own: str, lid: str) -> "Trust":
+        """What the contact `lid` entrusted to us, and when we did so."""
+        from .trust import read_trust
+
+        return read_trust(self._vault, own, lid)
+
+    def open_trust(self, own: str, lid: str, item: "Item") -> "Trust":
+        """The same, from an address item that was read already: no request."""
+        from .trust import open_trust
+
+        return open_trust(self._vault, own, lid, item)
+
+    def keep_token(self, own: str, lid: str, token: bytes, at: int) -> bool:
+        """Keep the token that the contact issued at `at`; whether it is newer than the one that is kept."""
+        from .trust import keep_token
+
+        return keep_token(self._vault, own, lid, token, at)
+
+    def note_issued(self, lid: str, at: int) -> None:
+        """We issued a token to the contact."""
+        from .trust import note_issued
+
+        note_issued(self._vault, lid, at)
+
+    def save_salt(self, own: str, salt: bytes) -> None:
+        """Keep what contact secrets are made with, for those who entrusted nothing to us."""
+        from .trust import save_salt
+
+        save_salt(self._vault, own, salt)
+
+    def salt(self, own: str) -> bytes | None:
+        from .trust import read_salt
+
+        return read_salt(self._vault, own)
 
     def device_list(self, user: str) -> tuple[list[int], int]:
         """The devices last told, and when (seconds; 0: never)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import JID, LID, PN
 
 if TYPE_CHECKING:
     from tocsin.keys.account import AccountProfile
@@ -51,3 +51,16 @@ class Account:
         """The LID of a user (bare JID) if it is known, else the name that was given."""
         names = self.keys.address(user)
         return names["lid"] if names else user
+
+    def learn(self, *names: JID | None) -> None:
+        """Remember that a phone number and a LID among `names` (devices or users) are one person's, which
+        moves the sessions to the LID. Anything but one of each teaches nothing.
+
+        A LID that is known already keeps its number: after a national renumbering it is the one that the
+        ticketing system uses, under which conduct is filed, while stanzas name WhatsApp's own digits. A
+        number that is known gets its newest LID.
+        """
+        users = {jid.chat for jid in names if jid is not None and jid.user}
+        pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
+        if pn is not None and lid is not None and len(users) == 2 and self.keys.address(str(lid)) is None:
+            self.keys.learn(str(pn), str(lid))

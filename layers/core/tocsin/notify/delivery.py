@@ -134,6 +134,7 @@ class Delivery:
                 address=address,
                 earlier=earlier_codes(notification),
                 resumed=resumed,
+                recheck=notification.redriven > 0,
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
@@ -256,4 +257,4 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
     """Return the remembered address of `recipient`, `None` for a first contact."""
     lid = (known or {}).get("lid")
-    return Address(user=str(lid), phone=user_of(recipient)) if lid else None
+    return Address(str(lid), user_of(recipient), trust=known or {}) if lid else None

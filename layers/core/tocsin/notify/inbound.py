@@ -42,10 +42,12 @@ from tocsin.notify.recovery import (
 from tocsin.notify.refusal import failure_of_connector
 from tocsin.notify.replies import MAX_KEPT_TEXT, Replies
 from tocsin.notify.store import NotificationStore
+from tocsin.notify.trust import issue_token
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.whatsapp.bundles import SignedPreKey
-from tocsin.whatsapp.content import Content, content_of, history_of, parse_plaintext
+from tocsin.whatsapp.call import parse_call
+from tocsin.whatsapp.content import Content, History, content_of, history_of, parse_plaintext
 from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
@@ -55,6 +57,7 @@ from tocsin.whatsapp.notifications import (
     GroupChanged,
     IdentityChanged,
     OwnDevices,
+    PrivacyToken,
     ReachoutLock,
     parse_notification,
 )
@@ -78,6 +81,8 @@ log = logging.getLogger(__name__)
 MAX_STANZA_BYTES = 1024 * 1024
 # A live receipt comes within seconds, whatever the clocks say; an older one waited at WhatsApp.
 KEPT_FOR_US_MS = 10_000
+# A token of later than that would keep every true one away.
+CLOCKS_APART_SECONDS = 24 * 3600
 PAIRWISE = frozenset({"msg", "pkmsg"})
 
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
@@ -180,6 +185,7 @@ class Inbound:
             "message": self._message,
             "receipt": self._receipt,
             "notification": self._notification,
+            "call": self._call,
         }
 
     def handle(self, body: str) -> Report:
@@ -225,7 +231,8 @@ class Inbound:
         node = envelope.stanza
         own = [JID.parse(account.own_user), JID.parse(account.profile.jid).bare]
         message = parse_message(node, own)
-        learn_pair(account, message.pn, message.lid)
+        account.learn(message.sender, message.sender_alt)
+        account.learn(message.recipient, message.recipient_alt)
         if not message.encs:
             return Report("message", "ignored", f"unavailable: {message.unavailable or 'no ciphertext'}")
         user = canonical(account, message.sender, message.sender_alt)
@@ -296,12 +303,26 @@ class Inbound:
         return "reply", self._replies.take(account, message, user, content)
 
     def _own_news(self, account: Account, content: Content) -> None:
-        """Learn addresses from what our own phone tells: a LID migration, or a piece of history."""
-        pairs = content.pairs
-        if content.history is not None and content.history.inline_payload:
-            pairs = history_of(content.history.inline_payload).pairs
-        for pair in pairs:
-            learn_pair(account, pair.pn, pair.lid)
+        """Learn addresses and tokens from what our own phone tells: a LID migration, a piece of history."""
+        for pair in content.pairs:
+            account.learn(pair.pn, pair.lid)
+        if content.history is None or not content.history.inline_payload:
+            return  # what isn't inline would have to be downloaded, and is of no use to a notifier
+        try:
+            self._history(account, history_of(content.history.inline_payload))
+        except InvalidStanza as error:
+            log.warning("a piece of history is left", extra={"cause": str(error)})
+
+    @staticmethod
+    def _history(account: Account, history: History) -> None:
+        for pair in history.pairs:
+            account.learn(pair.pn, pair.lid)
+        for one in history.entrusted:
+            kept = account.keys.keep_token(account.own_user, str(one.lid), one.token, one.at)
+            if kept and one.issued_at:
+                account.keys.note_issued(str(one.lid), one.issued_at)
+        if history.salt is not None:
+            account.keys.save_salt(account.own_user, history.salt)
 
     def _confirm(
         self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
@@ -369,6 +390,7 @@ class Inbound:
 
     def _receipt(self, account: Account, envelope: Envelope) -> Report:
         receipt = parse_receipt(envelope.stanza)
+        account.learn(receipt.sender, receipt.sender_alt)
         if receipt.type == "retry":
             request = parse_retry(envelope.stanza)
             outcome = self._desk.serve(account, request, envelope.received_at)
@@ -432,26 +454,49 @@ class Inbound:
             return Report("notification", "own-devices")
         if isinstance(news, GroupChanged):
             for pn, lid in news.pairs:
-                learn_pair(account, pn, lid)
+                account.learn(pn, lid)
             return Report("notification", "group")
+        if isinstance(news, PrivacyToken):
+            return self._token(account, news)
         if isinstance(news, ReachoutLock):
             log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
             return Report("notification", "reachout-lock", facts={"active": news.active, "until": news.until})
         return Report("notification", "ignored", envelope.stanza.attr_str("type"))
+
+    def _token(self, account: Account, news: PrivacyToken) -> Report:
+        """A contact entrusts us with a token: it goes along with our next messages."""
+        user = self._named(account, news.user, news.other)
+        if account.is_own(user) or not user.endswith("@lid"):
+            return Report("notification", "ignored", "a token of nobody we could write to")
+        if news.timestamp > self._clock() + CLOCKS_APART_SECONDS:
+            return Report("notification", "ignored", "a token of the future")
+        kept = account.keys.keep_token(account.own_user, user, news.token, news.timestamp)
+        return Report("notification", "privacy-token", facts={"kept": kept})
+
+    def _call(self, account: Account, envelope: Envelope) -> Report:
+        """Nobody takes it (the connector may have declined it); it tells who has the number that calls."""
+        call = parse_call(envelope.stanza)
+        account.learn(call.caller, call.caller_pn)
+        return Report("call", "ignored", call.kind)
 
     def _identity_changed(self, account: Account, news: IdentityChanged) -> Report:
         """Somebody reinstalled. The server says so, no message has proved it yet: archive, don't delete."""
         user = self._named(account, news.user, news.lid)
         if account.is_own(user):
             return Report("notification", "ignored", "own identity")
-        archived = account.keys.mark_stale(account.profile, user, 0)
+        archived = account.keys.clean(account.profile, user).archived
         account.keys.expire_device_list(account.profile, user)
+        issued_at = account.keys.trust(account.own_user, user).issued_at
+        if issued_at:
+            issue_token(account, user, issued_at)  # the new phone knows nothing of the one that it was given
         log.warning("identity changed", extra={"device": repr(news.user), "by": "notification"})
-        return Report("notification", "identity-changed", facts={"archived": archived})
+        return Report("notification", "identity-changed", facts={"archived": len(archived)})
 
     def _devices_changed(self, account: Account, news: DevicesChanged) -> Report:
         """A companion was linked or removed: the next send asks for the list; a removed one is forgotten."""
         user = self._named(account, news.user, news.lid)
+        for device, lid in news.pairs:
+            account.learn(device, lid)
         if news.action == "remove":
             for device in news.devices:
                 if device.device and not (
@@ -463,9 +508,7 @@ class Inbound:
 
     def _named(self, account: Account, user: JID, lid: JID | None) -> str:
         """Return the canonical name of a user, learning the pair if both names are told."""
-        learn_pair(
-            account, user if user.server == PN else None, lid or (user if user.server == LID else None)
-        )
+        account.learn(user, lid)
         return canonical(account, user, lid)
 
 
@@ -483,16 +526,6 @@ def _illness(account: Account, message: InboundMessage, user: str) -> Illness:
     """What the ledger calls it when we can't read a message."""
     device = str(JID.parse(user).with_device(message.sender.device))
     return Illness(OURS, account.profile.account, user, device, message.id)
-
-
-def learn_pair(account: Account, pn: JID | None, lid: JID | None) -> None:
-    """Remember that two addresses are one person, which moves the sessions to the LID.
-
-    A LID that is known already keeps its number: after a national renumbering it is the one that the
-    ticketing system uses, under which conduct is filed, while stanzas name WhatsApp's own digits.
-    """
-    if pn is not None and lid is not None and account.keys.address(str(lid.chat)) is None:
-        account.keys.learn(str(pn.chat), str(lid.chat))
 
 
 def abridged(padded: bytes, random: Callable[[int], bytes]) -> bytes:

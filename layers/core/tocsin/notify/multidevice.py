@@ -24,6 +24,7 @@ from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.refusal import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.notify.trust import Tokens
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import message_stanza, parse_ack
@@ -136,6 +137,8 @@ class MultiDevice:
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[tuple[KeyStore, Reservation]] = []
         self._pauses: dict[tuple[str, str], Wait] = {}
+        self._tokens = Tokens(clock)
+        self._introduce: Callable[[], None] | None = None
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
@@ -143,10 +146,14 @@ class MultiDevice:
         self._leases.look(account, resumed=resumed)
 
     def settle(self) -> None:
-        """Move the checkpoints of what was sent, where they lag. Losing this is fine."""
+        """Move the checkpoints of what was sent, where they lag, and introduce us to whom it was sent. Losing
+        this is fine."""
         for keys, reservation in self._unsettled:
             keys.checkpoint(reservation, reservation.chains)
         self._unsettled.clear()
+        introduce, self._introduce = self._introduce, None
+        if introduce is not None:
+            introduce()
 
     def account(self, name: str) -> Account:
         """Return the account as this call shall see it. Raises `Wait`, `Permanent`."""
@@ -167,12 +174,14 @@ class MultiDevice:
         """Drop what is remembered of an account, after somebody refused it."""
         self._profiles.pop(name, None)
         self._leases.forget(name)
+        self._tokens.forget(name)
 
     def send(self, outgoing: Outgoing) -> Sent:
         """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
         if outgoing.recipient.endswith("@g.us"):
             raise Permanent("groups-unsupported", "this transport doesn't write to groups yet")
         self._unsettled.clear()
+        self._introduce = None
         try:
             return self._send(self.account(outgoing.account), outgoing)
         except ConnectorError as error:
@@ -197,13 +206,15 @@ class MultiDevice:
         if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
             from tocsin.notify.sessions import locate
 
-            address = locate(account, outgoing.recipient)
+            address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
         reservations, unreachable = self._reservations(account, address, refresh=refresh)
         message = compose(outgoing.content, address.user, account.own_device)
         parcel = self._pack(account, address, message, reservations)
         ack = self._hand_over(account, address, outgoing, parcel)
         self._unsettled = [(account.keys, reservation) for reservation in reservations.values()]
+        trust = self._tokens.trust(account, address)
+        self._introduce = lambda: self._tokens.issue(account, address.user, trust)
         rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
         if ack.refresh_lid:
             self._relocate(account, outgoing)
@@ -332,6 +343,10 @@ class MultiDevice:
         self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel, *, partial: bool = False
     ) -> MessageAck:
         """Give the stanza to the connector and read the server's ack. Raises `Failure`, with its numbers."""
+        token = secret = None
+        if not partial:
+            trust = self._tokens.trust(account, address)
+            token, secret = self._tokens.attached(account, address.user, trust)
         stanza = message_stanza(
             outgoing.message_id,
             JID.parse(parcel.reservations[address.user].user),
@@ -339,6 +354,8 @@ class MultiDevice:
             kind=parcel.message.kind,
             device_identity=account.profile.device_identity,
             peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
+            privacy_token=token,
+            contact_secret=secret,
             device_fanout=not partial,
         )
         try:
@@ -402,7 +419,7 @@ class MultiDevice:
         from tocsin.notify.sessions import locate
 
         try:
-            locate(account, outgoing.recipient)
+            locate(account, outgoing.recipient, now=self._now())
         except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("the LID could not be refreshed", extra={"cause": getattr(error, "code", str(error))})
 

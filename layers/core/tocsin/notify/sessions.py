@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOT_ON_WHATSAPP = "not-on-whatsapp"
+# For how long a number stays unknown without being asked for again.
+ABSENT_SECONDS = 24 * 3600
 NO_LID = "no-lid"
 NO_BUNDLES = "no-bundles"
 
@@ -53,20 +55,27 @@ class Bundles:
     refused: Mapping[int, int] = field(default_factory=dict)
 
 
-def locate(account: Account, phone: str) -> Address:
+def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> Address:
     """Ask whether a number (digits) is on WhatsApp and who it is there, and remember the answer.
 
-    Raises `Permanent` for a number that isn't; `Recover` if it is and the server names no LID for it.
+    A number that isn't there is asked for once a day, for WhatsApp watches the volume of such questions; more
+    often only to `recheck` it. Raises `Permanent` for it; `Recover` if it is and the server names no LID.
     """
     asked = JID(phone, PN)
+    absent_since = account.keys.absent_since(str(asked))
+    if absent_since > now - ABSENT_SECONDS and not recheck:
+        minutes = (now - absent_since) // 60
+        raise Permanent(NOT_ON_WHATSAPP, f"WhatsApp didn't know the number {minutes} min ago")
     contact = parse_contacts(account.connector.request(account.profile, usync_contacts([phone]))).get(phone)
     if contact is None or not contact.registered:
+        if contact is not None:
+            account.keys.note_absent(str(asked))
         raise Permanent(NOT_ON_WHATSAPP, "WhatsApp doesn't know the number")
     lid = contact.lid or _lid_of(account, contact.pn or asked)
     # National renumbering: the server's digits may differ from those that were asked for. Both lead there.
     for phone_number in dict.fromkeys((contact.pn or asked, asked)):
         account.keys.learn(str(phone_number), str(lid))
-    return Address(user=str(lid), phone=str(contact.pn or asked))
+    return Address(str(lid), str(contact.pn or asked), account.keys.address_item(str(lid)))
 
 
 def _lid_of(account: Account, phone_number: JID) -> JID:
@@ -86,6 +95,7 @@ def device_lists(account: Account, users: Sequence[str]) -> dict[str, list[int]]
     query = usync_devices([JID.parse(user) for user in users])
     lists = {user: [0] for user in users}
     for found in parse_devices(account.connector.request(account.profile, query)):
+        account.learn(found.pn, found.lid)
         devices = {device.device for device in found.devices if device.server == found.user.server}
         if str(found.user) in lists and devices:
             lists[str(found.user)] = sorted(devices)

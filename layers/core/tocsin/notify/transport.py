@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tocsin.notify.content import Content
 
@@ -17,11 +17,13 @@ from tocsin.notify.content import Content
 class Address:
     """Where a recipient lives. `user` is the canonical identity (a bare JID as text: LID where known).
 
-    `phone` is the bare phone-number JID, `None` for somebody known by LID only.
+    `phone` is the bare phone-number JID, `None` for somebody known by LID only. `trust`: the address item as
+    it was read, for the privacy tokens in it.
     """
 
     user: str
     phone: str | None = None
+    trust: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Outgoing:
     `message_id` is the same at every repeat. `address` is what is remembered of the recipient, `None` for a
     first contact. `earlier` holds the codes of this message's earlier failures: some refusals are worth
     one repair and no more, and the repair depends on what was refused. `resumed`: it was parked, and may
-    pass while the account is resuming.
+    pass while the account is resuming. `recheck`: an operator redrives it, so that what WhatsApp said of the
+    number earlier is asked again.
     """
 
     account: str
@@ -41,6 +44,7 @@ class Outgoing:
     address: Address | None = None
     earlier: Collection[str] = ()
     resumed: bool = False
+    recheck: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.notifications import MAX_TOKEN_BYTES
 from tocsin.whatsapp.proto.message_pb2 import (
     ContextInfo,
     HistorySync,
@@ -22,6 +23,8 @@ from tocsin.whatsapp.proto.message_pb2 import (
 
 MAX_WRAPPERS: Final = 5
 MAX_HISTORY_BYTES: Final = 64 * 2**20
+MAX_SALT_BYTES: Final = 256
+MAX_TIMESTAMP: Final = 2**40
 
 _WRAPPERS: Final = (
     "ephemeral",
@@ -241,11 +244,25 @@ def _migrated(payload: bytes) -> tuple[AddressPair, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Entrusted:
+    """A privacy token of the contact `lid` (bare), issued at `at`; `issued_at`: when we issued ours, 0 if
+    never. Unix seconds."""
+
+    lid: JID
+    token: bytes = field(repr=False)
+    at: int
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """The part of a history chunk that a notifier has use for. `push_names`: by JID text."""
+    """The part of a history chunk that a notifier has use for. `push_names`: by JID text. `salt`: for contact
+    secrets, where the chunk has it."""
 
     pairs: tuple[AddressPair, ...]
     push_names: dict[str, str] = field(repr=False)
+    entrusted: tuple[Entrusted, ...] = field(repr=False, default=())
+    salt: bytes | None = field(repr=False, default=None)
 
 
 def history_of(compressed: bytes) -> History:
@@ -261,16 +278,41 @@ def history_of(compressed: bytes) -> History:
         chunk = HistorySync.FromString(data)
     except (zlib.error, ProtobufError) as exc:
         raise InvalidStanza("history chunk") from exc
-    pairs = tuple(
-        pair for one in chunk.phone_number_to_lid if (pair := _pair(one.pn_jid, one.lid_jid)) is not None
-    )
+    told = [(one.pn_jid, one.lid_jid) for one in chunk.phone_number_to_lid]
+    for chat in chunk.conversations:
+        told += [(chat.pn_jid or chat.id, chat.lid_jid or chat.id)]
+    pairs = (pair for pn, lid in told if (pair := _pair(pn, lid)) is not None)
     names = ((_text(one.id), _text(one.push_name)) for one in chunk.push_names)
-    return History(pairs, {jid: name for jid, name in names if jid and name})
+    salt = chunk.nct_salt if 0 < len(chunk.nct_salt) <= MAX_SALT_BYTES else None
+    return History(
+        tuple(dict.fromkeys(pairs)),
+        {jid: name for jid, name in names if jid and name},
+        tuple(one for chat in chunk.conversations if (one := _entrusted(chat)) is not None),
+        salt,
+    )
+
+
+def _entrusted(chat: HistorySync.Conversation) -> Entrusted | None:
+    lid = _jid(chat.lid_jid or chat.id)
+    if lid is None or lid.server != LID or not 0 < len(chat.tc_token) <= MAX_TOKEN_BYTES:
+        return None
+    if not 0 < chat.tc_token_timestamp < MAX_TIMESTAMP:
+        return None
+    issued_at = chat.tc_token_sender_timestamp
+    return Entrusted(
+        lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at < MAX_TIMESTAMP else 0
+    )
+
+
+def _jid(text: str) -> JID | None:
+    try:
+        return JID.parse(_text(text) or "").chat
+    except InvalidJid:
+        return None
 
 
 def _pair(pn: str, lid: str) -> AddressPair | None:
-    try:
-        pair = AddressPair(JID.parse(_text(pn) or "").chat, JID.parse(_text(lid) or "").chat)
-    except InvalidJid:
+    number, user = _jid(pn), _jid(lid)
+    if number is None or user is None or not number.user or not user.user:
         return None
-    return pair if pair.pn.server == PN and pair.lid.server == LID else None
+    return AddressPair(number, user) if (number.server, user.server) == (PN, LID) else None

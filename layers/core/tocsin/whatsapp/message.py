@@ -39,12 +39,14 @@ def message_stanza(
     peer_recipient_pn: JID | None = None,
     phash: str | None = None,
     privacy_token: bytes | None = None,
+    contact_secret: bytes | None = None,
     device_fanout: bool = True,
 ) -> Node:
     """A message to one person. `recipients`: their devices and ours but this one, in one address form.
 
-    `device_identity`: needed as soon as one ciphertext is a `pkmsg`. `device_fanout` False: a resend to some
-    devices only. Raises ValueError for a message to nobody or without the needed identity.
+    `device_identity`: needed as soon as one ciphertext is a `pkmsg`. `privacy_token`: the recipient's, or
+    `contact_secret` in its place. `device_fanout` False: a resend to some devices only.
+    Raises ValueError for a message to nobody or without the needed identity.
     """
     attrs = present(
         {
@@ -60,6 +62,8 @@ def message_stanza(
     parts = [_participants(recipients, kind), *_identity(recipients, device_identity)]
     if privacy_token is not None:
         parts.append(Node("tctoken", {}, privacy_token))
+    elif contact_secret is not None:
+        parts.append(Node("cstoken", {}, contact_secret))
     return Node("message", attrs, tuple(parts))
 
 

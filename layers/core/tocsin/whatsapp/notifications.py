@@ -23,7 +23,8 @@ class IdentityChanged:
 class DevicesChanged:
     """`action`: `add`, `remove` or `update` (the list is stale). `devices`: the ones named, as device JIDs.
 
-    `device_hash`: over the whole list after the change, in the address form of `user`.
+    `device_hash`: over the whole list after the change, in the address form of `user`. `pairs`: both names of
+    devices, where they are told.
     """
 
     user: JID
@@ -31,6 +32,7 @@ class DevicesChanged:
     action: str
     devices: tuple[JID, ...]
     device_hash: str | None
+    pairs: tuple[tuple[JID, JID], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,15 @@ class GroupChanged:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyToken:
-    """A contact trusts us: attach `token` to messages to them, for some three weeks from `timestamp`."""
+    """A contact trusts us: attach `token` to messages to them, for some three weeks from `timestamp`.
+
+    `other`: the contact's other name, where both are told.
+    """
 
     user: JID
     token: bytes = field(repr=False)
     timestamp: int
+    other: JID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,9 @@ class Other:
 Notification = (
     IdentityChanged | DevicesChanged | OwnDevices | GroupChanged | PrivacyToken | ReachoutLock | Other
 )
+
+MAX_TOKEN_BYTES = 1024
+"""A few dozen are usual. It goes into the table, and along with every message."""
 
 _DEVICE_ACTIONS = ("add", "remove", "update")
 
@@ -123,9 +132,16 @@ def _devices_changed(node: Node, origin: JID) -> Notification:
     for action in _DEVICE_ACTIONS:
         change = node.child(action)
         if change is not None:
-            devices = tuple(device.attr_jid("jid") for device in change.children("device"))
+            listed = [
+                (device.attr_jid("jid"), device.optional_jid("lid")) for device in change.children("device")
+            ]
             return DevicesChanged(
-                origin.chat, _lid(node), action, devices, change.optional_str("device_hash")
+                origin.chat,
+                _lid(node),
+                action,
+                tuple(jid for jid, _ in listed),
+                change.optional_str("device_hash"),
+                tuple((jid, lid) for jid, lid in listed if lid is not None),
             )
     raise InvalidStanza("a devices notification without a change")
 
@@ -160,7 +176,10 @@ def _privacy_token(node: Node, origin: JID) -> Notification:
     for token in tokens.children("token") if tokens is not None else ():
         timestamp = token.optional_int("t")
         if token.attrs.get("type") == "trusted_contact" and timestamp is not None:
-            return PrivacyToken(user.chat, token.bytes(), timestamp)
+            if not 0 < len(token.bytes()) <= MAX_TOKEN_BYTES:
+                raise InvalidStanza("a privacy token of an impossible length")
+            other = origin.chat if origin.chat != user.chat else None
+            return PrivacyToken(user.chat, token.bytes(), timestamp, other)
     return Other("privacy_token")
 
 

@@ -170,13 +170,15 @@ class HistorySyncNotification(_message.Message):
     def __init__(self, file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., sync_type: _Optional[_Union[HistorySyncNotification.Type, str]] = ..., chunk_order: _Optional[int] = ..., progress: _Optional[int] = ..., inline_payload: _Optional[bytes] = ...) -> None: ...
 
 class ProtocolMessage(_message.Message):
-    __slots__ = ("key", "type", "ephemeral_expiration", "history_sync_notification", "edited_message", "timestamp_ms", "lid_migration_mapping")
+    __slots__ = ("key", "type", "ephemeral_expiration", "history_sync_notification", "edited_message", "timestamp_ms", "peer_data_request", "peer_data_response", "lid_migration_mapping")
     KEY_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_EXPIRATION_FIELD_NUMBER: _ClassVar[int]
     HISTORY_SYNC_NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     EDITED_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    PEER_DATA_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    PEER_DATA_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     LID_MIGRATION_MAPPING_FIELD_NUMBER: _ClassVar[int]
     key: MessageKey
     type: int
@@ -184,8 +186,57 @@ class ProtocolMessage(_message.Message):
     history_sync_notification: HistorySyncNotification
     edited_message: Message
     timestamp_ms: int
+    peer_data_request: PeerDataRequest
+    peer_data_response: PeerDataResponse
     lid_migration_mapping: LidMigrationMapping
-    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., type: _Optional[int] = ..., ephemeral_expiration: _Optional[int] = ..., history_sync_notification: _Optional[_Union[HistorySyncNotification, _Mapping]] = ..., edited_message: _Optional[_Union[Message, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., lid_migration_mapping: _Optional[_Union[LidMigrationMapping, _Mapping]] = ...) -> None: ...
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., type: _Optional[int] = ..., ephemeral_expiration: _Optional[int] = ..., history_sync_notification: _Optional[_Union[HistorySyncNotification, _Mapping]] = ..., edited_message: _Optional[_Union[Message, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., peer_data_request: _Optional[_Union[PeerDataRequest, _Mapping]] = ..., peer_data_response: _Optional[_Union[PeerDataResponse, _Mapping]] = ..., lid_migration_mapping: _Optional[_Union[LidMigrationMapping, _Mapping]] = ...) -> None: ...
+
+class PeerDataRequest(_message.Message):
+    __slots__ = ("type", "placeholders")
+    class Placeholder(_message.Message):
+        __slots__ = ("key",)
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        key: MessageKey
+        def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ...) -> None: ...
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    PLACEHOLDERS_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    placeholders: _containers.RepeatedCompositeFieldContainer[PeerDataRequest.Placeholder]
+    def __init__(self, type: _Optional[int] = ..., placeholders: _Optional[_Iterable[_Union[PeerDataRequest.Placeholder, _Mapping]]] = ...) -> None: ...
+
+class PeerDataResponse(_message.Message):
+    __slots__ = ("type", "stanza_id", "results")
+    class Result(_message.Message):
+        __slots__ = ("placeholder",)
+        class Placeholder(_message.Message):
+            __slots__ = ("web_message_info",)
+            WEB_MESSAGE_INFO_FIELD_NUMBER: _ClassVar[int]
+            web_message_info: bytes
+            def __init__(self, web_message_info: _Optional[bytes] = ...) -> None: ...
+        PLACEHOLDER_FIELD_NUMBER: _ClassVar[int]
+        placeholder: PeerDataResponse.Result.Placeholder
+        def __init__(self, placeholder: _Optional[_Union[PeerDataResponse.Result.Placeholder, _Mapping]] = ...) -> None: ...
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    STANZA_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    stanza_id: str
+    results: _containers.RepeatedCompositeFieldContainer[PeerDataResponse.Result]
+    def __init__(self, type: _Optional[int] = ..., stanza_id: _Optional[str] = ..., results: _Optional[_Iterable[_Union[PeerDataResponse.Result, _Mapping]]] = ...) -> None: ...
+
+class WebMessageInfo(_message.Message):
+    __slots__ = ("key", "message", "timestamp", "participant", "push_name")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANT_FIELD_NUMBER: _ClassVar[int]
+    PUSH_NAME_FIELD_NUMBER: _ClassVar[int]
+    key: MessageKey
+    message: Message
+    timestamp: int
+    participant: str
+    push_name: str
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., timestamp: _Optional[int] = ..., participant: _Optional[str] = ..., push_name: _Optional[str] = ...) -> None: ...
 
 class LidMigrationMapping(_message.Message):
     __slots__ = ("payload",)
@@ -209,7 +260,22 @@ class LidMigrationPayload(_message.Message):
     def __init__(self, mappings: _Optional[_Iterable[_Union[LidMigrationPayload.Mapping, _Mapping]]] = ...) -> None: ...
 
 class HistorySync(_message.Message):
-    __slots__ = ("push_names", "phone_number_to_lid")
+    __slots__ = ("conversations", "push_names", "phone_number_to_lid", "nct_salt")
+    class Conversation(_message.Message):
+        __slots__ = ("id", "tc_token", "tc_token_timestamp", "tc_token_sender_timestamp", "pn_jid", "lid_jid")
+        ID_FIELD_NUMBER: _ClassVar[int]
+        TC_TOKEN_FIELD_NUMBER: _ClassVar[int]
+        TC_TOKEN_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+        TC_TOKEN_SENDER_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+        PN_JID_FIELD_NUMBER: _ClassVar[int]
+        LID_JID_FIELD_NUMBER: _ClassVar[int]
+        id: str
+        tc_token: bytes
+        tc_token_timestamp: int
+        tc_token_sender_timestamp: int
+        pn_jid: str
+        lid_jid: str
+        def __init__(self, id: _Optional[str] = ..., tc_token: _Optional[bytes] = ..., tc_token_timestamp: _Optional[int] = ..., tc_token_sender_timestamp: _Optional[int] = ..., pn_jid: _Optional[str] = ..., lid_jid: _Optional[str] = ...) -> None: ...
     class PhoneNumberToLid(_message.Message):
         __slots__ = ("pn_jid", "lid_jid")
         PN_JID_FIELD_NUMBER: _ClassVar[int]
@@ -224,11 +290,15 @@ class HistorySync(_message.Message):
         id: str
         push_name: str
         def __init__(self, id: _Optional[str] = ..., push_name: _Optional[str] = ...) -> None: ...
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     PUSH_NAMES_FIELD_NUMBER: _ClassVar[int]
     PHONE_NUMBER_TO_LID_FIELD_NUMBER: _ClassVar[int]
+    NCT_SALT_FIELD_NUMBER: _ClassVar[int]
+    conversations: _containers.RepeatedCompositeFieldContainer[HistorySync.Conversation]
     push_names: _containers.RepeatedCompositeFieldContainer[HistorySync.PushName]
     phone_number_to_lid: _containers.RepeatedCompositeFieldContainer[HistorySync.PhoneNumberToLid]
-    def __init__(self, push_names: _Optional[_Iterable[_Union[HistorySync.PushName, _Mapping]]] = ..., phone_number_to_lid: _Optional[_Iterable[_Union[HistorySync.PhoneNumberToLid, _Mapping]]] = ...) -> None: ...
+    nct_salt: bytes
+    def __init__(self, conversations: _Optional[_Iterable[_Union[HistorySync.Conversation, _Mapping]]] = ..., push_names: _Optional[_Iterable[_Union[HistorySync.PushName, _Mapping]]] = ..., phone_number_to_lid: _Optional[_Iterable[_Union[HistorySync.PhoneNumberToLid, _Mapping]]] = ..., nct_salt: _Optional[bytes] = ...) -> None: ...
 
 class TemplateButtonReply(_message.Message):
     __slots__ = ("selected_id", "selected_display_text", "context_info")

@@ -1,0 +1,312 @@
+"""Who is who: each source from which both names of a person are learnt, and what a wrong number costs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House, texts
+from tests.unit.notify.peers import NOW, Device, message_from, wrapped
+from tocsin.notify.notification import State
+from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.outgoing import device_sent, text_message
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
+
+WHO = JID("6287777777777", PN)
+LID_OF_WHO = JID("4321", LID)
+GROUP = JID("120363000000000000", "g.us")
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def told(account: AwsAccount) -> House:
+    """Siti has had one notification, and our own phone has our session."""
+    house = House(account.furnish())
+    house.notification = house.tell(1)  # type: ignore[attr-defined]
+    return house
+
+
+def stanza(tag: str, *children: Node, **attrs: object) -> Node:
+    return Node(tag, {"id": "S", "t": str(NOW), **attrs}, children or None)  # type: ignore[dict-item]
+
+
+def garbage() -> Node:
+    """A ciphertext that nobody can read: the names on the stanza are the server's word, not the sender's."""
+    return Node("enc", {"v": "2", "type": "msg"}, bytes(60))
+
+
+def from_own_phone(house: House, plain: bytes, **attrs: object) -> Node:
+    phone = house.stage.own.devices[0]
+    return wrapped(phone, house.stage.own, "O1", phone.encrypt(plain), **attrs)
+
+
+def migration(house: House, **lids: int) -> Node:
+    payload = LidMigrationPayload()
+    payload.mappings.add(pn=int(WHO.user), **lids)
+    message = Message()
+    message.protocol.type = 22
+    message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
+    return from_own_phone(house, message.SerializeToString(), category="peer")
+
+
+def history(house: House, chunk: HistorySync) -> Node:
+    message = Message()
+    message.protocol.type = 5
+    message.protocol.history_sync_notification.inline_payload = zlib.compress(chunk.SerializeToString())
+    return from_own_phone(house, message.SerializeToString(), category="peer")
+
+
+def history_mapping(house: House) -> Node:
+    chunk = HistorySync()
+    chunk.phone_number_to_lid.add(pn_jid=str(WHO), lid_jid=str(LID_OF_WHO))
+    return history(house, chunk)
+
+
+def history_chat(house: House) -> Node:
+    chunk = HistorySync()
+    chunk.conversations.add(id=str(LID_OF_WHO), pn_jid=str(WHO))
+    return history(house, chunk)
+
+
+def device_change(house: House) -> Node:
+    device = Node("device", {"jid": WHO.with_device(3), "lid": LID_OF_WHO.with_device(3)})
+    return stanza("notification", Node("add", {}, (device,)), type="devices", **{"from": WHO})
+
+
+def members(form: str) -> Callable[[House], Node]:
+    attrs = {"jid": LID_OF_WHO, "phone_number": WHO} if form == "lid" else {"jid": WHO, "lid": LID_OF_WHO}
+
+    def notification(house: House) -> Node:
+        added = Node("add", {}, (Node("participant", attrs),))
+        return stanza("notification", added, type="w:gp2", **{"from": GROUP})
+
+    return notification
+
+
+def token(house: House) -> Node:
+    tokens = Node("tokens", {}, (Node("token", {"type": "trusted_contact", "t": str(NOW)}, b"tok"),))
+    return stanza("notification", tokens, type="privacy_token", sender_lid=LID_OF_WHO, **{"from": WHO})
+
+
+def call(house: House) -> Node:
+    offer = Node("offer", {"call-id": "C", "call-creator": LID_OF_WHO.with_device(0), "caller_pn": WHO})
+    return stanza("call", offer, **{"from": LID_OF_WHO})
+
+
+SOURCES: dict[str, Callable[[House], Node]] = {
+    "message from a LID": lambda house: stanza(
+        "message", garbage(), sender_pn=WHO, **{"from": LID_OF_WHO.with_device(2)}
+    ),
+    "message from a number": lambda house: stanza(
+        "message", garbage(), sender_lid=LID_OF_WHO, **{"from": WHO}
+    ),
+    "receipt from a LID": lambda house: stanza(
+        "receipt", sender_pn=WHO, **{"from": LID_OF_WHO.with_device(2)}
+    ),
+    "receipt from a number": lambda house: stanza("receipt", sender_lid=LID_OF_WHO, **{"from": WHO}),
+    "group message of a LID": lambda house: stanza(
+        "message", garbage(), participant=LID_OF_WHO.with_device(1), participant_pn=WHO, **{"from": GROUP}
+    ),
+    "group message of a number": lambda house: stanza(
+        "message", garbage(), participant=WHO, participant_lid=LID_OF_WHO, **{"from": GROUP}
+    ),
+    "group receipt": lambda house: stanza(
+        "receipt", participant=LID_OF_WHO, participant_pn=WHO, **{"from": GROUP}
+    ),
+    **{
+        f"own message with {name}": lambda house, name=name, one=one, other=other: from_own_phone(  # type: ignore[misc]
+            house, device_sent(one, text_message("x")), recipient=one, **{name: other}
+        )
+        for name, one, other in (
+            ("peer_recipient_pn", LID_OF_WHO, WHO),
+            ("peer_recipient_lid", WHO, LID_OF_WHO),
+            ("recipient_pn", LID_OF_WHO, WHO),
+            ("recipient_lid", WHO, LID_OF_WHO),
+        )
+    },
+    "group member by LID": members("lid"),
+    "group member by number": members("pn"),
+    "devices, for the user": lambda house: stanza(
+        "notification", Node("update", {}), type="devices", lid=LID_OF_WHO, **{"from": WHO}
+    ),
+    "devices, for a device": device_change,
+    "privacy token": token,
+    "history, its mappings": history_mapping,
+    "history, its chats": history_chat,
+    "LID migration": lambda house: migration(house, assigned_lid=int(LID_OF_WHO.user)),
+    "LID migration, the latest of two": lambda house: migration(
+        house, assigned_lid=1111, latest_lid=int(LID_OF_WHO.user)
+    ),
+    "call": call,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_both_names_are_learnt_from(source: str, told: House) -> None:
+    told.receive(SOURCES[source](told))
+    expected = {"pn": str(WHO), "lid": str(LID_OF_WHO)}
+    assert told.stage.keys.address(str(WHO)) == expected
+    assert told.stage.keys.address(str(LID_OF_WHO)) == expected
+
+
+def test_both_names_are_learnt_from_the_answer_to_a_device_query(told: House) -> None:
+    """The way in which a LID without a known number finds its number."""
+    person = told.network.person(WHO.user, LID_OF_WHO.user)
+    told.network.tell_numbers = True
+    told.stage.transport.account("default")
+    from tocsin.notify.sessions import device_lists
+
+    device_lists(told.stage.transport.account("default"), [str(person.user)])
+    assert told.stage.keys.address(str(WHO))["lid"] == str(LID_OF_WHO)
+
+
+def test_a_number_that_got_another_lid_is_written_to_there(told: House) -> None:
+    """The old LID's session stays with the old LID: another person may stand behind the new one."""
+    told.siti.lid = "5678"
+    told.network.people["5678"] = told.siti
+    told.siti.devices = {0: Device(told.siti.user)}
+    told.receive(stanza("receipt", sender_lid=told.siti.user, **{"from": told.siti.pn}))
+    told.tell(2)
+    assert texts(told.siti.devices[0]) == ["Tiket 2"]
+    assert str(told.network.messages[-1].attr_jid("to")) == "5678@lid"
+
+
+def test_a_session_under_the_number_goes_on_under_the_lid(told: House) -> None:
+    from tests.unit.notify.test_inbound import our_bundle
+
+    person = told.network.person(WHO.user, LID_OF_WHO.user)
+    device = person.devices[0]
+    device.begin(our_bundle(told))
+    first = Node("enc", {"v": "2", "type": "pkmsg"}, device.encrypt(text_message("Halo")).body)
+    assert told.receive(stanza("message", first, **{"from": WHO})).outcome == "reply"
+    assert told.receive(message_from(device, person, "R2", "lagi")).outcome == "reply"
+    assert told.stage.keys.session_facts(told.stage.profile, str(LID_OF_WHO), 0) is not None
+
+
+# -- an identity that changed ------------------------------------------------------------------------------
+
+
+def test_an_identity_change_cleans_every_device_under_both_addresses(told: House) -> None:
+    """The phone was installed anew: its companions are gone with it, under whatever name they were known."""
+    told.reply("ok")
+    told.reply("ok", "R2", told.siti.devices[1])
+    identity = Node("identity")
+    report = told.receive(
+        stanza("notification", identity, type="encrypt", lid=told.siti.user, **{"from": told.siti.pn})
+    )
+    assert report.facts == {"archived": 2}
+    for user in (told.siti.user, told.siti.pn):
+        for device in (0, 1):
+            assert told.stage.keys.session_facts(told.stage.profile, str(user), device) is None
+
+
+def test_an_identity_change_of_a_companion_is_its_own_affair(told: House) -> None:
+    told.reply("ok", "R2", told.siti.devices[1])
+    origin = told.siti.user.with_device(1)
+    told.receive(stanza("notification", Node("identity"), type="encrypt", **{"from": origin}))
+    assert told.stage.keys.session_facts(told.stage.profile, str(told.siti.user), 1) is not None
+
+
+# -- is this number on WhatsApp? ---------------------------------------------------------------------------
+
+
+def undeliverable(house: House, number: int) -> None:
+    planned = house.plan(number)
+    assert house.deliver(planned).cause == "not-on-whatsapp"
+    assert house.stored(planned).state is State.FAILED
+
+
+@pytest.fixture
+def wrong(account: AwsAccount) -> House:
+    """Siti's number isn't on WhatsApp."""
+    house = House(account.furnish())
+    house.network.people.pop("1234")
+    return house
+
+
+def asked(house: House) -> int:
+    return sum(query.startswith("contact ") for query in house.network.queries)
+
+
+def test_a_number_that_is_not_on_whatsapp_is_asked_for_once_a_day(wrong: House) -> None:
+    for number in range(5):
+        undeliverable(wrong, number)
+    assert asked(wrong) == 1
+    wrong.stage.now += 86400 + 1
+    undeliverable(wrong, 6)
+    assert asked(wrong) == 2
+
+
+def test_an_operator_who_redrives_may_ask_again(wrong: House) -> None:
+    planned = wrong.plan(1)
+    wrong.deliver(planned)
+    wrong.network.people["1234"] = wrong.siti
+    wrong.store.reset_for_redrive(
+        planned.id, at=int(wrong.stage.now * 1000), expires_at=int(wrong.stage.now) + 99
+    )
+    assert wrong.deliver(wrong.stored(planned)).outcome == "sent"
+
+
+def test_a_number_that_came_to_whatsapp_is_written_to_as_soon_as_it_is_heard_of(wrong: House) -> None:
+    undeliverable(wrong, 1)
+    wrong.network.people["1234"] = wrong.siti
+    wrong.receive(stanza("receipt", sender_pn=wrong.siti.pn, **{"from": wrong.siti.user}))
+    wrong.tell(2)
+    assert asked(wrong) == 1
+
+
+def test_a_number_that_is_known_is_not_asked_for_again(told: House) -> None:
+    told.stage.now += 90 * 86400
+    told.tell(2)
+    assert asked(told) == 1
+
+
+def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> None:
+    """A Mexican number typed with the 1 of old days: whatever was typed, one person, one set of sessions."""
+    from dataclasses import replace
+
+    person = told.network.person("525512345678", "7777")
+    told.network.aliases["5215512345678"] = "525512345678"
+    for number, typed in enumerate(("5215512345678", "525512345678")):
+        planned = replace(told.plan(number), id=f"{number:018x}", recipient=typed)
+        told.store.put_new(planned)
+        assert told.deliver(planned).outcome == "sent"
+    assert len(texts(person.devices[0])) == 2
+    for typed in ("5215512345678", "525512345678"):
+        assert told.stage.keys.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
+    assert str(told.network.messages[-1].attr_jid("peer_recipient_pn")).startswith("525512345678")
+
+
+# -- history ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"not zlib", zlib.compress(b"\xff" * 9), zlib.compress(bytes(99))[:-4]]
+)
+def test_history_is_confirmed_and_left_where_it_can_t_be_used(told: House, payload: bytes) -> None:
+    message = Message()
+    message.protocol.type = 5
+    message.protocol.history_sync_notification.direct_path = "/v/t62.7118-24/x"
+    message.protocol.history_sync_notification.inline_payload = payload
+    report = told.receive(from_own_phone(told, message.SerializeToString(), category="peer"))
+    assert (report.outcome, report.cause) == ("own-device", "history")
+    kinds = [node.attrs["type"] for node in told.network.written]
+    assert kinds == ["peer_msg", "hist_sync"]
+
+
+def test_a_history_bomb_is_confirmed_and_left(told: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tocsin.whatsapp import content
+
+    monkeypatch.setattr(content, "MAX_HISTORY_BYTES", 1000)
+    report = told.receive(history(told, HistorySync(nct_salt=b"s" * 2000)))
+    assert (report.outcome, report.cause) == ("own-device", "history")
+    assert told.stage.keys.salt("9999@lid") is None
