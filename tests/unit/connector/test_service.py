@@ -90,6 +90,21 @@ async def test_a_stanza_that_cannot_be_acknowledged_ends_nothing(closed: bool) -
     carrying.cancel()
 
 
+@pytest.mark.parametrize(
+    ("enc", "error"), [((), "488"), ((Node("enc", {"type": "msmsg"}, b"x"),), "495")], ids=["none", "msmsg"]
+)
+async def test_a_message_that_nobody_can_read_is_refused_and_not_stored(
+    enc: tuple[Node, ...], error: str
+) -> None:
+    written: list[Node] = []
+    line: Any = SimpleNamespace(write=written.append)
+    forwarder = Forwarder(nothing_refused, Counters())
+    unreadable = Node("message", {"id": "M", "from": JID("1", "lid"), "t": "1"}, enc)
+    assert service(forwarder)._take(line, unreadable)
+    assert forwarder.waiting == 0
+    assert [(node.tag, node.attrs["id"], node.attrs["error"]) for node in written] == [("ack", "M", error)]
+
+
 @dataclass
 class Aws:
     """Calls at once, in the event loop."""

@@ -34,7 +34,7 @@ class House:
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def restart(self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR) -> None:
+    def restart(self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False) -> None:
         """Throw the containers away: nothing that they remember may matter."""
         clock = lambda: self.stage.now  # noqa: E731
         self.transport = self.stage.new_transport()
@@ -56,7 +56,13 @@ class House:
         )
         replies = Replies(self.store, self.queue, expiry_seconds=86400, clock=clock)
         self.inbound = Inbound(
-            self.store, self.stage.new_transport(), desk, replies, clock=clock, random=os.urandom
+            self.store,
+            self.stage.new_transport(),
+            desk,
+            replies,
+            read_receipts=read_receipts,
+            clock=clock,
+            random=os.urandom,
         )
 
     # -- going out -----------------------------------------------------------------------------------

@@ -197,6 +197,7 @@ class Network:
         self.prekeys_exhausted = False
         self.refuse_tokens: Exception | None = None
         self.issued: list[str] = []
+        self.privacy = Node("privacy", {}, (Node("category", {"name": "readreceipts", "value": "all"}),))
         self.tell_numbers = False
         self.aliases: dict[str, str] = {}
         self.before_delivery: Callable[[Node], None] | None = None
@@ -230,6 +231,9 @@ class Network:
             raise self.away
         node = _over_the_wire(node)
         namespace = node.attr_str("xmlns")
+        if namespace == "privacy" and node.child("privacy") is not None:
+            self.queries.append("privacy settings")
+            return _over_the_wire(Node("iq", {"type": "result", "id": "1"}, (self.privacy,)))
         if namespace == "privacy":
             [token] = node.require_child("tokens").children("token")
             self.issued.append(f"privacy {token.attr_jid('jid')} {token.attr_str('t')}")

@@ -12,8 +12,8 @@ from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import NOW, Device, message_from, wrapped
 from tocsin.notify.notification import State
 from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
 
 WHO = JID("6287777777777", PN)

@@ -644,4 +644,54 @@ def test_a_padding_that_is_none_is_still_confirmed(told):
     device.record, ciphertext = send(device.record, local=device.local, plaintext=pad(b"\xff\xff", b"\x01"))
     report = told.receive(wrapped(device, told.siti, "P", ciphertext))
     assert report.outcome == "malformed"
-    assert written(told) == [("receipt", "inactive")]
+    [answer] = told.network.written
+    assert (answer.tag, answer.attrs["error"], answer.attrs["id"]) == ("ack", "491", "P")
+
+
+# -- read receipts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attentive(told):
+    told.restart(read_receipts=True)
+    return told
+
+
+def test_a_reply_is_marked_as_read_where_that_is_wanted(attentive):
+    attentive.reply("Terima kasih")
+    assert written(attentive) == [("receipt", "inactive"), ("receipt", "read")]
+    receipt = attentive.network.written[-1]
+    assert (str(receipt.attr_jid("to")), receipt.attrs["id"], "participant" in receipt.attrs) == (
+        "1234@lid",
+        "R1",
+        False,
+    )
+
+
+def test_only_replies_are_marked_as_read(attentive):
+    device = attentive.siti.devices[0]
+    attentive.receive(wrapped(device, attentive.siti, "X", device.encrypt(b"")))
+    assert written(attentive) == [("receipt", "inactive")]
+
+
+@pytest.mark.parametrize("value", ["none", "contacts"])
+def test_an_owner_who_tells_nobody_what_they_read_tells_nobody(attentive, value):
+    category = Node("category", {"name": "readreceipts", "value": value})
+    attentive.network.privacy = Node("privacy", {}, (category,))
+    attentive.reply("Terima kasih")
+    assert written(attentive)[-1] == ("receipt", "read-self")
+
+
+def test_the_owner_s_settings_are_asked_for_once_an_hour(attentive):
+    for number in range(3):
+        attentive.reply("ok", f"R{number}")
+    assert attentive.network.queries.count("privacy settings") == 1
+    attentive.stage.now += 3600
+    attentive.reply("ok", "R9")
+    assert attentive.network.queries.count("privacy settings") == 2
+
+
+def test_settings_that_can_t_be_read_count_as_switched_off(attentive):
+    attentive.network.privacy = Node("error", {"code": "500"})
+    attentive.reply("ok")
+    assert written(attentive)[-1] == ("receipt", "read-self")

@@ -39,7 +39,7 @@ from tocsin.whatsapp.events import (
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Kind, Reaction
-from tocsin.whatsapp.receipts import ack, decline
+from tocsin.whatsapp.receipts import ack, decline, refusal_of
 
 log = logging.getLogger(__name__)
 
@@ -175,10 +175,11 @@ class Service:
         """
 
         origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
+        refusal = refusal_of(node)
 
         def stored() -> None:
             try:
-                line.write(ack(node))
+                line.write(ack(node, refusal))
                 self._decline(line, node)
             except LineClosed:
                 pass  # it comes again on the next line
@@ -188,6 +189,11 @@ class Service:
                 problem = {"account": origin.account, "problem": str(exc)}
                 log.error("stanza can't be acknowledged", extra=problem)
 
+        if refusal is not None:
+            # Who sent it was told nothing of it; the server is, or it would bring it again.
+            log.warning("message refused", extra={"account": origin.account, "code": refusal})
+            stored()
+            return True
         try:
             return self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
         except (WireError, ValueError) as exc:

@@ -55,6 +55,13 @@ class Environment:
             raise InvalidVariable(name, text, f"a whole number of {at_least} or more")
         return value
 
+    def switch(self, name: str) -> bool:
+        """Return whether the variable is `true`; unset is `false`. Raises `InvalidVariable`."""
+        text = self.text(name, "false")
+        if text not in ("true", "false"):
+            raise InvalidVariable(name, text, "true or false")
+        return text == "true"
+
     def words(self, name: str, default: str | None = None) -> tuple[str, ...]:
         """Return a comma-separated list, without blanks and empty entries."""
         return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
@@ -150,6 +157,7 @@ class ReceiveConfig:
     policies: RetryPolicies
     notification_expiry_seconds: int
     recoveries_per_hour: int
+    read_receipts: bool = False
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> ReceiveConfig:
@@ -163,6 +171,7 @@ class ReceiveConfig:
             policies=RetryPolicies.read(environment),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
             recoveries_per_hour=environment.number("RECOVERIES_PER_HOUR", RECOVERIES_PER_HOUR, at_least=1),
+            read_receipts=environment.switch("READ_RECEIPTS"),
         )
 
 

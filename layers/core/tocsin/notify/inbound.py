@@ -30,6 +30,7 @@ from tocsin.notify.account import Account
 from tocsin.notify.ledger import OURS, Illness
 from tocsin.notify.multidevice import MultiDevice, damaged_account
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
+from tocsin.notify.readers import Readers
 from tocsin.notify.recovery import (
     CAUSES,
     Question,
@@ -63,12 +64,15 @@ from tocsin.whatsapp.notifications import (
 )
 from tocsin.whatsapp.outgoing import text_message
 from tocsin.whatsapp.receipts import (
+    INVALID_PROTOBUF,
     Receipt,
     RetryKeys,
+    ack,
     delivery_receipt,
     history_receipt,
     parse_receipt,
     parse_retry,
+    read_receipt,
     retry_receipt,
 )
 
@@ -171,9 +175,13 @@ class Inbound:
         desk: RecoveryDesk,
         replies: Replies,
         *,
+        read_receipts: bool = False,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        """`read_receipts`: mark replies as read once they are told to the bus."""
+        self._read_receipts = read_receipts
+        self._readers = Readers(clock)
         self._store = store
         self._transport = transport
         self._desk = desk
@@ -328,10 +336,16 @@ class Inbound:
         self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
     ) -> None:
         """Say that a message arrived. Our own devices want another receipt than a customer."""
+        if any(report.outcome == "malformed" for report in reports) and not message.from_me:
+            account.connector.send(account.profile, ack(node, INVALID_PROTOBUF))
+            return
         kind = "peer_msg" if message.peer else "sender" if message.from_me else "inactive"
         account.connector.send(account.profile, delivery_receipt(node, kind))
         if any(report.cause == "history" for report in reports):
             account.connector.send(account.profile, history_receipt(node, JID.parse(account.profile.jid)))
+        if self._read_receipts and any(report.outcome == "reply" for report in reports):
+            kind = self._readers.kind(account)
+            account.connector.send(account.profile, read_receipt(node, kind, int(self._clock())))
 
     # -- what can't be read -----------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ def inbound(
             random=os.urandom,
         ),
         Replies(store, notifications, expiry_seconds=config.notification_expiry_seconds),
+        read_receipts=config.read_receipts,
     )
 
 

@@ -118,6 +118,16 @@ def issue_privacy_token(contact: JID, now: int) -> Node:
     return request("set", "privacy", Node("tokens", {}, (token,)))
 
 
+def privacy_settings() -> Node:
+    return request("get", "privacy", Node("privacy"))
+
+
+def parse_privacy_settings(answer: Node) -> dict[str, str]:
+    """Each category and what it is set to: `readreceipts` → `all` or `none`."""
+    listed = checked(answer).require_child("privacy").children("category")
+    return {one.attr_str("name"): one.attr_str("value") for one in listed}
+
+
 def group_info(group: JID) -> Node:
     return request("get", "w:g2", Node("query", {"request": "interactive"}), to=group)
 

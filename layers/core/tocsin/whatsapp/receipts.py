@@ -9,7 +9,8 @@ from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
-from tocsin.whatsapp.jid import BROADCAST, GROUP, JID
+from tocsin.whatsapp.jid import BROADCAST, GROUP, JID, NEWSLETTER
+from tocsin.whatsapp.message import parse_message
 from tocsin.whatsapp.node import Node, present
 
 # Negative acks: why a message won't be handled.
@@ -17,6 +18,8 @@ PARSE_ERROR = 487
 UNKNOWN_STANZA = 488
 INVALID_PROTOBUF = 491
 NO_SECRET = 495
+
+READABLE = frozenset({"msg", "pkmsg", "skmsg"})
 
 _STATUS = {
     "": "delivered",
@@ -43,6 +46,25 @@ def ack(node: Node, error: int | None = None) -> Node:
     return Node("ack", present(attrs))
 
 
+def refusal_of(node: Node) -> int | None:
+    """The code of the negative ack for a message of which nothing could ever be read; None for whatever else.
+
+    Nothing of such a one needs storing. A newsletter's has no ciphertext, and is none of our business.
+    """
+    if node.tag != "message":
+        return None
+    try:
+        message = parse_message(node)
+    except InvalidStanza:
+        return PARSE_ERROR
+    if message.unavailable is not None or message.chat.server == NEWSLETTER:
+        return None
+    kinds = {enc.type for enc in message.encs}
+    if kinds & READABLE:
+        return None
+    return NO_SECRET if kinds == {"msmsg"} else UNKNOWN_STANZA
+
+
 def decline(call: Node) -> Node | None:
     """End the ringing of a call; None if this stanza of a call isn't the offer of one."""
     offer = call.child("offer")
@@ -64,6 +86,21 @@ def delivery_receipt(node: Node, type: str | None = "inactive") -> Node:
     `peer_msg` for a control message, None if we are online.
     """
     return Node("receipt", present({**_addressed(node), "type": type}))
+
+
+def read_receipt(node: Node, kind: str, at: int) -> Node:
+    """Say that a message was read. `kind`: `read`, or `read-self` where only our own devices may know."""
+    origin = node.attr_jid("from")
+    in_group = origin.server in (GROUP, BROADCAST)
+    sender = node.optional_jid("participant")
+    attrs = {
+        "id": node.attrs.get("id"),
+        "to": origin if in_group else origin.chat,
+        "participant": sender.bare if in_group and sender is not None else None,
+        "type": kind,
+        "t": str(at),
+    }
+    return Node("receipt", present(attrs))
 
 
 def history_receipt(node: Node, own: JID) -> Node:
