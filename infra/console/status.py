@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import NeedsAttention
 from infra.console.look import depth
 from infra.console.output import Output, how_long, moment
+from tocsin.keys.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
 
 # What each queue is to an operator, and the output of the stack that names it.
 QUEUES = {
@@ -42,14 +43,21 @@ ADVICE = {
     "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
     "replaced": "another program uses the same keys; stop it, then restart the connector",
     "stopped": "no connector holds it; is the service running?",
-    "restricted": "WhatsApp lets it write to known contacts only, for a while",
+    "restricted": "what may not be sent waits and goes out by itself",
+}
+# What WhatsApp keeps an account from, for a while. Nothing is tried against it, which would make it longer.
+LIMITS = {
+    FIRST_CONTACTS: "WhatsApp lets it write to nobody new",
+    MESSAGES: "WhatsApp takes no message of it",
+    LOGIN: "WhatsApp doesn't let it log in",
 }
 _WELL = frozenset({"connected", "resuming"})
 
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account as its lease says. `since` in seconds; `waiting`: parked notifications by cause."""
+    """One account as its lease says. `since` in seconds; `waiting`: parked notifications by cause; `limits`:
+    what WhatsApp keeps it from, and until when."""
 
     account: str
     state: str
@@ -59,6 +67,7 @@ class AccountStatus:
     epoch: int
     silent_for: float | None = None
     waiting: Mapping[str, int] = field(default_factory=dict)
+    limits: Sequence[Limit] = ()
 
     @property
     def advice(self) -> str:
@@ -86,6 +95,7 @@ class AccountStatus:
             "silent_for": None if self.silent_for is None else round(self.silent_for),
             "waiting": sum(self.waiting.values()),
             "waiting_for": dict(self.waiting),
+            "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
             "well": self.well,
         }
 
@@ -137,6 +147,9 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
     for account in accounts:
         if account.advice:
             output.say(f"{account.account}: {account.advice}")
+        for limit in account.limits:
+            until = moment(limit.until * 1000)
+            output.say(f"{account.account}: {LIMITS[limit.kind]} until {until} UTC ({limit.cause})")
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
             output.say(f"{account.account}: waiting, and sent by itself when the cause ends: {causes}")
@@ -152,9 +165,10 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection: Connection = look(deployment.keys_table, name, clock)
     waiting = dict(Counter(row.cause for row in deployment.notifications.waiting(name)).most_common())
+    limits = list(read_limits(deployment.keys_table, name, clock()).values())
     lease = connection.lease
     if lease is None:
-        return AccountStatus(name, "unpaired", "no connector ever held it", 0, None, 0, None, waiting)
+        return AccountStatus(name, "unpaired", "no connector ever held it", 0, None, 0, None, waiting, limits)
     return AccountStatus(
         name,
         lease.state,
@@ -164,4 +178,5 @@ def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> A
         lease.epoch,
         connection.silent_for,
         waiting,
+        limits,
     )

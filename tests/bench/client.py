@@ -83,7 +83,13 @@ class Client:
         return iq.checked(self._wait(self._open_line.request(node, timeout)))
 
     def send_message(
-        self, profile: AccountProfile, node: Node, *, resumed: bool = False, timeout: int = 80
+        self,
+        profile: AccountProfile,
+        node: Node,
+        *,
+        resumed: bool = False,
+        first_contact: bool = False,
+        timeout: int = 80,
     ) -> Node:
         return self._wait(self._open_line.message(node, timeout))
 

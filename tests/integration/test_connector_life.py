@@ -231,14 +231,63 @@ def test_what_the_server_refuses_comes_back_with_its_code(house: World) -> None:
     assert ack.attrs["error"] == "479"
 
 
+def routed(house: World) -> int:
+    """Messages of ours that reached the server, refused ones included."""
+    return len(house.phones.events(kind="message")[0])
+
+
 def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(house: World) -> None:
-    house.start()
+    process = house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("ack-error", code=463, account=OWN)
+    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
+    assert ack.attrs["error"] == "463"
+    limit = house.keys.limit("first-contacts")
+    assert limit is not None, "it was not written down before it was told"
+    lease = house.wait_for_state("restricted")
+    assert "no first contacts (463) until" in lease.detail
+    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"))
+    assert process.said("account restricted", limit="first-contacts")
+
+
+def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_against_it(house: World) -> None:
+    process = house.start()
     profile = house.pair(OWN)
     house.phones.inject("ack-error", code=463, account=OWN)
     house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
+    process.terminate()
+    house.start()
     lease = house.wait_for_state("restricted")
-    assert "463" in lease.detail
-    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"))
+    assert "no first contacts (463)" in lease.detail
+    before = routed(house)
+    with pytest.raises(errors.Restricted) as raised:
+        house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"), first_contact=True)
+    limit = house.keys.limit("first-contacts")
+    assert limit is not None
+    assert (raised.value.limit, raised.value.until) == ("first-contacts", limit.until)
+    assert routed(house) == before
+    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000006"))
+    assert "error" not in ack.attrs, "a known contact passes"
+
+
+def test_a_restriction_is_learnt_from_whatsapps_own_word_and_its_end_as_well(house: World) -> None:
+    house.start()
+    profile = house.pair(OWN)
+    house.phones.inject("reachout-lock", seconds=3600, account=OWN)
+    house.wait_for_state("restricted")
+    with pytest.raises(errors.Restricted):
+        house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"), first_contact=True)
+    house.phones.inject("reachout-lock", seconds=0, account=OWN)
+    house.wait_for_state("connected")
+    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"), first_contact=True)
+
+
+def test_a_restriction_that_runs_out_ends_by_itself(house: World) -> None:
+    house.start()
+    house.pair(OWN)
+    house.phones.inject("reachout-lock", seconds=3, account=OWN)
+    house.wait_for_state("restricted")
+    house.wait_for_state("connected")
 
 
 def test_an_older_pairing_is_refused(house: World) -> None:
@@ -395,6 +444,20 @@ def test_a_temporary_ban_is_sat_out(house: World) -> None:
     with pytest.raises(errors.Restricted) as raised:
         house.client().request(profile, iq.prekey_count())
     assert raised.value.until is not None
+    house.wait_for_state("connected")
+
+
+def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    house.phones.inject("login-failure", reason=402, expire=8, account=OWN)
+    house.phones.inject("drop", account=OWN, device=1)
+    house.wait_for_state("restricted")
+    process.terminate()
+    logins = len(house.phones.events(kind="login")[0])
+    house.start()
+    house.wait_for_state("restricted")
+    assert len(house.phones.events(kind="login")[0]) == logins
     house.wait_for_state("connected")
 
 

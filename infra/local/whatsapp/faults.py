@@ -32,6 +32,11 @@ KINDS: dict[str, Kind] = {
         at_once=True,
     ),
     "drain-prekeys": Kind("throw away the one-time prekeys and tell the device", {}, at_once=True),
+    "reachout-lock": Kind(
+        "tell the device that first contacts are restricted, for so many seconds; 0 that they are free again",
+        {"seconds": 0},
+        at_once=True,
+    ),
     "passkey": Kind("ask the next n clients to be linked for a passkey, which they have not", {"n": 1}),
     "pile-up": Kind(
         "put n notifications into the mailboxes, of so many senders, as after days of absence",

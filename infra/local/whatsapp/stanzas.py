@@ -1,5 +1,6 @@
 """The stanzas that a server writes. Everything a client writes is built in `tocsin.whatsapp`."""
 
+import json
 from collections.abc import Iterable
 
 from tocsin.whatsapp.jid import JID, PN, SERVER, phash
@@ -60,6 +61,18 @@ def picture_changed(number: str, identity: str, now: int) -> Node:
     """Somebody has a new picture: of no use to a notifier, and to be acknowledged all the same."""
     attrs: dict[str, str | JID] = {"from": JID(number, PN), "type": "picture", "id": identity, "t": str(now)}
     return Node("notification", attrs, (Node("set", {"id": str(now)}),))
+
+
+def reachout_lock(until: int, identity: str, now: int) -> Node:
+    """The account may write to nobody new until then; a time that has come: it may again."""
+    lock = {"is_active": until > now, "time_enforcement_ends": str(until)}
+    update = json.dumps({"data": {"xwa2_notify_account_reachout_timelock": lock}}).encode()
+    attrs: dict[str, str | JID] = {"from": SERVER, "type": "mex", "id": identity, "t": str(now)}
+    return Node(
+        "notification",
+        attrs,
+        (Node("update", {"op_name": "NotificationUserReachoutTimelockUpdate"}, update),),
+    )
 
 
 def message_ack(

@@ -380,7 +380,11 @@ class Switchboard:
             return self._drain_prekeys(fault)
         if fault.kind == "pile-up":
             return self._pile_up(fault)
-        if fault.kind == "drop":
+        if fault.kind == "reachout-lock":
+            for device in companions:
+                lock = stanzas.reachout_lock(self.now + fault.params["seconds"], self.new_id(), self.now)
+                self.deliver(device, lock)
+        elif fault.kind == "drop":
             for device in companions:
                 self._drop(device)
         elif fault.kind == "stream-error":

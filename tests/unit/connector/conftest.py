@@ -13,7 +13,7 @@ import pytest
 
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.client import ConnectorClient
-from tocsin.connector.endpoint import Endpoint
+from tocsin.connector.endpoint import Endpoint, Handling
 from tocsin.connector.httpd import Limits
 from tocsin.whatsapp.node import Node
 
@@ -56,8 +56,8 @@ class ScriptedAccounts:
         self.seen.append(("request", account, incarnation, node, seconds))
         return await self.answer(node)
 
-    async def message(self, account: str, incarnation: int, node: Node, body: bytes, resumed: bool) -> Node:
-        self.seen.append(("message", account, incarnation, node, resumed))
+    async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
+        self.seen.append(("message", account, incarnation, node, how))
         return await self.answer(node)
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None:

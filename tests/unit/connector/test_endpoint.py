@@ -19,7 +19,7 @@ from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profi
 from tocsin.connector import client as errors
 from tocsin.connector import protocol
 from tocsin.connector.client import ConnectorClient
-from tocsin.connector.endpoint import Refusal
+from tocsin.connector.endpoint import Handling, Refusal
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
@@ -45,7 +45,12 @@ def test_a_message_brings_its_ack_and_says_whether_it_was_parked(house: House) -
     client = house.client()
     assert client.send_message(Profile(), MESSAGE).attrs["error"] == "463"
     client.send_message(Profile(), MESSAGE, resumed=True)
-    assert [seen[-1] for seen in house.accounts.seen] == [False, True]
+    client.send_message(Profile(), MESSAGE, first_contact=True)
+    assert [seen[-1] for seen in house.accounts.seen] == [
+        Handling(),
+        Handling(resumed=True),
+        Handling(first_contact=True),
+    ]
 
 
 def test_a_receipt_is_handed_over_without_an_answer(house: House) -> None:

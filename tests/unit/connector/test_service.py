@@ -70,7 +70,7 @@ async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
 def service(forwarder: Forwarder) -> Service:
     anything: Any = None
     tenure: Any = Tenure()
-    return Service(anything, anything, tenure, Standing("default"), forwarder, anything)
+    return Service(anything, anything, tenure, Standing("default"), forwarder, anything, anything)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -229,7 +229,7 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
     anything: Any = None
     tenure: Any = Tenure()
-    serving = Service(around, anything, tenure, Standing("default"), forwarder, anything)
+    serving = Service(around, anything, tenure, Standing("default"), forwarder, anything, anything)
 
     serving._take(line, CALL)
     await asyncio.wait_for(forwarder.drained(), 5)

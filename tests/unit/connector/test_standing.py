@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tocsin.connector.endpoint import Refusal
+from tocsin.connector.endpoint import Handling, Refusal
 from tocsin.connector.line import LineClosed, LineLost
 from tocsin.connector.standing import Desk, Standing
+from tocsin.keys.limits import Limit
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get"})
@@ -49,13 +50,13 @@ def standing(line: Any = None, **facts: Any) -> Standing:
     return Standing("default", line=line, **(values | facts))
 
 
-async def ask(account: Standing, what: str, *, incarnation: int = 3, resumed: bool = False) -> Any:
+async def ask(account: Standing, what: str, *, incarnation: int = 3, **how: bool) -> Any:
     desk = Desk({"default": account})
     match what:
         case "iq":
             return await desk.request("default", incarnation, IQ, 5)
         case "message":
-            return await desk.message("default", incarnation, MESSAGE, encode(MESSAGE), resumed)
+            return await desk.message("default", incarnation, MESSAGE, encode(MESSAGE), Handling(**how))
         case "stanza":
             return await desk.stanza("default", incarnation, RECEIPT)
         case _:
@@ -154,12 +155,39 @@ async def test_a_line_that_ends_is_not_connected(what: str, lost: Exception) -> 
     assert (raised.value.code, raised.value.fields["state"]) == ("not-connected", "connecting")
 
 
-@pytest.mark.parametrize(("error", "told"), [("463", ["463"]), ("475", ["475"]), ("479", []), (None, [])])
-async def test_a_refused_first_contact_is_noticed(error: str | None, told: list[str]) -> None:
-    noticed: list[str] = []
+@pytest.mark.parametrize(("error", "told"), [("463", ["463"]), ("479", ["479"]), (None, [])])
+async def test_what_the_server_refuses_is_heard_before_the_lambda_hears_it(
+    error: str | None, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    async def hear(error: str) -> None:
+        heard.append(error)
+
     ack = Node("ack", {"class": "message", "id": "M"} | ({"error": error} if error else {}))
-    assert await ask(standing(Line(ack), on_restricted=noticed.append), "message") == ack
-    assert noticed == told
+    assert await ask(standing(Line(ack), on_refused=hear), "message") == ack
+    assert heard == told
+
+
+def limited(kind: str) -> Standing:
+    limit = Limit(kind, "463", 2_000_000_000, 0)
+    return standing(Line(), limit={kind: limit}.get)
+
+
+async def test_a_first_contact_is_not_tried_against_a_restriction_and_known_ones_pass() -> None:
+    account = limited("first-contacts")
+    with pytest.raises(Refusal) as raised:
+        await ask(account, "message", first_contact=True)
+    assert (raised.value.code, raised.value.fields["until"]) == ("restricted", 2_000_000_000)
+    assert raised.value.fields["limit"] == "first-contacts"
+    assert await ask(account, "message") == ACK
+
+
+async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_queries_pass() -> None:
+    account = limited("messages")
+    assert await refusal(account, "message") == "restricted"
+    await ask(account, "iq")
+    await ask(account, "stanza")
 
 
 def test_a_token_is_known_only_for_accounts_that_were_served() -> None:

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from infra.console.errors import NeedsAttention
+from infra.console.output import moment
 from infra.console.status import show
 from tests.unit.console.rig import NOW, Rig, Said
+from tocsin.keys.limits import Limit, note_limit
 
 
 def shown(rig: Rig, said: Said, *, check: bool = False, after: float = 0) -> str:
@@ -33,7 +35,7 @@ def test_an_account_that_no_connector_ever_held_says_so(rig: Rig, said: Said) ->
         ("unpaired", "tocsin pair"),
         ("logged_out", "link it again: tocsin pair"),
         ("replaced", "another program uses the same keys"),
-        ("restricted", "known contacts only"),
+        ("restricted", "waits and goes out by itself"),
         ("connecting", "the connector's log"),
     ],
 )
@@ -42,6 +44,25 @@ def test_each_state_comes_with_what_to_do(rig: Rig, said: Said, state: str, advi
     text = shown(rig, said)
     assert "default: device-removed; " in text
     assert advice in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("first-contacts", "WhatsApp lets it write to nobody new"),
+        ("messages", "WhatsApp takes no message of it"),
+        ("login", "WhatsApp doesn't let it log in"),
+    ],
+)
+def test_what_whatsapp_keeps_it_from_is_shown_with_its_end(
+    rig: Rig, said: Said, kind: str, words: str
+) -> None:
+    """From the table, so that it shows while no connector runs as well."""
+    limit = Limit(kind, "463", int(NOW) + 3600, int(NOW))
+    note_limit(rig.deployment.keys_table, "default", limit)
+    text = shown(rig, said)
+    assert f"default: {words} until {moment(limit.until * 1000)} UTC (463)" in text
+    assert shown(rig, said, after=3601).count(words) == 1, "it is over"
 
 
 def test_a_connector_that_released_the_account_is_missed(rig: Rig, said: Said) -> None:

@@ -243,7 +243,15 @@ class Network:
         answer = self._usync(node) if namespace == "usync" else self._bundles(node)
         return _over_the_wire(Node("iq", {"type": "result", "id": "1"}, (answer,)))
 
-    def send_message(self, profile: Any, node: Node, *, resumed: bool = False, timeout: int = 80) -> Node:
+    def send_message(
+        self,
+        profile: Any,
+        node: Node,
+        *,
+        resumed: bool = False,
+        first_contact: bool = False,
+        timeout: int = 80,
+    ) -> Node:
         if self.away:
             raise self.away
         if self.incarnation is not None and profile.incarnation != self.incarnation:

@@ -559,6 +559,20 @@ def test_a_new_own_device_gets_its_copies(told):
     assert texts(told.stage.own.devices[7]) == ["Tiket 2"]
 
 
+def reachout_lock(active: bool, ends: str = "") -> Node:
+    lock = {"is_active": active} | ({"time_enforcement_ends": ends} if ends else {})
+    text = json.dumps({"data": {"xwa2_notify_account_reachout_timelock": lock}}).encode()
+    return Node("update", {"op_name": "NotificationUserReachoutTimelockUpdate"}, text)
+
+
+def test_a_restriction_that_whatsapp_tells_of_is_remembered_with_its_end_and_its_lifting(told):
+    told.receive(notification(told, "mex", reachout_lock(True, "1900000000")))
+    limit = told.stage.keys.limit("first-contacts")
+    assert (limit.until, limit.cause) == (1_900_000_000, "notification")
+    told.receive(notification(told, "mex", reachout_lock(False), id="n2"))
+    assert told.stage.keys.limit("first-contacts") is None
+
+
 @pytest.mark.parametrize("kind", ["picture", "server_sync", "privacy_token", "unheard-of"])
 def test_other_news_are_ignored(told, kind):
     assert told.receive(notification(told, kind, Node("x"))).outcome == "ignored"

@@ -25,11 +25,15 @@ class Connector:
 
     connection: str | None = "resuming"
     unreachable: bool = False
+    restricted: bool = True
     on_resumed: list[Callable[[], None]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
     def state(self, account: str) -> str | None:
         return self.connection
+
+    def takes_first_contacts(self, account: str) -> bool:
+        return not self.restricted
 
     def resumed(self, account: str) -> None:
         if self.unreachable:
@@ -76,10 +80,12 @@ class Scene:
         self.store.put_new(notification)
         return notification
 
-    def parked(self, recipient: str = SITI, due: int | None = None, **changes: Any) -> Notification:
+    def parked(
+        self, recipient: str = SITI, due: int | None = None, cause: str = "not-connected", **changes: Any
+    ) -> Notification:
         notification = self.planned(recipient, **changes)
         due_at = None if due is None else due * 1000
-        self.store.park(notification, "not-connected", NOW * 1000, due_at=due_at)
+        self.store.park(notification, cause, NOW * 1000, due_at=due_at)
         return notification
 
     def resume(self) -> Report:
@@ -107,6 +113,28 @@ class Scene:
 def scene() -> Iterator[Scene]:
     with cloud() as aws:
         yield Scene(aws)
+
+
+# -- a restriction of first contacts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cause", ["first-contact-restricted", "first-contact-quota"])
+def test_first_contacts_go_as_soon_as_the_restriction_is_lifted(scene: Scene, cause: str) -> None:
+    held = scene.parked(due=NOW + 86_000, cause=cause)
+    scene.connector.restricted = False
+    assert scene.resume().resumed == 1
+    assert scene.order_ids() == [held.id]
+
+
+def test_first_contacts_wait_while_it_lasts(scene: Scene) -> None:
+    scene.parked(due=NOW + 86_000, cause="first-contact-restricted")
+    assert scene.resume().resumed == 0
+
+
+def test_what_waits_for_another_cause_waits_for_its_day(scene: Scene) -> None:
+    scene.parked(due=NOW + 600, cause="rate-limited")
+    scene.connector.restricted = False
+    assert scene.resume().resumed == 0
 
 
 # -- resume after a login --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.unit.notify.peers import Device
 from tests.unit.notify.stage import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
 from tocsin.connector.client import ConnectorAway, NotConnected, Resuming
 from tocsin.keys.conditions import Put
+from tocsin.keys.limits import Limit
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
@@ -369,13 +370,32 @@ def test_a_restriction_holds_for_first_contacts_and_lets_known_ones_pass(stage, 
     send(stage)
     stage.network.person("6285555555555", "5555")
     stage.network.refuse_with = [code]
-    assert isinstance(failure_of(stage, number=1, recipient="6285555555555", address=None), Wait)
+    assert isinstance(failure_of(stage, number=1, recipient="6285555555555", first_contact=True), Wait)
     attempts = len(stage.network.messages)
     stage.network.person("6286666666666", "6666")
-    assert isinstance(failure_of(stage, number=2, recipient="6286666666666", address=None), Wait)
+    held = failure_of(stage, number=2, recipient="6286666666666", address=None, first_contact=True)
+    assert (type(held), held.code, held.due) == (Wait, "first-contact-restricted", stage.now + 24 * 3600)
     assert len(stage.network.messages) == attempts
     send(stage, 3)
     assert texts(stage.siti.devices[0])[-1] == "Tiket 3"
+
+
+def test_a_restriction_is_known_to_a_function_that_never_met_it(stage):
+    stage.network.refuse_with = [463]
+    failure_of(stage, first_contact=True)
+    attempts = len(stage.network.messages)
+    stage.transport = stage.new_transport()
+    held = failure_of(stage, number=1, address=None, first_contact=True)
+    assert held.code == "first-contact-restricted"
+    assert len(stage.network.messages) == attempts
+
+
+def test_a_restriction_that_ended_before_its_day_holds_nobody(stage):
+    stage.network.refuse_with = [463]
+    failure_of(stage, first_contact=True)
+    stage.keys.note_limit(Limit("first-contacts", "notification", 0, int(stage.now)))
+    send(stage, 1, address=None, first_contact=True)
+    assert texts(stage.siti.devices[0]) == ["Tiket 1"]
 
 
 # -- crashes, races, damage ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Final
 
 from tocsin.connector import version
 from tocsin.connector.forwarder import Forwarder
+from tocsin.connector.limits import Limits
 from tocsin.connector.line import USER_AGENT
 from tocsin.connector.pace import Pace
 from tocsin.connector.pairing import Pairer
@@ -29,9 +30,11 @@ from tocsin.keys.account import Credentials
 from tocsin.keys.control import Control
 from tocsin.keys.errors import KeysBehind
 from tocsin.keys.lease import LeaseLost
+from tocsin.keys.limits import KINDS, LOGIN
 from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable
+from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
@@ -58,10 +61,13 @@ class Account:
         self._around = around
         self._keys = KeyStore(around.table, around.sealer, name)
         self._wishes = Wishes(around.aws, around.table, name)
+        self._limits = Limits(around.aws, self._keys, name)
+        self.standing.limit = self._limits.active
         self._forwarder = Forwarder(around.send_batch, around.meters.stanzas)
         self._pace = Pace(around.uniform)
         self._halted: Reaction | None = None
         self._alerted = False
+        self._number: str | None = None
         self._failed_handshakes = 0
         self._tenure: Tenure | None = None
 
@@ -107,8 +113,10 @@ class Account:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _live(self, tenure: Tenure) -> None:
+        await self._remember_limits()
         while True:
             credentials = await self._credentials(tenure)
+            await self._forgive_other_numbers(credentials)
             if credentials.jid is None or self._halted is not None:
                 await self._idle(tenure, credentials)
             elif await self._set_back():
@@ -137,6 +145,37 @@ class Account:
             self.standing.incarnation = credentials.incarnation
             return credentials
 
+    async def _remember_limits(self) -> None:
+        """What the server told this account's connectors before us. A ban is sat out here as well."""
+        while True:
+            try:
+                await self._limits.load()
+                break
+            except Exception as exc:  # noqa: BLE001  the table is away; so is the account's item
+                log.warning("the limits can't be read: %s", exc, extra={"account": self.name})
+            await asyncio.sleep(RETRY_SECONDS)
+        ban = self._limits.active(LOGIN)
+        if ban is not None and self._halted is None:
+            self._halted = Reaction(
+                Kind.WAIT,
+                "banned-temporarily",
+                "restricted",
+                seconds=ban.until - time.time(),
+                detail=ban.cause,
+            )
+            self.standing.until = ban.until
+
+    async def _forgive_other_numbers(self, credentials: Credentials) -> None:
+        """What WhatsApp holds against one number isn't held against the next one that is linked here."""
+        if credentials.jid is None:
+            return
+        number = JID.parse(credentials.jid).user
+        if self._number not in (None, number):
+            for kind in KINDS:
+                if self._limits.active(kind) is not None:
+                    await self._limits.hear(kind, "another-number", 0)
+        self._number = number
+
     async def _set_back(self) -> bool:
         """Whether the keys table is older than what was last used. If that can't be known, it isn't."""
         name = self._around.config.notifications_table
@@ -156,7 +195,9 @@ class Account:
     async def _connect(self, tenure: Tenure, credentials: Credentials) -> None:
         await tenure.say("connecting")
         self.standing.state = "connecting"
-        service = Service(self._around, self._keys, tenure, self.standing, self._forwarder, self._wishes)
+        service = Service(
+            self._around, self._keys, tenure, self.standing, self._forwarder, self._wishes, self._limits
+        )
         routing = self._failed_handshakes < 2
         ended = await service.run(credentials, routing=routing)
         self._failed_handshakes = self._failed_handshakes + 1 if ended.reason in HANDSHAKE_FAILURES else 0
@@ -191,6 +232,8 @@ class Account:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
             await self._loudly(tenure, ended)
+        if ended.kind is Kind.WAIT and ended.seconds is not None:
+            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
         if ended.wipe or ended is UNLINKED:
             await self._renew()
         if ended is UNLINKED:

@@ -105,13 +105,17 @@ class Resuming(ConnectorError):
 
 
 class Restricted(ConnectorError):
-    """The server keeps the account away until `until` (Unix seconds; None when it didn't say). Wait."""
+    """The server keeps the account from this until `until` (Unix seconds; None when it didn't say). Wait.
+
+    `limit`: what from, as `keys.limits` names it; empty where it is from everything.
+    """
 
     code = protocol.RESTRICTED
 
-    def __init__(self, until: float | None, detail: str = "") -> None:
+    def __init__(self, until: float | None, detail: str = "", limit: str = "") -> None:
         super().__init__(detail or "account restricted")
         self.until = until
+        self.limit = limit
 
 
 class IncarnationRefused(ConnectorError):
@@ -181,9 +185,18 @@ class ConnectorClient:
             return answer
         raise _iq_error(answer)
 
-    def send_message(self, profile: Profile, node: Node, *, resumed: bool = False, timeout: int = 80) -> Node:
+    def send_message(
+        self,
+        profile: Profile,
+        node: Node,
+        *,
+        resumed: bool = False,
+        first_contact: bool = False,
+        timeout: int = 80,
+    ) -> Node:
         """The server's `<ack>` for a message, which may bear an `error`."""
-        return self._node(profile, "message", node, timeout, {protocol.RESUMED: "1" if resumed else "0"})
+        how = {protocol.RESUMED: str(int(resumed)), protocol.FIRST_CONTACT: str(int(first_contact))}
+        return self._node(profile, "message", node, timeout, how)
 
     def send(self, profile: Profile, node: Node) -> None:
         """Write a receipt or the like to the socket; nothing of the server's is awaited."""
@@ -338,7 +351,7 @@ def _understand(status: int, body: bytes) -> bytes:
         case protocol.NOT_CONNECTED:
             raise NotConnected(str(answer.get("state", "connecting")), detail)
         case protocol.RESTRICTED:
-            raise Restricted(_number(answer.get("until")), detail)
+            raise Restricted(_number(answer.get("until")), detail, str(answer.get("limit", "")))
         case protocol.RESUMING:
             raise Resuming(detail)
         case protocol.INCARNATION_REFUSED:

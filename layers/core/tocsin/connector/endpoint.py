@@ -12,6 +12,7 @@ import logging
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from tocsin.connector import protocol
@@ -40,6 +41,15 @@ class Refusal(Exception):
         self.fields = fields
 
 
+@dataclass(frozen=True)
+class Handling:
+    """How a message is to be taken. `resumed`: it was parked, and may pass while the account is resuming.
+    `first_contact`: the recipient doesn't know us; WhatsApp may have forbidden such messages for a while."""
+
+    resumed: bool = False
+    first_contact: bool = False
+
+
 class Accounts(Protocol):
     """What the endpoint asks of the process. All but `token` raise `Refusal`."""
 
@@ -49,7 +59,7 @@ class Accounts(Protocol):
 
     async def request(self, account: str, incarnation: int, node: Node, seconds: int) -> Node: ...
 
-    async def message(self, account: str, incarnation: int, node: Node, body: bytes, resumed: bool) -> Node:
+    async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
         """`body` is the node as it came, by which a repeated request is known."""
         ...
 
@@ -126,7 +136,7 @@ class Endpoint:
         node = call.node({"message"})
         if not isinstance(node.attrs.get("id"), str) or not node.attrs["id"]:
             raise ValueError("a message needs an id")
-        ack = await self._accounts.message(call.account, call.incarnation, node, call.body, call.resumed)
+        ack = await self._accounts.message(call.account, call.incarnation, node, call.body, call.how)
         return _node(ack)
 
     async def _stanza(self, call: _Call) -> Answer:
@@ -144,7 +154,10 @@ class _Call:
     def __init__(self, account: str, head: Head) -> None:
         self.account = account
         self.incarnation = int(head.headers.get(protocol.INCARNATION.lower(), ""))
-        self.resumed = head.headers.get(protocol.RESUMED.lower()) == "1"
+        self.how = Handling(
+            resumed=head.headers.get(protocol.RESUMED.lower()) == "1",
+            first_contact=head.headers.get(protocol.FIRST_CONTACT.lower()) == "1",
+        )
         seconds = int(head.headers.get(protocol.TIMEOUT.lower(), protocol.IQ_TIMEOUT))
         self.seconds = min(max(seconds, 1), protocol.IQ_TIMEOUT)
         self.body = b""

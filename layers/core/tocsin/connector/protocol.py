@@ -9,7 +9,7 @@ Requests (`POST` but for health), body one binary node as `whatsapp.node.encode`
     /v1/health  (GET)                 the only door without a token
 
 Headers: `Authorization: Bearer <the account's connector token>`, `Tocsin-Incarnation`, and where they
-matter `Tocsin-Resumed: 1` and `Tocsin-Timeout` (whole seconds).
+matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1` and `Tocsin-Timeout` (whole seconds).
 
 Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text, …}` with a code from here.
 """
@@ -27,6 +27,7 @@ JSON_TYPE: Final = "application/json"
 
 INCARNATION: Final = "Tocsin-Incarnation"
 RESUMED: Final = "Tocsin-Resumed"
+FIRST_CONTACT: Final = "Tocsin-First-Contact"
 TIMEOUT: Final = "Tocsin-Timeout"
 
 MAX_BODY: Final = 16 * 1024 * 1024

@@ -12,16 +12,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tocsin.connector.forwarder import Forwarder
+from tocsin.connector.limits import RESTRICTION_SECONDS, WORDS, Limits
 from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
 from tocsin.connector.login import check_prekeys, device_keys, save_login
 from tocsin.connector.outside import iso
-from tocsin.connector.standing import Standing
+from tocsin.connector.standing import Standing, unlimited
 from tocsin.connector.stanza import Origin
 from tocsin.connector.surroundings import Surroundings
 from tocsin.connector.tenure import Tenure
 from tocsin.connector.wishes import GLANCE_SECONDS, Wishes
 from tocsin.keys.account import Credentials
 from tocsin.keys.lease import LeaseLost
+from tocsin.keys.limits import FIRST_CONTACTS, Limit
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq, reaction
 from tocsin.whatsapp.errors import EncodeError, WireError
@@ -38,6 +40,7 @@ from tocsin.whatsapp.events import (
 )
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.notifications import ReachoutLock, parse_notification
 from tocsin.whatsapp.reaction import Kind, Reaction
 from tocsin.whatsapp.receipts import ack, decline, refusal_of
 
@@ -51,9 +54,6 @@ RESUME_ROUNDS: Final = 10
 
 AFTERTHOUGHT_SECONDS: Final = 3.0
 """After which a notification is looked for that was parked just while we connected."""
-
-RESTRICTION_SECONDS: Final = 24 * 3600.0
-"""How long a restriction is taken to last when the server doesn't say."""
 
 ROOM_SECONDS: Final = 15.0
 """How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
@@ -80,6 +80,7 @@ class Service:
         standing: Standing,
         forwarder: Forwarder,
         wishes: Wishes,
+        limits: Limits,
     ) -> None:
         self._around = around
         self._keys = keys
@@ -87,10 +88,11 @@ class Service:
         self._standing = standing
         self._forwarder = forwarder
         self._wishes = wishes
+        self._limits = limits
         self._offline_done = asyncio.Event()
         self._resumed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._restriction: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
         self.stable_since: float | None = None
@@ -122,7 +124,7 @@ class Service:
         self._standing.line = None
         self._standing.ready = False
         self._standing.on_resumed = lambda: None
-        self._standing.on_restricted = lambda code: None
+        self._standing.on_refused = unlimited
         self._forwarder.forget()
 
     async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
@@ -132,6 +134,7 @@ class Service:
                 case StreamEnded(reaction=ended):
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
+                    self._overhear(line, node)
                     await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
@@ -173,7 +176,6 @@ class Service:
 
         False: there is no room for it now.
         """
-
         origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
         refusal = refusal_of(node)
 
@@ -211,13 +213,23 @@ class Service:
             line.write(refusal)
             log.info("call declined", extra={"account": self._standing.account})
 
+    def _overhear(self, line: Line, node: Node) -> None:
+        """What a notification says of the account itself counts from now on, not from when a function reads
+        it."""
+        if node.tag != "notification" or node.attrs.get("type") != "mex":
+            return
+        with contextlib.suppress(WireError):
+            news = parse_notification(node)
+            if isinstance(news, ReachoutLock):
+                self._spawn(line, self._reachout(news))
+
     # After login
 
     def _logged_in(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
         self.stable_since = self._around.clock()
         self._standing.line = line
         self._standing.on_resumed = self._resumed.set
-        self._standing.on_restricted = lambda code: self._restricted(line, code)
+        self._standing.on_refused = lambda error: self._refused(line, error)
         self._spawn(line, self._set_up(line, credentials, event))
         self._spawn(line, self._watch_wishes(line, credentials))
 
@@ -232,22 +244,34 @@ class Service:
         await self._offline_done.wait()
         self._standing.ready = True
         await self._resume()
-        await self._say_open(line)
+        await self._say_open()
         self.connected = True
         await self._wishes.show("connected")
         log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
+        self._spawn(line, self._watch_limits())
         await self._afterthought()
 
-    async def _say_open(self, line: Line) -> None:
-        """The account may send: to everybody, or to known contacts while a restriction lasts, which outlives
-        the connection that met it."""
-        restriction = self._standing.restriction
-        if restriction is None:
+    async def _say_open(self) -> None:
+        """The account may send: to everybody, or to some while a limit lasts, which outlives the connection
+        that met it, the process, and the connector."""
+        limit = self._limits.strictest()
+        if limit is None:
             await self._say("connected")
-        elif self._restriction is None:
-            self._restriction = self._spawn(line, self._sit_out(*restriction))
         else:
-            await self._say("restricted", restriction[1])
+            await self._say("restricted", f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until)}")
+
+    async def _watch_limits(self) -> None:
+        """Say how the account may send whenever that changes, as long as it is connected."""
+        said = self._limits.strictest()
+        while True:
+            self._limits.changed.clear()
+            limit = self._limits.strictest()
+            if limit != said:
+                await self._say_open()
+                said = limit
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit and max(limit.until - time.time(), 0) + 0.01):
+                    await self._limits.changed.wait()
 
     async def _top_up(self, line: Line, credentials: Credentials, count: int | None) -> None:
         try:
@@ -301,28 +325,50 @@ class Service:
                 line.end(UNLINKED)
                 return
 
-    def _restricted(self, line: Line, code: str) -> None:
-        """The server refused a first contact. Known contacts go on, so the line stays up."""
-        if self._restriction is None or self._restriction.done():
-            self._restriction = self._spawn(line, self._restrict(line, code))
+    async def _refused(self, line: Line, error: str) -> None:
+        """The server refused a message. If that means the account, it is written down before anybody is told;
+        the line stays up, for a limit is seldom for everybody."""
+        before = self._limits.strictest()
+        limit = await self._limits.refused(error)
+        if limit is None:
+            return
+        if limit.kind == FIRST_CONTACTS and (self._asking is None or self._asking.done()):
+            self._asking = self._spawn(line, self._ask_end(line, error, told=before is not None))
+        elif before is None:
+            self._spawn(line, self._tell_limit(limit))
 
-    async def _restrict(self, line: Line, code: str) -> None:
-        until = await self._restriction_end(line) or time.time() + RESTRICTION_SECONDS
-        moment = iso(until)
+    async def _ask_end(self, line: Line, error: str, *, told: bool) -> None:
+        until = await self._restriction_end(line)
+        if until is not None:
+            await self._limits.hear(FIRST_CONTACTS, error, until)
+        limit = self._limits.active(FIRST_CONTACTS)
+        if limit is not None and not told:
+            await self._tell_limit(limit)
+
+    async def _reachout(self, lock: ReachoutLock) -> None:
+        """WhatsApp says by itself that first contacts are restricted, or that they are free again."""
+        before = self._limits.active(FIRST_CONTACTS)
+        if lock.active:
+            guess = time.time() + RESTRICTION_SECONDS
+            limit = await self._limits.hear(
+                FIRST_CONTACTS, "notification", lock.until or guess, guessed=lock.until is None
+            )
+            if before is None:
+                await self._tell_limit(limit)
+        elif before is not None:
+            await self._limits.hear(FIRST_CONTACTS, "notification", 0)
+            log.warning("first contacts are free again", extra={"account": self._standing.account})
+            await self._around.outside.ask_resume(self._standing.account)
+
+    async def _tell_limit(self, limit: Limit) -> None:
+        """What an operator must hear: in the log and on the bus; the lease says it by `_watch_limits`."""
+        account = self._standing.account
         log.error(
-            "account restricted", extra={"account": self._standing.account, "code": code, "until": moment}
+            "account restricted",
+            extra={"account": account, "limit": limit.kind, "code": limit.cause, "until": iso(limit.until)},
         )
-        self._standing.restriction = until, f"no first contacts ({code}) until {moment}"
-        await self._around.outside.disconnected(
-            self._standing.account, "restricted", f"first contact refused with {code}", until=until
-        )
-        await self._sit_out(*self._standing.restriction)
-
-    async def _sit_out(self, until: float, detail: str) -> None:
-        await self._say("restricted", detail)
-        await asyncio.sleep(max(until - time.time(), 0))
-        self._standing.restriction = None
-        await self._say("connected")
+        why = f"{WORDS[limit.kind]} ({limit.cause})"
+        await self._around.outside.disconnected(account, "restricted", why, until=limit.until)
 
     @staticmethod
     async def _restriction_end(line: Line) -> float | None:

@@ -9,16 +9,18 @@ from typing import TypeVar
 
 from tocsin.connector import protocol
 from tocsin.connector.acks import Acks
-from tocsin.connector.endpoint import Refusal
+from tocsin.connector.endpoint import Handling, Refusal
 from tocsin.connector.line import Line, LineClosed, LineLost
+from tocsin.keys.limits import FIRST_CONTACTS, MESSAGES, Limit
 from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_CONTACT_REFUSED = frozenset({"463", "475"})
-"""Ack errors by which the server keeps the account from opening chats; known contacts go on."""
+
+async def unlimited(error: str) -> None:
+    """Nobody minds what the server refuses."""
 
 
 @dataclass
@@ -26,8 +28,9 @@ class Standing:
     """`state`: as the lease says it. `ready`: after login, prekeys and backlog, messages may go out.
 
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
-    `restriction`: until when it keeps it from first contacts, and how that was told. `token` is kept when the
-    lease is lost, so that a Lambda that comes late is told so.
+    `limit(kind)`: what the server keeps it from at this moment. `on_refused`: hears the error of every
+    message that was refused, before the Lambda does. `token` is kept when the lease is lost, so that a Lambda
+    that comes late is told so.
     """
 
     account: str
@@ -37,10 +40,10 @@ class Standing:
     line: Line | None = None
     ready: bool = False
     until: float | None = None
-    restriction: tuple[float, str] | None = None
     holds: Callable[[], bool] = lambda: False
     on_resumed: Callable[[], None] = lambda: None
-    on_restricted: Callable[[str], None] = lambda code: None
+    limit: Callable[[str], Limit | None] = lambda kind: None
+    on_refused: Callable[[str], Awaitable[None]] = unlimited
     acks: Acks = field(default_factory=Acks)
 
 
@@ -58,19 +61,20 @@ class Desk:
         standing, line = self._line(account, incarnation)
         return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
 
-    async def message(self, account: str, incarnation: int, node: Node, body: bytes, resumed: bool) -> Node:
+    async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
         standing, _ = self._line(account, incarnation)
 
         async def hand_over() -> Node:
             # Asked again here: another message under this id may have been waited for.
             _, line = self._line(account, incarnation)
-            self._check_ready(standing, resumed)
+            self._check_ready(standing, how.resumed)
+            self._check_limits(standing, how.first_contact)
             return await _answered(standing, protocol.ACK_TIMEOUT, line.message(node))
 
         ack = await standing.acks.handed_over(str(node.attrs["id"]), body, hand_over)
         error = ack.attrs.get("error")
-        if isinstance(error, str) and error in FIRST_CONTACT_REFUSED:
-            standing.on_restricted(error)
+        if isinstance(error, str):
+            await standing.on_refused(error)
         return ack
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None:
@@ -106,6 +110,14 @@ class Desk:
             raise Refusal(protocol.RESUMING, "logged in; what waited at the server comes first")
         if standing.state == "resuming" and not resumed:
             raise Refusal(protocol.RESUMING, "parked notifications go first")
+
+    @staticmethod
+    def _check_limits(standing: Standing, first_contact: bool) -> None:
+        """Each attempt against a limit would make it longer."""
+        limit = standing.limit(MESSAGES) or (standing.limit(FIRST_CONTACTS) if first_contact else None)
+        if limit is not None:
+            detail = f"{limit.kind}: {limit.cause}"
+            raise Refusal(protocol.RESTRICTED, detail, until=limit.until, limit=limit.kind)
 
 
 async def _answered(standing: Standing, timeout_code: str, answer: Awaitable[Node]) -> Node:

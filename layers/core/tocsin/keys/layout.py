@@ -11,6 +11,7 @@ from .conditions import Key
 
 OUTBOUND = "outbound"
 INBOUND = "inbound#"
+LIMIT = "limit#"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _LONGEST_STANZA_ID = 200
 
@@ -25,6 +26,10 @@ def lease_key(account: str) -> Key:
 
 def control_key(account: str) -> Key:
     return f"account#{account}", "control"
+
+
+def limit_key(account: str, kind: str) -> Key:
+    return f"account#{account}", f"{LIMIT}{kind}"
 
 
 def witness_key(account: str) -> Key:

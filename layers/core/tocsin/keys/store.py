@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .cleaning import Cleaned
     from .conditions import Item
     from .establish import SessionFacts
+    from .limits import Limit
     from .observe import IdentityChange, Observer
     from .prekeys import PreKey
     from .receive import Received
@@ -424,6 +425,26 @@ class KeyStore:
         from .addresses import save_devices
 
         save_devices(self._vault, user, devices)
+
+    # What WhatsApp keeps the account from
+
+    def limits(self) -> "dict[str, Limit]":
+        """The limits that hold now, by kind."""
+        from .limits import read_limits
+
+        return read_limits(self._vault.table, self.account, self._vault.clock())
+
+    def limit(self, kind: str) -> "Limit | None":
+        """The limit of this kind, if it holds now."""
+        from .limits import read_limit
+
+        return read_limit(self._vault.table, self.account, kind, self._vault.clock())
+
+    def note_limit(self, limit: "Limit", *, guessed: bool = False) -> "Limit":
+        """Write down a limit that was heard of; what counts then. See `limits.note_limit`."""
+        from .limits import note_limit
+
+        return note_limit(self._vault.table, self.account, limit, guessed=guessed)
 
     # Prekeys
 

@@ -19,7 +19,13 @@ class Connector(Protocol):
     def request(self, profile: AccountProfile, node: Node, timeout: int = 30) -> Node: ...
 
     def send_message(
-        self, profile: AccountProfile, node: Node, *, resumed: bool = False, timeout: int = 80
+        self,
+        profile: AccountProfile,
+        node: Node,
+        *,
+        resumed: bool = False,
+        first_contact: bool = False,
+        timeout: int = 80,
     ) -> Node: ...
 
     def send(self, profile: AccountProfile, node: Node) -> None: ...

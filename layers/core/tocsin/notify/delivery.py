@@ -103,7 +103,9 @@ class Delivery:
             return Verdict("suppressed", OPTED_OUT.code)
         if self._must_wait_its_turn(notification, view.conduct):
             return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
-        verdict = self._try(notification, address_of(order.recipient, view.address), order.resumed)
+        first_contact = is_first_contact(notification, view.conduct)
+        address = address_of(order.recipient, view.address)
+        verdict = self._try(notification, address, order.resumed, first_contact)
         if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
             self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
         return verdict
@@ -123,7 +125,9 @@ class Delivery:
             self._store.leave_line(notification.account, user_of(notification.recipient), turn)
         return False
 
-    def _try(self, notification: Notification, address: Address | None, resumed: bool) -> Verdict:
+    def _try(
+        self, notification: Notification, address: Address | None, resumed: bool, first_contact: bool
+    ) -> Verdict:
         """Send; recoveries go round at once, everything else ends the order's turn."""
         while True:
             outgoing = Outgoing(
@@ -135,6 +139,7 @@ class Delivery:
                 earlier=earlier_codes(notification),
                 resumed=resumed,
                 recheck=notification.redriven > 0,
+                first_contact=first_contact,
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
@@ -252,6 +257,16 @@ def expiry_of(notification: Notification) -> Permanent:
 def attempt_of_sent(sent: Sent, at: int) -> Attempt:
     """Return the entry in a notification's history for a message that the server accepted."""
     return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
+
+
+def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
+    """Return whether the recipient has nothing of us yet and never wrote: whom WhatsApp may keep us from.
+
+    Known is who got a notification, or answered one; a confirmation is itself an answer.
+    """
+    if notification.event_type in CONFIRMATIONS or notification.recipient.endswith("@g.us"):
+        return False
+    return conduct.last_notification is None and conduct.heard_at is None
 
 
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:

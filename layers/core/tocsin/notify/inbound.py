@@ -40,7 +40,7 @@ from tocsin.notify.recovery import (
     is_recipient,
     question_for,
 )
-from tocsin.notify.refusal import failure_of_connector
+from tocsin.notify.refusal import RESTRICTION_PAUSE_SECONDS, failure_of_connector
 from tocsin.notify.replies import MAX_KEPT_TEXT, Replies
 from tocsin.notify.store import NotificationStore
 from tocsin.notify.trust import issue_token
@@ -474,6 +474,7 @@ class Inbound:
             return self._token(account, news)
         if isinstance(news, ReachoutLock):
             log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
+            self._note_restriction(account, news, envelope.received_at // 1000)
             return Report("notification", "reachout-lock", facts={"active": news.active, "until": news.until})
         return Report("notification", "ignored", envelope.stanza.attr_str("type"))
 
@@ -492,6 +493,15 @@ class Inbound:
         call = parse_call(envelope.stanza)
         account.learn(call.caller, call.caller_pn)
         return Report("call", "ignored", call.kind)
+
+    def _note_restriction(self, account: Account, news: ReachoutLock, heard_at: int) -> None:
+        """The connector has overheard it; should it have died of something just then, it counts all the
+        same."""
+        from tocsin.keys.limits import FIRST_CONTACTS, Limit
+
+        until = 0 if not news.active else news.until or heard_at + RESTRICTION_PAUSE_SECONDS
+        guessed = news.active and news.until is None
+        account.keys.note_limit(Limit(FIRST_CONTACTS, "notification", until, heard_at), guessed=guessed)
 
     def _identity_changed(self, account: Account, news: IdentityChanged) -> Report:
         """Somebody reinstalled. The server says so, no message has proved it yet: archive, don't delete."""

@@ -25,6 +25,7 @@ from tocsin.notify.deadletter import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
+from tocsin.notify.refusal import FIRST_CONTACT_CODES
 from tocsin.notify.store import NotificationMissing, NotificationStore, WaitingRow
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Connectors(Protocol):
     def resumed(self, account: str) -> None:
         """Let fresh notifications pass again. Raises NotTold."""
 
+    def takes_first_contacts(self, account: str) -> bool:
+        """Whether WhatsApp lets the account write to people who don't know it, as far as it told."""
+
 
 @dataclass
 class Report:
@@ -79,6 +83,7 @@ class _Run:
     account: str
     time_left: Callable[[], float]
     put_back: set[str] = field(default_factory=set)
+    free: bool | None = None
 
 
 class Maintainer:
@@ -198,15 +203,26 @@ class Maintainer:
         return moved + self._requeue(run, batch)
 
     def _due(self, run: _Run) -> Iterator[WaitingRow]:
-        """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too."""
+        """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too.
+
+        A restriction of first contacts may end before the day that was written down when it was met.
+        """
         now = self._clock() * 1000
         held: set[str] = set()
         for row in self._store.waiting(run.account):
             waits = row.due_at is not None and row.due_at > now
+            if waits and row.cause in FIRST_CONTACT_CODES:
+                waits = not self._is_free(run)
             if waits or row.notification in run.put_back:
                 held.add(row.recipient)
             elif row.recipient not in held:
                 yield row
+
+    def _is_free(self, run: _Run) -> bool:
+        """Whether first contacts may go now; asked once in a walk."""
+        if run.free is None:
+            run.free = self._connectors.takes_first_contacts(run.account)
+        return run.free
 
     def _requeue(self, run: _Run, rows: Sequence[WaitingRow]) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins
@@ -242,6 +258,11 @@ class LeasedConnectors:
 
         lease = read_lease(self._table, account)
         return None if lease is None or lease.connector is None else lease.state
+
+    def takes_first_contacts(self, account: str) -> bool:
+        from tocsin.keys.limits import FIRST_CONTACTS, read_limit
+
+        return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
 
     def resumed(self, account: str) -> None:
         from tocsin.connector.client import ConnectorError

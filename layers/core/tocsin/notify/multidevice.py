@@ -22,7 +22,12 @@ from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account, Connector
 from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.refusal import failure_of_ack, failure_of_answer, failure_of_connector
+from tocsin.notify.refusal import (
+    FIRST_CONTACT_CODES,
+    failure_of_ack,
+    failure_of_answer,
+    failure_of_connector,
+)
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.notify.trust import Tokens
 from tocsin.whatsapp.errors import WireError
@@ -49,16 +54,11 @@ MOST_PREPARATIONS = 3
 STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
 STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
 
-# Refusals that mean the account and not the recipient → whom it may not write to until they are over.
-EVERYBODY = "everybody"
-FIRST_CONTACTS = "first contacts"
-PAUSES = {
-    "rate-limited": EVERYBODY,
-    "resource-limit": EVERYBODY,
-    "locked": EVERYBODY,
-    "first-contact-restricted": FIRST_CONTACTS,
-    "first-contact-quota": FIRST_CONTACTS,
-}
+# As `keys.limits` calls it, which isn't imported by those who write to known contacts only.
+FIRST_CONTACTS = "first-contacts"
+
+# Refusals that mean the account and not the recipient: nobody may be written to until they are over.
+PAUSES = frozenset({"rate-limited", "resource-limit", "locked"})
 
 
 class RememberedLeases:
@@ -136,13 +136,13 @@ class MultiDevice:
         self._profiles: dict[str, AccountProfile] = {}
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[tuple[KeyStore, Reservation]] = []
-        self._pauses: dict[tuple[str, str], Wait] = {}
         self._tokens = Tokens(clock)
         self._introduce: Callable[[], None] | None = None
+        self._pauses: dict[str, Wait] = {}
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
-        self._heed_pause(account, EVERYBODY)
+        self._heed_pause(account)
         self._leases.look(account, resumed=resumed)
 
     def settle(self) -> None:
@@ -201,8 +201,9 @@ class MultiDevice:
 
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = outgoing.address
-        if address is None:
-            self._heed_pause(outgoing.account, FIRST_CONTACTS)
+        if outgoing.first_contact and address is None:
+            # Of those whose address is known already the connector takes care, which costs no read.
+            self._heed_restriction(account)
         if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
             from tocsin.notify.sessions import locate
 
@@ -359,7 +360,11 @@ class MultiDevice:
             device_fanout=not partial,
         )
         try:
-            ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=outgoing.resumed))
+            ack = parse_ack(
+                account.connector.send_message(
+                    account.profile, stanza, resumed=outgoing.resumed, first_contact=outgoing.first_contact
+                )
+            )
             if ack.error:
                 raise failure_of_ack(ack.error, group=False, earlier=outgoing.earlier, now=self._now())
         except ConnectorError as error:
@@ -376,14 +381,32 @@ class MultiDevice:
     def _heeded(self, account: str, failure: Failure) -> Failure:
         """Remember a limit that is the whole account's; the failure that told of it."""
         if isinstance(failure, Wait) and failure.code in PAUSES:
-            self._pauses[account, PAUSES[failure.code]] = failure
+            self._pauses[account] = failure
+        elif isinstance(failure, Wait) and failure.code in FIRST_CONTACT_CODES and failure.due is not None:
+            # The connector has written it down before it told us, unless it was just then cut off.
+            self._note_restriction(account, failure.code, failure.due)
         return failure
 
-    def _heed_pause(self, account: str, whom: str) -> None:
+    def _heed_pause(self, account: str) -> None:
         """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""
-        pause = self._pauses.get((account, whom))
+        pause = self._pauses.get(account)
         if pause is not None and pause.due is not None and self._clock() < pause.due:
             raise Wait(pause.code, pause.detail, due=pause.due)
+
+    def _heed_restriction(self, account: Account) -> None:
+        """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
+        limit = account.keys.limit(FIRST_CONTACTS)
+        if limit is not None:
+            raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
+
+    def _note_restriction(self, account: str, code: str, until: int) -> None:
+        from tocsin.keys.limits import Limit
+
+        try:
+            limit = Limit(FIRST_CONTACTS, code, until, self._now())
+            self._open_keys(account).note_limit(limit, guessed=True)
+        except Exception:  # the notification waits all the same
+            log.exception("the restriction was not written down", extra={"account": account})
 
     # -- what an ack may ask for ------------------------------------------------------------------------
 

@@ -93,6 +93,10 @@ QUERY_RULES: dict[int, Rule] = {
     530: Rule("server-error", Retry),
 }
 
+# What the connector holds back because of an earlier refusal is named as that one was.
+RESTRICTED_CODES = {"first-contacts": "first-contact-restricted", "messages": "rate-limited"}
+FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quota"})
+
 REFUSED = Rule("refused", Permanent)
 
 
@@ -156,7 +160,8 @@ def failure_of_connector(error: ConnectorError, *, earlier: Collection[str] = ()
     if isinstance(error, IqError):
         return failure_of_query(error.error, error.text, backoff=error.backoff or 0, earlier=earlier, now=now)
     if isinstance(error, Restricted):
-        return Wait(error.code, str(error), due=int(error.until) if error.until else None)
+        code = RESTRICTED_CODES.get(error.limit, error.code)
+        return Wait(code, str(error), due=int(error.until) if error.until else None)
     if isinstance(error, Refused) and error.code == UNAUTHORIZED:
         # The token is as old as the remembered profile: after a new pairing both are read again.
         return Recover(error.code, str(error))

@@ -88,8 +88,12 @@ class Replies:
             notification = self._store.get(quoted)
             if notification is not None and is_recipient(account, user, notification):
                 return notification
-        last = self._store.conduct(account.profile.account, phone).last_notification
-        return self._store.get(last) if last else None
+        conduct = self._store.conduct(account.profile.account, phone)
+        if conduct.last_notification is not None:
+            return self._store.get(conduct.last_notification)
+        if conduct.heard_at is None:
+            self._store.note_heard(account.profile.account, phone, int(self._clock() * 1000))
+        return None
 
     def _heed(self, reply: _Reply, wish: Wish, language: str) -> None:
         """Remember that consent was withdrawn or given again, and confirm it once.

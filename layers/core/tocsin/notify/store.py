@@ -122,7 +122,8 @@ class WaitingRow:
 class Conduct:
     """How to behave towards one recipient of one account.
 
-    `parked`: turns of notifications that were parked and not yet seen to come to an end.
+    `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
+    they first wrote to us (ms), of somebody whom no notification had reached before.
     """
 
     opted_out_at: int | None = None
@@ -131,6 +132,7 @@ class Conduct:
     recoveries: int = 0
     last_notification: str | None = None
     parked: frozenset[str] = frozenset()
+    heard_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -535,6 +537,17 @@ class NotificationStore:
             **change.expressions(),
         )
 
+    def note_heard(self, account: str, user: str, at: int) -> None:
+        """`user` wrote to us before any notification reached them: they know us from now on."""
+        change = Change(outcome=False)
+        change.set("heard_at", at)
+        self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_conduct_key(account, user),
+            **change.expressions(),
+        )
+
     def clear_recoveries(self, account: str, user: str) -> None:
         """After a success. Call it only where the count isn't 0: it is a write."""
         change = Change(outcome=False)
@@ -808,6 +821,7 @@ def _conduct(item: Item | None) -> Conduct:
         recoveries=values.get("recoveries", 0),
         last_notification=values.get("last_notification"),
         parked=values.get("parked", frozenset()),
+        heard_at=values.get("heard_at"),
     )
 
 

@@ -34,7 +34,8 @@ class Outgoing:
     first contact. `earlier` holds the codes of this message's earlier failures: some refusals are worth
     one repair and no more, and the repair depends on what was refused. `resumed`: it was parked, and may
     pass while the account is resuming. `recheck`: an operator redrives it, so that what WhatsApp said of the
-    number earlier is asked again.
+    number earlier is asked again. `first_contact`: nothing we sent ever reached the recipient, and they never
+    wrote to us.
     """
 
     account: str
@@ -45,6 +46,7 @@ class Outgoing:
     earlier: Collection[str] = ()
     resumed: bool = False
     recheck: bool = False
+    first_contact: bool = False
 
 
 @dataclass(frozen=True)
