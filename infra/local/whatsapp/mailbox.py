@@ -101,7 +101,7 @@ class Mailbox:
             # A read receipt has the id of the delivery receipt before it; the type tells them apart.
             if tag == "receipt" and letter.stanza.optional_str("type") != kind:
                 continue
-            return self._remove([identity], lambda x: x is letter)
+            return self._remove([identity], lambda x, letter=letter: x is letter)  # type: ignore[misc]
         return 0
 
     def _remove(self, ids: Iterable[str], confirmed: Callable[[Letter], bool]) -> int:
