@@ -201,12 +201,6 @@ def test_the_chain_keeps_its_indexes_across_the_move(ann: End, bob: End, old_bob
     assert before + after == list(range(8))
 
 
-def test_device_lists_are_remembered_with_their_time(ann: End) -> None:
-    assert ann.keys.device_list(LID) == ([], 0)
-    ann.keys.save_device_list(LID, [3, 0])
-    assert ann.keys.device_list(LID) == ([0, 3], int(ann.clock.now))
-
-
 def test_simultaneous_first_messages_under_two_names(ann: End, bob: End, old_bob: End) -> None:
     """Ann wrote to the number; Bob's first message came from his LID. Then she learns who he is."""
     ann.meet(old_bob)

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.unit.keys.group_simulation import GroupWorld
 from tests.unit.keys.simulation import World
 
 LIVES = int(os.environ.get("TOCSIN_SIMULATIONS", "60"))
@@ -16,3 +17,8 @@ STEPS = 400
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_a_life_without_violation(seed: int) -> None:
     World(seed).run(STEPS)
+
+
+@pytest.mark.parametrize("seed", range(LIVES))
+def test_a_life_in_a_group_without_violation(seed: int) -> None:
+    GroupWorld(seed).run(STEPS)

@@ -5,7 +5,6 @@ Sessions lie under the LID as soon as it is known. The move is one transaction t
 a second session there.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 from tocsin.signal.session import merge
@@ -13,7 +12,7 @@ from tocsin.signal.state import Record
 
 from .conditions import Absent, Item, Key, Put, Update, Value, Write, as_read
 from .errors import NoAccount
-from .layout import address_key, credentials_key, devices_key, outbound_key
+from .layout import address_key, credentials_key, outbound_key
 from .sessions import Sessions, read_sessions
 from .table import ConditionFailed
 from .trust import TRUST
@@ -40,21 +39,6 @@ def other_name(vault: Vault, user: str) -> str | None:
 def _both_names(item: Item | None) -> dict[str, str] | None:
     pn, lid = (item or {}).get("pn"), (item or {}).get("lid")
     return {"pn": pn, "lid": lid} if isinstance(pn, str) and isinstance(lid, str) else None
-
-
-def read_devices(vault: Vault, user: str) -> tuple[list[int], int]:
-    """The devices of a user as last told, and when that was (seconds; 0: never)."""
-    item = vault.table.get(devices_key(vault.account, user)) or {}
-    devices, checked_at = item.get("devices", []), item.get("checked_at", 0)
-    if not isinstance(devices, list) or not isinstance(checked_at, int):
-        return [], 0
-    return [int(device) for device in devices], checked_at
-
-
-def save_devices(vault: Vault, user: str, devices: Sequence[int]) -> None:
-    """Remember the devices of a user as told now."""
-    attributes: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
-    vault.patiently(lambda: vault.table.put(Put(devices_key(vault.account, user), attributes)))
 
 
 def absent_since(vault: Vault, pn: str) -> int:

@@ -100,6 +100,17 @@ def chain_devices(outbound: Item) -> list[int]:
     return sorted(int(device) for device in devices if device.isdecimal())
 
 
+def write_origin(origin: int) -> bytes:
+    """A number of the counter that a chain starts at, as the stored forms have it."""
+    return _varint(_zigzag(origin))
+
+
+def read_origin(packed: bytes, start: int = 0) -> tuple[int, int]:
+    """The origin, and the position after it. Raises ValueError."""
+    value, position = _read_varint(packed, start)
+    return _unzigzag(value), position
+
+
 def _zigzag(number: int) -> int:
     return number * 2 if number >= 0 else -number * 2 - 1
 

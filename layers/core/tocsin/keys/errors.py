@@ -7,6 +7,7 @@
     ├── OtherPairing    what was asked belongs to an earlier pairing: drop it, read the profile again
     ├── NoOutbound      no session with this user yet: make sessions, reserve again
     ├── StaleChain      this number can't be used with this device's chain: make a session, reserve again
+    ├── StaleSenderKey  the same for a group's sender key
     └── Contended       others were faster for a second: try again later
 
 A damaged record is `seal.DamagedRecord`; the session code treats it as absent and reports it.
@@ -100,6 +101,18 @@ class StaleChain(KeyStoreError):
 
     def __str__(self) -> str:
         return f"device {self.device}: {self.reason.value}"
+
+
+class StaleSenderKey(KeyStoreError):
+    """A reserved number can't be used with the group's sender key: make a new one, reserve again. Nothing
+    was encrypted."""
+
+    def __init__(self, reason: Staleness) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason.value
 
 
 class Contended(KeyStoreError):

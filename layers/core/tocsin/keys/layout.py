@@ -95,6 +95,39 @@ class Owner(NamedTuple):
     user: str
 
 
+def group_pk(account: str, incarnation: int, group: str) -> str:
+    return f"group#{account}.{incarnation}#{group}"
+
+
+def own_sender_key(account: str, incarnation: int, group: str) -> Key:
+    return group_pk(account, incarnation, group), "sender"
+
+
+def holders_key(own: Key, tag: str) -> Key:
+    """Who has the sender key at `own`. `tag`: of that very key, in hex."""
+    return own[0], f"holders#{tag}"
+
+
+def holder_attribute(user: str, device: int) -> str:
+    return f"{user}:{device}"
+
+
+def holder_of(attribute: str) -> tuple[str, int] | None:
+    """User and device of a holder's attribute; None for another one."""
+    user, _, device = attribute.rpartition(":")
+    return (user, int(device)) if "@" in user and device.isdecimal() else None
+
+
+def sender_key_of(account: str, incarnation: int, group: str, user: str, device: int) -> Key:
+    """Another member's sender keys."""
+    return group_pk(account, incarnation, group), f"sender#{user}#{device}"
+
+
+def group_key(account: str, group: str) -> Key:
+    """What WhatsApp told of a group. No key material, so it outlives a pairing."""
+    return f"user#{account}#{group}", "group"
+
+
 def owner_of(pk: str) -> Owner | None:
     """Whose session or stanza record lies under `pk`; None for other kinds of items."""
     kind, _, rest = pk.partition("#")

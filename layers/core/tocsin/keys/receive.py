@@ -83,6 +83,64 @@ def receive(
     return turning(vault, lambda current: reception.attempt(user, current))
 
 
+class StanzaRecords:
+    """What one arrival yields, stored with the turn that yielded it and found by whoever comes after."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        incarnation: int,
+        arrival: Arrival,
+        abridge: Callable[[bytes], bytes] | None,
+    ) -> None:
+        self._vault = vault
+        self._incarnation = incarnation
+        self._arrival = arrival
+        self._abridge = abridge
+        # By the tag of the stanza record: what we tried to commit, in case only the answer was lost.
+        self._tried: dict[bytes, Received] = {}
+
+    def known(self, user: str) -> Received | None:
+        """What this ciphertext yielded before, if it did."""
+        key = self.key(user)
+        item = self._vault.table.get(key)
+        if item is None:
+            return None
+        tag = item.get("tag")
+        ours = self._tried.get(tag) if isinstance(tag, bytes) else None
+        return ours or Received(self._text(item), True, user, key)
+
+    def known_elsewhere(self, user: str) -> Received | None:
+        other = other_name(self._vault, user)
+        return self.known(other) if other is not None else None
+
+    def record(self, received: Received) -> Write:
+        """The record that a repetition of this ciphertext will find."""
+        tag, text = self._vault.new_tag(), received.plaintext or b""
+        if len(text) > LONGEST_TEXT and self._abridge is not None:
+            text = self._abridge(text)
+        sealed = self._vault.seal(text, received.key, "text", tag)
+        expire_at = self._vault.now() + STANZA_LIFETIME
+        self._tried[tag] = received
+        return Put(received.key, {"tag": tag, "text": sealed, "expire_at": expire_at}, when=(ITEM_ABSENT,))
+
+    def key(self, user: str) -> Key:
+        arrival = self._arrival
+        return stanza_key(
+            self._vault.account, self._incarnation, user, arrival.device, arrival.stanza_id, arrival.digest
+        )
+
+    def _text(self, item: Item) -> bytes | None:
+        """The plaintext, or None if it was handled, or is damaged (which is reported)."""
+        if "text" not in item:
+            return None
+        try:
+            return self._vault.unseal(item, "text", "tag")
+        except DamagedRecord as damaged:
+            self._vault.on_damage(damaged)
+            return None
+
+
 class _Reception:
     """One arrival on its way, through as many tries as it takes."""
 
@@ -98,14 +156,12 @@ class _Reception:
         self._incarnation = incarnation
         self._local = local
         self._arrival = arrival
-        self._abridge = abridge
         self._message = parse(arrival.type, arrival.body)
-        # By the tag of the stanza record: what we tried to commit, in case only the answer was lost.
-        self._tried: dict[bytes, Received] = {}
+        self._stanzas = StanzaRecords(vault, incarnation, arrival, abridge)
 
     def attempt(self, user: str, current: Try) -> Received:
         """Read in order, decrypt, commit. Raises as `turning` expects it."""
-        known = self._known(user)
+        known = self._stanzas.known(user)
         if known is not None:
             return known
         prekey_id = self._message.prekey_id if isinstance(self._message, PreKeyMessage) else None
@@ -123,7 +179,8 @@ class _Reception:
         # Comparing chains wouldn't tell: the one that was read may come back from the archive.
         store = turn.replace if decryption.turned else turn.receive
         store(self._arrival.device, decryption.record, heard_at=self._vault.now())
-        received, record = self._yield(user, decryption)
+        received = self._yield(user, decryption)
+        record = self._stanzas.record(received)
         spent = [spend(prekey)] if prekey is not None and decryption.consumed_prekey is not None else []
         commit(self._vault, [*turn.writes(), record, *spent], turn)
         return received
@@ -142,7 +199,7 @@ class _Reception:
         """A failure is believed only if nobody was faster: neither with this message nor with the session."""
         if isinstance(failure, Duplicate):
             # Under this name, or under the other one before the sessions moved.
-            known = self._known(user) or self._known_elsewhere(user)
+            known = self._stanzas.known(user) or self._stanzas.known_elsewhere(user)
             if known is not None:
                 return known
         key = outbound_key(self._vault.account, self._incarnation, user)
@@ -151,55 +208,16 @@ class _Reception:
             raise TornRecord("the sessions were turned or moved while we read them") from failure
         raise failure
 
-    def _yield(self, user: str, decryption: Decryption) -> tuple[Received, Write]:
-        """What the caller gets, and the record that a repetition of this ciphertext will find."""
-        key, tag = self._key(user), self._vault.new_tag()
-        received = Received(
+    def _yield(self, user: str, decryption: Decryption) -> Received:
+        return Received(
             decryption.plaintext,
             False,
             user,
-            key,
+            self._stanzas.key(user),
             decryption.new_session,
             decryption.consumed_prekey is not None,
             decryption.identity_change,
         )
-        text = decryption.plaintext
-        if len(text) > LONGEST_TEXT and self._abridge is not None:
-            text = self._abridge(text)
-        sealed = self._vault.seal(text, key, "text", tag)
-        expire_at = self._vault.now() + STANZA_LIFETIME
-        self._tried[tag] = received
-        return received, Put(key, {"tag": tag, "text": sealed, "expire_at": expire_at}, when=(ITEM_ABSENT,))
-
-    def _key(self, user: str) -> Key:
-        arrival = self._arrival
-        return stanza_key(
-            self._vault.account, self._incarnation, user, arrival.device, arrival.stanza_id, arrival.digest
-        )
-
-    def _known(self, user: str) -> Received | None:
-        """What this ciphertext yielded before, if it did."""
-        key = self._key(user)
-        item = self._vault.table.get(key)
-        if item is None:
-            return None
-        tag = item.get("tag")
-        ours = self._tried.get(tag) if isinstance(tag, bytes) else None
-        return ours or Received(self._text(item), True, user, key)
-
-    def _known_elsewhere(self, user: str) -> Received | None:
-        other = other_name(self._vault, user)
-        return self._known(other) if other is not None else None
-
-    def _text(self, item: Item) -> bytes | None:
-        """The plaintext, or None if it was handled, or is damaged (which is reported)."""
-        if "text" not in item:
-            return None
-        try:
-            return self._vault.unseal(item, "text", "tag")
-        except DamagedRecord as damaged:
-            self._vault.on_damage(damaged)
-            return None
 
 
 def mark_handled(vault: Vault, received: Received) -> None:

@@ -77,7 +77,7 @@ def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
     for _ in range(_LONGEST_WALK):
         key = outbound_key(vault.account, incarnation, user)
         try:
-            outbound = _take_number(vault, key)
+            outbound = take_number(vault, key)
         except ConditionFailed as failed:
             moved = failed.item.get("moved") if failed.item else None
             if not isinstance(moved, str):
@@ -88,7 +88,9 @@ def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
     raise NoOutbound(user)
 
 
-def _take_number(vault: Vault, key: Key) -> Item:
+def take_number(vault: Vault, key: Key) -> Item:
+    """Count on by one, and return the item as it is then. Raises ConditionFailed if nobody counts there, and
+    Contended."""
     take = Update(key, set={"used_at": vault.now()}, add={"next": 1}, when=(HAS_COUNTER,))
     for pause in pauses(vault.random):
         try:

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from .cleaning import Cleaned
     from .conditions import Item
     from .establish import SessionFacts
+    from .groups import DeviceList
     from .limits import Limit
     from .observe import IdentityChange, Observer
     from .prekeys import PreKey
     from .receive import Received
+    from .sender_keys import GroupReservation
     from .tending import Limits, Tended
     from .trust import Trust
     from .views import Listing, UserView
@@ -225,8 +227,10 @@ class KeyStore:
     def expire_device_list(self, profile: AccountProfile, user: str) -> None:
         """Note that the user's devices changed: the next send asks WhatsApp for the list."""
         from .establish import expire_devices
+        from .groups import outdate_device_list
 
         expire_devices(self._vault, profile.incarnation, user)
+        outdate_device_list(self._vault, user)
 
     # Receiving
 
@@ -415,16 +419,129 @@ class KeyStore:
 
         return read_salt(self._vault, own)
 
-    def device_list(self, user: str) -> tuple[list[int], int]:
-        """The devices last told, and when (seconds; 0: never)."""
-        from .addresses import read_devices
+    def device_lists(self, users: Sequence[str]) -> "dict[str, DeviceList]":
+        """The devices last told of each of these users (bare JIDs), for groups."""
+        from .groups import read_device_lists
 
-        return read_devices(self._vault, user)
+        return read_device_lists(self._vault, users)
 
     def save_device_list(self, user: str, devices: Sequence[int]) -> None:
-        from .addresses import save_devices
+        from .groups import save_device_list
 
-        save_devices(self._vault, user, devices)
+        save_device_list(self._vault, user, devices)
+
+    def note_new_keys(self, user: str) -> None:
+        """A device of this user was installed anew: what groups' sender keys it had is lost to it."""
+        from .groups import outdate_device_list
+
+        outdate_device_list(self._vault, user, new_keys=True)
+
+    def lids(self, users: Sequence[str]) -> dict[str, str]:
+        """The LIDs of those of these users (bare JIDs) whose both names are known."""
+        from .groups import read_names
+
+        return read_names(self._vault, users)
+
+    # Groups; `group` is a group's JID as text
+
+    def known_group(self, group: str) -> tuple[str, int] | None:
+        """What was last told of a group, and when (s)."""
+        from .groups import read_group
+
+        return read_group(self._vault, group)
+
+    def save_group(self, group: str, told: str) -> None:
+        from .groups import save_group
+
+        save_group(self._vault, group, told)
+
+    def forget_group(self, group: str) -> None:
+        """It changed: the next send asks for it."""
+        from .groups import forget_group
+
+        forget_group(self._vault, group)
+
+    def reserve_group(self, profile: AccountProfile, group: str) -> "GroupReservation":
+        """Take the next number in a group: one request. Raises NoOutbound, Contended."""
+        from .sender_keys import reserve_group
+
+        return reserve_group(self._vault, profile.incarnation, group)
+
+    def make_sender_key(self, profile: AccountProfile, group: str, *, seen: bytes | None) -> None:
+        """Make a new key of ours, unless another one than that of tag `seen` is there by now. Reserve again
+        afterwards. Raises Contended."""
+        from .sender_keys import make_sender_key
+
+        make_sender_key(self._vault, profile.incarnation, group, seen)
+
+    def discard_sender_key(self, profile: AccountProfile, group: str) -> bool:
+        """Somebody left: the next send makes a new key. Whether there was one."""
+        from .sender_keys import discard_sender_key
+
+        return discard_sender_key(self._vault, profile.incarnation, group)
+
+    def sender_key(self, profile: AccountProfile, group: str) -> bytes | None:
+        """The distribution of our present key; None if there is none."""
+        from .sender_keys import current_key
+
+        return current_key(self._vault, profile.incarnation, group)
+
+    def checkpoint_group(self, reservation: "GroupReservation") -> bool:
+        """As `checkpoint`, for a group's key."""
+        from .sender_keys import checkpoint_group
+
+        return checkpoint_group(self._vault, reservation)
+
+    def holders(self, reservation: "GroupReservation") -> dict[tuple[str, int], int]:
+        """Who may have the reserved key, (bare JID, device) → since when for certain (s), 0 if that isn't."""
+        from .sender_keys import read_holders
+
+        return read_holders(self._vault, reservation)
+
+    def offer_key(self, reservation: "GroupReservation", devices: Iterable[tuple[str, int]]) -> None:
+        """Before it leaves: these devices may have the key from now on."""
+        from .sender_keys import OFFERED, mark_holders
+
+        mark_holders(self._vault, reservation, devices, OFFERED)
+
+    def confirm_key(self, reservation: "GroupReservation", devices: Iterable[tuple[str, int]]) -> None:
+        """After the server's ack: these devices have the key."""
+        from .sender_keys import mark_holders
+
+        mark_holders(self._vault, reservation, devices, self._vault.now())
+
+    def clear_holder(self, profile: AccountProfile, group: str, user: str, device: int) -> None:
+        """A device could not read a message: the next send brings it the key once more."""
+        from .sender_keys import clear_holder
+
+        clear_holder(self._vault, profile.incarnation, group, user, device)
+
+    def take_sender_key(
+        self, incarnation: int, group: str, user: str, device: int, distribution: bytes
+    ) -> bool:
+        """Take in another member's key; whether it was news. Raises InvalidMessage, InvalidKey, Contended."""
+        from .group_receive import take_sender_key
+
+        return take_sender_key(self._vault, incarnation, group, user, device, distribution)
+
+    def receive_in_group(
+        self,
+        incarnation: int,
+        group: str,
+        user: str,
+        device: int,
+        stanza_id: str,
+        body: bytes,
+        *,
+        abridge: Callable[[bytes], bytes] | None = None,
+    ) -> "Received":
+        """Decrypt a `skmsg`, as `receive` does the others. Raises the errors of `signal.sender_key`, having
+        changed nothing, and Contended."""
+        from .group_receive import receive_in_group
+        from .receive import Arrival
+
+        arrival = Arrival(device, stanza_id, "skmsg", body)
+        return receive_in_group(self._vault, incarnation, group, user, arrival, abridge=abridge)
 
     # What WhatsApp keeps the account from
 

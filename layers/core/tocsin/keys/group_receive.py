@@ -1,0 +1,97 @@
+"""Receiving in groups: other members' sender keys, and what is written under them.
+
+A distribution comes inside a message that was decrypted pairwise, so that session proves who sent it. It is
+taken in by one conditional write; taken in again, it changes nothing (`signal.sender_key.process`). A
+`skmsg` is a turn of the sender's key, stored with what it yielded in one transaction, as every other decrypt.
+"""
+
+from collections.abc import Callable
+
+from tocsin.signal import sender_key
+from tocsin.signal.errors import InvalidRecord, SignalError, TornRecord
+from tocsin.signal.sender_key import SenderKeyRecord
+
+from .conditions import ITEM_ABSENT, Item, Key, Put, Write, as_read
+from .layout import sender_key_of
+from .receive import Arrival, Received, StanzaRecords
+from .seal import DamagedRecord
+from .turn import Try, commit, turning
+from .vault import Vault
+
+
+def take_sender_key(
+    vault: Vault, incarnation: int, group: str, user: str, device: int, distribution: bytes
+) -> bool:
+    """Take in the sender key of a device in `group`; whether it was news. Raises InvalidMessage, InvalidKey,
+    Contended."""
+    key = sender_key_of(vault.account, incarnation, group, user, device)
+
+    def attempt(current: Try) -> bool:
+        item = vault.table.get(key)
+        before = _read(vault, item)
+        after = sender_key.process(before, distribution)
+        if after == before:
+            return False
+        commit(vault, [_write(vault, key, item, after)])
+        return True
+
+    return turning(vault, attempt)
+
+
+def receive_in_group(
+    vault: Vault,
+    incarnation: int,
+    group: str,
+    user: str,
+    arrival: Arrival,
+    *,
+    abridge: Callable[[bytes], bytes] | None = None,
+) -> Received:
+    """Decrypt a `skmsg` of one device of `user` in `group`, and store what it changed.
+
+    Raises the errors of `signal.sender_key`; nothing was changed then. NoSession: the key is missing.
+    """
+    key = sender_key_of(vault.account, incarnation, group, user, arrival.device)
+    stanzas = StanzaRecords(vault, incarnation, arrival, abridge)
+
+    def attempt(current: Try) -> Received:
+        known = stanzas.known(user)
+        if known is not None:
+            return known
+        item = vault.table.get(key)
+        try:
+            plaintext, after = sender_key.decrypt(_read(vault, item), arrival.body)
+        except SignalError as failure:
+            # Believed only if nobody was faster, with this message or with the key that it needs.
+            if (known := stanzas.known(user)) is not None:
+                return known
+            if (vault.table.get(key) or {}).get("tag") != (item or {}).get("tag"):
+                raise TornRecord("the sender's key was turned while we read it") from failure
+            raise
+        received = Received(plaintext, False, user, stanzas.key(user))
+        commit(vault, [_write(vault, key, item, after), stanzas.record(received)])
+        return received
+
+    return turning(vault, attempt)
+
+
+def _write(vault: Vault, key: Key, item: Item | None, record: SenderKeyRecord) -> Write:
+    """The record in place of what was read."""
+    tag = vault.new_tag()
+    sealed = vault.seal(sender_key.encode_record(record), key, "keys", tag)
+    return Put(
+        key, {"tag": tag, "keys": sealed}, when=(ITEM_ABSENT if item is None else as_read("tag", item),)
+    )
+
+
+def _read(vault: Vault, item: Item | None) -> SenderKeyRecord | None:
+    """A sender's keys; None if there are none, or they are damaged (which is reported)."""
+    if item is None:
+        return None
+    try:
+        return sender_key.decode_record(vault.unseal(item, "keys", "tag"))
+    except DamagedRecord as damaged:
+        vault.on_damage(damaged)
+    except InvalidRecord:
+        vault.on_damage(DamagedRecord(str(item["pk"]), str(item["sk"]), "keys"))
+    return None

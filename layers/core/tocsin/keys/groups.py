@@ -1,0 +1,83 @@
+"""What WhatsApp told of groups and of their members' devices, remembered between sends.
+
+    user#A#G   group      what was told of the group, as text; when
+    user#A#U   devices    the devices of a user; when they were told, and since when they have new keys
+
+None of it is key material: it is asked for again when it is old, or when somebody says that it changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .conditions import ITEM_EXISTS, Delete, Item, Update, Value
+from .layout import address_key, devices_key, group_key
+from .table import ConditionFailed
+from .vault import Vault
+
+
+class DeviceList(NamedTuple):
+    """`checked_at`: when WhatsApp told it, in seconds, 0 if it must be asked again. `renewed_at`: when a
+    device of the user was last seen with new keys: what it was given before is lost to it."""
+
+    devices: tuple[int, ...] = ()
+    checked_at: int = 0
+    renewed_at: int = 0
+
+
+def read_group(vault: Vault, group: str) -> tuple[str, int] | None:
+    """What was told of a group, and when (s); None if nothing is known, or it changed since."""
+    item = vault.table.get(group_key(vault.account, group)) or {}
+    told, checked_at = item.get("told"), item.get("checked_at")
+    return (told, checked_at) if isinstance(told, str) and isinstance(checked_at, int) else None
+
+
+def save_group(vault: Vault, group: str, told: str) -> None:
+    values: dict[str, Value] = {"told": told, "checked_at": vault.now()}
+    vault.patiently(lambda: vault.table.update(Update(group_key(vault.account, group), set=values)))
+
+
+def forget_group(vault: Vault, group: str) -> None:
+    """The group changed: ask again before the next send."""
+    vault.patiently(lambda: vault.table.delete(Delete(group_key(vault.account, group))))
+
+
+def read_device_lists(vault: Vault, users: Sequence[str]) -> dict[str, DeviceList]:
+    """The devices of these users (bare JIDs), empty lists for those of whom nothing is known."""
+    keys = {devices_key(vault.account, user): user for user in users}
+    found = vault.table.get_many(list(keys)) if keys else {}
+    return {user: _device_list(found.get(key) or {}) for key, user in keys.items()}
+
+
+def save_device_list(vault: Vault, user: str, devices: Sequence[int]) -> None:
+    """Remember the devices of a user as told now."""
+    values: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
+    vault.patiently(lambda: vault.table.update(Update(devices_key(vault.account, user), set=values)))
+
+
+def outdate_device_list(vault: Vault, user: str, *, new_keys: bool = False) -> None:
+    """The user's devices changed: ask again. `new_keys`: one was installed anew, and lost what it had."""
+    values: dict[str, Value] = {"checked_at": 0}
+    if new_keys:
+        values["renewed_at"] = vault.now()
+    update = Update(devices_key(vault.account, user), set=values, when=() if new_keys else (ITEM_EXISTS,))
+    try:
+        vault.patiently(lambda: vault.table.update(update))
+    except ConditionFailed:
+        return
+
+
+def read_names(vault: Vault, users: Sequence[str]) -> dict[str, str]:
+    """The LIDs of these users (bare JIDs), where both names are known."""
+    keys = {address_key(vault.account, user): user for user in users}
+    found: Mapping[tuple[str, str], Item] = vault.table.get_many(list(keys)) if keys else {}
+    return {keys[key]: str(item["lid"]) for key, item in found.items() if "lid" in item}
+
+
+def _device_list(item: Item) -> DeviceList:
+    devices, checked_at, renewed_at = (item.get(name, 0) for name in DeviceList._fields)
+    numbers = tuple(int(device) for device in devices) if isinstance(devices, list) else ()
+    return DeviceList(
+        numbers,
+        checked_at if isinstance(checked_at, int) and numbers else 0,
+        renewed_at if isinstance(renewed_at, int) else 0,
+    )
