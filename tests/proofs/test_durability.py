@@ -80,14 +80,14 @@ def test_a_number_taken_from_a_read_repeats_keys(monkeypatch: pytest.MonkeyPatch
 def test_a_number_remembered_for_the_next_send_repeats_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a key cache does."""
     cache: dict[object, dict[str, object]] = {}
-    properly = reserve._take_number
+    properly = reserve.take_number
 
     def cached(vault, key):
         item = cache.get((id(vault.table), key)) or properly(vault, key)
         cache[id(vault.table), key] = {**item, "next": int(str(item["next"])) + 1}
         return item
 
-    monkeypatch.setattr(reserve, "_take_number", cached)
+    monkeypatch.setattr(reserve, "take_number", cached)
     lives_end_badly(Machine)
 
 

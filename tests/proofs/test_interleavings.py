@@ -91,7 +91,7 @@ def no_second_reservation(patch: Patch) -> None:
     """Who made the sessions looks up where they begin, and takes that number without reserving it."""
 
     def looked_up(keys: KeyStore, end: Any, user: str) -> Reservation:
-        take = reserve._take_number
+        take = reserve.take_number
 
         def look(vault: Vault, key: Key) -> Item:
             item = vault.table.get(key) or {}

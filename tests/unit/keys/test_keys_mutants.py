@@ -61,8 +61,8 @@ def a_number_from_a_read(patch: Patch) -> None:
         except (Contention, OutcomeUnknown):
             return properly(vault, key)
 
-    properly = reserve._take_number
-    patch(reserve, "_take_number", take)
+    properly = reserve.take_number
+    patch(reserve, "take_number", take)
 
 
 def used_indexes_forgotten(patch: Patch) -> None:
