@@ -50,7 +50,9 @@ class Member:
     def say(self, text: bytes) -> tuple[bytes, bytes]:
         """What distributed its key when it was new, and a message under it."""
         if self.theirs is None:
-            self.theirs = sender_key.create(len(text), self.entropy(32), key_pair(self.entropy(32)))
+            self.theirs = sender_key.create(
+                int.from_bytes(self.entropy(3), "big"), self.entropy(32), key_pair(self.entropy(32))
+            )
             self.distribution = sender_key.distribution(self.theirs)
         key = self.theirs
         message = sender_key.encrypt(key, key.iteration, plaintext=text, entropy=self.entropy(64))
@@ -140,6 +142,8 @@ class GroupWorld(World):
 
     def member_writes(self) -> None:
         member = self.dice.choice(self.members)
+        if self.dice.random() < 0.2:
+            member.theirs = None  # somebody left whom we needn't know
         text = self._text()
         letter = (member, *member.say(text), text)
         self.letters.append(letter)

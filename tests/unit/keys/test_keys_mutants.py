@@ -101,20 +101,20 @@ def failures_believed_at_once(patch: Patch) -> None:
 
 def the_session_read_first(patch: Patch) -> None:
     """… then the stanza record and the prekey, and no second look at the session."""
-    known, read = receive._Reception._known, receive.read_sessions
+    known, read = receive.StanzaRecords.known, receive.read_sessions
     early: list[Any] = []
 
     def look(self: Any, user: str) -> Any:
         early[:] = [read(self._vault, self._incarnation, user, self._arrival.device)]
         return known(self, user)
 
-    patch(receive._Reception, "_known", look)
+    patch(receive.StanzaRecords, "known", look)
     patch(receive, "read_sessions", lambda *arguments, **options: early[0])
     failures_believed_at_once(patch)
 
 
 def the_text_not_stored(patch: Patch) -> None:
-    patch(receive._Reception, "_known", lambda self, user: None)
+    patch(receive.StanzaRecords, "known", lambda self, user: None)
 
 
 def a_blind_checkpoint(patch: Patch) -> None:
