@@ -17,6 +17,7 @@ from tocsin.notify.identity import tell_change
 from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
 ACCOUNT = "default"
 OWN_PHONE = "6280000000001"
@@ -45,18 +46,23 @@ class Stage:
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
         self.keys.create_account()
-        self.keys.save_pairing(
-            jid=str(JID(OWN_PHONE, PN, OWN_DEVICE)),
-            lid=str(JID(OWN_LID, LID, OWN_DEVICE)),
-            device_identity=b"our device identity",
-        )
         self.network = Network()
         self.own = self.network.person(OWN_PHONE, OWN_LID)
+        self.pair(OWN_DEVICE)
         self.siti = self.network.person("6281234567890", "1234", devices=2)
         self.lease: Lease | None = Lease()
         self.lease_reads = 0
         self.leases = RememberedLeases(self._read_lease)
         self.transport = self.new_transport()
+
+    def pair(self, device: int) -> None:
+        """Our phone links us as this device, and vouches for us."""
+        account_key = self.own.devices[0].identity.public
+        self.keys.save_pairing(
+            jid=str(JID(OWN_PHONE, PN, device)),
+            lid=str(JID(OWN_LID, LID, device)),
+            device_identity=SignedDeviceIdentity(account_signature_key=account_key).SerializeToString(),
+        )
 
     def open_keys(self, account: str) -> KeyStore:
         keys = KeyStore(

@@ -596,7 +596,7 @@ def test_a_receipt_of_an_earlier_pairing_moves_nothing(told):
 
 def test_a_stanza_of_a_pairing_that_this_container_has_not_seen_is_read(told):
     told.receive(receipt_of(told.siti, told.notification.message_id))  # the profile is remembered now
-    told.stage.keys.save_pairing(jid="6280000000001:5@s.whatsapp.net", lid="9999:5@lid", device_identity=b"n")
+    told.stage.pair(5)
     node = receipt_of(told.siti, told.notification.message_id, "read")
     assert told.receive(node).outcome == "read"
 

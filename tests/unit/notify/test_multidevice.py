@@ -86,7 +86,7 @@ def test_the_stanza_is_addressed_by_lid_and_names_the_number(stage):
     node = stage.network.messages[0]
     assert str(node.attr_jid("to")) == "1234@lid"
     assert str(node.attr_jid("peer_recipient_pn")) == "6281234567890@s.whatsapp.net"
-    assert node.require_child("device-identity").bytes() == b"our device identity"
+    assert node.require_child("device-identity").bytes() == stage.profile.device_identity
 
 
 def test_this_very_device_gets_no_copy(stage):
@@ -286,7 +286,7 @@ def test_after_a_refusal_the_lease_is_read_again(stage):
 
 def test_a_new_pairing_is_noticed_and_its_sessions_are_made_anew(stage):
     send(stage)
-    stage.keys.save_pairing(jid="6280000000001:5@s.whatsapp.net", lid="9999:5@lid", device_identity=b"new")
+    stage.pair(5)
     stage.network.incarnation = stage.profile.incarnation
     assert isinstance(failure_of(stage, number=1), Recover)
     send(stage, 1)

@@ -49,6 +49,17 @@ class Account:
         """The device that this is, by its LID."""
         return JID.parse(self.profile.lid or self.profile.jid)
 
+    def is_forged(self, user: str, device: int, identity: bytes) -> bool:
+        """Whether a device that claims to be our own phone isn't the one that linked us.
+
+        The server can make up devices and bundles; what our own phone tells, we believe.
+        """
+        if device or not self.is_own(user):
+            return False
+        from tocsin.whatsapp.pairing import account_key_of
+
+        return identity != account_key_of(self.profile.device_identity)
+
     def is_own(self, user: str) -> bool:
         """Whether a bare JID, in either address form, is the account itself."""
         return user == self.own_user or user == str(JID.parse(self.profile.jid).bare)

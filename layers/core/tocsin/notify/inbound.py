@@ -46,6 +46,8 @@ from tocsin.notify.store import NotificationStore
 from tocsin.notify.trust import issue_token
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
+from tocsin.signal.session import parse
+from tocsin.signal.wire import PreKeyMessage
 from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.content import Content, History, content_of, history_of, parse_plaintext
@@ -263,6 +265,9 @@ class Inbound:
         """Decrypt one ciphertext and do what it says."""
         if enc.type not in PAIRWISE:
             return Report("message", "ignored", f"{enc.type} ciphertext")
+        if enc.type == "pkmsg" and _is_forged(account, message, user, enc):
+            log.error("a message of our own phone with a foreign identity", extra={"stanza": message.id})
+            return Report("message", "other", "forged-identity")
         try:
             received = account.keys.receive(
                 envelope.incarnation,
@@ -301,7 +306,8 @@ class Inbound:
         except (InvalidStanza, SignalError) as error:
             return "malformed", str(error)
         if message.from_me:
-            self._own_news(account, content)
+            if not message.sender.device:  # what concerns the account is the phone's to tell
+                self._own_news(account, content)
             return "own-device", content.kind
         if content.kind == "spoofed":
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
@@ -522,11 +528,9 @@ class Inbound:
         for device, lid in news.pairs:
             account.learn(device, lid)
         if news.action == "remove":
-            for device in news.devices:
-                if device.device and not (
-                    account.is_own(user) and device.device == account.own_device.device
-                ):
-                    account.keys.remove_device(account.profile, user, device.device)
+            ours = account.own_device.device if account.is_own(user) else 0
+            for number in sorted({device.device for device in news.devices} - {0, ours}):
+                account.keys.remove_device(account.profile, user, number)
         account.keys.expire_device_list(account.profile, user)
         return Report("notification", "devices-changed", news.action, {"devices": len(news.devices)})
 
@@ -544,6 +548,17 @@ def time_of(receipt: Receipt, envelope: Envelope) -> int:
     given = (receipt.timestamp or 0) * 1000
     kept = envelope.received_at - given > KEPT_FOR_US_MS
     return given if given and kept else envelope.received_at
+
+
+def _is_forged(account: Account, message: InboundMessage, user: str, enc: Enc) -> bool:
+    """Whether a first message pretends to be our own phone's."""
+    if not message.from_me or message.sender.device:
+        return False
+    try:
+        first = parse(enc.type, enc.body)
+    except SignalError:
+        return False  # is named where it is decrypted
+    return isinstance(first, PreKeyMessage) and account.is_forged(user, 0, first.identity)
 
 
 def _illness(account: Account, message: InboundMessage, user: str) -> Illness:

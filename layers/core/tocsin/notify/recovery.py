@@ -330,6 +330,8 @@ class RecoveryDesk:
         bundle, source = self._bundle(case, facts)
         if bundle is None:
             return ""
+        if case.account.is_forged(case.user, case.device, bundle.identity):
+            raise Ignored("forged-identity")
         credentials = case.account.keys.credentials()
         try:
             case.account.keys.rebuild(

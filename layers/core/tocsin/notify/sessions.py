@@ -15,7 +15,7 @@ from tocsin.notify.account import Account
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.transport import Address
 from tocsin.whatsapp.bundles import MAX_PER_REQUEST, BundleError, fetch_bundles, parse_bundles
-from tocsin.whatsapp.jid import JID, PN
+from tocsin.whatsapp.jid import JID, PN, mask
 from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
 
 if TYPE_CHECKING:
@@ -155,6 +155,12 @@ def _equip(
     bundles: Bundles,
 ) -> Bundles:
     """Make one user's sessions in a turn. Return the bundles without those that turned out bad."""
+    for device in [
+        one for one, bundle in bundles.usable.items() if account.is_forged(user, one, bundle.identity)
+    ]:
+        log.error("a bundle of our own phone with a foreign identity", extra={"user": mask(user)})
+        rest = {one: bundle for one, bundle in bundles.usable.items() if one != device}
+        bundles = Bundles(rest, {**bundles.refused, device: UNUSABLE})
     if credentials is None or not bundles.usable:
         if need.reservation is not None:
             account.keys.touch_device_list(account.profile, user, devices)

@@ -139,6 +139,17 @@ def verify_device_identity(content: bytes, identity_public: bytes) -> bytes:
     return signed.account_signature_key
 
 
+def account_key_of(device_identity: bytes) -> bytes:
+    """The account key (32 bytes) in our own device identity: what our phone is known by since the pairing.
+
+    Raises `InvalidStanza`.
+    """
+    try:
+        return SignedDeviceIdentity.FromString(device_identity).account_signature_key
+    except ProtobufError as exc:
+        raise InvalidStanza("device identity can't be read") from exc
+
+
 def _verify_account(signed: SignedDeviceIdentity, details: DeviceIdentity, identity_public: bytes) -> None:
     prefix = _ACCOUNT_HOSTED if details.device_type == HOSTED else _ACCOUNT
     verify(signed.account_signature_key, prefix + signed.details + identity_public, signed.account_signature)

@@ -19,6 +19,9 @@ UNKNOWN_STANZA = 488
 INVALID_PROTOBUF = 491
 NO_SECRET = 495
 
+MAX_RECEIPT_IDS = 1000
+"""WhatsApp's own clients name 256 at most; each may be looked up."""
+
 READABLE = frozenset({"msg", "pkmsg", "skmsg"})
 
 _STATUS = {
@@ -196,6 +199,8 @@ def parse_receipt(node: Node) -> Receipt:
     if listed is not None:
         ids += [item.attr_str("id") for item in listed.children("item")]
     gathered: list[JID] = []
+    if len(ids) > MAX_RECEIPT_IDS:
+        raise InvalidStanza("too many ids in one receipt")
     for group in node.children("participants"):
         key = group.optional_str("key")
         if key is not None and key not in ids:
