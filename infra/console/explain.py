@@ -376,7 +376,7 @@ def _meaning(cause: str) -> str:
 def _copies(attempt: Attempt, life: Life) -> Iterator[str]:
     """Which device got which ciphertext under which reserved number, and who got none."""
     for device, copy in attempt.copies.items():
-        user = str(JID.parse(device).bare)
+        user = str(JID.parse(device).chat)
         kind, _, index = copy.partition(" ")
         own = "" if user == life.user or user == user_of(life.notification.recipient) else "  (own device)"
         yield f"{masked(device)}  {kind}, number {attempt.numbers.get(user, '?')}, index {index}{own}"

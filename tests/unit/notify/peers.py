@@ -23,7 +23,7 @@ from tocsin.signal.session import Ciphertext, decrypt, parse, send, start
 from tocsin.signal.state import Record
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.outgoing import text_message
 
@@ -392,7 +392,14 @@ class Network:
         self.queries.append(f"devices {jid}")
         person = self.people[jid.user]
         devices = tuple(
-            Node("device", {"id": str(number), **({"key-index": str(number)} if number else {})})
+            Node(
+                "device",
+                {
+                    "id": str(number),
+                    **({"key-index": str(number)} if number else {}),
+                    **({"is_hosted": "true"} if number == HOSTED_DEVICE else {}),
+                },
+            )
             for number in person.devices
             if jid.with_device(number) not in self.unlisted
         )

@@ -11,7 +11,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import NOW, Device, message_from, wrapped
 from tocsin.notify.notification import State
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
@@ -284,6 +284,42 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> N
     for typed in ("5215512345678", "525512345678"):
         assert told.stage.keys.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
     assert str(told.network.messages[-1].attr_jid("peer_recipient_pn")).startswith("525512345678")
+
+
+# -- the device that Meta operates for a business ----------------------------------------------------------
+
+
+@pytest.fixture
+def business(account: AwsAccount) -> House:
+    """Siti's is the number of a business that Meta hosts."""
+    house = House(account.furnish())
+    house.siti.devices[HOSTED_DEVICE] = Device(house.siti.user.with_device(HOSTED_DEVICE))
+    return house
+
+
+def test_a_hosted_device_gets_its_copy_at_an_address_of_its_own(business: House) -> None:
+    business.tell(1)
+    assert texts(business.siti.devices[HOSTED_DEVICE]) == ["Tiket 1"]
+    to = business.network.messages[-1].require_child("participants").children("to")
+    assert "1234:99@hosted.lid" in [str(one.attr_jid("jid")) for one in to]
+    assert "bundle 1234:99@hosted.lid" in business.network.queries
+    assert "1234:99@hosted.lid" in business.stored(business.plan(1)).attempts[-1].copies
+
+
+def test_what_a_hosted_device_writes_is_the_business_reply(business: House) -> None:
+    business.tell(1)
+    report = business.reply("Selamat siang", "R9", business.siti.devices[HOSTED_DEVICE])
+    assert (report.outcome, report.cause) == ("reply", "text")
+    assert business.stage.keys.address(str(business.siti.pn))["lid"] == "1234@lid"
+
+
+def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: House) -> None:
+    business.tell(1)
+    device = business.siti.devices[HOSTED_DEVICE]
+    device.corrupt()
+    business.tell(2)
+    assert [report.outcome for report in business.answer_retries()] == ["resent"]
+    assert texts(device) == ["Tiket 1", "Tiket 2"]
 
 
 # -- history ----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tests.unit.notify.house import House, receipt_of, texts
 from tests.unit.notify.peers import NOW, Device, message_from, wrapped
 from tests.unit.notify.test_inbound import our_bundle
 from tests.unit.whatsapp.test_hostile_server import LOW_ORDER
+from tocsin.notify.sessions import MAX_DEVICES
 from tocsin.signal.curve import KeyPair, encode_point, sign
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, LID
@@ -188,6 +189,15 @@ def test_of_a_bundle_that_is_signed_wrongly_nothing_is_stored(
 
 
 # -- giant lists, repeated ids, wrong senders ------------------------------------------------------------
+
+
+def test_of_a_giant_device_list_the_first_are_taken(house: House) -> None:
+    """More would be too much for one transaction, and whoever is on the list can read what we write."""
+    for number in range(1, 256):
+        house.siti.devices[number] = Device(house.siti.user.with_device(number))
+    house.tell(1)
+    assert sum(bool(texts(device)) for device in house.siti.devices.values()) == MAX_DEVICES
+    assert texts(house.siti.devices[0]) == ["Tiket 1"]
 
 
 def test_a_receipt_of_thousands_of_ids_looks_nothing_up(told: House) -> None:

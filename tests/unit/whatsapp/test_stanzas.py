@@ -381,6 +381,7 @@ def test_devices_of_users() -> None:
         Node("device", {"id": "12", "key-index": "1"}),
         Node("device", {"id": "13"}),  # no key index: the server would refuse its bundle
         Node("device", {"id": "99", "key-index": "3", "is_hosted": "true"}),
+        Node("device", {"id": "98", "key-index": "3", "is_hosted": "true"}),  # hosted is one number alone
     )
     devices = Node("devices", {}, (Node("device-list", {"hash": "2:h"}, listed),))
     alice = Node("user", {"jid": ALICE_PN}, (devices, Node("lid", {"val": ALICE})))
@@ -394,6 +395,21 @@ def test_devices_of_users() -> None:
         device_hash="2:h",
     )
     assert (second.devices, second.error) == ((US,), 500)
+
+
+@pytest.mark.parametrize(("form", "server"), [(ALICE, "hosted.lid"), (ALICE_PN, "hosted")])
+def test_a_hosted_device_is_hosted_under_either_name(form: JID, server: str) -> None:
+    hosted = form.with_device(99)
+    assert (hosted.server, hosted.device, hosted.chat) == (server, 99, form.chat)
+    node = Node("to", {"jid": hosted})
+    assert same_on_the_wire(node) == node
+
+
+def test_a_device_99_that_isn_t_hosted_is_left_out() -> None:
+    listed = (Node("device", {"id": "0"}), Node("device", {"id": "99", "key-index": "3"}))
+    devices = Node("devices", {}, (Node("device-list", {}, listed),))
+    [found] = usync.parse_devices(usync_answer(Node("user", {"jid": ALICE}, (devices,))))
+    assert found.devices == (ALICE,)
 
 
 def test_a_refused_protocol_refuses_the_query() -> None:

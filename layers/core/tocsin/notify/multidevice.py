@@ -335,7 +335,7 @@ class MultiDevice:
                 copies[str(jid)] = f"{ciphertext.type} {index}"
         to_recipient = reservations.get(address.user)
         if only is None and not any(
-            to_recipient is not None and str(jid.bare) == to_recipient.user for jid, _ in recipients
+            to_recipient is not None and str(jid.chat) == to_recipient.user for jid, _ in recipients
         ):
             raise Recover("no-session", "no device of the recipient has a usable session")
         return Parcel(message, tuple(recipients), reservations, copies, left_out)
@@ -421,7 +421,7 @@ class MultiDevice:
         from tocsin.notify.sessions import Need, prepare
 
         try:
-            addressed = {(str(jid.bare), jid.device) for jid, _ in parcel.recipients}
+            addressed = {(str(jid.chat), jid.device) for jid, _ in parcel.recipients}
             prepare(account, {user: Need(found) for user, found in parcel.reservations.items()})
             again = self._reserve(account, list(parcel.reservations))
             found = {user: reservation for user, reservation in again.items() if reservation is not None}

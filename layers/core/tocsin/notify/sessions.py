@@ -36,6 +36,8 @@ GONE_CODES = frozenset({404, 406, 410})
 TROUBLE_CODES = frozenset({408, 500, 503, 530})
 # Code of a bundle that is malformed or wrongly signed.
 UNUSABLE = 0
+# A phone links four companions, a business some more. All sessions are made in one transaction of at most 100.
+MAX_DEVICES = 64
 UNANSWERED = BundleError(404, "not in the answer")
 
 
@@ -89,16 +91,18 @@ def _lid_of(account: Account, phone_number: JID) -> JID:
 def device_lists(account: Account, users: Sequence[str]) -> dict[str, list[int]]:
     """Ask for the devices of some users (bare LIDs); without this very device of ours.
 
-    A user whose list can't be had counts as having the phone alone. Hosted devices have Signal addresses of
-    their own and are left out.
+    A user whose list can't be had counts as having the phone alone. The device that Meta operates for a
+    business (`HOSTED_DEVICE`) is among them; groups do without it.
     """
     query = usync_devices([JID.parse(user) for user in users])
     lists = {user: [0] for user in users}
     for found in parse_devices(account.connector.request(account.profile, query)):
         account.learn(found.pn, found.lid)
-        devices = {device.device for device in found.devices if device.server == found.user.server}
+        devices = {device.device for device in found.devices}
+        if len(devices) > MAX_DEVICES:
+            log.error("a giant device list", extra={"user": repr(found.user), "devices": len(devices)})
         if str(found.user) in lists and devices:
-            lists[str(found.user)] = sorted(devices)
+            lists[str(found.user)] = sorted(devices)[:MAX_DEVICES]
     if account.own_user in lists:
         lists[account.own_user] = [
             device for device in lists[account.own_user] if device != account.own_device.device
@@ -111,8 +115,8 @@ def fetch(account: Account, devices: Sequence[JID], *, replace: bool = False) ->
 
     `replace`: a session exists and shall be replaced.
     """
-    usable: dict[str, dict[int, PreKeyBundle]] = {str(jid.bare): {} for jid in devices}
-    refused: dict[str, dict[int, int]] = {str(jid.bare): {} for jid in devices}
+    usable: dict[str, dict[int, PreKeyBundle]] = {str(jid.chat): {} for jid in devices}
+    refused: dict[str, dict[int, int]] = {str(jid.chat): {} for jid in devices}
     for start in range(0, len(devices), MAX_PER_REQUEST):
         some = devices[start : start + MAX_PER_REQUEST]
         query = fetch_bundles(some, replace=replace)
@@ -120,9 +124,9 @@ def fetch(account: Account, devices: Sequence[JID], *, replace: bool = False) ->
         for jid in some:
             bundle = found.get(jid, UNANSWERED)
             if isinstance(bundle, BundleError):
-                refused[str(jid.bare)][jid.device] = bundle.code
+                refused[str(jid.chat)][jid.device] = bundle.code
             else:
-                usable[str(jid.bare)][jid.device] = bundle
+                usable[str(jid.chat)][jid.device] = bundle
     return {user: Bundles(usable[user], refused[user]) for user in usable}
 
 

@@ -381,7 +381,7 @@ class Upkeep:
         self, ward: _Ward, account: Account, found: UserDevices, known: frozenset[int] | None
     ) -> None:
         """Note that a list holds, without the devices that are gone. A new one is left to the next send."""
-        devices = {device.device for device in found.devices if device.server == found.user.server}
+        devices = {device.device for device in found.devices}
         if known is None or found.error is not None or not devices:
             return
         user = str(found.user)

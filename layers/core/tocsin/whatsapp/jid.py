@@ -28,6 +28,10 @@ LEGACY: Final = "c.us"
 # The servers whose JIDs name Signal devices, and the suffix that keeps their sessions apart.
 _SIGNAL_SUFFIX: Final = {PN: "", LID: "_1", HOSTED: "_128", HOSTED_LID: "_129"}
 
+HOSTED_DEVICE: Final = 99
+"""The number of the device that Meta operates for a business, and of no other."""
+
+_HOSTED_SERVER: Final = {PN: HOSTED, LID: HOSTED_LID}
 _CHAT_SERVER: Final = {LEGACY: PN, HOSTED: PN, HOSTED_LID: LID}
 
 _KINDS: Final = {
@@ -129,7 +133,9 @@ class JID:
         return bare if server is None else replace(bare, server=server)
 
     def with_device(self, device: int) -> JID:
-        return replace(self, device=device, agent=0)
+        """This user's device of that number; the hosted one is found on a server of its own."""
+        server = _HOSTED_SERVER.get(self.server, self.server) if device == HOSTED_DEVICE else self.server
+        return replace(self, server=server, device=device, agent=0)
 
     @property
     def signal_address(self) -> str:

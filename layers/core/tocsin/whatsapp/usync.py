@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tocsin.whatsapp.iq import checked, refused, request
-from tocsin.whatsapp.jid import HOSTED, HOSTED_LID, JID, LID, PN
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node
 
 MAX_PER_REQUEST = 100
@@ -108,8 +108,8 @@ def _device(user: JID, node: Node) -> JID | None:
     if number > 255 or (number and node.optional_int("key-index") is None):
         # The server refuses bundles of companions without a key index, and with them the whole request.
         return None
-    if node.attrs.get("is_hosted") == "true":
-        return JID(user.user, HOSTED_LID if user.server == LID else HOSTED, number)
+    if (node.attrs.get("is_hosted") == "true") != (number == HOSTED_DEVICE):
+        return None  # its address could be no other device's
     return user.with_device(number)
 
 
