@@ -39,10 +39,6 @@ def message_seed(chain_key: bytes) -> bytes:
     return hmac_sha256(chain_key, b"\x01")
 
 
-def next_chain_key(chain_key: bytes) -> bytes:
-    return hmac_sha256(chain_key, b"\x02")
-
-
 def chain_step(chain_key: bytes) -> tuple[bytes, bytes]:
     """Message seed and next chain key at once, which is cheaper than one after the other."""
     seed = HMAC(chain_key, _SHA256)
@@ -55,7 +51,9 @@ def chain_step(chain_key: bytes) -> tuple[bytes, bytes]:
 def advance(chain_key: bytes, steps: int) -> bytes:
     """The chain key `steps` places further on."""
     for _ in range(steps):
-        chain_key = next_chain_key(chain_key)
+        mac = HMAC(chain_key, _SHA256)
+        mac.update(b"\x02")
+        chain_key = mac.finalize()
     return chain_key
 
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from tocsin.whatsapp.errors import InvalidJid
@@ -90,20 +91,7 @@ class JID:
     @classmethod
     def parse(cls, text: str) -> JID:
         """Read the text form. Raises `InvalidJid` on anything that is not exactly one."""
-        local, _, server = text.rpartition("@")
-        if server not in _LOCAL:
-            raise InvalidJid(f"unknown server in {mask(text)!r}")
-        if not local:
-            return cls("", server)
-        match = _LOCAL[server].fullmatch(local)
-        if match is None:
-            raise InvalidJid(f"not a JID: {mask(text)!r}")
-        parts = match.groupdict()
-        numbers = {name: int(parts.get(name) or 0) for name in ("device", "agent", "integrator")}
-        highest_device = 65535 if server in (MESSENGER, INTEROP) else 255
-        if numbers["device"] > highest_device or numbers["agent"] > 255 or numbers["integrator"] > 65535:
-            raise InvalidJid(f"number too large in {mask(text)!r}")
-        return cls(parts["user"], server, **numbers)
+        return _parse(text)
 
     def __str__(self) -> str:
         if not self.user:
@@ -123,7 +111,7 @@ class JID:
         """The user without device and agent, on the same server."""
         if not self.device and not self.agent:
             return self
-        return replace(self, device=0, agent=0)
+        return JID(self.user, self.server, 0, 0, self.integrator)
 
     @property
     def chat(self) -> JID:
@@ -135,7 +123,7 @@ class JID:
     def with_device(self, device: int) -> JID:
         """This user's device of that number; the hosted one is found on a server of its own."""
         server = _HOSTED_SERVER.get(self.server, self.server) if device == HOSTED_DEVICE else self.server
-        return replace(self, server=server, device=device, agent=0)
+        return JID(self.user, server, device, 0, self.integrator)
 
     @property
     def signal_address(self) -> str:
@@ -173,6 +161,25 @@ class JID:
     def same_user(self, other: JID) -> bool:
         """Equal but for the device. A LID and a phone number of one person are not equal here."""
         return self.chat == other.chat
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> JID:
+    """Remembered, for the few people one talks to come again and again."""
+    local, _, server = text.rpartition("@")
+    if server not in _LOCAL:
+        raise InvalidJid(f"unknown server in {mask(text)!r}")
+    if not local:
+        return JID("", server)
+    match = _LOCAL[server].fullmatch(local)
+    if match is None:
+        raise InvalidJid(f"not a JID: {mask(text)!r}")
+    parts = match.groupdict()
+    numbers = {name: int(parts.get(name) or 0) for name in ("device", "agent", "integrator")}
+    highest_device = 65535 if server in (MESSENGER, INTEROP) else 255
+    if numbers["device"] > highest_device or numbers["agent"] > 255 or numbers["integrator"] > 65535:
+        raise InvalidJid(f"number too large in {mask(text)!r}")
+    return JID(parts["user"], server, **numbers)
 
 
 SERVER: Final = JID("", PN)
