@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from tests.unit.whatsapp.peer import logged_in
@@ -24,6 +25,7 @@ class Socket:
     given: int = 0
     written: int = 0
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    transport: Any = field(default_factory=lambda: SimpleNamespace(get_write_buffer_size=lambda: 1))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for frame in self.frames:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.connector.protocol import IQ_TIMEOUT, MESSAGE_TIMEOUT
@@ -91,6 +92,8 @@ class Line:
         self._connection = connection
         self._clock = clock
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._holds: Callable[[], bool] = lambda: False
+        self._writing = False
         self._answers: dict[str, asyncio.Future[Node]] = {}
         self._acks: dict[str, asyncio.Future[Node]] = {}
         self._unacked = 0
@@ -100,6 +103,7 @@ class Line:
 
     async def run(self, holds: Callable[[], bool]) -> None:
         """Carry bytes until the connection ends. `holds`: whether the lease is still ours."""
+        self._holds = holds
         self._connection.start(self._clock())
         self._settle()
         reading = asyncio.ensure_future(self._read(holds))
@@ -216,7 +220,9 @@ class Line:
                 data = await self._outgoing.get()
                 if not holds():
                     return
+                self._writing = True
                 await self._socket.send(data)
+                self._writing = False
                 self._make_room()
 
     async def _write_the_rest(self, holds: Callable[[], bool]) -> None:
@@ -242,12 +248,20 @@ class Line:
     def _settle(self) -> None:
         """After anything that touched the connection: send what it has to say, tell what happened."""
         for data in self._connection.data_to_send():
-            self._outgoing.put_nowait(data)
+            if self._is_free():
+                broadcast((self._socket,), data)  # which is `send` without its wait for room
+            else:
+                self._outgoing.put_nowait(data)
         for event in self._connection.events():
             self._tell(event)
         tick = self._connection.next_tick
         if tick is not None and (self._scheduled is None or tick < self._scheduled):
             self._sooner.set()
+
+    def _is_free(self) -> bool:
+        """Whether what is written now goes out now: nothing is before it, and the lease is ours."""
+        behind = self._writing or self._outgoing.qsize() or self._socket.transport.get_write_buffer_size()
+        return not behind and self._holds()
 
     def _tell(self, event: Event) -> None:
         match event:
