@@ -1,19 +1,22 @@
 """Tocsin's protocol, keys and transport as a client in one process: what Baileys is, for a fair comparison.
 
 The connector's line, the real key store and the real transport, over a table in memory. What is missing of a
-deployed Tocsin are DynamoDB and the HTTPS hop to the connector.
+deployed Tocsin are DynamoDB and the HTTPS hop to the connector. As in Node, one thread does it all: the
+transport blocks while it waits, so each sender is a greenlet, and the event loop goes on beneath.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor, Future
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from greenlet import getcurrent, greenlet
 
 from infra.local.whatsapp.control_client import ControlClient
 from tocsin.connector.aws import Aws
@@ -41,6 +44,22 @@ T = TypeVar("T")
 ACCOUNT = "default"
 
 
+class Inline(Executor):
+    """Does at once what it is given: a table in memory has no round trips that could overlap."""
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        done: Future[T] = Future()
+        _settle(partial(call, *args, **kwargs), done)
+        return done
+
+
+def _settle(call: Callable[[], T], done: Future[T]) -> None:
+    try:
+        done.set_result(call())
+    except Exception as error:  # noqa: BLE001  raised again where the result is asked for
+        done.set_exception(error)
+
+
 class Client:
     """A linked companion, which reads and confirms whatever comes."""
 
@@ -52,7 +71,6 @@ class Client:
         self._line: Line | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def open_keys(self, account: str) -> KeyStore:
         return KeyStore(self.table, self.sealer, account)
@@ -60,7 +78,15 @@ class Client:
     def transport(self) -> MultiDevice:
         """What one Lambda sends with, this client in the place of the connector's."""
         lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
-        return MultiDevice(self.open_keys, self, RememberedLeases(lambda account: lease))
+        return MultiDevice(self.open_keys, self, RememberedLeases(lambda account: lease), beside=Inline())
+
+    def together(self, calls: Sequence[Callable[[], object]]) -> None:
+        """Make all calls at once; while one waits for an answer, the others go on."""
+        self._wait(self._together(calls))
+
+    def meanwhile(self, call: Callable[[], T]) -> T:
+        """What a call returns that waits elsewhere, while this client receives."""
+        return self._wait(asyncio.to_thread(call))
 
     def link(self, control: ControlClient, number: str) -> None:
         self.keys.create_account()
@@ -94,7 +120,7 @@ class Client:
         return self._wait(self._open_line.message(node, timeout))
 
     def send(self, profile: AccountProfile, node: Node) -> None:
-        self._loop.call_soon_threadsafe(self._open_line.write, node)
+        self._open_line.write(node)
 
     # The connection
 
@@ -104,7 +130,20 @@ class Client:
         return self._line
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        here = getcurrent()
+        if here.parent is None:
+            return self._loop.run_until_complete(work)
+        task = self._loop.create_task(work)
+        task.add_done_callback(here.switch)
+        while not task.done():
+            here.parent.switch()  # to the event loop
+        return task.result()
+
+    async def _together(self, calls: Sequence[Callable[[], object]]) -> None:
+        done = [Future[object]() for _ in calls]
+        for call, future in zip(calls, done, strict=True):
+            greenlet(_settle).switch(call, future)
+        await asyncio.gather(*map(asyncio.wrap_future, done))
 
     async def _open(self) -> Line:
         keys = device_keys(self.keys.credentials())
@@ -177,5 +216,5 @@ class Client:
     ) -> None:
         if self._line is not None:
             self._wait(self._leave())
-        self._loop.call_soon_threadsafe(self._loop.stop)
         self._aws.close()
+        self._loop.close()

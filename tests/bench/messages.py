@@ -110,7 +110,8 @@ def client_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rat
         client.log_out()
         written = write(world.phones, people, OURS, rounds)
         client.log_in()
-        return replace(rates, received=receiving_rate(world.phones, OURS, written))
+        received = client.meanwhile(lambda: receiving_rate(world.phones, OURS, written))
+        return replace(rates, received=received)
 
 
 def sending_rates(

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -127,14 +127,16 @@ class MultiDevice:
         *,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
+        beside: Executor | None = None,
     ) -> None:
+        """`beside`: where the second of two reservations is taken; a thread, if nothing else is said."""
         self._open_keys = open_keys
         self._connector = connector
         self._leases = leases
         self._clock = clock
         self._random = random
         self._profiles: dict[str, AccountProfile] = {}
-        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
+        self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[tuple[KeyStore, Reservation]] = []
         self._tokens = Tokens(clock)
         self._introduce: Callable[[], None] | None = None
