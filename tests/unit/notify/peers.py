@@ -75,6 +75,7 @@ class Device:
     record: Record | None = None
     shown: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    plaintexts: list[bytes] = field(default_factory=list)
     keys_used: list[bytes] = field(default_factory=list)
     fresh_ids: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -114,7 +115,8 @@ class Device:
         self.record = decryption.record
         if decryption.consumed_prekey is not None:
             self.prekeys.pop(decryption.consumed_prekey, None)
-        text = text_of(unpad(decryption.plaintext))
+        self.plaintexts.append(unpad(decryption.plaintext))
+        text = text_of(self.plaintexts[-1])
         if message_id not in [known for known, _ in self.shown]:
             self.shown.append((message_id, text))
         return None
@@ -221,7 +223,8 @@ class Network:
         return [key for key, number in self._keys_seen.items() if number > 1]
 
     def device(self, jid: JID) -> Device | None:
-        person = self.people.get(jid.user)
+        by_phone = (person for person in self.people.values() if person.phone == jid.user)
+        person = self.people.get(jid.user) or next(by_phone, None)
         return person.devices.get(jid.device) if person else None
 
     # -- the connector's three doors -------------------------------------------------------------------

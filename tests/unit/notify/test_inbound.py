@@ -605,12 +605,6 @@ def test_a_call_is_ignored(house):
     assert house.receive(Node("call", {"id": "c", "from": house.siti.user})).outcome == "ignored"
 
 
-def test_a_message_without_a_copy_for_us_is_ignored(told):
-    attrs = {"id": "u", "from": told.siti.user, "t": "1800000000", "type": "text"}
-    report = told.receive(Node("message", attrs, (Node("unavailable", {"type": "view_once"}),)))
-    assert (report.outcome, told.network.written) == ("ignored", [])
-
-
 def test_a_group_message_is_not_taken_for_a_reply(told):
     device = told.siti.devices[0]
     ciphertext = device.encrypt(text_message("halo grup"))

@@ -27,9 +27,11 @@ from tocsin.connector.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account
+from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.ledger import OURS, Illness
 from tocsin.notify.multidevice import MultiDevice, damaged_account
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
+from tocsin.notify.placeholder import as_received, is_askable, request_id
 from tocsin.notify.readers import Readers
 from tocsin.notify.recovery import (
     CAUSES,
@@ -50,7 +52,15 @@ from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
-from tocsin.whatsapp.content import Content, History, content_of, history_of, parse_plaintext
+from tocsin.whatsapp.content import (
+    Content,
+    History,
+    Resent,
+    content_of,
+    history_of,
+    parse_plaintext,
+    placeholder_request,
+)
 from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
@@ -244,7 +254,7 @@ class Inbound:
         account.learn(message.sender, message.sender_alt)
         account.learn(message.recipient, message.recipient_alt)
         if not message.encs:
-            return Report("message", "ignored", f"unavailable: {message.unavailable or 'no ciphertext'}")
+            return self._unavailable(account, message)
         user = canonical(account, message.sender, message.sender_alt)
         credentials = account.keys.credentials()
         reports = [self._enc(account, credentials, envelope, message, user, enc) for enc in message.encs]
@@ -317,9 +327,12 @@ class Inbound:
         return "reply", self._replies.take(account, message, user, content)
 
     def _own_news(self, account: Account, content: Content) -> None:
-        """Learn addresses and tokens from what our own phone tells: a LID migration, a piece of history."""
+        """What our own phone tells: addresses and tokens (a LID migration, a piece of history), and messages
+        that we had asked it for."""
         for pair in content.pairs:
             account.learn(pair.pn, pair.lid)
+        for resent in content.resent:
+            self._take_resent(account, resent)
         if content.history is None or not content.history.inline_payload:
             return  # what isn't inline would have to be downloaded, and is of no use to a notifier
         try:
@@ -337,6 +350,33 @@ class Inbound:
                 account.keys.note_issued(str(one.lid), one.issued_at)
         if history.salt is not None:
             account.keys.save_salt(account.own_user, history.salt)
+
+    def _unavailable(self, account: Account, message: InboundMessage) -> Report:
+        """There is no copy for us: our own phone has one."""
+        why = message.unavailable or "no ciphertext"
+        if message.unavailable is None or not is_askable(message, self._clock()):
+            return Report("message", "ignored", f"unavailable: {why}")
+        self._ask_phone(account, message)
+        return Report("message", "asked-phone", why)
+
+    def _ask_phone(self, account: Account, message: InboundMessage) -> None:
+        """Raises `Wait` or `Retry` if it can't be asked now. If it can't be asked at all, so be it."""
+        self._transport.check(account.profile.account, resumed=True)
+        question = placeholder_request(message.chat, message.id)
+        try:
+            self._transport.tell_phone(account, request_id(message), question)
+        except (Permanent, Recover) as failure:
+            log.warning("our phone can't be asked", extra={"cause": failure.code, "stanza": message.id})
+
+    def _take_resent(self, account: Account, resent: Resent) -> None:
+        """A message that our phone gave on. Replies are told once, however they came."""
+        message = as_received(resent)
+        if message is None:
+            return
+        content = content_of(resent.message)
+        if content.is_reply:
+            user = canonical(account, message.sender, None)
+            self._replies.take(account, message, user, content)
 
     def _confirm(
         self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
@@ -379,6 +419,8 @@ class Inbound:
         question = question_for(error, count)
         if question is None:
             self._note_illness(account, message, user, cause, given_up=True)
+            if is_askable(message, self._clock()):
+                self._ask_phone(account, message)
             return Report("message", "given-up", cause, {"count": count, "given_up": True})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):

@@ -30,9 +30,10 @@ from tocsin.notify.refusal import (
 )
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.notify.trust import Tokens
+from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.message import message_stanza, parse_ack
+from tocsin.whatsapp.message import message_stanza, parse_ack, peer_message_stanza
 
 if TYPE_CHECKING:
     from tocsin.connector.client import Whereabouts
@@ -49,6 +50,7 @@ DEVICE_LIST_SECONDS = 24 * 3600
 # Every send reserves with our own account: one in so many asks for its list in time, others an hour later.
 SENDS_PER_ASKER = 16
 MOST_PREPARATIONS = 3
+PHONE = 0
 
 # Refusals after which the device lists are asked for anew, and those after which the address is.
 STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
@@ -229,6 +231,24 @@ class MultiDevice:
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
         )
+
+    def tell_phone(self, account: Account, message_id: str, message: bytes) -> None:
+        """Send a control message (a serialised Message) to our own phone alone. Raises `Failure`."""
+        own = Address(account.own_user)
+        reservations, _ = self._reservations(account, own, refresh=False)
+        reservation = reservations.get(own.user)
+        if reservation is None or reservation.staleness(PHONE) is not None:
+            raise Recover("no-session", "there is no session with our own phone")
+        ciphertext = reservation.encrypt(PHONE, account.profile, pad(message, self._random(1)))
+        stanza = peer_message_stanza(
+            message_id,
+            JID.parse(account.profile.jid).bare,
+            ciphertext,
+            device_identity=account.profile.device_identity,
+        )
+        ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=True))
+        if ack.error:
+            raise failure_of_ack(ack.error, group=False, earlier=(), now=self._now())
 
     # -- reserving --------------------------------------------------------------------------------------
 

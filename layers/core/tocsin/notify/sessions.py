@@ -36,7 +36,7 @@ GONE_CODES = frozenset({404, 406, 410})
 TROUBLE_CODES = frozenset({408, 500, 503, 530})
 # Code of a bundle that is malformed or wrongly signed.
 UNUSABLE = 0
-# A phone links four companions, a business some more. All sessions are made in one transaction of at most 100.
+# A phone links four companions, a business some more. All sessions are made in one transaction, of 100 items.
 MAX_DEVICES = 64
 UNANSWERED = BundleError(404, "not in the answer")
 

@@ -18,7 +18,9 @@ from tocsin.whatsapp.proto.message_pb2 import (
     HistorySyncNotification,
     LidMigrationPayload,
     Message,
+    PeerDataResponse,
     ProtocolMessage,
+    WebMessageInfo,
 )
 
 MAX_WRAPPERS: Final = 5
@@ -44,8 +46,13 @@ _REVOKE: Final = 0
 _TIMER: Final = 3
 _HISTORY: Final = 5
 _EDIT: Final = 14
+_PEER_DATA_REQUEST: Final = 16
+_PEER_DATA: Final = 17
 _LID_MIGRATION: Final = 22
-_OWN_ONLY: Final = frozenset((_HISTORY, 6, 17, _LID_MIGRATION))
+_OWN_ONLY: Final = frozenset((_HISTORY, 6, _PEER_DATA, _LID_MIGRATION))
+
+_PLACEHOLDER_RESEND: Final = 4
+MAX_RESENT: Final = 64
 
 _PROTOCOL_KINDS: Final = {
     _REVOKE: "revoke",
@@ -53,6 +60,7 @@ _PROTOCOL_KINDS: Final = {
     _HISTORY: "history",
     _EDIT: "edit",
     _LID_MIGRATION: "lid-migration",
+    _PEER_DATA: "peer-data",
 }
 
 
@@ -73,13 +81,27 @@ class SenderKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Resent:
+    """A message of which we had no copy, from our own phone. `chat`: bare; `from_me`: the owner wrote it.
+    `participant`: who wrote it, in a group. `timestamp`: Unix seconds."""
+
+    id: str
+    chat: JID
+    from_me: bool
+    participant: JID | None
+    timestamp: int
+    push_name: str | None = field(repr=False)
+    message: Message = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a message says.
 
     `kind`: `text`, `image`, `video`, `document`, `button`, `list`, `interactive`, `reaction`, `other` (a
     reply without text: contact, location, audio, sticker), `edit`, `revoke`, `timer`, `history`,
-    `lid-migration`, `sender-key`, `protocol`, `spoofed` (a control message that only our own devices may
-    send), `encrypted` (poll votes and the like), `unknown`.
+    `lid-migration`, `peer-data`, `sender-key`, `protocol`, `spoofed` (a control message that only our own
+    devices may send), `encrypted` (poll votes and the like), `unknown`.
     `text`: the reply's words, `None` if it has none. `quoted_id`: the message it answers, edits or revokes.
     `chat`: whom an own other device wrote to. `expiration`: the chat's timer in seconds, if told.
     """
@@ -92,6 +114,7 @@ class Content:
     sender_key: SenderKey | None = None
     pairs: tuple[AddressPair, ...] = field(default=(), repr=False)
     history: HistorySyncNotification | None = field(default=None, repr=False)
+    resent: tuple[Resent, ...] = field(default=(), repr=False)
 
     @property
     def is_reply(self) -> bool:
@@ -167,6 +190,8 @@ def _control(protocol: ProtocolMessage, from_me: bool) -> Content:
         return Content(kind, expiration=protocol.ephemeral_expiration)
     if kind == "history":
         return Content(kind, history=protocol.history_sync_notification)
+    if kind == "peer-data":
+        return Content(kind, resent=_resent(protocol.peer_data_response))
     if kind == "lid-migration":
         return Content(kind, pairs=_migrated(protocol.lid_migration_mapping.payload))
     return Content(kind, quoted_id=target if kind == "revoke" else None)
@@ -228,6 +253,44 @@ _READERS: Final[tuple[tuple[str, _Reader], ...]] = (
     ("encrypted_reaction", lambda m: Content("encrypted")),
     ("encrypted_edit", lambda m: Content("encrypted")),
 )
+
+
+def placeholder_request(chat: JID, message_id: str) -> bytes:
+    """Ask our own phone for a message in `chat` (bare) of which we got no copy: a serialised Message."""
+    message = Message()
+    message.protocol.type = _PEER_DATA_REQUEST
+    request = message.protocol.peer_data_request
+    request.type = _PLACEHOLDER_RESEND
+    key = request.placeholders.add().key
+    key.remote_jid, key.from_me, key.id = str(chat), False, message_id
+    return message.SerializeToString()
+
+
+def _resent(response: PeerDataResponse) -> tuple[Resent, ...]:
+    if response.type != _PLACEHOLDER_RESEND:
+        return ()
+    found = (_one_resent(result.placeholder.web_message_info) for result in response.results[:MAX_RESENT])
+    return tuple(one for one in found if one is not None)
+
+
+def _one_resent(data: bytes) -> Resent | None:
+    try:
+        info = WebMessageInfo.FromString(data)
+    except ProtobufError:
+        return None
+    chat = _jid(info.key.remote_jid)
+    message_id = _text(info.key.id)
+    if chat is None or not message_id or not info.HasField("message"):
+        return None
+    return Resent(
+        message_id,
+        chat,
+        info.key.from_me,
+        _jid(info.participant or info.key.participant),
+        min(info.timestamp, MAX_TIMESTAMP),
+        _text(info.push_name) or None,
+        info.message,
+    )
 
 
 def _migrated(payload: bytes) -> tuple[AddressPair, ...]:

@@ -131,6 +131,22 @@ def retry_message_stanza(
     return Node("message", attrs, (enc, *_identity([(to, ciphertext)], device_identity)))
 
 
+def peer_message_stanza(
+    message_id: str, own_user: JID, ciphertext: Ciphertext, *, device_identity: bytes
+) -> Node:
+    """A control message to our own phone alone. `own_user`: our bare phone number."""
+    attrs: dict[str, str | JID] = {
+        "id": message_id,
+        "to": own_user,
+        "type": "text",
+        "category": "peer",
+        "push_priority": "high_force",
+    }
+    meta = Node("meta", {"appdata": "default"})
+    enc = Node("enc", {"v": "2", "type": ciphertext.type}, ciphertext.body)
+    return Node("message", attrs, (meta, enc, *_identity([(own_user, ciphertext)], device_identity)))
+
+
 def _participants(recipients: Sequence[tuple[JID, Ciphertext]], kind: Kind) -> Node:
     if not recipients:
         raise ValueError("a message to nobody")

@@ -1,0 +1,59 @@
+"""Messages of which the sender made no copy for us: our own phone has them, and is asked.
+
+    <unavailable/> ── ask the phone ── its answer is a message like any other ── reply, consent
+
+So too for what couldn't be read and was asked for in vain. Source: the protocol's "Asking the own phone".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from tocsin.whatsapp.content import Resent
+from tocsin.whatsapp.jid import LID, PN
+from tocsin.whatsapp.message import InboundMessage
+
+OLDEST_SECONDS: Final = 14 * 24 * 3600
+"""What is older, WhatsApp's own clients don't ask for either."""
+
+# Nobody has a copy of these, or none that may be given on.
+NEVER: Final = frozenset(
+    {"bot_unavailable_fanout", "hosted_unavailable_fanout", "view_once_unavailable_fanout"}
+)
+
+
+def is_askable(message: InboundMessage, now: float) -> bool:
+    """Whether the phone is asked for a message: one that a person wrote to us directly, lately."""
+    direct = not message.from_me and message.chat.server in (LID, PN)
+    return direct and message.unavailable not in NEVER and message.timestamp > now - OLDEST_SECONDS
+
+
+def request_id(message: InboundMessage) -> str:
+    """The same for every time that a message is asked for, so that a repeat is none."""
+    name = f"placeholder {message.chat} {message.id}"
+    return "3EB0" + hashlib.sha256(name.encode()).hexdigest()[:18].upper()
+
+
+def as_received(resent: Resent) -> InboundMessage | None:
+    """A message that the phone gave on, as if it had come to us; None for what is no direct message to us."""
+    if resent.from_me or resent.chat.server not in (LID, PN) or not resent.chat.user:
+        return None
+    return InboundMessage(
+        id=resent.id,
+        sender=resent.chat,
+        sender_alt=None,
+        chat=resent.chat,
+        from_me=False,
+        recipient=None,
+        recipient_alt=None,
+        timestamp=resent.timestamp,
+        encs=(),
+        device_identity=None,
+        push_name=resent.push_name,
+        offline=False,
+        peer=False,
+        edit=None,
+        addressing_mode=None,
+        unavailable=None,
+    )
