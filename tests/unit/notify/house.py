@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.peers import NOW, Device, Person, message_from
-from tests.unit.notify.stage import ACCOUNT, stage_on
+from tests.unit.notify.stage import ACCOUNT, Stage, stage_on
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.deadletter import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
@@ -19,6 +19,7 @@ from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.recovery import RecoveryDesk
 from tocsin.notify.replies import Replies
+from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.node import Node, encode
 
 
@@ -27,12 +28,15 @@ class House:
 
     def __init__(self, aws: Cloud) -> None:
         self.aws = aws
-        self.stage, self.store = stage_on(aws)
+        self.stage, self.store = self._stage_on(aws)
         self.network = self.stage.network
         self.siti = self.stage.siti
         self.dead_letters = DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
+
+    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
+        return stage_on(aws)
 
     def restart(self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False) -> None:
         """Throw the containers away: nothing that they remember may matter."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tocsin.connector.client import SERVING, ConnectorError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
     from tocsin.signal.session import Ciphertext
     from tocsin.whatsapp.message import MessageAck
+    from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.outgoing import OutgoingMessage
 
 log = logging.getLogger(__name__)
@@ -139,7 +141,7 @@ class MultiDevice:
         self._random = random
         self._profiles: dict[str, AccountProfile] = {}
         self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
-        self._unsettled: list[tuple[KeyStore, Reservation]] = []
+        self._unsettled: list[Callable[[], object]] = []
         self._tokens = Tokens(clock)
         self._introduce: Callable[[], None] | None = None
         self._pauses: dict[str, Wait] = {}
@@ -152,8 +154,8 @@ class MultiDevice:
     def settle(self) -> None:
         """Move the checkpoints of what was sent, where they lag, and introduce us to whom it was sent. Losing
         this is fine."""
-        for keys, reservation in self._unsettled:
-            keys.checkpoint(reservation, reservation.chains)
+        for step in self._unsettled:
+            step()
         self._unsettled.clear()
         introduce, self._introduce = self._introduce, None
         if introduce is not None:
@@ -182,12 +184,13 @@ class MultiDevice:
 
     def send(self, outgoing: Outgoing) -> Sent:
         """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
-        if outgoing.recipient.endswith("@g.us"):
-            raise Permanent("groups-unsupported", "this transport doesn't write to groups yet")
         self._unsettled.clear()
         self._introduce = None
         try:
-            return self._send(self.account(outgoing.account), outgoing)
+            account = self.account(outgoing.account)
+            if outgoing.recipient.endswith("@g.us"):
+                return self._send_to_group(account, outgoing)
+            return self._send(account, outgoing)
         except ConnectorError as error:
             self.forget(outgoing.account)
             failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
@@ -203,6 +206,15 @@ class MultiDevice:
             failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
             raise self._heeded(outgoing.account, failure) from error
 
+    def _send_to_group(self, account: Account, outgoing: Outgoing) -> Sent:
+        from tocsin.notify.groups import GroupPost
+
+        deliver = partial(self._deliver, account, outgoing)
+        post = GroupPost(account, outgoing, deliver, clock=self._clock, random=self._random)
+        sent = post.send()
+        self._unsettled = [post.settle]
+        return sent
+
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = outgoing.address
         if outgoing.first_contact and address is None:
@@ -217,7 +229,10 @@ class MultiDevice:
         message = compose(outgoing.content, address.user, account.own_device)
         parcel = self._pack(account, address, message, reservations)
         ack = self._hand_over(account, address, outgoing, parcel)
-        self._unsettled = [(account.keys, reservation) for reservation in reservations.values()]
+        self._unsettled = [
+            partial(account.keys.checkpoint, reservation, reservation.chains)
+            for reservation in reservations.values()
+        ]
         trust = self._tokens.trust(account, address)
         self._introduce = lambda: self._tokens.issue(account, address.user, trust)
         rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
@@ -381,6 +396,19 @@ class MultiDevice:
             contact_secret=secret,
             device_fanout=not partial,
         )
+        return self._deliver(account, outgoing, stanza, parcel.numbers, parcel.copies)
+
+    def _deliver(
+        self,
+        account: Account,
+        outgoing: Outgoing,
+        stanza: Node,
+        numbers: Mapping[str, int],
+        copies: Mapping[str, str],
+        *,
+        group: bool = False,
+    ) -> MessageAck:
+        """Have the connector send a stanza, and read the ack. Raises `Failure`, with numbers and copies."""
         try:
             ack = parse_ack(
                 account.connector.send_message(
@@ -388,14 +416,14 @@ class MultiDevice:
                 )
             )
             if ack.error:
-                raise failure_of_ack(ack.error, group=False, earlier=outgoing.earlier, now=self._now())
+                raise failure_of_ack(ack.error, group=group, earlier=outgoing.earlier, now=self._now())
         except ConnectorError as error:
             self.forget(account.profile.account)
             failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
-            failure.numbers, failure.copies = parcel.numbers, parcel.copies
+            failure.numbers, failure.copies = numbers, copies
             raise failure from error
         except Failure as failure:
-            failure.numbers, failure.copies = parcel.numbers, parcel.copies
+            failure.numbers, failure.copies = numbers, copies
             self._heeded(account.profile.account, failure)
             raise
         return ack

@@ -145,12 +145,12 @@ def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
     bundles = fetch(account, wanted) if wanted else {}
     credentials = account.keys.credentials() if any(found.usable for found in bundles.values()) else None
     return {
-        user: _equip(account, credentials, user, lists[user], needs[user], bundles.get(user, Bundles()))
+        user: equip(account, credentials, user, lists[user], needs[user], bundles.get(user, Bundles()))
         for user in lists
     }
 
 
-def _equip(
+def equip(
     account: Account,
     credentials: Credentials | None,
     user: str,
