@@ -25,7 +25,8 @@ _ENDS = {State.DELIVERED, State.READ, State.FAILED, State.SUPPRESSED}
 # What an operator is told where the reason alone would leave them guessing.
 _EXPLAINED = {
     "not-on-whatsapp": "this number isn't on WhatsApp",
-    "groups-unsupported": "groups aren't supported yet",
+    "not-in-group": "the account isn't in this group: add it as a member",
+    "admins-only": "only admins may write to this group: make the account one",
 }
 
 

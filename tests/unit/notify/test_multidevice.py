@@ -489,8 +489,3 @@ def test_first_contacts_at_the_same_time_make_one_session(stage):
 
 def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt("killed")
-
-
-def test_a_group_is_refused_by_name(stage):
-    failure = failure_of(stage, recipient="120363000000000000@g.us", address=None)
-    assert (type(failure), failure.code) == (Permanent, "groups-unsupported")
