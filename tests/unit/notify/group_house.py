@@ -25,6 +25,7 @@ from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 from tocsin.whatsapp.receipts import ack
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
@@ -185,10 +186,12 @@ class TownStage(Stage):
         self.keys.create_account()
         account = house.phone.account
         number, key_index = account.next_device()
+        vouched = SignedDeviceIdentity(account_signature_key=house.phone.identity.public)
+        device_identity = vouched.SerializeToString()
         credentials = self.keys.save_pairing(
             jid=str(account.pn.with_device(number)),
             lid=str(account.lid.with_device(number)),
-            device_identity=b"our device identity",
+            device_identity=device_identity,
         )
         signed = credentials.signed_prekey
         house.line.device = account.devices[number] = Device(
@@ -197,7 +200,7 @@ class TownStage(Stage):
             identity=credentials.identity.public,
             registration_id=credentials.registration_id,
             signed_prekey=SignedPreKey(signed.id, signed.pair.public, signed.signature),
-            device_identity=b"our device identity",
+            device_identity=device_identity,
             key_index=key_index,
             prekeys={prekey.id: prekey.pair.public for prekey in self.keys.new_prekeys(30)},
         )

@@ -8,7 +8,6 @@ import pytest
 
 from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.group_house import GroupHouse, texts
-from tocsin.notify.notification import State
 from tocsin.whatsapp.jid import phash
 
 
@@ -74,8 +73,3 @@ def test_after_a_day_group_and_devices_are_asked_for_again(house):
     house.tell_group(2)
     assert house.line.queries() == ["w:g2", "usync"]
     assert texts(house.colleagues[0]) == ["Tiket 1", "Tiket 2"]
-
-
-def test_the_first_member_who_has_it_makes_it_delivered(house):
-    notification = house.tell_group(1)
-    assert house.stored(notification).state is State.DELIVERED

@@ -21,14 +21,14 @@ from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.notify.account import Account
 from tocsin.notify.compose import compose
 from tocsin.notify.failure import Failure, Permanent, Recover
-from tocsin.notify.sessions import Bundles, Need, blame, equip, fetch
+from tocsin.notify.sessions import MAX_DEVICES, Bundles, Need, blame, equip, fetch
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp import usync
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.group import MODES, GroupInfo, parse_group
 from tocsin.whatsapp.iq import IqRefused, group_info
-from tocsin.whatsapp.jid import JID, phash
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, phash
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
 from tocsin.whatsapp.outgoing import OutgoingMessage, device_sent, with_sender_key
 
@@ -265,9 +265,9 @@ class GroupPost:
         for start in range(0, len(members), usync.MAX_PER_REQUEST):
             query = usync.usync_devices(members[start : start + usync.MAX_PER_REQUEST])
             for listed in usync.parse_devices(self._account.connector.request(self._profile, query)):
-                devices = {jid.device for jid in listed.devices if jid.server == listed.user.server}
+                devices = sorted({jid.device for jid in listed.devices} - {HOSTED_DEVICE})[:MAX_DEVICES]
                 if listed.user in names and devices and listed.error is None:
-                    found[listed.user] = tuple(sorted(devices))
+                    found[listed.user] = tuple(devices)
                     self._keys.save_device_list(names[listed.user], found[listed.user])
         return found
 
