@@ -123,13 +123,6 @@ class Around:
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
 
-    @property
-    def leases(self) -> Around:
-        return self
-
-    async def acquire(self, name: str) -> Tenure:
-        return Tenure()
-
     def uniform(self, low: float, high: float) -> float:
         return low
 
@@ -140,14 +133,16 @@ async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Forwarder, "run", breaks)
     around: Any = Around()
+    tenure: Any = Tenure()
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
-        await asyncio.wait_for(Account("default", around).run(), 5)
+        await asyncio.wait_for(Account("default", around).serve(tenure), 5)
 
 
 async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() -> None:
     around: Any = Around()
-    running = asyncio.ensure_future(Account("default", around).run())
+    tenure: Any = Tenure()
+    running = asyncio.ensure_future(Account("default", around).serve(tenure))
 
     done, _ = await asyncio.wait([running], timeout=0.2)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
 from tocsin.connector.tenure import Leases, Tenure
-from tocsin.keys.lease import LeaseHeld, LeaseKeeper, LeaseLost, read_lease
+from tocsin.keys.lease import LeaseHeld, LeaseKeeper, LeaseLost, Member, read_lease
 from tocsin.keys.memory import MemoryTable
 
 
@@ -24,6 +24,15 @@ class Keeper:
 
     def beat(self) -> None:
         self._call("beat")
+
+    def members(self) -> list[Member]:
+        return []
+
+    def unheld(self, accounts: Collection[str], members: Iterable[Member]) -> list[str]:
+        return list(accounts)
+
+    def leave(self) -> None:
+        self._call("leave")
 
     def acquire(self, account: str) -> int:
         self._call("acquire", account)
@@ -69,27 +78,47 @@ async def serve_until_lost(tenure: Tenure) -> bool:
     return False
 
 
-async def test_a_standby_asks_until_the_lease_is_free() -> None:
-    keeper = Keeper(troubles={"acquire": [LeaseHeld("other", 15)] * 3 + [OSError("table away")]})
+async def claimed(leases: Leases) -> Tenure:
+    tenure = await leases.claim("default")
+    assert tenure is not None
+    return tenure
+
+
+async def test_what_another_holds_is_not_ours() -> None:
+    keeper = Keeper(troubles={"acquire": [LeaseHeld("other", 15)]})
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
-    assert (tenure.epoch, keeper.calls.count(("acquire", "default"))) == (7, 5)
+        assert await leases.claim("default") is None
+        assert (await claimed(leases)).epoch == 7
+
+
+async def test_a_table_that_is_away_is_told_to_whoever_claims() -> None:
+    async with running(Keeper(troubles={"acquire": [OSError("table away")]})) as leases:
+        with pytest.raises(OSError, match="table away"):
+            await leases.claim("default")
 
 
 async def test_a_held_lease_without_a_living_heartbeat_is_not_taken() -> None:
     keeper = Keeper(alive=False)
     async with running(keeper) as leases:
-        waiting = asyncio.create_task(leases.acquire("default"))
-        await asyncio.sleep(0.02)
-        assert not waiting.done()
+        assert await leases.claim("default") is None
         keeper.alive = True
-        assert (await waiting).valid()
+        assert (await claimed(leases)).valid()
+
+
+async def test_what_is_ours_is_counted_for_the_others() -> None:
+    keeper = Keeper()
+    async with running(keeper) as leases:
+        tenure = await claimed(leases)
+        assert leases.held == 1
+        await leases.give_up(tenure)
+        assert leases.held == 0
+    assert ("release", "default", "7") in keeper.calls
 
 
 async def test_taken_for_dead_it_drops_everything_at_once() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         aborted = asyncio.Event()
         tenure.on_loss = aborted.set
         keeper.troubles["beat"] = [LeaseLost()]
@@ -101,7 +130,7 @@ async def test_taken_for_dead_it_drops_everything_at_once() -> None:
 async def test_a_heartbeat_that_fails_is_tried_again_and_loses_nothing_yet() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         keeper.troubles["beat"] = [OSError("table away")] * 3
         await asyncio.sleep(0.05)
         assert tenure.valid()
@@ -110,7 +139,7 @@ async def test_a_heartbeat_that_fails_is_tried_again_and_loses_nothing_yet() -> 
 async def test_too_long_without_a_heartbeat_the_socket_is_closed() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         keeper.alive = False
         assert not tenure.valid()
         assert await serve_until_lost(tenure)
@@ -119,18 +148,18 @@ async def test_too_long_without_a_heartbeat_the_socket_is_closed() -> None:
 async def test_a_lost_tenure_stays_lost_when_the_heartbeat_comes_back() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         keeper.alive = False
         await serve_until_lost(tenure)
         keeper.alive = True
         assert not tenure.valid()
-        assert (await leases.acquire("default")).valid()
+        assert (await claimed(leases)).valid()
 
 
 async def test_a_state_refused_by_the_fence_ends_the_tenure() -> None:
     keeper = Keeper(troubles={"set_state": [LeaseLost("default")]})
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         with pytest.raises(LeaseLost):
             await tenure.say("connected")
         assert not tenure.valid()
@@ -140,7 +169,7 @@ async def test_a_state_is_told_however_often_the_table_fails(monkeypatch: pytest
     monkeypatch.setattr("tocsin.connector.tenure.RETRY_SECONDS", 0.001)
     keeper = Keeper(troubles={"set_state": [OSError()] * 3})
     async with running(keeper) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         await tenure.say("connected", "fine")
     assert keeper.calls.count(("set_state", "default", "7", "connected", "fine")) == 4
 
@@ -150,7 +179,7 @@ async def test_what_the_work_raises_comes_through() -> None:
         raise ZeroDivisionError
 
     async with running(Keeper()) as leases:
-        tenure = await leases.acquire("default")
+        tenure = await claimed(leases)
         with pytest.raises(ZeroDivisionError):
             await tenure.keep(fail())
 
@@ -159,7 +188,7 @@ async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> No
     table = MemoryTable()
     keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem")
     leases = Leases(keeper, sleep=no_time)
-    tenure = await leases.acquire("default")
+    tenure = await claimed(leases)
     await tenure.say("connected")
     await leases.stop()
     lease = read_lease(table, "default")
@@ -168,4 +197,4 @@ async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> No
     assert not tenure.valid()
 
     successor = Leases(LeaseKeeper(table, "c2", url="u", certificate="pem"), sleep=no_time)
-    assert (await successor.acquire("default")).epoch == 2
+    assert (await claimed(successor)).epoch == 2

@@ -81,7 +81,7 @@ def test_a_connector_without_a_heartbeat_is_gone(rig: Rig, said: Said) -> None:
     connector = rig.connector("c9")
     connector.says("connected")
     rig.deployment.dynamodb.delete_item(
-        TableName=rig.deployment["KeysTable"], Key={"pk": {"S": "connector#c9"}, "sk": {"S": "heartbeat"}}
+        TableName=rig.deployment["KeysTable"], Key={"pk": {"S": "connectors"}, "sk": {"S": "c9"}}
     )
     assert "its connector is gone" in shown(rig, said)
 

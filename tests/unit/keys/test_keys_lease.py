@@ -3,8 +3,10 @@
 import pytest
 
 from tests.unit.keys.world import NOW, Clock, Entropy, Interposed, once, raising
+from tocsin.keys.conditions import Delete
 from tocsin.keys.control import Control, answer, read_control, request, take_up
-from tocsin.keys.lease import LeaseHeld, LeaseKeeper, LeaseLost, read_lease
+from tocsin.keys.layout import lease_key
+from tocsin.keys.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.table import OutcomeUnknown
 
@@ -149,7 +151,7 @@ def test_stopping_releases_all(table: MemoryTable, one: Connector, two: Connecto
     one.acquire("second")
     one.stop()
     assert [two.acquire(account) for account in ("main", "second")] == [2, 2]
-    assert table.get(("connector#one", "heartbeat")) is None
+    assert table.get(("connectors", "one")) is None
 
 
 def test_the_state_is_fenced_by_the_epoch(table: MemoryTable, one: Connector, two: Connector) -> None:
@@ -207,3 +209,139 @@ class TestControl:
 
     def test_without_an_item_it_is_empty(self, table: MemoryTable) -> None:
         assert read_control(table, "main") == Control()
+
+
+# -- every case a lease can be found in -------------------------------------------------------------------
+
+
+def test_lease_missing(table: MemoryTable, one: Connector) -> None:
+    """Nobody ever held the account: the first epoch."""
+    assert one.unheld(["main"], one.members()) == ["main"]
+    assert one.acquire("main") == 1
+
+
+def test_lease_missing_although_it_was_ours(table: MemoryTable, one: Connector) -> None:
+    """Somebody deleted the item: what we hold is void, and is said so."""
+    epoch = one.acquire("main")
+    table.delete(Delete(lease_key("main")))
+    with pytest.raises(LeaseLost):
+        one.set_state("main", epoch, "connected")
+    assert one.held == {}
+
+
+def test_lease_taken(one: Connector, two: Connector) -> None:
+    one.acquire("main")
+    two.beat()
+    assert two.unheld(["main", "second"], two.members()) == ["second"]
+    with pytest.raises(LeaseHeld) as caught:
+        two.acquire("main")
+    assert caught.value.holder == "one"
+
+
+def test_lease_unreachable(table: MemoryTable) -> None:
+    """What is held stays held for as long as the last beat protects it; nothing new is taken."""
+    shaky = Interposed(table)
+    one = Connector(shaky, "one")
+    one.acquire("main")
+    shaky.before = lambda operation, arguments: raising(OSError("table away"))()
+    for attempt in (
+        one.beat,
+        one.members,
+        lambda: one.acquire("second"),
+        lambda: one.set_state("main", 1, "connected"),
+    ):
+        with pytest.raises(OSError, match="table away"):
+            attempt()
+    assert one.held == {"main": 1}
+    assert one.alive
+    one.wait(12)
+    assert not one.alive
+
+
+def test_lease_held_by_the_same_owner_with_an_older_epoch(table: MemoryTable, one: Connector) -> None:
+    """The answer of a taking was lost: taken again, under a new epoch; the older one can do nothing."""
+    older = one.acquire("main")
+    one._held.clear()
+    assert one.unheld(["main"], one.members()) == ["main"]
+    assert one.acquire("main") == older + 1
+    with pytest.raises(LeaseLost):
+        one.set_state("main", older, "stopped")
+    one.release("main", older)
+    lease = read_lease(table, "main")
+    assert lease is not None
+    assert (lease.connector, lease.epoch, lease.state) == ("one", older + 1, "connecting")
+    assert one.held == {"main": older + 1}
+
+
+@pytest.mark.parametrize("beats", [1, 2])
+def test_heartbeat_that_failed_but_landed(table: MemoryTable, beats: int) -> None:
+    shaky = Interposed(table)
+    one, two = Connector(shaky, "one"), Connector(table, "two", start=500)
+    one.acquire("main")
+    for _ in range(beats):
+        shaky.after = once("put", raising(OutcomeUnknown()))
+        with pytest.raises(OutcomeUnknown):
+            one.beat()
+    one.beat()
+    assert one.held == {"main": 1}
+    assert one.alive
+    with pytest.raises(LeaseHeld):
+        two.acquire("main")
+
+
+@pytest.mark.parametrize(
+    ("beat", "hold", "dead"),
+    [
+        (7.6, 12, 15),  # one beat late, and everything is lost
+        (0, 12, 15),
+        (5, 15, 15),  # two may hold at once
+        (5, 5, 15),  # given up between two beats
+    ],
+)
+def test_terms_that_lose_or_double_a_lease_are_refused_at_the_start(
+    beat: float, hold: float, dead: float
+) -> None:
+    with pytest.raises(ValueError, match=" s"):
+        Terms(beat, hold, dead)
+
+
+def test_the_terms_in_use_allow_for_a_late_beat() -> None:
+    assert TERMS.beat <= TERMS.dead / 2
+    assert TERMS.beat < TERMS.hold < TERMS.dead
+
+
+# -- the others -------------------------------------------------------------------------------------------
+
+
+def test_the_others_are_seen_with_what_they_hold(one: Connector, two: Connector) -> None:
+    one.acquire("main")
+    one.beat()
+    two.beat()
+    assert two.members() == [Member("one", load=1, leaving=False, alive=True)]
+    assert one.members() == [Member("two", load=0, leaving=False, alive=True)]
+
+
+def test_one_that_doesnt_change_any_more_is_dead_and_its_accounts_are_free(
+    one: Connector, two: Connector
+) -> None:
+    one.acquire("main")
+    two.beat()
+    two.members()
+    two.wait(14.9)
+    assert two.members()[0].alive
+    two.wait(0.1)
+    members = two.members()
+    assert not members[0].alive
+    assert two.unheld(["main"], members) == ["main"]
+    assert two.acquire("main") == 2
+
+
+def test_one_that_leaves_says_so_before_its_accounts_are_free(one: Connector, two: Connector) -> None:
+    epoch = one.acquire("main")
+    one.leave()
+    two.beat()
+    members = two.members()
+    assert members == [Member("one", load=0, leaving=True, alive=True)]
+    assert two.unheld(["main"], members) == []
+    one.release("main", epoch)
+    assert two.unheld(["main"], members) == ["main"]

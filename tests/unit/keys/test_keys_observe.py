@@ -296,7 +296,7 @@ def test_no_key_and_no_number_is_in_any_line(ann: End, bob: End, lines: pytest.L
     [
         (("account#main", "credentials"), "credentials"),
         (("account#main", "lease"), "lease"),
-        (("connector#c", "heartbeat"), "heartbeat"),
+        (("connectors", "c"), "heartbeat"),
         (("prekey#main", "7"), "prekey"),
         (("session#main.1#200@lid", "outbound"), "outbound"),
         (("session#main.1#200@lid", "inbound#3"), "inbound"),

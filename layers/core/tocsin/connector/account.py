@@ -1,6 +1,6 @@
 """One account's life in this process: its lease, its pairing, one connection after the other.
 
-acquire ──▶ unpaired ──wish──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
+lease ────▶ unpaired ──wish──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
                ▲                              ▲   │
                │            after a delay     └───┤ the connection ended: see the reaction
                └── logged_out · replaced · stopped ┘ said loudly, until a person acts
@@ -12,10 +12,12 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from tocsin.connector import version
+from tocsin.connector.fence import Fenced
 from tocsin.connector.forwarder import Forwarder
 from tocsin.connector.limits import Limits
 from tocsin.connector.line import USER_AGENT
@@ -23,6 +25,7 @@ from tocsin.connector.pace import Pace
 from tocsin.connector.pairing import Pairer
 from tocsin.connector.service import UNLINKED, Service
 from tocsin.connector.standing import Standing
+from tocsin.connector.stanza import Packed
 from tocsin.connector.surroundings import Surroundings
 from tocsin.connector.tenure import Tenure
 from tocsin.connector.wishes import Wishes
@@ -46,6 +49,12 @@ STOPPED_SECONDS: Final = 6 * 3600.0
 
 WITNESS_TRIES: Final = 3
 
+REQUEST_GRACE: Final = 5.0
+STANZA_GRACE: Final = 3.0
+"""Seconds that requests, then stanzas, under way get to end when the account leaves this process."""
+
+CONNECTED: Final = frozenset({"connected", "resuming", "restricted"})
+
 SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", "stopped", alert=True)
 """A backup was restored: message keys would be used a second time."""
 
@@ -59,11 +68,12 @@ class Account:
         self.name = name
         self.standing = Standing(name)
         self._around = around
-        self._keys = KeyStore(around.table, around.sealer, name)
-        self._wishes = Wishes(around.aws, around.table, name)
+        table = Fenced(around.table, name, self._holds)
+        self._keys = KeyStore(table, around.sealer, name)
+        self._wishes = Wishes(around.aws, table, name)
         self._limits = Limits(around.aws, self._keys, name)
         self.standing.limit = self._limits.active
-        self._forwarder = Forwarder(around.send_batch, around.meters.stanzas)
+        self._forwarder = Forwarder(self._send_batch, around.meters.stanzas)
         self._pace = Pace(around.uniform)
         self._halted: Reaction | None = None
         self._alerted = False
@@ -73,27 +83,46 @@ class Account:
 
     @property
     def held(self) -> bool:
-        return self._tenure is not None and self._tenure.valid()
+        return self._holds()
+
+    @property
+    def works(self) -> bool:
+        """Whether it is ours and logged in."""
+        return self._holds() and self.standing.state in CONNECTED
 
     @property
     def waiting(self) -> int:
         """Stanzas on their way to the queue."""
         return self._forwarder.waiting
 
-    async def run(self) -> None:
-        """Serve the account whenever the lease is ours, until cancelled. Raises `pace.Unhealable`."""
-        while True:
-            tenure = self._tenure = await self._around.leases.acquire(self.name)
-            log.info("lease taken", extra={"account": self.name, "epoch": tenure.epoch})
-            self.standing.holds = tenure.valid
-            try:
-                await tenure.keep(self._serve(tenure))
-            except LeaseLost:
-                log.error("lease lost", extra={"account": self.name, "epoch": tenure.epoch})
-            finally:
-                self.standing.state = "connecting"
+    async def serve(self, tenure: Tenure) -> None:
+        """Until cancelled, which the loss of the lease does too. Raises `pace.Unhealable`."""
+        self._tenure = tenure
+        self.standing.leaving = False
+        self.standing.holds = tenure.valid
+        try:
+            await self._serve(tenure)
+        finally:
+            self.standing.state = "connecting"
 
-    async def drain(self, seconds: float) -> None:
+    async def leave(self) -> None:
+        """Take nothing more, and let what is under way end: the account moves to another connector."""
+        self.standing.leaving = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REQUEST_GRACE):
+                await self.standing.idle.wait()
+        await self.drain(STANZA_GRACE)
+
+    def _holds(self) -> bool:
+        return self._tenure is not None and self._tenure.valid()
+
+    async def _send_batch(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        """To the queue, if the account is still ours: whoever has it now gets the same from WhatsApp."""
+        if not self._holds():
+            raise LeaseLost(self.name)
+        return await self._around.send_batch(messages)
+
+    async def drain(self, seconds: float = STANZA_GRACE) -> None:
         """Give the stanzas under way a last chance to be stored and acknowledged."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
 """The process: startup, run, shutdown. Signals only set a flag.
 
 startup    environment, clients, sealing key, certificate, endpoint, heartbeat
-run        each account's life, the heartbeat, a metrics line a minute
+run        the heartbeat, the accounts that are ours, a metrics line a minute
 shutdown   door closed, requests and stanzas under way ended, sockets closed, leases released
 """
 
@@ -19,14 +19,16 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from tocsin.connector.account import Account
+from tocsin.connector.account import REQUEST_GRACE, Account
 from tocsin.connector.aws import Aws
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.config import Config
 from tocsin.connector.endpoint import Endpoint
 from tocsin.connector.logs import metrics_line
 from tocsin.connector.outside import Outside
-from tocsin.connector.standing import Desk
+from tocsin.connector.placement import Placement
+from tocsin.connector.roster import Roster
+from tocsin.connector.standing import Desk, Standing
 from tocsin.connector.stanza_queue import StanzaQueue
 from tocsin.connector.surroundings import Surroundings
 from tocsin.connector.tenure import Leases
@@ -37,12 +39,6 @@ from tocsin.keys.table import DynamoTable
 log = logging.getLogger(__name__)
 
 METRICS_SECONDS: Final = 60.0
-
-REQUEST_GRACE: Final = 5.0
-STANZA_GRACE: Final = 3.0
-"""Seconds that requests, then stanzas, under way get to end when the process is told to stop."""
-
-CONNECTED: Final = frozenset({"connected", "resuming", "restricted"})
 
 
 class Connector:
@@ -83,33 +79,45 @@ class Connector:
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
-        standings: dict[str, Any] = {}
-        self._endpoint = Endpoint(Desk(standings))
+        self._standings: dict[str, Standing] = {}
+        self._endpoint = Endpoint(Desk(self._standings))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
         lease_table = DynamoTable(aws.impatient_client("dynamodb"), config.keys_table)
         keeper = LeaseKeeper(lease_table, name, url=url, certificate=certificate.pem)
         self._leases = Leases(keeper)
-        around = Surroundings(config, aws, table, sealer, self._leases, Outside(aws, config), queue.send)
-        self._meters = around.meters
-        self._accounts = [Account(account, around) for account in config.accounts]
-        standings.update({account.name: account.standing for account in self._accounts})
+        self._around = Surroundings(
+            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send
+        )
+        outside = config.notifications_table
+        added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
+        self._accounts: dict[str, Account] = {}
+        self._placement = Placement(self._leases, Roster(aws, config.accounts, added), self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
+
+    def _open_account(self, name: str) -> Account:
+        """The account, made when it is first ours and kept when it goes: its token still tells who asks."""
+        if name not in self._accounts:
+            account = self._accounts[name] = Account(name, self._around)
+            self._standings[name] = account.standing
+        return self._accounts[name]
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the process; the end of any one is the end of all."""
-        return [self._leases.run(), self._report(), *(account.run() for account in self._accounts)]
+        return [self._leases.run(), self._report(), self._placement.run()]
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")
-        await self._endpoint.close(REQUEST_GRACE)
-        async with asyncio.TaskGroup() as draining:
-            for account in self._accounts:
-                draining.create_task(account.drain(STANZA_GRACE))
-        # The heartbeat goes on until the sockets are closed, and the leases are released after that.
         beating, *others = tasks
         await _end(others)
+        await self._say_goodbye()
+        await self._endpoint.close(REQUEST_GRACE)
+        async with asyncio.TaskGroup() as draining:
+            for account in self._accounts.values():
+                draining.create_task(account.drain())
+        # The heartbeat goes on until the sockets are closed, and the leases are released after that.
+        await self._placement.stop()
         await _end([beating])
         try:
             async with asyncio.timeout(5):
@@ -120,6 +128,14 @@ class Connector:
         self._aws.close()
         log.info("stopped")
 
+    async def _say_goodbye(self) -> None:
+        """A standby that knows of it looks for our leases without pause."""
+        try:
+            async with asyncio.timeout(1):
+                await self._leases.leave()
+        except Exception as exc:  # noqa: BLE001  it finds them all the same, a little later
+            log.warning("the others don't know that we go: %s", exc)
+
     async def _report(self) -> None:
         while True:
             self._print_metrics()
@@ -127,14 +143,15 @@ class Connector:
 
     def _print_metrics(self) -> None:
         """One line in the embedded metric format. A standby has no accounts and counts none."""
-        config, meters = self._config, self._meters
-        held = [account for account in self._accounts if account.held]
-        connected = sum(account.standing.state in CONNECTED for account in held)
+        config, meters = self._config, self._around.meters
+        held = [account for account in self._accounts.values() if account.held]
+        connected = sum(account.works for account in held)
         metrics: dict[str, tuple[float, str]] = {
             "AccountsConnected": (connected, "Count"),
             "Reconnects": (meters.reconnects, "Count"),
             "StanzasForwarded": (meters.stanzas.forwarded, "Count"),
-            "StanzasWaiting": (sum(account.waiting for account in self._accounts), "Count"),
+            "StanzasWaiting": (sum(account.waiting for account in self._accounts.values()), "Count"),
+            "AccountsUnserved": (self._placement.unserved, "Count"),
             "StanzasTooLarge": (meters.stanzas.too_large, "Count"),
             "StanzaFailures": (meters.stanzas.failures, "Count"),
             "ResidentMemory": (resident_bytes(), "Bytes"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -30,7 +32,7 @@ class Standing:
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
     `limit(kind)`: what the server keeps it from at this moment. `on_refused`: hears the error of every
     message that was refused, before the Lambda does. `token` is kept when the lease is lost, so that a Lambda
-    that comes late is told so.
+    that comes late is told so. `leaving`: the account is about to move; what is under way ends here.
     """
 
     account: str
@@ -45,6 +47,24 @@ class Standing:
     limit: Callable[[str], Limit | None] = lambda kind: None
     on_refused: Callable[[str], Awaitable[None]] = unlimited
     acks: Acks = field(default_factory=Acks)
+    leaving: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _under_way: int = 0
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """As long as somebody waits for an answer of the server's; `idle` is set while nobody does."""
+        self._under_way += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self.idle.set()
 
 
 class Desk:
@@ -59,7 +79,8 @@ class Desk:
 
     async def request(self, account: str, incarnation: int, node: Node, seconds: int) -> Node:
         standing, line = self._line(account, incarnation)
-        return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
+        with standing.busy():
+            return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
 
     async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
         standing, _ = self._line(account, incarnation)
@@ -71,11 +92,12 @@ class Desk:
             self._check_limits(standing, how.first_contact)
             return await _answered(standing, protocol.ACK_TIMEOUT, line.message(node))
 
-        ack = await standing.acks.handed_over(str(node.attrs["id"]), body, hand_over)
-        error = ack.attrs.get("error")
-        if isinstance(error, str):
-            await standing.on_refused(error)
-        return ack
+        with standing.busy():
+            ack = await standing.acks.handed_over(str(node.attrs["id"]), body, hand_over)
+            error = ack.attrs.get("error")
+            if isinstance(error, str):
+                await standing.on_refused(error)
+            return ack
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None:
         standing, line = self._line(account, incarnation)
@@ -91,7 +113,7 @@ class Desk:
     def _held(self, account: str, incarnation: int) -> Standing:
         """The standing, if this process may act for the account, and in this incarnation."""
         standing = self._standings[account]  # its token was checked, so it is there
-        if not standing.holds():
+        if not standing.holds() or standing.leaving:
             raise Refusal(protocol.LEASE, "this connector doesn't hold the account; read the lease")
         if incarnation != standing.incarnation:
             detail = f"the account's incarnation is {standing.incarnation}, not {incarnation}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
-from tocsin.keys.lease import BEAT_SECONDS, LeaseHeld, LeaseLost
+from tocsin.keys.lease import TERMS, LeaseHeld, LeaseLost, Member
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,6 @@ T = TypeVar("T")
 
 WATCH_SECONDS: Final = 1.0
 """How often it is looked whether the heartbeat still protects us. The socket asks before every message."""
-
-STANDBY_SECONDS: Final = 0.5
-"""How often a standby asks for the lease; a released one is taken within this time."""
 
 RETRY_SECONDS: Final = 1.0
 
@@ -35,6 +32,9 @@ class Keeper(Protocol):
     @property
     def alive(self) -> bool: ...
     def beat(self) -> None: ...
+    def members(self) -> list[Member]: ...
+    def unheld(self, accounts: Collection[str], members: Iterable[Member]) -> list[str]: ...
+    def leave(self) -> None: ...
     def acquire(self, account: str) -> int: ...
     def release(self, account: str, epoch: int) -> None: ...
     def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None: ...
@@ -111,42 +111,60 @@ class Leases:
             tasks.create_task(self._beat())
             tasks.create_task(self._watch())
 
-    async def acquire(self, account: str) -> Tenure:
-        """Wait for the lease of an account, as long as another holds it."""
-        told = ""
-        while True:
-            try:
-                epoch = await self._call(self._keeper.acquire, account)
-            except LeaseHeld as held:
-                if told != held.holder:
-                    told = held.holder
-                    log.info("standing by", extra={"account": account, "holder": held.holder})
-                await self._sleep(min(STANDBY_SECONDS, max(held.seconds, 0.05)))
-                continue
-            except Exception as exc:  # noqa: BLE001  the table is away, or our heartbeat was taken: ask again
-                log.warning("the lease can't be had: %s", exc, extra={"account": account})
-                await self._sleep(RETRY_SECONDS)
-                continue
-            if self.alive:
-                tenure = self._tenures[account] = Tenure(self, account, epoch)
-                return tenure
-            await self._sleep(RETRY_SECONDS)  # held, but not under a heartbeat that protects it
+    @property
+    def held(self) -> int:
+        """How many accounts are ours now."""
+        return len(self._tenures)
+
+    async def members(self) -> list[Member]:
+        """The other connectors, as they tell of themselves. Raises what the table raises."""
+        return await self._call(self._keeper.members)
+
+    async def unheld(self, accounts: Collection[str], members: Iterable[Member]) -> list[str]:
+        """Which of the accounts could be taken now. Raises what the table raises."""
+        return await self._call(self._keeper.unheld, accounts, members)
+
+    async def claim(self, account: str) -> Tenure | None:
+        """Take the lease of an account; None while another holds it. Raises what the table raises."""
+        try:
+            epoch = await self._call(self._keeper.acquire, account)
+        except LeaseHeld:
+            return None
+        if not self.alive:
+            return None  # held, but not under a heartbeat that protects it
+        tenure = self._tenures[account] = Tenure(self, account, epoch)
+        return tenure
+
+    async def tell_load(self) -> None:
+        """Let the others know at once how many accounts are ours. What goes wrong, the next beat mends."""
+        try:
+            await self._call(self._keeper.beat)
+        except LeaseLost:
+            self._lose_all()
+        except Exception as exc:  # noqa: BLE001  `alive` says how long this may go on
+            log.warning("heartbeat failed: %s", exc)
+
+    async def leave(self) -> None:
+        """Tell the others that we go: they stand ready for what we release."""
+        with contextlib.suppress(LeaseLost):
+            await self._call(self._keeper.leave)
 
     async def give_up(self, tenure: Tenure) -> None:
-        """Release one account for a successor. The socket must be closed by now."""
-        self._drop(tenure)
+        """Release one account for a successor, its socket being closed. Raises what the table raises."""
+        self.drop(tenure)
         await self._call(self._keeper.release, tenure.account, tenure.epoch)
 
     async def stop(self) -> None:
         """Release everything and take the heartbeat away."""
         for tenure in list(self._tenures.values()):
-            self._drop(tenure)
+            self.drop(tenure)
         await self._call(self._keeper.stop)
 
     async def say(self, tenure: Tenure, state: str, detail: str) -> None:
         await self._call(self._keeper.set_state, tenure.account, tenure.epoch, state, detail)
 
-    def _drop(self, tenure: Tenure) -> None:
+    def drop(self, tenure: Tenure) -> None:
+        """It is ours no more, whoever has it now."""
         if self._tenures.get(tenure.account) is tenure:
             del self._tenures[tenure.account]
         tenure.lose()
@@ -155,7 +173,7 @@ class Leases:
         while True:
             try:
                 await self._call(self._keeper.beat)
-                wait = BEAT_SECONDS
+                wait = TERMS.beat
             except LeaseLost:
                 log.error("another connector took us for dead: all leases are lost")
                 self._lose_all()
@@ -174,7 +192,7 @@ class Leases:
 
     def _lose_all(self) -> None:
         for tenure in list(self._tenures.values()):
-            self._drop(tenure)
+            self.drop(tenure)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

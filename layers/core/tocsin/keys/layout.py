@@ -12,6 +12,8 @@ from .conditions import Key
 OUTBOUND = "outbound"
 INBOUND = "inbound#"
 LIMIT = "limit#"
+CONNECTORS = "connectors"
+ROSTER = "accounts"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _LONGEST_STANZA_ID = 200
 
@@ -38,7 +40,13 @@ def witness_key(account: str) -> Key:
 
 
 def heartbeat_key(connector: str) -> Key:
-    return f"connector#{connector}", "heartbeat"
+    """All in one partition: a connector sees with one query which others there are."""
+    return CONNECTORS, connector
+
+
+def roster_key(account: str) -> Key:
+    """In the notifications table, which the planner may read: an account that no parameter names."""
+    return ROSTER, account
 
 
 def prekey_key(account: str, prekey_id: int) -> Key:

@@ -5,21 +5,20 @@ compares clocks: it counts as dead when its version stayed the same for fifteen 
 monotonic clock. Who takes over deletes the heartbeat of the dead in the same transaction, so if that one was
 only slow, its next beat fails and it knows that it lost everything. Before that, it stops by itself: a
 connector that couldn't beat for twelve seconds, counted from before its last beat, must not use its socket.
+
+The heartbeat also says how many accounts its connector holds. One query shows them all, and with it whether
+some account is held by nobody: only then are the leases themselves looked through.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from .conditions import ITEM_ABSENT, Absent, Check, Delete, Equals, Exists, Item, Put, Update, Value, Write
-from .layout import heartbeat_key, lease_key
+from .layout import CONNECTORS, heartbeat_key, lease_key
 from .table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 
-BEAT_SECONDS = 5.0
-LEASE_SECONDS = 15.0
-# The holder gives up before a watcher may take over, however their clocks drift within one lease.
-HOLDER_SECONDS = 12.0
 # A heartbeat that nobody renews is garbage after a day.
 HEARTBEAT_LIFETIME = 86400
 
@@ -37,6 +36,40 @@ STATES = (
 
 # Nobody holds the account now; the item stays to count the epochs.
 RELEASED = Absent("connector")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`beat`: seconds between two beats. `hold`: how long a holder may act after the beginning of its last
+    one. `dead`: how long others see no change before they take over. Raises ValueError for terms under which
+    one late beat loses everything, or two could hold at once."""
+
+    beat: float = 5.0
+    hold: float = 12.0
+    dead: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beat <= self.dead / 2:
+            raise ValueError(f"a beat each {self.beat:g} s is more than half of a lease of {self.dead:g} s")
+        if not self.beat < self.hold < self.dead:
+            # It gives up before a watcher may take over, however their clocks drift within one lease.
+            raise ValueError(
+                f"{self.hold:g} s is no time to give up, between {self.beat:g} and {self.dead:g}"
+            )
+
+
+TERMS = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Another connector, as its heartbeat tells. `load`: accounts it holds. `leaving`: it takes no more.
+    `alive`: its heartbeat changed within the lease, or was first seen within it."""
+
+    connector: str
+    load: int
+    leaving: bool
+    alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +127,7 @@ class LeaseKeeper:
         *,
         url: str,
         certificate: str,
+        terms: Terms = TERMS,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
@@ -102,6 +136,7 @@ class LeaseKeeper:
         self._table = table
         self._url = url
         self._certificate = certificate
+        self._terms = terms
         self._monotonic = monotonic
         self._clock = clock
         self._random = random
@@ -110,6 +145,7 @@ class LeaseKeeper:
         self._uncertain: set[bytes] = set()
         self._beaten_at = float("-inf")
         self._held: dict[str, int] = {}
+        self._leaving = False
         # Other connectors' versions, and since when we see them unchanged.
         self._watched: dict[str, tuple[Value | None, float]] = {}
 
@@ -121,7 +157,7 @@ class LeaseKeeper:
     @property
     def alive(self) -> bool:
         """Whether our leases still protect us. If not, use no socket until a beat succeeds."""
-        return self._monotonic() - self._beaten_at < HOLDER_SECONDS
+        return self._monotonic() - self._beaten_at < self._terms.hold
 
     def beat(self) -> None:
         """Renew the heartbeat; every five seconds. Raises LeaseLost if somebody took us for dead.
@@ -148,6 +184,31 @@ class LeaseKeeper:
         self._uncertain.clear()
         self._beaten_at = started
 
+    def members(self) -> list[Member]:
+        """The other connectors. Look regularly: who is dead shows only in that nothing changes."""
+        found = []
+        for item in self._table.query(CONNECTORS):
+            name, load = str(item["sk"]), item.get("load")
+            if name != self.connector:
+                alive = self._unchanged_for(name, item) < self._terms.dead
+                found.append(
+                    Member(name, load if isinstance(load, int) else 0, bool(item.get("leaving")), alive)
+                )
+        for gone in self._watched.keys() - {member.connector for member in found}:
+            del self._watched[gone]
+        return found
+
+    def unheld(self, accounts: Collection[str], members: Iterable[Member]) -> list[str]:
+        """Those of the accounts that nobody holds, or only one who isn't among the living `members`."""
+        living = {member.connector for member in members if member.alive}
+        leases = self._table.get_many([lease_key(account) for account in accounts])
+        holders = {account: leases.get(lease_key(account), {}).get("connector") for account in accounts}
+        return [
+            account
+            for account, holder in holders.items()
+            if account not in self._held and (holder is None or holder not in living)
+        ]
+
     def acquire(self, account: str) -> int:
         """Take the lease of an account; its new epoch. Raises LeaseHeld while its holder may live."""
         if account in self._held:
@@ -158,13 +219,14 @@ class LeaseKeeper:
         try:
             epoch = self._take(account, lease)
         except (ConditionFailed, Conflict, Contention):
-            raise LeaseHeld("another connector, just now", LEASE_SECONDS) from None
+            raise LeaseHeld("another connector, just now", self._terms.dead) from None
         self._held[account] = epoch
         return epoch
 
     def release(self, account: str, epoch: int) -> None:
         """Give the lease back, so that a successor needn't wait; nothing if it isn't ours any more."""
-        self._held.pop(account, None)
+        if self._held.get(account) == epoch:
+            del self._held[account]
         update = Update(
             lease_key(account),
             set={"state": "stopped", "detail": "", "since": int(self._clock())},
@@ -184,8 +246,14 @@ class LeaseKeeper:
         try:
             self._table.update(Update(lease_key(account), set=changes, when=self._ours(epoch)))
         except ConditionFailed:
-            self._held.pop(account, None)
+            if self._held.get(account) == epoch:
+                del self._held[account]
             raise LeaseLost(account) from None
+
+    def leave(self) -> None:
+        """Say that we take no more accounts and that those we hold will be free in a moment."""
+        self._leaving = True
+        self.beat()
 
     def stop(self) -> None:
         """Release everything and take the heartbeat away; the process ends."""
@@ -200,6 +268,8 @@ class LeaseKeeper:
         mine = ITEM_ABSENT if self._version is None else Equals("version", self._version)
         attributes: dict[str, Value] = {
             "version": version,
+            "load": 0 if self._leaving else len(self._held),
+            "leaving": self._leaving,
             "expire_at": int(self._clock()) + HEARTBEAT_LIFETIME,
         }
         return Put(heartbeat_key(self.connector), attributes, when=(mine,))
@@ -232,16 +302,21 @@ class LeaseKeeper:
         heartbeat = self._table.get(key)
         if heartbeat is None:
             return Check(key, when=(ITEM_ABSENT,))
+        unchanged_for = self._unchanged_for(holder, heartbeat)
+        if unchanged_for < self._terms.dead:
+            raise LeaseHeld(holder, self._terms.dead - unchanged_for)
+        version = heartbeat.get("version")
+        unchanged = Equals("version", version) if version is not None else Exists("pk")
+        return Delete(key, when=(unchanged,))
+
+    def _unchanged_for(self, holder: str, heartbeat: Item) -> float:
+        """Seconds that another's heartbeat has been what it is, as far as we saw."""
         now, version = self._monotonic(), heartbeat.get("version")
         seen, since = self._watched.get(holder, (None, now))
         if seen != version:
             since = now
         self._watched[holder] = (version, since)
-        if now - since < LEASE_SECONDS:
-            raise LeaseHeld(holder, LEASE_SECONDS - (now - since))
-        del self._watched[holder]
-        unchanged = Equals("version", version) if version is not None else Exists("pk")
-        return Delete(key, when=(unchanged,))
+        return now - since
 
     def _taking(self, account: str, epoch: int, holder: Absent | Equals) -> Update:
         return Update(lease_key(account), set=self._lease(epoch + 1), when=(Equals("epoch", epoch), holder))

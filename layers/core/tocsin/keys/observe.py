@@ -34,7 +34,7 @@ MADE, ARCHIVED, CLOSED, PROMOTED = "made", "archived", "closed", "promoted"
 CLEANED, FORGOTTEN, RECOVERED, MOVED = "cleaned", "forgotten", "recovered", "moved"
 
 # First part of the partition key → what such an item is; `account` and `user` items are named by sort key.
-_TYPES = {"prekey": "prekey", "stanza": "stanza", "connector": "heartbeat", "group": "sender-key"}
+_TYPES = {"prekey": "prekey", "stanza": "stanza", "connectors": "heartbeat", "group": "sender-key"}
 
 
 class IdentityChange(NamedTuple):

@@ -1,0 +1,277 @@
+"""Accounts on several connectors: spread, moved when one dies or comes, each held by one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tocsin.connector.pace import Unhealable
+from tocsin.connector.placement import MOVE_SECONDS, SHUNNED_SECONDS, Placement
+from tocsin.connector.tenure import Leases, Tenure
+from tocsin.keys.lease import LeaseKeeper, read_lease
+from tocsin.keys.memory import MemoryTable
+
+
+@dataclass
+class Tenant:
+    """An account that does nothing until it is told to end. `epochs`: of all its tenures here."""
+
+    name: str
+    works: bool = True
+    epochs: list[int] = field(default_factory=list)
+    left: int = 0
+    fate: asyncio.Future[None] | None = None
+
+    async def serve(self, tenure: Tenure) -> None:
+        self.epochs.append(tenure.epoch)
+        self.fate = asyncio.get_running_loop().create_future()
+        await self.fate
+
+    async def leave(self) -> None:
+        self.left += 1
+
+
+class Town:
+    """A table, a clock, and the accounts of the stack."""
+
+    def __init__(self, *accounts: str) -> None:
+        self.table = MemoryTable()
+        self.now = 0.0
+        self.accounts: list[str] = list(accounts)
+        self.away = False
+
+    async def roster(self) -> Collection[str]:
+        return tuple(self.accounts)
+
+    def holders(self) -> dict[str, str | None]:
+        leases = {account: read_lease(self.table, account) for account in self.accounts}
+        return {account: lease.connector if lease else None for account, lease in leases.items()}
+
+    def spread(self) -> list[int]:
+        return sorted(Counter(self.holders().values()).values())
+
+    def epochs(self) -> int:
+        """How often any lease changed hands."""
+        return sum(lease.epoch for one in self.accounts if (lease := read_lease(self.table, one)))
+
+
+class Process:
+    """One connector, looking when a test says so."""
+
+    def __init__(self, town: Town, name: str) -> None:
+        self.town = town
+        self.tenants: dict[str, Tenant] = {}
+        table: Any = _Shaky(town)
+        keeper = LeaseKeeper(
+            table, name, url=f"https://{name}", certificate="pem", monotonic=lambda: town.now
+        )
+        self.leases = Leases(keeper)
+        self.placement = Placement(
+            self.leases, town.roster, self._open, monotonic=lambda: town.now, shuffle=lambda names: None
+        )
+        self.placement._broken = asyncio.get_running_loop().create_future()
+
+    def _open(self, name: str) -> Tenant:
+        return self.tenants.setdefault(name, Tenant(name))
+
+    async def look(self) -> None:
+        await self.leases.tell_load()
+        await self.placement._look()
+        await asyncio.sleep(0)  # whatever was taken begins
+
+    async def die(self) -> None:
+        await self.placement.stop()
+
+
+class _Shaky:
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    def __getattr__(self, name: str) -> Any:
+        if self._town.away:
+            raise OSError("table away")
+        return getattr(self._town.table, name)
+
+
+async def looking(town: Town, *processes: Process, seconds: float = 60) -> None:
+    """All look once a second, for so long."""
+    for _ in range(int(seconds)):
+        for process in processes:
+            await process.look()
+        town.now += 1
+
+
+def numbered(count: int) -> list[str]:
+    return [f"a{number:02}" for number in range(count)]
+
+
+async def test_one_connector_serves_all() -> None:
+    town = Town(*numbered(30))
+    only = Process(town, "one")
+    await only.look()
+    assert town.spread() == [30]
+    assert [tenant.epochs for tenant in only.tenants.values()] == [[1]] * 30
+
+
+async def test_three_that_start_together_share_evenly_and_nothing_moves() -> None:
+    town = Town(*numbered(31))
+    three = [Process(town, name) for name in ("one", "two", "three")]
+    for process in three:
+        await process.leases.tell_load()
+    await looking(town, *three, seconds=20)
+    assert town.spread() == [10, 10, 11]
+    assert town.epochs() == 31
+
+
+async def test_a_new_one_gets_its_share_one_account_at_a_time_each_moved_once() -> None:
+    town = Town(*numbered(10))
+    old = Process(town, "old")
+    await old.look()
+    new = Process(town, "new")
+    await new.leases.tell_load()
+    moved: list[int] = []
+    for _ in range(60):
+        await looking(town, old, new, seconds=1)
+        moved.append(town.epochs() - 10)
+    assert town.spread() == [5, 5]
+    assert town.epochs() == 15, "some account moved twice"
+    assert max(later - earlier for earlier, later in pairwise(moved)) <= 1
+    assert all(tenant.left == 1 for tenant in old.tenants.values() if tenant.name in new.tenants)
+
+
+async def test_a_dead_ones_accounts_go_on_elsewhere_within_the_lease() -> None:
+    town = Town(*numbered(9))
+    one, two, three = (Process(town, name) for name in ("one", "two", "three"))
+    for process in (one, two, three):
+        await process.leases.tell_load()
+    await looking(town, one, two, three, seconds=10)
+    assert town.spread() == [3, 3, 3]
+    await three.die()
+    before = town.epochs()
+    await looking(town, one, two, seconds=14)
+    assert town.spread() == [3, 3, 3], "it may live yet"
+    await looking(town, one, two, seconds=4)
+    assert "three" not in town.holders().values()
+    assert max(town.spread()) - min(town.spread()) <= 1
+    assert town.epochs() - before == 3
+
+
+async def test_who_leaves_is_followed_at_once_by_one_that_takes_everything() -> None:
+    """A rolling update: the new task stands by, and with one account has nothing to do until then."""
+    town = Town("default")
+    old = Process(town, "old")
+    await old.look()
+    new = Process(town, "new")
+    await looking(town, old, new, seconds=5)
+    assert town.holders() == {"default": "old"}
+    await old.leases.leave()
+    await old.placement.stop()
+    await old.leases.stop()
+    await new.look()
+    assert town.holders() == {"default": "new"}
+
+
+async def test_while_the_table_is_away_sockets_stay_and_nothing_is_claimed() -> None:
+    town = Town(*numbered(2))
+    one = Process(town, "one")
+    await one.look()
+    town.away, town.accounts = True, numbered(3)
+    with pytest.raises(OSError, match="table away"):
+        await one.placement._look()
+    assert [tenant.epochs for tenant in one.tenants.values()] == [[1], [1]]
+    assert not any(tenant.fate.done() for tenant in one.tenants.values() if tenant.fate)
+    assert all(tenure.valid() for _, tenure in one.placement._tenants.values())
+    town.away = False
+    await one.look()
+    assert town.spread() == [3]
+
+
+async def test_an_account_that_is_added_is_served_and_one_that_is_removed_let_go() -> None:
+    town = Town("first")
+    one = Process(town, "one")
+    await one.look()
+    town.accounts.append("second")
+    await one.look()
+    assert town.holders() == {"first": "one", "second": "one"}
+    town.accounts.remove("second")
+    await one.look()
+    lease = read_lease(town.table, "second")
+    assert lease is not None
+    assert lease.connector is None
+    assert one.tenants["second"].left == 1
+
+
+async def test_what_moves_first_is_what_does_not_work_anyway() -> None:
+    town = Town("a", "b", "c", "d")
+    one = Process(town, "one")
+    await one.look()
+    one.tenants["c"].works = False
+    two = Process(town, "two")
+    await two.leases.tell_load()
+    await one.look()
+    await two.look()
+    assert town.holders()["c"] == "two"
+
+
+async def test_an_account_deaf_here_alone_is_left_to_another_and_the_process_lives() -> None:
+    town = Town("good", "deaf")
+    one = Process(town, "one")
+    await one.look()
+    fate = one.tenants["deaf"].fate
+    assert fate is not None
+    fate.set_exception(Unhealable("3 sockets in a row were open but deaf"))
+    await asyncio.sleep(0.05)
+    await one.look()
+    assert town.holders() == {"good": "one", "deaf": None}
+    two = Process(town, "two")
+    await looking(town, two, one, seconds=3)
+    assert town.holders() == {"good": "one", "deaf": "two"}
+    assert one.placement._broken is not None
+    assert not one.placement._broken.done()
+
+
+async def test_alone_with_it_a_shunned_account_is_tried_again_after_a_while() -> None:
+    town = Town("good", "deaf")
+    one = Process(town, "one")
+    await one.look()
+    fate = one.tenants["deaf"].fate
+    assert fate is not None
+    fate.set_exception(Unhealable("deaf"))
+    await asyncio.sleep(0.05)
+    town.now += SHUNNED_SECONDS + 1
+    await one.look()
+    assert town.holders()["deaf"] == "one"
+
+
+async def test_deaf_with_nothing_that_works_the_process_ends() -> None:
+    town = Town("only")
+    one = Process(town, "one")
+    await one.look()
+    fate = one.tenants["only"].fate
+    assert fate is not None
+    fate.set_exception(Unhealable("deaf"))
+    await asyncio.sleep(0.05)
+    assert one.placement._broken is not None
+    assert isinstance(one.placement._broken.exception(), Unhealable)
+
+
+async def test_between_two_moves_there_is_time_for_a_login() -> None:
+    town = Town(*numbered(8))
+    old = Process(town, "old")
+    await old.look()
+    new = Process(town, "new")
+    await new.leases.tell_load()
+    await old.look()
+    await new.look()
+    await old.look()
+    assert town.spread() == [1, 7]
+    town.now += MOVE_SECONDS + 1
+    await old.look()
+    await new.look()
+    assert town.spread() == [2, 6]
