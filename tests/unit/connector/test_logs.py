@@ -17,6 +17,10 @@ def _process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tocsin", "tocsin.connector"):
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    # What these set up is none of the tests after them.
+    monkeypatch.setattr(logging.getLogger("tocsin"), "level", logging.NOTSET)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
 
 
 def test_a_log_line_carries_its_fields() -> None:
