@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.maintain import Maintainer, Report
+from tocsin.notify.roster import all_accounts
 
 if TYPE_CHECKING:
     from tocsin.notify.upkeep import Run, Upkeep
@@ -53,17 +54,27 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         return context.get_remaining_time_in_millis() / 1000
 
     if event.get("upkeep"):
-        run = upkeep().run(config().accounts, time_left, force=bool(event.get("force")))
+        run = upkeep().run(accounts(), time_left, force=bool(event.get("force")))
         return told(run)
     return looked_after(event.get("resume"), time_left)
 
 
+def accounts() -> tuple[str, ...]:
+    """All that are served now, those that were added since the deployment included."""
+    from tocsin.keys.table import DynamoTable
+    from tocsin.notify.aws import client
+
+    return all_accounts(
+        config().accounts, DynamoTable(client("dynamodb"), config().stores.notifications_table)
+    )
+
+
 def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str, Any]:
     """What waits, of one account after its login or of all."""
-    accounts = config().accounts if asked is None else (asked,)
+    whose = accounts() if asked is None else (asked,)
     work = maintainer().sweep if asked is None else maintainer().resume
     reports, failures = [], []
-    for account in accounts:
+    for account in whose:
         try:
             reports.append(work(account, time_left))
         except Exception as exc:

@@ -76,6 +76,8 @@ def _run(options: argparse.Namespace, output: Output) -> None:
 
             account = deployment.account(options.account)
             unpair.unpair(deployment, account, wait_seconds=options.wait, output=output)
+        case "accounts":
+            _accounts(options, deployment, output)
         case "status":
             from infra.console import status
 
@@ -114,6 +116,18 @@ def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -
         except InvalidPhone as refusal:
             raise Usage(f"--code: the number {refusal}") from None
     pair.pair(deployment, account, wait_seconds=options.wait, output=output, phone=phone)
+
+
+def _accounts(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from infra.console import accounts
+
+    match options.action:
+        case "list":
+            accounts.list_accounts(deployment, output)
+        case "add":
+            accounts.add(deployment, options.name, output)
+        case "remove":
+            accounts.remove(deployment, options.name, output)
 
 
 def _sessions(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -290,9 +304,20 @@ def _parser() -> argparse.ArgumentParser:
     recovering.add_argument("--days", type=_count, default=7, help="today and so many before (default 7)")
     recovering.add_argument("--account", help="which account's (default: the only one)")
 
+    _account_commands(commands, common)
     _session_commands(commands, common)
     _letter_commands(commands, common)
     return parser
+
+
+def _account_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    accounts = commands.add_parser("accounts", help="which WhatsApp accounts are served; one more, one less")
+    actions = accounts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[common], help="all, with who serves them")
+    adding = actions.add_parser("add", parents=[common], help="serve one more, without a deployment")
+    adding.add_argument("name", metavar="NAME", help="as events and --account shall call it")
+    removing = actions.add_parser("remove", parents=[common], help="serve it no more; unpair it first")
+    removing.add_argument("name", metavar="NAME")
 
 
 def _session_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

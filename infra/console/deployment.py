@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.console.errors import ConsoleError, NotFound, Usage
+from tocsin.keys.roster import read_roster
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable
@@ -73,19 +74,26 @@ class Deployment:
         return _client(self.session, service, self.endpoint_url)
 
     @property
-    def accounts(self) -> list[str]:
+    def named_accounts(self) -> list[str]:
+        """Those of the parameter."""
         return [name.strip() for name in self["Accounts"].split(",") if name.strip()]
+
+    @property
+    def accounts(self) -> list[str]:
+        """All that are served: the parameter's, and those that were added since."""
+        return list(dict.fromkeys([*self.named_accounts, *read_roster(self.outside_table)]))
 
     def account(self, name: str | None) -> str:
         """The account named, or the only one there is."""
+        served = self.accounts
         if name is None:
-            if len(self.accounts) == 1:
-                return self.accounts[0]
-            raise Usage(f"this stack serves several accounts, say which: --account {'|'.join(self.accounts)}")
-        if name not in self.accounts:
+            if len(served) == 1:
+                return served[0]
+            raise Usage(f"this stack serves several accounts, say which: --account {'|'.join(served)}")
+        if name not in served:
             raise NotFound(
-                f"this stack doesn't serve the account '{name}' (it serves {', '.join(self.accounts)}); "
-                "add it to the parameter Accounts and deploy"
+                f"this stack doesn't serve the account '{name}' (it serves {', '.join(served)}); "
+                f"add it: tocsin accounts add {name}"
             )
         return name
 

@@ -59,5 +59,5 @@ def test_among_several_accounts_one_must_be_named(aws: Cloud) -> None:
 
 
 def test_an_account_that_isnt_served_is_not_found(rig: Rig) -> None:
-    with pytest.raises(NotFound, match="parameter Accounts"):
+    with pytest.raises(NotFound, match="tocsin accounts add desk-9"):
         rig.deployment.account("desk-9")

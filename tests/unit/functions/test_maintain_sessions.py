@@ -9,7 +9,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from tests.unit.functions.handlers import Context, load
-from tocsin.notify import upkeep
+from tocsin.keys import table
+from tocsin.keys.memory import MemoryTable
+from tocsin.keys.roster import add_account
+from tocsin.notify import aws, upkeep
 from tocsin.notify.maintain import Report
 
 
@@ -38,7 +41,12 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "maintain_sessions")
     module = load("maintain_sessions")
-    monkeypatch.setattr(module, "config", lambda: SimpleNamespace(accounts=("default", "support")))
+    stores = SimpleNamespace(notifications_table="notifications")
+    monkeypatch.setattr(module, "config", lambda: SimpleNamespace(accounts=("default",), stores=stores))
+    outside = MemoryTable()
+    add_account(outside, "support", 1)  # while the stack runs
+    monkeypatch.setattr(table, "DynamoTable", lambda client, name: outside)
+    monkeypatch.setattr(aws, "client", lambda service: None)
     return module
 
 

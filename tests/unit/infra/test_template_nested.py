@@ -76,7 +76,8 @@ class TestNetwork:
 class TestConnector:
     def test_one_that_stands_by_before_the_old_one_goes(self) -> None:
         service = properties("Service", CONNECTOR)
-        assert service["DesiredCount"] == 1
+        assert service["DesiredCount"] == {"Ref": "ConnectorCount"}
+        assert template()["Parameters"]["ConnectorCount"]["Default"] == 1
         assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
         assert service["DeploymentConfiguration"]["MaximumPercent"] == 200
 
@@ -143,6 +144,22 @@ class TestAlarms:
             {"Name": "service", "Value": "connector"},
             {"Name": "stack", "Value": {"Ref": "SystemName"}},
         ]
+
+    def test_one_disconnected_account_counts_whichever_of_the_connectors_has_it(self) -> None:
+        assert properties("AccountDisconnectedAlarm", ALARMS)["Statistic"] == "Maximum"
+
+    def test_an_account_that_nobody_serves_is_told_of(self) -> None:
+        alarm = properties("AccountUnservedAlarm", ALARMS)
+        assert (alarm["MetricName"], alarm["Statistic"]) == ("AccountsUnserved", "Minimum")
+
+    def test_each_size_of_a_connector_has_its_limit_of_memory(self) -> None:
+        sizes = template()["Parameters"]["ConnectorMemory"]["AllowedValues"]
+        limits = template(ALARMS)["Mappings"]["LittleRoom"]
+        assert sorted(limits) == sorted(sizes)
+        for size in sizes:
+            assert 0.8 < limits[size]["Bytes"] / (int(size) * 2**20) < 0.9
+        assert properties("Task", CONNECTOR)["Memory"] == {"Ref": "ConnectorMemory"}
+        assert template(ALARMS)["Resources"]["ConnectorMemoryAlarm"]["Condition"] == "WatchMemory"
 
     def test_all_others_take_no_data_for_a_good_sign(self) -> None:
         others = [it for name, it in self.alarms.items() if name != "AccountDisconnectedAlarm"]

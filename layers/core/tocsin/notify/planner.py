@@ -11,7 +11,7 @@ put is found, and what still is `planned` is enqueued again under the same dedup
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,10 @@ class Planner:
         templates: Templates,
         config: PlanConfig,
         *,
+        accounts: Collection[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._accounts = config.accounts if accounts is None else accounts
         self._store = store
         self._queue = queue
         self._dead = dead
@@ -76,15 +78,18 @@ class Planner:
     @classmethod
     def connected(cls, config: PlanConfig, own_texts: Path) -> Planner:
         """A planner on AWS. `own_texts`: the folder of the owner's texts, which may be missing."""
+        from tocsin.keys.table import DynamoTable
         from tocsin.notify.aws import client
+        from tocsin.notify.roster import Accounts
 
-        sqs = client("sqs")
+        sqs, dynamodb = client("sqs"), client("dynamodb")
         return cls(
-            NotificationStore(client("dynamodb"), config.notifications_table),
+            NotificationStore(dynamodb, config.notifications_table),
             NotificationsQueue(sqs, config.notifications_queue_url),
             TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
             Templates(own_texts),
             config,
+            accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
         )
 
     def handle(self, body: str) -> Planned:
@@ -93,9 +98,7 @@ class Planner:
         again."""
         now = int(self._clock() * 1000)
         try:
-            event = parse_event(
-                body, default_region=self._config.default_region, accounts=self._config.accounts
-            )
+            event = parse_event(body, default_region=self._config.default_region, accounts=self._accounts)
             notifications = self._render(event, now)
         except InvalidEvent as refusal:
             return self._refuse(body, refusal.violations, INVALID_EVENT, now)
