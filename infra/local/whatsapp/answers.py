@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tocsin.whatsapp.node import Node
 
-from .directory import Device
+from .directory import Account, Device
 from .groups import Change
 
 
@@ -20,12 +20,14 @@ class QueryError(Exception):
 @dataclass(frozen=True)
 class Answer:
     """`drained`: devices from whose stock a prekey was taken. `removed`: a companion that is to be unlinked.
-    `uploaded`: how many prekeys the request brought. `change`: what became of a group, for its members to be
-    told. `understood`: False if this server only pretends to know the request."""
+    `uploaded`: how many prekeys the request brought. `trusted`: to whom a privacy token was issued.
+    `change`: what became of a group, for its members to be told. `understood`: False if this server only
+    pretends to know the request."""
 
     stanza: Node
     drained: tuple[Device, ...] = ()
     removed: Device | None = None
     uploaded: int = 0
+    trusted: tuple[Account, ...] = ()
     change: Change | None = None
     understood: bool = True

@@ -167,7 +167,9 @@ class Control:
 
     async def add_companion(self, request: web.Request) -> web.Response:
         """A companion in this process; ?companion= its number then means it instead of the phone."""
-        companion = self._server.add_companion(request.match_info["number"])
+        body = await _body(request, {}, {"hosted": bool}) if request.can_read_body else {}
+        hosted = body.get("hosted", False)
+        companion = self._server.add_companion(request.match_info["number"], hosted=hosted)
         return web.json_response({"device": companion.device.number}, status=201)
 
     async def unlink(self, request: web.Request) -> web.Response:

@@ -91,9 +91,10 @@ class ControlClient:
         """The owner types the code that a companion shows, such as ABCD-EFGH."""
         return self._call("POST", f"/phones/{number}/link", {"code": code})
 
-    def add_companion(self, number: str) -> int:
-        """One more device of the account, in the server's process; its number."""
-        device: int = self._call("POST", f"/phones/{number}/companions")["device"]
+    def add_companion(self, number: str, *, hosted: bool = False) -> int:
+        """One more device of the account, in the server's process; its number. `hosted`: Meta's own."""
+        body = {"hosted": True} if hosted else None
+        device: int = self._call("POST", f"/phones/{number}/companions", body)["device"]
         return device
 
     def unlink(self, number: str, device: int) -> Json:

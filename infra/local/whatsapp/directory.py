@@ -79,6 +79,7 @@ class Account:
 
     `business`: of WhatsApp Business, whose name is told to its companions as it is.
     `contacts`: numbers of the accounts it exchanged messages with; they are told when its devices change.
+    `tokens`: the privacy tokens that others issued to it, by their numbers. `trusts`: whom it issued one to.
     """
 
     number: str
@@ -86,6 +87,8 @@ class Account:
     name: str
     devices: dict[int, Device] = field(default_factory=dict)
     contacts: set[str] = field(default_factory=set)
+    tokens: dict[str, bytes] = field(default_factory=dict)
+    trusts: set[str] = field(default_factory=set)
     business: bool = False
     last_device: int = 0
     last_key_index: int = 0
@@ -144,9 +147,10 @@ class Directory:
 
     def account(self, jid: JID) -> Account | None:
         """Whose JID this is, device or not, in either family."""
-        if jid.server == LID:
-            return self._by_lid.get(jid.user)
-        return self._by_number.get(jid.user) if jid.server in (PN, "c.us") else None
+        user = jid.chat  # hosted devices have servers of their own
+        if user.server == LID:
+            return self._by_lid.get(user.user)
+        return self._by_number.get(user.user) if user.server == PN else None
 
     def device(self, jid: JID) -> Device | None:
         account = self.account(jid)

@@ -49,6 +49,10 @@ KINDS: dict[str, Kind] = {
         {"size": 2, "n": 2},
     ),
     "delay": Kind("hold back everything to the device by so many seconds", {"seconds": float}),
+    "want-token": Kind(
+        "refuse messages (463) that show neither the recipient's privacy token nor a contact secret", {}
+    ),
+    "unavailable": Kind("hand the next n messages to the device without a copy for it", {"n": 1}),
     "ack-error": Kind("refuse the next n messages with this error code", {"code": int, "n": 1}),
     "lose-acks": Kind("deliver the next n messages and say nothing to their sender", {"n": 1, "drop": False}),
     "lose-messages": Kind("neither deliver nor acknowledge the next n messages", {"n": 1, "drop": False}),

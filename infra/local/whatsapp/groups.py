@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tocsin.whatsapp.jid import GROUP, JID, LID, PN
+from tocsin.whatsapp.jid import GROUP, HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node
 
 from .directory import Account, Device
@@ -49,8 +49,9 @@ class Group:
 
     @property
     def devices(self) -> list[Device]:
-        """Every device of every member."""
-        return [device for member in self.members for device in member.devices.values()]
+        """Every device of every member; those that Meta hosts take no part in groups."""
+        everybody = [device for member in self.members for device in member.devices.values()]
+        return [device for device in everybody if device.number != HOSTED_DEVICE]
 
     def as_node(self) -> Node:
         """`<group>` as clients get it."""

@@ -18,10 +18,10 @@ from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.sender_key import distribution
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp.jid import JID, LID, mask, phash
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, mask, phash
 from tocsin.whatsapp.node import InvalidStanza, Node
 from tocsin.whatsapp.outgoing import device_sent
-from tocsin.whatsapp.proto.message_pb2 import Message
+from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
 
 from .directory import PHONE, Account, Device
 from .endpoint import Address, Endpoint
@@ -33,6 +33,7 @@ from .switchboard import Random, Switchboard
 log = logging.getLogger(__name__)
 
 PREKEYS = 30
+PEER_DATA_RESPONSE, PLACEHOLDER_RESEND = 17, 4
 MAX_RETRIES = 5
 """So often a phone asks for one message, and so often it answers when it is asked."""
 
@@ -56,6 +57,7 @@ class Received:
     at: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     read_at: float | None = None
+    message: bytes = field(default=b"", repr=False)
     group: Group | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -211,6 +213,8 @@ class Phone:
         )
         self._sent[sent.id] = sent
         self._board.submit(self.device, self._message_stanza(sent))
+        if isinstance(to, Account) and to is not self.account and to.number not in self.account.trusts:
+            self._board.trust(self.account, to)
         return sent
 
     def _quoted_author(self, message_id: str) -> JID:
@@ -316,6 +320,9 @@ class Phone:
     def _on_message(self, stanza: Node) -> None:
         sender = stanza.optional_jid("participant") or stanza.attr_jid("from")
         peer = self._address(sender)
+        if stanza.optional_str("category") == "peer":
+            self._on_control(stanza, sender, peer)
+            return
         entry = self._entry(stanza, sender)
         encs = stanza.children("enc")
         if not encs:
@@ -337,6 +344,51 @@ class Phone:
         self._confirm(stanza, sender)
         if self.reads and not self._is_own(entry) and entry.text is not None:
             self._read(entry)
+
+    def _on_control(self, stanza: Node, sender: JID, peer: Address) -> None:
+        """A control message of a companion of ours, which is shown to nobody."""
+        enc = stanza.require_child("enc")
+        try:
+            message = Message.FromString(self._endpoint.decrypt(peer, enc.attr_str("type"), enc.bytes()))
+        except SignalError as error:
+            entry = Received(stanza.attr_str("id"), self.account, sender.device, self.account.number)
+            self._ask_again(stanza, peer, error, entry)
+            return
+        except ProtobufError:
+            message = Message()
+        self._confirm(stanza, sender)
+        companion = self.account.devices.get(sender.device)
+        if companion is not None and self._board.directory.account(sender) is self.account:
+            for placeholder in message.protocol.peer_data_request.placeholders:
+                self._give_on(companion, placeholder.key.id, stanza.attr_str("id"))
+
+    def _give_on(self, companion: Device, message_id: str, request_id: str) -> None:
+        """A message that the companion had no copy of."""
+        for entry in self._readable():
+            if entry.id != message_id or entry.sender is None or entry.group is not None:
+                continue
+            info = WebMessageInfo(timestamp=int(entry.at[0]), push_name=entry.sender.name)
+            info.key.remote_jid, info.key.id, info.key.from_me = str(entry.sender.lid), entry.id, False
+            info.message.ParseFromString(entry.message)
+            message = Message()
+            message.protocol.type = PEER_DATA_RESPONSE
+            response = message.protocol.peer_data_response
+            response.type, response.stanza_id = PLACEHOLDER_RESEND, request_id
+            response.results.add().placeholder.web_message_info = info.SerializeToString()
+            self._tell(companion, message)
+
+    def _tell(self, companion: Device, message: Message) -> None:
+        """A control message to a companion of ours."""
+        ciphertext = self._encrypted(companion, message.SerializeToString())
+        if ciphertext is None:
+            return
+        attrs: dict[str, str | JID] = {
+            "id": self._random(16).hex().upper(),
+            "to": companion.lid,
+            "type": "text",
+            "category": "peer",
+        }
+        self._board.submit(self.device, Node("message", attrs, (_enc(ciphertext, {}),)))
 
     def _decrypt(self, entry: Received, peer: Address, enc: Node) -> bytes:
         kind = enc.attr_str("type")
@@ -381,6 +433,7 @@ class Phone:
         except ProtobufError:
             entry.kind, entry.text = "unreadable", ""
         else:
+            entry.message = plaintext
             content = _content(message.device_sent.message if message.HasField("device_sent") else message)
             entry.kind, entry.text, entry.quoted_id = content
         self._show(entry)
@@ -664,9 +717,19 @@ class Companion(Phone):
     For crowds of devices without a client for each. It writes nothing of its own, so it needs no voucher.
     """
 
+    def __init__(
+        self, account: Account, switchboard: Switchboard, *, reads: bool = False, hosted: bool = False
+    ) -> None:
+        """`hosted`: the one that Meta operates for a business."""
+        self._hosted = hosted
+        super().__init__(account, switchboard, reads=reads)
+
     def _install(self) -> Device:
         number, key_index = self.account.next_device()
-        device = self._register(number, "tablet", key_index)
+        if self._hosted:
+            device = self._register(HOSTED_DEVICE, "hosted", key_index)
+        else:
+            device = self._register(number, "tablet", key_index)
         self._board.linked(device)
         return device
 

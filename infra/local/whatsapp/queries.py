@@ -72,6 +72,12 @@ def privacy_settings(queries: Queries, device: Device, iq: Node, now: int) -> An
     return Answer(result(iq, Node("privacy", {}, (category,))))
 
 
+def issue_tokens(queries: Queries, device: Device, iq: Node, now: int) -> Answer:
+    tokens = iq.require_child("tokens").children("token")
+    found = [queries.directory.account(token.attr_jid("jid")) for token in tokens]
+    return Answer(result(iq), trusted=tuple(account for account in found if account is not None))
+
+
 # -- prekeys ---------------------------------------------------------------------------------------------
 
 
@@ -241,7 +247,7 @@ HANDLERS: dict[tuple[str, str, str], Handler] = {
     ("abt", "get", "props"): app_settings,
     ("blocklist", "get", ""): block_list,
     ("privacy", "get", "privacy"): privacy_settings,
-    ("privacy", "set", "tokens"): nothing,
+    ("privacy", "set", "tokens"): issue_tokens,
     ("urn:xmpp:whatsapp:dirty", "set", "clean"): nothing,
     ("md", "set", "remove-companion-device"): remove_companion,
     **group_queries.HANDLERS,

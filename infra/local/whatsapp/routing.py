@@ -94,7 +94,7 @@ def _check_addressing(
     if to.server not in (PN, LID):
         raise Refused(SCHEMA_VIOLATION, "neither a phone number nor a LID")
     for entry in addressed:
-        if entry.jid.server != to.server:
+        if entry.jid.chat.server != to.server:
             raise Refused(SCHEMA_VIOLATION, "phone numbers and LIDs mixed in one message")
         if directory.account(entry.jid) not in (recipient, sender.account):
             raise Refused(SCHEMA_VIOLATION, "a ciphertext for a third account")
@@ -114,7 +114,7 @@ def _missing_devices(
 
 
 def _forwarded(message: Node, entry: Ciphertext, sender: Device, recipient: Account, now: int) -> Node:
-    server = entry.jid.server
+    server = entry.jid.chat.server
     name, other = other_address(sender.account, server)
     attrs: dict[str, str | JID] = {
         "from": sender.address(server),

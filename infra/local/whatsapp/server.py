@@ -9,6 +9,7 @@ from collections.abc import Callable
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tocsin.signal.curve import KeyPair, key_pair
+from tocsin.whatsapp.jid import HOSTED_DEVICE
 
 from .certificates import certificate_chain
 from .directory import Device
@@ -95,10 +96,12 @@ class WhatsAppServer:
         """Raises UnknownNumber."""
         return self.phones[self.switchboard.directory.by_number(normalised(number)).number]
 
-    def add_companion(self, number: str) -> Companion:
-        """One more device of the phone's account, in this process. Raises UnknownNumber."""
+    def add_companion(self, number: str, *, hosted: bool = False) -> Companion:
+        """One more device of the phone's account, in this process. Raises UnknownNumber, InvalidRequest."""
         phone = self.phone(number)
-        companion = Companion(phone.account, self.switchboard, reads=phone.reads)
+        if hosted and HOSTED_DEVICE in phone.account.devices:
+            raise InvalidRequest("the account has its hosted device already")
+        companion = Companion(phone.account, self.switchboard, reads=phone.reads, hosted=hosted)
         self.companions[phone.account.number, companion.device.number] = companion
         return companion
 

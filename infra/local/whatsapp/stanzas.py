@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from tocsin.whatsapp.jid import JID, PN, SERVER, phash
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 
 from .directory import Account, Device, SignedPreKey
@@ -75,6 +75,25 @@ def reachout_lock(until: int, identity: str, now: int) -> Node:
     )
 
 
+def privacy_token(issuer: Account, contact: Account, token: bytes, identity: str, now: int) -> Node:
+    """To the devices of `contact`: `issuer` trusts it. The JID inside is the contact's own."""
+    given: dict[str, str | JID] = {"jid": contact.pn, "t": str(now), "type": "trusted_contact"}
+    tokens = Node("tokens", {}, (Node("token", given, token),))
+    attrs: dict[str, str | JID] = {
+        "from": issuer.pn,
+        "sender_lid": issuer.lid,
+        "type": "privacy_token",
+        "id": identity,
+        "t": str(now),
+    }
+    return Node("notification", attrs, (tokens,))
+
+
+def without_copy(message: Node) -> Node:
+    """A message of which its sender made no copy for this device."""
+    return Node("message", message.attrs, (Node("unavailable", {"type": "view_once"}),))
+
+
 def message_ack(
     message: Node,
     now: int,
@@ -134,7 +153,8 @@ def device_hash(account: Account, server: str) -> str:
 
 
 def _key_index(device: Device) -> dict[str, str]:
-    return {"key-index": str(device.key_index)} if device.number else {}
+    attrs = {"key-index": str(device.key_index)} if device.number else {}
+    return attrs | ({"is_hosted": "true"} if device.number == HOSTED_DEVICE else {})
 
 
 def devices_changed(device: Device, change: str, identity: str, now: int) -> Node:

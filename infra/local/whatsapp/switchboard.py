@@ -193,6 +193,8 @@ class Switchboard:
             self.events.add("prekeys", account=account, device=device.number, uploaded=answer.uploaded)
         for drained in answer.drained:
             self._ask_for_prekeys(drained)
+        for contact in answer.trusted:
+            self.trust(device.account, contact)
         if answer.removed is not None:
             self.unlink(answer.removed)
         if answer.change is not None:
@@ -210,7 +212,10 @@ class Switchboard:
             self._note_fault(fault, message)
             self._send(device, stanzas.message_ack(message, self.now, error=fault.params["code"]))
             return
+        shown = self._shown_token(account, message)
         try:
+            if not shown and self._wants_token(device, message, to):
+                raise Refused(463, "neither a privacy token nor a contact secret")
             deliveries, ack = self._route(device, message)
         except Refused as refused:
             self.events.add(
@@ -234,11 +239,38 @@ class Switchboard:
             device=device.number,
             to=to,
             devices=[str(delivery.device) for delivery in deliveries],
+            token=shown,
         )
         for delivery in deliveries:
-            self.deliver(delivery.device, delivery.stanza)
+            self.deliver(delivery.device, self._maybe_without_copy(delivery))
         if lost is not None:
             self._drop_if_asked(lost, device)
+
+    def _shown_token(self, account: Account, message: Node) -> str:
+        """`token` or `secret`, as the message carries them; empty for none, or one that nobody issued."""
+        token, contact = message.child("tctoken"), self.directory.account(message.attr_jid("to"))
+        if token is not None and contact is not None:
+            return "token" if account.tokens.get(contact.number) == token.content else ""
+        return "secret" if message.child("cstoken") is not None else ""
+
+    def _wants_token(self, device: Device, message: Node, to: str | None) -> bool:
+        """A fault, which meets a message to another person: no resend, and nothing to a group."""
+        account, contact = device.account, self.directory.account(message.attr_jid("to"))
+        if contact in (None, account) or message.attrs.get("device_fanout") == "false":
+            return False
+        return self.faults.take("want-token", account.number, device.number, to=to) is not None
+
+    def _maybe_without_copy(self, delivery: Delivery) -> Node:
+        """A fault: the device gets the message without a copy for it."""
+        device = delivery.device
+        peer = delivery.stanza.attrs.get("category") == "peer"
+        if (
+            device.number
+            and not peer
+            and self.faults.take("unavailable", device.account.number, device.number)
+        ):
+            return stanzas.without_copy(delivery.stanza)
+        return delivery.stanza
 
     def _addressee(self, to: JID) -> str | None:
         """How faults and events name it: a number, or a group's JID."""
@@ -364,6 +396,14 @@ class Switchboard:
             self.unlink(companion)
         for other in self._contact_devices(account):
             self.deliver(other, stanzas.identity_changed(account, self.new_id(), self.now))
+
+    def trust(self, issuer: Account, contact: Account) -> None:
+        """`issuer` issued a privacy token: from now on `contact` may show it."""
+        token = contact.tokens[issuer.number] = self.random(16)
+        issuer.trusts.add(contact.number)
+        self.events.add("trust", account=issuer.number, to=contact.number)
+        for device in contact.devices.values():
+            self.deliver(device, stanzas.privacy_token(issuer, contact, token, self.new_id(), self.now))
 
     def _contact_devices(self, account: Account) -> list[Device]:
         numbers = sorted(account.contacts - {account.number})

@@ -9,8 +9,9 @@ from tocsin.whatsapp.node import Node
 
 @pytest.fixture
 def chat(town: Town):
-    """Siti's companion writes to Budi's phone."""
+    """Siti's companion writes to Budi's phone, which has issued its privacy token long ago."""
     siti, budi = town.phone(SITI, "Siti"), town.phone(BUDI, "Budi")
+    budi.account.trusts.add(SITI)
     return town.companion(siti.account), budi
 
 
