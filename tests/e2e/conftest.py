@@ -15,7 +15,7 @@ from tests.e2e.stage import Bus, Stage
 def running_world() -> Iterator[World]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
-    with world("e2e") as built, built.connector():
+    with world("e2e", parameters={"ReadReceipts": "true"}) as built, built.connector():
         Stage(built).link()
         yield built
 
