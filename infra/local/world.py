@@ -32,6 +32,7 @@ class World:
     whatsapp_url: str
     root_public_key: str
     phones: ControlClient
+    media_certificate: str
     folder: Path
     connectors: int = field(default=0)
 
@@ -41,7 +42,10 @@ class World:
         self.connectors += 1
         name = f"connector-{self.connectors}"
         environment = self.stack.connector_environment(
-            WHATSAPP_URL=self.whatsapp_url, WHATSAPP_ROOT_KEY=self.root_public_key, CONNECTOR_HOST="127.0.0.1"
+            WHATSAPP_URL=self.whatsapp_url,
+            WHATSAPP_ROOT_KEY=self.root_public_key,
+            CONNECTOR_HOST="127.0.0.1",
+            SSL_CERT_FILE=self.media_certificate,
         )
         command = [sys.executable, "-m", "tocsin.connector"]
         with running(name, command, environment=environment, log=self.folder / f"{name}.log") as child:
@@ -70,6 +74,7 @@ def world(
                 whatsapp_url=server["url"],
                 root_public_key=server["root_public_key"],
                 phones=ControlClient(server["control"]),
+                media_certificate=server["media_certificate"],
                 folder=folder,
             )
 

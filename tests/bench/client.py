@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
@@ -22,6 +23,7 @@ from infra.local.whatsapp.control_client import ControlClient
 from tocsin.connector.aws import Aws
 from tocsin.connector.line import Line, open_line
 from tocsin.connector.login import check_prekeys, device_keys
+from tocsin.connector.media import Uploader
 from tocsin.connector.pairing import store_pairing
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.lease import LeaseInfo
@@ -29,6 +31,7 @@ from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.notify.multidevice import MultiDevice, RememberedLeases
+from tocsin.notify.uploads import Uploads
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.connection import Config, Connection
@@ -37,6 +40,7 @@ from tocsin.whatsapp.events import Event, LoggedIn, PairingSucceeded, QrOffered,
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import parse_message
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import Message
 from tocsin.whatsapp.receipts import ack, delivery_receipt
 
 T = TypeVar("T")
@@ -61,9 +65,21 @@ def _settle(call: Callable[[], T], done: Future[T]) -> None:
 
 
 class Client:
-    """A linked companion, which reads and confirms whatever comes."""
+    """A linked companion, which reads and confirms whatever comes.
 
-    def __init__(self, url: str, root_key: bytes) -> None:
+    `media_certificate`: the file with the certificate of the media hosts. `on_message` hears what was read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        root_key: bytes,
+        *,
+        media_certificate: str | None = None,
+        on_message: Callable[[str, Message], None] = lambda message_id, message: None,
+    ) -> None:
+        self._uploader = Uploader(trust=lambda: ssl.create_default_context(cafile=media_certificate))
+        self._on_message = on_message
         self._url, self._root_key = url, root_key
         self.table, self.sealer = MemoryTable(), Sealer({"k": os.urandom(32)}, "k")
         self.keys = self.open_keys(ACCOUNT)
@@ -75,10 +91,11 @@ class Client:
     def open_keys(self, account: str) -> KeyStore:
         return KeyStore(self.table, self.sealer, account)
 
-    def transport(self) -> MultiDevice:
+    def transport(self, uploads: Callable[[], Uploads] | None = None) -> MultiDevice:
         """What one Lambda sends with, this client in the place of the connector's."""
         lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
-        return MultiDevice(self.open_keys, self, RememberedLeases(lambda account: lease), beside=Inline())
+        leases = RememberedLeases(lambda account: lease)
+        return MultiDevice(self.open_keys, self, leases, uploads=uploads, beside=Inline())
 
     def together(self, calls: Sequence[Callable[[], object]]) -> None:
         """Make all calls at once; while one waits for an answer, the others go on."""
@@ -118,6 +135,9 @@ class Client:
         timeout: int = 80,
     ) -> Node:
         return self._wait(self._open_line.message(node, timeout))
+
+    def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> tuple[str, str]:
+        return self._wait(self._uploader.upload(self._open_line.request, kind, blob))
 
     def send(self, profile: AccountProfile, node: Node) -> None:
         self._open_line.write(node)
@@ -201,7 +221,9 @@ class Client:
                 self.credentials.incarnation, self.credentials, user, device, message.id, enc.type, enc.body
             )
             assert received.plaintext is not None
-            content_of(parse_plaintext(unpad(received.plaintext)), from_me=message.from_me)
+            said = parse_plaintext(unpad(received.plaintext))
+            content_of(said, from_me=message.from_me)
+            self._on_message(message.id, said)
             self.keys.mark_handled(received)
         line.write(delivery_receipt(node, "sender" if message.from_me else "inactive"))
 

@@ -8,14 +8,16 @@ import pytest
 
 from infra.local.emulator import interpreter
 from infra.local.world import World, world
-from tests.e2e.stage import Bus, Stage
+from tests.e2e.stage import BUCKET, Bus, Stage
 
 
 @pytest.fixture(scope="session")
 def running_world() -> Iterator[World]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
-    with world("e2e", parameters={"ReadReceipts": "true"}) as built, built.connector():
+    parameters = {"ReadReceipts": "true", "AttachmentsBucket": BUCKET}
+    with world("e2e", parameters=parameters) as built, built.connector():
+        built.stack.client("s3").create_bucket(Bucket=BUCKET)
         Stage(built).link()
         yield built
 

@@ -34,6 +34,9 @@ ACCOUNT = "default"
 DESK = "6281100000001"
 """The number of the phone that the account is linked to."""
 
+BUCKET = "tocsin-attachments"
+"""Where the files lie that ticket events attach."""
+
 LONG_ENOUGH = 30
 POLL_SECONDS = 0.05
 
@@ -149,6 +152,7 @@ class Stage:
         technicians: Sequence[Person] = (),
         made_by: Person | str = "admin",
         account: str = ACCOUNT,
+        attachments: Sequence[Json] = (),
     ) -> list[Notice]:
         """Put a ticket event on the bus. Whom it must tell: the customer first, then the technicians."""
         detail = {
@@ -159,6 +163,7 @@ class Stage:
             if isinstance(made_by, Person)
             else {"role": made_by, "id": "U-1"},
             "account": account,
+            **({"attachments": list(attachments)} if attachments else {}),
         }
         put_event(self.world.deployment, event_type, detail)
         told = [(customer, "customer")] if customer else []
@@ -201,6 +206,12 @@ class Stage:
         person = self.person(name)
         self.until(self.tell(person), State.READ)
         return person
+
+    def file_of(self, notice: Notice, key: str) -> Notice:
+        """The notification that brings a file of the event along."""
+        incident = ("customer", notice.person.number, key)
+        file_id = notification_id(ACCOUNT, notice.ticket_id, "TicketCreated", 1, *incident)
+        return Notice(file_id, notice.person, notice.ticket_id)
 
     # -- what became of it ---------------------------------------------------------------------------------
 

@@ -190,6 +190,7 @@ def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[Worl
         "OUTCOMES_QUEUE_URL": make_queue(aws, f"{name}-outcomes"),
         "WHATSAPP_URL": whatsapp.url,
         "WHATSAPP_ROOT_KEY": whatsapp.root_public_key,
+        "SSL_CERT_FILE": whatsapp.media_certificate,
     }
     hear_bus(aws, name, environment["OUTCOMES_QUEUE_URL"])
     table = DynamoTable(aws.client("dynamodb"), environment["KEYS_TABLE"])

@@ -1,6 +1,7 @@
 """Baileys in a process of its own (`node/baileys-client.mjs`), as a test drives it."""
 
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -41,8 +42,9 @@ class Baileys:
     _requests: int = 0
 
     @classmethod
-    def start(cls, url: str, folder: Path, **options: Any) -> Self:
-        """`folder`: where it keeps its keys; a linked one logs in again with the same folder."""
+    def start(cls, url: str, folder: Path, *, media_certificate: str = "", **options: Any) -> Self:
+        """`folder`: where it keeps its keys; a linked one logs in again with the same folder.
+        `media_certificate`: the file with the certificate of the media hosts."""
         settings = json.dumps({"url": url, "folder": str(folder), **options})
         process = subprocess.Popen(
             ["node", "baileys-client.mjs", settings],
@@ -50,6 +52,7 @@ class Baileys:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | {"NODE_EXTRA_CA_CERTS": media_certificate},
         )
         client = cls(process)
         threading.Thread(target=client._read, daemon=True).start()

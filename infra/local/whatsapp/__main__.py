@@ -60,10 +60,13 @@ async def run(options: argparse.Namespace) -> None:
     await server.start()
     await control.start()
     try:
+        certificate = options.root_key_file.with_suffix(".media.pem")
+        certificate.write_text(server.media_certificate)
         ready = {
             "url": server.url,
             "control": control.url,
             "root_public_key": server.root_public_key.hex(),
+            "media_certificate": str(certificate.absolute()),
         }
         print(json.dumps(ready), flush=True)
         await stopping.wait()

@@ -62,6 +62,7 @@ class Control:
                 web.delete("/phones/{number}/devices/{device}", self.unlink),
                 web.get("/phones/{number}/messages", self.messages),
                 web.post("/phones/{number}/messages", self.write),
+                web.get("/phones/{number}/files/{id}", self.file),
                 web.post("/phones/{number}/read", self.read),
                 web.post("/phones/{number}/faults", self.phone_fault),
                 web.get("/groups", self.groups),
@@ -99,6 +100,7 @@ class Control:
                 "ok": True,
                 "url": self._server.url,
                 "root_public_key": self._server.root_public_key.hex(),
+                "media_certificate": self._server.media_certificate,
                 "phones": len(self._server.phones),
                 "companions_online": len(companions),
                 "uptime_seconds": round(self._board.clock() - self._server.started_at, 1),
@@ -202,6 +204,10 @@ class Control:
         recipient = self._board.groups.get(to) if "@g.us" in to else self._server.phone(to).account
         sent = phone.write(recipient, body["text"], quote=body.get("quote"))
         return web.json_response(sent.as_json(), status=201)
+
+    async def file(self, request: web.Request) -> web.Response:
+        """The file of a message on the phone, as it was before it was encrypted."""
+        return web.Response(body=self._phone(request).file(request.match_info["id"]))
 
     async def read(self, request: web.Request) -> web.Response:
         """{"id"}: the owner looks at a message, and its sender gets a read receipt."""

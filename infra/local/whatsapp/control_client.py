@@ -213,6 +213,25 @@ class ControlClient:
         )
         return shown
 
+    def wait_for_message(self, number: str, message_id: str, *, seconds: float = 30) -> Json:
+        """The message with this id, once the phone shows it. Raises WaitedTooLong."""
+        shown: Json = self.wait_until(
+            lambda: next((entry for entry in self.messages(number) if entry["id"] == message_id), None),
+            f"{number} doesn't show {message_id}",
+            seconds=seconds,
+        )
+        return shown
+
+    def file(self, number: str, message_id: str) -> bytes:
+        """The file of a message that the phone shows. Raises ControlError."""
+        url = self.url + urllib.parse.quote(f"/phones/{number}/files/{message_id}")
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310
+                body: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            raise ControlError(error.code, _error_text(error)) from None
+        return body
+
     def _call(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Json:
         named = {name: value for name, value in (query or {}).items() if value is not None}
         url = self.url + urllib.parse.quote(path) + (f"?{urllib.parse.urlencode(named)}" if named else "")
@@ -243,12 +262,16 @@ class ServerFailed(RuntimeError):
 
 @dataclass
 class LocalWhatsApp:
-    """A running server: `url` and `root_public_key` (hex) for clients, `control` for scripts."""
+    """A running server: `url` and `root_public_key` (hex) for clients, `control` for scripts.
+
+    `media_certificate`: the file that a client trusts to reach the media hosts.
+    """
 
     process: subprocess.Popen[str]
     url: str
     root_public_key: str
     control: ControlClient
+    media_certificate: str = ""
 
     @classmethod
     def start(
@@ -287,7 +310,8 @@ class LocalWhatsApp:
         if not line:
             raise ServerFailed(f"the local WhatsApp server didn't start; it ended with {process.wait()}")
         ready = json.loads(line)
-        return cls(process, ready["url"], ready["root_public_key"], ControlClient(ready["control"]))
+        control = ControlClient(ready["control"])
+        return cls(process, ready["url"], ready["root_public_key"], control, ready["media_certificate"])
 
     def stop(self, seconds: float = 5) -> None:
         """SIGTERM, and SIGKILL if it doesn't end in time."""

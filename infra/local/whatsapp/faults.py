@@ -59,6 +59,12 @@ KINDS: dict[str, Kind] = {
     "iq-error": Kind("answer the next n requests with an error", {"code": int, "n": 1, "xmlns": ""}),
     "iq-silence": Kind("leave the next n requests unanswered", {"n": 1, "xmlns": ""}),
     "login-failure": Kind("refuse the next n logins with <failure>", {"reason": int, "n": 1, "expire": 0}),
+    "upload-error": Kind("refuse the next n uploads of files with this HTTP status", {"code": int, "n": 1}),
+    "upload-slow": Kind("answer the next n uploads after so many seconds", {"seconds": float, "n": 1}),
+    "download-error": Kind(
+        "refuse the next n downloads of files with this HTTP status: 404 or 410 when they are gone",
+        {"code": int, "n": 1},
+    ),
     "deaf": Kind(
         "keep the socket open and answer nothing at all; cured: a fresh socket is heard", {"cured": False}
     ),

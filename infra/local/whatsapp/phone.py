@@ -24,6 +24,7 @@ from tocsin.whatsapp.outgoing import device_sent
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
 
 from .directory import PHONE, Account, Device
+from .display import EDIT_SECONDS, Shown, show
 from .endpoint import Address, Endpoint
 from .group_keys import GroupKeys
 from .groups import Group
@@ -59,6 +60,8 @@ class Received:
     read_at: float | None = None
     message: bytes = field(default=b"", repr=False)
     group: Group | None = None
+    shown: Shown | None = None
+    edited_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -70,6 +73,8 @@ class Received:
             "kind": self.kind,
             "text": self.text,
             "quoted_id": self.quoted_id,
+            **(self.shown.as_json() if self.shown else {}),
+            "edited": self.edited_at is not None,
             "time": round(self.at[0], 3) if self.at else None,
             "times_received": len(self.at),
             "received": [round(at, 3) for at in self.at],
@@ -90,6 +95,7 @@ class Sent:
     acked: bool = False
     error: int | None = None
     receipts: dict[str, list[str]] = field(default_factory=dict)
+    reactions: dict[str, str] = field(default_factory=dict)
     resent: Counter[Address] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
@@ -100,6 +106,7 @@ class Sent:
             "time": round(self.at, 3),
             "acked": self.acked,
             "error": self.error,
+            "reactions": self.reactions,
             "delivered": self.receipts.get("delivered", []),
             "read": self.receipts.get("read", []),
             "resent": {str(peer): times for peer, times in self.resent.items()},
@@ -434,9 +441,31 @@ class Phone:
             entry.kind, entry.text = "unreadable", ""
         else:
             entry.message = plaintext
-            content = _content(message.device_sent.message if message.HasField("device_sent") else message)
-            entry.kind, entry.text, entry.quoted_id = content
+            shown = show(
+                message.device_sent.message if message.HasField("device_sent") else message, self._board.media
+            )
+            entry.kind, entry.text, entry.quoted_id = shown.kind, shown.text, shown.quoted_id
+            entry.shown = shown
+            self._apply(entry)
         self._show(entry)
+
+    def _apply(self, entry: Received) -> None:
+        """An edit replaces what its sender wrote before; a reaction sticks to a message of the owner's."""
+        if entry.kind == "reaction" and entry.sender is not None and entry.quoted_id in self._sent:
+            self._sent[entry.quoted_id].reactions[entry.sender.number] = entry.text or ""
+        if entry.kind != "edit" or entry.sender is None:
+            return
+        target = self._received.get((entry.sender.number, entry.quoted_id or ""))
+        now = self._board.clock()
+        if target is not None and target.at and now - target.at[0] <= EDIT_SECONDS:
+            target.text, target.edited_at = entry.text, now
+
+    def file(self, message_id: str) -> bytes:
+        """The file of a message. Raises InvalidRequest."""
+        for entry in self._received.values():
+            if entry.id == message_id and entry.shown is not None and entry.shown.file is not None:
+                return entry.shown.file
+        raise InvalidRequest("no message with this id and a file that could be checked on this phone")
 
     def _show(self, entry: Received) -> None:
         entry.at.append(self._board.clock())
@@ -761,22 +790,6 @@ def _offered_bundle(keys: Node, registration_id: int) -> PreKeyBundle:
         prekey_id=int.from_bytes(one_time.require_child("id").bytes(3), "big") if one_time else None,
         prekey=one_time.require_child("value").bytes(32) if one_time else None,
     )
-
-
-def _content(message: Message) -> tuple[str, str, str | None]:
-    """(kind, text, id of the quoted message). What a phone has no screen for is shown as its kind."""
-    if message.HasField("conversation"):
-        return "text", message.conversation, None
-    if message.HasField("extended_text"):
-        text = message.extended_text
-        return "text", text.text, text.context_info.stanza_id or None
-    if message.HasField("reaction"):
-        return "reaction", message.reaction.text, message.reaction.key.id or None
-    for wrapper in ("ephemeral", "document_with_caption", "edited"):
-        if message.HasField(wrapper):
-            return _content(getattr(message, wrapper).message)
-    kinds = [descriptor.name for descriptor, _ in message.ListFields()]
-    return (kinds[0] if kinds else "empty"), "", None
 
 
 HANDLERS: dict[str, Callable[[Phone, Node], None]] = {

@@ -17,6 +17,7 @@ from .answers import Answer, QueryError
 from .audit import Audit
 from .directory import Account, Device, Directory, SignedPreKey
 from .groups import Groups
+from .media import TICKET_SECONDS, MediaStore
 from .stanzas import bundle, device_list, iq_error, key_digest, result
 
 Children = tuple[Node, ...]
@@ -25,7 +26,8 @@ Children = tuple[Node, ...]
 class Queries:
     """`answer` takes a request of a device, in the state the directory has at that moment."""
 
-    def __init__(self, directory: Directory, groups: Groups, audit: Audit) -> None:
+    def __init__(self, directory: Directory, groups: Groups, audit: Audit, media: MediaStore) -> None:
+        self.media = media
         self.directory = directory
         self.groups = groups
         self.audit = audit
@@ -76,6 +78,21 @@ def issue_tokens(queries: Queries, device: Device, iq: Node, now: int) -> Answer
     tokens = iq.require_child("tokens").children("token")
     found = [queries.directory.account(token.attr_jid("jid")) for token in tokens]
     return Answer(result(iq), trusted=tuple(account for account in found if account is not None))
+
+
+def media_connection(queries: Queries, device: Device, iq: Node, now: int) -> Answer:
+    """Where files go. The one host stands there twice, as there is always another to try after a failure."""
+    if not queries.media.host:
+        raise QueryError(503, "the media host isn't up")
+    seconds = str(TICKET_SECONDS)
+    attrs = {
+        "auth": queries.media.ticket(device),
+        "ttl": seconds,
+        "auth_ttl": seconds,
+        "max_buckets": "12",
+    }
+    host = Node("host", {"hostname": queries.media.host})
+    return Answer(result(iq, Node("media_conn", attrs, (host, host))))
 
 
 # -- prekeys ---------------------------------------------------------------------------------------------
@@ -244,6 +261,7 @@ HANDLERS: dict[tuple[str, str, str], Handler] = {
     ("usync", "get", "usync"): usync,
     ("passive", "set", "active"): nothing,
     ("passive", "set", "passive"): nothing,
+    ("w:m", "set", "media_conn"): media_connection,
     ("abt", "get", "props"): app_settings,
     ("blocklist", "get", ""): block_list,
     ("privacy", "get", "privacy"): privacy_settings,

@@ -14,6 +14,7 @@ from tocsin.whatsapp.jid import HOSTED_DEVICE
 from .certificates import certificate_chain
 from .directory import Device
 from .linking import WaitingCompanions, typed
+from .media import MediaServer
 from .pairing import QrCode
 from .phone import Companion, InvalidRequest, Phone
 from .session import Identity, Session
@@ -51,6 +52,7 @@ class WhatsAppServer:
         self._host, self._port = host, port
         self._companions = WaitingCompanions()
         self._server: Server | None = None
+        self._media = MediaServer(self.switchboard.media, host)
 
     async def start(self) -> None:
         # Pings of the WebSocket layer would hide a client whose own keepalive is broken.
@@ -64,11 +66,18 @@ class WhatsAppServer:
             close_timeout=2,
         )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
+        await self._media.start()
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        await self._media.stop()
+
+    @property
+    def media_certificate(self) -> str:
+        """What a client must trust to up- and download files, PEM."""
+        return self._media.certificate
 
     @property
     def url(self) -> str:

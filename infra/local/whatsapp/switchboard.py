@@ -19,6 +19,7 @@ from .faults import Fault, Faults
 from .group_routing import group_ciphertexts, route_group_message, route_group_receipt, shared_ciphertext
 from .groups import Change, Group, Groups
 from .mailbox import receipt_ids
+from .media import MediaStore
 from .queries import Queries
 from .routing import Delivery, Refused, ciphertexts, route_message, route_receipt
 
@@ -57,7 +58,8 @@ class Switchboard:
         self.audit = Audit()
         self.events = EventLog(clock)
         self.faults = Faults()
-        self._queries = Queries(self.directory, self.groups, self.audit)
+        self.media = MediaStore(random, self.events, self.faults)
+        self._queries = Queries(self.directory, self.groups, self.audit, self.media)
         self._links: dict[Device, Link] = {}
         self._held: dict[Device, list[Node]] = {}
         self._inbox: deque[tuple[Device, Node]] = deque()

@@ -11,13 +11,25 @@
 //   {"request": 6, "command": "disconnect"}          close the socket and stay away until "connect"
 //   {"request": 7, "command": "connect"}
 //   {"request": 8, "command": "pairing-code", "number": "628…"}              → "code"
-//   {"request": 9, "command": "quit"}
+//   {"request": 9, "command": "download", "id": of a message event}             → "sha256", "told", "length", "base64"
+//   {"request": 10, "command": "send-file", "to", "kind": "image" or "document", "path", "caption", "file_name", "mimetype"}
+//   {"request": 11, "command": "edit", "to", "id", "text"}, {"command": "react", "to", "key", "text"}
+//   {"request": 12, "command": "quit"}
 //
 // Events on stdout: qr {qr}, open {jid, lid}, closed {code}, message {id, chat, other, from_me, text, offline, key},
-// status {id, status}.
+// status {id, status}, edit {id, text}, reaction {id, text}. A message also says what kind it is and what it tells of
+// its file, what it quotes and which link it previews.
 
 import { createInterface } from 'node:readline'
-import makeWASocket, { DisconnectReason, proto, useMultiFileAuthState } from 'baileys'
+import { createHash } from 'node:crypto'
+import makeWASocket, {
+	DisconnectReason,
+	downloadMediaMessage,
+	getContentType,
+	normalizeMessageContent,
+	proto,
+	useMultiFileAuthState
+} from 'baileys'
 
 const options = { online: false, ...JSON.parse(process.argv[2] ?? '{}') }
 
@@ -45,6 +57,7 @@ function emit(event, facts = {}) {
 
 const { state, saveCreds } = await useMultiFileAuthState(options.folder)
 const sent = new Map()
+const arrived = new Map()
 const STATUS = { 1: 'pending', 2: 'server-ack', 3: 'delivered', 4: 'read', 5: 'played', 0: 'error' }
 
 let socket
@@ -64,6 +77,9 @@ function connect() {
 	socket.ev.on('creds.update', saveCreds)
 	socket.ev.on('connection.update', connectionUpdate)
 	socket.ev.on('messages.upsert', ({ messages, type }) => messages.forEach(message => messageArrived(message, type)))
+	socket.ev.on('messages.reaction', reactions =>
+		reactions.forEach(({ key, reaction }) => emit('reaction', { id: key.id, from_me: Boolean(key.fromMe), text: reaction.text }))
+	)
 	socket.ev.on('messages.update', updates => updates.forEach(messageUpdated))
 }
 
@@ -79,7 +95,9 @@ function connectionUpdate({ connection, qr, lastDisconnect }) {
 
 function messageArrived({ key, message, messageStubType, messageTimestamp }, type) {
 	const text = message?.conversation ?? message?.extendedTextMessage?.text
+	arrived.set(key.id, { key, message })
 	emit('message', {
+		...contentOf(message),
 		id: key.id,
 		chat: key.remoteJid,
 		other: key.remoteJidAlt,
@@ -92,8 +110,29 @@ function messageArrived({ key, message, messageStubType, messageTimestamp }, typ
 	})
 }
 
+function contentOf(message) {
+	const content = normalizeMessageContent(message)
+	const kind = getContentType(content)
+	const inner = content?.[kind] ?? {}
+	return {
+		kind,
+		caption: inner.caption ?? null,
+		mimetype: inner.mimetype,
+		file_name: inner.fileName,
+		width: inner.width,
+		height: inner.height,
+		quoted_id: inner.contextInfo?.stanzaId,
+		quoted_by: inner.contextInfo?.participant,
+		quoted: inner.contextInfo?.quotedMessage?.conversation,
+		preview: inner.matchedText ? { matched: inner.matchedText, title: inner.title, description: inner.description } : undefined
+	}
+}
+
 function messageUpdated({ key, update }) {
-	if (update.message) messageArrived({ key, ...update }, 'notify')
+	if (update.message?.editedMessage) {
+		const edited = update.message.editedMessage.message
+		emit('edit', { id: key.id, text: edited.conversation ?? edited.extendedTextMessage?.text })
+	} else if (update.message) messageArrived({ key, ...update }, 'notify')
 	if (update.status !== undefined) emit('status', { id: key.id, from_me: Boolean(key.fromMe), status: STATUS[update.status] })
 }
 
@@ -128,6 +167,30 @@ const commands = {
 	async send({ to, text, quoted }) {
 		const message = await socket.sendMessage(jidOf(to), { text }, quoted ? { quoted } : {})
 		sent.set(message.key.id, message.message)
+		return { id: message.key.id }
+	},
+	async download({ id }) {
+		const message = arrived.get(id)
+		const file = await downloadMediaMessage(message, 'buffer', {})
+		const content = normalizeMessageContent(message.message)
+		return {
+			sha256: createHash('sha256').update(file).digest('hex'),
+			told: Buffer.from(content[getContentType(content)].fileSha256).toString('hex'),
+			length: file.length,
+			base64: file.toString('base64')
+		}
+	},
+	async 'send-file'({ to, kind, path, caption, file_name, mimetype }) {
+		const content = { [kind]: { url: path }, caption, fileName: file_name, mimetype, jpegThumbnail: kind === 'image' ? '' : undefined }
+		const message = await socket.sendMessage(jidOf(to), content)
+		sent.set(message.key.id, message.message)
+		return { id: message.key.id }
+	},
+	async edit({ to, id, text }) {
+		await socket.sendMessage(jidOf(to), { text, edit: { remoteJid: jidOf(to), fromMe: true, id } })
+	},
+	async react({ to, key, text }) {
+		const message = await socket.sendMessage(jidOf(to), { react: { text, key } })
 		return { id: message.key.id }
 	},
 	async read({ messages }) {

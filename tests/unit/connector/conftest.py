@@ -64,6 +64,10 @@ class ScriptedAccounts:
         self.seen.append(("stanza", account, incarnation, node))
         await self.answer(node)
 
+    async def upload(self, account: str, incarnation: int, kind: str, blob: bytes) -> tuple[str, str]:
+        self.seen.append(("upload", account, incarnation, kind, blob))
+        return "https://media.test/1", "/v/1?x=1"
+
     async def resumed(self, account: str, incarnation: int) -> None:
         self.seen.append(("resumed", account, incarnation))
 

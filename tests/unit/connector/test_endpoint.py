@@ -58,6 +58,32 @@ def test_a_receipt_is_handed_over_without_an_answer(house: House) -> None:
     assert house.accounts.seen == [("stanza", "default", 3, RECEIPT)]
 
 
+def test_an_encrypted_file_is_uploaded_and_its_place_told(house: House) -> None:
+    assert house.client().upload(Profile(), "image", b"blob") == ("https://media.test/1", "/v/1?x=1")
+    assert house.accounts.seen == [("upload", "default", 3, "image", b"blob")]
+
+
+def test_a_file_of_an_unknown_kind_is_refused(house: House) -> None:
+    with pytest.raises(errors.Refused, match="Tocsin-Media must be one of image, document"):
+        house.client().upload(Profile(), "sticker", b"blob")
+    assert house.accounts.seen == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(protocol.UPLOAD_FAILED, errors.UploadFailed), (protocol.UPLOAD_REFUSED, errors.UploadRefused)],
+)
+def test_why_an_upload_failed_is_told_by_its_class(
+    house: House, code: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> tuple[str, str]:
+        raise Refusal(code, "mmg answered 500")
+
+    monkeypatch.setattr(house.accounts, "upload", refuse)
+    with pytest.raises(error, match="mmg answered 500"):
+        house.client().upload(Profile(), "image", b"blob")
+
+
 def test_the_end_of_a_resume_is_told(house: House) -> None:
     house.client().resumed(Profile())
     assert house.accounts.seen == [("resumed", "default", 3)]

@@ -230,6 +230,15 @@ class TestRights:
         assert template()["Resources"]["VpcPolicy"]["Condition"] == "Fargate"
         assert {owner for owner, it in statements() if "ec2:" in str(it["Action"])} == {"VpcPolicy"}
 
+    def test_only_the_sender_reads_attachments_and_only_where_there_is_a_bucket(self) -> None:
+        allowed = [(owner, it) for owner, it in statements() if "s3:" in str(it["Action"])]
+        [(owner, statement)] = allowed
+        assert (owner, statement["Action"]) == ("AttachmentsPolicy", "s3:GetObject")
+        assert "${AttachmentsBucket}/*" in str(statement["Resource"])
+        assert template()["Resources"]["AttachmentsPolicy"]["Condition"] == "Attachments"
+        roles = resources("AWS::IAM::Role").items()
+        assert [name for name, it in roles if "AttachmentsPolicy" in str(it)] == ["SendNotificationRole"]
+
     def test_planner_and_publisher_touch_neither_keys_nor_secret(self) -> None:
         for role in ("PlanNotificationsRole", "PublishOutcomesRole"):
             assert "ManagedPolicyArns" not in properties(role)

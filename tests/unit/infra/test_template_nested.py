@@ -59,6 +59,11 @@ class TestNetwork:
         assert endpoint["VpcEndpointType"] == "Gateway"
         assert PRIVATE in endpoint["RouteTableIds"]
 
+    def test_s3_has_one_too_so_attachments_cost_no_way_out(self) -> None:
+        endpoint = properties("S3Endpoint", NETWORK)
+        assert endpoint["VpcEndpointType"] == "Gateway"
+        assert endpoint["RouteTableIds"] == [PRIVATE]
+
     def test_the_only_way_in_leads_from_the_functions_to_the_connector(self) -> None:
         (way,) = resources("AWS::EC2::SecurityGroupIngress", NETWORK).values()
         assert way["Properties"]["GroupId"] == {"Ref": "ConnectorSecurityGroup"}

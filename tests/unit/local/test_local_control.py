@@ -153,7 +153,7 @@ def test_the_server_prints_one_line_and_ends_on_sigterm(tmp_path):
     command = [sys.executable, "-m", "infra.local.whatsapp", "--root-key-file", str(tmp_path / "root.key")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     ready = json.loads(process.stdout.readline())
-    assert set(ready) == {"url", "control", "root_public_key"}
+    assert set(ready) == {"url", "control", "root_public_key", "media_certificate"}
     process.terminate()
     assert process.wait(5) == 0
     assert process.stdout.read() == ""

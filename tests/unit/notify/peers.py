@@ -186,6 +186,9 @@ class Network:
         self.messages: list[Node] = []
         self.written: list[Node] = []
         self.queries: list[str] = []
+        self.uploads: list[tuple[str, bytes]] = []
+        self.upload_error: Exception | None = None
+        self.on_upload: Callable[[str, bytes], None] = lambda kind, blob: None
         self.retries: list[Node] = []
         self.refuse_with: list[int] = []
         self.lose_acks = 0
@@ -277,6 +280,13 @@ class Network:
         if self.away:
             raise self.away
         self.written.append(_over_the_wire(node))
+
+    def upload(self, profile: Any, kind: str, blob: bytes) -> tuple[str, str]:
+        if self.upload_error:
+            raise self.upload_error
+        self.on_upload(kind, blob)
+        self.uploads.append((kind, blob))
+        return f"https://media.test/{len(self.uploads)}", f"/v/{len(self.uploads)}?x=1"
 
     # -- behind them -----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from tocsin.keys.table import DynamoTable, Table
 from tocsin.notify.identity import tell_change
 from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.store import NotificationStore
+from tocsin.notify.uploads import Uploads
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
@@ -53,6 +54,7 @@ class Stage:
         self.lease: Lease | None = Lease()
         self.lease_reads = 0
         self.leases = RememberedLeases(self._read_lease)
+        self.uploads: Callable[[], Uploads] | None = None
         self.transport = self.new_transport()
 
     def pair(self, device: int) -> None:
@@ -78,7 +80,9 @@ class Stage:
 
     def new_transport(self) -> MultiDevice:
         """As a Lambda container that just started has it."""
-        return MultiDevice(self.open_keys, self.network, self.leases, clock=lambda: self.now)
+        return MultiDevice(
+            self.open_keys, self.network, self.leases, uploads=self.uploads, clock=lambda: self.now
+        )
 
     def _read_lease(self, account: str) -> Lease | None:
         self.lease_reads += 1

@@ -218,3 +218,56 @@ def patterns(node: Any) -> list[str]:
     if isinstance(node, list):
         return [pattern for value in node for pattern in patterns(value)]
     return []
+
+
+# -- attachments -----------------------------------------------------------------------------------------
+
+
+def with_attachments(*attachments: Any) -> str:
+    return sample_body(detail={**FULL, "attachments": list(attachments)})
+
+
+def parse_attached(body: str) -> TicketEvent:
+    return parse_event(body, default_region="ID", accounts=["default"], attachments=True)
+
+
+def test_attachments_are_read_with_their_names_types_and_audiences() -> None:
+    event = parse_attached(
+        with_attachments(
+            {"key": "tickets/1042.PDF", "caption": "the plan", "audiences": ["technician"]},
+            {"key": "x/9f3e", "file_name": "photo.jpg"},
+        )
+    )
+    plan, photo = event.enclosures
+    assert (plan.attachment.file_name, plan.attachment.media_type) == ("1042.PDF", "application/pdf")
+    assert (plan.caption, plan.is_for("technician"), plan.is_for("customer")) == ("the plan", True, False)
+    assert (photo.attachment.key, photo.attachment.file_name) == ("x/9f3e", "photo.jpg")
+    assert (photo.attachment.media_type, photo.is_for("group")) == ("image/jpeg", True)
+
+
+@pytest.mark.parametrize(
+    ("attachment", "violation"),
+    [
+        ({}, "detail.attachments[0]: lacks key"),
+        ("a.pdf", "detail.attachments[0]: is not an object"),
+        ({"key": ""}, "detail.attachments[0].key: is empty"),
+        ({"key": "a.exe"}, "detail.attachments[0]: its file name must end in one of pdf, jpg, jpeg, png, "
+         "webp, txt, csv, docx, xlsx, pptx"),
+        ({"key": "a.pdf", "file_name": "../a.pdf"}, "detail.attachments[0].file_name: doesn't match "),
+        ({"key": "a.pdf", "file_name": "a\n.pdf"}, "detail.attachments[0].file_name: doesn't match "),
+        ({"key": "a.pdf", "audiences": ["boss"]}, "detail.attachments[0].audiences[0]: is none of customer, "
+         "technician, group"),
+        ({"key": "a.pdf", "caption": "x" * 1001}, "detail.attachments[0].caption: is longer than 1000"),
+    ],
+)  # fmt: skip
+def test_every_violation_of_an_attachment_is_named(attachment: Any, violation: str) -> None:
+    with pytest.raises(InvalidEvent) as refusal:
+        parse_attached(with_attachments(attachment))
+    assert any(found.startswith(violation) for found in refusal.value.violations), refusal.value.violations
+
+
+def test_without_a_bucket_an_event_with_attachments_is_refused_and_one_with_none_is_not() -> None:
+    assert violations(with_attachments({"key": "a.pdf"})) == (
+        "detail.attachments: none are sent here; name a bucket in the parameter AttachmentsBucket",
+    )
+    assert parse(with_attachments()).enclosures == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,49 @@ def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
     stored = scene.store.get(planned.new[0])
     assert stored is not None
     assert stored.recipient == "34612345678"
+
+
+# -- attachments -----------------------------------------------------------------------------------------
+
+
+def attached(**changes: Any) -> str:
+    files = [
+        {"key": "plan.pdf", "caption": "the plan", "audiences": ["technician"]},
+        {"key": "photo.jpg"},
+    ]
+    return sample_body("TicketCreated", detail={**FULL, "groups": [], "attachments": files, **changes})
+
+
+@pytest.fixture
+def with_bucket(scene):
+    scene.planner._config = replace(CONFIG, attachments_bucket="files")
+    return scene
+
+
+def test_each_file_is_a_message_of_its_own_after_the_text(with_bucket):
+    planned = with_bucket.planner.handle(attached())
+    stored = [with_bucket.store.get(found) for found in planned.new]
+    shown = [(one.audience, one.attachment and one.attachment.key) for one in stored]
+    assert shown[:2] == [("customer", None), ("customer", "photo.jpg")]
+    assert shown[2:5] == [("technician", None), ("technician", "plan.pdf"), ("technician", "photo.jpg")]
+    assert stored[3].text == "the plan"
+    assert len({one.message_id for one in stored}) == len(stored)
+    turns = [one.turn for one in stored if one.recipient == stored[2].recipient]
+    assert turns == sorted(turns)
+
+
+def test_the_same_event_twice_makes_the_same_files_once(with_bucket):
+    first = with_bucket.planner.handle(attached())
+    again = with_bucket.planner.handle(attached())
+    assert (again.new, again.repeated) == ((), first.new)
+
+
+def test_the_ids_of_texts_are_what_they_were_before_there_were_files(with_bucket):
+    planned = with_bucket.planner.handle(attached())
+    assert notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER) in planned.new
+
+
+def test_a_stack_without_a_bucket_refuses_the_event_by_name(scene):
+    planned = scene.planner.handle(attached())
+    assert planned.refused
+    assert "AttachmentsBucket" in planned.violations[0]

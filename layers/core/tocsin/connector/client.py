@@ -136,6 +136,18 @@ class RequestTimeout(ConnectorError):
     code = protocol.REQUEST_TIMEOUT
 
 
+class UploadFailed(ConnectorError):
+    """No media host took the file. Retry."""
+
+    code = protocol.UPLOAD_FAILED
+
+
+class UploadRefused(ConnectorError):
+    """A media host will never take the file."""
+
+    code = protocol.UPLOAD_REFUSED
+
+
 class IqError(ConnectorError):
     """The server refused an IQ. `error` is its code, `text` its words, `backoff` seconds it asks for."""
 
@@ -201,6 +213,12 @@ class ConnectorClient:
     def send(self, profile: Profile, node: Node) -> None:
         """Write a receipt or the like to the socket; nothing of the server's is awaited."""
         self._call(profile, "stanza", encode(node), 10, {})
+
+    def upload(self, profile: Profile, kind: str, blob: bytes) -> tuple[str, str]:
+        """Have an encrypted file uploaded; its URL and direct path. `kind`: `image` or `document`."""
+        seconds = protocol.UPLOAD_TIMEOUT + GRACE_SECONDS
+        answer = json.loads(self._call(profile, "media", blob, seconds, {protocol.MEDIA: kind}))
+        return str(answer["url"]), str(answer["direct_path"])
 
     def resumed(self, profile: Profile) -> None:
         """Tell the connector that all parked notifications are through."""
@@ -360,6 +378,10 @@ def _understand(status: int, body: bytes) -> bytes:
             raise AckTimeout(detail)
         case protocol.REQUEST_TIMEOUT:
             raise RequestTimeout(detail)
+        case protocol.UPLOAD_FAILED:
+            raise UploadFailed(detail)
+        case protocol.UPLOAD_REFUSED:
+            raise UploadRefused(detail)
         case _:
             raise Refused(status, reason, detail)
 

@@ -22,10 +22,12 @@ from tocsin.whatsapp.node import Node, decode, encode
 
 log = logging.getLogger(__name__)
 
-PATH = re.compile(rf"/v1/accounts/({protocol.ACCOUNT.pattern})/(iq|message|stanza|resumed)")
+PATH = re.compile(rf"/v1/accounts/({protocol.ACCOUNT.pattern})/(iq|message|stanza|media|resumed)")
 
 STANZAS = frozenset({"ack", "call", "chatstate", "ib", "presence", "receipt"})
 """What may be written to the socket without an answer being awaited. Never a message, never an IQ."""
+
+KINDS = ("image", "document")
 
 
 class Refusal(Exception):
@@ -65,6 +67,8 @@ class Accounts(Protocol):
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None: ...
 
+    async def upload(self, account: str, incarnation: int, kind: str, blob: bytes) -> tuple[str, str]: ...
+
     async def resumed(self, account: str, incarnation: int) -> None: ...
 
 
@@ -78,6 +82,7 @@ class Endpoint:
             "iq": self._iq,
             "message": self._message,
             "stanza": self._stanza,
+            "media": self._media,
             "resumed": self._resumed,
         }
 
@@ -143,6 +148,13 @@ class Endpoint:
         await self._accounts.stanza(call.account, call.incarnation, call.node(STANZAS))
         return Answer(200)
 
+    async def _media(self, call: _Call) -> Answer:
+        if call.media not in KINDS:
+            raise ValueError(f"{protocol.MEDIA} must be one of {', '.join(KINDS)}")
+        url, direct_path = await self._accounts.upload(call.account, call.incarnation, call.media, call.body)
+        body = json.dumps({"url": url, "direct_path": direct_path}).encode()
+        return Answer(200, body, protocol.JSON_TYPE)
+
     async def _resumed(self, call: _Call) -> Answer:
         await self._accounts.resumed(call.account, call.incarnation)
         return Answer(200)
@@ -158,6 +170,7 @@ class _Call:
             resumed=head.headers.get(protocol.RESUMED.lower()) == "1",
             first_contact=head.headers.get(protocol.FIRST_CONTACT.lower()) == "1",
         )
+        self.media = head.headers.get(protocol.MEDIA.lower(), "")
         seconds = int(head.headers.get(protocol.TIMEOUT.lower(), protocol.IQ_TIMEOUT))
         self.seconds = min(max(seconds, 1), protocol.IQ_TIMEOUT)
         self.body = b""

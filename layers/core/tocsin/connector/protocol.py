@@ -1,15 +1,17 @@
 """What the Lambdas and the connector say to each other over HTTPS, in one place for both ends.
 
-Requests (`POST` but for health), body one binary node as `whatsapp.node.encode` writes it:
+Requests (`POST` but for health), body one binary node as `whatsapp.node.encode` writes it, but for a file:
 
     /v1/accounts/{account}/iq         an IQ; answered with the server's IQ, result or error
     /v1/accounts/{account}/message    a message; answered with the server's `<ack>`
     /v1/accounts/{account}/stanza     a receipt or the like; answered once it was written to the socket
+    /v1/accounts/{account}/media      an encrypted file; answered with JSON, where it was uploaded to
     /v1/accounts/{account}/resumed    no body; the parked notifications are all through
     /v1/health  (GET)                 the only door without a token
 
 Headers: `Authorization: Bearer <the account's connector token>`, `Tocsin-Incarnation`, and where they
-matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1` and `Tocsin-Timeout` (whole seconds).
+matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1`, `Tocsin-Timeout` (whole seconds) and `Tocsin-Media`
+(`image` or `document`).
 
 Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text, …}` with a code from here.
 """
@@ -29,6 +31,7 @@ INCARNATION: Final = "Tocsin-Incarnation"
 RESUMED: Final = "Tocsin-Resumed"
 FIRST_CONTACT: Final = "Tocsin-First-Contact"
 TIMEOUT: Final = "Tocsin-Timeout"
+MEDIA: Final = "Tocsin-Media"
 
 MAX_BODY: Final = 16 * 1024 * 1024
 """Bytes. A frame to WhatsApp is shorter than 2^24 bytes, so nothing longer could be passed on."""
@@ -38,6 +41,9 @@ IQ_TIMEOUT: Final = 60
 
 MESSAGE_TIMEOUT: Final = 75
 """Seconds the connector waits for the ack of a message, at most."""
+
+UPLOAD_TIMEOUT: Final = 90
+"""Seconds an upload may take, all its hosts included."""
 
 # Error codes. Each stands beside the status that carries it.
 MALFORMED: Final = "malformed"
@@ -54,6 +60,8 @@ BROKEN: Final = "broken"
 DRAINING: Final = "draining"
 ACK_TIMEOUT: Final = "ack-timeout"
 REQUEST_TIMEOUT: Final = "request-timeout"
+UPLOAD_FAILED: Final = "upload-failed"
+UPLOAD_REFUSED: Final = "upload-refused"
 
 STATUS: Final = {
     MALFORMED: 400,
@@ -66,7 +74,9 @@ STATUS: Final = {
     RESUMING: 409,
     RESTRICTED: 409,
     TOO_LARGE: 413,
+    UPLOAD_REFUSED: 422,
     BROKEN: 500,
+    UPLOAD_FAILED: 502,
     DRAINING: 503,
     ACK_TIMEOUT: 504,
     REQUEST_TIMEOUT: 504,

@@ -13,6 +13,7 @@ from tocsin.connector import protocol
 from tocsin.connector.acks import Acks
 from tocsin.connector.endpoint import Handling, Refusal
 from tocsin.connector.line import Line, LineClosed, LineLost
+from tocsin.connector.media import Uploader, UploadFailed, UploadRefused
 from tocsin.keys.limits import FIRST_CONTACTS, MESSAGES, Limit
 from tocsin.whatsapp.node import Node
 
@@ -47,6 +48,7 @@ class Standing:
     limit: Callable[[str], Limit | None] = lambda kind: None
     on_refused: Callable[[str], Awaitable[None]] = unlimited
     acks: Acks = field(default_factory=Acks)
+    uploader: Uploader = field(default_factory=Uploader)
     leaving: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: int = 0
@@ -105,6 +107,21 @@ class Desk:
             line.write(node)
         except LineClosed as exc:
             raise _not_connected(standing) from exc
+
+    async def upload(self, account: str, incarnation: int, kind: str, blob: bytes) -> tuple[str, str]:
+        standing, line = self._line(account, incarnation)
+
+        async def ask(node: Node) -> Node:
+            with standing.busy():
+                return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node))
+
+        try:
+            async with asyncio.timeout(protocol.UPLOAD_TIMEOUT):
+                return await standing.uploader.upload(ask, kind, blob)
+        except UploadRefused as exc:
+            raise Refusal(protocol.UPLOAD_REFUSED, str(exc)) from exc
+        except (UploadFailed, TimeoutError) as exc:
+            raise Refusal(protocol.UPLOAD_FAILED, str(exc) or "no host took it in time") from exc
 
     async def resumed(self, account: str, incarnation: int) -> None:
         standing = self._held(account, incarnation)

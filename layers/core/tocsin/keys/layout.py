@@ -82,6 +82,11 @@ def retry_key(account: str, incarnation: int, user: str, device: int, stanza_id:
     return f"stanza#{account}.{incarnation}#{user}", f"{device}#{_stanza_part(stanza_id)}"
 
 
+def upload_key(account: str, name: str) -> Key:
+    """`name`: `message#` and a message id, or `file#` and what names a file."""
+    return f"upload#{account}", name
+
+
 def address_key(account: str, user: str) -> Key:
     return f"user#{account}#{user}", "address"
 

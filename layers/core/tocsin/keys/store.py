@@ -563,6 +563,20 @@ class KeyStore:
 
         return note_limit(self._vault.table, self.account, limit, guessed=guessed)
 
+    # Uploads
+
+    def read_upload(self, name: str) -> bytes | None:
+        """What was kept of an uploaded attachment under `name`."""
+        from .uploads import read_upload
+
+        return read_upload(self._vault, name)
+
+    def keep_upload(self, name: str, upload: bytes, *, replace: bool = False) -> bool:
+        """Keep it, sealed; False: there was one already, and it isn't to be replaced."""
+        from .uploads import keep_upload
+
+        return keep_upload(self._vault, name, upload, replace=replace)
+
     # Prekeys
 
     def new_prekeys(self, count: int) -> "list[PreKey]":

@@ -30,6 +30,8 @@ class Connector(Protocol):
 
     def send(self, profile: AccountProfile, node: Node) -> None: ...
 
+    def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> tuple[str, str]: ...
+
 
 @dataclass(frozen=True)
 class Account:

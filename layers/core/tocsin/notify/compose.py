@@ -7,30 +7,41 @@ message, whichever function makes it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from tocsin.notify.account import Account
-from tocsin.notify.content import Content, Edit, Reaction, Text
+from tocsin.notify.content import Content, Edit, File, Reaction, Text
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.outgoing import (
     OutgoingMessage,
     device_sent,
+    document_message,
     edit_message,
+    image_message,
     quoting_message,
     reaction_message,
     text_message,
 )
 
+if TYPE_CHECKING:
+    from tocsin.whatsapp.media import Upload
 
-def compose(content: Content, chat: str, own: JID) -> OutgoingMessage:
-    """Return the message for `chat` (a bare JID: a person's or a group's). `own`: we, as that chat names
-    us."""
+
+def compose(content: Content, chat: str, own: JID, upload: Upload | None = None) -> OutgoingMessage:
+    """Return the message for `chat` (a bare JID: a person's or a group's). `own`: we, as that chat names us.
+    `upload`: what was uploaded of a file. Raises ValueError for a file without one."""
     match content:
         case Text(text, quote):
             if quote is None:
                 return OutgoingMessage(text_message(text))
             return OutgoingMessage(quoting_message(text, quote.message_id, own, text_message(quote.text)))
+        case File(attachment, caption):
+            if upload is None:
+                raise ValueError("a file that wasn't uploaded")
+            if upload.kind == "image":
+                return image_message(upload, attachment.media_type, caption)
+            return document_message(upload, attachment.media_type, attachment.file_name, caption)
         case Edit(message_id, text, at):
             return edit_message(JID.parse(chat), message_id, text_message(text), at)
         case Reaction(message_id, emoji, at, author):

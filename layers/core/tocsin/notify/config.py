@@ -132,6 +132,7 @@ class SendConfig:
     dead_letters_queue_url: str
     policies: RetryPolicies
     receipt_deadline_seconds: int
+    attachments_bucket: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> SendConfig:
@@ -143,6 +144,7 @@ class SendConfig:
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             policies=RetryPolicies.read(environment),
             receipt_deadline_seconds=environment.number("DELIVERY_DEADLINE_SECONDS", 3600, at_least=60),
+            attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
         )
 
 
@@ -186,6 +188,7 @@ class PlanConfig:
     default_region: str
     default_language: str
     notification_expiry_seconds: int
+    attachments_bucket: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PlanConfig:
@@ -199,6 +202,7 @@ class PlanConfig:
             default_region=environment.text("DEFAULT_REGION", "ID"),
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+            attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
         )
 
 

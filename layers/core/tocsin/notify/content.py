@@ -1,4 +1,4 @@
-"""What a notification says, in the domain's words: a text, an edit of an earlier one, or a reaction.
+"""What a notification says, in the domain's words: a text, a file, an edit of an earlier text, a reaction.
 
 A transport turns it into a message of its own kind (`compose.py` for WhatsApp). One notification has one
 content for its whole life: whatever a message is made of is decided before it is first sent, and kept.
@@ -26,6 +26,23 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file in the deployment's bucket. `file_name`: as the recipient sees it."""
+
+    key: str
+    file_name: str
+    media_type: str
+
+
+@dataclass(frozen=True)
+class File:
+    """An attachment with a caption, shown as an image where phones can."""
+
+    attachment: Attachment
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Edit:
     """New words for a message of ours that was sent before. `at`: when they were written, ms."""
 
@@ -45,4 +62,4 @@ class Reaction:
     author: str | None = None
 
 
-Content = Text | Edit | Reaction
+Content = Text | File | Edit | Reaction

@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tocsin.notify.attachments import TYPES, media_type_of
+from tocsin.notify.content import Attachment
 from tocsin.notify.phone import InvalidPhone, normalise_phone
 
 EVENT_TYPES = ("TicketCreated", "TicketAssigned", "TicketUpdated", "TicketResolved")
@@ -79,6 +81,18 @@ class Creator:
 
 
 @dataclass(frozen=True)
+class Enclosure:
+    """A file that goes along. `audiences`: who gets it, empty for everybody who is told."""
+
+    attachment: Attachment
+    caption: str
+    audiences: tuple[str, ...] = ()
+
+    def is_for(self, audience: str) -> bool:
+        return not self.audiences or audience in self.audiences
+
+
+@dataclass(frozen=True)
 class TicketEvent:
     """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps).
     `event_at`: when it was put on the bus (ms), as far as EventBridge said so."""
@@ -93,13 +107,16 @@ class TicketEvent:
     created_by: Creator | None
     ignored: tuple[str, ...] = ()
     event_at: int | None = None
+    enclosures: tuple[Enclosure, ...] = ()
 
 
-def parse_event(body: str, *, default_region: str, accounts: Collection[str]) -> TicketEvent:
+def parse_event(
+    body: str, *, default_region: str, accounts: Collection[str], attachments: bool = False
+) -> TicketEvent:
     """Read an EventBridge event. Raises InvalidEvent with every violation.
 
     `default_region`: the country of numbers written without a country code; `accounts`: those this deployment
-    serves.
+    serves; `attachments`: whether it has a bucket of them.
     """
     envelope = _load(body)
     violations = list(_envelope_violations(envelope))
@@ -108,6 +125,7 @@ def parse_event(body: str, *, default_region: str, accounts: Collection[str]) ->
         violations += _schema_violations(detail)
         violations += _phone_violations(detail, default_region)
         violations += _account_violations(detail, accounts)
+        violations += _attachment_violations(detail, attachments)
     if violations:
         raise InvalidEvent(violations)
     return _event(envelope, default_region)
@@ -167,6 +185,7 @@ def _event(envelope: Mapping[str, Any], region: str) -> TicketEvent:
         created_by=None if creator is None else Creator(creator["role"], creator.get("id") or ""),
         ignored=tuple(sorted(set(detail) - set(schema()["properties"]))),
         event_at=_moment(envelope.get("time")),
+        enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
     )
 
 
@@ -200,6 +219,17 @@ def _person(value: Mapping[str, Any], region: str) -> Person:
         phone=normalise_phone(phone, region) if phone else None,
         language=value.get("language") or "",
     )
+
+
+def _enclosure(value: Mapping[str, Any]) -> Enclosure:
+    name = _file_name(value)
+    attachment = Attachment(value["key"], name, media_type_of(name) or "")
+    return Enclosure(attachment, value.get("caption") or "", tuple(value.get("audiences") or ()))
+
+
+def _file_name(value: Mapping[str, Any]) -> str:
+    """As told, else the last part of the key."""
+    return str(value.get("file_name") or value["key"].rpartition("/")[2])
 
 
 # -- checking ----------------------------------------------------------------------------------------------
@@ -244,6 +274,20 @@ def _account_violations(detail: Mapping[str, Any], accounts: Collection[str]) ->
     account = detail.get("account", DEFAULT_ACCOUNT)
     if isinstance(account, str) and account not in accounts:
         yield f"detail.account: is none of this deployment's accounts ({', '.join(sorted(accounts))})"
+
+
+def _attachment_violations(detail: Mapping[str, Any], has_bucket: bool) -> Iterator[str]:
+    attachments = detail.get("attachments")
+    if not isinstance(attachments, list) or not attachments:
+        return
+    if not has_bucket:
+        yield "detail.attachments: none are sent here; name a bucket in the parameter AttachmentsBucket"
+    for number, one in enumerate(attachments[:MOST_VIOLATIONS]):
+        if not isinstance(one, dict) or not isinstance(one.get("key"), str):
+            continue
+        name = one.get("file_name") or one["key"]
+        if isinstance(name, str) and media_type_of(name.rpartition("/")[2]) is None:
+            yield f"detail.attachments[{number}]: its file name must end in one of {', '.join(TYPES)}"
 
 
 @cache

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from tocsin.connector.client import SERVING, ConnectorError
@@ -22,6 +22,7 @@ from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, Othe
 from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account, Connector
 from tocsin.notify.compose import compose, plaintext_for
+from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.refusal import (
     FIRST_CONTACT_CODES,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from tocsin.keys.account import AccountProfile
     from tocsin.keys.reserve import Reservation
     from tocsin.keys.store import KeyStore
+    from tocsin.notify.uploads import Uploads
     from tocsin.signal.session import Ciphertext
+    from tocsin.whatsapp.media import Upload
     from tocsin.whatsapp.message import MessageAck
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.outgoing import OutgoingMessage
@@ -129,6 +132,7 @@ class MultiDevice:
         connector: Connector,
         leases: RememberedLeases,
         *,
+        uploads: Callable[[], Uploads] | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
         beside: Executor | None = None,
@@ -137,6 +141,7 @@ class MultiDevice:
         self._open_keys = open_keys
         self._connector = connector
         self._leases = leases
+        self._uploads = cache(uploads or _no_uploads)
         self._clock = clock
         self._random = random
         self._profiles: dict[str, AccountProfile] = {}
@@ -225,8 +230,10 @@ class MultiDevice:
 
             address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
+        # A number that is taken and not used is a gap, so whatever can fail comes before.
+        upload = self._uploaded(account, outgoing)
         reservations, unreachable = self._reservations(account, address, refresh=refresh)
-        message = compose(outgoing.content, address.user, account.own_device)
+        message = compose(outgoing.content, address.user, account.own_device, upload)
         parcel = self._pack(account, address, message, reservations)
         ack = self._hand_over(account, address, outgoing, parcel)
         self._unsettled = [
@@ -264,6 +271,12 @@ class MultiDevice:
         ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=True))
         if ack.error:
             raise failure_of_ack(ack.error, group=False, earlier=(), now=self._now())
+
+    def _uploaded(self, account: Account, outgoing: Outgoing) -> Upload | None:
+        """What is uploaded of an attachment, now or at an earlier try; `None` for other contents."""
+        if not isinstance(outgoing.content, File):
+            return None
+        return self._uploads().of_message(account, outgoing.message_id, outgoing.content.attachment)
 
     # -- reserving --------------------------------------------------------------------------------------
 
@@ -498,6 +511,13 @@ class MultiDevice:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _no_uploads() -> Uploads:
+    from tocsin.notify.attachments import Bucket
+    from tocsin.notify.uploads import Uploads
+
+    return Uploads(Bucket(None, ""))
 
 
 def damaged_account(error: DamagedRecord) -> Wait:

@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tocsin.notify.content import Content, Edit, Quote, Reaction, Text
+from tocsin.notify.content import Attachment, Content, Edit, File, Quote, Reaction, Text
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -177,7 +177,7 @@ class Notification:
     milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
     each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
     device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
-    that the text replaces, or the one that it is an emoji on.
+    that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
     """
 
     id: str
@@ -214,12 +214,15 @@ class Notification:
     redriven: int = 0
     attempts_dropped: int = 0
     quote: Quote | None = None
+    attachment: Attachment | None = None
     edits: str | None = None
     reacts_to: str | None = None
 
     @property
     def content(self) -> Content:
         """What it says: the same at every try."""
+        if self.attachment is not None:
+            return File(self.attachment, self.text)
         if self.edits is not None:
             return Edit(self.edits, self.text, self.created_at)
         if self.reacts_to is not None:
@@ -251,11 +254,11 @@ def user_of(recipient: str) -> str:
 
 
 def notification_id(
-    account: str, ticket_id: str, event_type: str, revision: int, audience: str, recipient: str
+    account: str, ticket_id: str, event_type: str, revision: int, audience: str, recipient: str, *part: str
 ) -> str:
     """The id that makes a doubled event harmless: planning the same event again makes the same
-    notifications."""
-    identity = [account, ticket_id, event_type, revision, audience, recipient]
+    notifications. `part`: which of several messages to one recipient, where there are several."""
+    identity = [account, ticket_id, event_type, revision, audience, recipient, *part]
     canonical = json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
     return hashlib.sha256(canonical).digest()[:_ID_BYTES].hex()
 

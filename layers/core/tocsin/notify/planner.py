@@ -11,11 +11,11 @@ put is found, and what still is `planned` is enqueued again under the same dedup
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tocsin.notify.audience import recipients
+from tocsin.notify.audience import Recipient, recipients
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.event import InvalidEvent, TicketEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
@@ -98,7 +98,12 @@ class Planner:
         again."""
         now = int(self._clock() * 1000)
         try:
-            event = parse_event(body, default_region=self._config.default_region, accounts=self._accounts)
+            event = parse_event(
+                body,
+                default_region=self._config.default_region,
+                accounts=self._accounts,
+                attachments=bool(self._config.attachments_bucket),
+            )
             notifications = self._render(event, now)
         except InvalidEvent as refusal:
             return self._refuse(body, refusal.violations, INVALID_EVENT, now)
@@ -144,33 +149,52 @@ class Planner:
 def notifications_of(
     event: TicketEvent, templates: Templates, *, default_language: str, created_at: int, expires_at: int
 ) -> list[Notification]:
-    """The notifications of an event, rendered. Raises TemplateFailed. `created_at` ms, `expires_at` s."""
+    """The notifications of an event, rendered: for each recipient the text, then the files, each a message
+    of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s."""
     planned = []
     for recipient in recipients(event):
         rendered = templates.render(event, recipient, default_language)
-        planned.append(
-            Notification(
-                id=notification_id(
-                    event.account,
-                    event.ticket.id,
-                    event.event_type,
-                    event.ticket.revision,
-                    recipient.audience,
-                    recipient.address,
-                ),
-                account=event.account,
-                ticket_id=event.ticket.id,
-                event_type=event.event_type,
-                revision=event.ticket.revision,
-                audience=recipient.audience,
-                recipient=recipient.address,
-                recipient_name=recipient.name,
-                language=rendered.language,
-                text=rendered.text,
-                created_at=created_at,
-                expires_at=expires_at,
-                event_id=event.event_id,
-                event_at=event.event_at,
-            )
+        text = Notification(
+            id=_id_of(event, recipient),
+            account=event.account,
+            ticket_id=event.ticket.id,
+            event_type=event.event_type,
+            revision=event.ticket.revision,
+            audience=recipient.audience,
+            recipient=recipient.address,
+            recipient_name=recipient.name,
+            language=rendered.language,
+            text=rendered.text,
+            created_at=created_at,
+            expires_at=expires_at,
+            event_id=event.event_id,
+            event_at=event.event_at,
         )
+        planned += [text, *_enclosed(event, recipient, text)]
     return planned
+
+
+def _enclosed(event: TicketEvent, recipient: Recipient, text: Notification) -> Iterator[Notification]:
+    """The files for one recipient. Each is a moment younger than the one before, which keeps their order
+    where they have to wait."""
+    files = [enclosure for enclosure in event.enclosures if enclosure.is_for(recipient.audience)]
+    for number, enclosure in enumerate(files, 1):
+        yield replace(
+            text,
+            id=_id_of(event, recipient, enclosure.attachment.key),
+            text=enclosure.caption,
+            attachment=enclosure.attachment,
+            created_at=text.created_at + number,
+        )
+
+
+def _id_of(event: TicketEvent, recipient: Recipient, *part: str) -> str:
+    return notification_id(
+        event.account,
+        event.ticket.id,
+        event.event_type,
+        event.ticket.revision,
+        recipient.audience,
+        recipient.address,
+        *part,
+    )

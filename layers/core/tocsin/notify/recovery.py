@@ -25,6 +25,7 @@ from tocsin.keys.errors import NoOutbound
 from tocsin.notify.account import Account
 from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.content import File
 from tocsin.notify.deadletter import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.ledger import THEIRS, Illness
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from tocsin.notify.config import RetryPolicies
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
+    from tocsin.whatsapp.media import Upload
     from tocsin.whatsapp.outgoing import Kind
     from tocsin.whatsapp.receipts import RetryRequest
 
@@ -385,7 +387,7 @@ class RecoveryDesk:
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
         chat = chat_of(case.account, case.notification)
-        message = compose(case.notification.content, chat, case.account.own_device)
+        message = compose(case.notification.content, chat, case.account.own_device, _upload_of(case))
         plaintext = plaintext_for(case.account, chat, case.user, message, self._random)
         ciphertext = reservation.encrypt(case.device, case.account.profile, plaintext)
         index = reservation.chains[case.device].index_of(reservation.number)
@@ -423,6 +425,18 @@ def illness_of(notification: Notification, device: str) -> Illness:
     """Return what the ledger calls it when `device` (full JID) can't read a notification."""
     user = user_of(notification.recipient)
     return Illness(THEIRS, notification.account, user, device, notification.id)
+
+
+def _upload_of(case: Case) -> Upload | None:
+    """What the message describes that the device asks for again. Raises `Ignored`."""
+    if not isinstance(case.notification.content, File):
+        return None
+    from tocsin.notify.uploads import sent_upload
+
+    try:
+        return sent_upload(case.account, case.notification.message_id)
+    except Permanent as failure:
+        raise Ignored(failure.code) from failure
 
 
 def _name(request: RetryRequest, cause: str, why: str) -> None:

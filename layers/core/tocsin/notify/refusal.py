@@ -21,6 +21,8 @@ from tocsin.connector.client import (
     RequestTimeout,
     Restricted,
     Resuming,
+    UploadFailed,
+    UploadRefused,
 )
 from tocsin.connector.protocol import UNAUTHORIZED
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
@@ -152,6 +154,8 @@ CONNECTOR_RULES: dict[type[ConnectorError], type[Failure]] = {
     IncarnationRefused: Recover,
     AckTimeout: Retry,
     RequestTimeout: Retry,
+    UploadFailed: Retry,
+    UploadRefused: Permanent,
 }
 
 

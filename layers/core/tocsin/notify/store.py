@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.change import STILL_THERE, Change
-from tocsin.notify.content import Quote
+from tocsin.notify.content import Attachment, Quote
 from tocsin.notify.notification import (
     IDENTITY_CHANGED,
     OVERDUE,
@@ -779,6 +779,7 @@ def _item_values(notification: Notification, expire_at: int) -> dict[str, Any]:
         "receipts": dict(notification.receipts),
         "event_id": notification.event_id or None,
         "quote": vars(notification.quote) if notification.quote else None,
+        "attachment": vars(notification.attachment) if notification.attachment else None,
         "last_error": notification.last_error.to_json() if notification.last_error else None,
         "expire_at": expire_at,
     }
@@ -791,6 +792,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
     last_error, quote = values.get("last_error"), values.get("quote")
+    attachment = values.get("attachment")
     recoveries = values.get("recoveries", {})
     return Notification(
         **plain,
@@ -803,6 +805,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
         receipts=MappingProxyType(values.get("receipts", {})),
         event_id=values.get("event_id", ""),
         quote=Quote(**quote) if quote else None,
+        attachment=Attachment(**attachment) if attachment else None,
         last_error=Problem.from_json(last_error) if last_error else None,
     )
 

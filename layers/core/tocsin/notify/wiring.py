@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tocsin.notify.account import Connector
     from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
     from tocsin.notify.inbound import Inbound
+    from tocsin.notify.uploads import Uploads
 
 
 class Later:
@@ -52,6 +53,7 @@ def delivery(
     sealer: Callable[[], Sealer] | None = None,
     connector: Connector | None = None,
     lease: Callable[[str], Whereabouts | None] | None = None,
+    s3: Any = None,
 ) -> Delivery:
     """Return what carries out the orders of the notifications queue."""
     dynamodb = dynamodb or aws.client("dynamodb")
@@ -60,7 +62,14 @@ def delivery(
     return Delivery(
         store,
         DeadLetters(store, dead_letters),
-        _transport(config.stores, dynamodb, sealer, connector, lease),
+        _transport(
+            config.stores,
+            dynamodb,
+            sealer,
+            connector,
+            lease,
+            uploads=lambda: _uploads(s3 or aws.client("s3"), config.attachments_bucket),
+        ),
         config.policies,
         receipt_deadline_seconds=config.receipt_deadline_seconds,
     )
@@ -109,6 +118,8 @@ def _transport(
     sealer: Callable[[], Sealer] | None,
     connector: Connector | None,
     lease: Callable[[str], Whereabouts | None] | None,
+    *,
+    uploads: Callable[[], Uploads] | None = None,
 ) -> MultiDevice:
     table = DynamoTable(dynamodb, stores.keys_table)
     leases = RememberedLeases(lease or (lambda account: read_lease(table, account)))
@@ -124,7 +135,14 @@ def _transport(
         keys = KeyStore(table, unsealing(), account, on_identity_change=tell)
         return keys
 
-    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases)
+    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, uploads=uploads)
+
+
+def _uploads(s3: Any, bucket: str) -> Uploads:
+    from tocsin.notify.attachments import Bucket
+    from tocsin.notify.uploads import Uploads
+
+    return Uploads(Bucket(s3, bucket))
 
 
 def read_sealer(secret_arn: str) -> Sealer:

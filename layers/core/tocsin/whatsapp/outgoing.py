@@ -7,9 +7,12 @@ hand. What others write is read with the real parser, in `content`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tocsin.whatsapp.jid import JID
+
+if TYPE_CHECKING:
+    from tocsin.whatsapp.media import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,13 @@ class OutgoingMessage:
 
 _CONVERSATION: Final = 1
 _SENDER_KEY_DISTRIBUTION: Final = 2
+_IMAGE: Final = 3
 _EXTENDED_TEXT: Final = 6
+_DOCUMENT: Final = 7
 _PROTOCOL: Final = 12
 _DEVICE_SENT: Final = 31
 _REACTION: Final = 46
+_WITH_CAPTION: Final = 53
 _EDITED: Final = 58
 _CONTEXT_INFO: Final = 17
 _EXPIRATION: Final = 25
@@ -86,6 +92,42 @@ def quoting_message(text: str, message_id: str, author: JID, quoted: bytes) -> b
 
 def _extended(text: str, context: bytes) -> bytes:
     return _field(_EXTENDED_TEXT, _field(1, text.encode()) + _field(_CONTEXT_INFO, context))
+
+
+def image_message(upload: Upload, mimetype: str, caption: str = "") -> OutgoingMessage:
+    image = (
+        _field(1, upload.url.encode())
+        + _field(2, mimetype.encode())
+        + (_field(3, caption.encode()) if caption else b"")
+        + _field(4, upload.file_sha256)
+        + _number(5, upload.length)
+        + (_number(6, upload.height) + _number(7, upload.width) if upload.width and upload.height else b"")
+        + _field(8, upload.media_key)
+        + _field(9, upload.file_enc_sha256)
+        + _field(11, upload.direct_path.encode())
+        + _number(12, upload.uploaded_at)
+    )
+    return OutgoingMessage(_field(_IMAGE, image), Kind("media", "image"))
+
+
+def document_message(upload: Upload, mimetype: str, file_name: str, caption: str = "") -> OutgoingMessage:
+    """One with a caption is wrapped, as the official clients do."""
+    document = (
+        _field(1, upload.url.encode())
+        + _field(2, mimetype.encode())
+        + _field(3, file_name.encode())
+        + _field(4, upload.file_sha256)
+        + _number(5, upload.length)
+        + _field(7, upload.media_key)
+        + _field(8, file_name.encode())
+        + _field(9, upload.file_enc_sha256)
+        + _field(10, upload.direct_path.encode())
+        + _number(11, upload.uploaded_at)
+        + (_field(20, caption.encode()) if caption else b"")
+    )
+    body = _field(_DOCUMENT, document)
+    wrapped = _field(_WITH_CAPTION, _field(1, body)) if caption else body
+    return OutgoingMessage(wrapped, Kind("media", "document"))
 
 
 def edit_message(chat: JID, message_id: str, message: bytes, at: int) -> OutgoingMessage:

@@ -1,0 +1,42 @@
+"""Uploaded attachments with the keys that open them: sealed, and dead by themselves after a while.
+
+Two kinds of records. By message id: what that message describes, for ever the same. By file: what a
+further recipient of the same file may be sent too, replaced when it gets old.
+"""
+
+from .conditions import ITEM_ABSENT, Put
+from .layout import upload_key
+from .seal import DamagedRecord
+from .table import ConditionFailed
+from .vault import Vault
+
+# As long as a notification is kept: any retry receipt must be servable.
+LIFETIME = 40 * 86400
+
+
+def read_upload(vault: Vault, name: str) -> bytes | None:
+    """What was kept under `name`; None: nothing, or it is damaged (which is reported)."""
+    item = vault.table.get(upload_key(vault.account, name))
+    if item is None:
+        return None
+    try:
+        return vault.unseal(item, "upload")
+    except DamagedRecord as damaged:
+        vault.on_damage(damaged)
+        return None
+
+
+def keep_upload(vault: Vault, name: str, upload: bytes, *, replace: bool) -> bool:
+    """Keep it under `name`; False: there was one already, and it isn't to be replaced."""
+    key = upload_key(vault.account, name)
+    sealed = vault.seal(upload, key, "upload")
+    put = Put(
+        key,
+        {"upload": sealed, "expire_at": vault.now() + LIFETIME},
+        when=() if replace else (ITEM_ABSENT,),
+    )
+    try:
+        vault.patiently(lambda: vault.table.put(put))
+    except ConditionFailed:
+        return False
+    return True

@@ -1,0 +1,190 @@
+"""Files, quotes, edits and reactions between Tocsin and Baileys, unmodified from npm."""
+
+import base64
+import ssl
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from threading import Condition
+from urllib.request import urlopen
+
+import pytest
+
+from infra.local.whatsapp.control_client import LocalWhatsApp
+from tests.bench.client import ACCOUNT, Client
+from tests.interop.baileys_client import Baileys, missing
+from tocsin.notify.attachments import Stored
+from tocsin.notify.content import Attachment, Content, Edit, File, Quote, Reaction, Text
+from tocsin.notify.delivery import address_of
+from tocsin.notify.multidevice import MultiDevice
+from tocsin.notify.transport import Outgoing
+from tocsin.notify.uploads import Uploads
+from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
+from tocsin.whatsapp.proto.message_pb2 import Message
+
+pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
+
+DESK, SITI = "6281100000001", "6281200000001"
+
+
+def png(width: int, height: int) -> bytes:
+    """A black image."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + bytes(width)) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+PDF = b"%PDF-1.7\n" + bytes(range(256)) * 700
+FILES = {"ticket.pdf": PDF, "photo.png": png(40, 30)}
+
+
+class Bucket:
+    """Files as the bucket holds them."""
+
+    name = "files"
+
+    def read(self, attachment: Attachment) -> Stored:
+        body = FILES[attachment.key]
+        return Stored(body, sha256(body).hexdigest())
+
+
+@dataclass
+class Tocsin:
+    """Tocsin's transport, one message after the other; `heard`: what others wrote, by message id."""
+
+    client: Client
+    transport: MultiDevice
+    heard: dict[str, Message] = field(default_factory=dict)
+    arrived: Condition = field(default_factory=Condition)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def hear(self, message_id: str, message: Message) -> None:
+        with self.arrived:
+            self.heard[message_id] = message
+            self.arrived.notify_all()
+
+    def await_message(self, message_id: str) -> Message:
+        def wait() -> bool:
+            with self.arrived:
+                return self.arrived.wait_for(lambda: message_id in self.heard, timeout=20)
+
+        assert self.client.meanwhile(wait), f"nothing under {message_id}"
+        return self.heard[message_id]
+
+    def send(self, content: Content) -> str:
+        message_id = f"3EB0{next(self.numbers):018X}"
+        pn = f"{SITI}@s.whatsapp.net"
+        address = address_of(SITI, self.client.keys.address(pn))
+        self.transport.send(Outgoing(ACCOUNT, SITI, message_id, content, address))
+        self.transport.settle()
+        return message_id
+
+
+@pytest.fixture(scope="module")
+def whatsapp() -> Iterator[LocalWhatsApp]:
+    with LocalWhatsApp.start() as server:
+        server.control.add_phone(DESK, "Desk")
+        server.control.add_phone(SITI, "Siti")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tocsin(whatsapp: LocalWhatsApp) -> Iterator[Tocsin]:
+    heard: list[Tocsin] = []
+    with Client(
+        whatsapp.url,
+        bytes.fromhex(whatsapp.root_public_key),
+        media_certificate=whatsapp.media_certificate,
+        on_message=lambda *message: heard[0].hear(*message),
+    ) as client:
+        heard.append(Tocsin(client, client.transport(lambda: Uploads(Bucket()))))  # type: ignore[arg-type]
+        client.link(whatsapp.control, DESK)
+        yield heard[0]
+
+
+@pytest.fixture(scope="module")
+def baileys(whatsapp: LocalWhatsApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baileys]:
+    with Baileys.start(
+        whatsapp.url, tmp_path_factory.mktemp("siti"), media_certificate=whatsapp.media_certificate
+    ) as client:
+        client.link(whatsapp.control, SITI)
+        yield client
+
+
+@pytest.mark.cell("Tocsin", "media")
+@pytest.mark.cell("Baileys", "media")
+@pytest.mark.parametrize(
+    ("key", "media_type", "kind"),
+    [("ticket.pdf", "application/pdf", "documentMessage"), ("photo.png", "image/png", "imageMessage")],
+)
+def test_baileys_downloads_what_tocsin_sends_and_it_is_the_same_to_the_byte(
+    tocsin, baileys, whatsapp, key, media_type, kind
+):
+    message_id = tocsin.send(File(Attachment(key, f"for Siti {key}", media_type), "for your ticket"))
+    message = baileys.wait("message", id=message_id)
+    assert (message["kind"], message["caption"], message["mimetype"]) == (kind, "for your ticket", media_type)
+    if kind == "documentMessage":
+        assert message["file_name"] == f"for Siti {key}"
+    else:
+        assert (message["width"], message["height"]) == (40, 30)
+    got = baileys.command("download", id=message_id)
+    assert base64.b64decode(got["base64"]) == FILES[key]
+    assert got["told"] == got["sha256"] == sha256(FILES[key]).hexdigest()
+    shown = whatsapp.control.wait_for_message(SITI, message_id)
+    assert shown["media"]["verified"]
+    assert whatsapp.control.file(SITI, message_id) == FILES[key]
+
+
+@pytest.mark.cell("Baileys", "media")
+@pytest.mark.parametrize(("key", "kind"), [("ticket.pdf", DOCUMENT), ("photo.png", IMAGE)])
+def test_tocsin_reads_what_baileys_uploads(tocsin, baileys, tmp_path: Path, key, kind, whatsapp):
+    path = tmp_path / key
+    path.write_bytes(FILES[key])
+    sent = baileys.command(
+        "send-file", to=DESK, kind=kind, path=str(path), caption="look", file_name=key, mimetype="any/thing"
+    )
+    message = tocsin.await_message(sent["id"])
+    if message.HasField("document_with_caption"):
+        message = message.document_with_caption.message
+    told = getattr(message, kind)
+    assert told.caption == "look"
+    trust = ssl.create_default_context(cafile=whatsapp.media_certificate)
+    with urlopen(told.url, context=trust) as answer:  # noqa: S310  # our own server's
+        blob = answer.read()
+    file = decrypt(blob, kind, told.media_key, told.file_sha256, told.file_enc_sha256)
+    assert file == FILES[key]
+
+
+def test_baileys_shows_a_quote(tocsin, baileys):
+    first = tocsin.send(Text("No internet since 09:00"))
+    message_id = tocsin.send(Text("It works again", Quote(first, "No internet since 09:00")))
+    message = baileys.wait("message", id=message_id)
+    assert (message["text"], message["quoted_id"]) == ("It works again", first)
+    assert message["quoted"] == "No internet since 09:00"
+    assert message["quoted_by"] == str(tocsin.client.own[1])
+
+
+def test_baileys_shows_an_edit_in_the_place_of_what_was_sent(tocsin, baileys, whatsapp):
+    first = tocsin.send(Text("Status: open"))
+    baileys.wait("message", id=first)
+    tocsin.send(Edit(first, "Status: *solved*", 1_800_000_000_000))
+    assert baileys.wait("edit", id=first)["text"] == "Status: *solved*"
+    shown = whatsapp.control.wait_for_message(SITI, first)
+    whatsapp.control.wait_for_text(SITI, "Status: *solved*")
+    assert whatsapp.control.wait_for_message(SITI, first)["edited"] or shown["edited"]
+
+
+def test_baileys_shows_a_reaction_on_what_it_wrote(tocsin, baileys):
+    written = baileys.send(DESK, "thank you")
+    tocsin.await_message(written)
+    tocsin.send(Reaction(written, "👍", 1_800_000_000_000))
+    reaction = baileys.wait("reaction", id=written)
+    assert (reaction["text"], reaction["from_me"]) == ("👍", True)

@@ -1,0 +1,287 @@
+"""Files on their way: from the bucket, through one upload, into every repeat of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+
+from tests.unit.notify.furnished_aws import REGION, AwsAccount, aws_account
+from tests.unit.notify.house import House
+from tests.unit.notify.stage import ACCOUNT
+from tocsin.connector.client import UploadFailed, UploadRefused
+from tocsin.notify import attachments
+from tocsin.notify.attachments import Bucket, media_type_of
+from tocsin.notify.content import Attachment
+from tocsin.notify.failure import Failure, Permanent, Retry
+from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.uploads import SHARED_SECONDS, Uploads
+from tocsin.whatsapp.media import DOCUMENT, decrypt
+from tocsin.whatsapp.proto.message_pb2 import Message
+
+PDF = b"%PDF-1.7 a ticket"
+ATTACHMENT = Attachment("tickets/1042.pdf", "ticket.pdf", "application/pdf")
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        boto3.client("s3", region_name=REGION).create_bucket(
+            Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        yield account
+
+
+@pytest.fixture
+def s3(account: AwsAccount):
+    client = boto3.client("s3", region_name=REGION)
+    client.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF)
+    return client
+
+
+@pytest.fixture
+def bucket(s3) -> Bucket:
+    return Bucket(s3, "files")
+
+
+# -- the bucket ------------------------------------------------------------------------------------------
+
+
+def refusal(bucket: Bucket, attachment: Attachment = ATTACHMENT) -> Failure:
+    with pytest.raises(Failure) as refused:
+        bucket.read(attachment)
+    return refused.value
+
+
+def test_a_file_is_read_with_what_tells_its_versions_apart(bucket, s3):
+    first = bucket.read(ATTACHMENT)
+    assert first.body == PDF
+    s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b"!")
+    assert bucket.read(ATTACHMENT).version != first.version
+
+
+def test_a_missing_file_is_permanent(bucket):
+    failure = refusal(bucket, replace(ATTACHMENT, key="nothing.pdf"))
+    assert (type(failure), failure.code) == (Permanent, "attachment-missing")
+
+
+def test_without_a_bucket_every_file_is_missing():
+    assert refusal(Bucket(None, "")).code == "attachment-missing"
+
+
+def test_a_file_that_is_too_large_is_not_read(bucket, monkeypatch):
+    monkeypatch.setattr(attachments, "MOST_BYTES", 5)
+    failure = refusal(bucket)
+    assert (failure.code, failure.detail) == ("attachment-too-large", "17 bytes; the limit is 5")
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"MZ\x90", "application/pdf"),
+        (b"", "application/pdf"),
+        (b"%PDF-1.7", "image/png"),
+        (b"GIF89a", "image/jpeg"),
+        (b"", "text/plain"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_permanent(bucket, s3, body, media_type):
+    s3.put_object(Bucket="files", Key="other", Body=body)
+    failure = refusal(bucket, Attachment("other", "x", media_type))
+    assert (type(failure), failure.code) == (Permanent, "attachment-type")
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("Ticket.PDF", "application/pdf"),
+        ("a.b.jpeg", "image/jpeg"),
+        ("setup.exe", None),
+        ("archive.zip", None),
+        ("pdf", None),
+        (".pdf", "application/pdf"),
+    ],
+)
+def test_the_ending_of_its_name_says_what_a_file_is(name, media_type):
+    assert media_type_of(name) == media_type
+
+
+# -- one upload ------------------------------------------------------------------------------------------
+
+
+class Sender:
+    """A house whose notifications are files."""
+
+    def __init__(self, account: AwsAccount, bucket: Bucket) -> None:
+        self.house = House(account.furnish())
+        self.bucket = bucket
+        self.restart()
+
+    def restart(self) -> None:
+        house = self.house
+        house.stage.uploads = lambda: Uploads(self.bucket, clock=lambda: house.stage.now)
+        house.restart()
+
+    def plan(self, number: int = 1, *, attachment: Attachment = ATTACHMENT) -> Notification:
+        text = self.house.plan(number)
+        key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
+        planned = replace(text, id=key, text="your ticket", attachment=attachment)
+        assert self.house.store.put_new(planned) is None
+        return planned
+
+    def messages(self) -> list[Message]:
+        """What Siti's phone was sent, in the order in which it came."""
+        return [Message.FromString(read) for read in self.house.siti.devices[0].plaintexts]
+
+
+@pytest.fixture
+def sender(account: AwsAccount, bucket: Bucket) -> Sender:
+    return Sender(account, bucket)
+
+
+def test_a_file_is_uploaded_once_and_described_to_every_device(sender):
+    house = sender.house
+    verdict = house.deliver(sender.plan())
+    assert verdict.outcome == "sent"
+    [(kind, blob)] = house.network.uploads
+    document = sender.messages()[0].document_with_caption.message.document
+    assert (kind, document.file_name, document.caption) == (DOCUMENT, "ticket.pdf", "your ticket")
+    told = (document.media_key, document.file_sha256, document.file_enc_sha256)
+    assert decrypt(blob, kind, *told) == PDF
+    node = house.network.messages[-1]
+    assert node.attr_str("type") == "media"
+    encs = [to.require_child("enc") for to in node.require_child("participants").children("to")]
+    assert {enc.attrs.get("mediatype") for enc in encs} == {"document"}
+
+
+def test_a_retry_in_a_new_container_sends_the_very_same_message(sender):
+    house, planned = sender.house, sender.plan()
+    house.network.lose_acks = 1
+    assert house.deliver(planned).outcome == "retry"
+    sender.restart()
+    assert house.deliver(house.stored(planned)).outcome == "sent"
+    assert len(house.network.uploads) == 1
+    assert len(house.siti.devices[0].plaintexts) == 2
+    assert len(set(house.siti.devices[0].plaintexts)) == 1
+
+
+def test_a_message_whose_file_was_changed_meanwhile_still_says_the_same(sender, s3):
+    house, planned = sender.house, sender.plan()
+    house.network.lose_acks = 1
+    house.deliver(planned)
+    s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b" another")
+    house.deliver(house.stored(planned))
+    assert len(set(house.siti.devices[0].plaintexts)) == 1
+
+
+def test_a_second_recipient_of_a_file_gets_the_same_upload_under_another_id(sender):
+    first, second = sender.plan(1), sender.plan(2)
+    sender.house.deliver(first)
+    sender.restart()
+    sender.house.deliver(second)
+    assert len(sender.house.network.uploads) == 1
+    one, other = sender.messages()
+    assert one == other
+
+
+def test_an_upload_is_shared_for_some_days_only(sender):
+    sender.house.deliver(sender.plan(1))
+    sender.house.stage.now += SHARED_SECONDS
+    sender.house.deliver(sender.plan(2))
+    assert len(sender.house.network.uploads) == 2
+
+
+def test_a_file_that_changed_is_uploaded_anew(sender, s3):
+    sender.house.deliver(sender.plan(1))
+    s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b" another")
+    sender.house.deliver(sender.plan(2))
+    assert len(sender.house.network.uploads) == 2
+
+
+def test_whoever_decides_second_sends_what_the_first_decided(sender):
+    house, planned = sender.house, sender.plan()
+    uploads = house.stage.uploads()
+    account = house.transport.account(ACCOUNT)
+
+    def meanwhile(kind: str, blob: bytes) -> None:
+        house.network.on_upload = lambda kind, blob: None
+        uploads.of_message(account, planned.message_id, ATTACHMENT)
+
+    house.network.on_upload = meanwhile
+    mine = uploads.of_message(account, planned.message_id, ATTACHMENT)
+    assert mine == uploads.of_message(account, planned.message_id, ATTACHMENT)
+
+
+def test_a_retry_receipt_is_answered_with_the_very_same_message(sender, s3):
+    house = sender.house
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    house.deliver(sender.plan(2))
+    s3.delete_object(Bucket="files", Key=ATTACHMENT.key)
+    house.network.uploads.clear()
+    [report] = house.answer_retries()
+    assert report.outcome == "resent"
+    assert house.siti.devices[0].plaintexts[-1] == house.siti.devices[1].plaintexts[-1]
+    assert house.network.uploads == []
+    again = house.network.messages[-1]
+    assert (again.attr_str("type"), again.require_child("enc").attrs["mediatype"]) == ("media", "document")
+
+
+def test_a_retry_receipt_for_an_upload_that_is_forgotten_is_refused_by_name(sender):
+    house = sender.house
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    planned = sender.plan(2)
+    house.deliver(planned)
+    house.aws.dynamodb.delete_item(
+        TableName=house.aws.keys,
+        Key={"pk": {"S": f"upload#{ACCOUNT}"}, "sk": {"S": f"message#{planned.message_id}"}},
+    )
+    assert [report.outcome for report in house.answer_retries()] == ["upload-forgotten"]
+
+
+def test_the_key_of_an_upload_lies_in_the_table_sealed(sender):
+    sender.house.deliver(sender.plan())
+    key = sender.messages()[0].document_with_caption.message.document.media_key
+    items = sender.house.aws.dynamodb.scan(TableName=sender.house.aws.keys)["Items"]
+    assert any(item["pk"]["S"] == f"upload#{ACCOUNT}" for item in items)
+    assert key.hex() not in repr(items)
+    assert repr(key)[2:-1] not in repr(items)
+
+
+# -- what fails ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(UploadFailed("busy"), "retry"), (UploadRefused("413"), "failed")]
+)
+def test_an_upload_that_fails_takes_no_number_and_its_class_decides(sender, error, outcome):
+    planned = sender.plan()
+    sender.house.network.upload_error = error
+    verdict = sender.house.deliver(planned)
+    assert (verdict.outcome, verdict.cause) == (outcome, error.code)
+    assert sender.house.stored(planned).attempts[-1].numbers == {}
+
+
+def test_a_missing_file_is_a_dead_letter_with_its_reason_and_its_text_arrived(sender):
+    house = sender.house
+    text = house.tell(1)
+    planned = sender.plan(2, attachment=replace(ATTACHMENT, key="nothing.pdf"))
+    assert house.deliver(planned).outcome == "failed"
+    assert house.stored(text).state is State.SENT
+    assert house.stored(planned).last_error.code == "attachment-missing"
+    [letter] = house.aws.messages("dead-letters")
+    assert letter["reason"] == "attachment-missing"
+
+
+def test_a_bucket_that_is_away_is_tried_again(bucket, monkeypatch):
+    from botocore.exceptions import ConnectTimeoutError
+
+    def away(**_):
+        raise ConnectTimeoutError(endpoint_url="s3")
+
+    client = type("Client", (), {"get_object": staticmethod(away)})
+    failure = refusal(Bucket(client, "files"))
+    assert (type(failure), failure.code) == (Retry, "attachments-away")
