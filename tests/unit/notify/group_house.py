@@ -68,7 +68,7 @@ class Line:
         try:
             return checked(answer)
         except IqRefused as refused:
-            raise IqError(refused.code, refused.text) from refused
+            raise IqError(refused.code, refused.text, refused.backoff) from refused
 
     def send_message(self, profile: Any, node: Node, **options: Any) -> Node:
         self.sent.append(decode(encode(node)))

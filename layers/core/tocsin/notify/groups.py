@@ -21,14 +21,12 @@ from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.notify.account import Account
 from tocsin.notify.compose import compose
 from tocsin.notify.failure import Failure, Permanent, Recover
-from tocsin.notify.sessions import MAX_DEVICES, Bundles, Need, blame, equip, fetch
+from tocsin.notify.group_roster import GroupView, Roster, Target
+from tocsin.notify.sessions import Bundles, Need, blame, equip, fetch
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
-from tocsin.whatsapp import usync
 from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.group import MODES, GroupInfo, parse_group
-from tocsin.whatsapp.iq import IqRefused, group_info
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, phash
+from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
 from tocsin.whatsapp.outgoing import OutgoingMessage, device_sent, with_sender_key
 
@@ -36,12 +34,12 @@ if TYPE_CHECKING:
     from tocsin.keys.reserve import Reservation
     from tocsin.keys.sender_keys import GroupReservation
     from tocsin.signal.session import Ciphertext
+    from tocsin.whatsapp.media import Upload
     from tocsin.whatsapp.message import MessageAck
     from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
 
-ROSTER_SECONDS = 24 * 3600
 MOST_KEYS = 4
 """So often a send looks for a key that it can use; each further one needs somebody who was faster."""
 MOST_MISSED = 50
@@ -49,60 +47,12 @@ MOST_MISSED = 50
 SIDE_BY_SIDE = 8
 """Reservations and sessions of a new key's first round, made at the same time."""
 
-NOT_IN_GROUP = "not-in-group"
-UNKNOWN_GROUP = "unknown-group"
-ADMINS_ONLY = "admins-only"
-SUSPENDED = "group-suspended"
 STALE_ADDRESSING = "stale-addressing"
-
-# Refusals of the group's query that say something of the group.
-OUT = (NOT_IN_GROUP, "this account isn't in the group: add it as a member")
-GROUP_ANSWERS = {
-    401: OUT,
-    403: OUT,
-    404: (UNKNOWN_GROUP, "WhatsApp knows no such group"),
-    410: (UNKNOWN_GROUP, "the group was deleted"),
-}
 
 # Earlier refusals after which everything is asked for anew.
 STALE_ROSTER = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", STALE_ADDRESSING})
 
 Deliver = Callable[..., "MessageAck"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A device of a member. `jid`: as the group names it; `user`: under which its sessions lie (bare JID).
-
-    `renewed_at`: when the user was last seen with new keys (s); what was given before is lost.
-    """
-
-    jid: JID
-    user: str
-    renewed_at: int = 0
-
-    @property
-    def holder(self) -> tuple[str, int]:
-        return self.user, self.jid.device
-
-
-@dataclass(frozen=True)
-class Roster:
-    """A group and all devices of its members, this one of ours included. `puzzling`: the server's hash of
-    them, if it was another than ours even after all was asked for anew."""
-
-    info: GroupInfo
-    devices: tuple[Target, ...]
-    own: Target
-    puzzling: str
-
-    @property
-    def others(self) -> list[Target]:
-        return [target for target in self.devices if target.holder != self.own.holder]
-
-    @property
-    def phash(self) -> str:
-        return phash(target.jid for target in self.devices)
 
 
 @dataclass(frozen=True)
@@ -130,7 +80,7 @@ class Round:
 
 
 class GroupPost:
-    """One message on its way into one group. `deliver(stanza, numbers, copies)` hands over and returns the
+    """One message on its way into one group. `upload`: what was uploaded of a file. `deliver(stanza, numbers, copies)` hands over and returns the
     ack, or raises a `Failure` with those."""
 
     def __init__(
@@ -138,6 +88,7 @@ class GroupPost:
         account: Account,
         outgoing: Outgoing,
         deliver: Deliver,
+        upload: Upload | None = None,
         *,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
@@ -147,135 +98,33 @@ class GroupPost:
         self._profile = account.profile
         self._outgoing = outgoing
         self._group = JID.parse(outgoing.recipient)
+        self._view = GroupView(account, self._group, clock=clock)
         self._deliver = deliver
-        self._clock = clock
+        self._upload = upload
         self._random = random
         self._after: list[Callable[[], object]] = []
 
     def send(self) -> Sent:
         """Raises `Failure`."""
-        roster = self._roster(refresh=bool(STALE_ROSTER.intersection(self._outgoing.earlier)))
+        roster = self._view.roster(refresh=bool(STALE_ROSTER.intersection(self._outgoing.earlier)))
         try:
             return self._post(roster)
         except (Permanent, Recover) as failure:
             self._keys.forget_group(str(self._group))
             if failure.code != STALE_ADDRESSING:
                 raise
-            return self._post(self._roster(refresh=True))
+            return self._post(self._view.roster(refresh=True))
 
     def settle(self) -> None:
         """Note who has the key now, and move the checkpoints. Losing this is fine: they get it again."""
         for step in self._after:
             step()
 
-    # -- who is there -----------------------------------------------------------------------------------
-
-    def _roster(self, *, refresh: bool = False) -> Roster:
-        """The group's devices. Raises `Permanent` if we may not write there."""
-        info, puzzling, fresh = self._info(refresh=refresh)
-        refusal = self._refusal(info)
-        if refusal is not None and not fresh:
-            # What is remembered may be old, and this would be for good.
-            return self._roster(refresh=True)
-        if refusal is not None:
-            raise refusal
-        own = self._own(info)
-        devices = {target.jid: target for target in (own, *self._devices(info, refresh=refresh))}
-        return Roster(info, tuple(devices.values()), own, puzzling)
-
-    def _info(self, *, refresh: bool) -> tuple[GroupInfo, str, bool]:
-        known = None if refresh else self._keys.known_group(str(self._group))
-        if known is not None and known[1] > self._clock() - ROSTER_SECONDS:
-            puzzling, _, told = known[0].partition(" ")
-            try:
-                return GroupInfo.from_text(told), puzzling, False
-            except ValueError:
-                log.warning("a remembered group can't be read; it is asked for again")
-        info = self._ask()
-        self._learn(info)
-        self._remember(info)
-        return info, "", True
-
-    def _ask(self) -> GroupInfo:
-        try:
-            answer = self._account.connector.request(self._profile, group_info(self._group))
-            return parse_group(answer, self._group)
-        except (IqError, IqRefused) as error:
-            code = error.error if isinstance(error, IqError) else error.code
-            if code not in GROUP_ANSWERS:
-                raise
-            raise Permanent(*GROUP_ANSWERS[code]) from error
-
-    def _remember(self, info: GroupInfo, puzzling: str = "") -> None:
-        self._keys.save_group(str(self._group), f"{puzzling} {info.to_text()}")
-
-    def _learn(self, info: GroupInfo) -> None:
-        """Both names of each member are one person's, where that is news."""
-        known = self._keys.lids([str(member.jid) for member in info.members])
-        for member in info.members:
-            if str(member.jid) not in known:
-                self._account.learn(member.jid, member.other)
-
-    def _refusal(self, info: GroupInfo) -> Permanent | None:
-        own = info.member(*self._own_names)
-        if own is None:
-            return Permanent(*OUT)
-        if info.suspended:
-            return Permanent(SUSPENDED, "WhatsApp has suspended the group")
-        if info.announcement and not own.admin:
-            return Permanent(ADMINS_ONLY, "only admins may write to the group: make this account one")
-        return None
-
-    @property
-    def _own_names(self) -> tuple[JID, JID]:
-        return self._account.own_device.bare, JID.parse(self._profile.jid).bare
-
-    def _own(self, info: GroupInfo) -> Target:
-        """This very device."""
-        lid, pn = self._own_names
-        name = lid if MODES[info.mode] == lid.server else pn
-        device = self._account.own_device
-        return Target(name.with_device(device.device), str(device.bare))
-
-    def _devices(self, info: GroupInfo, *, refresh: bool) -> Iterator[Target]:
-        """Every device of every member, hosted ones left out: they take no part in groups."""
-        names = self._names(info)
-        lists = self._keys.device_lists(list(names.values()))
-        due = self._clock() - ROSTER_SECONDS
-        stale = [jid for jid, user in names.items() if refresh or lists[user].checked_at <= due]
-        asked = self._ask_devices(stale, names)
-        for jid, user in names.items():
-            devices = asked.get(jid, lists[user].devices) or (0,)
-            yield from (Target(jid.with_device(device), user, lists[user].renewed_at) for device in devices)
-
-    def _names(self, info: GroupInfo) -> dict[JID, str]:
-        """Each member as the group names them → the name under which their sessions lie."""
-        if info.mode == "lid":
-            return {member.jid: str(member.jid) for member in info.members}
-        lids = self._keys.lids([str(member.jid) for member in info.members])
-        lids |= {str(name): self._account.own_user for name in self._own_names}
-        return {
-            member.jid: lids.get(str(member.jid)) or str(member.other or member.jid)
-            for member in info.members
-        }
-
-    def _ask_devices(self, members: Sequence[JID], names: Mapping[JID, str]) -> dict[JID, tuple[int, ...]]:
-        """The devices of members, by one query for each hundred. Whoever's list can't be had isn't in it."""
-        found: dict[JID, tuple[int, ...]] = {}
-        for start in range(0, len(members), usync.MAX_PER_REQUEST):
-            query = usync.usync_devices(members[start : start + usync.MAX_PER_REQUEST])
-            for listed in usync.parse_devices(self._account.connector.request(self._profile, query)):
-                devices = sorted({jid.device for jid in listed.devices} - {HOSTED_DEVICE})[:MAX_DEVICES]
-                if listed.user in names and devices and listed.error is None:
-                    found[listed.user] = tuple(devices)
-                    self._keys.save_device_list(names[listed.user], found[listed.user])
-        return found
-
     # -- the message ------------------------------------------------------------------------------------
 
     def _post(self, roster: Roster) -> Sent:
         own = roster.own.jid.bare
-        message = compose(self._outgoing.content, str(self._group), own)
+        message = compose(self._outgoing.content, str(self._group), own, self._upload)
         reservation, holders = self._reserve(roster)
         needy = [target for target in roster.others if holders.get(target.holder, 0) <= target.renewed_at]
         key = with_sender_key(self._group, reservation.distribution())
@@ -434,10 +283,10 @@ class GroupPost:
         if ack.phash is None or ack.phash == roster.puzzling:
             return {}
         try:
-            present = self._roster(refresh=True)
+            present = self._view.roster(refresh=True)
             if present.phash != ack.phash:
                 # Whom the server counts we can't tell; asking after each message wouldn't either.
-                self._remember(present.info, ack.phash)
+                self._view.remember(present.info, ack.phash)
             known = {target.holder for target in roster.devices}
             missed = [target for target in present.others if target.holder not in known]
             return self._send_alone(missed[:MOST_MISSED], message, reservation)

@@ -40,6 +40,7 @@ def tell_change(
         "old_fingerprint": fingerprint(change.old),
         "new_fingerprint": fingerprint(change.new),
     }
+    keys.note_new_keys(change.user)
     at = int(clock() * 1000)
     store.put_identity_change(keys.account, change.user, change.device, told, told["new_fingerprint"], at)
     log.warning(

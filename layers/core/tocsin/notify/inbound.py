@@ -43,7 +43,7 @@ from tocsin.notify.recovery import (
     question_for,
 )
 from tocsin.notify.refusal import RESTRICTION_PAUSE_SECONDS, failure_of_connector
-from tocsin.notify.replies import MAX_KEPT_TEXT, Replies
+from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
 from tocsin.notify.store import NotificationStore
 from tocsin.notify.trust import issue_token
 from tocsin.signal.errors import Duplicate, SignalError
@@ -56,6 +56,7 @@ from tocsin.whatsapp.content import (
     Content,
     History,
     Resent,
+    SenderKey,
     content_of,
     history_of,
     parse_plaintext,
@@ -100,6 +101,9 @@ KEPT_FOR_US_MS = 10_000
 # A token of later than that would keep every true one away.
 CLOCKS_APART_SECONDS = 24 * 3600
 PAIRWISE = frozenset({"msg", "pkmsg"})
+SHARED = "skmsg"
+# A notification's history keeps the receipts of so many: a group may have a thousand members.
+MOST_RECEIPTS = 200
 
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
 ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
@@ -257,11 +261,22 @@ class Inbound:
             return self._unavailable(account, message)
         user = canonical(account, message.sender, message.sender_alt)
         credentials = account.keys.credentials()
-        reports = [self._enc(account, credentials, envelope, message, user, enc) for enc in message.encs]
+        reports = []
+        failures: list[tuple[Enc, SignalError]] = []
+        for enc in message.encs:
+            try:
+                reports.append(self._enc(account, credentials, envelope, message, user, enc))
+            except SignalError as error:
+                failures.append((enc, error))
+        if failures and not _was_read(message, reports):
+            # Once, however many ciphertexts failed: they are answered by one message.
+            reports.append(self._ask_again(account, credentials, node, message, user, *failures[0]))
         outcomes = {report.outcome for report in reports}
         if outcomes & ARRIVED and not outcomes & UNREADABLE:
             self._confirm(account, node, message, reports)
-        return next((report for report in reports if report.outcome != "ignored"), reports[0])
+        # Of a group's message, the sender key comes first and says least.
+        told = reversed(reports) if message.is_group else reports
+        return next((report for report in told if report.outcome != "ignored"), reports[0])
 
     def _enc(
         self,
@@ -272,27 +287,16 @@ class Inbound:
         user: str,
         enc: Enc,
     ) -> Report:
-        """Decrypt one ciphertext and do what it says."""
-        if enc.type not in PAIRWISE:
+        """Decrypt one ciphertext and do what it says. Raises SignalError if it can't be read."""
+        if enc.type not in PAIRWISE and not (enc.type == SHARED and message.is_group):
             return Report("message", "ignored", f"{enc.type} ciphertext")
         if enc.type == "pkmsg" and _is_forged(account, message, user, enc):
             log.error("a message of our own phone with a foreign identity", extra={"stanza": message.id})
             return Report("message", "other", "forged-identity")
         try:
-            received = account.keys.receive(
-                envelope.incarnation,
-                credentials,
-                user,
-                message.sender.device,
-                message.id,
-                enc.type,
-                enc.body,
-                abridge=lambda text: abridged(text, self._random),
-            )
+            received = self._decrypt(account, credentials, envelope, message, user, enc)
         except Duplicate:
-            return Report("message", "duplicate")
-        except SignalError as error:
-            return self._ask_again(account, credentials, envelope.stanza, message, user, enc, error)
+            return Report("message", "duplicate", enc.type)
         facts: dict[str, Any] = {"new_session": received.new_session, "repeated": received.repeated}
         if received.identity_change is not None:
             facts["identity_changed"] = True
@@ -301,12 +305,34 @@ class Inbound:
             healed = self._ledger.healed(_illness(account, message, user), at=envelope.received_at)
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
-        outcome, cause = self._act(account, message, user, received)
+        outcome, cause = self._act(account, envelope, message, user, received)
         account.keys.mark_handled(received)
         return Report("message", outcome, cause, facts)
 
+    def _decrypt(
+        self,
+        account: Account,
+        credentials: Credentials,
+        envelope: Envelope,
+        message: InboundMessage,
+        user: str,
+        enc: Enc,
+    ) -> Received:
+        device = message.sender.device
+
+        def abridge(text: bytes) -> bytes:
+            return abridged(text, self._random)
+
+        if enc.type == SHARED:
+            return account.keys.receive_in_group(
+                envelope.incarnation, str(message.chat), user, device, message.id, enc.body, abridge=abridge
+            )
+        return account.keys.receive(
+            envelope.incarnation, credentials, user, device, message.id, enc.type, enc.body, abridge=abridge
+        )
+
     def _act(
-        self, account: Account, message: InboundMessage, user: str, received: Received
+        self, account: Account, envelope: Envelope, message: InboundMessage, user: str, received: Received
     ) -> tuple[str, str]:
         """Do what a plaintext asks for. Return outcome and cause."""
         if received.plaintext is None:
@@ -315,6 +341,9 @@ class Inbound:
             content = content_of(parse_plaintext(unpad(received.plaintext)), from_me=message.from_me)
         except (InvalidStanza, SignalError) as error:
             return "malformed", str(error)
+        if content.sender_key is not None:
+            # Before anything else: what is written under it comes next in the same stanza.
+            _take_sender_key(account, envelope, message, user, content.sender_key)
         if message.from_me:
             if not message.sender.device:  # what concerns the account is the phone's to tell
                 self._own_news(account, content)
@@ -322,7 +351,10 @@ class Inbound:
         if content.kind == "spoofed":
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
             return "other", "spoofed"
-        if message.is_group or message.chat.server not in (LID, PN) or not content.is_reply:
+        if message.is_group and content.is_reply:
+            kind = self._replies.take_in_group(account, message, user, content)
+            return ("other" if kind == GROUP_TALK else "reply"), kind
+        if message.chat.server not in (LID, PN) or not content.is_reply:
             return "other", content.kind
         return "reply", self._replies.take(account, message, user, content)
 
@@ -463,24 +495,31 @@ class Inbound:
                 "given_up": outcome.given_up,
             }
             return Report("retry", outcome.name, outcome.cause, facts)
-        user = canonical(account, receipt.sender, receipt.sender_alt)
-        if receipt.status is None or account.is_own(user):
+        if receipt.status is None:
             return Report("receipt", "ignored", receipt.type)
         state = State.READ if receipt.status == "read" else State.DELIVERED
-        at = time_of(receipt, envelope)
-        told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(receipt.sender.device)))
-        moved = sum(self._mark(account, told, mid) for mid in receipt.ids)
-        facts = {"moved": moved, "healed": told.healed}
+        at, moved = time_of(receipt, envelope), 0
+        healed: list[tuple[str, float]] = []
+        # In groups the server may gather those of several members into one.
+        for sender in receipt.participants or (receipt.sender,):
+            user = canonical(account, sender, receipt.sender_alt if not receipt.participants else None)
+            if account.is_own(user):
+                continue
+            told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(sender.device)), healed)
+            moved += sum(self._mark(account, told, mid) for mid in receipt.ids)
+        facts = {"moved": moved, "healed": healed}
         return Report("receipt", str(state) if moved else "ignored", receipt.type, facts)
 
     def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
         """Move one notification's state forward, if it was sent to this user; whether it moved."""
         found = id_of_message(message_id)
         notification = self._store.get(found) if found else None
-        if notification is None or not is_recipient(account, told.user, notification):
+        if notification is None or not _was_for(account, told, notification):
             log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
             return False
         if told.entry in notification.receipts:
+            return False
+        if len(notification.receipts) >= MOST_RECEIPTS and notification.state in (State.READ, told.state):
             return False
         self._note_healing(notification, told)
         at = max(told.at, notification.sent_at or 0, notification.delivered_at or 0)
@@ -515,9 +554,7 @@ class Inbound:
             account.keys.expire_device_list(account.profile, account.own_user)
             return Report("notification", "own-devices")
         if isinstance(news, GroupChanged):
-            for pn, lid in news.pairs:
-                account.learn(pn, lid)
-            return Report("notification", "group")
+            return _group_changed(account, news)
         if isinstance(news, PrivacyToken):
             return self._token(account, news)
         if isinstance(news, ReachoutLock):
@@ -580,6 +617,49 @@ class Inbound:
         """Return the canonical name of a user, learning the pair if both names are told."""
         account.learn(user, lid)
         return canonical(account, user, lid)
+
+
+def _was_read(message: InboundMessage, reports: Sequence[Report]) -> bool:
+    """Whether a group's message was read although another ciphertext of it was not: the sender key, which
+    then was none that we lacked."""
+    read = ("reply", "own-device", "malformed", "other", "duplicate")
+    return message.is_group and any(
+        report.outcome in read and report.cause not in ("sender-key", *PAIRWISE) for report in reports
+    )
+
+
+def _take_sender_key(
+    account: Account, envelope: Envelope, message: InboundMessage, user: str, key: SenderKey
+) -> None:
+    """Keep the key of a member for the group that the message came in; elsewhere nobody may hand one in."""
+    group = str(message.chat)
+    if not message.is_group or key.group != group:
+        log.warning("a sender key for another group", extra={"sender": repr(message.sender)})
+        return
+    try:
+        account.keys.take_sender_key(
+            envelope.incarnation, group, user, message.sender.device, key.distribution
+        )
+    except SignalError as error:
+        log.warning("a bad sender key", extra={"cause": type(error).__name__, "stanza": message.id})
+
+
+def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
+    """Whether who gave a receipt was sent the notification: in a group that is whoever is in it."""
+    if notification.group is not None:
+        return str(told.receipt.chat) == notification.group
+    return is_recipient(account, told.user, notification)
+
+
+def _group_changed(account: Account, news: GroupChanged) -> Report:
+    """The next send asks who is in the group; who is out gets another reason not to read on: a new key."""
+    for pn, lid in news.pairs:
+        account.learn(pn, lid)
+    group = str(news.group)
+    account.keys.forget_group(group)
+    if news.removed and account.keys.discard_sender_key(account.profile, group):
+        log.info("a new sender key is due: somebody left", extra={"group": group})
+    return Report("notification", "group", ", ".join(news.changes)[:100], {"removed": len(news.removed)})
 
 
 def time_of(receipt: Receipt, envelope: Envelope) -> int:

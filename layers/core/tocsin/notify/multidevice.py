@@ -215,7 +215,8 @@ class MultiDevice:
         from tocsin.notify.groups import GroupPost
 
         deliver = partial(self._deliver, account, outgoing)
-        post = GroupPost(account, outgoing, deliver, clock=self._clock, random=self._random)
+        upload = self._uploaded(account, outgoing)
+        post = GroupPost(account, outgoing, deliver, upload, clock=self._clock, random=self._random)
         sent = post.send()
         self._unsettled = [post.settle]
         return sent

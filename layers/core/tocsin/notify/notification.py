@@ -230,6 +230,11 @@ class Notification:
         return Text(self.text, self.quote)
 
     @property
+    def group(self) -> str | None:
+        """The group it is for (its JID), `None` if it is for a person."""
+        return self.recipient if self.recipient.endswith("@g.us") else None
+
+    @property
     def message_id(self) -> str:
         """The WhatsApp message id: the same for the notification's whole life, so a repeat is the same
         message to the recipient's phone."""

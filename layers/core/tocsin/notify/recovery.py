@@ -53,6 +53,7 @@ from tocsin.signal.errors import (
     SignalError,
     UntrustedIdentity,
 )
+from tocsin.signal.padding import pad
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import parse_ack, retry_message_stanza
 
@@ -200,7 +201,8 @@ class Case:
 
     @property
     def recipient(self) -> str:
-        return user_of(self.notification.recipient)
+        """On whose budget the healing goes: the recipient's, in a group that of the member who asks."""
+        return self.user if self.notification.group else user_of(self.notification.recipient)
 
     @property
     def illness(self) -> Illness:
@@ -277,7 +279,7 @@ class RecoveryDesk:
         if notification.state is State.SUPPRESSED:
             raise Ignored("suppressed")
         user = canonical(account, request.requester, request.requester_alt)
-        if not account.is_own(user) and not is_recipient(account, user, notification):
+        if not self._may_ask(account, request, user, notification):
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)
         previous = recovery_of(notification, str(device))
@@ -287,6 +289,22 @@ class RecoveryDesk:
         served = previous.served if previous else 0
         since = previous.since if previous and previous.since else asked_at
         return Case(account, request, notification, user, device.device, cause, served, since)
+
+    def _may_ask(
+        self, account: Account, request: RetryRequest, user: str, notification: Notification
+    ) -> bool:
+        """Whether the message was for this user: the recipient, a member of the group, or ourselves."""
+        group = notification.group
+        if group is None:
+            return account.is_own(user) or is_recipient(account, user, notification)
+        if str(request.to) != group:
+            return False
+        from tocsin.notify.group_resend import is_member
+
+        try:
+            return is_member(account, group, user, clock=self._clock)
+        except Permanent:  # we are out ourselves
+            return False
 
     def _demand_patience(self, case: Case) -> None:
         """Raise `Ignored` if this device, or its user, had all the healing there is."""
@@ -305,8 +323,9 @@ class RecoveryDesk:
             raise Ignored("over-budget")
 
     def _give_up(self, case: Case, failure: Recover) -> None:
-        """A dead letter, if no device of the recipient has the message; our own devices are no reason."""
-        if not case.is_own and case.notification.state is State.SENT:
+        """A dead letter, if no device of the recipient has the message; our own devices are no reason, nor is
+        one member of a group."""
+        if not case.is_own and not case.notification.group and case.notification.state is State.SENT:
             self._dead_letters.bury(case.notification, failure, self._now_ms())
 
     def _refuse(self, case: Case, why: str) -> None:
@@ -372,7 +391,8 @@ class RecoveryDesk:
         )
         ack = parse_ack(case.account.connector.send_message(profile, stanza, resumed=True))
         if ack.error:
-            failure = failure_of_ack(ack.error, group=False, earlier=(), now=int(self._clock()))
+            in_group = case.notification.group is not None
+            failure = failure_of_ack(ack.error, group=in_group, earlier=(), now=int(self._clock()))
             if isinstance(failure, Permanent):
                 raise Ignored(failure.code)
             raise failure
@@ -386,12 +406,24 @@ class RecoveryDesk:
             reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
-        chat = chat_of(case.account, case.notification)
-        message = compose(case.notification.content, chat, case.account.own_device, _upload_of(case))
-        plaintext = plaintext_for(case.account, chat, case.user, message, self._random)
+        plaintext, kind = self._plaintext(case)
         ciphertext = reservation.encrypt(case.device, case.account.profile, plaintext)
         index = reservation.chains[case.device].index_of(reservation.number)
-        return Copy(reservation.number, index, ciphertext, message.kind)
+        return Copy(reservation.number, index, ciphertext, kind)
+
+    def _plaintext(self, case: Case) -> tuple[bytes, Kind]:
+        """The padded message for this device, and what the stanza says of it."""
+        content, group, upload = case.notification.content, case.notification.group, _upload_of(case)
+        if group is not None:
+            from tocsin.notify.group_resend import body_for
+
+            message = body_for(
+                case.account, group, case.user, case.device, content, upload, clock=self._clock
+            )
+            return pad(message.body, self._random(1)), message.kind
+        chat = chat_of(case.account, case.notification)
+        message = compose(content, chat, case.account.own_device, upload)
+        return plaintext_for(case.account, chat, case.user, message, self._random), message.kind
 
     def _reserve(self, case: Case) -> Reservation:
         try:
@@ -449,13 +481,17 @@ def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:
     """Whether the session must be replaced before the message is sent again.
 
     A first complaint about a number from before the present session was born is answered by that session:
-    ten receipts of one break make one session, not ten. Everything else is a reason to replace it. So no
+    ten receipts of one break make one session, not ten. So is the first of a group's member who was sent the
+    message under the sender key alone. Everything else is a reason to replace it. So no
     device is ever served twice from one base key at a count above 1, which is what keeps two broken peers
     from going round in circles.
     """
     if facts is None or case.request.registration_id != facts.remote_registration_id:
         return True
     number = last_number(case)
+    if case.notification.group and number is None and case.request.bundle is None:
+        # It was sent nothing pairwise, so what it lacks is the sender key. If not, it will ask once more.
+        return case.request.count > 1
     return not (case.request.count == 1 and number is not None and number < facts.born)
 
 

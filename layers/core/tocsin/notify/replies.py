@@ -23,6 +23,7 @@ from tocsin.whatsapp.content import Content
 from tocsin.whatsapp.message import InboundMessage
 
 MAX_KEPT_TEXT = 4096
+GROUP_TALK = "group-talk"
 CONSENT = {Wish.STOP: "withdrawn", Wish.START: "given"}
 
 
@@ -80,6 +81,31 @@ class Replies:
         }
         self._store.put_reply(reply.name, phones[0], message.id, told, message.timestamp * 1000)
         return wish[0].value if wish else content.kind
+
+    def take_in_group(self, account: Account, message: InboundMessage, user: str, content: Content) -> str:
+        """Record what a member wrote in answer to a notification: it quotes one, or reacts to one. Return its
+        kind, or `group-talk` for everything else, which is no business of ours.
+
+        STOP is a word like others here: one member doesn't speak for the group, and can leave it.
+        """
+        quoted = id_of_message(content.quoted_id or "")
+        answered = self._store.get(quoted) if quoted else None
+        group = str(message.chat)
+        if answered is None or answered.group != group or answered.account != account.profile.account:
+            return GROUP_TALK
+        phone = phones_of(account, user, message)[0]
+        told = {
+            "text": (content.text or "")[:MAX_KEPT_TEXT],
+            "kind": content.kind,
+            "recipient": phone.partition("@")[0],
+            "group": group,
+            "notification_id": answered.id,
+            "ticket_id": answered.ticket_id,
+            "audience": answered.audience,
+            "consent": None,
+        }
+        self._store.put_reply(account.profile.account, phone, message.id, told, message.timestamp * 1000)
+        return content.kind
 
     def _answered(self, account: Account, user: str, phone: str, content: Content) -> Notification | None:
         """Return the notification a reply is about: the quoted one, else the last that reached the person."""
