@@ -210,6 +210,7 @@ class TownStage(Stage):
         self.lease: Lease | None = Lease()
         self.lease_reads = 0
         self.leases = RememberedLeases(self._read_lease)
+        self.uploads = None
         self.transport = self.new_transport()
 
     @property

@@ -80,8 +80,10 @@ class Round:
 
 
 class GroupPost:
-    """One message on its way into one group. `upload`: what was uploaded of a file. `deliver(stanza, numbers, copies)` hands over and returns the
-    ack, or raises a `Failure` with those."""
+    """One message on its way into one group. `upload`: what was uploaded of a file.
+
+    `deliver(stanza, numbers, copies)` hands over and returns the ack, or raises a `Failure` with those.
+    """
 
     def __init__(
         self,
