@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tocsin.connector.aws import Aws
-from tocsin.connector.pairing import store_pairing
+from tocsin.connector.pairing import store_pairing, why_no_code
+from tocsin.keys.limits import FIRST_CONTACTS, Limit
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
@@ -75,6 +77,61 @@ async def test_a_business_name_is_the_name_that_recipients_see(
 ) -> None:
     await store_pairing(Aws(), keys, replace(PAIRING, business_name=told), sleep=no_time)
     assert keys.credentials().push_name == stored
+
+
+# What the account's earlier link leaves behind
+
+
+async def link(keys: KeyStore, number: str) -> None:
+    jid = JID.parse(f"{number}:3@s.whatsapp.net")
+    await store_pairing(Aws(), keys, replace(PAIRING, jid=jid), sleep=no_time)
+
+
+def limit(keys: KeyStore) -> Limit:
+    now = int(time.time())
+    return keys.note_limit(Limit(FIRST_CONTACTS, "463", now + 3600, now))
+
+
+async def test_the_same_number_is_as_restricted_as_before(keys: KeyStore) -> None:
+    await link(keys, "6281100000001")
+    limit(keys)
+    keys.save_salt("1234@lid", b"salt")
+    keys.renew_account()
+    await link(keys, "6281100000001")
+    assert keys.limit(FIRST_CONTACTS) is not None
+    assert keys.salt("1234@lid") == b"salt"
+
+
+async def test_another_number_is_not_restricted_for_the_old_one_s_sake(keys: KeyStore) -> None:
+    await link(keys, "6281100000001")
+    limit(keys)
+    keys.save_salt("1234@lid", b"salt")
+    keys.renew_account()
+    await link(keys, "6281100000002")
+    assert keys.limits() == {}
+    assert keys.salt("1234@lid") is None
+
+
+async def test_who_has_which_lid_stays_known_whatever_number_asks(keys: KeyStore) -> None:
+    await link(keys, "6281100000001")
+    keys.learn("6281200000009@s.whatsapp.net", "777@lid")
+    keys.renew_account()
+    await link(keys, "6281100000002")
+    assert (keys.address("777@lid") or {})["pn"] == "6281200000009@s.whatsapp.net"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "told"),
+    [
+        (0, "expired", "in time, or mistyped"),
+        (0, "refresh", "withdrew"),
+        (429, "rate-overlimit", "wait an hour (429 rate-overlimit)"),
+        (452, "feature-not-available", "doesn't offer codes for this number (452"),
+        (418, "", "refused the code (418"),
+    ],
+)
+def test_the_operator_reads_why_there_is_no_code(code: int, text: str, told: str) -> None:
+    assert told in why_no_code(code, text)
 
 
 async def test_a_store_that_stumbles_is_asked_again(keys: KeyStore, table: StumblingTable) -> None:

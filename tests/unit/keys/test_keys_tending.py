@@ -195,6 +195,7 @@ def test_an_item_of_an_older_release_says_when_it_may_have_been_used(
     [
         ("session#a.1#1@lid", ("session", "a", 1, "1@lid")),
         ("stanza#desk.two.12#1@lid", ("stanza", "desk.two", 12, "1@lid")),
+        ("group#a.3#1203@g.us", ("group", "a", 3, "1203@g.us")),
         ("session#a#1@lid", None),
         ("prekey#a", None),
         ("account#a", None),

@@ -14,7 +14,7 @@ from tests.unit.notify.stage import ACCOUNT, Stage, stage_on
 from tocsin.connector import login
 from tocsin.connector.client import ConnectorAway, IqError
 from tocsin.keys.conditions import Put, Update
-from tocsin.keys.layout import credentials_key, outbound_key
+from tocsin.keys.layout import credentials_key, outbound_key, own_sender_key
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
@@ -402,6 +402,17 @@ def test_sessions_of_an_earlier_pairing_are_removed(scene: Scene) -> None:
     assert scene.report(force=True).orphans == 0
     scene.write(scene.siti)
     assert scene.report(force=True).orphans == 0
+
+
+def test_sender_keys_of_an_earlier_link_go_with_it(small: Scene) -> None:
+    before = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
+    small.keys.reset_sessions(small.outside)
+    now = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
+    for key in (before, now):
+        small.stage.table.put(Put(key, {"next": 1}))
+    assert small.report(force=True).orphans == 1
+    assert small.stage.table.get(before) is None
+    assert small.stage.table.get(now) is not None
 
 
 def test_sessions_of_other_accounts_are_left_alone(small: Scene) -> None:

@@ -48,6 +48,24 @@ HINTS: Final = {
 }
 
 
+NO_CODE: Final = {
+    0: "the code wasn't typed in in time, or mistyped",
+    400: "WhatsApp gives this number no code, perhaps because of too many before: wait an hour",
+    403: "WhatsApp doesn't let this number be linked by a code",
+    429: "WhatsApp gives this number no more codes for now: wait an hour",
+    452: "WhatsApp doesn't offer codes for this number",
+}
+"""By the server's code, 0 for our own end of it."""
+
+
+def why_no_code(code: int, text: str) -> str:
+    """What the operator reads when a code to type came to nothing."""
+    if (code, text) == (0, "refresh"):
+        return "WhatsApp withdrew the code"
+    detail = f" ({code} {text})" if code else ""
+    return NO_CODE.get(code, "WhatsApp refused the code") + detail
+
+
 class Pairer:
     """Carries out one wish to pair. `run` may be cancelled while `committed` is False."""
 
@@ -115,7 +133,7 @@ class Pairer:
                 await self._wishes.show("pairing", pairing_code=code, qr_expires_at=int(expires_at))
             case PairingCodeRefused(code=number, text=text):
                 self._phone = None
-                await self._hint(f"no code to type ({number} {text}); scan the QR code instead")
+                await self._hint(f"{why_no_code(number, text)}; scan the QR code instead")
             case PairingHint(reason=reason):
                 await self._hint(HINTS.get(reason, reason))
             case PairingSucceeded(pairing=pairing):
@@ -169,6 +187,7 @@ async def store_pairing(
     lid = pairing.lid
     for pause in (0.5, 1.0, None):
         try:
+            await aws.call(keys.take_over, str(pairing.jid.bare))
             await aws.call(
                 keys.save_pairing,
                 jid=str(pairing.jid),

@@ -95,12 +95,17 @@ def devices_key(account: str, user: str) -> Key:
     return f"user#{account}#{user}", "devices"
 
 
+def number_key(account: str) -> Key:
+    """Which phone number the account was linked to last."""
+    return f"account#{account}", "number"
+
+
 def privacy_key(account: str) -> Key:
     return f"account#{account}", "privacy"
 
 
 class Owner(NamedTuple):
-    """Whose item it is. `kind`: `session` or `stanza`."""
+    """Whose item it is. `kind`: `session`, `stanza` or `group`; `user`: of a group its JID."""
 
     kind: str
     account: str
@@ -146,7 +151,7 @@ def owner_of(pk: str) -> Owner | None:
     kind, _, rest = pk.partition("#")
     life, _, user = rest.partition("#")
     account, _, incarnation = life.rpartition(".")
-    if kind not in ("session", "stanza") or not incarnation.isdecimal():
+    if kind not in ("session", "stanza", "group") or not incarnation.isdecimal():
         return None
     return Owner(kind, account, int(incarnation), user)
 

@@ -126,6 +126,13 @@ class KeyStore:
             adv_secret=adv_secret,
         )
 
+    def take_over(self, number: str) -> bool:
+        """Note the number (a bare JID) that the account is linked to; what holds for another one before is
+        forgotten. Whether there was one."""
+        from .succession import take_over
+
+        return take_over(self._vault, number)
+
     def save_lid(self, lid: str) -> "Credentials":
         """Store the account's own LID, where a login told it first."""
         from .account import save_lid

@@ -326,7 +326,7 @@ class Upkeep:
 
     def _remove_orphan(self, ward: _Ward, owner: Owner, item: Item) -> None:
         """Nothing reaches an earlier pairing any more."""
-        if owner.kind == "session" or "text" in item:
+        if owner.kind in ("session", "group") or "text" in item:
             self._table.delete(Delete((str(item["pk"]), str(item["sk"]))))
             ward.report.orphans += 1
 

@@ -71,6 +71,7 @@ OFFLINE_BATCH: Final = 100
 MAX_ROUTING_BYTES: Final = 1024
 """It is stored, and sent before every handshake; some ten bytes are usual."""
 REQUEST_SECONDS: Final = 60.0
+FINISH_ANSWER_SECONDS: Final = 30.0
 ACK_SECONDS: Final = 75.0
 
 
@@ -284,9 +285,14 @@ class Connection:
         if self._linking is None:
             raise NotOpen(self._phase.value)
         question, on_answer = self._linking.ask_code(phone, now)
+        self._ask_for_pairing(question, on_answer, now, REQUEST_SECONDS)
+
+    def _ask_for_pairing(
+        self, question: Node, on_answer: Callable[[Node], list[Event]], now: float, timeout: float
+    ) -> None:
         request_id = self._send_iq(question)
         self._requests[request_id] = _Pending(
-            now + REQUEST_SECONDS, lambda answer: self._events.extend(on_answer(answer))
+            now + timeout, lambda answer: self._events.extend(on_answer(answer))
         )
 
     def confirm_pairing(self) -> None:
@@ -524,7 +530,7 @@ class Connection:
         finish, events = self._linking.on_notification(node, now)
         self._events += events
         if finish is not None:
-            self._send_iq(finish)
+            self._ask_for_pairing(finish, self._linking.on_finish_answer, now, FINISH_ANSWER_SECONDS)
 
     def _on_pair_success(self, node: Node) -> None:
         if self._linking is None or self._pairing is not None:

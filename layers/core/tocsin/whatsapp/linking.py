@@ -39,11 +39,13 @@ class _Keys(Protocol):
 
 @dataclass(slots=True)
 class _Attempt:
-    """One pairing code. `ref`: None until the server knows of it. `deadline`: when it is void."""
+    """One pairing code. `ref`: None until the server knows of it. `valid_until`: when it may no longer be
+    typed in; `deadline`: when it is void, which may be later, if it was typed in late."""
 
     phone: JID
     code: str = field(repr=False)
     ephemeral: KeyPair
+    valid_until: float
     deadline: float
     ref: bytes | None = field(default=None, repr=False)
     hellos: int = 0
@@ -127,7 +129,8 @@ class Linking:
             raise InvalidJid("a pairing code needs a phone number")
         code = link_code.make_code(self._random(5))
         ephemeral = key_pair(self._random(32))
-        attempt = self._attempt = _Attempt(phone, code, ephemeral, now + link_code.VALID_SECONDS)
+        until = now + link_code.VALID_SECONDS
+        attempt = self._attempt = _Attempt(phone, code, ephemeral, until, until)
         wrapped = link_code.wrap_ephemeral(code, ephemeral.public, self._random(32), self._random(16))
         question = link_code.companion_hello(phone, self._keys.noise.public, wrapped)
         return question, lambda answer: self._on_code_answer(attempt, answer)
@@ -147,7 +150,8 @@ class Linking:
         return [PairingCodeOffered(link_code.shown(attempt.code), attempt.deadline)]
 
     def on_notification(self, node: Node, now: float) -> tuple[Node | None, list[Event]]:
-        """React to a notification; the node, if any, is a request to send."""
+        """React to a notification; the node, if any, is a request to send, whose answer is for
+        `on_finish_answer`."""
         kind = node.attrs.get("type")
         if kind == "companion_reg_refresh":
             return None, self._rotate_secret(node)
@@ -174,12 +178,21 @@ class Linking:
         if stage == "refresh_code" and self._names(reg, attempt.ref):
             self._attempt = None
             return None, [PairingCodeRefused(0, "refresh")]
-        if stage != "primary_hello" or attempt.hellos >= MAX_HELLOS:
+        if stage != "primary_hello" or attempt.hellos >= MAX_HELLOS or now >= attempt.valid_until:
             return None, []
         try:
             return self._finish(attempt, attempt.ref, link_code.parse_primary_hello(reg), now), []
         except (InvalidStanza, SignalError):
             return None, []  # incomplete ones are seen on some accounts: keep waiting
+
+    def on_finish_answer(self, answer: Node) -> list[Event]:
+        """The server has our part, or refused it: then no pair-success will come."""
+        try:
+            checked(answer)
+        except IqRefused as exc:
+            self._attempt, self._finishing = None, False
+            return [PairingCodeRefused(exc.code, exc.text)]
+        return []
 
     @staticmethod
     def _names(reg: Node, ref: bytes) -> bool:
