@@ -47,8 +47,16 @@ class Surroundings:
 
     def restart_connector(self) -> None:
         """Another connector process in place of the one that runs; returns when it is connected."""
-        before = self.stage.lease().epoch
+        self.stop_connector()
+        self.start_connector()
+
+    def stop_connector(self) -> None:
+        self.stage  # noqa: B018  it starts one
         self._connector.close()
+
+    def start_connector(self) -> None:
+        """Returns when it is connected."""
+        before = self.stage.lease().epoch
         self._connector.enter_context(self.stage.world.connector())
         self.stage.wait_for_account("connected", epoch=before + 1)
 

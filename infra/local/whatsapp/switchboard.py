@@ -191,6 +191,8 @@ class Switchboard:
             log.info("empty answer to iq %s <%s> of %s", xmlns, first, mask(account))
             self.events.add("unknown-iq", account=account, device=device.number, xmlns=xmlns, child=first)
         self._send(device, answer.stanza)
+        if iq.child("active") is not None:
+            self.events.add("active", account=account, device=device.number)
         if answer.uploaded:
             self.events.add("prekeys", account=account, device=device.number, uploaded=answer.uploaded)
         for drained in answer.drained:

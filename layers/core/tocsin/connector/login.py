@@ -80,8 +80,8 @@ async def check_prekeys(
     raised: the account can be connected without, but strangers' first messages may then not be readable.
     """
     if count is None:
-        offered = iq.parse_prekey_count(await line.request(iq.prekey_count()))
-        count = min(offered, await aws.call(keys.prekey_count))
+        answer, held = await asyncio.gather(line.request(iq.prekey_count()), aws.call(keys.prekey_count))
+        count = min(iq.parse_prekey_count(answer), held)
     if count > FEW_PREKEYS:
         return
     prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import gc
 import logging
 import os
 import secrets
@@ -58,6 +59,8 @@ class Connector:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         await self._startup()
+        gc.freeze()
+        gc.enable()
         tasks = [asyncio.create_task(work) for work in self._works()]
         stopping = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -71,10 +74,10 @@ class Connector:
     async def _startup(self) -> None:
         config, aws = self._config, self._aws
         table = DynamoTable(aws.client("dynamodb"), config.keys_table)
-        secret = await aws.call(
-            aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn
+        secret = asyncio.create_task(
+            aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
-        sealer = Sealer.from_secret(secret["SecretString"])
+        await asyncio.sleep(0)  # on its way, while we go on
         certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 
@@ -87,6 +90,7 @@ class Connector:
         lease_table = DynamoTable(aws.impatient_client("dynamodb"), config.keys_table)
         keeper = LeaseKeeper(lease_table, name, url=url, certificate=certificate.pem)
         self._leases = Leases(keeper)
+        sealer = Sealer.from_secret((await secret)["SecretString"])
         self._around = Surroundings(
             config, aws, table, sealer, self._leases, Outside(aws, config), queue.send
         )

@@ -238,8 +238,10 @@ class Service:
         account = self._standing.account
         await self._say("resuming", "logged in")
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
-        await save_login(self._around.aws, self._keys, credentials, event)
-        await self._top_up(line, credentials, None)
+        await asyncio.gather(
+            save_login(self._around.aws, self._keys, credentials, event),
+            self._top_up(line, credentials, None),
+        )
         iq.checked(await line.go_active())
         await self._offline_done.wait()
         self._standing.ready = True
@@ -379,7 +381,15 @@ class Service:
             data = json.loads(answer.require_child("result").text())["data"]
             lock = data["xwa2_fetch_account_reachout_timelock"]
             return float(lock["time_enforcement_ends"]) if lock["is_active"] else None
-        except (WireError, TimeoutError, LineLost, LineClosed, ValueError, LookupError, TypeError):
+        except (WireError, TimeoutError, LineLost, LineClosed):
+            return None
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ):  # what was said is senseless
             return None
 
     def _spawn(self, line: Line, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import re
-import urllib.request
 from typing import Final
 
 URL: Final = "https://web.whatsapp.com/sw.js"
@@ -46,6 +44,10 @@ def look_up(
 
 
 def _ask(url: str, headers: dict[str, str], timeout: float) -> tuple[int, int, int]:
+    # Seldom needed, and not quickly loaded.
+    import http.client
+    import urllib.request
+
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own constants
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
