@@ -64,11 +64,11 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 proofs: setup ## the random proofs of make test, at length: half an hour
 	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
 
-FUZZ_SECONDS ?= 60
+FUZZ_EXECUTIONS ?= 10000000
 
 .PHONY: fuzz
-fuzz: setup ## millions of bad inputs for every reader, a minute each: make fuzz [FUZZ_SECONDS=600]
-	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+fuzz: setup-bench ## ten million bad inputs for every reader, guided by coverage: a quarter of an hour; FUZZ_EXECUTIONS=
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.fuzz --executions $(FUZZ_EXECUTIONS)
 
 .PHONY: proto
 proto: setup ## compile the .proto files anew

@@ -9,12 +9,15 @@ import asyncio
 import base64
 import json
 import logging
+import random
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from infra.local.whatsapp.endpoint import Address
+from infra.local.whatsapp.endpoint import Endpoint as Phone
 from tests.fuzz.engine import Target
 from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
 from tests.unit.whatsapp import test_stanzas as stanzas
@@ -25,14 +28,18 @@ from tocsin.connector.endpoint import Endpoint
 from tocsin.connector.httpd import Limits, _Stream
 from tocsin.connector.version import VersionUnknown
 from tocsin.connector.version import parse as parse_version
+from tocsin.notify import samples
+from tocsin.notify.event import InvalidEvent, parse_event
 from tocsin.notify.inbound import Envelope, MalformedEnvelope
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
+from tocsin.signal.padding import unpad
 from tocsin.signal.wire import (
     parse_distribution,
     parse_sender_key_message,
 )
-from tocsin.whatsapp import content, outgoing, receipts
+from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp import call, content, outgoing, receipts
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
     DecodeError,
@@ -94,7 +101,7 @@ def stanza(data: bytes) -> str:
     except DecodeError:
         return "no node"
     passed = 0
-    for place, parse in enumerate(stanzas.PARSERS):
+    for place, parse in enumerate((*stanzas.PARSERS, call.parse_call)):
         try:
             parse(read)
             passed |= 1 << place
@@ -221,6 +228,80 @@ def signal_message(data: bytes) -> str:
         except SignalError as error:
             outcomes.append(type(error).__name__)
     return "/".join(outcomes)
+
+
+class _Conversation:
+    """What arrives under a session that is there: mostly a bad MAC, which changes nothing. The first byte
+    says which type it came as."""
+
+    KINDS = ("msg", "pkmsg")
+
+    def __init__(self) -> None:
+        chance = random.Random(1).randbytes
+        self._here, there = (Phone(chance, lambda: NOW) for _ in range(2))
+        keys = self._here.keys
+        [(prekey_id, public)] = keys.new_prekeys(1, chance).items()
+        self._prekey = keys.prekeys[prekey_id]
+        bundle = PreKeyBundle(
+            registration_id=keys.registration_id,
+            identity=keys.identity.public,
+            signed_prekey_id=keys.signed_prekey.id,
+            signed_prekey=keys.signed_prekey.public,
+            signed_prekey_signature=keys.signed_prekey.signature,
+            prekey_id=prekey_id,
+            prekey=public,
+        )
+        here, peer = Address("1", 0), Address("2", 0)
+        there.start_session(here, bundle)
+        first = there.encrypt(here, TEXT)
+        self._here.decrypt(peer, first.type, first.body)
+        answer = self._here.encrypt(peer, TEXT)
+        there.decrypt(here, answer.type, answer.body)
+        self._record = self._here._records[peer]
+        sent = [first, *(there.encrypt(here, TEXT) for _ in range(3))]
+        self.seeds = tuple(bytes((self.KINDS.index(each.type),)) + each.body for each in sent)
+
+    def __call__(self, data: bytes) -> str:
+        if not data:
+            return "nothing"
+        try:
+            arrived = session.parse(self.KINDS[data[0] & 1], data[1:])
+            opened = session.decrypt(
+                self._record,
+                arrived,
+                self._here.keys.local,
+                prekey=self._prekey,
+                ratchet=bytes(range(32)),
+                now=NOW,
+            )
+            unpad(opened.plaintext)
+        except SignalError as error:
+            return f"{type(error).__name__} {error}"[:40]
+        return f"ok {opened.turned} {opened.new_session}"
+
+
+_SENDER_KEY = sender_key.create(1, bytes(range(32)), pair("signing"))
+_SENDER = sender_key.process(None, sender_key.distribution(_SENDER_KEY))
+
+
+def group_message(data: bytes) -> str:
+    """A sender key that we hold, or one that is told again."""
+    outcomes = []
+    for read in (sender_key.decrypt, sender_key.process):
+        try:
+            read(_SENDER, data)
+            outcomes.append("ok")
+        except SignalError as error:
+            outcomes.append(type(error).__name__)
+    return "/".join(outcomes)
+
+
+def ticket(data: bytes) -> str:
+    try:
+        parse_event(data.decode("utf-8", "surrogateescape"), default_region="ID", accounts=("default",))
+    except InvalidEvent as error:
+        return f"{len(error.violations)} violations {error.violations[0][:30]}"
+    return "ok"
 
 
 def address(data: bytes) -> str:
@@ -391,8 +472,19 @@ def _kept(target: str) -> tuple[bytes, ...]:
     return tuple(map(bytes.fromhex, file.read_text().split())) if file.exists() else ()
 
 
+def _ticket_seeds() -> tuple[bytes, ...]:
+    details = (samples.FULL, samples.MINIMAL, samples.HOSTILE)
+    events = (
+        {"id": "E", "detail-type": "TicketCreated", "source": "desk", "detail": detail} for detail in details
+    )
+    return tuple(json.dumps(event).encode() for event in events)
+
+
 def _targets() -> tuple[Target, ...]:
     valid = _seeds(stanzas.VALID)
+    conversation = _Conversation()
+    told = sender_key.distribution(_SENDER_KEY)
+    to_group = sender_key.encrypt(_SENDER_KEY, 2, plaintext=TEXT, entropy=bytes(64))
     return (
         Target("node decoder", node, _seeds(LIVE)),
         Target("frames", frames, (frame(b"abc") * 3, b"\xff\xff\xff", b"")),
@@ -406,6 +498,9 @@ def _targets() -> tuple[Target, ...]:
         Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03")),
         Target("history protobuf", history, (TEXT, zlib.compress(TEXT))),
         Target("signal messages", signal_message, _signal_seeds()),
+        Target("open session", conversation, conversation.seeds),
+        Target("group messages", group_message, (to_group, told)),
+        Target("ticket event", ticket, _ticket_seeds()),
         Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
         Target("version page", page, (b'{"client_revision":1045649367}',)),
         Target("queue envelope", envelope, (ENVELOPE,)),
