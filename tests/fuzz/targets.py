@@ -13,6 +13,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from tocsin.signal.wire import (
     parse_sender_key_message,
 )
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import call, content, outgoing, receipts
+from tocsin.whatsapp import call, content, group, media, outgoing, receipts
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
     DecodeError,
@@ -51,7 +52,7 @@ from tocsin.whatsapp.errors import (
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
 from tocsin.whatsapp.iq import IqRefused
-from tocsin.whatsapp.jid import JID, SERVER, InvalidJid
+from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
@@ -94,6 +95,14 @@ def frames(data: bytes) -> str:
     return f"{min(len(found), 3)} frames"
 
 
+PARSERS: tuple[Callable[[Node], object], ...] = (
+    *stanzas.PARSERS,
+    call.parse_call,
+    media.parse_hosts,
+    lambda answer: group.parse_group(answer, JID("1203", GROUP)),
+)
+
+
 def stanza(data: bytes) -> str:
     """A stanza through every parser, then through everything that answers one."""
     try:
@@ -101,7 +110,7 @@ def stanza(data: bytes) -> str:
     except DecodeError:
         return "no node"
     passed = 0
-    for place, parse in enumerate((*stanzas.PARSERS, call.parse_call)):
+    for place, parse in enumerate(PARSERS):
         try:
             parse(read)
             passed |= 1 << place
@@ -296,6 +305,28 @@ def group_message(data: bytes) -> str:
     return "/".join(outcomes)
 
 
+_MEDIA_KEY = bytes(range(32))
+_MEDIA = media.encrypt(b"%PDF-1.7", media.DOCUMENT, _MEDIA_KEY)
+
+
+def attachment(data: bytes) -> str:
+    """A media host's answer, a file from there, a picture from a ticket."""
+    outcomes = []
+    try:
+        media.parse_uploaded(data)
+        outcomes.append("ok")
+    except InvalidStanza:
+        outcomes.append("no answer")
+    try:
+        # That it is what was uploaded is vouched for, so that what is behind that is met too.
+        media.decrypt(data, media.DOCUMENT, _MEDIA_KEY, _MEDIA.file_sha256, sha256(data).digest())
+        outcomes.append("ok")
+    except media.DamagedMedia as error:
+        outcomes.append(error.what)
+    outcomes.append("no picture" if media.dimensions(data) == (0, 0) else "a picture")
+    return "/".join(outcomes)
+
+
 def ticket(data: bytes) -> str:
     try:
         parse_event(data.decode("utf-8", "surrogateescape"), default_region="ID", accounts=("default",))
@@ -446,6 +477,7 @@ REQUESTS = (
     _request("accounts/default/iq", encode(Node("iq", {"type": "get"}))),
     _request("accounts/default/message", encode(Node("message", {"id": "1"})), f"{protocol.RESUMED}: 1"),
     _request("accounts/default/stanza", encode(Node("receipt", {"id": "1"}))),
+    _request("accounts/default/media", b"ciphertext", f"{protocol.MEDIA}: image"),
     _request("accounts/default/resumed", b""),
     _request("accounts/default/iq", b"", token="wrong"),
     _request("health", b"", method="GET"),
@@ -480,8 +512,46 @@ def _ticket_seeds() -> tuple[bytes, ...]:
     return tuple(json.dumps(event).encode() for event in events)
 
 
+_ATTACHMENTS = (
+    _MEDIA.blob,
+    json.dumps({"url": "https://media.test/1", "direct_path": "/v/1?x=1"}).encode(),
+    b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IHDR" + bytes((0, 0, 1, 0)) * 2,
+    b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(10) + b"\xff\xff\xc2\x00\x11\x08\x01\x00\x02\x00",
+)
+
+ANSWERS = [
+    Node(
+        "iq",
+        {"type": "result", "id": "1"},
+        (Node("media_conn", {"auth": "a", "ttl": "300"}, (Node("host", {"hostname": "mmg.test:443"}),)),),
+    ),
+    Node(
+        "iq",
+        {"type": "result", "id": "1"},
+        (
+            Node(
+                "group",
+                {"id": "1203", "addressing_mode": "lid"},
+                (
+                    Node(
+                        "participant",
+                        {"jid": stanzas.ALICE, "phone_number": stanzas.ALICE_PN, "type": "admin"},
+                    ),
+                    Node("announcement"),
+                ),
+            ),
+        ),
+    ),
+    Node(
+        "call",
+        {"from": stanzas.ALICE, "id": "C"},
+        (Node("offer", {"call-id": "1", "call-creator": stanzas.ALICE}),),
+    ),
+]
+
+
 def _targets() -> tuple[Target, ...]:
-    valid = _seeds(stanzas.VALID)
+    valid = _seeds([*stanzas.VALID, *ANSWERS])
     conversation = _Conversation()
     told = sender_key.distribution(_SENDER_KEY)
     to_group = sender_key.encrypt(_SENDER_KEY, 2, plaintext=TEXT, entropy=bytes(64))
@@ -500,6 +570,7 @@ def _targets() -> tuple[Target, ...]:
         Target("signal messages", signal_message, _signal_seeds()),
         Target("open session", conversation, conversation.seeds),
         Target("group messages", group_message, (to_group, told)),
+        Target("attachments", attachment, _ATTACHMENTS),
         Target("ticket event", ticket, _ticket_seeds()),
         Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
         Target("version page", page, (b'{"client_revision":1045649367}',)),
