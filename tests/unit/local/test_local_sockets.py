@@ -66,7 +66,7 @@ async def test_a_client_is_linked_by_qr_restarts_and_logs_in(town: Running):
 async def test_a_client_is_linked_by_a_typed_code(town: Running):
     waiting = town.client()
     await waiting.until(QrOffered)
-    waiting.connection.request_pairing_code(JID(SITI, PN), 0)
+    waiting.connection.request_pairing_code(JID(SITI, PN), time.time())
     await waiting.flush()
     offered = await waiting.until(PairingCodeOffered)
     linking = asyncio.create_task(town.ask("link_by_code", SITI, offered.code.lower()))
@@ -78,7 +78,7 @@ async def test_a_client_is_linked_by_a_typed_code(town: Running):
 async def test_a_mistyped_code_links_nothing_and_says_so(town: Running):
     waiting = town.client()
     await waiting.until(QrOffered)
-    waiting.connection.request_pairing_code(JID(SITI, PN), 0)
+    waiting.connection.request_pairing_code(JID(SITI, PN), time.time())
     await waiting.flush()
     await waiting.until(PairingCodeOffered)
     with pytest.raises(ControlError, match="mistyped"):
