@@ -18,11 +18,12 @@ from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.bench.client import ACCOUNT, Client
 from tests.interop.baileys_client import Baileys, missing
 from tocsin.notify.attachments import Stored
-from tocsin.notify.content import Attachment, Content, Edit, File, Quote, Reaction, Text
+from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.delivery import address_of
 from tocsin.notify.multidevice import MultiDevice
 from tocsin.notify.transport import Outgoing
 from tocsin.notify.uploads import Uploads
+from tocsin.whatsapp.content import content_of
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -152,6 +153,8 @@ def test_tocsin_reads_what_baileys_uploads(tocsin, baileys, tmp_path: Path, key,
         "send-file", to=DESK, kind=kind, path=str(path), caption="look", file_name=key, mimetype="any/thing"
     )
     message = tocsin.await_message(sent["id"])
+    reply = content_of(message)
+    assert (reply.kind, reply.text, reply.is_reply) == (kind, "look", True)
     if message.HasField("document_with_caption"):
         message = message.document_with_caption.message
     told = getattr(message, kind)
@@ -170,6 +173,18 @@ def test_baileys_shows_a_quote(tocsin, baileys):
     assert (message["text"], message["quoted_id"]) == ("It works again", first)
     assert message["quoted"] == "No internet since 09:00"
     assert message["quoted_by"] == str(tocsin.client.own[1])
+
+
+def test_baileys_shows_where_a_link_leads(tocsin, baileys):
+    preview = Preview("https://t.example/1042", "No internet", "since 09:00")
+    message_id = tocsin.send(Text("See https://t.example/1042", preview=preview))
+    message = baileys.wait("message", id=message_id)
+    assert message["text"] == "See https://t.example/1042"
+    assert message["preview"] == {
+        "matched": "https://t.example/1042",
+        "title": "No internet",
+        "description": "since 09:00",
+    }
 
 
 def test_baileys_shows_an_edit_in_the_place_of_what_was_sent(tocsin, baileys, whatsapp):

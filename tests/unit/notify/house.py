@@ -38,7 +38,9 @@ class House:
     def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
         return stage_on(aws)
 
-    def restart(self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False) -> None:
+    def restart(
+        self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False, thanks: str = ""
+    ) -> None:
         """Throw the containers away: nothing that they remember may matter."""
         clock = lambda: self.stage.now  # noqa: E731
         self.transport = self.stage.new_transport()
@@ -58,7 +60,7 @@ class House:
             random=os.urandom,
             clock=clock,
         )
-        replies = Replies(self.store, self.queue, expiry_seconds=86400, clock=clock)
+        replies = Replies(self.store, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
         self.inbound = Inbound(
             self.store,
             self.stage.new_transport(),

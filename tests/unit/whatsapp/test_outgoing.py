@@ -28,11 +28,22 @@ def test_texts_copies_and_sender_keys(text: str) -> None:
 
 
 def test_a_quote_brings_along_what_it_quotes() -> None:
-    body = outgoing.quoting_message("solved", ORIGINAL, US, outgoing.text_message("no internet"))
-    written = Message.FromString(body).extended_text
+    quote = (ORIGINAL, US, outgoing.text_message("no internet"))
+    message = outgoing.extended_message("solved", quote=quote)
+    assert message.kind == outgoing.TEXT
+    written = Message.FromString(message.body).extended_text
     assert (written.text, written.context_info.stanza_id) == ("solved", ORIGINAL)
     assert written.context_info.participant == "100000000000001@lid"
     assert written.context_info.quoted_message.conversation == "no internet"
+
+
+def test_a_preview_says_where_a_link_leads() -> None:
+    message = outgoing.extended_message("see https://t/1", preview=("https://t/1", "No internet", "since 9"))
+    assert message.kind == outgoing.Kind("media", "url")
+    written = Message.FromString(message.body).extended_text
+    assert (written.text, written.matched_text) == ("see https://t/1", "https://t/1")
+    assert (written.title, written.description) == ("No internet", "since 9")
+    assert not written.HasField("context_info")
 
 
 def test_an_edit_names_our_message_and_replaces_it() -> None:

@@ -18,8 +18,8 @@ from tocsin.whatsapp.outgoing import (
     device_sent,
     document_message,
     edit_message,
+    extended_message,
     image_message,
-    quoting_message,
     reaction_message,
     text_message,
 )
@@ -32,10 +32,14 @@ def compose(content: Content, chat: str, own: JID, upload: Upload | None = None)
     """Return the message for `chat` (a bare JID: a person's or a group's). `own`: we, as that chat names us.
     `upload`: what was uploaded of a file. Raises ValueError for a file without one."""
     match content:
-        case Text(text, quote):
-            if quote is None:
-                return OutgoingMessage(text_message(text))
-            return OutgoingMessage(quoting_message(text, quote.message_id, own, text_message(quote.text)))
+        case Text(text, None, None):
+            return OutgoingMessage(text_message(text))
+        case Text(text, quote, preview):
+            return extended_message(
+                text,
+                quote=(quote.message_id, own, text_message(quote.text)) if quote else None,
+                preview=(preview.url, preview.title, preview.description) if preview else None,
+            )
         case File(attachment, caption):
             if upload is None:
                 raise ValueError("a file that wasn't uploaded")

@@ -62,6 +62,13 @@ class Environment:
             raise InvalidVariable(name, text, "true or false")
         return text == "true"
 
+    def choice(self, name: str, *choices: str) -> str:
+        """Return the variable, one of `choices`; unset is the first. Raises `InvalidVariable`."""
+        text = self.text(name, choices[0])
+        if text not in choices:
+            raise InvalidVariable(name, text, " or ".join(choices))
+        return text
+
     def words(self, name: str, default: str | None = None) -> tuple[str, ...]:
         """Return a comma-separated list, without blanks and empty entries."""
         return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
@@ -160,6 +167,7 @@ class ReceiveConfig:
     notification_expiry_seconds: int
     recoveries_per_hour: int
     read_receipts: bool = False
+    acknowledge_replies: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> ReceiveConfig:
@@ -174,6 +182,7 @@ class ReceiveConfig:
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
             recoveries_per_hour=environment.number("RECOVERIES_PER_HOUR", RECOVERIES_PER_HOUR, at_least=1),
             read_receipts=environment.switch("READ_RECEIPTS"),
+            acknowledge_replies=environment.text("ACKNOWLEDGE_REPLIES", ""),
         )
 
 
@@ -189,6 +198,9 @@ class PlanConfig:
     default_language: str
     notification_expiry_seconds: int
     attachments_bucket: str = ""
+    quote_first_message: bool = False
+    edit_updates: bool = False
+    link_previews: bool = False
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PlanConfig:
@@ -203,6 +215,9 @@ class PlanConfig:
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
             attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
+            quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
+            edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",
+            link_previews=environment.switch("LINK_PREVIEWS"),
         )
 
 

@@ -18,11 +18,21 @@ class Quote:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What is shown of a link in the text. `url` stands in the text as it stands here."""
+
+    url: str
+    title: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Text:
     """Words, with WhatsApp's formatting in them."""
 
     text: str
     quote: Quote | None = None
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True)

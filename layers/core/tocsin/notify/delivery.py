@@ -19,13 +19,14 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tocsin.notify.conduct import CONFIRMATIONS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Attempt, Notification, Problem, State, user_of
+from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
 from tocsin.notify.queues import Order
 from tocsin.notify.store import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
@@ -36,6 +37,8 @@ BEHIND = "behind"
 IN_LINE = (State.PLANNED, State.WAITING)
 SPENDING = (Retry.kind, Recover.kind)
 
+SUPERSEDED = Problem("superseded", "permanent", "a younger edit of the same message was sent")
+TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 
 
@@ -105,9 +108,34 @@ class Delivery:
             return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
         first_contact = is_first_contact(notification, view.conduct)
         address = address_of(order.recipient, view.address)
-        verdict = self._try(notification, address, order.resumed, first_contact)
+        send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
+        verdict = send(notification) if notification.edits is None else self._edit(notification, send)
         if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
             self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+        return verdict
+
+    def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
+        """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
+        its place, which is another notification. A crash in between repeats all of this and finds it."""
+        from tocsin.notify.thread import as_message, is_editable
+
+        try:
+            claim = self._store.claim_edit(id_of_message(notification.edits or "") or "", notification.turn)
+        except NotificationMissing:
+            claim = None
+        if claim is not None and not claim.applied:
+            self._store.suppress(notification.id, SUPERSEDED, self._now_ms())
+            return Verdict("suppressed", SUPERSEDED.code)
+        if claim is not None and is_editable(claim.notification, self._clock()):
+            return send(notification)
+        message = as_message(notification)
+        message = self._store.put_new(message) or message
+        verdict = Verdict("suppressed", TOO_LATE.code)
+        if message.state is State.PLANNED:
+            self._store.follow_thread(message)
+            verdict = send(message)
+        if verdict.again_after is None:
+            self._store.suppress(notification.id, TOO_LATE, self._now_ms())
         return verdict
 
     def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tocsin.notify.attachments import TYPES, media_type_of
 from tocsin.notify.content import Attachment
+from tocsin.notify.formatting import name
 from tocsin.notify.phone import InvalidPhone, normalise_phone
 
 EVENT_TYPES = ("TicketCreated", "TicketAssigned", "TicketUpdated", "TicketResolved")
@@ -27,6 +28,9 @@ MOST_BYTES = 256 * 1024
 
 MOST_VIOLATIONS = 200
 MOST_ID_CHARACTERS = 128
+
+MOST_NAME_CHARACTERS = 1024
+"""Of a file: the schema bounds what is told, a key is no longer."""
 
 DEFAULT_ACCOUNT = "default"
 
@@ -222,14 +226,14 @@ def _person(value: Mapping[str, Any], region: str) -> Person:
 
 
 def _enclosure(value: Mapping[str, Any]) -> Enclosure:
-    name = _file_name(value)
-    attachment = Attachment(value["key"], name, media_type_of(name) or "")
+    file_name = _file_name(value)
+    attachment = Attachment(value["key"], file_name, media_type_of(file_name) or "")
     return Enclosure(attachment, value.get("caption") or "", tuple(value.get("audiences") or ()))
 
 
 def _file_name(value: Mapping[str, Any]) -> str:
-    """As told, else the last part of the key."""
-    return str(value.get("file_name") or value["key"].rpartition("/")[2])
+    """As told, else the last part of the key; without what could make one ending look like another."""
+    return name(value.get("file_name") or value["key"].rpartition("/")[2], MOST_NAME_CHARACTERS)
 
 
 # -- checking ----------------------------------------------------------------------------------------------
@@ -285,8 +289,9 @@ def _attachment_violations(detail: Mapping[str, Any], has_bucket: bool) -> Itera
     for number, one in enumerate(attachments[:MOST_VIOLATIONS]):
         if not isinstance(one, dict) or not isinstance(one.get("key"), str):
             continue
-        name = one.get("file_name") or one["key"]
-        if isinstance(name, str) and media_type_of(name.rpartition("/")[2]) is None:
+        if not isinstance(one.get("file_name") or "", str):
+            continue
+        if media_type_of(_file_name(one)) is None:
             yield f"detail.attachments[{number}]: its file name must end in one of {', '.join(TYPES)}"
 
 

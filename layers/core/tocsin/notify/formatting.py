@@ -44,6 +44,11 @@ def paragraph(text: str, most: int, lines: int) -> str:
     return _shortened(kept, most)
 
 
+def name(text: str, most: int) -> str:
+    """Foreign text where nothing formats, as the name of a file: on one line, steering nothing."""
+    return _shortened(" ".join(_readable(text).split()), most)
+
+
 def link(url: str) -> str:
     """A URL that means the same and formats nothing. `url`: printable ASCII, as the schema asks."""
     return url.replace("*", "%2A").replace("~", "%7E").replace("`", "%60")

@@ -526,7 +526,7 @@ class Inbound:
         moved = notification.state not in (State.READ, told.state) and (
             self._store.mark_receipt(notification.id, told.state, at, told.device).applied
         )
-        if moved:
+        if moved and notification.reacts_to is None:
             self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
         else:
             self._store.note_receipt(notification.id, told.state, at, told.device)

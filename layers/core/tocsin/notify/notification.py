@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tocsin.notify.content import Attachment, Content, Edit, File, Quote, Reaction, Text
+from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -214,9 +214,11 @@ class Notification:
     redriven: int = 0
     attempts_dropped: int = 0
     quote: Quote | None = None
+    preview: Preview | None = None
     attachment: Attachment | None = None
     edits: str | None = None
     reacts_to: str | None = None
+    reacts_to_author: str | None = None
 
     @property
     def content(self) -> Content:
@@ -226,8 +228,8 @@ class Notification:
         if self.edits is not None:
             return Edit(self.edits, self.text, self.created_at)
         if self.reacts_to is not None:
-            return Reaction(self.reacts_to, self.text, self.created_at)
-        return Text(self.text, self.quote)
+            return Reaction(self.reacts_to, self.text, self.created_at, self.reacts_to_author)
+        return Text(self.text, self.quote, self.preview)
 
     @property
     def group(self) -> str | None:

@@ -17,11 +17,14 @@ from pathlib import Path
 
 from tocsin.notify.audience import Recipient, recipients
 from tocsin.notify.config import PlanConfig
+from tocsin.notify.content import Preview
 from tocsin.notify.event import InvalidEvent, TicketEvent, parse_event
+from tocsin.notify.formatting import line, link, paragraph
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.store import NotificationStore
 from tocsin.notify.template import TemplateFailed, Templates
+from tocsin.notify.thread import placed
 
 INVALID_EVENT = "invalid-event"
 TEMPLATE_FAILED = "template-failed"
@@ -118,6 +121,7 @@ class Planner:
             default_language=self._config.default_language,
             created_at=now,
             expires_at=now // 1000 + self._config.notification_expiry_seconds,
+            previews=self._config.link_previews,
         )
 
     def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
@@ -128,7 +132,8 @@ class Planner:
         new: list[str] = []
         repeated: list[str] = []
         to_send: list[Notification] = []
-        for notification in notifications:
+        for planned in notifications:
+            notification = placed(planned, self._store, self._config)
             existing = self._store.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -147,10 +152,16 @@ class Planner:
 
 
 def notifications_of(
-    event: TicketEvent, templates: Templates, *, default_language: str, created_at: int, expires_at: int
+    event: TicketEvent,
+    templates: Templates,
+    *,
+    default_language: str,
+    created_at: int,
+    expires_at: int,
+    previews: bool = False,
 ) -> list[Notification]:
     """The notifications of an event, rendered: for each recipient the text, then the files, each a message
-    of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s."""
+    of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s; `previews`: of links in the texts."""
     planned = []
     for recipient in recipients(event):
         rendered = templates.render(event, recipient, default_language)
@@ -169,9 +180,18 @@ def notifications_of(
             expires_at=expires_at,
             event_id=event.event_id,
             event_at=event.event_at,
+            preview=_preview(event, rendered.text) if previews else None,
         )
         planned += [text, *_enclosed(event, recipient, text)]
     return planned
+
+
+def _preview(event: TicketEvent, text: str) -> Preview | None:
+    """Of the ticket's page, where the text links to it."""
+    url = link(event.ticket.url)
+    if not url or url not in text:
+        return None
+    return Preview(url, line(event.ticket.subject, 200), line(event.ticket.description, 300))
 
 
 def _enclosed(event: TicketEvent, recipient: Recipient, text: Notification) -> Iterator[Notification]:
@@ -182,8 +202,9 @@ def _enclosed(event: TicketEvent, recipient: Recipient, text: Notification) -> I
         yield replace(
             text,
             id=_id_of(event, recipient, enclosure.attachment.key),
-            text=enclosure.caption,
+            text=paragraph(enclosure.caption, 1000, 8),
             attachment=enclosure.attachment,
+            preview=None,
             created_at=text.created_at + number,
         )
 

@@ -24,6 +24,9 @@ from tocsin.whatsapp.message import InboundMessage
 
 MAX_KEPT_TEXT = 4096
 GROUP_TALK = "group-talk"
+REPLY_ACKNOWLEDGED = "ReplyAcknowledged"
+"""Event type of the reaction that an answer gets."""
+
 CONSENT = {Wish.STOP: "withdrawn", Wish.START: "given"}
 
 
@@ -55,8 +58,11 @@ class Replies:
         notifications: NotificationsQueue,
         *,
         expiry_seconds: int,
+        acknowledge_with: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`acknowledge_with`: the emoji that an answer to a notification gets; empty for none."""
+        self._acknowledge_with = acknowledge_with
         self._store = store
         self._notifications = notifications
         self._expiry_seconds = expiry_seconds
@@ -80,6 +86,8 @@ class Replies:
             "consent": CONSENT[wish[0]] if wish else None,
         }
         self._store.put_reply(reply.name, phones[0], message.id, told, message.timestamp * 1000)
+        if wish is None and self._acknowledge_with:
+            self._acknowledge(reply)
         return wish[0].value if wish else content.kind
 
     def take_in_group(self, account: Account, message: InboundMessage, user: str, content: Content) -> str:
@@ -105,7 +113,48 @@ class Replies:
             "consent": None,
         }
         self._store.put_reply(account.profile.account, phone, message.id, told, message.timestamp * 1000)
+        if self._acknowledge_with and content.kind != "reaction":
+            self._react(answered, message)
         return content.kind
+
+    def _acknowledge(self, reply: _Reply) -> None:
+        """React to what a recipient answered, by a notification of its own: so it arrives like one, once.
+
+        Not to reactions, nor to whom wants to hear nothing; a withdrawal of consent is confirmed in words.
+        """
+        answered = reply.answered
+        if answered is None or reply.content.kind == "reaction":
+            return
+        if self._store.conduct(reply.name, reply.phones[0]).opted_out_at is not None:
+            return
+        self._react(answered, reply.message)
+
+    def _react(self, answered: Notification, message: InboundMessage) -> None:
+        event, now = REPLY_ACKNOWLEDGED, self._clock()
+        about = (answered.account, answered.ticket_id, event, 0, answered.audience, answered.recipient)
+        reaction = Notification(
+            id=notification_id(*about, message.id),
+            account=answered.account,
+            ticket_id=answered.ticket_id,
+            event_type=event,
+            revision=0,
+            audience=answered.audience,
+            recipient=answered.recipient,
+            recipient_name=answered.recipient_name,
+            language=answered.language,
+            text=self._acknowledge_with,
+            created_at=int(now * 1000),
+            expires_at=int(now) + self._expiry_seconds,
+            reacts_to=message.id,
+            reacts_to_author=str(message.sender.chat) if message.is_group else None,
+        )
+        self._enqueue(reaction)
+
+    def _enqueue(self, notification: Notification) -> None:
+        """Write and enqueue it, unless it went out already. A repeat after a crash is folded by its id."""
+        known = self._store.put_new(notification)
+        if known is None or known.state is State.PLANNED:
+            self._notifications.send(known or notification)
 
     def _answered(self, account: Account, user: str, phone: str, content: Content) -> Notification | None:
         """Return the notification a reply is about: the quoted one, else the last that reached the person."""
@@ -162,9 +211,7 @@ class Replies:
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
         )
-        known = self._store.put_new(confirmation)
-        if known is None or known.state is State.PLANNED:
-            self._notifications.send(known or confirmation)
+        self._enqueue(confirmation)
 
 
 def phones_of(account: Account, user: str, message: InboundMessage) -> list[str]:

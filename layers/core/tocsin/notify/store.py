@@ -7,6 +7,7 @@
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
+| `thread#A#U`      | ticket id      | the first and the last message to them about a ticket        |
 | `identity#A#U`    | `D#key#H`      | a device of theirs got a new identity, in hour H             |
 | `recoveries#A#D`  | …              | who couldn't read what (`ledger.py`)                         |
 
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.change import STILL_THERE, Change
-from tocsin.notify.content import Attachment, Quote
+from tocsin.notify.content import Attachment, Preview, Quote
 from tocsin.notify.notification import (
     IDENTITY_CHANGED,
     OVERDUE,
@@ -69,6 +70,8 @@ _BATCH_TRIES = 8
 NOT_THERE_YET = "attribute_not_exists(pk)"
 # The row was not parked anew since it was read.
 SAME_PARKING = "tag = :tag"
+# A younger edit of the same message was sent, or is about to be: this one would set its text back.
+NO_YOUNGER_EDIT = f"{STILL_THERE} AND (attribute_not_exists(edited_turn) OR edited_turn <= :turn)"
 # A second opt-out, or a second confirmation, changes nothing.
 NOT_OPTED_OUT = "attribute_not_exists(opted_out_at)"
 OPTED_OUT = "attribute_exists(opted_out_at)"
@@ -136,6 +139,16 @@ class Conduct:
 
 
 @dataclass(frozen=True)
+class Thread:
+    """What was said to one recipient about one ticket: the notifications that were messages of their own.
+    `last_at`: when the last one was planned, ms."""
+
+    first: str
+    last: str
+    last_at: int
+
+
+@dataclass(frozen=True)
 class SendView:
     """All that a send has to know before it reserves, from one read."""
 
@@ -190,6 +203,41 @@ class NotificationStore:
             TableName=self._table, Key=_state_key(notification_id), ConsistentRead=True
         )
         return _notification(answer["Item"]) if "Item" in answer else None
+
+    def thread(self, account: str, user: str, ticket_id: str) -> Thread | None:
+        """What `user` (bare JID) was told about a ticket; None: nothing yet."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=_thread_key(account, user, ticket_id), ConsistentRead=True
+        )
+        return _thread(answer.get("Item"))
+
+    def follow_thread(self, notification: Notification) -> Thread:
+        """It is the last message about its ticket, and the first if there was none; the thread as it is
+        then."""
+        change = Change(outcome=False)
+        change.set_first("first", notification.id)
+        change.set("last", notification.id)
+        change.set("last_at", notification.created_at)
+        change.set("expire_at", notification.created_at // 1000 + KEPT_SECONDS)
+        key = _thread_key(notification.account, user_of(notification.recipient), notification.ticket_id)
+        answer = self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=key,
+            ReturnValues="ALL_NEW",
+            **change.expressions(),
+        )
+        thread = _thread(answer["Attributes"])
+        assert thread is not None  # noqa: S101  it was just written
+        return thread
+
+    def claim_edit(self, notification_id: str, turn: str) -> Transition:
+        """Before an edit of a notification's message: make sure that no younger one was. Not applied if one
+        was. Raises NotificationMissing."""
+        change = Change()
+        change.set("edited_turn", turn)
+        change.require(NO_YOUNGER_EDIT, turn=turn)
+        return self._change(notification_id, change)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -725,6 +773,17 @@ def _conduct_key(account: str, user: str) -> Item:
     return _key(f"recipient#{account}#{user}", "conduct")
 
 
+def _thread_key(account: str, user: str, ticket_id: str) -> Item:
+    return _key(f"thread#{account}#{user}", ticket_id)
+
+
+def _thread(item: Item | None) -> Thread | None:
+    if not item:
+        return None
+    values = from_item(item)
+    return Thread(values["first"], values["last"], values["last_at"])
+
+
 def _address_key(account: str, user: str) -> Item:
     return _key(f"user#{account}#{user}", "address")
 
@@ -762,6 +821,7 @@ _OPTIONAL = (
     "requeued_at",
     "edits",
     "reacts_to",
+    "reacts_to_author",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -779,6 +839,7 @@ def _item_values(notification: Notification, expire_at: int) -> dict[str, Any]:
         "receipts": dict(notification.receipts),
         "event_id": notification.event_id or None,
         "quote": vars(notification.quote) if notification.quote else None,
+        "preview": vars(notification.preview) if notification.preview else None,
         "attachment": vars(notification.attachment) if notification.attachment else None,
         "last_error": notification.last_error.to_json() if notification.last_error else None,
         "expire_at": expire_at,
@@ -792,7 +853,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
     last_error, quote = values.get("last_error"), values.get("quote")
-    attachment = values.get("attachment")
+    attachment, preview = values.get("attachment"), values.get("preview")
     recoveries = values.get("recoveries", {})
     return Notification(
         **plain,
@@ -805,6 +866,7 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
         receipts=MappingProxyType(values.get("receipts", {})),
         event_id=values.get("event_id", ""),
         quote=Quote(**quote) if quote else None,
+        preview=Preview(**preview) if preview else None,
         attachment=Attachment(**attachment) if attachment else None,
         last_error=Problem.from_json(last_error) if last_error else None,
     )

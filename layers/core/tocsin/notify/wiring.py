@@ -103,7 +103,12 @@ def inbound(
             per_hour=config.recoveries_per_hour,
             random=os.urandom,
         ),
-        Replies(store, notifications, expiry_seconds=config.notification_expiry_seconds),
+        Replies(
+            store,
+            notifications,
+            expiry_seconds=config.notification_expiry_seconds,
+            acknowledge_with=config.acknowledge_replies,
+        ),
         read_receipts=config.read_receipts,
     )
 

@@ -31,6 +31,7 @@ class Kind:
 TEXT: Final = Kind()
 EDIT: Final = Kind(edit="1", hidden=True)
 REACTION: Final = Kind(type="reaction", hidden=True)
+LINK: Final = Kind("media", "url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,29 @@ def text_message(text: str, *, expiration: int = 0) -> bytes:
     return _extended(text, _number(_EXPIRATION, expiration))
 
 
-def quoting_message(text: str, message_id: str, author: JID, quoted: bytes) -> bytes:
-    """A text that shows an earlier message above it. `author` (bare) wrote that one, `quoted` is its Message:
-    what the reader sees of it, should it be missing from the chat."""
-    return _extended(
-        text, _field(1, message_id.encode()) + _field(2, str(author.bare).encode()) + _field(3, quoted)
-    )
+def extended_message(
+    text: str, *, quote: tuple[str, JID, bytes] | None = None, preview: tuple[str, str, str] | None = None
+) -> OutgoingMessage:
+    """A text with more to it.
+
+    `quote`: id, author and Message of an earlier one, shown above it; the last is what the reader sees of it,
+    should it be missing from the chat. `preview`: a link in the text, title and description of what it leads
+    to.
+    """
+    about, context, kind = b"", b"", TEXT
+    if preview is not None:
+        url, title, description = preview
+        about = _field(2, url.encode()) + _field(5, description.encode()) + _field(6, title.encode())
+        kind = LINK
+    if quote is not None:
+        message_id, author, quoted = quote
+        context = _field(1, message_id.encode()) + _field(2, str(author.bare).encode()) + _field(3, quoted)
+    return OutgoingMessage(_extended(text, context, about), kind)
 
 
-def _extended(text: str, context: bytes) -> bytes:
-    return _field(_EXTENDED_TEXT, _field(1, text.encode()) + _field(_CONTEXT_INFO, context))
+def _extended(text: str, context: bytes, about: bytes = b"") -> bytes:
+    more = _field(_CONTEXT_INFO, context) if context else b""
+    return _field(_EXTENDED_TEXT, _field(1, text.encode()) + about + more)
 
 
 def image_message(upload: Upload, mimetype: str, caption: str = "") -> OutgoingMessage:
