@@ -14,7 +14,11 @@
 //   {"request": 9, "command": "download", "id": of a message event}             → "sha256", "told", "length", "base64"
 //   {"request": 10, "command": "send-file", "to", "kind": "image" or "document", "path", "caption", "file_name", "mimetype"}
 //   {"request": 11, "command": "edit", "to", "id", "text"}, {"command": "react", "to", "key", "text"}
-//   {"request": 12, "command": "quit"}
+//   {"request": 12, "command": "create-group", "subject", "members": ["628…"]}   → "group"
+//   {"request": 13, "command": "change-group", "group", "action": "add" or "remove", "members"}
+//   {"request": 14, "command": "leave-group", "group"}
+//   {"request": 15, "command": "forget-sender-keys"}   delete every key of others in groups, and our own → "keys"
+//   {"request": 16, "command": "quit"}
 //
 // Events on stdout: qr {qr}, open {jid, lid}, closed {code}, message {id, chat, other, from_me, text, offline, key},
 // status {id, status}, edit {id, text}, reaction {id, text}. A message also says what kind it is and what it tells of
@@ -136,12 +140,14 @@ function messageUpdated({ key, update }) {
 	if (update.status !== undefined) emit('status', { id: key.id, from_me: Boolean(key.fromMe), status: STATUS[update.status] })
 }
 
-// Session names are not listed by the key store, but the folder has one file for each.
-async function storedSessions() {
+// Names of keys are not listed by the key store, but the folder has one file for each.
+async function stored(kind) {
 	const { readdir } = await import('node:fs/promises')
-	const files = (await readdir(options.folder)).filter(name => name.startsWith('session-'))
-	return files.map(name => name.slice('session-'.length, -'.json'.length).replace(/__/g, '/'))
+	const files = (await readdir(options.folder)).filter(name => new RegExp(`^${kind}-(?!memory)`).test(name))
+	return files.map(name => name.slice(kind.length + 1, -'.json'.length).replace(/__/g, '/').replace(/-/g, ':'))
 }
+
+const storedSessions = async () => stored('session')
 
 function flipped(secret) {
 	const bytes = Buffer.from(secret, 'base64')
@@ -210,6 +216,20 @@ const commands = {
 		const names = await storedSessions()
 		await state.keys.set({ session: Object.fromEntries(names.map(name => [name, null])) })
 		return { sessions: names }
+	},
+	async 'create-group'({ subject, members }) {
+		return { group: (await socket.groupCreate(subject, members.map(jidOf))).id }
+	},
+	async 'change-group'({ group, action, members }) {
+		return { changed: await socket.groupParticipantsUpdate(group, members.map(jidOf), action) }
+	},
+	async 'leave-group'({ group }) {
+		await socket.groupLeave(group)
+	},
+	async 'forget-sender-keys'() {
+		const names = await stored('sender-key')
+		await state.keys.set({ 'sender-key': Object.fromEntries(names.map(name => [name, null])) })
+		return { keys: names }
 	},
 	async 'pairing-code'({ number }) {
 		return { code: await socket.requestPairingCode(number) }
