@@ -17,7 +17,18 @@ from tests.bench.measure import Verdict, heading
 from tests.bench.surroundings import Surroundings, machine
 
 # In this order: what starts processes of its own first, then what needs the whole stack, then the processor.
-BENCHMARKS = ("start", "requests", "memory", "login", "healing", "messages", "conflicts", "crypto", "nodes")
+BENCHMARKS = (
+    "start",
+    "requests",
+    "memory",
+    "login",
+    "healing",
+    "accounts",
+    "messages",
+    "conflicts",
+    "crypto",
+    "nodes",
+)
 
 
 def main() -> int:
