@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ from tocsin.connector.service import Service
 from tocsin.connector.standing import Standing
 from tocsin.connector.stanza import Packed
 from tocsin.connector.surroundings import Meters
+from tocsin.connector.wishes import Bell
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.whatsapp.jid import HOSTED, JID
@@ -122,6 +123,7 @@ class Around:
     sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
+    bell: Any = field(default_factory=lambda: Bell(cast("Any", None), MemoryTable()))
 
     def uniform(self, low: float, high: float) -> float:
         return low

@@ -70,7 +70,7 @@ class Account:
         self._around = around
         table = Fenced(around.table, name, self._holds)
         self._keys = KeyStore(table, around.sealer, name)
-        self._wishes = Wishes(around.aws, table, name)
+        self._wishes = Wishes(around.aws, table, name, around.bell)
         self._limits = Limits(around.aws, self._keys, name)
         self.standing.limit = self._limits.active
         self._forwarder = Forwarder(self._send_batch, around.meters.stanzas)

@@ -7,12 +7,16 @@ to try again.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from sys import intern
 from typing import Any, ParamSpec, TypeVar
 
 import botocore.session
 from botocore.config import Config as ClientConfig
+from botocore.loaders import JSONFileLoader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,11 +27,30 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 5
 
 
+PROSE = frozenset({"documentation", "examples"})
+"""What a description of a service holds for people: more than half of it, kept in memory for good."""
+
+
+class _WithoutProse(JSONFileLoader):  # type: ignore[misc]
+    """Loads descriptions of services without their documentation."""
+
+    def _load_file(self, full_path: str, open_method: Callable[..., Any]) -> Any:
+        if not os.path.isfile(full_path):
+            return None
+        with open_method(full_path, "rb") as file:
+            return json.loads(file.read(), object_pairs_hook=_without_prose)
+
+
+def _without_prose(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {intern(name): value for name, value in pairs if name not in PROSE}
+
+
 class Aws:
     """Clients by service name, shared between threads, as botocore allows."""
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
+        self._session.get_component("data_loader").file_loader = _WithoutProse()
         self._clients: dict[str, Any] = {}
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import datetime
 import gc
 import logging
@@ -33,6 +34,7 @@ from tocsin.connector.standing import Desk, Standing
 from tocsin.connector.stanza_queue import StanzaQueue
 from tocsin.connector.surroundings import Surroundings
 from tocsin.connector.tenure import Leases
+from tocsin.connector.wishes import Bell
 from tocsin.keys.lease import LeaseKeeper
 from tocsin.keys.seal import Sealer
 from tocsin.keys.table import DynamoTable
@@ -91,13 +93,15 @@ class Connector:
         keeper = LeaseKeeper(lease_table, name, url=url, certificate=certificate.pem)
         self._leases = Leases(keeper)
         sealer = Sealer.from_secret((await secret)["SecretString"])
+        self._bell = Bell(aws, table)
         self._around = Surroundings(
-            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send
+            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._bell
         )
         outside = config.notifications_table
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
         self._accounts: dict[str, Account] = {}
         self._placement = Placement(self._leases, Roster(aws, config.accounts, added), self._open_account)
+        give_back()
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:
@@ -109,7 +113,7 @@ class Connector:
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the process; the end of any one is the end of all."""
-        return [self._leases.run(), self._report(), self._placement.run()]
+        return [self._leases.run(), self._report(), self._bell.run(), self._placement.run()]
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")
@@ -179,6 +183,13 @@ def resident_bytes() -> int:
     with contextlib.suppress(OSError), open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+def give_back() -> None:
+    """Return to the kernel what reading the services' descriptions left behind; where that can't be done, no
+    harm is done either."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def exit_now(code: int) -> None:

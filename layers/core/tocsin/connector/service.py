@@ -20,7 +20,7 @@ from tocsin.connector.standing import Standing, unlimited
 from tocsin.connector.stanza import Origin
 from tocsin.connector.surroundings import Surroundings
 from tocsin.connector.tenure import Tenure
-from tocsin.connector.wishes import GLANCE_SECONDS, Wishes
+from tocsin.connector.wishes import Wishes
 from tocsin.keys.account import Credentials
 from tocsin.keys.lease import LeaseLost
 from tocsin.keys.limits import FIRST_CONTACTS, Limit
@@ -57,6 +57,9 @@ AFTERTHOUGHT_SECONDS: Final = 3.0
 
 ROOM_SECONDS: Final = 15.0
 """How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
+
+TURN_SECONDS: Final = 5.0
+"""How long an account may keep others from logging in, once its socket is open."""
 
 OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
 """The queue is away, and too much waits: what comes now would be lost or overtake."""
@@ -95,21 +98,26 @@ class Service:
         self._asking: asyncio.Task[None] | None = None
         self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
+        self._turn = _Turn(around)
         self.stable_since: float | None = None
         self.connected = False
 
     async def run(self, credentials: Credentials, *, routing: bool = True) -> Reaction:
         """Until the connection ends. Raises LeaseLost."""
+        await self._turn.take()
         connection = self._around.connection(device_keys(credentials, routing=routing))
         try:
             line = await open_line(self._around.config.whatsapp_url, connection, self._around.clock)
         except OpenFailed as exc:
             return replace(reaction.LOST, detail=str(exc))
+        finally:
+            self._turn.soon_over()
         self._tenure.on_loss = line.abort
         carrying = asyncio.ensure_future(line.run(self._tenure.valid))
         try:
             return await self._follow(line, credentials)
         finally:
+            self._turn.over()
             self._leave()
             for task in (*self._tasks, carrying):
                 task.cancel()
@@ -226,6 +234,7 @@ class Service:
     # After login
 
     def _logged_in(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
+        self._turn.over()
         self.stable_since = self._around.clock()
         self._standing.line = line
         self._standing.on_resumed = self._resumed.set
@@ -315,7 +324,7 @@ class Service:
 
     async def _watch_wishes(self, line: Line, credentials: Credentials) -> None:
         while True:
-            wish = await self._wishes.next(GLANCE_SECONDS)
+            wish = await self._wishes.next()
             if wish.request == "pair":
                 await self._wishes.show("connected", "the account is linked already; unpair it first")
             elif wish.request == "reconnect":
@@ -406,3 +415,24 @@ class Service:
         except Exception as exc:
             log.exception("the connection can't be served", extra={"account": self._standing.account})
             line.end(replace(SETUP_FAILED, detail=f"{type(exc).__name__}: {exc}"))
+
+
+class _Turn:
+    """This account's turn to log in, of those that may do it at the same time."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._has = False
+
+    async def take(self) -> None:
+        await self._around.logins.acquire()
+        self._has = True
+
+    def soon_over(self) -> None:
+        """However long the server takes to answer: others needn't wait for that."""
+        asyncio.get_running_loop().call_later(TURN_SECONDS, self.over)
+
+    def over(self) -> None:
+        if self._has:
+            self._has = False
+            self._around.logins.release()

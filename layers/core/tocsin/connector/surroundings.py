@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -13,6 +14,7 @@ from tocsin.connector.config import Config
 from tocsin.connector.forwarder import Counters, SendBatch
 from tocsin.connector.outside import Outside
 from tocsin.connector.tenure import Leases
+from tocsin.connector.wishes import Bell
 from tocsin.keys.seal import Sealer
 from tocsin.keys.table import Table
 from tocsin.whatsapp.certificate import ROOT_KEY
@@ -22,6 +24,10 @@ from tocsin.whatsapp.payload import DEFAULT_VERSION, ClientInfo
 
 DEVICE_NAME = "Tocsin"
 """What the phone's owner reads under "Linked devices"."""
+
+
+LOGINS_AT_ONCE = 8
+"""A herd of hundreds would make all of them late, at the start and after an outage."""
 
 
 def steady_clock() -> Callable[[], float]:
@@ -40,7 +46,8 @@ class Meters:
 
 @dataclass
 class Surroundings:
-    """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old."""
+    """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old.
+    `logins`: room for so many accounts between opening their sockets and being logged in."""
 
     config: Config
     aws: Aws
@@ -49,9 +56,11 @@ class Surroundings:
     leases: Leases
     outside: Outside
     send_batch: SendBatch
+    bell: Bell
     clock: Callable[[], float] = field(default_factory=steady_clock)
     uniform: Callable[[float, float], float] = random.uniform
     meters: Meters = field(default_factory=Meters)
+    logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
     version: tuple[int, int, int] = DEFAULT_VERSION
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -15,40 +16,69 @@ from tocsin.keys.table import Table
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1.0
-"""While the account waits for the operator."""
+"""How often it is asked whether anything is wanted of anybody."""
 
-GLANCE_SECONDS: Final = 5.0
-"""While it is connected, and the operator can only want to unlink it."""
+LOOK_SECONDS: Final = 60.0
+"""How often an account looks by itself, should the bell not have been heard."""
+
+
+class Bell:
+    """Rings for the accounts of which something is wanted: one request a second, however many there are."""
+
+    def __init__(
+        self, aws: Aws, table: Table, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._aws = aws
+        self._table = table
+        self._sleep = sleep
+        self._rung: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def of(self, account: str) -> asyncio.Event:
+        """Set when something may be wanted of the account; whoever looks clears it."""
+        return self._rung[account]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                for account in await self._aws.call(control.wished, self._table):
+                    self._rung[account].set()
+            except Exception as exc:  # noqa: BLE001  the table is away: the operator waits a little longer
+                log.warning("the wishes can't be read: %s", exc)
+            await self._sleep(POLL_SECONDS)
 
 
 class Wishes:
     """One account's control item. Answers that can't be written are logged; the account goes on."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        table: Table,
-        account: str,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, aws: Aws, table: Table, account: str, bell: Bell) -> None:
         self._aws = aws
         self._table = table
         self._account = account
-        self._sleep = sleep
+        self._rung = bell.of(account)
 
-    async def next(self, seconds: float = POLL_SECONDS) -> Control:
+    async def next(self) -> Control:
         """Wait for a request and take it up."""
         while True:
+            rung = self._rung.is_set()
+            self._rung.clear()
             try:
                 seen = await self._aws.call(control.read_control, self._table, self._account)
-                if seen.request is not None and await self._aws.call(
-                    control.take_up, self._table, self._account, seen
-                ):
-                    return seen
+                if seen.request is not None:
+                    if await self._aws.call(control.take_up, self._table, self._account, seen):
+                        return seen
+                    continue  # asked anew meanwhile
+                if rung:
+                    await self._aws.call(control.seen_to, self._table, self._account, seen)
             except Exception as exc:  # noqa: BLE001  the table is away: the operator waits a little longer
                 log.warning("the control item can't be read: %s", exc, extra={"account": self._account})
-            await self._sleep(seconds)
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._rung.wait()
+            except TimeoutError:
+                pass
 
     async def show(self, state: str, message: str = "", **shown: Any) -> None:
         """`qr`, `qr_expires_at`, `pairing_code`: see `keys.control.answer`."""

@@ -1,13 +1,15 @@
 """What the operator asks of an account, and what the connector answers: one item that both look at.
 
 The console needs no door into the network for it: it writes a request, the connector finds it, does it, and
-writes what the operator must see (a QR to scan, a code to type, what went wrong).
+writes what the operator must see (a QR to scan, a code to type, what went wrong). A second item per request
+says for which account there is one, so that nobody has to look into every account's item all the time.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from .conditions import Equals, Item, Update, Value
-from .layout import control_key
+from .conditions import Delete, Equals, Item, Put, Update, Value
+from .layout import WISHES, control_key, wish_key
 from .table import ConditionFailed, Table
 
 # `reconnect`: log in again, with the account as it is stored now; a halted account tries again.
@@ -55,6 +57,12 @@ def request(table: Table, account: str, what: str, now: int, *, phone: str | Non
     gone = ("qr", "qr_expires_at", "pairing_code", "state", "message")
     remove = gone if phone is not None else (*gone, "phone")
     table.update(Update(control_key(account), set=asked, remove=remove))
+    table.put(Put(wish_key(account), {"requested_at": now}))
+
+
+def wished(table: Table) -> list[str]:
+    """The connector's side: the accounts of which something may be wanted."""
+    return [account for _, account in table.keys(WISHES)]
 
 
 def take_up(table: Table, account: str, seen: Control) -> bool:
@@ -66,7 +74,15 @@ def take_up(table: Table, account: str, seen: Control) -> bool:
         table.update(Update(control_key(account), remove=("request",), when=asked))
     except ConditionFailed:
         return False
+    seen_to(table, account, seen)
     return True
+
+
+def seen_to(table: Table, account: str, seen: Control) -> None:
+    """The connector's side: nothing more is wanted than what was seen."""
+    asked = (Equals("requested_at", seen.requested_at),)
+    with suppress(ConditionFailed):  # asked anew, or seen to before
+        table.delete(Delete(wish_key(account), when=asked))
 
 
 def answer(

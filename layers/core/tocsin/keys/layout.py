@@ -14,6 +14,7 @@ INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
 ROSTER = "accounts"
+WISHES = "wishes"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _LONGEST_STANZA_ID = 200
 
@@ -32,6 +33,12 @@ def control_key(account: str) -> Key:
 
 def limit_key(account: str, kind: str) -> Key:
     return f"account#{account}", f"{LIMIT}{kind}"
+
+
+def wish_key(account: str) -> Key:
+    """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
+    connector with hundreds of accounts asks once for all of them."""
+    return WISHES, account
 
 
 def witness_key(account: str) -> Key:
