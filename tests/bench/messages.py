@@ -2,7 +2,9 @@
 
 Sending: texts of 200 bytes for the recipient's phone and for our own, first to one recipient one after the
 other, then to 32 at once. Receiving: what 32 senders wrote while the client was away, from the first to the
-last receipt, as the server sees them. The server is one process and shares the machine, so it bounds all.
+last receipt, as the server sees them. The parties take turns, and the median of their turns counts. The
+server is one process and shares the machine, so it bounds all; what each party's own processor time is for a
+message is told besides.
 """
 
 from __future__ import annotations
@@ -12,9 +14,13 @@ import math
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from itertools import count
-from time import sleep
+from pathlib import Path
+from statistics import median
+from time import process_time, sleep
 from typing import Any
 
 from botocore.config import Config
@@ -35,25 +41,34 @@ from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.transport import Address, Outgoing
 
 RECIPIENTS = 32
-ROUNDS = 192
+ROUNDS = 320
+TURNS = 3
 AIM = 2
 TEXT = "x" * 200
 
 OURS, THEIRS = "6281998000001", "6281998000002"
 
 BAILEYS = "Baileys"
+BAILEYS_KEYS = {BAILEYS: "memory", f"{BAILEYS}, files": "files"}
 
 _ids = count(1)
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Messages a second. `server`: seconds of the server's processor for each of the sequential ones."""
+    """Messages a second. `own`, `server`: seconds of the client's and of the server's processor for each of
+    the sequential ones."""
 
     sequential: float
     parallel: float
-    received: float
+    received: float = math.nan
+    own: float = math.nan
     server: float = math.nan
+
+
+def typical(turns: Sequence[Rates]) -> Rates:
+    """The median of each figure."""
+    return Rates(*(median(values) for values in zip(*map(astuple, turns), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -69,21 +84,29 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
     for number in people:
         bench.stage.phones.add_phone(number, "Somebody")
     rounds = ROUNDS * 5 if bench.thorough else ROUNDS
-    parties = {"tocsin": client_rates(bench, people, rounds)}
-    if (problem := missing()) is None:
-        parties |= baileys_rates(bench, people, rounds)
-    parties["tocsin deployed"] = deployed_rates(bench, people, rounds // 2)
+    problem = missing()
+    found: dict[str, list[Rates]] = {"tocsin": []}
+    with linked_client(bench) as client:
+        folder = None if problem else linked_baileys(bench)
+        for _ in range(TURNS):
+            found["tocsin"].append(client_rates(bench, client, people, rounds))
+            for name, keys in BAILEYS_KEYS.items() if folder else ():
+                found.setdefault(name, []).append(baileys_rates(bench, folder, keys, people, rounds))
+    parties = {party: typical(turns) for party, turns in found.items()}
+    parties["tocsin deployed"] = deployed_rates(bench, people, RECIPIENTS * 3)
     sheet = Sheet("Messages a second", tuple(parties))
     for name, title in {
         "sequential": "sent, one after the other",
         "parallel": f"sent to {RECIPIENTS} at once",
         "received": "received and decrypted",
     }.items():
-        rates = {party: getattr(found, name) for party, found in parties.items()}
+        rates = {party: getattr(rates, name) for party, rates in parties.items()}
         ours, theirs = rates["tocsin"], rates.get(BAILEYS)
         met = None if theirs is None else ours / theirs >= AIM
         cells = (f"{rate:.0f} ({rate / ours:.2f}×)" for rate in rates.values())
         sheet.add(title, *cells, aim=f"{AIM} × {BAILEYS}", met=met)
+    own = (rates.own for rates in parties.values())
+    sheet.add("own processor time, one sent", *("–" if math.isnan(t) else f"{t * 1000:.2f} ms" for t in own))
     sheet.notes.append("tocsin: its protocol, keys and transport as one client, keys in memory, as Baileys")
     sheet.notes.append(
         "deployed: through the connector, with keys and queues on the emulator, which bounds it"
@@ -100,22 +123,34 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
 # Tocsin as one client
 
 
-def client_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rates:
-    tell("messages of a client in one process")
+@contextmanager
+def linked_client(bench: Surroundings) -> Iterator[Client]:
     world = bench.stage.world
     world.phones.add_phone(OURS, "Ours")
     with Client(world.whatsapp_url, bytes.fromhex(world.root_public_key)) as client:
         client.link(world.phones, OURS)
-        rates = sending_rates(client.transport, client.keys, people, rounds)
-        client.log_out()
-        written = write(world.phones, people, OURS, rounds)
-        client.log_in()
-        received = client.meanwhile(lambda: receiving_rate(world.phones, OURS, written))
-        return replace(rates, received=received)
+        yield client
+
+
+def client_rates(bench: Surroundings, client: Client, people: Sequence[str], rounds: int) -> Rates:
+    tell("messages of a client in one process")
+    phones = bench.stage.phones
+    rates = sending_rates(client.transport, client.keys, client.together, people, rounds)
+    client.log_out()
+    written = write(phones, people, OURS, rounds)
+    client.log_in()
+    return replace(rates, received=client.meanwhile(lambda: receiving_rate(phones, OURS, written)))
+
+
+Together = Callable[[Sequence[Callable[[], object]]], None]
 
 
 def sending_rates(
-    transport: Callable[[], MultiDevice], keys: KeyStore, people: Sequence[str], rounds: int
+    transport: Callable[[], MultiDevice],
+    keys: KeyStore,
+    together: Together,
+    people: Sequence[str],
+    rounds: int,
 ) -> Rates:
     """Each recipient gets a transport of their own, as each would have a Lambda. Nothing is received yet."""
     transports = {number: transport() for number in people}
@@ -128,16 +163,24 @@ def sending_rates(
             transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))
             transports[number].settle()
 
-    for number in people:
-        send(number, 1)
-    send(people[0], 20)
-    before = descendant("-m infra.local.whatsapp").seconds
-    sequential = rounds / seconds(lambda: send(people[0], rounds))
-    server = (descendant("-m infra.local.whatsapp").seconds - before) / rounds
+    def send_all(times: int) -> None:
+        together([partial(send, number, times) for number in people])
+
+    send_all(1)
+    together([partial(send, people[0], 20)])
+    server, own = descendant("-m infra.local.whatsapp").seconds, process_time()
+    sequential = rounds / seconds(lambda: together([partial(send, people[0], rounds)]))
+    own = (process_time() - own) / rounds
+    server = (descendant("-m infra.local.whatsapp").seconds - server) / rounds
     each = -(-rounds // len(people))
-    with ThreadPoolExecutor(len(people)) as pool:
-        took = seconds(lambda: list(pool.map(lambda number: send(number, each), people)))
-    return Rates(sequential, each * len(people) / took, math.nan, server)
+    parallel = each * len(people) / seconds(lambda: send_all(each))
+    return Rates(sequential, parallel, own=own, server=server)
+
+
+def in_threads(calls: Sequence[Callable[[], object]]) -> None:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
 
 
 def write(phones: ControlClient, people: Sequence[str], to: str, messages: int) -> Written:
@@ -178,32 +221,35 @@ def deployed_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> R
     def open_keys(account: str) -> KeyStore:
         return KeyStore(table, deployment.sealer, account)
 
-    rates = sending_rates(transport, open_keys(ACCOUNT), people, rounds)
+    rates = sending_rates(transport, open_keys(ACCOUNT), in_threads, people, rounds)
     written = write(phones, people, DESK, rounds)
-    return replace(rates, received=receiving_rate(phones, DESK, written))
+    # Its functions' and its connector's time isn't this process's.
+    return replace(rates, received=receiving_rate(phones, DESK, written), own=math.nan)
 
 
 # Baileys
 
 
-def baileys_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> dict[str, Rates]:
-    """With its keys in memory, and in files as it comes."""
-    tell("messages of Baileys")
+def linked_baileys(bench: Surroundings) -> Path:
+    """The folder with its keys."""
     world, folder = bench.stage.world, bench.folder / "baileys-speed"
     world.phones.add_phone(THEIRS, "Theirs")
     with Baileys.start(world.whatsapp_url, folder) as client:
         client.link(world.phones, THEIRS)
         client.command("disconnect")
         sleep(1)  # it writes its keys to files by and by, and tells nobody when that is done
-    found = {}
-    for name, keys in {BAILEYS: "memory", f"{BAILEYS}, files": "files"}.items():
-        options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}
-        sent = run_baileys(options | {"recipients": people, "rounds": rounds})
-        written = write(world.phones, people, THEIRS, rounds)
-        run_baileys(options | {"expected": rounds})
-        received = receiving_rate(world.phones, THEIRS, written)
-        found[name] = Rates(sent["sequential"], sent["parallel"], received)
-    return found
+    return folder
+
+
+def baileys_rates(bench: Surroundings, folder: Path, keys: str, people: Sequence[str], rounds: int) -> Rates:
+    tell(f"messages of Baileys, keys in {keys}")
+    world = bench.stage.world
+    options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}
+    sent = run_baileys(options | {"recipients": people, "rounds": rounds})
+    written = write(world.phones, people, THEIRS, rounds)
+    run_baileys(options | {"expected": rounds})
+    received = receiving_rate(world.phones, THEIRS, written)
+    return Rates(sent["sequential"], sent["parallel"], received, own=sent["processor"])
 
 
 def run_baileys(options: dict[str, Any]) -> dict[str, float]:

@@ -1,10 +1,12 @@
 // How many messages a second Baileys sends (each ack awaited) and receives. It must be linked already.
 //
 //   node baileys-speed.mjs '{"url": "ws://…", "folder": "keys of a linked client", "keys": "memory" | "files",
-//                            "recipients": ["628…", …], "rounds": 200}'      →  {"sequential": 123, "parallel": 456}
+//                            "recipients": ["628…", …], "rounds": 200}'
+//                                                                   →  {"sequential": 123, "parallel": 456, "processor": 0.002}
 //   node baileys-speed.mjs '{…, "expected": 400}'                            →  {"received": 400}
 //
-// Sending: `rounds` messages to the first recipient, one after the other; then as many to all of them at once.
+// Sending: `rounds` messages to the first recipient, one after the other (and the processor's seconds for each); then
+// as many to all of them at once.
 // Receiving: until `expected` texts that waited for it are decrypted and confirmed; the server knows when they were.
 
 import makeWASocket, { useMultiFileAuthState } from 'baileys'
@@ -69,13 +71,16 @@ async function sendTo(number, times) {
 async function sending() {
 	for (const number of recipients) await send(number)
 	await sendTo(recipients[0], 20)
+	const used = process.cpuUsage()
 	let before = process.hrtime.bigint()
 	await sendTo(recipients[0], rounds)
 	const sequential = rounds / seconds(before)
+	const { user, system } = process.cpuUsage(used)
+	const processor = (user + system) / 1e6 / rounds
 	before = process.hrtime.bigint()
 	const each = Math.ceil(rounds / recipients.length)
 	await Promise.all(recipients.map(number => sendTo(number, each)))
-	return { sequential, parallel: (each * recipients.length) / seconds(before) }
+	return { sequential, processor, parallel: (each * recipients.length) / seconds(before) }
 }
 
 function receiving() {
