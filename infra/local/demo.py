@@ -10,7 +10,7 @@ import io
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,17 @@ PEOPLE = (DESK, SITI, CARLOS, BUDI, AYU)
 
 @dataclass(frozen=True)
 class Told:
-    """One notification that an event must bring about."""
+    """One notification that an event must bring about. `people`: on whose phones it must show; `group`: in
+    which group, where it isn't for one person."""
 
     label: str
-    person: Person
+    people: tuple[Person, ...]
     audience: str
+    group: str = ""
+
+    @property
+    def recipient(self) -> str:
+        return self.group or self.people[0].number
 
 
 @dataclass
@@ -117,6 +123,7 @@ class Demo:
         """Raises NotAsPromised."""
         self._link()
         self._four_routes()
+        self._group()
         self._broken_session()
         self._exhausted_retries()
         self._audit()
@@ -149,8 +156,8 @@ class Demo:
             [BUDI],
             "admin",
             [
-                Told("admin → customer (Siti)", SITI, "customer"),
-                Told("admin → technician (Budi)", BUDI, "technician"),
+                Told("admin → customer (Siti)", (SITI,), "customer"),
+                Told("admin → technician (Budi)", (BUDI,), "technician"),
             ],
         )
         by_technician = self._event(
@@ -160,14 +167,30 @@ class Demo:
             [BUDI, AYU],
             BUDI,
             [
-                Told("technician → customer (Carlos)", CARLOS, "customer"),
-                Told("technician → technician (Ayu)", AYU, "technician"),
+                Told("technician → customer (Carlos)", (CARLOS,), "customer"),
+                Told("technician → technician (Ayu)", (AYU,), "technician"),
             ],
         )
         followed = by_admin + by_technician
         self._follow(followed, until=State.READ)
         self._show_on_phones(followed)
         self.counts.delivered += len(followed)
+
+    def _group(self) -> None:
+        self._view.chapter("A group: one ciphertext for all, each phone given the key to it")
+        group = self._world.phones.add_group("Teknisi lapangan", [DESK.number, BUDI.number, AYU.number])
+        self._view.say("Budi and Ayu share a group with the account; a ticket event names it")
+        followed = self._event(
+            "TicketUpdated",
+            ticket("TCK-1042", "Router sin señal", revision=2, status="assigned", location="Calle Mayor 12"),
+            None,
+            [],
+            "admin",
+            [Told("admin → group (Budi, Ayu)", (BUDI, AYU), "group", group)],
+        )
+        self._follow(followed, until=State.READ)
+        self._show_on_phones(followed)
+        self.counts.delivered += 1
 
     def _broken_session(self) -> None:
         self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
@@ -179,7 +202,7 @@ class Demo:
             SITI,
             [],
             "admin",
-            [Told("admin → customer (Siti)", SITI, "customer")],
+            [Told("admin → customer (Siti)", (SITI,), "customer")],
         )
         self._follow(followed, until=State.READ)
         (healed,) = followed
@@ -208,11 +231,11 @@ class Demo:
         self._view.say("WhatsApp's server now answers every message to Carlos with error 500")
         followed = self._event(
             "TicketAssigned",
-            ticket("TCK-1042", "Router sin señal", revision=2),
+            ticket("TCK-1042", "Router sin señal", revision=3),
             CARLOS,
             [],
             "admin",
-            [Told("admin → customer (Carlos)", CARLOS, "customer")],
+            [Told("admin → customer (Carlos)", (CARLOS,), "customer")],
         )
         self._follow(followed, until=State.FAILED)
         (buried,) = followed
@@ -246,7 +269,11 @@ class Demo:
             person.number: {message["id"]: message for message in self._world.phones.messages(person.number)}
             for person in PEOPLE
         }
-        arrived = [one for one in self._followed if self._message_id(one) in shown[one.told.person.number]]
+        arrived = [
+            one
+            for one in self._followed
+            if all(self._message_id(one) in shown[person.number] for person in one.told.people)
+        ]
         self.counts.lost = len(self._followed) - len(arrived)
         audit = self._world.phones.audit()
         self._view.say("")
@@ -267,10 +294,10 @@ class Demo:
         self,
         event_type: str,
         about: Mapping[str, Any],
-        customer: Person,
+        customer: Person | None,
         technicians: Iterable[Person],
         made_by: Person | str,
-        told: Iterable[Told],
+        told: Sequence[Told],
     ) -> list[Following]:
         """Put one ticket event on the bus; what it must bring about."""
         ids = {BUDI.number: "T-3", AYU.number: "T-4"}
@@ -281,8 +308,9 @@ class Demo:
         )
         detail = {
             "ticket": about,
-            "customer": customer.in_event(f"C-{customer.number[-3:]}"),
+            "customer": customer and customer.in_event(f"C-{customer.number[-3:]}"),
             "technicians": [person.in_event(ids[person.number]) for person in technicians],
+            "groups": [one.group for one in told if one.group],
             "created_by": creator,
             "account": ACCOUNT,
         }
@@ -291,7 +319,7 @@ class Demo:
         followed = []
         for one in told:
             identity = notification_id(
-                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.person.number
+                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient
             )
             following = Following(one, identity, event_type, Row(one.label), began)
             self._stage(following, "event", time.time())
@@ -349,14 +377,15 @@ class Demo:
         following.attempts = len(stored.attempts)
 
     def _show_on_phones(self, followed: Iterable[Following]) -> None:
-        shown = []
+        shown: list[Shown] = []
         for following in followed:
-            owner, identity = following.told.person, self._message_id(following)
-            messages = self._world.phones.messages(owner.number)
-            found = next((message for message in messages if message["id"] == identity), None)
-            if found is None:
-                raise NotAsPromised(f"the phone of {owner.name} doesn't show {identity}")
-            shown.append(Shown(owner.name, found["text"]))
+            identity = self._message_id(following)
+            for owner in following.told.people:
+                messages = self._world.phones.messages(owner.number)
+                found = next((message for message in messages if message["id"] == identity), None)
+                if found is None:
+                    raise NotAsPromised(f"the phone of {owner.name} doesn't show {identity}")
+                shown.append(Shown(owner.name, found["text"]))
         self._view.phones(shown)
 
     def _letter(self, letters: DeadLetters, identity: str) -> Letter:
