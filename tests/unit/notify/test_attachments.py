@@ -84,6 +84,7 @@ def test_a_file_that_is_too_large_is_not_read(bucket, monkeypatch):
         (b"", "application/pdf"),
         (b"%PDF-1.7", "image/png"),
         (b"GIF89a", "image/jpeg"),
+        (b"RIFF\x08\0\0\0WAVEfmt ", "image/webp"),
         (b"", "text/plain"),
     ],
 )
@@ -106,6 +107,20 @@ def test_a_file_that_is_not_what_its_name_says_is_permanent(bucket, s3, body, me
 )
 def test_the_ending_of_its_name_says_what_a_file_is(name, media_type):
     assert media_type_of(name) == media_type
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"RIFF\x08\0\0\0WEBPVP8 ", "image/webp"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"PK\x03\x04", media_type_of("a.docx")),
+        (b"anything", "text/csv"),
+    ],
+)
+def test_a_file_that_begins_as_its_name_says_is_read(bucket, s3, body, media_type):
+    s3.put_object(Bucket="files", Key="other", Body=body)
+    assert bucket.read(Attachment("other", "x", media_type)).body == body
 
 
 # -- one upload ------------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ IQ_TIMEOUT: Final = 60
 MESSAGE_TIMEOUT: Final = 75
 """Seconds the connector waits for the ack of a message, at most."""
 
-UPLOAD_TIMEOUT: Final = 90
-"""Seconds an upload may take, all its hosts included."""
+UPLOAD_TIMEOUT: Final = 60
+"""Seconds an upload may take, all its hosts included: with the wait for the ack less than a function has."""
 
 # Error codes. Each stands beside the status that carries it.
 MALFORMED: Final = "malformed"
