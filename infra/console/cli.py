@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from infra.console.errors import ConsoleError, Interrupted, Usage
@@ -85,7 +86,9 @@ def _run(options: argparse.Namespace, output: Output) -> None:
         case "send":
             from infra.console import send
 
-            ticket = send.SampleTicket(options.to, options.name, options.subject, options.language)
+            ticket = send.SampleTicket(
+                options.to, options.name, options.subject, options.language, options.attach
+            )
             account = deployment.account(options.account)
             send.send_test(deployment, ticket, account, wait_seconds=options.wait, output=output)
         case "explain":
@@ -285,6 +288,12 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument("--name", default="Test", help="the customer's name in the text")
     sending.add_argument("--subject", default="Test notification", help="the ticket's subject in the text")
     sending.add_argument("--language", choices=["id", "es", "en"], help="default: the deployment's")
+    sending.add_argument(
+        "--attach",
+        type=Path,
+        metavar="FILE",
+        help="send this file too, by way of the bucket AttachmentsBucket",
+    )
     sending.add_argument("--account", help="which account sends (default: the only one)")
     sending.add_argument(
         "--wait", type=_seconds, default=60, help="seconds to follow it (default 60; 0: don't)"

@@ -98,6 +98,11 @@ class Deployment:
         return name
 
     @property
+    def attachments_bucket(self) -> str:
+        """Where files lie that events attach; empty if there is no such bucket."""
+        return self.parameters.get("AttachmentsBucket", "")
+
+    @property
     def expiry_seconds(self) -> int:
         """How long a notification may wait in this deployment before it is too late to send it."""
         return int(self.parameters.get("NotificationExpirySeconds", _EXPIRY_SECONDS))

@@ -218,6 +218,7 @@ def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
             "account_state": life.account,
             "state": str(notification.state),
             "conclusion": why,
+            **dict(says(notification)),
             **({"text": notification.text} if text else {}),
             "timeline": [one.to_json() for one in moments],
         }
@@ -227,6 +228,8 @@ def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
     output.say(f"notification  {notification.id}  ({whom})")
     output.say(f"message       {notification.message_id}")
     output.say(f"ticket        {ticket}")
+    for name, what in says(notification):
+        output.say(f"{name:<12}  {what}")
     output.say(f"state         {notification.state}")
     output.say(f"in short      {why}\n")
     width = max(len(one.what) for one in moments)
@@ -236,6 +239,19 @@ def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
             output.say(f"{' ' * 23}  {' ' * width}    {line}")
     if text:
         output.say("\n" + "\n".join(f"  | {line}" for line in notification.text.splitlines()))
+
+
+def says(notification: Notification) -> Iterator[tuple[str, str]]:
+    """What a message is besides a text: the name of it, and of what."""
+    if notification.attachment is not None:
+        file = notification.attachment
+        yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
+    if notification.edits is not None:
+        yield "edit", f"of {notification.edits}"
+    if notification.reacts_to is not None:
+        yield "reaction", f"{notification.text} on {notification.reacts_to}"
+    if notification.quote is not None:
+        yield "quotes", notification.quote.message_id
 
 
 def conclusion(life: Life, now: float) -> str:
@@ -253,9 +269,23 @@ def conclusion(life: Life, now: float) -> str:
         case State.FAILED:
             return _failed(life)
         case State.SUPPRESSED:
-            return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
+            return _suppressed(life)
         case _:
             return _planned(life, now)
+
+
+# Why an edit was not sent → what it means.
+_UNSAID = {
+    "edit-too-late": "too late to be sent as an edit: said in a message of its own",
+    "superseded": "not sent: a younger edit of the same message says more",
+}
+
+
+def _suppressed(life: Life) -> str:
+    problem = life.notification.last_error
+    if problem is not None and problem.code in _UNSAID:
+        return _UNSAID[problem.code]
+    return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
 
 
 def _after(at: int | None, one: Notification) -> str:
@@ -399,7 +429,9 @@ def _ends(one: Notification) -> Iterator[Moment]:
     if one.requeued_at:
         yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
     if one.suppressed_at:
-        yield Moment(one.suppressed_at, "suppressed", "the recipient opted out")
+        unsaid = one.last_error is not None and one.last_error.code in _UNSAID
+        why = "something else says it" if unsaid else "the recipient opted out"
+        yield Moment(one.suppressed_at, "suppressed", why)
     if one.failed_at:
         yield Moment(one.failed_at, "dead", f"dead letter: {_problem(one) or '-'}")
 

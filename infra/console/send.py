@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from infra.console.connection import look
@@ -26,18 +27,22 @@ _ENDS = {State.DELIVERED, State.READ, State.FAILED, State.SUPPRESSED}
 _EXPLAINED = {
     "not-on-whatsapp": "this number isn't on WhatsApp",
     "not-in-group": "the account isn't in this group: add it as a member",
+    "attachment-type": "the file isn't what its name says",
+    "attachment-too-large": "the file is too large: 15 MB is the limit",
     "admins-only": "only admins may write to this group: make the account one",
 }
 
 
 @dataclass(frozen=True)
 class SampleTicket:
-    """What the test event says. `phone` in local or international form; `language` id, es or en."""
+    """What the test event says. `phone` in local or international form; `language` id, es or en; `file`: to
+    be attached."""
 
     phone: str
     name: str = "Test"
     subject: str = "Test notification"
     language: str | None = None
+    file: Path | None = None
 
     def detail(self, ticket_id: str, account: str) -> dict[str, Any]:
         customer = {"id": "TEST", "name": self.name, "phone": self.phone}
@@ -55,7 +60,12 @@ class SampleTicket:
             "customer": customer,
             "created_by": {"role": "admin", "id": "tocsin-cli"},
             "account": account,
+            **({"attachments": [{"key": self.key(ticket_id)}]} if self.file else {}),
         }
+
+    def key(self, ticket_id: str) -> str:
+        """Where the file lies in the deployment's bucket."""
+        return f"tocsin-cli/{ticket_id}/{self.file.name if self.file else ''}"
 
 
 def send_test(
@@ -76,16 +86,30 @@ def send_test(
     ticket_id = f"TEST-{secrets.token_hex(4).upper()}"
     detail = ticket.detail(ticket_id, account)
     recipient = _checked(deployment, ticket, detail)
+    if ticket.file is not None:
+        _put_file(deployment, ticket.file, ticket.key(ticket_id))
     put_event(deployment, _EVENT, detail)
-    identity = notification_id(account, ticket_id, _EVENT, 1, "customer", recipient)
+    whom = (account, ticket_id, _EVENT, 1, "customer", recipient)
+    identity = notification_id(*whom)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})
     if wait_seconds <= 0:
         return
-    last = follow(
-        deployment, identity, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
-    )
-    _judge(deployment, last, identity, wait_seconds)
+    parts = [identity] if ticket.file is None else [identity, notification_id(*whom, ticket.key(ticket_id))]
+    for part in parts:
+        last = follow(
+            deployment, part, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
+        )
+        _judge(deployment, last, part, wait_seconds)
+
+
+def _put_file(deployment: Deployment, file: Path, key: str) -> None:
+    """Raises Usage for a file that can't be read."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise Usage(f"--attach: {file} can't be read: {error.strerror or error}") from None
+    deployment.client("s3").put_object(Bucket=deployment.attachments_bucket, Key=key, Body=body)
 
 
 def put_event(deployment: Deployment, detail_type: str, detail: dict[str, Any]) -> str:
@@ -136,7 +160,12 @@ def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any
     try:
         recipient = normalise_phone(ticket.phone, region)
         event = {"id": "test", "detail-type": _EVENT, "detail": detail}
-        parse_event(json.dumps(event), default_region=region, accounts=deployment.accounts)
+        parse_event(
+            json.dumps(event),
+            default_region=region,
+            accounts=deployment.accounts,
+            attachments=bool(deployment.attachments_bucket),
+        )
     except InvalidPhone as refusal:
         raise Usage(f"--to: the number {refusal}") from None
     except InvalidEvent as refusal:

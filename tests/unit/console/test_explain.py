@@ -16,7 +16,8 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House
 from tests.unit.notify.peers import message_from
 from tests.unit.notify.test_recovery import deaf, reply_of_everybody
-from tocsin.notify.notification import Notification
+from tocsin.notify.content import Attachment, Quote
+from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 
 
@@ -248,3 +249,31 @@ def test_an_unknown_one_says_what_was_looked_for(house, said, wanted):
 def test_what_is_no_id_is_refused(house, said, wanted):
     with pytest.raises(Usage):
         lines(house, wanted, said)
+
+
+# -- what is more than a text ----------------------------------------------------------------------------
+
+
+def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
+    text = house.tell(1)
+    file = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
+    for number, change, line in [
+        (2, {"attachment": file}, "file          plan.pdf, application/pdf, from tickets/1.pdf"),
+        (3, {"edits": text.message_id}, f"edit          of {text.message_id}"),
+        (4, {"quote": Quote(text.message_id, "Tiket 1")}, f"quotes        {text.message_id}"),
+        (5, {"reacts_to": "R1", "text": "👍"}, "reaction      👍 on R1"),
+    ]:
+        one = replace(house.plan(number), id=f"{number:018x}", **change)
+        house.store.put_new(one)
+        assert line in lines(house, one.id, said)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [("edit-too-late", "said in a message of its own"), ("superseded", "a younger edit of the same message")],
+)
+def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
+    edit = replace(house.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
+    house.store.put_new(edit)
+    house.store.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
+    assert why in record(house, edit, told)["conclusion"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, TimedOut, Usage
 from infra.console.send import SampleTicket, send_test
 from tests.unit.console.rig import ACCOUNT, NOW, SITI, Rig, Said, Script
+from tocsin.notify.content import Attachment
 from tocsin.notify.event import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 
@@ -42,7 +46,9 @@ class Way:
         self.store = rig.deployment.notifications
 
     def plan(self) -> None:
-        event = parse_event(json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT])
+        event = parse_event(
+            json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT], attachments=True
+        )
         identity = notification_id(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
         self.notification = Notification(
             id=identity,
@@ -193,3 +199,69 @@ def test_an_event_that_the_bus_refuses_is_an_error(rig: Rig, bus: Stubber) -> No
     bus.add_response("put_events", {"FailedEntryCount": 1, "Entries": [refused]})
     with bus, pytest.raises(ConsoleError, match="NotAuthorizedForSourceException"):
         send.put_event(rig.deployment, "TicketCreated", {})
+
+
+# -- with a file -----------------------------------------------------------------------------------------
+
+
+class Attached(Way):
+    """The same, and behind it the file's."""
+
+    def file_arrives(self) -> None:
+        key = f"tocsin-cli/{self.notification.ticket_id}/plan.pdf"
+        about = (ACCOUNT, self.notification.ticket_id, "TicketCreated", 1, "customer", SITI, key)
+        file = replace(
+            self.notification,
+            id=notification_id(*about),
+            attachment=Attachment(key, "plan.pdf", "application/pdf"),
+        )
+        self.store.put_new(file)
+        self.store.mark_receipt(file.id, State.DELIVERED, NOW * 1000 + 3000)
+
+    def plan(self) -> None:
+        super().plan()
+        assert self._heard[0]["detail"]["attachments"] == [
+            {"key": f"tocsin-cli/{self.notification.ticket_id}/plan.pdf"}
+        ]
+
+
+@pytest.fixture
+def bucket(rig: Rig) -> Iterator[Any]:
+    rig.deployment.parameters["AttachmentsBucket"] = "files"  # type: ignore[index]
+    client = rig.deployment.client("s3")
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(
+            Bucket="files", CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
+        )
+    yield client
+    del rig.deployment.parameters["AttachmentsBucket"]  # type: ignore[attr-defined]
+
+
+def test_a_file_goes_along_and_both_are_followed(
+    sending: Callable[..., None],
+    rig: Rig,
+    heard: list[dict[str, Any]],
+    told: Said,
+    bucket: Any,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7")
+    way = Attached(rig, heard)
+    ticket = replace(TICKET, file=tmp_path / "plan.pdf")
+    sending(told, way.plan, way.delivered, way.file_arrives, ticket=ticket)
+    assert [record["state"] for record in told.records][-1] == "delivered"
+    assert told.records[-1]["notification"] != way.notification.id
+    key = f"tocsin-cli/{way.notification.ticket_id}/plan.pdf"
+    assert bucket.get_object(Bucket="files", Key=key)["Body"].read() == b"%PDF-1.7"
+
+
+def test_a_file_needs_a_bucket_a_known_ending_and_to_be_there(
+    sending: Callable[..., None], said: Said, bucket: Any, rig: Rig, tmp_path: Path
+) -> None:
+    with pytest.raises(Usage, match="its file name must end in one of"):
+        sending(said, ticket=replace(TICKET, file=tmp_path / "plan.exe"))
+    with pytest.raises(Usage, match=r"--attach: .*plan.pdf can't be read: No such file"):
+        sending(said, ticket=replace(TICKET, file=tmp_path / "plan.pdf"))
+    rig.deployment.parameters["AttachmentsBucket"] = ""  # type: ignore[index]
+    with pytest.raises(Usage, match="name a bucket in the parameter AttachmentsBucket"):
+        sending(said, ticket=replace(TICKET, file=tmp_path / "plan.pdf"))

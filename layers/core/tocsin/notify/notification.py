@@ -3,7 +3,8 @@
     planned ──▶ sent ──▶ delivered ──▶ read
      │  ▲        ▲│
      ▼  │        │▼
-    waiting    failed ──(redrive)──▶ planned          suppressed: the recipient opted out
+    waiting    failed ──(redrive)──▶ planned          suppressed: the recipient opted out, or
+                                                        (an edit) something else says it
 
 States go forward only. A receipt that overtakes the record of its own send still counts: what is known to
 have happened later includes what came before it. An acknowledgement or a receipt is a fact and wins over a
