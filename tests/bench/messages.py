@@ -157,8 +157,9 @@ def sending_rates(
 
     def send(number: str, times: int) -> None:
         for _ in range(times):
-            known = keys.address(f"{number}@s.whatsapp.net")
-            address = Address(known["lid"], known["pn"]) if known else None
+            phone = f"{number}@s.whatsapp.net"
+            known = keys.address_item(phone)
+            address = Address(str(known["lid"]), phone, trust=known) if "lid" in known else None
             message_id = f"3EB0{next(_ids):018X}"
             transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))
             transports[number].settle()
