@@ -154,6 +154,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 _LIST_EMPTY: Final = 0
 _FIRST_BOOK: Final = 236
+_AFTER_BOOKS: Final = 240
 _INTEROP_JID: Final = 245
 _FB_JID: Final = 246
 _AD_JID: Final = 247
@@ -346,8 +347,16 @@ def _inflate(frame: bytes, limit: int) -> bytes:
     return data
 
 
+# A frozen dataclass sets each of its fields through a detour; its slots can be set directly, once.
+_new_node: Final = object.__new__
+_set_tag, _set_attrs, _set_content = (vars(Node)[name].__set__ for name in ("tag", "attrs", "content"))
+
+
 def _read_node(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Node, int]:
-    """`depth`: levels still allowed, this one included. `budget`: one cell, nodes still allowed."""
+    """`depth`: levels still allowed, this one included. `budget`: one cell, nodes still allowed.
+
+    What nearly every attribute is, a token or some digits, is read here, and the rest by the readers below.
+    """
     if not depth:
         raise DecodeError("depth")
     code = data[at]
@@ -378,12 +387,17 @@ def _read_node(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Nod
         if 0 < code < _FIRST_BOOK:
             name = SINGLE_BYTE[code]
             at += 1
+        elif _FIRST_BOOK <= code < _AFTER_BOOKS:
+            name = DICTIONARIES[code - _FIRST_BOOK][data[at + 1]]
+            at += 2
         else:
             name, at = _read_name(data, at, "attr-key")
         code = data[at]
         if 0 < code < _FIRST_BOOK:
             value = SINGLE_BYTE[code]
             at += 1
+        elif code in (_NIBBLE_8, _HEX_8):
+            value, at = _read_packed(data, at, code)
         elif code in _JID_READERS:
             value, at = _JID_READERS[code](data, at + 1)
         elif code == _LIST_EMPTY:
@@ -396,10 +410,22 @@ def _read_node(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Nod
         attrs[name] = value
     if len(attrs) != pairs:
         raise DecodeError("duplicate-attr")
-    if size & 1:
-        return Node(tag, attrs), at
-    content, at = _read_content(data, at, depth, budget)
-    return Node(tag, attrs, content), at
+    content: Content = None
+    if not size & 1:
+        code = data[at]
+        if code == _BINARY_8:
+            end = at + 2 + data[at + 1]
+            content = data[at + 2 : end]
+            if end > len(data):
+                raise DecodeError("truncated")
+            at = end
+        else:
+            content, at = _read_content(data, at, depth, budget)
+    node: Node = _new_node(Node)
+    _set_tag(node, tag)
+    _set_attrs(node, attrs)
+    _set_content(node, content)
+    return node, at
 
 
 def _read_content(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Content, int]:
@@ -456,7 +482,7 @@ def _read_string(data: bytes, at: int, *, strict: bool) -> tuple[str, int]:
     if code in (_NIBBLE_8, _HEX_8):
         return _read_packed(data, at, code)
     if code >= _FIRST_BOOK:
-        if code < 240:
+        if code < _AFTER_BOOKS:
             return DICTIONARIES[code - _FIRST_BOOK][data[at + 1]], at + 2
         raise DecodeError("unknown-tag" if code < _INTEROP_JID else "wrong-type")
     if not code:
