@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 
 class Switch:
-    """Relays to `url` while it is on. `url` of the switch itself is where clients connect."""
+    """Relays to `url` while it is on. `url` of the switch itself is where clients connect. `bytes_sent`: by
+    them, so far."""
 
     def __init__(self, url: str) -> None:
         target = urlsplit(url)
         self._target = target.hostname or "127.0.0.1", target.port or 80
         self._on = True
+        self.bytes_sent = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -43,6 +46,9 @@ class Switch:
             for writer in list(self._writers):
                 writer.transport.abort()
 
+    def _count(self, number: int) -> None:
+        self.bytes_sent += number
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._on:
             writer.transport.abort()
@@ -50,13 +56,16 @@ class Switch:
         there_reader, there_writer = await asyncio.open_connection(*self._target)
         both = {writer, there_writer}
         self._writers |= both
-        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        await asyncio.gather(_copy(reader, there_writer, self._count), _copy(there_reader, writer))
         self._writers -= both
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None] = lambda _: None
+) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
+            count(len(data))
             writer.write(data)
             await writer.drain()
     writer.transport.abort()

@@ -125,32 +125,32 @@ class World:
         self.processes.append(process)
         return process
 
-    def lease(self) -> LeaseInfo:
-        lease = read_lease(self.table, "default")
+    def lease(self, account: str = "default") -> LeaseInfo:
+        lease = read_lease(self.table, account)
         assert lease is not None
         return lease
 
-    def wait_for_state(self, state: str, seconds: float = 20) -> LeaseInfo:
+    def wait_for_state(self, state: str, seconds: float = 20, *, account: str = "default") -> LeaseInfo:
         def found() -> LeaseInfo | None:
-            lease = read_lease(self.table, "default")
+            lease = read_lease(self.table, account)
             return lease if lease is not None and lease.state == state else None
 
         last = self.processes[-1].log
-        return eventually(found, f"the account is not {state}:\n{last.read_text()}", seconds)
+        return eventually(found, f"the account {account} is not {state}:\n{last.read_text()}", seconds)
 
-    def control(self) -> Control:
-        return read_control(self.table, "default")
+    def control(self, account: str = "default") -> Control:
+        return read_control(self.table, account)
 
-    def wish(self, what: str, phone: str | None = None) -> None:
-        request(self.table, "default", what, int(time.time()), phone=phone)
+    def wish(self, what: str, phone: str | None = None, *, account: str = "default") -> None:
+        request(self.table, account, what, int(time.time()), phone=phone)
 
-    def pair(self, number: str) -> AccountProfile:
+    def pair(self, number: str, account: str = "default") -> AccountProfile:
         """Link the account to a phone by its QR code, and wait until it is connected."""
-        self.wish("pair")
-        qr = eventually(lambda: self.control().qr, "no QR code")
+        self.wish("pair", account=account)
+        qr = eventually(lambda: self.control(account).qr, "no QR code")
         self.phones.link(number, qr)
-        self.wait_for_state("connected", 40)
-        return self.keys.profile()
+        self.wait_for_state("connected", 40, account=account)
+        return KeyStore(self.table, Sealer.from_secret(SECRET), account).profile()
 
     def client(self) -> ConnectorClient:
         return ConnectorClient(lambda account: read_lease(self.table, account))

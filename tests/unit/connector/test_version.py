@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
-from tocsin.connector.version import VersionUnknown, look_up, parse
+from tocsin.connector.version import VersionUnknown, look_up, parse, refresh
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,30 @@ def test_another_page_is_asked_where_the_first_doesn_t_tell(site: str, first: st
 def test_where_no_page_tells_both_reasons_are_given(site: str) -> None:
     with pytest.raises(VersionUnknown, match=r"no plausible client_revision.*404"):
         look_up("agent", urls=(f"{site}/empty", f"{site}/missing"))
+
+
+class Asked:
+    """Looks as often as it is asked to."""
+
+    def __init__(self, url: str) -> None:
+        self.config, self.aws, self.version = self, self, (2, 3000, 1)
+        self.whatsapp_url, self.lookups = url, 0
+
+    async def call(self, function: object, agent: str) -> tuple[int, int, int]:
+        self.lookups += 1
+        if self.lookups > 1:
+            raise VersionUnknown("no page")
+        return 2, 3000, 1999999999
+
+
+async def test_the_next_login_shows_what_was_found_and_keeps_what_it_has_if_nothing_was() -> None:
+    around: Any = Asked("wss://web.whatsapp.com/ws/chat")
+    for _ in range(2):
+        await refresh(around)
+        assert around.version == (2, 3000, 1999999999)
+
+
+async def test_a_local_server_has_nothing_to_ask() -> None:
+    around: Any = Asked("ws://127.0.0.1:1/ws/chat")
+    await refresh(around)
+    assert around.lookups == 0

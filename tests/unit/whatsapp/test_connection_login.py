@@ -471,3 +471,14 @@ def test_no_stanza_raises(nodes: list[Node], paired: bool) -> None:
     talk = logged_in() if paired else Talk()
     talk.hears(*nodes)
     talk.waits(5)
+
+
+def test_a_malformed_stanza_is_looked_for_among_the_last_ones_sent() -> None:
+    talk = logged_in()
+    for number in range(7):
+        talk.client.send_message(message(f"3EB0{number}"), NOW)
+    [end] = talk.hears(Node("stream:error", {}, (Node("xml-not-well-formed"),)))
+    assert isinstance(end, StreamEnded)
+    assert end.reaction.detail == "last sent: " + ", ".join(
+        f"message text 3EB0{number}" for number in range(2, 7)
+    )

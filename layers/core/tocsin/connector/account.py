@@ -20,7 +20,6 @@ from tocsin.connector import version
 from tocsin.connector.fence import Fenced
 from tocsin.connector.forwarder import Forwarder
 from tocsin.connector.limits import Limits
-from tocsin.connector.line import USER_AGENT
 from tocsin.connector.pace import Pace
 from tocsin.connector.pairing import Pairer
 from tocsin.connector.service import UNLINKED, Service
@@ -250,7 +249,7 @@ class Account:
             self._alerted = True
             await self._loudly(tenure, ended)
         if ended.kind is Kind.REFRESH_VERSION:
-            await self._refresh_version()
+            await version.refresh(self._around)
         if ended.reason == "stanzas-not-stored":
             await self._forwarder.drained()
         await asyncio.sleep(delay)
@@ -286,18 +285,6 @@ class Account:
         self.standing.state = ended.state
         self.standing.until = time.time() + ended.seconds if ended.seconds else None
         await self._around.outside.disconnected(self.name, ended.state, detail, until=self.standing.until)
-
-    async def _refresh_version(self) -> None:
-        """Only WhatsApp's own page knows; a local server has nothing to ask."""
-        if "web.whatsapp.com" not in self._around.config.whatsapp_url:
-            return
-        try:
-            found = await self._around.aws.call(version.look_up, USER_AGENT)
-        except version.VersionUnknown as exc:
-            log.error("the client version can't be looked up: %s", exc)
-            return
-        log.info("client version", extra={"version": found, "before": self._around.version})
-        self._around.version = found
 
     # Not connected
 

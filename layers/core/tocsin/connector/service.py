@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
+from tocsin.connector import version
 from tocsin.connector.forwarder import Forwarder
 from tocsin.connector.limits import RESTRICTION_SECONDS, WORDS, Limits
 from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
@@ -161,6 +162,9 @@ class Service:
                 self._spawn(line, self._save_routing(credentials, info))
             case VersionExpiring(at=at):
                 log.warning("the client version expires", extra={"account": self._standing.account, "at": at})
+                if at is not None:
+                    # The next login shows the present one, before the server refuses this one.
+                    self._spawn(line, version.refresh(self._around))
             case FrameDropped(reason=reason):
                 log.warning("frame dropped", extra={"account": self._standing.account, "reason": reason})
             case _:

@@ -67,6 +67,9 @@ RESTART_SECONDS: Final = 20.0
 """From our confirmation of a pairing to the restart that the server owes; then we restart by ourselves."""
 OFFLINE_SECONDS: Final = 20.0
 """After login, or after the last queued stanza, before the end of the queue is taken as said."""
+LAST_SENT: Final = 5
+"""Stanzas that are named when the server ends the stream because of one of them."""
+
 OFFLINE_BATCH: Final = 100
 MAX_ROUTING_BYTES: Final = 1024
 """It is stored, and sent before every handshake; some ten bytes are usual."""
@@ -154,6 +157,7 @@ class Connection:
         first, second = random(2)
         self._id_prefix = f"{first}.{second}-"
         self._ids = 0
+        self._last_sent: deque[Node] = deque(maxlen=LAST_SENT)
 
     def __repr__(self) -> str:
         return f"Connection({self._phase.value})"
@@ -253,6 +257,7 @@ class Connection:
         if self._transport is None or self._phase is _Phase.ENDED:
             raise NotOpen(self._phase.value)
         self._out.append(frame(self._transport.encrypt(encode(node))))
+        self._last_sent.append(node)
 
     def request(self, node: Node, now: float, timeout: float = REQUEST_SECONDS) -> str:
         """Send an iq under a fresh id, which is returned; `Response` or `RequestTimeout` follows."""
@@ -390,7 +395,11 @@ class Connection:
         self._end(reaction.on_failure(node))
 
     def _on_stream_error(self, node: Node, now: float) -> None:
-        self._end(reaction.on_stream_error(node))
+        cause = reaction.on_stream_error(node)
+        if cause.reason == "malformed-stanza":
+            # One of these is wrong, and only we know them.
+            cause = replace(cause, detail="last sent: " + ", ".join(map(_named, self._last_sent)))
+        self._end(cause)
 
     def _on_stream_end(self, node: Node, now: float) -> None:
         self._end(reaction.RESTART if self._confirmed else reaction.STREAM_END)
@@ -573,6 +582,12 @@ class Connection:
         if self._phase is not _Phase.ENDED:
             self._phase = _Phase.ENDED
             self._events.append(StreamEnded(cause))
+
+
+def _named(node: Node) -> str:
+    """A stanza as it may stand in a log: what it is, not what is in it."""
+    parts = (node.tag, node.attrs.get("type"), node.attrs.get("xmlns"), node.attrs.get("id"))
+    return " ".join(str(part) for part in parts if part)
 
 
 def _with_sid(node: Node, request_id: str) -> bytes | tuple[Node, ...] | None:

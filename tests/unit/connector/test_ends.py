@@ -1,0 +1,208 @@
+"""Every end of a connection that the chapter names, and what the account does about it: when it tries again,
+what its lease says, who is told, and whether its keys are still worth anything.
+
+Source: transport.md, sections 9.1, 9.2, 10. One row for each row of its tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.connector.test_service import Around, Tenure
+from tocsin.connector.account import Account
+from tocsin.connector.pace import Pace, Unhealable
+from tocsin.whatsapp import reaction
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.reaction import FAILURES, STREAM_ERRORS, Kind, Reaction, on_failure, on_stream_error
+
+NEVER = None
+AT_ONCE = 0.0
+SOON = 1.0  # the first of the growing delays; here without its jitter
+LATER = 8.0  # five of them left out
+HOURS = 6 * 3600.0
+
+
+def error(code: str | None = None, child: str | None = None, **attrs: str) -> Node:
+    children = (Node(child, attrs),) if child else None
+    return Node("stream:error", {"code": code} if code else {}, children)
+
+
+def failure(reason: str | None, **attrs: str) -> Node:
+    return Node("failure", {"reason": reason, **attrs} if reason else attrs)
+
+
+@dataclass(frozen=True)
+class End:
+    """`again`: seconds until the next try. `state`: of the lease meanwhile. `told`: on the bus."""
+
+    node: Node
+    again: float | None
+    state: str
+    told: bool
+    keys: bool = True
+
+
+ENDS = {
+    # 9.1 <stream:error>
+    "restart required": End(error("515"), AT_ONCE, "connecting", told=False),
+    "maybe removed": End(error("516"), SOON, "connecting", told=True),
+    "unlinked on the phone": End(
+        error("401", "conflict", type="device_removed"), NEVER, "logged_out", told=True, keys=False
+    ),
+    "unauthorised": End(error("401"), SOON, "connecting", told=True),
+    "replaced": End(error(None, "conflict", type="replaced"), NEVER, "replaced", told=True),
+    "replaced by code": End(error("409"), NEVER, "replaced", told=True),
+    "restarting": End(error("503"), SOON, "connecting", told=False),
+    "fault": End(error("500"), SOON, "connecting", told=False),
+    "rate limited": End(error("429"), LATER, "connecting", told=True),
+    "malformed": End(error(None, "xml-not-well-formed"), SOON, "connecting", told=True),
+    "unacked": End(error(None, "ack", id="1"), SOON, "connecting", told=True),
+    "unknown error": End(error("777"), SOON, "connecting", told=True),
+    # 9.2 <failure>
+    "generic": End(failure("400"), HOURS, "stopped", told=True),
+    "logged out": End(failure("401"), NEVER, "logged_out", told=True, keys=False),
+    "banned for a while": End(failure("402", expire="3600"), 3600.0, "restricted", told=True),
+    "banned for who knows how long": End(failure("402"), 86400.0, "restricted", told=True),
+    "locked": End(failure("403"), NEVER, "logged_out", told=True, keys=False),
+    "too old": End(failure("405"), AT_ONCE, "connecting", told=True),
+    "banned": End(failure("406"), NEVER, "logged_out", told=True, keys=False),
+    "user agent refused": End(failure("409"), HOURS, "stopped", told=True),
+    "foreign token expired": End(failure("413"), HOURS, "stopped", told=True),
+    "foreign token invalid": End(failure("414"), HOURS, "stopped", told=True),
+    "not found": End(failure("415"), HOURS, "stopped", told=True),
+    "client unknown": End(failure("418"), HOURS, "stopped", told=True),
+    "server fault": End(failure("500"), SOON, "connecting", told=False),
+    "experimental": End(failure("501"), SOON, "connecting", told=True),
+    "unavailable": End(failure("503"), SOON, "connecting", told=False),
+    "unknown failure": End(failure("999"), SOON, "connecting", told=True),
+    "no reason at all": End(failure(None), SOON, "connecting", told=True),
+}
+
+
+@dataclass
+class Office:
+    """An account whose connection has just ended. `slept`: its delays; `told`: on the bus; `said`: in the
+    lease."""
+
+    slept: list[float] = field(default_factory=list)
+    told: list[tuple[str, float | None]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        around: Any = Around()
+        around.outside = SimpleNamespace(disconnected=self._disconnected)
+        around.config = SimpleNamespace(whatsapp_url="ws://here")
+        around.uniform = lambda low, high: 1.0
+        self.account = Account("default", around)
+        self.tenure: Any = Tenure()
+        self.tenure.say = self._say
+        self.account._tenure = self.tenure
+        self.account._keys.create_account()
+
+    async def _disconnected(
+        self, account: str, state: str, reason: str, *, until: float | None = None
+    ) -> None:
+        self.told.append((state, until))
+
+    async def _say(self, state: str, detail: str = "") -> None:
+        self.said.append(state)
+
+    async def ends(self, ended: Reaction, lasted: float | None = None) -> float | None:
+        """Seconds until the account tries again, None: never by itself."""
+        await self.account._react(self.tenure, ended, lasted)
+        if self.account._halted is None:
+            return self.slept[-1]
+        return self.account._patience()
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch) -> Office:
+    made = Office()
+
+    async def sleep(seconds: float) -> None:
+        made.slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return made
+
+
+def reaction_to(node: Node) -> Reaction:
+    return on_failure(node) if node.tag == "failure" else on_stream_error(node)
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_each_end_has_its_reaction(office: Office, end: End) -> None:
+    before = office.account._keys.credentials()
+    ended = reaction_to(end.node)
+
+    assert await office.ends(ended) == end.again
+    assert ended.state == end.state
+    assert bool(office.told) is end.told
+    if end.told:
+        assert office.told[0][0] == end.state
+        assert office.said[-1] == end.state
+    after = office.account._keys.credentials()
+    assert (after.identity == before.identity) is end.keys
+
+
+def test_no_row_of_the_tables_is_left_out() -> None:
+    errors = {end.node.attrs.get("code") for end in ENDS.values() if end.node.tag == "stream:error"}
+    failures = {end.node.attrs.get("reason") for end in ENDS.values() if end.node.tag == "failure"}
+    assert set(STREAM_ERRORS) <= errors
+    assert set(FAILURES) | {"402"} <= failures
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        reaction.LOST,
+        reaction.STREAM_END,
+        reaction.UNDECRYPTABLE,
+        reaction.HANDSHAKE_FAILED,
+        reaction.HANDSHAKE_TIMEOUT,
+        reaction.BAD_CERTIFICATE,
+    ],
+    ids=lambda ended: ended.reason,
+)
+async def test_an_end_that_nobody_announced_is_followed_by_another_try(
+    office: Office, ended: Reaction
+) -> None:
+    assert await office.ends(ended) == SOON
+    assert bool(office.told) is ended.alert
+
+
+async def test_a_ban_is_told_with_its_end_and_outlives_the_process(office: Office) -> None:
+    await office.ends(on_failure(failure("402", expire="3600", code="104")))
+    [(state, until)] = office.told
+    assert state == "restricted"
+    assert until is not None
+    limit = office.account._keys.limit("login")
+    assert limit is not None
+    assert abs(limit.until - until) <= 1
+    assert limit.cause == "the same message to too many"
+
+
+async def test_what_alarms_is_told_once_until_it_worked_again(office: Office) -> None:
+    for _ in range(5):
+        await office.ends(STREAM_ERRORS["429"])
+    assert len(office.told) == 1
+
+
+@pytest.mark.parametrize("ended", [*STREAM_ERRORS.values(), *FAILURES.values(), reaction.LOST, reaction.DEAF])
+def test_no_end_repeated_for_an_hour_is_a_storm(ended: Reaction) -> None:
+    """Connects within one hour of nothing but this end, each lasting a second."""
+    if ended.kind in (Kind.STOP, Kind.WAIT):
+        return
+    pace, passed, connects = Pace(lambda low, high: low), 0.0, 0
+    while passed < 3600:
+        try:
+            passed += 1 + pace.delay(ended, 1.0)
+        except Unhealable:
+            break
+        connects += 1
+    assert connects <= 25
