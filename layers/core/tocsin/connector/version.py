@@ -2,70 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
-URL: Final = "https://web.whatsapp.com/sw.js"
-PAGE: Final = "https://web.whatsapp.com/"
-"""Tells it too, to whoever looks like a browser that goes there; asked if the first doesn't tell."""
-MAX_BYTES: Final = 4 * 1024 * 1024
-LEAST: Final = 10**9
-"""A smaller revision is none."""
-
-# The JSON stands inside a JavaScript string, so its quotes may be escaped.
-_REVISION: Final = re.compile(rb'\\?"client_revision\\?"\s*:\s*([0-9]{10,12})')
-
-
-class VersionUnknown(Exception):
-    """The page could not be had, or doesn't tell. Keep the version there is, and try again later."""
-
-
-_NAVIGATION: Final = {
-    "Accept": "text/html",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-User": "?1",
-}
-
-
-async def refresh(around: Surroundings) -> None:
-    """Learn the present version for the next login. Only WhatsApp's own page knows; a local server has
-    nothing to ask."""
-    if "web.whatsapp.com" not in around.config.whatsapp_url:
-        return
-    try:
-        found = await around.aws.call(look_up, USER_AGENT)
-    except VersionUnknown as exc:
-        log.error("the client version can't be looked up: %s", exc)
-        return
-    log.info("client version", extra={"version": found, "before": around.version})
-    around.version = found
-
-
-def look_up(
-    user_agent: str, timeout: float = 10, *, urls: tuple[str, str] = (URL, PAGE)
-) -> tuple[int, int, int]:
-    """Ask WhatsApp's own pages, one after the other. Blocking. Raises `VersionUnknown` if neither tells."""
-    script, page = urls
-    headers = {"User-Agent": user_agent, "Sec-Fetch-Site": "none"}
-    try:
-        return _ask(script, headers, timeout)
-    except VersionUnknown as first:
-        try:
-            return _ask(page, headers | _NAVIGATION, timeout)
-        except VersionUnknown as second:
-            raise VersionUnknown(f"{script}: {first}; {page}: {second}") from second
-
-
-def _ask(url: str, headers: dict[str, str], timeout: float) -> tuple[int, int, int]:
-    # Seldom needed, and not quickly loaded.
-    pass
-
-
 import logging
 import re
-import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tocsin.connector.line import USER_AGENT
 
@@ -129,6 +68,7 @@ def look_up(
 def _ask(url: str, headers: dict[str, str], timeout: float) -> tuple[int, int, int]:
     # Seldom needed, and not quickly loaded.
     import http.client
+    import urllib.request
 
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own constants
     try:
