@@ -64,6 +64,13 @@ def certificate_chain(root: KeyPair, static_public: bytes, now: int, random: Ran
     return chain.SerializeToString()
 
 
+def forged_chain(chain: bytes) -> bytes:
+    """The same chain, with the leaf signed by nobody who may."""
+    forged = CertChain.FromString(chain)
+    forged.leaf.signature = bytes(64)
+    return forged.SerializeToString()
+
+
 def _certificate(
     issuer: KeyPair, key: bytes, now: int, random: Random, *, serial: int, issuer_serial: int
 ) -> CertChain.NoiseCertificate:

@@ -49,6 +49,16 @@ KINDS: dict[str, Kind] = {
         {"size": 2, "n": 2},
     ),
     "delay": Kind("hold back everything to the device by so many seconds", {"seconds": float}),
+    "forge-certificate": Kind("answer the next n handshakes with a certificate that nobody signed", {"n": 1}),
+    "forge-pairing": Kind(
+        "vouch for the next n clients to be linked with a wrong hmac, signature or key", {"what": str, "n": 1}
+    ),
+    "say": Kind(
+        "send the device this very frame, whatever it is: its plaintext, flag byte first, in base64; not"
+        " sealed: as it is, so that no key opens it",
+        {"plain": str, "sealed": True},
+        at_once=True,
+    ),
     "want-token": Kind(
         "refuse messages (463) that show neither the recipient's privacy token nor a contact secret", {}
     ),

@@ -107,8 +107,11 @@ class WaitingCompanion:
             platform=registration.platform,
             linked_at=self._board.now,
         )
+        voucher = phone.scan(code, key_index)
+        if forgery := self._board.faults.take("forge-pairing", phone.account.number, 0):
+            voucher = pairing.forged(voucher, forgery.params["what"], code.adv_secret)
         try:
-            device.device_identity = await self._countersigned(device, phone.scan(code, key_index))
+            device.device_identity = await self._countersigned(device, voucher)
         except LinkFailed:
             self._socket.end(None)
             raise

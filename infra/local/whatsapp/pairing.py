@@ -9,7 +9,7 @@ import binascii
 import hmac
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from tocsin.signal.curve import KeyPair, encode_point, sign, verify
@@ -144,6 +144,27 @@ def vouch(
     mac = hmac.digest(qr.adv_secret, signed, sha256)
     sealed = SignedDeviceIdentityHmac(details=signed, hmac=mac).SerializeToString()
     return Voucher(details, account_key.public, signature, sealed, key_index)
+
+
+FORGERIES = ("hmac", "signature", "key")
+
+
+def forged(voucher: Voucher, what: str, adv_secret: bytes) -> Voucher:
+    """The voucher with one thing wrong in it. Raises ValueError for none of `FORGERIES`."""
+    outer = SignedDeviceIdentityHmac.FromString(voucher.sealed)
+    inner = SignedDeviceIdentity.FromString(outer.details)
+    if what == "hmac":
+        outer.hmac = bytes(32)
+    elif what == "signature":
+        inner.account_signature = bytes(64)
+    elif what == "key":
+        inner.account_signature_key = b"\x05" + voucher.account_key
+    else:
+        raise ValueError(f"forge-pairing: what is one of {', '.join(FORGERIES)}")
+    if what != "hmac":
+        outer.details = inner.SerializeToString()
+        outer.hmac = hmac.digest(adv_secret, outer.details, sha256)
+    return replace(voucher, sealed=outer.SerializeToString())
 
 
 def pair_success(device: Device, voucher: Voucher, identity: str, now: int) -> Node:

@@ -19,7 +19,7 @@ from tocsin.signal.sender_key import distribution
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, mask, phash
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import InvalidStanza, Node, decode
 from tocsin.whatsapp.outgoing import device_sent
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
 
@@ -317,6 +317,9 @@ class Phone:
         except InvalidStanza as error:
             log.warning("phone %s: bad <%s>: %s", mask(self.account.number), stanza.tag, error.reason)
             self._acknowledge(stanza)
+
+    def send_plain(self, plain: bytes, *, sealed: bool = True) -> None:
+        self.send(decode(plain))
 
     def end(self, last: Node | None) -> None:
         """Phones are never thrown out."""

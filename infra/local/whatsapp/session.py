@@ -17,6 +17,7 @@ from tocsin.whatsapp.noise import Transport
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload
 
 from . import stanzas
+from .certificates import forged_chain
 from .directory import Device
 from .linking import WaitingCompanion, WaitingCompanions
 from .noise import ClientFinish, Intro, ServerHandshake
@@ -53,7 +54,7 @@ class Session:
         self._intro = Intro()
         self._splitter = FrameSplitter()
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._outbox: asyncio.Queue[tuple[float, Node | None]] = asyncio.Queue()
+        self._outbox: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue()
         self._unsent = 0
         self._transport: Transport | None = None
         self._device: Device | None = None
@@ -93,21 +94,27 @@ class Session:
 
     def send(self, stanza: Node) -> None:
         """Write it at once where nothing is before it: an ack leaves before the phones begin to read."""
+        self.send_plain(encode(stanza))
+
+    def send_plain(self, plain: bytes, *, sealed: bool = True) -> None:
+        if not sealed:
+            broadcast((self._socket,), frame(plain))
+            return
         now = asyncio.get_running_loop().time()
         due = self._due(now)
         if due > now or self._unsent or self._transport is None or self._is_slow():
-            self._put(due, stanza)
+            self._put(due, plain)
         else:
-            broadcast((self._socket,), frame(self._transport.encrypt(encode(stanza))))
+            broadcast((self._socket,), frame(self._transport.encrypt(plain)))
 
     def end(self, last: Node | None) -> None:
         if last is not None:
             self.send(last)
         self._put(0, None)
 
-    def _put(self, due: float, stanza: Node | None) -> None:
+    def _put(self, due: float, plain: bytes | None) -> None:
         self._unsent += 1
-        self._outbox.put_nowait((due, stanza))
+        self._outbox.put_nowait((due, plain))
 
     def _is_slow(self) -> bool:
         """Whether the client leaves unread what was written before."""
@@ -146,13 +153,13 @@ class Session:
         """Send in order; a delayed stanza holds back those behind it."""
         loop = asyncio.get_running_loop()
         while True:
-            due, stanza = await self._outbox.get()
+            due, plain = await self._outbox.get()
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
-            if stanza is None or self._transport is None:
+            if plain is None or self._transport is None:
                 break
             try:
-                await self._socket.send(frame(self._transport.encrypt(encode(stanza))))
+                await self._socket.send(frame(self._transport.encrypt(plain)))
             except ConnectionClosed:
                 break
             self._unsent -= 1
@@ -161,9 +168,10 @@ class Session:
     # -- coming in ---------------------------------------------------------------------------------------
 
     async def _handshake(self) -> ClientFinish:
-        handshake = ServerHandshake(
-            self._identity.static, key_pair(self._board.random(32)), self._identity.certificates
-        )
+        certificates = self._identity.certificates
+        if self._board.faults.take("forge-certificate", "", 0):
+            certificates = forged_chain(certificates)
+        handshake = ServerHandshake(self._identity.static, key_pair(self._board.random(32)), certificates)
         await self._socket.send(frame(handshake.answer(await self._frame())))
         return handshake.finish(await self._frame())
 

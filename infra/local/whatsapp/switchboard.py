@@ -3,6 +3,8 @@ delivered now. No sockets and no waiting here; a device is connected through a `
 phone in this process.
 """
 
+import base64
+import binascii
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -15,7 +17,7 @@ from . import stanzas
 from .audit import Audit
 from .directory import Account, Device, Directory
 from .events import EventLog
-from .faults import Fault, Faults
+from .faults import Fault, Faults, InvalidFault
 from .group_routing import group_ciphertexts, route_group_message, route_group_receipt, shared_ciphertext
 from .groups import Change, Group, Groups
 from .mailbox import receipt_ids
@@ -39,6 +41,9 @@ class Link(Protocol):
 
     def send(self, stanza: Node) -> None:
         """Put a stanza on its way; in order, never blocking."""
+
+    def send_plain(self, plain: bytes, *, sealed: bool = True) -> None:
+        """The same with a frame's plaintext as it is, be it a stanza or not. Not `sealed`: unencrypted."""
 
     def end(self, last: Node | None) -> None:
         """Send `last`, if there is something left to say, and close."""
@@ -428,6 +433,10 @@ class Switchboard:
             for device in companions:
                 lock = stanzas.reachout_lock(self.now + fault.params["seconds"], self.new_id(), self.now)
                 self.deliver(device, lock)
+        elif fault.kind == "say":
+            plain = _plain(fault.params["plain"])
+            for device in companions:
+                self._links[device].send_plain(plain, sealed=fault.params["sealed"])
         elif fault.kind == "drop":
             for device in companions:
                 self._drop(device)
@@ -480,6 +489,14 @@ class Switchboard:
 
     def _note_fault(self, fault: Fault, message: Node) -> None:
         self.events.add("fault-met", fault=fault.kind, id=message.attr_str("id"))
+
+
+def _plain(text: str) -> bytes:
+    """Raises InvalidFault."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidFault("say: plain is base64 of a frame's plaintext, flag byte first") from error
 
 
 def _asks_for_prekeys(stanza: Node) -> bool:

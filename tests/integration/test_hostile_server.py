@@ -1,0 +1,172 @@
+"""A server that means harm, against the connector as it runs: refused by name, the line closed where that is
+right, and not a bit of the keys table changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.whatsapp.control_client import ControlError, LocalWhatsApp
+from tests.integration.connector_world import World, eventually, world
+from tests.integration.test_connector_life import OWN, SITI, Collected, texts_arrive
+from tocsin.whatsapp.jid import JID, SERVER
+from tocsin.whatsapp.node import Node, encode
+
+pytestmark = pytest.mark.integration
+
+MALLORY = JID.parse("6666@lid")
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    if not interpreter().exists():
+        pytest.skip("the emulator isn't installed: make setup")
+    with run_folder("hostile-server") as folder, emulator(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def house(aws: Emulator) -> Iterator[World]:
+    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
+        whatsapp.control.add_phone(OWN, "Support")
+        whatsapp.control.add_phone(SITI, "Siti")
+        with world(aws, whatsapp, aws.folder) as built:
+            yield built
+
+
+ALIVE = ("lease", "control", "heartbeat")
+"""Items that say how the connector is: they change by themselves."""
+
+
+def kept(house: World) -> list[str]:
+    """All that the keys table holds beside these, bit by bit."""
+    return sorted(
+        repr(sorted(item.items())) for item in house.table.scan().items if str(item["sk"]) not in ALIVE
+    )
+
+
+def say(house: World, *stanzas: Node | bytes) -> None:
+    for stanza in stanzas:
+        plain = stanza if isinstance(stanza, bytes) else encode(stanza)
+        house.phones.inject("say", account=OWN, device=1, plain=base64.b64encode(plain).decode())
+
+
+# Before there is a link
+
+
+def test_a_forged_certificate_ends_the_connection_before_anything_is_said(house: World) -> None:
+    process = house.start()
+    house.wait_for_state("unpaired")
+    before = kept(house)
+    house.phones.inject("forge-certificate", n=50)
+    house.wish("pair")
+    process.wait_until_said("pairing ended", reason="certificate")
+    eventually(lambda: "certificate" in house.control().message, "the operator hears nothing of it")
+    assert house.control().qr is None
+    assert kept(house) == before
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [("hmac", "hmac-mismatch"), ("signature", "signature-mismatch"), ("key", "signature-mismatch")],
+)
+def test_a_forged_pairing_links_nothing_and_stores_nothing(house: World, what: str, text: str) -> None:
+    house.start()
+    house.wait_for_state("unpaired")
+    before = kept(house)
+    house.phones.inject("forge-pairing", what=what, account=OWN)
+    house.wish("pair")
+    qr = eventually(lambda: house.control().qr, "no QR code")
+    with pytest.raises(ControlError):
+        house.phones.link(OWN, qr)
+    eventually(lambda: text in house.control().message, "the operator hears nothing of it")
+    assert house.control().state == "unpaired"
+    assert kept(house) == before
+    house.pair(OWN)
+
+
+# Over a line that looked well
+
+
+def bomb() -> bytes:
+    return b"\x02" + zlib.compress(bytes(30_000_000), 9)
+
+
+def thousands(tag: str) -> Node:
+    return Node("x", {}, tuple(Node(tag, {"id": str(number)}) for number in range(20_000)))
+
+
+def iq(kind: str, name: str, *children: Node) -> Node:
+    return Node("iq", {"from": SERVER, "type": kind, "id": name, "xmlns": "md"}, children or None)
+
+
+TRICKS: dict[str, Node | bytes] = {
+    "a zip bomb": bomb(),
+    "no stanza at all": b"\x00\xff\xff\xff",
+    "an empty frame": b"",
+    "a giant list": b"\x02" + zlib.compress(encode(thousands("item"))[1:], 9),
+    "a result nobody asked for": iq("result", "0.0-1", Node("list")),
+    "an ack nobody waits for": Node("ack", {"class": "message", "id": "3EB0", "from": MALLORY}),
+    "an offer to pair": iq("set", "5", Node("pair-device", {}, (Node("ref", {}, b"2@x"),))),
+    "a pairing": iq("set", "6", Node("pair-success", {}, (Node("device-identity", {}, b"x"),))),
+    "a second success": Node("success", {"t": "1", "lid": MALLORY}),
+    "a secret to be rotated": Node(
+        "notification",
+        {"from": SERVER, "type": "companion_reg_refresh", "id": "9"},
+        (Node("companion_reg_refresh"),),
+    ),
+    "a message for somebody else": Node(
+        "message", {"from": MALLORY, "to": JID.parse("777@lid"), "id": "M", "t": "1", "type": "text"}
+    ),
+    "a message of nobody": Node("message", {"from": SERVER, "id": "M", "t": "1", "type": "text"}),
+    "a message without words": Node("message", {"from": MALLORY, "id": "M", "t": "1", "type": "text"}),
+    "routing of an impossible length": Node(
+        "ib", {"from": SERVER}, (Node("edge_routing", {}, (Node("routing_info", {}, bytes(5000)),)),)
+    ),
+}
+
+
+def test_tricks_over_a_line_that_looked_well_change_nothing_and_cost_no_connection(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    house.stanzas()
+    before, epoch = kept(house), house.lease().epoch
+    for name, trick in TRICKS.items():
+        say(house, trick)
+        assert process.popen.poll() is None, name
+    texts_arrive(house, ["after all that"])
+    collected = Collected(house)
+    eventually(lambda: collected.has(1), "the connector is deaf")
+    assert (house.lease().state, house.lease().epoch) == ("connected", epoch)
+    assert not process.said("connection ended")
+    assert kept(house) == before
+    assert "M" not in collected.ids
+
+
+def test_each_trick_is_named_in_the_log(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    say(house, *TRICKS.values())
+    for reason in ("inflated-size", "<message> for another account"):
+        process.wait_until_said("frame dropped", reason=reason)
+    process.wait_until_said("message refused", code=487)
+    process.wait_until_said("message refused", code=488)
+
+
+def test_a_stream_that_can_t_be_decrypted_is_ended_and_begun_anew(house: World) -> None:
+    """What comes after a frame that isn't the server's can't be trusted."""
+    process = house.start()
+    house.pair(OWN)
+    before = kept(house)
+    garbage = base64.b64encode(bytes(64)).decode()
+    house.phones.inject("say", account=OWN, device=1, plain=garbage, sealed=False)
+    process.wait_until_said("connection ended", reason="undecryptable")
+    house.wait_for_state("connected")
+    assert [item for item in kept(house) if "'credentials'" not in item] == [
+        item for item in before if "'credentials'" not in item
+    ]
