@@ -150,11 +150,13 @@ class Stage:
         *,
         customer: Person | None = None,
         technicians: Sequence[Person] = (),
+        groups: Sequence[str] = (),
         made_by: Person | str = "admin",
         account: str = ACCOUNT,
         attachments: Sequence[Json] = (),
     ) -> list[Notice]:
-        """Put a ticket event on the bus. Whom it must tell: the customer first, then the technicians."""
+        """Put a ticket event on the bus. Whom it must tell: the customer first, then the technicians, then
+        the groups (each as a person whose number is its JID)."""
         detail = {
             "ticket": dict(ticket),
             "customer": customer and customer.in_event(f"C-{customer.number}"),
@@ -164,10 +166,12 @@ class Stage:
             else {"role": made_by, "id": "U-1"},
             "account": account,
             **({"attachments": list(attachments)} if attachments else {}),
+            **({"groups": list(groups)} if groups else {}),
         }
         put_event(self.world.deployment, event_type, detail)
         told = [(customer, "customer")] if customer else []
         told += [(person, "technician") for person in technicians if person != made_by]
+        told += [(Person(group, "", ""), "group") for group in groups]
         return [
             Notice(
                 notification_id(
@@ -182,6 +186,11 @@ class Stage:
     def tell(self, customer: Person, *, account: str = ACCOUNT, **about: Any) -> Notice:
         """A new ticket of this customer."""
         (notice,) = self.put("TicketCreated", new_ticket(**about), customer=customer, account=account)
+        return notice
+
+    def tell_group(self, group: str) -> Notice:
+        """A new ticket that a group is told of."""
+        (notice,) = self.put("TicketCreated", new_ticket(), groups=[group])
         return notice
 
     def tell_in_turn(self, people: Iterable[Person]) -> list[Notice]:
