@@ -220,7 +220,7 @@ def _refuse_if_linked(
     if taken and (connection.state in _LOGGED_IN or (connection.state == "connecting" and connection.held)):
         raise ConsoleError(
             f"the account '{account}' is linked already ({connection.state}). To link another phone, first "
-            "remove it there: WhatsApp → Linked devices"
+            "unlink this one: tocsin unpair, or on the phone WhatsApp → Linked devices"
         )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.keys.world import End, converse, index_of, once, raising
+from tests.unit.keys.world import Clock, End, converse, index_of, once, raising
 from tocsin.keys.conditions import Put
 from tocsin.keys.errors import NoOutbound
 from tocsin.keys.table import OutcomeUnknown
@@ -35,6 +35,67 @@ def test_known_names_cost_one_read(ann: End) -> None:
     ann.table.requests.clear()
     assert not ann.keys.learn(PN, LID)
     assert ann.table.requests == ["get"]
+
+
+def test_who_is_known_is_looked_up_once(ann: End) -> None:
+    """Every stanza names people; whoever is known stays so."""
+    assert not ann.keys.is_known(LID)
+    ann.keys.learn(PN, LID)
+    ann.table.requests.clear()
+    assert all(ann.keys.is_known(LID) for _ in range(3))
+    assert ann.table.requests == ["get"]
+
+
+# Numbers that aren't on WhatsApp, and what contacts entrusted to us
+
+
+def test_a_number_is_absent_until_it_is_heard_of(ann: End, clock: Clock) -> None:
+    assert ann.keys.absent_since(PN) == 0
+    ann.keys.note_absent(PN)
+    assert ann.keys.absent_since(PN) == int(clock.now)
+    ann.keys.learn(PN, LID)
+    assert ann.keys.absent_since(PN) == 0
+
+
+def test_a_number_that_is_known_is_not_noted_as_absent(ann: End) -> None:
+    ann.keys.learn(PN, LID)
+    ann.keys.note_absent(PN)
+    assert ann.keys.address(PN) == {"pn": PN, "lid": LID}
+    assert ann.keys.absent_since(PN) == 0
+
+
+def test_a_token_is_found_under_both_names_whichever_was_told_first(ann: End) -> None:
+    assert ann.keys.keep_token("1@lid", LID, b"token", 5)
+    ann.keys.learn(PN, LID)
+    for name in (PN, LID):
+        assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(name)).token == b"token"
+    ann.keys.note_issued(LID, 9)
+    assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(PN)) == (b"token", 5, 9)
+
+
+def test_a_token_stays_with_its_lid_when_the_number_moves_on(ann: End) -> None:
+    ann.keys.learn(PN, LID)
+    ann.keys.keep_token("1@lid", LID, b"token", 5)
+    ann.keys.learn(PN, "300@lid")
+    assert ann.keys.trust("1@lid", "300@lid").token is None
+    assert ann.keys.open_trust("1@lid", "300@lid", ann.keys.address_item(PN)).token is None
+    ann.keys.keep_token("1@lid", LID, b"newer", 6)
+    assert ann.keys.open_trust("1@lid", "300@lid", ann.keys.address_item(PN)).token is None
+
+
+def test_a_token_kept_while_the_names_are_joined_isn_t_lost(ann: End) -> None:
+    ann.table.before = once("transact", lambda: ann.keys.keep_token("1@lid", LID, b"token", 5))
+    ann.keys.learn(PN, LID)
+    for name in (PN, LID):
+        assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(name)).token == b"token"
+
+
+def test_a_damaged_token_is_none_and_can_be_replaced(ann: End) -> None:
+    ann.keys.keep_token("1@lid", LID, b"token", 5)
+    key = (f"user#main#{LID}", "address")
+    ann.table.table.put(Put(key, {"token": b"rubbish", "token_at": 5}))
+    assert ann.keys.trust("1@lid", LID).token is None
+    assert ann.keys.keep_token("1@lid", LID, b"token", 5)
 
 
 def test_sessions_move_and_both_directions_go_on(ann: End, bob: End, old_bob: End) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.whatsapp.peer import OWN_LID, OWN_PN, device_keys, from_server, pair
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import bundles, content, iq, message, notifications, outgoing, receipts, usync
+from tocsin.whatsapp import bundles, call, content, iq, message, notifications, outgoing, receipts, usync
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER
@@ -510,6 +510,10 @@ PARSERS: list[Callable[[Node], object]] = [
     receipts.parse_receipt,
     receipts.parse_retry,
     notifications.parse_notification,
+    call.parse_call,
+    receipts.refusal_of,
+    lambda node: receipts.read_receipt(node, "read", 1),
+    iq.parse_privacy_settings,
     bundles.parse_bundles,
     usync.parse_devices,
     usync.parse_contacts,
@@ -542,6 +546,10 @@ VALID = [
     note("mex", Node("update", {"op_name": "NotificationUserReachoutTimelockUpdate"}, b"[" * 99)),
     result(Node("list", {}, (bundle_user(ALICE), bundle_user(TABLET)))),
     result(Node("count", {"value": "9"})),
+    result(Node("privacy", {}, (Node("category", {"name": "readreceipts", "value": "all"}),))),
+    Node(
+        "call", {"from": ALICE, "id": "C"}, (Node("offer", {"call-creator": ALICE, "caller_pn": ALICE_PN}),)
+    ),
     usync_answer(Node("user", {"jid": ALICE}, (Node("devices", {}, (Node("device-list", {}, ()),)),))),
     usync_answer(Node("user", {"jid": ALICE, "pn_jid": ALICE_PN}, (Node("contact", {"type": "in"}, b"+6"),))),
 ]

@@ -42,6 +42,9 @@ _log = logging.getLogger("tocsin.keys")
 SKIPPED_PREKEY_IDS = 10_000
 
 
+MOST_REMEMBERED_LIDS = 10_000
+
+
 class KeyStore:
     """The keys of one account.
 
@@ -69,6 +72,7 @@ class KeyStore:
             from .observe import LOG, ObservedTable
 
             table = ObservedTable(table, observer or LOG)
+        self._known_lids: set[str] = set()
         self._vault = Vault(
             table, sealer, account, clock, random, sleep, on_damage, on_identity_change, observer
         )
@@ -364,6 +368,17 @@ class KeyStore:
         from .addresses import read_address
 
         return read_address(self._vault, user)
+
+    def is_known(self, lid: str) -> bool:
+        """Whether both names of a LID are known; asked once, for they are never forgotten."""
+        if lid in self._known_lids:
+            return True
+        known = self.address(lid) is not None
+        if known:
+            if len(self._known_lids) >= MOST_REMEMBERED_LIDS:
+                self._known_lids.clear()
+            self._known_lids.add(lid)
+        return known
 
     def learn(self, pn: str, lid: str) -> bool:
         """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; whether it was news."""

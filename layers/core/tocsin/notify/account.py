@@ -81,5 +81,5 @@ class Account:
         """
         users = {jid.chat for jid in names if jid is not None and jid.user}
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
-        if pn is not None and lid is not None and len(users) == 2 and self.keys.address(str(lid)) is None:
+        if pn is not None and lid is not None and len(users) == 2 and not self.keys.is_known(str(lid)):
             self.keys.learn(str(pn), str(lid))

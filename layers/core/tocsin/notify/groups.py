@@ -26,7 +26,7 @@ from tocsin.notify.sessions import Bundles, Need, blame, equip, fetch
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
 from tocsin.whatsapp.outgoing import OutgoingMessage, device_sent, with_sender_key
 
@@ -230,6 +230,8 @@ class GroupPost:
                     chains = set(reservation.chains) if (reservation := found[user]) is not None else set()
                     need = Need(reservation, frozenset(needs[user]) & chains)
                     listed = self._listed(user) or sorted(chains.union(devices[user]))
+                    # Not a group's, and not to be taken for one that is gone.
+                    listed = sorted({*listed, *({HOSTED_DEVICE} & chains)})
                     return equip(self._account, credentials, user, listed, need, bundles[user])
 
                 bundles |= zip(usable, beside.map(make, usable), strict=True)
