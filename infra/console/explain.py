@@ -408,7 +408,8 @@ def _copies(attempt: Attempt, life: Life) -> Iterator[str]:
     for device, copy in attempt.copies.items():
         user = str(JID.parse(device).chat)
         kind, _, index = copy.partition(" ")
-        own = "" if user == life.user or user == user_of(life.notification.recipient) else "  (own device)"
+        told = (life.user, user_of(life.notification.recipient))
+        own = "" if user in told or life.notification.group else "  (own device)"
         yield f"{masked(device)}  {kind}, number {attempt.numbers.get(user, '?')}, index {index}{own}"
     for device, why in attempt.left_out.items():
         yield f"{masked(device)}  none: {why}"

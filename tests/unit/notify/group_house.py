@@ -6,12 +6,13 @@ server has sent since, as the queue would.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from infra.local.whatsapp.directory import Device, SignedPreKey
 from infra.local.whatsapp.groups import Group
 from infra.local.whatsapp.phone import Phone
+from tests.unit.keys.world import Interposed
 from tests.unit.local.town import Town
 from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.house import House
@@ -212,6 +213,12 @@ class TownStage(Stage):
         self.leases = RememberedLeases(self._read_lease)
         self.uploads = None
         self.transport = self.new_transport()
+
+    def observe(self, hear: Callable[[str], object]) -> None:
+        """Tell of each request to the keys table from now on."""
+        watched = Interposed(self.table)
+        watched.before = lambda name, argument: hear(name)
+        self.table = watched
 
     @property
     def now(self) -> float:  # type: ignore[override]

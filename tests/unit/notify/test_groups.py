@@ -12,8 +12,10 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.group_house import GroupHouse, texts
 from tocsin.keys.conditions import Delete
 from tocsin.keys.layout import group_pk
+from tocsin.notify import sessions
 from tocsin.notify.notification import State
 from tocsin.signal.wire import parse_sender_key_message
+from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
 
@@ -77,6 +79,30 @@ def test_what_is_remembered_is_not_asked_again(house):
     assert house.line.queries() == ["w:g2", "usync", "encrypt"]
     house.tell_group(2)
     assert house.line.queries() == []
+
+
+def test_a_known_group_costs_four_requests_for_keys_whatever_its_size(house):
+    house.tell_group(1)
+    notification, requests = house.plan_for_group(2), []
+    house.stage.observe(requests.append)
+    house.deliver(notification)
+    assert requests == ["get", "get_many", "update", "get"]
+
+
+def test_devices_and_bundles_are_asked_for_in_parts(house, monkeypatch):
+    """A hundred at a time, and three in this test."""
+    for module in (usync, sessions):
+        assert module.MAX_PER_REQUEST == 100
+        monkeypatch.setattr(module, "MAX_PER_REQUEST", 3)
+    house.tell_group(1)
+    asked: dict[str, list[int]] = {"usync": [], "encrypt": []}
+    for node in house.line.asked:
+        listed = node.child("key") or (node.child("usync") and node.require_child("usync").child("list"))
+        if listed is not None:
+            asked[node.attr_str("xmlns")].append(len(listed.children("user")))
+    assert asked == {"usync": [3, 1], "encrypt": [3, 1]}
+    assert len(addressed(house)) == 4
+    assert texts(house.colleagues[2]) == ["Tiket 1"]
 
 
 def test_after_a_day_group_and_devices_are_asked_for_again(house):
@@ -272,6 +298,17 @@ def test_a_member_who_lost_our_key_needs_no_new_session(house):
     assert texts(budi) == ["Tiket 1", "Tiket 2"]
     house.tell_group(3)
     assert addressed(house) == [str(budi.device.address(house.group.server))]
+
+
+def test_who_installed_anew_gets_the_key_without_having_to_ask(house):
+    budi = house.colleagues[1]
+    house.tell_group(1)
+    house.stage.now += 1
+    budi.reinstall()
+    house.hear()
+    house.tell_group(2)
+    assert addressed(house) == [str(budi.device.address(house.group.server))]
+    assert not budi.messages()[-1].failures
 
 
 def test_who_was_removed_gets_nothing_by_asking_again(house):

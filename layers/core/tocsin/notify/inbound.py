@@ -595,6 +595,7 @@ class Inbound:
             return Report("notification", "ignored", "own identity")
         archived = account.keys.clean(account.profile, user).archived
         account.keys.expire_device_list(account.profile, user)
+        account.keys.note_new_keys(user)
         issued_at = account.keys.trust(account.own_user, user).issued_at
         if issued_at:
             issue_token(account, user, issued_at)  # the new phone knows nothing of the one that it was given
