@@ -399,6 +399,9 @@ class Actor:
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return self._request("keys", pk, prefix)
 
+    def count(self, pk: str, without: str) -> int:
+        return self._request("count", pk, without)
+
     def put(self, put: Any) -> None:
         self._request("put", put)
 

@@ -49,4 +49,5 @@ def test_reading_is_free(table: MemoryTable) -> None:
     fenced = Fenced(table, "main", lambda: False)
     assert fenced.get(KEY) == fenced.get_many([KEY])[KEY] == fenced.query(KEY[0])[0]
     assert fenced.keys(KEY[0]) == [KEY]
+    assert fenced.count(KEY[0], without="b") == 1
     assert len(fenced.scan().items) == 1

@@ -14,7 +14,7 @@ import pytest
 from tocsin.connector.account import Account
 from tocsin.connector.forwarder import Counters, Forwarder
 from tocsin.connector.line import LineClosed
-from tocsin.connector.service import Service
+from tocsin.connector.service import Service, _Turn
 from tocsin.connector.standing import Standing
 from tocsin.connector.stanza import Packed
 from tocsin.connector.surroundings import Meters
@@ -233,3 +233,49 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
 
     assert line.tags == tags
     carrying.cancel()
+
+
+class Logins:
+    """Accounts that take their turn, with room for two."""
+
+    def __init__(self) -> None:
+        self.logins = asyncio.Semaphore(2)
+
+    def turn(self) -> _Turn:
+        around: Any = self
+        return _Turn(around)
+
+
+async def test_a_herd_logs_in_a_few_at_a_time() -> None:
+    house = Logins()
+    turns = [house.turn() for _ in range(5)]
+    begun: list[int] = []
+
+    async def log_in(number: int) -> None:
+        await turns[number].take()
+        begun.append(number)
+
+    waiting = [asyncio.create_task(log_in(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert begun == [0, 1]
+    turns[0].over()
+    turns[0].over()  # logged in, and later the connection's end
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert begun == [0, 1, 2]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_server_that_does_not_answer_one_account_keeps_no_other_waiting_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.connector.service.TURN_SECONDS", 0.01)
+    house = Logins()
+    for _ in range(6):
+        turn = house.turn()
+        async with asyncio.timeout(5):
+            await turn.take()
+        turn.soon_over()

@@ -138,6 +138,9 @@ class SimulatedTable:
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return self._call("keys", pk, prefix)
 
+    def count(self, pk: str, without: str) -> int:
+        return self._call("count", pk, without)
+
     def put(self, put: Put) -> None:
         self._call("put", put)
 

@@ -70,6 +70,17 @@ class TableContract:
         assert [item["sk"] for item in table.query(KEY[0])] == ["inbound#1", "inbound#2", "outbound"]
         assert table.keys(KEY[0], "inbound#") == [(KEY[0], "inbound#1"), (KEY[0], "inbound#2")]
 
+    def test_count_leaves_out_what_has_the_attribute(self, table: Table) -> None:
+        for number in range(5):
+            table.put(Put((KEY[0], str(number)), {"retry": True} if number < 2 else {"n": 1}))
+        assert table.count(KEY[0], without="retry") == 3
+        assert table.count("nothing", without="retry") == 0
+
+    def test_count_counts_beyond_one_page(self, table: Table) -> None:
+        for number in range(4):
+            table.put(Put((KEY[0], str(number)), {"record": bytes(380_000)}))
+        assert table.count(KEY[0], without="retry") == 4
+
     def test_query_reads_beyond_one_page(self, table: Table) -> None:
         for number in range(4):
             table.put(Put((KEY[0], f"inbound#{number}"), {"record": bytes(380_000)}))

@@ -72,6 +72,9 @@ class Interposed:
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return self._call("keys", pk, prefix)
 
+    def count(self, pk: str, without: str) -> int:
+        return self._call("count", pk, without)
+
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         self.requests.append("scan")
         self.before("scan", after)

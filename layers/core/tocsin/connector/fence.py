@@ -33,6 +33,9 @@ class Fenced:
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return self._table.keys(pk, prefix)
 
+    def count(self, pk: str, without: str) -> int:
+        return self._table.count(pk, without)
+
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         return self._table.scan(after, prefix=prefix, sk=sk)
 

@@ -41,6 +41,10 @@ class MemoryTable:
         with self._lock:
             return self._matching(pk, prefix)
 
+    def count(self, pk: str, without: str) -> int:
+        with self._lock:
+            return sum(without not in self._items[key] for key in self._matching(pk, ""))
+
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         with self._lock:
             later = sorted(key for key in self._items if after is None or key > after)

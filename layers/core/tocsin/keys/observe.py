@@ -137,6 +137,11 @@ class ObservedTable:
         self._observer.read_many((pk, prefix), len(found))
         return found
 
+    def count(self, pk: str, without: str) -> int:
+        counted = self._table.count(pk, without)
+        self._observer.read_many((pk, ""), counted)
+        return counted
+
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         page = self._table.scan(after, prefix=prefix, sk=sk)
         self._observer.read_many((prefix, sk), len(page.items))

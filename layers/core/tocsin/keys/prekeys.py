@@ -44,7 +44,7 @@ def retry_prekey(vault: Vault) -> PreKey:
 
 def prekey_count(vault: Vault) -> int:
     """How many uploaded (or about to be uploaded) prekeys are unspent."""
-    return sum("retry" not in item for item in vault.table.query(_partition(vault)))
+    return vault.table.count(_partition(vault), without="retry")
 
 
 def read_prekey(vault: Vault, prekey_id: int) -> PreKey | None:

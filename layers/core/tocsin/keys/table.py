@@ -81,6 +81,10 @@ class Table(Protocol):
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         """The keys alone of what `query` would return."""
 
+    def count(self, pk: str, without: str) -> int:
+        """How many items a partition has that lack this attribute; none of them is carried here."""
+        ...
+
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         """The next megabyte of the whole table, of it the items whose partition key starts with `prefix` and
         whose sort key is `sk`. Eventually consistent, and paid for whatever it skips: for upkeep and the
@@ -133,6 +137,24 @@ class DynamoTable:
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         return [key_of(from_item(attributes)) for attributes in self._pages(pk, prefix, "pk, sk")]
+
+    def count(self, pk: str, without: str) -> int:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "Select": "COUNT",
+            "KeyConditionExpression": "pk = :pk",
+            "FilterExpression": "attribute_not_exists(#without)",
+            "ExpressionAttributeNames": {"#without": without},
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+        }
+        counted: int = 0
+        while True:
+            answer = self._client.query(**request)
+            counted += int(answer["Count"])
+            if "LastEvaluatedKey" not in answer:
+                return counted
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _pages(self, pk: str, prefix: str, projection: str | None = None) -> Iterable[dict[str, Any]]:
         request: dict[str, Any] = {
