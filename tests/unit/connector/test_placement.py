@@ -24,6 +24,7 @@ class Tenant:
 
     name: str
     works: bool = True
+    settled: bool = True
     epochs: list[int] = field(default_factory=list)
     left: int = 0
     fate: asyncio.Future[None] | None = None
@@ -275,3 +276,16 @@ async def test_between_two_moves_there_is_time_for_a_login() -> None:
     await old.look()
     await new.look()
     assert town.spread() == [2, 6]
+
+
+async def test_what_somebody_is_linking_just_now_does_not_move() -> None:
+    town = Town("a", "b", "c")
+    old = Process(town, "old")
+    await old.look()
+    old.tenants["a"].works = old.tenants["a"].settled = False
+    new = Process(town, "new")
+    await new.leases.tell_load()
+    await looking(town, old, new, seconds=10)
+    assert town.holders() == {"a": "old", "b": "new", "c": "old"}
+    for name in ("a", "c"):
+        assert old.tenants[name].left == 0

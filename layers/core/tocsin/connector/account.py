@@ -90,6 +90,11 @@ class Account:
         return self._holds() and self.standing.state in CONNECTED
 
     @property
+    def settled(self) -> bool:
+        """Whether nobody waits for it to get somewhere: it works, or waits for a person to act."""
+        return self.standing.state not in ("connecting", "pairing")
+
+    @property
     def waiting(self) -> int:
         """Stanzas on their way to the queue."""
         return self._forwarder.waiting

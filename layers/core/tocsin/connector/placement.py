@@ -42,6 +42,8 @@ class Tenant(Protocol):
 
     @property
     def works(self) -> bool: ...
+    @property
+    def settled(self) -> bool: ...
     def serve(self, tenure: Tenure) -> Coroutine[Any, Any, None]: ...
     async def leave(self) -> None: ...
 
@@ -124,8 +126,10 @@ class Placement:
             self._swept_at = now
             loads = await self._claim(members, loads)
         if loads.should_give() and now - self._gave_at > MOVE_SECONDS:
-            self._gave_at = now
-            await self._give(self._least_missed())
+            leaving = self._least_missed()
+            if leaving is not None:
+                self._gave_at = now
+                await self._give(leaving)
         self._tell_standby(members)
         hungry = loads.unheld or loads.mine < loads.share or (members and not loads.mine)
         return HUNGRY_SECONDS if hungry else TERMS.beat / 2
@@ -199,9 +203,12 @@ class Placement:
 
     # Giving
 
-    def _least_missed(self) -> str:
-        """One that doesn't work, if there is one: its move costs nobody a message."""
-        return min(self._tenants, key=lambda account: (self._tenants[account][0].works, account))
+    def _least_missed(self) -> str | None:
+        """One that doesn't work, if there is one: its move costs nobody a message. None of those that
+        somebody is linking just now, or that are still on their way to a connection.
+        """
+        settled = [account for account, (tenant, _) in self._tenants.items() if tenant.settled]
+        return min(settled, key=lambda account: (self._tenants[account][0].works, account), default=None)
 
     async def _give(self, account: str) -> None:
         """Let what is under way end, close the socket, and free the lease: one login elsewhere follows."""

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 
 METRICS_SECONDS: Final = 60.0
 
+TIDY_SECONDS: Final = 5.0
+"""After the start."""
+
 
 class Connector:
     """One connector process. `run` returns the exit code."""
@@ -101,7 +104,6 @@ class Connector:
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
         self._accounts: dict[str, Account] = {}
         self._placement = Placement(self._leases, Roster(aws, config.accounts, added), self._open_account)
-        give_back()
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:
@@ -145,6 +147,10 @@ class Connector:
             log.warning("the others don't know that we go: %s", exc)
 
     async def _report(self) -> None:
+        self._print_metrics()
+        await asyncio.sleep(TIDY_SECONDS)
+        give_back()
+        await asyncio.sleep(METRICS_SECONDS - TIDY_SECONDS)
         while True:
             self._print_metrics()
             await asyncio.sleep(METRICS_SECONDS)
@@ -186,8 +192,11 @@ def resident_bytes() -> int:
 
 
 def give_back() -> None:
-    """Return to the kernel what reading the services' descriptions left behind; where that can't be done, no
-    harm is done either."""
+    """Return to the kernel what the start left behind: garbage that nobody looked for, there being something
+    better to do, and the services' descriptions as text."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
