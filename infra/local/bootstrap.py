@@ -7,7 +7,8 @@
 It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
 `.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed
 beside it). For tests it also finds Node, or installs it as a Python package, and installs the real WhatsApp
-clients. Each part bears a stamp of the inputs it was made from; a second run is done at once.
+clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`). Each part bears a stamp of
+the inputs it was made from; a second run is done at once.
 
 Standard library only, and no newer syntax than Python 3.7's: an old interpreter must get as far as the
 message that it is too old.
@@ -19,6 +20,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -37,6 +39,7 @@ TOOLS = ROOT / ".tools"
 SAM = TOOLS / "sam"
 EMULATOR = TOOLS / "emulator"
 NODE = TOOLS / "node"
+WHATSMEOW = TOOLS / "whatsmeow"
 TOOLS_BIN = TOOLS / "bin"
 RUNS = ROOT / ".run"
 REQUIREMENTS = ROOT / "requirements"
@@ -105,6 +108,8 @@ def parts_of(profile: str) -> List[Part]:
     if profile != "demo" and (CLIENTS / "package.json").exists():
         if find_machine_node() is None:
             parts.append(Environment("node", NODE, "node.txt"))
+        if runs_whatsmeow():
+            parts.append(Environment("whatsmeow", WHATSMEOW, "whatsmeow.txt"))
         parts.append(Clients())
     return parts
 
@@ -383,6 +388,12 @@ def quiet_environment() -> Dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in astray}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
     return environment
+
+
+def runs_whatsmeow() -> bool:
+    """Whether there is a build of whatsmeow for this machine that the tests know how to drive."""
+    processors = ("x86_64", "aarch64")
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and platform.machine() in processors
 
 
 def find_node() -> Optional[Path]:

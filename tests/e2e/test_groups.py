@@ -87,6 +87,7 @@ def test_a_group_that_the_account_is_not_in_is_a_dead_letter(stage: Stage) -> No
     assert stage.letter(notice).reason == "not-in-group"
 
 
+@pytest.mark.cell("Tocsin", "group")
 @with_baileys
 def test_baileys_reads_it_and_what_it_answers_becomes_an_event(
     stage: Stage, members: list[Person], group: str, baileys: Baileys, bus: Bus
@@ -104,6 +105,7 @@ def test_baileys_reads_it_and_what_it_answers_becomes_an_event(
     assert baileys.text("I go there")["chat"] == group
 
 
+@pytest.mark.cell("Tocsin", "group")
 @with_baileys
 @pytest.mark.parametrize("fault", ["forget-sender-keys", "corrupt-sessions", "forget-sessions"])
 def test_baileys_that_lost_something_heals_through_its_retry_receipt(

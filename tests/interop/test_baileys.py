@@ -6,7 +6,8 @@ What heals here heals by Baileys' own retry receipts; the server only carries th
 import pytest
 
 from infra.local.whatsapp.control_client import LocalWhatsApp
-from tests.interop.baileys_client import Baileys, BaileysFailed, missing
+from tests.interop.baileys_client import Baileys, missing
+from tests.interop.driven_client import ClientFailed
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
@@ -164,7 +165,7 @@ def test_it_writes_to_somebody_new_and_to_a_number_that_nobody_has(baileys, cont
     control.add_phone(DEWI, "Dewi")
     baileys.send(DEWI, "we never met")
     control.wait_for_text(DEWI, "we never met")
-    with pytest.raises(BaileysFailed):
+    with pytest.raises(ClientFailed):
         baileys.send("6289999999999", "nobody there")
 
 

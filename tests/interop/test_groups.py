@@ -56,6 +56,7 @@ def texts(control: ControlClient, number: str) -> list[str]:
     return [message["text"] for message in control.messages(number)]
 
 
+@pytest.mark.cell("Baileys", "group")
 def test_baileys_writes_to_a_group_and_reads_what_phones_and_baileys_write_there(siti, budi, control, group):
     siti.send(group, f"hello from Baileys, {group}")
     assert budi.text(f"hello from Baileys, {group}")["chat"] == group
@@ -68,6 +69,7 @@ def test_baileys_writes_to_a_group_and_reads_what_phones_and_baileys_write_there
     siti.text(f"hello from the other Baileys, {group}")
 
 
+@pytest.mark.cell("Baileys", "group")
 def test_baileys_makes_a_group_and_changes_who_is_in_it(siti, budi, control):
     group = siti.command("create-group", subject="Field", members=[BUDI])["group"]
     siti.send(group, "to the two of us")
@@ -82,6 +84,7 @@ def test_baileys_makes_a_group_and_changes_who_is_in_it(siti, budi, control):
     assert "without Budi" not in texts(control, BUDI)
 
 
+@pytest.mark.cell("Baileys", "group")
 def test_baileys_that_lost_its_sender_keys_heals_through_its_retry_receipt(siti, budi, control, group):
     budi.send(group, f"before, {group}")
     siti.text(f"before, {group}")
@@ -94,6 +97,7 @@ def test_baileys_that_lost_its_sender_keys_heals_through_its_retry_receipt(siti,
     assert texts(control, DEWI).count(f"after, {group}") == 1
 
 
+@pytest.mark.cell("Baileys", "group")
 def test_a_phone_that_lost_its_sender_keys_heals_by_asking_baileys(siti, control, group):
     siti.send(group, f"before, {group}")
     control.wait_for_text(DEWI, f"before, {group}")

@@ -122,14 +122,16 @@ def _forwarded(message: Node, entry: Ciphertext, sender: Device, recipient: Acco
         "type": message.optional_str("type") or "text",
         "t": str(now),
         "notify": sender.account.name,
-        name: other,
         "addressing_mode": "lid" if server == LID else "pn",
     }
     for kept in ("category", "edit"):
         if value := message.optional_str(kept):
             attrs[kept] = value
     if entry.device is not None and entry.device.account is sender.account and "category" not in attrs:
+        # No address of the sender's: Baileys would take it for the other name of the recipient.
         attrs |= _own_copy(message.attr_jid("to"), recipient)
+    else:
+        attrs[name] = other
     children = [entry.enc]
     identity = message.child("device-identity")
     if identity is not None and entry.enc.optional_str("type") == "pkmsg":

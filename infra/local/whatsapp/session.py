@@ -1,6 +1,7 @@
 """One socket: handshake, then pairing or login, then stanzas until it ends."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ from .switchboard import Switchboard
 log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 20
+
+LINGER_SECONDS = 1.0
+"""How long a client may take to hang up by itself after the last stanza. whatsmeow, closed too soon, has seen
+the end of the socket before the `<stream:error>` that explains it, and stays down."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Session:
         self._splitter = FrameSplitter()
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._outbox: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue()
+        self._hung_up = asyncio.Event()
+        self._ended = False
         self._unsent = 0
         self._transport: Transport | None = None
         self._device: Device | None = None
@@ -110,6 +117,7 @@ class Session:
     def end(self, last: Node | None) -> None:
         if last is not None:
             self.send(last)
+        self._ended = True
         self._put(0, None)
 
     def _put(self, due: float, plain: bytes | None) -> None:
@@ -141,6 +149,7 @@ class Session:
         except (HandshakeFailed, ConnectionClosed) as error:
             log.info("stopped reading: %s", error)
         finally:
+            self._hung_up.set()
             self._frames.put_nowait(None)
 
     async def _frame(self) -> bytes:
@@ -163,6 +172,9 @@ class Session:
             except ConnectionClosed:
                 break
             self._unsent -= 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._hung_up.wait()
         await self._socket.close()
 
     # -- coming in ---------------------------------------------------------------------------------------
@@ -241,6 +253,8 @@ class Session:
         while (payload := await self._frames.get()) is not None:
             stanza = decode(self._transport.decrypt(payload))
             log.debug("< %r", stanza)
+            if self._ended:
+                continue  # it crossed the end of the connection
             if self._device is not None:
                 self._board.submit(self._device, stanza)
             elif self._companion is not None:

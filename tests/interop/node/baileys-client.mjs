@@ -3,9 +3,9 @@
 //   node baileys-client.mjs '{"url": "ws://…", "folder": "where the keys are kept", "online": true}'
 //
 // Commands on stdin; each is answered by {"event": "done", "request", …} or {"event": "failed", "request", "reason"}:
-//   {"request": 1, "command": "send", "to": "628…" or a JID, "text": "…"}       → "id"
+//   {"request": 1, "command": "send", "to": "628…" or a JID, "text": "…", "quoted": a message event}  → "id"
 //   {"request": 2, "command": "read", "messages": [keys of message events]}
-//   {"request": 3, "command": "corrupt-sessions"}    garble every stored session → "sessions"
+//   {"request": 3, "command": "corrupt-sessions", "only": "…"}  garble every stored session, or one → "sessions"
 //   {"request": 4, "command": "forget-sessions"}     delete every stored session → "sessions"
 //   {"request": 5, "command": "exists", "numbers": ["+628…"]}                    → "found"
 //   {"request": 6, "command": "disconnect"}          close the socket and stay away until "connect"
@@ -29,6 +29,7 @@ import { createHash } from 'node:crypto'
 import makeWASocket, {
 	DisconnectReason,
 	downloadMediaMessage,
+	generateMessageIDV2,
 	getContentType,
 	normalizeMessageContent,
 	proto,
@@ -171,8 +172,12 @@ function jidOf(to) {
 
 const commands = {
 	async send({ to, text, quoted }) {
-		const message = await socket.sendMessage(jidOf(to), { text }, quoted ? { quoted } : {})
-		sent.set(message.key.id, message.message)
+		// The request to send it again may come before sendMessage returns.
+		const messageId = generateMessageIDV2()
+		sent.set(messageId, { extendedTextMessage: { text } })
+		const answered = quoted ? { quoted: { key: quoted.key, message: { conversation: quoted.text } } } : {}
+		const message = await socket.sendMessage(jidOf(to), { text }, { ...answered, messageId })
+		sent.set(messageId, message.message)
 		return { id: message.key.id }
 	},
 	async download({ id }) {
@@ -205,8 +210,8 @@ const commands = {
 	async exists({ numbers }) {
 		return { found: await socket.onWhatsApp(...numbers) }
 	},
-	async 'corrupt-sessions'() {
-		const names = await storedSessions()
+	async 'corrupt-sessions'({ only }) {
+		const names = (await storedSessions()).filter(name => !only || name === only)
 		const records = await state.keys.get('session', names)
 		for (const name of names) records[name] = garble(records[name])
 		await state.keys.set({ session: records })
