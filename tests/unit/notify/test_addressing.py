@@ -11,7 +11,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House, texts
 from tests.unit.notify.peers import NOW, Device, message_from, wrapped
 from tocsin.notify.notification import State
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, phash
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
@@ -320,6 +320,77 @@ def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: Hous
     business.tell(2)
     assert [report.outcome for report in business.answer_retries()] == ["resent"]
     assert texts(device) == ["Tiket 1", "Tiket 2"]
+
+
+# -- lists that the server tells with their hash ----------------------------------------------------------
+
+
+def list_queries(house: House) -> list[str]:
+    return [query for query in house.network.queries if query.startswith("devices ")]
+
+
+def removal(house: House, gone: JID, **hashes: str) -> Node:
+    removed = Node("remove", hashes, (Node("device", {"jid": gone}),))
+    return stanza("notification", removed, type="devices", lid=house.siti.user, **{"from": house.siti.pn})
+
+
+@pytest.mark.parametrize("form", ["device_hash", "device_lid_hash"])
+def test_a_removal_whose_hash_is_ours_asks_for_no_list(told: House, form: str) -> None:
+    gone = told.siti.devices.pop(1)
+    left = told.siti.pn if form == "device_hash" else told.siti.user
+    report = told.receive(removal(told, gone.jid, **{form: phash([left])}))
+    assert report.facts == {"devices": 1, "list_holds": True}
+    told.network.queries.clear()
+    told.tell(2)
+    assert list_queries(told) == []
+    assert texts(told.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+@pytest.mark.parametrize("hashes", [{}, {"device_hash": "2:AAAAAAAA"}], ids=["none", "another"])
+def test_a_removal_whose_hash_is_not_ours_asks_for_the_list(told: House, hashes: dict[str, str]) -> None:
+    gone = told.siti.devices.pop(1)
+    told.siti.devices[2] = Device(told.siti.user.with_device(2))
+    told.receive(removal(told, gone.jid, **hashes))
+    told.tell(2)
+    assert texts(told.siti.devices[2]) == ["Tiket 2"]
+
+
+def own_list(house: House, *numbers: int, dhash: str | None = None) -> Node:
+    devices = [house.stage.own.user.with_device(number) for number in numbers]
+    listed = tuple(Node("device", {"jid": device}) for device in devices)
+    child = Node("devices", {"dhash": dhash or phash(devices)}, listed)
+    return stanza("notification", child, type="account_sync", **{"from": house.stage.own.pn})
+
+
+def test_a_list_of_our_own_whose_hash_is_right_is_taken_as_it_is(account: AwsAccount) -> None:
+    house = House(account.furnish())
+    house.stage.own.devices[7] = gone = Device(house.stage.own.user.with_device(7))
+    house.tell(1)
+    del house.stage.own.devices[7]
+    assert house.receive(own_list(house, 0, 4)).facts == {"list_holds": True}
+    house.network.queries.clear()
+    house.tell(2)
+    assert list_queries(house) == []
+    assert (texts(gone), texts(house.stage.own.devices[0])) == (["Tiket 1"], ["Tiket 1", "Tiket 2"])
+
+
+def test_a_reinstalled_device_is_met_anew_whatever_the_list_says(told: House) -> None:
+    """Its session is archived; the list alone would leave it without one."""
+    gone = told.siti.devices.pop(1)
+    told.siti.devices[0].reinstall()
+    told.receive(stanza("notification", Node("identity"), type="encrypt", **{"from": told.siti.user}))
+    told.receive(removal(told, gone.jid, device_lid_hash=phash([told.siti.user])))
+    told.tell(2)
+    assert texts(told.siti.devices[0])[-1] == "Tiket 2"
+    assert told.network.retries == []
+
+
+@pytest.mark.parametrize("dhash", [None, "2:AAAAAAAA"], ids=["a new device", "a wrong hash"])
+def test_a_list_of_our_own_that_needs_more_is_asked_for(told: House, dhash: str | None) -> None:
+    told.stage.own.devices[7] = Device(told.stage.own.user.with_device(7))
+    told.receive(own_list(told, *((0, 4, 7) if dhash is None else (0, 4)), dhash=dhash))
+    told.tell(2)
+    assert texts(told.stage.own.devices[7]) == ["Tiket 2"]
 
 
 # -- history ----------------------------------------------------------------------------------------------

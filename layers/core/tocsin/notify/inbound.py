@@ -63,7 +63,7 @@ from tocsin.whatsapp.content import (
     placeholder_request,
 )
 from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, phash
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.notifications import (
@@ -551,8 +551,7 @@ class Inbound:
         if isinstance(news, DevicesChanged):
             return self._devices_changed(account, news)
         if isinstance(news, OwnDevices):
-            account.keys.expire_device_list(account.profile, account.own_user)
-            return Report("notification", "own-devices")
+            return _own_devices(account, news)
         if isinstance(news, GroupChanged):
             return _group_changed(account, news)
         if isinstance(news, PrivacyToken):
@@ -611,8 +610,11 @@ class Inbound:
             ours = account.own_device.device if account.is_own(user) else 0
             for number in sorted({device.device for device in news.devices} - {0, ours}):
                 account.keys.remove_device(account.profile, user, number)
+        facts = {"devices": len(news.devices)}
+        if news.action == "remove" and _is_whole_list(account, user, news):
+            return Report("notification", "devices-changed", "remove", {**facts, "list_holds": True})
         account.keys.expire_device_list(account.profile, user)
-        return Report("notification", "devices-changed", news.action, {"devices": len(news.devices)})
+        return Report("notification", "devices-changed", news.action, facts)
 
     def _named(self, account: Account, user: JID, lid: JID | None) -> str:
         """Return the canonical name of a user, learning the pair if both names are told."""
@@ -650,6 +652,51 @@ def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
     if notification.group is not None:
         return str(told.receipt.chat) == notification.group
     return is_recipient(account, told.user, notification)
+
+
+def _in_session(account: Account, user: str) -> set[int] | None:
+    """The devices of a user that we can write to now; None if there is one with which a session must be made
+    first, as after a reinstall."""
+    devices = account.keys.view(account.profile, user).devices
+    if any(device.index is None for device in devices):
+        return None
+    return {device.device for device in devices}
+
+
+def _is_whole_list(account: Account, user: str, news: DevicesChanged) -> bool:
+    """Whether the devices we have sessions with are, after a removal, all there are: then nothing is to be
+    asked, and the list that groups use is brought up to date."""
+    numbers = _in_session(account, user)
+    if numbers is None or 0 not in numbers:
+        return False
+    if account.is_own(user):
+        numbers.add(account.own_device.device)
+    hashes = {phash(form.with_device(each) for each in numbers) for form in (news.user, JID.parse(user))}
+    if not hashes & {news.device_hash, news.lid_hash}:
+        return False
+    _keep_group_list(account, user, numbers)
+    return True
+
+
+def _own_devices(account: Account, news: OwnDevices) -> Report:
+    """The list of our own devices after a change. If its hash is right, and we have sessions with all, it is
+    taken as it is; else the next send asks."""
+    user, ours = account.own_user, account.own_device.device
+    listed = {device.device for device in news.devices}
+    if 0 in listed and phash(news.devices) == news.device_hash:
+        in_session = _in_session(account, user)
+        if in_session is not None and listed - {ours} <= in_session:
+            account.keys.touch_device_list(account.profile, user, sorted(listed - {ours}))
+            _keep_group_list(account, user, listed)
+            return Report("notification", "own-devices", facts={"list_holds": True})
+    account.keys.expire_device_list(account.profile, user)
+    return Report("notification", "own-devices")
+
+
+def _keep_group_list(account: Account, user: str, numbers: set[int]) -> None:
+    """Write down a list that groups use, if they use one."""
+    if account.keys.device_lists([user])[user].devices:
+        account.keys.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))
 
 
 def _group_changed(account: Account, news: GroupChanged) -> Report:

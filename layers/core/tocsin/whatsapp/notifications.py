@@ -23,8 +23,8 @@ class IdentityChanged:
 class DevicesChanged:
     """`action`: `add`, `remove` or `update` (the list is stale). `devices`: the ones named, as device JIDs.
 
-    `device_hash`: over the whole list after the change, in the address form of `user`. `pairs`: both names of
-    devices, where they are told.
+    `device_hash`, `lid_hash`: over the whole list after the change, in the address form of `user` and by
+    LIDs. `pairs`: both names of devices, where they are told.
     """
 
     user: JID
@@ -33,6 +33,7 @@ class DevicesChanged:
     devices: tuple[JID, ...]
     device_hash: str | None
     pairs: tuple[tuple[JID, JID], ...] = ()
+    lid_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def _devices_changed(node: Node, origin: JID) -> Notification:
                 tuple(jid for jid, _ in listed),
                 change.optional_str("device_hash"),
                 tuple((jid, lid) for jid, lid in listed if lid is not None),
+                change.optional_str("device_lid_hash"),
             )
     raise InvalidStanza("a devices notification without a change")
 
