@@ -128,9 +128,6 @@ class GroupWorld(World):
                     break
                 except (Contended, LambdaEnds):
                     continue  # the queue brings the notification again
-                except Exception as error:
-                    if type(error).__name__ != "OutcomeUnknown":
-                        raise
             self.gone.append(member)
 
         self._task(leaving)
@@ -163,9 +160,6 @@ class GroupWorld(World):
                     return
                 except (Contended, LambdaEnds):
                     continue
-                except Exception as error:
-                    if type(error).__name__ != "OutcomeUnknown":
-                        raise
 
         self._task(clearing)
         while self.tasks:
@@ -181,9 +175,6 @@ class GroupWorld(World):
                 self._send_to_group(text, gone)
             except Contended:
                 return
-            except Exception as error:
-                if type(error).__name__ != "OutcomeUnknown":
-                    raise
 
         self._task(sending)
 

@@ -18,7 +18,7 @@ from tests.unit.notify.furnished_aws import Cloud
 from tests.unit.notify.house import House
 from tests.unit.notify.stage import ACCOUNT, OWN_PHONE, Lease, Stage
 from tocsin.connector.client import IqError
-from tocsin.keys.table import DynamoTable
+from tocsin.keys.memory import MemoryTable
 from tocsin.notify.identity import tell_change
 from tocsin.notify.inbound import Report
 from tocsin.notify.multidevice import RememberedLeases
@@ -109,7 +109,7 @@ class GroupHouse(House):
         store = NotificationStore(
             aws.dynamodb, aws.notifications, aws.keys, clock=lambda: self.town.clock.now
         )
-        stage = TownStage(self, DynamoTable(aws.dynamodb, aws.keys), store)
+        stage = TownStage(self, MemoryTable(), store)  # moto bears one thread only
         return stage, store
 
     def found(self, members: Iterable[Phone], *, mode: str = "lid") -> Group:
@@ -176,7 +176,7 @@ class GroupHouse(House):
 class TownStage(Stage):
     """The stage of `stage`, with the town's people in place of its network."""
 
-    def __init__(self, house: GroupHouse, table: DynamoTable, store: NotificationStore) -> None:
+    def __init__(self, house: GroupHouse, table: MemoryTable, store: NotificationStore) -> None:
         self._house = house
         self._tell = lambda keys, change: tell_change(store, keys, change, clock=lambda: self.now)
         self.table = table

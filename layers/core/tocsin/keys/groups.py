@@ -33,12 +33,12 @@ def read_group(vault: Vault, group: str) -> tuple[str, int] | None:
 
 def save_group(vault: Vault, group: str, told: str) -> None:
     values: dict[str, Value] = {"told": told, "checked_at": vault.now()}
-    vault.patiently(lambda: vault.table.update(Update(group_key(vault.account, group), set=values)))
+    vault.insistently(lambda: vault.table.update(Update(group_key(vault.account, group), set=values)))
 
 
 def forget_group(vault: Vault, group: str) -> None:
     """The group changed: ask again before the next send."""
-    vault.patiently(lambda: vault.table.delete(Delete(group_key(vault.account, group))))
+    vault.insistently(lambda: vault.table.delete(Delete(group_key(vault.account, group))))
 
 
 def read_device_lists(vault: Vault, users: Sequence[str]) -> dict[str, DeviceList]:
@@ -51,7 +51,7 @@ def read_device_lists(vault: Vault, users: Sequence[str]) -> dict[str, DeviceLis
 def save_device_list(vault: Vault, user: str, devices: Sequence[int]) -> None:
     """Remember the devices of a user as told now."""
     values: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
-    vault.patiently(lambda: vault.table.update(Update(devices_key(vault.account, user), set=values)))
+    vault.insistently(lambda: vault.table.update(Update(devices_key(vault.account, user), set=values)))
 
 
 def outdate_device_list(vault: Vault, user: str, *, new_keys: bool = False) -> None:
@@ -61,7 +61,7 @@ def outdate_device_list(vault: Vault, user: str, *, new_keys: bool = False) -> N
         values["renewed_at"] = vault.now()
     update = Update(devices_key(vault.account, user), set=values, when=() if new_keys else (ITEM_EXISTS,))
     try:
-        vault.patiently(lambda: vault.table.update(update))
+        vault.insistently(lambda: vault.table.update(update))
     except ConditionFailed:
         return
 

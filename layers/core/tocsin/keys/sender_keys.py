@@ -154,7 +154,7 @@ def discard_sender_key(vault: Vault, incarnation: int, group: str) -> bool:
     place = own_sender_key(vault.account, incarnation, group)
     update = Update(place, remove=("key", "tag"), when=(HAS_COUNTER,))
     try:
-        vault.patiently(lambda: vault.table.update(update))
+        vault.insistently(lambda: vault.table.update(update))
     except ConditionFailed:
         return False
     return True
@@ -198,7 +198,7 @@ def mark_holders(
             holder_attribute(user, device): at for user, device in devices[start : start + MARKS_PER_WRITE]
         }
         update = Update(place, set=marks | {"expire_at": vault.now() + HOLDERS_LIFETIME})
-        vault.patiently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
+        vault.insistently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
 
 
 def clear_holder(vault: Vault, incarnation: int, group: str, user: str, device: int) -> None:
@@ -213,7 +213,7 @@ def clear_holder(vault: Vault, incarnation: int, group: str, user: str, device: 
         _holders(vault, key, tag), set={holder_attribute(user, device): OFFERED}, when=(ITEM_EXISTS,)
     )
     try:
-        vault.patiently(lambda: vault.table.update(update))
+        vault.insistently(lambda: vault.table.update(update))
     except ConditionFailed:
         return
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .conditions import Item, Key
 from .errors import Contended
 from .seal import DamagedRecord, Place, Sealer
-from .table import Contention, Table
+from .table import Contention, OutcomeUnknown, Table
 
 if TYPE_CHECKING:
     from .observe import IdentityChange, Observer
@@ -70,6 +70,15 @@ class Vault(NamedTuple):
             try:
                 return operation()
             except Contention:
+                self.sleep(pause)
+        raise Contended
+
+    def insistently(self, operation: Callable[[], T]) -> T:
+        """As `patiently`, for a write that may be done twice: a lost answer is no reason to give up."""
+        for pause in pauses(self.random):
+            try:
+                return operation()
+            except (Contention, OutcomeUnknown):
                 self.sleep(pause)
         raise Contended
 

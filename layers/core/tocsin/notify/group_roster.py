@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tocsin.connector.client import IqError
 from tocsin.notify.account import Account
@@ -22,6 +24,11 @@ from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, phash
 log = logging.getLogger(__name__)
 
 ROSTER_SECONDS = 24 * 3600
+SIDE_BY_SIDE = 8
+"""Requests about members that are under way at the same time."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 NOT_IN_GROUP = "not-in-group"
 UNKNOWN_GROUP = "unknown-group"
@@ -138,9 +145,8 @@ class GroupView:
     def _learn(self, info: GroupInfo) -> None:
         """Both names of each member are one person's, where that is news."""
         known = self._keys.lids([str(member.jid) for member in info.members])
-        for member in info.members:
-            if str(member.jid) not in known:
-                self._account.learn(member.jid, member.other)
+        new = [member for member in info.members if member.other and str(member.jid) not in known]
+        side_by_side(lambda member: self._account.learn(member.jid, member.other), new)
 
     def _refusal(self, info: GroupInfo) -> Permanent | None:
         own = info.member(*self._own_names)
@@ -194,5 +200,13 @@ class GroupView:
                 devices = sorted({jid.device for jid in listed.devices} - {HOSTED_DEVICE})[:MAX_DEVICES]
                 if listed.user in names and devices and listed.error is None:
                     found[listed.user] = tuple(devices)
-                    self._keys.save_device_list(names[listed.user], found[listed.user])
+        side_by_side(lambda jid: self._keys.save_device_list(names[jid], found[jid]), list(found))
         return found
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do the same for each, some at the same time: they are requests that wait for nobody."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(items)), thread_name_prefix="group") as beside:
+        return list(beside.map(work, items))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.notify.account import Account
 from tocsin.notify.compose import compose
 from tocsin.notify.failure import Failure, Permanent, Recover
-from tocsin.notify.group_roster import GroupView, Roster, Target
+from tocsin.notify.group_roster import GroupView, Roster, Target, side_by_side
 from tocsin.notify.sessions import Bundles, Need, blame, equip, fetch
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
@@ -44,8 +44,6 @@ MOST_KEYS = 4
 """So often a send looks for a key that it can use; each further one needs somebody who was faster."""
 MOST_MISSED = 50
 """Devices that are sent a message after all, one by one. If we missed more, they ask for it."""
-SIDE_BY_SIDE = 8
-"""Reservations and sessions of a new key's first round, made at the same time."""
 
 STALE_ADDRESSING = "stale-addressing"
 
@@ -120,7 +118,8 @@ class GroupPost:
     def settle(self) -> None:
         """Note who has the key now, and move the checkpoints. Losing this is fine: they get it again."""
         for step in self._after:
-            step()
+            with suppress(Contended):
+                step()
 
     # -- the message ------------------------------------------------------------------------------------
 
@@ -214,28 +213,25 @@ class GroupPost:
         self, devices: Mapping[str, Sequence[int]]
     ) -> tuple[dict[str, Reservation], dict[str, Bundles]]:
         """Reserve with each of these users, making sessions with those devices of theirs that have none."""
-        with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(devices)), thread_name_prefix="reserve") as beside:
-            found = dict(zip(devices, beside.map(self._reserve_with, devices), strict=True))
-            needs = {
-                user: needed
-                for user, wanted in devices.items()
-                if (needed := self._needed(found[user], wanted))
-            }
-            bundles = self._fetch(needs)
-            usable = {user: some for user, some in bundles.items() if some.usable}
-            if usable:
-                credentials = self._keys.credentials()
+        users = list(devices)
+        found = dict(zip(users, side_by_side(self._reserve_with, users), strict=True))
+        needs = {user: needed for user in users if (needed := self._needed(found[user], devices[user]))}
+        bundles = self._fetch(needs)
+        usable = [user for user, some in bundles.items() if some.usable]
+        if usable:
+            credentials = self._keys.credentials()
 
-                def make(user: str) -> Bundles:
-                    chains = set(reservation.chains) if (reservation := found[user]) is not None else set()
-                    need = Need(reservation, frozenset(needs[user]) & chains)
-                    listed = self._listed(user) or sorted(chains.union(devices[user]))
-                    # Not a group's, and not to be taken for one that is gone.
-                    listed = sorted({*listed, *({HOSTED_DEVICE} & chains)})
-                    return equip(self._account, credentials, user, listed, need, bundles[user])
+            def make(user: str) -> Bundles:
+                reservation = found[user]
+                chains = set(reservation.chains) if reservation is not None else set()
+                need = Need(reservation, frozenset(needs[user]) & chains)
+                listed = self._listed(user) or sorted(chains.union(devices[user]))
+                # Not a group's, and not to be taken for one that is gone.
+                listed = sorted({*listed, *({HOSTED_DEVICE} & chains)})
+                return equip(self._account, credentials, user, listed, need, bundles[user])
 
-                bundles |= zip(usable, beside.map(make, usable), strict=True)
-                found |= zip(usable, beside.map(self._reserve_with, usable), strict=True)
+            bundles |= zip(usable, side_by_side(make, usable), strict=True)
+            found |= zip(usable, side_by_side(self._reserve_with, usable), strict=True)
         reserved = {user: reservation for user, reservation in found.items() if reservation is not None}
         return reserved, bundles
 
