@@ -168,8 +168,10 @@ def test_with_the_store_away_sockets_stay_while_the_lease_allows_and_then_close_
         eventually(lambda: len(house.phones.events(kind="logout")[0]) > gone, "the socket stays open")
         print(f"without the store for {lasted:.1f} s before the socket was closed")
         assert lasted > 5, "it gave up too early"
+        before = logins(house)
         store.on()
-        house.wait_for_state("connected", 30)
+        eventually(lambda: logins(house) == before + 1, "it doesn't come back", 30)
+        house.wait_for_state("connected")
         assert house.lease().epoch == 2
 
 

@@ -193,6 +193,19 @@ async def test_while_the_table_is_away_sockets_stay_and_nothing_is_claimed() -> 
     assert town.spread() == [3]
 
 
+async def test_what_was_given_up_for_want_of_a_heartbeat_is_taken_anew_with_a_new_epoch() -> None:
+    town = Town(*numbered(2))
+    one = Process(town, "one")
+    await one.look()
+    town.now += 13
+    assert not one.leases.alive
+    one.leases._lose_all()
+    await asyncio.sleep(0.02)
+    assert one.leases.held == 0
+    await one.look()
+    assert [tenant.epochs for tenant in one.tenants.values()] == [[1, 2], [1, 2]]
+
+
 async def test_an_account_that_is_added_is_served_and_one_that_is_removed_let_go() -> None:
     town = Town("first")
     one = Process(town, "one")

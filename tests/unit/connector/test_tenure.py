@@ -38,6 +38,9 @@ class Keeper:
         self._call("acquire", account)
         return 7
 
+    def forgo(self, account: str, epoch: int) -> None:
+        self._call("forgo", account, str(epoch))
+
     def release(self, account: str, epoch: int) -> None:
         self._call("release", account, str(epoch))
 
@@ -101,6 +104,7 @@ async def test_a_held_lease_without_a_living_heartbeat_is_not_taken() -> None:
     keeper = Keeper(alive=False)
     async with running(keeper) as leases:
         assert await leases.claim("default") is None
+        assert ("forgo", "default", "7") in keeper.calls
         keeper.alive = True
         assert (await claimed(leases)).valid()
 

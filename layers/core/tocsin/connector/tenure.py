@@ -36,6 +36,7 @@ class Keeper(Protocol):
     def unheld(self, accounts: Collection[str], members: Iterable[Member]) -> list[str]: ...
     def leave(self) -> None: ...
     def acquire(self, account: str) -> int: ...
+    def forgo(self, account: str, epoch: int) -> None: ...
     def release(self, account: str, epoch: int) -> None: ...
     def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None: ...
     def stop(self) -> None: ...
@@ -131,7 +132,9 @@ class Leases:
         except LeaseHeld:
             return None
         if not self.alive:
-            return None  # held, but not under a heartbeat that protects it
+            # Held, but not under a heartbeat that protects it: after the next beat we ask again.
+            await self._call(self._keeper.forgo, account, epoch)
+            return None
         tenure = self._tenures[account] = Tenure(self, account, epoch)
         return tenure
 
@@ -191,8 +194,10 @@ class Leases:
             await self._sleep(WATCH_SECONDS)
 
     def _lose_all(self) -> None:
+        """Whatever is taken anew after this bears a new epoch, whoever takes it."""
         for tenure in list(self._tenures.values()):
             self.drop(tenure)
+            self._thread.submit(self._keeper.forgo, tenure.account, tenure.epoch)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

@@ -223,10 +223,14 @@ class LeaseKeeper:
         self._held[account] = epoch
         return epoch
 
-    def release(self, account: str, epoch: int) -> None:
-        """Give the lease back, so that a successor needn't wait; nothing if it isn't ours any more."""
+    def forgo(self, account: str, epoch: int) -> None:
+        """Hold it no more, without a word: nothing could be written. It may be taken anew, by us too."""
         if self._held.get(account) == epoch:
             del self._held[account]
+
+    def release(self, account: str, epoch: int) -> None:
+        """Give the lease back, so that a successor needn't wait; nothing if it isn't ours any more."""
+        self.forgo(account, epoch)
         update = Update(
             lease_key(account),
             set={"state": "stopped", "detail": "", "since": int(self._clock())},
@@ -246,8 +250,7 @@ class LeaseKeeper:
         try:
             self._table.update(Update(lease_key(account), set=changes, when=self._ours(epoch)))
         except ConditionFailed:
-            if self._held.get(account) == epoch:
-                del self._held[account]
+            self.forgo(account, epoch)
             raise LeaseLost(account) from None
 
     def leave(self) -> None:
