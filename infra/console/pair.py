@@ -164,7 +164,7 @@ class _Board:
         name = "qr" if isinstance(offer, Code) else "pairing_code"
         self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
         self.clear()
-        for line in [*self._drawn(offer), _validity(offer.expires_at)]:
+        for line in [*self._drawn(offer), _validity(offer)]:
             self._output.say(line)
             self._rows += 1
 
@@ -196,10 +196,14 @@ def _spaced(code: str) -> str:
     return f"{plain[:4]}-{plain[4:]}" if len(plain) == 8 else code
 
 
-def _validity(expires_at: int) -> str:
+def _validity(offer: Code | TypedCode) -> str:
     """How long a code counts. A clock that differs from the connector's is not worth a word."""
-    left = expires_at - int(time.time())
-    return f"It is replaced in {left} s. Ctrl-C stops." if 0 < left <= 300 else "Ctrl-C stops."
+    left = offer.expires_at - int(time.time())
+    if not 0 < left <= 300:
+        return "Ctrl-C stops."
+    # A code to type is the only one; of QR codes the next one follows.
+    what = "It is replaced in" if isinstance(offer, Code) else "It can be typed in for"
+    return f"{what} {left} s. Ctrl-C stops."
 
 
 def _refuse_if_linked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -201,6 +202,22 @@ def test_a_typed_code_is_shown_in_two_halves(rig: Rig, connector: Connector, sai
         lambda: connector.says("connected"),
     )
     assert "    ABCD-1234" in said.lines
+
+
+def test_how_long_a_typed_code_counts_is_said_and_that_of_a_qr_that_another_follows(
+    rig: Rig, connector: Connector, said: Said
+) -> None:
+    soon = int(time.time()) + 100
+    paired(
+        rig,
+        said,
+        lambda: connector.answers(qr="code", qr_expires_at=soon),
+        lambda: connector.answers(pairing_code="ABCD1234", qr_expires_at=soon),
+        lambda: connector.answers("connecting"),
+        lambda: connector.says("connected"),
+    )
+    assert any(line.startswith("It is replaced in ") for line in said.lines)
+    assert any(line.startswith("It can be typed in for ") for line in said.lines)
 
 
 def test_an_account_unlinked_at_once_is_no_success(rig: Rig, connector: Connector, said: Said) -> None:
