@@ -47,7 +47,6 @@ SITUATIONS: Mapping[str, str] = {
 }
 
 EMPTY: Mapping[tuple[str, str], str] = {
-    ("whatsmeow", "group"): "not shown yet",
     ("whatsmeow", "media"): "not shown yet",
 }
 """Cells without a test, and why."""

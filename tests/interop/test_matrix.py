@@ -163,6 +163,28 @@ def test_writes_to_a_phone_and_its_companion_and_reads_both(pair: Pair) -> None:
     pair.client.text(from_phone)
 
 
+@pytest.mark.cell("group")
+@pytest.mark.parametrize("mode", ["lid", "pn"])
+def test_writes_to_a_group_and_reads_what_its_members_write(town: Town, pair: Pair, mode: str) -> None:
+    dewi = town.person("Dewi")
+    members = [pair.siti, pair.budi, dewi]
+    group = pair.control.add_group("Technicians", members, addressing_mode=mode)
+    first, answer, from_phone, second = (pair.text(what) for what in ("all", "answer", "from a phone", "two"))
+    message_id = pair.client.send(group, first)
+    shown = pair.judge.text(first)
+    assert (shown["id"], shown["chat"]) == (message_id, group)
+    for number in (pair.budi, dewi):
+        assert pair.control.wait_for_text(number, first)["failures"] == []
+    pair.judge.send(group, answer, quoted=shown)
+    pair.client.text(answer)
+    pair.control.write(pair.budi, group, from_phone, quote=message_id)
+    pair.client.text(from_phone)
+    pair.control.remove_member(group, dewi)
+    pair.client.send(group, second)
+    pair.judge.text(second)
+    assert second not in [message["text"] for message in pair.control.messages(dewi)]
+
+
 @pytest.mark.cell("receipts")
 def test_learns_that_it_was_read_and_confirms_what_it_reads(pair: Pair) -> None:
     _, before = pair.control.events()
