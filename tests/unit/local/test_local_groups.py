@@ -151,6 +151,15 @@ def test_who_may_not_write_is_told_so(town, crew, group, why):
     assert ack.optional_int("error") == NOT_A_MEMBER
 
 
+def test_a_fault_can_be_aimed_at_a_group(town, crew, group):
+    device = town.companion(crew[1].account)
+    town.board.faults.make({"kind": "ack-error", "code": 420, "n": 1, "to": str(group.jid)})
+    for error in (420, None):
+        device.submit(skmsg(group))
+        (ack,) = device.taken("ack")
+        assert ack.optional_int("error") == error
+
+
 def test_members_hear_of_changes_and_so_does_who_is_out(town, crew, group):
     _, budi, dewi = crew
     device, other = town.companion(dewi.account), town.companion(budi.account)

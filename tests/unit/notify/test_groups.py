@@ -338,6 +338,31 @@ def test_a_bad_bundle_costs_its_device_the_key_and_not_the_group_its_message(hou
     assert texts(budi) == ["Tiket 1"], "it asked, with keys of its own"
 
 
+@pytest.mark.parametrize(
+    ("xmlns", "code", "outcome"),
+    [("w:g2", 500, "retry"), ("w:g2", 429, "parked"), ("usync", 503, "retry"), ("usync", 429, "parked")],
+)
+def test_what_whatsapp_won_t_tell_now_is_asked_for_later(house, xmlns, code, outcome):
+    house.town.board.inject(
+        house.town.board.faults.make({"kind": "iq-error", "code": code, "xmlns": xmlns, "n": 1})
+    )
+    notification = house.plan_for_group(1)
+    assert house.deliver(notification).outcome == outcome
+    assert house.line.sent == []
+
+
+def test_bundles_that_are_refused_now_cost_nobody_who_has_the_key(house):
+    """A new member's bundle can't be had: the others read on, and he asks."""
+    house.tell_group(1)
+    agus = house.town.phone("6281200000009", "Agus")
+    house.add(agus)
+    house.hear()
+    house.town.board.faults.make({"kind": "iq-error", "code": 500, "xmlns": "encrypt", "n": 1})
+    house.tell_group(2)
+    assert [texts(phone) for phone in house.colleagues] == [["Tiket 1", "Tiket 2"]] * 3
+    assert texts(agus) == ["Tiket 2"]
+
+
 def test_a_message_whose_ack_was_lost_is_the_same_message_again(house):
     from tocsin.connector.client import AckTimeout
 

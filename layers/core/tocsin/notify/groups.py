@@ -26,7 +26,7 @@ from tocsin.notify.sessions import Bundles, Need, blame, equip, fetch
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
 from tocsin.whatsapp.outgoing import OutgoingMessage, device_sent, with_sender_key
 
@@ -184,7 +184,7 @@ class GroupPost:
                     holders = self._keys.holders(reservation)
                     if holders.keys() <= present:
                         return reservation, holders
-                    log.info("a new sender key: somebody who had it is out", extra={"group": group})
+                    log.info("a new sender key: somebody who had it is out", extra={"group": mask(group)})
                 seen = reservation.tag
             except NoOutbound:
                 pass

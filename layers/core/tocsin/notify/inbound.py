@@ -63,7 +63,7 @@ from tocsin.whatsapp.content import (
     placeholder_request,
 )
 from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, phash
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, mask, phash
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.notifications import (
@@ -706,7 +706,7 @@ def _group_changed(account: Account, news: GroupChanged) -> Report:
     group = str(news.group)
     account.keys.forget_group(group)
     if news.removed and account.keys.discard_sender_key(account.profile, group):
-        log.info("a new sender key is due: somebody left", extra={"group": group})
+        log.info("a new sender key is due: somebody left", extra={"group": mask(group)})
     return Report("notification", "group", ", ".join(news.changes)[:100], {"removed": len(news.removed)})
 
 
