@@ -61,7 +61,7 @@ class Town:
         if name == "Baileys":
             made = Baileys.start(url, folder)
         elif name == "whatsmeow":
-            made = WhatsMeow.start(url, root, folder)
+            made = WhatsMeow.start(self.whatsapp, folder)
         else:
             made = Tocsin(url, root, self._aws.furnish())
         self.open.enter_context(made)

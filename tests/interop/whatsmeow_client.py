@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from infra.local.bootstrap import WHATSMEOW, runs_whatsmeow
+from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.interop.driven_client import DrivenClient
 
 DRIVER = Path(__file__).with_name("whatsmeow_driver.py")
@@ -31,21 +32,23 @@ def missing() -> str | None:
 class WhatsMeow(DrivenClient):
     """It is away while its process is: it comes back in another, with the same folder."""
 
-    def __init__(self, url: str, root_public_key: str, folder: Path) -> None:
+    def __init__(self, url: str, root_public_key: str, folder: Path, media_certificate: str) -> None:
         settings = {"url": url, "root_public_key": root_public_key, "folder": str(folder)}
         self._command = [str(PYTHON), str(DRIVER), json.dumps(settings)]
         self._folder = folder
+        self._media_certificate = media_certificate
         super().__init__(self._start())
 
     def _start(self) -> subprocess.Popen[str]:
         # Go reads the variables for proxies; the server is on this machine.
         environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        environment["SSL_CERT_FILE"] = self._media_certificate
         return self.launch(self._command, self._folder, environment)
 
     @classmethod
-    def start(cls, url: str, root_public_key: str, folder: Path) -> Self:
+    def start(cls, whatsapp: LocalWhatsApp, folder: Path) -> Self:
         """Returns before it is connected. `folder`: where it keeps its keys."""
-        return cls(url, root_public_key, folder)
+        return cls(whatsapp.url, whatsapp.root_public_key, folder, whatsapp.media_certificate)
 
     def leave(self) -> None:
         self.stop()

@@ -20,6 +20,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def message(_: Any, event: Any) -> None:
         other=text_of(source.SenderAlt),
         from_me=source.IsFromMe,
         text=content.conversation or content.extendedTextMessage.text or None,
+        caption=content.documentMessage.caption or content.imageMessage.caption or None,
         quoted_id=content.extendedTextMessage.contextInfo.stanzaID or None,
         time=info.Timestamp,
         key=info.ID,
@@ -197,11 +199,24 @@ def pairing_code(number: str) -> Json:
     return {"code": client.PairPhone(number, True)}
 
 
+def send_file(to: str, path: str, caption: str, file_name: str, mimetype: str) -> Json:
+    """A document."""
+    answer = client.send_document(jid_of(to), path, caption=caption, filename=file_name, mimetype=mimetype)
+    return {"id": answer.ID}
+
+
+def download(id: str) -> Json:
+    file = client.download_any(received[id].Message)
+    return {"sha256": sha256(file).hexdigest(), "length": len(file)}
+
+
 COMMANDS: dict[str, Callable[..., Json]] = {
     "send": send,
     "read": read,
     "exists": exists,
     "pairing-code": pairing_code,
+    "send-file": send_file,
+    "download": download,
 }
 
 

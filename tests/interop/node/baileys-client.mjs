@@ -175,7 +175,7 @@ const commands = {
 		// The request to send it again may come before sendMessage returns.
 		const messageId = generateMessageIDV2()
 		sent.set(messageId, { extendedTextMessage: { text } })
-		const answered = quoted ? { quoted: { key: quoted.key, message: { conversation: quoted.text } } } : {}
+		const answered = quoted ? { quoted: { message: { conversation: quoted.text }, ...quoted } } : {}
 		const message = await socket.sendMessage(jidOf(to), { text }, { ...answered, messageId })
 		sent.set(messageId, message.message)
 		return { id: message.key.id }
