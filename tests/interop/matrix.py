@@ -46,9 +46,7 @@ SITUATIONS: Mapping[str, str] = {
     "prekeys exhausted": "its one-time prekeys are gone: it is still written to, and brings new ones",
 }
 
-EMPTY: Mapping[tuple[str, str], str] = {
-    ("whatsmeow", "media"): "not shown yet",
-}
+EMPTY: Mapping[tuple[str, str], str] = {}
 """Cells without a test, and why."""
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "skipped"}
@@ -163,7 +161,7 @@ class Recorder:
     """Notes the cells of the tests of a run, and writes the matrix if it was asked for (`--matrix`).
 
     With pytest-xdist the cells travel with the reports, and `target` is set in the controller alone.
-    `complete`: slow cells are shown too.
+    `complete`: slow tests run too.
     """
 
     target: Path | None
@@ -178,7 +176,8 @@ class Recorder:
             except UnknownCell as error:
                 raise pytest.UsageError(str(error)) from None
             item.user_properties += [("cell", list(cell)) for cell in shown]
-            if shown and item.get_closest_marker("slow") and not self.complete:
+            belongs = bool(shown) or item.nodeid.startswith("tests/interop/")
+            if belongs and item.get_closest_marker("slow") and not self.complete:
                 item.add_marker(pytest.mark.skip(reason="slow: make interop runs it"))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

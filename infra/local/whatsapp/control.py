@@ -51,6 +51,7 @@ class Control:
         app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
+                web.get("/", self.index),
                 web.get("/health", self.health),
                 web.get("/audit", self.audit),
                 web.get("/events", self.events),
@@ -93,7 +94,17 @@ class Control:
 
     # -- the whole ---------------------------------------------------------------------------------------
 
+    async def index(self, request: web.Request) -> web.Response:
+        """This list."""
+        routes = [
+            {"request": f"{route.method} {route.resource.canonical}", "what": _first_line(route.handler)}
+            for route in request.app.router.routes()
+            if route.method != "HEAD" and route.resource is not None
+        ]
+        return web.json_response({"routes": routes})
+
     async def health(self, request: web.Request) -> web.Response:
+        """Up; where clients connect, and how many phones and companions there are."""
         companions = [device for device in self._board.online if device.number]
         return web.json_response(
             {
@@ -108,6 +119,7 @@ class Control:
         )
 
     async def audit(self, request: web.Request) -> web.Response:
+        """What went through, and what should never have."""
         return web.json_response(self._board.audit.report())
 
     async def events(self, request: web.Request) -> web.Response:
@@ -133,6 +145,7 @@ class Control:
     # -- phones ------------------------------------------------------------------------------------------
 
     async def phones(self, request: web.Request) -> web.Response:
+        """Every phone, with its devices."""
         return web.json_response(
             {"phones": [self._describe(phone) for phone in self._server.phones.values()]}
         )
@@ -145,6 +158,7 @@ class Control:
         return web.json_response(self._describe(phone), status=201)
 
     async def phone(self, request: web.Request) -> web.Response:
+        """One phone: its addresses and devices, whether they are online, prekeys left, stanzas queued."""
         return web.json_response(self._describe(self._phone(request)))
 
     async def link(self, request: web.Request) -> web.Response:
@@ -258,6 +272,7 @@ class Control:
     # -- groups ------------------------------------------------------------------------------------------
 
     async def groups(self, request: web.Request) -> web.Response:
+        """Every group."""
         return web.json_response({"groups": [group.as_json() for group in self._board.groups]})
 
     async def add_group(self, request: web.Request) -> web.Response:
@@ -269,6 +284,7 @@ class Control:
         return self._told(change, status=201)
 
     async def group(self, request: web.Request) -> web.Response:
+        """One group: its members, its mode, who may write."""
         return web.json_response(self._group(request).as_json())
 
     async def set_group(self, request: web.Request) -> web.Response:
@@ -313,6 +329,7 @@ class Control:
     # -- faults ------------------------------------------------------------------------------------------
 
     async def faults(self, request: web.Request) -> web.Response:
+        """The faults that lie in wait, and all kinds with their parameters."""
         kinds = {
             name: {"meaning": kind.meaning, "parameters": sorted(kind.defaults)}
             for name, kind in KINDS.items()
@@ -330,6 +347,7 @@ class Control:
         return web.json_response({**fault.as_json(), "devices_hit": hit}, status=201)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
+        """End one fault, or all that lie in wait."""
         text = request.match_info.get("id")
         if text is not None and not text.isdecimal():
             raise InvalidFault("the id of a fault is a number; GET /faults lists them")
@@ -383,6 +401,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return web.json_response({"error": f"{request.path} takes {allowed}"}, status=405)
     except web.HTTPRequestEntityTooLarge:
         return web.json_response({"error": f"more than {MAX_BODY_BYTES} bytes"}, status=413)
+
+
+def _first_line(handler: Callable[..., Any]) -> str:
+    return (handler.__doc__ or "").partition("\n")[0]
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Kind:
     at_once: bool = False
 
 
+SPOILT_BUNDLES = ("error", "signature", "low-order")
+
 KINDS: dict[str, Kind] = {
     "drop": Kind("cut the connections, as a failing network would", {}, at_once=True),
     "stream-error": Kind(
@@ -64,6 +66,13 @@ KINDS: dict[str, Kind] = {
     ),
     "unavailable": Kind("hand the next n messages to the device without a copy for it", {"n": 1}),
     "ack-error": Kind("refuse the next n messages with this error code", {"code": int, "n": 1}),
+    "bundle": Kind(
+        "hand out the next n key bundles of the device with something wrong: error (there is none),"
+        " signature (of the signed prekey), low-order (a key that makes every secret zero)",
+        {"what": str, "n": 1},
+    ),
+    "phash": Kind("tell the sender of the next n messages that its list of devices isn't ours", {"n": 1}),
+    "refresh-lid": Kind("tell the sender of the next n messages that the LID it used is outdated", {"n": 1}),
     "lose-acks": Kind("deliver the next n messages and say nothing to their sender", {"n": 1, "drop": False}),
     "lose-messages": Kind("neither deliver nor acknowledge the next n messages", {"n": 1, "drop": False}),
     "iq-error": Kind("answer the next n requests with an error", {"code": int, "n": 1, "xmlns": ""}),
@@ -136,6 +145,8 @@ class Faults:
             raise InvalidFault(f"{name}: n must be 1 or more")
         if min(params.get("size", 1), params.get("senders", 1)) < 1:
             raise InvalidFault(f"{name}: size and senders must be 1 or more")
+        if name == "bundle" and params["what"] not in SPOILT_BUNDLES:
+            raise InvalidFault(f"bundle: what must be one of {', '.join(SPOILT_BUNDLES)}")
         if name == "stream-error" and not (params["code"] or params["conflict"] or params["text"]):
             raise InvalidFault("stream-error needs code, conflict or text")
         fault = Fault(next(self._ids), name, aim, params, left)

@@ -94,6 +94,25 @@ def without_copy(message: Node) -> Node:
     return Node("message", message.attrs, (Node("unavailable", {"type": "view_once"}),))
 
 
+def spoilt_bundle(user: Node, what: str) -> Node:
+    """A `<user>` of the answer to a key request, as a broken or hostile server might give it."""
+    jid = {"jid": user.attr_jid("jid")}
+    if what == "error":
+        return Node("user", jid, (Node("error", {"code": "503", "text": "service-unavailable"}),))
+    return Node("user", user.attrs, tuple(_spoilt(child, what) for child in user.children()))
+
+
+def _spoilt(child: Node, what: str) -> Node:
+    if child.tag not in ("skey", "key") or (what == "signature" and child.tag == "key"):
+        return child
+    name = "signature" if what == "signature" else "value"
+    parts = (
+        Node(part.tag, part.attrs, bytes(len(part.bytes()))) if part.tag == name else part
+        for part in child.children()
+    )
+    return Node(child.tag, child.attrs, tuple(parts))
+
+
 def message_ack(
     message: Node,
     now: int,

@@ -195,7 +195,7 @@ class Switchboard:
             first = iq.children()[0].tag if iq.children() else ""
             log.info("empty answer to iq %s <%s> of %s", xmlns, first, mask(account))
             self.events.add("unknown-iq", account=account, device=device.number, xmlns=xmlns, child=first)
-        self._send(device, answer.stanza)
+        self._send(device, self._with_spoilt_bundles(answer.stanza) if xmlns == "encrypt" else answer.stanza)
         if iq.child("active") is not None:
             self.events.add("active", account=account, device=device.number)
         if answer.uploaded:
@@ -208,6 +208,28 @@ class Switchboard:
             self.unlink(answer.removed)
         if answer.change is not None:
             self.group_changed(answer.change)
+
+    def _with_spoilt_bundles(self, answer: Node) -> Node:
+        """The answer to a request for keys, with those bundles spoilt that a fault is aimed at."""
+        listed = answer.child("list")
+        if listed is None or not listed.children("user"):
+            return answer
+        users = tuple(self._maybe_spoilt(user) for user in listed.children("user"))
+        return Node(answer.tag, answer.attrs, (Node("list", listed.attrs, users),))
+
+    def _maybe_spoilt(self, user: Node) -> Node:
+        target = self.directory.device(user.attr_jid("jid"))
+        fault = target and self.faults.take("bundle", target.account.number, target.number)
+        return stanzas.spoilt_bundle(user, fault.params["what"]) if fault else user
+
+    def _noted(self, ack: Node, device: Device, to: str | None) -> Node:
+        """The ack of a message, with what a fault has the server say in it."""
+        account, notes = device.account.number, dict(ack.attrs)
+        if self.faults.take("phash", account, device.number, to=to):
+            notes["phash"] = "2:AAAAAAAA"
+        if self.faults.take("refresh-lid", account, device.number, to=to):
+            notes["refresh_lid"] = "true"
+        return Node(ack.tag, notes, ack.content)
 
     def _message(self, device: Device, message: Node) -> None:
         """Acknowledge first, then deliver, so that the ack comes before the receipts."""
@@ -238,7 +260,7 @@ class Switchboard:
             return
         lost = self.faults.take("lose-acks", account.number, device.number, to=to)
         if lost is None:
-            self._send(device, ack)
+            self._send(device, self._noted(ack, device, to))
         else:
             self._note_fault(lost, message)
         self.events.add(

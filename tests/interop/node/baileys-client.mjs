@@ -98,7 +98,7 @@ function connectionUpdate({ connection, qr, lastDisconnect }) {
 	if (!stays) setTimeout(connect, code === DisconnectReason.restartRequired ? 0 : 300)
 }
 
-function messageArrived({ key, message, messageStubType, messageTimestamp }, type) {
+function messageArrived({ key, message, messageStubType, messageTimestamp, ...more }, type) {
 	const text = message?.conversation ?? message?.extendedTextMessage?.text
 	arrived.set(key.id, { key, message })
 	emit('message', {
@@ -113,6 +113,10 @@ function messageArrived({ key, message, messageStubType, messageTimestamp }, typ
 		time: Number(messageTimestamp),
 		key
 	})
+	// A refusal that comes while the message itself is still being told of is told with it.
+	if (key.fromMe && more.status === proto.WebMessageInfo.Status.ERROR) {
+		emit('status', { id: key.id, from_me: true, status: STATUS[more.status] })
+	}
 }
 
 function contentOf(message) {

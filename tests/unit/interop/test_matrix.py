@@ -40,6 +40,10 @@ def test_every_cell_has_a_test_or_a_reason_why_not():
     assert [cell for cell in cells() if cell not in shown and cell not in EMPTY] == []
 
 
+def test_no_cell_has_both():
+    assert {cell for cell, _ in collected()} & set(EMPTY) == set()
+
+
 def test_the_published_matrix_lists_the_tests_that_there_are():
     published = read_back(MATRIX.read_text(encoding="utf-8"))
     assert published == collected(), "run `make interop`, which writes it anew"

@@ -52,6 +52,8 @@ def test_own_devices_are_told_whom_it_was_for(town, people):
     copy = route_message(message, sender, town.board.directory, 1000).deliveries[-1].stanza
     assert copy.attrs["recipient"] == budi.lid
     assert copy.attrs["peer_recipient_pn"] == budi.pn
+    # A client that learns names from envelopes would take the sender's for the recipient's.
+    assert "sender_pn" not in copy.attrs
 
 
 def test_the_device_identity_goes_along_with_first_messages_only(town, people):
