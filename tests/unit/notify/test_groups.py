@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,10 @@ from tests.unit.notify.group_house import GroupHouse, texts
 from tocsin.keys.conditions import Delete
 from tocsin.keys.layout import group_pk
 from tocsin.notify import sessions
+from tocsin.notify.attachments import Stored
+from tocsin.notify.content import Attachment
 from tocsin.notify.notification import State
+from tocsin.notify.uploads import Uploads
 from tocsin.signal.wire import parse_sender_key_message
 from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
@@ -112,6 +116,33 @@ def test_after_a_day_group_and_devices_are_asked_for_again(house):
     house.tell_group(2)
     assert house.line.queries() == ["w:g2", "usync"]
     assert texts(house.colleagues[0]) == ["Tiket 1", "Tiket 2"]
+
+
+class Bucket:
+    """One file."""
+
+    name = "files"
+
+    def read(self, attachment: Attachment) -> Stored:
+        return Stored(b"%PDF-1.7 the ticket", "1")
+
+
+def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
+    house.stage.uploads = lambda: Uploads(Bucket(), clock=lambda: house.stage.now)  # type: ignore[arg-type]
+    house.restart()
+    house.tell_group(1)
+    siti, budi, _ = house.colleagues
+    budi.forget_sender_keys()
+    attachment = Attachment("ticket.pdf", "ticket.pdf", "application/pdf")
+    notification = replace(house.plan_for_group(2), id="ab" * 9, text="your ticket", attachment=attachment)
+    house.store.put_new(notification)
+    assert house.deliver(notification).outcome == "sent"
+    house.hear()
+    assert [phone.messages()[-1].kind for phone in (siti, budi)] == ["document", "document"]
+    assert budi.messages()[-1].failures == ["NoSession"]
+    sent, again = house.line.sent[1:]
+    assert [node.attr_str("type") for node in (sent, again)] == ["media", "media"]
+    assert sent.require_child("enc").attr_str("mediatype") == "document"
 
 
 # -- who may write -----------------------------------------------------------------------------------------
