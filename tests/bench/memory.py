@@ -33,19 +33,26 @@ print(pages() - before)
 
 
 def measure(bench: Surroundings) -> Iterator[Sheet]:
-    sheet = Sheet("Resident memory, one account, idle", ("idle", "after linking"))
     linked = connector_megabytes(bench)
     bench.restart_connector()
     idle = connector_megabytes(bench)
-    met = idle < AIM_MEGABYTES
-    sheet.add("connector", megabytes(idle), megabytes(linked), aim=f"< {AIM_MEGABYTES} MB", met=met)
+    problem = missing()
+    theirs = None if problem else baileys_megabytes(bench)
+    sheet = Sheet("Resident memory, one account, idle", ("idle", "after linking"))
+    sheet.add(
+        "connector",
+        megabytes(idle),
+        megabytes(linked),
+        aim=f"< {AIM_MEGABYTES} MB and ≤ Baileys",
+        met=idle < AIM_MEGABYTES and (theirs is None or idle <= theirs[0]),
+    )
+    if theirs is not None:
+        sheet.add("Baileys", *map(megabytes, theirs))
     sheet.notes.append(
         f"AWS and WhatsApp are reached without TLS here; it takes {tls_megabytes():.0f} MB more"
     )
-    if problem := missing():
+    if problem:
         sheet.notes.append(f"Baileys: {problem}")
-    else:
-        sheet.add("Baileys", *map(megabytes, baileys_megabytes(bench)))
     yield sheet
 
 
