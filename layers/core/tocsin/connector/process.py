@@ -23,7 +23,6 @@ from typing import Any, Final
 
 from tocsin.connector.account import REQUEST_GRACE, Account
 from tocsin.connector.aws import Aws
-from tocsin.connector.certificate import make_certificate
 from tocsin.connector.config import Config
 from tocsin.connector.endpoint import Endpoint
 from tocsin.connector.logs import metrics_line
@@ -82,7 +81,10 @@ class Connector:
         secret = asyncio.create_task(
             aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
-        await asyncio.sleep(0)  # on its way, while we go on
+        await asyncio.sleep(0)
+        # While that is on its way: loading this takes as long as the answer.
+        from tocsin.connector.certificate import make_certificate
+
         certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 

@@ -249,9 +249,9 @@ class Service:
     async def _set_up(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
         """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
         account = self._standing.account
-        await self._say("resuming", "logged in")
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
         await asyncio.gather(
+            self._say("resuming", "logged in"),
             save_login(self._around.aws, self._keys, credentials, event),
             self._top_up(line, credentials, None),
         )
