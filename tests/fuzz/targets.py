@@ -383,10 +383,12 @@ class _Doors:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._endpoint = Endpoint(ScriptedAccounts(), Limits(max_body=64 * 1024))
+        self._accounts = ScriptedAccounts()
+        self._endpoint = Endpoint(self._accounts, Limits(max_body=64 * 1024))
         logging.getLogger("tocsin.connector.endpoint").propagate = True
 
     def __call__(self, data: bytes) -> str:
+        self._accounts.seen.clear()
         return self._loop.run_until_complete(self._serve(data))
 
     async def _serve(self, data: bytes) -> str:
