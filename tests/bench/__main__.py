@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 
 from infra.local.processes import exit_on_sigterm
@@ -36,9 +37,11 @@ def main() -> int:
     exit_on_sigterm()
     began, failed = time.monotonic(), 0
     verdicts: list[Verdict] = []
+    spent: dict[str, float] = {}
     print(machine(), end="\n\n", flush=True)
     with Surroundings(thorough=arguments.long) as bench:
         for name in arguments.names or BENCHMARKS:
+            started = time.monotonic()
             try:
                 for section in import_module(f"tests.bench.{name}").measure(bench):
                     print(section, flush=True)
@@ -47,13 +50,15 @@ def main() -> int:
                 failed += 1
                 print(f"{name}: could not be measured\n", flush=True)
                 traceback.print_exc()
-    print(summary(verdicts, time.monotonic() - began))
+            spent[name] = time.monotonic() - started
+    print(summary(verdicts, spent, time.monotonic() - began))
     return 1 if failed else 0
 
 
-def summary(verdicts: list[Verdict], seconds: float) -> str:
+def summary(verdicts: list[Verdict], spent: Mapping[str, float], seconds: float) -> str:
     missed = [verdict for verdict in verdicts if not verdict.met]
     lines = heading(f"{len(verdicts) - len(missed)} of {len(verdicts)} aims met, in {seconds:.0f} s")
+    lines.append(", ".join(f"{name} {took:.0f} s" for name, took in spent.items()))
     return "\n".join(lines + [f"missed: {verdict.what}: {verdict.aim}" for verdict in missed])
 
 
