@@ -371,7 +371,13 @@ def test_a_bad_bundle_costs_its_device_the_key_and_not_the_group_its_message(hou
 
 @pytest.mark.parametrize(
     ("xmlns", "code", "outcome"),
-    [("w:g2", 500, "retry"), ("w:g2", 429, "parked"), ("usync", 503, "retry"), ("usync", 429, "parked")],
+    [
+        ("w:g2", 500, "retry"),
+        ("w:g2", 429, "parked"),
+        ("usync", 503, "retry"),
+        ("usync", 429, "parked"),
+        ("encrypt", 429, "parked"),
+    ],
 )
 def test_what_whatsapp_won_t_tell_now_is_asked_for_later(house, xmlns, code, outcome):
     house.town.board.inject(

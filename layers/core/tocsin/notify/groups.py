@@ -102,6 +102,7 @@ class GroupPost:
         self._deliver = deliver
         self._upload = upload
         self._random = random
+        self._refused: IqError | WireError | None = None
         self._after: list[Callable[[], object]] = []
 
     def send(self) -> Sent:
@@ -131,7 +132,7 @@ class GroupPost:
         key = with_sender_key(self._group, reservation.distribution())
         copies = self._encrypt(needy, lambda target: key)
         if not copies.copies and len(needy) == len(roster.others) > 0:
-            raise blame(_all(copies.bundles.values()))
+            raise self._refused or blame(_all(copies.bundles.values()))
         if copies.copies:
             self._keys.offer_key(reservation, [target.holder for target in copies.copies])
         ack = self._deliver(
@@ -262,6 +263,7 @@ class GroupPost:
             return fetch(self._account, wanted)
         except (IqError, WireError) as error:
             log.warning("no bundles", extra={"cause": str(error), "devices": len(wanted)})
+            self._refused = error
             return {}
 
     def _checkpoints(self, copies: Round) -> Iterator[Callable[[], object]]:
