@@ -134,6 +134,12 @@ def test_what_was_asked_for_in_vain_is_asked_of_the_phone(told: House) -> None:
     assert asked.protocol.peer_data_request.placeholders[0].key.id == "B1"
 
 
+def test_what_comes_garbled_again_and_again_is_asked_of_the_phone_once(told: House) -> None:
+    for _ in range(9):
+        told.receive(garbled(told))
+    assert len(asked_of(told)) == 1
+
+
 def test_while_nobody_can_ask_it_waits(told: House) -> None:
     told.network.away = ConnectorAway("gone")
     with pytest.raises(Wait):

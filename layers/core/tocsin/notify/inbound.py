@@ -35,6 +35,7 @@ from tocsin.notify.placeholder import as_received, is_askable, request_id
 from tocsin.notify.readers import Readers
 from tocsin.notify.recovery import (
     CAUSES,
+    MOST_RETRY_RECEIPTS,
     Question,
     RecoveryDesk,
     canonical,
@@ -451,7 +452,8 @@ class Inbound:
         question = question_for(error, count)
         if question is None:
             self._note_illness(account, message, user, cause, given_up=True)
-            if is_askable(message, self._clock()):
+            # Once: whoever sends it again and again has no more asked of the phone.
+            if count <= MOST_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
                 self._ask_phone(account, message)
             return Report("message", "given-up", cause, {"count": count, "given_up": True})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
