@@ -236,3 +236,43 @@ def test_unlinked(baileys: Baileys, control: ControlClient) -> None:
     """Last: its keys are void from now on."""
     control.unlink(SITI, 1)
     assert baileys.wait("closed")["code"] == 401
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_on_a_whole_bad_day_nothing_is_lost_unconfirmed_or_shown_twice(tmp_path: Path, seed: int) -> None:
+    with LocalWhatsApp.start(bad_day=seed) as server, Baileys.start(server.url, tmp_path) as baileys:
+        control = server.control
+        for number in (SITI, BUDI):
+            control.add_phone(number, number)
+        link_in_spite_of_all(control, baileys)
+        wrote, seen = [], 0
+        for _ in range(12):
+            seen = control.wait_for_event("fault", after=seen)["number"]
+            wrote += written(control, 3)
+        baileys.text(wrote[-1], seconds=60)
+        shown = [text for text in baileys.texts() if text in wrote]
+        assert shown == [text for text in wrote if text in shown]
+        # Baileys confirms before it shows, and forgets what it has not shown when the socket ends between.
+        confirmed = [
+            message["text"]
+            for message in control.mailbox(BUDI)["sent"]
+            if f"{SITI}:1" in message["delivered"]
+        ]
+        assert set(wrote) - set(shown) <= set(confirmed)
+        assert control.audit()["message_keys_reused"] == 0
+
+
+def link_in_spite_of_all(control: ControlClient, baileys: Baileys) -> None:
+    """Codes die with their sockets: the newest one is tried, until one is taken."""
+    for _ in range(20):
+        code = [event["qr"] for event in baileys.events if event["event"] == "qr"][-1:]
+        try:
+            if code:
+                control.link(SITI, code[0])
+                baileys.wait("open", seconds=60)
+                return
+            baileys.wait("qr")
+        except ControlError:
+            baileys.forget_events()
+    raise AssertionError("it was never linked")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .bad_day import live_through
 from .certificates import BadRootKeyFile, load_root_key
 from .control import Control
 from .server import WhatsAppServer
@@ -40,6 +41,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="how much to say on stderr (default: %(default)s); debug shows every stanza",
     )
     parser.add_argument(
+        "--bad-day",
+        type=int,
+        metavar="SEED",
+        help="drop, refuse, repeat and forget at random, every second or two; the same for the same seed",
+    )
+    parser.add_argument(
         "--stop-with-stdin",
         action="store_true",
         help="end when stdin is closed, so that the server never outlives a program that started it",
@@ -57,6 +64,7 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(name, stopping.set)
     if options.stop_with_stdin:
         loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 4096) else stopping.set())
+    bad_day: asyncio.Task[None] | None = None
     await server.start()
     await control.start()
     try:
@@ -69,8 +77,12 @@ async def run(options: argparse.Namespace) -> None:
             "media_certificate": str(certificate.absolute()),
         }
         print(json.dumps(ready), flush=True)
+        if options.bad_day is not None:
+            bad_day = asyncio.create_task(live_through(options.bad_day, server.switchboard))
         await stopping.wait()
     finally:
+        if bad_day is not None:
+            bad_day.cancel()
         await server.stop()
         await control.stop()
 

@@ -283,6 +283,7 @@ class LocalWhatsApp:
         root_key_file: Path | None = None,
         log_file: Path | None = None,
         log_level: str = "warning",
+        bad_day: int | None = None,
     ) -> Self:
         """Start the server and wait until it is ready. Without `root_key_file` it gets a root key of its own
         in a temporary folder. Raises ServerFailed."""
@@ -290,6 +291,7 @@ class LocalWhatsApp:
         command = [sys.executable, "-m", "infra.local.whatsapp"]
         command += ["--host", host, "--port", str(port), "--control-port", str(control_port)]
         command += ["--root-key-file", str(root_key_file), "--log-level", log_level, "--stop-with-stdin"]
+        command += ["--bad-day", str(bad_day)] if bad_day is not None else []
         log = log_file.open("ab") if log_file else None
         try:
             process = subprocess.Popen(

@@ -494,7 +494,8 @@ class Switchboard:
         return len(devices)
 
     def _drop_if_asked(self, fault: Fault, device: Device) -> None:
-        if fault.params["drop"]:
+        """A phone has no socket to be cut."""
+        if fault.params["drop"] and device.number:
             self._drop(device)
 
     def _drop(self, device: Device) -> None:
