@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.local.bootstrap import SAM
 from infra.local.emulator import interpreter
 from infra.local.world import World, world
-from tests.e2e.stage import DESK, Notice, Person, Stage, eventually
+from tests.e2e.stage import BUCKET, DESK, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.slow]
@@ -26,11 +26,22 @@ FUNCTIONS = (
 )
 
 
+# All that needs rights of its own is switched on.
+PARAMETERS = {
+    "CustomerRetries": "1",
+    "AttachmentsBucket": BUCKET,
+    "UpdatesAs": "edit",
+    "QuoteFirstMessage": "true",
+    "AcknowledgeReplies": "👍",
+}
+
+
 @pytest.fixture(scope="module")
 def enforced() -> Iterator[World]:
     if not (interpreter().exists() and (SAM / "bin" / "sam").exists()):
         pytest.skip("the emulator or the SAM CLI isn't installed: make setup")
-    with world("rights", iam=True, parameters={"CustomerRetries": "1"}) as built:
+    with world("rights", iam=True, parameters=PARAMETERS) as built:
+        built.stack.client("s3").create_bucket(Bucket=BUCKET)
         yield built
 
 
@@ -86,6 +97,33 @@ def test_an_opt_out_is_obeyed_and_confirmed(stage: Stage) -> None:
     stage.phones.write(siti.number, DESK, "STOP")
     eventually(lambda: len(stage.phones.messages(siti.number)) > before, "the opt-out is confirmed")
     stage.until(stage.tell(siti), State.SUPPRESSED)
+
+
+def test_a_file_is_read_from_the_bucket_and_from_no_other_place(stage: Stage) -> None:
+    siti = stage.person()
+    s3 = stage.stack.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="plan.pdf", Body=b"%PDF-1.7 a plan")
+    [text] = stage.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "plan.pdf"}])
+    file = stage.file_of(text, "plan.pdf")
+    stage.until(file, State.READ)
+    assert stage.phones.file(siti.number, file.message_id) == b"%PDF-1.7 a plan"
+    [text] = stage.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "none.pdf"}])
+    assert stage.letter(stage.file_of(text, "none.pdf")).reason == "attachment-missing"
+
+
+def test_an_update_edits_and_an_answer_gets_its_reaction(stage: Stage) -> None:
+    siti, ticket = stage.person(), new_ticket()
+    [created] = stage.put("TicketCreated", ticket, customer=siti)
+    stage.until(created, State.READ)
+    stage.put("TicketUpdated", {**ticket, "revision": 2}, customer=siti)
+    eventually(lambda: (stage.shown(created) or {})["edited"], "the message is not edited")
+    sent = stage.phones.write(siti.number, DESK, "thank you")
+    stage.phones.wait_until(
+        lambda: any(
+            one["id"] == sent["id"] and one["reactions"] for one in stage.phones.mailbox(siti.number)["sent"]
+        ),
+        "no reaction",
+    )
 
 
 def test_nobody_on_whatsapp_is_a_dead_letter(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Files, quotes, edits and reactions between Tocsin and Baileys, unmodified from npm."""
+"""Files, quotes, edits and reactions between Tocsin and two clients that nobody here wrote."""
 
 import base64
 import ssl
@@ -16,7 +16,10 @@ import pytest
 
 from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.bench.client import ACCOUNT, Client
+from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
+from tests.interop.driven_client import DrivenClient
+from tests.interop.whatsmeow_client import WhatsMeow
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.delivery import address_of
@@ -29,7 +32,7 @@ from tocsin.whatsapp.proto.message_pb2 import Message
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
-DESK, SITI = "6281100000001", "6281200000001"
+DESK, SITI, BUDI = "6281100000001", "6281200000001", "6281200000002"
 
 
 def png(width: int, height: int) -> bytes:
@@ -80,11 +83,10 @@ class Tocsin:
         assert self.client.meanwhile(wait), f"nothing under {message_id}"
         return self.heard[message_id]
 
-    def send(self, content: Content) -> str:
+    def send(self, content: Content, to: str = SITI) -> str:
         message_id = f"3EB0{next(self.numbers):018X}"
-        pn = f"{SITI}@s.whatsapp.net"
-        address = address_of(SITI, self.client.keys.address(pn))
-        self.transport.send(Outgoing(ACCOUNT, SITI, message_id, content, address))
+        address = address_of(to, self.client.keys.address(f"{to}@s.whatsapp.net"))
+        self.transport.send(Outgoing(ACCOUNT, to, message_id, content, address))
         self.transport.settle()
         return message_id
 
@@ -94,6 +96,7 @@ def whatsapp() -> Iterator[LocalWhatsApp]:
     with LocalWhatsApp.start() as server:
         server.control.add_phone(DESK, "Desk")
         server.control.add_phone(SITI, "Siti")
+        server.control.add_phone(BUDI, "Budi")
         yield server
 
 
@@ -147,23 +150,68 @@ def test_baileys_downloads_what_tocsin_sends_and_it_is_the_same_to_the_byte(
 @pytest.mark.cell("Baileys", "media")
 @pytest.mark.parametrize(("key", "kind"), [("ticket.pdf", DOCUMENT), ("photo.png", IMAGE)])
 def test_tocsin_reads_what_baileys_uploads(tocsin, baileys, tmp_path: Path, key, kind, whatsapp):
-    path = tmp_path / key
+    assert uploaded(baileys, tocsin, whatsapp, tmp_path, key, kind) == FILES[key]
+
+
+def uploaded(
+    sender: DrivenClient, tocsin: Tocsin, whatsapp: LocalWhatsApp, folder: Path, key: str, kind: str
+) -> bytes:
+    """What Tocsin makes of a file that a client sends it."""
+    path = folder / key
     path.write_bytes(FILES[key])
-    sent = baileys.command(
-        "send-file", to=DESK, kind=kind, path=str(path), caption="look", file_name=key, mimetype="any/thing"
-    )
+    about = {"caption": "look", "file_name": key, "mimetype": "application/pdf"}
+    sent = sender.command("send-file", to=DESK, kind=kind, path=str(path), **about)
     message = tocsin.await_message(sent["id"])
     reply = content_of(message)
     assert (reply.kind, reply.text, reply.is_reply) == (kind, "look", True)
     if message.HasField("document_with_caption"):
         message = message.document_with_caption.message
     told = getattr(message, kind)
-    assert told.caption == "look"
     trust = ssl.create_default_context(cafile=whatsapp.media_certificate)
     with urlopen(told.url, context=trust) as answer:  # noqa: S310  # our own server's
         blob = answer.read()
-    file = decrypt(blob, kind, told.media_key, told.file_sha256, told.file_enc_sha256)
-    assert file == FILES[key]
+    return decrypt(blob, kind, told.media_key, told.file_sha256, told.file_enc_sha256)
+
+
+@pytest.fixture(scope="module")
+def whatsmeow(whatsapp: LocalWhatsApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhatsMeow]:
+    if reason := whatsmeow_client.missing():
+        pytest.skip(reason)
+    with WhatsMeow.start(whatsapp, tmp_path_factory.mktemp("budi")) as client:
+        client.link(whatsapp.control, BUDI)
+        yield client
+
+
+@pytest.mark.cell("Tocsin", "media")
+@pytest.mark.cell("whatsmeow", "media")
+@pytest.mark.parametrize(
+    ("key", "media_type", "kind"),
+    [("ticket.pdf", "application/pdf", "documentMessage"), ("photo.png", "image/png", "imageMessage")],
+)
+def test_whatsmeow_downloads_and_checks_what_tocsin_sends(tocsin, whatsmeow, key, media_type, kind):
+    message_id = tocsin.send(File(Attachment(key, key, media_type), "for your ticket"), BUDI)
+    message = whatsmeow.wait("message", id=message_id)
+    assert (message["kind"], message["caption"], message["mimetype"]) == (kind, "for your ticket", media_type)
+    assert base64.b64decode(whatsmeow.command("download", id=message_id)["base64"]) == FILES[key]
+
+
+@pytest.mark.cell("whatsmeow", "media")
+@pytest.mark.parametrize(("key", "kind"), [("ticket.pdf", DOCUMENT), ("photo.png", IMAGE)])
+def test_tocsin_reads_what_whatsmeow_uploads(tocsin, whatsmeow, tmp_path: Path, key, kind, whatsapp):
+    assert uploaded(whatsmeow, tocsin, whatsapp, tmp_path, key, kind) == FILES[key]
+
+
+def test_whatsmeow_knows_an_edit_a_quote_and_a_reaction(tocsin, whatsmeow):
+    first = tocsin.send(Text("Status: open"), BUDI)
+    whatsmeow.wait("message", id=first)
+    tocsin.send(Edit(first, "Status: *solved*", 1_800_000_000_000), BUDI)
+    assert whatsmeow.wait("message", about=first)["edit"] == "Status: *solved*"
+    quoting = tocsin.send(Text("It works again", Quote(first, "Status: open")), BUDI)
+    assert whatsmeow.wait("message", id=quoting)["quoted_id"] == first
+    written = whatsmeow.send(DESK, "thank you")
+    tocsin.await_message(written)
+    tocsin.send(Reaction(written, "👍", 1_800_000_000_000), BUDI)
+    assert whatsmeow.wait("message", about=written)["reaction"] == "👍"
 
 
 def test_baileys_shows_a_quote(tocsin, baileys):

@@ -19,6 +19,7 @@ import re
 import sys
 import threading
 import types
+from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -107,6 +108,22 @@ def connected(_: Any, event: Any) -> None:
     emit("open", jid=text_of(me.JID), lid=text_of(me.LID))
 
 
+def file_facts(content: Any) -> Json:
+    """What a message tells of its file, and what it does to an earlier message."""
+    if content.HasField("documentWithCaptionMessage"):
+        content = content.documentWithCaptionMessage.message
+    for kind in ("imageMessage", "documentMessage"):
+        if content.HasField(kind):
+            told = getattr(content, kind)
+            return {"kind": kind, "caption": told.caption or None, "mimetype": told.mimetype}
+    if content.HasField("reactionMessage"):
+        return {"reaction": content.reactionMessage.text, "about": content.reactionMessage.key.ID}
+    edited = content.protocolMessage
+    if edited.HasField("editedMessage"):
+        return {"edit": edited.editedMessage.conversation, "about": edited.key.ID}
+    return {}
+
+
 @client.event(happens.MessageEv)
 def message(_: Any, event: Any) -> None:
     info, source = event.Info, event.Info.MessageSource
@@ -114,13 +131,13 @@ def message(_: Any, event: Any) -> None:
     content = event.Message
     emit(
         "message",
+        **file_facts(content),
         id=info.ID,
         chat=text_of(source.Chat),
         sender=text_of(source.Sender),
         other=text_of(source.SenderAlt),
         from_me=source.IsFromMe,
         text=content.conversation or content.extendedTextMessage.text or None,
-        caption=content.documentMessage.caption or content.imageMessage.caption or None,
         quoted_id=content.extendedTextMessage.contextInfo.stanzaID or None,
         time=info.Timestamp,
         key=info.ID,
@@ -199,15 +216,22 @@ def pairing_code(number: str) -> Json:
     return {"code": client.PairPhone(number, True)}
 
 
-def send_file(to: str, path: str, caption: str, file_name: str, mimetype: str) -> Json:
-    """A document."""
-    answer = client.send_document(jid_of(to), path, caption=caption, filename=file_name, mimetype=mimetype)
+def send_file(
+    to: str, path: str, caption: str, file_name: str, mimetype: str, kind: str = "document"
+) -> Json:
+    if kind == "image":
+        answer = client.send_image(jid_of(to), path, caption=caption)
+    else:
+        answer = client.send_document(
+            jid_of(to), path, caption=caption, filename=file_name, mimetype=mimetype
+        )
     return {"id": answer.ID}
 
 
 def download(id: str) -> Json:
+    """whatsmeow checks hashes, length and MAC: a file that comes is the one that was described."""
     file = client.download_any(received[id].Message)
-    return {"sha256": sha256(file).hexdigest(), "length": len(file)}
+    return {"sha256": sha256(file).hexdigest(), "length": len(file), "base64": b64encode(file).decode()}
 
 
 COMMANDS: dict[str, Callable[..., Json]] = {

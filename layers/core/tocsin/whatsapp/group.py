@@ -25,15 +25,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class GroupInfo:
-    """`mode`: `lid` or `pn`. `announcement`: only admins may write. `suspended`: nobody may. `subject`:
-    its name."""
+    """`mode`: `lid` or `pn`. `announcement`: only admins may write. `suspended`: nobody may."""
 
     group: JID
     mode: str
     members: tuple[Member, ...]
     announcement: bool = False
     suspended: bool = False
-    subject: str = ""
 
     def member(self, *names: JID) -> Member | None:
         """Who goes by one of these names (bare JIDs, in either form)."""
@@ -46,19 +44,18 @@ class GroupInfo:
             for member in self.members
         ]
         flags = [int(self.announcement), int(self.suspended)]
-        told = [str(self.group), self.mode, members, flags, self.subject]
-        return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps([str(self.group), self.mode, members, flags], separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> GroupInfo:
         """Raises ValueError for what `to_text` didn't write."""
         try:
-            group, mode, members, (announcement, suspended), subject = json.loads(text)
+            group, mode, members, (announcement, suspended) = json.loads(text)
             known = tuple(
                 Member(JID.parse(jid), JID.parse(other) if other else None, bool(admin))
                 for jid, other, admin in members
             )
-            return cls(JID.parse(group), mode, known, bool(announcement), bool(suspended), str(subject))
+            return cls(JID.parse(group), mode, known, bool(announcement), bool(suspended))
         except (TypeError, ValueError) as error:
             raise ValueError("not a remembered group") from error
 
@@ -77,7 +74,6 @@ def parse_group(answer: Node, group: JID) -> GroupInfo:
         members=tuple({member.jid: member for member in members if member is not None}.values()),
         announcement=told.child("announcement") is not None,
         suspended=told.child("suspended") is not None,
-        subject=told.optional_str("subject") or "",
     )
 
 
