@@ -102,6 +102,10 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             recoveries.show_recoveries(deployment, account, days=options.days, output=output)
         case "sessions":
             _sessions(options, deployment, output)
+        case "groups":
+            from infra.console import groups
+
+            groups.list_groups(deployment, deployment.account(options.account), output)
         case "dead-letters" if options.queue == "events":
             _refused_events(options, deployment, output)
         case "dead-letters":
@@ -315,6 +319,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _account_commands(commands, common)
     _session_commands(commands, common)
+    _group_commands(commands, common)
     _letter_commands(commands, common)
     return parser
 
@@ -327,6 +332,13 @@ def _account_commands(commands: argparse._SubParsersAction[_Parser], common: _Pa
     adding.add_argument("name", metavar="NAME", help="as events and --account shall call it")
     removing = actions.add_parser("remove", parents=[common], help="serve it no more; unpair it first")
     removing.add_argument("name", metavar="NAME")
+
+
+def _group_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    groups = commands.add_parser(
+        "groups", parents=[common], help="the groups that the account is in, with their JIDs for events"
+    )
+    groups.add_argument("--account", help="which account's (default: the only one)")
 
 
 def _session_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

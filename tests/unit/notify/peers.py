@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.connector.client import AckTimeout, IncarnationRefused
+from tocsin.connector.client import AckTimeout, IncarnationRefused, IqError
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
@@ -237,6 +237,8 @@ class Network:
             raise self.away
         node = _over_the_wire(node)
         namespace = node.attr_str("xmlns")
+        if namespace == "w:g2":
+            raise IqError(403, "forbidden", None)
         if namespace == "privacy" and node.child("privacy") is not None:
             self.queries.append("privacy settings")
             return _over_the_wire(Node("iq", {"type": "result", "id": "1"}, (self.privacy,)))

@@ -16,6 +16,7 @@ from tocsin.keys.layout import group_pk
 from tocsin.notify import sessions
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment
+from tocsin.notify.group_roster import remembered
 from tocsin.notify.notification import State
 from tocsin.notify.uploads import Uploads
 from tocsin.signal.wire import parse_sender_key_message
@@ -145,6 +146,11 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
     assert sent.require_child("enc").attr_str("mediatype") == "document"
 
 
+def test_a_group_that_we_are_added_to_makes_itself_known(house):
+    told = {jid: remembered(told)[0].subject for jid, told, _ in house.stage.keys.groups()}
+    assert told == {str(house.group.jid): "Technicians"}
+
+
 # -- who may write -----------------------------------------------------------------------------------------
 
 
@@ -169,6 +175,7 @@ def test_an_admin_may_write_where_only_admins_may(house):
 
 def test_a_group_that_we_left_or_that_nobody_made_is_a_dead_letter_at_once(house):
     house.remove(house.phone)
+    house.hear()
     verdict = house.deliver(house.plan_for_group(1))
     assert (verdict.outcome, verdict.cause) == ("failed", "not-in-group")
     house.group.id = "120363999999999999"
@@ -180,6 +187,7 @@ def test_what_is_remembered_of_a_group_is_checked_before_it_fails_for_good(house
     """The notification that made us an admin was lost."""
     house.town.board.groups.set(house.group, announcement=True)
     house.group.members[house.phone.account] = ""
+    house.stage.keys.forget_group(str(house.group.jid))
     assert house.deliver(house.plan_for_group(1)).cause == "admins-only"
     house.group.members[house.phone.account] = "admin"
     house.tell_group(2)
@@ -383,6 +391,7 @@ def test_what_whatsapp_won_t_tell_now_is_asked_for_later(house, xmlns, code, out
     house.town.board.inject(
         house.town.board.faults.make({"kind": "iq-error", "code": code, "xmlns": xmlns, "n": 1})
     )
+    house.stage.keys.forget_group(str(house.group.jid))
     notification = house.plan_for_group(1)
     assert house.deliver(notification).outcome == outcome
     assert house.line.sent == []

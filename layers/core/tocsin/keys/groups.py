@@ -6,7 +6,7 @@
 None of it is key material: it is asked for again when it is old, or when somebody says that it changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .conditions import ITEM_EXISTS, Delete, Item, Update, Value
@@ -29,6 +29,17 @@ def read_group(vault: Vault, group: str) -> tuple[str, int] | None:
     item = vault.table.get(group_key(vault.account, group)) or {}
     told, checked_at = item.get("told"), item.get("checked_at")
     return (told, checked_at) if isinstance(told, str) and isinstance(checked_at, int) else None
+
+
+def list_groups(vault: Vault) -> Iterator[tuple[str, str, int]]:
+    """Every group that is known, what was told of it and when, by a walk through the whole table."""
+    prefix, after = f"user#{vault.account}#", None
+    while True:
+        page = vault.table.scan(after, prefix=prefix, sk="group")
+        for item in page.items:
+            yield str(item["pk"]).removeprefix(prefix), str(item["told"]), int(str(item["checked_at"]))
+        if (after := page.following) is None:
+            return
 
 
 def save_group(vault: Vault, group: str, told: str) -> None:

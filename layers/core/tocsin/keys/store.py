@@ -472,6 +472,12 @@ class KeyStore:
 
         return read_group(self._vault, group)
 
+    def groups(self) -> "Iterator[tuple[str, str, int]]":
+        """All groups that are known, what was told of them, and when (s). Walks through the whole table."""
+        from .groups import list_groups
+
+        return list_groups(self._vault)
+
     def save_group(self, group: str, told: str) -> None:
         from .groups import save_group
 

@@ -119,9 +119,8 @@ class GroupView:
     def _known(self, *, refresh: bool) -> tuple[GroupInfo, str, bool]:
         known = None if refresh else self._keys.known_group(str(self._group))
         if known is not None and known[1] > self._clock() - ROSTER_SECONDS:
-            puzzling, _, told = known[0].partition(" ")
             try:
-                return GroupInfo.from_text(told), puzzling, False
+                return *remembered(known[0]), False
             except ValueError:
                 log.warning("a remembered group can't be read; it is asked for again")
         info = self._ask()
@@ -202,6 +201,12 @@ class GroupView:
                     found[listed.user] = tuple(devices)
         side_by_side(lambda jid: self._keys.save_device_list(names[jid], found[jid]), list(found))
         return found
+
+
+def remembered(told: str) -> tuple[GroupInfo, str]:
+    """Read what `GroupView.remember` wrote: the group, and the puzzling hash. Raises ValueError."""
+    puzzling, _, info = told.partition(" ")
+    return GroupInfo.from_text(info), puzzling
 
 
 def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

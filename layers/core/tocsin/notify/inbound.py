@@ -20,6 +20,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from tocsin.keys.errors import OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account
 from tocsin.notify.failure import Permanent, Recover
+from tocsin.notify.group_roster import GroupView
 from tocsin.notify.ledger import OURS, Illness
 from tocsin.notify.multidevice import MultiDevice, damaged_account
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
@@ -63,7 +65,7 @@ from tocsin.whatsapp.content import (
     parse_plaintext,
     placeholder_request,
 )
-from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza
+from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza, WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, mask, phash
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node, decode
@@ -555,7 +557,7 @@ class Inbound:
         if isinstance(news, OwnDevices):
             return _own_devices(account, news)
         if isinstance(news, GroupChanged):
-            return _group_changed(account, news)
+            return _group_changed(account, news, self._clock)
         if isinstance(news, PrivacyToken):
             return self._token(account, news)
         if isinstance(news, ReachoutLock):
@@ -701,14 +703,17 @@ def _keep_group_list(account: Account, user: str, numbers: set[int]) -> None:
         account.keys.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))
 
 
-def _group_changed(account: Account, news: GroupChanged) -> Report:
-    """The next send asks who is in the group; who is out gets another reason not to read on: a new key."""
+def _group_changed(account: Account, news: GroupChanged, clock: Callable[[], float]) -> Report:
+    """Who is out can't read on: a new key is due. Who is in is asked anew, if that can be had now: the next
+    send would ask as well, but the operator looks for a new group's JID (`tocsin groups`)."""
     for pn, lid in news.pairs:
         account.learn(pn, lid)
     group = str(news.group)
     account.keys.forget_group(group)
     if news.removed and account.keys.discard_sender_key(account.profile, group):
         log.info("a new sender key is due: somebody left", extra={"group": mask(group)})
+    with suppress(Permanent, ConnectorError, WireError):
+        GroupView(account, news.group, clock=clock).info()
     return Report("notification", "group", ", ".join(news.changes)[:100], {"removed": len(news.removed)})
 
 

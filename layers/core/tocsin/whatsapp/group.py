@@ -25,13 +25,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class GroupInfo:
-    """`mode`: `lid` or `pn`. `announcement`: only admins may write. `suspended`: nobody may."""
+    """`mode`: `lid` or `pn`. `announcement`: only admins may write. `suspended`: nobody may. `subject`:
+    its name."""
 
     group: JID
     mode: str
     members: tuple[Member, ...]
     announcement: bool = False
     suspended: bool = False
+    subject: str = ""
 
     def member(self, *names: JID) -> Member | None:
         """Who goes by one of these names (bare JIDs, in either form)."""
@@ -44,18 +46,19 @@ class GroupInfo:
             for member in self.members
         ]
         flags = [int(self.announcement), int(self.suspended)]
-        return json.dumps([str(self.group), self.mode, members, flags], separators=(",", ":"))
+        told = [str(self.group), self.mode, members, flags, self.subject]
+        return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> GroupInfo:
         """Raises ValueError for what `to_text` didn't write."""
         try:
-            group, mode, members, (announcement, suspended) = json.loads(text)
+            group, mode, members, (announcement, suspended), subject = json.loads(text)
             known = tuple(
                 Member(JID.parse(jid), JID.parse(other) if other else None, bool(admin))
                 for jid, other, admin in members
             )
-            return cls(JID.parse(group), mode, known, bool(announcement), bool(suspended))
+            return cls(JID.parse(group), mode, known, bool(announcement), bool(suspended), str(subject))
         except (TypeError, ValueError) as error:
             raise ValueError("not a remembered group") from error
 
@@ -74,6 +77,7 @@ def parse_group(answer: Node, group: JID) -> GroupInfo:
         members=tuple({member.jid: member for member in members if member is not None}.values()),
         announcement=told.child("announcement") is not None,
         suspended=told.child("suspended") is not None,
+        subject=told.optional_str("subject") or "",
     )
 
 

@@ -1,0 +1,56 @@
+"""`tocsin groups` tells the JIDs that events name."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console.groups import list_groups
+from infra.console.output import Output
+from tests.unit.console.lived_in import deployment_of
+from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.unit.notify.house import House
+from tocsin.whatsapp.group import GroupInfo, Member
+from tocsin.whatsapp.jid import JID
+
+GROUP = JID("120363000000000001", "g.us")
+BUDI = Member(JID("100", "lid"), None, admin=False)
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
+
+
+def shown(house: House, *, as_json: bool = False) -> str:
+    stream = io.StringIO()
+    list_groups(deployment_of(house), "default", Output(as_json, stream))
+    return stream.getvalue()
+
+
+def test_a_group_is_listed_by_its_name_with_its_jid(house: House) -> None:
+    told = GroupInfo(GROUP, "lid", (BUDI,), announcement=True, subject="Technicians")
+    house.stage.keys.save_group(str(GROUP), f"2:hash {told.to_text()}")
+    [heads, row] = shown(house).splitlines()
+    assert heads.split()[0] == "GROUP"
+    assert row.split()[:4] == ["Technicians", str(GROUP), "1", "admins"]
+    [entry] = map(json.loads, shown(house, as_json=True).splitlines())
+    assert (entry["group"], entry["subject"], entry["members"]) == (str(GROUP), "Technicians", 1)
+
+
+def test_without_a_group_it_says_what_to_do(house: House) -> None:
+    assert "add the account to one" in shown(house)
+
+
+def test_what_cant_be_read_is_named_and_left(house: House) -> None:
+    house.stage.keys.save_group(str(GROUP), " nonsense")
+    assert str(GROUP) in shown(house)
