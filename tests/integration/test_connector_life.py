@@ -450,7 +450,7 @@ def test_a_temporary_ban_is_sat_out(house: World) -> None:
 def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(house: World) -> None:
     process = house.start()
     house.pair(OWN)
-    house.phones.inject("login-failure", reason=402, expire=8, account=OWN)
+    house.phones.inject("login-failure", reason=402, expire=20, account=OWN)
     house.phones.inject("drop", account=OWN, device=1)
     house.wait_for_state("restricted")
     process.terminate()
@@ -458,7 +458,7 @@ def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(house: World) ->
     house.start()
     house.wait_for_state("restricted")
     assert len(house.phones.events(kind="login")[0]) == logins
-    house.wait_for_state("connected")
+    house.wait_for_state("connected", 40)
 
 
 def test_a_login_refused_for_good_stops_it(house: World) -> None:
