@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import DESK, Bus, Notice, Person, Stage
+from tests.e2e.stage import ACCOUNT, DESK, Bus, Notice, Person, Stage, eventually
 from tests.interop.baileys_client import Baileys, missing
 from tocsin.notify.notification import State
 
@@ -147,3 +147,10 @@ def test_baileys_that_was_unlinked_can_read_nothing_more_and_the_others_go_on(
     after = stage.tell_group(group)
     for member in members:
         shown_by(stage, member, after)
+
+
+def test_the_operator_finds_the_jid_of_a_group_that_the_account_was_added_to(
+    stage: Stage, group: str
+) -> None:
+    keys = stage.world.deployment.key_store(ACCOUNT)
+    eventually(lambda: group in {jid for jid, _, _ in keys.groups()}, f"{group} isn't known")
