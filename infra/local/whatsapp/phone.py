@@ -46,7 +46,8 @@ class InvalidRequest(ValueError):
 @dataclass
 class Received:
     """A message as the phone shows it. `at`: every time that it arrived, in seconds; a repeat isn't shown
-    twice. `failures`: how often it couldn't be read; `text` is None until it can."""
+    twice. `failures`: how often it couldn't be read; `text` is None until it can. `spent`: an edit,
+    which another message shows now."""
 
     id: str
     sender: Account | None
@@ -62,6 +63,7 @@ class Received:
     group: Group | None = None
     shown: Shown | None = None
     edited_at: float | None = None
+    spent: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -171,7 +173,7 @@ class Phone:
         return [entry for entry in self._received.values() if entry.text is None]
 
     def _readable(self) -> list[Received]:
-        return [entry for entry in self._received.values() if entry.text is not None]
+        return [entry for entry in self._received.values() if entry.text is not None and not entry.spent]
 
     def sent(self) -> list[Sent]:
         return list(self._sent.values())
@@ -461,7 +463,7 @@ class Phone:
         target = self._received.get((entry.sender.number, entry.quoted_id or ""))
         now = self._board.clock()
         if target is not None and target.at and now - target.at[0] <= EDIT_SECONDS:
-            target.text, target.edited_at = entry.text, now
+            target.text, target.edited_at, entry.spent = entry.text, now, True
 
     def file(self, message_id: str) -> bytes:
         """The file of a message. Raises InvalidRequest."""
