@@ -9,6 +9,7 @@ import pytest
 
 from tocsin.notify.attributes import to_item
 from tocsin.notify.config import PublishConfig
+from tocsin.notify.content import Attachment
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.publish import Publisher, outcome_of
 from tocsin.notify.store import _item_values
@@ -144,6 +145,23 @@ def test_a_failure_tells_reason_and_attempts() -> None:
     assert told.detail["attempts"] == [
         {"cause": "ack-timeout", "class": "retry", "detail": "no ack", "at": "2027-01-15T08:00:00.000Z"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"attachment": Attachment("t/1.pdf", "1.pdf", "application/pdf")}, {"file": "t/1.pdf"}),
+        ({"edits": "3EB0AA"}, {"edits": "3EB0AA"}),
+        ({"reacts_to": "A5"}, {"reacts_to": "A5"}),
+        ({}, {}),
+    ],
+)
+def test_what_is_more_than_a_text_says_so(change: dict[str, Any], told: dict[str, str]) -> None:
+    outcome = outcome_of(record(**change))
+    assert outcome is not None
+    assert {
+        name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail
+    } == told
 
 
 def test_a_success_after_trouble_tells_no_reason() -> None:

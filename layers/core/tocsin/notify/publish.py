@@ -183,6 +183,12 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
     }
+    if notification.attachment is not None:
+        detail["file"] = notification.attachment.key
+    if notification.edits is not None:
+        detail["edits"] = notification.edits
+    if notification.reacts_to is not None:
+        detail["reacts_to"] = notification.reacts_to
     problem = notification.last_error
     if notification.state in (State.FAILED, State.SUPPRESSED) and problem is not None:
         detail |= {"reason": problem.code, "class": problem.class_, "detail": problem.detail}
