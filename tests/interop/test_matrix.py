@@ -16,7 +16,7 @@ import pytest
 from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tests.interop import baileys_client, whatsmeow_client
 from tests.interop.baileys_client import Baileys
-from tests.interop.driven_client import Companion, DrivenClient
+from tests.interop.driven_client import Companion, DrivenClient, Json
 from tests.interop.matrix import CLIENTS
 from tests.interop.tocsin_client import Tocsin
 from tests.interop.whatsmeow_client import WhatsMeow
@@ -85,7 +85,7 @@ class Pair:
     siti: str
     judge: DrivenClient
     budi: str
-    client_lid: str
+    opened: Json
     judge_lid: str
     texts: Iterator[str]
 
@@ -117,8 +117,9 @@ def client(request: pytest.FixtureRequest) -> str:
 def linked(town: Town, client: str) -> Pair:
     companion, judge = town.client(client), town.client(installed(JUDGE[client]))
     siti, budi = town.person("Siti"), town.person("Budi", reads=True)
-    lids = [entry.link(town.control, number)["lid"] for entry, number in ((companion, siti), (judge, budi))]
-    return Pair(town.control, companion, siti, judge, budi, *lids, map(str, count(1)))
+    opened = companion.link(town.control, siti)
+    judge_lid = judge.link(town.control, budi)["lid"]
+    return Pair(town.control, companion, siti, judge, budi, opened, judge_lid, map(str, count(1)))
 
 
 @pytest.fixture
@@ -131,12 +132,12 @@ def pair(linked: Pair) -> Iterator[Pair]:
 
 
 @pytest.mark.cell("pairing by QR")
-def test_is_linked_by_a_scanned_code(town: Town, client: str) -> None:
-    number, companion = town.person("Dewi"), town.client(client)
-    opened = companion.link(town.control, number)
-    assert opened["jid"] == f"{number}:1@s.whatsapp.net"
-    assert opened["lid"] == town.control.phone(number)["lid"].replace("@", ":1@")
-    has_prekeys(town.control, number)
+def test_is_linked_by_a_scanned_code(linked: Pair) -> None:
+    """As all of them here are."""
+    opened, phone = linked.opened, linked.control.phone(linked.siti)
+    assert opened["jid"] == f"{linked.siti}:1@s.whatsapp.net"
+    assert opened["lid"] == phone["lid"].replace("@", ":1@")
+    has_prekeys(linked.control, linked.siti)
 
 
 @pytest.mark.cell("pairing by code")
@@ -253,7 +254,7 @@ def test_a_session_that_it_garbled_heals_by_asking(pair: Pair) -> None:
 @pytest.mark.cell("Bad MAC: it is asked")
 def test_a_session_that_the_other_garbled_heals_by_its_answer(pair: Pair) -> None:
     pair.befriend()
-    pair.judge.corrupt_session(pair.client_lid)
+    pair.judge.corrupt_session(pair.opened["lid"])
     _, before = pair.control.events()
     text, after = pair.text("with their broken session"), pair.text("and at once")
     message_id = pair.client.send(pair.budi, text)
