@@ -164,6 +164,12 @@ def test_writes_to_a_phone_and_its_companion_and_reads_both(pair: Pair) -> None:
     pair.client.text(from_phone)
 
 
+def heard_of_all(pair: Pair) -> None:
+    """Nothing waits for the client to confirm it."""
+    queued = lambda: pair.control.phone(pair.siti)["devices"][1]["queued"]  # noqa: E731
+    pair.control.wait_until(lambda: queued() == 0, "the client doesn't confirm")
+
+
 @pytest.mark.cell("group")
 @pytest.mark.parametrize("mode", ["lid", "pn"])
 def test_writes_to_a_group_and_reads_what_its_members_write(town: Town, pair: Pair, mode: str) -> None:
@@ -181,6 +187,7 @@ def test_writes_to_a_group_and_reads_what_its_members_write(town: Town, pair: Pa
     pair.control.write(pair.budi, group, from_phone, quote=message_id)
     pair.client.text(from_phone)
     pair.control.remove_member(group, dewi)
+    heard_of_all(pair)
     pair.client.send(group, second)
     pair.judge.text(second)
     assert second not in [message["text"] for message in pair.control.messages(dewi)]
@@ -277,9 +284,7 @@ def test_what_came_while_it_was_away_is_read_at_its_return_in_order(pair: Pair) 
     pair.client.come_back()
     pair.client.text(texts[-1], seconds=40)
     assert [text for text in pair.client.texts() if text in texts] == texts
-    pair.control.wait_until(
-        lambda: pair.control.phone(pair.siti)["devices"][1]["queued"] == 0, "the queue isn't empty"
-    )
+    heard_of_all(pair)
 
 
 def online(pair: Pair, number: str) -> bool:

@@ -359,7 +359,16 @@ class Switchboard:
         return route_group_receipt(receipt, device, group, self.directory, self.now)
 
     def _ack(self, device: Device, ack: Node) -> None:
-        device.mailbox.confirm(ack)
+        if device.mailbox.confirm(ack) and ack.attr_str("class") == "message":
+            # Not a receipt: the device can make nothing of it, or has read it before.
+            error = ack.optional_str("error")
+            self.events.add(
+                "put-aside",
+                id=ack.attr_str("id"),
+                account=device.account.number,
+                device=device.number,
+                error=error,
+            )
 
     def _nothing(self, device: Device, stanza: Node) -> None:
         """Presence, chat states and in-band notes need no answer."""
