@@ -17,7 +17,7 @@ from tocsin.notify.attachments import Bucket, media_type_of
 from tocsin.notify.content import Attachment
 from tocsin.notify.failure import Failure, Permanent, Retry
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.notify.uploads import SHARED_SECONDS, Uploads
+from tocsin.notify.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.whatsapp.media import DOCUMENT, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -206,6 +206,20 @@ def test_an_upload_is_shared_for_some_days_only(sender):
     sender.house.stage.now += SHARED_SECONDS
     sender.house.deliver(sender.plan(2))
     assert len(sender.house.network.uploads) == 2
+
+
+def test_a_message_sent_again_after_weeks_describes_an_upload_that_can_still_be_fetched(sender):
+    house, planned = sender.house, sender.plan()
+    uploads, account = house.stage.uploads(), house.transport.account(ACCOUNT)
+    first = uploads.of_message(account, planned.message_id, ATTACHMENT)
+    house.stage.now += FRESH_SECONDS - 1
+    assert uploads.of_message(account, planned.message_id, ATTACHMENT) == first
+    house.stage.now += 1
+    fresh = uploads.of_message(account, planned.message_id, ATTACHMENT)
+    assert fresh.direct_path != first.direct_path
+    assert fresh.file_sha256 == first.file_sha256
+    # What a retry receipt gets from now on, too.
+    assert sent_upload(account, planned.message_id) == fresh
 
 
 def test_a_file_that_changed_is_uploaded_anew(sender, s3):

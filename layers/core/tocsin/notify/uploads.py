@@ -1,8 +1,8 @@
 """An attachment on its way to WhatsApp: read, encrypted, uploaded once, remembered.
 
 What a message describes is decided before it is first sent and kept under its id, so that every repeat of
-that id, in whichever function, describes the very same upload. Further recipients of one file share an
-upload for some days.
+that id within two weeks, in whichever function, describes the very same upload. Further recipients of one
+file share an upload for some days.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 SHARED_SECONDS = 3 * 86400
 """For so long another recipient gets the same upload. The hosts keep one some weeks."""
 
+FRESH_SECONDS = 14 * 86400
+"""A message that is sent again later than that (redriven, say) describes a new upload: the old one may be
+gone before its recipient asks for it. Whoever has the message already takes it for the repetition it is."""
+
 
 class Uploads:
     """Uploads what lies in `bucket`, each file once."""
@@ -43,14 +47,18 @@ class Uploads:
         self._random = random
 
     def of_message(self, account: Account, message_id: str, attachment: Attachment) -> Upload:
-        """The upload that the message describes, made now if it was never sent. Raises `Failure`s and
-        `ConnectorError`s."""
+        """The upload that the message describes, made now if it was never sent, or weeks ago.
+
+        Raises `Failure`s and `ConnectorError`s.
+        """
         name = f"message#{message_id}"
         known = account.keys.read_upload(name)
         if known is not None:
-            return unpacked(known)
+            upload = unpacked(known)
+            if self._clock() - upload.uploaded_at < FRESH_SECONDS:
+                return upload
         upload = self._of_file(account, attachment)
-        if not account.keys.keep_upload(name, packed(upload)):
+        if not account.keys.keep_upload(name, packed(upload), replace=known is not None):
             # Somebody else decided meanwhile, and may have sent.
             return sent_upload(account, message_id)
         return upload
