@@ -8,18 +8,21 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile
+from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile, build
 from tocsin.connector import client as errors
 from tocsin.connector import protocol
 from tocsin.connector.client import ConnectorClient
 from tocsin.connector.endpoint import Handling, Refusal
+from tocsin.connector.httpd import Limits
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
@@ -82,6 +85,28 @@ def test_why_an_upload_failed_is_told_by_its_class(
     monkeypatch.setattr(house.accounts, "upload", refuse)
     with pytest.raises(error, match="mmg answered 500"):
         house.client().upload(Profile(), "image", b"blob")
+
+
+def test_files_are_taken_one_after_the_other_and_messages_beside_them(loop: LoopThread) -> None:
+    """What waits, waits on the wire: many files at once would be too much for the connector's memory."""
+    house = build(loop, Limits(large_body=1024, max_large=1))
+    first, both, go = threading.Event(), threading.Event(), asyncio.Event()
+
+    async def upload(*_: object) -> tuple[str, str]:
+        (both if first.is_set() else first).set()
+        await go.wait()
+        return "https://media.test/1", "/v/1?x=1"
+
+    house.accounts.upload = upload  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as beside:
+        uploads = [beside.submit(house.client().upload, Profile(), "image", b"x" * 2048) for _ in range(2)]
+        assert first.wait(5)
+        house.client().request(Profile(), IQ)
+        assert not both.wait(0.3)
+        loop.loop.call_soon_threadsafe(go.set)
+        assert [upload.result(5) for upload in uploads] == [("https://media.test/1", "/v/1?x=1")] * 2
+    assert both.is_set()
+    loop.run(house.endpoint.close(0.1))
 
 
 def test_the_end_of_a_resume_is_told(house: House) -> None:

@@ -23,13 +23,20 @@ MAX_HEAD = 16 * 1024
 """Bytes of request line and headers; a Lambda's head has about 300."""
 
 HEAD_SECONDS = 10.0
-"""From the first byte of a request to the end of its body."""
+"""For the head of a request, and again for its body."""
 
 IDLE_SECONDS = 600.0
 """How long a kept-alive connection may be silent. A frozen Lambda says nothing for minutes."""
 
 LINGER_SECONDS = 1.0
 """How long the unread body of a refused request is thrown away, lest a reset overtakes the refusal."""
+
+LARGE_BODY = 1024 * 1024
+"""Bytes from which a body counts as large: a file's, hardly ever a message's."""
+
+MAX_LARGE = 4
+"""Large bodies in memory at the same time. Further ones stay on the wire until there is room: a burst of
+files must not cost all accounts their connector."""
 
 MAX_CONNECTIONS = 512
 """A Lambda keeps one. Beyond it a connection is closed at once, before anything is read."""
@@ -69,6 +76,8 @@ class Limits:
     head_seconds: float = HEAD_SECONDS
     idle_seconds: float = IDLE_SECONDS
     max_body: int = protocol.MAX_BODY
+    large_body: int = LARGE_BODY
+    max_large: int = MAX_LARGE
     max_connections: int = MAX_CONNECTIONS
 
 
@@ -82,6 +91,9 @@ class HttpsServer:
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._large = asyncio.Semaphore(self.limits.max_large)
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
         """Listen; the port in use, which matters when `port` is 0."""
@@ -158,11 +170,19 @@ class HttpsServer:
         """Read one request, and have it answered. The time limit is the client's, not the handler's."""
         async with asyncio.timeout(self.limits.head_seconds):
             head = await stream.head()
-            handler = self.admit(head)
-            if isinstance(handler, Answer):
-                return handler
-            body = await stream.body(head, self.refuse)
-        return await handler(body)
+        handler = self.admit(head)
+        if isinstance(handler, Answer):
+            return handler
+        async with self._room_for(head):
+            async with asyncio.timeout(self.limits.head_seconds):
+                body = await stream.body(head, self.refuse)
+            return await handler(body)
+
+    def _room_for(self, head: Head) -> contextlib.AbstractAsyncContextManager[None]:
+        """Held from before the body is read until it was answered."""
+        announced = int(head.headers.get("content-length", "0"))  # h11 has checked that it is a number
+        large = announced > self.limits.large_body or "transfer-encoding" in head.headers
+        return self._large if large else contextlib.nullcontext()
 
 
 class _Stream:
