@@ -156,7 +156,7 @@ class GroupWorld(World):
         def clearing() -> None:
             while True:
                 try:
-                    self.store.clear_holder(self.end.profile, GROUP, *member.name)
+                    self.store.hand_out_key(self.end.profile, GROUP, *member.name)
                     return
                 except (Contended, LambdaEnds):
                     continue

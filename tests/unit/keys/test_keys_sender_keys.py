@@ -239,13 +239,21 @@ def test_a_mark_that_comes_after_a_new_key_is_a_mark_on_the_old_one(in_group: En
 def test_a_device_that_asked_again_may_have_the_key_and_gets_it_again(in_group: End) -> None:
     reservation = reserve(in_group)
     in_group.keys.confirm_key(reservation, [BOB, COMPANION])
-    in_group.keys.clear_holder(in_group.profile, GROUP, *BOB)
+    assert in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB) == reservation.distribution()
     assert in_group.keys.holders(reservation) == {BOB: 0, COMPANION: int(in_group.clock.now)}
 
 
-def test_clearing_a_holder_of_no_key_does_nothing(ann: End) -> None:
-    ann.keys.clear_holder(ann.profile, GROUP, *BOB)
-    assert not ann.keys.discard_sender_key(ann.profile, GROUP)
+def test_a_key_that_nobody_was_offered_yet_is_handed_out_to_a_holder(in_group: End) -> None:
+    """Its first send died on the way, or it was made between two looks."""
+    key = in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB)
+    reservation = reserve(in_group)
+    assert key == reservation.distribution()
+    assert in_group.keys.holders(reservation) == {BOB: 0}
+
+
+def test_where_there_is_no_key_none_is_handed_out(in_group: End) -> None:
+    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    assert in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB) is None
 
 
 def test_a_thousand_devices_are_marked_in_parts(in_group: End) -> None:

@@ -13,7 +13,7 @@ A member who leaves must not read on, so whoever may have the key counts there, 
 who is to read needs the key for certain, so only what was acknowledged counts there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tocsin.signal import sender_key
@@ -22,11 +22,11 @@ from tocsin.signal.errors import InvalidRecord
 from tocsin.signal.sender_key import SenderKey
 
 from .chain import CHECKPOINT_DISTANCE, GAP_LIMIT, read_origin, write_origin
-from .conditions import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Key, Put, Update, Value, as_read
+from .conditions import ITEM_ABSENT, Equals, Item, Key, Put, Update, Value, as_read
 from .errors import NoOutbound, Staleness, StaleSenderKey
 from .layout import holder_attribute, holder_of, holders_key, own_sender_key
 from .reserve import HAS_COUNTER, take_number
-from .seal import DamagedRecord
+from .seal import DamagedRecord, masked
 from .table import ConditionFailed, Contention, OutcomeUnknown
 from .turn import Try, commit, fence_holds, turning
 from .vault import Vault
@@ -65,7 +65,7 @@ class GroupReservation(NamedTuple):
     chain: GroupChain | None
 
     def __repr__(self) -> str:
-        return f"GroupReservation({self.group}, number={self.number})"
+        return f"GroupReservation({masked(self.group)}, number={self.number})"
 
     @property
     def staleness(self) -> Staleness | None:
@@ -109,13 +109,6 @@ def reserve_group(vault: Vault, incarnation: int, group: str) -> GroupReservatio
     following = item["next"]
     assert isinstance(following, int)  # noqa: S101 - ADD refuses anything but a number
     return GroupReservation(group, key, following - 1, _read_chain(vault, item))
-
-
-def current_key(vault: Vault, incarnation: int, group: str) -> bytes | None:
-    """The distribution of the present key, for a device that is to get it beside a message; None: no key."""
-    item = vault.table.get(own_sender_key(vault.account, incarnation, group))
-    chain = _read_chain(vault, item) if item is not None else None
-    return sender_key.distribution(chain.key) if chain is not None else None
 
 
 def make_sender_key(vault: Vault, incarnation: int, group: str, seen: bytes | None) -> None:
@@ -192,30 +185,31 @@ def mark_holders(
     vault: Vault, reservation: GroupReservation, devices: Iterable[tuple[str, int]], at: int
 ) -> None:
     """Note that `devices` have the reserved key since `at`; OFFERED: that it is on its way to them."""
-    place, devices = _holders(vault, reservation.key, reservation.tag), list(devices)
+    _mark(vault, _holders(vault, reservation.key, reservation.tag), list(devices), at)
+
+
+def hand_out(vault: Vault, incarnation: int, group: str, user: str, device: int) -> bytes | None:
+    """The distribution of the present key, for a device that asked for a message again; None: no key.
+
+    It may have lacked the key, so the next send brings it once more. And it may have it from now on, which is
+    noted under that very key before anybody gets it.
+    """
+    place = own_sender_key(vault.account, incarnation, group)
+    item = vault.table.get(place)
+    chain = _read_chain(vault, item) if item is not None else None
+    if chain is None:
+        return None
+    _mark(vault, _holders(vault, place, chain.tag), [(user, device)], OFFERED)
+    return sender_key.distribution(chain.key)
+
+
+def _mark(vault: Vault, place: Key, devices: Sequence[tuple[str, int]], at: int) -> None:
     for start in range(0, len(devices), MARKS_PER_WRITE):
         marks: dict[str, Value] = {
             holder_attribute(user, device): at for user, device in devices[start : start + MARKS_PER_WRITE]
         }
         update = Update(place, set=marks | {"expire_at": vault.now() + HOLDERS_LIFETIME})
         vault.insistently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
-
-
-def clear_holder(vault: Vault, incarnation: int, group: str, user: str, device: int) -> None:
-    """A device asked for a message again: it may lack the key, so the next send brings it once more. It
-    stays among those who may have it."""
-    item = vault.table.get(own_sender_key(vault.account, incarnation, group)) or {}
-    tag = item.get("tag")
-    if not isinstance(tag, bytes):
-        return
-    key = own_sender_key(vault.account, incarnation, group)
-    update = Update(
-        _holders(vault, key, tag), set={holder_attribute(user, device): OFFERED}, when=(ITEM_EXISTS,)
-    )
-    try:
-        vault.insistently(lambda: vault.table.update(update))
-    except ConditionFailed:
-        return
 
 
 def _holders(vault: Vault, key: Key, tag: bytes | None) -> Key:

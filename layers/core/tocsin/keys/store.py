@@ -508,12 +508,6 @@ class KeyStore:
 
         return discard_sender_key(self._vault, profile.incarnation, group)
 
-    def sender_key(self, profile: AccountProfile, group: str) -> bytes | None:
-        """The distribution of our present key; None if there is none."""
-        from .sender_keys import current_key
-
-        return current_key(self._vault, profile.incarnation, group)
-
     def checkpoint_group(self, reservation: "GroupReservation") -> bool:
         """As `checkpoint`, for a group's key."""
         from .sender_keys import checkpoint_group
@@ -538,11 +532,12 @@ class KeyStore:
 
         mark_holders(self._vault, reservation, devices, self._vault.now())
 
-    def clear_holder(self, profile: AccountProfile, group: str, user: str, device: int) -> None:
-        """A device could not read a message: the next send brings it the key once more."""
-        from .sender_keys import clear_holder
+    def hand_out_key(self, profile: AccountProfile, group: str, user: str, device: int) -> bytes | None:
+        """The distribution of our present key for a device that could not read a message, which counts as a
+        holder from now on and gets it again with the next send; None if there is no key."""
+        from .sender_keys import hand_out
 
-        clear_holder(self._vault, profile.incarnation, group, user, device)
+        return hand_out(self._vault, profile.incarnation, group, user, device)
 
     def take_sender_key(
         self, incarnation: int, group: str, user: str, device: int, distribution: bytes
