@@ -1,4 +1,6 @@
-"""The deployed template, once for all tests that only need it to be there."""
+"""An emulator for each module, a connector's surroundings for each test, and the deployed template, once for
+all tests that only need it to be there.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,31 @@ from typing import Any, TypeVar
 import pytest
 
 from infra.local.bootstrap import SAM
-from infra.local.emulator import interpreter
+from infra.local.emulator import Emulator, emulator, interpreter, run_folder
 from infra.local.stack import Stack, deployed
+from infra.local.whatsapp.control_client import LocalWhatsApp
+from tests.integration.connector_world import OWN, SITI, World, world
 
 T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def aws(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    if not interpreter().exists():
+        pytest.skip("the emulator isn't installed: make setup")
+    name = request.path.stem.removeprefix("test_").replace("_", "-")
+    with run_folder(name) as folder, emulator(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def house(aws: Emulator) -> Iterator[World]:
+    """Two phones, ours and a customer's, and no connector yet."""
+    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
+        whatsapp.control.add_phone(OWN, "Support")
+        whatsapp.control.add_phone(SITI, "Siti")
+        with world(aws, whatsapp, aws.folder) as built:
+            yield built
 
 
 @pytest.fixture(scope="session")

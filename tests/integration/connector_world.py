@@ -35,6 +35,9 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = json.dumps({"id": "k1", "key": "a sealing key for tests, long enough to be one"})
 
+OWN = "6281100000001"
+SITI = "6281200000002"
+
 MAINTAIN = """
 import boto3, json, os
 def handler(event, context):

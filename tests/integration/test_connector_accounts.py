@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.emulator import Emulator
 from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.integration.connector_switch import Switch
-from tests.integration.connector_world import World, eventually, world
+from tests.integration.connector_world import SITI, World, eventually, world
 from tocsin.connector.client import ConnectorClient, LeaseMoved
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.layout import CONNECTORS
@@ -26,17 +26,8 @@ from tocsin.whatsapp.node import Node
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
-SITI = "6281200000002"
 NAMES = ("default", "billing", "field")
 NUMBERS = {name: f"628110000001{place}" for place, name in enumerate(NAMES)}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("connector-accounts") as folder, emulator(folder) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
-from infra.local.whatsapp.control_client import ControlError, LocalWhatsApp
+from infra.local.whatsapp.control_client import ControlError
 from tests.integration.connector_switch import Switch
-from tests.integration.connector_world import World, eventually, make_maintain_function, world
+from tests.integration.connector_world import OWN, SITI, World, eventually, make_maintain_function
 from tocsin.connector import client as errors
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
@@ -22,27 +20,8 @@ from tocsin.whatsapp.usync import parse_contacts, usync_contacts
 
 pytestmark = pytest.mark.integration
 
-OWN = "6281100000001"
-SITI = "6281200000002"
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("connector-life") as folder, emulator(folder) as running:
-        yield running
-
-
-@pytest.fixture
-def house(aws: Emulator) -> Iterator[World]:
-    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
-        whatsapp.control.add_phone(OWN, "Support")
-        whatsapp.control.add_phone(SITI, "Siti")
-        with world(aws, whatsapp, aws.folder) as built:
-            yield built
 
 
 def message_to(house: World, number: str, message_id: str) -> Node:

@@ -6,37 +6,18 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
-from infra.local.whatsapp.control_client import ControlError, LocalWhatsApp
-from tests.integration.connector_world import World, eventually, world
-from tests.integration.test_connector_life import OWN, SITI, Collected, texts_arrive
+from infra.local.whatsapp.control_client import ControlError
+from tests.integration.connector_world import OWN, World, eventually
+from tests.integration.test_connector_life import Collected, texts_arrive
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, encode
 
 pytestmark = pytest.mark.integration
 
 MALLORY = JID.parse("6666@lid")
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("hostile-server") as folder, emulator(folder) as running:
-        yield running
-
-
-@pytest.fixture
-def house(aws: Emulator) -> Iterator[World]:
-    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
-        whatsapp.control.add_phone(OWN, "Support")
-        whatsapp.control.add_phone(SITI, "Siti")
-        with world(aws, whatsapp, aws.folder) as built:
-            yield built
 
 
 ALIVE = ("lease", "control", "heartbeat")

@@ -4,7 +4,6 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.emulator import Emulator
 from tests.interop.libsignal_peer import LibsignalPeer
 from tests.unit.keys.table_contract import TableContract, make_dynamo_table
 from tests.unit.keys.world import End, index_of
@@ -28,14 +27,6 @@ RECIPIENT_DEVICES = (0, 4, 7)
 OWN_DEVICES = (0, 2)
 
 _names = count(1)
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("keys-test") as folder, emulator(folder) as running:
-        yield running
 
 
 @pytest.fixture

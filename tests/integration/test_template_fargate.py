@@ -1,21 +1,11 @@
 """The Fargate branch, as far as it goes without AWS: the SAM CLI packs it and a change set accepts it."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
+from infra.local.emulator import Emulator
 from infra.local.stack import STACK_NAME, build, deploy
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("fargate") as folder, emulator(folder) as running:
-        yield running
 
 
 def test_a_change_set_holds_network_and_connector(aws: Emulator) -> None:

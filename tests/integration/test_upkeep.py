@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
-from infra.local.whatsapp.control_client import LocalWhatsApp
-from tests.integration.connector_world import SECRET, World, eventually, world
+from tests.integration.connector_world import OWN, SECRET, SITI, World, eventually
 from tocsin.connector.client import IncarnationRefused
 from tocsin.keys.conditions import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
@@ -27,29 +24,16 @@ from tocsin.whatsapp.node import Node
 
 pytestmark = pytest.mark.integration
 
-OWN = "6281100000001"
-SITI = "6281200000002"
 DAY = 86400
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    if not interpreter().exists():
-        pytest.skip("the emulator isn't installed: make setup")
-    with run_folder("upkeep") as folder, emulator(folder) as running:
-        yield running
-
-
 @pytest.fixture
-def house(aws: Emulator) -> Iterator[World]:
-    with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
-        whatsapp.control.add_phone(OWN, "Support")
-        whatsapp.control.add_phone(SITI, "Siti")
-        with world(aws, whatsapp, aws.folder) as built:
-            built.start()
-            built.wait_for_state("unpaired")
-            built.pair(OWN)
-            yield built
+def house(house: World) -> World:
+    """Linked already."""
+    house.start()
+    house.wait_for_state("unpaired")
+    house.pair(OWN)
+    return house
 
 
 def outside(house: World) -> DynamoTable:

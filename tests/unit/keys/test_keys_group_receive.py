@@ -1,14 +1,8 @@
 """Receiving in groups: nothing read twice, nothing lost between two readers or in a crash."""
 
-from collections.abc import Iterator
-
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.unit.keys.table_contract import make_dynamo_table
 from tests.unit.keys.world import Clock, End, Entropy, once, raising
-from tocsin.keys.memory import MemoryTable
 from tocsin.keys.table import OutcomeUnknown, Table
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
@@ -17,17 +11,6 @@ from tocsin.signal.sender_key import SenderKey
 
 GROUP, OTHER = "120363000000000001@g.us", "120363000000000002@g.us"
 BOB = "200@lid"
-
-
-@pytest.fixture(params=["memory", "moto"])
-def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    if request.param == "memory":
-        yield MemoryTable()
-        return
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
 
 
 @pytest.fixture

@@ -1,17 +1,12 @@
 """Our sender key in a group: every number once, a new key behind a fence, and who may have it."""
 
 import threading
-from collections.abc import Iterator
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.unit.keys.table_contract import make_dynamo_table
 from tests.unit.keys.world import Clock, End, once, raising
 from tocsin.keys.chain import GAP_LIMIT
 from tocsin.keys.errors import NoOutbound, Staleness, StaleSenderKey
-from tocsin.keys.memory import MemoryTable
 from tocsin.keys.sender_keys import GroupReservation
 from tocsin.keys.table import Contention, OutcomeUnknown, Table
 from tocsin.signal import sender_key
@@ -20,17 +15,6 @@ from tocsin.signal.wire import parse_sender_key_message
 
 GROUP = "120363000000000001@g.us"
 BOB, COMPANION = ("200@lid", 0), ("200@lid", 1)
-
-
-@pytest.fixture(params=["memory", "moto"])
-def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    if request.param == "memory":
-        yield MemoryTable()
-        return
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """The table contract on memory and on moto, and the names of a cancelled transaction."""
 
-from collections.abc import Iterator
-
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.unit.keys.table_contract import TableContract, make_dynamo_table
+from tests.unit.keys.table_contract import TableContract
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.table import Conflict, Contention, InvalidWrite, Table, TableError, cancelled
 
@@ -25,11 +21,8 @@ class TestMemoryTableInSmallPages(TableContract):
 
 class TestDynamoTable(TableContract):
     @pytest.fixture
-    def table(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-            monkeypatch.setenv(name, "testing")
-        with mock_aws():
-            yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
+    def table(self, dynamo_table: Table) -> Table:
+        return dynamo_table
 
     def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
         pytest.skip("moto doesn't look at tokens; memory and the emulator do")
