@@ -13,7 +13,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.group_house import GroupHouse, texts
 from tocsin.keys.conditions import Delete
 from tocsin.keys.layout import group_pk
-from tocsin.notify import sessions
+from tocsin.notify import group_roster, sessions
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment
 from tocsin.notify.group_roster import remembered
@@ -181,6 +181,16 @@ def test_a_group_that_we_left_or_that_nobody_made_is_a_dead_letter_at_once(house
     house.group.id = "120363999999999999"
     verdict = house.deliver(house.plan_for_group(2))
     assert (verdict.outcome, verdict.cause) == ("failed", "unknown-group")
+
+
+@pytest.mark.parametrize("limit", ["MOST_MEMBERS", "MOST_DEVICES"])
+def test_a_giant_group_is_a_dead_letter_at_once(house, monkeypatch, limit):
+    """What is known of it would fit into no item of the table."""
+    monkeypatch.setattr(group_roster, limit, 3)
+    house.stage.keys.forget_group(str(house.group.jid))
+    verdict = house.deliver(house.plan_for_group(1))
+    assert (verdict.outcome, verdict.cause) == ("failed", "group-too-large")
+    assert house.line.sent == []
 
 
 def test_what_is_remembered_of_a_group_is_checked_before_it_fails_for_good(house):

@@ -27,6 +27,11 @@ ROSTER_SECONDS = 24 * 3600
 SIDE_BY_SIDE = 8
 """Requests about members that are under way at the same time."""
 
+MOST_MEMBERS = 2048
+"""Twice what WhatsApp's groups have; only its communities have more."""
+MOST_DEVICES = 8000
+"""All that may have our key stand in one item of 400 KB, some 30 bytes each."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,6 +39,7 @@ NOT_IN_GROUP = "not-in-group"
 UNKNOWN_GROUP = "unknown-group"
 ADMINS_ONLY = "admins-only"
 SUSPENDED = "group-suspended"
+TOO_LARGE = "group-too-large"
 
 # Refusals of the group's query that say something of the group.
 OUT = (NOT_IN_GROUP, "this account isn't in the group: add it as a member")
@@ -114,6 +120,7 @@ class GroupView:
             raise refusal
         own = self._own(info)
         devices = {target.jid: target for target in (own, *self._devices(info, refresh=refresh))}
+        _demand_fewer(len(devices), MOST_DEVICES, "devices")
         return Roster(info, tuple(devices.values()), own, puzzling)
 
     def _known(self, *, refresh: bool) -> tuple[GroupInfo, str, bool]:
@@ -131,12 +138,14 @@ class GroupView:
     def _ask(self) -> GroupInfo:
         try:
             answer = self._account.connector.request(self._profile, group_info(self._group))
-            return parse_group(answer, self._group)
+            info = parse_group(answer, self._group)
         except (IqError, IqRefused) as error:
             code = error.error if isinstance(error, IqError) else error.code
             if code not in GROUP_ANSWERS:
                 raise
             raise Permanent(*GROUP_ANSWERS[code]) from error
+        _demand_fewer(len(info.members), MOST_MEMBERS, "members")
+        return info
 
     def remember(self, info: GroupInfo, puzzling: str = "") -> None:
         self._keys.save_group(str(self._group), f"{puzzling} {info.to_text()}")
@@ -201,6 +210,11 @@ class GroupView:
                     found[listed.user] = tuple(devices)
         side_by_side(lambda jid: self._keys.save_device_list(names[jid], found[jid]), list(found))
         return found
+
+
+def _demand_fewer(number: int, most: int, what: str) -> None:
+    if number > most:
+        raise Permanent(TOO_LARGE, f"the group has {number} {what}; no more than {most} can be written to")
 
 
 def remembered(told: str) -> tuple[GroupInfo, str]:
