@@ -12,6 +12,9 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.house import House
 from tests.unit.notify.peers import NOW, wrapped
 from tocsin.connector.client import ConnectorAway, IqError
+from tocsin.keys.errors import Contended
+from tocsin.keys.store import KeyStore
+from tocsin.keys.table import OutcomeUnknown
 from tocsin.notify.trust import BUCKET_SECONDS, is_due, is_valid
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, Message
@@ -220,6 +223,20 @@ def test_what_couldn_t_be_issued_is_issued_with_the_next_message(house: House) -
     house.network.refuse_tokens = None
     house.tell(2)
     house.tell(3)
+    assert len(issued(house)) == 2
+
+
+@pytest.mark.parametrize("error", [Contended(), OutcomeUnknown("the answer was lost")])
+def test_that_it_can_t_be_noted_is_no_failure_of_the_message(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def note(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as away:
+        away.setattr(KeyStore, "note_issued", note)
+        house.tell(1)
+    house.tell(2)
     assert len(issued(house)) == 2
 
 

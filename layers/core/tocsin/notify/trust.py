@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tocsin.connector.client import ConnectorError, IqError
+from tocsin.keys.errors import Contended
+from tocsin.keys.table import TableError
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 
@@ -86,10 +88,10 @@ class Tokens:
             return
         try:
             issue_token(account, user, now)
-        except (ConnectorError, WireError) as error:
-            log.warning("the privacy token wasn't issued", extra={"cause": getattr(error, "code", "")})
-            return
-        account.keys.note_issued(user, now)
+            account.keys.note_issued(user, now)
+        except (ConnectorError, WireError, Contended, TableError) as error:
+            cause = getattr(error, "code", type(error).__name__)
+            log.warning("the privacy token wasn't issued", extra={"cause": cause})
 
 
 def issue_token(account: Account, user: str, at: int) -> None:
