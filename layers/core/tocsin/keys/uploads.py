@@ -36,7 +36,7 @@ def keep_upload(vault: Vault, name: str, upload: bytes, *, replace: bool) -> boo
         when=() if replace else (ITEM_ABSENT,),
     )
     try:
-        vault.patiently(lambda: vault.table.put(put))
+        vault.insistently(lambda: vault.table.put(put))
     except ConditionFailed:
         return False
     return True
