@@ -163,7 +163,8 @@ def test_with_the_store_away_sockets_stay_while_the_lease_allows_and_then_close_
         store.on()
         eventually(lambda: logins(house) == before + 1, "it doesn't come back", 30)
         house.wait_for_state("connected")
-        assert house.lease().epoch == 2
+        # More than one higher where a claim landed whose answer was lost.
+        assert house.lease().epoch > 1
 
 
 def client_of(lease: LeaseInfo) -> ConnectorClient:

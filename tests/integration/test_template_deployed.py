@@ -104,7 +104,7 @@ class TestParts:
         queues = {url.rsplit("/", 1)[1] for url in stack.client("sqs").list_queues()["QueueUrls"]}
         functions = {found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]}
         assert watched <= queues | functions | {"connector", stack.name}
-        assert len(alarms) == 10
+        assert len(alarms) == 11
 
     def test_the_sealing_secret_is_made_with_a_key_of_its_own(self, stack: Stack) -> None:
         secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["SealingSecretArn"])
