@@ -25,8 +25,6 @@ from tocsin.notify.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 
-LISTED = 100
-
 
 @dataclass(frozen=True)
 class History:

@@ -12,7 +12,6 @@ from .media import MediaRefused, MediaStore
 WRAPPERS = ("ephemeral", "document_with_caption", "edited")
 
 EDIT = 14
-REVOKE = 0
 EDIT_SECONDS = 20 * 60
 """For so long a message can be edited, as official clients have it."""
 

@@ -138,10 +138,6 @@ def test_uploaded_prekeys_are_counted_and_digested(town, asking):
     assert len(digest.require_child("list").children("id")) == 23
 
 
-def unsigned_prekey():
-    return (Node("id", {}, bytes(3)), Node("value", {}, bytes(32)), Node("signature", {}, bytes(64)))
-
-
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

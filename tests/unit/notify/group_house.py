@@ -31,8 +31,6 @@ from tocsin.whatsapp.receipts import ack
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
 
-HEARD = ("message", "receipt", "notification")
-
 
 class Line:
     """Tocsin's device at the switchboard, and the connector's three doors."""

@@ -183,7 +183,6 @@ def _parse(text: str) -> JID:
 
 
 SERVER: Final = JID("", PN)
-GROUP_SERVICE: Final = JID("", GROUP)
 STATUS: Final = JID("status", BROADCAST)
 
 
