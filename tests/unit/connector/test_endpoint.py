@@ -109,6 +109,23 @@ def test_files_are_taken_one_after_the_other_and_messages_beside_them(loop: Loop
     loop.run(house.endpoint.close(0.1))
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="no such option on this system")
+def test_a_file_that_waits_on_the_wire_isn_t_given_up_as_a_message_is(loop: LoopThread) -> None:
+    """The kernel ends a connection that takes nothing for so long (ms)."""
+    house, patience = build(loop), []
+    client = house.client()
+    for send in (
+        lambda: client.upload(Profile(), "image", bytes(protocol.LARGE_BODY + 1)),
+        lambda: client.request(Profile(), IQ),
+    ):
+        send()
+        line = client._lines["default"]._http
+        assert line is not None
+        patience.append(line.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+    assert patience == [(protocol.UPLOAD_TIMEOUT + errors.GRACE_SECONDS) * 1000, 5000]
+    loop.run(house.endpoint.close(0.1))
+
+
 def test_the_end_of_a_resume_is_told(house: House) -> None:
     house.client().resumed(Profile())
     assert house.accounts.seen == [("resumed", "default", 3)]

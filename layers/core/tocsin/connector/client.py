@@ -13,6 +13,7 @@ import json
 import math
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,9 @@ from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.node import Node, decode, encode
 
 CONNECT_SECONDS = 2.0
+
+UNACKNOWLEDGED_MS = 5000
+"""After so long a host that confirms nothing of what was sent, or takes nothing, counts as gone."""
 
 GRACE_SECONDS = 5.0
 """How much longer than the connector's own deadline its answer is awaited."""
@@ -323,8 +327,13 @@ class _Line:
         if line.sock is None:  # the connector closed after its last answer
             raise ConnectionResetError("closed")
         line.sock.settimeout(seconds)
+        # A file may have to wait on the wire until the connector has room for it: that is no vanished host.
+        large = len(body) > protocol.LARGE_BODY
+        _set(line.sock, "TCP_USER_TIMEOUT", int(seconds * 1000) if large else UNACKNOWLEDGED_MS)
+        begun = time.monotonic()
         try:
             line.request("POST", path, body, headers)
+            line.sock.settimeout(max(seconds - (time.monotonic() - begun), 0.1))
             response = line.getresponse()
             answer = response.read(protocol.MAX_BODY + 1)
         except TimeoutError as exc:
@@ -341,12 +350,16 @@ class _Line:
 
 
 def _watch(line: socket.socket) -> None:
-    """Have the kernel notice a host that vanished: what is unacknowledged for 5 s, or 15 s of silence."""
+    """Have the kernel notice a host that vanished: 15 s of silence, or `TCP_USER_TIMEOUT` (each exchange)."""
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    options = {"TCP_USER_TIMEOUT": 5000, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
-    for name, value in options.items():
-        if hasattr(socket, name):
-            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}.items():
+        _set(line, name, value)
+
+
+def _set(line: socket.socket, option: str, value: int) -> None:
+    """Not every system has every option."""
+    if hasattr(socket, option):
+        line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _understand(status: int, body: bytes) -> bytes:

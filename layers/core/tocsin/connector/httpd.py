@@ -31,9 +31,6 @@ IDLE_SECONDS = 600.0
 LINGER_SECONDS = 1.0
 """How long the unread body of a refused request is thrown away, lest a reset overtakes the refusal."""
 
-LARGE_BODY = 1024 * 1024
-"""Bytes from which a body counts as large: a file's, hardly ever a message's."""
-
 MAX_LARGE = 4
 """Large bodies in memory at the same time. Further ones stay on the wire until there is room: a burst of
 files must not cost all accounts their connector."""
@@ -76,7 +73,7 @@ class Limits:
     head_seconds: float = HEAD_SECONDS
     idle_seconds: float = IDLE_SECONDS
     max_body: int = protocol.MAX_BODY
-    large_body: int = LARGE_BODY
+    large_body: int = protocol.LARGE_BODY
     max_large: int = MAX_LARGE
     max_connections: int = MAX_CONNECTIONS
 

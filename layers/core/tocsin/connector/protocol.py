@@ -36,6 +36,10 @@ MEDIA: Final = "Tocsin-Media"
 MAX_BODY: Final = 16 * 1024 * 1024
 """Bytes. A frame to WhatsApp is shorter than 2^24 bytes, so nothing longer could be passed on."""
 
+LARGE_BODY: Final = 1024 * 1024
+"""Bytes from which a body counts as large: a file's, hardly ever a message's. It may have to wait on the wire
+until the connector has room for it."""
+
 IQ_TIMEOUT: Final = 60
 """Seconds the connector waits for the answer to an IQ, at most (transport.md, one-page map)."""
 
