@@ -53,16 +53,25 @@ BUDI = Person("6281311112222", "Budi", "id")
 AYU = Person("6281511113333", "Ayu", "en")
 PEOPLE = (DESK, SITI, CARLOS, BUDI, AYU)
 
+BUCKET = "tocsin-demo"
+REPORT = "tickets/TCK-1041.pdf"
+# As small as a PDF may be that shows one empty page.
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+)
+
 
 @dataclass(frozen=True)
 class Told:
     """One notification that an event must bring about. `people`: on whose phones it must show; `group`: in
-    which group, where it isn't for one person."""
+    which group, where it isn't for one person; `file`: which attachment it brings, if it is one."""
 
     label: str
     people: tuple[Person, ...]
     audience: str
     group: str = ""
+    file: str = ""
 
     @property
     def recipient(self) -> str:
@@ -124,6 +133,7 @@ class Demo:
         self._link()
         self._four_routes()
         self._group()
+        self._file()
         self._broken_session()
         self._exhausted_retries()
         self._audit()
@@ -192,13 +202,35 @@ class Demo:
         self._show_on_phones(followed)
         self.counts.delivered += 1
 
+    def _file(self) -> None:
+        self._view.chapter("A file: uploaded once as ciphertext, checked by the phone that opens it")
+        self._world.stack.client("s3").put_object(Bucket=BUCKET, Key=REPORT, Body=PDF)
+        self._view.say(f"a ticket event attaches {REPORT} of the bucket {BUCKET}")
+        followed = self._event(
+            "TicketAssigned",
+            ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=2, location="Jl. Merdeka 5"),
+            SITI,
+            [],
+            "admin",
+            [
+                Told("admin → customer (Siti)", (SITI,), "customer"),
+                Told("… with a PDF (Siti)", (SITI,), "customer", file=REPORT),
+            ],
+        )
+        self._follow(followed, until=State.READ)
+        self._show_on_phones(followed)
+        if self._world.phones.file(SITI.number, self._message_id(followed[-1])) != PDF:
+            raise NotAsPromised("the file on Siti's phone is another one")
+        self._view.say(f"{len(PDF)} bytes on Siti's phone, the same as in the bucket")
+        self.counts.delivered += len(followed)
+
     def _broken_session(self) -> None:
         self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
         self._world.phones.break_phone(SITI.number, "corrupt-session")
         self._view.say("Siti's phone now holds a corrupted session: it can't decrypt the next message")
         followed = self._event(
             "TicketUpdated",
-            ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=2, status="in progress"),
+            ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=3, status="in progress"),
             SITI,
             [],
             "admin",
@@ -311,6 +343,7 @@ class Demo:
             "customer": customer and customer.in_event(f"C-{customer.number[-3:]}"),
             "technicians": [person.in_event(ids[person.number]) for person in technicians],
             "groups": [one.group for one in told if one.group],
+            "attachments": [{"key": one.file, "caption": "Laporan teknisi"} for one in told if one.file],
             "created_by": creator,
             "account": ACCOUNT,
         }
@@ -318,8 +351,9 @@ class Demo:
         put_event(self._world.deployment, event_type, detail)
         followed = []
         for one in told:
+            part = [one.file] if one.file else []
             identity = notification_id(
-                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient
+                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient, *part
             )
             following = Following(one, identity, event_type, Row(one.label), began)
             self._stage(following, "event", time.time())
@@ -385,7 +419,8 @@ class Demo:
                 found = next((message for message in messages if message["id"] == identity), None)
                 if found is None:
                     raise NotAsPromised(f"the phone of {owner.name} doesn't show {identity}")
-                shown.append(Shown(owner.name, found["text"]))
+                file = f"📄 {found['media']['file_name']}\n" if found.get("media") else ""
+                shown.append(Shown(owner.name, file + found["text"]))
         self._view.phones(shown)
 
     def _letter(self, letters: DeadLetters, identity: str) -> Letter:
@@ -439,8 +474,10 @@ def main() -> int:
     try:
         with open_view() as view:
             view.chapter("One machine: AWS emulator, the deployed template, WhatsApp server, connector")
-            with world("demo", progress=view.step) as running_world:
+            parameters = {"AttachmentsBucket": BUCKET}
+            with world("demo", parameters=parameters, progress=view.step) as running_world:
                 stage.folder = running_world.folder
+                running_world.stack.client("s3").create_bucket(Bucket=BUCKET)
                 with running_world.connector():
                     demo = Demo(running_world, view)
                     stage.counts = demo.counts
