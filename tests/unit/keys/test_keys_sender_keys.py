@@ -5,10 +5,13 @@ import threading
 import pytest
 
 from tests.unit.keys.world import Clock, End, once, raising
-from tocsin.keys.chain import GAP_LIMIT
+from tocsin.keys.chain import CHECKPOINT_DISTANCE, GAP_LIMIT
+from tocsin.keys.conditions import Item
 from tocsin.keys.errors import NoOutbound, Staleness, StaleSenderKey
+from tocsin.keys.layout import own_sender_key
 from tocsin.keys.sender_keys import GroupReservation
 from tocsin.keys.table import Contention, OutcomeUnknown, Table
+from tocsin.keys.tending import DAY, Limits
 from tocsin.signal import sender_key
 from tocsin.signal.errors import NoSession, SignalError
 from tocsin.signal.wire import parse_sender_key_message
@@ -255,6 +258,51 @@ def test_after_a_new_pairing_there_is_no_key_of_the_old_one(in_group: End) -> No
     )
     with pytest.raises(NoOutbound):
         in_group.keys.reserve_group(paired.profile, GROUP)
+
+
+# Upkeep
+
+
+def item_of(ann: End) -> Item:
+    item = ann.table.get(own_sender_key(ann.keys.account, ann.profile.incarnation, GROUP))
+    assert item is not None
+    return item
+
+
+def test_a_key_that_rests_for_a_week_forgets_what_was_said(in_group: End, clock: Clock) -> None:
+    old = [reserve(in_group) for _ in range(5)]
+    clock.now += 7 * DAY
+    assert not in_group.keys.tend_group(item_of(in_group), Limits())
+    clock.now += 1
+    found = item_of(in_group)
+    assert in_group.keys.tend_group(found, Limits())
+    assert not in_group.keys.tend_group(found, Limits())
+    fresh = reserve(in_group)
+    assert (fresh.iteration, fresh.tag) == (5, old[0].tag)
+    newcomer = sender_key.process(None, fresh.distribution())
+    with pytest.raises(SignalError):
+        sender_key.decrypt(newcomer, say(in_group, old[4]))
+    holder = sender_key.process(None, old[0].distribution())
+    for reservation in (old[4], fresh):
+        text, holder = sender_key.decrypt(holder, say(in_group, reservation))
+        assert text == b"hello"
+
+
+def test_who_sends_meanwhile_keeps_the_key_awake(in_group: End, clock: Clock) -> None:
+    reserve(in_group)
+    clock.now += 8 * DAY
+    found = item_of(in_group)
+    reservation = reserve(in_group)
+    assert not in_group.keys.tend_group(found, Limits())
+    assert reserve(in_group).distribution() == reservation.distribution()
+
+
+def test_a_resting_key_with_many_numbers_of_unknown_fate_is_made_anew(in_group: End, clock: Clock) -> None:
+    for _ in range(2 * CHECKPOINT_DISTANCE + 1):
+        reserve(in_group)
+    clock.now += 8 * DAY
+    assert in_group.keys.tend_group(item_of(in_group), Limits())
+    assert reserve(in_group).staleness is Staleness.ABSENT
 
 
 # What WhatsApp told

@@ -332,6 +332,15 @@ def test_resting_chains_forget_what_was_sent(scene: Scene) -> None:
     assert len(scene.siti.devices[0].shown) == 3
 
 
+def test_a_sender_key_rests_too(scene: Scene) -> None:
+    profile, group = scene.stage.profile, "120363000000000001@g.us"
+    scene.keys.make_sender_key(profile, group, seen=None)
+    said = scene.keys.reserve_group(profile, group)
+    scene.pass_days(8)
+    scene.report()
+    assert scene.keys.reserve_group(profile, group).distribution() != said.distribution()
+
+
 def test_a_round_begins_once_a_day(small: Scene) -> None:
     pages = []
     for _ in range(26):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from .conditions import Key
 
 OUTBOUND = "outbound"
+SENDER = "sender"
 INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
@@ -125,7 +126,7 @@ def group_pk(account: str, incarnation: int, group: str) -> str:
 
 
 def own_sender_key(account: str, incarnation: int, group: str) -> Key:
-    return group_pk(account, incarnation, group), "sender"
+    return group_pk(account, incarnation, group), SENDER
 
 
 def holders_key(own: Key, tag: str) -> Key:

@@ -160,13 +160,36 @@ def checkpoint_group(vault: Vault, reservation: GroupReservation) -> bool:
     way must not lie before that.
     """
     chain = reservation.chain
-    if chain is None or reservation.iteration - chain.key.iteration < 2 * CHECKPOINT_DISTANCE:
+    if chain is None:
         return False
-    moved = sender_key.advance(chain.key, reservation.iteration - CHECKPOINT_DISTANCE)
-    sealed = vault.seal(_pack(moved, chain.origin), reservation.key, "key", chain.tag)
-    update = Update(reservation.key, set={"key": sealed}, when=(Equals("key", chain.sealed),))
+    distance = reservation.iteration - chain.key.iteration
+    if distance < 2 * CHECKPOINT_DISTANCE:
+        return False
+    return _move(vault, reservation.key, chain, distance - CHECKPOINT_DISTANCE)
+
+
+def rest_sender_key(vault: Vault, incarnation: int, group: str, item: Item) -> bool:
+    """Forget the keys of all numbers taken under the key in `item`, as read; whether there were any. Whoever
+    holds one of those numbers has the key in hand already.
+
+    More of them than sends leave behind are numbers of unknown fate, over which the checkpoint must not pass
+    in silence: the whole key goes.
+    """
+    chain, following = _read_chain(vault, item), item.get("next")
+    if chain is None or not isinstance(following, int):
+        return False
+    distance = following - chain.origin - chain.key.iteration
+    if distance > 2 * CHECKPOINT_DISTANCE:
+        return discard_sender_key(vault, incarnation, group)
+    return distance > 0 and _move(vault, own_sender_key(vault.account, incarnation, group), chain, distance)
+
+
+def _move(vault: Vault, place: Key, chain: GroupChain, ahead: int) -> bool:
+    """Move the checkpoint, unless somebody else did something; whether it was moved."""
+    moved = sender_key.advance(chain.key, chain.key.iteration + ahead)
+    sealed = vault.seal(_pack(moved, chain.origin), place, "key", chain.tag)
     try:
-        vault.table.update(update)
+        vault.table.update(Update(place, set={"key": sealed}, when=(Equals("key", chain.sealed),)))
     except (ConditionFailed, Contention, OutcomeUnknown):
         return False
     return True

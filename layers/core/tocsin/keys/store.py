@@ -361,6 +361,13 @@ class KeyStore:
 
         return tend(self._vault, profile.incarnation, user, limits)
 
+    def tend_group(self, item: "Item", limits: "Limits") -> bool:
+        """The same for our sender key in a group, as a walk through the table finds it; whether anything was
+        done."""
+        from .tending import tend_group
+
+        return tend_group(self._vault, item, limits)
+
     # Addresses
 
     def address(self, user: str) -> dict[str, str] | None:

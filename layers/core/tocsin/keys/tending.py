@@ -6,6 +6,8 @@
     resting      keys of what was sent are still derivable                  checkpoint moved, once a week
     expired      archived for 30 days                                       dropped
 
+and so with our own sender key in a group, which rests, or is made anew if it lags.
+
 `needs_care` looks at single items as a walk through the table finds them (eventually consistent, not of one
 moment); `tend` reads the user again and decides.
 """
@@ -22,8 +24,9 @@ from .chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices
 from .cleaning import readable
 from .conditions import Item, Update
 from .establish import follow
-from .layout import OUTBOUND, chain_attribute, inbound_device, outbound_key, owner_of
+from .layout import OUTBOUND, SENDER, chain_attribute, inbound_device, outbound_key, owner_of
 from .reserve import advanced, unchanged
+from .sender_keys import rest_sender_key
 from .sessions import Sessions
 from .table import ConditionFailed, Contention, OutcomeUnknown
 from .turn import Try, Turn, commit, turning
@@ -79,6 +82,23 @@ def tend(vault: Vault, incarnation: int, user: str, limits: Limits) -> Tended:
     tended = turning(vault, lambda current: _tend(vault, incarnation, user, limits, current))
     tended.rested = _rest(vault, incarnation, user, limits)
     return tended
+
+
+def tend_group(vault: Vault, item: Item, limits: Limits) -> bool:
+    """Rest our sender key in a group, as a walk through the table finds it; whether anything was done. A key
+    that lags, for more numbers than usual are of unknown fate, is forgotten: the next send makes another."""
+    owner = owner_of(str(item["pk"]))
+    if owner is None or item["sk"] != SENDER or not _group_may_rest(vault, item, limits):
+        return False
+    current = vault.table.get((str(item["pk"]), SENDER))
+    if current is None or not _group_may_rest(vault, current, limits):
+        return False
+    return rest_sender_key(vault, owner.incarnation, owner.user, current)
+
+
+def _group_may_rest(vault: Vault, item: Item, limits: Limits) -> bool:
+    used_at = item.get("used_at")
+    return "key" in item and isinstance(used_at, int) and vault.now() - used_at > limits.rest
 
 
 def _tend(vault: Vault, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:

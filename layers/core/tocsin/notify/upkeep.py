@@ -318,6 +318,8 @@ class Upkeep:
                 self._remove_orphan(ward, owner, item)
             elif owner.incarnation == ward.incarnation and owner.kind == "session" and ward.account:
                 self._care(ward, ward.account, owner.user, item)
+            elif owner.incarnation == ward.incarnation and owner.kind == "group":
+                ward.report.rested += ward.keys.tend_group(item, self._limits)
         except TROUBLES as trouble:
             _note(ward.report, "session", trouble)
         except Exception as exc:  # one bad item must not end every round at the same place
