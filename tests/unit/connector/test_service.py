@@ -21,6 +21,7 @@ from tocsin.connector.surroundings import Meters
 from tocsin.connector.wishes import Bell
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.jid import HOSTED, JID
 from tocsin.whatsapp.node import Node, encode
 
@@ -124,6 +125,7 @@ class Around:
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
     bell: Any = field(default_factory=lambda: Bell(cast("Any", None), MemoryTable()))
+    config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
 
     def uniform(self, low: float, high: float) -> float:
         return low
@@ -233,6 +235,77 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
 
     assert line.tags == tags
     carrying.cancel()
+
+
+@dataclass
+class Server:
+    """Has so many of our prekeys. `asked`: what it was asked, in order."""
+
+    prekeys: int
+    asked: list[str] = field(default_factory=list)
+
+    async def request(self, node: Node) -> Node:
+        if node.child("count") is not None:
+            self.asked.append("count")
+            return Node("iq", {"type": "result"}, (Node("count", {"value": str(self.prekeys)}),))
+        self.asked.append("upload")
+        return Node("iq", {"type": "result"})
+
+    async def go_active(self) -> Node:
+        self.asked.append("active")
+        return Node("iq", {"type": "result"})
+
+
+@dataclass
+class Live:
+    """An account about to go live. `keys`: its store, with no prekeys yet."""
+
+    server: Any
+
+    def __post_init__(self) -> None:
+        around: Any = Around()
+        anything: Any = None
+        tenure: Any = Tenure()
+        self.keys = KeyStore(around.table, around.sealer, "default")
+        self.credentials = self.keys.create_account()
+        standing = Standing("default")
+        self.service = Service(around, self.keys, tenure, standing, anything, anything, anything)
+
+    async def goes(self) -> None:
+        async with asyncio.timeout(20):
+            await self.service._go_active(self.server, self.credentials)
+            await asyncio.gather(*self.service._tasks)
+
+
+async def test_an_account_whose_prekeys_the_server_has_goes_live_before_ours_are_counted() -> None:
+    live = Live(Server(prekeys=30))
+    live.keys.new_prekeys(6)
+    await live.goes()
+    assert live.server.asked == ["count", "active"]
+
+
+async def test_after_a_reset_prekeys_are_uploaded_although_the_server_has_plenty() -> None:
+    live = Live(Server(prekeys=30))
+    await live.goes()
+    assert live.server.asked == ["count", "active", "upload"]
+    assert live.keys.prekey_count() > 5
+
+
+async def test_a_server_with_few_prekeys_gets_more_before_anything_is_delivered() -> None:
+    live = Live(Server(prekeys=5))
+    await live.goes()
+    assert live.server.asked == ["count", "upload", "active"]
+
+
+async def test_a_server_that_does_not_say_how_many_it_has_delivers_all_the_same() -> None:
+    class Silent(Server):
+        async def request(self, node: Node) -> Node:
+            raise TimeoutError
+
+    live = Live(Silent(prekeys=0))
+    live.keys.new_prekeys(6)
+    await live.goes()
+    assert live.server.asked == ["active"]
 
 
 class Logins:

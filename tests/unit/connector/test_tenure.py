@@ -178,6 +178,16 @@ async def test_a_state_is_told_however_often_the_table_fails(monkeypatch: pytest
     assert keeper.calls.count(("set_state", "default", "7", "connected", "fine")) == 4
 
 
+async def test_a_state_is_told_when_it_changes_and_connecting_is_how_a_lease_begins() -> None:
+    keeper = Keeper()
+    async with running(keeper) as leases:
+        tenure = await claimed(leases)
+        for state in ("connecting", "connected", "connected", "connecting"):
+            await tenure.say(state)
+    said = [state for name, _, _, state, _ in (call for call in keeper.calls if call[0] == "set_state")]
+    assert said == ["connected", "connecting"]
+
+
 async def test_what_the_work_raises_comes_through() -> None:
     async def fail() -> None:
         raise ZeroDivisionError

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.keys.world import SECRET, Entropy, Interposed, once
 from tocsin.keys.conditions import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
+from tocsin.keys.generation import is_behind, read_witness
 from tocsin.keys.layout import credentials_key, witness_key
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
@@ -36,7 +37,8 @@ class Deployment:
 
     @property
     def behind(self) -> bool:
-        return self.keys.is_behind(self.outside)
+        witness = read_witness(self.outside, "main")
+        return is_behind(self.keys.credentials(), witness)
 
 
 def attributes_of(item: Item | None) -> Item:

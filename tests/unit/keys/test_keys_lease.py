@@ -238,6 +238,24 @@ def test_lease_taken(one: Connector, two: Connector) -> None:
     assert caught.value.holder == "one"
 
 
+def test_lease_taken_since_it_was_found_free(one: Connector, two: Connector) -> None:
+    assert two.unheld(["main"], two.members()) == ["main"]
+    one.acquire("main")
+    with pytest.raises(LeaseHeld):
+        two.acquire("main")
+    assert read_lease(one._table, "main").connector == "one"  # type: ignore[union-attr]
+
+
+def test_a_free_lease_is_found_and_taken_with_one_read(table: MemoryTable) -> None:
+    watched = Interposed(table)
+    one = Connector(watched, "one")
+    one.beat()
+    watched.requests.clear()
+    assert one.unheld(["main"], []) == ["main"]
+    assert one.acquire("main") == 1
+    assert watched.requests == ["get_many", "put"]
+
+
 def test_lease_unreachable(table: MemoryTable) -> None:
     """What is held stays held for as long as the last beat protects it; nothing new is taken."""
     shaky = Interposed(table)

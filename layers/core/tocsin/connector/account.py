@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from tocsin.connector import version
 from tocsin.connector.fence import Fenced
@@ -31,6 +31,7 @@ from tocsin.connector.wishes import Wishes
 from tocsin.keys.account import Credentials
 from tocsin.keys.control import Control
 from tocsin.keys.errors import KeysBehind
+from tocsin.keys.generation import Witness, is_behind, read_witness
 from tocsin.keys.lease import LeaseLost
 from tocsin.keys.limits import KINDS, LOGIN
 from tocsin.keys.seal import DamagedRecord
@@ -40,6 +41,10 @@ from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 RETRY_SECONDS: Final = 1.0
 
@@ -146,14 +151,17 @@ class Account:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _live(self, tenure: Tenure) -> None:
-        await self._remember_limits()
+        limits = asyncio.ensure_future(self._remember_limits())
         while True:
-            credentials = await self._credentials(tenure)
+            # None of these reads waits for another, and the socket waits for all.
+            credentials, witness, _ = await _side_by_side(self._credentials(tenure), self._witness(), limits)
             await self._forgive_other_numbers(credentials)
             if credentials.jid is None or self._halted is not None:
                 await self._idle(tenure, credentials)
-            elif await self._set_back():
-                await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
+            elif is_behind(credentials, witness):
+                # Unless the witness was read after them, and both have got further meanwhile.
+                if await self._set_back(tenure):
+                    await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
             else:
                 await self._connect(tenure, credentials)
 
@@ -209,19 +217,25 @@ class Account:
                     await self._limits.hear(kind, "another-number", 0)
         self._number = number
 
-    async def _set_back(self) -> bool:
-        """Whether the keys table is older than what was last used. If that can't be known, it isn't."""
+    async def _witness(self) -> Witness | None:
+        """How far the keys had got when that was last written down outside; None if nobody knows."""
         name = self._around.config.notifications_table
         if name is None:
-            return False
+            return None
         outside = DynamoTable(self._around.aws.client("dynamodb"), name)
         for _ in range(WITNESS_TRIES):
             try:
-                return await self._around.aws.call(self._keys.is_behind, outside)
+                return await self._around.aws.call(read_witness, outside, self.name)
             except Exception as exc:  # noqa: BLE001  the table is away, or its item is
                 log.warning("the witness can't be heard: %s", exc, extra={"account": self.name})
             await asyncio.sleep(RETRY_SECONDS)
-        return False
+        return None
+
+    async def _set_back(self, tenure: Tenure) -> bool:
+        """Whether the keys table is older than what was last used, by a witness that was read before it. If
+        that can't be known, it isn't."""
+        witness = await self._witness()
+        return is_behind(await self._credentials(tenure), witness)
 
     # Connected
 
@@ -358,6 +372,20 @@ class Account:
             except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
                 log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _side_by_side(first: Awaitable[A], second: Awaitable[B], third: Awaitable[C]) -> tuple[A, B, C]:
+    """The results of all; the failure of one ends the others."""
+    one, two, three = (
+        asyncio.ensure_future(first),
+        asyncio.ensure_future(second),
+        asyncio.ensure_future(third),
+    )
+    try:
+        return await asyncio.gather(one, two, three)
+    finally:
+        for task in (one, two, three):
+            task.cancel()
 
 
 def _detail(ended: Reaction) -> str:

@@ -27,6 +27,9 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 5
 
 
+SERVICES = ("dynamodb", "events", "lambda", "secretsmanager", "sqs")
+"""All that are called. To find out by itself what else there is, botocore would look into 400 folders."""
+
 PROSE = frozenset({"documentation", "examples"})
 """What a description of a service holds for people: more than half of it, kept in memory for good."""
 
@@ -38,7 +41,9 @@ class _WithoutProse(JSONFileLoader):  # type: ignore[misc]
         if not os.path.isfile(full_path):
             return None
         with open_method(full_path, "rb") as file:
-            return json.loads(file.read(), object_pairs_hook=_without_prose)
+            if os.path.basename(full_path).startswith("service-"):
+                return json.loads(file.read(), object_pairs_hook=_without_prose)
+            return json.loads(file.read())
 
 
 def _without_prose(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -50,7 +55,9 @@ class Aws:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
-        self._session.get_component("data_loader").file_loader = _WithoutProse()
+        loader = self._session.get_component("data_loader")
+        loader.file_loader = _WithoutProse()
+        loader.list_available_services = lambda type_name: SERVICES
         self._clients: dict[str, Any] = {}
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 

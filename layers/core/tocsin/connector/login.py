@@ -54,13 +54,22 @@ def signed_prekey(credentials: Credentials) -> SignedPreKey:
     return SignedPreKey(current.id, current.pair, current.signature)
 
 
-async def save_login(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
-    """Remember that we logged in, and as whom: the own LID may be told here first."""
+async def save_lid(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
+    """Remember as whom we logged in, if that is news: the own LID may be told here first."""
     if event.lid is not None and str(event.lid) != credentials.lid:
         await aws.call(keys.save_lid, str(event.lid))
         if credentials.jid is not None:
             await aws.call(keys.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
+
+
+async def count_login(aws: Aws, keys: KeyStore, credentials: Credentials) -> None:
+    """Remember that we logged in once more."""
     await aws.call(keys.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
+
+
+async def served_prekeys(line: Line) -> int:
+    """How many the server has. Raises `WireError`, and as `Line.request`."""
+    return iq.parse_prekey_count(await line.request(iq.prekey_count()))
 
 
 async def check_prekeys(
@@ -80,8 +89,7 @@ async def check_prekeys(
     raised: the account can be connected without, but strangers' first messages may then not be readable.
     """
     if count is None:
-        answer, held = await asyncio.gather(line.request(iq.prekey_count()), aws.call(keys.prekey_count))
-        count = min(iq.parse_prekey_count(answer), held)
+        count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.prekey_count)))
     if count > FEW_PREKEYS:
         return
     prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)

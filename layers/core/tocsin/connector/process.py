@@ -81,8 +81,12 @@ class Connector:
         secret = asyncio.create_task(
             aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
+        outside = config.notifications_table
+        added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
+        roster = Roster(aws, config.accounts, added)
+        known = asyncio.create_task(roster())  # which is what the placement asks first, and then needn't wait
         await asyncio.sleep(0)
-        # While that is on its way: loading this takes as long as the answer.
+        # While these are on their way: loading this takes as long as the answer.
         from tocsin.connector.certificate import make_certificate
 
         certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
@@ -102,10 +106,9 @@ class Connector:
         self._around = Surroundings(
             config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._bell
         )
-        outside = config.notifications_table
-        added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
+        await known
         self._accounts: dict[str, Account] = {}
-        self._placement = Placement(self._leases, Roster(aws, config.accounts, added), self._open_account)
+        self._placement = Placement(self._leases, roster, self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:

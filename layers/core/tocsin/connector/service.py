@@ -15,7 +15,14 @@ from tocsin.connector import version
 from tocsin.connector.forwarder import Forwarder
 from tocsin.connector.limits import RESTRICTION_SECONDS, WORDS, Limits
 from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
-from tocsin.connector.login import check_prekeys, device_keys, save_login
+from tocsin.connector.login import (
+    FEW_PREKEYS,
+    check_prekeys,
+    count_login,
+    device_keys,
+    save_lid,
+    served_prekeys,
+)
 from tocsin.connector.outside import iso
 from tocsin.connector.standing import Standing, unlimited
 from tocsin.connector.stanza import Origin
@@ -250,12 +257,13 @@ class Service:
         """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
         account = self._standing.account
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
+        # Before anything is delivered: the functions read it by that.
+        await save_lid(self._around.aws, self._keys, credentials, event)
         await asyncio.gather(
             self._say("resuming", "logged in"),
-            save_login(self._around.aws, self._keys, credentials, event),
-            self._top_up(line, credentials, None),
+            count_login(self._around.aws, self._keys, credentials),
+            self._go_active(line, credentials),
         )
-        iq.checked(await line.go_active())
         await self._offline_done.wait()
         self._standing.ready = True
         await self._resume()
@@ -265,6 +273,23 @@ class Service:
         log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
         self._spawn(line, self._watch_limits())
         await self._afterthought()
+
+    async def _go_active(self, line: Line, credentials: Credentials) -> None:
+        """Live as soon as the server has prekeys to give out; that we have theirs is looked after then."""
+        try:
+            served = await served_prekeys(line)
+        except (WireError, TimeoutError) as exc:
+            log.error("prekeys not counted: %s", exc, extra={"account": self._standing.account})
+        else:
+            if served <= FEW_PREKEYS:
+                await self._top_up(line, credentials, served)
+        iq.checked(await line.go_active())
+        if self._topping_up is None or self._topping_up.done():
+            self._topping_up = self._spawn(line, self._top_up_own(line, credentials))
+
+    async def _top_up_own(self, line: Line, credentials: Credentials) -> None:
+        """After a reset the server has plenty of prekeys, and we have none of them."""
+        await self._top_up(line, credentials, await self._around.aws.call(self._keys.prekey_count))
 
     async def _say_open(self) -> None:
         """The account may send: to everybody, or to some while a limit lasts, which outlives the connection

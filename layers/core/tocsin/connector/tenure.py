@@ -50,6 +50,7 @@ class Tenure:
         self.epoch = epoch
         self._leases = leases
         self._lost = asyncio.Event()
+        self._said: tuple[str, str] | None = ("connecting", "")  # so it is when it is taken
         self.on_loss: Callable[[], None] = lambda: None
 
     def valid(self) -> bool:
@@ -78,12 +79,17 @@ class Tenure:
                     await task
 
     async def say(self, state: str, detail: str = "") -> None:
-        """Put the account's state into the lease, however long the table is away. Raises LeaseLost."""
+        """Put the account's state into the lease, unless it says so already, however long the table is away.
+        Raises LeaseLost."""
         while True:
             if not self.valid():
                 raise LeaseLost(self.account)
+            if self._said == (state, detail):
+                return
+            self._said = None  # until it is known to be written
             try:
                 await self._leases.say(self, state, detail)
+                self._said = state, detail
                 return
             except LeaseLost:
                 self.lose()

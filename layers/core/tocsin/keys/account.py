@@ -5,6 +5,7 @@ lies beside them. `incarnation` is the number of the pairing, raised whenever th
 be used.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -105,6 +106,8 @@ def read_credentials(vault: Vault) -> Credentials:
 
 def create_account(vault: Vault) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
+    with contextlib.suppress(NoAccount):
+        return read_credentials(vault)
     made = _new_credentials(vault, token=vault.random(32).hex(), incarnation=1, next_prekey_id=1)
     key = credentials_key(vault.account)
     try:

@@ -146,6 +146,8 @@ class LeaseKeeper:
         self._beaten_at = float("-inf")
         self._held: dict[str, int] = {}
         self._leaving = False
+        # Leases as `unheld` found them, for `acquire`.
+        self._found: dict[str, Item | None] = {}
         # Other connectors' versions, and since when we see them unchanged.
         self._watched: dict[str, tuple[Value | None, float]] = {}
 
@@ -202,7 +204,8 @@ class LeaseKeeper:
         """Those of the accounts that nobody holds, or only one who isn't among the living `members`."""
         living = {member.connector for member in members if member.alive}
         leases = self._table.get_many([lease_key(account) for account in accounts])
-        holders = {account: leases.get(lease_key(account), {}).get("connector") for account in accounts}
+        self._found = {account: leases.get(lease_key(account)) for account in accounts}
+        holders = {account: (lease or {}).get("connector") for account, lease in self._found.items()}
         return [
             account
             for account, holder in holders.items()
@@ -210,12 +213,16 @@ class LeaseKeeper:
         ]
 
     def acquire(self, account: str) -> int:
-        """Take the lease of an account; its new epoch. Raises LeaseHeld while its holder may live."""
+        """Take the lease of an account; its new epoch. Raises LeaseHeld while its holder may live.
+
+        What `unheld` found isn't read again: if it has changed, the lease is held.
+        """
         if account in self._held:
             return self._held[account]
         if self._version is None:
             self.beat()
-        lease = self._table.get(lease_key(account))
+        found = account in self._found
+        lease = self._found.pop(account) if found else self._table.get(lease_key(account))
         try:
             epoch = self._take(account, lease)
         except (ConditionFailed, Conflict, Contention):

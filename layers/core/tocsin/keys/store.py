@@ -184,13 +184,6 @@ class KeyStore:
 
         testify(self._vault, outside)
 
-    def is_behind(self, outside: Table) -> bool:
-        """Whether the keys table is older than what was used last. Raises NoAccount, DamagedRecord."""
-        from .generation import is_behind, read_witness
-
-        witness = read_witness(outside, self.account)
-        return is_behind(self.credentials(), witness)
-
     # Sending
 
     def reserve(self, profile: AccountProfile, user: str) -> Reservation:
