@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.unit.keys.world import Interposed, once
 from tocsin.connector.account import Account
 from tocsin.connector.forwarder import Counters, Forwarder
 from tocsin.connector.line import LineClosed
@@ -19,11 +20,15 @@ from tocsin.connector.standing import Standing
 from tocsin.connector.stanza import Packed
 from tocsin.connector.surroundings import Meters
 from tocsin.connector.wishes import Bell
+from tocsin.keys.account import Credentials
+from tocsin.keys.conditions import Put
+from tocsin.keys.layout import credentials_key
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.jid import HOSTED, JID
 from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.reaction import Reaction
 
 # A server may name such an address; none can be written back to it.
 UNWRITABLE = Node("notification", {"id": "N", "from": JID("", HOSTED), "type": "devices"})
@@ -114,6 +119,9 @@ class Aws:
     async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
+    def client(self, service: str) -> None:
+        """None is needed: the tables are in memory."""
+
 
 @dataclass
 class Around:
@@ -154,6 +162,71 @@ async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() 
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+@dataclass
+class Linked:
+    """A linked account with a witness outside. `said`: states in its lease; `connects`: once it does."""
+
+    monkeypatch: pytest.MonkeyPatch
+    said: list[str] = field(default_factory=list)
+    outside: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
+
+    def __post_init__(self) -> None:
+        self.around: Any = Around(config=SimpleNamespace(notifications_table="notifications"))
+        self.connects = asyncio.Event()
+        self.stops = asyncio.Event()
+        self.keys = KeyStore(self.around.table, self.around.sealer, "default")
+        self.keys.create_account()
+        self.keys.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
+        self.keys.testify(self.outside)
+
+    async def _say(self, state: str, detail: str = "") -> None:
+        self.said.append(state)
+        if state == "stopped":
+            self.stops.set()
+
+    async def serve(self, until: asyncio.Event) -> None:
+        async def disconnected(*_: Any, **__: Any) -> None:
+            pass
+
+        async def run(service: Service, credentials: Credentials, *, routing: bool) -> Reaction:
+            self.connects.set()
+            return await asyncio.Future()
+
+        self.monkeypatch.setattr(Service, "run", run)
+        self.monkeypatch.setattr("tocsin.connector.account.DynamoTable", lambda client, name: self.outside)
+        self.around.outside = SimpleNamespace(disconnected=disconnected)
+        tenure: Any = Tenure()
+        tenure.say = self._say
+        running = asyncio.ensure_future(Account("default", self.around).serve(tenure))
+        async with asyncio.timeout(5):
+            await until.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_account_whose_keys_were_set_back_never_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    linked = Linked(monkeypatch)
+    key = credentials_key("default")
+    backup = linked.around.table.get(key)
+    linked.keys.testify(linked.outside)
+    linked.around.table.put(Put(key, {n: v for n, v in backup.items() if n not in ("pk", "sk")}))
+
+    await linked.serve(until=linked.stops)
+
+    assert not linked.connects.is_set()
+
+
+async def test_a_witness_written_while_the_keys_were_read_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linked = Linked(monkeypatch)
+    linked.outside.before = once("query", lambda: linked.keys.testify(linked.outside.table))
+
+    await linked.serve(until=linked.connects)
+
+    assert "stopped" not in linked.said
 
 
 class Gate:
