@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -16,6 +18,7 @@ import pytest
 from infra.local.whatsapp.media import MediaServer
 from infra.local.whatsapp.switchboard import Switchboard
 from tests.unit.local.town import SITI, Clock
+from tocsin.connector import media
 from tocsin.connector.media import Uploader, UploadFailed, UploadRefused
 from tocsin.whatsapp.media import encrypt
 from tocsin.whatsapp.node import Node
@@ -149,3 +152,27 @@ async def test_a_server_that_names_no_hosts_is_an_upload_that_failed(there):
     there.board.media.host = ""
     with pytest.raises(UploadFailed, match="no media hosts"):
         await there.upload()
+
+
+@with_hosts()
+async def test_hosts_that_hang_keep_nothing_else_waiting(there):
+    """The loop's own threads look up names for the sockets of all accounts."""
+    loop, asked, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hang(*_: object) -> tuple[int, bytes]:
+        loop.call_soon_threadsafe(asked.set)
+        go.wait(10)
+        raise OSError("gone")
+
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with pytest.MonkeyPatch.context() as hosts:
+        hosts.setattr(media, "_post", hang)
+        upload = asyncio.ensure_future(there.upload())
+        await asked.wait()
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.to_thread(int)
+        finally:
+            go.set()
+            with pytest.raises(UploadFailed):
+                await upload

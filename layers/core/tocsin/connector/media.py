@@ -12,7 +12,8 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from hashlib import sha256
 from typing import Final
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 UPLOAD_SECONDS: Final = 30
 """How long a host may be silent."""
+
+UPLOADS: Final = 8
+"""Under way at the same time, of all accounts."""
 
 MOST_TRIES: Final = 3
 """Hosts asked in one round, of which there are two."""
@@ -71,7 +75,8 @@ class Uploader:
             path = upload_path(kind, digest, hosts.auth)
             for host in hosts.hosts[:MOST_TRIES]:
                 try:
-                    status, answer = await asyncio.to_thread(_post, host, path, blob, self._trust())
+                    post = partial(_post, host, path, blob, self._trust())
+                    status, answer = await asyncio.get_running_loop().run_in_executor(_threads(), post)
                     if status == 200:
                         return parse_uploaded(answer)
                 except (OSError, http.client.HTTPException, WireError) as exc:
@@ -94,6 +99,12 @@ class Uploader:
                 raise UploadFailed(f"no media hosts: {exc}") from exc
             self._hosts, self._until = hosts, self._clock() + hosts.lifetime
         return self._hosts
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Of their own: the loop's look names up, and hosts that hang must keep no account from reconnecting."""
+    return ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
 
 
 @cache
