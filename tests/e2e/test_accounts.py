@@ -1,0 +1,52 @@
+"""Several accounts on one deployed stack: one is added while it runs, and each event chooses who writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.console import accounts, pair
+from infra.console.output import Output
+from infra.console.unpair import unpair
+from infra.local.world import World
+from tests.e2e.stage import DESK, Bus, Stage
+from tocsin.notify.notification import State
+
+pytestmark = pytest.mark.e2e
+
+BILLING = "6281100000002"
+
+
+@pytest.fixture(scope="module")
+def billing(running_world: World) -> Iterator[str]:
+    """An account that the template's parameter doesn't name; gone afterwards, for others share the stack."""
+    deployment, name, output = running_world.deployment, "billing", Output(as_json=True)
+    accounts.add(deployment, name, output)
+    running_world.phones.add_phone(BILLING, "Billing")
+    for code in pair.codes(deployment, name, wait_seconds=60):
+        assert isinstance(code, pair.Code), code.text
+        running_world.phones.link(BILLING, code.text)
+    yield name
+    unpair(deployment, name, wait_seconds=60, output=output)
+    accounts.remove(deployment, name, output)
+
+
+def test_each_event_is_told_by_the_account_that_it_names(stage: Stage, billing: str) -> None:
+    siti = stage.person()
+    fault, bill = stage.tell(siti), stage.tell(siti, account=billing)
+    stage.all_until([fault, bill], State.READ)
+    writers = {message["id"]: message["sender"] for message in stage.phones.messages(siti.number)}
+    assert writers == {fault.message_id: DESK, bill.message_id: BILLING}
+
+
+def test_an_answer_is_about_what_the_account_told_that_it_was_written_to(
+    stage: Stage, bus: Bus, billing: str
+) -> None:
+    siti = stage.person()
+    for notice in (fault := stage.tell(siti), bill := stage.tell(siti, account=billing)):
+        stage.until(notice, State.READ)
+    for number, account, about in ((DESK, "default", fault), (BILLING, billing, bill)):
+        answer = stage.phones.write(siti.number, number, "Terima kasih")
+        reply = bus.wait("ReplyReceived", message_id=answer["id"])
+        assert (reply["account"], reply["notification_id"]) == (account, about.id)
