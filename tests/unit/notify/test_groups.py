@@ -13,7 +13,7 @@ from tests.unit.notify.furnished_aws import AwsAccount, aws_account
 from tests.unit.notify.group_house import GroupHouse, texts
 from tocsin.keys.conditions import Delete
 from tocsin.keys.layout import group_pk
-from tocsin.notify import group_roster, sessions
+from tocsin.notify import group_roster, groups, sessions
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment
 from tocsin.notify.group_roster import remembered
@@ -334,6 +334,22 @@ def test_a_member_who_lost_something_heals_and_nobody_else_hears_of_it(house, fa
         assert again.attr_jid("participant") == budi.device.address(house.group.server)
         assert "phash" not in again.attrs
     assert house.audit()["message_keys_reused"] == 0
+
+
+def test_the_history_of_a_large_group_names_some_and_heals_all(house, monkeypatch):
+    """One item of the table holds it, at each of some tries."""
+    monkeypatch.setattr(groups, "MOST_TOLD", 1)
+    notification = house.tell_group(1)
+    [sent] = [attempt for attempt in house.stored(notification).attempts if attempt.cause == "sent"]
+    group = str(house.group.jid)
+    assert (len(sent.copies), len(sent.numbers)) == (2, 2)
+    assert group in sent.copies
+    assert group in sent.numbers
+    for colleague in house.colleagues:
+        colleague.forget_sessions()
+    house.stage.keys.discard_sender_key(house.stage.profile, group)
+    house.tell_group(2)
+    assert [texts(colleague) for colleague in house.colleagues] == [["Tiket 1", "Tiket 2"]] * 3
 
 
 def test_a_member_who_lost_our_key_needs_no_new_session(house):

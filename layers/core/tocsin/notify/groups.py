@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tocsin.connector.client import ConnectorError, IqError
@@ -45,6 +46,10 @@ MOST_KEYS = 4
 MOST_MISSED = 50
 """Devices that are sent a message after all, one by one. If we missed more, they ask for it."""
 
+MOST_TOLD = 200
+"""A notification's history names so many devices of a group: all of a large one, at each of some tries, would
+not fit into an item of the table. One that isn't named heals too, by asking twice."""
+
 STALE_ADDRESSING = "stale-addressing"
 
 # Earlier refusals after which everything is asked for anew.
@@ -55,7 +60,10 @@ Deliver = Callable[..., "MessageAck"]
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of pairwise copies came to: ciphertexts by target, numbers by user, and who has none."""
+    """What one round of pairwise copies came to: ciphertexts by target, numbers by user, and who has none.
+
+    `numbers` and `told` are for the history: of a large group some.
+    """
 
     copies: Mapping[Target, Ciphertext]
     reservations: Mapping[str, Reservation]
@@ -63,13 +71,14 @@ class Round:
 
     @property
     def numbers(self) -> dict[str, int]:
-        return {user: reservation.number for user, reservation in self.reservations.items()}
+        some = islice(self.reservations.items(), MOST_TOLD)
+        return {user: reservation.number for user, reservation in some}
 
     def told(self) -> dict[str, str]:
         """Full JID (as sessions are named) → type and index of the copy."""
         return {
             str(JID.parse(target.user).with_device(target.jid.device)): (f"{copy.type} {self._index(target)}")
-            for target, copy in self.copies.items()
+            for target, copy in islice(self.copies.items(), MOST_TOLD)
         }
 
     def _index(self, target: Target) -> int:
@@ -155,7 +164,7 @@ class GroupPost:
             copies={str(self._group): f"skmsg {reservation.iteration}", **copies.told(), **missed},
             left_out={
                 str(JID.parse(target.user).with_device(target.jid.device)): "no sender key: no session"
-                for target in left_out
+                for target in left_out[:MOST_TOLD]
             },
         )
 
