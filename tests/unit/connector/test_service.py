@@ -347,7 +347,6 @@ class Live:
     async def goes(self) -> None:
         async with asyncio.timeout(20):
             await self.service._go_active(self.server, self.credentials)
-            await asyncio.gather(*self.service._tasks)
 
 
 async def test_an_account_whose_prekeys_the_server_has_goes_live_before_ours_are_counted() -> None:

@@ -275,7 +275,8 @@ class Service:
         await self._afterthought()
 
     async def _go_active(self, line: Line, credentials: Credentials) -> None:
-        """Live as soon as the server has prekeys to give out; that we have theirs is looked after then."""
+        """Live as soon as the server has prekeys to give out. Whether we have some is looked at while it
+        delivers: after a reset it has plenty, and we have none of them."""
         try:
             served = await served_prekeys(line)
         except (WireError, TimeoutError) as exc:
@@ -284,11 +285,6 @@ class Service:
             if served <= FEW_PREKEYS:
                 await self._top_up(line, credentials, served)
         iq.checked(await line.go_active())
-        if self._topping_up is None or self._topping_up.done():
-            self._topping_up = self._spawn(line, self._top_up_own(line, credentials))
-
-    async def _top_up_own(self, line: Line, credentials: Credentials) -> None:
-        """After a reset the server has plenty of prekeys, and we have none of them."""
         await self._top_up(line, credentials, await self._around.aws.call(self._keys.prekey_count))
 
     async def _say_open(self) -> None:
