@@ -28,7 +28,7 @@ from tocsin.keys.lease import LeaseInfo, read_lease
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.keys.table import DynamoTable
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.node import Node, decode, encode
 
 T = TypeVar("T")
 
@@ -154,6 +154,12 @@ class World:
         self.phones.link(number, qr)
         self.wait_for_state("connected", 40, account=account)
         return KeyStore(self.table, Sealer.from_secret(SECRET), account).profile()
+
+    def say(self, *stanzas: Node | bytes) -> None:
+        """Have the server send the account these very stanzas, or plaintexts of frames."""
+        for stanza in stanzas:
+            plain = stanza if isinstance(stanza, bytes) else encode(stanza)
+            self.phones.inject("say", account=OWN, device=1, plain=base64.b64encode(plain).decode())
 
     def client(self) -> ConnectorClient:
         return ConnectorClient(lambda account: read_lease(self.table, account))

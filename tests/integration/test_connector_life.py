@@ -14,7 +14,7 @@ from tests.integration.connector_world import OWN, SITI, World, eventually, make
 from tocsin.connector import client as errors
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.usync import parse_contacts, usync_contacts
 
@@ -363,6 +363,55 @@ def test_a_stream_error_that_asks_for_it_is_followed_by_a_new_connection(house: 
     house.pair(OWN)
     house.phones.inject("stream-error", code=code, account=OWN, device=1)
     process.wait_until_said("connection ended")
+    house.wait_for_state("connected")
+
+
+def hellos(house: World) -> list[str]:
+    """The routing information with each handshake so far, in hex."""
+    return [event["routing"] for event in house.phones.events(kind="hello")[0]]
+
+
+def give_routing(house: World, info: bytes) -> None:
+    routing = Node("edge_routing", {}, (Node("routing_info", {}, info),))
+    house.say(Node("ib", {"from": SERVER}, (routing,)))
+    eventually(lambda: house.keys.credentials().routing_info == info, "the routing is not kept")
+
+
+def comes_again(house: World) -> str:
+    """Cut it off; the routing information with the handshake after that."""
+    before = len(hellos(house))
+    house.phones.inject("drop", account=OWN, device=1)
+    return eventually(lambda: hellos(house)[before:], "it doesn't come")[0]
+
+
+def test_it_comes_again_by_the_route_that_it_was_given_last_and_so_does_the_next_process(
+    house: World,
+) -> None:
+    process = house.start()
+    house.pair(OWN)
+    assert set(hellos(house)) == {""}
+    give_routing(house, b"\x08\x02")
+    assert comes_again(house) == b"\x08\x02".hex()
+    house.phones.wait_for_event(
+        "active", after=house.phones.wait_for_event("hello", routing="0802")["number"]
+    )
+    give_routing(house, b"\x08\x0d")
+    process.terminate()
+    house.start()
+    house.wait_for_state("connected")
+    assert hellos(house)[-1] == b"\x08\x0d".hex()
+
+
+def test_a_route_on_which_two_handshakes_failed_is_not_taken_a_third_time(house: World) -> None:
+    process = house.start()
+    house.pair(OWN)
+    give_routing(house, b"\x08\x02")
+    before = len(hellos(house))
+    house.phones.inject("spoil-handshake", n=2)
+    house.phones.inject("drop", account=OWN, device=1)
+    eventually(lambda: len(hellos(house)) == before + 3, "it gave up")
+    assert hellos(house)[before:] == ["0802", "0802", ""]
+    process.wait_until_said("connection ended", reason="handshake-failed")
     house.wait_for_state("connected")
 
 

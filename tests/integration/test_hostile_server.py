@@ -31,12 +31,6 @@ def kept(house: World) -> list[str]:
     )
 
 
-def say(house: World, *stanzas: Node | bytes) -> None:
-    for stanza in stanzas:
-        plain = stanza if isinstance(stanza, bytes) else encode(stanza)
-        house.phones.inject("say", account=OWN, device=1, plain=base64.b64encode(plain).decode())
-
-
 # Before there is a link
 
 
@@ -118,7 +112,7 @@ def test_tricks_over_a_line_that_looked_well_change_nothing_and_cost_no_connecti
     house.stanzas()
     before, epoch = kept(house), house.lease().epoch
     for name, trick in TRICKS.items():
-        say(house, trick)
+        house.say(trick)
         assert process.popen.poll() is None, name
     texts_arrive(house, ["after all that"])
     collected = Collected(house)
@@ -132,7 +126,7 @@ def test_tricks_over_a_line_that_looked_well_change_nothing_and_cost_no_connecti
 def test_each_trick_is_named_in_the_log(house: World) -> None:
     process = house.start()
     house.pair(OWN)
-    say(house, *TRICKS.values())
+    house.say(*TRICKS.values())
     for reason in ("inflated-size", "<message> for another account"):
         process.wait_until_said("frame dropped", reason=reason)
     process.wait_until_said("message refused", code=487)

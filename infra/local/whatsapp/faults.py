@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     ),
     "delay": Kind("hold back everything to the device by so many seconds", {"seconds": float}),
     "forge-certificate": Kind("answer the next n handshakes with a certificate that nobody signed", {"n": 1}),
+    "spoil-handshake": Kind("answer the next n handshakes with bytes that no key opens", {"n": 1}),
     "forge-pairing": Kind(
         "vouch for the next n clients to be linked with a wrong hmac, signature or key", {"what": str, "n": 1}
     ),

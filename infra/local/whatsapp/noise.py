@@ -15,10 +15,12 @@ ROUTING = b"ED\x00\x01"
 
 class Intro:
     """Takes off what a client says before its first frame: routing information if it was given some, then
-    `WA 06 03`. Feed it until `done`; raises HandshakeFailed for anything else."""
+    `WA 06 03`. Feed it until `done`; raises HandshakeFailed for anything else. `routing`: empty if none
+    came."""
 
     def __init__(self) -> None:
         self._buffer = b""
+        self.routing = b""
         self.done = False
 
     def feed(self, data: bytes) -> bytes:
@@ -36,6 +38,7 @@ class Intro:
         if len(self._buffer) < start + len(INTRO):
             return b""
         self._check(self._buffer[start : start + len(INTRO)])
+        self.routing = self._buffer[7:start]
         rest, self._buffer, self.done = self._buffer[start + len(INTRO) :], b"", True
         return rest
 

@@ -184,7 +184,11 @@ class Session:
         if self._board.faults.take("forge-certificate", "", 0):
             certificates = forged_chain(certificates)
         handshake = ServerHandshake(self._identity.static, key_pair(self._board.random(32)), certificates)
-        await self._socket.send(frame(handshake.answer(await self._frame())))
+        answer = handshake.answer(await self._frame())
+        self._board.events.add("hello", routing=self._intro.routing.hex())
+        if self._board.faults.take("spoil-handshake", "", 0):
+            answer = answer[:-1] + bytes([answer[-1] ^ 1])
+        await self._socket.send(frame(answer))
         return handshake.finish(await self._frame())
 
     def _enter(self, finish: ClientFinish) -> bool:
