@@ -391,15 +391,14 @@ def test_it_comes_again_by_the_route_that_it_was_given_last_and_so_does_the_next
     house.pair(OWN)
     assert set(hellos(house)) == {""}
     give_routing(house, b"\x08\x02")
-    assert comes_again(house) == b"\x08\x02".hex()
-    house.phones.wait_for_event(
-        "active", after=house.phones.wait_for_event("hello", routing="0802")["number"]
-    )
+    assert comes_again(house) == "0802"
+    hello = house.phones.wait_for_event("hello", routing="0802")
+    house.phones.wait_for_event("login", after=hello["number"])
     give_routing(house, b"\x08\x0d")
     process.terminate()
     house.start()
     house.wait_for_state("connected")
-    assert hellos(house)[-1] == b"\x08\x0d".hex()
+    assert hellos(house)[-1] == "080d"
 
 
 def test_a_route_on_which_two_handshakes_failed_is_not_taken_a_third_time(house: World) -> None:

@@ -359,6 +359,8 @@ class Switchboard:
         return route_group_receipt(receipt, device, group, self.directory, self.now)
 
     def _ack(self, device: Device, ack: Node) -> None:
+        if ack.attr_str("class") == "call":
+            self._note_call(device, "ack", ack)
         if device.mailbox.confirm(ack) and ack.attr_str("class") == "message":
             # Not a receipt: the device can make nothing of it, or has read it before.
             error = ack.optional_str("error")
@@ -369,6 +371,22 @@ class Switchboard:
                 device=device.number,
                 error=error,
             )
+
+    def _call(self, device: Device, call: Node) -> None:
+        """Nobody is rung up by it; what it was shows."""
+        for step in call.children():
+            self._note_call(device, step.tag, call, call=step.optional_str("call-id"))
+
+    def _note_call(self, device: Device, step: str, stanza: Node, **facts: str | None) -> None:
+        self.events.add(
+            "call",
+            account=device.account.number,
+            device=device.number,
+            step=step,
+            id=stanza.attr_str("id"),
+            to=str(stanza.attr_jid("to")),
+            **facts,
+        )
 
     def _nothing(self, device: Device, stanza: Node) -> None:
         """Presence, chat states and in-band notes need no answer."""
@@ -543,5 +561,5 @@ HANDLERS: dict[str, Callable[[Switchboard, Device, Node], None]] = {
     "presence": Switchboard._nothing,
     "chatstate": Switchboard._nothing,
     "ib": Switchboard._nothing,
-    "call": Switchboard._nothing,
+    "call": Switchboard._call,
 }
