@@ -14,7 +14,7 @@ import pytest
 from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp
 from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
-from tests.interop.driven_client import ClientFailed
+from tests.interop.driven_client import ClientFailed, DrivenClient
 from tests.interop.whatsmeow_client import WhatsMeow
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
@@ -59,13 +59,13 @@ def is_online(control: ControlClient) -> bool:
     return bool(control.phone(SITI)["devices"][1]["online"])
 
 
-def is_well(baileys: Baileys, control: ControlClient) -> None:
+def is_well(client: DrivenClient, control: ControlClient) -> None:
     """A text goes each way."""
     there, back = next(texts), next(texts)
-    baileys.send(BUDI, there)
+    client.send(BUDI, there)
     control.wait_for_text(BUDI, there)
     control.write(BUDI, SITI, back)
-    baileys.text(back)
+    client.text(back)
 
 
 def written(control: ControlClient, number: int) -> list[str]:
