@@ -45,6 +45,14 @@ def whatsmeow(linked: WhatsMeow, control: ControlClient) -> Iterator[WhatsMeow]:
     control.clear_faults()
 
 
+def stays_down_until_started_again(whatsmeow: WhatsMeow) -> None:
+    with pytest.raises(ClientFailed):
+        whatsmeow.wait("open", seconds=5)
+    whatsmeow.leave()
+    whatsmeow.come_back()
+    whatsmeow.wait("open")
+
+
 def test_out_of_order(whatsmeow: WhatsMeow, control: ControlClient) -> None:
     control.inject("reorder", account=SITI, device=1, size=3, n=3)
     wrote = written(control, 3)
@@ -85,6 +93,35 @@ def test_the_network_fails(whatsmeow: WhatsMeow, control: ControlClient) -> None
     is_well(whatsmeow, control)
 
 
+def test_the_network_fails_in_the_middle_of_a_message(whatsmeow: WhatsMeow, control: ControlClient) -> None:
+    """It sends the very bytes once more, and its send is done when those are acknowledged."""
+    before = control.audit()["accounts"][SITI]["identical_resends"]
+    control.inject("lose-acks", account=SITI, drop=True)
+    message_id = whatsmeow.send(BUDI, next(texts))
+    assert control.wait_for_message(BUDI, message_id)["times_received"] == 2
+    assert control.audit()["accounts"][SITI]["identical_resends"] > before
+    whatsmeow.wait("open")
+    is_well(whatsmeow, control)
+
+
+def test_login_refused_for_overload(whatsmeow: WhatsMeow, control: ControlClient) -> None:
+    control.inject("login-failure", account=SITI, device=1, reason=503)
+    control.inject("drop", account=SITI, device=1)
+    whatsmeow.wait("open", seconds=40)
+    is_well(whatsmeow, control)
+
+
+@pytest.mark.parametrize(("reason", "expire"), [(405, 0), (402, 60)], ids=["too old", "banned"])
+def test_login_refused_for_what_waiting_does_not_cure_it_stays_down_until_it_is_started_again(
+    whatsmeow: WhatsMeow, control: ControlClient, reason: int, expire: int
+) -> None:
+    control.inject("login-failure", account=SITI, device=1, reason=reason, expire=expire)
+    control.inject("drop", account=SITI, device=1)
+    whatsmeow.wait("closed", code=reason)
+    stays_down_until_started_again(whatsmeow)
+    is_well(whatsmeow, control)
+
+
 @pytest.mark.parametrize("code", [429, 463, 475, 479])
 def test_a_refused_message_makes_its_send_fail_by_that_code(
     whatsmeow: WhatsMeow, control: ControlClient, code: int
@@ -100,12 +137,12 @@ def test_replaced_it_stays_down_until_it_is_started_again(
 ) -> None:
     control.inject("stream-error", account=SITI, device=1, conflict="replaced")
     whatsmeow.wait("closed", code=440)
-    with pytest.raises(ClientFailed):
-        whatsmeow.wait("open", seconds=5)
-    whatsmeow.leave()
-    whatsmeow.come_back()
-    whatsmeow.wait("open")
+    stays_down_until_started_again(whatsmeow)
     is_well(whatsmeow, control)
+
+
+def test_no_message_key_was_used_twice_in_all_of_this(linked: WhatsMeow, control: ControlClient) -> None:
+    assert control.audit()["message_keys_reused"] == 0
 
 
 def test_unlinked(whatsmeow: WhatsMeow, control: ControlClient) -> None:

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 20
 
+TOO_MANY_STRANGERS = "101"
+"""Why an account is banned for a while, in WhatsApp's numbers."""
+
 LINGER_SECONDS = 1.0
 """How long a client may take to hang up by itself after the last stanza. whatsmeow, closed too soon, has seen
 the end of the socket before the `<stream:error>` that explains it, and stays down."""
@@ -207,7 +210,8 @@ class Session:
         fault = self._board.faults.take("login-failure", number, payload.device)
         if fault is not None:
             expire = fault.params["expire"]
-            more = {"expire": str(expire)} if expire else {}
+            # whatsmeow's build for Python ends its process over a ban that doesn't say what it is for.
+            more = {"code": TOO_MANY_STRANGERS, "expire": str(expire)} if expire else {}
             self.send(stanzas.failure(fault.params["reason"], **more))
             return False
         device = self._known_device(number, payload.device)
