@@ -100,6 +100,13 @@ def test_a_server_that_never_answers_the_hello_is_given_up() -> None:
     assert ended(client.events()) == "handshake-timeout"
 
 
+def test_a_socket_closed_in_place_of_the_servers_hello_is_a_failed_handshake() -> None:
+    client = Connection(device_keys(), Config(root_key=ROOT.public), random=entropy())
+    client.start(NOW)
+    client.connection_lost()
+    assert ended(client.events()) == "handshake-failed"
+
+
 def test_a_bad_certificate_ends_the_connection_before_we_say_who_we_are() -> None:
     peer = Peer()
     peer.certificate = b""

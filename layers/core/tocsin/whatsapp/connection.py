@@ -217,7 +217,13 @@ class Connection:
                 return
 
     def connection_lost(self) -> None:
-        """The socket is closed, by the other side or by the network."""
+        """The socket is closed, by the other side or by the network.
+
+        Before the handshake is done it may be refused for the route that it came by, and counts as failed.
+        """
+        if self._phase is _Phase.HANDSHAKE:
+            self._end(replace(reaction.HANDSHAKE_FAILED, detail="closed before the hello"))
+            return
         self._end(reaction.RESTART if self._confirmed else reaction.LOST)
 
     def tick(self, now: float) -> None:
