@@ -90,6 +90,19 @@ def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable)
     assert ann.pauses == []
 
 
+def test_32_senders_in_a_group_never_get_the_same_number(table: DynamoTable) -> None:
+    ann, group = End("100@lid", device=3, table=table, entropy=os.urandom), "120363000000000001@g.us"
+    ann.keys.make_sender_key(ann.profile, group, seen=None)
+
+    def send(_: int) -> list[int]:
+        keys = ann.opened()
+        return [keys.reserve_group(ann.profile, group).number for _ in range(SENDS_EACH)]
+
+    with ThreadPoolExecutor(SENDERS) as pool:
+        numbers = [number for taken in pool.map(send, range(SENDERS)) for number in taken]
+    assert sorted(numbers) == list(range(SENDERS * SENDS_EACH))
+
+
 def test_senders_and_receivers_mixed_and_a_real_peer_reads_all(table: DynamoTable) -> None:
     """Eight Lambdas send while four receive, libsignal-node at the other end; once the session is rebuilt."""
     peer = LibsignalPeer()
