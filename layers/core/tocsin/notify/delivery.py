@@ -292,7 +292,7 @@ def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
 
     Known is who got a notification, or answered one; a confirmation is itself an answer.
     """
-    if notification.event_type in CONFIRMATIONS or notification.recipient.endswith("@g.us"):
+    if notification.event_type in CONFIRMATIONS or notification.group is not None:
         return False
     return conduct.last_notification is None and conduct.heard_at is None
 

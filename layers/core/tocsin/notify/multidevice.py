@@ -24,6 +24,7 @@ from tocsin.notify.account import Account, Connector
 from tocsin.notify.compose import compose, plaintext_for
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.notification import is_group
 from tocsin.notify.refusal import (
     FIRST_CONTACT_CODES,
     failure_of_ack,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tocsin.keys.account import AccountProfile
     from tocsin.keys.reserve import Reservation
     from tocsin.keys.store import KeyStore
+    from tocsin.keys.trust import Trust
     from tocsin.notify.uploads import Uploads
     from tocsin.signal.session import Ciphertext
     from tocsin.whatsapp.media import Upload
@@ -148,7 +150,6 @@ class MultiDevice:
         self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[Callable[[], object]] = []
         self._tokens = Tokens(clock)
-        self._introduce: Callable[[], None] | None = None
         self._pauses: dict[str, Wait] = {}
 
     def check(self, account: str, *, resumed: bool) -> None:
@@ -162,9 +163,6 @@ class MultiDevice:
         for step in self._unsettled:
             step()
         self._unsettled.clear()
-        introduce, self._introduce = self._introduce, None
-        if introduce is not None:
-            introduce()
 
     def account(self, name: str) -> Account:
         """Return the account as this call shall see it. Raises `Wait`, `Permanent`."""
@@ -190,10 +188,9 @@ class MultiDevice:
     def send(self, outgoing: Outgoing) -> Sent:
         """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
         self._unsettled.clear()
-        self._introduce = None
         try:
             account = self.account(outgoing.account)
-            if outgoing.recipient.endswith("@g.us"):
+            if is_group(outgoing.recipient):
                 return self._send_to_group(account, outgoing)
             return self._send(account, outgoing)
         except ConnectorError as error:
@@ -236,13 +233,15 @@ class MultiDevice:
         reservations, unreachable = self._reservations(account, address, refresh=refresh)
         message = compose(outgoing.content, address.user, account.own_device, upload)
         parcel = self._pack(account, address, message, reservations)
-        ack = self._hand_over(account, address, outgoing, parcel)
-        self._unsettled = [
-            partial(account.keys.checkpoint, reservation, reservation.chains)
-            for reservation in reservations.values()
-        ]
         trust = self._tokens.trust(account, address)
-        self._introduce = lambda: self._tokens.issue(account, address.user, trust)
+        ack = self._hand_over(account, address, outgoing, parcel, trust)
+        self._unsettled = [
+            *(
+                partial(account.keys.checkpoint, reservation, reservation.chains)
+                for reservation in reservations.values()
+            ),
+            partial(self._tokens.issue, account, address.user, trust),
+        ]
         rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
         if ack.refresh_lid:
             self._relocate(account, outgoing)
@@ -392,12 +391,19 @@ class MultiDevice:
         return Parcel(message, tuple(recipients), reservations, copies, left_out)
 
     def _hand_over(
-        self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel, *, partial: bool = False
+        self,
+        account: Account,
+        address: Address,
+        outgoing: Outgoing,
+        parcel: Parcel,
+        trust: Trust | None = None,
     ) -> MessageAck:
-        """Give the stanza to the connector and read the server's ack. Raises `Failure`, with its numbers."""
+        """Give the stanza to the connector and read the server's ack. Raises `Failure`, with its numbers.
+
+        `trust`: `None` for devices that were missed, which the message itself has gone before.
+        """
         token = secret = None
-        if not partial:
-            trust = self._tokens.trust(account, address)
+        if trust is not None:
             token, secret = self._tokens.attached(account, address.user, trust)
         stanza = message_stanza(
             outgoing.message_id,
@@ -408,7 +414,7 @@ class MultiDevice:
             peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
             privacy_token=token,
             contact_secret=secret,
-            device_fanout=not partial,
+            device_fanout=trust is not None,
         )
         return self._deliver(account, outgoing, stanza, parcel.numbers, parcel.copies)
 
@@ -495,7 +501,7 @@ class MultiDevice:
             }
             if any(missing.values()):
                 rest = self._pack(account, address, parcel.message, found, only=missing)
-                self._hand_over(account, address, outgoing, rest, partial=True)
+                self._hand_over(account, address, outgoing, rest)
                 return rest.copies
         except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("devices were missed", extra={"cause": getattr(error, "code", str(error))})

@@ -235,13 +235,26 @@ class Notification:
     @property
     def group(self) -> str | None:
         """The group it is for (its JID), `None` if it is for a person."""
-        return self.recipient if self.recipient.endswith("@g.us") else None
+        return self.recipient if is_group(self.recipient) else None
 
     @property
     def message_id(self) -> str:
         """The WhatsApp message id: the same for the notification's whole life, so a repeat is the same
         message to the recipient's phone."""
         return MESSAGE_ID_PREFIX + self.id.upper()
+
+    def sibling_id(self, *part: str) -> str:
+        """The id of another message of the same event to the same recipient; of the text itself without
+        `part`."""
+        return notification_id(
+            self.account,
+            self.ticket_id,
+            self.event_type,
+            self.revision,
+            self.audience,
+            self.recipient,
+            *part,
+        )
 
     def expired(self, now: float) -> bool:
         """Whether it is too late to send at `now` (seconds)."""
@@ -254,6 +267,11 @@ class Notification:
         Thirteen digits hold milliseconds until the year 2286.
         """
         return f"{self.created_at:013d}#{self.id}"
+
+
+def is_group(recipient: str) -> bool:
+    """Whether a recipient is a group (its JID), not a person (digits)."""
+    return recipient.endswith("@g.us")
 
 
 def user_of(recipient: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tocsin.notify.audience import Recipient, recipients
+from tocsin.notify.audience import recipients
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import Preview
 from tocsin.notify.event import InvalidEvent, TicketEvent, parse_event
@@ -166,7 +166,14 @@ def notifications_of(
     for recipient in recipients(event):
         rendered = templates.render(event, recipient, default_language)
         text = Notification(
-            id=_id_of(event, recipient),
+            id=notification_id(
+                event.account,
+                event.ticket.id,
+                event.event_type,
+                event.ticket.revision,
+                recipient.audience,
+                recipient.address,
+            ),
             account=event.account,
             ticket_id=event.ticket.id,
             event_type=event.event_type,
@@ -182,7 +189,7 @@ def notifications_of(
             event_at=event.event_at,
             preview=_preview(event, rendered.text) if previews else None,
         )
-        planned += [text, *_enclosed(event, recipient, text)]
+        planned += [text, *_enclosed(event, text)]
     return planned
 
 
@@ -194,28 +201,16 @@ def _preview(event: TicketEvent, text: str) -> Preview | None:
     return Preview(url, line(event.ticket.subject, 200), line(event.ticket.description, 300))
 
 
-def _enclosed(event: TicketEvent, recipient: Recipient, text: Notification) -> Iterator[Notification]:
-    """The files for one recipient. Each is a moment younger than the one before, which keeps their order
+def _enclosed(event: TicketEvent, text: Notification) -> Iterator[Notification]:
+    """The files that follow a text. Each is a moment younger than the one before, which keeps their order
     where they have to wait."""
-    files = [enclosure for enclosure in event.enclosures if enclosure.is_for(recipient.audience)]
+    files = [enclosure for enclosure in event.enclosures if enclosure.is_for(text.audience)]
     for number, enclosure in enumerate(files, 1):
         yield replace(
             text,
-            id=_id_of(event, recipient, enclosure.attachment.key),
+            id=text.sibling_id(enclosure.attachment.key),
             text=paragraph(enclosure.caption, 1000, 8),
             attachment=enclosure.attachment,
             preview=None,
             created_at=text.created_at + number,
         )
-
-
-def _id_of(event: TicketEvent, recipient: Recipient, *part: str) -> str:
-    return notification_id(
-        event.account,
-        event.ticket.id,
-        event.event_type,
-        event.ticket.revision,
-        recipient.audience,
-        recipient.address,
-        *part,
-    )

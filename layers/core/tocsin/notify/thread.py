@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Quote
-from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, notification_id, user_of
+from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
@@ -61,7 +61,7 @@ def _edit_of_last(notification: Notification, store: NotificationStore) -> Notif
     if thread is None:
         return None
     edit = replace(
-        notification, id=_id(notification, _EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
+        notification, id=notification.sibling_id(_EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
     )
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
     return edit if fresh or store.get(edit.id) is not None else None
@@ -70,7 +70,9 @@ def _edit_of_last(notification: Notification, store: NotificationStore) -> Notif
 def as_message(edit: Notification) -> Notification:
     """Return the message in the place of an edit that comes too late: under the id that it would have had
     without edits."""
-    return replace(edit, id=_id(edit), edits=None, attempts=(), retries_used=0, generation=0, last_error=None)
+    return replace(
+        edit, id=edit.sibling_id(), edits=None, attempts=(), retries_used=0, generation=0, last_error=None
+    )
 
 
 def is_editable(target: Notification, now: float) -> bool:
@@ -80,16 +82,4 @@ def is_editable(target: Notification, now: float) -> bool:
         and target.sent_at is not None
         and target.attachment is None
         and now - target.sent_at / 1000 < EDIT_SECONDS
-    )
-
-
-def _id(notification: Notification, *part: str) -> str:
-    return notification_id(
-        notification.account,
-        notification.ticket_id,
-        notification.event_type,
-        notification.revision,
-        notification.audience,
-        notification.recipient,
-        *part,
     )
