@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tocsin.connector.limits import HOUR, RESTRICTION_SECONDS, Limits
+from tocsin.connector.limits import Limits
 from tocsin.keys.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
 from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 
+HOUR = 3600
 NOW = 1_800_000_000
 
 
@@ -51,8 +52,8 @@ def house() -> House:
 @pytest.mark.parametrize(
     ("error", "kind", "seconds"),
     [
-        ("463", FIRST_CONTACTS, RESTRICTION_SECONDS),
-        ("475", FIRST_CONTACTS, RESTRICTION_SECONDS),
+        ("463", FIRST_CONTACTS, 24 * HOUR),
+        ("475", FIRST_CONTACTS, 24 * HOUR),
         ("429", MESSAGES, HOUR // 4),
         ("419", MESSAGES, HOUR),
         ("423", MESSAGES, HOUR),

@@ -14,19 +14,16 @@ from collections.abc import Callable
 from typing import Final
 
 from tocsin.connector.aws import Aws
+from tocsin.connector.protocol import ACCOUNT_LIMIT_SECONDS, RATE_LIMIT_SECONDS, RESTRICTION_SECONDS
 from tocsin.keys.limits import FIRST_CONTACTS, KINDS, LOGIN, MESSAGES, Limit
 from tocsin.keys.store import KeyStore
 
 log = logging.getLogger(__name__)
 
-HOUR: Final = 3600
-RESTRICTION_SECONDS: Final = 24 * HOUR
-"""How long a restriction of first contacts is taken to last while the server hasn't said."""
-
 BY_ACK: Final = {
-    "419": (MESSAGES, HOUR),
-    "423": (MESSAGES, HOUR),
-    "429": (MESSAGES, HOUR // 4),
+    "419": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
+    "423": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
+    "429": (MESSAGES, RATE_LIMIT_SECONDS),
     "463": (FIRST_CONTACTS, RESTRICTION_SECONDS),
     "475": (FIRST_CONTACTS, RESTRICTION_SECONDS),
 }

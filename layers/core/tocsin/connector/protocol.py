@@ -49,6 +49,12 @@ MESSAGE_TIMEOUT: Final = 75
 UPLOAD_TIMEOUT: Final = 60
 """Seconds an upload may take, all its hosts included: with the wait for the ack less than a function has."""
 
+# How long a limit is taken to last where the server doesn't say: both ends must believe the same.
+RATE_LIMIT_SECONDS: Final = 15 * 60
+ACCOUNT_LIMIT_SECONDS: Final = 3600
+RESTRICTION_SECONDS: Final = 24 * 3600
+"""Of first contacts. It is counted in days, and every attempt while it lasts makes it worse."""
+
 # Error codes. Each stands beside the status that carries it.
 MALFORMED: Final = "malformed"
 UNAUTHORIZED: Final = "unauthorized"

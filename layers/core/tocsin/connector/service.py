@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tocsin.connector import version
 from tocsin.connector.forwarder import Forwarder
-from tocsin.connector.limits import RESTRICTION_SECONDS, WORDS, Limits
+from tocsin.connector.limits import WORDS, Limits
 from tocsin.connector.line import Line, LineClosed, LineLost, OpenFailed, open_line
 from tocsin.connector.login import (
     FEW_PREKEYS,
@@ -24,6 +24,7 @@ from tocsin.connector.login import (
     served_prekeys,
 )
 from tocsin.connector.outside import iso
+from tocsin.connector.protocol import RESTRICTION_SECONDS
 from tocsin.connector.standing import Standing, unlimited
 from tocsin.connector.stanza import Origin
 from tocsin.connector.surroundings import Surroundings

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tocsin.connector.client import ConnectorError
+from tocsin.connector.protocol import RESTRICTION_SECONDS
 from tocsin.keys.errors import OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.notify.account import Account
@@ -45,7 +46,7 @@ from tocsin.notify.recovery import (
     is_recipient,
     question_for,
 )
-from tocsin.notify.refusal import RESTRICTION_PAUSE_SECONDS, failure_of_connector
+from tocsin.notify.refusal import failure_of_connector
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
 from tocsin.notify.store import NotificationStore
 from tocsin.notify.trust import issue_token
@@ -587,7 +588,7 @@ class Inbound:
         same."""
         from tocsin.keys.limits import FIRST_CONTACTS, Limit
 
-        until = 0 if not news.active else news.until or heard_at + RESTRICTION_PAUSE_SECONDS
+        until = 0 if not news.active else news.until or heard_at + RESTRICTION_SECONDS
         guessed = news.active and news.until is None
         account.keys.note_limit(Limit(FIRST_CONTACTS, "notification", until, heard_at), guessed=guessed)
 

@@ -24,18 +24,16 @@ from tocsin.connector.client import (
     UploadFailed,
     UploadRefused,
 )
-from tocsin.connector.protocol import UNAUTHORIZED
+from tocsin.connector.protocol import (
+    ACCOUNT_LIMIT_SECONDS,
+    RATE_LIMIT_SECONDS,
+    RESTRICTION_SECONDS,
+    UNAUTHORIZED,
+)
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.whatsapp.errors import WireError
 
-MINUTE = 60
-HOUR = 3600
-
-RATE_LIMIT_PAUSE_SECONDS = 15 * MINUTE
-FORBIDDEN_PAUSE_SECONDS = 2 * HOUR
-LIMIT_PAUSE_SECONDS = HOUR
-# The block on new chats is counted in days, and every attempt while it lasts makes it worse.
-RESTRICTION_PAUSE_SECONDS = 24 * HOUR
+FORBIDDEN_PAUSE_SECONDS = 2 * 3600
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,13 @@ ACK_RULES: dict[int, Rule] = {
     406: Rule("not-acceptable", Permanent),
     408: Rule("server-timeout", Retry),
     410: Rule("gone", Permanent),
-    419: Rule("resource-limit", Wait, pause=LIMIT_PAUSE_SECONDS),
+    419: Rule("resource-limit", Wait, pause=ACCOUNT_LIMIT_SECONDS),
     420: Rule("refused", Permanent),
     421: Rule("stale-addressing", Recover, again=Permanent),
-    423: Rule("locked", Wait, pause=LIMIT_PAUSE_SECONDS),
-    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_PAUSE_SECONDS),
-    463: Rule("first-contact-restricted", Wait, pause=RESTRICTION_PAUSE_SECONDS),
-    475: Rule("first-contact-quota", Wait, pause=RESTRICTION_PAUSE_SECONDS),
+    423: Rule("locked", Wait, pause=ACCOUNT_LIMIT_SECONDS),
+    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_SECONDS),
+    463: Rule("first-contact-restricted", Wait, pause=RESTRICTION_SECONDS),
+    475: Rule("first-contact-quota", Wait, pause=RESTRICTION_SECONDS),
     479: Rule("stale-devices", Recover, again=Permanent),
     500: Rule("server-error", Retry),
     503: Rule("server-error", Retry),
@@ -87,9 +85,9 @@ QUERY_RULES: dict[int, Rule] = {
     406: Rule("not-acceptable", Permanent),
     408: Rule("server-timeout", Retry),
     410: Rule("gone", Permanent),
-    419: Rule("resource-limit", Wait, pause=LIMIT_PAUSE_SECONDS),
-    423: Rule("locked", Wait, pause=LIMIT_PAUSE_SECONDS),
-    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_PAUSE_SECONDS),
+    419: Rule("resource-limit", Wait, pause=ACCOUNT_LIMIT_SECONDS),
+    423: Rule("locked", Wait, pause=ACCOUNT_LIMIT_SECONDS),
+    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_SECONDS),
     500: Rule("server-error", Retry),
     503: Rule("server-error", Retry),
     530: Rule("server-error", Retry),
