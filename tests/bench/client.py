@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -20,9 +19,8 @@ from typing import Any, Self, TypeVar
 from greenlet import getcurrent, greenlet
 
 from infra.local.whatsapp.control_client import ControlClient
-from tocsin.connector.aws import Aws
-from tocsin.connector.line import Line, open_line
-from tocsin.connector.login import check_prekeys, device_keys
+from tests.interop.own_line import OwnLine
+from tocsin.connector.line import Line
 from tocsin.connector.media import Uploader
 from tocsin.connector.pairing import store_pairing
 from tocsin.keys.account import AccountProfile
@@ -34,9 +32,8 @@ from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.uploads import Uploads
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.connection import Config, Connection
 from tocsin.whatsapp.content import content_of, parse_plaintext
-from tocsin.whatsapp.events import Event, LoggedIn, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
+from tocsin.whatsapp.events import Event, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import parse_message
 from tocsin.whatsapp.node import Node
@@ -64,7 +61,7 @@ def _settle(call: Callable[[], T], done: Future[T]) -> None:
         done.set_exception(error)
 
 
-class Client:
+class Client(OwnLine):
     """A linked companion, which reads and confirms whatever comes.
 
     `media_certificate`: the file with the certificate of the media hosts. `on_message` hears what was read.
@@ -80,12 +77,9 @@ class Client:
     ) -> None:
         self._uploader = Uploader(trust=lambda: ssl.create_default_context(cafile=media_certificate))
         self._on_message = on_message
-        self._url, self._root_key = url, root_key
+        super().__init__(url, root_key)
         self.table, self.sealer = MemoryTable(), Sealer({"k": os.urandom(32)}, "k")
         self.keys = self.open_keys(ACCOUNT)
-        self._aws = Aws()
-        self._line: Line | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.new_event_loop()
 
     def open_keys(self, account: str) -> KeyStore:
@@ -144,11 +138,6 @@ class Client:
 
     # The connection
 
-    @property
-    def _open_line(self) -> Line:
-        assert self._line is not None
-        return self._line
-
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         here = getcurrent()
         if here.parent is None:
@@ -165,13 +154,6 @@ class Client:
             greenlet(_settle).switch(call, future)
         await asyncio.gather(*map(asyncio.wrap_future, done))
 
-    async def _open(self) -> Line:
-        keys = device_keys(self.keys.credentials())
-        connection = Connection(keys, Config(root_key=self._root_key), random=os.urandom)
-        self._line = await open_line(self._url, connection, time.time)
-        self._tasks = [asyncio.create_task(self._line.run(lambda: True))]
-        return self._line
-
     async def _link(self, scan: Any) -> None:
         line = await self._open()
         scanning = None
@@ -185,20 +167,6 @@ class Client:
         assert scanning is not None
         await scanning
         await self._leave()
-
-    async def _log_in(self) -> None:
-        line = await self._open()
-        while not isinstance(await line.next_event(), LoggedIn):
-            pass
-        self._tasks.append(asyncio.create_task(self._follow(line)))
-        await check_prekeys(self._aws, self.keys, self.credentials, line)
-        iq.checked(await line.go_active())
-
-    async def _leave(self) -> None:
-        await self._open_line.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _follow(self, line: Line) -> None:
         while not isinstance(event := await line.next_event(), StreamEnded):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from infra.local.whatsapp.control_client import ControlClient
+from infra.local.whatsapp.control_client import ControlClient, stop_process
 
 Json = dict[str, Any]
 
@@ -146,15 +146,7 @@ class DrivenClient(Companion):
         self.command("connect")
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(QUIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        stop_process(self.process, QUIT_SECONDS)
 
     def __enter__(self) -> Self:
         return self

@@ -42,11 +42,6 @@ def linked(whatsapp: LocalWhatsApp, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def control(whatsapp: LocalWhatsApp) -> ControlClient:
-    return whatsapp.control
-
-
-@pytest.fixture
 def baileys(linked: Baileys, control: ControlClient) -> Iterator[Baileys]:
     """Connected, and nothing is wrong yet."""
     control.wait_until(lambda: is_online(control), "Baileys isn't back")

@@ -32,11 +32,6 @@ def linked(whatsapp: LocalWhatsApp, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def control(whatsapp: LocalWhatsApp) -> ControlClient:
-    return whatsapp.control
-
-
-@pytest.fixture
 def whatsmeow(linked: WhatsMeow, control: ControlClient) -> Iterator[WhatsMeow]:
     """Connected, and nothing is wrong yet."""
     control.wait_until(lambda: is_online(control), "whatsmeow isn't back")

@@ -36,11 +36,6 @@ def baileys(linked):
     return linked
 
 
-@pytest.fixture
-def control(whatsapp):
-    return whatsapp.control
-
-
 @pytest.mark.cell("Baileys", "pairing by QR")
 def test_it_is_linked_and_knows_both_its_addresses(linked, control):
     opened = linked.wait("open")

@@ -42,11 +42,6 @@ def budi(clients) -> Baileys:
     return clients[1]
 
 
-@pytest.fixture
-def control(whatsapp) -> ControlClient:
-    return whatsapp.control
-
-
 @pytest.fixture(params=["lid", "pn"])
 def group(control, request) -> str:
     return control.add_group("Technicians", [SITI, BUDI, DEWI], addressing_mode=request.param)

@@ -57,11 +57,6 @@ def budi(clients: tuple[WhatsMeow, Baileys]) -> Baileys:
 
 
 @pytest.fixture
-def control(whatsapp: LocalWhatsApp) -> ControlClient:
-    return whatsapp.control
-
-
-@pytest.fixture
 def pdf(tmp_path: Path) -> Path:
     path = tmp_path / "ticket.pdf"
     path.write_bytes(PDF)

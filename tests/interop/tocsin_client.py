@@ -21,11 +21,11 @@ from uuid import uuid4
 
 from infra.local.whatsapp.control_client import ControlClient
 from tests.interop.driven_client import ClientFailed, Companion, Json
+from tests.interop.own_line import OwnLine
 from tests.unit.notify.furnished_aws import Cloud
-from tocsin.connector.aws import Aws
 from tocsin.connector.client import ConnectorAway
-from tocsin.connector.line import Line, LineClosed, LineLost, open_line
-from tocsin.connector.login import check_prekeys, device_keys
+from tocsin.connector.line import Line, LineClosed, LineLost
+from tocsin.connector.login import check_prekeys
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.stanza import Origin, pack
 from tocsin.keys.account import AccountProfile
@@ -46,11 +46,8 @@ from tocsin.notify.store import NotificationStore
 from tocsin.notify.wiring import delivery, inbound
 from tocsin.signal.state import State, decode_lost, evolve
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.connection import Config
-from tocsin.whatsapp.connection import Connection as WhatsApp
 from tocsin.whatsapp.events import (
     Event,
-    LoggedIn,
     PairingCodeOffered,
     PairingSucceeded,
     PreKeysLow,
@@ -97,18 +94,15 @@ def _away() -> Iterator[None]:
         raise ConnectorAway(str(error)) from error
 
 
-class Connection:
+class Connection(OwnLine):
     """The connector's part, on a loop of its own: links, logs in, tops prekeys up, acknowledges what the
     queue has, and asks WhatsApp what the transport wants to know."""
 
     def __init__(self, url: str, root_key: bytes, aws: Cloud, enqueue: Callable[[Node, str], None]) -> None:
-        self._url, self._root_key = url, root_key
+        super().__init__(url, root_key)
         self._enqueue = enqueue
         self.sealer = Sealer({"k": os.urandom(32)}, "k")
         self.keys = KeyStore(DynamoTable(aws.dynamodb, aws.keys), self.sealer, ACCOUNT)
-        self._aws = Aws()
-        self._line: Line | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -156,23 +150,11 @@ class Connection:
 
     # On the loop
 
-    @property
-    def _open_line(self) -> Line:
-        assert self._line is not None
-        return self._line
-
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _write(self, node: Node) -> None:
         self._open_line.write(node)
-
-    async def _open(self) -> Line:
-        keys = device_keys(self.keys.credentials())
-        connection = WhatsApp(keys, Config(root_key=self._root_key), random=os.urandom)
-        self._line = await open_line(self._url, connection, time.time)
-        self._tasks = [asyncio.create_task(self._line.run(lambda: True))]
-        return self._line
 
     def _pair(self, do: Callable[[Line, Event], Any]) -> None:
         """`do` has the phone act on the first code of each kind."""
@@ -191,20 +173,6 @@ class Connection:
                 line.confirm_pairing()
         await asyncio.gather(*acting.values())
         await self._leave()
-
-    async def _log_in(self) -> None:
-        line = await self._open()
-        while not isinstance(await line.next_event(), LoggedIn):
-            pass
-        self._tasks.append(asyncio.create_task(self._follow(line)))
-        await check_prekeys(self._aws, self.keys, self.credentials, line)
-        iq.checked(await line.go_active())
-
-    async def _leave(self) -> None:
-        await self._open_line.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _follow(self, line: Line) -> None:
         while not isinstance(event := await line.next_event(), StreamEnded):

@@ -316,16 +316,7 @@ class LocalWhatsApp:
         return cls(process, ready["url"], ready["root_public_key"], control, ready["media_certificate"])
 
     def stop(self, seconds: float = 5) -> None:
-        """SIGTERM, and SIGKILL if it doesn't end in time."""
-        self.process.terminate()
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        stop_process(self.process, seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -337,6 +328,19 @@ class LocalWhatsApp:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def stop_process(process: subprocess.Popen[str], seconds: float) -> None:
+    """SIGTERM, and SIGKILL if it doesn't end in time; its pipes are closed."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,9 @@
+import pytest
+
+from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
+
+
+@pytest.fixture
+def control(whatsapp: LocalWhatsApp) -> ControlClient:
+    """The control API of the module's server."""
+    return whatsapp.control
