@@ -42,7 +42,7 @@ lint: setup ## format, style, types, texts, templates
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
-	@$(BIN)/python -m tocsin.notify.lint functions/plan_notifications/templates
+	@$(BIN)/python -m tocsin.notify.texts.lint functions/plan_notifications/templates
 	@$(SAM)/cfn-lint $(TEMPLATES)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
 

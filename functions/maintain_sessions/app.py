@@ -17,11 +17,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.notify.config import MaintainConfig
-from tocsin.notify.maintain import Maintainer, Report
+from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.roster import all_accounts
 
 if TYPE_CHECKING:
-    from tocsin.notify.upkeep import Run, Upkeep
+    from tocsin.multidevice.key_maintenance import Run, Upkeep
 
 logger = Logger()
 metrics = Metrics()
@@ -40,7 +40,7 @@ def maintainer() -> Maintainer:
 
 @cache
 def upkeep() -> Upkeep:
-    from tocsin.notify.upkeep import Upkeep
+    from tocsin.multidevice.key_maintenance import Upkeep
 
     return Upkeep.connected(config())
 
@@ -61,8 +61,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def accounts() -> tuple[str, ...]:
     """All that are served now, those that were added since the deployment included."""
-    from tocsin.keys.table import DynamoTable
-    from tocsin.notify.aws import client
+    from tocsin.aws import client
+    from tocsin.dynamo.table import DynamoTable
 
     return all_accounts(
         config().accounts, DynamoTable(client("dynamodb"), config().stores.notifications_table)

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.notify.config import PlanConfig
-from tocsin.notify.planner import Planner
+from tocsin.notify.planning import Planner
 
 logger = Logger()
 metrics = Metrics()

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.publish import Publisher
+from tocsin.notify.outcomes import Publisher
 
 logger = Logger()
 metrics = Metrics()

@@ -13,11 +13,11 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin.bootstrap import Later, inbound
+from tocsin.multidevice.inbound.messages import Inbound, Report
 from tocsin.notify.config import ReceiveConfig
 from tocsin.notify.failure import Recover, Retry, Wait
-from tocsin.notify.inbound import Inbound, Report
-from tocsin.notify.patience import Patience, Received, received_at
-from tocsin.notify.wiring import Later, inbound
+from tocsin.notify.redelivery import Patience, Received, received_at
 
 logger = Logger()
 logging.getLogger("tocsin").handlers = logger.handlers

@@ -23,11 +23,11 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin.bootstrap import Later, delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery, Verdict
-from tocsin.notify.patience import DeliverAgain, Patience, Received
 from tocsin.notify.queues import Order
-from tocsin.notify.wiring import Later, delivery
+from tocsin.notify.redelivery import DeliverAgain, Patience, Received
 
 logger = Logger()
 logging.getLogger("tocsin").handlers = logger.handlers

@@ -13,7 +13,7 @@ from infra.console.connection import look
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.output import Output
-from tocsin.keys.roster import add_account, remove_account
+from tocsin.accounts.served_accounts import add_account, remove_account
 
 
 def list_accounts(deployment: Deployment, output: Output) -> None:

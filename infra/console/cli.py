@@ -114,7 +114,7 @@ def _run(options: argparse.Namespace, output: Output) -> None:
 
 def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from infra.console import pair
-    from tocsin.notify.phone import InvalidPhone, normalise_phone
+    from tocsin.notify.events.phone import InvalidPhone, normalise_phone
 
     account, phone = deployment.account(options.account), None
     if options.phone is not None:

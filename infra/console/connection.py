@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tocsin.keys.layout import heartbeat_key
-from tocsin.keys.lease import HEARTBEAT_LIFETIME, LeaseInfo, read_lease
-from tocsin.keys.table import Table
+from tocsin.accounts.lease import HEARTBEAT_LIFETIME, LeaseInfo, read_lease
+from tocsin.dynamo.table import Table
+from tocsin.tables.keys import heartbeat_key
 
 SILENT_SECONDS = 60
 """After which a connector is called silent: four leases, and more than clocks of honest machines differ."""

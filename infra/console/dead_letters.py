@@ -17,8 +17,8 @@ from infra.console.deployment import Deployment
 from infra.console.errors import NotFound
 from infra.console.look import Look, depth
 from infra.console.output import Output, iso_moment, moment
+from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.phone import mask_phone
 from tocsin.notify.queues import NotificationsQueue, iso
 
 CRASHED = "crashed"

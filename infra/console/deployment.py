@@ -12,11 +12,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.console.errors import ConsoleError, NotFound, Usage
-from tocsin.keys.roster import read_roster
+from tocsin.accounts.served_accounts import read_roster
+from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import DynamoTable
-from tocsin.notify.store import NotificationStore
+from tocsin.notify.store.notifications import NotificationStore
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30

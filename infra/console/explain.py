@@ -21,16 +21,16 @@ from infra.console.look import Look
 from infra.console.output import Output, how_long, moment
 from infra.console.refused_events import RefusedEvent
 from tocsin.keys.seal import masked
-from tocsin.notify.history import notifications_of_ticket, replies_to
-from tocsin.notify.ledger import Episode
+from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
-from tocsin.notify.phone import mask_phone
+from tocsin.notify.store.history import notifications_of_ticket, replies_to
+from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
 
-MOST_LIVES = 100
+MAX_LIVES = 100
 """Of one ticket: the last ones."""
 
-_LONGEST_ID = 1024
+_MAX_ID = 1024
 _ID_LENGTH = 18
 _NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
 
@@ -82,7 +82,7 @@ class Life:
     account: str
     buried: bool = False
     opted_out: bool = False
-    episodes: tuple[Episode, ...] = ()
+    episodes: tuple[RecoveryRecord, ...] = ()
     replies: tuple[Mapping[str, Any], ...] = ()
     identities: tuple[Mapping[str, Any], ...] = ()
 
@@ -135,12 +135,12 @@ def _lives(deployment: Deployment, wanted: str) -> list[Life]:
         found = store.get(id_of_message(wanted.upper()) or wanted.lower())
         if found is not None:
             return [_life(deployment, found)]
-    if len(wanted.encode()) > _LONGEST_ID:
+    if len(wanted.encode()) > _MAX_ID:
         return []
     known = (store.get(identity) for identity in _ids_of_ticket(deployment, wanted))
     planned = [notification for notification in known if notification is not None]
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
-    return [_life(deployment, notification) for notification in planned[-MOST_LIVES:]]
+    return [_life(deployment, notification) for notification in planned[-MAX_LIVES:]]
 
 
 def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:

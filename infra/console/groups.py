@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.console.deployment import Deployment
 from infra.console.output import Output, moment
-from tocsin.notify.group_roster import remembered
+from tocsin.multidevice.group_members import remembered
 
 
 def list_groups(deployment: Deployment, account: str, output: Output) -> None:

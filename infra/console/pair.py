@@ -14,7 +14,7 @@ from infra.console.connection import Connection, look
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, Interrupted, TimedOut
 from infra.console.output import Output
-from tocsin.keys.control import Control, read_control, request
+from tocsin.accounts.operator_requests import Control, read_control, request
 
 POLL_SECONDS = 0.5
 # How long a connector may take to answer before we say that there is none. A new one starts in a minute.

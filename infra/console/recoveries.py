@@ -12,10 +12,10 @@ from infra.console.deployment import Deployment
 from infra.console.errors import Usage
 from infra.console.output import Output, moment
 from tocsin.keys.seal import masked
-from tocsin.notify.ledger import KEPT_SECONDS, THEIRS, Episode
+from tocsin.notify.store.recoveries import KEPT_SECONDS, THEIRS, RecoveryRecord
 
-MOST_DAYS = KEPT_SECONDS // 86_400
-MOST_NAMED = 20
+MAX_DAYS = KEPT_SECONDS // 86_400
+MAX_NAMED = 20
 
 WHO = {THEIRS: "recipient could not read", "ours": "we could not read"}
 
@@ -34,7 +34,7 @@ class Tally:
     seconds: tuple[float, ...]
 
     @classmethod
-    def of(cls, side: str, cause: str, episodes: Sequence[Episode]) -> Tally:
+    def of(cls, side: str, cause: str, episodes: Sequence[RecoveryRecord]) -> Tally:
         healed = [one for one in episodes if one.healed]
         failed = sum(one.failed for one in episodes)
         return cls(
@@ -81,9 +81,9 @@ class Tally:
         }
 
 
-def tallies(episodes: Iterable[Episode]) -> list[Tally]:
+def tallies(episodes: Iterable[RecoveryRecord]) -> list[Tally]:
     """One tally for each side and cause, the most frequent first, and after them one for each side."""
-    groups: dict[tuple[str, str], list[Episode]] = {}
+    groups: dict[tuple[str, str], list[RecoveryRecord]] = {}
     for one in episodes:
         groups.setdefault((one.side, one.cause), []).append(one)
     found = [Tally.of(side, cause, group) for (side, cause), group in groups.items()]
@@ -105,8 +105,8 @@ def show_recoveries(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Print the recoveries that began in the last `days` days. Raises Usage."""
-    if not 1 <= days <= MOST_DAYS:
-        raise Usage(f"--days: 1 to {MOST_DAYS}; recoveries are kept that long")
+    if not 1 <= days <= MAX_DAYS:
+        raise Usage(f"--days: 1 to {MAX_DAYS}; recoveries are kept that long")
     episodes = list(deployment.notifications.ledger.episodes(account, days, int(clock() * 1000)))
     found = tallies(episodes)
     unhealed = sorted((one for one in episodes if not one.healed), key=lambda one: -one.last_at)
@@ -115,7 +115,7 @@ def show_recoveries(
             "account": account,
             "days": days,
             "recoveries": [one.to_json() for one in found],
-            "unhealed": [_named(one) for one in unhealed[:MOST_NAMED]],
+            "unhealed": [_named(one) for one in unhealed[:MAX_NAMED]],
         }
     )
     if not episodes:
@@ -127,7 +127,7 @@ def show_recoveries(
     )
     if unhealed:
         output.say("\nnot healed (the last ones):")
-    for one in unhealed[:MOST_NAMED]:
+    for one in unhealed[:MAX_NAMED]:
         told = _named(one)
         end = one.failure if one.failed else "open"
         output.say(f"  {moment(one.last_at)}  {told['device']}  {one.cause}  {end}  {told['hint']}".rstrip())
@@ -149,7 +149,7 @@ def _row(one: Tally) -> tuple[object, ...]:
     )
 
 
-def _named(one: Episode) -> dict[str, Any]:
+def _named(one: RecoveryRecord) -> dict[str, Any]:
     """One that didn't heal, and the way to its story."""
     theirs = one.side == THEIRS
     return {

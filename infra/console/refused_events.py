@@ -16,7 +16,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import NotFound
 from infra.console.look import Look
 from infra.console.output import Output, iso_moment
-from tocsin.notify.phone import mask_phone
+from tocsin.notify.events.phone import mask_phone
 
 CRASHED = "crashed"
 NOT_HANDED_OVER = "not-handed-over"

@@ -15,9 +15,9 @@ from infra.console.connection import look
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, TimedOut, Usage
 from infra.console.output import Output, moment
-from tocsin.notify.event import InvalidEvent, parse_event
+from tocsin.notify.events.event import InvalidEvent, parse_event
+from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.notify.phone import InvalidPhone, mask_phone, normalise_phone
 
 POLL_SECONDS = 0.5
 _EVENT = "TicketCreated"

@@ -14,14 +14,14 @@ from typing import Any
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.output import Output, how_long, moment
+from tocsin.accounts.operator_requests import request
 from tocsin.keys.cleaning import Cleaned
-from tocsin.keys.control import request
 from tocsin.keys.errors import Contended, NoAccount, NotPaired
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
+from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.notification import user_of
-from tocsin.notify.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 

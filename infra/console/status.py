@@ -13,7 +13,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import NeedsAttention
 from infra.console.look import depth
 from infra.console.output import Output, how_long, moment
-from tocsin.keys.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
 
 # What each queue is to an operator, and the output of the stack that names it.
 QUEUES = {

@@ -14,7 +14,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, TimedOut
 from infra.console.output import Output
 from infra.console.pair import NO_CONNECTOR, PATIENCE_SECONDS, POLL_SECONDS
-from tocsin.keys.control import read_control, request
+from tocsin.accounts.operator_requests import read_control, request
 
 
 def unpair(

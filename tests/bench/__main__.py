@@ -15,7 +15,7 @@ from importlib import import_module
 
 from infra.local.processes import exit_on_sigterm
 from tests.bench.measure import Verdict, heading
-from tests.bench.surroundings import Surroundings, machine
+from tests.bench.surroundings import ConnectorContext, machine
 
 # In this order: what starts processes of its own first, then what needs the whole stack, then the processor.
 BENCHMARKS = (
@@ -39,7 +39,7 @@ def main() -> int:
     verdicts: list[Verdict] = []
     spent: dict[str, float] = {}
     print(machine(), end="\n\n", flush=True)
-    with Surroundings(thorough=arguments.long) as bench:
+    with ConnectorContext(thorough=arguments.long) as bench:
         for name in arguments.names or BENCHMARKS:
             started = time.monotonic()
             try:

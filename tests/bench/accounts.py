@@ -22,18 +22,18 @@ import pytest
 from infra.local.emulator import emulator
 from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.bench.measure import Sheet
-from tests.bench.surroundings import Process, Surroundings, processes, tell
-from tests.integration.connector_world import SECRET, World, world
+from tests.bench.surroundings import ConnectorContext, Process, processes, tell
+from tests.support.connector_processes import SECRET, World, world
+from tocsin.accounts.served_accounts import add_account
 from tocsin.connector import login
 from tocsin.connector.aws import Aws
-from tocsin.connector.line import Line, open_line
 from tocsin.connector.login import check_prekeys, device_keys
 from tocsin.connector.pairing import store_pairing
-from tocsin.keys.layout import lease_key
-from tocsin.keys.roster import add_account
+from tocsin.connector.socket import Line, open_line
+from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import DynamoTable
+from tocsin.tables.keys import lease_key
 from tocsin.whatsapp.connection import Config, Connection
 from tocsin.whatsapp.events import LoggedIn, PairingSucceeded, QrOffered, StreamEnded
 
@@ -51,7 +51,7 @@ EACH_MEBIBYTES = 4
 MEBIBYTE = 2**20 / 1e6
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     sheet = Sheet(
         "One connector, its accounts idle",
         ("memory", "for each more", "processor", "all connected after", "processor until then"),

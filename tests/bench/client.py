@@ -20,16 +20,16 @@ from greenlet import getcurrent, greenlet
 
 from infra.local.whatsapp.control_client import ControlClient
 from tests.interop.own_line import OwnLine
-from tocsin.connector.line import Line
-from tocsin.connector.media import Uploader
+from tocsin.accounts.lease import LeaseInfo
+from tocsin.connector.gateway.media import Uploader
 from tocsin.connector.pairing import store_pairing
+from tocsin.connector.socket import Line
+from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.account import AccountProfile
-from tocsin.keys.lease import LeaseInfo
-from tocsin.keys.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.notify.multidevice import MultiDevice, RememberedLeases
-from tocsin.notify.uploads import Uploads
+from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.uploads import Uploads
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.content import content_of, parse_plaintext

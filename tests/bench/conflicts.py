@@ -22,25 +22,25 @@ from botocore.config import Config
 
 from infra.local.emulator import Emulator
 from tests.bench.measure import Sheet, timed
-from tests.bench.surroundings import Surroundings, tell
-from tests.unit.keys.table_contract import make_dynamo_table
-from tests.unit.keys.world import End
-from tocsin.keys.conditions import Item, Update, Write
+from tests.bench.surroundings import ConnectorContext, tell
+from tests.support.key_peers import End
+from tests.support.table_contract import make_dynamo_table
+from tocsin.dynamo.table import Conflict, DynamoTable, TableError
+from tocsin.dynamo.writes import Item, Update, Write
 from tocsin.keys.errors import Contended
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import Conflict, DynamoTable, TableError
 
 WRITERS = (1, 8, 32)
 TURNS = 192
 SENDS_A_SECOND = 100
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 USER = "200@lid"
 
 _names = count(1)
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     aws = bench.emulator
     tell("conflicts of writers")
     turns = TURNS * 5 if bench.thorough else TURNS
@@ -57,8 +57,8 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
     sheet.add(
         f"1 writer, {rate:.0f} sends a second beside it",
         *meeting.cells(),
-        aim=f"< {MOST_ATTEMPTS} attempts",
-        met=meeting.attempts < MOST_ATTEMPTS,
+        aim=f"< {MAX_ATTEMPTS} attempts",
+        met=meeting.attempts < MAX_ATTEMPTS,
     )
     refused = meeting.table.refused["update"]
     sheet.add("of those sends refused", str(refused), "", "", "", "", aim="0", met=not refused)

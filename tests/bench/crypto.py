@@ -14,7 +14,7 @@ from typing import TypeVar
 from tests.bench import node_scripts, pyaileys_devices
 from tests.bench.floor import Floor
 from tests.bench.measure import OURS, Aim, Table, microseconds, timed
-from tests.bench.surroundings import Surroundings, tell
+from tests.bench.surroundings import ConnectorContext, tell
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.session import Ciphertext
@@ -144,7 +144,7 @@ def reserved() -> float:
     return microseconds(encrypt, ROUNDS)
 
 
-def measure(bench: Surroundings) -> Iterator[Table]:
+def measure(bench: ConnectorContext) -> Iterator[Table]:
     tell("Signal operations")
     pyaileys = pyaileys_devices.measure(TEXT, ROUNDS)
     for stored in (False, True):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.bench.measure import Sheet, percentile
-from tests.bench.surroundings import Surroundings, tell
-from tests.e2e.stage import Notice, Person, Stage
+from tests.bench.surroundings import ConnectorContext, tell
+from tests.support.stack import Notice, Person, Stage
 from tocsin.notify.notification import State
 
 # What the first system waited, blindly, before it sent again.
@@ -29,7 +29,7 @@ FAULTS = {
 }
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     stage = bench.stage
     tell("healing broken sessions")
     people = [stage.person() for _ in range(CROWD * 8 if bench.thorough else CROWD)]

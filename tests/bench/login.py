@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from infra.local.whatsapp.control_client import ControlClient
 from tests.bench.measure import Sheet
-from tests.bench.surroundings import Surroundings, descendant, tell
-from tests.e2e.stage import DESK
+from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
+from tests.support.stack import DESK
 
 ROUNDS = 5
 COMPANION = "6281999000002"
@@ -34,7 +34,7 @@ class Login(NamedTuple):
     processor: float
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     rounds = ROUNDS * 3 if bench.thorough else ROUNDS
     world, phones = bench.stage.world, bench.stage.phones
     bench.stop_connector()
@@ -64,7 +64,7 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
     yield sheet
 
 
-def link_baileys(bench: Surroundings, folder: Path) -> None:
+def link_baileys(bench: ConnectorContext, folder: Path) -> None:
     phones = bench.stage.phones
     phones.add_phone(COMPANION, "Companion")
     with Baileys.start(bench.stage.world.whatsapp_url, folder) as client:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from time import sleep
 
 from tests.bench.measure import Sheet
-from tests.bench.surroundings import Surroundings, descendant, tell
+from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
 
 AIM_MEGABYTES = 90
@@ -32,7 +32,7 @@ print(pages() - before)
 """
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     linked = connector_megabytes(bench)
     bench.restart_connector()
     idle = connector_megabytes(bench)
@@ -60,14 +60,14 @@ def megabytes(value: float) -> str:
     return f"{value:.0f} MB"
 
 
-def connector_megabytes(bench: Surroundings) -> float:
+def connector_megabytes(bench: ConnectorContext) -> float:
     bench.stage.wait_for_account("connected")
     tell("memory of an idle connector")
     sleep(IDLE_SECONDS)
     return descendant("-m tocsin.connector").megabytes
 
 
-def baileys_megabytes(bench: Surroundings) -> tuple[float, float]:
+def baileys_megabytes(bench: ConnectorContext) -> tuple[float, float]:
     """Logged in anew; right after linking."""
     tell("memory of an idle Baileys")
     world, folder = bench.stage.world, bench.folder / "baileys-memory"

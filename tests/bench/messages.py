@@ -29,15 +29,15 @@ from infra.local.whatsapp.control_client import ControlClient
 from tests.bench import node_scripts
 from tests.bench.client import ACCOUNT, Client
 from tests.bench.measure import Sheet, timed
-from tests.bench.surroundings import Surroundings, descendant, tell
-from tests.e2e.stage import DESK, eventually
+from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
-from tocsin.connector.client import ConnectorClient
-from tocsin.keys.lease import read_lease
+from tests.support.stack import DESK, eventually
+from tocsin.accounts.lease import read_lease
+from tocsin.connector_client.client import ConnectorClient
+from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import DynamoTable
+from tocsin.multidevice.transport import MultiDevice, RememberedLeases
 from tocsin.notify.content import Text
-from tocsin.notify.multidevice import MultiDevice, RememberedLeases
 from tocsin.notify.transport import Address, Outgoing
 
 RECIPIENTS = 32
@@ -79,7 +79,7 @@ class Written:
     after: int
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     people = [f"6281997{number:06}" for number in range(RECIPIENTS)]
     for number in people:
         bench.stage.phones.add_phone(number, "Somebody")
@@ -125,7 +125,7 @@ def measure(bench: Surroundings) -> Iterator[Sheet]:
 
 
 @contextmanager
-def linked_client(bench: Surroundings) -> Iterator[Client]:
+def linked_client(bench: ConnectorContext) -> Iterator[Client]:
     world = bench.stage.world
     world.phones.add_phone(OURS, "Ours")
     with Client(world.whatsapp_url, bytes.fromhex(world.root_public_key)) as client:
@@ -133,7 +133,7 @@ def linked_client(bench: Surroundings) -> Iterator[Client]:
         yield client
 
 
-def client_rates(bench: Surroundings, client: Client, people: Sequence[str], rounds: int) -> Rates:
+def client_rates(bench: ConnectorContext, client: Client, people: Sequence[str], rounds: int) -> Rates:
     tell("messages of a client in one process")
     phones = bench.stage.phones
     rates = sending_rates(client.transport, client.keys, client.together, people, rounds)
@@ -209,7 +209,7 @@ def receiving_rate(phones: ControlClient, number: str, written: Written) -> floa
 # Tocsin as deployed
 
 
-def deployed_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> Rates:
+def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) -> Rates:
     """The transport of the sending function, against the connector and the emulator's DynamoDB."""
     tell("messages through connector and emulator")
     deployment, phones = bench.stage.world.deployment, bench.stage.phones
@@ -232,7 +232,7 @@ def deployed_rates(bench: Surroundings, people: Sequence[str], rounds: int) -> R
 # Baileys
 
 
-def linked_baileys(bench: Surroundings) -> Path:
+def linked_baileys(bench: ConnectorContext) -> Path:
     """The folder with its keys."""
     world, folder = bench.stage.world, bench.folder / "baileys-speed"
     world.phones.add_phone(THEIRS, "Theirs")
@@ -243,7 +243,9 @@ def linked_baileys(bench: Surroundings) -> Path:
     return folder
 
 
-def baileys_rates(bench: Surroundings, folder: Path, keys: str, people: Sequence[str], rounds: int) -> Rates:
+def baileys_rates(
+    bench: ConnectorContext, folder: Path, keys: str, people: Sequence[str], rounds: int
+) -> Rates:
     tell(f"messages of Baileys, keys in {keys}")
     world = bench.stage.world
     options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}

@@ -6,7 +6,7 @@ from functools import partial
 
 from tests.bench import node_scripts
 from tests.bench.measure import OURS, Aim, Table, microseconds
-from tests.bench.surroundings import Surroundings, tell
+from tests.bench.surroundings import ConnectorContext, tell
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node, decode, encode
 
@@ -55,7 +55,7 @@ def device_list() -> Node:
 NODES = {"message to 3 devices": message(), "receipt": receipt(), "devices of 40 users": device_list()}
 
 
-def measure(bench: Surroundings) -> Iterator[Table]:
+def measure(bench: ConnectorContext) -> Iterator[Table]:
     tell("nodes")
     frames = {name: encode(node) for name, node in NODES.items()}
     baileys = node_scripts.run(

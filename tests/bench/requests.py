@@ -14,23 +14,23 @@ import boto3
 
 from tests.bench.capacity import Averages, Bill, Meter
 from tests.bench.measure import Sheet
-from tests.bench.surroundings import Surroundings, tell
-from tests.unit.notify.furnished_aws import REGION, aws_account
-from tests.unit.notify.house import House
-from tests.unit.notify.stage import ACCOUNT
-from tocsin.keys.layout import session_pk
+from tests.bench.surroundings import ConnectorContext, tell
+from tests.support.fake_aws import REGION, aws_account
+from tests.support.paired_account import ACCOUNT
+from tests.support.wired_functions import House
 from tocsin.notify.notification import Notification
+from tocsin.tables.keys import session_pk
 
 # As many as from one checkpoint to the next, and a few of what is the same each time.
 ROUND = 32
 FEW = 6
 SESSIONS = (100, 1_000)
 MANY_SESSIONS = (100, 1_000, 10_000, 100_000)
-MOST_READS, MOST_WRITES = 1, 4
+MAX_READS, MAX_WRITES = 1, 4
 BATCH = 25
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     tell("requests to DynamoDB")
     with aws_account() as account:
         kitchen = Kitchen(House(account.furnish()))
@@ -45,8 +45,8 @@ def costs(kitchen: Kitchen) -> Sheet:
     sheet = Sheet("DynamoDB, for each", COLUMNS)
     sheet.add("notification, first contact", *cells(kitchen.first_contact()))
     known = kitchen.notification()
-    met = round(known.reads) <= MOST_READS and round(known.writes) <= MOST_WRITES
-    aim = f"≤ {MOST_READS} read, {MOST_WRITES} writes"
+    met = round(known.reads) <= MAX_READS and round(known.writes) <= MAX_WRITES
+    aim = f"≤ {MAX_READS} read, {MAX_WRITES} writes"
     sheet.add("notification, known session", *cells(known), aim=aim, met=met)
     sheet.add("delivery receipt", *cells(kitchen.receipt()))
     sheet.add("reply, with a turn of the session", *cells(kitchen.reply()))

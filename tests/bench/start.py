@@ -17,7 +17,7 @@ from statistics import median
 
 from infra.local.processes import clean_environment
 from tests.bench.measure import Sheet
-from tests.bench.surroundings import Surroundings, tell
+from tests.bench.surroundings import ConnectorContext, tell
 
 RUNS = 12
 AIM = 1.5
@@ -71,7 +71,7 @@ VARIABLES = {
 }
 
 
-def measure(bench: Surroundings) -> Iterator[Sheet]:
+def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     built = bench.built
     tell("cold starts")
     runs = RUNS * 4 if bench.thorough else RUNS

@@ -21,10 +21,10 @@ from infra.local.emulator import Emulator, run_folder
 from infra.local.processes import GUARD
 from infra.local.world import world
 from tests.bench import node_scripts
-from tests.e2e.stage import Stage
+from tests.support.stack import Stage
 
 
-class Surroundings:
+class ConnectorContext:
     """Everything ends with the block. `thorough`: whoever asked for it has time."""
 
     def __init__(self, *, thorough: bool = False) -> None:

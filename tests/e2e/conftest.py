@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.emulator import interpreter
 from infra.local.world import World, world
-from tests.e2e.stage import BUCKET, Bus, Stage
+from tests.support.stack import BUCKET, Bus, Stage
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from infra.console import accounts, pair
 from infra.console.output import Output
 from infra.console.unpair import unpair
 from infra.local.world import World
-from tests.e2e.stage import DESK, Bus, Stage
+from tests.support.stack import DESK, Bus, Stage
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import DESK, Bus, Person, Stage, eventually
 from tests.e2e.test_baileys_companion import reads
 from tests.interop.baileys_client import Baileys, missing
+from tests.support.stack import DESK, Bus, Person, Stage, eventually
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.e2e.stage import BUCKET, Stage, new_ticket
+from tests.support.stack import BUCKET, Stage, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import DESK, Bus, Notice, Person, Stage
 from tests.interop.baileys_client import Baileys, missing
+from tests.support.stack import DESK, Bus, Notice, Person, Stage
 from tocsin.notify.notification import State
 
 pytestmark = [

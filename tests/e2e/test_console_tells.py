@@ -13,8 +13,8 @@ from infra.console.explain import explain
 from infra.console.output import Output
 from infra.console.recoveries import show_recoveries
 from infra.console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
-from tests.e2e.stage import ACCOUNT, Bus, Notice, Stage, eventually
 from tests.e2e.test_main_job import failures
+from tests.support.stack import ACCOUNT, Bus, Notice, Stage, eventually
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

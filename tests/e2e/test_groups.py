@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import ACCOUNT, DESK, Bus, Notice, Person, Stage, eventually
 from tests.interop.baileys_client import Baileys, missing
+from tests.support.stack import ACCOUNT, DESK, Bus, Notice, Person, Stage, eventually
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.console.send import put_event
-from tests.e2e.stage import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
+from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.e2e

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.emulator import interpreter
 from infra.local.world import world
-from tests.e2e.stage import Stage, eventually, new_ticket
+from tests.support.stack import Stage, eventually, new_ticket
 from tocsin.notify.notification import State, notification_id
 
 pytestmark = pytest.mark.e2e

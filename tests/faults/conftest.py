@@ -11,8 +11,8 @@ import pytest
 
 from infra.local.emulator import interpreter
 from infra.local.world import World, world
-from tests.e2e.stage import Bus, Notice, Stage, eventually
 from tests.faults.processes import PROC, Process, with_output, workers
+from tests.support.stack import Bus, Notice, Stage, eventually
 
 PARAMETERS = {
     # What a crash left behind comes back after these, so the tests wait for them.

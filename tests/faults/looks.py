@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.e2e.stage import DESK, Notice, Person, Stage, eventually
 from tests.faults.conftest import Function
+from tests.support.stack import DESK, Notice, Person, Stage, eventually
 from tocsin.notify.notification import State
 
 

@@ -30,11 +30,11 @@ from infra.local.bootstrap import RUNS
 from infra.local.emulator import interpreter
 from infra.local.processes import exit_on_sigterm
 from infra.local.world import World, world
-from tests.e2e.stage import DESK, Notice, Person, Stage, new_ticket
 from tests.faults.conftest import Fleet, Function
 from tests.faults.plot import svg
 from tests.faults.processes import PROC
 from tests.faults.witness import Witness
+from tests.support.stack import DESK, Notice, Person, Stage, new_ticket
 from tocsin.notify.notification import Notification, State
 
 PARAMETERS = {

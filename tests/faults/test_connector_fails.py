@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stage import DESK, Notice, Person, Stage, eventually
 from tests.faults.conftest import Connector, Fleet
+from tests.support.stack import DESK, Notice, Person, Stage, eventually
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.faults

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from infra.console.dead_letters import DeadLetters
-from tests.e2e.stage import ACCOUNT, DESK, Bus, Person, Stage, eventually
 from tests.faults.conftest import Connector, Function
 from tests.faults.looks import causes, failures, kill_all, receipts_for
-from tocsin.keys.conditions import Item, Key, Put
-from tocsin.keys.layout import credentials_key, inbound_key, outbound_key, prekey_key
+from tests.support.stack import ACCOUNT, DESK, Bus, Person, Stage, eventually
+from tocsin.dynamo.writes import Item, Key, Put
 from tocsin.keys.seal import masked
 from tocsin.notify.notification import State
+from tocsin.tables.keys import credentials_key, inbound_key, outbound_key, prekey_key
 
 pytestmark = pytest.mark.faults
 

@@ -10,7 +10,6 @@ import signal
 
 import pytest
 
-from tests.e2e.stage import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
 from tests.faults.conftest import Connector, Function
 from tests.faults.looks import (
     causes,
@@ -22,6 +21,7 @@ from tests.faults.looks import (
     state_of,
     times_routed,
 )
+from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.faults

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from infra.local.whatsapp.control_client import ControlClient
-from tests.e2e.stage import DESK, Notice
+from tests.support.stack import DESK, Notice
 
 Copy = tuple[str, str, int]
 """A message on one device: message id, number, device."""

@@ -24,9 +24,9 @@ from tests.fuzz.engine import HANG_SECONDS, MAX_SIZE
 from tests.fuzz.targets import CORPUS, corpus_file, targets
 
 FOLDER = ROOT / ".run" / "fuzz"
-MOST_MEGABYTES = 600
+MAX_MEGABYTES = 600
 """Of one process; more is a finding."""
-MOST_BYTES, MOST_INPUTS = 400, 100
+MAX_BYTES, MAX_INPUTS = 400, 100
 """Of an input that is kept, and of those of one target."""
 
 
@@ -104,7 +104,7 @@ def run_guided(name: str, *, executions: int, seed: int, keep: bool) -> Report:
         f"-seed={seed % 2**32}",
         f"-max_len={MAX_SIZE}",
         f"-timeout={HANG_SECONDS:.0f}",
-        f"-rss_limit_mb={MOST_MEGABYTES}",
+        f"-rss_limit_mb={MAX_MEGABYTES}",
         f"-artifact_prefix={inputs.parent}/",
         "-print_final_stats=1",
         str(inputs),
@@ -166,10 +166,10 @@ def keep_inputs(name: str, seeds: Sequence[bytes], inputs: Iterable[bytes]) -> N
     """The corpus of a target anew: of all that reached something new, small ones of every length."""
     known = set(seeds) - kept(name)
     new = sorted(
-        {data for data in inputs if 0 < len(data) <= MOST_BYTES} - known, key=lambda data: (len(data), data)
+        {data for data in inputs if 0 < len(data) <= MAX_BYTES} - known, key=lambda data: (len(data), data)
     )
     CORPUS.mkdir(exist_ok=True)
-    chosen = new[:: -(-len(new) // MOST_INPUTS) or 1]
+    chosen = new[:: -(-len(new) // MAX_INPUTS) or 1]
     corpus_file(name).write_text("".join(f"{data.hex()}\n" for data in chosen))
 
 

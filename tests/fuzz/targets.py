@@ -20,18 +20,18 @@ from typing import Any
 from infra.local.whatsapp.endpoint import Address
 from infra.local.whatsapp.endpoint import Endpoint as Phone
 from tests.fuzz.engine import Target
+from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
 from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
 from tests.unit.whatsapp import test_stanzas as stanzas
-from tests.unit.whatsapp.peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
 from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success, refresh
-from tocsin.connector import protocol
-from tocsin.connector.endpoint import Endpoint
-from tocsin.connector.httpd import Limits, _Stream
+from tocsin.connector.gateway.endpoint import Endpoint
+from tocsin.connector.gateway.httpd import Limits, _Stream
 from tocsin.connector.version import VersionUnknown
 from tocsin.connector.version import parse as parse_version
-from tocsin.notify import samples
-from tocsin.notify.event import InvalidEvent, parse_event
-from tocsin.notify.inbound import Envelope, MalformedEnvelope
+from tocsin.connector_client import protocol
+from tocsin.multidevice.inbound.messages import Envelope, MalformedEnvelope
+from tocsin.notify.events import samples
+from tocsin.notify.events.event import InvalidEvent, parse_event
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad
@@ -385,7 +385,7 @@ class _Doors:
         self._loop = asyncio.new_event_loop()
         self._accounts = ScriptedAccounts()
         self._endpoint = Endpoint(self._accounts, Limits(max_body=64 * 1024))
-        logging.getLogger("tocsin.connector.endpoint").propagate = True
+        logging.getLogger("tocsin.connector.gateway.endpoint").propagate = True
 
     def __call__(self, data: bytes) -> str:
         self._accounts.seen.clear()

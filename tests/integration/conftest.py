@@ -14,7 +14,7 @@ from infra.local.bootstrap import SAM
 from infra.local.emulator import Emulator, emulator, interpreter, run_folder
 from infra.local.stack import Stack, deployed
 from infra.local.whatsapp.control_client import LocalWhatsApp
-from tests.integration.connector_world import OWN, SITI, World, world
+from tests.support.connector_processes import OWN, SITI, World, world
 
 T = TypeVar("T")
 

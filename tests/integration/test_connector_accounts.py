@@ -12,14 +12,14 @@ import pytest
 
 from infra.local.emulator import Emulator
 from infra.local.whatsapp.control_client import LocalWhatsApp
-from tests.integration.connector_switch import Switch
-from tests.integration.connector_world import SITI, World, eventually, world
-from tocsin.connector.client import ConnectorClient, LeaseMoved
+from tests.support.connector_processes import SITI, World, eventually, world
+from tests.support.tcp_switch import Switch
+from tocsin.accounts.lease import LeaseInfo, LeaseKeeper, read_lease
+from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.connector_client.client import ConnectorClient, LeaseMoved
+from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import AccountProfile
-from tocsin.keys.layout import CONNECTORS
-from tocsin.keys.lease import LeaseInfo, LeaseKeeper, read_lease
-from tocsin.keys.roster import add_account, remove_account
-from tocsin.keys.table import DynamoTable
+from tocsin.tables.keys import CONNECTORS
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node

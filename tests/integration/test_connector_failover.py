@@ -11,8 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.integration.connector_world import OWN, SITI, World, eventually
-from tocsin.connector.client import (
+from tests.support.connector_processes import OWN, SITI, World, eventually
+from tocsin.connector_client.client import (
     AckTimeout,
     ConnectorAway,
     ConnectorError,

@@ -9,9 +9,9 @@ from itertools import count
 import pytest
 
 from infra.local.whatsapp.control_client import ControlError
-from tests.integration.connector_switch import Switch
-from tests.integration.connector_world import OWN, SITI, World, eventually, make_maintain_function
-from tocsin.connector import client as errors
+from tests.support.connector_processes import OWN, SITI, World, eventually, make_maintain_function
+from tests.support.tcp_switch import Switch
+from tocsin.connector_client import client as errors
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID, SERVER

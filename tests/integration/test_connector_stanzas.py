@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.connector_world import OWN, SITI, World, eventually
 from tests.integration.test_connector_life import Collected, texts_arrive
+from tests.support.connector_processes import OWN, SITI, World, eventually
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 

@@ -13,10 +13,10 @@ import pytest
 
 from infra.local.emulator import Emulator
 from tests.interop.libsignal_peer import LibsignalPeer
-from tests.unit.keys.table_contract import TableContract, make_dynamo_table
-from tests.unit.keys.world import End, index_of
+from tests.support.key_peers import End, index_of
+from tests.support.table_contract import TableContract, make_dynamo_table
+from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.keys.reserve import Reservation
-from tocsin.keys.table import DynamoTable, Table
 from tocsin.signal.session import Ciphertext, parse
 
 pytestmark = pytest.mark.integration

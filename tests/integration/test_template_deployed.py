@@ -13,7 +13,7 @@ import pytest
 from infra.local.emulator import interpreter
 from infra.local.processes import answers, free_port, running
 from infra.local.stack import Stack, deploy
-from tests.unit.infra.templates import properties
+from tests.support.templates import properties
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.local.bootstrap import SAM
 from infra.local.emulator import interpreter
 from infra.local.world import World, world
-from tests.e2e.stage import BUCKET, DESK, Notice, Person, Stage, eventually, new_ticket
+from tests.support.stack import BUCKET, DESK, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.slow]

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.integration.connector_world import OWN, SECRET, SITI, World, eventually
-from tocsin.connector.client import IncarnationRefused
-from tocsin.keys.conditions import Delete, Item, Put
+from tests.support.connector_processes import OWN, SECRET, SITI, World, eventually
+from tocsin.connector_client.client import IncarnationRefused
+from tocsin.dynamo.table import DynamoTable
+from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
-from tocsin.keys.layout import credentials_key
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import DynamoTable
-from tocsin.notify.maintain import LeasedConnectors
-from tocsin.notify.upkeep import Report, Upkeep
+from tocsin.multidevice.key_maintenance import Report, Upkeep
+from tocsin.notify.parking import LeasedConnectors
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.tables.keys import credentials_key
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.node import Node
 

@@ -7,8 +7,8 @@ import os
 import time
 
 from tocsin.connector.aws import Aws
-from tocsin.connector.line import Line, open_line
 from tocsin.connector.login import check_prekeys, device_keys
+from tocsin.connector.socket import Line, open_line
 from tocsin.keys.account import Credentials
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq

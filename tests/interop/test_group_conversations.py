@@ -14,7 +14,7 @@ import pytest
 
 from tests.interop.libsignal_peer import NODE, LibsignalPeer, PeerFailed
 from tests.proofs.scale import scaled
-from tests.unit.keys.world import Entropy
+from tests.support.key_peers import Entropy
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import Duplicate

@@ -20,12 +20,12 @@ from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
 from tests.interop.driven_client import DrivenClient
 from tests.interop.whatsmeow_client import WhatsMeow
+from tocsin.multidevice.transport import MultiDevice
+from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.delivery import address_of
-from tocsin.notify.multidevice import MultiDevice
 from tocsin.notify.transport import Outgoing
-from tocsin.notify.uploads import Uploads
 from tocsin.whatsapp.content import content_of
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message

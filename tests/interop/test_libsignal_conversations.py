@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.interop.libsignal_peer import LibsignalPeer, PeerFailed
-from tests.unit.signal.people import Person
+from tests.support.signal_peers import Person
 from tocsin.signal import session
 from tocsin.signal.errors import Duplicate
 from tocsin.signal.session import Ciphertext

@@ -20,7 +20,7 @@ from tests.interop.driven_client import Companion, DrivenClient, Json
 from tests.interop.matrix import CLIENTS
 from tests.interop.tocsin_client import Tocsin
 from tests.interop.whatsmeow_client import WhatsMeow
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
+from tests.support.fake_aws import AwsAccount, aws_account
 
 pytestmark = pytest.mark.interop
 

@@ -13,9 +13,9 @@ import pytest
 from tests.interop.libsignal_peer import PeerFailed
 from tests.interop.official_peer import OfficialPeer
 from tests.interop.test_libsignal_conversations import Conversation, ratchet_key
-from tests.proofs.resets import MOST_EVENTS, OurEndpoint, Resets
+from tests.proofs.resets import MAX_EVENTS, OurEndpoint, Resets
 from tests.proofs.scale import scaled
-from tests.unit.signal.people import Person
+from tests.support.signal_peers import Person
 from tocsin.signal.errors import BadMac, Duplicate, NoPreKey
 from tocsin.signal.session import Ciphertext
 
@@ -112,7 +112,7 @@ def test_both_end_on_one_session_after_forty_events(official: OfficialPeer, seed
     sides = [OurEndpoint(f"seed {seed}"), OfficialEndpoint(official)]
     dice.shuffle(sides)
     resets = Resets(sides[0], sides[1], dice)
-    resets.live(MOST_EVENTS)
+    resets.live(MAX_EVENTS)
     resets.settle()
     resets.messages_to_agree()
     resets.assert_kept()

@@ -22,29 +22,29 @@ from uuid import uuid4
 from infra.local.whatsapp.control_client import ControlClient
 from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
-from tests.unit.notify.furnished_aws import Cloud
-from tocsin.connector.client import ConnectorAway
-from tocsin.connector.line import Line, LineClosed, LineLost
+from tests.support.fake_aws import Cloud
+from tocsin.accounts.lease import LeaseInfo
+from tocsin.bootstrap import delivery, inbound
+from tocsin.connector.forwarding.stanza import Origin, pack
 from tocsin.connector.login import check_prekeys
 from tocsin.connector.pairing import store_pairing
-from tocsin.connector.stanza import Origin, pack
+from tocsin.connector.socket import Line, LineClosed, LineLost
+from tocsin.connector_client.client import ConnectorAway
+from tocsin.dynamo.table import DynamoTable
+from tocsin.dynamo.writes import Item
 from tocsin.keys.account import AccountProfile
-from tocsin.keys.conditions import Item
-from tocsin.keys.layout import inbound_device, inbound_key, owner_of
-from tocsin.keys.lease import LeaseInfo
+from tocsin.keys.context import KeyContext
 from tocsin.keys.seal import Sealer
 from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import DynamoTable
-from tocsin.keys.vault import Vault
+from tocsin.multidevice.inbound.messages import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.failure import Failure
-from tocsin.notify.inbound import Report
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import Order
-from tocsin.notify.store import NotificationStore
-from tocsin.notify.wiring import delivery, inbound
+from tocsin.notify.store.notifications import NotificationStore
 from tocsin.signal.state import State, decode_lost, evolve
+from tocsin.tables.keys import inbound_device, inbound_key, owner_of
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.events import (
     Event,
@@ -265,7 +265,7 @@ class Tocsin(Companion):
     def corrupt_session(self, lid: str) -> None:
         """Garble what the session with a device decrypts with, as a lost or doubled write would."""
         keys = DynamoTable(self._cloud.dynamodb, self._cloud.keys)
-        vault = Vault(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
+        vault = KeyContext(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
         device = JID.parse(lid)
         key = inbound_key(ACCOUNT, self.connection.credentials.incarnation, str(device.bare), device.device)
         item = keys.get(key)
@@ -331,7 +331,7 @@ class Tocsin(Companion):
         )
 
 
-def _garbled(vault: Vault, item: Item) -> bytes:
+def _garbled(vault: KeyContext, item: Item) -> bytes:
     """The receiving half of a session with other secrets, sealed as it was."""
     key = str(item["pk"]), str(item["sk"])
     owner, device = owner_of(key[0]), inbound_device(key[1])

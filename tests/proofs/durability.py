@@ -21,17 +21,17 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.unit.keys.simulation import LID, PN, US, LambdaEnds, Phone, Violation
-from tests.unit.keys.world import Clock, End, Entropy
+from tests.support.key_peers import Clock, End, Entropy
+from tests.support.key_simulation import LID, PN, US, LambdaEnds, Phone, Violation
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.table import Contention, OutcomeUnknown
+from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.account import AccountProfile, Credentials
-from tocsin.keys.conditions import Item, Key
 from tocsin.keys.errors import Contended, KeysBehind, KeyStoreError, NoOutbound, OtherPairing, StaleChain
-from tocsin.keys.generation import testify
-from tocsin.keys.memory import MemoryTable
+from tocsin.keys.high_water_mark import testify
+from tocsin.keys.maintenance import DAY, Limits
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import Contention, OutcomeUnknown
-from tocsin.keys.tending import DAY, Limits
 from tocsin.signal.errors import SignalError
 from tocsin.signal.session import Ciphertext, parse
 from tocsin.signal.wire import PreKeyMessage, SignalMessage

@@ -5,7 +5,7 @@ Both are faults of handling, not of arithmetic: the same key derivations as ours
 
 from collections.abc import Callable
 
-from tests.unit.signal.people import Person
+from tests.support.signal_peers import Person
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, agree, key_pair
 from tocsin.signal.errors import BadMac, SignalError

@@ -5,7 +5,7 @@ middle of an operation, and how many requests meet a fault (the Lambda ends befo
 contended, the answer is lost though the write was done, or not done). Between operations anybody may go on.
 What led to the same table and the same answers is followed once.
 
-The random lives of `tests.unit.keys.simulation` go further in length, and check less thoroughly. As there,
+The random lives of `tests.support.key_simulation` go further in length, and check less thoroughly. As there,
 Violation is raised if one of these does not hold:
 
     no index of a sending chain is used for two messages
@@ -22,15 +22,15 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from tests.unit.keys.simulation import LID, PN, US, LambdaEnds, Letter, Phone, Task, Violation
-from tests.unit.keys.world import SECRET, Clock, End, Entropy
-from tocsin.keys.conditions import Item, Key
+from tests.support.key_peers import SECRET, Clock, End, Entropy
+from tests.support.key_simulation import LID, PN, US, LambdaEnds, Letter, Phone, Task, Violation
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.table import Contention, OutcomeUnknown
+from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.errors import NoOutbound
-from tocsin.keys.memory import MemoryTable
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.keys.table import Contention, OutcomeUnknown
 from tocsin.signal.errors import Duplicate
 from tocsin.signal.session import Ciphertext, parse
 from tocsin.signal.wire import PreKeyMessage

@@ -14,7 +14,7 @@ that one of these does not hold:
     a text is lost to a duplicate only where such a device, or a limit on what is kept, explains it
 
 What can't be read is asked for again, as the protocol has it: by count, with keys when due. The receiving
-side's rules are those of `notify.recovery`; the sending side's are modelled here.
+side's rules are those of `multidevice.retries`; the sending side's are modelled here.
 """
 
 import random
@@ -28,8 +28,8 @@ from typing import TypeAlias
 
 from tests.proofs.symbols import Local as PublicLocal
 from tests.proofs.symbols import Names, Sealed, Setup, Symbols
-from tests.unit.signal.people import NOW, Entropy
-from tocsin.notify.recovery import question_for
+from tests.support.signal_peers import NOW, Entropy
+from tocsin.multidevice.retries import question_for
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError
@@ -38,11 +38,11 @@ from tocsin.signal.state import Record, decode_record, encode_record, evolve
 from tocsin.signal.wire import PreKeyMessage, parse_prekey_message
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 
-MOST_RECOVERIES = 5
+MAX_RECOVERIES = 5
 """How often a device gets one message again."""
 BUDGET = 2
 """How many retry receipts the first message after a break may need, when nothing more goes wrong."""
-MOST_ROUNDS = 10
+MAX_ROUNDS = 10
 STALE_SECONDS = 3600
 
 
@@ -403,7 +403,7 @@ class Network:
 
     def _heal(self, one: str, other: str) -> None:
         set_back = self.devices[one].set_back | self.devices[other].set_back
-        for number in range(MOST_ROUNDS + self._to_be_used_again(one, other)):
+        for number in range(MAX_ROUNDS + self._to_be_used_again(one, other)):
             first, second = self._exchange(one, other), self._exchange(other, one)
             if not set_back and (number == 0) and max(first, second) > BUDGET:
                 raise Violation(f"{one} and {other} needed {max(first, second)} retry receipts")
@@ -629,7 +629,7 @@ class Network:
     def _serve(self, device: Device, receipt: RetryReceipt) -> Steps:
         """Send a message again, in a new session unless there is a newer one than the message already."""
         peer = receipt.sender
-        if receipt.count > MOST_RECOVERIES or (peer, receipt.number) not in device.disk.sent:
+        if receipt.count > MAX_RECOVERIES or (peer, receipt.number) not in device.disk.sent:
             self.figures["not served"] += 1
             return
         while True:

@@ -10,15 +10,15 @@ import random
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.unit.signal.people import Person
+from tests.support.signal_peers import Person
 from tocsin.signal import session
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.state import Record, decode_record, encode_record
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import PreKeyBundle
 
-MOST_MESSAGES_TO_AGREE = 10
-MOST_ROUNDS_TO_SETTLE = 100
+MAX_MESSAGES_TO_AGREE = 10
+MAX_ROUNDS_TO_SETTLE = 100
 
 
 class Endpoint(Protocol):
@@ -125,7 +125,7 @@ class Resets:
         """So many events, as the dice fall."""
         for _ in range(count):
             event, who = self._dice.choice(EVENTS), self._dice.randrange(2)
-            self.happen(event, who, self._dice.randint(0, MOST_SENT_AT_ONCE))
+            self.happen(event, who, self._dice.randint(0, MAX_SENT_AT_ONCE))
 
     def happen(self, event: str, who: int, choice: int) -> None:
         """One event on the side `who`. `choice`, 0 to 31: how many to send, or which snapshot to restore."""
@@ -176,7 +176,7 @@ class Resets:
 
     def settle(self) -> None:
         """Let everything under way arrive. AssertionError if complaints lead to complaints for ever."""
-        for _ in range(MOST_ROUNDS_TO_SETTLE):
+        for _ in range(MAX_ROUNDS_TO_SETTLE):
             if not any(side.box for side in self.sides):
                 return
             self.receive(0)
@@ -185,7 +185,7 @@ class Resets:
 
     def messages_to_agree(self) -> int:
         """How many messages each way it takes until both are on one session. AssertionError if too many."""
-        for count in range(1, MOST_MESSAGES_TO_AGREE + 1):
+        for count in range(1, MAX_MESSAGES_TO_AGREE + 1):
             agreed = []
             for who in (0, 1):
                 self.send(who, 1)
@@ -193,7 +193,7 @@ class Resets:
                 agreed.append(self._reads_what_the_other_sends(1 - who))
             if all(agreed):
                 return count
-        raise AssertionError(f"two sessions still, after {MOST_MESSAGES_TO_AGREE} messages each way")
+        raise AssertionError(f"two sessions still, after {MAX_MESSAGES_TO_AGREE} messages each way")
 
     def assert_kept(self) -> None:
         """In the end every message was read or dropped, none of them both."""
@@ -240,8 +240,8 @@ class Resets:
 
 
 EVENTS = ("archive", "snapshot", "restore", "receive", "drop", "shuffle", "send")
-MOST_EVENTS = 40
-MOST_SENT_AT_ONCE = 31
+MAX_EVENTS = 40
+MAX_SENT_AT_ONCE = 31
 
 
 def ratchet_key(message: Ciphertext) -> bytes:

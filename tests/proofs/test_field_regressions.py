@@ -14,9 +14,9 @@ import pytest
 from tests.interop.libsignal_peer import LibsignalPeer, PeerFailed
 from tests.proofs.faulty import AdvancesBeforeTheMac, WritesBackWhatItRead
 from tests.proofs.resets import ratchet_key as ratchet_of
-from tests.unit.keys.world import End, Interposed, converse, index_of
-from tests.unit.signal.people import Person
-from tocsin.keys.memory import MemoryTable
+from tests.support.key_peers import End, Interposed, converse, index_of
+from tests.support.signal_peers import Person
+from tocsin.dynamo.memory import MemoryTable
 from tocsin.signal.errors import BadMac, Duplicate, SignalError
 from tocsin.signal.session import Ciphertext
 

@@ -13,12 +13,12 @@ import pytest
 from tests.proofs import interleavings
 from tests.proofs.interleavings import Bounds, Violation, explore
 from tests.proofs.scale import FACTOR
-from tests.unit.keys import test_keys_mutants as mutants
+from tests.scenarios import test_key_store_mutants as mutants
+from tocsin.dynamo.writes import Item, Key, Put, as_read
 from tocsin.keys import reserve, turn
-from tocsin.keys.conditions import Item, Key, Put, as_read
+from tocsin.keys.context import KeyContext
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.store import KeyStore
-from tocsin.keys.vault import Vault
 
 Programs = tuple[tuple[str, ...], ...]
 Patch = mutants.Patch
@@ -93,7 +93,7 @@ def no_second_reservation(patch: Patch) -> None:
     def looked_up(keys: KeyStore, end: Any, user: str) -> Reservation:
         take = reserve.take_number
 
-        def look(vault: Vault, key: Key) -> Item:
+        def look(vault: KeyContext, key: Key) -> Item:
             item = vault.table.get(key) or {}
             if "next" not in item:
                 return take(vault, key)
@@ -110,11 +110,11 @@ def tags_that_are_counted(patch: Patch) -> None:
     """Each Lambda numbers its turns: what another one wrote looks like what was read before."""
     counts: dict[int, int] = {}
 
-    def count(vault: Vault) -> bytes:
+    def count(vault: KeyContext) -> bytes:
         counts[id(vault.table)] = counts.get(id(vault.table), 0) + 1
         return counts[id(vault.table)].to_bytes(16, "big")
 
-    patch(Vault, "new_tag", count)
+    patch(KeyContext, "new_tag", count)
 
 
 REFUTATIONS: tuple[tuple[Callable[[Patch], None], Programs], ...] = (

@@ -14,7 +14,7 @@ from tests.proofs.faulty import stepped
 from tests.proofs.network import Device, Letter, Look, Network, Violation
 from tests.proofs.symbols import Symbols
 from tests.proofs.test_network import live_up_to_all_limits
-from tocsin.notify import recovery
+from tocsin.multidevice import retries
 from tocsin.signal import ratchet, session, x3dh
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.errors import BadMac, SignalError
@@ -252,7 +252,7 @@ def a_session_given_up_on_an_unproven_first_message(patch: Patch) -> None:
 
 
 def never_asked_again(patch: Patch) -> None:
-    patch(recovery, "REACTIONS", dict.fromkeys(recovery.REACTIONS, recovery.RECEIPT))
+    patch(retries, "REACTIONS", dict.fromkeys(retries.REACTIONS, retries.RECEIPT))
 
 
 def sent_again_in_the_same_session(patch: Patch) -> None:

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proofs.faulty import AdvancesBeforeTheMac
-from tests.proofs.resets import EVENTS, MOST_EVENTS, MOST_SENT_AT_ONCE, OurEndpoint, Resets
+from tests.proofs.resets import EVENTS, MAX_EVENTS, MAX_SENT_AT_ONCE, OurEndpoint, Resets
 from tests.proofs.scale import examples, scaled
 
 events = st.lists(
-    st.tuples(st.sampled_from(EVENTS), st.integers(0, 1), st.integers(0, MOST_SENT_AT_ONCE)),
-    max_size=MOST_EVENTS,
+    st.tuples(st.sampled_from(EVENTS), st.integers(0, 1), st.integers(0, MAX_SENT_AT_ONCE)),
+    max_size=MAX_EVENTS,
 )
 
 
@@ -30,7 +30,7 @@ def test_both_sides_end_on_one_session(events: list[tuple[str, int, int]], seed:
 @pytest.mark.parametrize("seed", range(scaled(40)))
 def test_both_sides_end_on_one_session_after_forty_events(seed: int) -> None:
     resets = Resets(OurEndpoint("ada"), OurEndpoint("ben"), random.Random(seed))
-    resets.live(MOST_EVENTS)
+    resets.live(MAX_EVENTS)
     resets.settle()
     resets.messages_to_agree()
     resets.assert_kept()
@@ -63,7 +63,7 @@ def complaints(kind: type[OurEndpoint]) -> int:
     total = 0
     for seed in range(20):
         resets = Resets(kind("ada"), kind("ben"), random.Random(seed))
-        resets.live(MOST_EVENTS)
+        resets.live(MAX_EVENTS)
         resets.settle()
         resets.messages_to_agree()
         total += sum(side.complaints for side in resets.sides)

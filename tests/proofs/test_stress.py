@@ -11,8 +11,8 @@ from threading import Barrier
 
 import pytest
 
-from tests.unit.keys import test_keys_mutants as mutants
-from tests.unit.keys.world import End
+from tests.scenarios import test_key_store_mutants as mutants
+from tests.support.key_peers import End
 
 THREADS = 50
 ROUNDS = 10

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from tests.unit.dynamodb_rules import refusals
+from tests.support.dynamodb_rules import refusals
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,7 @@ from .faults import Faults
 
 Random = Callable[[int], bytes]
 
-MOST_BYTES = 100 * 2**20
+MAX_BYTES = 100 * 2**20
 TICKET_SECONDS = 3600
 ORIGIN = "https://web.whatsapp.com"
 KINDS = ("image", "document", "video", "audio")
@@ -104,7 +104,7 @@ class MediaServer:
         self.certificate = ""
 
     async def start(self) -> None:
-        app = web.Application(client_max_size=MOST_BYTES)
+        app = web.Application(client_max_size=MAX_BYTES)
         app.add_routes(
             [
                 web.post("/mms/{kind}/{token}", self._upload),

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tocsin.connector.certificate import make_certificate
-from tocsin.connector.client import ConnectorClient
-from tocsin.connector.endpoint import Endpoint, Handling
-from tocsin.connector.httpd import Limits
+from tocsin.connector.gateway.endpoint import Endpoint, Handling
+from tocsin.connector.gateway.httpd import Limits
+from tocsin.connector_client.client import ConnectorClient
 from tocsin.whatsapp.node import Node
 
 TOKEN = "a token of this account"

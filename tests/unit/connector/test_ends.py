@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.connector.test_service import Around, Tenure
-from tocsin.connector.account import Account
-from tocsin.connector.pace import Pace, Unhealable
+from tests.unit.connector.test_session import Around, HeldLease
+from tocsin.connector.account_runner import Account
+from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.whatsapp import reaction
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import FAILURES, STREAM_ERRORS, Kind, Reaction, on_failure, on_stream_error
@@ -99,7 +99,7 @@ class Office:
         around.config = SimpleNamespace(whatsapp_url="ws://here")
         around.uniform = lambda low, high: 1.0
         self.account = Account("default", around)
-        self.tenure: Any = Tenure()
+        self.tenure: Any = HeldLease()
         self.tenure.say = self._say
         self.account._tenure = self.tenure
         self.account._keys.create_account()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tocsin.accounts.lease import LeaseLost
 from tocsin.connector.fence import Fenced
-from tocsin.keys.conditions import Delete, Put, Update
-from tocsin.keys.lease import LeaseLost
-from tocsin.keys.memory import MemoryTable
-from tocsin.keys.table import Table
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.table import Table
+from tocsin.dynamo.writes import Delete, Put, Update
 
 KEY = ("account#main", "credentials")
 WRITES = {

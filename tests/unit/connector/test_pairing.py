@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 from tocsin.connector.aws import Aws
 from tocsin.connector.pairing import store_pairing, why_no_code
-from tocsin.keys.limits import FIRST_CONTACTS, Limit
-from tocsin.keys.memory import MemoryTable
+from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.jid import JID

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tocsin.connector.pace import Unhealable
+from tocsin.accounts.lease import LeaseKeeper, read_lease
+from tocsin.connector.held_lease import HeldLease, Leases
+from tocsin.connector.pacing import Unhealable
 from tocsin.connector.placement import MOVE_SECONDS, SHUNNED_SECONDS, Placement
-from tocsin.connector.tenure import Leases, Tenure
-from tocsin.keys.lease import LeaseKeeper, read_lease
-from tocsin.keys.memory import MemoryTable
+from tocsin.dynamo.memory import MemoryTable
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Tenant:
     left: int = 0
     fate: asyncio.Future[None] | None = None
 
-    async def serve(self, tenure: Tenure) -> None:
+    async def serve(self, tenure: HeldLease) -> None:
         self.epochs.append(tenure.epoch)
         self.fate = asyncio.get_running_loop().create_future()
         await self.fate

@@ -8,7 +8,7 @@ import pytest
 
 from infra.console import look
 from infra.console.deployment import Deployment
-from tests.unit.console.rig import REGION, Cloud, Rig, Said, cloud
+from tests.support.fake_deployment import REGION, Cloud, Rig, Said, cloud
 
 
 @pytest.fixture(scope="module")

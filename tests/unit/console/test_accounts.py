@@ -6,8 +6,8 @@ import pytest
 
 from infra.console.accounts import add, list_accounts, remove
 from infra.console.errors import ConsoleError, NotFound, Usage
-from tests.unit.console.rig import NOW, Rig, Said
-from tocsin.keys.roster import read_roster
+from tests.support.fake_deployment import NOW, Rig, Said
+from tocsin.accounts.served_accounts import read_roster
 
 
 def test_one_more_is_served_by_its_name(rig: Rig, said: Said) -> None:

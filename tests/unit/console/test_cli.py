@@ -9,7 +9,7 @@ import pytest
 
 from infra.console import cli, status
 from infra.console.look import Look
-from tests.unit.console.rig import REGION, SITI, Cloud, Rig
+from tests.support.fake_deployment import REGION, SITI, Cloud, Rig
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from infra.console.dead_letters import (
     show_letter,
 )
 from infra.console.errors import NotFound
-from tests.unit.console.rig import NOW, SITI, Rig, Said
+from tests.support.fake_deployment import NOW, SITI, Rig, Said
 from tocsin.notify.notification import Attempt, Problem, State
 from tocsin.notify.queues import Order
 

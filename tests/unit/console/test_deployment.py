@@ -6,7 +6,7 @@ import pytest
 
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, Usage
-from tests.unit.console.rig import REGION, Cloud, Rig
+from tests.support.fake_deployment import REGION, Cloud, Rig
 
 
 def found(stack: str, region: str | None = REGION) -> Deployment:

@@ -10,12 +10,12 @@ import pytest
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.explain import explain
-from tests.unit.console.lived_in import deployment_of, quick_looks
-from tests.unit.console.rig import Said
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House
-from tests.unit.notify.peers import message_from
-from tests.unit.notify.test_recovery import deaf, reply_of_everybody
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_deployment import Said
+from tests.support.fake_whatsapp import message_from
+from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.wired_functions import House
+from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
 from tocsin.notify.content import Attachment, Quote
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
@@ -219,7 +219,7 @@ def test_a_ticket_whose_event_was_refused_says_what_was_wrong(house, said):
 
 
 def test_of_a_long_ticket_the_last_ones_are_shown(house, told, monkeypatch):
-    monkeypatch.setattr("infra.console.explain.MOST_LIVES", 1)
+    monkeypatch.setattr("infra.console.explain.MAX_LIVES", 1)
     house.tell(7)
     after(house, 1)
     house.tell(7, audience="technician")

@@ -10,9 +10,9 @@ import pytest
 
 from infra.console.groups import list_groups
 from infra.console.output import Output
-from tests.unit.console.lived_in import deployment_of
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.used_deployment import deployment_of
+from tests.support.wired_functions import House
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from infra.console.look import Look, depth
-from tests.unit.console.rig import Rig
+from tests.support.fake_deployment import Rig
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.console.output import how_long, iso_moment, moment
-from tests.unit.console.rig import Said
+from tests.support.fake_deployment import Said
 
 
 def test_people_read_what_is_said(said: Said) -> None:

@@ -10,8 +10,8 @@ import pytest
 from infra.console import pair
 from infra.console.errors import ConsoleError, Interrupted, TimedOut
 from infra.console.pair import NO_CONNECTOR, Code, Hint, Offer, TypedCode
-from tests.unit.console.rig import ACCOUNT, NOW, Connector, Rig, Said, Script
-from tocsin.keys import control
+from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tocsin.accounts import operator_requests
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_each_new_code_is_shown_until_one_is_scanned(rig: Rig, connector: Connec
 
 def test_the_wish_is_written_for_the_connector_to_find(rig: Rig, connector: Connector) -> None:
     def look() -> None:
-        asked = control.read_control(rig.deployment.keys_table, ACCOUNT)
+        asked = operator_requests.read_control(rig.deployment.keys_table, ACCOUNT)
         assert (asked.request, asked.phone) == ("pair", "6281100000001")
         connector.answers("connecting")
 
@@ -100,7 +100,7 @@ def test_a_linked_account_isnt_linked_over(rig: Rig, connector: Connector, state
     connector.says(state)
     with pytest.raises(ConsoleError, match=f"linked already \\({state}\\).*Linked devices"):
         offered(rig)
-    assert control.read_control(rig.deployment.keys_table, ACCOUNT).request is None
+    assert operator_requests.read_control(rig.deployment.keys_table, ACCOUNT).request is None
 
 
 def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(rig: Rig) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from infra.console.errors import Usage
 from infra.console.recoveries import Tally, show_recoveries, tallies
-from tests.unit.console.lived_in import deployment_of, quick_looks
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House
-from tests.unit.notify.test_recovery import deaf
-from tocsin.notify.ledger import OURS, THEIRS, Episode
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.wired_functions import House
+from tests.unit.multidevice.test_retries import deaf
+from tocsin.notify.store.recoveries import OURS, THEIRS, RecoveryRecord
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_what_was_given_up_is_named_with_the_way_to_its_story(house, said):
 
 
 def test_what_we_could_not_read_is_told_apart(house, told):
-    from tests.unit.notify.test_inbound import garbled
+    from tests.unit.multidevice.inbound.test_messages import garbled
 
     house.receive(garbled(house))
     show(house, told)
@@ -74,8 +74,8 @@ def test_what_we_could_not_read_is_told_apart(house, told):
 
 
 def test_a_resend_that_we_can_read_heals_it(house, told):
-    from tests.unit.notify.peers import message_from
-    from tests.unit.notify.test_inbound import garbled
+    from tests.support.fake_whatsapp import message_from
+    from tests.unit.multidevice.inbound.test_messages import garbled
 
     house.receive(garbled(house, "B1"))
     house.stage.now += 2
@@ -98,8 +98,8 @@ def test_days_that_nobody_kept_are_refused(house, said, days):
         show(house, said, days=days)
 
 
-def episode(cause: str, side: str = THEIRS, **changes) -> Episode:
-    return Episode(side, "default", "u", "d", "n", cause, first_at=0, last_at=0, **changes)
+def episode(cause: str, side: str = THEIRS, **changes) -> RecoveryRecord:
+    return RecoveryRecord(side, "default", "u", "d", "n", cause, first_at=0, last_at=0, **changes)
 
 
 def test_causes_come_by_frequency_and_sides_are_summed_up():

@@ -15,7 +15,7 @@ from infra.console.refused_events import (
     redrive_refused,
     show_refused,
 )
-from tests.unit.console.rig import Rig, Said
+from tests.support.fake_deployment import Rig, Said
 
 EVENT: dict[str, Any] = {
     "id": "7bf73129-1428-4cd3-a780-95db273d1602",

@@ -16,9 +16,9 @@ from infra.console import send
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, TimedOut, Usage
 from infra.console.send import SampleTicket, send_test
-from tests.unit.console.rig import ACCOUNT, NOW, SITI, Rig, Said, Script
+from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
 from tocsin.notify.content import Attachment
-from tocsin.notify.event import parse_event
+from tocsin.notify.events.event import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 
 TICKET = SampleTicket("0812-3456-7890", name="Siti")

@@ -11,11 +11,11 @@ from infra.console import cli
 from infra.console.deployment import Deployment
 from infra.console.errors import NotFound, Usage
 from infra.console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
-from tests.unit.console.lived_in import deployment_of, quick_looks
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House, texts
-from tests.unit.notify.test_recovery import reply_of_everybody
-from tocsin.keys.control import read_control
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.wired_functions import House, texts
+from tests.unit.multidevice.test_retries import reply_of_everybody
+from tocsin.accounts.operator_requests import read_control
 
 
 @pytest.fixture(scope="module")

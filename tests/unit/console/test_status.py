@@ -9,8 +9,8 @@ import pytest
 from infra.console.errors import NeedsAttention
 from infra.console.output import moment
 from infra.console.status import show
-from tests.unit.console.rig import NOW, Rig, Said
-from tocsin.keys.limits import Limit, note_limit
+from tests.support.fake_deployment import NOW, Rig, Said
+from tocsin.accounts.limits import Limit, note_limit
 
 
 def shown(rig: Rig, said: Said, *, check: bool = False, after: float = 0) -> str:

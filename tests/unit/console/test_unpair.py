@@ -8,8 +8,8 @@ import pytest
 
 from infra.console import unpair
 from infra.console.errors import ConsoleError, NotFound, TimedOut
-from tests.unit.console.rig import ACCOUNT, NOW, Connector, Rig, Said, Script
-from tocsin.keys import control
+from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tocsin.accounts import operator_requests
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def unlinked(rig: Rig, *steps: Callable[[], object], wait_seconds: float = 60) -
 
 def test_it_waits_until_the_connector_has_unlinked_it(rig: Rig, connector: Connector) -> None:
     def look() -> None:
-        assert control.read_control(rig.deployment.keys_table, ACCOUNT).request == "unpair"
+        assert operator_requests.read_control(rig.deployment.keys_table, ACCOUNT).request == "unpair"
         connector.answers("unpaired")
 
     assert "is unlinked; link it again: tocsin pair" in unlinked(rig, look).text

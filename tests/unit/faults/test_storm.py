@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.e2e.stage import DESK, Notice, Person
 from tests.faults.plot import svg
 from tests.faults.storm import Plan, Report, explained
 from tests.faults.witness import Witness
+from tests.support.stack import DESK, Notice, Person
 
 SITI = Person("628120000001", "Siti", "id")
 NOTICE = Notice("00" * 9, SITI, "TCK-1")

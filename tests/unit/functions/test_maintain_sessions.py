@@ -8,12 +8,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tests.unit.functions.handlers import Context, load
-from tocsin.keys import table
-from tocsin.keys.memory import MemoryTable
-from tocsin.keys.roster import add_account
-from tocsin.notify import aws, upkeep
-from tocsin.notify.maintain import Report
+from tests.support.handlers import Context, load
+from tocsin import aws
+from tocsin.accounts.served_accounts import add_account
+from tocsin.dynamo import table
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.multidevice import key_maintenance
+from tocsin.notify.parking import Report
 
 
 class Upkeep:
@@ -79,11 +80,13 @@ def test_a_failing_account_takes_no_other_with_it_and_is_raised_at_the_end(
 class Rounds:
     """Notes what the hourly schedule asked for."""
 
-    def __init__(self, run: upkeep.Run) -> None:
+    def __init__(self, run: key_maintenance.Run) -> None:
         self.result = run
         self.asked: list[tuple[tuple[str, ...], float, bool]] = []
 
-    def run(self, accounts: tuple[str, ...], time_left: Callable[[], float], *, force: bool) -> upkeep.Run:
+    def run(
+        self, accounts: tuple[str, ...], time_left: Callable[[], float], *, force: bool
+    ) -> key_maintenance.Run:
         self.asked.append((accounts, time_left(), force))
         return self.result
 
@@ -91,8 +94,10 @@ class Rounds:
 def test_each_hour_the_keys_of_every_account_are_looked_after(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = upkeep.Report("default", users=3, renewed={"idle": 2}, rotated=7, troubles=["lists: iq-error"])
-    rounds = Rounds(upkeep.Run([report], pages=2, read_units=9.5, complete=False))
+    report = key_maintenance.Report(
+        "default", users=3, renewed={"idle": 2}, rotated=7, troubles=["lists: iq-error"]
+    )
+    rounds = Rounds(key_maintenance.Run([report], pages=2, read_units=9.5, complete=False))
     monkeypatch.setattr(app, "upkeep", lambda: rounds)
     answer = app.lambda_handler({"upkeep": True}, Context(remaining_millis=250_000))
     assert rounds.asked == [(("default", "support"), 250.0, False)]
@@ -104,7 +109,7 @@ def test_each_hour_the_keys_of_every_account_are_looked_after(
 
 
 def test_an_operator_may_begin_a_round(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = Rounds(upkeep.Run())
+    rounds = Rounds(key_maintenance.Run())
     monkeypatch.setattr(app, "upkeep", lambda: rounds)
     app.lambda_handler({"upkeep": True, "force": True}, Context())
     assert [force for _, _, force in rounds.asked] == [True]
@@ -113,7 +118,9 @@ def test_an_operator_may_begin_a_round(app: ModuleType, monkeypatch: pytest.Monk
 def test_what_failed_in_the_round_is_raised_after_it_was_told(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rounds = Rounds(upkeep.Run([upkeep.Report("default")], failures=[ConnectionError("default")]))
+    rounds = Rounds(
+        key_maintenance.Run([key_maintenance.Report("default")], failures=[ConnectionError("default")])
+    )
     monkeypatch.setattr(app, "upkeep", lambda: rounds)
     with pytest.raises(ExceptionGroup) as failure:
         app.lambda_handler({"upkeep": True}, Context())

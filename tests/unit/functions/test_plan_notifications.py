@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.unit.functions.handlers import Context, load
-from tocsin.notify.samples import sample_body
+from tests.support.handlers import Context, load
+from tocsin.notify.events.samples import sample_body
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.functions.handlers import Context, load
-from tocsin.notify.publish import Published
+from tests.support.handlers import Context, load
+from tocsin.notify.outcomes import Published
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.functions.handlers import Context, load
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House, receipt_of, texts
-from tests.unit.notify.peers import message_from
-from tocsin.connector.client import ConnectorAway
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_whatsapp import message_from
+from tests.support.handlers import Context, load
+from tests.support.wired_functions import House, receipt_of, texts
+from tocsin.bootstrap import inbound
+from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.notification import State
-from tocsin.notify.patience import Patience
-from tocsin.notify.wiring import inbound
+from tocsin.notify.redelivery import Patience
 from tocsin.whatsapp.node import Node
 
 

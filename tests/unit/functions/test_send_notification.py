@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.functions.handlers import FUNCTIONS, Context, load
-from tests.unit.notify.furnished_aws import AwsAccount, aws_account
-from tests.unit.notify.house import House, texts
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.handlers import FUNCTIONS, Context, load
+from tests.support.wired_functions import House, texts
+from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
-from tocsin.notify.patience import Patience
 from tocsin.notify.queues import Order
-from tocsin.notify.wiring import delivery
+from tocsin.notify.redelivery import Patience
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +155,8 @@ HEAVY = {
     "phonenumbers",
     "pydantic",
     "websockets",
-    "tocsin.notify.inbound",
-    "tocsin.notify.sessions",
+    "tocsin.multidevice.inbound.messages",
+    "tocsin.multidevice.directory",
     "tocsin.keys.establish",
     "tocsin.keys.receive",
     "tocsin.whatsapp.content",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.notify.refusal import GROUP_ACK_RULES, QUERY_RULES
+from tocsin.multidevice.refusals import GROUP_ACK_RULES, QUERY_RULES
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / "layers/core/tocsin"
 METRICS = (ROOT / "infra/DIAGNOSTICS.md").read_text()
-REASONS = METRICS + "".join((LAYER / "notify" / name).read_text() for name in ("GROUPS.md", "KINDS.md"))
+REASONS = METRICS + "".join((LAYER / "multidevice" / name).read_text() for name in ("GROUPS.md", "KINDS.md"))
 
 FAILURES = re.compile(r'\b(?:Permanent|Retry|Wait|Recover)\(\s*"([a-z-]+)"')
 COUNTED = re.compile(
@@ -21,7 +21,9 @@ COUNTED = re.compile(
 
 
 def reasons() -> set[str]:
-    sources = "".join(path.read_text() for path in (LAYER / "notify").glob("*.py"))
+    sources = "".join(
+        path.read_text() for room in ("notify", "multidevice") for path in (LAYER / room).rglob("*.py")
+    )
     rules = {rule.code for rules in (GROUP_ACK_RULES, QUERY_RULES) for rule in rules.values()}
     return rules | set(FAILURES.findall(sources))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.processes import clean_environment
-from tests.unit.infra.templates import properties
+from tests.support.templates import properties
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
 

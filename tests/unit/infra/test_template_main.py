@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.infra.templates import as_list, properties, resources, statements, template
+from tests.support.templates import as_list, properties, resources, statements, template
 
 FUNCTIONS = {
     "PlanNotificationsFunction",

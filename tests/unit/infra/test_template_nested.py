@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.infra.templates import properties, resources, statements, template
+from tests.support.templates import properties, resources, statements, template
 
 NETWORK, CONNECTOR, ALARMS = "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml"
 

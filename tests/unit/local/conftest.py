@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.local.town import Town
+from tests.support.local_server import Town
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from infra.local.whatsapp.audit import Unreadable, chain_position, protobuf_fields, signal_message
 from infra.local.whatsapp.endpoint import Address
-from tests.unit.local.town import BUDI, SITI, Town, enc
+from tests.support.local_server import BUDI, SITI, Town, enc
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.node import Node
 

@@ -15,7 +15,7 @@ import pytest
 from infra.local.whatsapp.certificates import BadRootKeyFile, load_root_key
 from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp, WaitedTooLong
 from infra.local.whatsapp.control_client import _environment as environment
-from tests.unit.local.town import BUDI, SITI
+from tests.support.local_server import BUDI, SITI
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from infra.local.whatsapp.group_routing import NOT_A_MEMBER, STALE_ADDRESSING
 from infra.local.whatsapp.phone import Companion, InvalidRequest
-from tests.unit.local.town import BUDI, DEWI, SITI, Town
+from tests.support.local_server import BUDI, DEWI, SITI, Town
 from tocsin.whatsapp.iq import group_info
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node

@@ -14,7 +14,7 @@ import pytest
 from infra.local.whatsapp.display import EDIT_SECONDS, show
 from infra.local.whatsapp.media import ORIGIN, MediaRefused, MediaServer
 from infra.local.whatsapp.switchboard import Switchboard
-from tests.unit.local.town import SITI, Clock, Town
+from tests.support.local_server import SITI, Clock, Town
 from tocsin.whatsapp import outgoing
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, Upload, encrypt, token_of
 from tocsin.whatsapp.proto.message_pb2 import Message

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.local.whatsapp.phone import InvalidRequest
-from tests.unit.local.town import BUDI, SITI, Town
+from tests.support.local_server import BUDI, SITI, Town
 from tocsin.whatsapp.node import Node
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.local.whatsapp.endpoint import Endpoint
-from tests.unit.local.town import BUDI, SITI, Town
+from tests.support.local_server import BUDI, SITI, Town
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 

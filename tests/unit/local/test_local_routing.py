@@ -3,7 +3,7 @@
 import pytest
 
 from infra.local.whatsapp.routing import Refused, route_message, route_receipt
-from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc, message_to
+from tests.support.local_server import BUDI, DEWI, SITI, Town, enc, message_to
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node

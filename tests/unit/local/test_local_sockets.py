@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from infra.local.whatsapp.control_client import ControlError
-from tests.unit.local.town import BUDI, SITI
-from tests.unit.local.wired_client import Running, new_keys, running
+from tests.support.local_server import BUDI, SITI
+from tests.support.wired_client import Running, new_keys, running
 from tocsin.signal.curve import key_pair
 from tocsin.whatsapp.connection import Login
 from tocsin.whatsapp.events import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.local.town import BUDI, DEWI, SITI, Town, enc
+from tests.support.local_server import BUDI, DEWI, SITI, Town, enc
 from tocsin.whatsapp.jid import JID, PN, SERVER
 from tocsin.whatsapp.node import Node
 

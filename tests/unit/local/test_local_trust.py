@@ -3,7 +3,7 @@
 import pytest
 
 from infra.local.whatsapp.phone import Companion as LivingCompanion
-from tests.unit.local.town import BUDI, SITI, Town, enc, message_to
+from tests.support.local_server import BUDI, SITI, Town, enc, message_to
 from tocsin.whatsapp.jid import HOSTED_DEVICE, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo

@@ -8,16 +8,16 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from tests.unit.notify.furnished_aws import REGION, AwsAccount, aws_account
-from tests.unit.notify.house import House
-from tests.unit.notify.stage import ACCOUNT
-from tocsin.connector.client import UploadFailed, UploadRefused
+from tests.support.fake_aws import REGION, AwsAccount, aws_account
+from tests.support.paired_account import ACCOUNT
+from tests.support.wired_functions import House
+from tocsin.connector_client.client import UploadFailed, UploadRefused
+from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.notify import attachments
 from tocsin.notify.attachments import Bucket, media_type_of
 from tocsin.notify.content import Attachment
 from tocsin.notify.failure import Failure, Permanent, Retry
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.notify.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.whatsapp.media import DOCUMENT, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -72,7 +72,7 @@ def test_without_a_bucket_every_file_is_missing():
 
 
 def test_a_file_that_is_too_large_is_not_read(bucket, monkeypatch):
-    monkeypatch.setattr(attachments, "MOST_BYTES", 5)
+    monkeypatch.setattr(attachments, "MAX_BYTES", 5)
     failure = refusal(bucket)
     assert (failure.code, failure.detail) == ("attachment-too-large", "17 bytes; the limit is 5")
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.unit.notify.furnished_aws import AwsAccount, Cloud, aws_account
-from tocsin.notify.conduct import CONSENT_WITHDRAWN
+from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.deadletter import DeadLetters
+from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, Order
-from tocsin.notify.store import NotificationStore
+from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.texts.consent import CONSENT_WITHDRAWN
 from tocsin.notify.transport import Address, Outgoing, Sent
 
 NOW = 1_800_000_000

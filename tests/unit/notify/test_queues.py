@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.unit.notify.furnished_aws import Cloud, cloud
+from tests.support.fake_aws import Cloud, cloud
 from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import (
     DeadLettersQueue,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.signal.people import Entropy
+from tests.support.signal_peers import Entropy
 from tocsin.signal.curve import (
     KeyPair,
     agree,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.signal.people import NOW, Person, acquainted, strangers, turn
+from tests.support.signal_peers import NOW, Person, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.curve import encode_point, key_pair
 from tocsin.signal.errors import (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.signal.people import Entropy
+from tests.support.signal_peers import Entropy
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.signal.people import Person, strangers
+from tests.support.signal_peers import Person, strangers
 from tocsin.signal import session
 from tocsin.signal.errors import Duplicate
 from tocsin.signal.session import Ciphertext

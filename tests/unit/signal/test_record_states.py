@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.signal.people import DAY, NOW, Person, acquainted, strangers, turn
+from tests.support.signal_peers import DAY, NOW, Person, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.errors import BadMac, Duplicate, FutureMessage, NoSession
 from tocsin.signal.state import Record
@@ -47,7 +47,7 @@ def test_both_begin_at_once_with_several_messages_each_way() -> None:
 
 
 def test_a_late_message_of_an_archived_session_after_the_new_one_was_used_both_ways() -> None:
-    """Standing regression: trying it must not advance the current session, nor end either direction."""
+    """AccountStatus regression: trying it must not advance the current session, nor end either direction."""
     ada, ben = acquainted()
     late = ada.say("late")
     ada.start(ben.bundle(prekey_id=2))

@@ -19,10 +19,10 @@ def imports(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").partition(".")[0])
-        elif isinstance(node, ast.ImportFrom) and node.level > 1:
-            found.add("tocsin")
+        elif isinstance(node, ast.ImportFrom):
+            module = f"{node.module}."
+            if not module.startswith("tocsin.signal."):
+                found.add(module.partition(".")[0])
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.signal.people import Person, acquainted, turn
+from tests.support.signal_peers import Person, acquainted, turn
 from tocsin.signal.errors import Duplicate, FutureMessage
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.signal.people import NOW, acquainted, strangers, turn
+from tests.support.signal_peers import NOW, acquainted, strangers, turn
 from tocsin.signal import session
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.signal.people import Entropy, strangers
+from tests.support.signal_peers import Entropy, strangers
 from tocsin.signal import wire
 from tocsin.signal.errors import InvalidKey, InvalidMessage, NoSession
 

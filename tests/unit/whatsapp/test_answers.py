@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.whatsapp.peer import from_server, logged_in
+from tests.support.noise_peer import from_server, logged_in
 from tocsin.whatsapp import receipts
 from tocsin.whatsapp.events import StanzaReceived
 from tocsin.whatsapp.jid import JID, SERVER

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.whatsapp.peer import (
+from tests.support.noise_peer import (
     NOW,
     OWN_LID,
     OWN_PN,

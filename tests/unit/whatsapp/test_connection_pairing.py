@@ -6,7 +6,7 @@ import hmac
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.unit.whatsapp.peer import NOW, Talk, device_keys, from_server, pair
+from tests.support.noise_peer import NOW, Talk, device_keys, from_server, pair
 from tocsin.signal.curve import agree, sign, verify
 from tocsin.whatsapp import link_code
 from tocsin.whatsapp.connection import NotOpen

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.whatsapp.peer import NOW, OWN_PN, ROOT, Peer, device_keys, entropy, logged_in, pair
+from tests.support.noise_peer import NOW, OWN_PN, ROOT, Peer, device_keys, entropy, logged_in, pair
 from tocsin.signal.curve import key_pair
 from tocsin.whatsapp.connection import Config, Connection, Login
 from tocsin.whatsapp.errors import HandshakeFailed, InvalidCertificate, TransportFailed

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.whatsapp.peer import NOW, OWN_LID, OWN_PN, ROOT, Peer, Talk, from_server, logged_in, pair
+from tests.support.noise_peer import NOW, OWN_LID, OWN_PN, ROOT, Peer, Talk, from_server, logged_in, pair
 from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success
 from tocsin.signal import x3dh
 from tocsin.signal.curve import encode_point, key_pair, sign

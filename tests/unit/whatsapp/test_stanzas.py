@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.whatsapp.peer import OWN_LID, OWN_PN, device_keys, from_server, pair
+from tests.support.noise_peer import OWN_LID, OWN_PN, device_keys, from_server, pair
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp import bundles, call, content, iq, message, notifications, outgoing, receipts, usync
 from tocsin.whatsapp.errors import InvalidStanza

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tocsin.connector.protocol import ACCOUNT
+from tocsin.connector_client.protocol import ACCOUNT
 
 PRODUCTION_URL = "wss://web.whatsapp.com/ws/chat"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"

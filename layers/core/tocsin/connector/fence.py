@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tocsin.keys.conditions import Delete, Item, Key, Put, Update, Write
-from tocsin.keys.lease import LeaseLost
-from tocsin.keys.table import ScanPage, Table
+from tocsin.accounts.lease import LeaseLost
+from tocsin.dynamo.table import ScanPage, Table
+from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
 
 
 class Fenced:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tocsin.connector.aws import Aws
-from tocsin.connector.line import Line
+from tocsin.connector.socket import Line
 from tocsin.keys.account import Credentials
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PREKEYS: Final = 812
 MORE_PREKEYS: Final = 50
-FEW_PREKEYS: Final = 5
+MIN_PREKEYS: Final = 5
 
 UPLOAD_PAUSES: Final = (1.0, 2.0, 4.0)
 
@@ -90,7 +90,7 @@ async def check_prekeys(
     """
     if count is None:
         count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.prekey_count)))
-    if count > FEW_PREKEYS:
+    if count > MIN_PREKEYS:
         return
     prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
     credentials = await aws.call(keys.credentials)

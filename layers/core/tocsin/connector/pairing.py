@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from tocsin.accounts.operator_requests import Control
 from tocsin.connector.aws import Aws
-from tocsin.connector.line import Line, LineClosed, OpenFailed, open_line
+from tocsin.connector.context import ConnectorContext
+from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.login import device_keys
-from tocsin.connector.surroundings import Surroundings
-from tocsin.connector.tenure import Tenure
-from tocsin.connector.wishes import Wishes
+from tocsin.connector.operator import OperatorRequests
+from tocsin.connector.socket import Line, LineClosed, OpenFailed, open_line
 from tocsin.keys.account import Credentials
-from tocsin.keys.control import Control
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import reaction
 from tocsin.whatsapp.backoff import delays
@@ -71,13 +71,13 @@ class Pairer:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: ConnectorContext,
         keys: KeyStore,
-        tenure: Tenure,
-        wishes: Wishes,
+        tenure: HeldLease,
+        wishes: OperatorRequests,
         wish: Control,
     ) -> None:
-        self._around = around
+        self._context = around
         self._keys = keys
         self._tenure = tenure
         self._wishes = wishes
@@ -88,10 +88,10 @@ class Pairer:
 
     async def run(self, credentials: Credentials) -> bool:
         """Offer codes until one is used (True), or it has no sense any more; the operator is told which."""
-        give_up = self._around.clock() + PATIENCE_SECONDS
-        pauses = delays(self._around.uniform)
+        give_up = self._context.clock() + PATIENCE_SECONDS
+        pauses = delays(self._context.uniform)
         await self._wishes.show("pairing")
-        while self._around.clock() < give_up:
+        while self._context.clock() < give_up:
             try:
                 ended = await self._try_once(credentials)
             except OpenFailed as exc:
@@ -110,8 +110,8 @@ class Pairer:
 
     async def _try_once(self, credentials: Credentials) -> Reaction:
         """One connection: as many codes as the server gives."""
-        connection = self._around.connection(device_keys(credentials))
-        line = await open_line(self._around.config.whatsapp_url, connection, self._around.clock)
+        connection = self._context.connection(device_keys(credentials))
+        line = await open_line(self._context.config.whatsapp_url, connection, self._context.clock)
         self._tenure.on_loss = line.abort
         carrying = asyncio.ensure_future(line.run(self._tenure.valid))
         try:
@@ -166,7 +166,7 @@ class Pairer:
         """Store it durably, then tell the server: a pairing it knows and we forgot is of use to nobody."""
         self.committed = True
         try:
-            await store_pairing(self._around.aws, self._keys, pairing)
+            await store_pairing(self._context.aws, self._keys, pairing)
         except Exception as exc:
             log.exception("the pairing can't be stored", extra={"account": self._keys.account})
             self.committed = False

@@ -16,10 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-from tocsin.connector.pace import Unhealable
+from tocsin.accounts.lease import TERMS, LeaseLost, Member
+from tocsin.connector.held_lease import HeldLease, Leases
+from tocsin.connector.pacing import Unhealable
 from tocsin.connector.share import Loads
-from tocsin.connector.tenure import Leases, Tenure
-from tocsin.keys.lease import TERMS, LeaseLost, Member
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Tenant(Protocol):
     def works(self) -> bool: ...
     @property
     def settled(self) -> bool: ...
-    def serve(self, tenure: Tenure) -> Coroutine[Any, Any, None]: ...
+    def serve(self, tenure: HeldLease) -> Coroutine[Any, Any, None]: ...
     async def leave(self) -> None: ...
 
 
@@ -70,7 +70,7 @@ class Placement:
         self._shuffle = shuffle
         self._accounts: Collection[str] = ()
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._tenants: dict[str, tuple[Tenant, Tenure]] = {}
+        self._tenants: dict[str, tuple[Tenant, HeldLease]] = {}
         self._unheld_since: dict[str, float] = {}
         self._shunned: dict[str, float] = {}
         self._gave_at = self._swept_at = float("-inf")
@@ -161,14 +161,14 @@ class Placement:
             await self._leases.tell_load()
         return loads
 
-    def _serve(self, tenure: Tenure) -> None:
+    def _serve(self, tenure: HeldLease) -> None:
         log.info("lease taken", extra={"account": tenure.account, "epoch": tenure.epoch})
         self._unheld_since.pop(tenure.account, None)
         tenant = self._open(tenure.account)
         self._tenants[tenure.account] = tenant, tenure
         self._serving[tenure.account] = asyncio.create_task(self._live(tenant, tenure))
 
-    async def _live(self, tenant: Tenant, tenure: Tenure) -> None:
+    async def _live(self, tenant: Tenant, tenure: HeldLease) -> None:
         """One tenure, from its beginning to its end."""
         account = tenure.account
         try:
@@ -185,7 +185,7 @@ class Placement:
             self._tenants.pop(account, None)
             self._serving.pop(account, None)
 
-    async def _on_unhealable(self, account: str, tenure: Tenure, exc: Unhealable) -> None:
+    async def _on_unhealable(self, account: str, tenure: HeldLease, exc: Unhealable) -> None:
         """Deaf for one account, while others work, isn't the process's fault: another connector may try."""
         if not any(tenant.works for name, (tenant, _) in self._tenants.items() if name != account):
             self._break(exc)
@@ -221,7 +221,7 @@ class Placement:
             await asyncio.gather(task, return_exceptions=True)
         await self._release(tenure)
 
-    async def _release(self, tenure: Tenure) -> None:
+    async def _release(self, tenure: HeldLease) -> None:
         try:
             await self._leases.give_up(tenure)
         except Exception as exc:  # noqa: BLE001  ours in name only; the sweep takes it up again

@@ -21,22 +21,22 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from tocsin.connector.account import REQUEST_GRACE, Account
+from tocsin.accounts.lease import LeaseKeeper
+from tocsin.connector.account_runner import REQUEST_GRACE, Account
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
-from tocsin.connector.endpoint import Endpoint
+from tocsin.connector.context import ConnectorContext
+from tocsin.connector.forwarding.stanza_queue import StanzaQueue
+from tocsin.connector.gateway.endpoint import Endpoint
+from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.held_lease import Leases
 from tocsin.connector.logs import metrics_line
-from tocsin.connector.outside import Outside
+from tocsin.connector.notices import Outside
+from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
-from tocsin.connector.roster import Roster
-from tocsin.connector.standing import Desk, Standing
-from tocsin.connector.stanza_queue import StanzaQueue
-from tocsin.connector.surroundings import Surroundings
-from tocsin.connector.tenure import Leases
-from tocsin.connector.wishes import Bell
-from tocsin.keys.lease import LeaseKeeper
+from tocsin.connector.served_accounts import Roster
+from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
-from tocsin.keys.table import DynamoTable
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Connector:
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, AccountStatus] = {}
         self._endpoint = Endpoint(Desk(self._standings))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
@@ -102,8 +102,8 @@ class Connector:
         keeper = LeaseKeeper(lease_table, name, url=url, certificate=certificate.pem)
         self._leases = Leases(keeper)
         sealer = Sealer.from_secret((await secret)["SecretString"])
-        self._bell = Bell(aws, table)
-        self._around = Surroundings(
+        self._bell = RequestPoller(aws, table)
+        self._context = ConnectorContext(
             config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._bell
         )
         await known
@@ -114,7 +114,7 @@ class Connector:
     def _open_account(self, name: str) -> Account:
         """The account, made when it is first ours and kept when it goes: its token still tells who asks."""
         if name not in self._accounts:
-            account = self._accounts[name] = Account(name, self._around)
+            account = self._accounts[name] = Account(name, self._context)
             self._standings[name] = account.standing
         return self._accounts[name]
 
@@ -162,7 +162,7 @@ class Connector:
 
     def _print_metrics(self) -> None:
         """One line in the embedded metric format. A standby has no accounts and counts none."""
-        config, meters = self._config, self._around.meters
+        config, meters = self._config, self._context.meters
         held = [account for account in self._accounts.values() if account.held]
         connected = sum(account.works for account in held)
         metrics: dict[str, tuple[float, str]] = {

@@ -6,10 +6,10 @@ import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from tocsin.connector.line import USER_AGENT
+from tocsin.connector.socket import USER_AGENT
 
 if TYPE_CHECKING:
-    from tocsin.connector.surroundings import Surroundings
+    from tocsin.connector.context import ConnectorContext
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _NAVIGATION: Final = {
 }
 
 
-async def refresh(around: Surroundings) -> None:
+async def refresh(around: ConnectorContext) -> None:
     """Learn the present version for the next login. Only WhatsApp's own page knows; a local server has
     nothing to ask."""
     if "web.whatsapp.com" not in around.config.whatsapp_url:

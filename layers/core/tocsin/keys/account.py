@@ -5,22 +5,23 @@ lies beside them. `incarnation` is the number of the pairing, raised whenever th
 be used.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tocsin.dynamo.table import ConditionFailed, OutcomeUnknown
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Put, Update, Value, as_read
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import Contended, NoAccount, NotPaired, OtherPairing
+from tocsin.keys.profile import AccountProfile as AccountProfile
+from tocsin.keys.profile import open_secrets, read_item
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.x3dh import Local
-
-from .conditions import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Put, Update, Value, as_read
-from .errors import Contended, NoAccount, NotPaired, OtherPairing
-from .layout import credentials_key
-from .profile import AccountProfile as AccountProfile
-from .profile import open_secrets, read_item
-from .table import ConditionFailed, OutcomeUnknown
-from .vault import Vault
+from tocsin.tables.keys import credentials_key
 
 # Registration ids have 14 bits in Signal's core; 0 means "none" to some peers.
 _HIGHEST_REGISTRATION_ID = 16380
@@ -49,7 +50,7 @@ class Credentials:
     `jid`, `lid`: this device's addresses, None until it is paired. `device_identity`: the encoded
     ADVSignedDeviceIdentity, account key included. `next_prekey_id`: counts up for ever; the id is the
     counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left. `mark`: see
-    `keys.generation`.
+    `keys.high_water_mark`.
     """
 
     account: str
@@ -99,12 +100,12 @@ class Credentials:
         )
 
 
-def read_credentials(vault: Vault) -> Credentials:
+def read_credentials(vault: KeyContext) -> Credentials:
     """Raises NoAccount, and DamagedRecord: no new identity is made in place of one that can't be read."""
     return _decoded(vault, read_item(vault))
 
 
-def create_account(vault: Vault) -> Credentials:
+def create_account(vault: KeyContext) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
     with contextlib.suppress(NoAccount):
         return read_credentials(vault)
@@ -117,7 +118,7 @@ def create_account(vault: Vault) -> Credentials:
     return made
 
 
-def renew_account(vault: Vault) -> Credentials:
+def renew_account(vault: KeyContext) -> Credentials:
     """Fresh keys, unpaired, for the next pairing: after a log-out, when the old ones are worth nothing.
 
     The connector's token and the prekey counter stay; the incarnation goes up.
@@ -130,7 +131,7 @@ def renew_account(vault: Vault) -> Credentials:
 
 
 def save_pairing(
-    vault: Vault,
+    vault: KeyContext,
     *,
     jid: str,
     lid: str | None,
@@ -161,7 +162,9 @@ def save_pairing(
     return change_credentials(vault, paired)
 
 
-def raise_incarnation(vault: Vault, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)) -> Credentials:
+def raise_incarnation(
+    vault: KeyContext, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)
+) -> Credentials:
     """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup.
 
     `beyond`: incarnation and mark that were reached before the table was set back. The signed prekey is a new
@@ -189,12 +192,12 @@ def raise_incarnation(vault: Vault, *, skip_prekey_ids: int, beyond: tuple[int, 
     return change_credentials(vault, raised)
 
 
-def save_lid(vault: Vault, lid: str) -> Credentials:
+def save_lid(vault: KeyContext, lid: str) -> Credentials:
     """Remember the account's own LID, which a login may tell first. The incarnation stays."""
     return change_credentials(vault, lambda old: replace(old, lid=lid))
 
 
-def new_signed_prekey(vault: Vault) -> SignedPreKey:
+def new_signed_prekey(vault: KeyContext) -> SignedPreKey:
     """Make and store the next signed prekey, before it is uploaded. The current one stays until
     `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
 
@@ -218,12 +221,12 @@ def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]
     }
 
 
-def adopt_signed_prekey(vault: Vault, prekey_id: int) -> None:
+def adopt_signed_prekey(vault: KeyContext, prekey_id: int) -> None:
     """The server has it: from now on it is the current one."""
     change_credentials(vault, lambda old: replace(old, current_signed_prekey_id=prekey_id))
 
 
-def save_login(vault: Vault, incarnation: int, **changes: int | bytes | str) -> None:
+def save_login(vault: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
     """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`).
 
     Raises OtherPairing if the account was paired anew in the meantime.
@@ -232,7 +235,7 @@ def save_login(vault: Vault, incarnation: int, **changes: int | bytes | str) -> 
     _updated(vault, update, incarnation)
 
 
-def _updated(vault: Vault, update: Update, incarnation: int) -> Item:
+def _updated(vault: KeyContext, update: Update, incarnation: int) -> Item:
     """Do an update on condition of an incarnation. Raises OtherPairing, NoAccount."""
     try:
         return vault.patiently(lambda: vault.table.update(update))
@@ -243,7 +246,7 @@ def _updated(vault: Vault, update: Update, incarnation: int) -> Item:
         raise OtherPairing(incarnation, stored if isinstance(stored, int) else 0) from None
 
 
-def count_mark(vault: Vault, incarnation: int) -> int:
+def count_mark(vault: KeyContext, incarnation: int) -> int:
     """Count the generation mark up; what it is now. Raises OtherPairing, NoAccount."""
     key = credentials_key(vault.account)
     update = Update(key, add={"mark": 1}, when=(Equals("incarnation", incarnation),))
@@ -252,7 +255,7 @@ def count_mark(vault: Vault, incarnation: int) -> int:
     return mark
 
 
-def take_prekey_ids(vault: Vault, count: int) -> list[int]:
+def take_prekey_ids(vault: KeyContext, count: int) -> list[int]:
     """Take the next `count` prekey ids. The counter is never lowered, so no id is given to a second key
     while a bundle with the first may be around."""
     update = Update(credentials_key(vault.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
@@ -266,7 +269,7 @@ def take_prekey_ids(vault: Vault, count: int) -> list[int]:
     return [(counter - 1) % HIGHEST_PREKEY_ID + 1 for counter in range(following - count, following)]
 
 
-def change_credentials(vault: Vault, change: Callable[[Credentials], Credentials]) -> Credentials:
+def change_credentials(vault: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
     """Read, change, write under the tag as read; a loser reads again. Raises Contended after eight losses."""
     key = credentials_key(vault.account)
     for _ in range(_ATTEMPTS):
@@ -286,7 +289,7 @@ def change_credentials(vault: Vault, change: Callable[[Credentials], Credentials
     raise Contended
 
 
-def _new_credentials(vault: Vault, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
+def _new_credentials(vault: KeyContext, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
     identity = key_pair(vault.random(32))
     signed_prekey = _signed_prekey(vault, identity, 1)
     return Credentials(
@@ -303,7 +306,7 @@ def _new_credentials(vault: Vault, token: str, incarnation: int, next_prekey_id:
     )
 
 
-def _signed_prekey(vault: Vault, identity: KeyPair, prekey_id: int) -> SignedPreKey:
+def _signed_prekey(vault: KeyContext, identity: KeyPair, prekey_id: int) -> SignedPreKey:
     pair = key_pair(vault.random(32))
     signature = sign(identity.private, encode_point(pair.public), vault.random(64))
     return SignedPreKey(prekey_id, pair, signature, vault.now())
@@ -316,7 +319,7 @@ _PLAIN_OF_LOGIN = ("login_counter", "routing_info")
 _WITHOUT_TAG = ("next_prekey_id", "mark", *_PLAIN_OF_LOGIN)
 
 
-def _encoded(vault: Vault, credentials: Credentials) -> dict[str, Value]:
+def _encoded(vault: KeyContext, credentials: Credentials) -> dict[str, Value]:
     """The item's attributes, under a new tag."""
     tag = vault.new_tag()
     secrets = {
@@ -337,7 +340,7 @@ def _encoded(vault: Vault, credentials: Credentials) -> dict[str, Value]:
     return {"tag": tag, "secrets": sealed, **present}
 
 
-def _decoded(vault: Vault, item: Item) -> Credentials:
+def _decoded(vault: KeyContext, item: Item) -> Credentials:
     secrets = open_secrets(vault, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
     signed_prekeys = {

@@ -5,32 +5,33 @@ Sessions lie under the LID as soon as it is known. The move is one transaction t
 a second session there.
 """
 
+from __future__ import annotations
+
 from contextlib import suppress
 
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import Absent, Item, Key, Put, Update, Value, Write, as_read
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import NoAccount
+from tocsin.keys.privacy_tokens import TRUST
+from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.signal.session import merge
 from tocsin.signal.state import Record
-
-from .conditions import Absent, Item, Key, Put, Update, Value, Write, as_read
-from .errors import NoAccount
-from .layout import address_key, credentials_key, outbound_key
-from .sessions import Sessions, read_sessions
-from .table import ConditionFailed
-from .trust import TRUST
-from .turn import Try, Turn, commit, turning
-from .vault import Vault
+from tocsin.tables.keys import address_key, credentials_key, outbound_key
 
 
-def read_address(vault: Vault, user: str) -> dict[str, str] | None:
+def read_address(vault: KeyContext, user: str) -> dict[str, str] | None:
     """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
     return _both_names(vault.table.get(address_key(vault.account, user)))
 
 
-def read_item(vault: Vault, user: str) -> Item:
+def read_item(vault: KeyContext, user: str) -> Item:
     """All that is known beside the names, as `trust` reads it."""
     return vault.table.get(address_key(vault.account, user)) or {}
 
 
-def other_name(vault: Vault, user: str) -> str | None:
+def other_name(vault: KeyContext, user: str) -> str | None:
     """The name of a user that isn't this one, if it is known."""
     names = read_address(vault, user) or {}
     return next((name for name in names.values() if name != user), None)
@@ -41,20 +42,20 @@ def _both_names(item: Item | None) -> dict[str, str] | None:
     return {"pn": pn, "lid": lid} if isinstance(pn, str) and isinstance(lid, str) else None
 
 
-def absent_since(vault: Vault, pn: str) -> int:
+def absent_since(vault: KeyContext, pn: str) -> int:
     """When WhatsApp last said that it doesn't know this number (seconds); 0: never, or it does by now."""
     at = (vault.table.get(address_key(vault.account, pn)) or {}).get("absent_at")
     return at if isinstance(at, int) else 0
 
 
-def note_absent(vault: Vault, pn: str) -> None:
+def note_absent(vault: KeyContext, pn: str) -> None:
     """Remember that WhatsApp doesn't know this number now. What is learnt later takes that back."""
     update = Update(address_key(vault.account, pn), set={"absent_at": vault.now()}, when=(Absent("lid"),))
     with suppress(ConditionFailed):
         vault.patiently(lambda: vault.table.update(update))
 
 
-def learn(vault: Vault, pn: str, lid: str) -> bool:
+def learn(vault: KeyContext, pn: str, lid: str) -> bool:
     """Remember that the phone number `pn` is the user `lid`, and move the sessions there; whether that was
     news. Both are bare JIDs. A number that went to another person takes no session along."""
     if _lid_of(read_address(vault, pn)) == lid:
@@ -77,14 +78,14 @@ def _lid_of(names: dict[str, str] | None) -> str | None:
     return names["lid"] if names is not None else None
 
 
-def _incarnation(vault: Vault) -> int:
+def _incarnation(vault: KeyContext) -> int:
     incarnation = (vault.table.get(credentials_key(vault.account)) or {}).get("incarnation")
     if not isinstance(incarnation, int):
         raise NoAccount(vault.account)
     return incarnation
 
 
-def _names(vault: Vault, pn: str, lid: str, address: Item | None, known: Item | None) -> list[Write]:
+def _names(vault: KeyContext, pn: str, lid: str, address: Item | None, known: Item | None) -> list[Write]:
     """The mapping, to be found from either side; both stand as they were read. What the contact entrusted to
     us under the LID (`known`) is found under the number too."""
     trust = {name: value for name, value in (known or {}).items() if name in TRUST}
@@ -95,7 +96,9 @@ def _names(vault: Vault, pn: str, lid: str, address: Item | None, known: Item | 
     ]
 
 
-def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> tuple[list[Write], list[Turn]]:
+def _moves(
+    vault: KeyContext, incarnation: int, pn: str, lid: str, current: Try
+) -> tuple[list[Write], list[Turn]]:
     """The writes that move what lies under the phone number, and the turn that takes it away there."""
     source = read_sessions(vault, incarnation, pn, torn_is_lost=current.torn_is_lost)
     if source.moved == lid:
@@ -116,11 +119,11 @@ def _moves(vault: Vault, incarnation: int, pn: str, lid: str, current: Try) -> t
     return [*leaving.writes(), *arriving.writes()], [leaving]
 
 
-def _merged(vault: Vault, record: Record | None, moved: Record) -> Record:
+def _merged(vault: KeyContext, record: Record | None, moved: Record) -> Record:
     """What lay under the LID goes on; what comes from the phone number stays readable."""
     return moved if record is None else merge(record, moved, vault.now())
 
 
-def _signpost(vault: Vault, source: Sessions, lid: str) -> Write:
+def _signpost(vault: KeyContext, source: Sessions, lid: str) -> Write:
     key: Key = outbound_key(vault.account, source.incarnation, source.user)
     return Put(key, {"moved": lid}, when=(as_read("moved", source.outbound),))

@@ -8,15 +8,16 @@ All chains of a user share the counter `next`. A chain's index for a number is `
 never changes while the chain lies there, and may be negative after a chain moved in from another item.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
+from tocsin.dynamo.writes import Item
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import Staleness
+from tocsin.keys.seal import DamagedRecord
 from tocsin.signal.state import SendingChain, decode_chain, encode_chain
-
-from .conditions import Item
-from .errors import Staleness
-from .layout import chain_attribute, tag_attribute
-from .seal import DamagedRecord
-from .vault import Vault
+from tocsin.tables.keys import chain_attribute, tag_attribute
 
 _VERSION = 1
 
@@ -78,7 +79,7 @@ def unpack(packed: bytes) -> Chain:
     return Chain(decode_chain(packed[position:]), _unzigzag(origin), _unzigzag(born), created)
 
 
-def read_chain(vault: Vault, outbound: Item, device: int) -> Chain | None:
+def read_chain(vault: KeyContext, outbound: Item, device: int) -> Chain | None:
     """The chain to `device`, or None: absent, or damaged (which is reported)."""
     name, tag_name = chain_attribute(device), tag_attribute(device)
     if name not in outbound:

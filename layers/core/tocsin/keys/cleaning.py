@@ -5,19 +5,20 @@ what can't be read anyway. Each is a turn, so it collides with nobody's message;
 device list is marked as out of date, for the next send makes sessions with those devices that it names.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tocsin.keys.chain import chain_devices
+from tocsin.keys.context import KeyContext
+from tocsin.keys.establish import follow
+from tocsin.keys.observe import CLEANED, LOG
+from tocsin.keys.turn import Try, Turn, commit, turning
+from tocsin.keys.views import Listing
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.session import archive_current
 from tocsin.signal.state import Record
-
-from .chain import chain_devices
-from .establish import follow
-from .observe import CLEANED, LOG
-from .turn import Try, Turn, commit, turning
-from .vault import Vault
-from .views import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Cleaned:
     deleted: tuple[int, ...] = ()
 
 
-def clean(vault: Vault, incarnation: int, user: str, device: int | None = None) -> Cleaned:
+def clean(vault: KeyContext, incarnation: int, user: str, device: int | None = None) -> Cleaned:
     """Archive the current session with one device of a user, or with all of them. Raises Contended."""
 
     def attempt(current: Try) -> Cleaned:
@@ -56,7 +57,7 @@ def clean(vault: Vault, incarnation: int, user: str, device: int | None = None) 
     return turning(vault, attempt)
 
 
-def clean_all(vault: Vault, incarnation: int) -> Iterator[Cleaned]:
+def clean_all(vault: KeyContext, incarnation: int) -> Iterator[Cleaned]:
     """Clean every user, one after the other; costs a walk through the table, and a query and a turn each."""
     for user in Listing(vault, incarnation):
         if user.moved is None:

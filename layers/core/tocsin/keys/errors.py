@@ -13,6 +13,8 @@
 A damaged record is `seal.DamagedRecord`; the session code treats it as absent and reports it.
 """
 
+from __future__ import annotations
+
 from enum import Enum
 
 

@@ -4,23 +4,24 @@ Two senders may fetch bundles for one device at once. The first turn wins; the o
 usable and drops its bundle, so that a burst makes one session and not ten.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import Update
+from tocsin.keys.context import KeyContext
+from tocsin.keys.observe import LOG, RECOVERED
+from tocsin.keys.reserve import HAS_COUNTER
+from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import SignalError
 from tocsin.signal.session import archive_current, start
 from tocsin.signal.state import Record, State
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
-
-from .conditions import Update
-from .layout import outbound_key
-from .observe import LOG, RECOVERED
-from .reserve import HAS_COUNTER
-from .sessions import Sessions, read_sessions
-from .table import ConditionFailed
-from .turn import Try, Turn, commit, turning
-from .vault import Vault
+from tocsin.tables.keys import outbound_key
 
 # One broken session is archived, or rebuilt on demand of retry receipts, at most once in this time.
 REBUILD_SECONDS = 3600
@@ -39,7 +40,7 @@ class SessionFacts:
     rebuilt: int
 
 
-def session_facts(vault: Vault, incarnation: int, user: str, device: int) -> SessionFacts | None:
+def session_facts(vault: KeyContext, incarnation: int, user: str, device: int) -> SessionFacts | None:
     """Facts about the session that is used for sending to this device, or None if there is none."""
 
     def look(current: Try) -> SessionFacts | None:
@@ -62,7 +63,7 @@ def session_facts(vault: Vault, incarnation: int, user: str, device: int) -> Ses
 
 
 def make_sessions(
-    vault: Vault,
+    vault: KeyContext,
     incarnation: int,
     local: Local | None,
     user: str,
@@ -101,7 +102,7 @@ class _Maker:
     and its indexes would be taken again.
     """
 
-    def __init__(self, vault: Vault, local: Local, bundle: PreKeyBundle) -> None:
+    def __init__(self, vault: KeyContext, local: Local, bundle: PreKeyBundle) -> None:
         self.refused: SignalError | None = None
         self._vault = vault
         self._local = local
@@ -153,12 +154,12 @@ class _Maker:
         return base_key != self._found
 
 
-def touch_devices(vault: Vault, incarnation: int, user: str, devices: Iterable[int]) -> None:
+def touch_devices(vault: KeyContext, incarnation: int, user: str, devices: Iterable[int]) -> None:
     """Note that the device list was compared now, and end sending to devices that aren't on it."""
     make_sessions(vault, incarnation, None, user, {}, devices=devices)
 
 
-def expire_devices(vault: Vault, incarnation: int, user: str) -> None:
+def expire_devices(vault: KeyContext, incarnation: int, user: str) -> None:
     """Note that the device list is out of date: the next send compares it. No turn, for no chain changes."""
     for _ in range(2):
         key = outbound_key(vault.account, incarnation, user)
@@ -175,7 +176,7 @@ def expire_devices(vault: Vault, incarnation: int, user: str) -> None:
 
 
 def rebuild(
-    vault: Vault,
+    vault: KeyContext,
     incarnation: int,
     local: Local,
     user: str,
@@ -209,7 +210,7 @@ def rebuild(
     return turning(vault, attempt)
 
 
-def mark_stale(vault: Vault, incarnation: int, user: str, device: int) -> bool:
+def mark_stale(vault: KeyContext, incarnation: int, user: str, device: int) -> bool:
     """Archive the current session with a device, so that the next send makes a new one; whether it did.
 
     At most once per device and hour: what the peer started in the meantime must have time to arrive.
@@ -229,7 +230,7 @@ def mark_stale(vault: Vault, incarnation: int, user: str, device: int) -> bool:
     return turning(vault, attempt)
 
 
-def remove_device(vault: Vault, incarnation: int, user: str, device: int) -> None:
+def remove_device(vault: KeyContext, incarnation: int, user: str, device: int) -> None:
     """Forget everything shared with a device that its user removed."""
 
     def attempt(current: Try) -> None:
@@ -240,7 +241,9 @@ def remove_device(vault: Vault, incarnation: int, user: str, device: int) -> Non
     turning(vault, attempt)
 
 
-def follow(vault: Vault, incarnation: int, user: str, current: Try, *, device: int | None = None) -> Sessions:
+def follow(
+    vault: KeyContext, incarnation: int, user: str, current: Try, *, device: int | None = None
+) -> Sessions:
     """The sessions of `user` (all, or those with one device), where they lie now."""
     while True:
         sessions = read_sessions(vault, incarnation, user, device, torn_is_lost=current.torn_is_lost)

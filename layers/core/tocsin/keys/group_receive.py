@@ -5,22 +5,23 @@ taken in by one conditional write; taken in again, it changes nothing (`signal.s
 `skmsg` is a turn of the sender's key, stored with what it yielded in one transaction, as every other decrypt.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
+from tocsin.dynamo.writes import ITEM_ABSENT, Item, Key, Put, Write, as_read
+from tocsin.keys.context import KeyContext
+from tocsin.keys.receive import Arrival, Received, StanzaRecords
+from tocsin.keys.seal import DamagedRecord
+from tocsin.keys.turn import Try, commit, turning
 from tocsin.signal import sender_key
 from tocsin.signal.errors import InvalidRecord, SignalError, TornRecord
 from tocsin.signal.sender_key import SenderKeyRecord
-
-from .conditions import ITEM_ABSENT, Item, Key, Put, Write, as_read
-from .layout import sender_key_of
-from .receive import Arrival, Received, StanzaRecords
-from .seal import DamagedRecord
-from .turn import Try, commit, turning
-from .vault import Vault
+from tocsin.tables.keys import sender_key_of
 
 
 def take_sender_key(
-    vault: Vault, incarnation: int, group: str, user: str, device: int, distribution: bytes
+    vault: KeyContext, incarnation: int, group: str, user: str, device: int, distribution: bytes
 ) -> bool:
     """Take in the sender key of a device in `group`; whether it was news. Raises InvalidMessage, InvalidKey,
     Contended."""
@@ -39,7 +40,7 @@ def take_sender_key(
 
 
 def receive_in_group(
-    vault: Vault,
+    vault: KeyContext,
     incarnation: int,
     group: str,
     user: str,
@@ -75,7 +76,7 @@ def receive_in_group(
     return turning(vault, attempt)
 
 
-def _write(vault: Vault, key: Key, item: Item | None, record: SenderKeyRecord) -> Write:
+def _write(vault: KeyContext, key: Key, item: Item | None, record: SenderKeyRecord) -> Write:
     """The record in place of what was read."""
     tag = vault.new_tag()
     sealed = vault.seal(sender_key.encode_record(record), key, "keys", tag)
@@ -84,7 +85,7 @@ def _write(vault: Vault, key: Key, item: Item | None, record: SenderKeyRecord) -
     )
 
 
-def _read(vault: Vault, item: Item | None) -> SenderKeyRecord | None:
+def _read(vault: KeyContext, item: Item | None) -> SenderKeyRecord | None:
     """A sender's keys; None if there are none, or they are damaged (which is reported)."""
     if item is None:
         return None

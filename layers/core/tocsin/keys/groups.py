@@ -6,13 +6,15 @@
 None of it is key material: it is asked for again when it is old, or when somebody says that it changed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .conditions import ITEM_EXISTS, Delete, Item, Update, Value
-from .layout import address_key, devices_key, group_key
-from .table import ConditionFailed
-from .vault import Vault
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import ITEM_EXISTS, Delete, Item, Update, Value
+from tocsin.keys.context import KeyContext
+from tocsin.tables.keys import address_key, devices_key, group_key
 
 
 class DeviceList(NamedTuple):
@@ -24,14 +26,14 @@ class DeviceList(NamedTuple):
     renewed_at: int = 0
 
 
-def read_group(vault: Vault, group: str) -> tuple[str, int] | None:
+def read_group(vault: KeyContext, group: str) -> tuple[str, int] | None:
     """What was told of a group, and when (s); None if nothing is known, or it changed since."""
     item = vault.table.get(group_key(vault.account, group)) or {}
     told, checked_at = item.get("told"), item.get("checked_at")
     return (told, checked_at) if isinstance(told, str) and isinstance(checked_at, int) else None
 
 
-def list_groups(vault: Vault) -> Iterator[tuple[str, str, int]]:
+def list_groups(vault: KeyContext) -> Iterator[tuple[str, str, int]]:
     """Every group that is known, what was told of it and when, by a walk through the whole table."""
     prefix, after = f"user#{vault.account}#", None
     while True:
@@ -42,30 +44,30 @@ def list_groups(vault: Vault) -> Iterator[tuple[str, str, int]]:
             return
 
 
-def save_group(vault: Vault, group: str, told: str) -> None:
+def save_group(vault: KeyContext, group: str, told: str) -> None:
     values: dict[str, Value] = {"told": told, "checked_at": vault.now()}
     vault.insistently(lambda: vault.table.update(Update(group_key(vault.account, group), set=values)))
 
 
-def forget_group(vault: Vault, group: str) -> None:
+def forget_group(vault: KeyContext, group: str) -> None:
     """The group changed: ask again before the next send."""
     vault.insistently(lambda: vault.table.delete(Delete(group_key(vault.account, group))))
 
 
-def read_device_lists(vault: Vault, users: Sequence[str]) -> dict[str, DeviceList]:
+def read_device_lists(vault: KeyContext, users: Sequence[str]) -> dict[str, DeviceList]:
     """The devices of these users (bare JIDs), empty lists for those of whom nothing is known."""
     keys = {devices_key(vault.account, user): user for user in users}
     found = vault.table.get_many(list(keys)) if keys else {}
     return {user: _device_list(found.get(key) or {}) for key, user in keys.items()}
 
 
-def save_device_list(vault: Vault, user: str, devices: Sequence[int]) -> None:
+def save_device_list(vault: KeyContext, user: str, devices: Sequence[int]) -> None:
     """Remember the devices of a user as told now."""
     values: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
     vault.insistently(lambda: vault.table.update(Update(devices_key(vault.account, user), set=values)))
 
 
-def outdate_device_list(vault: Vault, user: str, *, new_keys: bool = False) -> None:
+def outdate_device_list(vault: KeyContext, user: str, *, new_keys: bool = False) -> None:
     """The user's devices changed: ask again. `new_keys`: one was installed anew, and lost what it had."""
     values: dict[str, Value] = {"checked_at": 0}
     if new_keys:
@@ -77,7 +79,7 @@ def outdate_device_list(vault: Vault, user: str, *, new_keys: bool = False) -> N
         return
 
 
-def read_names(vault: Vault, users: Sequence[str]) -> dict[str, str]:
+def read_names(vault: KeyContext, users: Sequence[str]) -> dict[str, str]:
     """The LIDs of these users (bare JIDs), where both names are known."""
     keys = {address_key(vault.account, user): user for user in users}
     found: Mapping[tuple[str, str], Item] = vault.table.get_many(list(keys)) if keys else {}

@@ -16,14 +16,16 @@ No event holds key bytes. `version` is the beginning of the item's tag (16 rando
 turn), so that two lines about one item tell whether they saw the same one. Users' numbers are masked.
 """
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .conditions import Delete, Item, Key, Put, Update, Write
-from .layout import INBOUND, OUTBOUND, inbound_device
-from .seal import masked
-from .table import ConditionFailed, Conflict, ScanPage, Table, TableError
+from tocsin.dynamo.table import ConditionFailed, Conflict, ScanPage, Table, TableError
+from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
+from tocsin.keys.seal import masked
+from tocsin.tables.keys import INBOUND, OUTBOUND, inbound_device
 
 if TYPE_CHECKING:
     from tocsin.signal.state import Record
@@ -85,7 +87,7 @@ def log_identity_change(change: IdentityChange) -> None:
     )
 
 
-def session_changes(before: "Record | None", after: "Record") -> Iterator[str]:
+def session_changes(before: Record | None, after: Record) -> Iterator[str]:
     """What became of a device's sessions between two records: which one is current now, and which was."""
     old = before.current if before is not None else None
     new = after.current
@@ -98,9 +100,7 @@ def session_changes(before: "Record | None", after: "Record") -> Iterator[str]:
         yield ARCHIVED if new is not None else CLOSED
 
 
-def identity_change(
-    user: str, device: int, before: "Record | None", after: "Record"
-) -> IdentityChange | None:
+def identity_change(user: str, device: int, before: Record | None, after: Record) -> IdentityChange | None:
     """The change of identity between two records of a device, if there is one."""
     old, new = before.identity if before is not None else None, after.identity
     if old is None or new is None or old == new:

@@ -4,18 +4,19 @@ Ids come from a counter that is never lowered; a crash leaves a gap of ids and n
 out in a retry receipt is never uploaded, and expires when nobody used it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tocsin.dynamo.table import TRANSACTION_LIMIT, Conflict
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Value
+from tocsin.keys.account import take_prekey_ids
+from tocsin.keys.context import KeyContext
+from tocsin.keys.seal import DamagedRecord
+from tocsin.keys.turn import commit
 from tocsin.signal.curve import KeyPair, key_pair
-
-from .account import take_prekey_ids
-from .conditions import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Value
-from .layout import prekey_key
-from .seal import DamagedRecord
-from .table import TRANSACTION_LIMIT, Conflict
-from .turn import commit
-from .vault import Vault
+from tocsin.tables.keys import prekey_key
 
 RETRY_PREKEY_LIFETIME = 14 * 86400
 
@@ -32,22 +33,22 @@ class PreKey:
     account: str = ""
 
 
-def new_prekeys(vault: Vault, count: int) -> list[PreKey]:
+def new_prekeys(vault: KeyContext, count: int) -> list[PreKey]:
     """Make and store `count` prekeys, to be uploaded next."""
     return _make(vault, count, {})
 
 
-def retry_prekey(vault: Vault) -> PreKey:
+def retry_prekey(vault: KeyContext) -> PreKey:
     """Make and store one prekey for one retry receipt."""
     return _make(vault, 1, {"retry": True, "expire_at": vault.now() + RETRY_PREKEY_LIFETIME})[0]
 
 
-def prekey_count(vault: Vault) -> int:
+def prekey_count(vault: KeyContext) -> int:
     """How many uploaded (or about to be uploaded) prekeys are unspent."""
     return vault.table.count(_partition(vault), without="retry")
 
 
-def read_prekey(vault: Vault, prekey_id: int) -> PreKey | None:
+def read_prekey(vault: KeyContext, prekey_id: int) -> PreKey | None:
     """The prekey, or None: spent, never made, or damaged (which is reported)."""
     item = vault.table.get(prekey_key(vault.account, prekey_id))
     if item is None:
@@ -65,7 +66,7 @@ def spend(prekey: PreKey) -> Delete:
     return Delete(prekey_key(prekey.account, prekey.id), when=(PREKEY_EXISTS,))
 
 
-def delete_prekeys(vault: Vault) -> int:
+def delete_prekeys(vault: KeyContext) -> int:
     """Delete all of them, as they belong to an identity or a time that is gone; how many."""
     keys = vault.table.keys(_partition(vault))
     for key in keys:
@@ -73,11 +74,11 @@ def delete_prekeys(vault: Vault) -> int:
     return len(keys)
 
 
-def _partition(vault: Vault) -> str:
+def _partition(vault: KeyContext) -> str:
     return prekey_key(vault.account, 0)[0]
 
 
-def _make(vault: Vault, count: int, attributes: dict[str, Value]) -> list[PreKey]:
+def _make(vault: KeyContext, count: int, attributes: dict[str, Value]) -> list[PreKey]:
     made: list[PreKey] = []
     while len(made) < count:
         ids = take_prekey_ids(vault, count - len(made))
@@ -86,7 +87,7 @@ def _make(vault: Vault, count: int, attributes: dict[str, Value]) -> list[PreKey
     return made
 
 
-def _store(vault: Vault, ids: Sequence[int], attributes: dict[str, Value]) -> list[PreKey]:
+def _store(vault: KeyContext, ids: Sequence[int], attributes: dict[str, Value]) -> list[PreKey]:
     """Store new keys under those ids that are free (after 16 million, some may still be taken)."""
     prekeys = [PreKey(prekey_id, key_pair(vault.random(32)), vault.account) for prekey_id in ids]
     try:
@@ -97,12 +98,12 @@ def _store(vault: Vault, ids: Sequence[int], attributes: dict[str, Value]) -> li
     return prekeys
 
 
-def _put(vault: Vault, prekey: PreKey, attributes: dict[str, Value]) -> Put:
+def _put(vault: KeyContext, prekey: PreKey, attributes: dict[str, Value]) -> Put:
     key = prekey_key(vault.account, prekey.id)
     sealed = vault.seal(prekey.pair.private + prekey.pair.public, key, "pair")
     return Put(key, {"pair": sealed, **attributes}, when=(ITEM_ABSENT,))
 
 
-def _pair(vault: Vault, item: Item) -> KeyPair:
+def _pair(vault: KeyContext, item: Item) -> KeyPair:
     pair = vault.unseal(item, "pair")
     return KeyPair(pair[:32], pair[32:])

@@ -3,13 +3,15 @@
 `account` holds the rest; it isn't imported where only messages are sent.
 """
 
+from __future__ import annotations
+
 import json
 from typing import Any, NamedTuple
 
-from .conditions import Item
-from .errors import NoAccount, NotPaired
-from .layout import credentials_key
-from .vault import Vault
+from tocsin.dynamo.writes import Item
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import NoAccount, NotPaired
+from tocsin.tables.keys import credentials_key
 
 
 class AccountProfile(NamedTuple):
@@ -33,7 +35,7 @@ class AccountProfile(NamedTuple):
         return f"AccountProfile({self.account!r}, incarnation={self.incarnation})"
 
 
-def read_profile(vault: Vault) -> AccountProfile:
+def read_profile(vault: KeyContext) -> AccountProfile:
     """Raises NoAccount, NotPaired, DamagedRecord."""
     item = read_item(vault)
     jid, lid, incarnation = item.get("jid"), item.get("lid"), item.get("incarnation")
@@ -53,7 +55,7 @@ def read_profile(vault: Vault) -> AccountProfile:
     )
 
 
-def read_item(vault: Vault) -> Item:
+def read_item(vault: KeyContext) -> Item:
     """The account's item as it lies in the table. Raises NoAccount."""
     item = vault.table.get(credentials_key(vault.account))
     if item is None:
@@ -61,7 +63,7 @@ def read_item(vault: Vault) -> Item:
     return item
 
 
-def open_secrets(vault: Vault, item: Item) -> dict[str, Any]:
+def open_secrets(vault: KeyContext, item: Item) -> dict[str, Any]:
     """What is sealed in the account's item, byte strings in hex. Raises DamagedRecord."""
     secrets: dict[str, Any] = json.loads(vault.unseal(item, "secrets", "tag"))
     return secrets

@@ -7,28 +7,29 @@ in this order we see at worst his session and no longer his prekey, and then the
 The plaintext is stored, sealed, with the turn that yielded it. Whoever comes after a crash finds it there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Update, Write
+from tocsin.keys.addresses import other_name
+from tocsin.keys.context import KeyContext
+from tocsin.keys.prekeys import PreKey, read_prekey, spend
+from tocsin.keys.seal import DamagedRecord
+from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.signal.errors import Duplicate, SignalError, TornRecord
 from tocsin.signal.session import Decryption, decrypt, parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local
-
-from .addresses import other_name
-from .conditions import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Update, Write
-from .layout import outbound_key, retry_key, stanza_key
-from .prekeys import PreKey, read_prekey, spend
-from .seal import DamagedRecord
-from .sessions import Sessions, read_sessions
-from .table import ConditionFailed
-from .turn import Try, Turn, commit, turning
-from .vault import Vault
+from tocsin.tables.keys import outbound_key, retry_key, stanza_key
 
 STANZA_LIFETIME = 14 * 86400
 # With keys, tag and seal it stays well below the 400 KB of an item.
-LONGEST_TEXT = 256 * 1024
+MAX_TEXT = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Arrival:
 
 
 def receive(
-    vault: Vault,
+    vault: KeyContext,
     incarnation: int,
     local: Local,
     user: str,
@@ -88,7 +89,7 @@ class StanzaRecords:
 
     def __init__(
         self,
-        vault: Vault,
+        vault: KeyContext,
         incarnation: int,
         arrival: Arrival,
         abridge: Callable[[bytes], bytes] | None,
@@ -117,7 +118,7 @@ class StanzaRecords:
     def record(self, received: Received) -> Write:
         """The record that a repetition of this ciphertext will find."""
         tag, text = self._vault.new_tag(), received.plaintext or b""
-        if len(text) > LONGEST_TEXT and self._abridge is not None:
+        if len(text) > MAX_TEXT and self._abridge is not None:
             text = self._abridge(text)
         sealed = self._vault.seal(text, received.key, "text", tag)
         expire_at = self._vault.now() + STANZA_LIFETIME
@@ -146,7 +147,7 @@ class _Reception:
 
     def __init__(
         self,
-        vault: Vault,
+        vault: KeyContext,
         incarnation: int,
         local: Local,
         arrival: Arrival,
@@ -220,7 +221,7 @@ class _Reception:
         )
 
 
-def mark_handled(vault: Vault, received: Received) -> None:
+def mark_handled(vault: KeyContext, received: Received) -> None:
     """What the plaintext said is done: forget it, keep the mark."""
     update = Update(received.key, set={"handled": True}, remove=("text",), when=(ITEM_EXISTS,))
     try:
@@ -231,7 +232,7 @@ def mark_handled(vault: Vault, received: Received) -> None:
 
 
 def count_retry(
-    vault: Vault, incarnation: int, user: str, device: int, stanza_id: str, at_least: int = 0
+    vault: KeyContext, incarnation: int, user: str, device: int, stanza_id: str, at_least: int = 0
 ) -> int:
     """One more request for this stanza; how many that makes. `at_least`: what the sender's own count says."""
     key = retry_key(vault.account, incarnation, user, device, stanza_id)

@@ -6,26 +6,27 @@ Nobody computes a number from a read, so no number is taken twice, and no send w
 request or a crash leaves a gap, which receivers allow for.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
+from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
+from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
+from tocsin.keys.context import KeyContext, pauses
+from tocsin.keys.errors import Contended, NoOutbound, StaleChain, Staleness
+from tocsin.keys.seal import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
-
-from .chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
-from .conditions import Equals, Exists, Item, Key, Update
-from .errors import Contended, NoOutbound, StaleChain, Staleness
-from .layout import chain_attribute, outbound_key
-from .seal import masked
-from .table import ConditionFailed, Contention, OutcomeUnknown
-from .vault import Vault, pauses
+from tocsin.tables.keys import chain_attribute, outbound_key
 
 if TYPE_CHECKING:
-    from .profile import AccountProfile
+    from tocsin.keys.profile import AccountProfile
 
 # The user has sessions here: a tombstone (`moved`) and an absent item have no counter.
 HAS_COUNTER = Exists("next")
 # A user's sessions move once, from the phone number to the LID; a longer walk can only be damage.
-_LONGEST_WALK = 4
+_MAX_WALK = 4
 
 
 class Reservation(NamedTuple):
@@ -54,7 +55,7 @@ class Reservation(NamedTuple):
         """Those of `devices` that need a new session before anything can be sent to them."""
         return [device for device in devices if self.staleness(device) is not None]
 
-    def encrypt(self, device: int, profile: "AccountProfile", plaintext: bytes) -> Ciphertext:
+    def encrypt(self, device: int, profile: AccountProfile, plaintext: bytes) -> Ciphertext:
         """Encrypt `plaintext` (padded already) for one device under this number, once.
 
         Raises StaleChain; nothing is changed then.
@@ -72,9 +73,9 @@ class Reservation(NamedTuple):
         )
 
 
-def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
+def reserve(vault: KeyContext, incarnation: int, user: str) -> Reservation:
     """Take the next number of `user`. Raises NoOutbound, Contended."""
-    for _ in range(_LONGEST_WALK):
+    for _ in range(_MAX_WALK):
         key = outbound_key(vault.account, incarnation, user)
         try:
             outbound = take_number(vault, key)
@@ -88,7 +89,7 @@ def reserve(vault: Vault, incarnation: int, user: str) -> Reservation:
     raise NoOutbound(user)
 
 
-def take_number(vault: Vault, key: Key) -> Item:
+def take_number(vault: KeyContext, key: Key) -> Item:
     """Count on by one, and return the item as it is then. Raises ConditionFailed if nobody counts there, and
     Contended."""
     take = Update(key, set={"used_at": vault.now()}, add={"next": 1}, when=(HAS_COUNTER,))
@@ -101,7 +102,7 @@ def take_number(vault: Vault, key: Key) -> Item:
     raise Contended
 
 
-def _reservation(vault: Vault, user: str, key: Key, outbound: Item) -> Reservation:
+def _reservation(vault: KeyContext, user: str, key: Key, outbound: Item) -> Reservation:
     following, checked_at = outbound["next"], outbound.get("checked_at", 0)
     if not isinstance(following, int) or not isinstance(checked_at, int):
         raise NoOutbound(user)
@@ -118,7 +119,7 @@ def _reservation(vault: Vault, user: str, key: Key, outbound: Item) -> Reservati
     )
 
 
-def checkpoint(vault: Vault, reservation: Reservation, devices: Iterable[int]) -> bool:
+def checkpoint(vault: KeyContext, reservation: Reservation, devices: Iterable[int]) -> bool:
     """After the server's ack: forget the keys up to this number, where they are worth a write.
 
     Moves the checkpoint of those addressed `devices` whose number is 32 or more ahead of it; whether it did.

@@ -7,6 +7,8 @@ that was damaged, cut, swapped with another or brought back from an earlier turn
 Each record names its key, so that a new one can be introduced without rewriting the table.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from hashlib import sha256
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES = 12
 _SEAL_BYTES = 16
-_SHORTEST_SECRET = 32
+_MIN_SECRET = 32
 
 
 class DamagedRecord(Exception):
@@ -78,7 +80,7 @@ class Sealer:
         return f"Sealer(current={self._current.decode()!r})"
 
     @classmethod
-    def from_secret(cls, secret: str) -> "Sealer":
+    def from_secret(cls, secret: str) -> Sealer:
         """From the secret's JSON: {"id": "k1", "key": text}, or {"current": id, "keys": {id: text}}.
 
         `text`: at least 32 characters of randomness. Raises ValueError, without naming what it read.
@@ -116,6 +118,6 @@ class Sealer:
 
 def derive_key(text: str) -> bytes:
     """32 bytes from a secret's text. The text is random already, so one hash under a label is enough."""
-    if len(text) < _SHORTEST_SECRET:
-        raise ValueError(f"a sealing key needs at least {_SHORTEST_SECRET} characters")
+    if len(text) < _MIN_SECRET:
+        raise ValueError(f"a sealing key needs at least {_MIN_SECRET} characters")
     return sha256(b"tocsin sealing key\x00" + text.encode()).digest()

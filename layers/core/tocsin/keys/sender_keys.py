@@ -13,23 +13,24 @@ A member who leaves must not read on, so whoever may have the key counts there, 
 who is to read needs the key for certain, so only what was acknowledged counts there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
+from tocsin.dynamo.writes import ITEM_ABSENT, Equals, Item, Key, Put, Update, Value, as_read
+from tocsin.keys.chain import CHECKPOINT_DISTANCE, GAP_LIMIT, read_origin, write_origin
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import NoOutbound, Staleness, StaleSenderKey
+from tocsin.keys.reserve import HAS_COUNTER, take_number
+from tocsin.keys.seal import DamagedRecord, masked
+from tocsin.keys.turn import Try, commit, fence_holds, turning
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import InvalidRecord
 from tocsin.signal.sender_key import SenderKey
-
-from .chain import CHECKPOINT_DISTANCE, GAP_LIMIT, read_origin, write_origin
-from .conditions import ITEM_ABSENT, Equals, Item, Key, Put, Update, Value, as_read
-from .errors import NoOutbound, Staleness, StaleSenderKey
-from .layout import holder_attribute, holder_of, holders_key, own_sender_key
-from .reserve import HAS_COUNTER, take_number
-from .seal import DamagedRecord, masked
-from .table import ConditionFailed, Contention, OutcomeUnknown
-from .turn import Try, commit, fence_holds, turning
-from .vault import Vault
+from tocsin.tables.keys import holder_attribute, holder_of, holders_key, own_sender_key
 
 # Longer than a key is used without a new member: when it is over, all get the key once more, no harm done.
 HOLDERS_LIFETIME = 90 * 86400
@@ -99,7 +100,7 @@ class GroupReservation(NamedTuple):
         return self.chain
 
 
-def reserve_group(vault: Vault, incarnation: int, group: str) -> GroupReservation:
+def reserve_group(vault: KeyContext, incarnation: int, group: str) -> GroupReservation:
     """Take the next number in `group` (its JID). Raises NoOutbound if no key was ever made, Contended."""
     key = own_sender_key(vault.account, incarnation, group)
     try:
@@ -111,7 +112,7 @@ def reserve_group(vault: Vault, incarnation: int, group: str) -> GroupReservatio
     return GroupReservation(group, key, following - 1, _read_chain(vault, item))
 
 
-def make_sender_key(vault: Vault, incarnation: int, group: str, seen: bytes | None) -> None:
+def make_sender_key(vault: KeyContext, incarnation: int, group: str, seen: bytes | None) -> None:
     """Make a new key, unless another one than that of tag `seen` is there by now (None: unless one is).
 
     Reserve again afterwards. Raises Contended.
@@ -141,7 +142,7 @@ def make_sender_key(vault: Vault, incarnation: int, group: str, seen: bytes | No
     turning(vault, attempt)
 
 
-def discard_sender_key(vault: Vault, incarnation: int, group: str) -> bool:
+def discard_sender_key(vault: KeyContext, incarnation: int, group: str) -> bool:
     """Forget the key: the next send makes a new one. Whether there was anything to forget. It wins every
     race, for it demands nothing but that the item exists; numbers taken before it are under the old key."""
     place = own_sender_key(vault.account, incarnation, group)
@@ -153,7 +154,7 @@ def discard_sender_key(vault: Vault, incarnation: int, group: str) -> bool:
     return True
 
 
-def checkpoint_group(vault: Vault, reservation: GroupReservation) -> bool:
+def checkpoint_group(vault: KeyContext, reservation: GroupReservation) -> bool:
     """After the server's ack: forget keys, if this number is far ahead of the checkpoint; whether it was.
 
     The last 32 stay: a new member's key begins at the checkpoint, and a message that was overtaken on its
@@ -168,7 +169,7 @@ def checkpoint_group(vault: Vault, reservation: GroupReservation) -> bool:
     return _move(vault, reservation.key, chain, distance - CHECKPOINT_DISTANCE)
 
 
-def rest_sender_key(vault: Vault, incarnation: int, group: str, item: Item) -> bool:
+def rest_sender_key(vault: KeyContext, incarnation: int, group: str, item: Item) -> bool:
     """Forget the keys of all numbers taken under the key in `item`, as read; whether there were any. Whoever
     holds one of those numbers has the key in hand already.
 
@@ -184,7 +185,7 @@ def rest_sender_key(vault: Vault, incarnation: int, group: str, item: Item) -> b
     return distance > 0 and _move(vault, own_sender_key(vault.account, incarnation, group), chain, distance)
 
 
-def _move(vault: Vault, place: Key, chain: GroupChain, ahead: int) -> bool:
+def _move(vault: KeyContext, place: Key, chain: GroupChain, ahead: int) -> bool:
     """Move the checkpoint, unless somebody else did something; whether it was moved."""
     moved = sender_key.advance(chain.key, chain.key.iteration + ahead)
     sealed = vault.seal(_pack(moved, chain.origin), place, "key", chain.tag)
@@ -198,20 +199,20 @@ def _move(vault: Vault, place: Key, chain: GroupChain, ahead: int) -> bool:
 # Who has it
 
 
-def read_holders(vault: Vault, reservation: GroupReservation) -> dict[tuple[str, int], int]:
+def read_holders(vault: KeyContext, reservation: GroupReservation) -> dict[tuple[str, int], int]:
     """(bare JID, device) → when that device was known to have the reserved key (s), OFFERED if unknown."""
     item = vault.table.get(_holders(vault, reservation.key, reservation.tag)) or {}
     return {holder: at for name, at in item.items() if (holder := holder_of(name)) and isinstance(at, int)}
 
 
 def mark_holders(
-    vault: Vault, reservation: GroupReservation, devices: Iterable[tuple[str, int]], at: int
+    vault: KeyContext, reservation: GroupReservation, devices: Iterable[tuple[str, int]], at: int
 ) -> None:
     """Note that `devices` have the reserved key since `at`; OFFERED: that it is on its way to them."""
     _mark(vault, _holders(vault, reservation.key, reservation.tag), list(devices), at)
 
 
-def hand_out(vault: Vault, incarnation: int, group: str, user: str, device: int) -> bytes | None:
+def hand_out(vault: KeyContext, incarnation: int, group: str, user: str, device: int) -> bytes | None:
     """The distribution of the present key, for a device that asked for a message again; None: no key.
 
     It may have lacked the key, so the next send brings it once more. And it may have it from now on, which is
@@ -226,7 +227,7 @@ def hand_out(vault: Vault, incarnation: int, group: str, user: str, device: int)
     return sender_key.distribution(chain.key)
 
 
-def _mark(vault: Vault, place: Key, devices: Sequence[tuple[str, int]], at: int) -> None:
+def _mark(vault: KeyContext, place: Key, devices: Sequence[tuple[str, int]], at: int) -> None:
     for start in range(0, len(devices), MARKS_PER_WRITE):
         marks: dict[str, Value] = {
             holder_attribute(user, device): at for user, device in devices[start : start + MARKS_PER_WRITE]
@@ -235,14 +236,14 @@ def _mark(vault: Vault, place: Key, devices: Sequence[tuple[str, int]], at: int)
         vault.insistently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
 
 
-def _holders(vault: Vault, key: Key, tag: bytes | None) -> Key:
+def _holders(vault: KeyContext, key: Key, tag: bytes | None) -> Key:
     return holders_key(key, (tag or b"").hex())
 
 
 # As it is stored
 
 
-def _new_key(vault: Vault) -> SenderKey:
+def _new_key(vault: KeyContext) -> SenderKey:
     key_id = int.from_bytes(vault.random(4), "big") >> 1
     return sender_key.create(key_id, vault.random(32), key_pair(vault.random(32)))
 
@@ -251,7 +252,7 @@ def _pack(key: SenderKey, origin: int) -> bytes:
     return write_origin(origin) + sender_key.encode_key(key)
 
 
-def _read_chain(vault: Vault, item: Item) -> GroupChain | None:
+def _read_chain(vault: KeyContext, item: Item) -> GroupChain | None:
     """The key in an item as read; None if it was discarded, or is damaged (which is reported)."""
     sealed, tag = item.get("key"), item.get("tag")
     if not isinstance(sealed, bytes) or not isinstance(tag, bytes):

@@ -4,17 +4,25 @@
 The sending chain of a device's current state lies in `outbound` alone; the two halves are put together here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tocsin.dynamo.writes import Item
+from tocsin.keys.chain import Chain, chain_devices, read_chain
+from tocsin.keys.context import KeyContext
+from tocsin.keys.seal import DamagedRecord
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import Record, decode_lost, decode_record, encode_record, evolve
-
-from .chain import Chain, chain_devices, read_chain
-from .conditions import Item
-from .layout import OUTBOUND, chain_attribute, inbound_device, inbound_key, outbound_key, session_pk
-from .seal import DamagedRecord
-from .vault import Vault
+from tocsin.tables.keys import (
+    OUTBOUND,
+    chain_attribute,
+    inbound_device,
+    inbound_key,
+    outbound_key,
+    session_pk,
+)
 
 _VERSION = 1
 _HEADER_BYTES = 5
@@ -35,7 +43,7 @@ class Sessions:
     """`outbound`, `inbounds`: the items as read, for conditions. `torn_is_lost`: a half that doesn't fit the
     other one is taken as damaged; else it is taken for two reads around a turn, and TornRecord is raised."""
 
-    vault: Vault = field(repr=False)
+    vault: KeyContext = field(repr=False)
     incarnation: int
     user: str
     outbound: Item | None = field(repr=False)
@@ -143,7 +151,7 @@ def pack_inbound(record: Record, rebuilt: int) -> bytes:
     return bytes((_VERSION,)) + rebuilt.to_bytes(4, "big") + encode_record(record, with_sending=False)
 
 
-def _read_inbound(vault: Vault, item: Item) -> Inbound | None:
+def _read_inbound(vault: KeyContext, item: Item) -> Inbound | None:
     try:
         packed = vault.unseal(item, "states", "tag")
     except DamagedRecord as damaged:
@@ -155,7 +163,7 @@ def _read_inbound(vault: Vault, item: Item) -> Inbound | None:
 
 
 def read_sessions(
-    vault: Vault, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
+    vault: KeyContext, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
 ) -> Sessions:
     """All sessions with a user, or those with one device; one request either way."""
     items: Iterable[Item]
@@ -169,7 +177,7 @@ def read_sessions(
 
 
 def _sessions(
-    vault: Vault, incarnation: int, user: str, items: Iterable[Item], torn_is_lost: bool
+    vault: KeyContext, incarnation: int, user: str, items: Iterable[Item], torn_is_lost: bool
 ) -> Sessions:
     outbound = None
     inbounds: dict[int, Item] = {}

@@ -11,15 +11,14 @@ although nobody stopped reserving:
 between our read and our commit.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tocsin.signal.errors import TornRecord
-from tocsin.signal.state import Record
-
-from .chain import Chain, pack
-from .conditions import (
+from tocsin.dynamo.table import ConditionFailed, Conflict, OutcomeUnknown
+from tocsin.dynamo.writes import (
     ITEM_ABSENT,
     Absent,
     AtMost,
@@ -34,9 +33,10 @@ from .conditions import (
     Write,
     as_read,
 )
-from .errors import Contended
-from .layout import chain_attribute, inbound_key, outbound_key, tag_attribute
-from .observe import (
+from tocsin.keys.chain import Chain, pack
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import Contended
+from tocsin.keys.observe import (
     FORGOTTEN,
     LOG,
     MOVED,
@@ -45,9 +45,10 @@ from .observe import (
     log_identity_change,
     session_changes,
 )
-from .sessions import Sessions, pack_inbound
-from .table import ConditionFailed, Conflict, OutcomeUnknown
-from .vault import Vault
+from tocsin.keys.sessions import Sessions, pack_inbound
+from tocsin.signal.errors import TornRecord
+from tocsin.signal.state import Record
+from tocsin.tables.keys import chain_attribute, inbound_key, outbound_key, tag_attribute
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def tries() -> Iterator[Try]:
         yield Try(LEAP if number else 0, number >= TORN_READS)
 
 
-def turning(vault: Vault, attempt: Callable[[Try], T]) -> T:
+def turning(vault: KeyContext, attempt: Callable[[Try], T]) -> T:
     """Call `attempt` until it commits. It reads, computes and commits, each time from the beginning.
 
     A lost answer is a lost race here: the next reading shows whether the turn happened, so `attempt` must
@@ -96,7 +97,7 @@ def turning(vault: Vault, attempt: Callable[[Try], T]) -> T:
     raise Contended
 
 
-def commit(vault: Vault, writes: list[Write], *turns: "Turn") -> None:
+def commit(vault: KeyContext, writes: list[Write], *turns: Turn) -> None:
     """All or nothing, repeated as it is while contended. Raises Conflict, OutcomeUnknown, InvalidWrite.
 
     `turns`: whose changes these are. A new identity is told before it is stored, so that nobody goes without
@@ -112,7 +113,7 @@ def commit(vault: Vault, writes: list[Write], *turns: "Turn") -> None:
             observer.session(what, turn.sessions.user, device)
 
 
-def _commit(vault: Vault, writes: list[Write]) -> None:
+def _commit(vault: KeyContext, writes: list[Write]) -> None:
     if len(writes) == 1:
         # A transaction costs twice as much, and one write is all or nothing by itself.
         vault.patiently(lambda: _write(vault, writes[0]))
@@ -121,7 +122,7 @@ def _commit(vault: Vault, writes: list[Write]) -> None:
         vault.patiently(lambda: vault.table.transact(writes, token))
 
 
-def _write(vault: Vault, write: Write) -> None:
+def _write(vault: KeyContext, write: Write) -> None:
     try:
         if isinstance(write, Put):
             vault.table.put(write)

@@ -4,17 +4,19 @@ Two kinds of records. By message id: what that message describes, for ever the s
 further recipient of the same file may be sent too, replaced when it gets old.
 """
 
-from .conditions import ITEM_ABSENT, Put
-from .layout import upload_key
-from .seal import DamagedRecord
-from .table import ConditionFailed
-from .vault import Vault
+from __future__ import annotations
+
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import ITEM_ABSENT, Put
+from tocsin.keys.context import KeyContext
+from tocsin.keys.seal import DamagedRecord
+from tocsin.tables.keys import upload_key
 
 # As long as a notification is kept: any retry receipt must be servable.
 LIFETIME = 40 * 86400
 
 
-def read_upload(vault: Vault, name: str) -> bytes | None:
+def read_upload(vault: KeyContext, name: str) -> bytes | None:
     """What was kept under `name`; None: nothing, or it is damaged (which is reported)."""
     item = vault.table.get(upload_key(vault.account, name))
     if item is None:
@@ -26,7 +28,7 @@ def read_upload(vault: Vault, name: str) -> bytes | None:
         return None
 
 
-def keep_upload(vault: Vault, name: str, upload: bytes, *, replace: bool) -> bool:
+def keep_upload(vault: KeyContext, name: str, upload: bytes, *, replace: bool) -> bool:
     """Keep it under `name`; False: there was one already, and it isn't to be replaced."""
     key = upload_key(vault.account, name)
     sealed = vault.seal(upload, key, "upload")

@@ -4,22 +4,23 @@
 table of 100,000 users some 30,000 units); `view_user` is one query.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from tocsin.dynamo.attributes import item_bytes
+from tocsin.dynamo.writes import Item, Key
+from tocsin.keys.chain import Chain, chain_devices, read_chain
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import Staleness
+from tocsin.keys.establish import follow
+from tocsin.keys.sessions import Sessions
+from tocsin.keys.turn import Try, turning
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import Record
-
-from .attributes import item_bytes
-from .chain import Chain, chain_devices, read_chain
-from .conditions import Item, Key
-from .errors import Staleness
-from .establish import follow
-from .layout import OUTBOUND, session_pk
-from .sessions import Sessions
-from .turn import Try, turning
-from .vault import Vault
+from tocsin.tables.keys import OUTBOUND, session_pk
 
 
 class UserSummary(NamedTuple):
@@ -86,7 +87,7 @@ class UserView:
 class Listing:
     """Users with sessions, as an iterable that can be gone through once; and what that cost so far."""
 
-    def __init__(self, vault: Vault, incarnation: int) -> None:
+    def __init__(self, vault: KeyContext, incarnation: int) -> None:
         self._vault = vault
         self._prefix = session_pk(vault.account, incarnation, "")
         self.read_units = 0.0
@@ -103,7 +104,7 @@ class Listing:
                 return
 
 
-def view_user(vault: Vault, incarnation: int, user: str) -> UserView:
+def view_user(vault: KeyContext, incarnation: int, user: str) -> UserView:
     """The sessions of a user where they lie now. `user` of the answer is another one if they moved."""
 
     def look(current: Try) -> UserView:
@@ -121,7 +122,7 @@ def view_user(vault: Vault, incarnation: int, user: str) -> UserView:
     return turning(vault, look)
 
 
-def _summary(vault: Vault, user: str, outbound: Item) -> UserSummary:
+def _summary(vault: KeyContext, user: str, outbound: Item) -> UserSummary:
     following, moved = outbound.get("next"), outbound.get("moved")
     sessions = Sessions(vault, 0, user, outbound, {})
     chains = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}

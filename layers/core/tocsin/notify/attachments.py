@@ -15,7 +15,7 @@ from tocsin.notify.failure import Failure, Permanent, Retry
 if TYPE_CHECKING:
     from tocsin.notify.content import Attachment
 
-MOST_BYTES = 15 * 1024 * 1024
+MAX_BYTES = 15 * 1024 * 1024
 """What passes through the connector in one request, with room for padding and MAC."""
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -77,9 +77,9 @@ class Bucket:
         try:
             answer = self._client.get_object(Bucket=self.name, Key=attachment.key)
             length = int(answer["ContentLength"])
-            if length > MOST_BYTES:
+            if length > MAX_BYTES:
                 answer["Body"].close()
-                raise Permanent("attachment-too-large", f"{length} bytes; the limit is {MOST_BYTES}")
+                raise Permanent("attachment-too-large", f"{length} bytes; the limit is {MAX_BYTES}")
             body = answer["Body"].read()
         except ClientError as error:
             raise _failure_of_s3(error) from error

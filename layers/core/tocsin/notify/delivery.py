@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tocsin.notify.conduct import CONFIRMATIONS
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
+from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
 from tocsin.notify.queues import Order
-from tocsin.notify.store import Conduct, NotificationMissing, NotificationStore
+from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
+from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Delivery:
     def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
-        from tocsin.notify.thread import as_message, is_editable
+        from tocsin.notify.threads import as_message, is_editable
 
         try:
             claim = self._store.claim_edit(id_of_message(notification.edits or "") or "", notification.turn)

@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tocsin.notify.account import Account
-from tocsin.notify.conduct import (
+from tocsin.multidevice.account import Account
+from tocsin.multidevice.retries import is_recipient
+from tocsin.notify.notification import Notification, State, id_of_message, notification_id
+from tocsin.notify.queues import NotificationsQueue
+from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.texts.consent import (
     CONDUCT_TICKET,
     CONSENT_GIVEN,
     CONSENT_WITHDRAWN,
@@ -15,10 +19,6 @@ from tocsin.notify.conduct import (
     confirmation_text,
     wish_of,
 )
-from tocsin.notify.notification import Notification, State, id_of_message, notification_id
-from tocsin.notify.queues import NotificationsQueue
-from tocsin.notify.recovery import is_recipient
-from tocsin.notify.store import NotificationStore
 from tocsin.whatsapp.content import Content
 from tocsin.whatsapp.message import InboundMessage
 

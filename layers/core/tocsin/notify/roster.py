@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from tocsin.keys.roster import is_on_roster, read_roster
-from tocsin.keys.table import Table
+from tocsin.accounts.served_accounts import is_on_roster, read_roster
+from tocsin.dynamo.table import Table
 
 REMEMBERED_SECONDS = 60
 """How long an account that was found is taken to be there, without another look."""

@@ -1,10 +1,12 @@
 """AES-256-CBC with PKCS#7 padding, as message bodies use it."""
 
+from __future__ import annotations
+
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from .errors import InvalidMessage
+from tocsin.signal.errors import InvalidMessage
 
 _BLOCK = 16
 _PADDING = tuple(bytes((count,)) * count for count in range(_BLOCK + 1))

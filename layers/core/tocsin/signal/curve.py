@@ -8,13 +8,15 @@ unlike the text of XEdDSA, the private scalar is never negated: the sign of the 
 signature.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from hashlib import sha512
 
 from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
-from .errors import BadSignature, InvalidKey
+from tocsin.signal.errors import BadSignature, InvalidKey
 
 PREFIX = b"\x05"
 """First byte of an encoded Curve25519 public key."""

@@ -17,6 +17,8 @@
 Whoever raises one of these has changed nothing.
 """
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 

@@ -3,6 +3,8 @@
 Spec: RFC 5869; Signal, "The Double Ratchet Algorithm", sections 2.2 and 5.2.
 """
 
+from __future__ import annotations
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF

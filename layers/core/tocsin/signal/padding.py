@@ -3,7 +3,9 @@
 It hides the length a little; it is not the block cipher's padding, which comes on top.
 """
 
-from .errors import InvalidMessage
+from __future__ import annotations
+
+from tocsin.signal.errors import InvalidMessage
 
 
 def pad(plaintext: bytes, entropy: bytes) -> bytes:

@@ -4,15 +4,17 @@ Spec: Signal, "The Double Ratchet Algorithm", sections 3.4 and 3.5. Whatever fai
 state exists; the caller still holds the old one.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from hmac import compare_digest
 
-from . import cipher
-from .curve import PREFIX, KeyPair, agree, key_pair
-from .errors import BadMac, Duplicate, FutureMessage
-from .kdf import advance, chain_step, hmac_sha256, message_keys, root_step
-from .state import ReceivingChain, SendingChain, State, evolve
-from .wire import MAC_LENGTH, SignalMessage
+from tocsin.signal import cipher
+from tocsin.signal.curve import PREFIX, KeyPair, agree, key_pair
+from tocsin.signal.errors import BadMac, Duplicate, FutureMessage
+from tocsin.signal.kdf import advance, chain_step, hmac_sha256, message_keys, root_step
+from tocsin.signal.state import ReceivingChain, SendingChain, State, evolve
+from tocsin.signal.wire import MAC_LENGTH, SignalMessage
 
 MAX_SKIP = 2000
 """How many messages one jump may leave out, and how many skipped keys a record keeps in all."""

@@ -5,17 +5,19 @@ The receiver's side keeps the newest five keys of each sender. Spec: Signal's se
 them (no distribution id).
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from struct import Struct
 
-from . import cipher, wire
-from .curve import KeyPair, sign, verify
-from .errors import Duplicate, FutureMessage, InvalidRecord, NoSession, StaleIndex
-from .kdf import advance as advance_chain_key
-from .kdf import chain_step, group_message_keys, message_seed
-from .state import Reader, checked, put_skipped
-from .wire import SenderKeyDistribution
+from tocsin.signal import cipher, wire
+from tocsin.signal.curve import KeyPair, sign, verify
+from tocsin.signal.errors import Duplicate, FutureMessage, InvalidRecord, NoSession, StaleIndex
+from tocsin.signal.kdf import advance as advance_chain_key
+from tocsin.signal.kdf import chain_step, group_message_keys, message_seed
+from tocsin.signal.state import Reader, checked, put_skipped
+from tocsin.signal.wire import SenderKeyDistribution
 
 MAX_STATES = 5
 MAX_SKIP = 2000

@@ -6,11 +6,13 @@ ciphertext leaves or a plaintext is used; who gets an exception still holds the 
 Spec: Signal, "The Sesame Algorithm", for the order and the promotion of states.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
-from . import cipher, ratchet, wire
-from .curve import KeyPair
-from .errors import (
+from tocsin.signal import cipher, ratchet, wire
+from tocsin.signal.curve import KeyPair
+from tocsin.signal.errors import (
     BadMac,
     Duplicate,
     FutureMessage,
@@ -20,12 +22,12 @@ from .errors import (
     StaleIndex,
     UntrustedIdentity,
 )
-from .kdf import advance as advance_chain_key
-from .kdf import chain_step, message_keys, message_seed
-from .ratchet import MAX_RECEIVING_CHAINS, MAX_SKIP
-from .state import Record, SendingChain, State, evolve
-from .wire import PreKeyMessage, SignalMessage
-from .x3dh import Local, respond
+from tocsin.signal.kdf import advance as advance_chain_key
+from tocsin.signal.kdf import chain_step, message_keys, message_seed
+from tocsin.signal.ratchet import MAX_RECEIVING_CHAINS, MAX_SKIP
+from tocsin.signal.state import Record, SendingChain, State, evolve
+from tocsin.signal.wire import PreKeyMessage, SignalMessage
+from tocsin.signal.x3dh import Local, respond
 
 MAX_ARCHIVED_STATES = 40
 MAX_EVICTED = 40

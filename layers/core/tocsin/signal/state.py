@@ -8,14 +8,16 @@ The stored form is our own: a version byte, fields of fixed size (integers big-e
 checksum finds damage, not forgery: sealing is the store's business.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from struct import Struct
 from struct import error as StructError
 from typing import Any, TypeVar
 from zlib import crc32
 
-from .curve import KeyPair
-from .errors import InvalidRecord, TornRecord
+from tocsin.signal.curve import KeyPair
+from tocsin.signal.errors import InvalidRecord, TornRecord
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def put_skipped(parts: list[bytes], skipped: tuple[tuple[int, bytes], ...]) -> N
     parts += [_SKIPPED.pack(index, seed) for index, seed in skipped]
 
 
-def _take_state(reader: "Reader", given: SendingChain | bytes | None, used: int) -> State:
+def _take_state(reader: Reader, given: SendingChain | bytes | None, used: int) -> State:
     flags, base_key, identity, registration_id, root_key, private, public, created = reader.take(_STATE)
     archived = reader.take(_TIME)[0] if flags & _ARCHIVED else None
     if flags & _SENDING:
@@ -284,7 +286,7 @@ def _take_state(reader: "Reader", given: SendingChain | bytes | None, used: int)
     )
 
 
-def _take_receiving(reader: "Reader") -> ReceivingChain:
+def _take_receiving(reader: Reader) -> ReceivingChain:
     ratchet_public, chain_key, next_index, skipped = reader.take(_RECEIVING)
     return ReceivingChain(ratchet_public, chain_key, next_index, reader.skipped(skipped) if skipped else ())
 

@@ -12,10 +12,12 @@ covers. Unknown fields are skipped, the last of a repeated field wins, absent nu
 anything else that isn't exactly right raises InvalidMessage, and a malformed public key InvalidKey.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
-from .curve import decode_point
-from .errors import InvalidMessage
+from tocsin.signal.curve import decode_point
+from tocsin.signal.errors import InvalidMessage
 
 VERSION = 0x33
 """Session version 3, written as this and the lowest supported version in one byte."""

@@ -4,14 +4,16 @@ The initiator takes one Diffie-Hellman ratchet step at once; the responder's fir
 prekey.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .curve import KeyPair, agree, encode_point, verify
-from .errors import NoPreKey
-from .kdf import root_step, session_keys
-from .state import Pending, SendingChain, State
-from .wire import PreKeyMessage
+from tocsin.signal.curve import KeyPair, agree, encode_point, verify
+from tocsin.signal.errors import NoPreKey
+from tocsin.signal.kdf import root_step, session_keys
+from tocsin.signal.state import Pending, SendingChain, State
+from tocsin.signal.wire import PreKeyMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """How long to wait before connecting again: Fibonacci seconds with jitter, as WhatsApp Web does."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Final
 

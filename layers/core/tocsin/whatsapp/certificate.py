@@ -1,5 +1,7 @@
 """The server's certificate chain: root key, intermediate, leaf. What proves that the server is WhatsApp."""
 
+from __future__ import annotations
+
 import hmac
 from typing import Final
 

@@ -1,5 +1,7 @@
 """What can go wrong on the wire. A peer's mistake is a `WireError`; ours is a `ValueError` of Python."""
 
+from __future__ import annotations
+
 
 class WireError(Exception):
     """What the other side sent can't be used. Our state is unchanged unless the subclass says otherwise."""

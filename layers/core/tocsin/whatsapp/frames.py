@@ -1,5 +1,7 @@
 """Frames: a 3-byte big-endian length and a payload, over a stream that may be cut anywhere. No I/O."""
 
+from __future__ import annotations
+
 from typing import Final
 
 from tocsin.whatsapp.tokens import DICTIONARY_VERSION

@@ -1,5 +1,7 @@
 """Whether the other side is still there. Any frame counts as life; silence is asked about, then believed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Final
 

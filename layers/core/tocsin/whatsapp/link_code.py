@@ -4,6 +4,8 @@ The code only wraps the two ephemeral keys; what it yields is a fresh ADV secret
 as by QR. All functions are pure: entropy comes in.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 from dataclasses import dataclass, field

@@ -38,7 +38,7 @@ _INFO: Final = {IMAGE: b"WhatsApp Image Keys", DOCUMENT: b"WhatsApp Document Key
 _EXPANDED_BYTES: Final = 112
 _BLOCK_BITS: Final = 128
 
-MOST_HOSTS: Final = 16
+MAX_HOSTS: Final = 16
 
 # A name, and on a local server a port: nothing that could lead an URL elsewhere.
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?")
@@ -134,7 +134,7 @@ def hosts_request() -> Node:
 def parse_hosts(answer: Node) -> MediaHosts:
     """Raises `IqRefused`, `InvalidStanza`."""
     connection = checked(answer).require_child("media_conn")
-    hosts = tuple(host.attr_str("hostname") for host in connection.children("host")[:MOST_HOSTS])
+    hosts = tuple(host.attr_str("hostname") for host in connection.children("host")[:MAX_HOSTS])
     if not hosts:
         raise InvalidStanza("media_conn names no host")
     if not all(_HOST.fullmatch(host) for host in hosts):

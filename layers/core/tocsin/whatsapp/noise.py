@@ -4,6 +4,8 @@ Spec: The Noise Protocol Framework, sections 5 (symmetric state) and 7.5 (XX). H
 types, so that neither can be used for the other.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 from typing import Final

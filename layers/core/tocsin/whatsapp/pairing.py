@@ -4,6 +4,8 @@ The phone's account key signs our identity key; our identity key signs back. Lat
 on the first message of a session.
 """
 
+from __future__ import annotations
+
 import base64
 import hmac
 from dataclasses import dataclass, field

@@ -3,6 +3,8 @@
 Zero values are set on purpose: the official clients write them, and proto2 keeps them.
 """
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from typing import Final

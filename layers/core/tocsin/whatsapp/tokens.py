@@ -4,6 +4,8 @@ Kept as words split at import: five constants to load, which is the quickest way
 are facts of the wire; what looks like an API key among them is one of the server's dictionary entries.
 """
 
+from __future__ import annotations
+
 from typing import Final
 
 DICTIONARY_VERSION: Final = 3

@@ -1,0 +1,89 @@
+"""What WhatsApp keeps an account from, until when: one small item for each kind, beside the lease.
+
+Whoever hears of a limit writes it down, connector or function, so that all know it and a restart or another
+connector doesn't try again: each attempt against a limit makes it longer. What was heard later counts, by the
+time it was heard at; a limit that is over or lifted stays for a while as such, for late news of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tocsin.dynamo.table import ConditionFailed, Table
+from tocsin.dynamo.writes import ITEM_ABSENT, AtMost, Item, Put, Value
+from tocsin.tables.keys import LIMIT, limit_key
+
+# Kinds: no chats to people who don't know us (463, 475) · no message at all for a while (419, 423, 429) · no
+# login (402).
+FIRST_CONTACTS: Final = "first-contacts"
+MESSAGES: Final = "messages"
+LOGIN: Final = "login"
+KINDS: Final = (LOGIN, MESSAGES, FIRST_CONTACTS)
+
+# How long news that come late may still be on their way: the stanza queue keeps them for so many days.
+_KEPT_SECONDS: Final = 14 * 86400
+
+
+class Limit(NamedTuple):
+    """`cause`: the server's code, or what told of it. `until`, `heard_at`: Unix seconds."""
+
+    kind: str
+    cause: str
+    until: int
+    heard_at: int
+
+
+def read_limits(table: Table, account: str, now: float) -> dict[str, Limit]:
+    """The limits that hold now, by kind."""
+    return {
+        limit.kind: limit
+        for item in table.query(limit_key(account, "")[0], LIMIT)
+        if (limit := _limit(item)).until > now
+    }
+
+
+def read_limit(table: Table, account: str, kind: str, now: float) -> Limit | None:
+    """One of them, if it holds now."""
+    item = table.get(limit_key(account, kind))
+    limit = _limit(item) if item is not None else None
+    return limit if limit is not None and limit.until > now else None
+
+
+def note_limit(table: Table, account: str, limit: Limit, *, guessed: bool = False) -> Limit:
+    """Write down what was heard; what counts then. `guessed`: the server told of the limit but not of its
+    end, so an end that was heard before stands if it is later. `until` 0: it is lifted."""
+    key, current = limit_key(account, limit.kind), None
+    for _ in range(4):
+        item = table.get(key)
+        current = _limit(item) if item is not None else None
+        if current is not None and (
+            current.heard_at > limit.heard_at or (guessed and current.until >= limit.until)
+        ):
+            return current
+        # Heard in the same second by two: either will do.
+        unchanged = ITEM_ABSENT if current is None else AtMost("heard_at", limit.heard_at)
+        try:
+            table.put(Put(key, _attributes(limit), when=(unchanged,)))
+        except ConditionFailed:
+            continue
+        return limit
+    return current or limit
+
+
+def _attributes(limit: Limit) -> dict[str, Value]:
+    return {
+        "cause": limit.cause,
+        "until": limit.until,
+        "heard_at": limit.heard_at,
+        "expire_at": max(limit.until, limit.heard_at) + _KEPT_SECONDS,
+    }
+
+
+def _limit(item: Item) -> Limit:
+    def number(name: str) -> int:
+        value = item.get(name)
+        return value if isinstance(value, int) else 0
+
+    return Limit(
+        str(item["sk"])[len(LIMIT) :], str(item.get("cause", "")), number("until"), number("heard_at")
+    )

@@ -1,0 +1,1 @@
+"""From the socket to SQS: nothing is acknowledged to WhatsApp before the queue has it."""

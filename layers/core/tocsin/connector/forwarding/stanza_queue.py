@@ -1,0 +1,53 @@
+"""The stanza queue, SQS FIFO: one SendMessageBatch at a time, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from tocsin.connector.forwarding.stanza import Packed
+
+log = logging.getLogger(__name__)
+
+HOPELESS = frozenset({"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"})
+"""Refusals of SQS that lie in the message. What it refuses for want of a right or a key may yet pass."""
+
+
+class StanzaQueue:
+    """`client` is boto3's for SQS, which threads may share."""
+
+    def __init__(self, client: Any, url: str, threads: Executor) -> None:
+        self._client = client
+        self._url = url
+        self._threads = threads
+
+    async def send(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        """See `forwarder.SendBatch`."""
+        entries = [
+            {
+                "Id": str(position),
+                "MessageBody": message.body,
+                "MessageGroupId": message.group,
+                "MessageDeduplicationId": message.deduplication,
+            }
+            for position, message in enumerate(messages)
+        ]
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._send, entries)
+        refused = {}
+        for failure in answer.get("Failed", []):
+            hopeless = bool(failure.get("SenderFault")) and failure.get("Code") in HOPELESS
+            refused[int(failure["Id"])] = not hopeless
+            log.log(
+                logging.ERROR if hopeless else logging.WARNING,
+                "SQS refused a stanza",
+                extra={"code": failure.get("Code"), "reason": failure.get("Message")},
+            )
+        return refused
+
+    def _send(self, entries: list[dict[str, str]]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        return answer

@@ -1,0 +1,265 @@
+"""A small HTTPS server: asyncio streams around h11, one request at a time per connection.
+
+The door is opened in two steps, so that nothing of a stranger's body is ever read: `Admit` sees the head
+and gives either the answer (a refusal) or the handler that gets the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import h11
+
+from tocsin.connector_client import protocol
+
+log = logging.getLogger(__name__)
+
+MAX_HEAD = 16 * 1024
+"""Bytes of request line and headers; a Lambda's head has about 300."""
+
+HEAD_SECONDS = 10.0
+"""For the head of a request, and again for its body."""
+
+IDLE_SECONDS = 600.0
+"""How long a kept-alive connection may be silent. A frozen Lambda says nothing for minutes."""
+
+LINGER_SECONDS = 1.0
+"""How long the unread body of a refused request is thrown away, lest a reset overtakes the refusal."""
+
+MAX_LARGE = 4
+"""Large bodies in memory at the same time. Further ones stay on the wire until there is room: a burst of
+files must not cost all accounts their connector."""
+
+MAX_CONNECTIONS = 512
+"""A Lambda keeps one. Beyond it a connection is closed at once, before anything is read."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Request line and headers, names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    content_type: str = protocol.NODE_TYPE
+    close: bool = False
+
+
+Handler = Callable[[bytes], Awaitable[Answer]]
+Admit = Callable[[Head], Handler | Answer]
+
+
+class Refused(Exception):
+    """The request can't be read to its end; `answer` says why, and the connection is then closed."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+@dataclass(frozen=True)
+class Limits:
+    head_seconds: float = HEAD_SECONDS
+    idle_seconds: float = IDLE_SECONDS
+    max_body: int = protocol.MAX_BODY
+    large_body: int = protocol.LARGE_BODY
+    max_large: int = MAX_LARGE
+    max_connections: int = MAX_CONNECTIONS
+
+
+@dataclass
+class HttpsServer:
+    """`start`, then `close`: no new connections, then the running requests get `grace` seconds to end."""
+
+    admit: Admit
+    refuse: Callable[[str, str], Answer]
+    limits: Limits = field(default_factory=Limits)
+    _server: asyncio.Server | None = None
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _busy: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._large = asyncio.Semaphore(self.limits.max_large)
+
+    async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
+        """Listen; the port in use, which matters when `port` is 0."""
+        self._server = await asyncio.start_server(
+            self._connected,
+            host,
+            port,
+            ssl=context,
+            ssl_handshake_timeout=5,
+            ssl_shutdown_timeout=2,
+            limit=64 * 1024,
+        )
+        chosen: int = self._server.sockets[0].getsockname()[1]
+        return chosen
+
+    async def close(self, grace: float) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._connections - self._busy:
+            task.cancel()
+        if self._busy:
+            await asyncio.wait(set(self._busy), timeout=grace)
+        remaining = set(self._connections)
+        for task in remaining:
+            task.cancel()
+        if remaining:
+            await asyncio.wait(remaining, timeout=2)
+
+    @property
+    def closing(self) -> bool:
+        return self._server is not None and not self._server.is_serving()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  streams run this as a task
+        if len(self._connections) >= self.limits.max_connections:
+            log.warning("too many connections", extra={"connections": len(self._connections)})
+            writer.close()
+            return
+        self._connections.add(task)
+        try:
+            await self._serve(_Stream(reader, writer, self.limits), task)
+            writer.close()
+            async with asyncio.timeout(2):
+                await writer.wait_closed()
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            writer.transport.abort()  # the other side went away, or we are closing and don't wait for it
+        except Exception:
+            log.exception("a connection of the endpoint broke")
+            writer.transport.abort()
+        finally:
+            self._connections.discard(task)
+            self._busy.discard(task)
+
+    async def _serve(self, stream: _Stream, task: asyncio.Task[None]) -> None:
+        while await stream.wait_for_bytes():
+            self._busy.add(task)
+            try:
+                answer = await self._exchange(stream)
+            except h11.RemoteProtocolError as exc:
+                answer = self.refuse(protocol.MALFORMED, str(exc))
+            except TimeoutError:
+                answer = self.refuse(protocol.SLOW, f"no whole request in {self.limits.head_seconds:g} s")
+            except Refused as exc:
+                answer = exc.answer
+            await stream.write(answer, last=self.closing)
+            self._busy.discard(task)
+            if not stream.next_request():
+                await stream.linger()
+                return
+
+    async def _exchange(self, stream: _Stream) -> Answer:
+        """Read one request, and have it answered. The time limit is the client's, not the handler's."""
+        async with asyncio.timeout(self.limits.head_seconds):
+            head = await stream.head()
+        handler = self.admit(head)
+        if isinstance(handler, Answer):
+            return handler
+        async with self._room_for(head):
+            async with asyncio.timeout(self.limits.head_seconds):
+                body = await stream.body(head, self.refuse)
+            return await handler(body)
+
+    def _room_for(self, head: Head) -> contextlib.AbstractAsyncContextManager[None]:
+        """Held from before the body is read until it was answered."""
+        announced = int(head.headers.get("content-length", "0"))  # h11 has checked that it is a number
+        large = announced > self.limits.large_body or "transfer-encoding" in head.headers
+        return self._large if large else contextlib.nullcontext()
+
+
+class _Stream:
+    """h11's connection with its bytes carried to and from the socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+
+    async def wait_for_bytes(self) -> bool:
+        """False when the client closed, or said nothing for too long."""
+        if self._http.trailing_data[0]:
+            return True
+        try:
+            async with asyncio.timeout(self._limits.idle_seconds):
+                data = await self._reader.read(64 * 1024)
+        except TimeoutError:
+            return False
+        self._http.receive_data(data)
+        return bool(data)
+
+    async def head(self) -> Head:
+        event = await self._event()
+        if not isinstance(event, h11.Request):
+            raise h11.RemoteProtocolError("expected a request")
+        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+        return Head(event.method.decode("ascii"), event.target.decode("ascii"), headers)
+
+    async def body(self, head: Head, refuse: Callable[[str, str], Answer]) -> bytes:
+        """The whole body. Raises `Refused` before more than the limit is held in memory."""
+        announced = int(head.headers.get("content-length", "0"))  # h11 has checked that it is a number
+        too_large = refuse(protocol.TOO_LARGE, f"the limit is {self._limits.max_body} bytes")
+        if announced > self._limits.max_body:
+            raise Refused(too_large)
+        body = bytearray()
+        while isinstance(event := await self._event(), h11.Data):
+            body += event.data
+            if len(body) > self._limits.max_body:
+                raise Refused(too_large)
+        return bytes(body)
+
+    async def _event(self) -> h11.Event:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if self._http.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                self._writer.write(self._http.send(go_on) or b"")
+            self._http.receive_data(await self._reader.read(64 * 1024))
+        if isinstance(event, h11.ConnectionClosed):
+            raise ConnectionResetError("closed in mid-request")
+        if isinstance(event, type) or event is None:  # h11.PAUSED: a second request before our answer
+            raise h11.RemoteProtocolError("pipelining is not served")
+        return event
+
+    async def write(self, answer: Answer, *, last: bool) -> None:
+        """Head and body in one write: with two, a reused connection waits 40 ms for a delayed ACK."""
+        headers = [("content-length", str(len(answer.body))), ("content-type", answer.content_type)]
+        if last or answer.close or self._http.their_state is not h11.DONE:
+            headers.append(("connection", "close"))
+        with contextlib.suppress(h11.LocalProtocolError):  # after their protocol error h11 may be shut
+            response = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+            data = self._http.send(h11.Data(data=answer.body)) or b""
+            end = self._http.send(h11.EndOfMessage()) or b""
+            self._writer.write(response + data + end)
+            async with asyncio.timeout(self._limits.head_seconds):
+                await self._writer.drain()
+
+    async def linger(self) -> None:
+        """Throw away what the client still sends of a request that was refused."""
+        if self._http.their_state is h11.DONE:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while await self._reader.read(64 * 1024):
+                    pass
+
+    def next_request(self) -> bool:
+        """Ready for another request on this connection?"""
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True

@@ -1,0 +1,95 @@
+"""What WhatsApp keeps one account from, as this process knows it and as the keys table remembers it.
+
+The server tells it in the ack of a message, in a notification, or in place of a login. It is written down
+before anybody is told, so that it survives this process and is known to every function; a table that is away
+keeps nobody waiting: then this process knows it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tocsin.accounts.limits import FIRST_CONTACTS, KINDS, LOGIN, MESSAGES, Limit
+from tocsin.connector.aws import Aws
+from tocsin.connector_client.protocol import ACCOUNT_LIMIT_SECONDS, RATE_LIMIT_SECONDS, RESTRICTION_SECONDS
+from tocsin.keys.store import KeyStore
+
+log = logging.getLogger(__name__)
+
+BY_ACK: Final = {
+    "419": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
+    "423": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
+    "429": (MESSAGES, RATE_LIMIT_SECONDS),
+    "463": (FIRST_CONTACTS, RESTRICTION_SECONDS),
+    "475": (FIRST_CONTACTS, RESTRICTION_SECONDS),
+}
+"""Error of a message's ack → what it keeps the account from, and for how many seconds if nobody says."""
+
+WORDS: Final = {
+    FIRST_CONTACTS: "no first contacts",
+    MESSAGES: "no messages",
+    LOGIN: "no login",
+}
+
+WRITE_SECONDS: Final = 3.0
+"""How long an ack may wait for its limit to be written down."""
+
+
+class Limits:
+    """`changed` is set whenever a limit began, moved or ended."""
+
+    def __init__(
+        self, aws: Aws, keys: KeyStore, account: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._aws = aws
+        self._keys = keys
+        self._account = account
+        self._clock = clock
+        self._known: dict[str, Limit] = {}
+        self.changed = asyncio.Event()
+
+    async def load(self) -> None:
+        """Learn what others heard, or we before. Raises what the table raises."""
+        for kind, limit in (await self._aws.call(self._keys.limits)).items():
+            self._know(kind, limit)
+
+    def active(self, kind: str) -> Limit | None:
+        """The limit of this kind, while it holds."""
+        limit = self._known.get(kind)
+        return limit if limit is not None and limit.until > self._clock() else None
+
+    def strictest(self) -> Limit | None:
+        """What to say of the account, if anything holds."""
+        return next(filter(None, map(self.active, KINDS)), None)
+
+    async def refused(self, error: str) -> Limit | None:
+        """A message was refused with `error`; the limit that this means, if it is one."""
+        if error not in BY_ACK:
+            return None
+        kind, seconds = BY_ACK[error]
+        return await self.hear(kind, error, self._clock() + seconds, guessed=True)
+
+    async def hear(self, kind: str, cause: str, until: float, *, guessed: bool = False) -> Limit:
+        """The server told of a limit, or (`until` 0) of its end. What counts now."""
+        heard = Limit(kind, cause, int(until), int(self._clock()))
+        before = self._known.get(kind)
+        if not guessed or before is None or before.until < heard.until:
+            self._know(kind, heard)
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                counts = await self._aws.call(self._keys.note_limit, heard, guessed=guessed)
+        except Exception as exc:  # noqa: BLE001  the table is away: we know it, and hold to it
+            problem = str(exc) or type(exc).__name__
+            log.error("a limit can't be written down: %s", problem, extra={"account": self._account})
+            return self._known[kind]
+        self._know(kind, counts)
+        return counts
+
+    def _know(self, kind: str, limit: Limit) -> None:
+        if self._known.get(kind) != limit:
+            self._known[kind] = limit
+            self.changed.set()

@@ -1,0 +1,127 @@
+"""Uploads for the Lambdas, which have no way to WhatsApp's media hosts: ciphertext in, its address out.
+
+Which hosts take it, the server tells for some hours (`media_conn`). One that fails is passed over; one that
+doesn't know our ticket any more has the server asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from hashlib import sha256
+from typing import Final
+
+from tocsin.connector.socket import ORIGIN, USER_AGENT
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.media import MediaHosts, hosts_request, parse_hosts, parse_uploaded, upload_path
+from tocsin.whatsapp.node import Node
+
+log = logging.getLogger(__name__)
+
+UPLOAD_SECONDS: Final = 30
+"""How long a host may be silent."""
+
+UPLOADS: Final = 8
+"""Under way at the same time, of all accounts."""
+
+MAX_TRIES: Final = 3
+"""Hosts asked in one round, of which there are two."""
+
+MAX_ANSWER: Final = 64 * 1024
+
+STALE_TICKET: Final = frozenset({401, 403})
+PASSING: Final = frozenset({408, 425, 429})
+
+Ask = Callable[[Node], Awaitable[Node]]
+
+
+class UploadFailed(Exception):
+    """No host took it. It may pass: try again later."""
+
+
+class UploadRefused(Exception):
+    """A host said why it will never take it."""
+
+
+class Uploader:
+    """One account's way to the media hosts."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        trust: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._trust = trust or system_trust
+        self._hosts: MediaHosts | None = None
+        self._until = 0.0
+
+    async def upload(self, ask: Ask, kind: str, blob: bytes) -> tuple[str, str]:
+        """URL and direct path of what was uploaded. `ask`: a request to the server.
+
+        Raises `UploadFailed`, `UploadRefused`, and whatever `ask` does.
+        """
+        digest = sha256(blob).digest()
+        problem = ""
+        for round_ in range(2):
+            hosts = await self._find(ask, anew=round_ > 0)
+            path = upload_path(kind, digest, hosts.auth)
+            for host in hosts.hosts[:MAX_TRIES]:
+                try:
+                    post = partial(_post, host, path, blob, self._trust())
+                    status, answer = await asyncio.get_running_loop().run_in_executor(_threads(), post)
+                    if status == 200:
+                        return parse_uploaded(answer)
+                except (OSError, http.client.HTTPException, WireError) as exc:
+                    problem = f"{host}: {type(exc).__name__}: {exc}"
+                else:
+                    problem = f"{host} answered {status}"
+                    if status in STALE_TICKET:
+                        break
+                    if 400 <= status < 500 and status not in PASSING:
+                        raise UploadRefused(problem)
+                log.warning("upload failed", extra={"problem": problem})
+        raise UploadFailed(problem)
+
+    async def _find(self, ask: Ask, *, anew: bool) -> MediaHosts:
+        if self._hosts is None or anew or self._clock() >= self._until:
+            self._hosts = None
+            try:
+                hosts = parse_hosts(await ask(hosts_request()))
+            except WireError as exc:
+                raise UploadFailed(f"no media hosts: {exc}") from exc
+            self._hosts, self._until = hosts, self._clock() + hosts.lifetime
+        return self._hosts
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Of their own: the loop's look names up, and hosts that hang must keep no account from reconnecting."""
+    return ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+
+
+@cache
+def system_trust() -> ssl.SSLContext:
+    """The system's authorities (`SSL_CERT_FILE` names others, for a local server)."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _post(host: str, path: str, blob: bytes, trust: ssl.SSLContext) -> tuple[int, bytes]:
+    """Status and body. Blocking."""
+    headers = {"Origin": ORIGIN, "User-Agent": USER_AGENT, "Content-Type": "application/octet-stream"}
+    line = http.client.HTTPSConnection(host, timeout=UPLOAD_SECONDS, context=trust)
+    try:
+        line.request("POST", path, blob, headers)
+        response = line.getresponse()
+        return response.status, response.read(MAX_ANSWER)
+    finally:
+        line.close()

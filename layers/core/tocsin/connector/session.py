@@ -1,0 +1,464 @@
+"""One logged-in connection, from the opening of its socket to the reason of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+from tocsin.accounts.lease import LeaseLost
+from tocsin.accounts.limits import FIRST_CONTACTS, Limit
+from tocsin.connector import version
+from tocsin.connector.context import ConnectorContext
+from tocsin.connector.forwarding.forwarder import Forwarder
+from tocsin.connector.forwarding.stanza import Origin
+from tocsin.connector.gateway.limits import WORDS, Limits
+from tocsin.connector.gateway.status import AccountStatus, unlimited
+from tocsin.connector.held_lease import HeldLease
+from tocsin.connector.login import (
+    MIN_PREKEYS,
+    check_prekeys,
+    count_login,
+    device_keys,
+    save_lid,
+    served_prekeys,
+)
+from tocsin.connector.notices import iso
+from tocsin.connector.operator import OperatorRequests
+from tocsin.connector.socket import Line, LineClosed, LineLost, OpenFailed, open_line
+from tocsin.connector_client.protocol import RESTRICTION_SECONDS
+from tocsin.keys.account import Credentials
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp import iq, reaction
+from tocsin.whatsapp.errors import EncodeError, WireError
+from tocsin.whatsapp.events import (
+    Event,
+    FrameDropped,
+    LoggedIn,
+    OfflineDone,
+    PreKeysLow,
+    RoutingInfo,
+    StanzaReceived,
+    StreamEnded,
+    VersionExpiring,
+)
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.notifications import ReachoutLock, parse_notification
+from tocsin.whatsapp.reaction import Kind, Reaction
+from tocsin.whatsapp.receipts import ack, decline, refusal_of
+
+log = logging.getLogger(__name__)
+
+RESUME_SECONDS: Final = 60.0
+"""After which a resume that nobody ended is looked at again."""
+
+RESUME_ROUNDS: Final = 10
+"""So many looks, then fresh notifications may pass: better out of order than never."""
+
+RECHECK_PARKED_SECONDS: Final = 3.0
+"""After which a notification is looked for that was parked just while we connected."""
+
+ROOM_SECONDS: Final = 15.0
+"""How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
+
+TURN_SECONDS: Final = 5.0
+"""How long an account may keep others from logging in, once its socket is open."""
+
+OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
+"""The queue is away, and too much waits: what comes now would be lost or overtake."""
+
+SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
+RECONNECT: Final = Reaction(Kind.RECONNECT_NOW, "reconnect-by-operator")
+UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", "unpaired")
+
+REACHOUT_QUERY: Final = "23983697327930364"
+"""The query for the end of a restriction. Its id changes with client releases; failing is harmless."""
+
+
+class Service:
+    """Runs one connection for a paired account. `stable_since`: when it was logged in; None before."""
+
+    def __init__(
+        self,
+        around: ConnectorContext,
+        keys: KeyStore,
+        tenure: HeldLease,
+        standing: AccountStatus,
+        forwarder: Forwarder,
+        wishes: OperatorRequests,
+        limits: Limits,
+    ) -> None:
+        self._context = around
+        self._keys = keys
+        self._tenure = tenure
+        self._standing = standing
+        self._forwarder = forwarder
+        self._wishes = wishes
+        self._limits = limits
+        self._offline_done = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._topping_up: asyncio.Task[None] | None = None
+        self._unlinking = False
+        self._turn = _Turn(around)
+        self.stable_since: float | None = None
+        self.connected = False
+
+    async def run(self, credentials: Credentials, *, routing: bool = True) -> Reaction:
+        """Until the connection ends. Raises LeaseLost."""
+        await self._turn.take()
+        connection = self._context.connection(device_keys(credentials, routing=routing))
+        try:
+            line = await open_line(self._context.config.whatsapp_url, connection, self._context.clock)
+        except OpenFailed as exc:
+            return replace(reaction.LOST, detail=str(exc))
+        finally:
+            self._turn.soon_over()
+        self._tenure.on_loss = line.abort
+        carrying = asyncio.ensure_future(line.run(self._tenure.valid))
+        try:
+            return await self._follow(line, credentials)
+        finally:
+            self._turn.over()
+            self._leave()
+            for task in (*self._tasks, carrying):
+                task.cancel()
+            await asyncio.gather(carrying, *self._tasks, return_exceptions=True)
+            if self._tenure.valid():
+                await line.close()
+            else:
+                line.abort()
+
+    def _leave(self) -> None:
+        """No call of a Lambda reaches this line any more."""
+        self._standing.line = None
+        self._standing.ready = False
+        self._standing.on_resumed = lambda: None
+        self._standing.on_refused = unlimited
+        self._forwarder.forget()
+
+    async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
+        while True:
+            event = await line.next_event()
+            match event:
+                case StreamEnded(reaction=ended):
+                    return UNLINKED if self._unlinking and ended.wipe else ended
+                case StanzaReceived(node=node):
+                    self._overhear(line, node)
+                    await self._take_patiently(line, node)
+                case LoggedIn():
+                    self._logged_in(line, credentials, event)
+                case OfflineDone():
+                    self._offline_done.set()
+                case _:
+                    self._note(line, credentials, event)
+
+    def _note(self, line: Line, credentials: Credentials, event: Event) -> None:
+        """What is only to be remembered, or seen by an operator."""
+        match event:
+            case PreKeysLow(count=count):
+                if self._topping_up is None or self._topping_up.done():
+                    self._topping_up = self._spawn(line, self._top_up(line, credentials, count))
+            case RoutingInfo(info=info) if info != credentials.routing_info:
+                self._spawn(line, self._save_routing(credentials, info))
+            case VersionExpiring(at=at):
+                log.warning("the client version expires", extra={"account": self._standing.account, "at": at})
+                if at is not None:
+                    # The next login shows the present one, before the server refuses this one.
+                    self._spawn(line, version.refresh(self._context))
+            case FrameDropped(reason=reason):
+                log.warning("frame dropped", extra={"account": self._standing.account, "reason": reason})
+            case _:
+                pass
+
+    # Stanzas
+
+    async def _take_patiently(self, line: Line, node: Node) -> None:
+        """Have a stanza stored. A backlog comes faster than the queue takes it: meanwhile the socket isn't
+        read, so that memory stays bounded and the server waits."""
+        while not self._take(line, node):
+            try:
+                async with asyncio.timeout(ROOM_SECONDS):
+                    await self._forwarder.progress()
+            except TimeoutError:
+                line.end(OVERFLOW)
+                return
+
+    def _take(self, line: Line, node: Node) -> bool:
+        """Have a stanza stored; it is acknowledged on this very line, or comes again on the next.
+
+        False: there is no room for it now.
+        """
+        origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
+        refusal = refusal_of(node)
+
+        def stored() -> None:
+            try:
+                line.write(ack(node, refusal))
+                self._decline(line, node)
+            except LineClosed:
+                pass  # it comes again on the next line
+            except EncodeError as exc:
+                # What it names can be read and not be written. It must not end the connection: it would come
+                # again on the next one, and end that too.
+                problem = {"account": origin.account, "problem": str(exc)}
+                log.error("stanza can't be acknowledged", extra=problem)
+
+        if refusal is not None:
+            # Who sent it was told nothing of it; the server is, or it would bring it again.
+            log.warning("message refused", extra={"account": origin.account, "code": refusal})
+            stored()
+            return True
+        try:
+            return self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
+        except (WireError, ValueError) as exc:
+            log.warning("stanza can't be packed", extra={"account": origin.account, "problem": str(exc)})
+            stored()
+            return True
+
+    def _decline(self, line: Line, node: Node) -> None:
+        """Nobody sits at a notifier to take a call. The ringing ends on the owner's phone too, so this is
+        done only where the operator wants it."""
+        if node.tag != "call" or not self._context.config.decline_calls:
+            return
+        refusal = decline(node)
+        if refusal is not None:
+            line.write(refusal)
+            log.info("call declined", extra={"account": self._standing.account})
+
+    def _overhear(self, line: Line, node: Node) -> None:
+        """What a notification says of the account itself counts from now on, not from when a function reads
+        it."""
+        if node.tag != "notification" or node.attrs.get("type") != "mex":
+            return
+        with contextlib.suppress(WireError):
+            news = parse_notification(node)
+            if isinstance(news, ReachoutLock):
+                self._spawn(line, self._reachout(news))
+
+    # After login
+
+    def _logged_in(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
+        self._turn.over()
+        self.stable_since = self._context.clock()
+        self._standing.line = line
+        self._standing.on_resumed = self._resumed.set
+        self._standing.on_refused = lambda error: self._refused(line, error)
+        self._spawn(line, self._set_up(line, credentials, event))
+        self._spawn(line, self._watch_wishes(line, credentials))
+
+    async def _set_up(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
+        """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
+        account = self._standing.account
+        log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
+        # Before anything is delivered: the functions read it by that.
+        await save_lid(self._context.aws, self._keys, credentials, event)
+        await asyncio.gather(
+            self._say("resuming", "logged in"),
+            count_login(self._context.aws, self._keys, credentials),
+            self._go_active(line, credentials),
+        )
+        await self._offline_done.wait()
+        self._standing.ready = True
+        await self._resume()
+        await self._say_open()
+        self.connected = True
+        await self._wishes.show("connected")
+        log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
+        self._spawn(line, self._watch_limits())
+        await self._afterthought()
+
+    async def _go_active(self, line: Line, credentials: Credentials) -> None:
+        """Live as soon as the server has prekeys to give out. Whether we have some is looked at while it
+        delivers: after a reset it has plenty, and we have none of them."""
+        try:
+            served = await served_prekeys(line)
+        except (WireError, TimeoutError) as exc:
+            log.error("prekeys not counted: %s", exc, extra={"account": self._standing.account})
+        else:
+            if served <= MIN_PREKEYS:
+                await self._top_up(line, credentials, served)
+        iq.checked(await line.go_active())
+        await self._top_up(line, credentials, await self._context.aws.call(self._keys.prekey_count))
+
+    async def _say_open(self) -> None:
+        """The account may send: to everybody, or to some while a limit lasts, which outlives the connection
+        that met it, the process, and the connector."""
+        limit = self._limits.strictest()
+        if limit is None:
+            await self._say("connected")
+        else:
+            await self._say("restricted", f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until)}")
+
+    async def _watch_limits(self) -> None:
+        """Say how the account may send whenever that changes, as long as it is connected."""
+        said = self._limits.strictest()
+        while True:
+            self._limits.changed.clear()
+            limit = self._limits.strictest()
+            if limit != said:
+                await self._say_open()
+                said = limit
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit and max(limit.until - time.time(), 0) + 0.01):
+                    await self._limits.changed.wait()
+
+    async def _top_up(self, line: Line, credentials: Credentials, count: int | None) -> None:
+        try:
+            await check_prekeys(self._context.aws, self._keys, credentials, line, count=count)
+        except (WireError, TimeoutError) as exc:
+            # Connected without fresh prekeys is better than not connected; the next login asks again.
+            log.error("prekeys not uploaded: %s", exc, extra={"account": self._standing.account})
+
+    async def _save_routing(self, credentials: Credentials, info: bytes) -> None:
+        await self._context.aws.call(self._keys.save_routing_info, credentials.incarnation, info)
+
+    async def _resume(self) -> None:
+        """Let parked notifications pass first. It ends when the maintain function says so."""
+        account = self._standing.account
+        for _ in range(RESUME_ROUNDS):
+            if not await self._context.outside.has_parked(account):
+                return
+            log.info("resuming", extra={"account": account})
+            self._standing.state = "resuming"
+            self._resumed.clear()
+            await self._context.outside.ask_resume(account)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RESUME_SECONDS):
+                    await self._resumed.wait()
+                return
+        log.error("the resume doesn't end; fresh notifications pass", extra={"account": account})
+
+    async def _afterthought(self) -> None:
+        """A Lambda that saw us connecting may have parked one after we had looked."""
+        await asyncio.sleep(RECHECK_PARKED_SECONDS)
+        if await self._context.outside.has_parked(self._standing.account):
+            await self._context.outside.ask_resume(self._standing.account)
+
+    async def _say(self, state: str, detail: str = "") -> None:
+        await self._tenure.say(state, detail)
+        self._standing.state = state
+
+    # While connected
+
+    async def _watch_wishes(self, line: Line, credentials: Credentials) -> None:
+        while True:
+            wish = await self._wishes.next()
+            if wish.request == "pair":
+                await self._wishes.show("connected", "the account is linked already; unpair it first")
+            elif wish.request == "reconnect":
+                line.end(RECONNECT)
+                return
+            elif credentials.jid is not None:
+                self._unlinking = True  # the server may end the stream before we see its answer
+                iq.checked(await line.request(iq.remove_device(JID.parse(credentials.jid))))
+                line.end(UNLINKED)
+                return
+
+    async def _refused(self, line: Line, error: str) -> None:
+        """The server refused a message. If that means the account, it is written down before anybody is told;
+        the line stays up, for a limit is seldom for everybody."""
+        before = self._limits.strictest()
+        limit = await self._limits.refused(error)
+        if limit is None:
+            return
+        if limit.kind == FIRST_CONTACTS and (self._asking is None or self._asking.done()):
+            self._asking = self._spawn(line, self._ask_end(line, error, told=before is not None))
+        elif before is None:
+            self._spawn(line, self._tell_limit(limit))
+
+    async def _ask_end(self, line: Line, error: str, *, told: bool) -> None:
+        until = await self._restriction_end(line)
+        if until is not None:
+            await self._limits.hear(FIRST_CONTACTS, error, until)
+        limit = self._limits.active(FIRST_CONTACTS)
+        if limit is not None and not told:
+            await self._tell_limit(limit)
+
+    async def _reachout(self, lock: ReachoutLock) -> None:
+        """WhatsApp says by itself that first contacts are restricted, or that they are free again."""
+        before = self._limits.active(FIRST_CONTACTS)
+        if lock.active:
+            guess = time.time() + RESTRICTION_SECONDS
+            limit = await self._limits.hear(
+                FIRST_CONTACTS, "notification", lock.until or guess, guessed=lock.until is None
+            )
+            if before is None:
+                await self._tell_limit(limit)
+        elif before is not None:
+            await self._limits.hear(FIRST_CONTACTS, "notification", 0)
+            log.warning("first contacts are free again", extra={"account": self._standing.account})
+            await self._context.outside.ask_resume(self._standing.account)
+
+    async def _tell_limit(self, limit: Limit) -> None:
+        """What an operator must hear: in the log and on the bus; the lease says it by `_watch_limits`."""
+        account = self._standing.account
+        log.error(
+            "account restricted",
+            extra={"account": account, "limit": limit.kind, "code": limit.cause, "until": iso(limit.until)},
+        )
+        why = f"{WORDS[limit.kind]} ({limit.cause})"
+        await self._context.outside.disconnected(account, "restricted", why, until=limit.until)
+
+    @staticmethod
+    async def _restriction_end(line: Line) -> float | None:
+        """Unix seconds, if the server tells."""
+        query = Node("query", {"query_id": REACHOUT_QUERY}, b'{"variables":{}}')
+        try:
+            answer = iq.checked(await line.request(iq.request("get", "w:mex", query), 10))
+            data = json.loads(answer.require_child("result").text())["data"]
+            lock = data["xwa2_fetch_account_reachout_timelock"]
+            return float(lock["time_enforcement_ends"]) if lock["is_active"] else None
+        except (WireError, TimeoutError, LineLost, LineClosed):
+            return None
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ):  # what was said is senseless
+            return None
+
+    def _spawn(self, line: Line, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guarded(line, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, line: Line, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (LeaseLost, LineLost, LineClosed):
+            pass  # the end of the line is told elsewhere
+        except Exception as exc:
+            log.exception("the connection can't be served", extra={"account": self._standing.account})
+            line.end(replace(SETUP_FAILED, detail=f"{type(exc).__name__}: {exc}"))
+
+
+class _Turn:
+    """This account's turn to log in, of those that may do it at the same time."""
+
+    def __init__(self, around: ConnectorContext) -> None:
+        self._context = around
+        self._has = False
+
+    async def take(self) -> None:
+        await self._context.logins.acquire()
+        self._has = True
+
+    def soon_over(self) -> None:
+        """However long the server takes to answer: others needn't wait for that."""
+        asyncio.get_running_loop().call_later(TURN_SECONDS, self.over)
+
+    def over(self) -> None:
+        if self._has:
+            self._has = False
+            self._context.logins.release()

@@ -1,0 +1,325 @@
+"""One WebSocket to WhatsApp with the sans-I/O client in it: bytes and time go in, events come out.
+
+The line lives from `open_line` to the `StreamEnded` that is always its last event. Once the lease is lost,
+nothing is read from it and nothing written to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from tocsin.connector_client.protocol import IQ_TIMEOUT, MESSAGE_TIMEOUT
+from tocsin.whatsapp import reaction
+from tocsin.whatsapp.connection import Connection, NotOpen
+from tocsin.whatsapp.events import (
+    AckReceived,
+    AckTimeout,
+    Event,
+    RequestTimeout,
+    Response,
+    StreamEnded,
+)
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.reaction import Reaction
+
+log = logging.getLogger(__name__)
+
+ORIGIN: Final = "https://web.whatsapp.com"
+USER_AGENT: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+)
+NO_CACHE: Final = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+OPEN_SECONDS: Final = 20
+CLOSE_SECONDS: Final = 2
+
+UNHANDLED: Final = 256
+"""Events that may wait for the account before the socket is read no further."""
+
+UNSENT: Final = 4096
+"""Frames that may wait to be written, likewise: a server that asks and doesn't listen fills no memory."""
+
+UNACKED: Final = 3
+"""Messages in a row without an ack, after which a socket that answers pings counts as deaf all the same."""
+
+
+class LineLost(Exception):
+    """The connection ended before the answer came. Whether the server had the stanza isn't known."""
+
+
+class LineClosed(Exception):
+    """Nothing can be written: not logged in, or over. Nothing was sent."""
+
+
+class OpenFailed(Exception):
+    """The WebSocket could not be opened; try again after a while."""
+
+
+async def open_line(url: str, connection: Connection, clock: Callable[[], float]) -> Line:
+    """Open the socket. Raises `OpenFailed`."""
+    try:
+        socket = await connect(
+            url,
+            origin=ORIGIN,  # type: ignore[arg-type]  # a NewType of str
+            user_agent_header=USER_AGENT,
+            additional_headers=NO_CACHE,
+            compression=None,  # what goes through is ciphertext
+            open_timeout=OPEN_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            ping_interval=None,  # liveness is the protocol's own ping
+            max_size=2**24 + 1024,  # a frame, and some
+            proxy=None,
+            ssl=_authorities() if url.startswith("wss:") else None,
+        )
+    except (OSError, TimeoutError, WebSocketException) as exc:
+        raise OpenFailed(f"{type(exc).__name__}: {exc}") from exc
+    return Line(socket, connection, clock)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """One for all accounts: the certificates of all authorities take 0.7 MB."""
+    return ssl.create_default_context()
+
+
+class Line:
+    """`run` carries; `request`, `message` and `write` are for whoever has something to say."""
+
+    def __init__(self, socket: ClientConnection, connection: Connection, clock: Callable[[], float]) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._socket = socket
+        self._connection = connection
+        self._clock = clock
+        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._holds: Callable[[], bool] = lambda: False
+        self._writing = False
+        self._answers: dict[str, asyncio.Future[Node]] = {}
+        self._acks: dict[str, asyncio.Future[Node]] = {}
+        self._unacked = 0
+        self._scheduled: float | None = None
+        self._sooner = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self, holds: Callable[[], bool]) -> None:
+        """Carry bytes until the connection ends. `holds`: whether the lease is still ours."""
+        self._holds = holds
+        self._connection.start(self._clock())
+        self._settle()
+        reading = asyncio.ensure_future(self._read(holds))
+        others = [asyncio.ensure_future(work) for work in (self._write(holds), self._tick())]
+        ended = asyncio.ensure_future(self._ended.wait())
+        tasks: list[asyncio.Future[Any]] = [reading, *others, ended]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # A write that failed may have been overtaken by the reason for it, which is still to be read.
+            await asyncio.wait([reading, ended], timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            self._connection.connection_lost()  # says nothing if it ended by itself
+            self._settle()
+            await self._write_the_rest(holds)
+        finally:
+            self._fail_waiting()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()):
+                log.error("the line broke", exc_info=error)
+        await self.close()
+
+    async def next_event(self) -> Event:
+        """What happened next; after `StreamEnded` there is nothing more."""
+        event = await self._events.get()
+        self._make_room()
+        return event
+
+    # For whoever has something to say
+
+    async def request(self, node: Node, seconds: float = IQ_TIMEOUT) -> Node:
+        """The answer to an IQ, result or error. Raises `TimeoutError`, `LineLost`, `LineClosed`."""
+        try:
+            request_id = self._connection.request(node, self._clock(), seconds)
+        except NotOpen as exc:
+            raise LineClosed(str(exc)) from exc
+        return await self._answered(self._answers, request_id)
+
+    async def go_active(self) -> Node:
+        """Ask for live delivery. Raises as `request`."""
+        try:
+            request_id = self._connection.go_active(self._clock())
+        except NotOpen as exc:
+            raise LineClosed(str(exc)) from exc
+        return await self._answered(self._answers, request_id)
+
+    async def message(self, node: Node, seconds: float = MESSAGE_TIMEOUT) -> Node:
+        """The ack of a message; one at a time for one id. Raises as `request`."""
+        try:
+            message_id = self._connection.send_message(node, self._clock(), seconds)
+        except NotOpen as exc:
+            raise LineClosed(str(exc)) from exc
+        return await self._answered(self._acks, message_id)
+
+    def write(self, node: Node) -> None:
+        """Send what needs no answer. Raises `LineClosed`."""
+        try:
+            self._connection.send_node(node)
+        except NotOpen as exc:
+            raise LineClosed(str(exc)) from exc
+        self._settle()
+
+    def confirm_pairing(self) -> None:
+        """The pairing is stored: say so."""
+        self._connection.confirm_pairing()
+        self._settle()
+
+    def ask_pairing_code(self, phone: str) -> None:
+        """`phone`: digits. An event brings the code. Raises `InvalidJid`, `LineClosed`."""
+        from tocsin.whatsapp.jid import JID, PN
+
+        try:
+            self._connection.request_pairing_code(JID(phone, PN), self._clock())
+        except NotOpen as exc:
+            raise LineClosed(str(exc)) from exc
+        self._settle()
+
+    async def close(self) -> None:
+        """Leave politely (code 1000), within `CLOSE_SECONDS`."""
+        self._connection.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await self._socket.close()
+
+    def abort(self) -> None:
+        """Leave at once: the lease is lost, and another may already be connected."""
+        self._connection.close()
+        self._socket.transport.abort()
+
+    # What carries
+
+    async def _read(self, holds: Callable[[], bool]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for data in self._socket:
+                if not holds():
+                    return
+                if isinstance(data, bytes):  # text carries nothing in this protocol
+                    self._connection.receive_data(data, self._clock())
+                    self._settle()
+                if self._is_crowded():
+                    self._room.clear()
+                    await self._room.wait()
+
+    def _is_crowded(self) -> bool:
+        return self._events.qsize() > UNHANDLED or self._outgoing.qsize() > UNSENT
+
+    def _make_room(self) -> None:
+        if not self._is_crowded():
+            self._room.set()
+
+    async def _write(self, holds: Callable[[], bool]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                data = await self._outgoing.get()
+                if not holds():
+                    return
+                self._writing = True
+                await self._socket.send(data)
+                self._writing = False
+                self._make_room()
+
+    async def _write_the_rest(self, holds: Callable[[], bool]) -> None:
+        """What was still to be said when the connection ended, as the refusal of a pairing."""
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(1):
+                while holds() and not self._outgoing.empty():
+                    await self._socket.send(self._outgoing.get_nowait())
+
+    async def _tick(self) -> None:
+        while True:
+            self._sooner.clear()
+            self._scheduled = self._connection.next_tick
+            wait = None if self._scheduled is None else max(self._scheduled - self._clock(), 0)
+            try:
+                # Not wait_for: up to Python 3.11 it may swallow the cancellation that ends this loop.
+                async with asyncio.timeout(wait):
+                    await self._sooner.wait()
+            except TimeoutError:
+                self._connection.tick(self._clock())
+                self._settle()
+
+    def _settle(self) -> None:
+        """After anything that touched the connection: send what it has to say, tell what happened."""
+        for data in self._connection.data_to_send():
+            if self._is_free():
+                broadcast((self._socket,), data)  # which is `send` without its wait for room
+            else:
+                self._outgoing.put_nowait(data)
+        for event in self._connection.events():
+            self._tell(event)
+        tick = self._connection.next_tick
+        if tick is not None and (self._scheduled is None or tick < self._scheduled):
+            self._sooner.set()
+
+    def _is_free(self) -> bool:
+        """Whether what is written now goes out now: nothing is before it, and the lease is ours."""
+        behind = self._writing or self._outgoing.qsize() or self._socket.transport.get_write_buffer_size()
+        return not behind and self._holds()
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Response(id=name, node=node):
+                _resolve(self._answers, name, node)
+            case RequestTimeout(id=name):
+                _fail(self._answers, name, TimeoutError("no answer"))
+            case AckReceived(id=name, node=node):
+                self._unacked = 0
+                _resolve(self._acks, name, node)
+            case AckTimeout(id=name):
+                _fail(self._acks, name, TimeoutError("no ack"))
+                self._unacked += 1
+                if self._unacked >= UNACKED:
+                    self.end(reaction.DEAF)
+            case StreamEnded():
+                self._events.put_nowait(event)
+                self._ended.set()
+            case _:
+                self._events.put_nowait(event)
+
+    def end(self, cause: Reaction) -> None:
+        """End it from our side, for a cause the connection can't know; `StreamEnded` follows."""
+        if not self._ended.is_set():
+            self._connection.close()
+            self._tell(StreamEnded(cause))
+
+    async def _answered(self, waiting: dict[str, asyncio.Future[Node]], name: str) -> Node:
+        future: asyncio.Future[Node] = asyncio.get_running_loop().create_future()
+        waiting[name] = future
+        self._settle()
+        try:
+            return await future
+        finally:
+            waiting.pop(name, None)
+
+    def _fail_waiting(self) -> None:
+        for waiting in (self._answers, self._acks):
+            for name in list(waiting):
+                _fail(waiting, name, LineLost("the connection ended"))
+
+
+def _resolve(waiting: dict[str, asyncio.Future[Node]], name: str, node: Node) -> None:
+    future = waiting.get(name)
+    if future is not None and not future.done():
+        future.set_result(node)
+
+
+def _fail(waiting: dict[str, asyncio.Future[Node]], name: str, error: Exception) -> None:
+    future = waiting.get(name)
+    if future is not None and not future.done():
+        future.set_exception(error)

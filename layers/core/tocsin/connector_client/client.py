@@ -1,0 +1,416 @@
+"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted through the lease.
+
+Light on purpose, since it is imported at every cold start: http.client, ssl, json, and the node codec. Where
+the connector is (the lease) may be remembered between calls, for it is no key material; any failure or
+refusal forgets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import math
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from tocsin.connector_client import protocol
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.node import Node, decode, encode
+
+CONNECT_SECONDS = 2.0
+
+UNACKNOWLEDGED_MS = 5000
+"""After so long a host that confirms nothing of what was sent, or takes nothing, counts as gone."""
+
+GRACE_SECONDS = 5.0
+"""How much longer than the connector's own deadline its answer is awaited."""
+
+SERVING = frozenset({"connected", "resuming", "restricted"})
+"""States of the account's lease in which a call can succeed."""
+
+
+class Profile(Protocol):
+    """What of `keys.account.AccountProfile` a call needs."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def connector_token(self) -> str: ...
+
+
+class Whereabouts(Protocol):
+    """What of `accounts.lease.LeaseInfo` a call needs; `certificate` is PEM."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def certificate(self) -> str | None: ...
+
+
+# ConnectorError
+# ├── ConnectorAway        nobody answers where the lease points
+# ├── NotConnected         the account has no open WhatsApp connection
+# ├── LeaseMoved           the connector asked no longer holds the account
+# ├── Resuming             parked notifications go first
+# ├── Restricted           the server won't have the account for a while
+# ├── IncarnationRefused   the caller's state is of an older pairing
+# ├── AckTimeout           handed over, and no ack came
+# ├── RequestTimeout       asked, and no answer came
+# ├── IqError              the server answered the IQ with an error
+# └── Refused              the request itself is wrong: a bug
+
+
+class ConnectorError(Exception):
+    """A call to the connector failed. `code` is for counting and for the notification's history."""
+
+    code = "connector"
+
+
+class ConnectorAway(ConnectorError):
+    """No connector answers. Wait (park); a new one takes the lease within 20 s.
+
+    A message may or may not have been handed over: repeat it under the same message id.
+    """
+
+    code = "connector-away"
+
+
+class NotConnected(ConnectorError):
+    """The account isn't connected; `state` is the lease's. Wait; a person must act where it says unpaired,
+    logged_out, replaced or stopped."""
+
+    code = protocol.NOT_CONNECTED
+
+    def __init__(self, state: str, detail: str = "") -> None:
+        super().__init__(f"account is {state}" + (f": {detail}" if detail else ""))
+        self.state = state
+
+
+class LeaseMoved(ConnectorError):
+    """The lease changed hands and the new holder doesn't serve yet. Wait."""
+
+    code = protocol.LEASE
+
+
+class Resuming(ConnectorError):
+    """Parked notifications of this account are being sent. Park behind them."""
+
+    code = protocol.RESUMING
+
+
+class Restricted(ConnectorError):
+    """The server keeps the account from this until `until` (Unix seconds; None when it didn't say). Wait.
+
+    `limit`: what from, as `accounts.limits` names it; empty where it is from everything.
+    """
+
+    code = protocol.RESTRICTED
+
+    def __init__(self, until: float | None, detail: str = "", limit: str = "") -> None:
+        super().__init__(detail or "account restricted")
+        self.until = until
+        self.limit = limit
+
+
+class IncarnationRefused(ConnectorError):
+    """The profile is of an older pairing. Forget it, read the account again, encrypt again."""
+
+    code = protocol.INCARNATION_REFUSED
+
+
+class AckTimeout(ConnectorError):
+    """The message went out and the server didn't acknowledge it. Retry under the same message id."""
+
+    code = protocol.ACK_TIMEOUT
+
+
+class RequestTimeout(ConnectorError):
+    """The server didn't answer an IQ in time. Retry."""
+
+    code = protocol.REQUEST_TIMEOUT
+
+
+class UploadFailed(ConnectorError):
+    """No media host took the file. Retry."""
+
+    code = protocol.UPLOAD_FAILED
+
+
+class UploadRefused(ConnectorError):
+    """A media host will never take the file."""
+
+    code = protocol.UPLOAD_REFUSED
+
+
+class IqError(ConnectorError):
+    """The server refused an IQ. `error` is its code, `text` its words, `backoff` seconds it asks for."""
+
+    code = "iq-error"
+
+    def __init__(self, error: int, text: str, backoff: int | None) -> None:
+        super().__init__(f"{error} {text}")
+        self.error = error
+        self.text = text
+        self.backoff = backoff
+
+
+class Refused(ConnectorError):
+    """The connector doesn't accept the request as it is; repeating can't help. A bug of ours.
+
+    `status` is HTTP's; `reason` one of the connector's codes.
+    """
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(f"{status} {reason}: {detail}")
+        self.code = reason
+        self.status = status
+
+
+class _Stale(Exception):
+    """What is remembered of the connector may be old. `error` is what this means if the lease agrees."""
+
+    def __init__(self, error: ConnectorError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class ConnectorClient:
+    """Calls for any number of accounts. Not for several threads at a time: give each its own."""
+
+    def __init__(
+        self, read_lease: Callable[[str], Whereabouts | None], *, connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
+        self._read_lease = read_lease
+        self._connect_seconds = connect_seconds
+        self._lines: dict[str, _Line] = {}
+
+    def request(self, profile: Profile, node: Node, timeout: int = 30) -> Node:
+        """The server's result for an IQ. Raises `IqError` for its refusal, else `ConnectorError`s."""
+        answer = self._node(profile, "iq", node, timeout)
+        if answer.attrs.get("type") == "result" and answer.child("error") is None:
+            return answer
+        raise _iq_error(answer)
+
+    def send_message(
+        self,
+        profile: Profile,
+        node: Node,
+        *,
+        resumed: bool = False,
+        first_contact: bool = False,
+        timeout: int = 80,
+    ) -> Node:
+        """The server's `<ack>` for a message, which may bear an `error`."""
+        how = {protocol.RESUMED: str(int(resumed)), protocol.FIRST_CONTACT: str(int(first_contact))}
+        return self._node(profile, "message", node, timeout, how)
+
+    def send(self, profile: Profile, node: Node) -> None:
+        """Write a receipt or the like to the socket; nothing of the server's is awaited."""
+        self._call(profile, "stanza", encode(node), 10, {})
+
+    def upload(self, profile: Profile, kind: str, blob: bytes) -> tuple[str, str]:
+        """Have an encrypted file uploaded; its URL and direct path. `kind`: `image` or `document`."""
+        seconds = protocol.UPLOAD_TIMEOUT + GRACE_SECONDS
+        answer = json.loads(self._call(profile, "media", blob, seconds, {protocol.MEDIA: kind}))
+        return str(answer["url"]), str(answer["direct_path"])
+
+    def resumed(self, profile: Profile) -> None:
+        """Tell the connector that all parked notifications are through."""
+        self._call(profile, "resumed", b"", 10, {})
+
+    def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
+
+    def _node(
+        self, profile: Profile, door: str, node: Node, timeout: int, headers: dict[str, str] | None = None
+    ) -> Node:
+        more = {protocol.TIMEOUT: str(timeout), **(headers or {})}
+        body = self._call(profile, door, encode(node), timeout + GRACE_SECONDS, more)
+        try:
+            return decode(body)
+        except WireError as exc:
+            raise Refused(200, protocol.MALFORMED, f"the connector's answer is no node: {exc}") from exc
+
+    def _call(self, profile: Profile, door: str, body: bytes, seconds: float, more: dict[str, str]) -> bytes:
+        """One call; once again, after another look at the lease, if the line was remembered and failed."""
+        path = f"/v1/accounts/{profile.account}/{door}"
+        headers = {
+            "Authorization": f"Bearer {profile.connector_token}",
+            "Content-Type": protocol.NODE_TYPE,
+            protocol.INCARNATION: str(profile.incarnation),
+            **more,
+        }
+        stale = _Stale(ConnectorAway("no connector holds the account"))
+        for line in self._lines_to_try(profile.account):
+            try:
+                return _understand(*line.post(path, body, headers, seconds))
+            except _Stale as exc:
+                stale = exc
+                self._forget(profile.account)
+        raise stale.error from stale.__cause__
+
+    def _lines_to_try(self, account: str) -> Iterator[_Line]:
+        """The remembered line, then the one by a fresh look at the lease."""
+        remembered = self._lines.get(account)
+        if remembered is not None:
+            yield remembered
+        yield self._open(account)
+
+    def _open(self, account: str) -> _Line:
+        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`."""
+        lease = self._read_lease(account)
+        if lease is None or not lease.url or not lease.certificate:
+            raise ConnectorAway("no connector holds the account")
+        if lease.state not in SERVING:
+            raise NotConnected(lease.state)
+        line = self._lines[account] = _Line(lease.url, lease.certificate, self._connect_seconds)
+        return line
+
+    def _forget(self, account: str) -> None:
+        line = self._lines.pop(account, None)
+        if line is not None:
+            line.close()
+
+
+@dataclass
+class _Line:
+    """A kept-alive connection to one connector, whose certificate is the only authority it trusts."""
+
+    url: str
+    certificate: str
+    connect_seconds: float
+    _http: http.client.HTTPSConnection | None = None
+
+    def post(self, path: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes]:
+        """Status and body. Raises `_Stale`; `ConnectorAway` when it took longer than `seconds`.
+
+        A reset on a reused connection is the ordinary end of an idle one: repeated once on a fresh one,
+        which is safe, for the connector knows a repeated request by its bytes.
+        """
+        try:
+            if self._http is not None:
+                with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+                    return self._exchange(self._http, path, body, headers, seconds)
+                self.close()
+            return self._exchange(self._connect(), path, body, headers, seconds)
+        except (OSError, http.client.HTTPException) as exc:
+            self.close()
+            raise _Stale(ConnectorAway(f"{type(exc).__name__}: {exc}")) from exc
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        where = urlsplit(self.url)
+        context = ssl.create_default_context(cadata=self.certificate)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._http = http.client.HTTPSConnection(
+            where.hostname or "", where.port, timeout=self.connect_seconds, context=context
+        )
+        self._http.connect()
+        _watch(self._http.sock)
+        return self._http
+
+    @staticmethod
+    def _exchange(
+        line: http.client.HTTPSConnection, path: str, body: bytes, headers: dict[str, str], seconds: float
+    ) -> tuple[int, bytes]:
+        if line.sock is None:  # the connector closed after its last answer
+            raise ConnectionResetError("closed")
+        line.sock.settimeout(seconds)
+        # A file may have to wait on the wire until the connector has room for it: that is no vanished host.
+        large = len(body) > protocol.LARGE_BODY
+        _set(line.sock, "TCP_USER_TIMEOUT", int(seconds * 1000) if large else UNACKNOWLEDGED_MS)
+        begun = time.monotonic()
+        try:
+            line.request("POST", path, body, headers)
+            line.sock.settimeout(max(seconds - (time.monotonic() - begun), 0.1))
+            response = line.getresponse()
+            answer = response.read(protocol.MAX_BODY + 1)
+        except TimeoutError as exc:
+            line.close()
+            raise ConnectorAway(f"no answer within {seconds:g} s") from exc
+        if len(answer) > protocol.MAX_BODY:
+            raise http.client.HTTPException("answer too long")
+        return response.status, answer
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+
+def _watch(line: socket.socket) -> None:
+    """Have the kernel notice a host that vanished: 15 s of silence, or `TCP_USER_TIMEOUT` (each exchange)."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}.items():
+        _set(line, name, value)
+
+
+def _set(line: socket.socket, option: str, value: int) -> None:
+    """Not every system has every option."""
+    if hasattr(socket, option):
+        line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _understand(status: int, body: bytes) -> bytes:
+    """The body of a 200. Raises what the connector's code means."""
+    if status == 200:
+        return body
+    try:
+        answer = json.loads(body)
+        reason, detail = str(answer["error"]), str(answer.get("detail", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Refused(status, protocol.BROKEN, "an answer that is not the connector's") from None
+    match reason:
+        # The remembered connector may simply not be the one any more: the lease knows.
+        case protocol.LEASE:
+            raise _Stale(LeaseMoved(detail))
+        case protocol.DRAINING:
+            raise _Stale(ConnectorAway(detail))
+        case protocol.UNAUTHORIZED:
+            raise _Stale(Refused(status, reason, detail))
+        case protocol.NOT_CONNECTED:
+            raise NotConnected(str(answer.get("state", "connecting")), detail)
+        case protocol.RESTRICTED:
+            raise Restricted(_number(answer.get("until")), detail, str(answer.get("limit", "")))
+        case protocol.RESUMING:
+            raise Resuming(detail)
+        case protocol.INCARNATION_REFUSED:
+            raise IncarnationRefused(detail)
+        case protocol.ACK_TIMEOUT:
+            raise AckTimeout(detail)
+        case protocol.REQUEST_TIMEOUT:
+            raise RequestTimeout(detail)
+        case protocol.UPLOAD_FAILED:
+            raise UploadFailed(detail)
+        case protocol.UPLOAD_REFUSED:
+            raise UploadRefused(detail)
+        case _:
+            raise Refused(status, reason, detail)
+
+
+def _iq_error(answer: Node) -> IqError:
+    """From `<iq type="error"><error code text [backoff]/></iq>`; whatever is no result is an error too."""
+    error = answer.child("error")
+    attrs = error.attrs if error is not None else {}
+    return IqError(
+        _int(attrs.get("code")) or 500, str(attrs.get("text", "no error given")), _int(attrs.get("backoff"))
+    )
+
+
+def _int(value: object) -> int | None:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

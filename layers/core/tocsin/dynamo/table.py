@@ -1,0 +1,350 @@
+"""The table under the key store: what a backend must do, what can come back, and the backend on DynamoDB.
+
+    TableError
+    ├── ConditionFailed   one write met another state than it demanded; carries the item as it is
+    ├── Conflict          the same for a transaction; nothing was written. Read again, compute again
+    ├── Contention        a transaction was in flight on the item, or we are throttled. Wait, repeat as it is
+    ├── OutcomeUnknown    no answer came. It may have happened, or happen yet: read, and compare tags
+    └── InvalidWrite      the request can never succeed (too large). Don't repeat it
+
+Every read is strongly consistent: no caller of this module has a use for yesterday's state. The one exception
+is `scan`, whose findings are read again before anything is done about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from tocsin.dynamo.attributes import from_item, key_of, to_attribute, to_item, to_key
+from tocsin.dynamo.writes import Check, Condition, Delete, Expression, Item, Key, Put, Update, Value, Write
+
+# Limits of DynamoDB: members of one transaction, of one BatchGetItem.
+TRANSACTION_LIMIT = 100
+BATCH_GET_LIMIT = 100
+
+
+class TableError(Exception):
+    """Base of what a table says instead of an answer."""
+
+
+class ConditionFailed(TableError):
+    """The item at `key` isn't as the write demanded; it is `item` (None: there is none). Nothing changed."""
+
+    def __init__(self, key: Key, item: Item | None) -> None:
+        super().__init__(key)
+        self.key = key
+        self.item = item
+
+
+class Conflict(TableError):
+    """Some conditions of a transaction failed. `failed`: position of each such write → the item as it is
+    (None: absent). Nothing was written: read and compute again."""
+
+    def __init__(self, failed: Mapping[int, Item | None]) -> None:
+        super().__init__(sorted(failed))
+        self.failed = failed
+
+
+class Contention(TableError):
+    """Somebody's transaction holds the item for some milliseconds, or the table throttles us.
+    Nothing was written: wait a moment, then repeat the same request."""
+
+
+class OutcomeUnknown(TableError):
+    """The answer was lost. The write may have happened, or may happen yet: read before acting again."""
+
+
+class InvalidWrite(TableError):
+    """DynamoDB refuses the request itself, for instance as too large. Repeating it can't help."""
+
+
+class ScanPage(NamedTuple):
+    """One request's part of a walk through the whole table. `items`: those that match. `following`: where the
+    next request goes on, None at the end. `read_units`: what it cost, matching or not (1 MB costs 128)."""
+
+    items: Sequence[Item]
+    following: Key | None
+    read_units: float
+
+
+class Table(Protocol):
+    """A table with string keys `pk` and `sk`: `DynamoTable`, and `MemoryTable` for tests."""
+
+    def get(self, key: Key) -> Item | None:
+        """The item, or None."""
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Those of the items that exist, in one request. They are consistent each, not with each other."""
+
+    def query(self, pk: str, prefix: str = "") -> list[Item]:
+        """All items of a partition whose sort key starts with `prefix`, in the order of the sort key."""
+
+    def keys(self, pk: str, prefix: str = "") -> list[Key]:
+        """The keys alone of what `query` would return."""
+
+    def count(self, pk: str, without: str) -> int:
+        """How many items a partition has that lack this attribute; none of them is carried here."""
+        ...
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        """The next megabyte of the whole table, of it the items whose partition key starts with `prefix` and
+        whose sort key is `sk`. Eventually consistent, and paid for whatever it skips: for upkeep and the
+        operator, never on the way of a message."""
+
+    def put(self, put: Put) -> None:
+        """Raises ConditionFailed, Contention, OutcomeUnknown, InvalidWrite."""
+
+    def update(self, update: Update) -> Item:
+        """Return the whole item as it is after the update. Raises as `put`."""
+
+    def delete(self, delete: Delete) -> None:
+        """Raises as `put`."""
+
+    def transact(self, writes: Sequence[Write], token: str) -> None:
+        """All or nothing. `token` (≤ 36 characters) names the attempt: repeated within ten minutes with the
+        same writes, it is answered and not done twice.
+
+        Raises Conflict, Contention, OutcomeUnknown, InvalidWrite.
+        """
+
+
+class DynamoTable:
+    """The table `name`, through a boto3 low-level client (thread-safe, as clients are)."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, key: Key) -> Item | None:
+        answer = self._client.get_item(TableName=self._name, Key=to_key(key), ConsistentRead=True)
+        return from_item(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        found: dict[Key, Item] = {}
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            wanted = [to_key(key) for key in keys[start : start + BATCH_GET_LIMIT]]
+            request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+            while request:
+                answer = self._client.batch_get_item(RequestItems=request)
+                for attributes in answer["Responses"].get(self._name, []):
+                    item = from_item(attributes)
+                    found[key_of(item)] = item
+                # DynamoDB leaves out what exceeds 16 MB or the throughput of the moment.
+                request = answer.get("UnprocessedKeys")
+        return found
+
+    def query(self, pk: str, prefix: str = "") -> list[Item]:
+        return [from_item(attributes) for attributes in self._pages(pk, prefix)]
+
+    def keys(self, pk: str, prefix: str = "") -> list[Key]:
+        return [key_of(from_item(attributes)) for attributes in self._pages(pk, prefix, "pk, sk")]
+
+    def count(self, pk: str, without: str) -> int:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "Select": "COUNT",
+            "KeyConditionExpression": "pk = :pk",
+            "FilterExpression": "attribute_not_exists(#without)",
+            "ExpressionAttributeNames": {"#without": without},
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+        }
+        counted: int = 0
+        while True:
+            answer = self._client.query(**request)
+            counted += int(answer["Count"])
+            if "LastEvaluatedKey" not in answer:
+                return counted
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _pages(self, pk: str, prefix: str, projection: str | None = None) -> Iterable[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+        }
+        if prefix:
+            request["KeyConditionExpression"] += " AND begins_with(sk, :prefix)"
+            request["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
+        if projection:
+            request["ProjectionExpression"] = projection
+        while True:
+            answer = self._client.query(**request)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
+        request: dict[str, Any] = {"TableName": self._name, "ReturnConsumedCapacity": "TOTAL"}
+        filters = (("begins_with(pk, :prefix)", ":prefix", prefix), ("sk = :sk", ":sk", sk))
+        if prefix or sk:
+            request["FilterExpression"] = " AND ".join(text for text, _, value in filters if value)
+            request["ExpressionAttributeValues"] = {name: {"S": value} for _, name, value in filters if value}
+        if after is not None:
+            request["ExclusiveStartKey"] = to_key(after)
+        answer = self._client.scan(**request)
+        last = answer.get("LastEvaluatedKey")
+        return ScanPage(
+            [from_item(attributes) for attributes in answer["Items"]],
+            key_of(from_item(last)) if last else None,
+            float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)),
+        )
+
+    def put(self, put: Put) -> None:
+        self._write(put.key, self._client.put_item, put_request(put))
+
+    def delete(self, delete: Delete) -> None:
+        self._write(delete.key, self._client.delete_item, delete_request(delete))
+
+    def update(self, update: Update) -> Item:
+        request = update_request(update) | {"ReturnValues": "ALL_NEW"}
+        return from_item(self._write(update.key, self._client.update_item, request)["Attributes"])
+
+    def _write(self, key: Key, operation: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
+        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+        if "ConditionExpression" in request:
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            answer: dict[str, Any] = operation(TableName=self._name, **request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                item = error.response.get("Item")
+                raise ConditionFailed(key, from_item(item) if item else None) from error
+            raise named(error) from error
+        except (ConnectionError, HTTPClientError) as error:
+            raise OutcomeUnknown(str(error)) from error
+        return answer
+
+    def transact(self, writes: Sequence[Write], token: str) -> None:
+        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+        members = [self._member(write) for write in writes]
+        try:
+            self._client.transact_write_items(TransactItems=members, ClientRequestToken=token)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "TransactionCanceledException":
+                raise cancelled(error.response.get("CancellationReasons", ())) from error
+            raise named(error) from error
+        except (ConnectionError, HTTPClientError) as error:
+            raise OutcomeUnknown(str(error)) from error
+
+    def _member(self, write: Write) -> dict[str, Any]:
+        kind, request = member_request(write)
+        request["TableName"] = self._name
+        if "ConditionExpression" in request:
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return {kind: request}
+
+
+# Error codes of a single request → what they mean to us. Everything else is raised as boto3 gave it: missing
+# rights or a missing table are for the operator, not for a retry.
+_NAMED_CODES: Mapping[str, type[TableError]] = {
+    "TransactionConflictException": Contention,
+    "ProvisionedThroughputExceededException": Contention,
+    "ThrottlingException": Contention,
+    "RequestLimitExceeded": Contention,
+    "InternalServerError": OutcomeUnknown,
+    "ServiceUnavailable": OutcomeUnknown,
+    # The same token is still being worked on: an earlier try of this very transaction.
+    "TransactionInProgressException": OutcomeUnknown,
+    # The same token with other writes can only be our bug; it was not executed.
+    "IdempotentParameterMismatchException": InvalidWrite,
+    "ItemCollectionSizeLimitExceededException": InvalidWrite,
+    "ValidationException": InvalidWrite,
+}
+
+# Reasons within a cancelled transaction.
+_CONTENTION_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_INVALID_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+
+
+def named(error: Any) -> Exception:
+    """The TableError for a botocore ClientError, or that error itself where we have no name for it."""
+    described = error.response["Error"]
+    kind = _NAMED_CODES.get(described["Code"])
+    return kind(described.get("Message", described["Code"])) if kind else error
+
+
+def cancelled(reasons: Sequence[Mapping[str, Any]]) -> TableError:
+    """What a cancelled transaction means. A failed condition weighs most: one must read again anyway."""
+    codes = [reason.get("Code", "None") for reason in reasons]
+    failed = {
+        position: from_item(reason["Item"]) if reason.get("Item") else None
+        for position, reason in enumerate(reasons)
+        if reason.get("Code") == "ConditionalCheckFailed"
+    }
+    if failed:
+        return Conflict(failed)
+    if _INVALID_REASONS.intersection(codes):
+        return InvalidWrite(", ".join(reason.get("Message") or "" for reason in reasons).strip(", "))
+    if _CONTENTION_REASONS.intersection(codes):
+        return Contention(", ".join(codes))
+    return InvalidWrite(f"transaction cancelled: {', '.join(codes)}")
+
+
+def member_request(write: Write) -> tuple[str, dict[str, Any]]:
+    """A transaction's member: its kind and its request."""
+    if isinstance(write, Put):
+        return "Put", put_request(write)
+    if isinstance(write, Update):
+        return "Update", update_request(write)
+    if isinstance(write, Delete):
+        return "Delete", delete_request(write)
+    return "ConditionCheck", check_request(write)
+
+
+def put_request(put: Put) -> dict[str, Any]:
+    expression = Expression()
+    conditions = _conditions(put.when, expression)
+    return {"Item": to_item(put.key, put.attributes)} | conditions | _placeholders(expression)
+
+
+def delete_request(delete: Delete) -> dict[str, Any]:
+    expression = Expression()
+    conditions = _conditions(delete.when, expression)
+    return {"Key": to_key(delete.key)} | conditions | _placeholders(expression)
+
+
+def check_request(check: Check) -> dict[str, Any]:
+    expression = Expression()
+    conditions = _conditions(check.when, expression)
+    return {"Key": to_key(check.key)} | conditions | _placeholders(expression)
+
+
+def update_request(update: Update) -> dict[str, Any]:
+    expression = Expression()
+    clauses = []
+    if update.set:
+        clauses.append("SET " + _pairs(update.set, " = ", expression))
+    if update.add:
+        clauses.append("ADD " + _pairs(update.add, " ", expression))
+    if update.remove:
+        clauses.append("REMOVE " + ", ".join(expression.name(attribute) for attribute in update.remove))
+    request: dict[str, Any] = {"Key": to_key(update.key), "UpdateExpression": " ".join(clauses)}
+    return request | _conditions(update.when, expression) | _placeholders(expression)
+
+
+def _pairs(changes: Mapping[str, Value], joint: str, expression: Expression) -> str:
+    pairs = (f"{expression.name(name)}{joint}{expression.value(value)}" for name, value in changes.items())
+    return ", ".join(pairs)
+
+
+def _conditions(conditions: tuple[Condition, ...], expression: Expression) -> dict[str, Any]:
+    if not conditions:
+        return {}
+    return {"ConditionExpression": " AND ".join(condition.render(expression) for condition in conditions)}
+
+
+def _placeholders(expression: Expression) -> dict[str, Any]:
+    """The names and values of an expression; DynamoDB refuses empty ones."""
+    placeholders: dict[str, Any] = {}
+    if expression.names:
+        placeholders["ExpressionAttributeNames"] = expression.names
+    if expression.values:
+        values = {name: to_attribute(value) for name, value in expression.values.items()}
+        placeholders["ExpressionAttributeValues"] = values
+    return placeholders

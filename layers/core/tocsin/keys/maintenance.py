@@ -1,0 +1,222 @@
+"""Tending: what time does to sessions is put right, user by user, before anybody needs them.
+
+    unanswered   the peer never wrote back in 30 days: it may be gone       archived, the next send renews
+    idle         neither side used it in 90 days                            archived, the next send renews
+    lagging      unused for a week, 32 or more numbers of unknown fate      archived, the next send renews
+    resting      keys of what was sent are still derivable                  checkpoint moved, once a week
+    expired      archived for 30 days                                       dropped
+
+and so with our own sender key in a group, which rests, or is made anew if it lags.
+
+`needs_care` looks at single items as a walk through the table finds them (eventually consistent, not of one
+moment); `tend` reads the user again and decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import crc32
+
+from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
+from tocsin.dynamo.writes import Item, Update
+from tocsin.keys.chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices, pack, read_chain
+from tocsin.keys.cleaning import readable
+from tocsin.keys.context import KeyContext
+from tocsin.keys.establish import follow
+from tocsin.keys.reserve import advanced, unchanged
+from tocsin.keys.sender_keys import rest_sender_key
+from tocsin.keys.sessions import Sessions
+from tocsin.keys.turn import Try, Turn, commit, turning
+from tocsin.signal.errors import InvalidRecord
+from tocsin.signal.session import ARCHIVED_LIFETIME, archive_current, prune
+from tocsin.signal.state import Record, decode_lost
+from tocsin.tables.keys import OUTBOUND, SENDER, chain_attribute, inbound_device, outbound_key, owner_of
+
+DAY = 86400
+
+
+class Limits(NamedTuple):
+    """Seconds. `unanswered`: a session whose peer never wrote back. `idle`: one that neither side used.
+    `rest`: so long without a message, and no key of an earlier one stays derivable."""
+
+    unanswered: int = UNANSWERED_SECONDS
+    idle: int = 90 * DAY
+    rest: int = 7 * DAY
+
+
+@dataclass
+class Tended:
+    """What upkeep did to one user's sessions. `renewed`: device → why its session was archived. `pruned`:
+    archived states that were dropped. `rested`: checkpoints moved. `emptied`: devices without anything left.
+    """
+
+    renewed: dict[int, str] = field(default_factory=dict)
+    pruned: int = 0
+    rested: int = 0
+    emptied: int = 0
+
+
+def needs_care(vault: KeyContext, item: Item, limits: Limits) -> bool:
+    """Whether an item of the sessions, as a walk through the table finds it, gives `tend` something to do."""
+    if str(item["sk"]) == OUTBOUND:
+        return _outbound_needs_care(vault, item, limits)
+    if inbound_device(str(item["sk"])) is None:
+        return False
+    sessions = Sessions(vault, 0, "", None, {0: item})
+    try:
+        inbound = sessions.inbound(0)
+        # Without its sending chain; the dates are all that matters here.
+        record = decode_lost(inbound.encoded, bytes(32)) if inbound is not None else None
+    except InvalidRecord:
+        return False
+    if record is None or inbound is None:
+        return False
+    return prune(record, vault.now()) != record or _is_over(record, inbound.rebuilt, vault.now())
+
+
+def tend(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
+    """Renew, prune and rest what is due of one user. One query; a turn and an update where there is work.
+
+    What can't be read is left: `clean` deletes it, on an operator's word. Raises Contended.
+    """
+    tended = turning(vault, lambda current: _tend(vault, incarnation, user, limits, current))
+    tended.rested = _rest(vault, incarnation, user, limits)
+    return tended
+
+
+def tend_group(vault: KeyContext, item: Item, limits: Limits) -> bool:
+    """Rest our sender key in a group, as a walk through the table finds it; whether anything was done. A key
+    that lags, for more numbers than usual are of unknown fate, is forgotten: the next send makes another."""
+    owner = owner_of(str(item["pk"]))
+    if owner is None or item["sk"] != SENDER or not _group_may_rest(vault, item, limits):
+        return False
+    current = vault.table.get((str(item["pk"]), SENDER))
+    if current is None or not _group_may_rest(vault, current, limits):
+        return False
+    return rest_sender_key(vault, owner.incarnation, owner.user, current)
+
+
+def _group_may_rest(vault: KeyContext, item: Item, limits: Limits) -> bool:
+    used_at = item.get("used_at")
+    return "key" in item and isinstance(used_at, int) and vault.now() - used_at > limits.rest
+
+
+def _tend(vault: KeyContext, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
+    tended = Tended()
+    sessions = follow(vault, incarnation, user, current)
+    turn = Turn(sessions, current.leap)
+    for device in sessions.devices:
+        record = readable(turn, device)
+        if record is None:
+            continue
+        cause = _cause_to_renew(sessions, device, limits)
+        pruned = prune(record, vault.now())
+        inbound = sessions.inbound(device)
+        if cause is not None and record.current is not None:
+            turn.replace(device, archive_current(record, vault.now()))
+            turn.check_devices(0)
+            tended.renewed[device] = cause
+        elif inbound is not None and _is_over(pruned, inbound.rebuilt, vault.now()):
+            turn.drop(device)
+            tended.emptied += 1
+        elif pruned != record:
+            turn.receive(device, pruned)
+        tended.pruned += len(record.states) - len(pruned.states)
+    commit(vault, turn.writes(), turn)
+    return tended
+
+
+def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | None:
+    """Why the session with a device shall not serve any longer, or None."""
+    chain, now = sessions.chain(device), sessions.vault.now()
+    if chain is None:
+        return None
+    if _is_unanswered(chain, now, limits):
+        return "unanswered"
+    used_at = _last_used(sessions.used_at, sessions.checked_at, [chain])
+    if now - max(used_at, sessions.heard_at(device)) > limits.idle:
+        return "idle"
+    if now - used_at > limits.rest and _lags(chain, sessions.next or 0):
+        return "lagging"
+    return None
+
+
+def _outbound_needs_care(vault: KeyContext, outbound: Item, limits: Limits) -> bool:
+    sessions = Sessions(vault, 0, "", outbound, {})
+    now, following = vault.now(), sessions.next
+    found = (read_chain(vault, outbound, device) for device in chain_devices(outbound))
+    chains = [chain for chain in found if chain is not None]
+    if following is None or not chains:
+        return False
+    if any(_is_unanswered(chain, now, limits) for chain in chains):
+        return True
+    used_at = _last_used(sessions.used_at, sessions.checked_at, chains)
+    if now - used_at > limits.idle:
+        return True
+    owner = owner_of(str(outbound["pk"]))
+    resting = owner is not None and _may_rest(owner.user, used_at, now, limits)
+    return resting and any(chain.distance(following) > 0 for chain in chains)
+
+
+def _is_unanswered(chain: Chain, now: int, limits: Limits) -> bool:
+    return chain.sending.pending is not None and now - chain.created > limits.unanswered
+
+
+def _last_used(used_at: int, checked_at: int, chains: list[Chain]) -> int:
+    """When something was last sent; for items that don't say, when it may have been at the latest."""
+    return max(used_at or checked_at + DAY, *(chain.created for chain in chains))
+
+
+def _may_rest(user: str, used_at: int, now: int, limits: Limits) -> bool:
+    """Whether it is time to move checkpoints: after a while without use, and else on one day of the week,
+    which is not the same for all users."""
+    return now - used_at > limits.rest or (now // DAY + crc32(user.encode())) % 7 == 0
+
+
+def _lags(chain: Chain, following: int) -> bool:
+    """Whether so many numbers are unaccounted for that the checkpoint must not pass over them in silence:
+    it bounds what the peer has never got."""
+    return chain.distance(following) >= CHECKPOINT_DISTANCE
+
+
+def _is_over(record: Record, rebuilt: int, now: int) -> bool:
+    """Nothing is left that could receive, nor a reason to remember that there was."""
+    return not record.states and now - rebuilt > ARCHIVED_LIFETIME
+
+
+def _rest(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> int:
+    """Move the checkpoints of chains that rest behind all numbers taken: one update, and only if nothing was
+    turned meanwhile. Whoever holds one of those numbers has its chain in hand already."""
+    key = outbound_key(vault.account, incarnation, user)
+    outbound = vault.table.get(key)
+    if outbound is None:
+        return 0
+    sessions = Sessions(vault, incarnation, user, outbound, {})
+    following = sessions.next
+    found = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    chains = {device: chain for device, chain in found.items() if chain is not None}
+    if following is None or not chains:
+        return 0
+    used_at = _last_used(sessions.used_at, sessions.checked_at, [*chains.values()])
+    if not _may_rest(user, used_at, vault.now(), limits):
+        return 0
+    moved = {
+        device: advanced(chain, following - 1)
+        for device, chain in chains.items()
+        if 0 < chain.distance(following) < CHECKPOINT_DISTANCE
+    }
+    if not moved:
+        return 0
+    names = {device: chain_attribute(device) for device in moved}
+    sealed = {
+        names[device]: vault.seal(pack(chain), key, names[device], chain.tag)
+        for device, chain in moved.items()
+    }
+    try:
+        vault.table.update(
+            Update(key, set=sealed, when=tuple(unchanged(chains[device], device) for device in moved))
+        )
+    except (ConditionFailed, Contention, OutcomeUnknown):
+        return 0
+    return len(moved)

@@ -1,0 +1,54 @@
+"""A recipient's device has other keys than before: somebody reinstalled, or somebody else has the number now.
+
+It is accepted, as the official client does by default, and the world is told (`IdentityChanged` on the bus).
+The key store calls this once a message or a signed bundle has proved it, and before it stores it: so a crash
+in between tells it twice rather than never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tocsin.whatsapp.jid import JID
+
+if TYPE_CHECKING:
+    from tocsin.keys.observe import IdentityChange
+    from tocsin.keys.store import KeyStore
+    from tocsin.notify.store.notifications import NotificationStore
+
+log = logging.getLogger(__name__)
+
+
+def tell_change(
+    store: NotificationStore,
+    keys: KeyStore,
+    change: IdentityChange,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Record one change of identity, and with that put it on the bus."""
+    names = keys.address(change.user) or {}
+    phone = names.get("pn", change.user)
+    told = {
+        "recipient": phone.partition("@")[0],
+        "device_jid": str(JID.parse(change.user).with_device(change.device)),
+        "by": change.by,
+        "old_fingerprint": fingerprint(change.old),
+        "new_fingerprint": fingerprint(change.new),
+    }
+    keys.note_new_keys(change.user)
+    at = int(clock() * 1000)
+    store.put_identity_change(keys.account, change.user, change.device, told, told["new_fingerprint"], at)
+    log.warning(
+        "identity changed",
+        extra={"device": repr(JID.parse(told["device_jid"])), "by": change.by},
+    )
+
+
+def fingerprint(identity: bytes) -> str:
+    """Return what tells identities apart in events and logs: 16 hex digits of the public key's SHA-256."""
+    return hashlib.sha256(identity).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""What WhatsApp sends us: messages, receipts, and news about devices."""

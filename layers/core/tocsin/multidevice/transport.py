@@ -1,0 +1,560 @@
+"""WhatsApp multi-device as a transport: a ciphertext for each device of the recipient and of our own account.
+
+    address ── reserve (recipient and own account, in parallel) ── encrypt ── hand over ── ack
+       └ usync        └ device list, bundles, turn, reserve again
+
+Nothing leaves before the numbers it uses are durably taken; no key material outlives a call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from tocsin.connector_client.client import SERVING, ConnectorError
+from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
+from tocsin.keys.seal import DamagedRecord
+from tocsin.multidevice.account import Account, Connector
+from tocsin.multidevice.compose import compose, plaintext_for
+from tocsin.multidevice.privacy_tokens import Tokens
+from tocsin.multidevice.refusals import (
+    FIRST_CONTACT_CODES,
+    failure_of_ack,
+    failure_of_answer,
+    failure_of_connector,
+)
+from tocsin.notify.content import File
+from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.notification import is_group
+from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.signal.padding import pad
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.message import message_stanza, parse_ack, peer_message_stanza
+
+if TYPE_CHECKING:
+    from tocsin.connector_client.client import Whereabouts
+    from tocsin.keys.account import AccountProfile
+    from tocsin.keys.privacy_tokens import Trust
+    from tocsin.keys.reserve import Reservation
+    from tocsin.keys.store import KeyStore
+    from tocsin.multidevice.uploads import Uploads
+    from tocsin.signal.session import Ciphertext
+    from tocsin.whatsapp.media import Upload
+    from tocsin.whatsapp.message import MessageAck
+    from tocsin.whatsapp.node import Node
+    from tocsin.whatsapp.outgoing import OutgoingMessage
+
+log = logging.getLogger(__name__)
+
+DEVICE_LIST_SECONDS = 24 * 3600
+# Every send reserves with our own account: one in so many asks for its list in time, others an hour later.
+SENDS_PER_ASKER = 16
+MAX_PREPARATIONS = 3
+PHONE = 0
+
+# Refusals after which the device lists are asked for anew, and those after which the address is.
+STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
+STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
+
+# As `accounts.limits` calls it, which isn't imported by those who write to known contacts only.
+FIRST_CONTACTS = "first-contacts"
+
+# Refusals that mean the account and not the recipient: nobody may be written to until they are over.
+PAUSES = frozenset({"rate-limited", "resource-limit", "locked"})
+
+
+class RememberedLeases:
+    """Where each account's connector is. No key material, so it may be remembered between invocations."""
+
+    def __init__(self, read: Callable[[str], Whereabouts | None]) -> None:
+        self._read = read
+        self._remembered: dict[str, Whereabouts] = {}
+
+    def __call__(self, account: str) -> Whereabouts | None:
+        """Read the lease, and remember it."""
+        lease = self._read(account)
+        if lease is None:
+            self._remembered.pop(account, None)
+        else:
+            self._remembered[account] = lease
+        return lease
+
+    def forget(self, account: str) -> None:
+        """Drop what may be old: the next look reads."""
+        self._remembered.pop(account, None)
+
+    def look(self, account: str, *, resumed: bool) -> None:
+        """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
+        lease = self._remembered.get(account)
+        if lease is None or not _may_send(lease.state, resumed):
+            lease = self(account)
+        if lease is None:
+            raise Wait("connector-away", "no connector holds the account")
+        if lease.state == "resuming" and not resumed:
+            raise Wait("resuming", "parked notifications go first")
+        if lease.state not in SERVING:
+            raise Wait("not-connected", f"the account is {lease.state}")
+
+
+def _may_send(state: str, resumed: bool) -> bool:
+    return state in SERVING and (resumed or state != "resuming")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Ciphertexts for one message, and the reservations they were made with (by user).
+
+    `copies`: for each device (full JID) its ciphertext's type and index. `left_out`: who got none, and why.
+    """
+
+    message: OutgoingMessage
+    recipients: tuple[tuple[JID, Ciphertext], ...]
+    reservations: Mapping[str, Reservation]
+    copies: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {reservation.user: reservation.number for reservation in self.reservations.values()}
+
+
+class MultiDevice:
+    """The transport. One object per Lambda container; one message at a time."""
+
+    def __init__(
+        self,
+        open_keys: Callable[[str], KeyStore],
+        connector: Connector,
+        leases: RememberedLeases,
+        *,
+        uploads: Callable[[], Uploads] | None = None,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+        beside: Executor | None = None,
+    ) -> None:
+        """`beside`: where the second of two reservations is taken; a thread, if nothing else is said."""
+        self._open_keys = open_keys
+        self._connector = connector
+        self._leases = leases
+        self._uploads = cache(uploads or _no_uploads)
+        self._clock = clock
+        self._random = random
+        self._profiles: dict[str, AccountProfile] = {}
+        self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
+        self._unsettled: list[Callable[[], object]] = []
+        self._tokens = Tokens(clock)
+        self._pauses: dict[str, Wait] = {}
+
+    def check(self, account: str, *, resumed: bool) -> None:
+        """Raise `Wait` if the account can't send now."""
+        self._heed_pause(account)
+        self._leases.look(account, resumed=resumed)
+
+    def settle(self) -> None:
+        """Move the checkpoints of what was sent, where they lag, and introduce us to whom it was sent. Losing
+        this is fine."""
+        for step in self._unsettled:
+            step()
+        self._unsettled.clear()
+
+    def account(self, name: str) -> Account:
+        """Return the account as this call shall see it. Raises `Wait`, `Permanent`."""
+        keys = self._open_keys(name)
+        profile = self._profiles.get(name)
+        if profile is None:
+            try:
+                profile = self._profiles[name] = keys.profile()
+            except NotPaired as error:
+                raise Wait("unpaired", str(error)) from error
+            except NoAccount as error:
+                raise Permanent("unknown-account", str(error)) from error
+            except DamagedRecord as error:
+                raise damaged_account(error) from error
+        return Account(keys, profile, self._connector)
+
+    def forget(self, name: str) -> None:
+        """Drop what is remembered of an account, after somebody refused it."""
+        self._profiles.pop(name, None)
+        self._leases.forget(name)
+        self._tokens.forget(name)
+
+    def send(self, outgoing: Outgoing) -> Sent:
+        """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
+        self._unsettled.clear()
+        try:
+            account = self.account(outgoing.account)
+            if is_group(outgoing.recipient):
+                return self._send_to_group(account, outgoing)
+            return self._send(account, outgoing)
+        except ConnectorError as error:
+            self.forget(outgoing.account)
+            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
+            raise self._heeded(outgoing.account, failure) from error
+        except OtherPairing as error:
+            self.forget(outgoing.account)
+            raise Recover("incarnation", str(error)) from error
+        except Contended as error:
+            raise Retry("contended", str(error)) from error
+        except DamagedRecord as error:
+            raise damaged_account(error) from error
+        except WireError as error:
+            failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
+            raise self._heeded(outgoing.account, failure) from error
+
+    def _send_to_group(self, account: Account, outgoing: Outgoing) -> Sent:
+        from tocsin.multidevice.group_send import GroupPost
+
+        deliver = partial(self._deliver, account, outgoing)
+        upload = self._uploaded(account, outgoing)
+        post = GroupPost(account, outgoing, deliver, upload, clock=self._clock, random=self._random)
+        sent = post.send()
+        self._unsettled = [post.settle]
+        return sent
+
+    def _send(self, account: Account, outgoing: Outgoing) -> Sent:
+        address = outgoing.address
+        if outgoing.first_contact and address is None:
+            # Of those whose address is known already the connector takes care, which costs no read.
+            self._heed_restriction(account)
+        if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
+            from tocsin.multidevice.directory import locate
+
+            address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
+        refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
+        # A number that is taken and not used is a gap, so whatever can fail comes before.
+        upload = self._uploaded(account, outgoing)
+        reservations, unreachable = self._reservations(account, address, refresh=refresh)
+        message = compose(outgoing.content, address.user, account.own_device, upload)
+        parcel = self._pack(account, address, message, reservations)
+        trust = self._tokens.trust(account, address)
+        ack = self._hand_over(account, address, outgoing, parcel, trust)
+        self._unsettled = [
+            *(
+                partial(account.keys.checkpoint, reservation, reservation.chains)
+                for reservation in reservations.values()
+            ),
+            partial(self._tokens.issue, account, address.user, trust),
+        ]
+        rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
+        if ack.refresh_lid:
+            self._relocate(account, outgoing)
+        copies = {**parcel.copies, **rest}
+        return Sent(
+            numbers=parcel.numbers,
+            devices=len(parcel.recipients),
+            accepted_at=ack.timestamp,
+            copies=copies,
+            left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
+        )
+
+    def tell_phone(self, account: Account, message_id: str, message: bytes) -> None:
+        """Send a control message (a serialised Message) to our own phone alone. Raises `Failure`."""
+        own = Address(account.own_user)
+        reservations, _ = self._reservations(account, own, refresh=False)
+        reservation = reservations.get(own.user)
+        if reservation is None or reservation.staleness(PHONE) is not None:
+            raise Recover("no-session", "there is no session with our own phone")
+        ciphertext = reservation.encrypt(PHONE, account.profile, pad(message, self._random(1)))
+        stanza = peer_message_stanza(
+            message_id,
+            JID.parse(account.profile.jid).bare,
+            ciphertext,
+            device_identity=account.profile.device_identity,
+        )
+        ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=True))
+        if ack.error:
+            raise failure_of_ack(ack.error, group=False, earlier=(), now=self._now())
+
+    def _uploaded(self, account: Account, outgoing: Outgoing) -> Upload | None:
+        """What is uploaded of an attachment, now or at an earlier try; `None` for other contents."""
+        if not isinstance(outgoing.content, File):
+            return None
+        return self._uploads().of_message(account, outgoing.message_id, outgoing.content.attachment)
+
+    # -- reserving --------------------------------------------------------------------------------------
+
+    def _reservations(
+        self, account: Account, address: Address, *, refresh: bool
+    ) -> tuple[dict[str, Reservation], dict[tuple[str, int], int]]:
+        """Reserve for the recipient and for our own account, making sessions where they are missing.
+
+        Also returns the devices that no session could be made with, each with the error of its bundle.
+        """
+        users = list(dict.fromkeys((address.user, account.own_user)))
+        found = self._reserve(account, users)
+        asked: set[str] = set()
+        unreachable: dict[tuple[str, int], int] = {}
+        for _ in range(MAX_PREPARATIONS):
+            needy = {
+                user: stale
+                for user in users
+                if (stale := self._need(user, found[user], unreachable, refresh=refresh, asked=asked))
+                is not None
+            }
+            if not needy:
+                break
+            unreachable.update(self._prepare(account, address, found, needy))
+            asked.update(needy)
+        taken = {user: reservation for user, reservation in found.items() if reservation is not None}
+        return taken, unreachable
+
+    def _need(
+        self,
+        user: str,
+        reservation: Reservation | None,
+        unreachable: Mapping[tuple[str, int], int],
+        *,
+        refresh: bool,
+        asked: set[str],
+    ) -> frozenset[int] | None:
+        """Return the devices of a user that need another session, `None` if nothing is to be asked.
+
+        An empty set: the device list alone is missing or out of date.
+        """
+        if reservation is None:
+            return None if user in asked else frozenset()
+        stale = {
+            device for device in reservation.in_need(reservation.chains) if (user, device) not in unreachable
+        }
+        outdated = refresh or self._clock() - reservation.checked_at > list_lifetime(reservation.number)
+        return frozenset(stale) if stale or (outdated and user not in asked) else None
+
+    def _prepare(
+        self,
+        account: Account,
+        address: Address,
+        found: dict[str, Reservation | None],
+        needy: Mapping[str, frozenset[int]],
+    ) -> dict[tuple[str, int], int]:
+        """Ask for lists and bundles, make sessions, and reserve again, into `found`. Return who has none,
+        with the error of its bundle."""
+        from tocsin.multidevice.directory import Bundles, Need, blame, prepare
+
+        bundles = prepare(account, {user: Need(found[user], stale) for user, stale in needy.items()})
+        found.update(self._reserve(account, list(needy)))
+        if found[address.user] is None:
+            raise blame(bundles.get(address.user, Bundles()))
+        refused = {user: found_bundles.refused for user, found_bundles in bundles.items()}
+        return {(user, device): code for user in refused for device, code in refused[user].items()}
+
+    def _reserve(self, account: Account, users: list[str]) -> dict[str, Reservation | None]:
+        """Take a number of each user (at most two) at the same time: they are two round trips."""
+        if len(users) == 1:
+            return {users[0]: _reserve_one(account, users[0])}
+        first, second = users
+        beside = self._beside.submit(_reserve_one, account, second)
+        try:
+            taken = _reserve_one(account, first)
+        finally:
+            other = beside.result()
+        return {first: taken, second: other}
+
+    # -- encrypting and handing over --------------------------------------------------------------------
+
+    def _pack(
+        self,
+        account: Account,
+        address: Address,
+        message: OutgoingMessage,
+        reservations: Mapping[str, Reservation],
+        only: Mapping[str, Iterable[int]] | None = None,
+    ) -> Parcel:
+        """Encrypt for every device, or `only` for some. Raises `Recover` if none is the recipient's."""
+        recipients: list[tuple[JID, Ciphertext]] = []
+        copies: dict[str, str] = {}
+        left_out: dict[str, str] = {}
+        for asked, reservation in reservations.items():
+            devices = reservation.chains if only is None else only.get(asked, ())
+            plaintext = plaintext_for(account, address.user, reservation.user, message, self._random)
+            for device in sorted(devices):
+                jid = JID.parse(reservation.user).with_device(device)
+                stale = reservation.staleness(device)
+                if stale is not None:
+                    left_out[str(jid)] = stale.value.partition(":")[0]
+                    continue
+                ciphertext = reservation.encrypt(device, account.profile, plaintext)
+                recipients.append((jid, ciphertext))
+                index = reservation.chains[device].index_of(reservation.number)
+                copies[str(jid)] = f"{ciphertext.type} {index}"
+        to_recipient = reservations.get(address.user)
+        if only is None and not any(
+            to_recipient is not None and str(jid.chat) == to_recipient.user for jid, _ in recipients
+        ):
+            raise Recover("no-session", "no device of the recipient has a usable session")
+        return Parcel(message, tuple(recipients), reservations, copies, left_out)
+
+    def _hand_over(
+        self,
+        account: Account,
+        address: Address,
+        outgoing: Outgoing,
+        parcel: Parcel,
+        trust: Trust | None = None,
+    ) -> MessageAck:
+        """Give the stanza to the connector and read the server's ack. Raises `Failure`, with its numbers.
+
+        `trust`: `None` for devices that were missed, which the message itself has gone before.
+        """
+        token = secret = None
+        if trust is not None:
+            token, secret = self._tokens.attached(account, address.user, trust)
+        stanza = message_stanza(
+            outgoing.message_id,
+            JID.parse(parcel.reservations[address.user].user),
+            parcel.recipients,
+            kind=parcel.message.kind,
+            device_identity=account.profile.device_identity,
+            peer_recipient_pn=JID.parse(address.phone) if address.phone else None,
+            privacy_token=token,
+            contact_secret=secret,
+            device_fanout=trust is not None,
+        )
+        return self._deliver(account, outgoing, stanza, parcel.numbers, parcel.copies)
+
+    def _deliver(
+        self,
+        account: Account,
+        outgoing: Outgoing,
+        stanza: Node,
+        numbers: Mapping[str, int],
+        copies: Mapping[str, str],
+        *,
+        group: bool = False,
+    ) -> MessageAck:
+        """Have the connector send a stanza, and read the ack. Raises `Failure`, with numbers and copies."""
+        try:
+            ack = parse_ack(
+                account.connector.send_message(
+                    account.profile, stanza, resumed=outgoing.resumed, first_contact=outgoing.first_contact
+                )
+            )
+            if ack.error:
+                raise failure_of_ack(ack.error, group=group, earlier=outgoing.earlier, now=self._now())
+        except ConnectorError as error:
+            self.forget(account.profile.account)
+            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
+            failure.numbers, failure.copies = numbers, copies
+            raise failure from error
+        except Failure as failure:
+            failure.numbers, failure.copies = numbers, copies
+            self._heeded(account.profile.account, failure)
+            raise
+        return ack
+
+    def _heeded(self, account: str, failure: Failure) -> Failure:
+        """Remember a limit that is the whole account's; the failure that told of it."""
+        if isinstance(failure, Wait) and failure.code in PAUSES:
+            self._pauses[account] = failure
+        elif isinstance(failure, Wait) and failure.code in FIRST_CONTACT_CODES and failure.due is not None:
+            # The connector has written it down before it told us, unless it was just then cut off.
+            self._note_restriction(account, failure.code, failure.due)
+        return failure
+
+    def _heed_pause(self, account: str) -> None:
+        """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""
+        pause = self._pauses.get(account)
+        if pause is not None and pause.due is not None and self._clock() < pause.due:
+            raise Wait(pause.code, pause.detail, due=pause.due)
+
+    def _heed_restriction(self, account: Account) -> None:
+        """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
+        limit = account.keys.limit(FIRST_CONTACTS)
+        if limit is not None:
+            raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
+
+    def _note_restriction(self, account: str, code: str, until: int) -> None:
+        from tocsin.accounts.limits import Limit
+
+        try:
+            limit = Limit(FIRST_CONTACTS, code, until, self._now())
+            self._open_keys(account).note_limit(limit, guessed=True)
+        except Exception:  # the notification waits all the same
+            log.exception("the restriction was not written down", extra={"account": account})
+
+    # -- what an ack may ask for ------------------------------------------------------------------------
+
+    def _complete(
+        self, account: Account, address: Address, outgoing: Outgoing, parcel: Parcel
+    ) -> Mapping[str, str]:
+        """The server knows other devices than we: send the same message once more, to the missing ones alone.
+        Return their copies.
+
+        The message is accepted already, so whatever fails here is told and left; the next send asks again.
+        """
+        from tocsin.multidevice.directory import Need, prepare
+
+        try:
+            addressed = {(str(jid.chat), jid.device) for jid, _ in parcel.recipients}
+            prepare(account, {user: Need(found) for user, found in parcel.reservations.items()})
+            again = self._reserve(account, list(parcel.reservations))
+            found = {user: reservation for user, reservation in again.items() if reservation is not None}
+            missing = {
+                user: [device for device in found[user].chains if (found[user].user, device) not in addressed]
+                for user in found
+            }
+            if any(missing.values()):
+                rest = self._pack(account, address, parcel.message, found, only=missing)
+                self._hand_over(account, address, outgoing, rest)
+                return rest.copies
+        except (Failure, ConnectorError, Contended, WireError) as error:
+            log.warning("devices were missed", extra={"cause": getattr(error, "code", str(error))})
+        return {}
+
+    def _relocate(self, account: Account, outgoing: Outgoing) -> None:
+        """The LID that was used is outdated: ask for the number's present one, for the next time."""
+        from tocsin.multidevice.directory import locate
+
+        try:
+            locate(account, outgoing.recipient, now=self._now())
+        except (Failure, ConnectorError, Contended, WireError) as error:
+            log.warning("the LID could not be refreshed", extra={"cause": getattr(error, "code", str(error))})
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def _no_uploads() -> Uploads:
+    from tocsin.multidevice.uploads import Uploads
+    from tocsin.notify.attachments import Bucket
+
+    return Uploads(Bucket(None, ""))
+
+
+def damaged_account(error: DamagedRecord) -> Wait:
+    """Return what damaged secrets of an account mean: nobody makes new ones in their place, so everything
+    waits until a person has looked. Damaged sessions never come here, they are replaced."""
+    log.error("%s", error)
+    return Wait("damaged-account", str(error))
+
+
+def list_lifetime(number: int) -> int:
+    """Return for how many seconds a device list holds, for the holder of this number.
+
+    Not the same for all, or a day after a burst every sender of it would ask for one and the same list.
+    """
+    return DEVICE_LIST_SECONDS + (3600 if number % SENDS_PER_ASKER else 0)
+
+
+def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str]) -> dict[str, str]:
+    """Return the devices that got nothing for want of a bundle, by full JID, each with why."""
+    named = {
+        str(JID.parse(user).with_device(device)): f"no bundle: error {code}"
+        if code
+        else "no bundle: unusable"
+        for (user, device), code in unreachable.items()
+    }
+    return {jid: why for jid, why in named.items() if jid not in besides}
+
+
+def _reserve_one(account: Account, user: str) -> Reservation | None:
+    try:
+        return account.keys.reserve(account.profile, user)
+    except NoOutbound:
+        return None

@@ -1,0 +1,49 @@
+"""The end of a notification that can't arrive: first the dead letter, then the state.
+
+In this order, because a crash between the two then repeats the letter (its deduplication id folds the
+repeat) instead of losing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tocsin.notify.failure import Failure
+from tocsin.notify.notification import Attempt, Notification, Problem, State
+from tocsin.notify.queues import DeadLettersQueue
+from tocsin.notify.store.notifications import NotificationStore
+
+EXPIRED = "expired"
+RECOVERY_EXHAUSTED = "recovery-exhausted"
+RECOVERY_BUDGET = "recovery-budget"
+
+
+class DeadLetters:
+    """Where notifications end that nobody can deliver, each with its reason, attempts and history."""
+
+    def __init__(self, store: NotificationStore, queue: DeadLettersQueue) -> None:
+        self._store = store
+        self._queue = queue
+
+    def bury(self, notification: Notification, failure: Failure, at: int) -> bool:
+        """Write the dead letter and set the state to `failed`. Return whether it failed by this.
+
+        `at` is in milliseconds. Not applied to a notification that was acknowledged meanwhile: the letter
+        then stands for nothing, and a redrive of it finds the notification sent.
+        """
+        attempt = attempt_of(failure, at)
+        problem = problem_of(failure)
+        buried = replace(notification, attempts=(*notification.attempts, attempt))
+        self._queue.send(buried, problem, at)
+        transition = self._store.fail(notification.id, problem, at, attempt)
+        return transition.applied or transition.notification.state is State.FAILED
+
+
+def attempt_of(failure: Failure, at: int) -> Attempt:
+    """Return the entry in a notification's history for a failed try at `at` (milliseconds)."""
+    return Attempt(failure.code, at, failure.kind, failure.detail, failure.numbers, failure.copies)
+
+
+def problem_of(failure: Failure) -> Problem:
+    """Return what a notification remembers as its last error."""
+    return Problem(failure.code, failure.kind, failure.detail)

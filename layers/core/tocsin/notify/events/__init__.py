@@ -1,0 +1,1 @@
+"""What a ticketing system tells: the event, its schema, who must know, and their phone numbers."""

@@ -1,0 +1,354 @@
+"""Ticket events: what a ticketing system tells, checked against the schema, every violation named.
+
+The schema lies beside this file (`ticket-event.schema.json`); it describes the `detail` of the EventBridge
+event.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tocsin.notify.attachments import TYPES, media_type_of
+from tocsin.notify.content import Attachment
+from tocsin.notify.events.phone import InvalidPhone, normalise_phone
+from tocsin.notify.texts.formatting import name
+
+EVENT_TYPES = ("TicketCreated", "TicketAssigned", "TicketUpdated", "TicketResolved")
+
+MAX_BYTES = 256 * 1024
+"""What EventBridge and SQS carry."""
+
+MAX_VIOLATIONS = 200
+MAX_ID_CHARACTERS = 128
+
+MAX_NAME_CHARACTERS = 1024
+"""Of a file: the schema bounds what is told, a key is no longer."""
+
+DEFAULT_ACCOUNT = "default"
+
+
+class InvalidEvent(ValueError):
+    """The event doesn't hold what the schema asks for; nobody is told anything. `violations`: each with its
+    path.
+
+    They name fields and rules, and quote nothing of what the fields hold, so they may be logged.
+    """
+
+    def __init__(self, violations: Collection[str]) -> None:
+        super().__init__(*violations)
+        self.violations = tuple(violations)
+
+    def __str__(self) -> str:
+        return "; ".join(self.violations)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What the event says of the ticket. Empty text where it says nothing."""
+
+    id: str
+    revision: int
+    subject: str
+    description: str = ""
+    priority: str = ""
+    status: str = ""
+    location: str = ""
+    url: str = ""
+    created_at: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A customer or technician. `phone`: E.164 digits, None if there is nobody to be told."""
+
+    id: str
+    name: str
+    phone: str | None
+    language: str
+
+
+@dataclass(frozen=True)
+class Creator:
+    """Who made the ticket: role (admin, technician, customer, system) and id, empty if unknown."""
+
+    role: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """A file that goes along. `audiences`: who gets it, empty for everybody who is told."""
+
+    attachment: Attachment
+    caption: str
+    audiences: tuple[str, ...] = ()
+
+    def is_for(self, audience: str) -> bool:
+        return not self.audiences or audience in self.audiences
+
+
+@dataclass(frozen=True)
+class TicketEvent:
+    """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps).
+    `event_at`: when it was put on the bus (ms), as far as EventBridge said so."""
+
+    event_id: str
+    event_type: str
+    account: str
+    ticket: Ticket
+    customer: Person | None
+    technicians: tuple[Person, ...]
+    groups: tuple[str, ...]
+    created_by: Creator | None
+    ignored: tuple[str, ...] = ()
+    event_at: int | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+
+
+def parse_event(
+    body: str, *, default_region: str, accounts: Collection[str], attachments: bool = False
+) -> TicketEvent:
+    """Read an EventBridge event. Raises InvalidEvent with every violation.
+
+    `default_region`: the country of numbers written without a country code; `accounts`: those this deployment
+    serves; `attachments`: whether it has a bucket of them.
+    """
+    envelope = _load(body)
+    violations = list(_envelope_violations(envelope))
+    detail = envelope.get("detail")
+    if isinstance(detail, dict):
+        violations += _schema_violations(detail)
+        violations += _phone_violations(detail, default_region)
+        violations += _account_violations(detail, accounts)
+        violations += _attachment_violations(detail, attachments)
+    if violations:
+        raise InvalidEvent(violations)
+    return _event(envelope, default_region)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the detail."""
+    text = (Path(__file__).parent / "ticket-event.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def _load(body: str) -> dict[str, Any]:
+    """The JSON object in `body`. Raises InvalidEvent for anything that isn't one, however hostile."""
+    if len(body) > MAX_BYTES:
+        raise InvalidEvent([f"event: is larger than {MAX_BYTES} bytes"])
+    try:
+        body.encode()
+        envelope = json.loads(body, parse_constant=_no_constant)
+        json.dumps(envelope, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent(["event: holds half a surrogate pair, which is no text"]) from None
+    except RecursionError:
+        raise InvalidEvent(["event: is nested too deep"]) from None
+    except ValueError:
+        raise InvalidEvent(["event: is not JSON"]) from None
+    if not isinstance(envelope, dict):
+        raise InvalidEvent(["event: is not a JSON object"])
+    return envelope
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _event(envelope: Mapping[str, Any], region: str) -> TicketEvent:
+    detail = envelope["detail"]
+    ticket = detail["ticket"]
+    creator = detail.get("created_by")
+    customer = detail.get("customer")
+    return TicketEvent(
+        event_id=str(envelope.get("id") or "")[:MAX_ID_CHARACTERS],
+        event_type=envelope["detail-type"],
+        account=detail.get("account", DEFAULT_ACCOUNT),
+        ticket=Ticket(
+            **{name: ticket.get(name) or "" for name in _TICKET_TEXTS},
+            revision=int(ticket["revision"]),
+            extra=ticket.get("extra", {}),
+        ),
+        customer=None if customer is None else _person(customer, region),
+        technicians=tuple(_person(person, region) for person in detail.get("technicians") or ()),
+        groups=tuple(detail.get("groups") or ()),
+        created_by=None if creator is None else Creator(creator["role"], creator.get("id") or ""),
+        ignored=tuple(sorted(set(detail) - set(schema()["properties"]))),
+        event_at=_moment(envelope.get("time")),
+        enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
+    )
+
+
+def _moment(text: object) -> int | None:
+    """EventBridge's time stamp in ms; None for anything else. Operators see it, nothing depends on it."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        told = int(at.timestamp() * 1000) if at is not None and at.tzinfo is not None else 0
+    except (ValueError, OverflowError):
+        return None
+    return told if told > 0 else None
+
+
+_TICKET_TEXTS = (
+    "id",
+    "subject",
+    "description",
+    "priority",
+    "status",
+    "location",
+    "url",
+    "created_at",
+)
+
+
+def _person(value: Mapping[str, Any], region: str) -> Person:
+    phone = (value.get("phone") or "").strip()
+    return Person(
+        id=value.get("id") or "",
+        name=value.get("name") or "",
+        phone=normalise_phone(phone, region) if phone else None,
+        language=value.get("language") or "",
+    )
+
+
+def _enclosure(value: Mapping[str, Any]) -> Enclosure:
+    file_name = _file_name(value)
+    attachment = Attachment(value["key"], file_name, media_type_of(file_name) or "")
+    return Enclosure(attachment, value.get("caption") or "", tuple(value.get("audiences") or ()))
+
+
+def _file_name(value: Mapping[str, Any]) -> str:
+    """As told, else the last part of the key; without what could make one ending look like another."""
+    return name(value.get("file_name") or value["key"].rpartition("/")[2], MAX_NAME_CHARACTERS)
+
+
+# -- checking ----------------------------------------------------------------------------------------------
+
+
+def _envelope_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
+    kind = envelope.get("detail-type")
+    if kind not in EVENT_TYPES:
+        shown = f"{kind[:80]!r} is unknown" if isinstance(kind, str) else "is missing"
+        yield f"detail-type: {shown}; known are {', '.join(EVENT_TYPES)}"
+    if "detail" not in envelope:
+        yield "detail: is missing"
+    elif not isinstance(envelope["detail"], dict):
+        yield "detail: is not an object"
+
+
+def _schema_violations(detail: Mapping[str, Any]) -> list[str]:
+    errors = list(islice(_validator().iter_errors(detail), MAX_VIOLATIONS + 1))
+    violations = sorted({f"{_path(error.absolute_path)}: {_sentence(error)}" for error in errors})
+    if len(errors) > MAX_VIOLATIONS:
+        return [*violations[:MAX_VIOLATIONS], "detail: holds more violations than are listed"]
+    return violations
+
+
+def _phone_violations(detail: Mapping[str, Any], region: str) -> Iterator[str]:
+    """Also where the schema found something else wrong: an operator wants to see it all at once."""
+    technicians = detail.get("technicians")
+    people = [("detail.customer", detail.get("customer"))]
+    if isinstance(technicians, list):
+        people += [(f"detail.technicians[{n}]", one) for n, one in enumerate(technicians[:MAX_VIOLATIONS])]
+    for path, person in people:
+        phone = person.get("phone") if isinstance(person, dict) else None
+        if not isinstance(phone, str) or not phone.strip():
+            continue
+        try:
+            normalise_phone(phone, region)
+        except InvalidPhone as refusal:
+            yield f"{path}.phone: {refusal}"
+
+
+def _account_violations(detail: Mapping[str, Any], accounts: Collection[str]) -> Iterator[str]:
+    account = detail.get("account", DEFAULT_ACCOUNT)
+    if isinstance(account, str) and account not in accounts:
+        yield f"detail.account: is none of this deployment's accounts ({', '.join(sorted(accounts))})"
+
+
+def _attachment_violations(detail: Mapping[str, Any], has_bucket: bool) -> Iterator[str]:
+    attachments = detail.get("attachments")
+    if not isinstance(attachments, list) or not attachments:
+        return
+    if not has_bucket:
+        yield "detail.attachments: none are sent here; name a bucket in the parameter AttachmentsBucket"
+    for number, one in enumerate(attachments[:MAX_VIOLATIONS]):
+        if not isinstance(one, dict) or not isinstance(one.get("key"), str):
+            continue
+        if not isinstance(one.get("file_name") or "", str):
+            continue
+        if media_type_of(_file_name(one)) is None:
+            yield f"detail.attachments[{number}]: its file name must end in one of {', '.join(TYPES)}"
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[Any]:
+        """In JSON Schema "$" is the end of the text; in Python it also stands before a last line break."""
+        if isinstance(instance, str) and not re.search(re.sub(r"\$\Z", r"\\Z", wanted), instance):
+            yield ValidationError("pattern")
+
+    return validators.extend(Draft202012Validator, {"pattern": pattern})(schema())
+
+
+def _path(steps: Any) -> str:
+    path = "detail"
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step[:64]}"
+    return path
+
+
+_TYPE_NAMES = {
+    "object": "an object",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def _types(wanted: str | list[str]) -> str:
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return " or ".join(_TYPE_NAMES.get(name, name) for name in names)
+
+
+def _missing(error: Any) -> str:
+    absent = [name for name in error.validator_value if name not in error.instance]
+    return f"lacks {', '.join(absent)}"
+
+
+# What a violated keyword of the schema means, in words that quote nothing of the event.
+_SENTENCES: Mapping[str, Callable[[Any], str]] = {
+    "required": _missing,
+    "type": lambda error: f"is not {_types(error.validator_value)}",
+    "enum": lambda error: f"is none of {', '.join(error.validator_value)}",
+    "pattern": lambda error: f"doesn't match {error.validator_value}",
+    "minLength": lambda error: "is empty",
+    "maxLength": lambda error: f"is longer than {error.validator_value} characters",
+    "minimum": lambda error: f"is less than {error.validator_value}",
+    "maximum": lambda error: f"is more than {error.validator_value}",
+    "maxItems": lambda error: f"holds more than {error.validator_value} entries",
+    "maxProperties": lambda error: f"holds more than {error.validator_value} fields",
+}
+
+
+def _sentence(error: Any) -> str:
+    sentence = _SENTENCES.get(error.validator)
+    return sentence(error) if sentence else f"violates {error.validator}"

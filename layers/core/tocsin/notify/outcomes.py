@@ -1,0 +1,252 @@
+"""Outcomes for the world: what the notifications table's stream shows becomes an event on the bus.
+
+| outcome on the item             | detail-type             | beyond what every outcome carries    |
+| ------------------------------- | ----------------------- | ------------------------------------ |
+| Sent, Delivered, Read           | NotificationSent, …     |                                      |
+| Failed                          | NotificationFailed      | reason, class, detail, attempts      |
+| Suppressed                      | NotificationSuppressed  | reason                               |
+| Overdue (no receipt in time)    | NotificationOverdue     |                                      |
+| ReplyReceived                   | ReplyReceived           | what the recipient answered          |
+| IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
+
+A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
+repeat.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tocsin.notify.config import PublishConfig
+from tocsin.notify.notification import IDENTITY_CHANGED, REPLY_RECEIVED, Notification, State
+from tocsin.notify.queues import iso
+from tocsin.notify.store.attributes import from_item
+from tocsin.notify.store.notifications import notification_of_item
+
+log = logging.getLogger(__name__)
+
+SOURCE = "tocsin"
+
+_ENTRIES = 10
+_REQUEST_BYTES = 240 * 1024
+"""PutEvents takes ten entries and 256 KB; the rest is for names and time stamps."""
+
+_DETAIL_BYTES = 200 * 1024
+_TEXT_CHARACTERS = 16_384
+_ATTEMPTS = 20
+_TRIES = 3
+_PAUSE_SECONDS = 0.2
+
+_TIMES = (
+    "created_at",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "failed_at",
+    "suppressed_at",
+    "overdue_at",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One event to be. `sequence`: the stream record it comes from."""
+
+    sequence: str
+    detail_type: str
+    detail: Mapping[str, Any]
+    at: int
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self.detail, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Published:
+    """How many outcomes were told, how many records held nothing to tell or nothing readable, and which
+    records (sequence numbers, in the stream's order) are to be delivered again."""
+
+    told: int
+    unreadable: int
+    again: tuple[str, ...]
+
+
+class Publisher:
+    """Puts outcomes on the bus."""
+
+    def __init__(
+        self, events: Any, config: PublishConfig, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._events = events
+        self._bus = config.event_bus_name
+        self._sleep = sleep
+
+    @classmethod
+    def connected(cls, config: PublishConfig) -> Publisher:
+        from tocsin.aws import client
+
+        return cls(client("events"), config)
+
+    def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
+        """Tell the outcomes in the records of a stream batch. Never raises: a record that can't be read would
+        come back for ever and block all behind it, so it is logged; one that can't be told comes back."""
+        outcomes: list[Outcome] = []
+        unreadable = 0
+        for record in records:
+            try:
+                outcome = outcome_of(record)
+            except Exception as exc:  # noqa: BLE001 - bad data of whatever kind must not block the stream
+                log.error("unreadable stream record", extra={"record": _place(record), "error": repr(exc)})
+                unreadable += 1
+                continue
+            if outcome is not None:
+                outcomes.append(outcome)
+        again = [outcome.sequence for batch in _batches(outcomes) for outcome in self._tell(batch)]
+        return Published(len(outcomes) - len(again), unreadable, tuple(again))
+
+    def _tell(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Put one batch; what the bus refused even after some tries."""
+        left = list(batch)
+        for number in range(_TRIES):
+            if number:
+                self._sleep(_PAUSE_SECONDS * number)
+            left = self._put(left)
+            if not left:
+                break
+        return left
+
+    def _put(self, outcomes: list[Outcome]) -> list[Outcome]:
+        entries = [
+            {
+                "EventBusName": self._bus,
+                "Source": SOURCE,
+                "DetailType": outcome.detail_type,
+                "Detail": outcome.json,
+                "Time": outcome.at / 1000,
+            }
+            for outcome in outcomes
+        ]
+        try:
+            answer = self._events.put_events(Entries=entries)
+        except Exception as exc:  # noqa: BLE001 - whatever keeps the bus away, the records come back
+            log.warning("the bus can't be reached", extra={"error": repr(exc)})
+            return outcomes
+        if not answer.get("FailedEntryCount"):
+            return []
+        refused = [
+            (outcome, entry)
+            for outcome, entry in zip(outcomes, answer["Entries"], strict=True)
+            if "ErrorCode" in entry
+        ]
+        log.warning(
+            "the bus refused entries", extra={"refused": len(refused), "error": refused[0][1]["ErrorCode"]}
+        )
+        return [outcome for outcome, _ in refused]
+
+
+def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
+    """The outcome that a stream record brings, None if it brings none. Raises for what it can't read."""
+    stream = record["dynamodb"]
+    image = stream.get("NewImage")
+    if record.get("eventName") not in ("INSERT", "MODIFY") or not image or "outcome" not in image:
+        return None
+    outcome = image["outcome"]["S"]
+    at = int(image["outcome_at"]["N"])
+    sequence = stream["SequenceNumber"]
+    if outcome == REPLY_RECEIVED:
+        return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at)), at)
+    if outcome == IDENTITY_CHANGED:
+        return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
+    detail = _notification(notification_of_item(image), outcome, at)
+    return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
+
+
+def _notification(notification: Notification, outcome: str, at: int) -> dict[str, Any]:
+    times = {name: getattr(notification, name) for name in _TIMES}
+    detail = {
+        "id": f"{notification.id}.{outcome}.{at}",
+        "notification_id": notification.id,
+        "message_id": notification.message_id,
+        "ticket_id": notification.ticket_id,
+        "ticket_event": notification.event_type,
+        "revision": notification.revision,
+        "account": notification.account,
+        "audience": notification.audience,
+        "recipient": notification.recipient,
+        "language": notification.language,
+        "state": notification.state,
+        **{name: iso(moment) for name, moment in times.items() if moment is not None},
+    }
+    if notification.attachment is not None:
+        detail["file"] = notification.attachment.key
+    if notification.edits is not None:
+        detail["edits"] = notification.edits
+    if notification.reacts_to is not None:
+        detail["reacts_to"] = notification.reacts_to
+    problem = notification.last_error
+    if notification.state in (State.FAILED, State.SUPPRESSED) and problem is not None:
+        detail |= {"reason": problem.code, "class": problem.class_, "detail": problem.detail}
+    if notification.state is State.FAILED:
+        detail["attempts"] = [
+            {
+                "cause": attempt.cause,
+                "class": attempt.class_,
+                "detail": attempt.detail,
+                "at": iso(attempt.at),
+            }
+            for attempt in notification.attempts[-_ATTEMPTS:]
+        ]
+    return detail
+
+
+_NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
+
+
+def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
+    told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
+    told["received_at"] = iso(told.get("received_at", at))
+    return {"id": f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}", **told}
+
+
+def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
+    told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
+    told["changed_at"] = iso(told.get("changed_at", at))
+    return {"id": f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}", **told}
+
+
+def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
+    """Fit for the bus: long text is cut, and said to be."""
+    cut = [name for name, value in detail.items() if isinstance(value, str) and len(value) > _TEXT_CHARACTERS]
+    for name in cut:
+        detail[name] = detail[name][: _TEXT_CHARACTERS - 1] + "…"
+    if cut:
+        detail["cut"] = cut
+    if len(json.dumps(detail, ensure_ascii=False).encode()) > _DETAIL_BYTES:
+        raise ValueError("too large for the bus")
+    return detail
+
+
+def _batches(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    batch: list[Outcome] = []
+    room = _REQUEST_BYTES
+    for outcome in outcomes:
+        size = len(outcome.json.encode()) + 512
+        if batch and (len(batch) == _ENTRIES or size > room):
+            yield batch
+            batch, room = [], _REQUEST_BYTES
+        batch.append(outcome)
+        room -= size
+    if batch:
+        yield batch
+
+
+def _place(record: Any) -> str:
+    """Where in the stream a record stands, as far as it tells."""
+    stream = record.get("dynamodb") if isinstance(record, Mapping) else None
+    return str(stream.get("SequenceNumber", "?")) if isinstance(stream, Mapping) else "?"

@@ -1,0 +1,275 @@
+"""Upkeep of what waits: resumed when its time has come, expired when it is over, asked after when no receipt
+came.
+
+    {"resume": account}   from the connector after login: its parked notifications go back to the queue,
+    oldest
+                          first; then the connector lets fresh ones pass again
+    anything else         from the schedule, each minute: the same for whatever has a date, and for an account
+    whose
+                          resume was cut short
+
+A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
+twice at once, it puts a notification into the queue twice: the second order finds it sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
+from tocsin.notify.config import MaintainConfig
+from tocsin.notify.dead_letters import EXPIRED, DeadLetters
+from tocsin.notify.failure import Permanent
+from tocsin.notify.notification import Notification, State
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
+from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
+
+if TYPE_CHECKING:
+    from tocsin.connector_client.client import ConnectorClient
+    from tocsin.dynamo.table import Table
+    from tocsin.keys.seal import Sealer
+
+log = logging.getLogger(__name__)
+
+RESUMING = "resuming"
+SENDING = frozenset({RESUMING, "connected", "restricted"})
+"""Lease states in which it makes sense to try. A restricted account still answers whom it knows."""
+
+MIN_SECONDS = 20.0
+"""With less time than this left, no further batch is begun: the next minute goes on."""
+
+_BATCH = 10
+
+
+class NotTold(Exception):
+    """The connector couldn't be told that the resume is through. The next minute tells it again."""
+
+
+class Connectors(Protocol):
+    """What upkeep needs of the process with the socket."""
+
+    def state(self, account: str) -> str | None:
+        """The account's connection state; None if no connector holds it."""
+
+    def resumed(self, account: str) -> None:
+        """Let fresh notifications pass again. Raises NotTold."""
+
+    def takes_first_contacts(self, account: str) -> bool:
+        """Whether WhatsApp lets the account write to people who don't know it, as far as it told."""
+
+
+@dataclass
+class Report:
+    """What was done for one account. `waiting`: rows that stay; `complete`: nothing due was left for lack of
+    time."""
+
+    account: str
+    resumed: int = 0
+    expired: int = 0
+    overdue: int = 0
+    waiting: int = 0
+    complete: bool = True
+
+
+@dataclass
+class _Run:
+    """One walk through an account's rows. What was put back in it isn't put back again: what parks anew at
+    once has a reason that a second try in the same second doesn't cure."""
+
+    account: str
+    time_left: Callable[[], float]
+    put_back: set[str] = field(default_factory=set)
+    free: bool | None = None
+
+
+class Maintainer:
+    """Looks after the waiting notifications of some accounts."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        queue: NotificationsQueue,
+        dead_letters: DeadLetters,
+        connectors: Connectors,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._dead_letters = dead_letters
+        self._connectors = connectors
+        self._clock = clock
+
+    @classmethod
+    def connected(cls, config: MaintainConfig) -> Maintainer:
+        from tocsin.accounts.lease import read_lease
+        from tocsin.aws import client
+        from tocsin.connector_client.client import ConnectorClient
+        from tocsin.dynamo.table import DynamoTable
+        from tocsin.keys.seal import Sealer
+
+        dynamodb, sqs = client("dynamodb"), client("sqs")
+        store = NotificationStore(dynamodb, config.stores.notifications_table, config.stores.keys_table)
+        table = DynamoTable(dynamodb, config.stores.keys_table)
+
+        def unsealing() -> Sealer:
+            secret = client("secretsmanager").get_secret_value(SecretId=config.stores.sealing_secret_arn)
+            return Sealer.from_secret(secret["SecretString"])
+
+        return cls(
+            store,
+            NotificationsQueue(sqs, config.notifications_queue_url),
+            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+            LeasedConnectors(table, unsealing, ConnectorClient(lambda account: read_lease(table, account))),
+        )
+
+    def resume(self, account: str, time_left: Callable[[], float]) -> Report:
+        """After a login: everything due back to the queue, then fresh notifications may pass."""
+        report = Report(account)
+        self._expire(report)
+        state = self._connectors.state(account)
+        if state in SENDING:
+            self._put_back(report, time_left, tell=state == RESUMING)
+        self._count_waiting(report)
+        return report
+
+    def sweep(self, account: str, time_left: Callable[[], float]) -> Report:
+        """Each minute: a resume of what is due, and a look for receipts that never came."""
+        report = self.resume(account, time_left)
+        self._report_overdue(report)
+        return report
+
+    # -- what is over --------------------------------------------------------------------------------------
+
+    def _expire(self, report: Report) -> None:
+        now = self._clock()
+        for row in self._store.waiting(report.account):
+            if row.expires_at > now:
+                continue
+            notification = self._store.get(row.notification)
+            if notification is not None and notification.state in (State.WAITING, State.PLANNED):
+                expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
+                self._dead_letters.bury(notification, expired, int(now * 1000))
+                report.expired += 1
+            self._store.drop_waiting(row)
+
+    def _report_overdue(self, report: Report) -> None:
+        now = int(self._clock() * 1000)
+        for notification_id in self._store.overdue(report.account, now):
+            try:
+                transition = self._store.mark_overdue(notification_id, now)
+            except NotificationMissing:
+                continue
+            if transition.applied:
+                log.warning("no delivery receipt in time", extra={"notification": notification_id})
+                report.overdue += 1
+
+    # -- what goes back to the queue -----------------------------------------------------------------------
+
+    def _put_back(self, report: Report, time_left: Callable[[], float], *, tell: bool) -> None:
+        """All that is due, until a walk finds nothing more. Then, if fresh notifications are being held back,
+        they are let pass, and what parked behind the last look is put back as well."""
+        run = _Run(report.account, time_left)
+        self._walk_until_nothing_is_due(run, report)
+        if not (tell and report.complete):
+            return
+        try:
+            self._connectors.resumed(report.account)
+        except NotTold as exc:
+            log.warning("the connector was not told", extra={"account": report.account, "error": str(exc)})
+            report.complete = False
+            return
+        self._walk_until_nothing_is_due(run, report)
+
+    def _walk_until_nothing_is_due(self, run: _Run, report: Report) -> None:
+        while moved := self._walk(run, report):
+            report.resumed += moved
+
+    def _walk(self, run: _Run, report: Report) -> int:
+        moved = 0
+        batch: list[WaitingRow] = []
+        for row in self._due(run):
+            if run.time_left() < MIN_SECONDS:
+                report.complete = False
+                break
+            batch.append(row)
+            if len(batch) == _BATCH:
+                moved += self._requeue(run, batch)
+                batch = []
+        return moved + self._requeue(run, batch)
+
+    def _due(self, run: _Run) -> Iterator[WaitingRow]:
+        """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too.
+
+        A restriction of first contacts may end before the day that was written down when it was met.
+        """
+        now = self._clock() * 1000
+        held: set[str] = set()
+        for row in self._store.waiting(run.account):
+            waits = row.due_at is not None and row.due_at > now
+            if waits and row.cause in FIRST_CONTACT_CODES:
+                waits = not self._is_free(run)
+            if waits or row.notification in run.put_back:
+                held.add(row.recipient)
+            elif row.recipient not in held:
+                yield row
+
+    def _is_free(self, run: _Run) -> bool:
+        """Whether first contacts may go now; asked once in a walk."""
+        if run.free is None:
+            run.free = self._connectors.takes_first_contacts(run.account)
+        return run.free
+
+    def _requeue(self, run: _Run, rows: Sequence[WaitingRow]) -> int:
+        """State, then queue, then the rows: after a crash in between, the rows are there and it begins
+        anew."""
+        orders: list[Notification] = []
+        for row in rows:
+            run.put_back.add(row.notification)
+            try:
+                transition = self._store.requeue(row.notification)
+            except NotificationMissing:
+                continue
+            if transition.applied:
+                orders.append(transition.notification)
+        self._queue.send_all(orders, resumed=True)
+        for row in rows:
+            self._store.drop_waiting(row)
+        return len(orders)
+
+    def _count_waiting(self, report: Report) -> None:
+        report.waiting = sum(1 for _ in self._store.waiting(report.account))
+
+
+class LeasedConnectors:
+    """Connectors as the leases name them, spoken to with the account's own token."""
+
+    def __init__(self, table: Table, sealer: Callable[[], Sealer], client: ConnectorClient) -> None:
+        self._table = table
+        self._sealer = sealer
+        self._client = client
+
+    def state(self, account: str) -> str | None:
+        from tocsin.accounts.lease import read_lease
+
+        lease = read_lease(self._table, account)
+        return None if lease is None or lease.connector is None else lease.state
+
+    def takes_first_contacts(self, account: str) -> bool:
+        from tocsin.accounts.limits import FIRST_CONTACTS, read_limit
+
+        return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
+
+    def resumed(self, account: str) -> None:
+        from tocsin.connector_client.client import ConnectorError
+        from tocsin.keys.errors import NoAccount, NotPaired
+        from tocsin.keys.store import KeyStore
+
+        try:
+            self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
+        except (ConnectorError, NoAccount, NotPaired) as exc:
+            raise NotTold(f"{type(exc).__name__}: {exc}") from exc

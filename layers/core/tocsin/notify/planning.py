@@ -1,0 +1,216 @@
+"""From a ticket event to its notifications: all of them written and enqueued, or none begun.
+
+    check ─ choose audiences ─ render everything ─▶ put each (refused if it exists) ─▶ enqueue each
+       └────────────┴─────────────────┴── any violation: the event goes to the dead ticket events, and nobody
+       is told
+
+The event's own message is done only after the last step. A crash before that plans the event again: what was
+put is found, and what still is `planned` is enqueued again under the same deduplication id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tocsin.notify.config import PlanConfig
+from tocsin.notify.content import Preview
+from tocsin.notify.events.audience import recipients
+from tocsin.notify.events.event import InvalidEvent, TicketEvent, parse_event
+from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.texts.formatting import line, link, paragraph
+from tocsin.notify.texts.template import TemplateFailed, Templates
+from tocsin.notify.threads import placed
+
+INVALID_EVENT = "invalid-event"
+TEMPLATE_FAILED = "template-failed"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What became of one event.
+
+    `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
+    being planned at all. `ignored` names fields that the schema doesn't know.
+    """
+
+    event_id: str = ""
+    event_type: str = ""
+    ticket_id: str = ""
+    new: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.violations)
+
+    @property
+    def tells_nobody(self) -> bool:
+        """Not an error, but worth a look: a ticket without anybody who can be told."""
+        return not (self.new or self.repeated or self.violations)
+
+
+class Planner:
+    """Plans ticket events for the accounts of one deployment."""
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        queue: NotificationsQueue,
+        dead: TicketEventsDeadQueue,
+        templates: Templates,
+        config: PlanConfig,
+        *,
+        accounts: Collection[str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._accounts = config.accounts if accounts is None else accounts
+        self._store = store
+        self._queue = queue
+        self._dead = dead
+        self._templates = templates
+        self._config = config
+        self._clock = clock
+
+    @classmethod
+    def connected(cls, config: PlanConfig, own_texts: Path) -> Planner:
+        """A planner on AWS. `own_texts`: the folder of the owner's texts, which may be missing."""
+        from tocsin.aws import client
+        from tocsin.dynamo.table import DynamoTable
+        from tocsin.notify.roster import Accounts
+
+        sqs, dynamodb = client("sqs"), client("dynamodb")
+        return cls(
+            NotificationStore(dynamodb, config.notifications_table),
+            NotificationsQueue(sqs, config.notifications_queue_url),
+            TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
+            Templates(own_texts),
+            config,
+            accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
+        )
+
+    def handle(self, body: str) -> Planned:
+        """Plan the event in `body`, an EventBridge event as JSON. Whatever is wrong with it, is put aside
+        with every violation named; what goes wrong on our side is raised, and the queue delivers the event
+        again."""
+        now = int(self._clock() * 1000)
+        try:
+            event = parse_event(
+                body,
+                default_region=self._config.default_region,
+                accounts=self._accounts,
+                attachments=bool(self._config.attachments_bucket),
+            )
+            notifications = self._render(event, now)
+        except InvalidEvent as refusal:
+            return self._refuse(body, refusal.violations, INVALID_EVENT, now)
+        except TemplateFailed as failure:
+            return self._refuse(body, (str(failure),), TEMPLATE_FAILED, now)
+        return self._commit(event, notifications)
+
+    def _render(self, event: TicketEvent, now: int) -> list[Notification]:
+        return notifications_of(
+            event,
+            self._templates,
+            default_language=self._config.default_language,
+            created_at=now,
+            expires_at=now // 1000 + self._config.notification_expiry_seconds,
+            previews=self._config.link_previews,
+        )
+
+    def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
+        self._dead.send(body, violations, now, reason=reason)
+        return Planned(violations=tuple(violations))
+
+    def _commit(self, event: TicketEvent, notifications: Sequence[Notification]) -> Planned:
+        new: list[str] = []
+        repeated: list[str] = []
+        to_send: list[Notification] = []
+        for planned in notifications:
+            notification = placed(planned, self._store, self._config)
+            existing = self._store.put_new(notification)
+            (new if existing is None else repeated).append(notification.id)
+            if existing is None:
+                to_send.append(notification)
+            elif existing.state is State.PLANNED:
+                to_send.append(existing)
+        self._queue.send_all(to_send)
+        return Planned(
+            event.event_id,
+            event.event_type,
+            event.ticket.id,
+            new=tuple(new),
+            repeated=tuple(repeated),
+            ignored=event.ignored,
+        )
+
+
+def notifications_of(
+    event: TicketEvent,
+    templates: Templates,
+    *,
+    default_language: str,
+    created_at: int,
+    expires_at: int,
+    previews: bool = False,
+) -> list[Notification]:
+    """The notifications of an event, rendered: for each recipient the text, then the files, each a message
+    of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s; `previews`: of links in the texts."""
+    planned = []
+    for recipient in recipients(event):
+        rendered = templates.render(event, recipient, default_language)
+        text = Notification(
+            id=notification_id(
+                event.account,
+                event.ticket.id,
+                event.event_type,
+                event.ticket.revision,
+                recipient.audience,
+                recipient.address,
+            ),
+            account=event.account,
+            ticket_id=event.ticket.id,
+            event_type=event.event_type,
+            revision=event.ticket.revision,
+            audience=recipient.audience,
+            recipient=recipient.address,
+            recipient_name=recipient.name,
+            language=rendered.language,
+            text=rendered.text,
+            created_at=created_at,
+            expires_at=expires_at,
+            event_id=event.event_id,
+            event_at=event.event_at,
+            preview=_preview(event, rendered.text) if previews else None,
+        )
+        planned += [text, *_enclosed(event, text)]
+    return planned
+
+
+def _preview(event: TicketEvent, text: str) -> Preview | None:
+    """Of the ticket's page, where the text links to it."""
+    url = link(event.ticket.url)
+    if not url or url not in text:
+        return None
+    return Preview(url, line(event.ticket.subject, 200), line(event.ticket.description, 300))
+
+
+def _enclosed(event: TicketEvent, text: Notification) -> Iterator[Notification]:
+    """The files that follow a text. Each is a moment younger than the one before, which keeps their order
+    where they have to wait."""
+    files = [enclosure for enclosure in event.enclosures if enclosure.is_for(text.audience)]
+    for number, enclosure in enumerate(files, 1):
+        yield replace(
+            text,
+            id=text.sibling_id(enclosure.attachment.key),
+            text=paragraph(enclosure.caption, 1000, 8),
+            attachment=enclosure.attachment,
+            preview=None,
+            created_at=text.created_at + number,
+        )

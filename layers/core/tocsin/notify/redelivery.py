@@ -1,0 +1,89 @@
+"""Waiting in a queue: a record that can't be done now comes back later, in its own time.
+
+A notification waits in the table instead (`NotificationStore.park`); this is for a retry's few seconds, and
+for stanzas that need the connector while there is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from tocsin.notify.failure import Failure, Retry
+
+FIRST_WAIT_SECONDS = 15
+MAX_WAIT_SECONDS = 300
+# One less than the receives after which the queue's redrive policy takes a stanza for a crashing one.
+RECEIVES_BEFORE_RENEWAL = 3
+STANZA_EXPIRY_SECONDS = 24 * 3600
+
+
+class DeliverAgain(Exception):
+    """Tells the batch processor that a record isn't done. The queue brings it after `seconds`."""
+
+    def __init__(self, cause: str, seconds: float) -> None:
+        super().__init__(cause, seconds)
+        self.cause = cause
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"again in {self.seconds:.1f} s: {self.cause}"
+
+
+@dataclass(frozen=True)
+class Received:
+    """One record of a queue, as far as waiting needs it. `receives` counts this one."""
+
+    body: str
+    handle: str
+    group: str
+    receives: int
+    first_received_at: float = 0.0
+
+
+class Patience:
+    """Puts records of one SQS FIFO queue off."""
+
+    def __init__(self, sqs: Any, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def again(self, record: Received, cause: str, seconds: float) -> NoReturn:
+        """Make the record invisible for `seconds`, its group with it, and raise `DeliverAgain`."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._queue_url,
+            ReceiptHandle=record.handle,
+            VisibilityTimeout=max(1, round(seconds)),
+        )
+        raise DeliverAgain(cause, seconds)
+
+    def wait(self, record: Received, failure: Failure, now: float) -> None:
+        """Put a stanza off for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.
+
+        The queue counts receives, and would bury a stanza that merely waits as one that crashes. So before
+        that a copy starts over, at the end of its group. One that is older than a day isn't worth it any
+        more: raises the failure itself.
+        """
+        if now - record.first_received_at > STANZA_EXPIRY_SECONDS:
+            raise failure
+        if record.receives <= RECEIVES_BEFORE_RENEWAL:
+            asked = failure.not_before if isinstance(failure, Retry) else 0
+            seconds = max(FIRST_WAIT_SECONDS * 2 ** (record.receives - 1), asked)
+            self.again(record, failure.code, min(seconds, MAX_WAIT_SECONDS))
+        digest = hashlib.sha256(f"{record.handle}\0{record.body}".encode()).hexdigest()
+        self._sqs.send_message(
+            QueueUrl=self._queue_url,
+            MessageBody=record.body,
+            MessageGroupId=record.group,
+            MessageDeduplicationId=digest,
+        )
+
+
+def received_at(body: str) -> float:
+    """Return when the connector received a stanza, in Unix seconds; 0 if the body doesn't say."""
+    try:
+        return float(json.loads(body)["received_at"]) / 1000
+    except (KeyError, TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,1 @@
+"""The notifications table, one module per kind of item."""

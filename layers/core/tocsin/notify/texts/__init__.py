@@ -1,0 +1,1 @@
+"""The words of a notification, per language: templates, formatting, and the words of consent."""

@@ -1,0 +1,85 @@
+"""What is said to one recipient about one ticket hangs together: later messages quote the first, or edit the
+last.
+
+    TicketUpdated ── last message younger than 20 minutes ──▶ an edit of it      (UpdatesAs = edit)
+        └ else, and every other event ──▶ a message, which quotes the first one  (QuoteFirstMessage)
+
+An edit alerts nobody, so only updates are edits; what makes a ticket, assigns or resolves it is always a
+message. Which of the two a notification is, is decided before it is written and never again for its id: an
+edit and the message in its place are two notifications with two ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tocsin.notify.content import Quote
+from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
+
+if TYPE_CHECKING:
+    from tocsin.notify.config import PlanConfig
+    from tocsin.notify.store.notifications import NotificationStore
+
+EDITS = frozenset({"TicketUpdated"})
+
+EDIT_SECONDS = 19 * 60
+"""Receivers take an edit for 20 minutes after the message was sent; a minute is for the way."""
+
+MAX_QUOTED = 1000
+"""Characters of the first message that a quote brings along. Phones show some lines."""
+
+REACHED = frozenset({State.SENT, State.DELIVERED, State.READ})
+LOST = frozenset({State.FAILED, State.SUPPRESSED})
+
+_EDIT = "edit"
+
+
+def placed(notification: Notification, store: NotificationStore, config: PlanConfig) -> Notification:
+    """Return a text as it is to be said, by what was said about its ticket before.
+
+    Planned a second time, it stays what it was the first time.
+    """
+    if notification.attachment is not None or not (config.quote_first_message or config.edit_updates):
+        return notification
+    if store.get(notification.id) is not None:
+        return notification
+    if config.edit_updates and notification.event_type in EDITS:
+        edit = _edit_of_last(notification, store)
+        if edit is not None:
+            return edit
+    thread = store.follow_thread(notification)
+    first = store.get(thread.first) if config.quote_first_message else None
+    if first is None or first.id == notification.id or first.state in LOST:
+        return notification
+    return replace(notification, quote=Quote(first.message_id, first.text[:MAX_QUOTED]))
+
+
+def _edit_of_last(notification: Notification, store: NotificationStore) -> Notification | None:
+    user = user_of(notification.recipient)
+    thread = store.thread(notification.account, user, notification.ticket_id)
+    if thread is None:
+        return None
+    edit = replace(
+        notification, id=notification.sibling_id(_EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
+    )
+    fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
+    return edit if fresh or store.get(edit.id) is not None else None
+
+
+def as_message(edit: Notification) -> Notification:
+    """Return the message in the place of an edit that comes too late: under the id that it would have had
+    without edits."""
+    return replace(
+        edit, id=edit.sibling_id(), edits=None, attempts=(), retries_used=0, generation=0, last_error=None
+    )
+
+
+def is_editable(target: Notification, now: float) -> bool:
+    """Whether receivers still take an edit of this message at `now` (seconds)."""
+    return (
+        target.state in REACHED
+        and target.sent_at is not None
+        and target.attachment is None
+        and now - target.sent_at / 1000 < EDIT_SECONDS
+    )

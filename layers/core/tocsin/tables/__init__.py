@@ -1,0 +1,1 @@
+"""Every partition and sort key of each table, and nothing else."""

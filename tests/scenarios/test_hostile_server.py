@@ -1,0 +1,273 @@
+"""A server that means harm, as far as it gets to the keys: refused by name, and the table stays as it was.
+
+What it can do on the wire is in `tests/unit/whatsapp/test_hostile_server.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
+from tests.support.wired_functions import House, receipt_of, texts
+from tests.unit.multidevice.inbound.test_messages import our_bundle
+from tests.unit.whatsapp.test_hostile_server import LOW_ORDER
+from tocsin.multidevice.directory import MAX_DEVICES
+from tocsin.signal.curve import KeyPair, encode_point, sign
+from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp.jid import JID, LID
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.outgoing import device_sent, text_message
+from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    house = House(account.furnish())
+    house.stage.keys.learn(str(house.stage.own.pn), str(house.stage.own.user))  # as each login does
+    return house
+
+
+@pytest.fixture
+def told(house: House) -> House:
+    house.notification = house.tell(1)  # type: ignore[attr-defined]
+    return house
+
+
+def table(house: House) -> list[str]:
+    """All there is in both tables, bit by bit."""
+    return sorted(
+        repr(sorted(item.items()))
+        for name in (house.aws.keys, house.aws.notifications)
+        for item in house.aws.dynamodb.scan(TableName=name)["Items"]
+    )
+
+
+def migration() -> bytes:
+    """Siti's number shall be somebody else's."""
+    payload = LidMigrationPayload()
+    payload.mappings.add(pn=6281234567890, assigned_lid=6666)
+    message = Message()
+    message.protocol.type = 22
+    message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
+    return message.SerializeToString()
+
+
+# -- a made-up phone of our own --------------------------------------------------------------------------
+
+
+def impostor(house: House) -> Device:
+    """A device that the server made up, at the address of our own phone."""
+    device = Device(house.stage.own.devices[0].jid)
+    device.begin(our_bundle(house))
+    return device
+
+
+@pytest.mark.parametrize("content", [migration(), text_message("x")], ids=["migration", "text"])
+def test_a_message_of_a_made_up_phone_of_ours_is_not_even_decrypted(
+    told: House, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = impostor(told)
+    before = table(told)
+    node = wrapped(device, told.stage.own, "F", device.encrypt(content), category="peer")
+    assert told.receive(node).cause == "forged-identity"
+    assert table(told) == before
+    assert "foreign identity" in caplog.text
+
+
+def test_a_made_up_phone_of_ours_gets_no_copies(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The server hands out a bundle of its own for our phone: what we send would be readable to it."""
+    house.network.people["9999"].devices[0] = stranger = Device(house.stage.own.devices[0].jid)
+    house.tell(1)
+    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+    assert stranger.shown == stranger.failures == []
+    assert "foreign identity" in caplog.text
+
+
+def test_a_made_up_phone_of_ours_is_not_sent_anything_again(told: House) -> None:
+    stranger = Device(told.stage.own.devices[0].jid)
+    node = told.network.retry_receipt(stranger, told.notification.message_id, "BadMac", with_keys=True)
+    sent = len(told.network.messages)
+    assert told.receive(node).outcome == "forged-identity"
+    assert len(told.network.messages) == sent
+
+
+def test_a_companion_of_ours_does_not_speak_for_the_account(told: House) -> None:
+    """A companion can be made up too; what concerns the account is the phone's to tell."""
+    companion = Device(told.stage.own.user.with_device(6))
+    companion.begin(our_bundle(told))
+    told.receive(wrapped(companion, told.stage.own, "C", companion.encrypt(migration()), category="peer"))
+    assert told.stage.keys.address(str(told.siti.pn))["lid"] == "1234@lid"
+
+
+def test_somebody_else_does_not_write_our_history(told: House) -> None:
+    import zlib
+
+    message = Message()
+    message.protocol.type = 5
+    chunk = zlib.compress(HistorySync(nct_salt=b"theirs").SerializeToString())
+    message.protocol.history_sync_notification.inline_payload = chunk
+    device = told.siti.devices[0]
+    report = told.receive(wrapped(device, told.siti, "H", device.encrypt(message.SerializeToString())))
+    assert report.cause == "spoofed"
+    assert told.stage.keys.salt("9999@lid") is None
+
+
+def test_a_copy_to_ourselves_from_a_stranger_is_no_order_of_ours(told: House) -> None:
+    device = told.siti.devices[0]
+    forged = device_sent(told.siti.user, text_message("STOP"))
+    report = told.receive(wrapped(device, told.siti, "D", device.encrypt(forged)))
+    assert report.outcome == "other"
+
+
+# -- bundles ---------------------------------------------------------------------------------------------
+
+
+def badly(
+    device: Device, change: Callable[[PreKeyBundle], PreKeyBundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have the server hand out `device`'s bundle changed."""
+    honest = Device.bundle
+
+    def bundle(self: Device) -> PreKeyBundle:
+        made = honest(self)
+        return change(made) if self is device else made
+
+    monkeypatch.setattr(Device, "bundle", bundle)
+
+
+def signed_by(identity: KeyPair, public: bytes) -> bytes:
+    return sign(identity.private, encode_point(public), os.urandom(64))
+
+
+@pytest.mark.parametrize("point", LOW_ORDER, ids=lambda point: point.hex()[:8])
+@pytest.mark.parametrize("part", ["identity", "signed_prekey", "prekey"])
+def test_of_a_bundle_with_a_point_of_low_order_nothing_is_stored(
+    house: House, part: str, point: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    companion = house.siti.devices[1]
+
+    def change(bundle: PreKeyBundle) -> PreKeyBundle:
+        changed = replace(bundle, **{part: point})  # type: ignore[arg-type]
+        signature = signed_by(companion.identity, changed.signed_prekey)
+        return replace(changed, signed_prekey_signature=signature)
+
+    badly(companion, change, monkeypatch)
+    house.tell(1)
+    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+    assert house.stage.keys.session_facts(house.stage.profile, "1234@lid", 1) is None
+    assert not any("inbound#1'" in item and "1234@lid" in item for item in table(house))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bundle: replace(bundle, signed_prekey_signature=bytes(64)),
+        lambda bundle: replace(bundle, identity=os.urandom(32)),
+        lambda bundle: replace(bundle, signed_prekey=os.urandom(32)),
+    ],
+    ids=["signature", "identity", "signed prekey"],
+)
+def test_of_a_bundle_that_is_signed_wrongly_nothing_is_stored(
+    house: House, change: Callable[[PreKeyBundle], PreKeyBundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    badly(house.siti.devices[0], change, monkeypatch)
+    badly_too = house.plan(1)
+    house.deliver(badly_too)
+    assert house.stage.keys.session_facts(house.stage.profile, "1234@lid", 0) is None
+
+
+# -- giant lists, repeated ids, wrong senders ------------------------------------------------------------
+
+
+def test_of_a_giant_device_list_the_first_are_taken(house: House) -> None:
+    """More would be too much for one transaction, and whoever is on the list can read what we write."""
+    for number in range(1, 256):
+        house.siti.devices[number] = Device(house.siti.user.with_device(number))
+    house.tell(1)
+    assert sum(bool(texts(device)) for device in house.siti.devices.values()) == MAX_DEVICES
+    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+
+
+def test_a_receipt_of_thousands_of_ids_looks_nothing_up(told: House) -> None:
+    node = receipt_of(told.siti, told.notification.message_id, "read")
+    items = tuple(Node("item", {"id": f"3EB0{number:018X}"}) for number in range(5000))
+    before = table(told)
+    report = told.receive(Node(node.tag, node.attrs, (Node("list", {}, items),)))
+    assert (report.outcome, report.cause) == ("malformed", "too many ids in one receipt")
+    assert table(told) == before
+
+
+def test_a_removal_that_names_a_device_a_thousand_times_is_done_once(
+    told: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[int] = []
+    monkeypatch.setattr(
+        type(told.stage.keys), "remove_device", lambda self, profile, user, device: removed.append(device)
+    )
+    devices = tuple(Node("device", {"jid": told.siti.user.with_device(1 + n % 2)}) for n in range(1000))
+    attrs = {"id": "n", "type": "devices", "t": str(NOW), "from": told.siti.user}
+    told.receive(Node("notification", attrs, (Node("remove", {}, devices),)))
+    assert removed == [1, 2]
+
+
+def test_the_phone_itself_is_never_removed(told: House) -> None:
+    device = Node("device", {"jid": told.siti.user})
+    attrs = {"id": "n", "type": "devices", "t": str(NOW), "from": told.siti.user}
+    told.receive(Node("notification", attrs, (Node("remove", {}, (device,)),)))
+    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+
+
+def test_a_message_under_the_id_of_another_is_a_message_of_its_own(told: House) -> None:
+    """Ids are the sender's: two people may use one, and one person may use one twice."""
+    mallory = told.network.person("6281111111111", "6666")
+    mallory.devices[0].begin(our_bundle(told))
+    assert told.reply("satu", "SAME").outcome == "reply"
+    assert told.receive(message_from(mallory.devices[0], mallory, "SAME", "dua")).outcome == "reply"
+    assert told.reply("tiga", "SAME").outcome == "reply"
+
+
+def test_a_ciphertext_under_another_id_is_a_duplicate(told: House) -> None:
+    device = told.siti.devices[0]
+    ciphertext = device.encrypt(text_message("sekali"))
+    told.receive(wrapped(device, told.siti, "A", ciphertext))
+    assert told.receive(wrapped(device, told.siti, "B", ciphertext)).outcome == "duplicate"
+
+
+def test_a_ciphertext_under_another_sender_is_not_read(told: House) -> None:
+    device = told.siti.devices[0]
+    mallory = told.network.person("6281111111111", "6666")
+    ciphertext = device.encrypt(text_message("Siti's words"))
+    sessions = table(told)
+    report = told.receive(wrapped(mallory.devices[0], mallory, "M", ciphertext))
+    assert report.outcome == "asked-again"
+    assert [item for item in table(told) if "session#default.2#1234" in item] == [
+        item for item in sessions if "session#default.2#1234" in item
+    ]
+
+
+@pytest.mark.parametrize("sender", [JID("", LID), JID("120363", "g.us"), JID("5", "call"), JID("x", "bot")])
+@pytest.mark.parametrize("tag", ["message", "receipt", "notification", "call"])
+def test_stanzas_of_impossible_senders_store_nothing(told: House, tag: str, sender: JID) -> None:
+    before = table(told)
+    kinds = {"notification": "devices"}
+    attrs = {"id": "x", "from": sender, "t": str(NOW), **({"type": kinds[tag]} if tag in kinds else {})}
+    enc = Node("enc", {"v": "2", "type": "msg"}, bytes(60))
+    assert told.receive(Node(tag, attrs, (enc,))).outcome in ("malformed", "ignored")
+    assert table(told) == before
+
+
+@pytest.fixture(autouse=True)
+def warnings(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, logger="tocsin")

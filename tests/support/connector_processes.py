@@ -1,0 +1,258 @@
+"""A world for the connector: emulated AWS, a WhatsApp server with phones, and connector processes to kill."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from infra.local.emulator import Emulator
+from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
+from tocsin.accounts.lease import LeaseInfo, read_lease
+from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.connector_client.client import ConnectorClient
+from tocsin.dynamo.table import DynamoTable
+from tocsin.keys.account import AccountProfile
+from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
+from tocsin.whatsapp.node import Node, decode, encode
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = json.dumps({"id": "k1", "key": "a sealing key for tests, long enough to be one"})
+
+OWN = "6281100000001"
+SITI = "6281200000002"
+
+MAINTAIN = """
+import boto3, json, os
+def handler(event, context):
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
+"""
+
+_names = count(1)
+
+
+def eventually(found: Callable[[], T], what: str, seconds: float = 20) -> T:
+    """The first true answer. Polls, for what is looked at lies in another process."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := found():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"after {seconds:g} s: {what}")
+
+
+@dataclass
+class Process:
+    """One connector process, its log on a file."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged, metrics lines included."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, message: str, **fields: Any) -> bool:
+        return any(
+            line.get("message") == message and all(line.get(name) == value for name, value in fields.items())
+            for line in self.lines()
+        )
+
+    def wait_until_said(self, message: str, seconds: float = 20, **fields: Any) -> None:
+        eventually(
+            lambda: self.said(message, **fields), f"{message} {fields}\n{self.log.read_text()}", seconds
+        )
+
+    def kill(self) -> None:
+        self.popen.kill()
+        self.popen.wait(10)
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        self.popen.terminate()
+        return self.popen.wait(20)
+
+    def pause(self) -> None:
+        self.popen.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.popen.send_signal(signal.SIGCONT)
+
+    def resident_megabytes(self) -> float:
+        pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@dataclass
+class World:
+    """One account's surroundings, new for each test."""
+
+    aws: Emulator
+    whatsapp: LocalWhatsApp
+    folder: Path
+    environment: dict[str, str]
+    table: DynamoTable
+    keys: KeyStore
+    processes: list[Process] = field(default_factory=list)
+
+    @property
+    def phones(self) -> ControlClient:
+        return self.whatsapp.control
+
+    def start(self, **environment: str) -> Process:
+        log = self.folder / f"connector-{next(_names)}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "tocsin.connector"],
+                env=self.environment | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        process = Process(popen, log)
+        self.processes.append(process)
+        return process
+
+    def lease(self, account: str = "default") -> LeaseInfo:
+        lease = read_lease(self.table, account)
+        assert lease is not None
+        return lease
+
+    def wait_for_state(self, state: str, seconds: float = 20, *, account: str = "default") -> LeaseInfo:
+        def found() -> LeaseInfo | None:
+            lease = read_lease(self.table, account)
+            return lease if lease is not None and lease.state == state else None
+
+        last = self.processes[-1].log
+        return eventually(found, f"the account {account} is not {state}:\n{last.read_text()}", seconds)
+
+    def control(self, account: str = "default") -> Control:
+        return read_control(self.table, account)
+
+    def wish(self, what: str, phone: str | None = None, *, account: str = "default") -> None:
+        request(self.table, account, what, int(time.time()), phone=phone)
+
+    def pair(self, number: str, account: str = "default") -> AccountProfile:
+        """Link the account to a phone by its QR code, and wait until it is connected."""
+        self.wish("pair", account=account)
+        qr = eventually(lambda: self.control(account).qr, "no QR code")
+        self.phones.link(number, qr)
+        self.wait_for_state("connected", 40, account=account)
+        return KeyStore(self.table, Sealer.from_secret(SECRET), account).profile()
+
+    def say(self, *stanzas: Node | bytes) -> None:
+        """Have the server send the account these very stanzas, or plaintexts of frames."""
+        for stanza in stanzas:
+            plain = stanza if isinstance(stanza, bytes) else encode(stanza)
+            self.phones.inject("say", account=OWN, device=1, plain=base64.b64encode(plain).decode())
+
+    def client(self) -> ConnectorClient:
+        return ConnectorClient(lambda account: read_lease(self.table, account))
+
+    def stanzas(self) -> list[Node]:
+        """All stanzas in the queue so far, oldest first."""
+        return [body["node"] for body in self.queued(self.environment["STANZAS_QUEUE_URL"])]
+
+    def queued(self, url: str) -> list[dict[str, Any]]:
+        """Take every message out of a queue."""
+        sqs, found = self.aws.client("sqs"), []
+        while True:
+            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+            if not answer.get("Messages"):
+                return found
+            for message in answer["Messages"]:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                body = json.loads(message["Body"])
+                if "stanza" in body:
+                    body["node"] = decode(zlib.decompress(base64.b64decode(body["stanza"])))
+                found.append(body)
+
+
+@contextmanager
+def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[World]:
+    """A fresh set of tables and queues; the processes started in it are gone afterwards."""
+    name = f"connector-{next(_names)}"
+    secret = aws.client("secretsmanager").create_secret(Name=name, SecretString=SECRET)
+    environment = aws.environment() | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "layers" / "core"), str(ROOT)]),
+        "PYTHONUNBUFFERED": "1",
+        "KEYS_TABLE": make_table(aws, f"{name}-keys"),
+        "NOTIFICATIONS_TABLE": make_table(aws, f"{name}-notifications"),
+        "STANZAS_QUEUE_URL": make_queue(aws, f"{name}-stanzas.fifo"),
+        "SEALING_SECRET_ARN": secret["ARN"],
+        "EVENT_BUS_NAME": make_bus(aws, name),
+        "OUTCOMES_QUEUE_URL": make_queue(aws, f"{name}-outcomes"),
+        "WHATSAPP_URL": whatsapp.url,
+        "WHATSAPP_ROOT_KEY": whatsapp.root_public_key,
+        "SSL_CERT_FILE": whatsapp.media_certificate,
+    }
+    hear_bus(aws, name, environment["OUTCOMES_QUEUE_URL"])
+    table = DynamoTable(aws.client("dynamodb"), environment["KEYS_TABLE"])
+    keys = KeyStore(table, Sealer.from_secret(SECRET), "default")
+    built = World(aws, whatsapp, folder, environment, table, keys)
+    try:
+        yield built
+    finally:
+        for process in built.processes:
+            if process.popen.poll() is None:
+                process.kill()
+
+
+def make_table(aws: Emulator, name: str) -> str:
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return name
+
+
+def make_queue(aws: Emulator, name: str) -> str:
+    attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+    url: str = aws.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    return url
+
+
+def make_bus(aws: Emulator, name: str) -> str:
+    aws.client("events").create_event_bus(Name=name)
+    return name
+
+
+def hear_bus(aws: Emulator, bus: str, queue: str) -> None:
+    """Have every event of ours on the bus put into a queue."""
+    events, sqs = aws.client("events"), aws.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=bus, EventBusName=bus, EventPattern=json.dumps({"source": ["tocsin"]}))
+    events.put_targets(Rule=bus, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
+
+
+def make_maintain_function(aws: Emulator, name: str, queue: str) -> str:
+    """A stand-in for maintain_sessions that notes what it was invoked with."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("app.py", MAINTAIN)
+    aws.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Handler="app.handler",
+        Role="arn:aws:iam::000000000000:role/any",
+        Code={"ZipFile": archive.getvalue()},
+        Environment={"Variables": {"QUEUE": queue}},
+    )
+    return name

@@ -1,0 +1,277 @@
+"""A deployed stack small enough for unit tests, and those who act in it: a connector, a sender, a phone."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from botocore import handlers
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+
+from infra.console.deployment import Deployment
+from infra.console.output import Output
+from tocsin.accounts import operator_requests
+from tocsin.accounts.lease import LeaseKeeper
+from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
+
+REGION = "ap-southeast-3"
+ACCOUNT = "default"
+SITI = "6281234567890"
+NOW = 1_795_000_000
+"""Seconds."""
+
+# moto's own CloudFormation wants packages for every service there is.
+_MOTO: Any = {"core": {"passthrough": {"services": ["cloudformation"]}}}
+
+_KEY_SCHEMA = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+_KEY_TYPES = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+_BY_TICKET = {
+    "IndexName": "ticket",
+    "KeySchema": [{"AttributeName": "ticket_id", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
+_QUEUES = ("TicketEvents", "TicketEventsDead")
+_FIFO_QUEUES = ("Notifications", "DeadLetters", "Stanzas", "StanzasDead", "OutcomesDead")
+
+
+class Cloud:
+    """An AWS account in memory: moto's, and a CloudFormation that knows what was deployed."""
+
+    def __init__(self) -> None:
+        self.dynamodb = boto3.client("dynamodb", region_name=REGION)
+        self.sqs = boto3.client("sqs", region_name=REGION)
+        self.events = boto3.client("events", region_name=REGION)
+        self.stacks: dict[str, tuple[str, dict[str, str]]] = {}
+        self._numbers = itertools.count(1)
+
+    def deploy(self, **outputs: str) -> str:
+        """The name of a new stack with everything the console looks for. `outputs` replace its own."""
+        stack = f"tocsin-{next(self._numbers)}"
+        told = {"EventBusName": f"{stack}-tickets", "EventSource": "ticketing"}
+        told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
+        self.events.create_event_bus(Name=told["EventBusName"])
+        ticket = {"AttributeName": "ticket_id", "AttributeType": "S"}
+        indexed = {"AttributeDefinitions": [*_KEY_TYPES, ticket], "GlobalSecondaryIndexes": [_BY_TICKET]}
+        for table, more in (
+            ("KeysTable", {"AttributeDefinitions": _KEY_TYPES}),
+            ("NotificationsTable", indexed),
+        ):
+            told[table] = f"{stack}-{table}"
+            self.dynamodb.create_table(
+                TableName=told[table], KeySchema=_KEY_SCHEMA, BillingMode="PAY_PER_REQUEST", **more
+            )
+        for name in _QUEUES:
+            told[f"{name}QueueUrl"] = self.sqs.create_queue(QueueName=f"{stack}-{name}")["QueueUrl"]
+        for name in _FIFO_QUEUES:
+            fifo = {"FifoQueue": "true"}
+            told[f"{name}QueueUrl"] = self.sqs.create_queue(
+                QueueName=f"{stack}-{name}.fifo", Attributes=fifo
+            )["QueueUrl"]
+        self.stacks[stack] = ("CREATE_COMPLETE", told | outputs)
+        return stack
+
+    def describe_stacks(self, request: Any, **_: Any) -> AWSResponse | None:
+        """Answers the one question that the console asks CloudFormation."""
+        if "amazonaws.com" not in request.url:
+            return None
+        body = request.body.decode() if isinstance(request.body, bytes) else request.body
+        name = parse_qs(body)["StackName"][0]
+        if name not in self.stacks:
+            error = f"<Code>ValidationError</Code><Message>Stack with id {name} does not exist</Message>"
+            return _response(request.url, 400, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+        status, outputs = self.stacks[name]
+        members = "".join(
+            f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+            for key, value in outputs.items()
+        )
+        expiry = "<ParameterKey>NotificationExpirySeconds</ParameterKey><ParameterValue>7200</ParameterValue>"
+        return _response(
+            request.url,
+            200,
+            "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>"
+            f"<StackName>{name}</StackName><StackStatus>{status}</StackStatus><Outputs>{members}</Outputs>"
+            f"<Parameters><member>{expiry}</member></Parameters>"
+            "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+        )
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+def _response(url: str, status: int, body: str) -> AWSResponse:
+    return AWSResponse(url, status, {"Content-Type": "text/xml"}, _Raw(body.encode()))
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws(config=_MOTO):
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        for stray in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "TOCSIN_STACK"):
+            environment.delenv(stray, raising=False)
+        made = Cloud()
+        # Before every request of every session made from now on; moto stands in for the other services.
+        hook = ("before-send.cloudformation.DescribeStacks", made.describe_stacks)
+        handlers.BUILTIN_HANDLERS.append(hook)
+        yield made
+        handlers.BUILTIN_HANDLERS.remove(hook)
+
+
+@dataclass
+class Rig:
+    """A deployment, and what happens to its notifications."""
+
+    stack: str
+    deployment: Deployment
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    # -- notifications -------------------------------------------------------------------------------------
+
+    def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
+        ticket = f"TCK-{next(self.numbers)}"
+        notification = Notification(
+            id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
+            account=ACCOUNT,
+            ticket_id=ticket,
+            event_type="TicketCreated",
+            revision=1,
+            audience="customer",
+            recipient=recipient,
+            recipient_name="Siti",
+            language="id",
+            text=text,
+            created_at=NOW * 1000,
+            expires_at=NOW + 3600,
+        )
+        assert self.deployment.notifications.put_new(notification) is None
+        return notification
+
+    def failed(self, recipient: str = SITI, *, code: str = "server-error") -> Notification:
+        """A notification at its end, with its dead letter."""
+        notification = self.planned(recipient)
+        problem = Problem(code, "retry", "the server answered 500")
+        self.deployment.notifications.fail(notification.id, problem, NOW * 1000)
+        self.bury(notification, problem)
+        return notification
+
+    def bury(self, notification: Notification, problem: Problem) -> None:
+        stored = self.stored(notification)
+        DeadLettersQueue(self.deployment.sqs, self.deployment["DeadLettersQueueUrl"]).send(
+            stored, problem, NOW * 1000
+        )
+
+    def arrives(self, notification: Notification, state: State = State.DELIVERED) -> None:
+        self.deployment.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
+
+    def stored(self, notification: Notification) -> Notification:
+        found = self.deployment.notifications.get(notification.id)
+        assert found is not None
+        return found
+
+    # -- queues --------------------------------------------------------------------------------------------
+
+    def refuse(self, event: Any, *violations: str) -> None:
+        """The planner refuses an event (a JSON value, or text that is none)."""
+        body = event if isinstance(event, str) else json.dumps(event)
+        queue = TicketEventsDeadQueue(self.deployment.sqs, self.deployment["TicketEventsDeadQueueUrl"])
+        queue.send(body, violations or ("detail: is missing",), NOW * 1000)
+
+    def put(self, queue: str, body: str, **attributes: str) -> None:
+        """Any message in any queue."""
+        more: dict[str, Any] = {}
+        if queue in _FIFO_QUEUES:
+            more = {"MessageGroupId": "g", "MessageDeduplicationId": str(next(self.numbers))}
+        told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        url = self.deployment[f"{queue}QueueUrl"]
+        self.deployment.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=told, **more)
+
+    def taken(self, queue: str) -> list[Any]:
+        """The bodies of a queue's messages, parsed; they are gone then."""
+        url, bodies = self.deployment[f"{queue}QueueUrl"], []
+        while found := self.deployment.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in found:
+                self.deployment.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(json.loads(message["Body"]))
+        return bodies
+
+    # -- the connector -------------------------------------------------------------------------------------
+
+    def connector(self, name: str = "c1") -> Connector:
+        keeper = LeaseKeeper(
+            self.deployment.keys_table, name, url="https://10.0.0.1", certificate="PEM", clock=lambda: NOW
+        )
+        keeper.beat()
+        return Connector(self, keeper, keeper.acquire(ACCOUNT))
+
+
+@dataclass
+class Connector:
+    """A connector that holds the account and says what it is told to say."""
+
+    rig: Rig
+    keeper: LeaseKeeper
+    epoch: int
+
+    def says(self, state: str, detail: str = "") -> None:
+        self.keeper.set_state(ACCOUNT, self.epoch, state, detail)
+
+    def answers(self, state: str = "pairing", message: str = "", **shown: Any) -> None:
+        """Take the operator's request up, and show something."""
+        table = self.rig.deployment.keys_table
+        seen = operator_requests.read_control(table, ACCOUNT)
+        operator_requests.take_up(table, ACCOUNT, seen)
+        operator_requests.answer(table, ACCOUNT, state=state, message=message, **shown)
+
+
+@dataclass
+class Script:
+    """Stands in for `time.sleep`: instead of each nap something happens, and the clock goes on."""
+
+    steps: list[Callable[[], object]]
+    now: float = NOW
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.steps:
+            self.steps.pop(0)()
+
+    def clock(self) -> float:
+        return self.now
+
+
+@dataclass
+class Said:
+    """An output, and what was said there."""
+
+    as_json: bool = False
+    stream: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def output(self) -> Output:
+        return Output(self.as_json, self.stream)
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]

@@ -1,0 +1,150 @@
+"""Everything between the queues and the socket, on moto, with real peers: orders in, stanzas in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from dataclasses import replace
+
+from tests.support.fake_aws import Cloud
+from tests.support.fake_whatsapp import NOW, Device, Person, message_from
+from tests.support.paired_account import ACCOUNT, Stage, stage_on
+from tocsin.multidevice.inbound.messages import Inbound, Report
+from tocsin.multidevice.retries import RetryReceiptHandler
+from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
+from tocsin.notify.dead_letters import DeadLetters
+from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
+from tocsin.notify.replies import Replies
+from tocsin.notify.store.notifications import NotificationStore
+from tocsin.whatsapp.node import Node, encode
+
+
+class House:
+    """Delivery and reception as the functions wire them, over one clock."""
+
+    def __init__(self, aws: Cloud) -> None:
+        self.aws = aws
+        self.stage, self.store = self._stage_on(aws)
+        self.network = self.stage.network
+        self.siti = self.stage.siti
+        self.dead_letters = DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
+        self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
+        self.restart()
+
+    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
+        return stage_on(aws)
+
+    def restart(
+        self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False, thanks: str = ""
+    ) -> None:
+        """Throw the containers away: nothing that they remember may matter."""
+        clock = lambda: self.stage.now  # noqa: E731
+        self.transport = self.stage.new_transport()
+        self.delivery = Delivery(
+            self.store,
+            self.dead_letters,
+            self.transport,
+            RetryPolicies(),
+            receipt_deadline_seconds=3600,
+            clock=clock,
+        )
+        desk = RetryReceiptHandler(
+            self.store,
+            self.dead_letters,
+            RetryPolicies(),
+            per_hour=recoveries_per_hour,
+            random=os.urandom,
+            clock=clock,
+        )
+        replies = Replies(self.store, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
+        self.inbound = Inbound(
+            self.store,
+            self.stage.new_transport(),
+            desk,
+            replies,
+            read_receipts=read_receipts,
+            clock=clock,
+            random=os.urandom,
+        )
+
+    # -- going out -----------------------------------------------------------------------------------
+
+    def plan(self, number: int = 1, *, audience: str = "customer", text: str | None = None) -> Notification:
+        """Write a notification to Siti."""
+        planned = Notification(
+            id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, audience, self.siti.phone),
+            account=ACCOUNT,
+            ticket_id=f"TCK-{number}",
+            event_type="TicketCreated",
+            revision=1,
+            audience=audience,  # type: ignore[arg-type]
+            recipient=self.siti.phone,
+            recipient_name="Siti",
+            language="id",
+            text=text or f"Tiket {number}",
+            created_at=int(self.stage.now * 1000),
+            expires_at=int(self.stage.now) + 86400,
+        )
+        self.store.put_new(planned)
+        return planned
+
+    def deliver(self, notification: Notification, receives: int = 1, **changes: object) -> Verdict:
+        return self.delivery.deliver(replace(Order.of(notification), **changes), receives)  # type: ignore[arg-type]
+
+    def tell(self, number: int = 1, **changes: object) -> Notification:
+        """Plan a notification and deliver it."""
+        planned = self.plan(number, **changes)  # type: ignore[arg-type]
+        verdict = self.deliver(planned)
+        assert verdict.outcome == "sent", verdict
+        return planned
+
+    def stored(self, notification: Notification) -> Notification:
+        stored = self.store.get(notification.id)
+        assert stored is not None
+        return stored
+
+    # -- coming in -----------------------------------------------------------------------------------
+
+    def envelope(self, node: Node, **changes: object) -> str:
+        """The stanza as the connector enqueues it."""
+        packed = base64.b64encode(zlib.compress(encode(node))).decode()
+        value = {
+            "account": ACCOUNT,
+            "incarnation": self.stage.profile.incarnation,
+            "epoch": 1,
+            "received_at": int(self.stage.now * 1000),
+            "stanza": packed,
+        }
+        return json.dumps({**value, **changes})
+
+    def receive(self, node: Node, **changes: object) -> Report:
+        return self.inbound.handle(self.envelope(node, **changes))
+
+    def answer_retries(self) -> list[Report]:
+        """Hand over every retry receipt that devices have sent, until they send none."""
+        reports = []
+        while self.network.retries:
+            reports.append(self.receive(self.network.retries.pop(0)))
+            assert len(reports) < 50, "two peers go round in circles"
+        return reports
+
+    def reply(self, text: str, stanza_id: str = "R1", device: Device | None = None) -> Report:
+        """Siti writes to us."""
+        return self.receive(message_from(device or self.siti.devices[0], self.siti, stanza_id, text))
+
+    def receipt(self, notification: Notification, kind: str | None = None, device: int = 0) -> Report:
+        return self.receive(receipt_of(self.siti, notification.message_id, kind, device))
+
+
+def receipt_of(person: Person, message_id: str, kind: str | None = None, device: int = 0) -> Node:
+    """A delivery receipt (no kind), or a read one."""
+    attrs = {"id": message_id, "from": person.devices[device].jid, "t": str(NOW), "sender_pn": person.pn}
+    return Node("receipt", {**attrs, **({"type": kind} if kind else {})})
+
+
+def texts(device: Device) -> list[str]:
+    return [text for _, text in device.shown]

@@ -1,0 +1,128 @@
+"""A limit of WhatsApp's: held to at once, written down before it is told, known after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
+from tocsin.connector.gateway.limits import Limits
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.keys.seal import Sealer
+from tocsin.keys.store import KeyStore
+
+HOUR = 3600
+NOW = 1_800_000_000
+
+
+@dataclass
+class Aws:
+    """Calls at once, or fails as the table does."""
+
+    trouble: Exception | None = None
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.trouble is not None:
+            raise self.trouble
+        return function(*args, **kwargs)
+
+
+class House:
+    """One account in one process after the other."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+        self.table = MemoryTable()
+        self.aws = Aws()
+
+    def process(self) -> Limits:
+        keys = KeyStore(self.table, Sealer({"k": bytes(32)}, "k"), "main", clock=lambda: self.now)
+        aws: Any = self.aws
+        return Limits(aws, keys, "main", clock=lambda: self.now)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "seconds"),
+    [
+        ("463", FIRST_CONTACTS, 24 * HOUR),
+        ("475", FIRST_CONTACTS, 24 * HOUR),
+        ("429", MESSAGES, HOUR // 4),
+        ("419", MESSAGES, HOUR),
+        ("423", MESSAGES, HOUR),
+    ],
+)
+async def test_a_refusal_that_means_the_account_holds_for_a_while(
+    house: House, error: str, kind: str, seconds: int
+) -> None:
+    limits = house.process()
+    await limits.refused(error)
+    assert limits.active(kind) == Limit(kind, error, NOW + seconds, NOW)
+    assert limits.changed.is_set()
+    house.now += seconds
+    assert limits.active(kind) is None
+
+
+@pytest.mark.parametrize("error", ["400", "403", "479", "500", "what"])
+async def test_a_refusal_that_means_the_message_holds_nothing(house: House, error: str) -> None:
+    limits = house.process()
+    assert await limits.refused(error) is None
+    assert limits.strictest() is None
+
+
+async def test_the_next_process_knows_it_and_the_one_after_a_move(house: House) -> None:
+    await house.process().refused("463")
+    successor = house.process()
+    await successor.load()
+    assert successor.active(FIRST_CONTACTS) is not None
+
+
+async def test_the_end_that_the_server_tells_takes_the_place_of_a_guess(house: House) -> None:
+    limits = house.process()
+    await limits.refused("463")
+    await limits.hear(FIRST_CONTACTS, "463", NOW + 60)
+    assert limits.active(FIRST_CONTACTS) == Limit(FIRST_CONTACTS, "463", NOW + 60, NOW)
+
+
+async def test_lifted_it_is_lifted_for_all(house: House) -> None:
+    limits = house.process()
+    await limits.refused("463")
+    limits.changed.clear()
+    await limits.hear(FIRST_CONTACTS, "notification", 0)
+    assert limits.active(FIRST_CONTACTS) is None
+    assert limits.changed.is_set()
+    other = house.process()
+    await other.load()
+    assert other.strictest() is None
+
+
+async def test_a_second_refusal_does_not_shorten_what_is_known(house: House) -> None:
+    limits = house.process()
+    await limits.hear(FIRST_CONTACTS, "notification", NOW + 72 * HOUR)
+    await limits.refused("463")
+    active = limits.active(FIRST_CONTACTS)
+    assert active is not None
+    assert active.until == NOW + 72 * HOUR
+
+
+async def test_with_the_table_away_this_process_holds_to_it_all_the_same(house: House) -> None:
+    limits = house.process()
+    house.aws.trouble = OSError("away")
+    await limits.refused("429")
+    assert limits.active(MESSAGES) is not None
+
+
+async def test_what_keeps_more_people_away_is_said_first(house: House) -> None:
+    limits = house.process()
+    for kind in (FIRST_CONTACTS, MESSAGES, LOGIN):
+        await limits.hear(kind, "x", NOW + 60)
+        strictest = limits.strictest()
+        assert strictest is not None
+        assert strictest.kind == kind

@@ -1,0 +1,178 @@
+"""Uploads to the media hosts of the local server, over TLS that is verified."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from infra.local.whatsapp.media import MediaServer
+from infra.local.whatsapp.switchboard import Switchboard
+from tests.support.local_server import SITI, Clock
+from tocsin.connector.gateway import media
+from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
+from tocsin.whatsapp.media import encrypt
+from tocsin.whatsapp.node import Node
+
+BLOB = encrypt(b"%PDF-1.7", "document", bytes(32)).blob
+
+
+@dataclass
+class Hosts:
+    """A media server, an account that may upload, and what the account's uploader asks for."""
+
+    board: Switchboard
+    server: MediaServer
+    uploader: Uploader
+    clock: Clock
+    asked: list[Node] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+
+    async def ask(self, node: Node) -> Node:
+        self.asked.append(node)
+        device = self.board.directory.by_number(SITI).devices[0]
+        numbered = Node(node.tag, {**node.attrs, "id": "1"}, node.content)
+        answer = self.board._queries.answer(device, numbered, 0).stanza
+        connection = answer.child("media_conn")
+        if connection is None:
+            return answer
+        extra = tuple(Node("host", {"hostname": name}) for name in self.before)
+        told = Node("media_conn", connection.attrs, extra + connection.children())
+        return Node("iq", answer.attrs, (told,))
+
+    async def upload(self, blob: bytes = BLOB) -> tuple[str, str]:
+        return await self.uploader.upload(self.ask, "document", blob)
+
+
+@asynccontextmanager
+async def hosts(*, trusted: bool = True) -> AsyncIterator[Hosts]:
+    from infra.local.whatsapp.phone import Phone
+
+    clock = Clock()
+    board = Switchboard(clock=clock, random=os.urandom)
+    Phone(board.directory.register(SITI, "Siti"), board)
+    server = MediaServer(board.media, "127.0.0.1")
+    await server.start()
+    try:
+        authority = server.certificate if trusted else None
+        uploader = Uploader(clock=clock, trust=lambda: ssl.create_default_context(cadata=authority))
+        yield Hosts(board, server, uploader, clock)
+    finally:
+        await server.stop()
+
+
+def with_hosts(**options: Any) -> Callable[..., Any]:
+    def decorate(test: Any) -> Any:
+        @wraps(test)
+        def run() -> None:
+            async def body() -> None:
+                async with asyncio.timeout(20), hosts(**options) as there:
+                    await test(there)
+
+            asyncio.run(body())
+
+        del run.__wrapped__  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+@with_hosts()
+async def test_a_file_is_uploaded_and_can_be_fetched_where_it_is_said_to_be(there):
+    url, path = await there.upload()
+    assert url == f"https://{there.board.media.host}{path}"
+    assert there.board.media.fetch(path + "&hash=x") == BLOB
+
+
+@with_hosts()
+async def test_the_hosts_are_asked_for_once_in_their_lifetime(there):
+    await there.upload()
+    await there.upload()
+    assert len(there.asked) == 1
+    there.clock.now += 3600
+    await there.upload()
+    assert len(there.asked) == 2
+
+
+@with_hosts()
+async def test_a_host_that_fails_is_passed_over(there):
+    there.board.faults.make({"kind": "upload-error", "code": 503, "n": 1})
+    await there.upload()
+    assert len(there.asked) == 1
+
+
+@with_hosts()
+async def test_a_host_that_nobody_answers_at_is_passed_over(there):
+    there.before = ["127.0.0.1:1"]
+    await there.upload()
+
+
+@with_hosts()
+async def test_a_ticket_that_is_not_known_any_more_is_asked_for_anew(there):
+    await there.upload()
+    there.board.media.ticket(there.board.directory.by_number(SITI).devices[0])
+    await there.upload()
+    assert len(there.asked) == 2
+
+
+@with_hosts()
+async def test_after_two_rounds_the_upload_failed_and_may_be_tried_again(there):
+    there.board.faults.make({"kind": "upload-error", "code": 500, "n": 100})
+    with pytest.raises(UploadFailed, match="answered 500"):
+        await there.upload()
+    assert len(there.asked) == 2
+
+
+@with_hosts()
+async def test_what_a_host_will_never_take_is_refused_at_once(there):
+    there.board.faults.make({"kind": "upload-error", "code": 413, "n": 100})
+    with pytest.raises(UploadRefused, match="answered 413"):
+        await there.upload()
+    assert there.board.faults.waiting()[0].left == 99
+
+
+@with_hosts(trusted=False)
+async def test_a_host_whose_certificate_is_not_trusted_gets_nothing(there):
+    with pytest.raises(UploadFailed, match="CERTIFICATE_VERIFY_FAILED"):
+        await there.upload()
+    assert there.board.events.after(0, "upload") == []
+
+
+@with_hosts()
+async def test_a_server_that_names_no_hosts_is_an_upload_that_failed(there):
+    there.board.media.host = ""
+    with pytest.raises(UploadFailed, match="no media hosts"):
+        await there.upload()
+
+
+@with_hosts()
+async def test_hosts_that_hang_keep_nothing_else_waiting(there):
+    """The loop's own threads look up names for the sockets of all accounts."""
+    loop, asked, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hang(*_: object) -> tuple[int, bytes]:
+        loop.call_soon_threadsafe(asked.set)
+        go.wait(10)
+        raise OSError("gone")
+
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with pytest.MonkeyPatch.context() as hosts:
+        hosts.setattr(media, "_post", hang)
+        upload = asyncio.ensure_future(there.upload())
+        await asked.wait()
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.to_thread(int)
+        finally:
+            go.set()
+            with pytest.raises(UploadFailed):
+                await upload

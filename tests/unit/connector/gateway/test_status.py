@@ -1,0 +1,195 @@
+"""What the endpoint may ask of an account in each of its states."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tocsin.accounts.limits import Limit
+from tocsin.connector.gateway.endpoint import Handling, Refusal
+from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.socket import LineClosed, LineLost
+from tocsin.whatsapp.node import Node, encode
+
+IQ = Node("iq", {"type": "get"})
+MESSAGE = Node("message", {"id": "M"}, b"x")
+RECEIPT = Node("receipt", {"id": "M"})
+ACK = Node("ack", {"class": "message", "id": "M"})
+
+
+@dataclass
+class Line:
+    """Answers with `answer`, or raises it."""
+
+    answer: Node | Exception = ACK
+    written: list[Node] = field(default_factory=list)
+
+    async def request(self, node: Node, seconds: float = 60) -> Node:
+        self.written.append(node)
+        return self._answer()
+
+    async def message(self, node: Node, seconds: float = 75) -> Node:
+        self.written.append(node)
+        return self._answer()
+
+    def write(self, node: Node) -> None:
+        self._answer()
+        self.written.append(node)
+
+    def _answer(self) -> Node:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def standing(line: Any = None, **facts: Any) -> AccountStatus:
+    values = {"token": "t", "incarnation": 3, "state": "connected", "ready": True, "holds": lambda: True}
+    return AccountStatus("default", line=line, **(values | facts))
+
+
+async def ask(account: AccountStatus, what: str, *, incarnation: int = 3, **how: bool) -> Any:
+    desk = Desk({"default": account})
+    match what:
+        case "iq":
+            return await desk.request("default", incarnation, IQ, 5)
+        case "message":
+            return await desk.message("default", incarnation, MESSAGE, encode(MESSAGE), Handling(**how))
+        case "stanza":
+            return await desk.stanza("default", incarnation, RECEIPT)
+        case _:
+            return await desk.resumed("default", incarnation)
+
+
+async def refusal(account: AccountStatus, what: str, **how: Any) -> str:
+    with pytest.raises(Refusal) as raised:
+        await ask(account, what, **how)
+    return raised.value.code
+
+
+EVERYTHING = pytest.mark.parametrize("what", ["iq", "message", "stanza"])
+
+
+@EVERYTHING
+async def test_connected_it_serves(what: str) -> None:
+    line = Line()
+    await ask(standing(line), what)
+    assert len(line.written) == 1
+
+
+@EVERYTHING
+async def test_without_the_lease_nothing_is_written(what: str) -> None:
+    line = Line()
+    assert await refusal(standing(line, holds=lambda: False), what) == "lease"
+    assert line.written == []
+
+
+@EVERYTHING
+@pytest.mark.parametrize("incarnation", [2, 4])
+async def test_state_of_another_pairing_never_reaches_the_wire(what: str, incarnation: int) -> None:
+    line = Line()
+    assert await refusal(standing(line), what, incarnation=incarnation) == "incarnation"
+    assert line.written == []
+
+
+@EVERYTHING
+@pytest.mark.parametrize("state", ["unpaired", "pairing", "connecting", "logged_out", "replaced", "stopped"])
+async def test_without_a_line_it_says_in_which_state_it_is(what: str, state: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        await ask(standing(state=state), what)
+    assert (raised.value.code, raised.value.fields["state"]) == ("not-connected", state)
+
+
+@EVERYTHING
+async def test_kept_away_by_the_server_it_says_until_when(what: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        await ask(standing(state="restricted", until=1.5e9), what)
+    assert (raised.value.code, raised.value.fields["until"]) == ("restricted", 1.5e9)
+
+
+@EVERYTHING
+async def test_restricted_to_known_contacts_it_serves_all_the_same(what: str) -> None:
+    await ask(standing(Line(), state="restricted", until=1.5e9), what)
+
+
+async def test_before_the_backlog_has_come_messages_wait_and_all_else_passes() -> None:
+    account = standing(Line(), state="resuming", ready=False)
+    assert await refusal(account, "message") == "resuming"
+    assert await refusal(account, "message", resumed=True) == "resuming"
+    await ask(account, "iq")
+    await ask(account, "stanza")
+
+
+async def test_while_resuming_only_parked_messages_pass() -> None:
+    account = standing(Line(), state="resuming")
+    assert await refusal(account, "message") == "resuming"
+    assert await ask(account, "message", resumed=True) == ACK
+
+
+async def test_the_end_of_the_resume_is_passed_on() -> None:
+    ended = asyncio.Event()
+    await ask(standing(Line(), state="resuming", on_resumed=ended.set), "resumed")
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize(("what", "code"), [("iq", "request-timeout"), ("message", "ack-timeout")])
+async def test_silence_is_named_for_what_was_awaited(what: str, code: str) -> None:
+    assert await refusal(standing(Line(TimeoutError())), what) == code
+
+
+@pytest.mark.parametrize(
+    ("what", "lost"),
+    [
+        ("iq", LineLost()),
+        ("iq", LineClosed()),
+        ("message", LineLost()),
+        ("message", LineClosed()),
+        ("stanza", LineClosed()),
+    ],
+)
+async def test_a_line_that_ends_is_not_connected(what: str, lost: Exception) -> None:
+    with pytest.raises(Refusal) as raised:
+        await ask(standing(Line(lost)), what)
+    assert (raised.value.code, raised.value.fields["state"]) == ("not-connected", "connecting")
+
+
+@pytest.mark.parametrize(("error", "told"), [("463", ["463"]), ("479", ["479"]), (None, [])])
+async def test_what_the_server_refuses_is_heard_before_the_lambda_hears_it(
+    error: str | None, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    async def hear(error: str) -> None:
+        heard.append(error)
+
+    ack = Node("ack", {"class": "message", "id": "M"} | ({"error": error} if error else {}))
+    assert await ask(standing(Line(ack), on_refused=hear), "message") == ack
+    assert heard == told
+
+
+def limited(kind: str) -> AccountStatus:
+    limit = Limit(kind, "463", 2_000_000_000, 0)
+    return standing(Line(), limit={kind: limit}.get)
+
+
+async def test_a_first_contact_is_not_tried_against_a_restriction_and_known_ones_pass() -> None:
+    account = limited("first-contacts")
+    with pytest.raises(Refusal) as raised:
+        await ask(account, "message", first_contact=True)
+    assert (raised.value.code, raised.value.fields["until"]) == ("restricted", 2_000_000_000)
+    assert raised.value.fields["limit"] == "first-contacts"
+    assert await ask(account, "message") == ACK
+
+
+async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_queries_pass() -> None:
+    account = limited("messages")
+    assert await refusal(account, "message") == "restricted"
+    await ask(account, "iq")
+    await ask(account, "stanza")
+
+
+def test_a_token_is_known_only_for_accounts_that_were_served() -> None:
+    desk = Desk({"default": standing(), "new": AccountStatus("new")})
+    assert [desk.token(name) for name in ("default", "new", "unknown")] == ["t", None, None]

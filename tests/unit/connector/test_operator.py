@@ -1,0 +1,105 @@
+"""The operator's wishes: one question for all accounts, and no wish is lost if nobody hears the bell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.key_peers import Interposed
+from tocsin.accounts.operator_requests import read_control, request, wished
+from tocsin.connector.operator import OperatorRequests, RequestPoller
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Delete, Put
+from tocsin.tables.keys import wish_key
+
+
+class Aws:
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+
+async def no_time(seconds: float) -> None:
+    await asyncio.sleep(0.001)
+
+
+class House:
+    def __init__(self) -> None:
+        self.table = Interposed(MemoryTable())
+        aws: Any = Aws()
+        self.bell = RequestPoller(aws, self.table, sleep=no_time)
+        self.accounts = {name: OperatorRequests(aws, self.table, name, self.bell) for name in ("a", "b", "c")}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
+        ringing = asyncio.create_task(self.bell.run())
+        waiting = {name: asyncio.create_task(wishes.next()) for name, wishes in self.accounts.items()}
+        try:
+            async with asyncio.timeout(5):
+                await asyncio.sleep(0.01)
+                yield waiting
+        finally:
+            for task in (ringing, *waiting.values()):
+                task.cancel()
+            await asyncio.gather(ringing, *waiting.values(), return_exceptions=True)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_a_wish_reaches_the_account_it_is_for_and_is_taken_up_once(house: House) -> None:
+    async with house.running() as waiting:
+        request(house.table, "b", "pair", 7, phone="628")
+        seen = await waiting["b"]
+        assert (seen.request, seen.phone) == ("pair", "628")
+        assert not waiting["a"].done()
+        assert wished(house.table) == []
+        assert read_control(house.table, "b").request is None
+
+
+async def test_while_nothing_is_wanted_nobody_looks_into_any_item(house: House) -> None:
+    async with house.running():
+        house.table.requests.clear()
+        await asyncio.sleep(0.02)
+        assert set(house.table.requests) == {"keys"}
+
+
+async def test_a_wish_from_before_the_start_is_found(house: House) -> None:
+    request(house.table, "c", "unpair", 7)
+    async with house.running() as waiting:
+        assert (await waiting["c"]).request == "unpair"
+
+
+async def test_without_the_bell_it_is_found_a_little_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.connector.operator.LOOK_SECONDS", 0.02)
+    async with house.running() as waiting:
+        request(house.table.table, "a", "pair", 7)
+        house.table.table.delete(Delete(wish_key("a")))
+        assert (await waiting["a"]).request == "pair"
+
+
+async def test_a_newer_wish_is_not_silenced_by_the_older_one(house: House) -> None:
+    request(house.table, "a", "pair", 7)
+    seen = read_control(house.table, "a")
+    request(house.table, "a", "unpair", 8)
+    async with house.running() as waiting:
+        assert (await waiting["a"]).request == "unpair"
+    assert seen.requested_at == 7
+
+
+async def test_a_bell_that_rings_for_nothing_is_silenced(house: House) -> None:
+    """The connector died between taking up a wish and taking its sign away."""
+    request(house.table, "a", "pair", 7)
+    async with house.running() as waiting:
+        await waiting["a"]
+    house.table.put(Put(wish_key("a"), {"requested_at": 7}))
+    async with house.running():
+        await asyncio.sleep(0.02)
+        assert wished(house.table) == []

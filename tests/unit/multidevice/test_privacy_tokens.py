@@ -1,0 +1,273 @@
+"""Privacy tokens: whose goes along with a message, when ours is issued, and what is kept of them."""
+
+from __future__ import annotations
+
+import hmac
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_whatsapp import NOW, wrapped
+from tests.support.wired_functions import House
+from tocsin.connector_client.client import ConnectorAway, IqError
+from tocsin.dynamo.table import OutcomeUnknown
+from tocsin.keys.errors import Contended
+from tocsin.keys.store import KeyStore
+from tocsin.multidevice.privacy_tokens import BUCKET_SECONDS, is_due, is_valid
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import HistorySync, Message
+
+TOKEN = b"a token of Siti's"
+OWN, SITI = "9999@lid", "1234@lid"
+BUCKET = NOW // BUCKET_SECONDS * BUCKET_SECONDS
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
+
+
+def entrust(house: House, token: bytes = TOKEN, at: int | None = NOW, **attrs: object) -> str:
+    """Siti's phone issues a token to us."""
+    given = {
+        "type": "trusted_contact",
+        "jid": house.stage.own.pn,
+        **({"t": str(at)} if at is not None else {}),
+    }
+    tokens = Node("tokens", {}, (Node("token", given, token),))
+    named = {"from": house.siti.pn, "sender_lid": house.siti.user, **attrs}
+    note = {"id": "T", "type": "privacy_token", "t": str(NOW), **named}
+    return house.receive(Node("notification", note, (tokens,))).outcome  # type: ignore[arg-type]
+
+
+def own_phone_tells(house: House, chunk: HistorySync) -> None:
+    message = Message()
+    message.protocol.type = 5
+    message.protocol.history_sync_notification.inline_payload = zlib.compress(chunk.SerializeToString())
+    phone = house.stage.own.devices[0]
+    ciphertext = phone.encrypt(message.SerializeToString())
+    house.receive(wrapped(phone, house.stage.own, "H", ciphertext, category="peer"))
+
+
+def attached(house: House) -> tuple[bytes | None, bytes | None]:
+    """Token and secret of the last message."""
+    node = house.network.messages[-1]
+    token, secret = node.child("tctoken"), node.child("cstoken")
+    return (token.bytes() if token else None), (secret.bytes() if secret else None)
+
+
+def issued(house: House) -> list[str]:
+    return house.network.issued
+
+
+# -- theirs ----------------------------------------------------------------------------------------------
+
+
+def test_a_token_goes_along_with_the_next_message(house: House) -> None:
+    assert entrust(house) == "privacy-token"
+    house.tell(1)
+    assert attached(house) == (TOKEN, None)
+    assert [child.tag for child in house.network.messages[-1].children()][-1] == "tctoken"
+
+
+def test_a_token_that_came_before_the_number_was_known_goes_along_with_the_first_message(
+    house: House,
+) -> None:
+    entrust(house, **{"from": house.siti.user})
+    assert house.stage.keys.address(SITI) is None
+    house.tell(1)
+    assert attached(house) == (TOKEN, None)
+    house.tell(2)
+    assert attached(house) == (TOKEN, None)
+
+
+@pytest.mark.parametrize(
+    ("age", "valid"), [(0, True), (27, True), (28, False)], ids=["new", "27 days", "28 days"]
+)
+def test_a_token_is_valid_for_its_week_and_three_more(age: int, valid: bool) -> None:
+    assert is_valid(BUCKET, BUCKET + age * 86400) is valid
+
+
+def test_a_token_that_ran_out_is_left_at_home(house: House) -> None:
+    entrust(house, at=NOW - 40 * 86400)
+    house.tell(1)
+    assert attached(house) == (None, None)
+
+
+def test_a_resend_carries_no_token(house: House) -> None:
+    entrust(house)
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    house.tell(2)
+    house.answer_retries()
+    assert house.network.messages[-1].attrs["id"] == house.network.messages[-2].attrs["id"]
+    assert attached(house) == (None, None)
+
+
+def test_a_message_to_the_missing_devices_carries_no_token(house: House) -> None:
+    from tests.support.fake_whatsapp import Device
+
+    entrust(house)
+    house.tell(1)
+    house.siti.devices[2] = Device(house.siti.user.with_device(2))
+    house.network.extra_ack = {"phash": "2:AAAAAAAA"}
+    house.tell(2)
+    assert attached(house) == (None, None)
+
+
+def test_only_a_newer_token_takes_the_place_of_another(house: House) -> None:
+    entrust(house, b"new", NOW)
+    entrust(house, b"old", NOW - 9)
+    house.tell(1)
+    assert attached(house)[0] == b"new"
+    entrust(house, b"newer", NOW + 9)
+    house.tell(2)
+    assert attached(house)[0] == b"newer"
+
+
+@pytest.mark.parametrize(
+    ("token", "at"),
+    [(TOKEN, None), (b"", NOW), (b"x" * 1025, NOW), (TOKEN, NOW + 365 * 86400)],
+    ids=["without a time", "empty", "giant", "of the future"],
+)
+def test_a_token_that_can_t_be_meant_is_not_kept(house: House, token: bytes, at: int | None) -> None:
+    assert entrust(house, token, at) in ("ignored", "malformed")
+    assert house.stage.keys.trust(OWN, SITI).token is None
+
+
+def test_tokens_lie_sealed(house: House) -> None:
+    entrust(house)
+    items = house.aws.dynamodb.scan(TableName=house.aws.keys)["Items"]
+    assert TOKEN not in repr(items).encode()
+    assert "token=" not in repr(house.stage.keys.trust(OWN, SITI))
+
+
+def test_a_token_for_another_number_of_ours_is_none(house: House) -> None:
+    """After a pairing with another number it can't be opened: it was issued to somebody else."""
+    entrust(house)
+    assert house.stage.keys.trust("8888@lid", SITI).token is None
+    assert house.stage.keys.keep_token("8888@lid", SITI, b"anew", NOW - 9)
+    assert house.stage.keys.trust("8888@lid", SITI).token == b"anew"
+
+
+# -- nobody's --------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_the_salt_makes_a_secret(house: House) -> None:
+    house.tell(1)
+    own_phone_tells(house, HistorySync(nct_salt=b"salt of the account"))
+    house.restart()
+    house.tell(2)
+    assert attached(house) == (None, hmac.digest(b"salt of the account", b"1234@lid", "sha256"))
+
+
+def test_a_container_finds_the_salt_within_the_hour(house: House) -> None:
+    house.tell(1)
+    house.stage.keys.save_salt(OWN, b"salt")
+    house.tell(2)
+    assert attached(house) == (None, None)
+    house.stage.now += 3600
+    house.tell(3)
+    assert attached(house)[1] is not None
+
+
+def test_a_token_is_preferred_to_the_secret(house: House) -> None:
+    house.stage.keys.save_salt(OWN, b"salt")
+    entrust(house)
+    house.tell(1)
+    assert attached(house) == (TOKEN, None)
+
+
+# -- ours ------------------------------------------------------------------------------------------------
+
+
+def test_ours_is_issued_once_a_week(house: House) -> None:
+    house.tell(1)
+    house.tell(2)
+    assert issued(house) == [f"privacy 1234@lid {NOW}"]
+    house.stage.now = BUCKET + BUCKET_SECONDS
+    house.tell(3)
+    assert len(issued(house)) == 2
+
+
+def test_a_week_is_one_of_the_calendar() -> None:
+    assert is_due(BUCKET - 1, BUCKET)
+    assert not is_due(BUCKET, BUCKET + BUCKET_SECONDS - 1)
+
+
+def test_ours_is_issued_after_the_message_was_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.store, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        house.tell(1)
+    assert issued(house) == []
+
+
+def test_a_refusal_is_not_asked_for_at_every_send(house: House) -> None:
+    house.network.refuse_tokens = IqError(400, "bad-request", None)
+    house.tell(1)
+    house.tell(2)
+    assert len(issued(house)) == 1
+
+
+def test_what_couldn_t_be_issued_is_issued_with_the_next_message(house: House) -> None:
+    house.network.refuse_tokens = ConnectorAway("gone")
+    house.tell(1)
+    house.network.refuse_tokens = None
+    house.tell(2)
+    house.tell(3)
+    assert len(issued(house)) == 2
+
+
+@pytest.mark.parametrize("error", [Contended(), OutcomeUnknown("the answer was lost")])
+def test_that_it_can_t_be_noted_is_no_failure_of_the_message(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def note(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as away:
+        away.setattr(KeyStore, "note_issued", note)
+        house.tell(1)
+    house.tell(2)
+    assert len(issued(house)) == 2
+
+
+def test_ourselves_we_trust_already(house: House) -> None:
+    from dataclasses import replace
+
+    note_to_self = replace(house.plan(1), id="0" * 18, recipient=house.stage.own.phone)
+    house.store.put_new(note_to_self)
+    assert house.deliver(note_to_self).outcome == "sent"
+    assert (issued(house), attached(house)) == ([], (None, None))
+
+
+def test_a_reinstalled_contact_gets_ours_again_as_of_its_time(house: House) -> None:
+    house.tell(1)
+    house.stage.now += 60
+    attrs = {"id": "I", "type": "encrypt", "t": str(NOW), "from": house.siti.user}
+    house.receive(Node("notification", attrs, (Node("identity"),)))
+    assert issued(house) == [f"privacy 1234@lid {NOW}"] * 2
+
+
+def test_what_the_history_tells_of_tokens_is_kept(house: House) -> None:
+    house.tell(1)
+    house.network.issued.clear()
+    chunk = HistorySync()
+    chunk.conversations.add(
+        id=SITI, tc_token=TOKEN, tc_token_timestamp=NOW - 5, tc_token_sender_timestamp=NOW - 9
+    )
+    chunk.conversations.add(id="5555@lid", tc_token=b"", tc_token_timestamp=NOW)
+    chunk.conversations.add(id=str(house.siti.pn), tc_token=b"of a number", tc_token_timestamp=NOW)
+    own_phone_tells(house, chunk)
+    assert house.stage.keys.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
+    house.tell(2)
+    assert attached(house) == (TOKEN, None)
+    assert issued(house) == []

@@ -1,0 +1,391 @@
+"""A device of a recipient can't read a message: what its retry receipt leads to, with real sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_whatsapp import Device
+from tests.support.wired_functions import House, texts
+from tocsin.connector_client.client import ConnectorAway
+from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.failure import Wait
+from tocsin.notify.notification import State
+from tocsin.whatsapp.node import Node
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
+
+
+@pytest.fixture
+def broken(house: House) -> House:
+    """Siti's phone has read one message, and then its session was damaged."""
+    house.tell(1)
+    house.siti.devices[0].corrupt()
+    return house
+
+
+def facts(house: House, device: int = 0):
+    return house.stage.keys.session_facts(house.stage.profile, "1234@lid", device)
+
+
+# -- healing ---------------------------------------------------------------------------------------------
+
+
+def test_bad_mac_leads_to_a_retry_receipt_and_is_healed(broken):
+    notification = broken.tell(2)
+    phone = broken.siti.devices[0]
+    assert phone.failures == ["BadMac"]
+    [report] = broken.answer_retries()
+    assert (report.outcome, report.cause) == ("resent", "bad-mac")
+    assert texts(phone) == ["Tiket 1", "Tiket 2"]
+    assert broken.stored(notification).recoveries["1234@lid"].served == 1
+
+
+def test_the_resend_bears_the_same_id_the_count_and_goes_to_that_device_alone(broken):
+    notification = broken.tell(2)
+    broken.answer_retries()
+    node = broken.network.messages[-1]
+    assert node.attr_str("id") == notification.message_id
+    assert str(node.attr_jid("to")) == "1234@lid"
+    assert node.attr_str("device_fanout") == "false"
+    assert node.child("participants") is None
+    assert node.require_child("enc").attr_str("count") == "1"
+    assert node.child("device-identity") is not None
+
+
+def test_after_the_healing_the_next_message_needs_none(broken):
+    broken.tell(2)
+    broken.answer_retries()
+    broken.tell(3)
+    assert broken.network.retries == []
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2", "Tiket 3"]
+
+
+def test_the_other_devices_are_not_bothered(broken):
+    broken.tell(2)
+    broken.answer_retries()
+    assert broken.network.queries.count("bundle 1234:1@lid") == 1
+    assert texts(broken.siti.devices[1]) == ["Tiket 1", "Tiket 2"]
+
+
+def test_a_forgotten_session_is_healed(house):
+    house.tell(1)
+    reply_of_everybody(house)
+    house.siti.devices[0].forget()
+    house.tell(2)
+    [report] = house.answer_retries()
+    assert (report.outcome, report.cause) == ("resent", "no-session")
+    assert texts(house.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+def test_a_reinstalled_phone_is_healed_by_its_new_bundle(house):
+    house.tell(1)
+    reply_of_everybody(house)
+    house.siti.devices[0].reinstall()
+    house.tell(2)
+    house.answer_retries()
+    assert texts(house.siti.devices[0])[-1] == "Tiket 2"
+    assert facts(house).identity == house.siti.devices[0].identity.public
+
+
+def test_keys_in_the_receipt_are_used_and_no_bundle_is_asked_for(broken):
+    notification = broken.tell(2)
+    broken.network.queries.clear()
+    phone = broken.siti.devices[0]
+    broken.network.retries[:] = [
+        broken.network.retry_receipt(phone, notification.message_id, "BadMac", count=2, with_keys=True)
+    ]
+    [report] = broken.answer_retries()
+    assert report.facts["rebuilt"] == "keys"
+    assert broken.network.queries == []
+    assert texts(phone) == ["Tiket 1", "Tiket 2"]
+
+
+def test_our_own_phone_can_be_healed_too(house):
+    house.tell(1)
+    house.stage.own.devices[0].corrupt()
+    house.tell(2)
+    [report] = house.answer_retries()
+    assert report.outcome == "resent"
+    assert texts(house.stage.own.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+def test_without_a_bundle_the_old_session_stays_and_serves(broken):
+    broken.tell(2)
+    broken.network.bundle_errors[broken.siti.devices[0].jid] = 503
+    before = facts(broken)
+    broken.receive(broken.network.retries.pop(0))
+    assert facts(broken) == before
+
+
+def reply_of_everybody(house: House) -> None:
+    """Each device answers, so that our next messages are no longer first ones."""
+    for device in house.siti.devices.values():
+        house.reply("ok", f"ok{device.jid.device}", device)
+
+
+# -- ten receipts of one break ---------------------------------------------------------------------------
+
+
+def test_ten_receipts_of_one_break_make_one_session(house):
+    house.tell(0)
+    reply_of_everybody(house)
+    house.siti.devices[0].corrupt()
+    for number in range(1, 11):
+        house.tell(number)
+    bundles_before = house.network.queries.count("bundle 1234@lid")
+    reports = house.answer_retries()
+    assert [report.outcome for report in reports] == ["resent"] * 10
+    assert house.network.queries.count("bundle 1234@lid") == bundles_before + 1
+    assert texts(house.siti.devices[0]) == [f"Tiket {number}" for number in range(11)]
+
+
+# -- limits ----------------------------------------------------------------------------------------------
+
+
+def deaf(house: House, number: int = 2) -> tuple:
+    """Siti's phone refuses everything, whatever session it is offered."""
+    phone = house.siti.devices[0]
+    phone.receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
+    return house.tell(number), phone
+
+
+def test_a_device_that_never_reads_it_gets_its_retries_and_no_more(house):
+    house.tell(1)
+    notification, _ = deaf(house)
+    reports = house.answer_retries()
+    assert [report.outcome for report in reports] == ["resent"] * 3 + ["exhausted"]
+    [letter] = house.aws.messages("dead-letters")
+    assert letter["reason"] == "recovery-exhausted"
+    assert house.stored(notification).state is State.FAILED
+
+
+def test_a_technician_has_two(house):
+    house.tell(1)
+    deaf(house)
+    house.network.retries.clear()
+    house.tell(3, audience="technician")
+    reports = house.answer_retries()
+    assert [report.outcome for report in reports] == ["resent"] * 2 + ["exhausted"]
+
+
+def test_a_message_that_another_device_has_is_no_dead_letter(house):
+    house.tell(1)
+    notification, _ = deaf(house)
+    house.receipt(notification, device=1)
+    house.answer_retries()
+    assert house.aws.messages("dead-letters") == []
+    assert house.stored(notification).state is State.DELIVERED
+
+
+def test_a_redriven_notification_has_its_retries_again(house):
+    house.tell(1)
+    notification, phone = deaf(house)
+    house.answer_retries()
+    house.stage.now += 60
+    house.store.reset_for_redrive(notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000)
+    house.network.forget_counts()
+    assert house.deliver(notification, generation=1).outcome == "sent"
+    house.receive(house.network.retries.pop(0))
+    del phone.receive
+    house.answer_retries()
+    assert texts(phone)[-1] == "Tiket 2"
+
+
+def test_an_hour_has_a_budget_for_each_recipient(house):
+    house.tell(0)
+    phone = house.siti.devices[0]
+    outcomes = []
+    for number in range(1, RECOVERIES_PER_HOUR + 3):
+        phone.corrupt()
+        house.tell(number)
+        outcomes += [report.outcome for report in house.answer_retries()]
+    assert outcomes.count("resent") == RECOVERIES_PER_HOUR
+    assert set(outcomes[RECOVERIES_PER_HOUR:]) == {"over-budget"}
+
+
+# -- receipts that deserve nothing -----------------------------------------------------------------------
+
+
+def first_retry(house: House) -> Node:
+    house.tell(2)
+    return house.network.retries.pop(0)
+
+
+def changed(node: Node, **attrs: object) -> Node:
+    return Node(node.tag, {**node.attrs, **attrs}, node.content)
+
+
+def with_count(node: Node, count: int) -> Node:
+    children = tuple(
+        Node("retry", {**child.attrs, "count": str(count)}) if child.tag == "retry" else child
+        for child in node.children()
+    )
+    return Node(node.tag, node.attrs, children)
+
+
+def test_a_replayed_receipt_is_named_and_changes_nothing(broken):
+    retry = first_retry(broken)
+    broken.receive(retry)
+    before, messages = facts(broken), len(broken.network.messages)
+    assert broken.receive(retry).outcome == "replayed"
+    assert (facts(broken), len(broken.network.messages)) == (before, messages)
+
+
+def test_a_device_that_lost_its_counter_is_served_again_after_a_while(broken):
+    retry = first_retry(broken)
+    broken.receive(retry)
+    broken.stage.now += 16 * 60
+    assert broken.receive(retry).outcome == "resent"
+
+
+def test_an_unknown_message(broken):
+    retry = first_retry(broken)
+    unknown = tuple(
+        Node("retry", {**child.attrs, "id": "3EB0" + "00" * 9}) if child.tag == "retry" else child
+        for child in retry.children()
+    )
+    report = broken.receive(Node("receipt", {**retry.attrs, "id": "3EB0" + "00" * 9}, unknown))
+    assert report.outcome == "unknown-message"
+
+
+def test_a_foreign_device(broken):
+    mallory = broken.network.person("6281111111111", "6666")
+    retry = first_retry(broken)
+    before = facts(broken)
+    report = broken.receive(changed(retry, **{"from": mallory.devices[0].jid, "sender_pn": mallory.pn}))
+    assert report.outcome == "foreign-device"
+    assert facts(broken) == before
+
+
+def test_a_device_nobody_listed(broken):
+    stranger = Device(broken.siti.user.with_device(9))
+    retry = first_retry(broken)
+    report = broken.receive(changed(retry, **{"from": stranger.jid}))
+    assert report.outcome == "unknown-device"
+
+
+def test_a_device_that_was_linked_since_is_served(broken):
+    notification = broken.tell(2)
+    broken.network.retries.clear()
+    fresh = broken.siti.devices[9] = Device(broken.siti.user.with_device(9))
+    report = broken.receive(broken.network.retry_receipt(fresh, notification.message_id, "NoSession"))
+    assert report.outcome == "resent"
+    assert texts(fresh) == ["Tiket 2"]
+
+
+@pytest.mark.parametrize("count", [11, 999])
+def test_an_absurd_count(broken, count):
+    assert broken.receive(with_count(first_retry(broken), count)).outcome == "absurd-count"
+
+
+@pytest.mark.parametrize("count", [0, 100_000])
+def test_a_count_that_no_device_writes(broken, count):
+    assert broken.receive(with_count(first_retry(broken), count)).outcome == "malformed"
+
+
+def test_a_forged_bundle(broken):
+    notification = broken.tell(2)
+    broken.network.spoil_signatures = True
+    broken.network.retries.clear()
+    phone = broken.siti.devices[0]
+    forged = broken.network.retry_receipt(phone, notification.message_id, "BadMac", with_keys=True)
+    before, messages = facts(broken), len(broken.network.messages)
+    assert broken.receive(forged).outcome == "bad-signature"
+    assert (facts(broken), len(broken.network.messages)) == (before, messages)
+    assert broken.stored(notification).recoveries == {}
+
+
+def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
+    broken.tell(2)
+    broken.tell(3)
+    first, second = broken.network.retries
+    broken.receive(first)
+    for _ in range(1001):  # numbers that nobody ever got a message under
+        broken.stage.keys.reserve(broken.stage.profile, "1234@lid")
+    assert broken.receive(second).outcome == "resent"
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2", "Tiket 3"]
+
+
+def test_a_device_that_is_faster_than_the_record_of_the_ack_is_served(broken, monkeypatch):
+    send = broken.network.send_message
+    outcomes = []
+
+    def send_and_hear(profile, node, **named):
+        ack = send(profile, node, **named)
+        while broken.network.retries:
+            outcomes.append(broken.receive(broken.network.retries.pop()).outcome)
+        return ack
+
+    monkeypatch.setattr(broken.network, "send_message", send_and_hear)
+    broken.tell(2)
+    assert outcomes == ["resent"]
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+# -- crashes ---------------------------------------------------------------------------------------------
+
+
+def test_while_the_connector_is_away_the_receipt_waits(broken):
+    retry = first_retry(broken)
+    broken.network.away = ConnectorAway("gone")
+    with pytest.raises(Wait):
+        broken.receive(retry)
+    broken.network.away = None
+    assert broken.receive(retry).outcome == "resent"
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+@pytest.mark.parametrize("step", ["rebuild", "reserve"])
+def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, step):
+    retry = first_retry(broken)
+    store_class = type(broken.stage.keys)
+    whole = getattr(store_class, step)
+
+    def die(*arguments: object, **named: object) -> object:
+        whole(*arguments, **named)
+        raise KeyboardInterrupt("killed after the commit")
+
+    with monkeypatch.context() as crash:
+        crash.setattr(store_class, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            broken.receive(retry)
+    broken.restart()
+    assert broken.receive(retry).outcome == "resent"
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+def test_killed_after_the_resend_it_is_sent_again_and_shown_once(broken, monkeypatch):
+    retry = first_retry(broken)
+    with monkeypatch.context() as crash:
+        crash.setattr(broken.store, "record_recovery", _die)
+        with pytest.raises(KeyboardInterrupt):
+            broken.receive(retry)
+    broken.restart()
+    assert broken.receive(retry).outcome == "resent"
+    assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt("killed")
+
+
+def test_a_success_is_timed_and_forgives_the_count(broken):
+    notification = broken.tell(2)
+    broken.answer_retries()
+    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 1
+    report = broken.receipt(notification)
+    assert report.outcome == "delivered"
+    assert report.facts["healed"] == [("bad-mac", 0.0)]
+    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 0

@@ -1,0 +1,54 @@
+"""Who is told about a ticket event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tocsin.notify.events.audience import ROUTES, recipients
+from tocsin.notify.events.event import EVENT_TYPES, parse_event
+from tocsin.notify.events.samples import FULL, sample_body
+
+CUSTOMER = ("customer", "6281234567890")
+BUDI = ("technician", "6281311112222")
+AYU = ("technician", "6281311113333")
+GROUP = ("group", "120363000000000000@g.us")
+
+
+def told(event_type: str = "TicketCreated", **changes: Any) -> list[tuple[str, str]]:
+    body = sample_body(event_type, **changes)
+    event = parse_event(body, default_region="ID", accounts=["default"])
+    return [(recipient.audience, recipient.address) for recipient in recipients(event)]
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_made_by_an_admin_customer_technicians_and_groups_are_told(event_type: str) -> None:
+    assert told(event_type, created_by={"role": "admin", "id": "U-1"}) == [CUSTOMER, BUDI, AYU, GROUP]
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_made_by_a_technician_customer_and_the_other_technicians_are_told(event_type: str) -> None:
+    assert told(event_type, created_by={"role": "technician", "id": "T-3"}) == [CUSTOMER, AYU, GROUP]
+
+
+def test_an_admin_with_the_id_of_a_technician_is_another_person() -> None:
+    assert BUDI in told(created_by={"role": "admin", "id": "T-3"})
+
+
+def test_a_technician_who_is_not_named_silences_nobody() -> None:
+    nameless = [{"name": "Budi", "phone": "+62 813 1111 2222"}]
+    assert BUDI in told(technicians=nameless, created_by={"role": "technician"})
+
+
+def test_nobody_is_told_twice_in_one_role() -> None:
+    doubled = [*FULL["technicians"], {"id": "T-9", "name": "Budi again", "phone": "0813 1111 2222"}]
+    assert told(technicians=doubled).count(BUDI) == 1
+
+
+def test_missing_people_are_left_out() -> None:
+    assert told(customer=None, technicians=[{"id": "T-3", "name": "Budi"}], groups=[]) == []
+
+
+def test_every_event_type_has_its_routes() -> None:
+    assert set(ROUTES) == set(EVENT_TYPES)

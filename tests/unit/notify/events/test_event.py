@@ -1,0 +1,273 @@
+"""Ticket events: what passes, and that every violation is named by its path."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.notify.events.audience import recipients
+from tocsin.notify.events.event import MAX_BYTES, InvalidEvent, TicketEvent, parse_event, schema
+from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body, sample_event
+from tocsin.notify.texts.template import Templates
+
+
+def parse(body: str) -> TicketEvent:
+    return parse_event(body, default_region="ID", accounts=["default", "support"])
+
+
+def violations(body: str) -> tuple[str, ...]:
+    with pytest.raises(InvalidEvent) as refusal:
+        parse(body)
+    return refusal.value.violations
+
+
+def with_ticket(**changes: Any) -> str:
+    return sample_body(ticket={**FULL["ticket"], **changes})
+
+
+def test_a_full_event_is_read_with_normalised_numbers() -> None:
+    event = parse(sample_body("TicketAssigned"))
+    assert event.event_type == "TicketAssigned"
+    assert event.account == "default"
+    assert event.ticket.subject == "No internet since 09:00"
+    assert event.customer is not None
+    assert event.customer.phone == "6281234567890"
+    assert [person.phone for person in event.technicians] == ["6281311112222", "6281311113333"]
+    assert event.groups == ("120363000000000000@g.us",)
+
+
+def test_only_a_ticket_is_needed() -> None:
+    event = parse(sample_body(detail={"ticket": MINIMAL["ticket"]}))
+    assert (event.customer, event.technicians, event.groups, event.created_by) == (None, (), (), None)
+    assert event.account == "default"
+
+
+@pytest.mark.parametrize(
+    ("time", "at"),
+    [
+        ("2026-11-22T02:00:00Z", 1_795_312_800_000),
+        ("2026-11-22T02:00:00", None),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        (17, None),
+        (None, None),
+    ],
+)
+def test_the_time_on_the_bus_is_kept_where_it_is_one(time: Any, at: int | None) -> None:
+    event = json.loads(sample_body()) | {"time": time}
+    assert parse(json.dumps(event)).event_at == at
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_a_person_without_a_number_is_known_but_cannot_be_told(nothing: str | None) -> None:
+    event = parse(sample_body(customer={"id": "C-1", "name": "Siti", "phone": nothing}))
+    assert event.customer is not None
+    assert event.customer.phone is None
+
+
+def test_null_stands_for_missing() -> None:
+    event = parse(sample_body(customer=None, technicians=None, groups=None, created_by=None))
+    assert (event.customer, event.technicians, event.groups) == (None, (), ())
+
+
+def test_fields_the_schema_does_not_know_are_ignored_and_said() -> None:
+    assert parse(sample_body(technican=[])).ignored == ("technican",)
+
+
+def test_hostile_text_is_no_violation() -> None:
+    assert parse(sample_body(detail=HOSTILE)).ticket.id == "*1*"
+
+
+def test_every_violation_is_named_by_its_path() -> None:
+    body = sample_body(
+        ticket={"id": "T-1", "revision": "two", "subject": "", "url": "javascript:alert(1)"},
+        customer={"phone": "call me", "language": "xx--"},
+        technicians=[{"phone": "0812"}, "Budi"],
+        groups=["120363000000000000@s.whatsapp.net"],
+        created_by={"role": "boss"},
+        account="nobody",
+    )
+    told = violations(body)
+    assert {line.split(":")[0] for line in told} == {
+        "detail.ticket.revision",
+        "detail.ticket.subject",
+        "detail.ticket.url",
+        "detail.customer.phone",
+        "detail.customer.language",
+        "detail.technicians[0].phone",
+        "detail.technicians[1]",
+        "detail.groups[0]",
+        "detail.created_by.role",
+        "detail.account",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "violation"),
+    [
+        (with_ticket(revision=True), "detail.ticket.revision: is not a whole number"),
+        (with_ticket(revision=-1), "detail.ticket.revision: is less than 0"),
+        (with_ticket(revision=2**60), "detail.ticket.revision: is more than 9007199254740991"),
+        (with_ticket(subject="x" * 501), "detail.ticket.subject: is longer than 500 characters"),
+        (with_ticket(extra={"a b": "c"}), "detail.ticket.extra: doesn't match"),
+        (with_ticket(extra={"a": {"b": 1}}), "detail.ticket.extra.a: is not text or a whole number"),
+        (sample_body(ticket={}), "detail.ticket: lacks id, revision, subject"),
+        (sample_body(account="default\n"), "detail.account: doesn't match"),
+        (sample_body(groups=["120363000000000000@g.us\n"]), "detail.groups[0]: doesn't match"),
+        (sample_body(technicians=[{}] * 51), "detail.technicians: holds more than 50 entries"),
+        (sample_body(account="other"), "none of this deployment's accounts (default, support)"),
+        (sample_body("TicketDeleted"), "detail-type: 'TicketDeleted' is unknown; known are TicketCreated,"),
+        (json.dumps({"detail": {}}), "detail-type: is missing"),
+        (json.dumps({"detail-type": "TicketCreated"}), "detail: is missing"),
+        (json.dumps({"detail-type": "TicketCreated", "detail": "text"}), "detail: is not an object"),
+    ],
+)
+def test_a_violation_says_what_is_wrong(body: str, violation: str) -> None:
+    assert any(violation in line for line in violations(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "violation"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"detail": NaN}', "not JSON"),
+        ('{"revision": ' + "9" * 5000 + "}", "not JSON"),
+        ("[" * 100_000, "nested too deep"),
+        (json.dumps(sample_event(account="\ud800")), "surrogate"),
+        ('"' + "x" * MAX_BYTES + '"', "larger than"),
+    ],
+)
+def test_what_is_no_event_at_all_is_refused_in_one_sentence(body: str, violation: str) -> None:
+    (told,) = violations(body)
+    assert violation in told
+
+
+def test_violations_quote_nothing_that_the_event_holds() -> None:
+    told = "; ".join(violations(sample_body(customer={"phone": "0899secret", "language": "se cret"})))
+    assert "secret" not in told
+    assert "se cret" not in told
+
+
+def test_violations_without_number_are_cut_and_say_so() -> None:
+    told = violations(sample_body(technicians=[1] * 10_000))
+    assert len(told) <= 210
+    assert "more violations than are listed" in told[-1]
+
+
+def test_the_schema_is_itself_valid_and_anchors_patterns_only_where_the_reader_understands_it() -> None:
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(schema())
+    for pattern in patterns(schema()):
+        assert "$" not in pattern[:-1]
+
+
+TEMPLATES = Templates()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = [
+    ("ticket",),
+    *(("ticket", name) for name in (*FULL["ticket"], "extra")),
+    ("customer",),
+    *(("customer", name) for name in FULL["customer"]),
+    ("technicians",),
+    ("groups",),
+    ("created_by",),
+    ("created_by", "role"),
+    ("account",),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(PLACES), JSON)
+def test_whatever_stands_anywhere_in_an_event_is_refused_or_can_be_told(
+    place: tuple[str, ...], value: Any
+) -> None:
+    event = sample_event()
+    spot = event["detail"]
+    for step in place[:-1]:
+        spot = spot[step]
+    spot[place[-1]] = value
+    try:
+        parsed = parse(json.dumps(event))
+    except InvalidEvent:
+        return
+    for recipient in recipients(parsed):
+        assert TEMPLATES.render(parsed, recipient, "id").text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text() | JSON.map(json.dumps))
+def test_whatever_comes_as_an_event_is_refused_by_name(body: str) -> None:
+    assert violations(body)
+
+
+def patterns(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+        return own + [pattern for value in node.values() for pattern in patterns(value)]
+    if isinstance(node, list):
+        return [pattern for value in node for pattern in patterns(value)]
+    return []
+
+
+# -- attachments -----------------------------------------------------------------------------------------
+
+
+def with_attachments(*attachments: Any) -> str:
+    return sample_body(detail={**FULL, "attachments": list(attachments)})
+
+
+def parse_attached(body: str) -> TicketEvent:
+    return parse_event(body, default_region="ID", accounts=["default"], attachments=True)
+
+
+def test_attachments_are_read_with_their_names_types_and_audiences() -> None:
+    event = parse_attached(
+        with_attachments(
+            {"key": "tickets/1042.PDF", "caption": "the plan", "audiences": ["technician"]},
+            {"key": "x/9f3e", "file_name": "photo.jpg"},
+        )
+    )
+    plan, photo = event.enclosures
+    assert (plan.attachment.file_name, plan.attachment.media_type) == ("1042.PDF", "application/pdf")
+    assert (plan.caption, plan.is_for("technician"), plan.is_for("customer")) == ("the plan", True, False)
+    assert (photo.attachment.key, photo.attachment.file_name) == ("x/9f3e", "photo.jpg")
+    assert (photo.attachment.media_type, photo.is_for("group")) == ("image/jpeg", True)
+
+
+@pytest.mark.parametrize(
+    ("attachment", "violation"),
+    [
+        ({}, "detail.attachments[0]: lacks key"),
+        ("a.pdf", "detail.attachments[0]: is not an object"),
+        ({"key": ""}, "detail.attachments[0].key: is empty"),
+        ({"key": "a.exe"}, "detail.attachments[0]: its file name must end in one of pdf, jpg, jpeg, png, "
+         "webp, txt, csv, docx, xlsx, pptx"),
+        ({"key": "a.pdf", "file_name": "../a.pdf"}, "detail.attachments[0].file_name: doesn't match "),
+        ({"key": "a.pdf", "file_name": "a\n.pdf"}, "detail.attachments[0].file_name: doesn't match "),
+        ({"key": "a.pdf", "audiences": ["boss"]}, "detail.attachments[0].audiences[0]: is none of customer, "
+         "technician, group"),
+        ({"key": "a.pdf", "caption": "x" * 1001}, "detail.attachments[0].caption: is longer than 1000"),
+    ],
+)  # fmt: skip
+def test_every_violation_of_an_attachment_is_named(attachment: Any, violation: str) -> None:
+    with pytest.raises(InvalidEvent) as refusal:
+        parse_attached(with_attachments(attachment))
+    assert any(found.startswith(violation) for found in refusal.value.violations), refusal.value.violations
+
+
+def test_without_a_bucket_an_event_with_attachments_is_refused_and_one_with_none_is_not() -> None:
+    assert violations(with_attachments({"key": "a.pdf"})) == (
+        "detail.attachments: none are sent here; name a bucket in the parameter AttachmentsBucket",
+    )
+    assert parse(with_attachments()).enclosures == ()

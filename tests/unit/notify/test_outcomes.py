@@ -1,0 +1,263 @@
+"""Outcomes on the bus: what is told, once, and that nothing in the stream can block it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tocsin.notify.config import PublishConfig
+from tocsin.notify.content import Attachment
+from tocsin.notify.notification import Attempt, Notification, Problem, State
+from tocsin.notify.outcomes import Publisher, outcome_of
+from tocsin.notify.store.attributes import to_item
+from tocsin.notify.store.notifications import _item_values
+
+N = Notification(
+    id="0123456789abcdef01",
+    account="default",
+    ticket_id="TCK-1",
+    event_type="TicketCreated",
+    revision=1,
+    audience="customer",
+    recipient="6281234567890",
+    recipient_name="Siti",
+    language="id",
+    text="Halo",
+    created_at=1_800_000_000_000,
+    expires_at=1_800_086_400,
+)
+
+
+class Bus:
+    """Takes entries; refuses or fails as its script says."""
+
+    def __init__(self, *script: Any) -> None:
+        self._script = list(script)
+        self.requests: list[list[dict[str, Any]]] = []
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        self.requests.append(Entries)
+        step = self._script.pop(0) if self._script else ()
+        if isinstance(step, Exception):
+            raise step
+        answers = [{"ErrorCode": "Throttled"} if n in step else {"EventId": "e"} for n in range(len(Entries))]
+        return {"FailedEntryCount": len(step), "Entries": answers}
+
+    def told(self) -> list[dict[str, Any]]:
+        return [entry for request in self.requests for entry in request]
+
+
+def publisher(bus: Bus) -> Publisher:
+    return Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
+
+
+def identity_change() -> Any:
+    told = {
+        "recipient": "6281234567890",
+        "device_jid": "1234:2@lid",
+        "by": "message",
+        "old_fingerprint": "00" * 8,
+        "new_fingerprint": "11" * 8,
+    }
+    values = {"pk": "identity#default#1234@lid", "sk": "2#11#500000", **told, "account": "default"}
+    values |= {"user": "1234@lid", "device": 2, "changed_at": 1_800_000_000_000}
+    values |= {"outcome": "IdentityChanged", "outcome_at": 1_800_000_000_000, "expire_at": 1}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": to_item(values)}}
+
+
+def record(
+    sequence: str = "1", outcome: str | None = "Sent", at: int = 1_800_000_001_000, **changes: Any
+) -> Any:
+    values = _item_values(Notification(**{**vars(N), **changes}), expire_at=1)
+    if outcome:
+        values |= {"outcome": outcome, "outcome_at": at}
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {"SequenceNumber": sequence, "NewImage": to_item(values)},
+    }
+
+
+def reply(**changes: Any) -> Any:
+    values = {
+        "pk": "reply#default#628@s.whatsapp.net",
+        "sk": "ABC",
+        "account": "default",
+        "user": "628@s.whatsapp.net",
+        "message_id": "ABC",
+        "text": "thanks",
+        "ticket_id": "TCK-1",
+        "notification_id": N.id,
+        "received_at": 1_800_000_002_000,
+        "outcome": "ReplyReceived",
+        "outcome_at": 1_800_000_002_000,
+        "expire_at": 9,
+        **changes,
+    }
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": to_item(values)}}
+
+
+def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
+    bus = Bus()
+    publisher(bus).publish([record(state=State.SENT, sent_at=1_800_000_001_000)])
+    (entry,) = bus.told()
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (
+        "tocsin",
+        "NotificationSent",
+        "tickets",
+    )
+    assert json.loads(entry["Detail"]) == {
+        "id": "0123456789abcdef01.Sent.1800000001000",
+        "notification_id": N.id,
+        "message_id": "3EB00123456789ABCDEF01",
+        "ticket_id": "TCK-1",
+        "ticket_event": "TicketCreated",
+        "revision": 1,
+        "account": "default",
+        "audience": "customer",
+        "recipient": "6281234567890",
+        "language": "id",
+        "state": "sent",
+        "created_at": "2027-01-15T08:00:00.000Z",
+        "sent_at": "2027-01-15T08:00:01.000Z",
+    }
+
+
+@pytest.mark.parametrize("outcome", ["Sent", "Delivered", "Read", "Failed", "Suppressed", "Overdue"])
+def test_every_outcome_has_its_event(outcome: str) -> None:
+    told = outcome_of(record(outcome=outcome))
+    assert told is not None
+    assert told.detail_type == f"Notification{outcome}"
+
+
+def test_a_failure_tells_reason_and_attempts() -> None:
+    told = outcome_of(
+        record(
+            outcome="Failed",
+            state=State.FAILED,
+            last_error=Problem("gone", "permanent", "left WhatsApp"),
+            attempts=(Attempt("ack-timeout", 1_800_000_000_000, "retry", "no ack"),),
+        )
+    )
+    assert told is not None
+    assert (told.detail["reason"], told.detail["class"]) == ("gone", "permanent")
+    assert told.detail["attempts"] == [
+        {"cause": "ack-timeout", "class": "retry", "detail": "no ack", "at": "2027-01-15T08:00:00.000Z"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"attachment": Attachment("t/1.pdf", "1.pdf", "application/pdf")}, {"file": "t/1.pdf"}),
+        ({"edits": "3EB0AA"}, {"edits": "3EB0AA"}),
+        ({"reacts_to": "A5"}, {"reacts_to": "A5"}),
+        ({}, {}),
+    ],
+)
+def test_what_is_more_than_a_text_says_so(change: dict[str, Any], told: dict[str, str]) -> None:
+    outcome = outcome_of(record(**change))
+    assert outcome is not None
+    assert {
+        name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail
+    } == told
+
+
+def test_a_success_after_trouble_tells_no_reason() -> None:
+    told = outcome_of(record(state=State.SENT, last_error=Problem("ack-timeout", "retry")))
+    assert told is not None
+    assert "reason" not in told.detail
+
+
+def test_a_reply_is_told_with_its_ticket() -> None:
+    told = outcome_of(reply())
+    assert told is not None
+    assert told.detail_type == "ReplyReceived"
+    assert told.detail == {
+        "id": "default.628@s.whatsapp.net.ABC.ReplyReceived",
+        "account": "default",
+        "user": "628@s.whatsapp.net",
+        "message_id": "ABC",
+        "text": "thanks",
+        "ticket_id": "TCK-1",
+        "notification_id": N.id,
+        "received_at": "2027-01-15T08:00:02.000Z",
+    }
+
+
+def test_a_long_reply_is_cut_and_says_so() -> None:
+    told = outcome_of(reply(text="x" * 100_000))
+    assert told is not None
+    assert len(told.detail["text"]) == 16_384
+    assert told.detail["cut"] == ["text"]
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        record(outcome=None),
+        {"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "1", "OldImage": {}}},
+    ],
+)
+def test_what_brings_no_outcome_is_not_told(silent: Any) -> None:
+    bus = Bus()
+    published = publisher(bus).publish([silent])
+    assert (published.told, published.unreadable, published.again) == (0, 0, ())
+    assert bus.requests == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        None,
+        {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": {"outcome": {"S": "Sent"}}}},
+        {"eventName": "INSERT", "dynamodb": {"NewImage": {"outcome": {"N": "1"}}}},
+    ],
+)
+def test_a_record_that_cannot_be_read_blocks_nothing(bad: Any) -> None:
+    bus = Bus()
+    published = publisher(bus).publish([bad, record()])
+    assert (published.told, published.unreadable, published.again) == (1, 1, ())
+
+
+def test_ten_entries_go_at_once_and_never_more_than_a_request_takes() -> None:
+    bus = Bus()
+    publisher(bus).publish([record(str(n)) for n in range(23)])
+    assert [len(request) for request in bus.requests] == [10, 10, 3]
+    large = Bus()
+    fat = [reply(**{f"extra{n}": "x" * 16_000 for n in range(8)}) for _ in range(4)]
+    assert publisher(large).publish(fat).told == 4
+    assert all(
+        sum(len(entry["Detail"].encode()) for entry in request) <= 256 * 1024 for request in large.requests
+    )
+
+
+def test_what_the_bus_refuses_is_told_again_and_only_that() -> None:
+    bus = Bus((1,), ())
+    published = publisher(bus).publish([record("1"), record("2"), record("3")])
+    assert (published.told, published.again) == (3, ())
+    assert [len(request) for request in bus.requests] == [3, 1]
+
+
+def test_what_the_bus_refuses_for_good_comes_back_by_the_stream() -> None:
+    bus = Bus((1,), (0,), (0,))
+    published = publisher(bus).publish([record("1"), record("2"), record("3")])
+    assert (published.told, published.again) == (2, ("2",))
+
+
+def test_a_bus_out_of_reach_is_no_crash() -> None:
+    bus = Bus(*[ConnectionError()] * 3)
+    published = publisher(bus).publish([record("1"), record("2")])
+    assert (published.told, published.again) == (0, ("1", "2"))
+
+
+def test_a_changed_identity_says_whose_and_how_it_showed():
+    outcome = outcome_of(identity_change())
+    assert outcome is not None
+    assert outcome.detail_type == "IdentityChanged"
+    told = outcome.detail
+    assert (told["recipient"], told["device_jid"], told["by"]) == ("6281234567890", "1234:2@lid", "message")
+    assert told["changed_at"] == "2027-01-15T08:00:00.000Z"
+    assert not {"pk", "sk", "expire_at", "outcome"} & told.keys()

@@ -1,0 +1,335 @@
+"""Upkeep of what waits: nothing is lost, nothing overtakes, nothing is told twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tocsin.notify.dead_letters import DeadLetters
+from tocsin.notify.notification import Notification, State
+from tocsin.notify.parking import Maintainer, NotTold, Report
+from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
+from tocsin.notify.store.notifications import NotificationStore
+
+NOW = 1_800_000_000
+SITI, BUDI = "6281234567890", "6281311112222"
+
+
+@dataclass
+class Connector:
+    """A connector that says how the account is, and notes when it was told of the end of a resume."""
+
+    connection: str | None = "resuming"
+    unreachable: bool = False
+    restricted: bool = True
+    on_resumed: list[Callable[[], None]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def state(self, account: str) -> str | None:
+        return self.connection
+
+    def takes_first_contacts(self, account: str) -> bool:
+        return not self.restricted
+
+    def resumed(self, account: str) -> None:
+        if self.unreachable:
+            raise NotTold("ConnectorAway")
+        self.told.append(account)
+        for happening in self.on_resumed:
+            happening()
+
+
+class Scene:
+    """Parked notifications, and those who look after them."""
+
+    def __init__(self, aws: Cloud) -> None:
+        self.aws = aws
+        self.now = float(NOW)
+        self.left = 300.0
+        self.connector = Connector()
+        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS)
+        self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
+        self.count = 0
+
+    @property
+    def maintainer(self) -> Maintainer:
+        letters = DeadLetters(self.store, DeadLettersQueue(self.aws.sqs, self.aws.queues["dead-letters"]))
+        return Maintainer(self.store, self.queue, letters, self.connector, clock=lambda: self.now)
+
+    def planned(self, recipient: str = SITI, **changes: Any) -> Notification:
+        self.count += 1
+        notification = Notification(
+            id=f"{self.count:018}",
+            account="default",
+            ticket_id="TCK-1",
+            event_type="TicketCreated",
+            revision=1,
+            audience="customer",
+            recipient=recipient,
+            recipient_name="",
+            language="id",
+            text="Halo",
+            created_at=NOW * 1000 + self.count,
+            expires_at=NOW + 86_400,
+        )
+        notification = replace(notification, **changes)
+        self.store.put_new(notification)
+        return notification
+
+    def parked(
+        self, recipient: str = SITI, due: int | None = None, cause: str = "not-connected", **changes: Any
+    ) -> Notification:
+        notification = self.planned(recipient, **changes)
+        due_at = None if due is None else due * 1000
+        self.store.park(notification, cause, NOW * 1000, due_at=due_at)
+        return notification
+
+    def resume(self) -> Report:
+        return self.maintainer.resume("default", lambda: self.left)
+
+    def sweep(self) -> Report:
+        return self.maintainer.sweep("default", lambda: self.left)
+
+    def orders(self) -> list[dict[str, Any]]:
+        return self.aws.messages("notifications")
+
+    def order_ids(self) -> list[str]:
+        return [order["notification"] for order in self.orders()]
+
+    def state(self, notification: Notification) -> State:
+        stored = self.store.get(notification.id)
+        assert stored is not None
+        return stored.state
+
+    def rows(self) -> list[str]:
+        return [row.notification for row in self.store.waiting("default")]
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with cloud() as aws:
+        yield Scene(aws)
+
+
+# -- a restriction of first contacts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cause", ["first-contact-restricted", "first-contact-quota"])
+def test_first_contacts_go_as_soon_as_the_restriction_is_lifted(scene: Scene, cause: str) -> None:
+    held = scene.parked(due=NOW + 86_000, cause=cause)
+    scene.connector.restricted = False
+    assert scene.resume().resumed == 1
+    assert scene.order_ids() == [held.id]
+
+
+def test_first_contacts_wait_while_it_lasts(scene: Scene) -> None:
+    scene.parked(due=NOW + 86_000, cause="first-contact-restricted")
+    assert scene.resume().resumed == 0
+
+
+def test_what_waits_for_another_cause_waits_for_its_day(scene: Scene) -> None:
+    scene.parked(due=NOW + 600, cause="rate-limited")
+    scene.connector.restricted = False
+    assert scene.resume().resumed == 0
+
+
+# -- resume after a login --------------------------------------------------------------------------------
+
+
+def test_after_a_login_all_goes_back_oldest_first_and_then_the_connector_is_told(scene: Scene) -> None:
+    parked = [scene.parked(recipient) for recipient in [SITI, BUDI, SITI] * 5]
+    report = scene.resume()
+    assert scene.order_ids() == [one.id for one in parked]
+    assert (report.resumed, report.waiting, report.complete) == (15, 0, True)
+    assert scene.connector.told == ["default"]
+    assert scene.rows() == []
+
+
+def test_a_resumed_order_may_pass_and_has_a_generation_of_its_own(scene: Scene) -> None:
+    notification = scene.parked()
+    scene.resume()
+    (order,) = scene.orders()
+    assert (order["resumed"], order["generation"]) == (True, 1)
+    assert scene.state(notification) is State.PLANNED
+
+
+def test_the_connector_is_told_even_if_nothing_waits(scene: Scene) -> None:
+    scene.resume()
+    assert scene.connector.told == ["default"]
+
+
+def test_what_parks_behind_the_last_look_is_put_back_too(scene: Scene) -> None:
+    late: list[Notification] = []
+    scene.connector.on_resumed.append(lambda: late.append(scene.parked()))
+    scene.resume()
+    assert scene.order_ids() == [late[0].id]
+
+
+@pytest.mark.parametrize("state", [None, "connecting", "unpaired", "logged_out", "replaced", "stopped"])
+def test_an_account_that_cannot_send_resumes_nothing(scene: Scene, state: str | None) -> None:
+    scene.connector.connection = state
+    scene.parked()
+    report = scene.resume()
+    assert (report.resumed, report.waiting, scene.orders()) == (0, 1, [])
+    assert scene.connector.told == []
+
+
+def test_a_connected_account_is_told_nothing(scene: Scene) -> None:
+    """Nobody is being held back there."""
+    scene.connector.connection = "connected"
+    notification = scene.parked()
+    scene.resume()
+    assert scene.order_ids() == [notification.id]
+    assert scene.connector.told == []
+
+
+def test_a_connector_out_of_reach_is_told_by_the_next_minute(scene: Scene) -> None:
+    scene.connector.unreachable = True
+    assert not scene.resume().complete
+    scene.connector.unreachable = False
+    assert scene.sweep().complete
+    assert scene.connector.told == ["default"]
+
+
+def test_a_resume_out_of_time_leaves_the_rest_and_keeps_fresh_ones_back(scene: Scene) -> None:
+    scene.parked()
+    scene.left = 5
+    report = scene.resume()
+    assert (report.resumed, report.waiting, report.complete) == (0, 1, False)
+    assert scene.connector.told == []
+
+
+# -- due times and order ---------------------------------------------------------------------------------
+
+
+def test_what_has_a_date_waits_for_it(scene: Scene) -> None:
+    scene.connector.connection = "connected"
+    scene.parked(due=NOW + 60)
+    assert scene.sweep().resumed == 0
+    scene.now += 60
+    assert scene.sweep().resumed == 1
+
+
+def test_nothing_overtakes_at_one_recipient(scene: Scene) -> None:
+    scene.parked(SITI, due=NOW + 60)
+    scene.parked(SITI)
+    other = scene.parked(BUDI)
+    scene.resume()
+    assert scene.order_ids() == [other.id]
+    assert len(scene.rows()) == 2
+
+
+def test_what_parks_anew_at_once_is_left_to_the_next_minute(scene: Scene) -> None:
+    """And everything of that recipient stays behind it."""
+    first = scene.parked()
+
+    class ParksAtOnce(NotificationsQueue):
+        def send_all(self, notifications: Any, *, resumed: bool = False) -> None:
+            for notification in notifications:
+                scene.store.park(notification, "not-connected", NOW * 1000)
+                if notification.id == first.id:
+                    scene.parked()
+
+    scene.queue = ParksAtOnce(None, "")
+    report = scene.resume()
+    assert report.resumed == 1
+    assert len(scene.rows()) == 2
+
+
+# -- crashes and doubles ---------------------------------------------------------------------------------
+
+
+def test_a_crash_before_the_queue_leaves_the_row(scene: Scene) -> None:
+    notification = scene.parked()
+    working = scene.queue
+
+    class Down(NotificationsQueue):
+        def send_all(self, notifications: Any, *, resumed: bool = False) -> None:
+            raise EnqueueFailed("down")
+
+    scene.queue = Down(None, "")
+    with pytest.raises(EnqueueFailed):
+        scene.resume()
+    assert scene.rows() == [notification.id]
+    scene.queue = working
+    scene.resume()
+    assert scene.order_ids() == [notification.id]
+    assert scene.rows() == []
+
+
+@pytest.mark.parametrize("end", [State.SENT, State.DELIVERED, State.READ, State.SUPPRESSED])
+def test_a_row_whose_notification_is_past_waiting_is_only_cleared_away(scene: Scene, end: State) -> None:
+    notification = scene.parked()
+    scene.aws.dynamodb.update_item(
+        TableName=NOTIFICATIONS,
+        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":s": {"S": end}},
+    )
+    assert scene.resume().resumed == 0
+    assert (scene.orders(), scene.rows()) == ([], [])
+    assert scene.state(notification) is end
+
+
+def test_a_row_whose_notification_is_gone_is_cleared_away(scene: Scene) -> None:
+    notification = scene.parked()
+    scene.aws.dynamodb.delete_item(
+        TableName=NOTIFICATIONS,
+        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
+    )
+    scene.resume()
+    assert (scene.orders(), scene.rows()) == ([], [])
+
+
+# -- expiry ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connection", ["connected", "resuming", "logged_out", None])
+def test_what_waited_too_long_becomes_a_dead_letter(scene: Scene, connection: str | None) -> None:
+    scene.connector.connection = connection
+    notification = scene.parked()
+    scene.now += 86_400
+    report = scene.sweep()
+    assert (report.expired, report.waiting) == (1, 0)
+    (letter,) = scene.aws.messages("dead-letters")
+    assert (letter["reason"], letter["notification"]) == ("expired", notification.id)
+    assert "not-connected" in letter["detail"]
+    assert scene.state(notification) is State.FAILED
+    assert scene.orders() == []
+
+
+def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
+    notification = scene.parked()
+    scene.now += 86_400
+    scene.sweep()
+    at = int(scene.now)
+    scene.store.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
+    assert scene.state(notification) is State.PLANNED
+    assert scene.rows() == []
+
+
+# -- missing receipts ------------------------------------------------------------------------------------
+
+
+def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> None:
+    notification = scene.planned()
+    deadline = (NOW + 3600) * 1000
+    scene.store.mark_sent(notification.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline)
+    assert scene.sweep().overdue == 0
+    scene.now += 3600
+    assert [scene.sweep().overdue for _ in range(2)] == [1, 0]
+    stored = scene.store.get(notification.id)
+    assert stored is not None
+    assert (stored.state, stored.overdue_at) == (State.SENT, deadline)
+
+
+def test_a_resume_asks_after_no_receipts(scene: Scene) -> None:
+    """It has something to do that others wait for."""
+    notification = scene.planned()
+    scene.store.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
+    assert scene.resume().overdue == 0

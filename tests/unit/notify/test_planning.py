@@ -1,0 +1,232 @@
+"""An event is planned whole or not at all, and twice is as good as once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_aws import NOTIFICATIONS, REGION, Cloud, cloud
+from tocsin.notify.config import PlanConfig
+from tocsin.notify.events.samples import FULL, sample_body
+from tocsin.notify.notification import Problem, State, notification_id
+from tocsin.notify.planning import Planner
+from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.texts.template import Templates
+
+NOW = 1_800_000_000
+CUSTOMER = "6281234567890"
+CONFIG = PlanConfig(
+    notifications_table=NOTIFICATIONS,
+    notifications_queue_url="",
+    ticket_events_dead_queue_url="",
+    accounts=("default",),
+    default_region="ID",
+    default_language="id",
+    notification_expiry_seconds=86_400,
+)
+
+
+class Scene:
+    """A planner, and what it wrote and enqueued."""
+
+    def __init__(self, aws: Cloud, *texts: Path, sqs: Any = None) -> None:
+        dead = aws.sqs.create_queue(QueueName="ticket-events-dead")["QueueUrl"]
+        aws.queues["ticket-events-dead"] = dead
+        self.aws = aws
+        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS)
+        self.planner = Planner(
+            self.store,
+            NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
+            TicketEventsDeadQueue(aws.sqs, dead),
+            Templates(*texts),
+            CONFIG,
+            clock=lambda: NOW,
+        )
+
+    def written(self) -> int:
+        return len(self.aws.dynamodb.scan(TableName=NOTIFICATIONS)["Items"])
+
+    def orders(self) -> list[str]:
+        return [order["notification"] for order in self.aws.messages("notifications")]
+
+
+@pytest.fixture
+def aws() -> Iterator[Cloud]:
+    with cloud() as furnished:
+        yield furnished
+
+
+@pytest.fixture
+def scene(aws: Cloud) -> Scene:
+    return Scene(aws)
+
+
+def test_an_event_becomes_one_notification_for_each_it_concerns(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body())
+    assert (len(planned.new), planned.ticket_id) == (4, "TCK-1042")
+    assert scene.orders() == list(planned.new)
+
+
+def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body())
+    stored = scene.store.get(planned.new[0])
+    assert stored is not None
+    assert stored.id == notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
+    assert (stored.recipient, stored.recipient_name, stored.language) == (CUSTOMER, "Siti", "id")
+    assert stored.text.startswith("Halo Siti,")
+    assert (stored.created_at, stored.expires_at) == (NOW * 1000, NOW + 86_400)
+    assert stored.state is State.PLANNED
+
+
+def test_a_notification_remembers_its_event(scene: Scene) -> None:
+    event = json.loads(sample_body()) | {"id": "e-17", "time": "2026-11-22T02:00:00Z"}
+    planned = scene.planner.handle(json.dumps(event))
+    stored = scene.store.get(planned.new[0])
+    assert stored is not None
+    assert (stored.event_id, stored.event_at) == ("e-17", 1_795_312_800_000)
+
+
+def test_a_doubled_event_makes_nothing_new(scene: Scene) -> None:
+    first = scene.planner.handle(sample_body())
+    scene.orders()
+    second = scene.planner.handle(sample_body())
+    assert (second.new, second.repeated) == ((), first.new)
+    assert scene.written() == 4
+
+
+def test_a_doubled_event_does_not_repeat_what_is_on_its_way(scene: Scene) -> None:
+    first = scene.planner.handle(sample_body())
+    scene.orders()
+    sent, waiting, failed, planned = first.new
+    scene.store.mark_sent(sent, {}, at=1, account="default")
+    parked = scene.store.get(waiting)
+    assert parked is not None
+    scene.store.park(parked, "away", 1)
+    scene.store.fail(failed, Problem("gone", "permanent"), 1)
+    scene.store.requeue(planned)  # another generation: SQS wouldn't fold it
+    scene.planner.handle(sample_body())
+    assert scene.orders() == [planned]
+
+
+def test_a_crash_between_writing_and_enqueuing_heals_itself(aws: Cloud) -> None:
+    class Down:
+        def send_message_batch(self, **_: Any) -> Any:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        Scene(aws, sqs=Down()).planner.handle(sample_body())
+    healed = Scene(aws)
+    assert healed.written() == 4
+    planned = healed.planner.handle(sample_body())
+    assert healed.orders() == list(planned.repeated)
+
+
+def test_another_revision_is_told_anew(scene: Scene) -> None:
+    scene.planner.handle(sample_body("TicketUpdated"))
+    planned = scene.planner.handle(sample_body("TicketUpdated", ticket={**FULL["ticket"], "revision": 2}))
+    assert len(planned.new) == 4
+
+
+def test_an_invalid_event_is_put_aside_with_every_violation_and_tells_nobody(scene: Scene) -> None:
+    body = sample_body(technicians=[{"phone": "0812"}, {"phone": "+62 813 1111 2222"}], account="nobody")
+    planned = scene.planner.handle(body)
+    assert planned.refused
+    assert (scene.written(), scene.orders()) == (0, [])
+    (letter,) = scene.aws.messages("ticket-events-dead")
+    assert letter["violations"] == list(planned.violations)
+    assert len(letter["violations"]) == 2
+    assert json.loads(letter["event"]) == json.loads(body)
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "[]", "\ud800"])
+def test_whatever_is_no_event_is_put_aside_as_well(scene: Scene, body: str) -> None:
+    assert scene.planner.handle(body).refused
+    assert len(scene.aws.messages("ticket-events-dead")) == 1
+
+
+def test_a_text_that_fails_for_one_recipient_is_told_to_nobody(aws: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "TicketCreated.technician.txt").write_text("{{ ticket.extra.sla }}")
+    scene = Scene(aws, tmp_path)
+    planned = scene.planner.handle(sample_body())
+    assert "en/TicketCreated.technician.txt" in planned.violations[0]
+    assert (scene.written(), scene.orders()) == (0, [])
+    (letter,) = scene.aws.messages("ticket-events-dead")
+    assert letter["reason"] == "template-failed"
+
+
+def test_an_event_that_tells_nobody_is_no_error(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(customer=None, technicians=[], groups=[]))
+    assert planned.tells_nobody
+    assert not planned.refused
+    assert scene.aws.messages("ticket-events-dead") == []
+
+
+def test_one_notification_costs_one_write(scene: Scene) -> None:
+    calls: list[str] = []
+    events = scene.aws.dynamodb.meta.events
+    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    scene.planner.handle(sample_body(technicians=[], groups=[]))
+    assert calls == ["PutItem"]
+
+
+def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
+    assert REGION  # AWS's, which has nothing to do with telephone numbers
+    planned = scene.planner.handle(
+        sample_body(customer={"phone": "+34 612 345 678"}, technicians=[], groups=[])
+    )
+    stored = scene.store.get(planned.new[0])
+    assert stored is not None
+    assert stored.recipient == "34612345678"
+
+
+# -- attachments -----------------------------------------------------------------------------------------
+
+
+def attached(**changes: Any) -> str:
+    files = [
+        {"key": "plan.pdf", "caption": "the plan", "audiences": ["technician"]},
+        {"key": "photo.jpg"},
+    ]
+    return sample_body("TicketCreated", detail={**FULL, "groups": [], "attachments": files, **changes})
+
+
+@pytest.fixture
+def with_bucket(scene):
+    scene.planner._config = replace(CONFIG, attachments_bucket="files")
+    return scene
+
+
+def test_each_file_is_a_message_of_its_own_after_the_text(with_bucket):
+    planned = with_bucket.planner.handle(attached())
+    stored = [with_bucket.store.get(found) for found in planned.new]
+    shown = [(one.audience, one.attachment and one.attachment.key) for one in stored]
+    assert shown[:2] == [("customer", None), ("customer", "photo.jpg")]
+    assert shown[2:5] == [("technician", None), ("technician", "plan.pdf"), ("technician", "photo.jpg")]
+    assert stored[3].text == "the plan"
+    assert len({one.message_id for one in stored}) == len(stored)
+    turns = [one.turn for one in stored if one.recipient == stored[2].recipient]
+    assert turns == sorted(turns)
+
+
+def test_the_same_event_twice_makes_the_same_files_once(with_bucket):
+    first = with_bucket.planner.handle(attached())
+    again = with_bucket.planner.handle(attached())
+    assert (again.new, again.repeated) == ((), first.new)
+
+
+def test_the_ids_of_texts_are_what_they_were_before_there_were_files(with_bucket):
+    planned = with_bucket.planner.handle(attached())
+    assert notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER) in planned.new
+
+
+def test_a_stack_without_a_bucket_refuses_the_event_by_name(scene):
+    planned = scene.planner.handle(attached())
+    assert planned.refused
+    assert "AttachmentsBucket" in planned.violations[0]

@@ -1,0 +1,68 @@
+"""Records that can't be done now: how long they stay away, and that waiting is never taken for crashing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.fake_aws import AwsAccount, Cloud, aws_account
+from tocsin.notify.failure import Retry, Wait
+from tocsin.notify.redelivery import DeliverAgain, Patience, Received, received_at
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def aws(account: AwsAccount) -> Cloud:
+    return account.furnish()
+
+
+def received(aws: Cloud, receives: int = 1, *, age: float = 0.0) -> Received:
+    """A stanza as SQS has just delivered it."""
+    url = aws.queues["stanzas"]
+    body = json.dumps({"received_at": int((NOW - age) * 1000)})
+    aws.sqs.send_message(
+        QueueUrl=url, MessageBody=body, MessageGroupId="g", MessageDeduplicationId=f"{receives}{age}"
+    )
+    [message] = aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    return Received(body, message["ReceiptHandle"], "g", receives, received_at(body))
+
+
+@pytest.mark.parametrize(("receives", "seconds"), [(1, 15), (2, 30), (3, 60)])
+def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
+    with pytest.raises(DeliverAgain) as raised:
+        Patience(aws.sqs, aws.queues["stanzas"]).wait(received(aws, receives), Wait("not-connected"), NOW)
+    assert raised.value.seconds == seconds
+
+
+def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
+    record = received(aws, receives=4)
+    Patience(aws.sqs, aws.queues["stanzas"]).wait(record, Wait("not-connected"), NOW)
+    aws.sqs.delete_message(QueueUrl=aws.queues["stanzas"], ReceiptHandle=record.handle)
+    assert aws.messages("stanzas") == [json.loads(record.body)]
+
+
+def test_after_a_day_it_is_given_up_by_name(aws):
+    with pytest.raises(Wait):
+        Patience(aws.sqs, aws.queues["stanzas"]).wait(received(aws, age=90_000), Wait("not-connected"), NOW)
+
+
+def test_a_server_that_asks_for_patience_gets_it(aws):
+    with pytest.raises(DeliverAgain) as raised:
+        Patience(aws.sqs, aws.queues["stanzas"]).wait(
+            received(aws), Retry("server-error", not_before=120), NOW
+        )
+    assert raised.value.seconds == 120
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"received_at": "soon"}'])
+def test_a_body_without_a_time_counts_as_ancient(body):
+    assert received_at(body) == 0
