@@ -17,7 +17,7 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -77,6 +77,8 @@ def send(record: SQSRecord) -> None:
     except Exception:
         logger.exception("unforeseen", sqs_message=record.message_id)
         metrics.add_metric("Bugs", MetricUnit.Count, 1)
+        with single_metric(name="Bugs", unit=MetricUnit.Count, value=1) as counted:
+            counted.add_dimension("stack", os.environ.get("STACK_NAME", "local"))
         raise
 
 

@@ -17,6 +17,7 @@ from tests.support.templates import properties
 
 pytestmark = pytest.mark.integration
 
+CLASSES = {"permanent", "retry", "recover"}
 FUNCTIONS = ("Plan", "Send", "Receive", "Publish", "Maintain")
 _names = count(1)
 
@@ -103,8 +104,9 @@ class TestParts:
         watched = {pair["Value"] for alarm in alarms for pair in alarm["Dimensions"]}
         queues = {url.rsplit("/", 1)[1] for url in stack.client("sqs").list_queues()["QueueUrls"]}
         functions = {found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]}
-        assert watched <= queues | functions | {"connector", stack.name}
-        assert len(alarms) == 11
+        services = {"connector", "send_notification", "publish_outcomes"}
+        assert watched <= queues | functions | services | CLASSES | {stack.name}
+        assert len(alarms) == 16
 
     def test_the_sealing_secret_is_made_with_a_key_of_its_own(self, stack: Stack) -> None:
         secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["SealingSecretArn"])

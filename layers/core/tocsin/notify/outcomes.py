@@ -18,12 +18,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.notification import IDENTITY_CHANGED, REPLY_RECEIVED, Notification, State
+from tocsin.notify.failure import Bug
+from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State
 from tocsin.notify.queues import iso
 from tocsin.notify.store.attributes import from_item
 from tocsin.notify.store.notifications import notification_of_item
@@ -31,6 +33,7 @@ from tocsin.notify.store.notifications import notification_of_item
 log = logging.getLogger(__name__)
 
 SOURCE = "tocsin"
+FAILED = f"Notification{OUTCOMES[State.FAILED]}"
 
 _ENTRIES = 10
 _REQUEST_BYTES = 240 * 1024
@@ -70,11 +73,16 @@ class Outcome:
 @dataclass(frozen=True)
 class Published:
     """How many outcomes were told, how many records held nothing to tell or nothing readable, and which
-    records (sequence numbers, in the stream's order) are to be delivered again."""
+    records (sequence numbers, in the stream's order) are to be delivered again.
+
+    `dead`: class of failure → notifications that became dead letters, those of `again` included, because
+    whoever watches dead letters needn't wait for the bus.
+    """
 
     told: int
     unreadable: int
     again: tuple[str, ...]
+    dead: Mapping[str, int] = field(default_factory=dict)
 
 
 class Publisher:
@@ -108,7 +116,7 @@ class Publisher:
             if outcome is not None:
                 outcomes.append(outcome)
         again = [outcome.sequence for batch in _batches(outcomes) for outcome in self._tell(batch)]
-        return Published(len(outcomes) - len(again), unreadable, tuple(again))
+        return Published(len(outcomes) - len(again), unreadable, tuple(again), dead_letters(outcomes))
 
     def _tell(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
         """Put one batch; what the bus refused even after some tries."""
@@ -148,6 +156,12 @@ class Publisher:
             "the bus refused entries", extra={"refused": len(refused), "error": refused[0][1]["ErrorCode"]}
         )
         return [outcome for outcome, _ in refused]
+
+
+def dead_letters(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
+    """Count the outcomes that are dead letters, by the class of their failure."""
+    failed = [outcome.detail for outcome in outcomes if outcome.detail_type == FAILED]
+    return Counter(detail.get("class", Bug.kind) for detail in failed)
 
 
 def outcome_of(record: Mapping[str, Any]) -> Outcome | None:

@@ -1,0 +1,206 @@
+"""The alarms on new dead letters, fed with what the functions really count: each rings for its class."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.handlers import Context, load
+from tests.support.templates import properties, template
+from tests.support.wired_functions import House
+from tocsin.notify.config import PublishConfig
+from tocsin.notify.failure import Failure, Permanent, Recover, Retry
+from tocsin.notify.outcomes import Publisher
+
+STACK = "tocsin"
+BY_CLASS = {
+    failure.kind: f"NewDeadLetters{failure.kind.capitalize()}Alarm" for failure in (Permanent, Recover, Retry)
+}
+WATCHING = [*BY_CLASS.values(), "SendBugsAlarm"]
+
+
+@dataclass(frozen=True)
+class Datapoint:
+    """One value of a metric as CloudWatch reads it from a log line. `at` in seconds."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    value: float
+    at: float
+
+
+def datapoints(log: str) -> list[Datapoint]:
+    """Return what the embedded metrics of a log hold."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
+    return [
+        Datapoint(
+            group["Namespace"],
+            metric["Name"],
+            {name: line[name] for name in names},
+            value,
+            line["_aws"]["Timestamp"] / 1000,
+        )
+        for line in lines
+        for group in line["_aws"]["CloudWatchMetrics"]
+        for names in group["Dimensions"]
+        for metric in group["Metrics"]
+        for value in line[metric["Name"]]
+    ]
+
+
+def rings(name: str, points: list[Datapoint], at: float) -> bool:
+    """Whether the alarm `name` of a stack called STACK rings at `at`, as CloudWatch evaluates it."""
+    alarm = properties(name, "infra/observability.yaml")
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
+    assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching")
+    dimensions = {
+        pair["Name"]: STACK if pair["Value"] == {"Ref": "SystemName"} else pair["Value"]
+        for pair in alarm["Dimensions"]
+    }
+    metric = (alarm["Namespace"], alarm["MetricName"], dimensions)
+    seen = [
+        point.value
+        for point in points
+        if (point.namespace, point.name, point.dimensions) == metric and at - alarm["Period"] < point.at <= at
+    ]
+    return sum(seen) > alarm["Threshold"]
+
+
+def ringing(points: list[Datapoint], at: float) -> list[str]:
+    return [name for name in WATCHING if rings(name, points, at)]
+
+
+class Bus:
+    """Takes every event."""
+
+    def put_events(self, Entries: list[Any]) -> dict[str, Any]:
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
+
+
+class Closed:
+    """Takes none."""
+
+    def put_events(self, Entries: list[Any]) -> dict[str, Any]:
+        return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": "Throttled"} for _ in Entries]}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def house(account: AwsAccount) -> House:
+    return House(account.furnish())
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables that the template gives to every function."""
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
+    monkeypatch.setenv("STACK_NAME", STACK)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", variables["POWERTOOLS_METRICS_NAMESPACE"])
+    return monkeypatch
+
+
+def load_function(environment: pytest.MonkeyPatch, logical_id: str) -> ModuleType:
+    variables = properties(logical_id)["Environment"]["Variables"]
+    environment.setenv("POWERTOOLS_SERVICE_NAME", variables["POWERTOOLS_SERVICE_NAME"])
+    return load(properties(logical_id)["CodeUri"].removeprefix("functions/"))
+
+
+def published(environment: pytest.MonkeyPatch, image: Mapping[str, Any], bus: Bus | Closed) -> None:
+    """Run publish_outcomes on a stream record with the item as it stands in the table."""
+    app = load_function(environment, "PublishOutcomesFunction")
+    publisher = Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
+    environment.setattr(app, "publisher", lambda: publisher)
+    record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
+    app.lambda_handler({"Records": [record]}, Context())
+
+
+def buried(house: House, failure: Failure) -> Mapping[str, Any]:
+    """Make a dead letter. Return its notification as the table's stream shows it."""
+    planned = house.plan()
+    house.dead_letters.bury(planned, failure, int(time.time() * 1000))
+    items = house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
+    [image] = [item for item in items if item.get("outcome", {}).get("S") == "Failed"]
+    return dict(image)
+
+
+@pytest.mark.parametrize("kind", [Permanent, Recover, Retry])
+def test_a_new_dead_letter_rings_the_alarm_of_its_class_until_no_new_one_comes(
+    kind: type[Failure],
+    house: House,
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    published(environment, buried(house, kind("not-on-whatsapp")), Bus())
+    points = datapoints(capsys.readouterr().out)
+    soon, later = points[-1].at + 1, points[-1].at + 301
+    assert ringing(points, soon) == [BY_CLASS[kind.kind]]
+    assert ringing(points, later) == []
+
+
+def test_it_rings_while_the_bus_takes_no_event(
+    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(environment, buried(house, Permanent("gone")), Closed())
+    points = datapoints(capsys.readouterr().out)
+    assert ringing(points, points[-1].at + 1) == [BY_CLASS["permanent"]]
+
+
+def test_what_another_stack_counts_rings_nothing(
+    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("STACK_NAME", "another")
+    published(environment, buried(house, Permanent("gone")), Bus())
+    points = datapoints(capsys.readouterr().out)
+    assert "DeadLetters" in {point.name for point in points}
+    assert ringing(points, points[-1].at + 1) == []
+
+
+def test_a_sent_notification_rings_nothing(
+    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.tell()
+    items = house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
+    [image] = [item for item in items if item.get("outcome", {}).get("S") == "Sent"]
+    published(environment, image, Bus())
+    points = datapoints(capsys.readouterr().out)
+    assert ringing(points, points[-1].at + 1) == []
+
+
+def test_an_order_that_the_queue_will_bury_rings_the_alarm_of_bugs(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = load_function(environment, "SendNotificationFunction")
+    order = {"messageId": "1", "body": "not json", "eventSource": "aws:sqs"}
+    app.lambda_handler({"Records": [order | {"attributes": {"MessageGroupId": "g"}}]}, Context())
+    points = datapoints(capsys.readouterr().out)
+    assert ringing(points, points[-1].at + 1) == ["SendBugsAlarm"]
+    assert ringing(points, points[-1].at + 301) == []
+
+
+def test_one_that_ends_without_an_answer_is_an_error_of_its_function() -> None:
+    alarm = properties("SendCrashesAlarm", "infra/observability.yaml")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "SendFunctionName"}}]
+    told = properties("Observability")["Parameters"]
+    assert told["SendFunctionName"] == {"Ref": "SendNotificationFunction"}
+    assert told["SystemName"] == {"Ref": "AWS::StackName"}
+
+
+def test_every_class_that_ends_as_a_dead_letter_has_its_alarm() -> None:
+    # A Wait is parked; what waits too long expires, for good. A Bug's dead letter is made by the queue.
+    classes = {kind.kind for kind in Failure.__subclasses__()} - {"wait", "bug"}
+    assert classes == set(BY_CLASS)
