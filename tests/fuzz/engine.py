@@ -27,6 +27,28 @@ _TELLING = (0, 1, 2, 0x7F, 0x80, 0xEC, 0xF5, 0xF6, 0xF7, 0xF8, 0xF9, 0xFA, 0xFB,
 """Bytes on which readers decide: the codes of the node format, the edges of numbers."""
 
 
+def _packed(digits: str) -> bytes:
+    """Digits as a node writes them, two to a byte."""
+    odd = len(digits) & 1
+    return bytes((0xFF, odd << 7 | (len(digits) + odd) >> 1)) + bytes.fromhex(digits + "f" * odd)
+
+
+_EXTREMES = (
+    b"\xfe\xff\xff\xff\x0f",
+    b"\xff\xff\xff\xff\x0f",
+    b"\xff\xff\xff\xff\x1f",
+    b"\xff" * 9 + b"\x01",
+    *map(_packed, ("4294967295", "4294967296", "9" * 17, "9" * 18)),
+    b"\xfc\x80" + b"A" * 128,
+    b"\xfc\x81" + b"A" * 129,
+    b"\xfd\x00\x0b\xb8" + b"A" * 3000,
+    b"4294967296",
+    b"9" * 18,
+)
+"""Numbers at and beyond the ends of 32 and 64 bits, as protobuf, nodes and text write them; texts of 3,000
+characters, and of one more than may be."""
+
+
 class Fuzzed(AssertionError):
     """An input did what none may do. Its bytes stand in the text, in hex."""
 
@@ -153,4 +175,9 @@ def _splice(chance: random.Random, data: bytearray, pool: list[bytes]) -> None:
     data[at:] = other[start:]
 
 
-_CHANGES = (_flip, _set, _any, _insert, _delete, _cut, _repeat, _splice)
+def _extreme(chance: random.Random, data: bytearray, pool: list[bytes]) -> None:
+    at = chance.randint(0, len(data))
+    data[at : at + chance.choice((0, 1, 2, 6))] = chance.choice(_EXTREMES)
+
+
+_CHANGES = (_flip, _set, _any, _insert, _delete, _cut, _repeat, _splice, _extreme)

@@ -12,7 +12,7 @@ import logging
 import random
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,13 @@ from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad
 from tocsin.signal.wire import (
+    LAST_INDEX,
     parse_distribution,
     parse_sender_key_message,
 )
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp import call, content, group, media, outgoing, receipts
+from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
     DecodeError,
@@ -103,6 +105,28 @@ PARSERS: tuple[Callable[[Node], object], ...] = (
 )
 
 
+def demand_bounds(value: object) -> None:
+    """Of what a parser has let through: no number, address or id is larger than a table or a clock holds."""
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise AssertionError(f"a number of {value.bit_length()} bits")
+    if isinstance(value, JID) and value.is_too_long:
+        raise AssertionError(f"an address of {len(value.user)} characters")
+    if isinstance(value, (tuple, list)):
+        for each in value:
+            demand_bounds(each)
+    elif isinstance(value, dict):
+        demand_bounds([*value.keys(), *value.values()])
+    elif is_dataclass(value) and not isinstance(value, (JID, Node)):
+        for name in (each.name for each in fields(value)):
+            part = getattr(value, name)
+            if name in _LABELS and len(part or "") > MAX_LABEL:
+                raise AssertionError(f"{name} of {len(part)} characters")
+            demand_bounds(part)
+
+
+_LABELS = frozenset({"id", "type", "edit", "addressing_mode", "unavailable", "phash"})
+
+
 def stanza(data: bytes) -> str:
     """A stanza through every parser, then through everything that answers one."""
     try:
@@ -112,7 +136,7 @@ def stanza(data: bytes) -> str:
     passed = 0
     for place, parse in enumerate(PARSERS):
         try:
-            parse(read)
+            demand_bounds(parse(read))
             passed |= 1 << place
         except (InvalidStanza, IqRefused):
             pass
@@ -291,14 +315,30 @@ class _Conversation:
 
 _SENDER_KEY = sender_key.create(1, bytes(range(32)), pair("signing"))
 _SENDER = sender_key.process(None, sender_key.distribution(_SENDER_KEY))
+_LAST_KEY = replace(_SENDER_KEY, iteration=LAST_INDEX)
+_AT_ITS_END = sender_key.process(None, sender_key.distribution(_LAST_KEY))
+
+
+def _at_the_end(iteration: int) -> tuple[bytes, bytes]:
+    """The key told at that place of its chain, and a message there, well signed."""
+    key = replace(_SENDER_KEY, iteration=iteration)
+    message = sender_key.encrypt(key, iteration, plaintext=TEXT, entropy=bytes(64))
+    return sender_key.distribution(key), message
 
 
 def group_message(data: bytes) -> str:
     """A sender key that we hold, or one that is told again."""
     outcomes = []
-    for read in (sender_key.decrypt, sender_key.process):
+    readers: tuple[Callable[[bytes], sender_key.SenderKeyRecord], ...] = (
+        lambda body: sender_key.decrypt(_SENDER, body)[1],
+        lambda body: sender_key.decrypt(_AT_ITS_END, body)[1],
+        lambda body: sender_key.process(_SENDER, body),
+    )
+    for read in readers:
         try:
-            read(_SENDER, data)
+            after = read(data)
+            if sender_key.decode_record(sender_key.encode_record(after)) != after:
+                raise AssertionError("what was read is stored as something else")
             outcomes.append("ok")
         except SignalError as error:
             outcomes.append(type(error).__name__)
@@ -357,8 +397,6 @@ def envelope(data: bytes) -> str:
         Envelope.parse(data.decode("utf-8", "replace"))
     except MalformedEnvelope as error:
         return error.reason[:40]
-    except ValueError:
-        return "ValueError"
     return "ok"
 
 
@@ -454,6 +492,17 @@ LIVE = [
     Node("failure", {"reason": "402", "code": "101", "expire": "60"}),
     Node("call", {"from": stanzas.ALICE, "id": "C"}, (Node("offer", {"call-id": "1"}),)),
 ]
+
+EXTREMES = [
+    stanzas.inbound(id="A" * 3000),
+    stanzas.inbound(t="9" * 18),
+    stanzas.inbound(t="4294967296"),
+    stanzas.inbound(**{"from": JID("1" * 3000, GROUP), "participant": stanzas.TABLET}),
+    Node("receipt", {"from": stanzas.TABLET, "id": "M1", "t": "9" * 18}),
+    Node("receipt", {"from": JID("1" * 3000, "lid"), "id": "A" * 129}),
+    Node("call", {"from": stanzas.ALICE, "id": "C"}, (Node("offer" * 600),)),
+]
+"""Well but for one value, which no table, clock or queue could hold."""
 
 PAIRING = [
     offer(),
@@ -554,6 +603,8 @@ ANSWERS = [
 
 def _targets() -> tuple[Target, ...]:
     valid = _seeds([*stanzas.VALID, *ANSWERS])
+    extreme = tuple(encode(beyond) for beyond in EXTREMES)
+    ends = (*_at_the_end(LAST_INDEX), *_at_the_end(LAST_INDEX + 1))
     conversation = _Conversation()
     told = sender_key.distribution(_SENDER_KEY)
     to_group = sender_key.encrypt(_SENDER_KEY, 2, plaintext=TEXT, entropy=bytes(64))
@@ -564,18 +615,18 @@ def _targets() -> tuple[Target, ...]:
         Target("certificate", chain, (_GENUINE,)),
         Target("pairing identity", identity, (_container(pair_success(KEYS.adv_secret)),)),
         Target("peer identity", peer_identity, (_container(pair_success(KEYS.adv_secret)),)),
-        Target("stanzas and receipts", stanza, valid),
-        Target("open connection", _Connected(logged_in), _seeds(LIVE)),
+        Target("stanzas and receipts", stanza, (*valid, *extreme)),
+        Target("open connection", _Connected(logged_in), (*_seeds(LIVE), *extreme)),
         Target("pairing connection", _Connected(_pairing_talk), _seeds(PAIRING)),
         Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03")),
         Target("history protobuf", history, (TEXT, zlib.compress(TEXT))),
         Target("signal messages", signal_message, _signal_seeds()),
         Target("open session", conversation, conversation.seeds),
-        Target("group messages", group_message, (to_group, told)),
+        Target("group messages", group_message, (to_group, told, *ends)),
         Target("attachments", attachment, _ATTACHMENTS),
         Target("ticket event", ticket, _ticket_seeds()),
         Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
         Target("version page", page, (b'{"client_revision":1045649367}',)),
-        Target("queue envelope", envelope, (ENVELOPE,)),
+        Target("queue envelope", envelope, (ENVELOPE, ENVELOPE.replace(b": 1,", b": 99999999999999999999,"))),
         Target("endpoint", _Doors(), REQUESTS),
     )

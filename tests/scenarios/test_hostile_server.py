@@ -18,11 +18,13 @@ from tests.support.wired_functions import House, receipt_of, texts
 from tests.unit.multidevice.inbound.test_messages import our_bundle
 from tests.unit.whatsapp.test_hostile_server import LOW_ORDER
 from tocsin.multidevice.directory import MAX_DEVICES
-from tocsin.signal.curve import KeyPair, encode_point, sign
+from tocsin.signal import sender_key
+from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
+from tocsin.signal.padding import pad
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.outgoing import device_sent, text_message
+from tocsin.whatsapp.outgoing import device_sent, text_message, with_sender_key
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
 
 
@@ -266,6 +268,132 @@ def test_stanzas_of_impossible_senders_store_nothing(told: House, tag: str, send
     enc = Node("enc", {"v": "2", "type": "msg"}, bytes(60))
     assert told.receive(Node(tag, attrs, (enc,))).outcome in ("malformed", "ignored")
     assert table(told) == before
+
+
+# -- numbers and lengths beyond all bounds ---------------------------------------------------------------
+
+
+def beyond(house: House, name: str) -> Node:
+    """A stanza that would be taken but for one value."""
+    device, message_id = house.siti.devices[0], house.notification.message_id  # type: ignore[attr-defined]
+    change = {**BEYOND_IN_ALL, **BEYOND_IN_SOME}[name]
+    tag = name.split()[0]
+    if tag == "message":
+        return wrapped(device, house.siti, "M", device.encrypt(text_message("STOP")), **change)
+    if tag == "retry":
+        node = house.network.retry_receipt(device, message_id, "BadMac", with_keys=True)
+        retry = Node("retry", {**node.require_child("retry").attrs, **change})
+        return Node(node.tag, node.attrs, (retry, *(part for part in node.children() if part.tag != "retry")))
+    if tag == "receipt":
+        node = receipt_of(house.siti, message_id, "read")
+        return Node(tag, {**node.attrs, **change})
+    kind = {"type": "devices"} if tag == "notification" else {}
+    attrs = {"id": "x", "from": house.siti.user, "t": str(NOW), **kind}
+    listed = Node("device", {"jid": house.siti.user.with_device(1)})
+    return Node(tag, {**attrs, **change}, (Node("remove", {}, (listed,)),))
+
+
+THOUSANDS, EIGHTEEN, FAR = "A" * 3000, "9" * 18, JID("1" * 3000, LID)
+
+BEYOND_IN_ALL = {
+    f"{tag} {name}": change
+    for tag in ("message", "receipt", "notification", "call")
+    for name, change in {"from": {"from": FAR}, "from as text": {"from": str(FAR)}}.items()
+}
+BEYOND_IN_SOME: dict[str, dict[str, object]] = {
+    "message id": {"id": THOUSANDS},
+    "message t": {"t": EIGHTEEN},
+    "message count": {"count": EIGHTEEN},
+    "message participant": {"from": JID("120363", "g.us"), "participant": FAR},
+    "message group": {"from": JID("1" * 3000, "g.us"), "participant": JID("1234", LID)},
+    "message sender_pn": {"sender_pn": JID("1" * 3000, "s.whatsapp.net")},
+    "receipt id": {"id": THOUSANDS},
+    "receipt t": {"t": EIGHTEEN},
+    "receipt type": {"type": THOUSANDS},
+    "retry count": {"count": EIGHTEEN},
+    "retry id": {"id": THOUSANDS},
+    "retry t": {"t": EIGHTEEN},
+    "retry error": {"error": EIGHTEEN},
+    "notification type": {"type": THOUSANDS},
+    "notification lid": {"lid": FAR},
+}
+
+
+@pytest.mark.parametrize("name", [*BEYOND_IN_ALL, *BEYOND_IN_SOME])
+def test_a_stanza_beyond_all_bounds_is_malformed_and_leaves_nothing(told: House, name: str) -> None:
+    node = beyond(told, name)
+    before, sent = table(told), len(told.network.messages)
+    assert told.receive(node).outcome == "malformed"
+    assert table(told) == before
+    assert len(told.network.messages) == sent
+
+
+@pytest.mark.parametrize("name", ["message", "receipt", "retry", "notification", "call"])
+def test_the_same_stanza_within_bounds_is_taken(
+    told: House, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BEYOND_IN_SOME, name, {})
+    assert told.receive(beyond(told, name)).outcome != "malformed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"received_at": 10**17},
+        {"received_at": -1},
+        {"received_at": 1e300},
+        {"received_at": True},
+        {"incarnation": 10**30},
+        {"epoch": "1" * 5000},
+        {"account": "a" * 129},
+        {"account": ""},
+        {"account": None},
+        {"stanza": "\u00e9"},
+    ],
+    ids=lambda change: str(change)[:30],
+)
+def test_an_envelope_that_no_connector_writes_is_malformed(told: House, change: dict[str, object]) -> None:
+    node = receipt_of(told.siti, told.notification.message_id)
+    report = told.receive(node, **change)
+    assert (report.kind, report.outcome) == ("envelope", "malformed")
+
+
+@pytest.mark.parametrize("body", ["[" * 99_999, '{"stanza":' + "1" * 5000 + "}", "null", '"x"', "\ud800"])
+def test_what_is_no_envelope_is_malformed(told: House, body: str) -> None:
+    assert told.inbound.handle(body).outcome == "malformed"
+
+
+# -- sender keys -----------------------------------------------------------------------------------------
+
+TEAM = JID("120363000000000001", "g.us")
+
+
+def in_group(house: House, stanza_id: str, iteration: int) -> Node:
+    """Siti hands in a sender key that stands at `iteration`, and writes under it."""
+    device = house.siti.devices[0]
+    key = replace(sender_key.create(7, bytes(32), key_pair(bytes(32))), iteration=iteration)
+    pairwise = device.encrypt(with_sender_key(TEAM, sender_key.distribution(key)))
+    text = sender_key.encrypt(key, iteration, plaintext=pad(text_message("Halo"), b"\x01"), entropy=bytes(64))
+    attrs = {"id": stanza_id, "from": TEAM, "participant": device.jid, "t": str(NOW), "type": "text"}
+    encs = ((pairwise.type, pairwise.body), ("skmsg", text))
+    return Node("message", attrs, tuple(Node("enc", {"v": "2", "type": kind}, body) for kind, body in encs))
+
+
+def sender_keys(house: House) -> list[str]:
+    return [item for item in table(house) if "sender#1234@lid#0" in item]
+
+
+def test_a_sender_key_whose_chain_is_at_its_end_is_not_taken(
+    told: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert told.receive(in_group(told, "G", 2**32 - 1)).outcome == "asked-again"
+    assert sender_keys(told) == []
+    assert "a bad sender key" in caplog.text
+
+
+def test_the_last_message_of_a_sender_key_is_read(told: House) -> None:
+    assert told.receive(in_group(told, "G", 2**32 - 2)).outcome == "other"
+    assert len(sender_keys(told)) == 1
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -75,9 +76,10 @@ async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
 
 
 def service(forwarder: Forwarder) -> Service:
+    around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=True))
     anything: Any = None
     tenure: Any = HeldLease()
-    return Service(anything, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
+    return Service(around, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -110,6 +112,63 @@ async def test_a_message_that_nobody_can_read_is_refused_and_not_stored(
     assert service(forwarder)._take(line, unreadable)
     assert forwarder.waiting == 0
     assert [(node.tag, node.attrs["id"], node.attrs["error"]) for node in written] == [("ack", "M", error)]
+
+
+THOUSANDS = "A" * 3000
+FAR = JID("1" * 3000, "lid")
+
+
+@pytest.mark.parametrize(
+    "change", [{"id": THOUSANDS}, {"t": "9" * 18}, {"from": FAR}], ids=["id", "t", "from"]
+)
+async def test_a_message_beyond_all_bounds_is_refused_and_not_stored(change: dict[str, Any]) -> None:
+    written: list[Node] = []
+    line: Any = SimpleNamespace(write=written.append)
+    forwarder = Forwarder(nothing_refused, Counters())
+    attrs = {"id": "M", "from": JID("1", "lid"), "t": "1", **change}
+    assert service(forwarder)._take(line, Node("message", attrs, (Node("enc", {"type": "msg"}, b"x"),)))
+    assert forwarder.waiting == 0
+    [answer] = written
+    assert (answer.attrs["id"], answer.attrs["to"]) == (attrs["id"], attrs["from"])
+    assert answer.attrs["error"] == "487"
+
+
+@pytest.mark.parametrize(
+    "change", [{"id": THOUSANDS}, {"t": "9" * 18}, {"from": FAR}], ids=["id", "t", "from"]
+)
+@pytest.mark.parametrize("tag", ["receipt", "notification", "call"])
+async def test_whatever_else_is_beyond_all_bounds_is_stored_and_acknowledged(
+    tag: str, change: dict[str, Any]
+) -> None:
+    line: Any = Line()
+    forwarder = Forwarder(nothing_refused, Counters())
+    carrying = asyncio.ensure_future(forwarder.run())
+    attrs = {"id": "N", "from": JID("1", "lid"), "type": "devices", **change}
+    assert service(forwarder)._take(line, Node(tag, attrs))
+    await asyncio.wait_for(forwarder.drained(), 5)
+    assert line.written == [attrs["id"]]
+    assert not line.ended
+    carrying.cancel()
+
+
+@pytest.mark.parametrize(
+    ("ends", "until"),
+    [
+        ("1900000000", 1_900_000_000),
+        (1_900_000_000, 1_900_000_000),
+        *((absurd, None) for absurd in ("nan", "inf", "9" * 18, 1e300, None)),
+    ],
+)
+async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object, until: int | None) -> None:
+    """It is made a date and a number of the table: anything else would end the line, at every login."""
+    lock = {"is_active": True, "time_enforcement_ends": ends}
+    told = json.dumps({"data": {"xwa2_fetch_account_reachout_timelock": lock}}).encode()
+
+    async def request(node: Node, seconds: float) -> Node:
+        return Node("iq", {"type": "result"}, (Node("result", {}, told),))
+
+    line: Any = SimpleNamespace(request=request)
+    assert await Service._restriction_end(line) == until
 
 
 @dataclass

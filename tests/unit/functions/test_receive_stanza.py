@@ -20,6 +20,7 @@ from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.notification import State
 from tocsin.notify.redelivery import Patience
+from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
 
 
@@ -135,6 +136,37 @@ def test_a_malformed_record_is_done_and_the_rest_goes_on(app: ModuleType, house:
     good = enqueued(house, receipt_of(house.siti, notification.message_id))
     assert failed(app.lambda_handler({"Records": [bad, good]}, Context())) == []
     assert house.stored(notification).state is State.DELIVERED
+
+
+def hostile(house: House) -> dict[str, Node]:
+    """Values that no table, clock or queue can hold, each in a stanza that is well otherwise."""
+    message_id, device = house.tell(1).message_id, house.siti.devices[0]
+    receipt = receipt_of(house.siti, message_id)
+    far = JID("1" * 3000, LID)
+    attrs = {"id": "N", "from": house.siti.user, "t": "1"}
+    return {
+        "message id": message_from(device, house.siti, "A" * 3000, "STOP"),
+        "message t": message_from(device, house.siti, "M", "STOP", t="9" * 18),
+        "resend count": message_from(device, house.siti, "M", "STOP", count="9" * 18),
+        "receipt t": Node("receipt", {**receipt.attrs, "t": "9" * 18}),
+        "receipt from": Node("receipt", {**receipt.attrs, "from": far}),
+        "call from": Node("call", {**attrs, "from": far}),
+        "devices": Node("notification", {**attrs, "type": "devices", "lid": far}, (Node("update"),)),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["message id", "message t", "resend count", "receipt t", "receipt from", "call from", "devices"],
+)
+def test_a_stanza_beyond_all_bounds_is_done_and_no_bug(
+    app: ModuleType, house: House, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = enqueued(house, hostile(house)[name])
+    assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
+    found = measured(capsys)
+    assert found["StanzasHandled"] == [1.0]
+    assert "Bugs" not in found
 
 
 def test_logs_hold_neither_text_nor_number(

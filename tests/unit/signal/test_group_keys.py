@@ -17,6 +17,7 @@ from tocsin.signal.errors import (
     StaleIndex,
 )
 from tocsin.signal.sender_key import SenderKey, SenderKeyRecord
+from tocsin.signal.wire import LAST_INDEX
 
 ENTROPY = Entropy("group")
 
@@ -141,3 +142,33 @@ def test_stored_forms_come_back_or_are_refused() -> None:
 def test_keys_hide_themselves() -> None:
     key = new_key()
     assert repr(key.chain_key)[2:-1] not in repr((key, member_of(key)))
+
+
+def told_at(key: SenderKey, iteration: int) -> bytes:
+    """The distribution of a key whose checkpoint stands there."""
+    return sender_key.distribution(replace(key, iteration=iteration))
+
+
+def test_the_last_iteration_can_be_read_and_stored() -> None:
+    key = replace(new_key(), iteration=LAST_INDEX)
+    record = sender_key.process(None, told_at(key, LAST_INDEX))
+    plaintext, after = sender_key.decrypt(record, say(key, LAST_INDEX))
+    assert plaintext == b"text"
+    assert sender_key.decode_record(sender_key.encode_record(after)) == after
+
+
+def test_an_iteration_that_none_can_follow_is_refused() -> None:
+    """Signed well or not: once used, its successor would fit neither the wire nor the stored form."""
+    key = replace(new_key(), iteration=LAST_INDEX)
+    record = sender_key.process(None, told_at(key, LAST_INDEX))
+    with pytest.raises(InvalidMessage, match="none can follow"):
+        sender_key.process(None, told_at(key, LAST_INDEX + 1))
+    with pytest.raises(InvalidMessage, match="none can follow"):
+        sender_key.decrypt(record, say(key, LAST_INDEX + 1))
+
+
+@pytest.mark.parametrize("iteration", [2001, 2**31, LAST_INDEX])
+def test_an_iteration_far_ahead_is_of_the_future(iteration: int) -> None:
+    key = new_key()
+    with pytest.raises(FutureMessage):
+        sender_key.decrypt(member_of(key), say(replace(key, iteration=iteration), iteration))

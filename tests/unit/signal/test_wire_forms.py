@@ -138,10 +138,43 @@ def test_a_message_beyond_any_frame_is_refused() -> None:
 
 
 def test_a_wide_counter_survives() -> None:
-    for counter in (0, 127, 128, 16383, 16384, 2**32 - 1):
+    for counter in (0, 127, 128, 16383, 16384, wire.LAST_INDEX):
         body = wire.encode_signal_message(RATCHET, counter, counter, b"") + b"m" * 8
         message = wire.parse_signal_message(body)
         assert (message.counter, message.previous_counter) == (counter, counter)
+
+
+FORMS_OF_AN_INDEX = {
+    "msg": lambda at: wire.parse_signal_message(
+        wire.encode_signal_message(RATCHET, at, 7, b"c" * 16) + b"m" * 8
+    ),
+    "skmsg": lambda at: wire.parse_sender_key_message(
+        wire.encode_sender_key_message(1, at, b"c" * 32) + b"s" * 64
+    ),
+    "skdm": lambda at: wire.parse_distribution(
+        wire.encode_distribution(wire.SenderKeyDistribution(1, at, b"k" * 32, b"p" * 32))
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_AN_INDEX)
+def test_an_index_that_none_can_follow_is_refused(form: str) -> None:
+    parse = FORMS_OF_AN_INDEX[form]
+    parse(wire.LAST_INDEX)
+    for index in (2**32 - 1, 2**32, 2**64 - 1):
+        with pytest.raises(InvalidMessage):
+            parse(index)
+
+
+@pytest.mark.parametrize("number", [2**24 - 1, 2**24, 2**32 - 1, 2**32])
+def test_ids_are_of_32_bits_though_ours_have_24(number: int) -> None:
+    """One of more than 24 bits names no prekey of ours, which is told the sender as such."""
+    body = wire.encode_prekey_message(number, b"b" * 32, b"i" * 32, MSG, number, number)
+    if number < 2**32:
+        assert wire.parse_prekey_message(body).prekey_id == number
+    else:
+        with pytest.raises(InvalidMessage):
+            wire.parse_prekey_message(body)
 
 
 def test_the_size_of_a_usual_text() -> None:

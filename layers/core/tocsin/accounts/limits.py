@@ -23,6 +23,9 @@ KINDS: Final = (LOGIN, MESSAGES, FIRST_CONTACTS)
 # How long news that come late may still be on their way: the stanza queue keeps them for so many days.
 _KEPT_SECONDS: Final = 14 * 86400
 
+# In 2106. An end beyond it can't be shown; records of before ends were bounded may have one.
+_LAST_SECOND: Final = 2**32 - 1
+
 
 class Limit(NamedTuple):
     """`cause`: the server's code, or what told of it. `until`, `heard_at`: Unix seconds."""
@@ -82,7 +85,7 @@ def _attributes(limit: Limit) -> dict[str, Value]:
 def _limit(item: Item) -> Limit:
     def number(name: str) -> int:
         value = item.get(name)
-        return value if isinstance(value, int) else 0
+        return min(value, _LAST_SECOND) if isinstance(value, int) else 0
 
     return Limit(
         str(item["sk"])[len(LIMIT) :], str(item.get("cause", "")), number("until"), number("heard_at")

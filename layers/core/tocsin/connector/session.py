@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Coroutine
@@ -49,7 +48,7 @@ from tocsin.whatsapp.events import (
 )
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.notifications import ReachoutLock, parse_notification
+from tocsin.whatsapp.notifications import ReachoutLock, parse_lock, parse_notification
 from tocsin.whatsapp.reaction import Kind, Reaction
 from tocsin.whatsapp.receipts import ack, decline, refusal_of
 
@@ -408,24 +407,16 @@ class Service:
         await self._context.outside.disconnected(account, "restricted", why, until=limit.until)
 
     @staticmethod
-    async def _restriction_end(line: Line) -> float | None:
+    async def _restriction_end(line: Line) -> int | None:
         """Unix seconds, if the server tells."""
         query = Node("query", {"query_id": REACHOUT_QUERY}, b'{"variables":{}}')
         try:
             answer = iq.checked(await line.request(iq.request("get", "w:mex", query), 10))
-            data = json.loads(answer.require_child("result").text())["data"]
-            lock = data["xwa2_fetch_account_reachout_timelock"]
-            return float(lock["time_enforcement_ends"]) if lock["is_active"] else None
+            told = answer.require_child("result").text()
+            lock = parse_lock(told, "xwa2_fetch_account_reachout_timelock")
         except (WireError, TimeoutError, LineLost, LineClosed):
             return None
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-            OverflowError,
-            RecursionError,
-        ):  # what was said is senseless
-            return None
+        return lock.until if lock.active else None
 
     def _spawn(self, line: Line, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(line, work))

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from tocsin.connector_client import protocol
 from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.iq import refused
 from tocsin.whatsapp.node import Node, decode, encode
 
 CONNECT_SECONDS = 2.0
@@ -401,15 +402,8 @@ def _understand(status: int, body: bytes) -> bytes:
 
 def _iq_error(answer: Node) -> IqError:
     """From `<iq type="error"><error code text [backoff]/></iq>`; whatever is no result is an error too."""
-    error = answer.child("error")
-    attrs = error.attrs if error is not None else {}
-    return IqError(
-        _int(attrs.get("code")) or 500, str(attrs.get("text", "no error given")), _int(attrs.get("backoff"))
-    )
-
-
-def _int(value: object) -> int | None:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else None
+    why = refused(answer.child("error"))
+    return IqError(why.code, why.text, why.backoff)
 
 
 def _number(value: object) -> float | None:

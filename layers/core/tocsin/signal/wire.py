@@ -28,6 +28,9 @@ LARGEST_MESSAGE = 2**24
 """Bytes. Nothing longer fits into one frame of the transport."""
 
 _UINT32_MAX = 2**32 - 1
+LAST_INDEX = _UINT32_MAX - 1
+"""Of a message in its chain: the index after it must fit into 32 bits, too, on the wire and where it is
+stored. An honest chain is never so long, for each message is a step."""
 
 # Protobuf tags: field number · 8 + wire type (0 varint, 2 bytes).
 _VARINT_1, _VARINT_2, _VARINT_3, _VARINT_5, _VARINT_6 = 0x08, 0x10, 0x18, 0x28, 0x30
@@ -109,7 +112,7 @@ def parse_signal_message(body: bytes) -> SignalMessage:
     fields = _frame_fields(signed, body)
     return SignalMessage(
         decode_point(_required(fields, _BYTES_1)),
-        _uint32(fields, _VARINT_2),
+        _index(fields, _VARINT_2),
         _uint32(fields, _VARINT_3),
         _required(fields, _BYTES_4),
         signed,
@@ -186,7 +189,7 @@ def parse_sender_key_message(body: bytes) -> SenderKeyMessage:
     fields = _frame_fields(signed, body)
     return SenderKeyMessage(
         _uint32(fields, _VARINT_1),
-        _uint32(fields, _VARINT_2),
+        _index(fields, _VARINT_2),
         _required(fields, _BYTES_3),
         signed,
         body[-SIGNATURE_LENGTH:],
@@ -216,7 +219,7 @@ def parse_distribution(body: bytes) -> SenderKeyDistribution:
         raise InvalidMessage("a chain key has 32 bytes")
     return SenderKeyDistribution(
         _uint32(fields, _VARINT_1),
-        _uint32(fields, _VARINT_2),
+        _index(fields, _VARINT_2),
         chain_key,
         decode_point(_required(fields, _BYTES_4)),
     )
@@ -310,4 +313,11 @@ def _uint32(fields: _Fields, tag: int) -> int:
     value: int = fields.get(tag, 0)
     if value > _UINT32_MAX:
         raise InvalidMessage("an integer of more than 32 bits")
+    return value
+
+
+def _index(fields: _Fields, tag: int) -> int:
+    value = _uint32(fields, tag)
+    if value > LAST_INDEX:
+        raise InvalidMessage("an index that none can follow")
     return value

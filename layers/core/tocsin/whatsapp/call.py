@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tocsin.whatsapp.bounds import MAX_LABEL
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
@@ -27,4 +28,4 @@ def parse_call(node: Node) -> Call:
     if not steps:
         return Call("unknown", origin, None)
     creator = steps[0].optional_jid("call-creator")
-    return Call(steps[0].tag, creator or origin, steps[0].optional_jid("caller_pn"))
+    return Call(steps[0].tag[:MAX_LABEL], creator or origin, steps[0].optional_jid("caller_pn"))

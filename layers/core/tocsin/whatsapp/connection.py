@@ -389,7 +389,7 @@ class Connection:
             return  # a second one, or one that comes while we pair
         lid = time = None
         with contextlib.suppress(InvalidStanza):
-            lid = node.optional_jid("lid")
+            lid = _own_lid(node)
         with contextlib.suppress(InvalidStanza):
             time = node.optional_int("t")
         self._phase = _Phase.OPEN
@@ -429,7 +429,11 @@ class Connection:
 
     def _is_ours(self, node: Node) -> bool:
         """Whether a stanza that names its addressee names us. Most name none."""
-        login, to = self._identity.login, node.optional_jid("to")
+        login = self._identity.login
+        try:
+            to = node.optional_jid("to")
+        except InvalidStanza:
+            return False
         if login is None or to is None or not to.user:
             return True
         for own in (login.jid, login.lid):
@@ -444,8 +448,10 @@ class Connection:
         count = node.child("count")
         if node.attrs.get("type") == "encrypt" and count is not None and self.is_open:
             # Nothing here needs storing: the sweep looks at the prekeys anyway.
-            self._events.append(PreKeysLow(count.attr_int("value")))
-            self.send_node(ack(node))
+            try:
+                self._events.append(PreKeysLow(count.attr_int("value")))
+            finally:
+                self.send_node(ack(node))
             return
         self._on_stanza(node, now)
 
@@ -588,6 +594,12 @@ class Connection:
         if self._phase is not _Phase.ENDED:
             self._phase = _Phase.ENDED
             self._events.append(StreamEnded(cause))
+
+
+def _own_lid(node: Node) -> JID | None:
+    """Our device by its LID. It is stored and read back at each login, so nothing else may pass for it."""
+    lid = node.optional_jid("lid")
+    return lid if lid is not None and lid.server == LID and lid.user.isdecimal() and not lid.agent else None
 
 
 def _named(node: Node) -> str:

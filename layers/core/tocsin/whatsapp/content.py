@@ -9,6 +9,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError as ProtobufError
 
+from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NAME, MAX_NUMBER
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.notifications import MAX_TOKEN_BYTES
@@ -26,7 +27,6 @@ from tocsin.whatsapp.proto.message_pb2 import (
 MAX_WRAPPERS: Final = 5
 MAX_HISTORY_BYTES: Final = 64 * 2**20
 MAX_SALT_BYTES: Final = 256
-MAX_TIMESTAMP: Final = 2**40
 
 _WRAPPERS: Final = (
     "ephemeral",
@@ -280,15 +280,17 @@ def _one_resent(data: bytes) -> Resent | None:
         return None
     chat = _jid(info.key.remote_jid)
     message_id = _text(info.key.id)
-    if chat is None or not message_id or not info.HasField("message"):
+    if chat is None or not info.HasField("message"):
+        return None
+    if not message_id or len(message_id) > MAX_LABEL:
         return None
     return Resent(
         message_id,
         chat,
         info.key.from_me,
         _jid(info.participant or info.key.participant),
-        min(info.timestamp, MAX_TIMESTAMP),
-        _text(info.push_name) or None,
+        min(info.timestamp, MAX_NUMBER),
+        (_text(info.push_name) or "")[:MAX_NAME] or None,
         info.message,
     )
 
@@ -359,12 +361,10 @@ def _entrusted(chat: HistorySync.Conversation) -> Entrusted | None:
     lid = _jid(chat.lid_jid or chat.id)
     if lid is None or lid.server != LID or not 0 < len(chat.tc_token) <= MAX_TOKEN_BYTES:
         return None
-    if not 0 < chat.tc_token_timestamp < MAX_TIMESTAMP:
+    if not 0 < chat.tc_token_timestamp <= MAX_NUMBER:
         return None
     issued_at = chat.tc_token_sender_timestamp
-    return Entrusted(
-        lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at < MAX_TIMESTAMP else 0
-    )
+    return Entrusted(lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at <= MAX_NUMBER else 0)
 
 
 def _jid(text: str) -> JID | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from tocsin.whatsapp.bounds import MAX_DIGITS, MAX_NAME
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import checked
 from tocsin.whatsapp.jid import GROUP, JID, LID, PN
@@ -77,14 +78,15 @@ def parse_group(answer: Node, group: JID) -> GroupInfo:
         members=tuple({member.jid: member for member in members if member is not None}.values()),
         announcement=told.child("announcement") is not None,
         suspended=told.child("suspended") is not None,
-        subject=told.optional_str("subject") or "",
+        subject=(told.optional_str("subject") or "")[:MAX_NAME],
     )
 
 
 def _member(node: Node, server: str) -> Member | None:
     """None for one without an address in the group's mode, to whom nothing can be sent."""
     names = [node.attr_jid("jid"), node.optional_jid("phone_number"), node.optional_jid("lid")]
-    users = {jid.chat.server: jid.chat for jid in reversed(names) if jid is not None and jid.user}
+    named = [jid.chat for jid in reversed(names) if jid is not None and 0 < len(jid.user) <= MAX_DIGITS]
+    users = {jid.server: jid for jid in named}
     if server not in users:
         return None
     other = users.get(PN if server == LID else LID)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.bounds import MAX_TOLD
+from tocsin.whatsapp.errors import InvalidStanza, WireError
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, present
 
 if TYPE_CHECKING:
     from tocsin.whatsapp.bundles import SignedPreKey
+
+
+MAX_BACKOFF = 6 * 3600
+"""Seconds. A queue can put a record off by twelve hours at most; whoever is to wait longer asks again."""
 
 
 class IqRefused(WireError):
@@ -36,14 +42,15 @@ def checked(answer: Node) -> Node:
 def refused(error: Node | None) -> IqRefused:
     if error is None:
         return IqRefused(500, "no result")
-    code, text = error.attrs.get("code"), error.optional_str("text")
-    backoff = error.attrs.get("backoff")
-    return IqRefused(_number(code) or 500, text or "", _number(backoff))
+    code, backoff = _number(error, "code"), _number(error, "backoff")
+    text = (error.optional_str("text") or "")[:MAX_TOLD]
+    return IqRefused(code or 500, text, min(backoff, MAX_BACKOFF) if backoff is not None else None)
 
 
-def _number(value: str | JID | None) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
-        return int(value)
+def _number(error: Node, name: str) -> int | None:
+    """None for what can't be read as well: a refusal is a refusal, whatever it says besides."""
+    with suppress(InvalidStanza):
+        return error.optional_int(name)
     return None
 
 

@@ -29,6 +29,15 @@ LEGACY: Final = "c.us"
 # The servers whose JIDs name Signal devices, and the suffix that keeps their sessions apart.
 _SIGNAL_SUFFIX: Final = {PN: "", LID: "_1", HOSTED: "_128", HOSTED_LID: "_129"}
 
+MAX_USER: Final = 128
+"""Characters. Users stand in the keys of a table, which hold 1,024 bytes; numbers have 20 digits at most."""
+
+MAX_SERVER: Final = 64
+"""Characters. The longest server that is known has 14."""
+
+MAX_DEVICE: Final = 255
+"""The wire writes a device of ours or of a contact in one byte."""
+
 HOSTED_DEVICE: Final = 99
 """The number of the device that Meta operates for a business, and of no other."""
 
@@ -51,14 +60,14 @@ _KINDS: Final = {
 }
 
 _NUMBER: Final = r"0|[1-9][0-9]{0,4}"
-_USER: Final = r"(?P<user>[0-9A-Za-z-]{1,128})"
+_USER: Final = rf"(?P<user>[0-9A-Za-z-]{{1,{MAX_USER}}})"
 _DEVICE: Final = rf"(?::(?P<device>{_NUMBER}))?"
 
 # local part of each family: with agent and device, with device, with integrator, bare.
 _WITH_AGENT: Final = re.compile(rf"{_USER}(?:\.(?P<agent>{_NUMBER}))?{_DEVICE}", re.ASCII)
 _WITH_DEVICE: Final = re.compile(rf"{_USER}{_DEVICE}", re.ASCII)
 _WITH_INTEGRATOR: Final = re.compile(
-    rf"(?P<integrator>{_NUMBER})-(?P<user>[!-9;-?A-~]{{1,128}}){_DEVICE}", re.ASCII
+    rf"(?P<integrator>{_NUMBER})-(?P<user>[!-9;-?A-~]{{1,{MAX_USER}}}){_DEVICE}", re.ASCII
 )
 _BARE: Final = re.compile(_USER, re.ASCII)
 
@@ -105,6 +114,11 @@ class JID:
 
     def __repr__(self) -> str:
         return f"JID({mask(str(self))})"
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether user or server is longer than any is: it can be answered, and not be used as a key."""
+        return len(self.user) > MAX_USER or len(self.server) > MAX_SERVER
 
     @property
     def bare(self) -> JID:
@@ -176,7 +190,7 @@ def _parse(text: str) -> JID:
         raise InvalidJid(f"not a JID: {mask(text)!r}")
     parts = match.groupdict()
     numbers = {name: int(parts.get(name) or 0) for name in ("device", "agent", "integrator")}
-    highest_device = 65535 if server in (MESSENGER, INTEROP) else 255
+    highest_device = 65535 if server in (MESSENGER, INTEROP) else MAX_DEVICE
     if numbers["device"] > highest_device or numbers["agent"] > 255 or numbers["integrator"] > 65535:
         raise InvalidJid(f"number too large in {mask(text)!r}")
     return JID(parts["user"], server, **numbers)

@@ -39,9 +39,19 @@ _EXPANDED_BYTES: Final = 112
 _BLOCK_BITS: Final = 128
 
 MAX_HOSTS: Final = 16
+MAX_TICKET_CHARS: Final = 4096
+"""Of `auth`, which goes into the path of an upload; some hundreds are usual."""
+MAX_LIFETIME: Final = 24 * 3600
+"""Seconds. WhatsApp says some hours; a ticket that holds longer is asked for again after a day."""
+MAX_URL_CHARS: Final = 2048
+"""Of what a host says of an upload: it is stored, and part of every message about the file."""
 
-# A name, and on a local server a port: nothing that could lead an URL elsewhere.
-_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?")
+# A name as the DNS has them, and on a local server a port: nothing that could lead an URL elsewhere, nor
+# anything that a resolver refuses to encode.
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST: Final = re.compile(
+    rf"(?=[^:]{{1,253}}(:|\Z)){_LABEL}(\.{_LABEL})*(:(?P<port>[0-9]{{1,5}}))?", re.ASCII
+)
 
 
 class DamagedMedia(Exception):
@@ -137,11 +147,19 @@ def parse_hosts(answer: Node) -> MediaHosts:
     hosts = tuple(host.attr_str("hostname") for host in connection.children("host")[:MAX_HOSTS])
     if not hosts:
         raise InvalidStanza("media_conn names no host")
-    if not all(_HOST.fullmatch(host) for host in hosts):
+    if not all(map(_is_host, hosts)):
         raise InvalidStanza("media_conn names something that is no host")
     lifetimes = [connection.optional_int(name) for name in ("ttl", "auth_ttl")]
-    told = [seconds for seconds in lifetimes if seconds is not None]
-    return MediaHosts(connection.attr_str("auth"), hosts, min(told, default=0))
+    told = [min(seconds, MAX_LIFETIME) for seconds in lifetimes if seconds is not None]
+    auth = connection.attr_str("auth")
+    if len(auth) > MAX_TICKET_CHARS:
+        raise InvalidStanza("media_conn's ticket is too long")
+    return MediaHosts(auth, hosts, min(told, default=0))
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and int(match["port"] or 0) < 65536
 
 
 def upload_path(kind: str, file_enc_sha256: bytes, auth: str) -> str:
@@ -161,9 +179,13 @@ def parse_uploaded(body: bytes) -> tuple[str, str]:
         url, path = answer["url"], answer["direct_path"]
     except (ValueError, LookupError, TypeError, RecursionError) as exc:
         raise InvalidStanza("a media host's answer") from exc
-    if not isinstance(url, str) or not isinstance(path, str) or not path.startswith("/"):
+    if not _is_place(url) or not _is_place(path) or not path.startswith("/"):
         raise InvalidStanza("a media host's answer")
     return url, path
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and len(value) <= MAX_URL_CHARS
 
 
 # Width and height, which let a phone lay the image out before it is there.

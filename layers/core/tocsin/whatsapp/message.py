@@ -5,16 +5,23 @@ What the ciphertexts hold is written in `outgoing` and read in `content`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from tocsin.whatsapp.bounds import MAX_NAME
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import BROADCAST, GROUP, HOSTED, HOSTED_LID, JID, LID, NEWSLETTER, PN
 from tocsin.whatsapp.node import Node, present
 from tocsin.whatsapp.outgoing import TEXT, Kind
 
+T = TypeVar("T")
+
 _USERS: Final = frozenset((PN, LID, HOSTED, HOSTED_LID))
+
+MAX_RETRY_COUNT: Final = 1000
+"""Clients give up after 5; the count is stored, and counted on from."""
 
 
 class Ciphertext(Protocol):
@@ -199,17 +206,25 @@ class MessageAck:
 
 
 def parse_ack(node: Node) -> MessageAck:
+    """Raises `InvalidStanza` if it can't be told whether the message was accepted. What else can't be read is
+    left out: refusing the ack of an accepted message would send it once more."""
     if node.tag != "ack" or node.attrs.get("class") != "message":
         raise InvalidStanza("not the ack of a message")
     return MessageAck(
-        id=node.attr_str("id"),
+        id=node.attr_label("id"),
         to=node.optional_jid("from"),
         error=node.optional_int("error") or 0,
-        phash=node.optional_str("phash"),
+        phash=_if_readable(node.optional_label, "phash"),
         refresh_lid=node.attrs.get("refresh_lid") == "true",
-        timestamp=node.optional_int("t"),
-        addressing_mode=node.optional_str("addressing_mode"),
+        timestamp=_if_readable(node.optional_int, "t"),
+        addressing_mode=_if_readable(node.optional_label, "addressing_mode"),
     )
+
+
+def _if_readable(read: Callable[[str], T | None], name: str) -> T | None:
+    with suppress(InvalidStanza):
+        return read(name)
+    return None
 
 
 # Coming in
@@ -288,7 +303,7 @@ def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
     unavailable = node.child("unavailable")
     identity = node.child("device-identity")
     return InboundMessage(
-        id=node.attr_str("id"),
+        id=node.attr_label("id"),
         sender=sender,
         sender_alt=_other_form(node, sender, "participant" if in_group else "sender"),
         chat=chat,
@@ -303,9 +318,9 @@ def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
         push_name=_push_name(node),
         offline="offline" in node.attrs,
         peer=node.attrs.get("category") == "peer",
-        edit=node.optional_str("edit"),
-        addressing_mode=node.optional_str("addressing_mode"),
-        unavailable=(unavailable.optional_str("type") or "unknown") if unavailable is not None else None,
+        edit=node.optional_label("edit"),
+        addressing_mode=node.optional_label("addressing_mode"),
+        unavailable=(unavailable.optional_label("type") or "unknown") if unavailable is not None else None,
     )
 
 
@@ -340,10 +355,13 @@ def _first_jid(node: Node, *names: str) -> JID | None:
 
 def _push_name(node: Node) -> str | None:
     name = node.optional_str("notify")
-    return None if name == "-" else name
+    return None if name is None or name == "-" else name[:MAX_NAME]
 
 
 def _parse_enc(node: Node) -> Enc:
     return Enc(
-        node.attr_str("type"), node.bytes(), node.optional_int("v") or 2, node.optional_int("count") or 0
+        node.attr_label("type"),
+        node.bytes(),
+        node.optional_int("v") or 2,
+        node.optional_int("count", MAX_RETRY_COUNT) or 0,
     )

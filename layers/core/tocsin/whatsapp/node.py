@@ -14,8 +14,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.errors import DecodeError, EncodeError, InvalidJid, InvalidStanza
-from tocsin.whatsapp.jid import HOSTED, HOSTED_LID, INTEROP, JID, LID, MESSENGER, PN, mask
+from tocsin.whatsapp.jid import (
+    HOSTED,
+    HOSTED_LID,
+    INTEROP,
+    JID,
+    LID,
+    MAX_SERVER,
+    MAX_USER,
+    MESSENGER,
+    PN,
+    mask,
+)
 from tocsin.whatsapp.tokens import CODES, DICTIONARIES, SINGLE_BYTE
 
 __all__ = [
@@ -31,6 +43,8 @@ __all__ = [
 ]
 
 Content = None | bytes | tuple["Node", ...]
+
+_MAX_DIGITS: Final = len(str(MAX_NUMBER))
 
 # 3-byte frame length, less the AES-GCM tag.
 MAX_FRAME_PLAINTEXT: Final = 2**24 - 1 - 16
@@ -80,10 +94,25 @@ class Node:
             raise InvalidStanza(f"<{self.tag}> has no {name}")
         return value
 
+    def optional_label(self, name: str) -> str | None:
+        """The id, type or other short name at `name`, which goes into keys, records and logs."""
+        value = self.optional_str(name)
+        if value is not None and len(value) > MAX_LABEL:
+            raise InvalidStanza(f"{name} of <{self.tag}> is too long")
+        return value
+
+    def attr_label(self, name: str) -> str:
+        value = self.optional_label(name)
+        if value is None:
+            raise InvalidStanza(f"<{self.tag}> has no {name}")
+        return value
+
     def optional_jid(self, name: str) -> JID | None:
         """The JID at `name`, which may have come as plain text."""
         value = self.attrs.get(name)
         if isinstance(value, JID):
+            if value.is_too_long:
+                raise InvalidStanza(f"{name} of <{self.tag}> is too long")
             return value
         if not value:
             return None
@@ -98,17 +127,19 @@ class Node:
             raise InvalidStanza(f"<{self.tag}> has no {name}")
         return value
 
-    def optional_int(self, name: str) -> int | None:
-        """The decimal number at `name`: no sign, at most 18 digits."""
+    def optional_int(self, name: str, most: int = MAX_NUMBER) -> int | None:
+        """The decimal number at `name`: no sign, at most `most`."""
         value = self.attrs.get(name)
         if not value:
             return None
-        if not isinstance(value, str) or not value.isascii() or not value.isdecimal() or len(value) > 18:
+        if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
             raise InvalidStanza(f"{name} of <{self.tag}> is no number")
+        if len(value) > _MAX_DIGITS or int(value) > most:
+            raise InvalidStanza(f"{name} of <{self.tag}> is too large")
         return int(value)
 
-    def attr_int(self, name: str) -> int:
-        value = self.optional_int(name)
+    def attr_int(self, name: str, most: int = MAX_NUMBER) -> int:
+        value = self.optional_int(name, most)
         if value is None:
             raise InvalidStanza(f"<{self.tag}> has no {name}")
         return value
@@ -275,8 +306,12 @@ def _packed(code: int, digits: str, size: int) -> bytes:
     return bytes((code, size >> 1)) + bytes.fromhex(digits)
 
 
-@lru_cache(maxsize=4096)
 def _jid(jid: JID) -> bytes:
+    return _write_jid.__wrapped__(jid) if jid.is_too_long else _write_jid(jid)
+
+
+@lru_cache(maxsize=4096)
+def _write_jid(jid: JID) -> bytes:
     """Remembered for the same reason as in reading: the same few people, again and again."""
     user, server, device = jid.user, jid.server, jid.device
     if not server:
@@ -533,8 +568,15 @@ def _read_packed(data: bytes, at: int, code: int) -> tuple[str, int]:
     return digits.translate(_NIBBLES_IN), end
 
 
-@lru_cache(maxsize=4096)
 def _checked_jid(user: str, server: str, device: int = 0, agent: int = 0, integrator: int = 0) -> JID:
+    """One of any length, for its stanza must be answered; but thousands of long ones aren't remembered."""
+    long = len(user) > MAX_USER or len(server) > MAX_SERVER
+    make = _known_jid.__wrapped__ if long else _known_jid
+    return make(user, server, device, agent, integrator)
+
+
+@lru_cache(maxsize=4096)
+def _known_jid(user: str, server: str, device: int, agent: int, integrator: int) -> JID:
     """The few people one talks to come again and again; making a JID anew costs more than all else of it."""
     if (user and not _JID_PART(user)) or not _JID_PART(server):
         raise DecodeError("jid")

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.whatsapp.bounds import MAX_MEMBERS, MAX_NUMBER
 from tocsin.whatsapp.errors import InvalidStanza
-from tocsin.whatsapp.jid import GROUP, JID, LID, PN, SERVER
+from tocsin.whatsapp.jid import GROUP, JID, LID, MAX_DEVICE, PN, SERVER
 from tocsin.whatsapp.node import Node
 
 
@@ -99,7 +100,7 @@ def parse_notification(node: Node) -> Notification:
     """Read a `<notification>`. Raises `InvalidStanza`; it is to be acknowledged even then."""
     if node.tag != "notification":
         raise InvalidStanza("not a notification")
-    kind = node.attr_str("type")
+    kind = node.attr_label("type")
     origin = node.attr_jid("from")
     if kind == "encrypt" and node.child("identity") is not None and origin != SERVER:
         return _identity_changed(node, origin)
@@ -107,7 +108,7 @@ def parse_notification(node: Node) -> Notification:
         return _devices_changed(node, origin)
     if kind == "account_sync" and node.child("devices") is not None:
         listed = node.require_child("devices")
-        devices = tuple(device.attr_jid("jid") for device in listed.children("device"))
+        devices = tuple(_device(device) for device in listed.children("device"))
         return OwnDevices(devices, listed.optional_str("dhash"))
     if kind == "w:gp2" and origin.server == GROUP:
         return _group_changed(node, origin)
@@ -133,25 +134,33 @@ def _devices_changed(node: Node, origin: JID) -> Notification:
     for action in _DEVICE_ACTIONS:
         change = node.child(action)
         if change is not None:
-            listed = [
-                (device.attr_jid("jid"), device.optional_jid("lid")) for device in change.children("device")
-            ]
+            listed = {
+                (_device(device), device.optional_jid("lid")): None for device in change.children("device")
+            }
             return DevicesChanged(
                 origin.chat,
                 _lid(node),
                 action,
                 tuple(jid for jid, _ in listed),
                 change.optional_str("device_hash"),
-                tuple((jid, lid) for jid, lid in listed if lid is not None),
+                tuple((jid, lid) for jid, lid in listed if lid is not None)[: MAX_DEVICE + 1],
                 change.optional_str("device_lid_hash"),
             )
     raise InvalidStanza("a devices notification without a change")
 
 
+def _device(node: Node) -> JID:
+    """A device of a user; each is removed by a call of its own, so there must not be 65,536 of them."""
+    jid = node.attr_jid("jid")
+    if jid.device > MAX_DEVICE:
+        raise InvalidStanza("a device that no user has")
+    return jid
+
+
 def _group_changed(node: Node, group: JID) -> GroupChanged:
     changes = node.children()
     removed: list[JID] = []
-    pairs: list[tuple[JID, JID]] = []
+    pairs: dict[tuple[JID, JID], None] = {}
     for change in changes:
         for member in change.children("participant"):
             jid = member.attr_jid("jid").chat
@@ -159,8 +168,10 @@ def _group_changed(node: Node, group: JID) -> GroupChanged:
                 removed.append(jid)
             pair = _member_pair(member, jid)
             if pair is not None:
-                pairs.append(pair)
-    return GroupChanged(group, tuple(change.tag for change in changes), tuple(removed), tuple(pairs))
+                pairs[pair] = None
+    # Each pair is looked up. Whom it leaves out is learnt with the group's members.
+    learnt = tuple(pairs)[:MAX_MEMBERS]
+    return GroupChanged(group, tuple(change.tag for change in changes), tuple(removed), learnt)
 
 
 def _member_pair(member: Node, jid: JID) -> tuple[JID, JID] | None:
@@ -189,15 +200,24 @@ def _mex(node: Node) -> Notification:
     update = node.child("update")
     if update is None or update.attrs.get("op_name") != "NotificationUserReachoutTimelockUpdate":
         return Other("mex")
-    lock = _lock_data(update.text())
+    return parse_lock(update.text(), "xwa2_notify_account_reachout_timelock")
+
+
+def parse_lock(text: str, path: str) -> ReachoutLock:
+    """The lock in an answer to a GraphQL query, or in a notification; `path`: its name there.
+
+    An end that is no time, or lies beyond every clock, is none. Raises `InvalidStanza`.
+    """
+    lock = _lock_data(text, path)
     ends = str(lock.get("time_enforcement_ends") or "")
-    until = int(ends) if ends.isascii() and ends.isdecimal() and len(ends) < 16 else None
+    readable = ends.isascii() and ends.isdecimal() and len(ends) <= len(str(MAX_NUMBER))
+    until = int(ends) if readable and int(ends) <= MAX_NUMBER else None
     return ReachoutLock(lock.get("is_active") is True, until)
 
 
-def _lock_data(text: str) -> dict[str, Any]:
+def _lock_data(text: str, path: str) -> dict[str, Any]:
     try:
-        lock = json.loads(text)["data"]["xwa2_notify_account_reachout_timelock"]
+        lock = json.loads(text)["data"][path]
     except (ValueError, LookupError, TypeError, RecursionError) as exc:
         raise InvalidStanza("mex update") from exc
     if not isinstance(lock, dict):

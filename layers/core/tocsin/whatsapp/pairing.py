@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, sign, verify
 from tocsin.signal.errors import SignalError
+from tocsin.whatsapp.bounds import MAX_NAME
 from tocsin.whatsapp.errors import InvalidStanza, PairingRefused
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER
 from tocsin.whatsapp.node import Node
@@ -29,6 +30,9 @@ from tocsin.whatsapp.proto.pairing_pb2 import (
 _ACCOUNT: Final = b"\x06\x00"
 _ACCOUNT_HOSTED: Final = b"\x06\x05"
 _DEVICE: Final = b"\x06\x01"
+
+MAX_IDENTITY_BYTES: Final = 4096
+"""It is stored, and goes along with every first message; some 300 bytes are usual."""
 
 CLIENT_TYPE: Final = "1"
 """Chrome, in the numbering of the QR text (another one than that of DeviceProps)."""
@@ -70,6 +74,8 @@ def verify_pair_success(node: Node, identity: KeyPair, adv_secret: bytes, entrop
     try:
         success = node.require_child("pair-success")
         container = success.require_child("device-identity").bytes()
+        if len(container) > MAX_IDENTITY_BYTES:
+            raise InvalidStanza("a device identity of an impossible length")
         device = success.require_child("device")
         jid, lid = device.attr_jid("jid"), device.optional_jid("lid")
         platform = success.child("platform")
@@ -79,8 +85,9 @@ def verify_pair_success(node: Node, identity: KeyPair, adv_secret: bytes, entrop
             raise InvalidStanza("own JID is no companion of a phone number")
         if lid is not None and lid.server != LID:
             raise InvalidStanza("own LID is none")
-        request_id = node.attr_str("id")
+        request_id = node.attr_label("id")
         name = business.optional_str("name") if business is not None else None
+        shown = platform.optional_str("name") if platform is not None else None
         time = node.optional_int("t")
     except InvalidStanza as exc:
         raise PairingRefused(500, "internal-error", exc.reason) from exc
@@ -91,8 +98,8 @@ def verify_pair_success(node: Node, identity: KeyPair, adv_secret: bytes, entrop
         account_key=signed.account_signature_key,
         adv_secret=adv_secret,
         key_index=key_index,
-        platform=(platform.optional_str("name") if platform is not None else None) or "",
-        business_name=name,
+        platform=(shown or "")[:MAX_NAME],
+        business_name=name[:MAX_NAME] if name is not None else None,
         time=time,
         reply=_reply(request_id, signed, key_index),
     )

@@ -10,7 +10,7 @@ from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
 from tocsin.whatsapp.jid import BROADCAST, GROUP, JID, NEWSLETTER
-from tocsin.whatsapp.message import parse_message
+from tocsin.whatsapp.message import MAX_RETRY_COUNT, parse_message
 from tocsin.whatsapp.node import Node, present
 
 # Negative acks: why a message won't be handled.
@@ -21,6 +21,9 @@ NO_SECRET = 495
 
 MAX_RECEIPT_IDS = 1000
 """WhatsApp's own clients name 256 at most; each may be looked up."""
+
+MAX_RECEIPT_LOOKUPS = 5000
+"""Ids times people: each pair is looked up. A gathered receipt names one message and a group's members."""
 
 READABLE = frozenset({"msg", "pkmsg", "skmsg"})
 
@@ -194,29 +197,36 @@ def parse_receipt(node: Node) -> Receipt:
         raise InvalidStanza("not a receipt")
     origin = node.attr_jid("from")
     sender = node.optional_jid("participant") or origin
-    ids = [node.attr_str("id")]
-    listed = node.child("list")
-    if listed is not None:
-        ids += [item.attr_str("id") for item in listed.children("item")]
-    gathered: list[JID] = []
+    ids, gathered = _named_ids(node), _gathered(node)
     if len(ids) > MAX_RECEIPT_IDS:
         raise InvalidStanza("too many ids in one receipt")
-    for group in node.children("participants"):
-        key = group.optional_str("key")
-        if key is not None and key not in ids:
-            ids.append(key)
-        gathered += [user.attr_jid("jid") for user in group.children("user")]
+    if len(ids) * len(gathered) > MAX_RECEIPT_LOOKUPS:
+        raise InvalidStanza("too many people in one receipt")
     other = _other_form(node, origin)
     return Receipt(
-        ids=tuple(ids),
+        ids=ids,
         sender=sender,
         sender_alt=other.with_device(sender.device) if other is not None and not other.device else other,
         chat=origin if origin.server in (GROUP, BROADCAST) else origin.chat,
-        type=node.optional_str("type") or "",
+        type=node.optional_label("type") or "",
         timestamp=node.optional_int("t"),
         recipient=node.optional_jid("recipient"),
-        participants=tuple(gathered),
+        participants=gathered,
     )
+
+
+def _named_ids(node: Node) -> tuple[str, ...]:
+    """Each id once: of the receipt, of its list, of the messages for which it gathers people."""
+    listed = node.child("list")
+    items = listed.children("item") if listed is not None else ()
+    keys = (group.optional_label("key") for group in node.children("participants"))
+    ids = (node.attr_label("id"), *(item.attr_label("id") for item in items), *keys)
+    return tuple(dict.fromkeys(name for name in ids if name is not None))
+
+
+def _gathered(node: Node) -> tuple[JID, ...]:
+    groups = node.children("participants")
+    return tuple(dict.fromkeys(user.attr_jid("jid") for group in groups for user in group.children("user")))
 
 
 def _other_form(node: Node, origin: JID) -> JID | None:
@@ -254,18 +264,19 @@ def parse_retry(node: Node) -> RetryRequest:
     retry = node.require_child("retry")
     keys = node.child("keys")
     identity = keys.child("device-identity") if keys is not None else None
-    count = retry.attr_int("count")
-    if not 1 <= count <= 1000:
+    count = retry.attr_int("count", MAX_RETRY_COUNT)
+    if not count:
         raise InvalidStanza("retry count out of range")
+    at = retry.optional_int("t")
     return RetryRequest(
-        id=retry.optional_str("id") or receipt.ids[0],
+        id=retry.optional_label("id") or receipt.ids[0],
         requester=receipt.sender,
         requester_alt=receipt.sender_alt,
         to=node.attr_jid("from"),
         participant=node.optional_jid("participant"),
         recipient=receipt.recipient,
         count=count,
-        timestamp=retry.optional_str("t"),
+        timestamp=str(at) if at is not None else None,
         registration_id=int.from_bytes(node.require_child("registration").bytes(4), "big"),
         bundle=parse_bundle(keys, node) if keys is not None else None,
         device_identity=identity.bytes() if identity is not None else None,

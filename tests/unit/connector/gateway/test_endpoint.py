@@ -270,6 +270,18 @@ def test_an_iq_that_the_server_refuses_raises_with_its_code(house: House) -> Non
     assert (raised.value.error, raised.value.text, raised.value.backoff) == (429, "rate-overlimit", 60)
 
 
+@pytest.mark.parametrize("number", ["9" * 18, "9" * 5000, "soon"])
+def test_an_iq_that_is_refused_in_absurd_numbers_is_refused_all_the_same(house: House, number: str) -> None:
+    async def error(node: Node) -> Node:
+        child = Node("error", {"code": number, "text": "x" * 100_000, "backoff": number})
+        return Node("iq", {"type": "error", "id": "1"}, (child,))
+
+    house.accounts.answer = error
+    with pytest.raises(errors.IqError) as raised:
+        house.client().request(Profile(), IQ)
+    assert (raised.value.error, len(raised.value.text), raised.value.backoff) == (500, 200, None)
+
+
 @pytest.mark.parametrize("state", ["unpaired", "pairing", "connecting", "logged_out", "replaced", "stopped"])
 def test_a_lease_that_says_not_connected_is_believed_without_a_call(house: House, state: str) -> None:
     house.lease = Lease(house.lease.url, house.lease.certificate, state)

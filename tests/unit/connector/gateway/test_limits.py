@@ -10,6 +10,7 @@ import pytest
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
 from tocsin.connector.gateway.limits import Limits
+from tocsin.connector.notices import iso
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
@@ -126,3 +127,13 @@ async def test_what_keeps_more_people_away_is_said_first(house: House) -> None:
         strictest = limits.strictest()
         assert strictest is not None
         assert strictest.kind == kind
+
+
+async def test_an_end_that_was_written_down_before_ends_were_bounded_can_be_shown(house: House) -> None:
+    limit = Limit(FIRST_CONTACTS, "notification", 10**15, NOW)
+    await house.process().hear(limit.kind, limit.cause, limit.until)
+    again = house.process()
+    await again.load()
+    known = again.active(FIRST_CONTACTS)
+    assert known is not None
+    assert iso(known.until) == "2106-02-07T06:28:15.000Z"

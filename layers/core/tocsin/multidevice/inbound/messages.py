@@ -54,6 +54,7 @@ from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.content import (
@@ -142,19 +143,31 @@ class Envelope:
             plain = inflater.decompress(packed, MAX_STANZA_BYTES + 1)
             if len(plain) > MAX_STANZA_BYTES or not inflater.eof:
                 raise MalformedEnvelope("the stanza is too large or cut")
+            account = value["account"]
+            if not isinstance(account, str) or not 0 < len(account) <= MAX_LABEL:
+                raise MalformedEnvelope("not an account's name")
             return cls(
-                account=str(value["account"]),
-                incarnation=int(value["incarnation"]),
-                epoch=int(value["epoch"]),
-                received_at=int(value["received_at"]),
+                account=account,
+                incarnation=_whole(value["incarnation"], MAX_NUMBER),
+                epoch=_whole(value["epoch"], MAX_NUMBER),
+                received_at=_whole(value["received_at"], MAX_NUMBER * 1000),
                 stanza=decode(plain),
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise MalformedEnvelope("not an envelope") from error
+        except MalformedEnvelope:
+            raise
         except (binascii.Error, zlib.error) as error:
             raise MalformedEnvelope("the stanza is damaged") from error
         except DecodeError as error:
             raise MalformedEnvelope(f"no node: {error.reason}") from error
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise MalformedEnvelope("not an envelope") from error
+
+
+def _whole(value: object, most: int) -> int:
+    """A number of an envelope: they are compared, counted with and made dates of."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise MalformedEnvelope("a number that no connector writes")
+    return value
 
 
 @dataclass(frozen=True)
