@@ -11,7 +11,8 @@ from tocsin.keys.errors import KeysBehind
 from tocsin.keys.high_water_mark import is_behind, read_witness
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.tables.keys import credentials_key, witness_key
+from tocsin.tables.keys import credentials_key
+from tocsin.tables.notifications import witness_key
 
 
 class Deployment:

@@ -21,7 +21,7 @@ from tocsin.dynamo.writes import Item, Put, as_read
 from tocsin.keys.account import Credentials, count_mark, read_credentials
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import KeysBehind
-from tocsin.tables.keys import witness_key
+from tocsin.tables.notifications import witness_key
 
 
 class HighWaterMark(NamedTuple):
