@@ -45,6 +45,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from infra.console import trouble
+    from tocsin.dynamo.errors import TableError
 
     try:
         _run(options, output)
@@ -52,7 +53,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
         raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, TableError) as error:
         raise ConsoleError(trouble.sentence(error, where=_where(options))) from error
     except Exception as error:
         if os.environ.get(DEBUG):

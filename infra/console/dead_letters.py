@@ -175,18 +175,18 @@ class DeadLetters:
         """What a redrive would do, without doing it."""
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        verdict = _fate(self._deployment.notifications.get(letter.notification))
+        verdict = _fate(self._deployment.stores.notifications.get(letter.notification))
         return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
 
     def _redrive(self, letter: Letter) -> Done:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        store = self._deployment.notifications
-        verdict = _fate(store.get(letter.notification))
+        stores = self._deployment.stores
+        verdict = _fate(stores.notifications.get(letter.notification))
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
-        step = store.reset_for_redrive(
+        step = stores.notifications.reset_for_redrive(
             letter.notification,
             at=int(now * 1000),
             expires_at=int(now) + self._deployment.expiry_seconds,
@@ -197,7 +197,7 @@ class DeadLetters:
         return Done(letter, "redriven")
 
     def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:
-        notification = self._deployment.notifications.get(notification_id)
+        notification = self._deployment.stores.notifications.get(notification_id)
         if notification is None or notification.state is not State.FAILED:
             return
         letter = letter_of(notification)
@@ -222,10 +222,10 @@ def letter_of(notification: Notification) -> Letter:
 
 def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification]:
     """The notifications of these letters, as far as they are still there, by id."""
-    store = deployment.notifications
+    stores = deployment.stores
     ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
     with ThreadPoolExecutor(_READERS) as readers:
-        found = zip(ids, readers.map(store.get, ids), strict=True)
+        found = zip(ids, readers.map(stores.notifications.get, ids), strict=True)
         return {identity: notification for identity, notification in found if notification is not None}
 
 
@@ -289,7 +289,7 @@ def list_letters(deployment: Deployment, output: Output) -> None:
 def show_letter(deployment: Deployment, notification_id: str, *, text: bool, output: Output) -> None:
     """One letter with its history; with `text`, also what the recipient would have read. Raises NotFound."""
     letter = DeadLetters(deployment).find(notification_id)
-    record = deployment.notifications.get(notification_id)
+    record = deployment.stores.notifications.get(notification_id)
     if letter is None and record is not None and record.state is State.FAILED:
         letter = letter_of(record)
     if letter is None:
@@ -332,7 +332,9 @@ def _report(
             output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
     if selection.notification and not any(counts.values()):
         raise NotFound(
-            _no_such_letter(selection.notification, deployment.notifications.get(selection.notification))
+            _no_such_letter(
+                selection.notification, deployment.stores.notifications.get(selection.notification)
+            )
         )
     output.say(", ".join(f"{number} {what}" for what, number in counts.items()))
 

@@ -16,7 +16,7 @@ from tocsin.accounts.served_accounts import read_roster
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -125,8 +125,9 @@ class Deployment:
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
     @cached_property
-    def notifications(self) -> NotificationStore:
-        return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+    def stores(self) -> Stores:
+        """What lies in the notifications table, by kind."""
+        return Stores(self.outside_table, self.keys_table)
 
     def key_store(self, account: str) -> KeyStore:
         return KeyStore(self.keys_table, self.sealer, account)

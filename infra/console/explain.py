@@ -1,6 +1,6 @@
 """Why did this message not arrive? The whole life of a notification, from the event to the last receipt.
 
-Everything stands in the notifications table: the notification with its attempts and receipts, the ledger of
+Everything stands in the notifications table: the notification with its attempts and receipts,
 recoveries, replies, changes of identity. What is told of keys are numbers and indexes, never a key.
 """
 
@@ -23,7 +23,6 @@ from infra.console.refused_events import RefusedEvent
 from tocsin.keys.seal import masked
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
-from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
 
@@ -130,14 +129,14 @@ def is_one(wanted: str) -> bool:
 
 def _lives(deployment: Deployment, wanted: str) -> list[Life]:
     """What is meant: one notification, or those of a ticket in the order of their planning."""
-    store = deployment.notifications
+    stores = deployment.stores
     if is_one(wanted):
-        found = store.get(id_of_message(wanted.upper()) or wanted.lower())
+        found = stores.notifications.get(id_of_message(wanted.upper()) or wanted.lower())
         if found is not None:
             return [_life(deployment, found)]
     if len(wanted.encode()) > _MAX_ID:
         return []
-    known = (store.get(identity) for identity in _ids_of_ticket(deployment, wanted))
+    known = (stores.notifications.get(identity) for identity in _ids_of_ticket(deployment, wanted))
     planned = [notification for notification in known if notification is not None]
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
     return [_life(deployment, notification) for notification in planned[-MAX_LIVES:]]
@@ -146,7 +145,7 @@ def _lives(deployment: Deployment, wanted: str) -> list[Life]:
 def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
     """Raises ConsoleError where the table has no index by ticket (yet)."""
     try:
-        return notifications_of_ticket(deployment.dynamodb, deployment["NotificationsTable"], ticket)
+        return deployment.stores.notifications.of_ticket(ticket)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NO_INDEX:
             raise
@@ -157,9 +156,9 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
 
 
 def _life(deployment: Deployment, notification: Notification) -> Life:
-    store, account = deployment.notifications, notification.account
+    stores, account = deployment.stores, notification.account
     phone = user_of(notification.recipient)
-    view = store.batch_get_for_send(notification.id, account, phone)
+    view = stores.batch_get_for_send(notification.id, account, phone)
     user = str((view.address or {}).get("lid") or phone)
     moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
     moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
@@ -171,11 +170,11 @@ def _life(deployment: Deployment, notification: Notification) -> Life:
         buried=notification.state is State.FAILED
         and DeadLetters(deployment).find(notification.id) is not None,
         opted_out=view.conduct.opted_out_at is not None,
-        episodes=tuple(store.ledger.of_notification(account, notification.id, moments)),
-        replies=tuple(
-            replies_to(deployment.dynamodb, deployment["NotificationsTable"], account, phone, notification.id)
+        episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
+        replies=tuple(stores.replies.about(account, phone, notification.id)),
+        identities=tuple(
+            change for name in names for change in stores.recipients.identity_changes(account, name)
         ),
-        identities=tuple(change for name in names for change in store.identity_changes(account, name)),
     )
 
 

@@ -164,7 +164,7 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection: Connection = look(deployment.keys_table, name, clock)
-    waiting = dict(Counter(row.cause for row in deployment.notifications.waiting(name)).most_common())
+    waiting = dict(Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common())
     limits = list(read_limits(deployment.keys_table, name, clock()).values())
     lease = connection.lease
     if lease is None:

@@ -155,14 +155,14 @@ class Rig:
             created_at=NOW * 1000,
             expires_at=NOW + 3600,
         )
-        assert self.deployment.notifications.put_new(notification) is None
+        assert self.deployment.stores.notifications.put_new(notification) is None
         return notification
 
     def failed(self, recipient: str = SITI, *, code: str = "server-error") -> Notification:
         """A notification at its end, with its dead letter."""
         notification = self.planned(recipient)
         problem = Problem(code, "retry", "the server answered 500")
-        self.deployment.notifications.fail(notification.id, problem, NOW * 1000)
+        self.deployment.stores.notifications.fail(notification.id, problem, NOW * 1000)
         self.bury(notification, problem)
         return notification
 
@@ -173,10 +173,10 @@ class Rig:
         )
 
     def arrives(self, notification: Notification, state: State = State.DELIVERED) -> None:
-        self.deployment.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
+        self.deployment.stores.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
 
     def stored(self, notification: Notification) -> Notification:
-        found = self.deployment.notifications.get(notification.id)
+        found = self.deployment.stores.notifications.get(notification.id)
         assert found is not None
         return found
 

@@ -16,7 +16,7 @@ from tocsin.keys.store import KeyStore
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.transport import MultiDevice, RememberedLeases
 from tocsin.multidevice.uploads import Uploads
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
@@ -93,11 +93,15 @@ class Stage:
         return self.keys.profile()
 
 
-def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
+def stage_on(aws: Cloud) -> tuple[Stage, Stores]:
     """A stage whose tables lie on moto."""
-    store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: stage.now)
+    stores = Stores(
+        DynamoTable(aws.dynamodb, aws.notifications),
+        DynamoTable(aws.dynamodb, aws.keys),
+        clock=lambda: stage.now,
+    )
     stage = Stage(
         DynamoTable(aws.dynamodb, aws.keys),
-        tell=lambda keys, change: tell_change(store, keys, change, clock=lambda: stage.now),
+        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
     )
-    return stage, store
+    return stage, stores

@@ -19,7 +19,7 @@ from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.replies import Replies
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
 
 
@@ -28,14 +28,14 @@ class House:
 
     def __init__(self, aws: Cloud) -> None:
         self.aws = aws
-        self.stage, self.store = self._stage_on(aws)
+        self.stage, self.stores = self._stage_on(aws)
         self.network = self.stage.network
         self.siti = self.stage.siti
-        self.dead_letters = DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
+        self.dead_letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
+    def _stage_on(self, aws: Cloud) -> tuple[Stage, Stores]:
         return stage_on(aws)
 
     def restart(
@@ -45,7 +45,7 @@ class House:
         clock = lambda: self.stage.now  # noqa: E731
         self.transport = self.stage.new_transport()
         self.delivery = Delivery(
-            self.store,
+            self.stores,
             self.dead_letters,
             self.transport,
             RetryPolicies(),
@@ -53,16 +53,16 @@ class House:
             clock=clock,
         )
         desk = RetryReceiptHandler(
-            self.store,
+            self.stores,
             self.dead_letters,
             RetryPolicies(),
             per_hour=recoveries_per_hour,
             random=os.urandom,
             clock=clock,
         )
-        replies = Replies(self.store, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
+        replies = Replies(self.stores, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
         self.inbound = Inbound(
-            self.store,
+            self.stores,
             self.stage.new_transport(),
             desk,
             replies,
@@ -89,7 +89,7 @@ class House:
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )
-        self.store.put_new(planned)
+        self.stores.notifications.put_new(planned)
         return planned
 
     def deliver(self, notification: Notification, receives: int = 1, **changes: object) -> Verdict:
@@ -103,7 +103,7 @@ class House:
         return planned
 
     def stored(self, notification: Notification) -> Notification:
-        stored = self.store.get(notification.id)
+        stored = self.stores.notifications.get(notification.id)
         assert stored is not None
         return stored
 

@@ -19,11 +19,12 @@ from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, Stage
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.table import DynamoTable
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.messages import Report
 from tocsin.multidevice.transport import RememberedLeases
 from tocsin.notify.notification import Notification, notification_id
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
@@ -106,12 +107,14 @@ class GroupHouse(House):
         self.group = self.found(self.colleagues, mode=mode)
         self.hear()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
-        store = NotificationStore(
-            aws.dynamodb, aws.notifications, aws.keys, clock=lambda: self.town.clock.now
+    def _stage_on(self, aws: Cloud) -> tuple[Stage, Stores]:
+        stores = Stores(
+            DynamoTable(aws.dynamodb, aws.notifications),
+            DynamoTable(aws.dynamodb, aws.keys),
+            clock=lambda: self.town.clock.now,
         )
-        stage = TownStage(self, MemoryTable(), store)  # moto bears one thread only
-        return stage, store
+        stage = TownStage(self, MemoryTable(), stores)  # moto bears one thread only
+        return stage, stores
 
     def found(self, members: Iterable[Phone], *, mode: str = "lid") -> Group:
         accounts = [member.account for member in members]
@@ -145,7 +148,7 @@ class GroupHouse(House):
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )
-        self.store.put_new(planned)
+        self.stores.notifications.put_new(planned)
         return planned
 
     def tell_group(self, number: int = 1, text: str | None = None) -> Notification:
@@ -177,9 +180,9 @@ class GroupHouse(House):
 class TownStage(Stage):
     """The stage of `stage`, with the town's people in place of its network."""
 
-    def __init__(self, house: GroupHouse, table: MemoryTable, store: NotificationStore) -> None:
+    def __init__(self, house: GroupHouse, table: MemoryTable, stores: Stores) -> None:
         self._house = house
-        self._tell = lambda keys, change: tell_change(store, keys, change, clock=lambda: self.now)
+        self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
         self.table = table
         from tocsin.keys.seal import Sealer
 

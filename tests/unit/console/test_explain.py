@@ -264,7 +264,7 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
         (5, {"reacts_to": "R1", "text": "👍"}, "reaction      👍 on R1"),
     ]:
         one = replace(house.plan(number), id=f"{number:018x}", **change)
-        house.store.put_new(one)
+        house.stores.notifications.put_new(one)
         assert line in lines(house, one.id, said)
 
 
@@ -274,6 +274,6 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
 )
 def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
     edit = replace(house.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
-    house.store.put_new(edit)
-    house.store.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
+    house.stores.notifications.put_new(edit)
+    house.stores.notifications.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
     assert why in record(house, edit, told)["conclusion"]

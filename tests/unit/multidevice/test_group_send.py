@@ -136,7 +136,7 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
     budi.forget_sender_keys()
     attachment = Attachment("ticket.pdf", "ticket.pdf", "application/pdf")
     notification = replace(house.plan_for_group(2), id="ab" * 9, text="your ticket", attachment=attachment)
-    house.store.put_new(notification)
+    house.stores.notifications.put_new(notification)
     assert house.deliver(notification).outcome == "sent"
     house.hear()
     assert [phone.messages()[-1].kind for phone in (siti, budi)] == ["document", "document"]
@@ -520,7 +520,7 @@ def test_stop_in_a_group_stops_nothing(house, quoting):
     house.hear()
     assert len(replies(house)) == int(quoting)
     for phone in (f"{siti.account.number}@s.whatsapp.net", str(house.group.jid)):
-        assert house.store.conduct("default", phone).opted_out_at is None
+        assert house.stores.recipients.conduct("default", phone).opted_out_at is None
     house.tell_group(2)
     assert texts(siti) == ["Tiket 1", "Tiket 2"]
 

@@ -28,7 +28,7 @@ def house(account: AwsAccount) -> House:
 
 
 def changes(house: House) -> list[dict]:
-    return house.store.identity_changes("default", "1234@lid")
+    return house.stores.recipients.identity_changes("default", "1234@lid")
 
 
 def test_a_new_phone_that_writes_to_us_is_recorded(house):

@@ -204,7 +204,9 @@ def test_a_week_is_one_of_the_calendar() -> None:
 
 
 def test_ours_is_issued_after_the_message_was_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.store, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        house.stores.notifications, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         house.tell(1)
     assert issued(house) == []
@@ -244,7 +246,7 @@ def test_ourselves_we_trust_already(house: House) -> None:
     from dataclasses import replace
 
     note_to_self = replace(house.plan(1), id="0" * 18, recipient=house.stage.own.phone)
-    house.store.put_new(note_to_self)
+    house.stores.notifications.put_new(note_to_self)
     assert house.deliver(note_to_self).outcome == "sent"
     assert (issued(house), attached(house)) == ([], (None, None))
 

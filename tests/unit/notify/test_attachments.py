@@ -143,7 +143,7 @@ class Sender:
         text = self.house.plan(number)
         key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
         planned = replace(text, id=key, text="your ticket", attachment=attachment)
-        assert self.house.store.put_new(planned) is None
+        assert self.house.stores.notifications.put_new(planned) is None
         return planned
 
     def messages(self) -> list[Message]:

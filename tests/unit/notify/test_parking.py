@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, NotTold, Report
 from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 NOW = 1_800_000_000
 SITI, BUDI = "6281234567890", "6281311112222"
@@ -51,14 +52,14 @@ class Scene:
         self.now = float(NOW)
         self.left = 300.0
         self.connector = Connector()
-        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS)
+        self.stores = Stores(DynamoTable(aws.dynamodb, NOTIFICATIONS), DynamoTable(aws.dynamodb, KEYS))
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.count = 0
 
     @property
     def maintainer(self) -> Maintainer:
-        letters = DeadLetters(self.store, DeadLettersQueue(self.aws.sqs, self.aws.queues["dead-letters"]))
-        return Maintainer(self.store, self.queue, letters, self.connector, clock=lambda: self.now)
+        letters = DeadLetters(self.stores, DeadLettersQueue(self.aws.sqs, self.aws.queues["dead-letters"]))
+        return Maintainer(self.stores, self.queue, letters, self.connector, clock=lambda: self.now)
 
     def planned(self, recipient: str = SITI, **changes: Any) -> Notification:
         self.count += 1
@@ -77,7 +78,7 @@ class Scene:
             expires_at=NOW + 86_400,
         )
         notification = replace(notification, **changes)
-        self.store.put_new(notification)
+        self.stores.notifications.put_new(notification)
         return notification
 
     def parked(
@@ -85,7 +86,7 @@ class Scene:
     ) -> Notification:
         notification = self.planned(recipient, **changes)
         due_at = None if due is None else due * 1000
-        self.store.park(notification, cause, NOW * 1000, due_at=due_at)
+        self.stores.parking.park(notification, cause, NOW * 1000, due_at=due_at)
         return notification
 
     def resume(self) -> Report:
@@ -101,12 +102,12 @@ class Scene:
         return [order["notification"] for order in self.orders()]
 
     def state(self, notification: Notification) -> State:
-        stored = self.store.get(notification.id)
+        stored = self.stores.notifications.get(notification.id)
         assert stored is not None
         return stored.state
 
     def rows(self) -> list[str]:
-        return [row.notification for row in self.store.waiting("default")]
+        return [row.notification for row in self.stores.parking.waiting("default")]
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ def test_what_parks_anew_at_once_is_left_to_the_next_minute(scene: Scene) -> Non
     class ParksAtOnce(NotificationsQueue):
         def send_all(self, notifications: Any, *, resumed: bool = False) -> None:
             for notification in notifications:
-                scene.store.park(notification, "not-connected", NOW * 1000)
+                scene.stores.parking.park(notification, "not-connected", NOW * 1000)
                 if notification.id == first.id:
                     scene.parked()
 
@@ -308,7 +309,7 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
     scene.now += 86_400
     scene.sweep()
     at = int(scene.now)
-    scene.store.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
+    scene.stores.notifications.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
     assert scene.state(notification) is State.PLANNED
     assert scene.rows() == []
 
@@ -319,11 +320,13 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
 def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> None:
     notification = scene.planned()
     deadline = (NOW + 3600) * 1000
-    scene.store.mark_sent(notification.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline)
+    scene.stores.notifications.mark_sent(
+        notification.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline
+    )
     assert scene.sweep().overdue == 0
     scene.now += 3600
     assert [scene.sweep().overdue for _ in range(2)] == [1, 0]
-    stored = scene.store.get(notification.id)
+    stored = scene.stores.notifications.get(notification.id)
     assert stored is not None
     assert (stored.state, stored.overdue_at) == (State.SENT, deadline)
 
@@ -331,5 +334,5 @@ def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> N
 def test_a_resume_asks_after_no_receipts(scene: Scene) -> None:
     """It has something to do that others wait for."""
     notification = scene.planned()
-    scene.store.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
+    scene.stores.notifications.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
     assert scene.resume().overdue == 0

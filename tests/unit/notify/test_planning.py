@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from tests.support.fake_aws import NOTIFICATIONS, REGION, Cloud, cloud
+from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.notification import Problem, State, notification_id
 from tocsin.notify.planning import Planner
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.template import Templates
 
 NOW = 1_800_000_000
@@ -39,9 +40,9 @@ class Scene:
         dead = aws.sqs.create_queue(QueueName="ticket-events-dead")["QueueUrl"]
         aws.queues["ticket-events-dead"] = dead
         self.aws = aws
-        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS)
+        self.stores = Stores(DynamoTable(aws.dynamodb, NOTIFICATIONS))
         self.planner = Planner(
-            self.store,
+            self.stores,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
             TicketEventsDeadQueue(aws.sqs, dead),
             Templates(*texts),
@@ -75,7 +76,7 @@ def test_an_event_becomes_one_notification_for_each_it_concerns(scene: Scene) ->
 
 def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
     planned = scene.planner.handle(sample_body())
-    stored = scene.store.get(planned.new[0])
+    stored = scene.stores.notifications.get(planned.new[0])
     assert stored is not None
     assert stored.id == notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
     assert (stored.recipient, stored.recipient_name, stored.language) == (CUSTOMER, "Siti", "id")
@@ -87,7 +88,7 @@ def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
 def test_a_notification_remembers_its_event(scene: Scene) -> None:
     event = json.loads(sample_body()) | {"id": "e-17", "time": "2026-11-22T02:00:00Z"}
     planned = scene.planner.handle(json.dumps(event))
-    stored = scene.store.get(planned.new[0])
+    stored = scene.stores.notifications.get(planned.new[0])
     assert stored is not None
     assert (stored.event_id, stored.event_at) == ("e-17", 1_795_312_800_000)
 
@@ -104,12 +105,12 @@ def test_a_doubled_event_does_not_repeat_what_is_on_its_way(scene: Scene) -> Non
     first = scene.planner.handle(sample_body())
     scene.orders()
     sent, waiting, failed, planned = first.new
-    scene.store.mark_sent(sent, {}, at=1, account="default")
-    parked = scene.store.get(waiting)
+    scene.stores.notifications.mark_sent(sent, {}, at=1, account="default")
+    parked = scene.stores.notifications.get(waiting)
     assert parked is not None
-    scene.store.park(parked, "away", 1)
-    scene.store.fail(failed, Problem("gone", "permanent"), 1)
-    scene.store.requeue(planned)  # another generation: SQS wouldn't fold it
+    scene.stores.parking.park(parked, "away", 1)
+    scene.stores.notifications.fail(failed, Problem("gone", "permanent"), 1)
+    scene.stores.parking.requeue(planned)  # another generation: SQS wouldn't fold it
     scene.planner.handle(sample_body())
     assert scene.orders() == [planned]
 
@@ -181,7 +182,7 @@ def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
     planned = scene.planner.handle(
         sample_body(customer={"phone": "+34 612 345 678"}, technicians=[], groups=[])
     )
-    stored = scene.store.get(planned.new[0])
+    stored = scene.stores.notifications.get(planned.new[0])
     assert stored is not None
     assert stored.recipient == "34612345678"
 
@@ -205,7 +206,7 @@ def with_bucket(scene):
 
 def test_each_file_is_a_message_of_its_own_after_the_text(with_bucket):
     planned = with_bucket.planner.handle(attached())
-    stored = [with_bucket.store.get(found) for found in planned.new]
+    stored = [with_bucket.stores.notifications.get(found) for found in planned.new]
     shown = [(one.audience, one.attachment and one.attachment.key) for one in stored]
     assert shown[:2] == [("customer", None), ("customer", "photo.jpg")]
     assert shown[2:5] == [("technician", None), ("technician", "plan.pdf"), ("technician", "photo.jpg")]

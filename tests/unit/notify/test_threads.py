@@ -48,7 +48,7 @@ class Desk:
         config = PlanConfig.read(Environment({**VARIABLES, **parameters}))
         house = self.house
         self.planner = Planner(
-            house.store,
+            house.stores,
             house.queue,
             TicketEventsDeadQueue(house.aws.sqs, house.aws.queues["dead-letters"]),
             Templates(),
@@ -64,7 +64,7 @@ class Desk:
             sample_body(event_type, detail={"ticket": ticket, "customer": customer})
         )
         [found] = [*planned.new, *planned.repeated]
-        notification = self.house.store.get(found)
+        notification = self.house.stores.notifications.get(found)
         assert notification is not None
         return notification
 
@@ -82,7 +82,7 @@ class Desk:
     def all(self) -> list[Notification]:
         items = self.house.aws.dynamodb.scan(TableName=self.house.aws.notifications)["Items"]
         ids = [item["pk"]["S"].partition("#")[2] for item in items if item["sk"]["S"] == "state"]
-        return [found for found in map(self.house.store.get, ids) if found]
+        return [found for found in map(self.house.stores.notifications.get, ids) if found]
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_without_the_parameters_every_event_is_a_plain_message(account):
     desk.tell("TicketCreated")
     desk.tell("TicketUpdated", 2)
     assert all(message.conversation for message in desk.read())
-    assert desk.house.store.thread("default", str(desk.house.siti.pn), "TCK-1") is None
+    assert desk.house.stores.threads.get("default", str(desk.house.siti.pn), "TCK-1") is None
 
 
 def test_a_parameter_that_means_nothing_is_refused_by_name():
@@ -140,7 +140,7 @@ def test_planned_again_it_quotes_what_it_quoted(quoting):
 
 def test_a_first_message_that_is_forgotten_or_never_arrived_is_not_quoted(quoting):
     first = quoting.plan("TicketCreated")
-    quoting.house.store.fail(first.id, Problem("refused", "permanent"), 1)
+    quoting.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     assert quoting.plan("TicketUpdated", 2).quote is None
     quoting.house.aws.dynamodb.delete_item(
         TableName=quoting.house.aws.notifications,
@@ -219,7 +219,7 @@ def test_an_edit_that_comes_too_late_is_a_message_of_its_own(editing):
 
 def test_an_edit_of_a_message_that_never_arrived_is_one_too(editing):
     first = editing.plan("TicketCreated")
-    editing.house.store.fail(first.id, Problem("refused", "permanent"), 1)
+    editing.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     edit = editing.plan("TicketUpdated", 2)
     assert edit.edits
     assert editing.house.deliver(edit).outcome == "sent"
@@ -231,7 +231,7 @@ def test_a_crash_on_the_way_to_the_message_in_its_place_says_it_once(editing, mo
     edit = editing.plan("TicketUpdated", 2)
     editing.later(EDIT_SECONDS)
     with monkeypatch.context() as crashing:
-        crashing.setattr(editing.house.store, "suppress", crash)
+        crashing.setattr(editing.house.stores.notifications, "suppress", crash)
         with pytest.raises(KeyboardInterrupt):
             editing.house.deliver(edit)
     assert editing.house.deliver(edit, receives=2) == Verdict("suppressed", "edit-too-late")
@@ -255,8 +255,8 @@ def test_the_message_in_its_place_retries_and_waits_like_any_other(editing):
     editing.house.transport.check = waiting  # type: ignore[method-assign]
     assert editing.house.deliver(edit, receives=2).outcome == "parked"
     editing.house.transport.check = monkey  # type: ignore[method-assign]
-    [row] = editing.house.store.waiting("default")
-    message = editing.house.store.get(row.notification)
+    [row] = editing.house.stores.parking.waiting("default")
+    message = editing.house.stores.notifications.get(row.notification)
     assert (message.edits, message.retries_used) == (None, 1)
     assert editing.house.stored(edit).state is State.SUPPRESSED
 
@@ -318,7 +318,7 @@ def test_a_link_is_previewed_only_where_that_is_wanted(account):
     planned = desk.planner.handle(
         sample_body("TicketCreated", detail={"ticket": ticket, "technicians": [technician]})
     )
-    [notification] = map(desk.house.store.get, planned.new)
+    [notification] = map(desk.house.stores.notifications.get, planned.new)
     assert notification.preview.url in notification.text
     assert notification.preview.title == "∗No∗ internet"
     desk.house.deliver(notification)
@@ -403,11 +403,11 @@ def test_an_answer_after_a_reaction_is_about_the_notification(thankful):
     thankful.reply("thank you", "R1")
     carry_out(thankful)
     [reaction] = [
-        thankful.store.get(node.attr_str("id").removeprefix("3EB0").lower())
+        thankful.stores.notifications.get(node.attr_str("id").removeprefix("3EB0").lower())
         for node in thankful.network.messages[-1:]
     ]
     thankful.receipt(reaction)
-    conduct = thankful.store.conduct("default", str(thankful.siti.pn))
+    conduct = thankful.stores.recipients.conduct("default", str(thankful.siti.pn))
     assert conduct.last_notification != reaction.id
 
 
@@ -439,7 +439,7 @@ def test_a_group_sees_an_edit_too(account):
     house = GroupHouse(account.furnish())
     notification = house.tell_group(1)
     edit = replace(house.plan_for_group(2), id="ed" * 9, edits=notification.message_id, text="solved")
-    house.store.put_new(edit)
+    house.stores.notifications.put_new(edit)
     assert house.deliver(edit).outcome == "sent"
     for phone in house.colleagues:
         [shown] = [entry for entry in phone.messages() if entry.id == notification.message_id]

@@ -27,7 +27,9 @@ from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
 from tocsin.notify.queues import Order
-from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
+from tocsin.notify.store.recipients import Conduct
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
 
@@ -61,7 +63,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         dead_letters: DeadLetters,
         transport: Transport,
         policies: RetryPolicies,
@@ -70,7 +72,7 @@ class Delivery:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._dead_letters = dead_letters
         self._transport = transport
         self._policies = policies
@@ -91,7 +93,7 @@ class Delivery:
             raise
 
     def _deliver(self, order: Order, receives: int) -> Verdict:
-        view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
+        view = self._stores.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
@@ -102,7 +104,7 @@ class Delivery:
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
         if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
-            self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
+            self._stores.notifications.suppress(notification.id, OPTED_OUT, self._now_ms())
             return Verdict("suppressed", OPTED_OUT.code)
         if self._must_wait_its_turn(notification, view.conduct):
             return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
@@ -111,7 +113,7 @@ class Delivery:
         send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
         verdict = send(notification) if notification.edits is None else self._edit(notification, send)
         if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
-            self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+            self._stores.parking.leave_line(notification.account, user_of(order.recipient), notification.turn)
         return verdict
 
     def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
@@ -120,22 +122,24 @@ class Delivery:
         from tocsin.notify.threads import as_message, is_editable
 
         try:
-            claim = self._store.claim_edit(id_of_message(notification.edits or "") or "", notification.turn)
+            claim = self._stores.threads.claim_edit(
+                id_of_message(notification.edits or "") or "", notification.turn
+            )
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
-            self._store.suppress(notification.id, SUPERSEDED, self._now_ms())
+            self._stores.notifications.suppress(notification.id, SUPERSEDED, self._now_ms())
             return Verdict("suppressed", SUPERSEDED.code)
         if claim is not None and is_editable(claim.notification, self._clock()):
             return send(notification)
         message = as_message(notification)
-        message = self._store.put_new(message) or message
+        message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
         if message.state is State.PLANNED:
-            self._store.follow_thread(message)
+            self._stores.threads.follow(message)
             verdict = send(message)
         if verdict.again_after is None:
-            self._store.suppress(notification.id, TOO_LATE, self._now_ms())
+            self._stores.notifications.suppress(notification.id, TOO_LATE, self._now_ms())
         return verdict
 
     def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
@@ -147,10 +151,10 @@ class Delivery:
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
                 return False
-            earlier = self._store.get(turn.partition("#")[2])
+            earlier = self._stores.notifications.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
                 return True
-            self._store.leave_line(notification.account, user_of(notification.recipient), turn)
+            self._stores.parking.leave_line(notification.account, user_of(notification.recipient), turn)
         return False
 
     def _try(
@@ -190,7 +194,7 @@ class Delivery:
         if notification.retries_used >= policy.retries:
             return self._bury(notification, failure)
         at = self._now_ms()
-        stored = self._store.record_attempt(
+        stored = self._stores.notifications.record_attempt(
             notification.id, attempt_of(failure, at), problem=problem_of(failure), spends_retry=True
         )
         if isinstance(failure, Recover):
@@ -202,7 +206,7 @@ class Delivery:
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
         at = self._now_ms()
         try:
-            marked = self._store.mark_sent(
+            marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
@@ -214,7 +218,7 @@ class Delivery:
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
-                self._store.record_attempt(notification.id, attempt_of_sent(sent, at))
+                self._stores.notifications.record_attempt(notification.id, attempt_of_sent(sent, at))
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
@@ -229,17 +233,21 @@ class Delivery:
             return
         log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})
         detail = f"the queue brought the order {receives} times"
-        self._store.record_attempt(notification.id, Attempt("crashed", self._now_ms(), "bug", detail))
+        self._stores.notifications.record_attempt(
+            notification.id, Attempt("crashed", self._now_ms(), "bug", detail)
+        )
 
     def _note_bug(self, notification_id: str, error: Exception) -> None:
         """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
         with suppress(Exception):
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
-            self._store.record_attempt(notification_id, attempt)
+            self._stores.notifications.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail)
+        self._stores.parking.park(
+            notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail
+        )
         return Verdict("parked", failure.code)
 
     def _bury(self, notification: Notification, failure: Failure) -> Verdict:

@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.dynamo.attributes import from_item
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.failure import Bug
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State
 from tocsin.notify.queues import iso
-from tocsin.notify.store.attributes import from_item
-from tocsin.notify.store.notifications import notification_of_item
+from tocsin.notify.store.codec import notification_of_item
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
         return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at)), at)
     if outcome == IDENTITY_CHANGED:
         return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
-    detail = _notification(notification_of_item(image), outcome, at)
+    detail = _notification(notification_of_item(from_item(image)), outcome, at)
     return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
 
 

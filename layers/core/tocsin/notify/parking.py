@@ -26,7 +26,9 @@ from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
+from tocsin.notify.store.parking import WaitingRow
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 
 if TYPE_CHECKING:
     from tocsin.connector_client.client import ConnectorClient
@@ -91,14 +93,14 @@ class Maintainer:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead_letters: DeadLetters,
         connectors: Connectors,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead_letters = dead_letters
         self._connectors = connectors
@@ -113,17 +115,17 @@ class Maintainer:
         from tocsin.keys.seal import Sealer
 
         dynamodb, sqs = client("dynamodb"), client("sqs")
-        store = NotificationStore(dynamodb, config.stores.notifications_table, config.stores.keys_table)
         table = DynamoTable(dynamodb, config.stores.keys_table)
+        stores = Stores(DynamoTable(dynamodb, config.stores.notifications_table), table)
 
         def unsealing() -> Sealer:
             secret = client("secretsmanager").get_secret_value(SecretId=config.stores.sealing_secret_arn)
             return Sealer.from_secret(secret["SecretString"])
 
         return cls(
-            store,
+            stores,
             NotificationsQueue(sqs, config.notifications_queue_url),
-            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+            DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
             LeasedConnectors(table, unsealing, ConnectorClient(lambda account: read_lease(table, account))),
         )
 
@@ -147,21 +149,21 @@ class Maintainer:
 
     def _expire(self, report: Report) -> None:
         now = self._clock()
-        for row in self._store.waiting(report.account):
+        for row in self._stores.parking.waiting(report.account):
             if row.expires_at > now:
                 continue
-            notification = self._store.get(row.notification)
+            notification = self._stores.notifications.get(row.notification)
             if notification is not None and notification.state in (State.WAITING, State.PLANNED):
                 expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
                 self._dead_letters.bury(notification, expired, int(now * 1000))
                 report.expired += 1
-            self._store.drop_waiting(row)
+            self._stores.parking.drop_waiting(row)
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
-        for notification_id in self._store.overdue(report.account, now):
+        for notification_id in self._stores.notifications.overdue(report.account, now):
             try:
-                transition = self._store.mark_overdue(notification_id, now)
+                transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -209,7 +211,7 @@ class Maintainer:
         """
         now = self._clock() * 1000
         held: set[str] = set()
-        for row in self._store.waiting(run.account):
+        for row in self._stores.parking.waiting(run.account):
             waits = row.due_at is not None and row.due_at > now
             if waits and row.cause in FIRST_CONTACT_CODES:
                 waits = not self._is_free(run)
@@ -231,18 +233,18 @@ class Maintainer:
         for row in rows:
             run.put_back.add(row.notification)
             try:
-                transition = self._store.requeue(row.notification)
+                transition = self._stores.parking.requeue(row.notification)
             except NotificationMissing:
                 continue
             if transition.applied:
                 orders.append(transition.notification)
         self._queue.send_all(orders, resumed=True)
         for row in rows:
-            self._store.drop_waiting(row)
+            self._stores.parking.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
-        report.waiting = sum(1 for _ in self._store.waiting(report.account))
+        report.waiting = sum(1 for _ in self._stores.parking.waiting(report.account))
 
 
 class LeasedConnectors:

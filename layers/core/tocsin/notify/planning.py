@@ -21,7 +21,7 @@ from tocsin.notify.events.audience import recipients
 from tocsin.notify.events.event import InvalidEvent, TicketEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import placed
@@ -61,7 +61,7 @@ class Planner:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead: TicketEventsDeadQueue,
         templates: Templates,
@@ -71,7 +71,7 @@ class Planner:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = config.accounts if accounts is None else accounts
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead = dead
         self._templates = templates
@@ -86,13 +86,14 @@ class Planner:
         from tocsin.notify.roster import Accounts
 
         sqs, dynamodb = client("sqs"), client("dynamodb")
+        table = DynamoTable(dynamodb, config.notifications_table)
         return cls(
-            NotificationStore(dynamodb, config.notifications_table),
+            Stores(table),
             NotificationsQueue(sqs, config.notifications_queue_url),
             TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
             Templates(own_texts),
             config,
-            accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
+            accounts=Accounts(config.accounts, table),
         )
 
     def handle(self, body: str) -> Planned:
@@ -133,8 +134,8 @@ class Planner:
         repeated: list[str] = []
         to_send: list[Notification] = []
         for planned in notifications:
-            notification = placed(planned, self._store, self._config)
-            existing = self._store.put_new(notification)
+            notification = placed(planned, self._stores, self._config)
+            existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
                 to_send.append(notification)

@@ -10,7 +10,7 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.retries import is_recipient
 from tocsin.notify.notification import Notification, State, id_of_message, notification_id
 from tocsin.notify.queues import NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import (
     CONDUCT_TICKET,
     CONSENT_GIVEN,
@@ -54,7 +54,7 @@ class Replies:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         notifications: NotificationsQueue,
         *,
         expiry_seconds: int,
@@ -63,7 +63,7 @@ class Replies:
     ) -> None:
         """`acknowledge_with`: the emoji that an answer to a notification gets; empty for none."""
         self._acknowledge_with = acknowledge_with
-        self._store = store
+        self._stores = stores
         self._notifications = notifications
         self._expiry_seconds = expiry_seconds
         self._clock = clock
@@ -85,7 +85,7 @@ class Replies:
             "audience": answered.audience if answered else None,
             "consent": CONSENT[wish[0]] if wish else None,
         }
-        self._store.put_reply(reply.name, phones[0], message.id, told, message.timestamp * 1000)
+        self._stores.replies.put(reply.name, phones[0], message.id, told, message.timestamp * 1000)
         if wish is None and self._acknowledge_with:
             self._acknowledge(reply)
         return wish[0].value if wish else content.kind
@@ -97,7 +97,7 @@ class Replies:
         STOP is a word like others here: one member doesn't speak for the group, and can leave it.
         """
         quoted = id_of_message(content.quoted_id or "")
-        answered = self._store.get(quoted) if quoted else None
+        answered = self._stores.notifications.get(quoted) if quoted else None
         group = str(message.chat)
         if answered is None or answered.group != group or answered.account != account.profile.account:
             return GROUP_TALK
@@ -112,7 +112,7 @@ class Replies:
             "audience": answered.audience,
             "consent": None,
         }
-        self._store.put_reply(account.profile.account, phone, message.id, told, message.timestamp * 1000)
+        self._stores.replies.put(account.profile.account, phone, message.id, told, message.timestamp * 1000)
         if self._acknowledge_with and content.kind != "reaction":
             self._react(answered, message)
         return content.kind
@@ -125,7 +125,7 @@ class Replies:
         answered = reply.answered
         if answered is None or reply.content.kind == "reaction":
             return
-        if self._store.conduct(reply.name, reply.phones[0]).opted_out_at is not None:
+        if self._stores.recipients.conduct(reply.name, reply.phones[0]).opted_out_at is not None:
             return
         self._react(answered, reply.message)
 
@@ -152,7 +152,7 @@ class Replies:
 
     def _enqueue(self, notification: Notification) -> None:
         """Write and enqueue it, unless it went out already. A repeat after a crash is folded by its id."""
-        known = self._store.put_new(notification)
+        known = self._stores.notifications.put_new(notification)
         if known is None or known.state is State.PLANNED:
             self._notifications.send(known or notification)
 
@@ -160,14 +160,14 @@ class Replies:
         """Return the notification a reply is about: the quoted one, else the last that reached the person."""
         quoted = id_of_message(content.quoted_id or "")
         if quoted:
-            notification = self._store.get(quoted)
+            notification = self._stores.notifications.get(quoted)
             if notification is not None and is_recipient(account, user, notification):
                 return notification
-        conduct = self._store.conduct(account.profile.account, phone)
+        conduct = self._stores.recipients.conduct(account.profile.account, phone)
         if conduct.last_notification is not None:
-            return self._store.get(conduct.last_notification)
+            return self._stores.notifications.get(conduct.last_notification)
         if conduct.heard_at is None:
-            self._store.note_heard(account.profile.account, phone, int(self._clock() * 1000))
+            self._stores.recipients.note_heard(account.profile.account, phone, int(self._clock() * 1000))
         return None
 
     def _heed(self, reply: _Reply, wish: Wish, language: str) -> None:
@@ -179,8 +179,8 @@ class Replies:
         at = int(self._clock() * 1000)
         if wish is Wish.STOP:
             for phone in reply.phones:
-                self._store.opt_out(reply.name, phone, wish.value, at)
-        conduct = self._store.conduct(reply.name, reply.phones[0])
+                self._stores.recipients.opt_out(reply.name, phone, wish.value, at)
+        conduct = self._stores.recipients.conduct(reply.name, reply.phones[0])
         if conduct.opted_out_at is None or (wish is Wish.STOP and conduct.confirmed_at is not None):
             return
         self._confirm(
@@ -188,9 +188,9 @@ class Replies:
         )
         for phone in reply.phones:
             if wish is Wish.STOP:
-                self._store.confirm_opt_out(reply.name, phone, at)
+                self._stores.recipients.confirm_opt_out(reply.name, phone, at)
             else:
-                self._store.opt_in(reply.name, phone)
+                self._stores.recipients.opt_in(reply.name, phone)
 
     def _confirm(self, reply: _Reply, wish: Wish, opted_out_at: int, language: str) -> None:
         """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""

@@ -19,7 +19,7 @@ from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, u
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 EDITS = frozenset({"TicketUpdated"})
 
@@ -35,36 +35,36 @@ LOST = frozenset({State.FAILED, State.SUPPRESSED})
 _EDIT = "edit"
 
 
-def placed(notification: Notification, store: NotificationStore, config: PlanConfig) -> Notification:
+def placed(notification: Notification, stores: Stores, config: PlanConfig) -> Notification:
     """Return a text as it is to be said, by what was said about its ticket before.
 
     Planned a second time, it stays what it was the first time.
     """
     if notification.attachment is not None or not (config.quote_first_message or config.edit_updates):
         return notification
-    if store.get(notification.id) is not None:
+    if stores.notifications.get(notification.id) is not None:
         return notification
     if config.edit_updates and notification.event_type in EDITS:
-        edit = _edit_of_last(notification, store)
+        edit = _edit_of_last(notification, stores)
         if edit is not None:
             return edit
-    thread = store.follow_thread(notification)
-    first = store.get(thread.first) if config.quote_first_message else None
+    thread = stores.threads.follow(notification)
+    first = stores.notifications.get(thread.first) if config.quote_first_message else None
     if first is None or first.id == notification.id or first.state in LOST:
         return notification
     return replace(notification, quote=Quote(first.message_id, first.text[:MAX_QUOTED]))
 
 
-def _edit_of_last(notification: Notification, store: NotificationStore) -> Notification | None:
+def _edit_of_last(notification: Notification, stores: Stores) -> Notification | None:
     user = user_of(notification.recipient)
-    thread = store.thread(notification.account, user, notification.ticket_id)
+    thread = stores.threads.get(notification.account, user, notification.ticket_id)
     if thread is None:
         return None
     edit = replace(
         notification, id=notification.sibling_id(_EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
     )
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
-    return edit if fresh or store.get(edit.id) is not None else None
+    return edit if fresh or stores.notifications.get(edit.id) is not None else None
 
 
 def as_message(edit: Notification) -> Notification:

@@ -77,7 +77,7 @@ def test_with_damaged_account_secrets_a_reply_waits_for_a_person(told):
     body = told.envelope(message_from(told.siti.devices[0], told.siti, "R", "Halo"))
     table, key = told.stage.table, ("account#default", "credentials")
     sound = {name: value for name, value in table.get(key).items() if name not in ("pk", "sk")}
-    table.put(Put(key, {**sound, "secrets": sound["secrets"][:-1] + b"\0"}))
+    table.put(Put(key, {**sound, "secrets": sound["secrets"] + b"\0"}))
     told.restart()
     with pytest.raises(Wait) as raised:
         told.inbound.handle(body)
@@ -163,7 +163,7 @@ def test_a_doubled_stanza_is_confirmed_again_and_told_once(told):
 def test_killed_after_the_turn_the_reply_is_not_lost(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "R1", "ok")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_reply", _die)
+        crash.setattr(told.stores.replies, "put", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     told.restart()
@@ -336,7 +336,7 @@ def confirmations(house: House) -> list[str]:
     """Deliver what is in the queue; the texts that Siti's phone shows of it."""
     before = len(texts(house.siti.devices[0]))
     for order in orders(house):
-        notification = house.store.get(order["notification"])
+        notification = house.stores.notifications.get(order["notification"])
         house.deliver(notification)
     return texts(house.siti.devices[0])[before:]
 
@@ -358,7 +358,7 @@ def test_stop_is_answered_in_the_language_of_the_notification(told):
 def test_killed_before_the_confirmation_it_is_still_confirmed_once(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "S1", "BERHENTI")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_new", _die)
+        crash.setattr(told.stores.notifications, "put_new", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     assert told.deliver(told.plan(2)).outcome == "suppressed"
@@ -397,7 +397,7 @@ def test_after_a_renumbering_both_numbers_are_opted_out(house):
     mexican.devices[0].begin(our_bundle(house))
     house.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
     for phone in ("5215512345678", "525512345678"):
-        assert house.store.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
+        assert house.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
 
 
 # -- receipts --------------------------------------------------------------------------------------------
