@@ -329,7 +329,7 @@ class RetryReceiptHandler:
             self._dead_letters.bury(case.notification, failure, self._now_ms())
 
     def _refuse(self, case: Case, why: str) -> None:
-        """Name a request of the recipient's that isn't answered, in the log, the history and the recoveries."""
+        """Name a request of the recipient's that isn't answered, in log, history and recoveries."""
         _name(case.request, case.cause, why)
         at = self._now_ms()
         refused = Attempt(
