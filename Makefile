@@ -23,9 +23,11 @@ help: ## what there is
 demo: setup-demo ## the main job on this machine, step by step: events, deliveries, a healed session, a redrive
 	@$(BIN)/python -m infra.local.demo
 
-.PHONY: local
-local: setup-demo ## the same stack, left running, with what to type next
-	@$(BIN)/python -m infra.local.trial
+.PHONY: local local-stop
+local: setup-demo ## the same stack, left running, with what to type next; ARGS="--name two --background"
+	@$(BIN)/python -m infra.local.trial $(ARGS)
+local-stop: setup-demo ## end the one that was started in the background; ARGS="--name two"
+	@$(BIN)/python -m infra.local.trial --stop $(ARGS)
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
