@@ -34,6 +34,20 @@ test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
 
+# Ruff, mypy and the tests beside each other: the processor never waits for one of them to end.
+.PHONY: check
+check: setup ## style, types and unit tests, while you change a file; a part: make check TESTS=tests/unit/notify
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going check-style check-types check-unit
+
+.PHONY: check-style check-types check-unit
+check-style:
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+check-types:
+	@$(BIN)/mypy
+check-unit:
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder $(or $(TESTS),tests/unit)
+
 .PHONY: interop
 interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md
 	@$(BIN)/python -m pytest --timeout 600 --durations 15 -m "interop or cell" \
