@@ -62,6 +62,15 @@ lint: setup ## format, style, types, texts, templates
 	@$(SAM)/cfn-lint $(TEMPLATES)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
 
+BUILD := .aws-sam/build
+
+.PHONY: build
+build: setup-demo ## sam build, for AWS; says what sam keeps to itself: whether the layer is compiled
+	@SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM)/sam build --build-dir $(BUILD) $(ARGS)
+	@test -n "$$(find $(BUILD)/CoreLayer -name '*.pyc' | head -n 1)" || { \
+		echo "build: the layer is not compiled, so cold starts will be slower. With a Python of the template's"; \
+		echo "build: runtime on the PATH (python3.13, or that of TOCSIN_RUNTIME): make build ARGS=--no-cached"; }
+
 .PHONY: bench
 bench: setup-bench ## what it costs: times, memory, requests, rates, beside others, in one run
 	@$(BIN)/python -m tests.bench
