@@ -48,6 +48,18 @@ CLIENTS = ROOT / "tests" / "interop" / "node"
 # Which requirements `.venv` gets for a profile. Each holds the one before: a fuller one serves a leaner wish.
 PROFILES = {"demo": "run.txt", "test": "dev.txt", "bench": "bench.txt"}
 
+# What each part takes on the disk, rounded up; `.venv` by its profile.
+MEGABYTES = {
+    "sam": 350,
+    "emulator": 110,
+    "demo": 140,
+    "test": 330,
+    "bench": 400,
+    "node": 200,
+    "whatsmeow": 140,
+    "clients": 90,
+}
+
 STAMP = ".made-from.json"
 STILL_WORKING_SECONDS = 15
 
@@ -87,6 +99,9 @@ def set_up(profile: str) -> None:
         missing = [part for part in parts_of(profile) if not part.is_current()]
         if not missing:
             return
+        check_room(missing)
+        for part in missing:
+            part.check_owner()
         started = time.monotonic()
         progress = Progress()
         names = ", ".join(part.name for part in missing)
@@ -120,6 +135,7 @@ class Part:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
+        self.megabytes = MEGABYTES.get(name, 0)
 
     def inputs(self) -> Inputs:
         """What it is made from. JSON; any change means making it anew."""
@@ -128,6 +144,9 @@ class Part:
     def make(self, run: Run, before: Optional[Inputs]) -> None:
         """Make it, with `run(command)` for each command. `before`: what the one there was made from."""
         raise NotImplementedError
+
+    def check_owner(self) -> None:
+        """Raises `SetupError` if what lies there is somebody else's and would be lost."""
 
     def is_current(self) -> bool:
         """Was it made, completely, from these very inputs?"""
@@ -144,9 +163,10 @@ class Part:
     def set_stamp(self) -> None:
         (self.folder / STAMP).write_text(json.dumps(self.inputs(), indent=1), encoding="utf-8")
 
-    def remove_stamp(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / STAMP).unlink()
+    def begin(self) -> None:
+        """From here on it counts as unfinished, and still as ours: its stamp is empty."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / STAMP).write_text("", encoding="utf-8")
 
 
 class Environment(Part):
@@ -159,10 +179,30 @@ class Environment(Part):
     def inputs(self) -> Inputs:
         return dict(interpreter(), place=str(self.folder), requirements=digest(self.requirements))
 
+    def check_owner(self) -> None:
+        if (self.folder / STAMP).exists() or not self.folder.exists() or not any(self.folder.iterdir()):
+            return
+        raise SetupError(
+            f"{self.folder} was not made by this set-up, which would wipe it to put its own there. "
+            "Move it away or remove it, then run this again"
+        )
+
     def make(self, run: Run, before: Optional[Inputs]) -> None:
-        run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
+        self.clear()
+        run([sys.executable, "-m", "venv", str(self.folder)])
         # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+
+    def clear(self) -> None:
+        """Remove what is there but for the stamp, by which an unfinished one is known as ours.
+
+        `venv --clear` would take the stamp as well.
+        """
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(str(entry))
+            elif entry.name != STAMP:
+                entry.unlink()
 
 
 class Project(Environment):
@@ -171,6 +211,7 @@ class Project(Environment):
     def __init__(self, profile: str) -> None:
         super().__init__("tocsin", VENV, PROFILES[profile])
         self.profile = profile
+        self.megabytes = MEGABYTES[profile]
 
     def inputs(self) -> Inputs:
         return dict(super().inputs(), profile=self.profile, project=packaging())
@@ -253,7 +294,7 @@ def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
     """Make one part, say how it goes, and stamp it when it is complete. Raises `SetupError`."""
     log = RUNS / f"setup-{part.name}.log"
     before = part.stamp()
-    part.remove_stamp()
+    part.begin()
     with progress.of(part.name) as done, log.open("w", encoding="utf-8") as output:
 
         def run(command: Sequence[str], folder: Path = ROOT) -> None:
@@ -277,6 +318,8 @@ def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: th
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        # It holds our lock with us (`one_at_a_time`); Python lets no other descriptor through.
+        close_fds=False,
     )
     while True:
         try:
@@ -304,7 +347,11 @@ class Progress:
 
     def say(self, text: str) -> None:
         with self._lock:
-            print(f"setup: {text}", flush=True)
+            try:
+                print(f"setup: {text}", flush=True)
+            except BrokenPipeError:
+                # Nobody listens any more (`| head`). The set-up is worth its end all the same.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextlib.contextmanager
     def of(self, name: str) -> Iterator[Callable[[], None]]:
@@ -347,6 +394,17 @@ def check_python() -> None:
         ) from None
 
 
+def check_room(parts: Sequence[Part]) -> None:
+    """Raises `SetupError` if the disk has no room for `parts`. One that was there makes room for its heir."""
+    needed = sum(part.megabytes for part in parts if part.stamp() is None)
+    free = shutil.disk_usage(str(ROOT)).free // 1_000_000
+    if free < needed:
+        raise SetupError(
+            f"{needed} MB are needed and {free} MB are free on the disk of {ROOT}. "
+            "Make room there, then run this again"
+        )
+
+
 def interpreter() -> Inputs:
     """What of this interpreter an environment depends on."""
     return {"python": sys.version, "executable": os.path.realpath(sys.executable)}
@@ -376,17 +434,11 @@ def pip(environment: Path, *arguments: str) -> List[str]:
 
 def quiet_environment() -> Dict[str, str]:
     """Our own environment, without what would lead an installer astray."""
-    astray = (
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "VIRTUAL_ENV",
-        "PIP_TARGET",
-        "PIP_PREFIX",
-        "PIP_USER",
-        "PIP_REQUIRE_VIRTUALENV",
-    )
+    astray = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX")
     environment = {name: value for name, value in os.environ.items() if name not in astray}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
+    # These may stand in the user's pip.conf. The rest of it says where packages come from, and stays.
+    environment.update(PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
     return environment
 
 
@@ -447,10 +499,14 @@ def offer(node: Path) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Two set-ups at once would tear each other's environments down: the second waits for the first."""
+    """Two set-ups at once would tear each other's environments down: the second waits for the first.
+
+    The commands of a set-up hold the lock too. One that was killed leaves them behind, and they still write.
+    """
     import fcntl
 
     with (TOOLS / ".lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -22,6 +22,7 @@ from infra.console.explain import explain
 from infra.console.output import Output
 from infra.console.send import put_event
 from infra.local.processes import ProcessFailed, exit_on_sigterm
+from infra.local.speech import NobodyListens, hang_up, say, speak_any_language
 from infra.local.stack import CommandFailed
 from infra.local.view import Row, Shown, View, open_view
 from infra.local.whatsapp.control_client import ControlError, WaitedTooLong
@@ -469,6 +470,14 @@ def ticket(
 def main() -> int:
     """Set the world up, tell the story, count. 0 if all was as promised."""
     exit_on_sigterm()
+    speak_any_language()
+    try:
+        return _tell()
+    except NobodyListens:
+        return hang_up()
+
+
+def _tell() -> int:
     began = time.monotonic()
     stage = _Backstage()
     try:
@@ -483,7 +492,9 @@ def main() -> int:
                     stage.counts = demo.counts
                     demo.run()
                     view.step("stopping everything")
-        print(f"all of it took {time.monotonic() - began:.0f} s")
+        say(f"all of it took {time.monotonic() - began:.0f} s")
+    except NobodyListens:
+        raise
     except KeyboardInterrupt:
         print("demo: interrupted; everything was stopped", file=sys.stderr)
         return 130
@@ -491,7 +502,7 @@ def main() -> int:
         return stage.fail(str(trouble))
     except Exception as trouble:  # noqa: BLE001  a part that dies under us fails in many ways
         return stage.fail(f"{type(trouble).__name__}: {trouble}", trace=traceback.format_exc())
-    print(stage.counts.line())
+    say(stage.counts.line())
     return 0
 
 
@@ -508,7 +519,7 @@ class _Backstage:
             if trace:
                 (self.folder / "demo.log").write_text(trace, encoding="utf-8")
             print(f"demo: everything was stopped; the logs are in {self.folder}", file=sys.stderr)
-        print(self.counts.line())
+        say(self.counts.line())
         return 1
 
 

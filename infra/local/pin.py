@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from infra.local.bootstrap import REQUIREMENTS, ROOT, TOOLS
+from infra.local.bootstrap import REQUIREMENTS, ROOT, TOOLS, quiet_environment
 
 LAYER = ROOT / "layers" / "core" / "requirements.in"
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 def run(*command: str) -> None:
     """Run one command in the project's folder. Raises `CalledProcessError`."""
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(command, cwd=ROOT, env=quiet_environment(), check=True)
 
 
 if __name__ == "__main__":

@@ -57,12 +57,16 @@ class Child:
         """Is it still there?"""
         return self._process.poll() is None
 
+    def check(self) -> None:
+        """Raises `ProcessFailed` if the child ended."""
+        if not self.alive():
+            raise ProcessFailed(self.name, f"ended with code {self._process.returncode}", self.log)
+
     def wait_until(self, ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
         """Return when `ready` says so. Raises `ProcessFailed` if the child ends or `seconds` pass first."""
         give_up = time.monotonic() + seconds
         while not ready():
-            if not self.alive():
-                raise ProcessFailed(self.name, f"ended with code {self._process.returncode}", self.log)
+            self.check()
             if time.monotonic() > give_up:
                 raise ProcessFailed(self.name, f"was not ready after {seconds:.0f} s", self.log)
             time.sleep(0.05)

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.console import qr
+from infra.local.speech import say
 
 STAGES = ("event", "planned", "sent", "delivered", "read")
 
@@ -85,7 +86,7 @@ class PlainView:
     """Lines, in the order things happen: for logs and pipes."""
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
-        self._write = write or _print_line
+        self._write = write or say
         self._step: _Step | None = None
 
     def chapter(self, title: str) -> None:
@@ -283,7 +284,3 @@ def _indented(what: RenderableType) -> Table:
     grid = Table.grid(padding=(0, 0, 0, 2))
     grid.add_row(what)
     return grid
-
-
-def _print_line(text: str) -> None:
-    print(text, flush=True)

@@ -34,7 +34,14 @@ class World:
     phones: ControlClient
     media_certificate: str
     folder: Path
+    # What runs beside the connectors.
+    children: tuple[Child, ...]
     connectors: int = field(default=0)
+
+    def check(self) -> None:
+        """Raises `ProcessFailed` if the emulator or the WhatsApp server ended."""
+        for child in self.children:
+            child.check()
 
     @contextlib.contextmanager
     def connector(self) -> Iterator[Child]:
@@ -67,7 +74,7 @@ def world(
     with deployed(name, iam=iam, parameters=parameters, progress=progress) as stack:
         progress("starting the WhatsApp server")
         folder = stack.aws.folder
-        with whatsapp_server(folder) as server:
+        with whatsapp_server(folder) as (server, process):
             yield World(
                 stack=stack,
                 deployment=deployment_of(stack),
@@ -76,12 +83,16 @@ def world(
                 phones=ControlClient(server["control"]),
                 media_certificate=server["media_certificate"],
                 folder=folder,
+                children=(stack.aws.process, process),
             )
 
 
 @contextlib.contextmanager
-def whatsapp_server(folder: Path) -> Iterator[Mapping[str, str]]:
-    """A local WhatsApp server while the block lasts; what it says when ready. Raises ProcessFailed."""
+def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
+    """A local WhatsApp server while the block lasts: what it says when ready, and its process.
+
+    Raises ProcessFailed.
+    """
     log = folder / "whatsapp.log"
     command = [
         sys.executable,
@@ -94,7 +105,7 @@ def whatsapp_server(folder: Path) -> Iterator[Mapping[str, str]]:
         child.wait_until(lambda: _ready_line(log) is not None)
         ready = _ready_line(log)
         assert ready is not None  # noqa: S101  it was just there
-        yield ready
+        yield ready, child
 
 
 def deployment_of(stack: Stack) -> Deployment:

@@ -95,8 +95,11 @@ class Process:
         self.popen.send_signal(signal.SIGCONT)
 
     def resident_megabytes(self) -> float:
-        pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        statm = Path(f"/proc/{self.popen.pid}/statm")
+        if statm.exists():
+            return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        kibibytes = subprocess.check_output(["ps", "-o", "rss=", "-p", str(self.popen.pid)], text=True)
+        return int(kibibytes) * 1024 / 1e6
 
 
 @dataclass

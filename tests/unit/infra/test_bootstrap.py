@@ -1,5 +1,6 @@
 """The set-up of a machine: what is made, when it is made again, and what it says when it can't be."""
 
+import ast
 import subprocess
 import sys
 import threading
@@ -111,6 +112,9 @@ class TestMachine:
     def test_a_program_that_is_no_node_has_no_version(self) -> None:
         assert bootstrap.node_version(sys.executable) != 20
         assert bootstrap.node_version("/nonexistent/node") == 0
+
+    def test_an_old_interpreter_can_read_it_as_far_as_the_message_that_it_is_too_old(self) -> None:
+        ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"), feature_version=(3, 7))
 
     def test_runs_with_nothing_but_the_standard_library(self) -> None:
         script = Path(bootstrap.__file__)
