@@ -14,6 +14,7 @@ import pytest
 
 from infra.local.bootstrap import ROOT
 from tests.support.wheel import all_modules, build, copy_sources, distributions
+from tests.unit.infra.templates import template
 
 PACKAGES = {"tocsin", "infra"}
 
@@ -74,6 +75,10 @@ def test_its_extra_declares_what_all_the_rest_imports_and_no_more(built: Built) 
 
 def test_every_requirement_says_from_which_version_on(built: Built) -> None:
     assert [line for line in built.metadata.get_all("Requires-Dist", []) if ">=" not in line] == []
+
+
+def test_the_template_shows_the_version_of_the_package(built: Built) -> None:
+    assert template()["Outputs"]["Version"]["Value"] == built.metadata["Version"]
 
 
 def test_the_pinned_requirements_hold_all_that_is_declared(built: Built) -> None:
