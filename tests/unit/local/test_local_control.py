@@ -160,9 +160,8 @@ def test_the_server_prints_one_line_and_ends_on_sigterm(tmp_path):
 
 
 def test_without_its_packages_it_says_how_to_install_them(tmp_path):
-    code = (
-        "import sys; sys.modules['aiohttp'] = None; from infra.local.whatsapp.__main__ import main; main([])"
-    )
+    run = "from infra.local.whatsapp.__main__ import main; main([])"
+    code = f"import sys; sys.modules['aiohttp'] = None; {run}"
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True)
     assert ended.stderr == b"tocsin-whatsapp: aiohttp isn't installed: pip install '.[local]'\n"
 
