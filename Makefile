@@ -114,5 +114,5 @@ setup-bench: ## what the benchmarks need besides
 
 .PHONY: clean
 clean: ## remove everything that was made here
-	rm -rf .venv .tools .run .aws-sam tests/interop/node/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .tools .run .aws-sam tests/interop/node/node_modules .pytest_cache .mypy_cache .ruff_cache
 	find functions infra layers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -220,6 +219,19 @@ class _Parser(argparse.ArgumentParser):
         raise Usage(f"{message} (see '{self.prog} --help')")
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: all else of a command line takes less time."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata
+
+        print(f"tocsin {metadata.version('tocsin')}")
+        parser.exit()
+
+
 def _where_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:
     """Taken before the command and after it; what stands after it counts."""
 
@@ -255,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"tocsin {metadata.version('tocsin')}")
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
     _where_options(parser, with_defaults=True)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -415,7 +415,7 @@ def packaging() -> str:
     import tomllib  # not in the old interpreters that come only as far as `check_python`
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    parts = [settings["build-system"], settings["project"], settings["tool"]["setuptools"]]
+    parts = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

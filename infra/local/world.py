@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import boto3
+from botocore.session import Session
 
 from infra.console.deployment import Deployment
 from infra.local.emulator import REGION, ROOT_USER
@@ -110,11 +110,9 @@ def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
 
 def deployment_of(stack: Stack) -> Deployment:
     """The deployed stack as the console sees it, with the emulator's credentials."""
-    session = boto3.session.Session(
-        aws_access_key_id=ROOT_USER["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=ROOT_USER["AWS_SECRET_ACCESS_KEY"],
-        region_name=REGION,
-    )
+    session = Session()
+    session.set_credentials(ROOT_USER["AWS_ACCESS_KEY_ID"], ROOT_USER["AWS_SECRET_ACCESS_KEY"])
+    session.set_config_variable("region", REGION)
     return Deployment(stack.name, stack.outputs, session, stack.aws.url)
 
 

@@ -11,10 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .bad_day import live_through
 from .certificates import BadRootKeyFile, load_root_key
-from .control import Control
-from .server import WhatsAppServer
 
 DEFAULT_ROOT_KEY_FILE = Path(".run/whatsapp-root.key")
 
@@ -56,6 +53,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 async def run(options: argparse.Namespace) -> None:
     """startup, ready, shutdown. SIGINT, SIGTERM and, if asked for, the end of stdin set a flag."""
+    from .bad_day import live_through
+    from .control import Control
+    from .server import WhatsAppServer
+
     server = WhatsAppServer(load_root_key(options.root_key_file), host=options.host, port=options.port)
     control = Control(server, host=options.host, port=options.control_port)
     stopping = asyncio.Event()
@@ -97,6 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asyncio.run(run(options))
     except (BadRootKeyFile, OSError) as error:
         print(f"tocsin-whatsapp: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        # The console needs none of these, so a plain installation is without them.
+        print(f"tocsin-whatsapp: {error.name} isn't installed: pip install '.[local]'", file=sys.stderr)
         return 1
     return 0
 

@@ -159,6 +159,13 @@ def test_the_server_prints_one_line_and_ends_on_sigterm(tmp_path):
     assert process.stdout.read() == ""
 
 
+def test_without_its_packages_it_says_how_to_install_them(tmp_path):
+    run = "from infra.local.whatsapp.__main__ import main; main([])"
+    code = f"import sys; sys.modules['aiohttp'] = None; {run}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True)
+    assert ended.stderr == b"tocsin-whatsapp: aiohttp isn't installed: pip install '.[local]'\n"
+
+
 def test_the_server_ends_with_the_program_that_started_it():
     server = LocalWhatsApp.start()
     server.process.stdin.close()
