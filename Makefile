@@ -21,13 +21,13 @@ help: ## what there is
 
 .PHONY: demo
 demo: setup-demo ## the main job on this machine, step by step: events, deliveries, a healed session, a redrive
-	@$(BIN)/python -m infra.local.demo
+	@$(BIN)/python -m tocsin_local.demo
 
 .PHONY: local local-stop
 local: setup-demo ## the same stack, left running, with what to type next; ARGS="--name two --background"
-	@$(BIN)/python -m infra.local.trial $(ARGS)
+	@$(BIN)/python -m tocsin_local.trial $(ARGS)
 local-stop: setup-demo ## end the one that was started in the background; ARGS="--name two"
-	@$(BIN)/python -m infra.local.trial --stop $(ARGS)
+	@$(BIN)/python -m tocsin_local.trial --stop $(ARGS)
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
@@ -102,15 +102,15 @@ proto: setup ## compile the .proto files anew
 
 .PHONY: requirements
 requirements: ## the pinned requirements, anew from requirements/*.in
-	@$(PYTHON) -m infra.local.pin
+	@PYTHONPATH=infra $(PYTHON) -m tocsin_local.pin
 
 .PHONY: setup setup-demo setup-bench
 setup: ## everything that tests and lint need
-	@$(PYTHON) infra/local/bootstrap.py test
+	@$(PYTHON) infra/tocsin_local/bootstrap.py test
 setup-demo: ## only what the demo needs
-	@$(PYTHON) infra/local/bootstrap.py demo
+	@$(PYTHON) infra/tocsin_local/bootstrap.py demo
 setup-bench: ## what the benchmarks need besides
-	@$(PYTHON) infra/local/bootstrap.py bench
+	@$(PYTHON) infra/tocsin_local/bootstrap.py bench
 
 .PHONY: clean
 clean: ## remove everything that was made here

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console import accounts, pair
-from infra.console.output import Output
-from infra.console.unpair import unpair
-from infra.local.world import World
 from tests.support.stack import DESK, Bus, Stage
 from tocsin.notify.notification import State
+from tocsin_console import accounts, pair
+from tocsin_console.output import Output
+from tocsin_console.unpair import unpair
+from tocsin_local.world import World
 
 pytestmark = pytest.mark.e2e
 

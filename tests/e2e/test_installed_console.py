@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from infra.console import accounts, unpair
-from infra.console.output import Output
-from infra.local.bootstrap import REQUIREMENTS, ROOT, quiet_environment
-from infra.local.emulator import REGION, ROOT_USER
-from infra.local.processes import clean_environment
-from infra.local.world import World
 from tests.support.stack import Stage
 from tests.support.wheel import build
+from tocsin_console import accounts, unpair
+from tocsin_console.output import Output
+from tocsin_local.bootstrap import REQUIREMENTS, ROOT, quiet_environment
+from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.processes import clean_environment
+from tocsin_local.world import World
 
 pytestmark = pytest.mark.e2e
 

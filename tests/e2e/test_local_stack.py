@@ -10,10 +10,10 @@ import sys
 import boto3
 import pytest
 
-from infra.local.emulator import interpreter
-from infra.local.record import record_file
-from infra.local.whatsapp.control_client import ControlClient
 from tests.support.stack import Json, eventually
+from tocsin_local.emulator import interpreter
+from tocsin_local.record import record_file
+from tocsin_whatsapp_server.control_client import ControlClient
 
 pytestmark = pytest.mark.e2e
 
@@ -22,7 +22,7 @@ AYU = "6281511113333"
 
 
 def local(*options: str) -> None:
-    subprocess.run([sys.executable, "-m", "infra.local.trial", "--name", NAME, *options], check=True)
+    subprocess.run([sys.executable, "-m", "tocsin_local.trial", "--name", NAME, *options], check=True)
 
 
 def tell_ayu(record: Json) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.console.send import put_event
 from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
+from tocsin_console.send import put_event
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from infra.console.dead_letters import DeadLetters
 from tests.faults.conftest import Connector, Function
 from tests.faults.looks import causes, failures, kill_all, receipts_for
 from tests.support.stack import ACCOUNT, DESK, Bus, Person, Stage, eventually
@@ -16,6 +15,7 @@ from tocsin.dynamo.writes import Item, Key, Put
 from tocsin.keys.seal import masked
 from tocsin.notify.notification import State
 from tocsin.tables.keys import credentials_key, inbound_key, outbound_key, prekey_key
+from tocsin_console.dead_letters import DeadLetters
 
 pytestmark = pytest.mark.faults
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Emulator
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.support.connector_processes import SITI, World, eventually, world
 from tests.support.tcp_switch import Switch
 from tocsin.accounts.lease import LeaseInfo, LeaseKeeper, read_lease
@@ -23,6 +21,8 @@ from tocsin.tables.keys import CONNECTORS
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
+from tocsin_local.emulator import Emulator
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 

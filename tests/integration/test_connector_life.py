@@ -8,7 +8,6 @@ from itertools import count
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlError
 from tests.support.connector_processes import OWN, SITI, World, eventually, make_maintain_function
 from tests.support.tcp_switch import Switch
 from tocsin.connector_client import client as errors
@@ -17,6 +16,7 @@ from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.usync import parse_contacts, usync_contacts
+from tocsin_whatsapp_server.control_client import ControlError
 
 pytestmark = pytest.mark.integration
 

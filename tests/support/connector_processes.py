@@ -19,8 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.local.emulator import Emulator
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tocsin.accounts.lease import LeaseInfo, read_lease
 from tocsin.accounts.operator_requests import Control, read_control, request
 from tocsin.connector_client.client import ConnectorClient
@@ -29,6 +27,8 @@ from tocsin.keys.account import AccountProfile
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.node import Node, decode, encode
+from tocsin_local.emulator import Emulator
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 T = TypeVar("T")
 

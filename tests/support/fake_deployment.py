@@ -17,12 +17,12 @@ from botocore import handlers
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
-from infra.console.deployment import Deployment
-from infra.console.output import Output
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
+from tocsin_console.deployment import Deployment
+from tocsin_console.output import Output
 
 REGION = "ap-southeast-3"
 ACCOUNT = "default"

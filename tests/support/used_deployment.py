@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.console import look
-from infra.console.deployment import Deployment
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import House
+from tocsin_console import look
+from tocsin_console.deployment import Deployment
 
 
 def deployment_of(house: House) -> Deployment:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from infra.local.bootstrap import ROOT, quiet_environment
+from tocsin_local.bootstrap import ROOT, quiet_environment
 
 MADE_FROM = ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "layers/core", "infra")
 

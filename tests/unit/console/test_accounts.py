@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from infra.console.accounts import add, list_accounts, remove
-from infra.console.errors import ConsoleError, NotFound, Usage
 from tests.support.fake_deployment import NOW, Rig, Said
 from tocsin.accounts.served_accounts import read_roster
+from tocsin_console.accounts import add, list_accounts, remove
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 
 def test_one_more_is_served_by_its_name(rig: Rig, said: Said) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.console import cli, status
-from infra.console.look import Look
 from tests.support.fake_deployment import REGION, SITI, Cloud, Rig
+from tocsin_console import cli, status
+from tocsin_console.look import Look
 
 
 @pytest.fixture

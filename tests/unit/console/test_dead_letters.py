@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from infra.console.dead_letters import (
+from tests.support.fake_deployment import NOW, SITI, Rig, Said
+from tocsin.notify.notification import Attempt, Problem, State
+from tocsin.notify.queues import Order
+from tocsin_console.dead_letters import (
     DeadLetters,
     Selection,
     drop_letters,
@@ -14,10 +17,7 @@ from infra.console.dead_letters import (
     redrive_letters,
     show_letter,
 )
-from infra.console.errors import NotFound
-from tests.support.fake_deployment import NOW, SITI, Rig, Said
-from tocsin.notify.notification import Attempt, Problem, State
-from tocsin.notify.queues import Order
+from tocsin_console.errors import NotFound
 
 BUDI = "6281311112222"
 

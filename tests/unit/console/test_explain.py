@@ -7,9 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, Usage
-from infra.console.explain import explain
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said
 from tests.support.fake_whatsapp import message_from
@@ -19,6 +16,9 @@ from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
 from tocsin.notify.content import Attachment, Quote
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.explain import explain
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_ticket_whose_event_was_refused_says_what_was_wrong(house, said):
 
 
 def test_of_a_long_ticket_the_last_ones_are_shown(house, told, monkeypatch):
-    monkeypatch.setattr("infra.console.explain.MAX_LIVES", 1)
+    monkeypatch.setattr("tocsin_console.explain.MAX_LIVES", 1)
     house.tell(7)
     after(house, 1)
     house.tell(7, audience="technician")

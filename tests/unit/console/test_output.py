@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infra.console.output import how_long, iso_moment, moment
 from tests.support.fake_deployment import Said
+from tocsin_console.output import how_long, iso_moment, moment
 
 
 def test_people_read_what_is_said(said: Said) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.console import pair
-from infra.console.errors import ConsoleError, Interrupted, TimedOut
-from infra.console.pair import NO_CONNECTOR, Code, Hint, Offer, TypedCode
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
 from tocsin.accounts import operator_requests
+from tocsin_console import pair
+from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.pair import NO_CONNECTOR, Code, Hint, Offer, TypedCode
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from infra.console.errors import NotFound
-from infra.console.refused_events import (
+from tests.support.fake_deployment import Rig, Said
+from tocsin_console.errors import NotFound
+from tocsin_console.refused_events import (
     Selection,
     drop_refused,
     list_refused,
     redrive_refused,
     show_refused,
 )
-from tests.support.fake_deployment import Rig, Said
 
 EVENT: dict[str, Any] = {
     "id": "7bf73129-1428-4cd3-a780-95db273d1602",

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from infra.console import send
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, TimedOut, Usage
-from infra.console.send import SampleTicket, send_test
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
 from tocsin.notify.content import Attachment
 from tocsin.notify.events.event import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin_console import send
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, TimedOut, Usage
+from tocsin_console.send import SampleTicket, send_test
 
 TICKET = SampleTicket("0812-3456-7890", name="Siti")
 

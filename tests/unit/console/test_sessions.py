@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console import cli
-from infra.console.deployment import Deployment
-from infra.console.errors import NotFound, Usage
-from infra.console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.test_retries import reply_of_everybody
 from tocsin.accounts.operator_requests import read_control
+from tocsin_console import cli
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import NotFound, Usage
+from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,11 @@ def loaded_by(code: str) -> set[str]:
     "words", [["--help"], ["dead-letters", "list", "--help"], ["status", "--unknown"], ["send", "--to"]]
 )
 def test_reading_a_command_line_loads_nothing_slow(words: list[str]) -> None:
-    loaded = loaded_by(f"from infra.console import cli; cli.main({words})")
-    assert "infra.console.cli" in loaded
-    assert loaded & (SLOW | {"importlib.metadata", "infra.console.deployment"}) == set()
+    loaded = loaded_by(f"from tocsin_console import cli; cli.main({words})")
+    assert "tocsin_console.cli" in loaded
+    assert loaded & (SLOW | {"importlib.metadata", "tocsin_console.deployment"}) == set()
 
 
 @pytest.mark.parametrize("command", ["accounts", "dead_letters", "refused_events", "send", "status"])
 def test_a_command_loads_of_what_is_slow_only_what_speaks_with_aws(command: str) -> None:
-    assert loaded_by(f"import infra.console.{command}") & SLOW == OF_AWS
+    assert loaded_by(f"import tocsin_console.{command}") & SLOW == OF_AWS

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from infra.console.errors import NeedsAttention
-from infra.console.output import moment
-from infra.console.status import show
 from tests.support.fake_deployment import NOW, Rig, Said
 from tocsin.accounts.limits import Limit, note_limit
+from tocsin_console.errors import NeedsAttention
+from tocsin_console.output import moment
+from tocsin_console.status import show
 
 
 def shown(rig: Rig, said: Said, *, check: bool = False, after: float = 0) -> str:

@@ -6,7 +6,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.console.trouble import sentence
+from tocsin_console.trouble import sentence
 
 
 def answer(code: str, message: str = "No.") -> ClientError:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.console import unpair
-from infra.console.errors import ConsoleError, NotFound, TimedOut
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
 from tocsin.accounts import operator_requests
+from tocsin_console import unpair
+from tocsin_console.errors import ConsoleError, NotFound, TimedOut
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import bootstrap
-from infra.local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
+from tocsin_local import bootstrap
+from tocsin_local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
 
 
 class Counted(Part):

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.local import bootstrap
-from infra.local.bootstrap import Environment, SetupError, check_room
-from infra.local.processes import clean_environment
+from tocsin_local import bootstrap
+from tocsin_local.bootstrap import Environment, SetupError, check_room
+from tocsin_local.processes import clean_environment
 
 LAYER_MAKEFILE = bootstrap.ROOT / "layers/core/Makefile"
 
@@ -84,7 +84,7 @@ class TestAKilledSetUp:
     PROGRAM = """
 import sys, threading
 from pathlib import Path
-from infra.local import bootstrap
+from tocsin_local import bootstrap
 bootstrap.TOOLS = Path(sys.argv[1])
 pip = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 with bootstrap.one_at_a_time():
@@ -179,7 +179,7 @@ class TestSomebodysOwnEnvironment:
 
 def test_goes_on_when_nobody_listens_any_more() -> None:
     program = """
-from infra.local.bootstrap import Progress
+from tocsin_local.bootstrap import Progress
 import sys
 for _ in range(3):
     Progress().say("installing")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import record
-from infra.local.record import RecordError, check_free, claimed, owner, published, record_file, stop
+from tocsin_local import record
+from tocsin_local.record import RecordError, check_free, claimed, owner, published, record_file, stop
 
 STACK = """
 import signal, sys, time
 from pathlib import Path
-from infra.local import record
-from infra.local.processes import exit_on_sigterm
+from tocsin_local import record
+from tocsin_local.processes import exit_on_sigterm
 record.RUNS = Path(sys.argv[1])
 exit_on_sigterm()
 with record.claimed("local"), record.published("local", {"pid": 0}):

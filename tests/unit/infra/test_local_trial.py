@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import trial
-from infra.local.processes import ProcessFailed, clean_environment
+from tocsin_local import trial
+from tocsin_local.processes import ProcessFailed, clean_environment
 
 PROGRAM = """
 import contextlib, sys
 from pathlib import Path
-from infra.local import demo, record, trial
+from tocsin_local import demo, record, trial
 
 @contextlib.contextmanager
 def world(name, *, progress, parameters=None):

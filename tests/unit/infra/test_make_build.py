@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.bootstrap import ROOT
-from infra.local.processes import clean_environment
+from tocsin_local.bootstrap import ROOT
+from tocsin_local.processes import clean_environment
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from zipfile import ZipFile
 
 import pytest
 
-from infra.local.bootstrap import ROOT
 from tests.support.templates import template
 from tests.support.wheel import all_modules, build, copy_sources, distributions
+from tocsin_local.bootstrap import ROOT
 
-PACKAGES = {"tocsin", "infra"}
+PACKAGES = {"tocsin", "tocsin_console", "tocsin_local", "tocsin_whatsapp_server"}
 
 
 class Built(NamedTuple):
@@ -64,7 +64,7 @@ def test_it_holds_the_files_that_the_code_reads(built: Built) -> None:
 
 
 def test_it_declares_what_the_console_imports_and_no_more(built: Built) -> None:
-    modules = all_modules(built.site, "infra/console")
+    modules = all_modules(built.site, "tocsin_console")
     assert built.requires() == distributions(built.site, modules)
 
 

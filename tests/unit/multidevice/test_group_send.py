@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from infra.local.whatsapp.directory import SignedPreKey
-from infra.local.whatsapp.phone import Companion
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.wired_groups import GroupHouse, texts
 from tocsin.dynamo.writes import Delete
@@ -23,6 +21,8 @@ from tocsin.tables.keys import group_pk
 from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.directory import SignedPreKey
+from tocsin_whatsapp_server.phone import Companion
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from infra.console import qr
-from infra.local.speech import say
+from tocsin_console import qr
+from tocsin_local.speech import say
 
 STAGES = ("event", "planned", "sent", "delivered", "read")
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.console.deployment import Deployment
-from infra.console.errors import NotFound
-from infra.console.look import Look
-from infra.console.output import Output, iso_moment
 from tocsin.notify.events.phone import mask_phone
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import NotFound
+from tocsin_console.look import Look
+from tocsin_console.output import Output, iso_moment
 
 CRASHED = "crashed"
 NOT_HANDED_OVER = "not-handed-over"

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.console.connection import look
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, TimedOut, Usage
-from infra.console.output import Output, moment
 from tocsin.notify.events.event import InvalidEvent, parse_event
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin_console.connection import look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, TimedOut, Usage
+from tocsin_console.output import Output, moment
 
 POLL_SECONDS = 0.5
 _EVENT = "TicketCreated"

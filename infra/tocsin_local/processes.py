@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.request import urlopen
 
-from infra.local.bootstrap import ROOT
+from tocsin_local.bootstrap import ROOT
 
 # What a program needs of our own environment. Everything else stays behind: a stray AWS_PROFILE, proxy or
 # PYTHONPATH would make one machine behave otherwise than the next.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from infra.local.bootstrap import REQUIREMENTS, ROOT, TOOLS, quiet_environment
+from tocsin_local.bootstrap import REQUIREMENTS, ROOT, TOOLS, quiet_environment
 
 LAYER = ROOT / "layers" / "core" / "requirements.in"
 

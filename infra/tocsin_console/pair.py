@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from infra.console import qr
-from infra.console.connection import Connection, look
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, Interrupted, TimedOut
-from infra.console.output import Output
 from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin_console import qr
+from tocsin_console.connection import Connection, look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.output import Output
 
 POLL_SECONDS = 0.5
 # How long a connector may take to answer before we say that there is none. A new one starts in a minute.

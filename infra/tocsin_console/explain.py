@@ -13,19 +13,19 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.console.connection import look
-from infra.console.dead_letters import DeadLetters
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, Usage
-from infra.console.look import Look
-from infra.console.output import Output, how_long, moment
-from infra.console.refused_events import RefusedEvent
 from tocsin.keys.seal import masked
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
 from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
+from tocsin_console.connection import look
+from tocsin_console.dead_letters import DeadLetters
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.look import Look
+from tocsin_console.output import Output, how_long, moment
+from tocsin_console.refused_events import RefusedEvent
 
 MAX_LIVES = 100
 """Of one ticket: the last ones."""

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.console.connection import SILENT_SECONDS, Connection, look
-from infra.console.deployment import Deployment
-from infra.console.errors import NeedsAttention
-from infra.console.look import depth
-from infra.console.output import Output, how_long, moment
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin_console.connection import SILENT_SECONDS, Connection, look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import NeedsAttention
+from tocsin_console.look import depth
+from tocsin_console.output import Output, how_long, moment
 
 # What each queue is to an operator, and the output of the stack that names it.
 QUEUES = {

@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from infra.console.errors import ConsoleError, NotFound, Usage
 from tocsin.accounts.served_accounts import read_roster
 from tocsin.dynamo.table import DynamoTable
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer

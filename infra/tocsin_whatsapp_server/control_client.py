@@ -22,8 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import infra
 import tocsin
+import tocsin_whatsapp_server
 
 Json = dict[str, Any]
 
@@ -288,7 +288,7 @@ class LocalWhatsApp:
         """Start the server and wait until it is ready. Without `root_key_file` it gets a root key of its own
         in a temporary folder. Raises ServerFailed."""
         root_key_file = root_key_file or Path(tempfile.mkdtemp(prefix="tocsin-whatsapp-")) / "root.key"
-        command = [sys.executable, "-m", "infra.local.whatsapp"]
+        command = [sys.executable, "-m", "tocsin_whatsapp_server"]
         command += ["--host", host, "--port", str(port), "--control-port", str(control_port)]
         command += ["--root-key-file", str(root_key_file), "--log-level", log_level, "--stop-with-stdin"]
         command += ["--bad-day", str(bad_day)] if bad_day is not None else []
@@ -345,6 +345,6 @@ def stop_process(process: subprocess.Popen[str], seconds: float) -> None:
 
 def _environment() -> dict[str, str]:
     """Ours, with the packages that we run on: they need not be installed."""
-    roots = [str(Path(str(module.__file__)).parents[1]) for module in (infra, tocsin)]
+    roots = [str(Path(str(module.__file__)).parents[1]) for module in (tocsin_whatsapp_server, tocsin)]
     path = os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}

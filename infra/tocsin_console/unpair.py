@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from infra.console.connection import look
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, TimedOut
-from infra.console.output import Output
-from infra.console.pair import NO_CONNECTOR, PATIENCE_SECONDS, POLL_SECONDS
 from tocsin.accounts.operator_requests import read_control, request
+from tocsin_console.connection import look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, TimedOut
+from tocsin_console.output import Output
+from tocsin_console.pair import NO_CONNECTOR, PATIENCE_SECONDS, POLL_SECONDS
 
 
 def unpair(

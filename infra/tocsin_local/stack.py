@@ -21,9 +21,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infra.local.bootstrap import ROOT, RUNS, SAM, VENV
-from infra.local.emulator import REGION, ROOT_USER, Emulator, emulator, run_folder
-from infra.local.processes import clean_environment, tail
+from tocsin_local.bootstrap import ROOT, RUNS, SAM, VENV
+from tocsin_local.emulator import REGION, ROOT_USER, Emulator, emulator, run_folder
+from tocsin_local.processes import clean_environment, tail
 
 STACK_NAME = "tocsin"
 BUILDS = RUNS / "builds"

@@ -1,8 +1,8 @@
 """Make everything this project needs, where there are Python and the package registries and nothing else.
 
-    python3 infra/local/bootstrap.py demo     what `make demo` and `make local` need
-    python3 infra/local/bootstrap.py test     that, and what `make test` and `make lint` need
-    python3 infra/local/bootstrap.py bench    that, and what `make bench` compares with
+    python3 infra/tocsin_local/bootstrap.py demo     what `make demo` and `make local` need
+    python3 infra/tocsin_local/bootstrap.py test     that, and what `make test` and `make lint` need
+    python3 infra/tocsin_local/bootstrap.py bench    that, and what `make bench` compares with
 
 It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
 `.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.console.deployment import Deployment
-from infra.console.errors import Usage
-from infra.console.output import Output, moment
 from tocsin.keys.seal import masked
 from tocsin.notify.store.recoveries import KEPT_SECONDS, THEIRS, RecoveryRecord
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import Usage
+from tocsin_console.output import Output, moment
 
 MAX_DAYS = KEPT_SECONDS // 86_400
 MAX_NAMED = 20

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from infra.console.connection import look
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, Usage
-from infra.console.output import Output
 from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin_console.connection import look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.output import Output
 
 
 def list_accounts(deployment: Deployment, output: Output) -> None:

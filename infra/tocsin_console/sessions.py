@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, Usage
-from infra.console.output import Output, how_long, moment
 from tocsin.accounts.operator_requests import request
 from tocsin.keys.cleaning import Cleaned
 from tocsin.keys.errors import Contended, NoAccount, NotPaired
@@ -24,6 +21,9 @@ from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.notification import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.output import Output, how_long, moment
 
 
 @dataclass(frozen=True)

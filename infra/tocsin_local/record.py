@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local.bootstrap import RUNS
+from tocsin_local.bootstrap import RUNS
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1

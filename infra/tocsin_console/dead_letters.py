@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.console.deployment import Deployment
-from infra.console.errors import NotFound
-from infra.console.look import Look, depth
-from infra.console.output import Output, iso_moment, moment
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import NotificationsQueue, iso
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import NotFound
+from tocsin_console.look import Look, depth
+from tocsin_console.output import Output, iso_moment, moment
 
 CRASHED = "crashed"
 """Reason of a letter that SQS moved by itself: its function never got as far as a verdict."""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from botocore.session import Session
 
-from infra.console.deployment import Deployment
-from infra.local.emulator import REGION, ROOT_USER
-from infra.local.processes import Child, clean_environment, running
-from infra.local.stack import Stack, deployed
-from infra.local.whatsapp.control_client import ControlClient
+from tocsin_console.deployment import Deployment
+from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.processes import Child, clean_environment, running
+from tocsin_local.stack import Stack, deployed
+from tocsin_whatsapp_server.control_client import ControlClient
 
 Progress = Callable[[str], None]
 
@@ -97,7 +97,7 @@ def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
     command = [
         sys.executable,
         "-m",
-        "infra.local.whatsapp",
+        "tocsin_whatsapp_server",
         "--root-key-file",
         str(folder / "whatsapp-root.key"),
     ]

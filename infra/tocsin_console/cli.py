@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from infra.console.errors import ConsoleError, Interrupted, Usage
-from infra.console.output import Output
+from tocsin_console.errors import ConsoleError, Interrupted, Usage
+from tocsin_console.output import Output
 
 if TYPE_CHECKING:
-    from infra.console.deployment import Deployment
+    from tocsin_console.deployment import Deployment
 
 DEBUG = "TOCSIN_DEBUG"
 
@@ -43,7 +43,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
     """Run the command; whatever goes wrong becomes a ConsoleError with a sentence."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from infra.console import trouble
+    from tocsin_console import trouble
 
     try:
         _run(options, output)
@@ -63,7 +63,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
 
 
 def _run(options: argparse.Namespace, output: Output) -> None:
-    from infra.console.deployment import Deployment
+    from tocsin_console.deployment import Deployment
 
     deployment = Deployment.find(
         options.stack, region=options.region, endpoint_url=options.endpoint_url, profile=options.profile
@@ -72,18 +72,18 @@ def _run(options: argparse.Namespace, output: Output) -> None:
         case "pair":
             _pair(options, deployment, output)
         case "unpair":
-            from infra.console import unpair
+            from tocsin_console import unpair
 
             account = deployment.account(options.account)
             unpair.unpair(deployment, account, wait_seconds=options.wait, output=output)
         case "accounts":
             _accounts(options, deployment, output)
         case "status":
-            from infra.console import status
+            from tocsin_console import status
 
             status.show(deployment, output, check=options.check)
         case "send":
-            from infra.console import send
+            from tocsin_console import send
 
             ticket = send.SampleTicket(
                 options.to, options.name, options.subject, options.language, options.attach
@@ -91,18 +91,18 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             account = deployment.account(options.account)
             send.send_test(deployment, ticket, account, wait_seconds=options.wait, output=output)
         case "explain":
-            from infra.console import explain
+            from tocsin_console import explain
 
             explain.explain(deployment, options.id, output=output, text=options.text)
         case "recoveries":
-            from infra.console import recoveries
+            from tocsin_console import recoveries
 
             account = deployment.account(options.account)
             recoveries.show_recoveries(deployment, account, days=options.days, output=output)
         case "sessions":
             _sessions(options, deployment, output)
         case "groups":
-            from infra.console import groups
+            from tocsin_console import groups
 
             groups.list_groups(deployment, deployment.account(options.account), output)
         case "dead-letters" if options.queue == "events":
@@ -112,8 +112,8 @@ def _run(options: argparse.Namespace, output: Output) -> None:
 
 
 def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from infra.console import pair
     from tocsin.notify.events.phone import InvalidPhone, normalise_phone
+    from tocsin_console import pair
 
     account, phone = deployment.account(options.account), None
     if options.phone is not None:
@@ -125,7 +125,7 @@ def _pair(options: argparse.Namespace, deployment: Deployment, output: Output) -
 
 
 def _accounts(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from infra.console import accounts
+    from tocsin_console import accounts
 
     match options.action:
         case "list":
@@ -137,7 +137,7 @@ def _accounts(options: argparse.Namespace, deployment: Deployment, output: Outpu
 
 
 def _sessions(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from infra.console import sessions
+    from tocsin_console import sessions
 
     found = sessions.Sessions.of(deployment, deployment.account(options.account))
     match options.action:
@@ -157,7 +157,7 @@ def _sessions(options: argparse.Namespace, deployment: Deployment, output: Outpu
 
 
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from infra.console import dead_letters
+    from tocsin_console import dead_letters
 
     match options.action:
         case "list":
@@ -171,7 +171,7 @@ def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: O
 
 
 def _refused_events(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from infra.console import refused_events
+    from tocsin_console import refused_events
 
     match options.action:
         case "list":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from infra.console.deployment import Deployment
-from infra.console.output import Output, moment
 from tocsin.multidevice.group_members import remembered
+from tocsin_console.deployment import Deployment
+from tocsin_console.output import Output, moment
 
 
 def list_groups(deployment: Deployment, account: str, output: Output) -> None:

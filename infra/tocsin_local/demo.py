@@ -15,19 +15,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra.console import pair
-from infra.console.dead_letters import DeadLetters, Letter, Selection
-from infra.console.errors import ConsoleError
-from infra.console.explain import explain
-from infra.console.output import Output
-from infra.console.send import put_event
-from infra.local.processes import ProcessFailed, exit_on_sigterm
-from infra.local.speech import NobodyListens, hang_up, say, speak_any_language
-from infra.local.stack import CommandFailed
-from infra.local.view import Row, Shown, View, open_view
-from infra.local.whatsapp.control_client import ControlError, WaitedTooLong
-from infra.local.world import World, world
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin_console import pair
+from tocsin_console.dead_letters import DeadLetters, Letter, Selection
+from tocsin_console.errors import ConsoleError
+from tocsin_console.explain import explain
+from tocsin_console.output import Output
+from tocsin_console.send import put_event
+from tocsin_local.processes import ProcessFailed, exit_on_sigterm
+from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.stack import CommandFailed
+from tocsin_local.view import Row, Shown, View, open_view
+from tocsin_local.world import World, world
+from tocsin_whatsapp_server.control_client import ControlError, WaitedTooLong
 
 ACCOUNT = "default"
 # A cold start of every function on two busy cores comes first.

@@ -17,17 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.console import pair
-from infra.console.errors import ConsoleError
-from infra.local.bootstrap import ROOT, RUNS
-from infra.local.demo import ACCOUNT, DESK, SITI
-from infra.local.emulator import REGION, ROOT_USER
-from infra.local.processes import Child, ProcessFailed, exit_on_sigterm
-from infra.local.record import RecordError, check_free, claimed, published, record_file, stop
-from infra.local.speech import NobodyListens, hang_up, say, speak_any_language
-from infra.local.stack import CommandFailed
-from infra.local.whatsapp.control_client import ControlError
-from infra.local.world import World, world
+from tocsin_console import pair
+from tocsin_console.errors import ConsoleError
+from tocsin_local.bootstrap import ROOT, RUNS
+from tocsin_local.demo import ACCOUNT, DESK, SITI
+from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
+from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
+from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.stack import CommandFailed
+from tocsin_local.world import World, world
+from tocsin_whatsapp_server.control_client import ControlError
 
 DEFAULT_NAME = "local"
 CONSOLE = Path(sys.executable).with_name("tocsin")
@@ -125,7 +125,7 @@ def _start_in_background(name: str) -> int:
     log = RUNS / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.trial", "--name", name],
+            [sys.executable, "-m", "tocsin_local.trial", "--name", name],
             cwd=ROOT,
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
@@ -214,7 +214,7 @@ Running. In another terminal, so that the AWS CLI, boto3 and the console mean th
   {CONSOLE} send --to +{SITI.number} --name {SITI.name} --language en
   {CONSOLE} dead-letters list
 
-Phones are scripted over HTTP (all of it: infra/local/whatsapp/README.md):
+Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md):
 
   curl {here.phones.url}/phones/{SITI.number}/messages
   curl -X POST {here.phones.url}/phones/{SITI.number}/faults -d '{{"kind": "corrupt-session"}}'

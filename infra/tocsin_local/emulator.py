@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infra.local.bootstrap import EMULATOR, RUNS
-from infra.local.processes import Child, ProcessFailed, answers, clean_environment, free_port, running
+from tocsin_local.bootstrap import EMULATOR, RUNS
+from tocsin_local.processes import Child, ProcessFailed, answers, clean_environment, free_port, running
 
 REGION = "us-east-1"
 
