@@ -161,7 +161,20 @@ def test_a_field_that_is_ignored_may_be_an_object_of_objects() -> None:
 
 
 # What steers a terminal: escape, OSC by its C1 character, DEL, line breaks, both ways to turn the direction.
-STEERING = ["\x1b[2J", "\x9d0;", "\x7f", "\n", "\r", "\t", "\0", "\u2028", "\u202e", "\u2066", "\u200f", "\ufeff"]
+STEERING = [
+    "\x1b[2J",
+    "\x9d0;",
+    "\x7f",
+    "\n",
+    "\r",
+    "\t",
+    "\0",
+    "\u2028",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\ufeff",
+]
 
 
 @pytest.mark.parametrize("steering", STEERING)
