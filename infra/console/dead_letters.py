@@ -380,7 +380,7 @@ def _loss(letters: DeadLetters, selection: Selection) -> str:
         return ""
     accounts = ", ".join(sorted({letter.account for letter in chosen}))
     behind = letters.count() - len(seen)
-    more = f", and as many of the {behind} behind them as it means" if behind > 0 else ""
+    more = f"; about {behind} more can't be seen yet, and go as well where they match" if behind > 0 else ""
     return (
         f"{selection.what} will be deleted for good: {len(chosen)} that can be seen now (account "
         f"{accounts}){more}"
