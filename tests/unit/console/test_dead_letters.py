@@ -124,6 +124,78 @@ def test_what_isnt_dead_isnt_found_and_its_state_is_said(rig: Rig, said: Said) -
         show_letter(rig.deployment, alive.id, text=False, output=said.output)
 
 
+ID = "0123456789abcdef01"
+DEEP = "[" * 5000 + "]" * 5000
+ODD = {
+    "deep": DEEP,
+    "deep within": json.dumps({"notification": ID, "detail": "?"}).replace('"?"', DEEP),
+    "a bit deep": "[" * 400 + "]" * 400,
+    "a list": "[]",
+    "a number without end": "9" * 5000,
+    "no fields": "{}",
+    "no id": json.dumps({"notification": ["x"], "account": "a", "recipient": "r", "audience": "c"}),
+    "an id too long for a key": json.dumps(
+        {"notification": "f" * 4000, "account": "a", "recipient": "r", "audience": "c"}
+    ),
+    "attempts that are none": json.dumps(
+        {"notification": ID, "account": "a", "recipient": "r", "audience": "c", "attempts": 7}
+    ),
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_an_odd_letter_is_named_and_the_others_are_listed(
+    rig: Rig, said: Said, told: Said, body: str
+) -> None:
+    rig.put("DeadLetters", body)
+    buried = rig.failed()
+    list_letters(rig.deployment, said.output)
+    list_letters(rig.deployment, told.output)
+    assert sorted(record["reason"] for record in told.records) == ["server-error", "unreadable"]
+    assert buried.id in said.text
+    [named] = [record["notification"] for record in told.records if record["reason"] == "unreadable"]
+    assert any(line.startswith(named) and "unreadable" in line for line in said.lines)
+
+
+ODD_ATTEMPTS = [7, None, "text", {"numbers": 7}, {"at": "yesterday", "detail": {"a": 1}}, {"at": 10**30}]
+
+
+@pytest.mark.parametrize("attempt", ODD_ATTEMPTS, ids=repr)
+def test_an_odd_attempt_spoils_no_letter(rig: Rig, said: Said, told: Said, attempt: object) -> None:
+    planned = rig.planned()
+    rig.put("DeadLetters", json.dumps(Order.of(planned).to_json() | {"attempts": [attempt]}))
+    list_letters(rig.deployment, told.output)
+    show_letter(rig.deployment, planned.id, text=False, output=said.output)
+    assert told.records[0]["notification"] == planned.id
+    assert "attempts      1" in said.text
+
+
+def test_numbers_that_json_doesnt_know_come_as_text(rig: Rig, told: Said) -> None:
+    planned = rig.planned()
+    letter = json.dumps(Order.of(planned).to_json() | {"attempts": [{"at": 1e999, "count": float("nan")}]})
+    rig.put("DeadLetters", letter.replace("Infinity", "1e999"))
+    list_letters(rig.deployment, told.output)
+    assert "NaN" not in told.text.replace('"NaN"', "")
+    assert told.records[0]["attempts"][0]["at"] == "1e999"
+
+
+def test_a_record_that_cant_be_read_is_named_and_its_letter_kept(
+    rig: Rig, letters: DeadLetters, said: Said, told: Said
+) -> None:
+    odd, other = rig.failed(), rig.failed(BUDI)
+    rig.spoil(odd)
+    list_letters(rig.deployment, said.output)
+    list_letters(rig.deployment, told.output)
+    assert [line for line in said.lines if odd.id in line and "its record can't be read" in line]
+    assert {one["notification"]: one["state"] for one in told.records} == {
+        odd.id: "unreadable",
+        other.id: "failed",
+    }
+    show_letter(rig.deployment, odd.id, text=True, output=said.output)
+    assert results(letters, dry_run=True) == {odd.id: "kept", other.id: "kept"}
+    assert results(letters) == {odd.id: "kept", other.id: "redriven"}
+
+
 # -- sending again -----------------------------------------------------------------------------------------
 
 
@@ -238,7 +310,9 @@ def test_the_report_counts(rig: Rig, said: Said, told: Said) -> None:
 
 def test_a_dropped_letter_is_gone_and_its_notification_stays_failed(rig: Rig, said: Said) -> None:
     buried = rig.failed()
-    drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output)
+    drop_letters(
+        rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output, yes=True
+    )
     assert DeadLetters(rig.deployment).count() == 0
     assert rig.stored(buried).state is State.FAILED
 
@@ -251,5 +325,5 @@ def test_a_message_that_nothing_of_ours_wrote_can_only_be_dropped(
     assert (done.letter.reason, done.result) == ("unreadable", "kept")
     list_letters(rig.deployment, said.output)
     assert "unreadable" in said.text
-    drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output)
+    drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output, yes=True)
     assert letters.count() == 0

@@ -144,7 +144,10 @@ def test_an_invalid_event_is_put_aside_with_every_violation_and_tells_nobody(sce
     assert json.loads(letter["event"]) == json.loads(body)
 
 
-@pytest.mark.parametrize("body", ["", "not JSON", "[]", "\ud800"])
+DEEP = [sample_body(customer="deep").replace('"deep"', "[" * n + "]" * n) for n in (900, 940, 5000)]
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "[]", "\ud800", *DEEP])
 def test_whatever_is_no_event_is_put_aside_as_well(scene: Scene, body: str) -> None:
     assert scene.planner.handle(body).refused
     assert len(scene.aws.messages("ticket-events-dead")) == 1

@@ -148,6 +148,72 @@ def test_what_is_no_event_at_all_is_refused_in_one_sentence(body: str, violation
     assert violation in told
 
 
+@pytest.mark.parametrize("levels", [101, 500, 900, 940, 5000])
+@pytest.mark.parametrize("place", ["customer", "anything"])
+def test_what_is_nested_too_deep_is_refused_wherever_it_stands(place: str, levels: int) -> None:
+    """Below the limit of the JSON parser, the validator or a function behind it would run out of stack."""
+    body = sample_body(**{place: "deep"}).replace('"deep"', "[" * levels + "]" * levels)
+    assert violations(body) == ("event: is nested too deep: 100 levels are the limit",)
+
+
+def test_a_field_that_is_ignored_may_be_an_object_of_objects() -> None:
+    assert parse(sample_body(anything={"a": [{"b": {"c": [1]}}]})).ignored == ("anything",)
+
+
+# What steers a terminal: escape, OSC by its C1 character, DEL, line breaks, both ways to turn the direction.
+STEERING = [
+    "\x1b[2J",
+    "\x9d0;",
+    "\x7f",
+    "\n",
+    "\r",
+    "\t",
+    "\0",
+    "\u2028",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\ufeff",
+]
+
+
+@pytest.mark.parametrize("steering", STEERING)
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("detail.ticket.id", {"ticket": {**FULL["ticket"], "id": "T-1?9"}}),
+        ("detail.customer.id", {"customer": {**FULL["customer"], "id": "C-1?9"}}),
+        ("detail.technicians[0].id", {"technicians": [{"id": "?"}]}),
+        ("detail.created_by.id", {"created_by": {"role": "admin", "id": "?"}}),
+    ],
+)
+def test_no_id_holds_what_steers_a_terminal(path: str, changes: Any, steering: str) -> None:
+    body = sample_body(**changes).replace("?", json.dumps(steering)[1:-1])
+    assert f"{path}: holds control characters, line breaks or marks that turn the direction of writing" in (
+        violations(body)
+    )
+
+
+@pytest.mark.parametrize("steering", STEERING)
+@pytest.mark.parametrize("place", ["groups", "account"])
+def test_neither_does_a_group_or_an_account(place: str, steering: str) -> None:
+    value = f"120363000000000000@g.us{steering}"
+    assert any(
+        line.startswith(f"detail.{place}")
+        for line in violations(sample_body(**{place: [value] if place == "groups" else value}))
+    )
+
+
+def test_neither_does_the_id_of_the_event_itself() -> None:
+    [violation] = violations(json.dumps(sample_event() | {"id": "e\x1b[2J"}))
+    assert violation.startswith("id: holds control characters")
+
+
+@pytest.mark.parametrize("written", ["TCK-1042", "№ 7/β", "تذكرة ٧", "票 42", "క్‌ష", "👩\u200d🔧"])
+def test_an_id_is_in_any_language(written: str) -> None:
+    assert parse(with_ticket(id=written)).ticket.id == written
+
+
 def test_violations_quote_nothing_that_the_event_holds() -> None:
     told = "; ".join(violations(sample_body(customer={"phone": "0899secret", "language": "se cret"})))
     assert "secret" not in told

@@ -29,6 +29,10 @@ MAX_BYTES = 256 * 1024
 MAX_VIOLATIONS = 200
 MAX_ID_CHARACTERS = 128
 
+MAX_NESTED = 100
+"""Lists and objects within each other. The schema needs five; a few hundred exhaust the stack of whatever
+walks through them."""
+
 MAX_NAME_CHARACTERS = 1024
 """Of a file: the schema bounds what is told, a key is no longer."""
 
@@ -143,6 +147,16 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def nested_too_deep(value: Any) -> bool:
+    """True if lists and objects lie more than MAX_NESTED deep in a JSON value. Needs no stack itself."""
+    level = [value]
+    for _ in range(MAX_NESTED + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
 # -- reading -----------------------------------------------------------------------------------------------
 
 
@@ -153,16 +167,24 @@ def _load(body: str) -> dict[str, Any]:
     try:
         body.encode()
         envelope = json.loads(body, parse_constant=_no_constant)
+        if nested_too_deep(envelope):
+            raise RecursionError
         json.dumps(envelope, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InvalidEvent(["event: holds half a surrogate pair, which is no text"]) from None
     except RecursionError:
-        raise InvalidEvent(["event: is nested too deep"]) from None
+        raise InvalidEvent([f"event: is nested too deep: {MAX_NESTED} levels are the limit"]) from None
     except ValueError:
         raise InvalidEvent(["event: is not JSON"]) from None
     if not isinstance(envelope, dict):
         raise InvalidEvent(["event: is not a JSON object"])
     return envelope
+
+
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _no_constant(name: str) -> None:
@@ -248,6 +270,15 @@ def _envelope_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
         yield "detail: is missing"
     elif not isinstance(envelope["detail"], dict):
         yield "detail: is not an object"
+    identity = envelope.get("id")
+    if isinstance(identity, str) and _controls().search(identity):
+        yield f"id: {_HOLDS_CONTROLS}"
+
+
+@cache
+def _controls() -> re.Pattern[str]:
+    """What no id may hold."""
+    return re.compile(schema()["$defs"]["id"]["not"]["pattern"])
 
 
 def _schema_violations(detail: Mapping[str, Any]) -> list[str]:
@@ -334,12 +365,15 @@ def _missing(error: Any) -> str:
     return f"lacks {', '.join(absent)}"
 
 
+_HOLDS_CONTROLS = "holds control characters, line breaks or marks that turn the direction of writing"
+
 # What a violated keyword of the schema means, in words that quote nothing of the event.
 _SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "required": _missing,
     "type": lambda error: f"is not {_types(error.validator_value)}",
     "enum": lambda error: f"is none of {', '.join(error.validator_value)}",
     "pattern": lambda error: f"doesn't match {error.validator_value}",
+    "not": lambda error: _HOLDS_CONTROLS,
     "minLength": lambda error: "is empty",
     "maxLength": lambda error: f"is longer than {error.validator_value} characters",
     "minimum": lambda error: f"is less than {error.validator_value}",
