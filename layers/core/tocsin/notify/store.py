@@ -6,6 +6,7 @@
 | `waiting#A`       | `planned_at#N` | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
+| `recipient#A#U`   | `questions#H`  | questions for their device list in one hour                  |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
 | `thread#A#U`      | ticket id      | the first and the last message to them about a ticket        |
 | `identity#A#U`    | `D#key#H`      | a device of theirs got a new identity, in hour H             |
@@ -561,16 +562,24 @@ class NotificationStore:
     def count_recovery_in_hour(self, account: str, user: str, at: int) -> int:
         """One more recovery in the hour of `at` (ms); how many. Each hour has an item of its own, which the
         table's time to live takes away."""
+        return self._count_in_hour("recoveries", account, user, at)
+
+    def count_list_question_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more question in the hour of `at` (ms) whether a device is one of `user`'s; how many."""
+        return self._count_in_hour("questions", account, user, at)
+
+    def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
         hour = at // 3_600_000
         answer = self._repeat(
             self._client.update_item,
             TableName=self._table,
-            Key=_key(f"recipient#{account}#{user}", f"recoveries#{hour}"),
-            UpdateExpression="SET expire_at = :expiry ADD recoveries :one",
+            Key=_key(f"recipient#{account}#{user}", f"{what}#{hour}"),
+            UpdateExpression="SET expire_at = :expiry ADD #what :one",
+            ExpressionAttributeNames={"#what": what},
             ExpressionAttributeValues={":one": {"N": "1"}, ":expiry": {"N": str((hour + 48) * 3600)}},
             ReturnValues="UPDATED_NEW",
         )
-        return int(answer["Attributes"]["recoveries"]["N"])
+        return int(answer["Attributes"][what]["N"])
 
     def note_delivery(self, account: str, user: str, notification_id: str) -> None:
         """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and
