@@ -127,7 +127,8 @@ class Conduct:
     """How to behave towards one recipient of one account.
 
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us (ms), of somebody whom no notification had reached before.
+    they first wrote to us (ms), of somebody whom no notification had reached before. `lid`: of a number, the
+    LID whose own conduct was looked at.
     """
 
     opted_out_at: int | None = None
@@ -137,6 +138,7 @@ class Conduct:
     last_notification: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
+    lid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,7 @@ class NotificationStore:
         detail: str = "",
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The server acknowledged: one UpdateItem, no read.
 
@@ -290,6 +293,7 @@ class NotificationStore:
         change.append("attempts", sent.to_json())
         change.set("retries_used", 0)
         change.remove("waiting_since", "due_at", "failed_at")
+        _know_lid(change, recipient_lid)
         if receipt_deadline is not None:
             change.set("watching", account)
             change.set("watch_due", receipt_deadline)
@@ -317,20 +321,30 @@ class NotificationStore:
         change.require(STILL_THERE)
         return self._change(notification_id, change).notification
 
-    def suppress(self, notification_id: str, problem: Problem, at: int) -> Transition:
+    def suppress(
+        self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None
+    ) -> Transition:
         """The recipient doesn't want it: the end, without a dead letter."""
         change = Change.to(State.SUPPRESSED, at)
+        _know_lid(change, recipient_lid)
         change.set("suppressed_at", at)
         change.set("last_error", _bounded(problem))
         change.remove("waiting_since", "due_at")
         return self._change(notification_id, change)
 
     def fail(
-        self, notification_id: str, problem: Problem, at: int, attempt: Attempt | None = None
+        self,
+        notification_id: str,
+        problem: Problem,
+        at: int,
+        attempt: Attempt | None = None,
+        *,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
         between the two repeats the dead letter (its deduplication id folds it) and loses nothing."""
         change = Change.to(State.FAILED, at)
+        _know_lid(change, recipient_lid)
         change.set("failed_at", at)
         change.set("last_error", _bounded(problem))
         change.set("expire_at", at // 1000 + KEPT_SECONDS)
@@ -546,6 +560,24 @@ class NotificationStore:
         change.remove("opted_out_at", "opt_out_word", "confirmed_at")
         change.require(OPTED_OUT)
         return self._change_conduct(account, user, change)
+
+    def adopt_conduct(self, account: str, user: str, lid: str) -> Conduct:
+        """What was said under a LID holds for a number (`user`, bare JID) that turned out to be the same
+        person's: an opt-out. Remember that this was looked for; the conduct as it is then."""
+        said = self.conduct(account, lid)
+        change = Change(outcome=False)
+        change.set("lid", lid)
+        for name in ("opted_out_at", "opt_out_word", "confirmed_at"):
+            if said.opted_out_at is not None and getattr(said, name) is not None:
+                change.set_first(name, getattr(said, name))
+        answer = self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_conduct_key(account, user),
+            ReturnValues="ALL_NEW",
+            **change.expressions(),
+        )
+        return _conduct(answer["Attributes"])
 
     def count_recovery(self, account: str, user: str) -> int:
         """One more recovery since the last success; how many."""
@@ -831,6 +863,7 @@ _OPTIONAL = (
     "edits",
     "reacts_to",
     "reacts_to_author",
+    "recipient_lid",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -896,6 +929,7 @@ def _conduct(item: Item | None) -> Conduct:
         last_notification=values.get("last_notification"),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
+        lid=values.get("lid"),
     )
 
 
@@ -917,6 +951,11 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
 
 def _without_keys(item: Item) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items() if name not in ("pk", "sk")}
+
+
+def _know_lid(change: Change, lid: str | None) -> None:
+    if lid is not None:
+        change.set("recipient_lid", lid)
 
 
 def _cut(detail: str) -> str:
