@@ -18,14 +18,22 @@ import random
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
+from tocsin.notify.notification import (
+    Attempt,
+    Notification,
+    Problem,
+    State,
+    id_of_message,
+    is_lid,
+    user_of,
+)
 from tocsin.notify.queues import Order
 from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.texts.consent import CONFIRMATIONS
@@ -40,6 +48,14 @@ SPENDING = (Retry.kind, Recover.kind)
 SUPERSEDED = Problem("superseded", "permanent", "a younger edit of the same message was sent")
 TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
+
+
+class OptedOut(Permanent):
+    """Who the recipient is was asked just now, and under that name (`lid`) they had withdrawn consent."""
+
+    def __init__(self, lid: str) -> None:
+        super().__init__(OPTED_OUT.code, OPTED_OUT.detail)
+        self.lid = lid
 
 
 @dataclass(frozen=True)
@@ -99,20 +115,42 @@ class Delivery:
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
+        address, conduct = address_of(order.recipient, view.address), view.conduct
+        if address is not None:
+            notification = replace(notification, recipient_lid=address.user)
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
-        if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
-            self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
-            return Verdict("suppressed", OPTED_OUT.code)
-        if self._must_wait_its_turn(notification, view.conduct):
+        if address is not None:
+            conduct = self._conduct(notification, conduct, address.user)
+        if is_unwanted(notification, conduct):
+            return self._suppress(notification, OPTED_OUT)
+        if self._must_wait_its_turn(notification, conduct):
             return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
-        first_contact = is_first_contact(notification, view.conduct)
-        address = address_of(order.recipient, view.address)
-        send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
+        first_contact = is_first_contact(notification, conduct)
+        send = partial(
+            self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
+        )
         verdict = send(notification) if notification.edits is None else self._edit(notification, send)
-        if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
+        if verdict.outcome == "sent" and notification.turn in conduct.parked:
             self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
         return verdict
+
+    def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
+        """The conduct towards the recipient, now that their LID (`user`) is known: who withdrew consent while
+        we knew nothing but the LID did so for the number too. Looked for once for each LID."""
+        if user in (user_of(notification.recipient), conduct.lid):
+            return conduct
+        return self._store.adopt_conduct(notification.account, user_of(notification.recipient), user)
+
+    def _demand_consent(self, notification: Notification, conduct: Conduct, user: str) -> None:
+        """Raise `OptedOut` if it turns out on the way that the recipient doesn't want it."""
+        if is_unwanted(notification, self._conduct(notification, conduct, user)):
+            raise OptedOut(user)
+
+    def _suppress(self, notification: Notification, why: Problem) -> Verdict:
+        lid = notification.recipient_lid
+        self._store.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
+        return Verdict("suppressed", why.code)
 
     def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
@@ -124,8 +162,7 @@ class Delivery:
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
-            self._store.suppress(notification.id, SUPERSEDED, self._now_ms())
-            return Verdict("suppressed", SUPERSEDED.code)
+            return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
             return send(notification)
         message = as_message(notification)
@@ -135,7 +172,7 @@ class Delivery:
             self._store.follow_thread(message)
             verdict = send(message)
         if verdict.again_after is None:
-            self._store.suppress(notification.id, TOO_LATE, self._now_ms())
+            self._suppress(notification, TOO_LATE)
         return verdict
 
     def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
@@ -154,7 +191,12 @@ class Delivery:
         return False
 
     def _try(
-        self, notification: Notification, address: Address | None, resumed: bool, first_contact: bool
+        self,
+        notification: Notification,
+        conduct: Conduct,
+        address: Address | None,
+        resumed: bool,
+        first_contact: bool,
     ) -> Verdict:
         """Send; recoveries go round at once, everything else ends the order's turn."""
         while True:
@@ -168,19 +210,22 @@ class Delivery:
                 resumed=resumed,
                 recheck=notification.redriven > 0,
                 first_contact=first_contact,
+                on_located=partial(self._demand_consent, notification, conduct),
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
                 sent = self._transport.send(outgoing)
             except Wait as failure:
                 return self._park(notification, failure)
+            except OptedOut as refusal:
+                return self._suppress(replace(notification, recipient_lid=refusal.lid), OPTED_OUT)
             except Permanent as failure:
                 return self._bury(notification, failure)
             except (Recover, Retry) as failure:
                 spent = self._spend_retry(notification, failure)
                 if isinstance(spent, Verdict):
                     return spent
-                notification = spent
+                notification = replace(spent, recipient_lid=notification.recipient_lid)
             else:
                 return self._record(notification, sent)
 
@@ -211,6 +256,7 @@ class Delivery:
                 detail=f"{sent.devices} devices",
                 copies=sent.copies,
                 left_out=sent.left_out,
+                recipient_lid=sent.recipient_lid,
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
@@ -287,6 +333,11 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
     return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
 
 
+def is_unwanted(notification: Notification, conduct: Conduct) -> bool:
+    """Return whether the recipient withdrew consent; that this was heard, they are told all the same."""
+    return conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
+
+
 def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
     """Return whether the recipient has nothing of us yet and never wrote: whom WhatsApp may keep us from.
 
@@ -298,6 +349,9 @@ def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
 
 
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
-    """Return the remembered address of `recipient`, `None` for a first contact."""
-    lid = (known or {}).get("lid")
-    return Address(str(lid), user_of(recipient), trust=known or {}) if lid else None
+    """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
+    known = known or {}
+    if is_lid(recipient):
+        return Address(recipient, known.get("pn"), trust=known)
+    lid = known.get("lid")
+    return Address(str(lid), user_of(recipient), trust=known) if lid else None

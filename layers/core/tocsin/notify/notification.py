@@ -29,6 +29,7 @@ MESSAGE_ID_PREFIX = "3EB0"
 """What the web client's message ids begin with; the notification id in upper-case hex follows."""
 
 _ID_BYTES = 9
+_OF_A_NUMBER = "@s.whatsapp.net"
 
 
 class State(StrEnum):
@@ -174,9 +175,10 @@ class Recovery:
 class Notification:
     """One message about one ticket event to one recipient.
 
-    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", or a group JID; times in
-    milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
-    each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
+    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, or the LID (a bare JID)
+    of somebody who wrote to us and whose number nobody told us; `recipient_lid` their LID, once known; times
+    in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up
+    with each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
     device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
     that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
     """
@@ -220,6 +222,7 @@ class Notification:
     edits: str | None = None
     reacts_to: str | None = None
     reacts_to_author: str | None = None
+    recipient_lid: str | None = None
 
     @property
     def content(self) -> Content:
@@ -274,9 +277,28 @@ def is_group(recipient: str) -> bool:
     return recipient.endswith("@g.us")
 
 
+def is_lid(recipient: str) -> bool:
+    """Whether a recipient, or a bare JID, is a LID: a name that says nothing of the person's number."""
+    return recipient.endswith("@lid")
+
+
 def user_of(recipient: str) -> str:
-    """Return the bare JID by which conduct and address of `recipient` (digits or group JID) are filed."""
-    return recipient if "@" in recipient else f"{recipient}@s.whatsapp.net"
+    """Return the bare JID by which conduct and address of `recipient` (digits, LID or group JID) are
+    filed."""
+    return recipient if "@" in recipient else f"{recipient}{_OF_A_NUMBER}"
+
+
+def recipient_of(user: str) -> str:
+    """Return the recipient that a bare JID stands for: the digits of a phone number, else the JID itself."""
+    return user.removesuffix(_OF_A_NUMBER)
+
+
+def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
+    """Return how events name a recipient: `recipient` their number (or group), null where only the LID is
+    known; `recipient_lid` their LID, null where that isn't known."""
+    if is_lid(recipient):
+        return {"recipient": None, "recipient_lid": recipient}
+    return {"recipient": recipient, "recipient_lid": lid}
 
 
 def notification_id(

@@ -6,6 +6,7 @@
 | `waiting#A`       | `planned_at#N` | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
+| `recipient#A#U`   | `questions#H`  | questions for their device list in one hour                  |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
 | `thread#A#U`      | ticket id      | the first and the last message to them about a ticket        |
 | `identity#A#U`    | `D#key#H`      | a device of theirs got a new identity, in hour H             |
@@ -126,7 +127,8 @@ class Conduct:
     """How to behave towards one recipient of one account.
 
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us (ms), of somebody whom no notification had reached before.
+    they first wrote to us (ms), of somebody whom no notification had reached before. `lid`: of a number, the
+    LID whose own conduct was looked at.
     """
 
     opted_out_at: int | None = None
@@ -136,6 +138,7 @@ class Conduct:
     last_notification: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
+    lid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,7 @@ class NotificationStore:
         detail: str = "",
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The server acknowledged: one UpdateItem, no read.
 
@@ -289,6 +293,7 @@ class NotificationStore:
         change.append("attempts", sent.to_json())
         change.set("retries_used", 0)
         change.remove("waiting_since", "due_at", "failed_at")
+        _know_lid(change, recipient_lid)
         if receipt_deadline is not None:
             change.set("watching", account)
             change.set("watch_due", receipt_deadline)
@@ -316,20 +321,30 @@ class NotificationStore:
         change.require(STILL_THERE)
         return self._change(notification_id, change).notification
 
-    def suppress(self, notification_id: str, problem: Problem, at: int) -> Transition:
+    def suppress(
+        self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None
+    ) -> Transition:
         """The recipient doesn't want it: the end, without a dead letter."""
         change = Change.to(State.SUPPRESSED, at)
+        _know_lid(change, recipient_lid)
         change.set("suppressed_at", at)
         change.set("last_error", _bounded(problem))
         change.remove("waiting_since", "due_at")
         return self._change(notification_id, change)
 
     def fail(
-        self, notification_id: str, problem: Problem, at: int, attempt: Attempt | None = None
+        self,
+        notification_id: str,
+        problem: Problem,
+        at: int,
+        attempt: Attempt | None = None,
+        *,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
         between the two repeats the dead letter (its deduplication id folds it) and loses nothing."""
         change = Change.to(State.FAILED, at)
+        _know_lid(change, recipient_lid)
         change.set("failed_at", at)
         change.set("last_error", _bounded(problem))
         change.set("expire_at", at // 1000 + KEPT_SECONDS)
@@ -546,6 +561,24 @@ class NotificationStore:
         change.require(OPTED_OUT)
         return self._change_conduct(account, user, change)
 
+    def adopt_conduct(self, account: str, user: str, lid: str) -> Conduct:
+        """What was said under a LID holds for a number (`user`, bare JID) that turned out to be the same
+        person's: an opt-out. Remember that this was looked for; the conduct as it is then."""
+        said = self.conduct(account, lid)
+        change = Change(outcome=False)
+        change.set("lid", lid)
+        for name in ("opted_out_at", "opt_out_word", "confirmed_at"):
+            if said.opted_out_at is not None and getattr(said, name) is not None:
+                change.set_first(name, getattr(said, name))
+        answer = self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_conduct_key(account, user),
+            ReturnValues="ALL_NEW",
+            **change.expressions(),
+        )
+        return _conduct(answer["Attributes"])
+
     def count_recovery(self, account: str, user: str) -> int:
         """One more recovery since the last success; how many."""
         answer = self._repeat(
@@ -561,16 +594,24 @@ class NotificationStore:
     def count_recovery_in_hour(self, account: str, user: str, at: int) -> int:
         """One more recovery in the hour of `at` (ms); how many. Each hour has an item of its own, which the
         table's time to live takes away."""
+        return self._count_in_hour("recoveries", account, user, at)
+
+    def count_list_question_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more question in the hour of `at` (ms) whether a device is one of `user`'s; how many."""
+        return self._count_in_hour("questions", account, user, at)
+
+    def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
         hour = at // 3_600_000
         answer = self._repeat(
             self._client.update_item,
             TableName=self._table,
-            Key=_key(f"recipient#{account}#{user}", f"recoveries#{hour}"),
-            UpdateExpression="SET expire_at = :expiry ADD recoveries :one",
+            Key=_key(f"recipient#{account}#{user}", f"{what}#{hour}"),
+            UpdateExpression="SET expire_at = :expiry ADD #what :one",
+            ExpressionAttributeNames={"#what": what},
             ExpressionAttributeValues={":one": {"N": "1"}, ":expiry": {"N": str((hour + 48) * 3600)}},
             ReturnValues="UPDATED_NEW",
         )
-        return int(answer["Attributes"]["recoveries"]["N"])
+        return int(answer["Attributes"][what]["N"])
 
     def note_delivery(self, account: str, user: str, notification_id: str) -> None:
         """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and
@@ -822,6 +863,7 @@ _OPTIONAL = (
     "edits",
     "reacts_to",
     "reacts_to_author",
+    "recipient_lid",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -887,6 +929,7 @@ def _conduct(item: Item | None) -> Conduct:
         last_notification=values.get("last_notification"),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
+        lid=values.get("lid"),
     )
 
 
@@ -908,6 +951,11 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
 
 def _without_keys(item: Item) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items() if name not in ("pk", "sk")}
+
+
+def _know_lid(change: Change, lid: str | None) -> None:
+    if lid is not None:
+        change.set("recipient_lid", lid)
 
 
 def _cut(detail: str) -> str:
