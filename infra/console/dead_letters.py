@@ -17,7 +17,7 @@ from infra.console.deployment import Deployment
 from infra.console.errors import NotFound
 from infra.console.look import Look, depth
 from infra.console.output import Output, iso_moment, moment
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.phone import mask_phone
 from tocsin.notify.queues import NotificationsQueue, iso
 
@@ -175,14 +175,14 @@ class DeadLetters:
         """What a redrive would do, without doing it."""
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        verdict = _fate(self._deployment.notifications.get(letter.notification))
+        verdict = _no_redrive(letter, self._deployment.notifications.get(letter.notification))
         return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
 
     def _redrive(self, letter: Letter) -> Done:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
         store = self._deployment.notifications
-        verdict = _fate(store.get(letter.notification))
+        verdict = _no_redrive(letter, store.get(letter.notification))
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
@@ -238,6 +238,13 @@ def _fate(notification: Notification | None) -> str:
     if notification.state in (State.WAITING, State.SUPPRESSED):
         return f"it is {notification.state}"
     return ""
+
+
+def _no_redrive(letter: Letter, record: Notification | None) -> str:
+    """Why a letter can't be redriven, or needn't be; empty if it shall be. The record decides to whom."""
+    if record is not None and (differs := mismatch(letter, record)):
+        return f"it names another {differs} than its notification"
+    return _fate(record)
 
 
 # -- commands ----------------------------------------------------------------------------------------------

@@ -182,6 +182,19 @@ def test_what_the_queue_gave_up_on_can_be_redriven(rig: Rig, letters: DeadLetter
     assert results(letters, Selection(reason="crashed")) == {planned.id: "redriven"}
 
 
+@pytest.mark.parametrize("field", ["account", "recipient", "audience"])
+def test_a_letter_that_names_another_than_its_record_is_dropped_and_nobody_is_told(
+    rig: Rig, letters: DeadLetters, field: str
+) -> None:
+    failed = rig.failed()
+    (letter,) = rig.taken("DeadLetters")
+    rig.put("DeadLetters", json.dumps({**letter, field: "another"}))
+    (done,) = letters.redrive(Selection())
+    assert (done.result, done.why) == ("dropped", f"it names another {field} than its notification")
+    assert rig.taken("Notifications") == []
+    assert rig.stored(failed).state is State.FAILED
+
+
 def test_only_the_selected_ones_are_redriven(rig: Rig, letters: DeadLetters) -> None:
     first, second, third = rig.failed(), rig.failed(BUDI, code="gone"), rig.failed(BUDI)
     assert results(letters, Selection(reason="gone")) == {second.id: "redriven"}

@@ -6,6 +6,9 @@
                  └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
                           └── Permanent, or retries used up ──▶ dead letter
 
+An order is believed only where it agrees with its notification as stored: in account, recipient, audience,
+and the queue's message group made of them. One that disagrees is dropped.
+
 What follows a parked one to the same recipient parks behind it, so that nothing overtakes.
 
 Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
@@ -26,7 +29,15 @@ from tocsin.notify.conduct import CONFIRMATIONS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.deadletter import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
+from tocsin.notify.notification import (
+    Attempt,
+    Notification,
+    Problem,
+    State,
+    id_of_message,
+    mismatch,
+    user_of,
+)
 from tocsin.notify.queues import Order
 from tocsin.notify.store import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
@@ -46,9 +57,9 @@ OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifi
 class Verdict:
     """What became of one order.
 
-    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`.
-    `cause` says why, as a failure code or a state. `again_after` are the seconds after which the queue
-    shall deliver the order again; `None`: it is done.
+    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
+    `mismatched`. `cause` says why, as a failure code, a state or a field. `again_after` are the seconds after
+    which the queue shall deliver the order again; `None`: it is done.
     """
 
     outcome: str
@@ -78,23 +89,29 @@ class Delivery:
         self._clock = clock
         self._jitter = jitter
 
-    def deliver(self, order: Order, receives: int = 1) -> Verdict:
-        """Carry out one order. `receives`: how often the queue has delivered it.
+    def deliver(self, order: Order, receives: int = 1, *, lane: str | None = None) -> Verdict:
+        """Carry out one order. `receives`: how often the queue has delivered it; `lane`: in which message
+        group, `None` if that isn't known.
 
         Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
         limit of receives.
         """
         try:
-            return self._deliver(order, receives)
+            return self._deliver(order, receives, lane)
         except Exception as error:
             self._note_bug(order.notification, error)
             raise
 
-    def _deliver(self, order: Order, receives: int) -> Verdict:
+    def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
         view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
+        differs = mismatch(order, notification) or ("lane" if lane not in (None, order.group) else "")
+        if differs:
+            # Conduct and address were read for whom the order names: neither may be believed.
+            _tell_mismatch(order, notification, differs)
+            return Verdict("mismatched", differs)
         stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
@@ -107,11 +124,11 @@ class Delivery:
         if self._must_wait_its_turn(notification, view.conduct):
             return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
         first_contact = is_first_contact(notification, view.conduct)
-        address = address_of(order.recipient, view.address)
+        address = address_of(notification.recipient, view.address)
         send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
         verdict = send(notification) if notification.edits is None else self._edit(notification, send)
         if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
-            self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+            self._store.leave_line(notification.account, user_of(notification.recipient), notification.turn)
         return verdict
 
     def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
@@ -248,6 +265,20 @@ class Delivery:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _tell_mismatch(order: Order, notification: Notification, differs: str) -> None:
+    from tocsin.notify.phone import mask_phone
+
+    log.error(
+        "an order disagrees with its notification and was dropped",
+        extra={
+            "notification": notification.id,
+            "differs": differs,
+            "ordered": f"{order.account}#{mask_phone(order.recipient)}",
+            "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
+        },
+    )
 
 
 def reason_to_drop(notification: Notification, order: Order) -> str | None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.deadletter import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, mismatch
+from tocsin.notify.phone import mask_phone
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
 from tocsin.notify.refusal import FIRST_CONTACT_CODES
 from tocsin.notify.store import NotificationMissing, NotificationStore, WaitingRow
@@ -64,7 +65,8 @@ class Connectors(Protocol):
 
 @dataclass
 class Report:
-    """What was done for one account. `waiting`: rows that stay; `complete`: nothing due was left for lack of
+    """What was done for one account. `waiting`: rows that stay; `mismatched`: rows that named another
+    account, recipient or audience than their notification; `complete`: nothing due was left for lack of
     time."""
 
     account: str
@@ -72,6 +74,7 @@ class Report:
     expired: int = 0
     overdue: int = 0
     waiting: int = 0
+    mismatched: int = 0
     complete: bool = True
 
 
@@ -148,14 +151,20 @@ class Maintainer:
     def _expire(self, report: Report) -> None:
         now = self._clock()
         for row in self._store.waiting(report.account):
-            if row.expires_at > now:
-                continue
-            notification = self._store.get(row.notification)
-            if notification is not None and notification.state in (State.WAITING, State.PLANNED):
-                expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
-                self._dead_letters.bury(notification, expired, int(now * 1000))
-                report.expired += 1
-            self._store.drop_waiting(row)
+            if row.expires_at <= now:
+                self._bury(row, report, now)
+                self._store.drop_waiting(row)
+
+    def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
+        notification = self._store.get(row.notification)
+        if notification is None or notification.state not in (State.WAITING, State.PLANNED):
+            return
+        if mismatch(row, notification):
+            _tell_mismatch(row, notification, report)
+            return
+        expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
+        self._dead_letters.bury(notification, expired, int(now * 1000))
+        report.expired += 1
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
@@ -198,9 +207,9 @@ class Maintainer:
                 break
             batch.append(row)
             if len(batch) == _BATCH:
-                moved += self._requeue(run, batch)
+                moved += self._requeue(run, batch, report)
                 batch = []
-        return moved + self._requeue(run, batch)
+        return moved + self._requeue(run, batch, report)
 
     def _due(self, run: _Run) -> Iterator[WaitingRow]:
         """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too.
@@ -224,18 +233,20 @@ class Maintainer:
             run.free = self._connectors.takes_first_contacts(run.account)
         return run.free
 
-    def _requeue(self, run: _Run, rows: Sequence[WaitingRow]) -> int:
+    def _requeue(self, run: _Run, rows: Sequence[WaitingRow], report: Report) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins
         anew."""
         orders: list[Notification] = []
         for row in rows:
             run.put_back.add(row.notification)
             try:
-                transition = self._store.requeue(row.notification)
+                transition = self._store.requeue(row.notification, row=row)
             except NotificationMissing:
                 continue
             if transition.applied:
                 orders.append(transition.notification)
+            elif mismatch(row, transition.notification):
+                _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
         for row in rows:
             self._store.drop_waiting(row)
@@ -243,6 +254,20 @@ class Maintainer:
 
     def _count_waiting(self, report: Report) -> None:
         report.waiting = sum(1 for _ in self._store.waiting(report.account))
+
+
+def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:
+    """The row goes, the notification stays as it is: the row that is really its own looks after it."""
+    report.mismatched += 1
+    log.error(
+        "a parked row disagrees with its notification and was dropped",
+        extra={
+            "notification": notification.id,
+            "differs": mismatch(row, notification),
+            "parked": f"{row.account}#{mask_phone(row.recipient)}",
+            "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
+        },
+    )
 
 
 class LeasedConnectors:

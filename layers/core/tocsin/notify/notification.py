@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 
@@ -267,6 +267,29 @@ class Notification:
         Thirteen digits hold milliseconds until the year 2286.
         """
         return f"{self.created_at:013d}#{self.id}"
+
+
+class Claim(Protocol):
+    """What repeats for whom a notification is: an order, a parked row, a dead letter."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def audience(self) -> str: ...
+
+
+def mismatch(claim: Claim, notification: Notification) -> str:
+    """Return the first field in which `claim` names another than the notification does; empty: none.
+
+    The record decides. What disagrees with it must do nothing, or it would be delivered past the consent of
+    whoever it names.
+    """
+    fields = ("account", "recipient", "audience")
+    return next((one for one in fields if getattr(claim, one) != getattr(notification, one)), "")
 
 
 def is_group(recipient: str) -> bool:

@@ -70,6 +70,8 @@ _BATCH_TRIES = 8
 NOT_THERE_YET = "attribute_not_exists(pk)"
 # The row was not parked anew since it was read.
 SAME_PARKING = "tag = :tag"
+# The row names the account and the recipient of its notification.
+OF_THE_SAME = "account = :account AND recipient = :recipient AND audience = :audience"
 # A younger edit of the same message was sent, or is about to be: this one would set its text back.
 NO_YOUNGER_EDIT = f"{STILL_THERE} AND (attribute_not_exists(edited_turn) OR edited_turn <= :turn)"
 # A second opt-out, or a second confirmation, changes nothing.
@@ -450,10 +452,15 @@ class NotificationStore:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def requeue(self, notification_id: str) -> Transition:
+    def requeue(self, notification_id: str, *, row: WaitingRow | None = None) -> Transition:
         """Back from waiting: `planned` again, under the next generation. Applied a second time after a crash
-        between this and the queue, so the row may then be resumed once more."""
+        between this and the queue, so the row may then be resumed once more. Not applied if `row`, by which
+        it was found, names another account, recipient or audience."""
         change = Change.into(State.PLANNED, State.WAITING, State.PLANNED)
+        if row is not None:
+            change.require_also(
+                OF_THE_SAME, account=row.account, recipient=row.recipient, audience=row.audience
+            )
         change.add("generation", 1)
         change.set("requeued_at", int(self._clock() * 1000))
         change.remove("waiting_since", "due_at")
