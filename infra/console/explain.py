@@ -6,6 +6,7 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -311,7 +312,7 @@ def _waiting(life: Life) -> str:
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
     return (
-        f"waits for {cause}; {due}, given up at {moment(one.expires_at * 1000)} UTC "
+        f"waits for {cause}; {due}, given up at {moment(one.expiry(math.inf) * 1000)} UTC "
         f"(account {one.account}: {life.account})"
     )
 

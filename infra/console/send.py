@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -196,7 +197,7 @@ def _judge(deployment: Deployment, last: Notification | None, identity: str, wai
             state = look(deployment.keys_table, last.account).state
             raise TimedOut(
                 f"it is parked ({code}): the account '{last.account}' is {state}. It goes out by itself when "
-                f"the cause ends, until {moment(last.expires_at * 1000)} UTC; see 'tocsin status'"
+                f"the cause ends, until {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(

@@ -121,8 +121,10 @@ class Delivery:
         if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
             self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
             return Verdict("suppressed", OPTED_OUT.code)
-        if self._must_wait_its_turn(notification, view.conduct):
-            return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
+        earlier = self._one_before(notification, view.conduct)
+        if earlier is not None:
+            behind = Wait(BEHIND, "an earlier one to the same recipient waits")
+            return self._park(notification, behind, earlier)
         first_contact = is_first_contact(notification, view.conduct)
         address = address_of(notification.recipient, view.address)
         send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
@@ -155,20 +157,20 @@ class Delivery:
             self._store.suppress(notification.id, TOO_LATE, self._now_ms())
         return verdict
 
-    def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
-        """Whether an earlier one to the same recipient is parked, or lies resumed in the queue behind it.
+    def _one_before(self, notification: Notification, conduct: Conduct) -> Notification | None:
+        """The earlier one to the same recipient that is parked, or lies resumed in the queue behind it.
 
         The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
         struck off here, so that nobody is held up by a crash.
         """
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
-                return False
+                return None
             earlier = self._store.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
-                return True
+                return earlier
             self._store.leave_line(notification.account, user_of(notification.recipient), turn)
-        return False
+        return None
 
     def _try(
         self, notification: Notification, address: Address | None, resumed: bool, first_contact: bool
@@ -254,9 +256,16 @@ class Delivery:
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
             self._store.record_attempt(notification_id, attempt)
 
-    def _park(self, notification: Notification, failure: Wait) -> Verdict:
+    def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail)
+        self._store.park(
+            notification,
+            failure.code,
+            self._now_ms(),
+            due_at=due_at,
+            detail=failure.detail,
+            behind=behind,
+        )
         return Verdict("parked", failure.code)
 
     def _bury(self, notification: Notification, failure: Failure) -> Verdict:

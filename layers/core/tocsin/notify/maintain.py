@@ -8,6 +8,9 @@ came.
     whose
                           resume was cut short
 
+What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
+is added to its expiry (`hold.py`).
+
 A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
 twice at once, it puts a notification into the queue twice: the second order finds it sent.
 """
@@ -133,10 +136,10 @@ class Maintainer:
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
-        self._expire(report)
         state = self._connectors.state(account)
         if state in SENDING:
             self._put_back(report, time_left, tell=state == RESUMING)
+        self._expire(report)
         self._count_waiting(report)
         return report
 
@@ -150,10 +153,21 @@ class Maintainer:
 
     def _expire(self, report: Report) -> None:
         now = self._clock()
-        for row in self._store.waiting(report.account):
-            if row.expires_at <= now:
+        for row, expires_at in self._rows(report.account):
+            if now >= expires_at:
                 self._bury(row, report, now)
                 self._store.drop_waiting(row)
+
+    def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
+        """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
+        holds isn't over before that one."""
+        now = self._clock()
+        held: dict[str, int] = {}
+        for row in self._store.waiting(account):
+            expires_at = max(row.expiry(now), held.get(row.recipient, 0))
+            if row.hold is not None:
+                held[row.recipient] = expires_at
+            yield row, expires_at
 
     def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
         notification = self._store.get(row.notification)
@@ -200,32 +214,35 @@ class Maintainer:
 
     def _walk(self, run: _Run, report: Report) -> int:
         moved = 0
-        batch: list[WaitingRow] = []
-        for row in self._due(run):
+        batch: list[tuple[WaitingRow, int]] = []
+        for due in self._due(run):
             if run.time_left() < SHORTEST_SECONDS:
                 report.complete = False
                 break
-            batch.append(row)
+            batch.append(due)
             if len(batch) == _BATCH:
                 moved += self._requeue(run, batch, report)
                 batch = []
         return moved + self._requeue(run, batch, report)
 
-    def _due(self, run: _Run) -> Iterator[WaitingRow]:
-        """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too.
+    def _due(self, run: _Run) -> Iterator[tuple[WaitingRow, int]]:
+        """Rows that may go, oldest first, with their expiry. Behind one that must wait, its recipient's later
+        ones wait too.
 
         A restriction of first contacts may end before the day that was written down when it was met.
         """
         now = self._clock() * 1000
         held: set[str] = set()
-        for row in self._store.waiting(run.account):
+        for row, expires_at in self._rows(run.account):
+            if now >= expires_at * 1000:
+                continue
             waits = row.due_at is not None and row.due_at > now
             if waits and row.cause in FIRST_CONTACT_CODES:
                 waits = not self._is_free(run)
             if waits or row.notification in run.put_back:
                 held.add(row.recipient)
             elif row.recipient not in held:
-                yield row
+                yield row, expires_at
 
     def _is_free(self, run: _Run) -> bool:
         """Whether first contacts may go now; asked once in a walk."""
@@ -233,14 +250,15 @@ class Maintainer:
             run.free = self._connectors.takes_first_contacts(run.account)
         return run.free
 
-    def _requeue(self, run: _Run, rows: Sequence[WaitingRow], report: Report) -> int:
+    def _requeue(self, run: _Run, rows: Sequence[tuple[WaitingRow, int]], report: Report) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins
         anew."""
         orders: list[Notification] = []
-        for row in rows:
+        for row, expires_at in rows:
             run.put_back.add(row.notification)
+            moved = expires_at if expires_at > row.expires_at else None
             try:
-                transition = self._store.requeue(row.notification, row=row)
+                transition = self._store.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -248,7 +266,7 @@ class Maintainer:
             elif mismatch(row, transition.notification):
                 _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
-        for row in rows:
+        for row, _ in rows:
             self._store.drop_waiting(row)
         return len(orders)
 

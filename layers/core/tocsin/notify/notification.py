@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.hold import Hold, expiry
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -179,6 +180,7 @@ class Notification:
     each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
     device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
     that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
+    `held_until`: when the account's limit ends for which it waits, or the one before it.
     """
 
     id: str
@@ -205,6 +207,7 @@ class Notification:
     overdue_at: int | None = None
     waiting_since: int | None = None
     due_at: int | None = None
+    held_until: int | None = None
     last_error: Problem | None = None
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     receipts: Mapping[str, int] = field(default_factory=dict)
@@ -256,9 +259,20 @@ class Notification:
             *part,
         )
 
+    @property
+    def hold(self) -> Hold | None:
+        """What holds it, if it waits for the end of a limit, or behind one that does."""
+        if self.state is not State.WAITING or self.waiting_since is None or self.held_until is None:
+            return None
+        return Hold(self.waiting_since, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up (seconds), as it stands at `now` (seconds): a hold adds to `expires_at`."""
+        return expiry(self.expires_at, self.created_at, self.hold, now)
+
     def expired(self, now: float) -> bool:
         """Whether it is too late to send at `now` (seconds)."""
-        return now >= self.expires_at
+        return now >= self.expiry(now)
 
     @property
     def turn(self) -> str:
