@@ -27,6 +27,12 @@ CRASHED = "crashed"
 UNREADABLE = "unreadable"
 """Reason of a message that nothing of Tocsin wrote."""
 
+UNREACHABLE = (
+    "it has nowhere to go: correct the number or group in the ticketing system and let that send the event "
+    "again, then drop this letter"
+)
+"""Why a letter of a recipient without a usable number is not redriven."""
+
 _ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
 _READERS = 8
 
@@ -80,7 +86,7 @@ class Letter:
         return {
             "notification": self.notification,
             "account": self.account,
-            "recipient": mask_phone(self.recipient),
+            "recipient": mask_phone(self.recipient) if self.recipient else None,
             "audience": self.audience,
             "reason": self.reason,
             "class": self.class_,
@@ -175,14 +181,20 @@ class DeadLetters:
         """What a redrive would do, without doing it."""
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        verdict = _no_redrive(letter, self._deployment.notifications.get(letter.notification))
+        record = self._deployment.notifications.get(letter.notification)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
 
     def _redrive(self, letter: Letter) -> Done:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
         store = self._deployment.notifications
-        verdict = _no_redrive(letter, store.get(letter.notification))
+        record = store.get(letter.notification)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
@@ -218,6 +230,11 @@ def letter_of(notification: Notification) -> Letter:
         failed_at=iso(notification.failed_at) if notification.failed_at else "-",
         attempts=tuple(attempt.to_json() for attempt in notification.attempts),
     )
+
+
+def shown_recipient(recipient: str) -> str:
+    """Whom a notification is for, masked."""
+    return mask_phone(recipient) if recipient else "without a usable address"
 
 
 def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification]:
@@ -273,7 +290,7 @@ def list_letters(deployment: Deployment, output: Output) -> None:
             (
                 letter.notification,
                 ticket,
-                f"{letter.audience} {mask_phone(letter.recipient)}",
+                f"{letter.audience} {shown_recipient(letter.recipient)}",
                 f"{letter.reason}{' (' + meanwhile + ')' if meanwhile else ''}",
                 iso_moment(letter.failed_at),
             )
@@ -303,11 +320,15 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         raise NotFound(_no_such_letter(notification_id, record))
     output.record(_shown(letter, record, text=text))
     ticket = f"{record.ticket_id}, {record.event_type}, revision {record.revision}" if record else "-"
-    output.say(f"notification  {letter.notification}  ({letter.audience}, {mask_phone(letter.recipient)})")
+    output.say(
+        f"notification  {letter.notification}  ({letter.audience}, {shown_recipient(letter.recipient)})"
+    )
     output.say(f"ticket        {ticket}")
     output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
+    if record is not None and record.refused_address:
+        output.say(f"refused       {record.refused_address!r}")
     if meanwhile := _fate(record):
         output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
@@ -357,6 +378,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "ticket_event": record.event_type,
             "revision": record.revision,
             "state": str(record.state),
+            "refused_address": record.refused_address,
         }
         if text:
             shown["text"] = record.text

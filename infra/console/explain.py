@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.console.connection import look
-from infra.console.dead_letters import DeadLetters
+from infra.console.dead_letters import UNREACHABLE, DeadLetters, shown_recipient
 from infra.console.deployment import Deployment
 from infra.console.errors import ConsoleError, NotFound, Usage
 from infra.console.look import Look
@@ -159,6 +159,8 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
 
 def _life(deployment: Deployment, notification: Notification) -> Life:
     store, account = deployment.notifications, notification.account
+    if not notification.recipient:
+        return Life(notification, "", look(deployment.keys_table, account).state)
     phone = user_of(notification.recipient)
     view = store.batch_get_for_send(notification.id, account, phone)
     user = str((view.address or {}).get("lid") or phone)
@@ -214,7 +216,8 @@ def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
             "ticket_event": notification.event_type,
             "revision": notification.revision,
             "audience": notification.audience,
-            "recipient": mask_phone(notification.recipient),
+            "recipient": mask_phone(notification.recipient) if notification.recipient else None,
+            "refused_address": notification.refused_address,
             "account": notification.account,
             "account_state": life.account,
             "state": str(notification.state),
@@ -224,13 +227,15 @@ def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
             "timeline": [one.to_json() for one in moments],
         }
     )
-    whom = f"{notification.audience}, {mask_phone(notification.recipient)}"
+    whom = f"{notification.audience}, {shown_recipient(notification.recipient)}"
     ticket = f"{notification.ticket_id}, {notification.event_type}, revision {notification.revision}"
     output.say(f"notification  {notification.id}  ({whom})")
     output.say(f"message       {notification.message_id}")
     output.say(f"ticket        {ticket}")
     for name, what in says(notification):
         output.say(f"{name:<12}  {what}")
+    if notification.refused_address:
+        output.say(f"refused       {notification.refused_address!r}")
     output.say(f"state         {notification.state}")
     output.say(f"in short      {why}\n")
     width = max(len(one.what) for one in moments)
@@ -275,17 +280,21 @@ def conclusion(life: Life, now: float) -> str:
             return _planned(life, now)
 
 
-# Why an edit was not sent → what it means.
+# Why a message was not sent → what it means, and in short.
 _UNSAID = {
-    "edit-too-late": "too late to be sent as an edit: said in a message of its own",
-    "superseded": "not sent: a younger edit of the same message says more",
+    "edit-too-late": (
+        "too late to be sent as an edit: said in a message of its own",
+        "something else says it",
+    ),
+    "superseded": ("not sent: a younger edit of the same message says more", "something else says it"),
+    "no-phone": ("not sent: the event names no phone number of theirs", "no phone number"),
 }
 
 
 def _suppressed(life: Life) -> str:
     problem = life.notification.last_error
     if problem is not None and problem.code in _UNSAID:
-        return _UNSAID[problem.code]
+        return _UNSAID[problem.code][0]
     return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
 
 
@@ -318,6 +327,8 @@ def _waiting(life: Life) -> str:
 
 
 def _failed(life: Life) -> str:
+    if not life.notification.recipient:
+        return f"given up: {_problem(life.notification)}; {UNREACHABLE}"
     way = (
         f"send it again: tocsin dead-letters redrive {life.notification.id}"
         if life.buried
@@ -349,7 +360,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     one = life.notification
     if one.event_at:
         yield Moment(one.event_at, "event", f"{one.event_type} {one.event_id}", facts={"event": one.event_id})
-    whom = f"{one.audience} {mask_phone(one.recipient)}"
+    whom = f"{one.audience} {shown_recipient(one.recipient)}"
     yield Moment(one.created_at, "planned", f"for {whom}, in {one.language}")
     for attempt in one.attempts:
         yield _attempt(attempt, life)
@@ -431,8 +442,8 @@ def _ends(one: Notification) -> Iterator[Moment]:
     if one.requeued_at:
         yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
     if one.suppressed_at:
-        unsaid = one.last_error is not None and one.last_error.code in _UNSAID
-        why = "something else says it" if unsaid else "the recipient opted out"
+        code = one.last_error.code if one.last_error is not None else ""
+        why = _UNSAID[code][1] if code in _UNSAID else "the recipient opted out"
         yield Moment(one.suppressed_at, "suppressed", why)
     if one.failed_at:
         yield Moment(one.failed_at, "dead", f"dead letter: {_problem(one) or '-'}")

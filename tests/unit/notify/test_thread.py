@@ -13,11 +13,12 @@ from tests.unit.notify.group_house import GroupHouse
 from tests.unit.notify.house import House
 from tests.unit.notify.peers import message_from
 from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
+from tocsin.notify.deadletter import DeadLetters
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.planner import Planner
-from tocsin.notify.queues import Order, TicketEventsDeadQueue
+from tocsin.notify.queues import DeadLettersQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.samples import sample_body
 from tocsin.notify.template import Templates
 from tocsin.notify.thread import EDIT_SECONDS
@@ -28,6 +29,7 @@ VARIABLES = {
     "NOTIFICATIONS_TABLE": "n",
     "NOTIFICATIONS_QUEUE_URL": "q",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "d",
+    "DEAD_LETTERS_QUEUE_URL": "l",
 }
 
 
@@ -51,6 +53,7 @@ class Desk:
             house.store,
             house.queue,
             TicketEventsDeadQueue(house.aws.sqs, house.aws.queues["dead-letters"]),
+            DeadLetters(house.store, DeadLettersQueue(house.aws.sqs, house.aws.queues["dead-letters"])),
             Templates(),
             config,
             clock=lambda: house.stage.now,

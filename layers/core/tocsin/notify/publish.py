@@ -9,6 +9,9 @@
 | ReplyReceived                   | ReplyReceived           | what the recipient answered          |
 | IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
 
+`recipient` is null where the event named no usable number: the reason is `invalid-phone`, `no-phone` or
+`invalid-group`, and `detail` names the field.
+
 A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
 repeat.
 """
@@ -169,7 +172,7 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
 
 def _notification(notification: Notification, outcome: str, at: int) -> dict[str, Any]:
     times = {name: getattr(notification, name) for name in _TIMES}
-    detail = {
+    detail: dict[str, Any] = {
         "id": f"{notification.id}.{outcome}.{at}",
         "notification_id": notification.id,
         "message_id": notification.message_id,
@@ -178,7 +181,7 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "revision": notification.revision,
         "account": notification.account,
         "audience": notification.audience,
-        "recipient": notification.recipient,
+        "recipient": notification.recipient or None,
         "language": notification.language,
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},

@@ -860,6 +860,7 @@ _OPTIONAL = (
     "edits",
     "reacts_to",
     "reacts_to_author",
+    "refused_address",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
