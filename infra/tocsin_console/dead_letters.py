@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import NotificationsQueue, iso
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
@@ -30,6 +30,11 @@ UNREADABLE = "unreadable"
 """Reason of a message that nothing of Tocsin wrote."""
 
 UNREADABLE_RECORD = "its record can't be read"
+UNREACHABLE = (
+    "it has nowhere to go: correct the number or group in the ticketing system and let that send the event "
+    "again, then drop this letter"
+)
+"""Why a letter of a recipient without a usable number is not redriven."""
 
 _ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
 _READERS = 8
@@ -85,7 +90,7 @@ class Letter:
         return {
             "notification": self.notification,
             "account": self.account,
-            "recipient": mask_phone(self.recipient),
+            "recipient": mask_phone(self.recipient) if self.recipient else None,
             "audience": self.audience,
             "reason": self.reason,
             "class": self.class_,
@@ -188,9 +193,12 @@ class DeadLetters:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
         try:
-            verdict = _fate(read_record(self._deployment.notifications, letter.notification))
+            record = read_record(self._deployment.notifications, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
 
     def _redrive(self, letter: Letter) -> Done:
@@ -198,9 +206,12 @@ class DeadLetters:
             return Done(letter, "kept", letter.detail)
         store = self._deployment.notifications
         try:
-            verdict = _fate(read_record(store, letter.notification))
+            record = read_record(store, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
@@ -236,6 +247,11 @@ def letter_of(notification: Notification) -> Letter:
         failed_at=iso(notification.failed_at) if notification.failed_at else "-",
         attempts=tuple(attempt.to_json() for attempt in notification.attempts),
     )
+
+
+def shown_recipient(recipient: str) -> str:
+    """Whom a notification is for, masked."""
+    return mask_phone(recipient) if recipient else "without a usable address"
 
 
 def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
@@ -278,6 +294,13 @@ def _fate(notification: Notification | None) -> str:
     return ""
 
 
+def _no_redrive(letter: Letter, record: Notification | None) -> str:
+    """Why a letter can't be redriven, or needn't be; empty if it shall be. The record decides to whom."""
+    if record is not None and (differs := mismatch(letter, record)):
+        return f"it names another {differs} than its notification"
+    return _fate(record)
+
+
 # -- commands ----------------------------------------------------------------------------------------------
 
 
@@ -306,7 +329,7 @@ def list_letters(deployment: Deployment, output: Output) -> None:
             (
                 letter.notification,
                 ticket,
-                f"{letter.audience} {mask_phone(letter.recipient)}",
+                f"{letter.audience} {shown_recipient(letter.recipient)}",
                 f"{letter.reason}{' (' + meanwhile + ')' if meanwhile else ''}",
                 iso_moment(letter.failed_at),
             )
@@ -341,11 +364,15 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         raise NotFound(_no_such_letter(notification_id, record))
     output.record(_shown(letter, record, text=text))
     ticket = f"{record.ticket_id}, {record.event_type}, revision {record.revision}" if record else "-"
-    output.say(f"notification  {letter.notification}  ({letter.audience}, {mask_phone(letter.recipient)})")
+    output.say(
+        f"notification  {letter.notification}  ({letter.audience}, {shown_recipient(letter.recipient)})"
+    )
     output.say(f"ticket        {ticket}")
     output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
+    if record is not None and record.refused_address:
+        output.say(f"refused       {record.refused_address!r}")
     if meanwhile := odd or _fate(record):
         output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
@@ -416,6 +443,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "ticket_event": record.event_type,
             "revision": record.revision,
             "state": str(record.state),
+            "refused_address": record.refused_address,
         }
         if text:
             shown["text"] = record.text

@@ -6,6 +6,7 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,13 @@ from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import UNREADABLE, UNREADABLE_RECORD, DeadLetters
+from tocsin_console.dead_letters import (
+    UNREACHABLE,
+    UNREADABLE,
+    UNREADABLE_RECORD,
+    DeadLetters,
+    shown_recipient,
+)
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_record
@@ -184,6 +191,8 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
 
 def _life(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
     store, account = deployment.notifications, notification.account
+    if not notification.recipient:
+        return Life(notification, "", look(deployment.keys_table, account).state)
     phone = user_of(notification.recipient)
     view = store.batch_get_for_send(notification.id, account, phone)
     user = str((view.address or {}).get("lid") or phone)
@@ -247,7 +256,8 @@ def _story(life: Life, *, text: bool, now: float) -> Story:
         "ticket_event": notification.event_type,
         "revision": notification.revision,
         "audience": notification.audience,
-        "recipient": mask_phone(notification.recipient),
+        "recipient": mask_phone(notification.recipient) if notification.recipient else None,
+        "refused_address": notification.refused_address,
         "account": notification.account,
         "account_state": life.account,
         "state": str(notification.state),
@@ -260,13 +270,15 @@ def _story(life: Life, *, text: bool, now: float) -> Story:
 
 
 def _lines(notification: Notification, why: str, moments: list[Moment], *, text: bool) -> Iterator[str]:
-    whom = f"{notification.audience}, {mask_phone(notification.recipient)}"
+    whom = f"{notification.audience}, {shown_recipient(notification.recipient)}"
     ticket = f"{notification.ticket_id}, {notification.event_type}, revision {notification.revision}"
     yield f"notification  {notification.id}  ({whom})"
     yield f"message       {notification.message_id}"
     yield f"ticket        {ticket}"
     for name, what in says(notification):
         yield f"{name:<12}  {what}"
+    if notification.refused_address:
+        yield f"refused       {notification.refused_address!r}"
     yield f"state         {notification.state}"
     yield f"in short      {why}"
     yield ""
@@ -314,17 +326,21 @@ def conclusion(life: Life, now: float) -> str:
             return _planned(life, now)
 
 
-# Why an edit was not sent → what it means.
+# Why a message was not sent → what it means, and in short.
 _UNSAID = {
-    "edit-too-late": "too late to be sent as an edit: said in a message of its own",
-    "superseded": "not sent: a younger edit of the same message says more",
+    "edit-too-late": (
+        "too late to be sent as an edit: said in a message of its own",
+        "something else says it",
+    ),
+    "superseded": ("not sent: a younger edit of the same message says more", "something else says it"),
+    "no-phone": ("not sent: the event names no phone number of theirs", "no phone number"),
 }
 
 
 def _suppressed(life: Life) -> str:
     problem = life.notification.last_error
     if problem is not None and problem.code in _UNSAID:
-        return _UNSAID[problem.code]
+        return _UNSAID[problem.code][0]
     return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
 
 
@@ -351,12 +367,14 @@ def _waiting(life: Life) -> str:
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
     return (
-        f"waits for {cause}; {due}, given up at {moment(one.expires_at * 1000)} UTC "
+        f"waits for {cause}; {due}, given up at {moment(one.expiry(math.inf) * 1000)} UTC "
         f"(account {one.account}: {life.account})"
     )
 
 
 def _failed(life: Life) -> str:
+    if not life.notification.recipient:
+        return f"given up: {_problem(life.notification)}; {UNREACHABLE}"
     way = (
         f"send it again: tocsin dead-letters redrive {life.notification.id}"
         if life.buried
@@ -388,7 +406,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     one = life.notification
     if one.event_at:
         yield Moment(one.event_at, "event", f"{one.event_type} {one.event_id}", facts={"event": one.event_id})
-    whom = f"{one.audience} {mask_phone(one.recipient)}"
+    whom = f"{one.audience} {shown_recipient(one.recipient)}"
     yield Moment(one.created_at, "planned", f"for {whom}, in {one.language}")
     for attempt in one.attempts:
         yield _attempt(attempt, life)
@@ -470,8 +488,8 @@ def _ends(one: Notification) -> Iterator[Moment]:
     if one.requeued_at:
         yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
     if one.suppressed_at:
-        unsaid = one.last_error is not None and one.last_error.code in _UNSAID
-        why = "something else says it" if unsaid else "the recipient opted out"
+        code = one.last_error.code if one.last_error is not None else ""
+        why = _UNSAID[code][1] if code in _UNSAID else "the recipient opted out"
         yield Moment(one.suppressed_at, "suppressed", why)
     if one.failed_at:
         yield Moment(one.failed_at, "dead", f"dead letter: {_problem(one) or '-'}")

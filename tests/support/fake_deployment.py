@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -168,6 +168,17 @@ class Rig:
         self.deployment.notifications.fail(notification.id, problem, NOW * 1000)
         self.bury(notification, problem)
         return notification
+
+    def unreachable(self, refused: str = "0812 ask Budi") -> Notification:
+        """One whose recipient the event names without a usable number, with its dead letter."""
+        planned = replace(
+            self.planned(), id="e" * 18, ticket_id="TCK-LOST", recipient="", refused_address=refused
+        )
+        assert self.deployment.notifications.put_new(planned) is None
+        problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone is not text")
+        self.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+        self.bury(planned, problem)
+        return planned
 
     def bury(self, notification: Notification, problem: Problem) -> None:
         stored = self.stored(notification)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -254,6 +255,19 @@ def test_what_the_queue_gave_up_on_can_be_redriven(rig: Rig, letters: DeadLetter
     assert results(letters, Selection(reason="crashed")) == {planned.id: "redriven"}
 
 
+@pytest.mark.parametrize("field", ["account", "recipient", "audience"])
+def test_a_letter_that_names_another_than_its_record_is_dropped_and_nobody_is_told(
+    rig: Rig, letters: DeadLetters, field: str
+) -> None:
+    failed = rig.failed()
+    (letter,) = rig.taken("DeadLetters")
+    rig.put("DeadLetters", json.dumps({**letter, field: "another"}))
+    (done,) = letters.redrive(Selection())
+    assert (done.result, done.why) == ("dropped", f"it names another {field} than its notification")
+    assert rig.taken("Notifications") == []
+    assert rig.stored(failed).state is State.FAILED
+
+
 def test_only_the_selected_ones_are_redriven(rig: Rig, letters: DeadLetters) -> None:
     first, second, third = rig.failed(), rig.failed(BUDI, code="gone"), rig.failed(BUDI)
     assert results(letters, Selection(reason="gone")) == {second.id: "redriven"}
@@ -327,3 +341,42 @@ def test_a_message_that_nothing_of_ours_wrote_can_only_be_dropped(
     assert "unreadable" in said.text
     drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output, yes=True)
     assert letters.count() == 0
+
+
+# -- of a recipient without a usable number ------------------------------------------------------------------
+
+
+def test_it_is_listed_and_shown_with_what_the_event_says(rig: Rig, said: Said, told: Said) -> None:
+    lost = rig.unreachable("0812\x1b Budi")
+    list_letters(rig.deployment, said.output)
+    show_letter(rig.deployment, lost.id, text=False, output=said.output)
+    lines = "\n".join(said.lines)
+    assert "customer without a usable address" in lines
+    assert "detail        detail.technicians[0].phone is not text" in lines
+    assert "refused       '0812\\x1b Budi'" in lines
+    show_letter(rig.deployment, lost.id, text=False, output=told.output)
+    assert (told.records[0]["recipient"], told.records[0]["refused_address"]) == (None, "0812\x1b Budi")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_it_is_not_redriven_and_says_what_to_do(
+    rig: Rig, letters: DeadLetters, dry_run: bool, hidden: bool
+) -> None:
+    lost = rig.unreachable()
+    if hidden:
+        rig.taken("DeadLetters")
+    (done,) = letters.redrive(Selection(lost.id), dry_run=dry_run)
+    assert done.result == "kept"
+    assert "let that send the event again" in done.why
+    assert rig.taken("Notifications") == []
+    assert rig.stored(lost).state is State.FAILED
+
+
+def test_more_than_ten_of_them_are_all_seen(rig: Rig, letters: DeadLetters) -> None:
+    lost, problem = rig.unreachable(), Problem("invalid-phone", "permanent")
+    for number in range(11):
+        another = replace(lost, id=f"{number:018}")
+        rig.deployment.notifications.put_new(another)
+        rig.bury(another, problem)
+    assert len(letters.read()) == 12

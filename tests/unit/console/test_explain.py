@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -345,3 +346,31 @@ def test_an_account_whose_connector_is_dead_is_called_unreachable(house, told):
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "connected")
     assert record(house, notification, told)["account_state"] == "unreachable"
+
+
+# -- who could not be told -----------------------------------------------------------------------------------
+
+
+def lost(house: House, **changes: Any) -> Notification:
+    return replace(house.tell(1), id="e" * 18, ticket_id="TCK-LOST", recipient="", **changes)
+
+
+def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(house, said):
+    mistyped = lost(house, refused_address="0812 ask Budi")
+    house.store.put_new(mistyped)
+    problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
+    house.store.fail(mistyped.id, problem, int(house.stage.now * 1000))
+    text = "\n".join(lines(house, "TCK-LOST", said))
+    assert "refused       '0812 ask Budi'" in text
+    assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
+    assert "let that send the event again" in text
+
+
+def test_a_ticket_tells_of_whom_it_names_without_a_number(house, said):
+    nobody = lost(house)
+    house.store.put_new(nobody)
+    problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
+    house.store.suppress(nobody.id, problem, int(house.stage.now * 1000))
+    text = "\n".join(lines(house, "TCK-LOST", said))
+    assert "not sent: the event names no phone number of theirs" in text
+    assert "opted out" not in text

@@ -6,6 +6,9 @@
                  └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
                           └── Permanent, or retries used up ──▶ dead letter
 
+An order is believed only where it agrees with its notification as stored: in account, recipient, audience,
+and the queue's message group made of them. One that disagrees is dropped.
+
 What follows a parked one to the same recipient parks behind it, so that nothing overtakes.
 
 Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
@@ -32,6 +35,7 @@ from tocsin.notify.notification import (
     State,
     id_of_message,
     is_lid,
+    mismatch,
     user_of,
 )
 from tocsin.notify.queues import Order
@@ -62,9 +66,9 @@ class OptedOut(Permanent):
 class Verdict:
     """What became of one order.
 
-    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`.
-    `cause` says why, as a failure code or a state. `again_after` are the seconds after which the queue
-    shall deliver the order again; `None`: it is done.
+    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
+    `mismatched`. `cause` says why, as a failure code, a state or a field. `again_after` are the seconds after
+    which the queue shall deliver the order again; `None`: it is done.
     """
 
     outcome: str
@@ -94,23 +98,29 @@ class Delivery:
         self._clock = clock
         self._jitter = jitter
 
-    def deliver(self, order: Order, receives: int = 1) -> Verdict:
-        """Carry out one order. `receives`: how often the queue has delivered it.
+    def deliver(self, order: Order, receives: int = 1, *, lane: str | None = None) -> Verdict:
+        """Carry out one order. `receives`: how often the queue has delivered it; `lane`: in which message
+        group, `None` if that isn't known.
 
         Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
         limit of receives.
         """
         try:
-            return self._deliver(order, receives)
+            return self._deliver(order, receives, lane)
         except Exception as error:
             self._note_bug(order.notification, error)
             raise
 
-    def _deliver(self, order: Order, receives: int) -> Verdict:
+    def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
         view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
+        differs = mismatch(order, notification) or ("lane" if lane not in (None, order.group) else "")
+        if differs:
+            # Conduct and address were read for whom the order names: neither may be believed.
+            _tell_mismatch(order, notification, differs)
+            return Verdict("mismatched", differs)
         stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
@@ -124,15 +134,17 @@ class Delivery:
             conduct = self._conduct(notification, conduct, address.user)
         if is_unwanted(notification, conduct):
             return self._suppress(notification, OPTED_OUT)
-        if self._must_wait_its_turn(notification, conduct):
-            return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
+        earlier = self._one_before(notification, conduct)
+        if earlier is not None:
+            behind = Wait(BEHIND, "an earlier one to the same recipient waits")
+            return self._park(notification, behind, earlier)
         first_contact = is_first_contact(notification, conduct)
         send = partial(
             self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
         )
         verdict = send(notification) if notification.edits is None else self._edit(notification, send)
         if verdict.outcome == "sent" and notification.turn in conduct.parked:
-            self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+            self._store.leave_line(notification.account, user_of(notification.recipient), notification.turn)
         return verdict
 
     def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
@@ -175,20 +187,20 @@ class Delivery:
             self._suppress(notification, TOO_LATE)
         return verdict
 
-    def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
-        """Whether an earlier one to the same recipient is parked, or lies resumed in the queue behind it.
+    def _one_before(self, notification: Notification, conduct: Conduct) -> Notification | None:
+        """The earlier one to the same recipient that is parked, or lies resumed in the queue behind it.
 
         The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
         struck off here, so that nobody is held up by a crash.
         """
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
-                return False
+                return None
             earlier = self._store.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
-                return True
+                return earlier
             self._store.leave_line(notification.account, user_of(notification.recipient), turn)
-        return False
+        return None
 
     def _try(
         self,
@@ -283,9 +295,16 @@ class Delivery:
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
             self._store.record_attempt(notification_id, attempt)
 
-    def _park(self, notification: Notification, failure: Wait) -> Verdict:
+    def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail)
+        self._store.park(
+            notification,
+            failure.code,
+            self._now_ms(),
+            due_at=due_at,
+            detail=failure.detail,
+            behind=behind,
+        )
         return Verdict("parked", failure.code)
 
     def _bury(self, notification: Notification, failure: Failure) -> Verdict:
@@ -294,6 +313,20 @@ class Delivery:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _tell_mismatch(order: Order, notification: Notification, differs: str) -> None:
+    from tocsin.notify.events.phone import mask_phone
+
+    log.error(
+        "an order disagrees with its notification and was dropped",
+        extra={
+            "notification": notification.id,
+            "differs": differs,
+            "ordered": f"{order.account}#{mask_phone(order.recipient)}",
+            "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
+        },
+    )
 
 
 def reason_to_drop(notification: Notification, order: Order) -> str | None:

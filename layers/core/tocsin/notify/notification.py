@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.hold import Hold, expiry
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -175,12 +176,14 @@ class Recovery:
 class Notification:
     """One message about one ticket event to one recipient.
 
-    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, or the LID (a bare JID)
-    of somebody who wrote to us and whose number nobody told us; `recipient_lid` their LID, once known; times
-    in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up
-    with each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
-    device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
+    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, the LID (a bare JID) of
+    somebody who wrote to us and whose number nobody told us, or empty where the event names no usable one
+    (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once known;
+    times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes
+    up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when
+    which device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
     that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
+    `held_until`: when the account's limit ends for which it waits, or the one before it.
     """
 
     id: str
@@ -207,6 +210,7 @@ class Notification:
     overdue_at: int | None = None
     waiting_since: int | None = None
     due_at: int | None = None
+    held_until: int | None = None
     last_error: Problem | None = None
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     receipts: Mapping[str, int] = field(default_factory=dict)
@@ -223,6 +227,7 @@ class Notification:
     reacts_to: str | None = None
     reacts_to_author: str | None = None
     recipient_lid: str | None = None
+    refused_address: str | None = None
 
     @property
     def content(self) -> Content:
@@ -259,9 +264,20 @@ class Notification:
             *part,
         )
 
+    @property
+    def hold(self) -> Hold | None:
+        """What holds it, if it waits for the end of a limit, or behind one that does."""
+        if self.state is not State.WAITING or self.waiting_since is None or self.held_until is None:
+            return None
+        return Hold(self.waiting_since, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up (seconds), as it stands at `now` (seconds): a hold adds to `expires_at`."""
+        return expiry(self.expires_at, self.created_at, self.hold, now)
+
     def expired(self, now: float) -> bool:
         """Whether it is too late to send at `now` (seconds)."""
-        return now >= self.expires_at
+        return now >= self.expiry(now)
 
     @property
     def turn(self) -> str:
@@ -270,6 +286,29 @@ class Notification:
         Thirteen digits hold milliseconds until the year 2286.
         """
         return f"{self.created_at:013d}#{self.id}"
+
+
+class Claim(Protocol):
+    """What repeats for whom a notification is: an order, a parked row, a dead letter."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def audience(self) -> str: ...
+
+
+def mismatch(claim: Claim, notification: Notification) -> str:
+    """Return the first field in which `claim` names another than the notification does; empty: none.
+
+    The record decides. What disagrees with it must do nothing, or it would be delivered past the consent of
+    whoever it names.
+    """
+    fields = ("account", "recipient", "audience")
+    return next((one for one in fields if getattr(claim, one) != getattr(notification, one)), "")
 
 
 def is_group(recipient: str) -> bool:
@@ -298,7 +337,7 @@ def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
     known; `recipient_lid` their LID, null where that isn't known."""
     if is_lid(recipient):
         return {"recipient": None, "recipient_lid": recipient}
-    return {"recipient": recipient, "recipient_lid": lid}
+    return {"recipient": recipient or None, "recipient_lid": lid}
 
 
 def notification_id(

@@ -11,6 +11,8 @@
 
 Each names the person by `recipient`, the number (or the group), and `recipient_lid`, WhatsApp's own name for
 them; what isn't known is null. Of somebody whom WhatsApp names by the LID alone the number is never guessed.
+Both are null where the event named no usable number: the reason is `invalid-phone`, `no-phone` or
+`invalid-group`, and `detail` names the field.
 
 A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
 repeat.
