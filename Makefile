@@ -29,8 +29,8 @@ local: setup-demo ## the same stack, left running, with what to type next
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
-	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
+	@# Four at a time on two cores: half of them wait for what they started (tests/scheduling.py).
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
 
 .PHONY: interop
 interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md
