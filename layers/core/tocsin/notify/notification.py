@@ -176,14 +176,15 @@ class Recovery:
 class Notification:
     """One message about one ticket event to one recipient.
 
-    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, the LID (a bare JID) of
-    somebody who wrote to us and whose number nobody told us, or empty where the event names no usable one
-    (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once known;
-    times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes
-    up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when
-    which device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message
-    id that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
-    `held_until`: when the account's limit ends for which it waits, or the one before it.
+    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, the LID (a bare JID)
+    of somebody who wrote to us and whose number nobody told us, or empty where the event names no usable
+    one (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once
+    known; times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more);
+    `generation` goes up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
+    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `edits`,
+    `reacts_to`: the message id that the text replaces, or the one that it is an emoji on. `attachment`: a
+    file; the text is its caption. `held_until`: when the account's limit ends for which it waits, or the
+    one before it.
     """
 
     id: str
