@@ -21,16 +21,32 @@ help: ## what there is
 
 .PHONY: demo
 demo: setup-demo ## the main job on this machine, step by step: events, deliveries, a healed session, a redrive
-	@$(BIN)/python -m infra.local.demo
+	@$(BIN)/python -m tocsin_local.demo
 
-.PHONY: local
-local: setup-demo ## the same stack, left running, with what to type next
-	@$(BIN)/python -m infra.local.trial
+.PHONY: local local-stop
+local: setup-demo ## the same stack, left running, with what to type next; ARGS="--name two --background"
+	@$(BIN)/python -m tocsin_local.trial $(ARGS)
+local-stop: setup-demo ## end the one that was started in the background; ARGS="--name two"
+	@$(BIN)/python -m tocsin_local.trial --stop $(ARGS)
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
-	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
+	@# Four at a time on two cores: half of them wait for what they started (tests/scheduling.py).
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
+
+# Ruff, mypy and the tests beside each other: the processor never waits for one of them to end.
+.PHONY: check
+check: setup ## style, types and unit tests, while you change a file; a part: make check TESTS=tests/unit/notify
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going check-style check-types check-unit
+
+.PHONY: check-style check-types check-unit
+check-style:
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+check-types:
+	@$(BIN)/mypy
+check-unit:
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder $(or $(TESTS),tests/unit)
 
 .PHONY: interop
 interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md
@@ -45,6 +61,15 @@ lint: setup ## format, style, types, texts, templates
 	@$(BIN)/python -m tocsin.notify.texts.lint functions/plan_notifications/templates
 	@$(SAM)/cfn-lint $(TEMPLATES)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
+
+BUILD := .aws-sam/build
+
+.PHONY: build
+build: setup-demo ## sam build, for AWS; says what sam keeps to itself: whether the layer is compiled
+	@SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM)/sam build --build-dir $(BUILD) $(ARGS)
+	@test -n "$$(find $(BUILD)/CoreLayer -name '*.pyc' | head -n 1)" || { \
+		echo "build: the layer is not compiled, so cold starts will be slower. With a Python of the template's"; \
+		echo "build: runtime on the PATH (python3.13, or that of TOCSIN_RUNTIME): make build ARGS=--no-cached"; }
 
 .PHONY: bench
 bench: setup-bench ## what it costs: times, memory, requests, rates, beside others, in one run
@@ -77,17 +102,17 @@ proto: setup ## compile the .proto files anew
 
 .PHONY: requirements
 requirements: ## the pinned requirements, anew from requirements/*.in
-	@$(PYTHON) -m infra.local.pin
+	@PYTHONPATH=infra $(PYTHON) -m tocsin_local.pin
 
 .PHONY: setup setup-demo setup-bench
 setup: ## everything that tests and lint need
-	@$(PYTHON) infra/local/bootstrap.py test
+	@$(PYTHON) infra/tocsin_local/bootstrap.py test
 setup-demo: ## only what the demo needs
-	@$(PYTHON) infra/local/bootstrap.py demo
+	@$(PYTHON) infra/tocsin_local/bootstrap.py demo
 setup-bench: ## what the benchmarks need besides
-	@$(PYTHON) infra/local/bootstrap.py bench
+	@$(PYTHON) infra/tocsin_local/bootstrap.py bench
 
 .PHONY: clean
 clean: ## remove everything that was made here
-	rm -rf .venv .tools .run .aws-sam tests/interop/node/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .tools .run .aws-sam tests/interop/node/node_modules .pytest_cache .mypy_cache .ruff_cache
 	find functions infra layers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 
-from infra.local.processes import exit_on_sigterm
 from tests.bench.measure import Verdict, heading
 from tests.bench.surroundings import ConnectorContext, machine
+from tocsin_local.processes import exit_on_sigterm
 
 # In this order: what starts processes of its own first, then what needs the whole stack, then the processor.
 BENCHMARKS = (

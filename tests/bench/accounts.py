@@ -19,8 +19,6 @@ from typing import Any, cast
 
 import pytest
 
-from infra.local.emulator import emulator
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, Process, processes, tell
 from tests.support.connector_processes import SECRET, World, world
@@ -36,6 +34,8 @@ from tocsin.keys.store import KeyStore
 from tocsin.tables.keys import lease_key
 from tocsin.whatsapp.connection import Config, Connection
 from tocsin.whatsapp.events import LoggedIn, PairingSucceeded, QrOffered, StreamEnded
+from tocsin_local.emulator import emulator
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 SIZES = (1, 10, 100)
 LONG_SIZES = (300,)

@@ -18,7 +18,6 @@ from typing import Any, Self, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from infra.local.whatsapp.control_client import ControlClient
 from tests.interop.own_line import OwnLine
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.connector.gateway.media import Uploader
@@ -39,6 +38,7 @@ from tocsin.whatsapp.message import parse_message
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message
 from tocsin.whatsapp.receipts import ack, delivery_receipt
+from tocsin_whatsapp_server.control_client import ControlClient
 
 T = TypeVar("T")
 

@@ -20,7 +20,6 @@ from typing import Any
 
 from botocore.config import Config
 
-from infra.local.emulator import Emulator
 from tests.bench.measure import Sheet, timed
 from tests.bench.surroundings import ConnectorContext, tell
 from tests.support.key_peers import End
@@ -29,6 +28,7 @@ from tocsin.dynamo.table import Conflict, DynamoTable, TableError
 from tocsin.dynamo.writes import Item, Update, Write
 from tocsin.keys.errors import Contended
 from tocsin.keys.store import KeyStore
+from tocsin_local.emulator import Emulator
 
 WRITERS = (1, 8, 32)
 TURNS = 192

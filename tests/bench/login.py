@@ -16,11 +16,11 @@ from shutil import copytree
 from statistics import median
 from typing import Any, NamedTuple
 
-from infra.local.whatsapp.control_client import ControlClient
 from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
 from tests.support.stack import DESK
+from tocsin_whatsapp_server.control_client import ControlClient
 
 ROUNDS = 5
 COMPANION = "6281999000002"

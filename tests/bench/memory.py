@@ -48,9 +48,9 @@ def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     )
     if theirs is not None:
         sheet.add("Baileys", *map(megabytes, theirs))
-    sheet.notes.append(
-        f"AWS and WhatsApp are reached without TLS here; it takes {tls_megabytes():.0f} MB more"
-    )
+    tls = tls_megabytes()
+    more = "more, unmeasured" if tls is None else f"{tls:.0f} MB more"
+    sheet.notes.append(f"AWS and WhatsApp are reached without TLS here; it takes {more}")
     if problem:
         sheet.notes.append(f"Baileys: {problem}")
     yield sheet

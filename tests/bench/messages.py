@@ -25,7 +25,6 @@ from typing import Any
 
 from botocore.config import Config
 
-from infra.local.whatsapp.control_client import ControlClient
 from tests.bench import node_scripts
 from tests.bench.client import ACCOUNT, Client
 from tests.bench.measure import Sheet, timed
@@ -39,6 +38,7 @@ from tocsin.keys.store import KeyStore
 from tocsin.multidevice.transport import MultiDevice, RememberedLeases
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
+from tocsin_whatsapp_server.control_client import ControlClient
 
 RECIPIENTS = 32
 ROUNDS = 320
@@ -170,10 +170,10 @@ def sending_rates(
 
     send_all(1)
     together([partial(send, people[0], 20)])
-    server, own = descendant("-m infra.local.whatsapp").seconds, process_time()
+    server, own = descendant("-m tocsin_whatsapp_server").seconds, process_time()
     sequential = rounds / seconds(lambda: together([partial(send, people[0], rounds)]))
     own = (process_time() - own) / rounds
-    server = (descendant("-m infra.local.whatsapp").seconds - server) / rounds
+    server = (descendant("-m tocsin_whatsapp_server").seconds - server) / rounds
     each = -(-rounds // len(people))
     parallel = each * len(people) / seconds(lambda: send_all(each))
     return Rates(sequential, parallel, own=own, server=server)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from infra.local.processes import clean_environment
 from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, tell
+from tocsin_local.processes import clean_environment
 
 RUNS = 12
 AIM = 1.5

@@ -16,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.local import stack
-from infra.local.emulator import Emulator, run_folder
-from infra.local.processes import GUARD
-from infra.local.world import world
 from tests.bench import node_scripts
 from tests.support.stack import Stage
+from tocsin_local import stack
+from tocsin_local.emulator import Emulator, run_folder
+from tocsin_local.processes import GUARD
+from tocsin_local.world import world
 
 
 class ConnectorContext:

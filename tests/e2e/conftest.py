@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.emulator import interpreter
-from infra.local.world import World, world
 from tests.support.stack import BUCKET, Bus, Stage
+from tocsin_local.emulator import interpreter
+from tocsin_local.world import World, world
 
 
 @pytest.fixture(scope="session")

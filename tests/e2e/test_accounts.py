@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console import accounts, pair
-from infra.console.output import Output
-from infra.console.unpair import unpair
-from infra.local.world import World
 from tests.support.stack import DESK, Bus, Stage
 from tocsin.notify.notification import State
+from tocsin_console import accounts, pair
+from tocsin_console.output import Output
+from tocsin_console.unpair import unpair
+from tocsin_local.world import World
 
 pytestmark = pytest.mark.e2e
 
@@ -28,8 +28,8 @@ def billing(running_world: World) -> Iterator[str]:
         assert isinstance(code, pair.Code), code.text
         running_world.phones.link(BILLING, code.text)
     yield name
-    unpair(deployment, name, wait_seconds=60, output=output)
-    accounts.remove(deployment, name, output)
+    unpair(deployment, name, wait_seconds=60, output=output, yes=True)
+    accounts.remove(deployment, name, output, yes=True)
 
 
 def test_each_event_is_told_by_the_account_that_it_names(stage: Stage, billing: str) -> None:

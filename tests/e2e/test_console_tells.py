@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from infra.console.explain import explain
-from infra.console.output import Output
-from infra.console.recoveries import show_recoveries
-from infra.console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
 from tests.e2e.test_main_job import failures
 from tests.support.stack import ACCOUNT, Bus, Notice, Stage, eventually
 from tocsin.notify.notification import State
+from tocsin_console.explain import explain
+from tocsin_console.output import Output
+from tocsin_console.recoveries import show_recoveries
+from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +72,12 @@ def test_a_cleaned_session_is_made_anew_without_a_failure(stage: Stage) -> None:
     stage.until(stage.tell(siti), State.READ)
     sessions = Sessions.of(stage.world.deployment, ACCOUNT)
     clean_sessions(
-        sessions, f"+{siti.number}", device=None, dry_run=False, output=Output(stream=io.StringIO())
+        sessions,
+        f"+{siti.number}",
+        device=None,
+        dry_run=False,
+        output=Output(stream=io.StringIO()),
+        yes=True,
     )
     notice = stage.tell(siti)
     stage.until(notice, State.READ)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.emulator import interpreter
-from infra.local.world import world
 from tests.support.stack import Stage, eventually, new_ticket
 from tocsin.notify.notification import State, notification_id
+from tocsin_local.emulator import interpreter
+from tocsin_local.world import world
 
 pytestmark = pytest.mark.e2e
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.emulator import interpreter
-from infra.local.world import World, world
 from tests.faults.processes import PROC, Process, with_output, workers
 from tests.support.stack import Bus, Notice, Stage, eventually
+from tocsin_local.emulator import interpreter
+from tocsin_local.world import World, world
 
 PARAMETERS = {
     # What a crash left behind comes back after these, so the tests wait for them.

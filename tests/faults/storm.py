@@ -25,17 +25,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.console.dead_letters import DeadLetters, Letter
-from infra.local.bootstrap import RUNS
-from infra.local.emulator import interpreter
-from infra.local.processes import exit_on_sigterm
-from infra.local.world import World, world
 from tests.faults.conftest import Fleet, Function
 from tests.faults.plot import svg
 from tests.faults.processes import PROC
 from tests.faults.witness import Witness
 from tests.support.stack import DESK, Notice, Person, Stage, new_ticket
 from tocsin.notify.notification import Notification, State
+from tocsin_console.dead_letters import DeadLetters, Letter
+from tocsin_local.bootstrap import RUNS
+from tocsin_local.emulator import interpreter
+from tocsin_local.processes import exit_on_sigterm
+from tocsin_local.world import World, world
 
 PARAMETERS = {
     # Short enough to see what a crash left behind come back, and no shorter than what a call may take.

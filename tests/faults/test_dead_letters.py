@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from infra.console.dead_letters import DeadLetters, Selection
 from tests.faults.conftest import PARAMETERS, Connector
 from tests.faults.looks import causes, times_routed
 from tests.support.stack import DESK, Bus, Notice, Stage, eventually, new_ticket
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue
+from tocsin_console.dead_letters import DeadLetters, Selection
 
 pytestmark = pytest.mark.faults
 

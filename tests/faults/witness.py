@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from infra.local.whatsapp.control_client import ControlClient
 from tests.support.stack import DESK, Notice
+from tocsin_whatsapp_server.control_client import ControlClient
 
 Copy = tuple[str, str, int]
 """A message on one device: message id, number, device."""

@@ -19,9 +19,9 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
-from infra.local.bootstrap import ROOT
 from tests.fuzz.engine import HANG_SECONDS, MAX_SIZE
 from tests.fuzz.targets import CORPUS, corpus_file, targets
+from tocsin_local.bootstrap import ROOT
 
 FOLDER = ROOT / ".run" / "fuzz"
 MAX_MEGABYTES = 600

@@ -17,8 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from infra.local.whatsapp.endpoint import Address
-from infra.local.whatsapp.endpoint import Endpoint as Phone
 from tests.fuzz.engine import Target
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
 from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
@@ -58,6 +56,8 @@ from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
+from tocsin_whatsapp_server.endpoint import Address
+from tocsin_whatsapp_server.endpoint import Endpoint as Phone
 
 REFRESHED = 500
 """Executions on one connection, then a fresh one: what piles up is seen, and a failure can be repeated."""

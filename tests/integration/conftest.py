@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from infra.local.bootstrap import SAM
-from infra.local.emulator import Emulator, emulator, interpreter, run_folder
-from infra.local.stack import Stack, deployed
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.support.connector_processes import OWN, SITI, World, world
+from tocsin_local.bootstrap import SAM
+from tocsin_local.emulator import Emulator, emulator, interpreter, run_folder
+from tocsin_local.stack import Stack, deployed
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 T = TypeVar("T")
 

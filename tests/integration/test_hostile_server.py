@@ -9,11 +9,11 @@ import zlib
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlError
 from tests.integration.test_connector_life import Collected, texts_arrive
 from tests.support.connector_processes import OWN, World, eventually
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, encode
+from tocsin_whatsapp_server.control_client import ControlError
 
 pytestmark = pytest.mark.integration
 

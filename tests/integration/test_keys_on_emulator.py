@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Emulator
 from tests.interop.libsignal_peer import LibsignalPeer
 from tests.support.key_peers import End, index_of
 from tests.support.table_contract import TableContract, make_dynamo_table
 from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.keys.reserve import Reservation
 from tocsin.signal.session import Ciphertext, parse
+from tocsin_local.emulator import Emulator
 
 pytestmark = pytest.mark.integration
 

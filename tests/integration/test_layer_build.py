@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.bootstrap import ROOT, SAM
-from infra.local.processes import clean_environment
 from tests.unit.infra.layer_build import python_without_packages
+from tocsin_local.bootstrap import ROOT, SAM
+from tocsin_local.processes import clean_environment
 
 pytestmark = pytest.mark.integration
 

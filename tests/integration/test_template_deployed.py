@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import interpreter
-from infra.local.processes import answers, free_port, running
-from infra.local.stack import Stack, deploy
 from tests.support.templates import properties
+from tocsin_local.emulator import interpreter
+from tocsin_local.processes import answers, free_port, running
+from tocsin_local.stack import Stack, deploy
 
 pytestmark = pytest.mark.integration
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.local.emulator import Emulator
-from infra.local.stack import STACK_NAME, build, deploy
+from tocsin_local.emulator import Emulator
+from tocsin_local.stack import STACK_NAME, build, deploy
 
 pytestmark = pytest.mark.integration
 

@@ -9,11 +9,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.bootstrap import SAM
-from infra.local.emulator import interpreter
-from infra.local.world import World, world
 from tests.support.stack import BUCKET, DESK, Notice, Person, Stage, eventually, new_ticket
 from tocsin.notify.notification import State
+from tocsin_local.bootstrap import SAM
+from tocsin_local.emulator import interpreter
+from tocsin_local.world import World, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.slow]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from infra.local.whatsapp.control_client import ControlClient, stop_process
+from tocsin_whatsapp_server.control_client import ControlClient, stop_process
 
 Json = dict[str, Any]
 

@@ -101,8 +101,9 @@ def written_down(showings: Iterable[Showing]) -> str:
     lines = [
         "# What was shown, and by whom",
         "",
-        "Written by `make interop` from what that run saw; don't edit. Each client talks through the [local "
-        "WhatsApp server](../../infra/local/whatsapp/README.md) to its phones and to the other clients.",
+        "Written by `make interop` from what that run saw; don't edit. Each client talks through the "
+        "[local WhatsApp server](../../infra/tocsin_whatsapp_server/README.md) to its phones and to the "
+        "other clients.",
         "",
         *(f"- **{client}**: {meaning}" for client, meaning in CLIENTS.items()),
         "",

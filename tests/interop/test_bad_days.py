@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp
 from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
 from tests.interop.driven_client import ClientFailed, DrivenClient
 from tests.interop.whatsmeow_client import WhatsMeow
+from tocsin_whatsapp_server.control_client import ControlClient, ControlError, LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tests.interop.driven_client import ClientFailed
 from tests.interop.test_bad_days import BUDI, SITI, is_online, is_well, texts, written
 from tests.interop.whatsmeow_client import WhatsMeow, missing
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

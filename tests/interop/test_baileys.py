@@ -5,9 +5,9 @@ What heals here heals by Baileys' own retry receipts; the server only carries th
 
 import pytest
 
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.interop.baileys_client import Baileys, missing
 from tests.interop.driven_client import ClientFailed
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import infra.local.whatsapp
-from infra.local.whatsapp.control_client import LocalWhatsApp
+import tocsin_whatsapp_server
 from tests.interop.baileys_client import FOLDER, missing
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
-EXAMPLES = Path(infra.local.whatsapp.__file__).parent / "examples"
+EXAMPLES = Path(tocsin_whatsapp_server.__file__).parent / "examples"
 
 
 def test_baileys(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tests.interop.baileys_client import Baileys, missing
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

@@ -14,7 +14,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.bench.client import ACCOUNT, Client
 from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
@@ -29,6 +28,7 @@ from tocsin.notify.transport import Outgoing
 from tocsin.whatsapp.content import content_of
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 

@@ -13,7 +13,6 @@ from itertools import count
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tests.interop import baileys_client, whatsmeow_client
 from tests.interop.baileys_client import Baileys
 from tests.interop.driven_client import Companion, DrivenClient, Json
@@ -21,6 +20,7 @@ from tests.interop.matrix import CLIENTS
 from tests.interop.tocsin_client import Tocsin
 from tests.interop.whatsmeow_client import WhatsMeow
 from tests.support.fake_aws import AwsAccount, aws_account
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 pytestmark = pytest.mark.interop
 

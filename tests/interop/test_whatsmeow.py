@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
 from tests.interop import baileys_client, whatsmeow_client
 from tests.interop.baileys_client import Baileys
 from tests.interop.whatsmeow_client import WhatsMeow
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 MISSING = whatsmeow_client.missing() or baileys_client.missing()
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(MISSING is not None, reason=MISSING or "")]

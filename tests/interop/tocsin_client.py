@@ -19,7 +19,6 @@ from itertools import count
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from infra.local.whatsapp.control_client import ControlClient
 from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
@@ -58,6 +57,7 @@ from tocsin.whatsapp.events import (
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import ack, parse_receipt
+from tocsin_whatsapp_server.control_client import ControlClient
 
 T = TypeVar("T")
 

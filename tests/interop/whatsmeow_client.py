@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from infra.local.bootstrap import WHATSMEOW, runs_whatsmeow
-from infra.local.whatsapp.control_client import LocalWhatsApp
 from tests.interop.driven_client import DrivenClient
+from tocsin_local.bootstrap import WHATSMEOW, runs_whatsmeow
+from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 DRIVER = Path(__file__).with_name("whatsmeow_driver.py")
 PYTHON = WHATSMEOW / "bin" / "python"

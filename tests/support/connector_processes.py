@@ -19,9 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.local.emulator import Emulator
-from infra.local.whatsapp.control_client import ControlClient, LocalWhatsApp
-from tocsin.accounts.lease import LeaseInfo, read_lease
+from tocsin.accounts.lease import LeaseInfo, Terms, read_lease
 from tocsin.accounts.operator_requests import Control, read_control, request
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
@@ -29,6 +27,8 @@ from tocsin.keys.account import AccountProfile
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.node import Node, decode, encode
+from tocsin_local.emulator import Emulator
+from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ SECRET = json.dumps({"id": "k1", "key": "a sealing key for tests, long enough to
 
 OWN = "6281100000001"
 SITI = "6281200000002"
+
+TERMS = Terms(beat=1.5, hold=5, dead=6)
+"""Of the connectors here: as long as a busy machine needs, and shorter than anybody's patience."""
 
 MAINTAIN = """
 import boto3, json, os
@@ -95,8 +98,11 @@ class Process:
         self.popen.send_signal(signal.SIGCONT)
 
     def resident_megabytes(self) -> float:
-        pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        statm = Path(f"/proc/{self.popen.pid}/statm")
+        if statm.exists():
+            return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        kibibytes = subprocess.check_output(["ps", "-o", "rss=", "-p", str(self.popen.pid)], text=True)
+        return int(kibibytes) * 1024 / 1e6
 
 
 @dataclass
@@ -171,16 +177,17 @@ class World:
     def queued(self, url: str) -> list[dict[str, Any]]:
         """Take every message out of a queue."""
         sqs, found = self.aws.client("sqs"), []
-        while True:
-            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
-            if not answer.get("Messages"):
-                return found
-            for message in answer["Messages"]:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            handles = [(str(place), message["ReceiptHandle"]) for place, message in enumerate(messages)]
+            sqs.delete_message_batch(
+                QueueUrl=url, Entries=[{"Id": place, "ReceiptHandle": handle} for place, handle in handles]
+            )
+            for message in messages:
                 body = json.loads(message["Body"])
                 if "stanza" in body:
                     body["node"] = decode(zlib.decompress(base64.b64decode(body["stanza"])))
                 found.append(body)
+        return found
 
 
 @contextmanager
@@ -200,6 +207,7 @@ def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[Worl
         "WHATSAPP_URL": whatsapp.url,
         "WHATSAPP_ROOT_KEY": whatsapp.root_public_key,
         "SSL_CERT_FILE": whatsapp.media_certificate,
+        "LEASE_SECONDS": f"{TERMS.beat},{TERMS.hold},{TERMS.dead}",
     }
     hear_bus(aws, name, environment["OUTCOMES_QUEUE_URL"])
     table = DynamoTable(aws.client("dynamodb"), environment["KEYS_TABLE"])

@@ -3,14 +3,14 @@
 import random
 from dataclasses import dataclass, field
 
-from infra.local.whatsapp.directory import Account, Device
-from infra.local.whatsapp.endpoint import Address, Endpoint
-from infra.local.whatsapp.phone import Phone
-from infra.local.whatsapp.switchboard import Switchboard
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message
+from tocsin_whatsapp_server.directory import Account, Device
+from tocsin_whatsapp_server.endpoint import Address, Endpoint
+from tocsin_whatsapp_server.phone import Phone
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
 START = 1_790_000_000

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
-from infra.console import pair
-from infra.console.dead_letters import DeadLetters, Letter
-from infra.console.send import put_event
-from infra.local.stack import Stack
-from infra.local.whatsapp.control_client import ControlClient
-from infra.local.world import World
 from tocsin.accounts.lease import LeaseInfo, read_lease
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin.tables.keys import outbound_key
+from tocsin_console import pair
+from tocsin_console.dead_letters import DeadLetters, Letter
+from tocsin_console.send import put_event
+from tocsin_local.stack import Stack
+from tocsin_local.world import World
+from tocsin_whatsapp_server.control_client import ControlClient
 
 T = TypeVar("T")
 Json = dict[str, Any]

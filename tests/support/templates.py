@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from infra.local.bootstrap import ROOT
+from tocsin_local.bootstrap import ROOT
 
 Resource = Mapping[str, Any]
 

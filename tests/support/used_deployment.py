@@ -7,16 +7,19 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.console import look
-from infra.console.deployment import Deployment
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import House
+from tocsin_console import look
+from tocsin_console.deployment import Deployment
 
 
 def deployment_of(house: House) -> Deployment:
     """The house as the console finds it."""
     queues = house.aws.queues
-    dead_events = house.aws.sqs.create_queue(QueueName=f"{house.aws.keys}-events-dead")["QueueUrl"]
+    events, dead_events = (
+        house.aws.sqs.create_queue(QueueName=f"{house.aws.keys}-{name}")["QueueUrl"]
+        for name in ("events", "events-dead")
+    )
     outputs = {
         "Accounts": ACCOUNT,
         "DefaultRegion": "ID",
@@ -24,6 +27,7 @@ def deployment_of(house: House) -> Deployment:
         "NotificationsTable": house.aws.notifications,
         "NotificationsQueueUrl": queues["notifications"],
         "DeadLettersQueueUrl": queues["dead-letters"],
+        "TicketEventsQueueUrl": events,
         "TicketEventsDeadQueueUrl": dead_events,
     }
     deployment = Deployment("tocsin", outputs, None)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from infra.local.whatsapp.directory import Device, SignedPreKey
-from infra.local.whatsapp.groups import Group
-from infra.local.whatsapp.phone import Phone
 from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
 from tests.support.local_server import Town
@@ -29,6 +26,9 @@ from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 from tocsin.whatsapp.receipts import ack
+from tocsin_whatsapp_server.directory import Device, SignedPreKey
+from tocsin_whatsapp_server.groups import Group
+from tocsin_whatsapp_server.phone import Phone
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console import look
-from infra.console.deployment import Deployment
 from tests.support.fake_deployment import REGION, Cloud, Rig, Said, cloud
+from tocsin_console import look
+from tocsin_console.deployment import Deployment
 
 
 @pytest.fixture(scope="module")

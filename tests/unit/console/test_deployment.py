@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, NotFound, Usage
 from tests.support.fake_deployment import REGION, Cloud, Rig
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 
 def found(stack: str, region: str | None = REGION) -> Deployment:

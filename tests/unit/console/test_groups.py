@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console.groups import list_groups
-from infra.console.output import Output
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import House
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
+from tocsin_console.groups import list_groups
+from tocsin_console.output import Output
 
 GROUP = JID("120363000000000001", "g.us")
 BUDI = Member(JID("100", "lid"), None, admin=False)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from infra.console.look import Look, depth
 from tests.support.fake_deployment import Rig
+from tocsin_console.look import Look, depth
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import pytest
 import segno
 
-from infra.console import qr
+from tocsin_console import qr
 
 # As long as WhatsApp's: a reference, three keys, a platform.
 TEXT = "https://wa.me/settings/linked_devices#2@" + ",".join(("x" * 90, "N" * 44, "I" * 44, "A" * 44, "1"))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.console.errors import Usage
-from infra.console.recoveries import Tally, show_recoveries, tallies
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
 from tests.unit.multidevice.test_retries import deaf
 from tocsin.notify.store.recoveries import OURS, THEIRS, RecoveryRecord
+from tocsin_console.errors import Usage
+from tocsin_console.recoveries import Tally, show_recoveries, tallies
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from infra.console import send
-from infra.console.deployment import Deployment
-from infra.console.errors import ConsoleError, TimedOut, Usage
-from infra.console.send import SampleTicket, send_test
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
 from tocsin.notify.content import Attachment
 from tocsin.notify.events.event import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin_console import send
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, TimedOut, Usage
+from tocsin_console.send import SampleTicket, send_test
 
 TICKET = SampleTicket("0812-3456-7890", name="Siti")
 
@@ -101,6 +101,7 @@ def sending(rig: Rig) -> Callable[..., None]:
             output=said.output,
             sleep=script.sleep,
             clock=script.clock,
+            wall_clock=lambda: rig.now,
         )
 
     return run
@@ -125,7 +126,7 @@ def test_people_read_the_times(sending: Callable[..., None], way: Way, said: Sai
         (SampleTicket("0812"), "--to: the number is no valid number of the region ID"),
         (SampleTicket("call me"), "--to: the number holds something else"),
         (SampleTicket(f"+{SITI}", subject=" "), "detail.ticket.subject"),
-        (SampleTicket(f"+{SITI}", name="x" * 300), "detail.customer.name"),
+        (SampleTicket(f"+{SITI}", language="x-"), "detail.customer.language"),
     ],
 )
 def test_what_the_planner_would_refuse_is_refused_here(
@@ -162,6 +163,25 @@ def test_parked_says_why_and_what_goes_on(
     assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
     assert "by itself" in str(caught.value)
     assert "waiting  (not-connected)" in said.text
+
+
+def test_a_dead_connector_is_named_where_it_keeps_the_notification_waiting(
+    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    rig.connector().says("connected")
+    rig.now += 50
+    dead = "the account 'default' is unreachable since 2026-11-18 11:06:40 UTC"
+    with pytest.raises(TimedOut, match=dead):
+        sending(said, way.plan, way.parked)
+
+
+def test_neither_is_it_connected_where_nothing_was_tried_yet(
+    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    rig.connector().says("connected")
+    rig.now += 50
+    with pytest.raises(TimedOut, match="still planned after 20 s: the account 'default' is unreachable"):
+        sending(said, way.plan)
 
 
 def test_a_phone_that_is_off_isnt_our_failure(sending: Callable[..., None], way: Way, said: Said) -> None:

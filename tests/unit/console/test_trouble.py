@@ -6,8 +6,8 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.console.trouble import sentence
 from tocsin.dynamo.errors import Contention, OutcomeUnknown
+from tocsin_console.trouble import sentence
 
 
 def answer(code: str, message: str = "No.") -> ClientError:

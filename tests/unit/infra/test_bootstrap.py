@@ -1,5 +1,6 @@
 """The set-up of a machine: what is made, when it is made again, and what it says when it can't be."""
 
+import ast
 import subprocess
 import sys
 import threading
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import bootstrap
-from infra.local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
+from tocsin_local import bootstrap
+from tocsin_local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
 
 
 class Counted(Part):
@@ -27,6 +28,14 @@ class Counted(Part):
         self.folder.mkdir(exist_ok=True)
         run(self.command)
         self.made += 1
+
+
+def fake_python(folder: Path, code: int, *, name: str = "python3.99") -> Path:
+    """A folder with an interpreter that ends with this code, whatever it is asked."""
+    folder.mkdir(parents=True)
+    (folder / name).write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +91,31 @@ class TestProfiles:
     def test_the_demo_needs_no_node(self) -> None:
         assert "clients" not in [part.name for part in parts_of("demo")]
 
+    def test_the_deployed_runtime_gets_an_environment_where_an_interpreter_of_it_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        there, refuses = fake_python(tmp_path / "there", 0), fake_python(tmp_path / "refuses", 127)
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "no pyenv"))
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", (3, 99))
+        monkeypatch.setenv("PATH", str(refuses))
+        assert "deployed" not in [part.name for part in parts_of("test")]
+        monkeypatch.setenv("PATH", str(there))
+        assert "deployed" in [part.name for part in parts_of("test")]
+        assert "deployed" not in [part.name for part in parts_of("demo")]
+
+    def test_where_pyenvs_command_refuses_a_version_that_it_keeps_is_taken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", (3, 99))
+        monkeypatch.setenv("PATH", str(fake_python(tmp_path / "shims", 127)))
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+        kept = fake_python(tmp_path / "versions" / "3.99.1" / "bin", 0, name="python")
+        assert bootstrap.find_deployed_python() == str(kept / "python")
+
+    def test_ours_needs_no_second_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", sys.version_info[:2])
+        assert bootstrap.find_deployed_python() is None
+
     def test_a_fuller_environment_serves_a_leaner_wish(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -111,6 +145,9 @@ class TestMachine:
     def test_a_program_that_is_no_node_has_no_version(self) -> None:
         assert bootstrap.node_version(sys.executable) != 20
         assert bootstrap.node_version("/nonexistent/node") == 0
+
+    def test_an_old_interpreter_can_read_it_as_far_as_the_message_that_it_is_too_old(self) -> None:
+        ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"), feature_version=(3, 7))
 
     def test_runs_with_nothing_but_the_standard_library(self) -> None:
         script = Path(bootstrap.__file__)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.bootstrap import ROOT
-from infra.local.processes import clean_environment
 from tests.unit.infra.layer_build import build_layer
 from tocsin.target import WrongLayer, refuse_wrong_layer, running
+from tocsin_local.bootstrap import ROOT
+from tocsin_local.processes import clean_environment
 
 RUNTIME, ARCHITECTURE = running().split()
 OTHER_RUNTIME = "python3.14" if RUNTIME != "python3.14" else "python3.13"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.processes import ProcessFailed, clean_environment, free_port, running
+from tocsin_local.processes import ProcessFailed, clean_environment, free_port, running
 
 # Starts a child of its own, tells both ids, and ignores every polite request to end.
 STUBBORN = """
@@ -71,7 +71,7 @@ def test_ends_when_the_program_that_started_it_is_struck_down(tmp_path: Path, bl
     program = f"""
 import signal, time
 from pathlib import Path
-from infra.local.processes import clean_environment, exit_on_sigterm, running
+from tocsin_local.processes import clean_environment, exit_on_sigterm, running
 # What a shell starts in the background ignores it, and so does all that this starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 exit_on_sigterm()

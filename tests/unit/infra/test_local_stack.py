@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import stack
-from infra.local.emulator import run_folder
+from tocsin_local import stack
+from tocsin_local.emulator import run_folder
 
 
 def parameters(*arguments: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ class TestFingerprint:
 class TestRunFolder:
     @pytest.fixture(autouse=True)
     def runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr("infra.local.emulator.RUNS", tmp_path)
+        monkeypatch.setattr("tocsin_local.emulator.RUNS", tmp_path)
         return tmp_path
 
     def test_leftovers_of_the_dead_go(self, runs: Path) -> None:

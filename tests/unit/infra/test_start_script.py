@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.processes import clean_environment
 from tests.support.templates import properties
+from tocsin_local.processes import clean_environment
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
 

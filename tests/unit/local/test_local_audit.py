@@ -2,11 +2,11 @@
 
 import pytest
 
-from infra.local.whatsapp.audit import Unreadable, chain_position, protobuf_fields, signal_message
-from infra.local.whatsapp.endpoint import Address
 from tests.support.local_server import BUDI, SITI, Town, enc
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.audit import Unreadable, chain_position, protobuf_fields, signal_message
+from tocsin_whatsapp_server.endpoint import Address
 
 
 @pytest.fixture

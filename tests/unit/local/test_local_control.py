@@ -12,10 +12,10 @@ import urllib.request
 
 import pytest
 
-from infra.local.whatsapp.certificates import BadRootKeyFile, load_root_key
-from infra.local.whatsapp.control_client import ControlClient, ControlError, LocalWhatsApp, WaitedTooLong
-from infra.local.whatsapp.control_client import _environment as environment
 from tests.support.local_server import BUDI, SITI
+from tocsin_whatsapp_server.certificates import BadRootKeyFile, load_root_key
+from tocsin_whatsapp_server.control_client import ControlClient, ControlError, LocalWhatsApp, WaitedTooLong
+from tocsin_whatsapp_server.control_client import _environment as environment
 
 
 @pytest.fixture(scope="module")
@@ -150,13 +150,20 @@ def test_the_audit_counts_per_account_and_finds_nothing_wrong(control):
 
 
 def test_the_server_prints_one_line_and_ends_on_sigterm(tmp_path):
-    command = [sys.executable, "-m", "infra.local.whatsapp", "--root-key-file", str(tmp_path / "root.key")]
+    command = [sys.executable, "-m", "tocsin_whatsapp_server", "--root-key-file", str(tmp_path / "root.key")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     ready = json.loads(process.stdout.readline())
     assert set(ready) == {"url", "control", "root_public_key", "media_certificate"}
     process.terminate()
     assert process.wait(5) == 0
     assert process.stdout.read() == ""
+
+
+def test_without_its_packages_it_says_how_to_install_them(tmp_path):
+    run = "from tocsin_whatsapp_server.__main__ import main; main([])"
+    code = f"import sys; sys.modules['aiohttp'] = None; {run}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True)
+    assert ended.stderr == b"tocsin-whatsapp: aiohttp isn't installed: pip install '.[local]'\n"
 
 
 def test_the_server_ends_with_the_program_that_started_it():

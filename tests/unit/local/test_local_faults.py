@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.whatsapp.faults import Faults, InvalidFault
+from tocsin_whatsapp_server.faults import Faults, InvalidFault
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import pytest
 
-from infra.local.whatsapp.group_routing import NOT_A_MEMBER, STALE_ADDRESSING
-from infra.local.whatsapp.phone import Companion, InvalidRequest
 from tests.support.local_server import BUDI, DEWI, SITI, Town
 from tocsin.whatsapp.iq import group_info
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.group_routing import NOT_A_MEMBER, STALE_ADDRESSING
+from tocsin_whatsapp_server.phone import Companion, InvalidRequest
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.local.whatsapp.mailbox import Mailbox
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin_whatsapp_server.mailbox import Mailbox
 
 SENDER = JID("6281200000002", PN, 1)
 

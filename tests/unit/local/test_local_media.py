@@ -11,13 +11,13 @@ from hashlib import sha256
 import aiohttp
 import pytest
 
-from infra.local.whatsapp.display import EDIT_SECONDS, show
-from infra.local.whatsapp.media import ORIGIN, MediaRefused, MediaServer
-from infra.local.whatsapp.switchboard import Switchboard
 from tests.support.local_server import SITI, Clock, Town
 from tocsin.whatsapp import outgoing
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, Upload, encrypt, token_of
 from tocsin.whatsapp.proto.message_pb2 import Message
+from tocsin_whatsapp_server.display import EDIT_SECONDS, show
+from tocsin_whatsapp_server.media import ORIGIN, MediaRefused, MediaServer
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 KEY = bytes(32)
 FILE = encrypt(b"%PDF-1.7 a ticket", DOCUMENT, KEY)

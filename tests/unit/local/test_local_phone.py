@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.local.whatsapp.phone import InvalidRequest
 from tests.support.local_server import BUDI, SITI, Town
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.phone import InvalidRequest
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 
-from infra.local.whatsapp.endpoint import Endpoint
 from tests.support.local_server import BUDI, SITI, Town
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.endpoint import Endpoint
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-import infra.local.whatsapp
-from infra.local.whatsapp.__main__ import parse_arguments
-from infra.local.whatsapp.control import PHONE_FAULTS, Control
-from infra.local.whatsapp.faults import KINDS
-from infra.local.whatsapp.server import WhatsAppServer
+import tocsin_whatsapp_server
 from tocsin.signal.curve import key_pair
+from tocsin_whatsapp_server.__main__ import parse_arguments
+from tocsin_whatsapp_server.control import PHONE_FAULTS, Control
+from tocsin_whatsapp_server.faults import KINDS
+from tocsin_whatsapp_server.server import WhatsAppServer
 
-README = Path(infra.local.whatsapp.__file__).with_name("README.md").read_text(encoding="utf-8")
+README = Path(tocsin_whatsapp_server.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
 def table(heading: str) -> list[list[str]]:

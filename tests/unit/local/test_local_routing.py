@@ -2,11 +2,11 @@
 
 import pytest
 
-from infra.local.whatsapp.routing import Refused, route_message, route_receipt
 from tests.support.local_server import BUDI, DEWI, SITI, Town, enc, message_to
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.routing import Refused, route_message, route_receipt
 
 SEALED = Ciphertext("msg", b"sealed")
 FIRST = Ciphertext("pkmsg", b"sealed")

@@ -10,7 +10,6 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from infra.local.whatsapp.control_client import ControlError
 from tests.support.local_server import BUDI, SITI
 from tests.support.wired_client import Running, new_keys, running
 from tocsin.signal.curve import key_pair
@@ -31,6 +30,7 @@ from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
+from tocsin_whatsapp_server.control_client import ControlError
 
 
 def with_server(**phones):

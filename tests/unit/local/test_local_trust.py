@@ -2,11 +2,11 @@
 
 import pytest
 
-from infra.local.whatsapp.phone import Companion as LivingCompanion
 from tests.support.local_server import BUDI, SITI, Town, enc, message_to
 from tocsin.whatsapp.jid import HOSTED_DEVICE, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
+from tocsin_whatsapp_server.phone import Companion as LivingCompanion
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_the_phone_gives_on_what_its_companion_had_no_copy_of(chat, town):
     key.remote_jid, key.id = str(budi.account.lid), sent.id
     phone = account.devices[0]
     companion.seal(phone, "a session")
-    from infra.local.whatsapp.endpoint import Address
+    from tocsin_whatsapp_server.endpoint import Address
 
     peer = Address(account.lid_user, 0)
     ciphertext = companion.endpoint.encrypt(peer, request.SerializeToString())

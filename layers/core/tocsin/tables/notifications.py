@@ -6,6 +6,7 @@
 | `waiting#A`        | `planned_at#N`       | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`    | `conduct`            | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`    | `recoveries#H`       | recoveries in hour H                                         |
+| `recipient#A#U`    | `questions#H`        | questions for their device list in hour H                    |
 | `reply#A#U`        | message id           | what a recipient answered                                    |
 | `thread#A#U`       | ticket id            | the first and the last message to them about a ticket        |
 | `identity#A#U`     | `D#key#H`            | device D of theirs got a new identity, in hour H             |
@@ -54,8 +55,9 @@ def conduct_key(account: str, user: str) -> Key:
     return f"recipient#{account}#{user}", "conduct"
 
 
-def recoveries_in_hour_key(account: str, user: str, hour: int) -> Key:
-    return f"recipient#{account}#{user}", f"recoveries#{hour}"
+def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
+    """`what`: `recoveries` or `questions`."""
+    return f"recipient#{account}#{user}", f"{what}#{hour}"
 
 
 def reply_key(account: str, user: str, message_id: str = "") -> Key:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.whatsapp.media import MediaServer
-from infra.local.whatsapp.switchboard import Switchboard
 from tests.support.local_server import SITI, Clock
 from tocsin.connector.gateway import media
 from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
 from tocsin.whatsapp.media import encrypt
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.media import MediaServer
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 BLOB = encrypt(b"%PDF-1.7", "document", bytes(32)).blob
 
@@ -55,7 +55,7 @@ class Hosts:
 
 @asynccontextmanager
 async def hosts(*, trusted: bool = True) -> AsyncIterator[Hosts]:
-    from infra.local.whatsapp.phone import Phone
+    from tocsin_whatsapp_server.phone import Phone
 
     clock = Clock()
     board = Switchboard(clock=clock, random=os.urandom)

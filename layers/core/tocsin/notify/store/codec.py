@@ -11,6 +11,7 @@ from typing import Any
 
 from tocsin.dynamo.writes import Item
 from tocsin.notify.content import Attachment, Preview, Quote
+from tocsin.notify.hold import held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
 
 KEPT_SECONDS = 35 * 24 * 3600
@@ -44,11 +45,14 @@ _OPTIONAL = (
     "overdue_at",
     "waiting_since",
     "due_at",
+    "held_until",
     "event_at",
     "requeued_at",
     "edits",
     "reacts_to",
     "reacts_to_author",
+    "recipient_lid",
+    "refused_address",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -83,6 +87,9 @@ def notification_of_item(item: Item) -> Notification:
     last_error, quote = values.get("last_error"), values.get("quote")
     attachment, preview = values.get("attachment"), values.get("preview")
     recoveries = values.get("recoveries", {})
+    if "held_until" not in values and last_error:
+        # A record from before holds were written down.
+        optional["held_until"] = held_until(last_error["code"], values.get("due_at"))
     return Notification(
         **plain,
         **optional,

@@ -16,7 +16,7 @@ from tocsin.notify.store.codec import (
     item_of_notification,
     notification_of_item,
 )
-from tocsin.notify.store.transition import NotificationMissing, Transition, change, enters, told
+from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, told
 from tocsin.tables.notifications import TICKET, WATCH, notification_key, notification_of
 
 MAX_ATTEMPTS = 60
@@ -67,6 +67,7 @@ class Notifications:
         detail: str = "",
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The server acknowledged: one write, no read.
 
@@ -79,10 +80,10 @@ class Notifications:
         sent = Attempt("sent", at, "ok", detail, numbers, copies, left_out)
         update = Update(
             notification_key(notification_id),
-            set={**told(State.SENT, at), "retries_used": 0, **watch},
+            set={**told(State.SENT, at), "retries_used": 0, **watch, **_known(recipient_lid)},
             set_first={"sent_at": at},
             append={"attempts": bounded_attempt(sent)},
-            remove=("waiting_since", "due_at", "failed_at"),
+            remove=(*OF_A_WAIT, "failed_at"),
             when=enters(State.SENT),
         )
         return change(self._table, update)
@@ -98,7 +99,7 @@ class Notifications:
             set=told(state, at),
             set_first={"sent_at": at, "delivered_at": at, **read},
             set_in={"receipts": (f"{device} {state}", at)} if device else {},
-            remove=("watching", "watch_due", "waiting_since", "due_at", "failed_at"),
+            remove=("watching", "watch_due", *OF_A_WAIT, "failed_at"),
             when=enters(state),
         )
         return change(self._table, update)
@@ -112,18 +113,27 @@ class Notifications:
         )
         return change(self._table, update).notification
 
-    def suppress(self, notification_id: str, problem: Problem, at: int) -> Transition:
+    def suppress(
+        self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None
+    ) -> Transition:
         """The recipient doesn't want it: the end, without a dead letter. Raises NotificationMissing."""
+        end: Item = {"suppressed_at": at, "last_error": bounded(problem)}
         update = Update(
             notification_key(notification_id),
-            set={**told(State.SUPPRESSED, at), "suppressed_at": at, "last_error": bounded(problem)},
-            remove=("waiting_since", "due_at"),
+            set={**told(State.SUPPRESSED, at), **end, **_known(recipient_lid)},
+            remove=OF_A_WAIT,
             when=enters(State.SUPPRESSED),
         )
         return change(self._table, update)
 
     def fail(
-        self, notification_id: str, problem: Problem, at: int, attempt: Attempt | None = None
+        self,
+        notification_id: str,
+        problem: Problem,
+        at: int,
+        attempt: Attempt | None = None,
+        *,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
         between the two repeats the dead letter (its deduplication id folds it) and loses nothing.
@@ -131,9 +141,9 @@ class Notifications:
         end: Item = {"failed_at": at, "last_error": bounded(problem), "expire_at": at // 1000 + KEPT_SECONDS}
         update = Update(
             notification_key(notification_id),
-            set={**told(State.FAILED, at), **end},
+            set={**told(State.FAILED, at), **end, **_known(recipient_lid)},
             append={} if attempt is None else {"attempts": bounded_attempt(attempt)},
-            remove=("waiting_since", "due_at", "watching", "watch_due"),
+            remove=(*OF_A_WAIT, "watching", "watch_due"),
             when=enters(State.FAILED),
         )
         return change(self._table, update)
@@ -219,3 +229,7 @@ class Notifications:
     def of_ticket(self, ticket_id: str) -> list[str]:
         """Return the ids of a ticket's notifications, in no order."""
         return [found for key in self._table.indexed(TICKET, ticket_id) if (found := notification_of(key))]
+
+
+def _known(recipient_lid: str | None) -> Item:
+    return {} if recipient_lid is None else {"recipient_lid": recipient_lid}

@@ -15,7 +15,8 @@ from typing import Any
 
 from tocsin.dynamo.contention import PatientTable
 from tocsin.dynamo.table import ConditionFailed, Conflict
-from tocsin.dynamo.writes import ITEM_EXISTS, Delete, Equals, Item, Put, Update
+from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
+from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, State, user_of
 from tocsin.notify.store.codec import (
     KEPT_SECONDS,
@@ -25,14 +26,14 @@ from tocsin.notify.store.codec import (
     present,
 )
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
-from tocsin.notify.store.transition import NotificationMissing, Transition, change, enters, untold
+from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
 from tocsin.tables.notifications import conduct_key, notification_key, waiting_key
 
 
 @dataclass(frozen=True)
 class WaitingRow:
-    """A parked notification. `due_at` None: as soon as the account is connected. Times in ms, `expires_at` in
-    s."""
+    """A parked notification. `due_at` None: as soon as the account is connected; `held_until` None: no limit
+    of the account's holds it. Times in ms, `expires_at` in s."""
 
     account: str
     turn: str
@@ -44,6 +45,16 @@ class WaitingRow:
     due_at: int | None
     expires_at: int
     tag: str
+    parked_at: int
+    held_until: int | None = None
+
+    @property
+    def hold(self) -> Hold | None:
+        return None if self.held_until is None else Hold(self.parked_at, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up, as it stands at `now` (both seconds)."""
+        return expiry(self.expires_at, self.planned_at, self.hold, now)
 
 
 class Parking:
@@ -54,22 +65,35 @@ class Parking:
         self._clock = clock
 
     def park(
-        self, notification: Notification, cause: str, at: int, *, due_at: int | None = None, detail: str = ""
+        self,
+        notification: Notification,
+        cause: str,
+        at: int,
+        *,
+        due_at: int | None = None,
+        detail: str = "",
+        behind: Notification | None = None,
     ) -> Transition:
         """Let it wait: state, row and its turn at the recipient in one transaction, so that none exists
         without the others.
 
-        `due_at` (ms) None: as soon as the account can send. Not applied if it was sent, failed or suppressed
-        meanwhile. Raises NotificationMissing.
+        `due_at` (ms) None: as soon as the account can send. `behind`: the earlier one that it waits for; what
+        holds that one holds both. Not applied if it was sent, failed or suppressed meanwhile. Raises
+        NotificationMissing.
         """
+        until = behind.held_until if behind is not None else held_until(cause, due_at)
+        times = present({"due_at": due_at, "held_until": until})
         tag = secrets.token_hex(8)
         turn = Update(
             conduct_key(notification.account, user_of(notification.recipient)),
             add={"parked": frozenset({notification.turn})},
         )
         writes = (
-            untold(_waits(notification, cause, at, due_at, detail)),
-            Put(waiting_key(notification.account, notification.turn), _row(notification, cause, due_at, tag)),
+            untold(_waits(notification, Attempt(cause, at, "wait", detail), times)),
+            Put(
+                waiting_key(notification.account, notification.turn),
+                {**_row(notification), "cause": cause, "parked_at": at, "tag": tag, **times},
+            ),
             turn,
         )
         try:
@@ -89,15 +113,20 @@ class Parking:
         pk, _ = waiting_key(account)
         return (_waiting_row(account, item) for item in self._table.walk(pk))
 
-    def requeue(self, notification_id: str) -> Transition:
+    def requeue(
+        self, notification_id: str, *, row: WaitingRow | None = None, expires_at: int | None = None
+    ) -> Transition:
         """Back from waiting: `planned` again, under the next generation. Applied a second time after a crash
-        between this and the queue, so the row may then be resumed once more. Raises NotificationMissing."""
+        between this and the queue, so the row may then be resumed once more. Not applied if `row`, by which
+        it was found, names another account, recipient or audience. `expires_at` (seconds): its expiry from
+        now on, if that has moved. Raises NotificationMissing."""
+        planned = {"state": State.PLANNED, "requeued_at": int(self._clock() * 1000), "expires_at": expires_at}
         update = Update(
             notification_key(notification_id),
-            set={"state": State.PLANNED, "requeued_at": int(self._clock() * 1000)},
+            set=present(planned),
             add={"generation": 1},
-            remove=("waiting_since", "due_at"),
-            when=enters(State.PLANNED, State.WAITING, State.PLANNED),
+            remove=OF_A_WAIT,
+            when=(*enters(State.PLANNED, State.WAITING, State.PLANNED), *(_of_the_same(row) if row else ())),
         )
         return change(self._table, update)
 
@@ -118,36 +147,41 @@ class Parking:
             self._table.update(update)
 
 
-def _waits(notification: Notification, cause: str, at: int, due_at: int | None, detail: str) -> Update:
+def _waits(notification: Notification, attempt: Attempt, times: Item) -> Update:
+    """The step into waiting. `times`: those of `due_at` and `held_until` that are known."""
     last = notification.attempts[-1] if notification.attempts else None
     # A limit may park it a hundred times over: its first time is history enough.
-    is_news = (last is None or last.cause != cause) and len(notification.attempts) < MAX_ATTEMPTS
-    entry = {"attempts": bounded_attempt(Attempt(cause, at, "wait", detail))}
-    due = {} if due_at is None else {"due_at": due_at}
+    is_news = last is None or last.cause != attempt.cause
+    has_room = len(notification.attempts) < MAX_ATTEMPTS
+    problem = bounded(Problem(attempt.cause, attempt.class_, attempt.detail))
     return Update(
         notification_key(notification.id),
-        set={"state": State.WAITING, "last_error": bounded(Problem(cause, "wait", detail)), **due},
-        set_first={"waiting_since": at},
-        append=entry if is_news else {},
+        set={"state": State.WAITING, "last_error": problem, **times},
+        set_first={"waiting_since": attempt.at},
+        append={"attempts": bounded_attempt(attempt)} if is_news and has_room else {},
         add={"parkings": 1},
-        remove=() if due else ("due_at",),
+        remove=tuple(name for name in ("due_at", "held_until") if name not in times),
         when=enters(State.WAITING),
     )
 
 
-def _row(notification: Notification, cause: str, due_at: int | None, tag: str) -> Item:
-    return present(
-        {
-            "notification": notification.id,
-            "planned_at": notification.created_at,
-            "recipient": notification.recipient,
-            "audience": notification.audience,
-            "cause": cause,
-            "due_at": due_at,
-            "expires_at": notification.expires_at,
-            "tag": tag,
-            "expire_at": notification.expires_at + KEPT_SECONDS,
-        }
+def _row(notification: Notification) -> Item:
+    return {
+        "notification": notification.id,
+        "planned_at": notification.created_at,
+        "recipient": notification.recipient,
+        "audience": notification.audience,
+        "expires_at": notification.expires_at,
+        "expire_at": notification.expires_at + KEPT_SECONDS,
+    }
+
+
+def _of_the_same(row: WaitingRow) -> tuple[Condition, ...]:
+    """The row names the account, the recipient and the audience of its notification."""
+    return (
+        Equals("account", row.account),
+        Equals("recipient", row.recipient),
+        Equals("audience", row.audience),
     )
 
 
@@ -164,4 +198,7 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
         due_at=values.get("due_at"),
         expires_at=values["expires_at"],
         tag=values["tag"],
+        # A row from before holds were written down doesn't say when it was parked.
+        parked_at=values.get("parked_at", values["planned_at"]),
+        held_until=values.get("held_until", held_until(values["cause"], values.get("due_at"))),
     )

@@ -11,12 +11,12 @@ from tocsin.dynamo.contention import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Absent, Exists, Item, Put, Update
 from tocsin.notify.notification import IDENTITY_CHANGED
-from tocsin.notify.store.codec import KEPT_SECONDS
+from tocsin.notify.store.codec import KEPT_SECONDS, present
 from tocsin.tables.notifications import (
     conduct_key,
+    count_in_hour_key,
     identity_change_key,
     identity_changes_pk,
-    recoveries_in_hour_key,
 )
 
 _MS_PER_HOUR = 3_600_000
@@ -32,7 +32,8 @@ class Conduct:
     """How to behave towards one recipient of one account.
 
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us (ms), of somebody whom no notification had reached before.
+    they first wrote to us (ms), of somebody whom no notification had reached before. `lid`: of a number, the
+    LID whose own conduct was looked at.
     """
 
     opted_out_at: int | None = None
@@ -42,6 +43,7 @@ class Conduct:
     last_notification: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
+    lid: str | None = None
 
 
 class Recipients:
@@ -73,6 +75,19 @@ class Recipients:
         gone = ("opted_out_at", "opt_out_word", "confirmed_at")
         return self._change(Update(conduct_key(account, user), remove=gone, when=OPTED_OUT))
 
+    def adopt_conduct(self, account: str, user: str, lid: str) -> Conduct:
+        """What was said under a LID holds for a number (`user`) that turned out to be the same person's: an
+        opt-out. Remember that this was looked for; the conduct as it is then."""
+        said = self.conduct(account, lid)
+        consent = {
+            "opted_out_at": said.opted_out_at,
+            "opt_out_word": said.opt_out_word,
+            "confirmed_at": said.confirmed_at,
+        }
+        adopted = present(consent) if said.opted_out_at is not None else {}
+        update = Update(conduct_key(account, user), set={"lid": lid}, set_first=adopted)
+        return conduct_of_item(self._table.update(update))
+
     def _change(self, update: Update) -> bool:
         try:
             self._table.update(update)
@@ -92,21 +107,28 @@ class Recipients:
         """`user` wrote to us before any notification reached them: they know us from now on."""
         self._table.update(Update(conduct_key(account, user), set={"heard_at": at}))
 
-    # -- recoveries ----------------------------------------------------------------------------------------
+    # -- counts --------------------------------------------------------------------------------------------
 
     def count_recovery(self, account: str, user: str) -> int:
         """One more recovery since the last success; how many."""
-        return self._count(Update(conduct_key(account, user), add={"recoveries": 1}))
+        return self._count("recoveries", Update(conduct_key(account, user)))
 
     def count_recovery_in_hour(self, account: str, user: str, at: int) -> int:
-        """One more recovery in the hour of `at`; how many. Each hour has an item of its own, which expires
-        two days later."""
-        hour = at // _MS_PER_HOUR
-        key = recoveries_in_hour_key(account, user, hour)
-        return self._count(Update(key, set={"expire_at": (hour + 48) * 3600}, add={"recoveries": 1}))
+        """One more recovery in the hour of `at`; how many."""
+        return self._count_in_hour("recoveries", account, user, at)
 
-    def _count(self, update: Update) -> int:
-        counted = self._table.update(update)["recoveries"]
+    def count_list_question_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more question in the hour of `at` whether a device is one of `user`'s; how many."""
+        return self._count_in_hour("questions", account, user, at)
+
+    def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
+        """Each hour has an item of its own, which expires two days later."""
+        hour = at // _MS_PER_HOUR
+        expiry: Item = {"expire_at": (hour + 48) * 3600}
+        return self._count(what, Update(count_in_hour_key(account, user, what, hour), set=expiry))
+
+    def _count(self, what: str, update: Update) -> int:
+        counted = self._table.update(update._replace(add={what: 1}))[what]
         assert isinstance(counted, int)  # noqa: S101  it was just added to
         return counted
 
@@ -132,7 +154,7 @@ class Recipients:
         }
         key = identity_change_key(account, user, device, fingerprint, at)
         try:
-            self._table.put(Put(key, kept, when=(ITEM_ABSENT,)))
+            self._table.put(Put(key, present(kept), when=(ITEM_ABSENT,)))
         except ConditionFailed:
             return False
         return True
@@ -156,4 +178,5 @@ def conduct_of_item(item: Item | None) -> Conduct:
         last_notification=values.get("last_notification"),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
+        lid=values.get("lid"),
     )

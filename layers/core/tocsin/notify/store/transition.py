@@ -15,6 +15,9 @@ from tocsin.notify.notification import FROM, OUTCOMES, Notification, State
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.tables.notifications import notification_of
 
+OF_A_WAIT = ("waiting_since", "due_at", "held_until")
+"""Attributes that stand on a notification only while it waits."""
+
 _OUTCOME = ("outcome", "outcome_at")
 
 

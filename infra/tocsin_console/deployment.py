@@ -1,0 +1,162 @@
+"""A deployed stack as the console sees it: its outputs, and AWS clients with the operator's own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.session import Session
+
+from tocsin.accounts.served_accounts import read_roster
+from tocsin.dynamo.table import DynamoTable
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+
+if TYPE_CHECKING:
+    from tocsin.keys.seal import Sealer
+    from tocsin.keys.store import KeyStore
+    from tocsin.notify.store.stores import Stores
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 30
+"""Longer than the longest poll, short enough that nobody thinks it hangs."""
+
+_TRIES = 4
+_EXPIRY_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`outputs`: what the stack says of itself (names, addresses); `parameters`: what it was deployed with.
+    Clients are made when first used, and what reads keys is imported then: most commands need none.
+    botocore without boto3 starts a command in two thirds of the time."""
+
+    stack: str
+    outputs: Mapping[str, str]
+    session: Session
+    endpoint_url: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def find(
+        cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
+    ) -> Deployment:
+        """Read what the stack says of itself. Raises NotFound, Usage, and botocore's own errors."""
+        session = Session(profile=profile)
+        if region is not None:
+            session.set_config_variable("region", region)
+        region = session.get_config_variable("region")
+        if region is None:
+            raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+        client = _client(session, "cloudformation", endpoint_url)
+        try:
+            found = client.describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise NotFound(
+                f"there is no stack '{stack}' in {region}: pass --stack and --region as in "
+                "samconfig.toml, or deploy it with 'sam build && sam deploy'"
+            ) from error
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        if not outputs:
+            raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: nothing is deployed (yet)")
+        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
+        return cls(stack, outputs, session, endpoint_url, parameters)
+
+    def __getitem__(self, output: str) -> str:
+        try:
+            return self.outputs[output]
+        except KeyError:
+            raise ConsoleError(
+                f"the stack '{self.stack}' has no output '{output}': it is not Tocsin's, or an older "
+                "version; deploy it again"
+            ) from None
+
+    def client(self, service: str) -> Any:
+        return _client(self.session, service, self.endpoint_url)
+
+    @property
+    def named_accounts(self) -> list[str]:
+        """Those of the parameter."""
+        return [name.strip() for name in self["Accounts"].split(",") if name.strip()]
+
+    @property
+    def accounts(self) -> list[str]:
+        """All that are served: the parameter's, and those that were added since."""
+        return list(dict.fromkeys([*self.named_accounts, *read_roster(self.outside_table)]))
+
+    def account(self, name: str | None) -> str:
+        """The account named, or the only one there is."""
+        served = self.accounts
+        if name is None:
+            if len(served) == 1:
+                return served[0]
+            raise Usage(f"this stack serves several accounts, say which: --account {'|'.join(served)}")
+        if name not in served:
+            raise NotFound(
+                f"this stack doesn't serve the account '{name}' (it serves {', '.join(served)}); "
+                f"add it: tocsin accounts add {name}"
+            )
+        return name
+
+    @property
+    def attachments_bucket(self) -> str:
+        """Where files lie that events attach; empty if there is no such bucket."""
+        return self.parameters.get("AttachmentsBucket", "")
+
+    @property
+    def expiry_seconds(self) -> int:
+        """How long a notification may wait in this deployment before it is too late to send it."""
+        return int(self.parameters.get("NotificationExpirySeconds", _EXPIRY_SECONDS))
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self.client("dynamodb")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self.client("sqs")
+
+    @cached_property
+    def keys_table(self) -> DynamoTable:
+        return DynamoTable(self.dynamodb, self["KeysTable"])
+
+    @cached_property
+    def outside_table(self) -> DynamoTable:
+        """The notifications table, as the key store sees it: it holds the witness of how far the keys are."""
+        return DynamoTable(self.dynamodb, self["NotificationsTable"])
+
+    @cached_property
+    def stores(self) -> Stores:
+        """What lies in the notifications table, by kind."""
+        from tocsin.notify.store.stores import Stores
+
+        return Stores(self.outside_table, self.keys_table)
+
+    def key_store(self, account: str) -> KeyStore:
+        from tocsin.keys.store import KeyStore
+
+        return KeyStore(self.keys_table, self.sealer, account)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        from tocsin.keys.seal import Sealer
+
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self["SealingSecretArn"])
+        return Sealer.from_secret(secret["SecretString"])
+
+
+def _client(session: Session, service: str, endpoint_url: str | None) -> Any:
+    return session.create_client(
+        service,
+        endpoint_url=endpoint_url,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "max_attempts": _TRIES},
+        ),
+    )

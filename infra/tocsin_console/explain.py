@@ -1,0 +1,514 @@
+"""Why did this message not arrive? The whole life of a notification, from the event to the last receipt.
+
+Everything stands in the notifications table: the notification with its attempts and receipts,
+recoveries, replies, changes of identity. What is told of keys are numbers and indexes, never a key.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tocsin.keys.seal import masked
+from tocsin.notify.events.phone import mask_phone
+from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
+from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.whatsapp.jid import JID
+from tocsin_console.connection import look
+from tocsin_console.dead_letters import (
+    UNREACHABLE,
+    UNREADABLE,
+    UNREADABLE_RECORD,
+    DeadLetters,
+    shown_recipient,
+)
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
+from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_record
+from tocsin_console.look import Look
+from tocsin_console.output import Output, how_long, moment
+from tocsin_console.refused_events import RefusedEvent
+
+MAX_LIVES = 100
+"""Of one ticket: the last ones."""
+
+_MAX_ID = 1024
+_ID_LENGTH = 18
+_NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
+
+# What a device's complaint means.
+COMPLAINTS = {
+    "bad-mac": "its keys and ours differ",
+    "no-session": "it has no session with us",
+    "no-prekey": "the prekey we used is gone there",
+    "invalid-key": "it could not read a key",
+    "invalid-message": "it could not read the message's form",
+    "bad-signature": "it refused a signature",
+    "future-message": "our counter ran too far ahead for it",
+    "unknown-companion": "it did not know our device",
+    "device-identity": "it could not verify our device's identity",
+}
+
+# Why a complaint was not answered.
+REFUSALS = {
+    "exhausted": "its retries were used up",
+    "over-budget": "the recipient's recoveries of this hour were used up",
+    "bad-signature": "the keys it sent were not signed by it",
+    "no-bundle": "WhatsApp had no fresh keys of it",
+    "no-session": "no session could be made with it",
+    "unknown-device": "WhatsApp does not list this device",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One thing that happened. `at`: ms; `what`: one word; `more`: lines that go with it, such as devices."""
+
+    at: int
+    what: str
+    text: str
+    more: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"at": self.at, "what": self.what, "text": self.text, **self.facts}
+
+
+@dataclass(frozen=True)
+class Life:
+    """A notification and what else is known of it. `account`: the state of its account now. `buried`: whether
+    its dead letter lies in the queue. `user`: the recipient as sessions call them (a LID, once known)."""
+
+    notification: Notification
+    user: str
+    account: str
+    buried: bool = False
+    opted_out: bool = False
+    episodes: tuple[RecoveryRecord, ...] = ()
+    replies: tuple[Mapping[str, Any], ...] = ()
+    identities: tuple[Mapping[str, Any], ...] = ()
+
+
+def explain(
+    deployment: Deployment,
+    wanted: str,
+    *,
+    output: Output,
+    text: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Print the life of a notification, by its own id or its message's, or of all of a ticket.
+
+    `text`: also what the recipient was to read. Raises NotFound, Usage, and at the end NeedsAttention if some
+    of it can't be read.
+    """
+    wanted = wanted.strip()
+    if not wanted or not wanted.isprintable():
+        raise Usage("explain needs the id of a notification, of a message (3EB0…) or of a ticket")
+    planned, odd = _planned_for(deployment, wanted)
+    stories = []
+    for notification in planned:
+        try:
+            stories.append(_story(_life(deployment, notification, clock), text=text, now=clock()))
+        except MALFORMED:
+            odd.append(notification.id)
+    refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted)
+    if not (stories or odd or refused):
+        raise NotFound(_unknown(wanted))
+    for number, story in enumerate(stories):
+        if number:
+            output.say()
+        output.record(story.record)
+        for line in story.lines:
+            output.say(line)
+    for identity in odd:
+        output.record({"notification": identity, "state": UNREADABLE})
+        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more can be told of it")
+    for event in refused:
+        output.record(event.to_json())
+        output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
+        for violation in event.violations:
+            output.say(f"    {violation}")
+        output.say(f"    plan it again: tocsin dead-letters redrive {event.id} --queue events")
+    if odd:
+        raise NeedsAttention(f"can't be read: the record of {', '.join(odd)}")
+
+
+def is_one(wanted: str) -> bool:
+    """Whether an id has the form of a notification's, or of one of our messages'."""
+    return (
+        len(wanted) == _ID_LENGTH and all(digit in "0123456789abcdef" for digit in wanted.lower())
+    ) or id_of_message(wanted.upper()) is not None
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def _planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification], list[str]]:
+    """What is meant: one notification, or those of a ticket in the order of their planning; and the ids of
+    those whose record can't be read."""
+    if is_one(wanted):
+        planned, odd = _read(deployment, [id_of_message(wanted.upper()) or wanted.lower()])
+        if planned or odd:
+            return planned, odd
+    if len(wanted.encode()) > _MAX_ID:
+        return [], []
+    planned, odd = _read(deployment, _ids_of_ticket(deployment, wanted))
+    planned.sort(key=lambda notification: (notification.created_at, notification.id))
+    return planned[-MAX_LIVES:], odd
+
+
+def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification], list[str]]:
+    planned, odd = [], []
+    for identity in ids:
+        try:
+            notification = read_record(deployment.stores, identity)
+        except UnreadableRecord:
+            odd.append(identity)
+        else:
+            planned += [notification] if notification is not None else []
+    return planned, odd
+
+
+def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
+    """Raises ConsoleError where the table has no index by ticket (yet)."""
+    try:
+        return deployment.stores.notifications.of_ticket(ticket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NO_INDEX:
+            raise
+        raise ConsoleError(
+            "this deployment can't find notifications by their ticket: it is of an older version, or its "
+            "index is still being made; deploy it again, or name a notification ('tocsin dead-letters list')"
+        ) from error
+
+
+def _life(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
+    stores, account = deployment.stores, notification.account
+    if not notification.recipient:
+        return Life(notification, "", look(deployment.keys_table, account).state)
+    phone = user_of(notification.recipient)
+    view = stores.batch_get_for_send(notification.id, account, phone)
+    user = str((view.address or {}).get("lid") or phone)
+    moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
+    moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
+    names = dict.fromkeys((phone, user))
+    return Life(
+        notification,
+        user,
+        look(deployment.keys_table, account, clock).state,
+        buried=notification.state is State.FAILED
+        and DeadLetters(deployment).find(notification.id) is not None,
+        opted_out=view.conduct.opted_out_at is not None,
+        episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
+        replies=tuple(stores.replies.about(account, phone, notification.id)),
+        identities=tuple(
+            change for name in names for change in stores.recipients.identity_changes(account, name)
+        ),
+    )
+
+
+def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
+    """The events about a ticket that told nobody."""
+    with Look(deployment.sqs, deployment["TicketEventsDeadQueueUrl"]) as queue:
+        events = [RefusedEvent.parse(message) for message in queue.messages()]
+    return [event for event in events if event.concerns(ticket)]
+
+
+def _unknown(wanted: str) -> str:
+    if is_one(wanted):
+        return (
+            f"there is no notification {wanted}: it never was, or is older than 35 days; its ticket's id may "
+            "tell more, or 'tocsin dead-letters list'"
+        )
+    return (
+        f"nothing is known of '{wanted}': no ticket has this id (nor had one within 35 days), and neither a "
+        "notification (18 hex digits) nor a message of ours (3EB0 and 18 hex digits) looks like it. If the "
+        "ticketing system sent the event, look at its bus, source and rule: 'tocsin status'"
+    )
+
+
+# -- telling -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Story:
+    """A life as it is told: to a program, and to people line by line."""
+
+    record: Mapping[str, Any]
+    lines: tuple[str, ...]
+
+
+def _story(life: Life, *, text: bool, now: float) -> Story:
+    """Made as a whole before any of it is told: a record that is odd in some place isn't told by half."""
+    notification = life.notification
+    why, moments = conclusion(life, now), timeline(life)
+    record = {
+        "notification": notification.id,
+        "message": notification.message_id,
+        "ticket": notification.ticket_id,
+        "ticket_event": notification.event_type,
+        "revision": notification.revision,
+        "audience": notification.audience,
+        "recipient": mask_phone(notification.recipient) if notification.recipient else None,
+        "refused_address": notification.refused_address,
+        "account": notification.account,
+        "account_state": life.account,
+        "state": str(notification.state),
+        "conclusion": why,
+        **dict(says(notification)),
+        **({"text": notification.text} if text else {}),
+        "timeline": [one.to_json() for one in moments],
+    }
+    return Story(record, tuple(_lines(notification, why, moments, text=text)))
+
+
+def _lines(notification: Notification, why: str, moments: list[Moment], *, text: bool) -> Iterator[str]:
+    whom = f"{notification.audience}, {shown_recipient(notification.recipient)}"
+    ticket = f"{notification.ticket_id}, {notification.event_type}, revision {notification.revision}"
+    yield f"notification  {notification.id}  ({whom})"
+    yield f"message       {notification.message_id}"
+    yield f"ticket        {ticket}"
+    for name, what in says(notification):
+        yield f"{name:<12}  {what}"
+    if notification.refused_address:
+        yield f"refused       {notification.refused_address!r}"
+    yield f"state         {notification.state}"
+    yield f"in short      {why}"
+    yield ""
+    width = max(len(one.what) for one in moments)
+    for one in moments:
+        yield f"{_time(one.at)}  {one.what.ljust(width)}  {one.text}"
+        for line in one.more:
+            yield f"{' ' * 23}  {' ' * width}    {line}"
+    if text:
+        yield ""
+        for line in notification.text.split("\n"):
+            yield f"  | {line}"
+
+
+def says(notification: Notification) -> Iterator[tuple[str, str]]:
+    """What a message is besides a text: the name of it, and of what."""
+    if notification.attachment is not None:
+        file = notification.attachment
+        yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
+    if notification.edits is not None:
+        yield "edit", f"of {notification.edits}"
+    if notification.reacts_to is not None:
+        yield "reaction", f"{notification.text} on {notification.reacts_to}"
+    if notification.quote is not None:
+        yield "quotes", notification.quote.message_id
+
+
+def conclusion(life: Life, now: float) -> str:
+    """One sentence: how it stands, and what to do where something can be done. `now`: seconds."""
+    one = life.notification
+    match one.state:
+        case State.READ:
+            return f"read {_after(one.read_at, one)}"
+        case State.DELIVERED:
+            return f"arrived {_after(one.delivered_at, one)}"
+        case State.SENT:
+            return _without_receipt(life, now)
+        case State.WAITING:
+            return _waiting(life)
+        case State.FAILED:
+            return _failed(life)
+        case State.SUPPRESSED:
+            return _suppressed(life)
+        case _:
+            return _planned(life, now)
+
+
+# Why a message was not sent → what it means, and in short.
+_UNSAID = {
+    "edit-too-late": (
+        "too late to be sent as an edit: said in a message of its own",
+        "something else says it",
+    ),
+    "superseded": ("not sent: a younger edit of the same message says more", "something else says it"),
+    "no-phone": ("not sent: the event names no phone number of theirs", "no phone number"),
+}
+
+
+def _suppressed(life: Life) -> str:
+    problem = life.notification.last_error
+    if problem is not None and problem.code in _UNSAID:
+        return _UNSAID[problem.code][0]
+    return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
+
+
+def _after(at: int | None, one: Notification) -> str:
+    if not at:
+        return "in time"
+    seconds = max(at - one.created_at, 0) / 1000
+    return f"{f'{seconds:.1f} s' if seconds < 10 else how_long(seconds)} after it was planned"
+
+
+def _without_receipt(life: Life, now: float) -> str:
+    one = life.notification
+    since = how_long(now - (one.sent_at or one.created_at) / 1000)
+    asking = [episode for episode in life.episodes if not episode.healed]
+    if not asking:
+        return f"WhatsApp accepted it {since} ago, but no device confirmed it: is the phone on and online?"
+    last = max(asking, key=lambda episode: episode.last_at)
+    answer = REFUSALS.get(last.failure, last.failure) if last.failed else "it was sent there again"
+    return f"WhatsApp accepted it {since} ago; {masked(last.device)} can't read it ({last.cause}): {answer}"
+
+
+def _waiting(life: Life) -> str:
+    one = life.notification
+    cause = _problem(one) or "its turn"
+    due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
+    return (
+        f"waits for {cause}; {due}, given up at {moment(one.expiry(math.inf) * 1000)} UTC "
+        f"(account {one.account}: {life.account})"
+    )
+
+
+def _failed(life: Life) -> str:
+    if not life.notification.recipient:
+        return f"given up: {_problem(life.notification)}; {UNREACHABLE}"
+    way = (
+        f"send it again: tocsin dead-letters redrive {life.notification.id}"
+        if life.buried
+        else "its dead letter is no longer in the queue, or can't be seen behind others"
+    )
+    return f"given up: {_problem(life.notification) or 'for no known reason'}; {way}"
+
+
+def _planned(life: Life, now: float) -> str:
+    one = life.notification
+    since = how_long(now - (one.requeued_at or one.created_at) / 1000)
+    last = f"; last: {_problem(one)}" if one.last_error else ""
+    return f"in the queue for {since}, not sent yet{last} (account {one.account}: {life.account})"
+
+
+def _problem(one: Notification) -> str:
+    if one.last_error is None:
+        return ""
+    return one.last_error.code + (f" ({one.last_error.detail})" if one.last_error.detail else "")
+
+
+def timeline(life: Life) -> list[Moment]:
+    """Everything that happened to a notification, in order of time."""
+    # What happens within one millisecond stays in the order of the list.
+    return sorted(_moments(life), key=lambda one: one.at)
+
+
+def _moments(life: Life) -> Iterator[Moment]:
+    one = life.notification
+    if one.event_at:
+        yield Moment(one.event_at, "event", f"{one.event_type} {one.event_id}", facts={"event": one.event_id})
+    whom = f"{one.audience} {shown_recipient(one.recipient)}"
+    yield Moment(one.created_at, "planned", f"for {whom}, in {one.language}")
+    for attempt in one.attempts:
+        yield _attempt(attempt, life)
+    if one.attempts_dropped:
+        last = max((attempt.at for attempt in one.attempts), default=one.created_at)
+        yield Moment(last, "…", f"{one.attempts_dropped} more tries, of which no more is known")
+    yield from _ends(one)
+    yield from _healings(life)
+    for reply in life.replies:
+        yield Moment(reply["received_at"], "reply", f"the recipient answered ({reply.get('kind', 'text')})")
+    until = max(one.read_at or 0, one.delivered_at or 0, one.failed_at or 0) or one.expires_at * 1000
+    for change in life.identities:
+        if one.created_at <= change["changed_at"] <= until:
+            device = masked(str(change["device_jid"]))
+            yield Moment(
+                change["changed_at"], "identity", f"{device} has new keys, as a {change['by']} proved"
+            )
+
+
+def _attempt(attempt: Attempt, life: Life) -> Moment:
+    """An entry of the history: a try, a park, a recovery."""
+    facts = {name: value for name, value in attempt.to_json().items() if name not in ("at", "detail")}
+    facts = {
+        **facts,
+        **{name: _masked_keys(facts.get(name, {})) for name in ("numbers", "copies", "left_out")},
+    }
+    facts["device"] = masked(attempt.device)
+    known = {name: value for name, value in facts.items() if value not in ("", {}, 0)}
+    if attempt.device:
+        return Moment(attempt.at, *_complaint(attempt, life), facts=known)
+    what = {"ok": "sent", "wait": "waits", "operator": "redriven", "bug": "crashed"}
+    text = "WhatsApp accepted it for " if attempt.class_ == "ok" else ""
+    text += attempt.detail or ("" if attempt.class_ == "operator" else attempt.cause)
+    if attempt.detail and attempt.class_ not in ("ok", "operator"):
+        text = f"{attempt.cause}: {attempt.detail}"
+    return Moment(
+        attempt.at, what.get(attempt.class_, "failed"), text, tuple(_copies(attempt, life)), facts=known
+    )
+
+
+def _complaint(attempt: Attempt, life: Life) -> tuple[str, str, tuple[str, ...]]:
+    """What a device's request to send again led to."""
+    cause = attempt.cause.partition("-")[2]
+    asked = f"{masked(attempt.device)} could not read it ({cause}{_meaning(cause)}), count {attempt.count}"
+    if attempt.class_ == "refused":
+        return "refused", f"{asked}: {REFUSALS.get(attempt.detail, attempt.detail)}", ()
+    how = attempt.detail.partition(": ")[2]
+    return "recovered", f"{asked}: sent again, {how}", tuple(_copies(attempt, life))
+
+
+def _meaning(cause: str) -> str:
+    return f": {COMPLAINTS[cause]}" if cause in COMPLAINTS else ""
+
+
+def _copies(attempt: Attempt, life: Life) -> Iterator[str]:
+    """Which device got which ciphertext under which reserved number, and who got none."""
+    for device, copy in attempt.copies.items():
+        user = str(JID.parse(device).chat)
+        kind, _, index = copy.partition(" ")
+        told = (life.user, user_of(life.notification.recipient))
+        own = "" if user in told or life.notification.group else "  (own device)"
+        yield f"{masked(device)}  {kind}, number {attempt.numbers.get(user, '?')}, index {index}{own}"
+    for device, why in attempt.left_out.items():
+        yield f"{masked(device)}  none: {why}"
+
+
+def _ends(one: Notification) -> Iterator[Moment]:
+    """Receipts, deadlines, and the end."""
+    told = {"delivered": one.delivered_at, "read": one.read_at}
+    for entry, at in one.receipts.items():
+        device, _, what = entry.rpartition(" ")
+        yield Moment(at, what, f"says {masked(device)}", facts={"device": masked(device)})
+    seen = {entry.rpartition(" ")[2] for entry in one.receipts}
+    for what, first in told.items():
+        if first and what not in seen and not (what == "delivered" and "read" in seen):
+            yield Moment(first, what, "says a receipt")
+    if one.overdue_at:
+        yield Moment(one.overdue_at, "overdue", "no receipt within the deadline")
+    if one.requeued_at:
+        yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
+    if one.suppressed_at:
+        code = one.last_error.code if one.last_error is not None else ""
+        why = _UNSAID[code][1] if code in _UNSAID else "the recipient opted out"
+        yield Moment(one.suppressed_at, "suppressed", why)
+    if one.failed_at:
+        yield Moment(one.failed_at, "dead", f"dead letter: {_problem(one) or '-'}")
+
+
+def _healings(life: Life) -> Iterator[Moment]:
+    for episode in life.episodes:
+        device = masked(episode.device)
+        if episode.healed_at is not None and episode.seconds_to_heal is not None:
+            yield Moment(
+                episode.healed_at,
+                "healed",
+                f"{device} could read it after {episode.seconds_to_heal:.1f} s ({episode.cause})",
+                facts={"device": device, "seconds": episode.seconds_to_heal, "cause": episode.cause},
+            )
+
+
+def _masked_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {masked(name): value for name, value in values.items()}
+
+
+def _time(at: int) -> str:
+    return f"{moment(at)}.{at % 1000:03d}"

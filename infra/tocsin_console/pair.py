@@ -1,0 +1,272 @@
+"""`tocsin pair`: link a WhatsApp account, by a QR code or by one to type.
+
+Both come through the keys table: no door into the network is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin_console import qr
+from tocsin_console.connection import Connection, look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.output import Output
+
+POLL_SECONDS = 0.5
+# How long a connector may take to answer before we say that there is none. A new one starts in a minute.
+SILENCE_SECONDS = 90
+# After which the operator is told that it is not for them that we wait.
+PATIENCE_SECONDS = 15
+# How long an account that is just connecting may take until it says what it is.
+CONNECTING_SECONDS = 20
+LOGIN_SECONDS = 60
+
+_LOGGED_IN = frozenset({"resuming", "connected", "restricted"})
+# Paired already: to link another phone over it would leave the first one's messages behind.
+_PAIRED = _LOGGED_IN | {"connecting"}
+
+NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
+_SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
+_TYPE = [
+    "On the phone: WhatsApp → Linked devices → Link a device →",
+    "Link with phone number instead, and type this.",
+]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A QR code to be scanned before `expires_at` (seconds since the epoch)."""
+
+    text: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class TypedCode:
+    """A code of eight characters to be typed on the phone before `expires_at` (0: unknown)."""
+
+    text: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Something the operator must know while pairing goes on."""
+
+    text: str
+
+
+Offer = Code | TypedCode | Hint
+
+
+def pair(
+    deployment: Deployment,
+    account: str,
+    *,
+    wait_seconds: float,
+    output: Output,
+    phone: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Show codes until one was used on the phone and the account is logged in.
+
+    `phone` (digits): ask for a code to type instead of a QR. Raises ConsoleError, TimedOut, Interrupted.
+    """
+    what = "a code to type" if phone else "a QR code"
+    output.say(f"asking the connector for {what} for the account '{account}' …")
+    board = _Board(output, account)
+    try:
+        offers = codes(deployment, account, wait_seconds=wait_seconds, phone=phone, sleep=sleep, clock=clock)
+        for offer in offers:
+            board.show(offer)
+        board.clear()
+        output.say("linked on the phone; logging in …")
+        state = _logged_in(deployment, account, sleep, clock)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped. If no code was used, nothing is linked, and the connector stops offering them by "
+            f"itself; 'tocsin status' tells how '{account}' is"
+        ) from None
+    limits = "; WhatsApp lets it write to known contacts only, for a while" if state == "restricted" else ""
+    output.say(f"the account '{account}' is linked and {state}{limits}")
+    output.record({"account": account, "state": state})
+
+
+def codes(
+    deployment: Deployment,
+    account: str,
+    *,
+    wait_seconds: float,
+    phone: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Offer]:
+    """Ask for pairing and yield each new code or hint; ends when a code was used.
+
+    Raises ConsoleError if the account is linked already, if WhatsApp or the connector refuses, or if no
+    connector answers; TimedOut if no code was used.
+    """
+    table = deployment.keys_table
+    _refuse_if_linked(deployment, account, sleep=sleep, clock=clock)
+    request(table, account, "pair", int(clock()), phone=phone)
+    began, shown, hinted = clock(), None, ""
+    while True:
+        control, connection = read_control(table, account), look(table, account, clock)
+        if control.state in _PAIRED or connection.state in _LOGGED_IN:
+            return
+        if control.state == "unpaired" and control.message:
+            raise ConsoleError(f"the account wasn't linked: {control.message}")
+        if control.message and control.message != hinted:
+            hinted = control.message
+            yield Hint(control.message)
+        offer = _offer(control)
+        if offer is not None and offer.text != shown:
+            shown = offer.text
+            yield offer
+            continue
+        waited = clock() - began
+        if waited > PATIENCE_SECONDS and not connection.held and hinted != NO_CONNECTOR:
+            hinted = NO_CONNECTOR
+            yield Hint(NO_CONNECTOR)
+        if shown is None and waited > SILENCE_SECONDS:
+            raise ConsoleError(_silence(control, connection, account))
+        if waited > wait_seconds:
+            raise TimedOut(_unused(shown, wait_seconds))
+        sleep(POLL_SECONDS)
+
+
+def connected(deployment: Deployment, account: str, *, clock: Callable[[], float] = time.time) -> bool:
+    """Whether the account is logged in and may send."""
+    return look(deployment.keys_table, account, clock).state == "connected"
+
+
+class _Board:
+    """Where the codes are shown: in a terminal, each takes the place of the one before."""
+
+    def __init__(self, output: Output, account: str) -> None:
+        self._output = output
+        self._account = account
+        self._rows = 0
+
+    def show(self, offer: Offer) -> None:
+        if isinstance(offer, Hint):
+            self._output.record({"account": self._account, "hint": offer.text})
+            self._output.say(offer.text)
+            self._rows = 0
+            return
+        name = "qr" if isinstance(offer, Code) else "pairing_code"
+        self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
+        self.clear()
+        if isinstance(offer, Code):
+            self._draw(offer)
+        else:
+            self._say("", f"    {_spaced(offer.text)}", "", *_TYPE)
+        self._say(_validity(offer))
+
+    def clear(self) -> None:
+        """Take the code away that was shown: it is used, or a newer one counts."""
+        if self._rows and self._output.in_terminal:
+            self._output.rewind(self._rows)
+        self._rows = 0
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._output.say(line)
+        self._rows += len(lines)
+
+    def _draw(self, offer: Code) -> None:
+        code = qr.lines(offer.text, colours=self._output.in_terminal)
+        wide, high = len(qr.matrix(offer.text)), len(code) + 4
+        columns, rows = self._output.size()
+        small = self._output.in_terminal and (columns < wide or rows < high)
+        for line in code:
+            self._output.draw(line)
+        self._rows += len(code)
+        if small:
+            self._say(f"This window is too small for the code: make it {wide} × {high}.")
+        self._say(_SCAN)
+
+
+def _offer(control: Control) -> Code | TypedCode | None:
+    if control.pairing_code:
+        return TypedCode(control.pairing_code, control.qr_expires_at)
+    return Code(control.qr, control.qr_expires_at) if control.qr else None
+
+
+def _spaced(code: str) -> str:
+    plain = code.replace("-", "")
+    return f"{plain[:4]}-{plain[4:]}" if len(plain) == 8 else code
+
+
+def _validity(offer: Code | TypedCode) -> str:
+    """How long a code counts. A clock that differs from the connector's is not worth a word."""
+    left = offer.expires_at - int(time.time())
+    if not 0 < left <= 300:
+        return "Ctrl-C stops."
+    # A code to type is the only one; of QR codes the next one follows.
+    what = "It is replaced in" if isinstance(offer, Code) else "It can be typed in for"
+    return f"{what} {left} s. Ctrl-C stops."
+
+
+def _refuse_if_linked(
+    deployment: Deployment,
+    account: str,
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    """Raises ConsoleError if the account is linked. One that a living connector has just taken up is
+    `connecting` for a moment even if it isn't, so that is waited for."""
+    give_up = clock() + CONNECTING_SECONDS
+    connection = look(deployment.keys_table, account, clock)
+    while connection.state == "connecting" and clock() < give_up:
+        sleep(POLL_SECONDS)
+        connection = look(deployment.keys_table, account, clock)
+    # The link outlives the connector that had it.
+    if connection.state == "connecting" or (connection.taken and connection.last_state in _LOGGED_IN):
+        raise ConsoleError(
+            f"the account '{account}' is linked already ({connection.state}). To link another phone, first "
+            "unlink this one: tocsin unpair, or on the phone WhatsApp → Linked devices"
+        )
+
+
+def _silence(control: Control, connection: Connection, account: str) -> str:
+    if not connection.held:
+        return (
+            f"no connector serves the account '{account}': is the service running? Its log group is "
+            "/tocsin/<stack>/connector; see also 'tocsin status'"
+        )
+    if control.request is None:
+        return f"the connector took the request up but shows no code; {control.message or 'its log says why'}"
+    return "the connector lives but doesn't answer; its log says why"
+
+
+def _unused(shown: str | None, wait_seconds: float) -> str:
+    if shown is None:
+        return f"no code came within {wait_seconds:.0f} s; see 'tocsin status', or wait longer: --wait"
+    return f"no code was used within {wait_seconds:.0f} s; run 'tocsin pair' again"
+
+
+def _logged_in(
+    deployment: Deployment, account: str, sleep: Callable[[float], None], clock: Callable[[], float]
+) -> str:
+    """The state, once the linked account may send. Raises ConsoleError, TimedOut."""
+    deadline = clock() + LOGIN_SECONDS
+    while True:
+        connection = look(deployment.keys_table, account, clock)
+        detail = connection.lease.detail if connection.lease is not None else ""
+        if connection.state in ("connected", "restricted"):
+            return connection.state
+        if connection.state in ("logged_out", "replaced"):
+            raise ConsoleError(f"the account was linked, but is {connection.state}: {detail}")
+        if clock() > deadline:
+            raise TimedOut(
+                f"the account was linked, but is still {connection.state} after {LOGIN_SECONDS} s; "
+                "see 'tocsin status'"
+            )
+        sleep(POLL_SECONDS)

@@ -1,0 +1,320 @@
+"""The sessions with recipients' devices: counters, ages, archived states; cleaning; and the reset of all.
+
+What is shown never holds a byte of a key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tocsin.accounts.operator_requests import request
+from tocsin.keys.cleaning import Cleaned
+from tocsin.keys.errors import Contended, NoAccount, NotPaired
+from tocsin.keys.profile import AccountProfile
+from tocsin.keys.store import KeyStore
+from tocsin.keys.views import DeviceView, UserSummary, UserView
+from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
+from tocsin.notify.notification import user_of
+from tocsin.whatsapp.errors import InvalidJid
+from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_console.confirm import confirm
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.output import Output, how_long, moment
+
+
+@dataclass(frozen=True)
+class History:
+    """How it went with a user lately. `recoveries`: messages sent again since the last receipt;
+    `identity_changed_at`: when a device last showed other keys than before (seconds; 0: never known)."""
+
+    recoveries: int
+    identity_changed_at: int
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The sessions of one account of a deployment."""
+
+    deployment: Deployment
+    account: str
+    keys: KeyStore
+    profile: AccountProfile
+
+    @classmethod
+    def of(cls, deployment: Deployment, account: str) -> Sessions:
+        """Raises NotFound if the account has none, because it was never linked."""
+        # The views tell of damage; nobody needs it said twice.
+        keys = KeyStore(deployment.keys_table, deployment.sealer, account, on_damage=lambda damaged: None)
+        try:
+            return cls(deployment, account, keys, keys.profile())
+        except (NoAccount, NotPaired) as error:
+            raise NotFound(f"{error}: there are no sessions yet; link it with 'tocsin pair'") from error
+
+    def user(self, wanted: str) -> str:
+        """The name under which the sessions of `wanted` lie: a phone number in any form, or a JID."""
+        if "@" not in wanted:
+            try:
+                phone = normalise_phone(wanted, self.deployment["DefaultRegion"])
+            except InvalidPhone as refusal:
+                raise Usage(f"the number {refusal}: give a phone number, or a JID such as 1234@lid") from None
+            jid = user_of(phone)
+        else:
+            jid = _jid(wanted)
+        known = self.keys.address(jid)
+        return known["lid"] if known else jid
+
+    def history(self, user: str) -> History:
+        stores, names = self.deployment.stores, self.keys.address(user) or {}
+        changes = stores.recipients.identity_changes(self.account, user)
+        return History(
+            stores.recipients.conduct(self.account, names.get("pn", user)).recoveries,
+            changes[-1]["changed_at"] // 1000 if changes else 0,
+        )
+
+    def view(self, wanted: str) -> UserView:
+        """Raises NotFound if there is nothing."""
+        user = self.user(wanted)
+        view = self.keys.view(self.profile, user)
+        if view.next is None and not view.devices:
+            raise NotFound(
+                f"there are no sessions with {shown(user)}: the next notification makes them; "
+                "'tocsin sessions list' shows whom there are some with"
+            )
+        return view
+
+
+def _jid(text: str) -> str:
+    try:
+        jid = JID.parse(text)
+    except InvalidJid:
+        raise Usage("that is no JID: give one such as 1234@lid, or a phone number") from None
+    if jid.server not in (LID, PN) or jid.device:
+        raise Usage("give a person's JID such as 1234@lid, without a device (--device names one)")
+    return str(jid)
+
+
+def shown(user: str) -> str:
+    """A user's name: LIDs are whole, for 'sessions show' takes them; phone numbers are masked."""
+    return user if user.endswith(f"@{LID}") else mask_phone(user)
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+
+def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
+    """The users with sessions, at most so many (0: all)."""
+    listing = sessions.keys.sessions(sessions.profile)
+    # What moved to a LID left a tombstone at its phone number: no session.
+    users = (one for one in listing if one.moved is None)
+    found = sorted(itertools.islice(users, most) if most else users)
+    for one in found:
+        output.record(_summary_json(one))
+    if not found:
+        output.say("no sessions yet: the first notification to somebody makes them")
+        return
+    output.table(
+        ["USER", "DEVICES", "NEXT", "UNANSWERED", "DAMAGED", "USED (UTC)", "LIST CHECKED (UTC)", "BYTES"],
+        [_row(one) for one in found],
+    )
+    more = most and len(found) == most and next(users, None) is not None
+    tail = "; there are more: --limit 0 shows all" if more else ""
+    output.say()
+    output.say(f"{len(found)} users, {listing.read_units:.0f} read units{tail}")
+
+
+def _row(one: UserSummary) -> tuple[object, ...]:
+    return (
+        shown(one.user),
+        _numbers(one.devices),
+        one.next if one.next is not None else "-",
+        _numbers(one.unanswered),
+        _numbers(one.damaged),
+        moment(one.used_at * 1000),
+        moment(one.checked_at * 1000),
+        one.bytes,
+    )
+
+
+def _numbers(devices: tuple[int, ...]) -> str:
+    return ",".join(map(str, devices)) or "-"
+
+
+def _summary_json(one: UserSummary) -> dict[str, Any]:
+    told = {name: value for name, value in one._asdict().items() if name != "moved"}
+    return {**told, "user": shown(one.user)}
+
+
+def show_sessions(
+    sessions: Sessions, wanted: str, *, output: Output, clock: Callable[[], float] = time.time
+) -> None:
+    """All that is shared with one user, by device. Raises NotFound, Usage."""
+    view = sessions.view(wanted)
+    history = sessions.history(view.user)
+    devices = [asdict(device) for device in view.devices]
+    for told, device in zip(devices, view.devices, strict=True):
+        told["staleness"] = device.staleness.name.lower() if device.staleness else None
+    facts = {"account": sessions.account, "devices": devices, **asdict(history)}
+    output.record({**asdict(view), "user": shown(view.user), **facts})
+    now = clock()
+    output.say(f"user          {shown(view.user)}  (account {sessions.account})")
+    output.say(f"next number   {view.next}")
+    output.say(f"last used     {_ago(view.used_at, now)}")
+    checked = _ago(view.checked_at, now) if view.checked_at else "at the next send"
+    output.say(f"device list   checked {checked}")
+    output.say(f"recoveries    {history.recoveries} since the last receipt")
+    if history.identity_changed_at:
+        output.say(f"new identity  {_ago(history.identity_changed_at, now)}: a new phone, or another person")
+    output.say()
+    output.table(
+        ["DEVICE", "INDEX", "CHECKPOINT", "BORN", "MADE", "HEARD", "REBUILT", "ARCHIVED", "SKIPPED", "BYTES"],
+        [_device_row(device, now) for device in view.devices],
+    )
+    for device in view.devices:
+        for word in _words(device):
+            output.say(f"device {device.device}: {word}")
+
+
+def _device_row(device: DeviceView, now: float) -> tuple[object, ...]:
+    oldest = f" (oldest {_ago(device.oldest_archived, now)})" if device.oldest_archived else ""
+    return (
+        device.device,
+        *("-" if number is None else number for number in (device.index, device.checkpoint, device.born)),
+        _ago(device.created or 0, now),
+        _ago(device.heard_at, now),
+        _ago(device.rebuilt, now),
+        f"{device.archived}{oldest}",
+        device.skipped,
+        device.bytes,
+    )
+
+
+def _words(device: DeviceView) -> Iterator[str]:
+    if device.damage:
+        yield f"damaged: {device.damage}; the next send or message makes a new session"
+    elif device.index is None:
+        yield "no current session; the next send makes one"
+    elif device.staleness is not None:
+        yield device.staleness.value
+    elif device.pending:
+        yield "never wrote back, so it gets first messages (pkmsg) until it does"
+
+
+def _ago(at: int, now: float) -> str:
+    return f"{how_long(max(now - at, 0))} ago" if at else "-"
+
+
+# -- cleaning ----------------------------------------------------------------------------------------------
+
+
+def clean_sessions(
+    sessions: Sessions, wanted: str | None, *, device: int | None, dry_run: bool, output: Output, yes: bool
+) -> None:
+    """Archive the sessions with one device, one user, or (`wanted` None) everybody; the next send makes new
+    ones. Raises NotFound if a user or device was named that isn't there. `yes`: everybody's without a
+    question."""
+    if wanted is None:
+        _clean_all(sessions, dry_run=dry_run, output=output, yes=yes)
+        return
+    view = sessions.view(wanted)
+    devices = [one.device for one in view.devices]
+    if device is not None and device not in devices:
+        raise NotFound(f"there is no session with device {device}, only with {_numbers(tuple(devices))}")
+    if dry_run:
+        chosen = devices if device is None else [device]
+        output.record({"user": shown(view.user), "would_clean": chosen})
+        output.say(f"{shown(view.user)}: would clean device {_numbers(tuple(chosen))}")
+        return
+    try:
+        _tell(sessions.keys.clean(sessions.profile, view.user, device), output)
+    except Contended as error:
+        raise ConsoleError("others write to these sessions all the time; try again in a moment") from error
+
+
+def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) -> None:
+    if dry_run:
+        users, devices = _counted(sessions)
+        output.record({"would_clean_users": users, "would_clean_devices": devices})
+        output.say(f"would clean {devices} devices of {users} users")
+        return
+    confirm(lambda: _cleaning(sessions), yes=yes, output=output)
+    users = devices = 0
+    for cleaned in sessions.keys.clean_all(sessions.profile):
+        _tell(cleaned, output)
+        users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
+    output.say(f"cleaned {devices} devices of {users} users")
+
+
+def _counted(sessions: Sessions) -> tuple[int, int]:
+    """How many users there are sessions with, and how many of their devices."""
+    users = devices = 0
+    for one in sessions.keys.sessions(sessions.profile):
+        users, devices = users + (one.moved is None), devices + len(one.devices)
+    return users, devices
+
+
+def _cleaning(sessions: Sessions) -> str:
+    users, devices = _counted(sessions)
+    if not users:
+        return ""
+    return (
+        f"the sessions of the account '{sessions.account}' with {devices} devices of {users} users will be "
+        "archived, and the next send to each makes new ones"
+    )
+
+
+def _tell(cleaned: Cleaned, output: Output) -> None:
+    output.record(
+        {"user": shown(cleaned.user), "archived": list(cleaned.archived), "deleted": list(cleaned.deleted)}
+    )
+    parts = [
+        f"{what} {_numbers(devices)}"
+        for what, devices in (("archived", cleaned.archived), ("deleted (unreadable)", cleaned.deleted))
+        if devices
+    ]
+    said = "; ".join(parts) or "nothing to clean"
+    output.say(f"{shown(cleaned.user)}: {said}")
+
+
+# -- reset -------------------------------------------------------------------------------------------------
+
+
+def reset_sessions(
+    sessions: Sessions,
+    *,
+    dry_run: bool,
+    output: Output,
+    yes: bool,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Leave all sessions of an account behind, as after a restored backup. The link to the phone stays.
+    `yes`: without a question."""
+    before = sessions.profile.incarnation
+    if dry_run:
+        output.record({"account": sessions.account, "incarnation": before, "reset": False})
+        output.say(
+            f"would leave all sessions of {sessions.account} behind (incarnation {before}), delete its "
+            "one-time prekeys and have the connector log in again"
+        )
+        return
+    confirm(lambda: _resetting(sessions), yes=yes, output=output)
+    after = sessions.keys.reset_sessions(sessions.deployment.outside_table)
+    # The connector uploads the new keys when it logs in.
+    request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
+    output.record({"account": sessions.account, "incarnation": after.incarnation, "reset": True})
+    output.say(
+        f"all sessions of {sessions.account} are left behind (incarnation {after.incarnation}, was {before})"
+    )
+    output.say("the connector logs in again and uploads new keys; the next send to everybody makes a session")
+
+
+def _resetting(sessions: Sessions) -> str:
+    users, devices = _counted(sessions)
+    return (
+        f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be left "
+        "behind for good and its one-time prekeys deleted; the connector logs in again"
+    )

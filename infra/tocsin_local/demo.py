@@ -1,0 +1,527 @@
+"""`make demo`: the main job on one machine, step by step, with a session broken and a dead letter redriven.
+
+Everything is the real thing: the deployed template, the protocols, the phones' own decryption. The last
+line counts what happened; the exit code says whether it was as promised.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tocsin.notify.notification import Notification, State, notification_id
+from tocsin_console import pair
+from tocsin_console.dead_letters import DeadLetters, Letter, Selection
+from tocsin_console.errors import ConsoleError
+from tocsin_console.explain import explain
+from tocsin_console.output import Output
+from tocsin_console.send import put_event
+from tocsin_local.processes import ProcessFailed, exit_on_sigterm
+from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.stack import CommandFailed
+from tocsin_local.view import Row, Shown, View, open_view
+from tocsin_local.world import World, world
+from tocsin_whatsapp_server.control_client import ControlError, WaitedTooLong
+
+ACCOUNT = "default"
+# A cold start of every function on two busy cores comes first.
+ARRIVAL_SECONDS = 60
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a phone. `number` in digits; `language` id, es or en."""
+
+    number: str
+    name: str
+    language: str
+
+    def in_event(self, person_id: str) -> dict[str, str]:
+        return {"id": person_id, "name": self.name, "phone": f"+{self.number}", "language": self.language}
+
+
+DESK = Person("6281100000001", "Rapido Net", "id")
+SITI = Person("6281234567890", "Siti", "id")
+CARLOS = Person("34612345678", "Carlos", "es")
+BUDI = Person("6281311112222", "Budi", "id")
+AYU = Person("6281511113333", "Ayu", "en")
+PEOPLE = (DESK, SITI, CARLOS, BUDI, AYU)
+
+BUCKET = "tocsin-demo"
+REPORT = "tickets/TCK-1041.pdf"
+# As small as a PDF may be that shows one empty page.
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One notification that an event must bring about. `people`: on whose phones it must show; `group`: in
+    which group, where it isn't for one person; `file`: which attachment it brings, if it is one."""
+
+    label: str
+    people: tuple[Person, ...]
+    audience: str
+    group: str = ""
+    file: str = ""
+
+    @property
+    def recipient(self) -> str:
+        return self.group or self.people[0].number
+
+
+@dataclass
+class Counts:
+    """What the last line says."""
+
+    delivered: int = 0
+    recovered: int = 0
+    dead_lettered: int = 0
+    redriven: int = 0
+    lost: int = 0
+
+    def line(self) -> str:
+        return (
+            f"demo: {self.delivered} delivered, {self.recovered} recovered, "
+            f"{self.dead_lettered} dead-lettered, {self.redriven} redriven, {self.lost} lost"
+        )
+
+
+class NotAsPromised(Exception):
+    """The demo saw something else than it promises. The text says what."""
+
+
+# What can go wrong and says so itself.
+EXPECTED = (NotAsPromised, ConsoleError, ControlError, WaitedTooLong, ProcessFailed, CommandFailed)
+
+
+@dataclass
+class Following:
+    """A notification on its way: which one, since when, and what of it was shown already."""
+
+    told: Told
+    identity: str
+    event_type: str
+    row: Row
+    began: float
+    shown: set[str] = field(default_factory=set)
+    attempts: int = 0
+    latest: float = 0.0
+    end: str = ""
+
+
+class Demo:
+    """Tells the story on a running world."""
+
+    def __init__(self, world: World, view: View) -> None:
+        self._world = world
+        self._view = view
+        self._stores = world.deployment.stores
+        self.counts = Counts()
+        self._followed: list[Following] = []
+
+    def run(self) -> None:
+        """Raises NotAsPromised."""
+        self._link()
+        self._four_routes()
+        self._group()
+        self._file()
+        self._broken_session()
+        self._exhausted_retries()
+        self._audit()
+
+    # -- the chapters --------------------------------------------------------------------------------------
+
+    def _link(self) -> None:
+        self._view.chapter("The account is linked: its phone scans the QR code")
+        for person in PEOPLE:
+            self._world.phones.add_phone(person.number, person.name, reads=person is not DESK)
+        self._view.step("tocsin pair")
+        for code in pair.codes(self._world.deployment, ACCOUNT, wait_seconds=60):
+            if isinstance(code, pair.Hint):
+                self._view.say(code.text)
+                continue
+            self._view.done()
+            self._view.code(code.text)
+            self._view.step(f"the phone of {DESK.name} scans it; logging in")
+            self._world.phones.link(DESK.number, code.text)
+        self._until(lambda: pair.connected(self._world.deployment, ACCOUNT), "the account connects")
+
+    def _four_routes(self) -> None:
+        self._view.chapter("Four routes: made by admin or technician, to customer and technicians")
+        self._view.say("two ticket events; whoever made a ticket isn't told about it")
+        self._view.say("each function's first start is a cold one: the times show it")
+        by_admin = self._event(
+            "TicketCreated",
+            ticket("TCK-1041", "Internet mati sejak pukul 09.00", location="Jl. Merdeka 5"),
+            SITI,
+            [BUDI],
+            "admin",
+            [
+                Told("admin → customer (Siti)", (SITI,), "customer"),
+                Told("admin → technician (Budi)", (BUDI,), "technician"),
+            ],
+        )
+        by_technician = self._event(
+            "TicketCreated",
+            ticket("TCK-1042", "Router sin señal", location="Calle Mayor 12"),
+            CARLOS,
+            [BUDI, AYU],
+            BUDI,
+            [
+                Told("technician → customer (Carlos)", (CARLOS,), "customer"),
+                Told("technician → technician (Ayu)", (AYU,), "technician"),
+            ],
+        )
+        followed = by_admin + by_technician
+        self._follow(followed, until=State.READ)
+        self._show_on_phones(followed)
+        self.counts.delivered += len(followed)
+
+    def _group(self) -> None:
+        self._view.chapter("A group: one ciphertext for all, each phone given the key to it")
+        group = self._world.phones.add_group("Teknisi lapangan", [DESK.number, BUDI.number, AYU.number])
+        self._view.say("Budi and Ayu share a group with the account; a ticket event names it")
+        followed = self._event(
+            "TicketUpdated",
+            ticket("TCK-1042", "Router sin señal", revision=2, status="assigned", location="Calle Mayor 12"),
+            None,
+            [],
+            "admin",
+            [Told("admin → group (Budi, Ayu)", (BUDI, AYU), "group", group)],
+        )
+        self._follow(followed, until=State.READ)
+        self._show_on_phones(followed)
+        self.counts.delivered += 1
+
+    def _file(self) -> None:
+        self._view.chapter("A file: uploaded once as ciphertext, checked by the phone that opens it")
+        self._world.stack.client("s3").put_object(Bucket=BUCKET, Key=REPORT, Body=PDF)
+        self._view.say(f"a ticket event attaches {REPORT} of the bucket {BUCKET}")
+        followed = self._event(
+            "TicketAssigned",
+            ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=2, location="Jl. Merdeka 5"),
+            SITI,
+            [],
+            "admin",
+            [
+                Told("admin → customer (Siti)", (SITI,), "customer"),
+                Told("… with a PDF (Siti)", (SITI,), "customer", file=REPORT),
+            ],
+        )
+        self._follow(followed, until=State.READ)
+        self._show_on_phones(followed)
+        if self._world.phones.file(SITI.number, self._message_id(followed[-1])) != PDF:
+            raise NotAsPromised("the file on Siti's phone is another one")
+        self._view.say(f"{len(PDF)} bytes on Siti's phone, the same as in the bucket")
+        self.counts.delivered += len(followed)
+
+    def _broken_session(self) -> None:
+        self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
+        self._world.phones.break_phone(SITI.number, "corrupt-session")
+        self._view.say("Siti's phone now holds a corrupted session: it can't decrypt the next message")
+        followed = self._event(
+            "TicketUpdated",
+            ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=3, status="in progress"),
+            SITI,
+            [],
+            "admin",
+            [Told("admin → customer (Siti)", (SITI,), "customer")],
+        )
+        self._follow(followed, until=State.READ)
+        (healed,) = followed
+        stored = self._stored(healed.identity)
+        if not stored.recoveries:
+            raise NotAsPromised("the message arrived without the recovery that was to be shown")
+        took = max((stored.delivered_at or 0) - (stored.sent_at or 0), 0) / 1000
+        self._view.note(healed.row, f"healed: readable {took:.2f} s after it was first sent")
+        healed.end = f"{healed.end}; session healed by itself"
+        self._show_on_phones(followed)
+        self._explain(healed.identity)
+        self.counts.delivered += 1
+        self.counts.recovered += 1
+
+    def _explain(self, identity: str) -> None:
+        """What the operator would see: each try, with the number and index of each device's copy."""
+        told = io.StringIO()
+        explain(self._world.deployment, identity, output=Output(stream=told))
+        self._view.say(f"tocsin explain {identity}")
+        for line in told.getvalue().splitlines():
+            self._view.say(line)
+
+    def _exhausted_retries(self) -> None:
+        self._view.chapter("Retries used up: a dead letter with its reason, redriven to success")
+        self._world.phones.inject("ack-error", code=500, to=CARLOS.number, n=100)
+        self._view.say("WhatsApp's server now answers every message to Carlos with error 500")
+        followed = self._event(
+            "TicketAssigned",
+            ticket("TCK-1042", "Router sin señal", revision=3),
+            CARLOS,
+            [],
+            "admin",
+            [Told("admin → customer (Carlos)", (CARLOS,), "customer")],
+        )
+        self._follow(followed, until=State.FAILED)
+        (buried,) = followed
+        letters = DeadLetters(self._world.deployment)
+        letter = self._letter(letters, buried.identity)
+        self._view.note(buried.row, f"dead letter: {letter.reason}, after {len(letter.attempts)} tries")
+        self.counts.dead_lettered += 1
+        self._world.phones.clear_faults()
+        self._view.say("the server is well again")
+        self._view.say(f"tocsin dead-letters redrive {buried.identity}")
+        began = time.time()
+        for done in letters.redrive(Selection(notification=buried.identity)):
+            if done.result != "redriven":
+                raise NotAsPromised(f"the redrive was refused: {done.why}")
+            self.counts.redriven += 1
+        # A new life, with a row of its own. Its plan is that of the first one.
+        redriven = replace(
+            buried, row=Row("redriven → customer (Carlos)"), began=began, shown=set(), latest=0.0
+        )
+        self._followed[self._followed.index(buried)] = redriven
+        self._view.stage(redriven.row, "event", 0.0)
+        self._follow([redriven], until=State.READ)
+        redriven.end = f"{letter.reason} × {len(letter.attempts)}, dead letter, redriven; {redriven.end}"
+        self._show_on_phones([redriven])
+        self.counts.delivered += 1
+
+    def _audit(self) -> None:
+        self._view.chapter("What became of them, and the WhatsApp server's audit")
+        self._view.summary([(one.told.label, one.event_type, one.end) for one in self._followed])
+        shown = {
+            person.number: {message["id"]: message for message in self._world.phones.messages(person.number)}
+            for person in PEOPLE
+        }
+        arrived = [
+            one
+            for one in self._followed
+            if all(self._message_id(one) in shown[person.number] for person in one.told.people)
+        ]
+        self.counts.lost = len(self._followed) - len(arrived)
+        audit = self._world.phones.audit()
+        self._view.say("")
+        self._view.say(
+            f"{len(self._followed)} messages were expected, {len(arrived)} are on the phones, each once"
+        )
+        self._view.say(
+            f"{audit['ciphertexts']} ciphertexts went through the server; "
+            f"message keys used twice: {audit['message_keys_reused']}; "
+            f"prekeys handed out twice: {audit['prekeys_handed_out_twice']}"
+        )
+        if self.counts.lost or audit["message_keys_reused"] or audit["prekeys_handed_out_twice"]:
+            raise NotAsPromised("the audit found something: see above")
+
+    # -- telling -------------------------------------------------------------------------------------------
+
+    def _event(
+        self,
+        event_type: str,
+        about: Mapping[str, Any],
+        customer: Person | None,
+        technicians: Iterable[Person],
+        made_by: Person | str,
+        told: Sequence[Told],
+    ) -> list[Following]:
+        """Put one ticket event on the bus; what it must bring about."""
+        ids = {BUDI.number: "T-3", AYU.number: "T-4"}
+        creator = (
+            {"role": "technician", "id": ids[made_by.number]}
+            if isinstance(made_by, Person)
+            else {"role": made_by, "id": "U-1"}
+        )
+        detail = {
+            "ticket": about,
+            "customer": customer and customer.in_event(f"C-{customer.number[-3:]}"),
+            "technicians": [person.in_event(ids[person.number]) for person in technicians],
+            "groups": [one.group for one in told if one.group],
+            "attachments": [{"key": one.file, "caption": "Laporan teknisi"} for one in told if one.file],
+            "created_by": creator,
+            "account": ACCOUNT,
+        }
+        began = time.time()
+        put_event(self._world.deployment, event_type, detail)
+        followed = []
+        for one in told:
+            part = [one.file] if one.file else []
+            identity = notification_id(
+                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient, *part
+            )
+            following = Following(one, identity, event_type, Row(one.label), began)
+            self._stage(following, "event", time.time())
+            followed.append(following)
+        self._followed += followed
+        return followed
+
+    def _follow(self, followed: list[Following], *, until: State) -> None:
+        """Show each stage as it comes, until all came to `until`. Raises NotAsPromised."""
+
+        def all_there() -> bool:
+            looks = [self._look(following, until) for following in followed]
+            return all(looks)
+
+        self._until(all_there, f"all are {until}")
+
+    def _look(self, following: Following, until: State) -> bool:
+        stored = self._stores.notifications.get(following.identity)
+        if stored is None:
+            return False
+        if stored.state is State.READ:
+            following.row.end = "read"
+        if stored.state is State.FAILED:
+            following.row.end = "dead"
+        self._stage_if_new(following, "planned", stored.created_at)
+        self._tell_attempts(following, stored)
+        self._stage_if_new(following, "sent", stored.sent_at)
+        self._stage_if_new(following, "delivered", stored.delivered_at)
+        self._stage_if_new(following, "read", stored.read_at)
+        if stored.state is State.READ:
+            following.end = f"read after {following.latest:.2f} s"
+        if stored.state in (State.FAILED, State.SUPPRESSED) and until is not stored.state:
+            raise NotAsPromised(f"{following.told.label} is {stored.state}: {stored.last_error}")
+        return stored.state is until
+
+    def _stage_if_new(self, following: Following, stage: str, at: int | None) -> None:
+        """`at`: ms. What happened before the row began belongs to an earlier life."""
+        if at is not None and at / 1000 >= following.began and stage not in following.shown:
+            self._stage(following, stage, at / 1000)
+
+    def _stage(self, following: Following, stage: str, at: float) -> None:
+        """`at`: seconds. Each time was noted where it happened, so a receipt's may lie some ms before the one
+        of its send; it isn't shown like that."""
+        following.shown.add(stage)
+        following.latest = max(at - following.began, following.latest)
+        self._view.stage(following.row, stage, following.latest)
+
+    def _tell_attempts(self, following: Following, stored: Notification) -> None:
+        for attempt in stored.attempts[following.attempts :]:
+            if attempt.class_ == "recover":
+                cause = attempt.cause.removeprefix("recovered-")
+                self._view.note(following.row, f"the phone says {cause} and asks again; {attempt.detail}")
+            elif attempt.class_ not in ("", "ok"):
+                self._view.note(following.row, f"try {stored.attempts.index(attempt) + 1}: {attempt.cause}")
+        following.attempts = len(stored.attempts)
+
+    def _show_on_phones(self, followed: Iterable[Following]) -> None:
+        shown: list[Shown] = []
+        for following in followed:
+            identity = self._message_id(following)
+            for owner in following.told.people:
+                messages = self._world.phones.messages(owner.number)
+                found = next((message for message in messages if message["id"] == identity), None)
+                if found is None:
+                    raise NotAsPromised(f"the phone of {owner.name} doesn't show {identity}")
+                file = f"📄 {found['media']['file_name']}\n" if found.get("media") else ""
+                shown.append(Shown(owner.name, file + found["text"]))
+        self._view.phones(shown)
+
+    def _letter(self, letters: DeadLetters, identity: str) -> Letter:
+        """The dead letter, once it lies there."""
+        found: list[Letter] = []
+
+        def lies_there() -> bool:
+            letter = letters.find(identity)
+            found.extend([letter] if letter else [])
+            return bool(found)
+
+        self._until(lies_there, "the dead letter lies there")
+        return found[0]
+
+    def _message_id(self, following: Following) -> str:
+        return self._stored(following.identity).message_id
+
+    def _stored(self, identity: str) -> Notification:
+        stored = self._stores.notifications.get(identity)
+        if stored is None:
+            raise NotAsPromised(f"the notification {identity} is gone")
+        return stored
+
+    def _until(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        while not done():
+            if time.monotonic() > deadline:
+                raise NotAsPromised(f"waited {ARRIVAL_SECONDS} s, in vain, until {what}")
+            time.sleep(POLL_SECONDS)
+
+
+def ticket(
+    ticket_id: str, subject: str, *, revision: int = 1, status: str = "open", location: str = ""
+) -> dict[str, Any]:
+    """The ticket part of an event."""
+    about: dict[str, Any] = {
+        "id": ticket_id,
+        "revision": revision,
+        "subject": subject,
+        "priority": "high",
+        "status": status,
+    }
+    return about | ({"location": location} if location else {})
+
+
+def main() -> int:
+    """Set the world up, tell the story, count. 0 if all was as promised."""
+    exit_on_sigterm()
+    speak_any_language()
+    try:
+        return _tell()
+    except NobodyListens:
+        return hang_up()
+
+
+def _tell() -> int:
+    began = time.monotonic()
+    stage = _Backstage()
+    try:
+        with open_view() as view:
+            view.chapter("One machine: AWS emulator, the deployed template, WhatsApp server, connector")
+            parameters = {"AttachmentsBucket": BUCKET}
+            with world("demo", parameters=parameters, progress=view.step) as running_world:
+                stage.folder = running_world.folder
+                running_world.stack.client("s3").create_bucket(Bucket=BUCKET)
+                with running_world.connector():
+                    demo = Demo(running_world, view)
+                    stage.counts = demo.counts
+                    demo.run()
+                    view.step("stopping everything")
+        say(f"all of it took {time.monotonic() - began:.0f} s")
+    except NobodyListens:
+        raise
+    except KeyboardInterrupt:
+        print("demo: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    except EXPECTED as trouble:
+        return stage.fail(str(trouble))
+    except Exception as trouble:  # noqa: BLE001  a part that dies under us fails in many ways
+        return stage.fail(f"{type(trouble).__name__}: {trouble}", trace=traceback.format_exc())
+    say(stage.counts.line())
+    return 0
+
+
+@dataclass
+class _Backstage:
+    """What is known when the story ends early."""
+
+    folder: Path | None = None
+    counts: Counts = field(default_factory=Counts)
+
+    def fail(self, why: str, *, trace: str = "") -> int:
+        print(f"demo: failed: {why}", file=sys.stderr)
+        if self.folder is not None:
+            if trace:
+                (self.folder / "demo.log").write_text(trace, encoding="utf-8")
+            print(f"demo: everything was stopped; the logs are in {self.folder}", file=sys.stderr)
+        say(self.counts.line())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""`make local`: the whole stack on this machine, linked and left running, with what to type next.
+
+Tools attach to it by `.run/local.json` (`record`). Several run side by side, each under a name of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tocsin_console import pair
+from tocsin_console.errors import ConsoleError
+from tocsin_local.bootstrap import ROOT, RUNS
+from tocsin_local.demo import ACCOUNT, DESK, SITI
+from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
+from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
+from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.stack import CommandFailed
+from tocsin_local.world import World, world
+from tocsin_whatsapp_server.control_client import ControlError
+
+DEFAULT_NAME = "local"
+CONSOLE = Path(sys.executable).with_name("tocsin")
+LOOK_SECONDS = 0.5
+
+QUEUES = {
+    "ticket_events": "TicketEventsQueueUrl",
+    "ticket_events_dead": "TicketEventsDeadQueueUrl",
+    "notifications": "NotificationsQueueUrl",
+    "dead_letters": "DeadLettersQueueUrl",
+    "stanzas": "StanzasQueueUrl",
+    "stanzas_dead": "StanzasDeadQueueUrl",
+    "outcomes_dead": "OutcomesDeadQueueUrl",
+}
+"""What the record calls a queue, and the output of the template that says where it is."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until Ctrl-C, or do what the options say. 0, or 1 if it didn't come up or something ended."""
+    options = parse_arguments(arguments)
+    exit_on_sigterm()
+    speak_any_language()
+    try:
+        return _act(options)
+    except NobodyListens:
+        return hang_up()
+
+
+def _act(options: argparse.Namespace) -> int:
+    try:
+        if options.stop:
+            stop(options.name)
+            say(f"stopped '{options.name}'; nothing of it is left running")
+        elif options.background:
+            return _start_in_background(options.name)
+        else:
+            _run(options.name)
+    except KeyboardInterrupt:
+        say("\nstopped; nothing is left running")
+    except (ConsoleError, ControlError, ProcessFailed, CommandFailed, RecordError) as trouble:
+        print(f"local: {trouble}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make local", usage='make local ARGS="[--name NAME] [--background]"', description=__doc__
+    )
+    parser.add_argument(
+        "--name",
+        type=_name,
+        default=DEFAULT_NAME,
+        help="the stack's name: its record is .run/NAME.json (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--background", action="store_true", help="return when it is ready; make local-stop ends it"
+    )
+    parser.add_argument(
+        "--stop", action="store_true", help="end the one of that name, as make local-stop does"
+    )
+    return parser.parse_args(arguments)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", text):
+        raise argparse.ArgumentTypeError(f"a name is made of small letters, digits and hyphens: {text!r}")
+    return text
+
+
+def _run(name: str) -> None:
+    """Until Ctrl-C. Raises what `main` tells."""
+    with claimed(name), world(name, progress=_tell) as here, contextlib.ExitStack() as connectors:
+        connector = connectors.enter_context(here.connector())
+        _link(here, connector)
+        say(instructions(here, name))
+        with published(name, record(here)):
+            _keep(here, connector, connectors)
+
+
+def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> None:
+    """Have a connector all the time, as Fargate does. Raises ProcessFailed when anything else ends."""
+    while True:
+        time.sleep(LOOK_SECONDS)
+        here.check()
+        if not connector.alive():
+            _tell(f"{connector.name} ended, its log is {connector.log}; starting another one")
+            connector = connectors.enter_context(here.connector())
+
+
+def _start_in_background(name: str) -> int:
+    """Start a process that runs the stack, and show what it says until it is ready. Returns the exit code."""
+    check_free(name)
+    RUNS.mkdir(exist_ok=True)
+    log = RUNS / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tocsin_local.trial", "--name", name],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with log.open(encoding="utf-8", errors="replace") as said:
+            while True:
+                ended, ready = process.poll() is not None, _is_ready(name, process.pid)
+                for line in said:
+                    say(line.rstrip("\n"))
+                if ended or ready:
+                    return 1 if ended else 0
+                time.sleep(LOOK_SECONDS)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _is_ready(name: str, pid: int) -> bool:
+    try:
+        found: int = json.loads(record_file(name).read_bytes())["pid"]
+    except FileNotFoundError:
+        return False
+    return found == pid
+
+
+def _link(here: World, connector: Child) -> None:
+    """Two phones: the help desk's, linked to the account, and a customer's. Returns when it is connected."""
+    here.phones.add_phone(DESK.number, DESK.name)
+    here.phones.add_phone(SITI.number, SITI.name, reads=True)
+    for code in pair.codes(here.deployment, ACCOUNT, wait_seconds=60):
+        if isinstance(code, pair.Code):
+            here.phones.link(DESK.number, code.text)
+    connector.wait_until(lambda: pair.connected(here.deployment, ACCOUNT))
+    _tell(f"linked to the phone of {DESK.name} ({DESK.number})")
+
+
+def record(here: World) -> dict[str, Any]:
+    """What tools need to attach: everything that has an address, a name or a number. JSON."""
+    settings = _settings(here)
+    queues = {name: here.stack.outputs[output] for name, output in QUEUES.items()}
+    return {
+        "pid": os.getpid(),
+        "folder": str(here.folder),
+        # As boto3.client takes it; `environment` says the same to all programs.
+        "aws": {
+            "endpoint_url": here.stack.aws.url,
+            "region_name": REGION,
+            "aws_access_key_id": ROOT_USER["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": ROOT_USER["AWS_SECRET_ACCESS_KEY"],
+        },
+        "environment": settings,
+        "stack": here.stack.name,
+        "event_bus": here.stack.outputs["EventBusName"],
+        "event_source": here.stack.outputs["EventSource"],
+        "tables": {
+            "keys": here.stack.outputs["KeysTable"],
+            "notifications": here.stack.outputs["NotificationsTable"],
+        },
+        "queues": {name: {"name": url.rpartition("/")[2], "url": url} for name, url in queues.items()},
+        "whatsapp": {
+            "url": here.whatsapp_url,
+            "control": here.phones.url,
+            "root_public_key": here.root_public_key,
+            "media_certificate": here.media_certificate,
+        },
+        "accounts": {ACCOUNT: {"phone": DESK.number}},
+        "console": [str(CONSOLE)],
+    }
+
+
+def instructions(here: World, name: str) -> str:
+    """What to type next, to be pasted into another terminal."""
+    exports = "\n".join(f"  export {name}={value}" for name, value in _settings(here).items())
+    arguments = "" if name == DEFAULT_NAME else f' ARGS="--name {name}"'
+    return f"""
+Running. In another terminal, so that the AWS CLI, boto3 and the console mean this machine:
+
+{exports}
+
+  {CONSOLE} status
+  {CONSOLE} send --to +{SITI.number} --name {SITI.name} --language en
+  {CONSOLE} dead-letters list
+
+Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md):
+
+  curl {here.phones.url}/phones/{SITI.number}/messages
+  curl -X POST {here.phones.url}/phones/{SITI.number}/faults -d '{{"kind": "corrupt-session"}}'
+  curl -X POST {here.phones.url}/phones -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
+
+Ticket events go on the bus {here.stack.outputs["EventBusName"]}, source {here.stack.outputs["EventSource"]}.
+For programs, all of this stands in {record_file(name)}
+Logs: {here.folder}
+make local-stop{arguments} stops everything{", and so does Ctrl-C here" if sys.stdin.isatty() else ""}.
+"""
+
+
+def _settings(here: World) -> dict[str, str]:
+    """The environment variables by which AWS is this stack's emulator."""
+    return {"AWS_ENDPOINT_URL": here.stack.aws.url, "AWS_DEFAULT_REGION": REGION, **ROOT_USER}
+
+
+def _tell(text: str) -> None:
+    say(f"   {text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

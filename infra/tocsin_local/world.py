@@ -1,0 +1,124 @@
+"""The whole of Tocsin on one machine: emulator, deployed template, WhatsApp server, connector.
+
+Everything ends with the block, also on Ctrl-C and when the program is killed; logs stay in the run's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from botocore.session import Session
+
+from tocsin_console.deployment import Deployment
+from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.processes import Child, clean_environment, running
+from tocsin_local.stack import Stack, deployed
+from tocsin_whatsapp_server.control_client import ControlClient
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class World:
+    """A running whole. `deployment`: the stack as the console sees it; `phones`: the server's control."""
+
+    stack: Stack
+    deployment: Deployment
+    whatsapp_url: str
+    root_public_key: str
+    phones: ControlClient
+    media_certificate: str
+    folder: Path
+    # What runs beside the connectors.
+    children: tuple[Child, ...]
+    connectors: int = field(default=0)
+
+    def check(self) -> None:
+        """Raises `ProcessFailed` if the emulator or the WhatsApp server ended."""
+        for child in self.children:
+            child.check()
+
+    @contextlib.contextmanager
+    def connector(self) -> Iterator[Child]:
+        """One more connector process while the block lasts. Only one at a time holds an account."""
+        self.connectors += 1
+        name = f"connector-{self.connectors}"
+        environment = self.stack.connector_environment(
+            WHATSAPP_URL=self.whatsapp_url,
+            WHATSAPP_ROOT_KEY=self.root_public_key,
+            CONNECTOR_HOST="127.0.0.1",
+            SSL_CERT_FILE=self.media_certificate,
+        )
+        command = [sys.executable, "-m", "tocsin.connector"]
+        with running(name, command, environment=environment, log=self.folder / f"{name}.log") as child:
+            yield child
+
+
+@contextlib.contextmanager
+def world(
+    name: str,
+    *,
+    iam: bool = False,
+    parameters: Mapping[str, str] | None = None,
+    progress: Progress = lambda text: None,
+) -> Iterator[World]:
+    """Emulator, template and WhatsApp server; connectors are started by the caller (`World.connector`).
+
+    Raises ProcessFailed, CommandFailed (their texts show the end of the log).
+    """
+    with deployed(name, iam=iam, parameters=parameters, progress=progress) as stack:
+        progress("starting the WhatsApp server")
+        folder = stack.aws.folder
+        with whatsapp_server(folder) as (server, process):
+            yield World(
+                stack=stack,
+                deployment=deployment_of(stack),
+                whatsapp_url=server["url"],
+                root_public_key=server["root_public_key"],
+                phones=ControlClient(server["control"]),
+                media_certificate=server["media_certificate"],
+                folder=folder,
+                children=(stack.aws.process, process),
+            )
+
+
+@contextlib.contextmanager
+def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
+    """A local WhatsApp server while the block lasts: what it says when ready, and its process.
+
+    Raises ProcessFailed.
+    """
+    log = folder / "whatsapp.log"
+    command = [
+        sys.executable,
+        "-m",
+        "tocsin_whatsapp_server",
+        "--root-key-file",
+        str(folder / "whatsapp-root.key"),
+    ]
+    with running("WhatsApp server", command, environment=clean_environment(), log=log) as child:
+        child.wait_until(lambda: _ready_line(log) is not None)
+        ready = _ready_line(log)
+        assert ready is not None  # noqa: S101  it was just there
+        yield ready, child
+
+
+def deployment_of(stack: Stack) -> Deployment:
+    """The deployed stack as the console sees it, with the emulator's credentials."""
+    session = Session()
+    session.set_credentials(ROOT_USER["AWS_ACCESS_KEY_ID"], ROOT_USER["AWS_SECRET_ACCESS_KEY"])
+    session.set_config_variable("region", REGION)
+    return Deployment(stack.name, stack.outputs, session, stack.aws.url)
+
+
+def _ready_line(log: Path) -> Mapping[str, str] | None:
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith('{"url"'):
+            found: Mapping[str, str] = json.loads(line)
+            return found
+    return None

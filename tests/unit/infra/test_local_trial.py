@@ -1,0 +1,124 @@
+"""What the demo and the trial do when a connector is killed, and when an output can't show or ends."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tocsin_local import trial
+from tocsin_local.processes import ProcessFailed, clean_environment
+
+PROGRAM = """
+import contextlib, sys
+from pathlib import Path
+from tocsin_local import demo, record, trial
+
+@contextlib.contextmanager
+def world(name, *, progress, parameters=None):
+    progress("the folder is café ✓")
+    raise KeyboardInterrupt
+    yield
+
+program = {"demo": demo, "trial": trial}[sys.argv[1]]
+program.world = world
+record.RUNS = Path(sys.argv[2])
+sys.argv[1:] = []
+sys.exit(program.main())
+"""
+
+both_programs = pytest.mark.parametrize("program", ["demo", "trial"])
+
+
+class TestOutput:
+    @both_programs
+    def test_that_cannot_show_a_character_shows_another(self, program: str, tmp_path: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, program, str(tmp_path)],
+            env=clean_environment(PYTHONIOENCODING="latin-1"),
+            capture_output=True,
+            check=False,
+        )
+        assert "café ?".encode("latin-1") in done.stdout
+        assert done.returncode == {"demo": 130, "trial": 0}[program]
+
+    @both_programs
+    def test_that_nobody_reads_any_more_ends_it_without_a_word(self, program: str, tmp_path: Path) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, program, str(tmp_path)],
+            env=clean_environment(),
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@dataclass
+class FakeConnector:
+    name: str
+    lives: bool
+    log: Path = Path("connector.log")
+
+    def alive(self) -> bool:
+        return self.lives
+
+
+@dataclass
+class FakeWorld:
+    """Its connectors live on, and its emulator ends at the second look."""
+
+    started: list[FakeConnector] = field(default_factory=list)
+    looks: int = 0
+
+    def check(self) -> None:
+        self.looks += 1
+        if self.looks == 2:
+            raise ProcessFailed("emulator", "ended with code 1", Path("emulator.log"))
+
+    @contextlib.contextmanager
+    def connector(self) -> Iterator[FakeConnector]:
+        self.started.append(FakeConnector(f"connector-{len(self.started) + 2}", lives=True))
+        yield self.started[-1]
+
+
+class TestWhatEnds:
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trial, "LOOK_SECONDS", 0)
+
+    def keep(self, world: FakeWorld, connector: FakeConnector) -> None:
+        with contextlib.ExitStack() as connectors:
+            trial._keep(world, connector, connectors)  # type: ignore[arg-type]
+
+    def test_a_killed_connector_is_told_and_followed_by_another(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world = FakeWorld()
+        with pytest.raises(ProcessFailed):
+            self.keep(world, FakeConnector("connector-1", lives=False))
+        assert "connector-1 ended, its log is connector.log" in capsys.readouterr().out
+        assert [connector.name for connector in world.started] == ["connector-2"]
+
+    def test_one_that_lives_is_left_alone(self) -> None:
+        world = FakeWorld()
+        with pytest.raises(ProcessFailed):
+            self.keep(world, FakeConnector("connector-1", lives=True))
+        assert world.started == []
+
+    def test_a_killed_emulator_ends_all(self) -> None:
+        with pytest.raises(ProcessFailed, match="emulator ended with code 1"):
+            self.keep(FakeWorld(), FakeConnector("connector-1", lives=True))
+
+
+def test_a_name_that_is_no_file_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        trial.main(["--name", "../two"])
+    assert "a name is made of small letters, digits and hyphens: '../two'" in capsys.readouterr().err
