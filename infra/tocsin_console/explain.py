@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tocsin.keys.seal import masked
+from tocsin.notify.content import Edit, File, Quote, Reaction, Text
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
 from tocsin.notify.store.recoveries import RecoveryRecord
@@ -294,15 +295,15 @@ def _lines(notification: Notification, why: str, moments: list[Moment], *, text:
 
 def says(notification: Notification) -> Iterator[tuple[str, str]]:
     """What a message is besides a text: the name of it, and of what."""
-    if notification.attachment is not None:
-        file = notification.attachment
-        yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
-    if notification.edits is not None:
-        yield "edit", f"of {notification.edits}"
-    if notification.reacts_to is not None:
-        yield "reaction", f"{notification.text} on {notification.reacts_to}"
-    if notification.quote is not None:
-        yield "quotes", notification.quote.message_id
+    match notification.content:
+        case File(file):
+            yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
+        case Edit(message_id):
+            yield "edit", f"of {message_id}"
+        case Reaction(message_id, emoji):
+            yield "reaction", f"{emoji} on {message_id}"
+        case Text(_, Quote(message_id)):
+            yield "quotes", message_id
 
 
 def conclusion(life: Life, now: float) -> str:

@@ -38,6 +38,7 @@ from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.inbound.messages import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
+from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import Order
@@ -251,7 +252,7 @@ class Tocsin(Companion):
             recipient=to,
             recipient_name="",
             language="id",
-            text=text,
+            content=Text(text),
             created_at=int(time.time() * 1000),
             expires_at=int(time.time()) + 3600,
         )

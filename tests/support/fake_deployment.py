@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
@@ -154,7 +155,7 @@ class Rig:
             recipient=recipient,
             recipient_name="Siti",
             language="id",
-            text=text,
+            content=Text(text),
             created_at=NOW * 1000,
             expires_at=NOW + 3600,
         )

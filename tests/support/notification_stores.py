@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key
@@ -21,7 +22,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Halo",
+    content=Text("Halo"),
     created_at=1_000_000,
     expires_at=2_000,
 )

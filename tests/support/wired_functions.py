@@ -14,6 +14,7 @@ from tests.support.paired_account import ACCOUNT, Stage, stage_on
 from tocsin.multidevice.inbound.messages import Inbound, Report
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
@@ -85,7 +86,7 @@ class House:
             recipient=self.siti.phone,
             recipient_name="Siti",
             language="id",
-            text=text or f"Tiket {number}",
+            content=Text(text or f"Tiket {number}"),
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )

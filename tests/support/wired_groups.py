@@ -20,6 +20,7 @@ from tocsin.dynamo.table import DynamoTable
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.messages import Report
 from tocsin.multidevice.transport import RememberedLeases
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.iq import IqRefused, checked
@@ -144,7 +145,7 @@ class GroupHouse(House):
             recipient=group,
             recipient_name="",
             language="id",
-            text=text or f"Tiket {number}",
+            content=Text(text or f"Tiket {number}"),
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )

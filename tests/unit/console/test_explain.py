@@ -15,7 +15,7 @@ from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
 from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
-from tocsin.notify.content import Attachment, Quote
+from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
@@ -259,13 +259,13 @@ def test_what_is_no_id_is_refused(house, said, wanted):
 def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
     text = house.tell(1)
     file = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
-    for number, change, line in [
-        (2, {"attachment": file}, "file          plan.pdf, application/pdf, from tickets/1.pdf"),
-        (3, {"edits": text.message_id}, f"edit          of {text.message_id}"),
-        (4, {"quote": Quote(text.message_id, "Tiket 1")}, f"quotes        {text.message_id}"),
-        (5, {"reacts_to": "R1", "text": "👍"}, "reaction      👍 on R1"),
+    for number, content, line in [
+        (2, File(file), "file          plan.pdf, application/pdf, from tickets/1.pdf"),
+        (3, Edit(text.message_id, "solved", 1), f"edit          of {text.message_id}"),
+        (4, Text("also", Quote(text.message_id, "Tiket 1")), f"quotes        {text.message_id}"),
+        (5, Reaction("R1", "👍", 1), "reaction      👍 on R1"),
     ]:
-        one = replace(house.plan(number), id=f"{number:018x}", **change)
+        one = replace(house.plan(number), id=f"{number:018x}", content=content)
         house.stores.notifications.put_new(one)
         assert line in lines(house, one.id, said)
 
@@ -275,7 +275,7 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
     [("edit-too-late", "said in a message of its own"), ("superseded", "a younger edit of the same message")],
 )
 def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
-    edit = replace(house.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
+    edit = replace(house.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
     house.stores.notifications.put_new(edit)
     house.stores.notifications.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
     assert why in record(house, edit, told)["conclusion"]

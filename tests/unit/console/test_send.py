@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File, Text
 from tocsin.notify.events.event import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin_console import send
@@ -60,7 +60,7 @@ class Way:
             recipient=SITI,
             recipient_name="Siti",
             language="id",
-            text="Halo",
+            content=Text("Halo"),
             created_at=NOW * 1000,
             expires_at=NOW + 86400,
         )
@@ -235,7 +235,7 @@ class Attached(Way):
         file = replace(
             self.notification,
             id=notification_id(*about),
-            attachment=Attachment(key, "plan.pdf", "application/pdf"),
+            content=File(Attachment(key, "plan.pdf", "application/pdf")),
         )
         self.stores.notifications.put_new(file)
         self.stores.notifications.mark_receipt(file.id, State.DELIVERED, NOW * 1000 + 3000)

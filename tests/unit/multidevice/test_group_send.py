@@ -14,7 +14,7 @@ from tocsin.multidevice import directory, group_members, group_send
 from tocsin.multidevice.group_members import remembered
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import State
 from tocsin.signal.wire import parse_sender_key_message
 from tocsin.tables.keys import group_pk
@@ -135,7 +135,7 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
     siti, budi, _ = house.colleagues
     budi.forget_sender_keys()
     attachment = Attachment("ticket.pdf", "ticket.pdf", "application/pdf")
-    notification = replace(house.plan_for_group(2), id="ab" * 9, text="your ticket", attachment=attachment)
+    notification = replace(house.plan_for_group(2), id="ab" * 9, content=File(attachment, "your ticket"))
     house.stores.notifications.put_new(notification)
     assert house.deliver(notification).outcome == "sent"
     house.hear()

@@ -15,7 +15,7 @@ from tocsin.connector_client.client import UploadFailed, UploadRefused
 from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.notify import attachments
 from tocsin.notify.attachments import Bucket, media_type_of
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.failure import Failure, Permanent, Retry
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin.whatsapp.media import DOCUMENT, decrypt
@@ -142,7 +142,7 @@ class Sender:
     def plan(self, number: int = 1, *, attachment: Attachment = ATTACHMENT) -> Notification:
         text = self.house.plan(number)
         key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
-        planned = replace(text, id=key, text="your ticket", attachment=attachment)
+        planned = replace(text, id=key, content=File(attachment, "your ticket"))
         assert self.house.stores.notifications.put_new(planned) is None
         return planned
 

@@ -10,6 +10,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.config import RetryPolicies
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
@@ -78,7 +79,7 @@ class Scene:
             recipient=CUSTOMER,
             recipient_name="Siti",
             language="id",
-            text="Tiket TCK-1 dibuat",
+            content=Text("Tiket TCK-1 dibuat"),
             created_at=NOW * 1000,
             expires_at=NOW + 86400,
         )

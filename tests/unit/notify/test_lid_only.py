@@ -138,7 +138,7 @@ def test_an_answer_to_the_confirmation_is_thanked_for_at_the_lid(house: House) -
     answers(house)
     write(house, "terima kasih", "S3")
     [thanks] = answers(house)
-    assert (thanks.recipient, thanks.reacts_to) == ("1234@lid", "S3")
+    assert (thanks.recipient, thanks.content.message_id) == ("1234@lid", "S3")
 
 
 @pytest.mark.parametrize("code", [400, 404])

@@ -9,7 +9,7 @@ import pytest
 
 from tocsin.dynamo.attributes import to_attribute
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Publisher, outcome_of
 from tocsin.notify.store.codec import item_of_notification
@@ -24,7 +24,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Halo",
+    content=Text("Halo"),
     created_at=1_800_000_000_000,
     expires_at=1_800_086_400,
 )
@@ -154,16 +154,16 @@ def test_a_failure_tells_reason_and_attempts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("content", "told"),
     [
-        ({"attachment": Attachment("t/1.pdf", "1.pdf", "application/pdf")}, {"file": "t/1.pdf"}),
-        ({"edits": "3EB0AA"}, {"edits": "3EB0AA"}),
-        ({"reacts_to": "A5"}, {"reacts_to": "A5"}),
-        ({}, {}),
+        (File(Attachment("t/1.pdf", "1.pdf", "application/pdf")), {"file": "t/1.pdf"}),
+        (Edit("3EB0AA", "solved", 1), {"edits": "3EB0AA"}),
+        (Reaction("A5", "👍", 1), {"reacts_to": "A5"}),
+        (Text("Halo"), {}),
     ],
 )
-def test_what_is_more_than_a_text_says_so(change: dict[str, Any], told: dict[str, str]) -> None:
-    outcome = outcome_of(record(**change))
+def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]) -> None:
+    outcome = outcome_of(record(content=content))
     assert outcome is not None
     assert {
         name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail

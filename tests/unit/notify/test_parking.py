@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tocsin.dynamo.table import DynamoTable
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, NotTold, Report
@@ -73,7 +74,7 @@ class Scene:
             recipient=recipient,
             recipient_name="",
             language="id",
-            text="Halo",
+            content=Text("Halo"),
             created_at=NOW * 1000 + self.count,
             expires_at=NOW + 86_400,
         )

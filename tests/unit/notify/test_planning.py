@@ -13,6 +13,7 @@ import pytest
 from tests.support.fake_aws import NOTIFICATIONS, REGION, Cloud, cloud
 from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.config import PlanConfig
+from tocsin.notify.content import File
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.notification import Notification, Problem, State, notification_id
@@ -334,7 +335,10 @@ def with_bucket(scene):
 def test_each_file_is_a_message_of_its_own_after_the_text(with_bucket):
     planned = with_bucket.planner.handle(attached())
     stored = [with_bucket.stores.notifications.get(found) for found in planned.new]
-    shown = [(one.audience, one.attachment and one.attachment.key) for one in stored]
+    shown = [
+        (one.audience, one.content.attachment.key if isinstance(one.content, File) else None)
+        for one in stored
+    ]
     assert shown[:2] == [("customer", None), ("customer", "photo.jpg")]
     assert shown[2:5] == [("technician", None), ("technician", "plan.pdf"), ("technician", "photo.jpg")]
     assert stored[3].text == "the plan"

@@ -26,6 +26,7 @@ from functools import partial
 from typing import Any
 
 from tocsin.notify.config import RetryPolicies
+from tocsin.notify.content import Edit
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import (
@@ -144,7 +145,8 @@ class Delivery:
         send = partial(
             self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
         )
-        verdict = send(notification) if notification.edits is None else self._edit(notification, send)
+        content = notification.content
+        verdict = self._edit(notification, content, send) if isinstance(content, Edit) else send(notification)
         if verdict.outcome == "sent" and notification.turn in conduct.parked:
             self._stores.parking.leave_line(
                 notification.account, user_of(notification.recipient), notification.turn
@@ -170,22 +172,23 @@ class Delivery:
         self._stores.notifications.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
         return Verdict("suppressed", why.code)
 
-    def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
+    def _edit(
+        self, notification: Notification, content: Edit, send: Callable[[Notification], Verdict]
+    ) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
         from tocsin.notify.threads import as_message, is_editable
 
         try:
-            claim = self._stores.threads.claim_edit(
-                id_of_message(notification.edits or "") or "", notification.turn
-            )
+            target = id_of_message(content.message_id) or ""
+            claim = self._stores.threads.claim_edit(target, notification.turn)
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
             return send(notification)
-        message = as_message(notification)
+        message = as_message(notification, content)
         message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
         if message.state is State.PLANNED:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tocsin.notify.config import PlanConfig
-from tocsin.notify.content import Preview
+from tocsin.notify.content import File, Preview, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, InvalidEvent, TicketEvent, parse_event
@@ -257,12 +257,11 @@ def text_of(
         recipient=recipient.address,
         recipient_name=recipient.name,
         language=rendered.language,
-        text=rendered.text,
+        content=Text(rendered.text, preview=_preview(event, rendered.text) if previews else None),
         created_at=created_at,
         expires_at=expires_at,
         event_id=event.event_id,
         event_at=event.event_at,
-        preview=_preview(event, rendered.text) if previews else None,
         refused_address=lost.written or None if lost is not None else None,
     )
 
@@ -283,8 +282,6 @@ def _enclosed(event: TicketEvent, text: Notification) -> Iterator[Notification]:
         yield replace(
             text,
             id=text.sibling_id(enclosure.attachment.key),
-            text=paragraph(enclosure.caption, 1000, 8),
-            attachment=enclosure.attachment,
-            preview=None,
+            content=File(enclosure.attachment, paragraph(enclosure.caption, 1000, 8)),
             created_at=text.created_at + number,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.retries import is_recipient
+from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import (
     Notification,
     State,
@@ -152,11 +153,14 @@ class Replies:
             recipient=answered.recipient,
             recipient_name=answered.recipient_name,
             language=answered.language,
-            text=self._acknowledge_with,
+            content=Reaction(
+                message.id,
+                self._acknowledge_with,
+                int(now * 1000),
+                str(message.sender.chat) if message.is_group else None,
+            ),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
-            reacts_to=message.id,
-            reacts_to_author=str(message.sender.chat) if message.is_group else None,
         )
         self._enqueue(reaction)
 
@@ -224,7 +228,7 @@ class Replies:
             recipient=recipient,
             recipient_name=reply.message.push_name or "",
             language=language,
-            text=confirmation_text(wish, language),
+            content=Text(confirmation_text(wish, language)),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
         )

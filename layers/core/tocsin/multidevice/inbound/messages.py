@@ -45,6 +45,7 @@ from tocsin.multidevice.retries import (
     question_for,
 )
 from tocsin.multidevice.transport import MultiDevice, damaged_account
+from tocsin.notify.content import Reaction
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
@@ -546,7 +547,7 @@ class Inbound:
         moved = notification.state not in (State.READ, told.state) and (
             self._stores.notifications.mark_receipt(notification.id, told.state, at, told.device).applied
         )
-        if moved and notification.reacts_to is None:
+        if moved and not isinstance(notification.content, Reaction):
             self._stores.recipients.note_delivery(
                 notification.account, user_of(notification.recipient), notification.id
             )
