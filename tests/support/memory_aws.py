@@ -66,6 +66,13 @@ class MemoryAws:
         return [json.loads(body) for body in self.sqs.take_all(self.queues[queue])]
 
 
+class MemoryAccount:
+    """Makes a deployment for each test, as `AwsAccount` does."""
+
+    def furnish(self) -> MemoryAws:
+        return MemoryAws()
+
+
 def everything_in(table: MemoryTable) -> list[dict[str, Any]]:
     """All items of a table, in the order of their keys."""
     found: list[dict[str, Any]] = []

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Network
+from tests.support.memory_aws import MemoryAws
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import DynamoTable, Table
+from tocsin.dynamo.table import Table
 from tocsin.keys.observe import IdentityChange
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
@@ -93,15 +94,11 @@ class Stage:
         return self.keys.profile()
 
 
-def stage_on(aws: Cloud) -> tuple[Stage, Stores]:
-    """A stage whose tables lie on moto."""
-    stores = Stores(
-        DynamoTable(aws.dynamodb, aws.notifications),
-        DynamoTable(aws.dynamodb, aws.keys),
-        clock=lambda: stage.now,
-    )
+def stage_on(aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
+    """A stage on the tables of `aws`."""
+    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: stage.now)
     stage = Stage(
-        DynamoTable(aws.dynamodb, aws.keys),
+        aws.keys_table,
         tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
     )
     return stage, stores

@@ -1,4 +1,4 @@
-"""Everything between the queues and the socket, on moto, with real peers: orders in, stanzas in."""
+"""Everything between the queues and the socket, with real peers: orders in, stanzas in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
+from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
 from tocsin.multidevice.inbound.messages import Inbound, Report
 from tocsin.multidevice.retries import RetryReceiptHandler
@@ -27,7 +28,7 @@ from tocsin.whatsapp.node import Node, encode
 class House:
     """Delivery and reception as the functions wire them, over one clock."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: Cloud | MemoryAws) -> None:
         self.aws = aws
         self.stage, self.stores = self._stage_on(aws)
         self.network = self.stage.network
@@ -36,7 +37,7 @@ class House:
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, Stores]:
+    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
         return stage_on(aws)
 
     def restart(

@@ -12,11 +12,11 @@ from typing import Any
 from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
 from tests.support.local_server import Town
+from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, Stage
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import DynamoTable
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.messages import Report
 from tocsin.multidevice.transport import RememberedLeases
@@ -99,7 +99,7 @@ class Line:
 class GroupHouse(House):
     """Tocsin is a companion of `phone`; Siti, Budi and Dewi are its colleagues."""
 
-    def __init__(self, aws: Cloud, *, mode: str = "lid") -> None:
+    def __init__(self, aws: Cloud | MemoryAws, *, mode: str = "lid") -> None:
         self.town = Town()
         self.line = Line(self.town)
         self.phone = self.town.phone(OWN_PHONE, "Help desk")
@@ -108,12 +108,8 @@ class GroupHouse(House):
         self.group = self.found(self.colleagues, mode=mode)
         self.hear()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, Stores]:
-        stores = Stores(
-            DynamoTable(aws.dynamodb, aws.notifications),
-            DynamoTable(aws.dynamodb, aws.keys),
-            clock=lambda: self.town.clock.now,
-        )
+    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
+        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.town.clock.now)
         stage = TownStage(self, MemoryTable(), stores)  # moto bears one thread only
         return stage, stores
 

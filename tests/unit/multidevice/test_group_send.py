@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_groups import GroupHouse, texts
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import directory, group_members, group_send
@@ -25,14 +24,13 @@ from tocsin_whatsapp_server.directory import SignedPreKey
 from tocsin_whatsapp_server.phone import Companion
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount, request: pytest.FixtureRequest) -> GroupHouse:
+def house(account: MemoryAccount, request: pytest.FixtureRequest) -> GroupHouse:
     return GroupHouse(account.furnish(), mode=getattr(request, "param", "lid"))
 
 
@@ -499,12 +497,7 @@ def test_receipts_gathered_by_the_server_are_told_apart(house):
 
 
 def replies(house: GroupHouse) -> list[dict]:
-    answer = house.aws.dynamodb.scan(TableName=house.aws.notifications)
-    return [
-        {name: next(iter(value.values())) for name, value in item.items()}
-        for item in answer["Items"]
-        if item["pk"]["S"].startswith("reply#")
-    ]
+    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def test_what_members_write_to_each_other_is_confirmed_and_left_alone(house):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
@@ -16,14 +14,13 @@ from tocsin.notify.notification import Notification, State
 from tocsin.whatsapp.node import Node
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 

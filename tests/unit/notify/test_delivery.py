@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, Cloud, aws_account
-from tocsin.dynamo.table import DynamoTable
+from tests.support.memory_aws import MemoryAccount, MemoryAws
+from tocsin.dynamo.writes import Put
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -19,6 +18,7 @@ from tocsin.notify.queues import DeadLettersQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import CONSENT_WITHDRAWN
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.tables.keys import address_key
 
 NOW = 1_800_000_000
 CUSTOMER = "6281234567890"
@@ -51,14 +51,12 @@ class ScriptedTransport:
 class Scene:
     """A notification, its order and everything that carries it out."""
 
-    def __init__(self, aws: Cloud, *, audience: str = "customer", event_type: str = "TicketCreated") -> None:
+    def __init__(
+        self, aws: MemoryAws, *, audience: str = "customer", event_type: str = "TicketCreated"
+    ) -> None:
         self.aws = aws
         self.now = float(NOW)
-        self.stores = Stores(
-            DynamoTable(aws.dynamodb, aws.notifications),
-            DynamoTable(aws.dynamodb, aws.keys),
-            clock=lambda: self.now,
-        )
+        self.stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.now)
         self.transport = ScriptedTransport()
         self.delivery = Delivery(
             self.stores,
@@ -111,19 +109,18 @@ class Scene:
         return self.aws.messages("dead-letters")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def aws(account: AwsAccount) -> Cloud:
+def aws(account: MemoryAccount) -> MemoryAws:
     return account.furnish()
 
 
 @pytest.fixture
-def scene(aws: Cloud) -> Scene:
+def scene(aws: MemoryAws) -> Scene:
     return Scene(aws)
 
 
@@ -171,10 +168,7 @@ def test_the_confirmation_of_an_opt_out_is_still_sent(aws):
 
 
 def test_a_known_recipient_is_addressed_by_lid(scene):
-    scene.aws.dynamodb.put_item(
-        TableName=scene.aws.keys,
-        Item={"pk": {"S": f"user#default#{USER}"}, "sk": {"S": "address"}, "lid": {"S": "1234@lid"}},
-    )
+    scene.aws.keys_table.put(Put(address_key("default", USER), {"lid": "1234@lid"}))
     scene.deliver()
     assert scene.transport.sent[0].address == Address("1234@lid", USER)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.unit.notify.test_delivery import NOW, Scene
 from tests.unit.notify.test_parking import Connector
 from tocsin.connector.gateway.limits import BY_ACK
+from tocsin.dynamo.writes import Put
 from tocsin.multidevice.refusals import ACK_RULES, FIRST_CONTACT_CODES
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Wait
@@ -67,14 +66,13 @@ class Line(Scene):
         return stored.state
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def line(account: AwsAccount) -> Line:
+def line(account: MemoryAccount) -> Line:
     line = Line(account.furnish())
     line.connector = Connector("connected")
     return line
@@ -240,7 +238,7 @@ def test_an_operator_is_told_when_a_held_one_is_given_up(line: Line) -> None:
 
 def without_hold(line: Line) -> None:
     """Every item as it was stored before."""
-    table: Any = line.aws.notifications
-    for item in line.aws.dynamodb.scan(TableName=table)["Items"]:
+    table = line.aws.notifications_table
+    for item in everything_in(table):
         older = {name: value for name, value in item.items() if name not in ("held_until", "parked_at")}
-        line.aws.dynamodb.put_item(TableName=table, Item=older)
+        table.put(Put((older.pop("pk"), older.pop("sk")), older))

@@ -3,16 +3,18 @@ the number is learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.scenarios.test_recovery_budget import requests_of
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.inbound.test_messages import orders, our_bundle, replies
+from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import device_lists
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.outcomes import outcome_of
@@ -23,14 +25,13 @@ from tocsin.whatsapp.outgoing import text_message
 NUMBER, NAME = JID("6281234567890", PN), JID("1234", LID)
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     """Siti writes to us before we ever heard of her number."""
     house = House(account.furnish())
     house.siti.devices[0].begin(our_bundle(house))
@@ -56,12 +57,9 @@ def answers(house: House) -> list[Notification]:
 
 def event(house: House, pk: str) -> dict[str, Any]:
     """The event that an item of the notifications table brings."""
-    [item] = [
-        item
-        for item in house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
-        if item["pk"]["S"].startswith(pk)
-    ]
-    stream = {"SequenceNumber": "1", "NewImage": item}
+    [item] = [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith(pk)]
+    image = {name: to_attribute(value) for name, value in item.items()}
+    stream = {"SequenceNumber": "1", "NewImage": image}
     outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream})
     assert outcome is not None
     return dict(outcome.detail)
@@ -247,9 +245,13 @@ def test_a_lid_that_the_number_moves_to_is_looked_at_too(house: House) -> None:
     assert house.deliver(house.plan(2)).outcome == "suppressed"
 
 
-def test_it_is_looked_for_once(house: House) -> None:
-    house.tell(1)
-    assert requests_of(house, lambda: house.tell(2)) == {"BatchGetItem": 1, "PutItem": 1, "UpdateItem": 3}
+def test_it_is_looked_for_once() -> None:
+    """Counted on the wire."""
+    with aws_account() as account:
+        house = House(account.furnish())
+        house.tell(1)
+        found = requests_of(house, lambda: house.tell(2))
+    assert found == {"BatchGetItem": 1, "PutItem": 1, "UpdateItem": 3}
 
 
 def test_replies_without_a_known_number_are_kept_under_the_lid(house: House) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
-from tocsin.dynamo.table import DynamoTable
+from tests.support.memory_aws import MemoryAws
+from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, NotTold, Report
 from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
 from tocsin.notify.store.stores import Stores
+from tocsin.tables.notifications import notification_key, waiting_key
 
 NOW = 1_800_000_000
 SITI, BUDI = "6281234567890", "6281311112222"
@@ -48,12 +49,12 @@ class Connector:
 class Scene:
     """Parked notifications, and those who look after them."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: MemoryAws) -> None:
         self.aws = aws
         self.now = float(NOW)
         self.left = 300.0
         self.connector = Connector()
-        self.stores = Stores(DynamoTable(aws.dynamodb, NOTIFICATIONS), DynamoTable(aws.dynamodb, KEYS))
+        self.stores = Stores(aws.notifications_table, aws.keys_table)
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.count = 0
 
@@ -112,9 +113,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    with cloud() as aws:
-        yield Scene(aws)
+def scene() -> Scene:
+    return Scene(MemoryAws())
 
 
 # -- a restriction of first contacts -----------------------------------------------------------------------
@@ -266,13 +266,7 @@ def test_a_crash_before_the_queue_leaves_the_row(scene: Scene) -> None:
 @pytest.mark.parametrize("end", [State.SENT, State.DELIVERED, State.READ, State.SUPPRESSED])
 def test_a_row_whose_notification_is_past_waiting_is_only_cleared_away(scene: Scene, end: State) -> None:
     notification = scene.parked()
-    scene.aws.dynamodb.update_item(
-        TableName=NOTIFICATIONS,
-        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-        UpdateExpression="SET #s = :s",
-        ExpressionAttributeNames={"#s": "state"},
-        ExpressionAttributeValues={":s": {"S": end}},
-    )
+    scene.aws.notifications_table.update(Update(notification_key(notification.id), set={"state": end}))
     assert scene.resume().resumed == 0
     assert (scene.orders(), scene.rows()) == ([], [])
     assert scene.state(notification) is end
@@ -280,10 +274,7 @@ def test_a_row_whose_notification_is_past_waiting_is_only_cleared_away(scene: Sc
 
 def test_a_row_whose_notification_is_gone_is_cleared_away(scene: Scene) -> None:
     notification = scene.parked()
-    scene.aws.dynamodb.delete_item(
-        TableName=NOTIFICATIONS,
-        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-    )
+    scene.aws.notifications_table.delete(Delete(notification_key(notification.id)))
     scene.resume()
     assert (scene.orders(), scene.rows()) == ([], [])
 
@@ -319,7 +310,7 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "whose", [{"pk": {"S": "waiting#support"}}, {"recipient": {"S": BUDI}}], ids=["account", "recipient"]
+    "whose", [{"pk": "waiting#support"}, {"recipient": BUDI}], ids=["account", "recipient"]
 )
 @pytest.mark.parametrize("later", [0, 86_400], ids=["due", "over"])
 def test_a_row_of_another_than_its_notification_is_dropped_and_changes_nothing(
@@ -327,15 +318,13 @@ def test_a_row_of_another_than_its_notification_is_dropped_and_changes_nothing(
 ) -> None:
     notification = scene.parked()
     before = scene.stores.notifications.get(notification.id)
-    (row,) = scene.aws.dynamodb.query(
-        TableName=NOTIFICATIONS,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": "waiting#default"}},
-    )["Items"]
-    scene.aws.dynamodb.delete_item(TableName=NOTIFICATIONS, Key={"pk": row["pk"], "sk": row["sk"]})
-    scene.aws.dynamodb.put_item(TableName=NOTIFICATIONS, Item={**row, **whose})
+    table = scene.aws.notifications_table
+    (row,) = table.query("waiting#default")
+    table.delete(Delete(waiting_key("default", str(row["sk"]))))
+    odd = {**row, **whose}
+    table.put(Put((odd.pop("pk"), odd.pop("sk")), odd))
     scene.now += later
-    account = {**row, **whose}["pk"]["S"].partition("#")[2]
+    account = {**row, **whose}["pk"].partition("#")[2]
     report = scene.maintainer.resume(account, lambda: scene.left)
     assert (report.mismatched, report.resumed, report.expired, report.waiting) == (1, 0, 0, 0)
     assert (scene.orders(), scene.aws.messages("dead-letters")) == ([], [])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import NOTIFICATIONS, REGION, Cloud, cloud
-from tocsin.dynamo.table import DynamoTable
+from tests.support.memory_aws import MemoryAws, everything_in
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Item, Key, Put, Update
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File
 from tocsin.notify.dead_letters import DeadLetters
@@ -25,7 +25,7 @@ from tocsin.notify.texts.template import Templates
 NOW = 1_800_000_000
 CUSTOMER = "6281234567890"
 CONFIG = PlanConfig(
-    notifications_table=NOTIFICATIONS,
+    notifications_table="notifications",
     notifications_queue_url="",
     ticket_events_dead_queue_url="",
     dead_letters_queue_url="",
@@ -39,15 +39,13 @@ CONFIG = PlanConfig(
 class Scene:
     """A planner, and what it wrote and enqueued."""
 
-    def __init__(self, aws: Cloud, *texts: Path, sqs: Any = None) -> None:
-        dead = aws.sqs.create_queue(QueueName="ticket-events-dead")["QueueUrl"]
-        aws.queues["ticket-events-dead"] = dead
+    def __init__(self, aws: MemoryAws, *texts: Path, sqs: Any = None) -> None:
         self.aws = aws
-        self.stores = Stores(DynamoTable(aws.dynamodb, NOTIFICATIONS))
+        self.stores = Stores(aws.notifications_table)
         self.planner = Planner(
             self.stores,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
-            TicketEventsDeadQueue(aws.sqs, dead),
+            TicketEventsDeadQueue(aws.sqs, aws.queues["ticket-events-dead"]),
             DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             Templates(*texts),
             CONFIG,
@@ -55,7 +53,7 @@ class Scene:
         )
 
     def written(self) -> int:
-        return len(self.aws.dynamodb.scan(TableName=NOTIFICATIONS)["Items"])
+        return len(everything_in(self.aws.notifications_table))
 
     def orders(self) -> list[str]:
         return [order["notification"] for order in self.aws.messages("notifications")]
@@ -69,13 +67,12 @@ class Scene:
 
 
 @pytest.fixture
-def aws() -> Iterator[Cloud]:
-    with cloud() as furnished:
-        yield furnished
+def aws() -> MemoryAws:
+    return MemoryAws()
 
 
 @pytest.fixture
-def scene(aws: Cloud) -> Scene:
+def scene(aws: MemoryAws) -> Scene:
     return Scene(aws)
 
 
@@ -126,7 +123,7 @@ def test_a_doubled_event_does_not_repeat_what_is_on_its_way(scene: Scene) -> Non
     assert scene.orders() == [planned]
 
 
-def test_a_crash_between_writing_and_enqueuing_heals_itself(aws: Cloud) -> None:
+def test_a_crash_between_writing_and_enqueuing_heals_itself(aws: MemoryAws) -> None:
     class Down:
         def send_message_batch(self, **_: Any) -> Any:
             raise ConnectionError
@@ -165,7 +162,7 @@ def test_whatever_is_no_event_is_put_aside_as_well(scene: Scene, body: str) -> N
     assert len(scene.aws.messages("ticket-events-dead")) == 1
 
 
-def test_a_text_that_fails_for_one_recipient_is_told_to_nobody(aws: Cloud, tmp_path: Path) -> None:
+def test_a_text_that_fails_for_one_recipient_is_told_to_nobody(aws: MemoryAws, tmp_path: Path) -> None:
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "TicketCreated.technician.txt").write_text("{{ ticket.extra.sla }}")
     scene = Scene(aws, tmp_path)
@@ -183,16 +180,33 @@ def test_an_event_that_tells_nobody_is_no_error(scene: Scene) -> None:
     assert scene.aws.messages("ticket-events-dead") == []
 
 
+class Recorded(MemoryTable):
+    """Notes each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[str] = []
+
+    def get(self, key: Key) -> Item | None:
+        self.requests.append("get")
+        return super().get(key)
+
+    def put(self, put: Put) -> None:
+        self.requests.append("put")
+        super().put(put)
+
+    def update(self, update: Update) -> Item:
+        self.requests.append("update")
+        return super().update(update)
+
+
 def test_one_notification_costs_one_write(scene: Scene) -> None:
-    calls: list[str] = []
-    events = scene.aws.dynamodb.meta.events
-    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
-    scene.planner.handle(sample_body(technicians=[], groups=[]))
-    assert calls == ["PutItem"]
+    aws = MemoryAws(notifications_table=Recorded())
+    Scene(aws).planner.handle(sample_body(technicians=[], groups=[]))
+    assert aws.notifications_table.requests == ["put"]
 
 
 def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
-    assert REGION  # AWS's, which has nothing to do with telephone numbers
     planned = scene.planner.handle(
         sample_body(customer={"phone": "+34 612 345 678"}, technicians=[], groups=[])
     )
@@ -249,7 +263,7 @@ def test_planned_twice_it_is_one_dead_letter(scene: Scene) -> None:
     assert len(scene.aws.messages("dead-letters")) == 1
 
 
-def test_a_crash_before_its_dead_letter_is_mended_by_the_next_try(scene: Scene, aws: Cloud) -> None:
+def test_a_crash_before_its_dead_letter_is_mended_by_the_next_try(scene: Scene, aws: MemoryAws) -> None:
     class Down:
         def send_message(self, **_: Any) -> Any:
             raise ConnectionError

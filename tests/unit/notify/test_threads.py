@@ -3,15 +3,15 @@ ever saying two things."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import message_from
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House
 from tests.support.wired_groups import GroupHouse
+from tocsin.dynamo.writes import Delete
 from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -23,6 +23,7 @@ from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.texts.template import Templates
 from tocsin.notify.threads import EDIT_SECONDS
+from tocsin.tables.notifications import notification_key
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -34,16 +35,15 @@ VARIABLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 class Desk:
     """A planner in front of a house. Siti is the customer of one ticket."""
 
-    def __init__(self, account: AwsAccount, **parameters: str) -> None:
+    def __init__(self, account: MemoryAccount, **parameters: str) -> None:
         self.house = House(account.furnish())
         self.configure(**parameters)
 
@@ -84,18 +84,18 @@ class Desk:
         return [Message.FromString(one) for one in self.house.siti.devices[device].plaintexts]
 
     def all(self) -> list[Notification]:
-        items = self.house.aws.dynamodb.scan(TableName=self.house.aws.notifications)["Items"]
-        ids = [item["pk"]["S"].partition("#")[2] for item in items if item["sk"]["S"] == "state"]
+        items = everything_in(self.house.aws.notifications_table)
+        ids = [item["id"] for item in items if item["sk"] == "state"]
         return [found for found in map(self.house.stores.notifications.get, ids) if found]
 
 
 @pytest.fixture
-def quoting(account: AwsAccount) -> Desk:
+def quoting(account: MemoryAccount) -> Desk:
     return Desk(account, QUOTE_FIRST_MESSAGE="true")
 
 
 @pytest.fixture
-def editing(account: AwsAccount) -> Desk:
+def editing(account: MemoryAccount) -> Desk:
     return Desk(account, UPDATES_AS="edit")
 
 
@@ -135,10 +135,7 @@ def test_planned_again_it_quotes_what_it_quoted(quoting):
     first = quoting.tell("TicketCreated")
     assert quoting.plan("TicketCreated") == first
     second = quoting.plan("TicketUpdated", 2)
-    quoting.house.aws.dynamodb.delete_item(
-        TableName=quoting.house.aws.notifications,
-        Key={"pk": {"S": f"notification#{first.id}"}, "sk": {"S": "state"}},
-    )
+    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
     assert quoting.plan("TicketUpdated", 2).content == second.content
 
 
@@ -146,10 +143,7 @@ def test_a_first_message_that_is_forgotten_or_never_arrived_is_not_quoted(quotin
     first = quoting.plan("TicketCreated")
     quoting.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     assert quoting.plan("TicketUpdated", 2).content.quote is None
-    quoting.house.aws.dynamodb.delete_item(
-        TableName=quoting.house.aws.notifications,
-        Key={"pk": {"S": f"notification#{first.id}"}, "sk": {"S": "state"}},
-    )
+    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
     assert quoting.plan("TicketUpdated", 3).content.quote is None
 
 
@@ -334,7 +328,7 @@ def test_a_link_is_previewed_only_where_that_is_wanted(account):
 
 
 @pytest.fixture
-def thankful(account: AwsAccount) -> House:
+def thankful(account: MemoryAccount) -> House:
     house = House(account.furnish())
     house.restart(thanks="👍")
     planned = house.tell(1)
