@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.accounts.state import UNLINKED
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -52,7 +53,7 @@ def remove(deployment: Deployment, account: str, output: Output) -> None:
     if account not in deployment.accounts:
         raise NotFound(f"this stack serves no account '{account}'")
     state = look(deployment.keys_table, account).state
-    if state not in ("unpaired", "logged_out"):
+    if state not in UNLINKED:
         raise ConsoleError(
             f"the account '{account}' is {state}: first end its link, 'tocsin unpair --account {account}'"
         )

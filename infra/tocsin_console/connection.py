@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tocsin.accounts.lease import HEARTBEAT_LIFETIME, LeaseInfo, read_lease
+from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import Table
 from tocsin.tables.keys import heartbeat_key
 
@@ -23,9 +24,9 @@ class Connection:
     silent_for: float | None
 
     @property
-    def state(self) -> str:
+    def state(self) -> AccountState:
         """The lease's state; `unpaired` where no connector ever held the account."""
-        return self.lease.state if self.lease is not None else "unpaired"
+        return self.lease.state if self.lease is not None else AccountState.UNPAIRED
 
     @property
     def held(self) -> bool:

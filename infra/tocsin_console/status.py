@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin_console.connection import SILENT_SECONDS, Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -36,14 +37,14 @@ REMEDIES = {
 
 # What an operator can do about an account that isn't connected.
 ADVICE = {
-    "unpaired": "link it: tocsin pair",
-    "pairing": "somebody is linking it; a new 'tocsin pair' takes over",
-    "connecting": "if it stays so, the connector's log says why",
-    "resuming": "what was parked goes first; new notifications follow",
-    "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
-    "replaced": "another program uses the same keys; stop it, then restart the connector",
-    "stopped": "no connector holds it; is the service running?",
-    "restricted": "what may not be sent waits and goes out by itself",
+    AccountState.UNPAIRED: "link it: tocsin pair",
+    AccountState.PAIRING: "somebody is linking it; a new 'tocsin pair' takes over",
+    AccountState.CONNECTING: "if it stays so, the connector's log says why",
+    AccountState.RESUMING: "what was parked goes first; new notifications follow",
+    AccountState.LOGGED_OUT: "it was unlinked on the phone; link it again: tocsin pair",
+    AccountState.REPLACED: "another program uses the same keys; stop it, then restart the connector",
+    AccountState.STOPPED: "no connector holds it; is the service running?",
+    AccountState.RESTRICTED: "what may not be sent waits and goes out by itself",
 }
 # What WhatsApp keeps an account from, for a while. Nothing is tried against it, which would make it longer.
 LIMITS = {
@@ -51,7 +52,6 @@ LIMITS = {
     MESSAGES: "WhatsApp takes no message of it",
     LOGIN: "WhatsApp doesn't let it log in",
 }
-_WELL = frozenset({"connected", "resuming"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class AccountStatus:
     what WhatsApp keeps it from, and until when."""
 
     account: str
-    state: str
+    state: AccountState
     detail: str
     since: int
     connector: str | None
@@ -76,13 +76,13 @@ class AccountStatus:
             return "its connector is gone; another takes over as soon as one runs"
         if self.silent_for is not None and self.silent_for > SILENT_SECONDS:
             return f"its connector is silent for {how_long(self.silent_for)}: is the service running?"
-        said = self.detail if self.state != "connected" else ""
+        said = self.detail if self.state != AccountState.CONNECTED else ""
         advice = ADVICE.get(self.state, "")
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
     @property
     def well(self) -> bool:
-        return self.state in _WELL and self.silent_for is not None and self.silent_for <= SILENT_SECONDS
+        return self.state in HEALTHY and self.silent_for is not None and self.silent_for <= SILENT_SECONDS
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -168,7 +168,9 @@ def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> A
     limits = list(read_limits(deployment.keys_table, name, clock()).values())
     lease = connection.lease
     if lease is None:
-        return AccountStatus(name, "unpaired", "no connector ever held it", 0, None, 0, None, waiting, limits)
+        return AccountStatus(
+            name, AccountState.UNPAIRED, "no connector ever held it", 0, None, 0, None, waiting, limits
+        )
     return AccountStatus(
         name,
         lease.state,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tocsin.accounts.operator_requests import read_control, request
+from tocsin.accounts.state import AccountState
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut
@@ -32,14 +33,14 @@ def unpair(
     """
     table = deployment.keys_table
     connection = look(table, account, clock)
-    if connection.lease is None or connection.state == "unpaired":
+    if connection.lease is None or connection.state == AccountState.UNPAIRED:
         raise NotFound(f"the account '{account}' isn't linked")
     request(table, account, "unpair", int(clock()))
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
     while True:
         control, connection = read_control(table, account), look(table, account, clock)
-        if control.request is None and "unpaired" in (control.state, connection.state):
+        if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
             break
         waited = clock() - began
         if waited > PATIENCE_SECONDS and not connection.held and not warned:
@@ -50,7 +51,7 @@ def unpair(
         sleep(POLL_SECONDS)
     hint = f" ({control.message})" if control.message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
-    output.record({"account": account, "state": "unpaired", "message": control.message})
+    output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
 
 
 def _late(account: str, state: str, *, held: bool, taken: bool) -> ConsoleError:

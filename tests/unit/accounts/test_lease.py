@@ -167,7 +167,7 @@ def test_the_state_is_fenced_by_the_epoch(table: MemoryTable, one: Connector, tw
 
 
 def test_unknown_states_are_refused(one: Connector) -> None:
-    with pytest.raises(ValueError, match="no such state"):
+    with pytest.raises(ValueError, match="happy"):
         one.set_state("main", one.acquire("main"), "happy")
 
 

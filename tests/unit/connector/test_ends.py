@@ -99,9 +99,9 @@ class Office:
         around.config = SimpleNamespace(whatsapp_url="ws://here")
         around.uniform = lambda low, high: 1.0
         self.account = Account("default", around)
-        self.tenure: Any = HeldLease()
-        self.tenure.say = self._say
-        self.account._tenure = self.tenure
+        self.held_lease: Any = HeldLease()
+        self.held_lease.set_state = self._say
+        self.account.status.begin(self.held_lease)
         self.account._keys.create_account()
 
     async def _disconnected(
@@ -114,7 +114,7 @@ class Office:
 
     async def ends(self, ended: Reaction, lasted: float | None = None) -> float | None:
         """Seconds until the account tries again, None: never by itself."""
-        await self.account._react(self.tenure, ended, lasted)
+        await self.account._react(ended, lasted)
         if self.account._halted is None:
             return self.slept[-1]
         return self.account._patience()
@@ -136,7 +136,7 @@ def reaction_to(node: Node) -> Reaction:
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-async def test_each_end_has_its_reaction(office: Office, end: End) -> None:
+async def test_each_end_has_its_reaction(office: Office, end: End, caplog: pytest.LogCaptureFixture) -> None:
     before = office.account._keys.credentials()
     ended = reaction_to(end.node)
 
@@ -148,6 +148,7 @@ async def test_each_end_has_its_reaction(office: Office, end: End) -> None:
         assert office.said[-1] == end.state
     after = office.account._keys.credentials()
     assert (after.identity == before.identity) is end.keys
+    assert "unexpected state" not in caplog.text
 
 
 def test_no_row_of_the_tables_is_left_out() -> None:

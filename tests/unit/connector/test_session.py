@@ -67,7 +67,7 @@ class HeldLease:
     async def keep(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await work
 
-    async def say(self, state: str, detail: str = "") -> None:
+    async def set_state(self, state: str, detail: str = "") -> None:
         pass
 
 
@@ -78,8 +78,8 @@ async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
 def service(forwarder: Forwarder) -> Service:
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=True))
     anything: Any = None
-    tenure: Any = HeldLease()
-    return Service(around, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
+    held_lease: Any = HeldLease()
+    return Service(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -204,16 +204,16 @@ async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Forwarder, "run", breaks)
     around: Any = Around()
-    tenure: Any = HeldLease()
+    held_lease: Any = HeldLease()
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
-        await asyncio.wait_for(Account("default", around).serve(tenure), 5)
+        await asyncio.wait_for(Account("default", around).serve(held_lease), 5)
 
 
 async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() -> None:
     around: Any = Around()
-    tenure: Any = HeldLease()
-    running = asyncio.ensure_future(Account("default", around).serve(tenure))
+    held_lease: Any = HeldLease()
+    running = asyncio.ensure_future(Account("default", around).serve(held_lease))
 
     done, _ = await asyncio.wait([running], timeout=0.2)
 
@@ -258,9 +258,9 @@ class Linked:
             "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.outside
         )
         self.around.outside = SimpleNamespace(disconnected=disconnected)
-        tenure: Any = HeldLease()
-        tenure.say = self._say
-        running = asyncio.ensure_future(Account("default", self.around).serve(tenure))
+        held_lease: Any = HeldLease()
+        held_lease.set_state = self._say
+        running = asyncio.ensure_future(Account("default", self.around).serve(held_lease))
         async with asyncio.timeout(5):
             await until.wait()
         running.cancel()
@@ -361,8 +361,8 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
     carrying = asyncio.ensure_future(forwarder.run())
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
     anything: Any = None
-    tenure: Any = HeldLease()
-    serving = Service(around, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
+    held_lease: Any = HeldLease()
+    serving = Service(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
     serving._take(line, CALL)
     await asyncio.wait_for(forwarder.drained(), 5)
@@ -399,11 +399,11 @@ class Live:
     def __post_init__(self) -> None:
         around: Any = Around()
         anything: Any = None
-        tenure: Any = HeldLease()
+        held_lease: Any = HeldLease()
         self.keys = KeyStore(around.table, around.sealer, "default")
         self.credentials = self.keys.create_account()
-        standing = AccountStatus("default")
-        self.service = Service(around, self.keys, tenure, standing, anything, anything, anything)
+        status = AccountStatus("default")
+        self.service = Service(around, self.keys, held_lease, status, anything, anything, anything)
 
     async def goes(self) -> None:
         async with asyncio.timeout(20):

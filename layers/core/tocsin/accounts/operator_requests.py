@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value
 from tocsin.tables.keys import WISHES, control_key, wish_key
@@ -21,8 +22,8 @@ REQUESTS = ("pair", "unpair", "reconnect")
 @dataclass(frozen=True, slots=True)
 class Control:
     """`request`: what the operator asked for and the connector hasn't taken up. `phone`: digits, to pair with
-    a code instead of a QR. `requested_at`, `qr_expires_at`: seconds. `state`: how far pairing is, in words of
-    the lease. `message`: for the operator, when something went wrong."""
+    a code instead of a QR. `requested_at`, `qr_expires_at`: seconds. `state`: how far pairing is; None:
+    nothing was answered yet. `message`: for the operator, when something went wrong."""
 
     request: str | None = None
     requested_at: int = 0
@@ -30,7 +31,7 @@ class Control:
     qr: str | None = field(repr=False, default=None)
     qr_expires_at: int = 0
     pairing_code: str | None = field(repr=False, default=None)
-    state: str = ""
+    state: AccountState | None = None
     message: str = ""
 
 
@@ -44,7 +45,7 @@ def read_control(table: Table, account: str) -> Control:
         _text(item, "qr"),
         _number(item, "qr_expires_at"),
         _text(item, "pairing_code"),
-        _text(item, "state") or "",
+        AccountState.read(item["state"]) if "state" in item else None,
         _text(item, "message") or "",
     )
 
@@ -91,7 +92,7 @@ def answer(
     table: Table,
     account: str,
     *,
-    state: str,
+    state: AccountState,
     message: str = "",
     qr: str | None = None,
     qr_expires_at: int = 0,

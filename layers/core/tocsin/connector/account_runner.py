@@ -1,6 +1,6 @@
 """One account's life in this process: its lease, its pairing, one connection after the other.
 
-lease ────▶ unpaired ──wish──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
+lease ────▶ unpaired ─request─▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
                ▲                              ▲   │
                │            after a delay     └───┤ the connection ended: see the reaction
                └── logged_out · replaced · stopped ┘ said loudly, until a person acts
@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import KINDS, LOGIN
 from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.fence import Fenced
@@ -57,77 +58,69 @@ REQUEST_GRACE: Final = 5.0
 STANZA_GRACE: Final = 3.0
 """Seconds that requests, then stanzas, under way get to end when the account leaves this process."""
 
-CONNECTED: Final = frozenset({"connected", "resuming", "restricted"})
-
-SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", "stopped", alert=True)
+SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", AccountState.STOPPED, alert=True)
 """A backup was restored: message keys would be used a second time."""
 
 HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
 
 
 class Account:
-    """`standing` is shared with the endpoint, which sees in it what may be asked of the account."""
+    """`status` is shared with the endpoint, which sees in it what may be asked of the account."""
 
     def __init__(self, name: str, around: ConnectorContext) -> None:
         self.name = name
-        self.standing = AccountStatus(name)
+        self.status = AccountStatus(name)
         self._context = around
-        table = Fenced(around.table, name, self._holds)
+        table = Fenced(around.table, name, self.status.holds)
         self._keys = KeyStore(table, around.sealer, name)
         self._wishes = OperatorRequests(around.aws, table, name, around.bell)
         self._limits = Limits(around.aws, self._keys, name)
-        self.standing.limit = self._limits.active
+        self.status.limit = self._limits.active
         self._forwarder = Forwarder(self._send_batch, around.meters.stanzas)
         self._pace = Pace(around.uniform)
         self._halted: Reaction | None = None
         self._alerted = False
         self._number: str | None = None
         self._failed_handshakes = 0
-        self._tenure: HeldLease | None = None
 
     @property
     def held(self) -> bool:
-        return self._holds()
+        return self.status.holds()
 
     @property
     def works(self) -> bool:
-        """Whether it is ours and logged in."""
-        return self._holds() and self.standing.state in CONNECTED
+        """True if it is ours and logged in."""
+        return self.status.holds() and self.status.state in LOGGED_IN
 
     @property
     def settled(self) -> bool:
-        """Whether nobody waits for it to get somewhere: it works, or waits for a person to act."""
-        return self.standing.state not in ("connecting", "pairing")
+        """True unless connecting or pairing."""
+        return self.status.state not in PENDING
 
     @property
     def waiting(self) -> int:
         """Stanzas on their way to the queue."""
         return self._forwarder.waiting
 
-    async def serve(self, tenure: HeldLease) -> None:
+    async def serve(self, held_lease: HeldLease) -> None:
         """Until cancelled, which the loss of the lease does too. Raises `pace.Unhealable`."""
-        self._tenure = tenure
-        self.standing.leaving = False
-        self.standing.holds = tenure.valid
+        self.status.begin(held_lease)
         try:
-            await self._serve(tenure)
+            await self._serve(held_lease)
         finally:
-            self.standing.state = "connecting"
+            self.status.end()
 
     async def leave(self) -> None:
         """Take nothing more, and let what is under way end: the account moves to another connector."""
-        self.standing.leaving = True
+        self.status.leaving = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REQUEST_GRACE):
-                await self.standing.idle.wait()
+                await self.status.idle.wait()
         await self.drain(STANZA_GRACE)
-
-    def _holds(self) -> bool:
-        return self._tenure is not None and self._tenure.valid()
 
     async def _send_batch(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
         """To the queue, if the account is still ours: whoever has it now gets the same from WhatsApp."""
-        if not self._holds():
+        if not self.status.holds():
             raise LeaseLost(self.name)
         return await self._context.send_batch(messages)
 
@@ -137,10 +130,10 @@ class Account:
             async with asyncio.timeout(seconds):
                 await self._forwarder.drained()
 
-    async def _serve(self, tenure: HeldLease) -> None:
+    async def _serve(self, held_lease: HeldLease) -> None:
         """Live, with the forwarder beside it. Neither goes on without the other: a socket that is read while
         nothing is stored any more would look well from outside."""
-        tasks = [asyncio.ensure_future(work) for work in (self._live(tenure), self._forwarder.run())]
+        tasks = [asyncio.ensure_future(work) for work in (self._live(held_lease), self._forwarder.run())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -150,22 +143,22 @@ class Account:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _live(self, tenure: HeldLease) -> None:
+    async def _live(self, held_lease: HeldLease) -> None:
         limits = asyncio.ensure_future(self._remember_limits())
         while True:
             # None of these reads waits for another, and the socket waits for all.
-            credentials, witness, _ = await _side_by_side(self._credentials(tenure), self._witness(), limits)
+            credentials, witness, _ = await _side_by_side(self._credentials(), self._witness(), limits)
             await self._forgive_other_numbers(credentials)
             if credentials.jid is None or self._halted is not None:
-                await self._idle(tenure, credentials)
+                await self._idle(held_lease, credentials)
             elif is_behind(credentials, witness):
                 # Unless the witness was read after them, and both have got further meanwhile.
-                if await self._set_back(tenure):
-                    await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
+                if await self._set_back():
+                    await self._halt(replace(SET_BACK, detail=str(KeysBehind(self.name))))
             else:
-                await self._connect(tenure, credentials)
+                await self._connect(held_lease, credentials)
 
-    async def _credentials(self, tenure: HeldLease) -> Credentials:
+    async def _credentials(self) -> Credentials:
         """The account as stored, made if it is new. Waits while it can't be read."""
         while True:
             try:
@@ -174,7 +167,7 @@ class Account:
                 # No new identity is made in place of one that can't be read: a person must look.
                 log.error("%s", exc, extra={"account": self.name})
                 await self._loudly(
-                    tenure, Reaction(Kind.STOP, "damaged-credentials", "stopped", detail=str(exc))
+                    Reaction(Kind.STOP, "damaged-credentials", AccountState.STOPPED, detail=str(exc))
                 )
                 await asyncio.sleep(60)
                 continue
@@ -182,8 +175,8 @@ class Account:
                 log.warning("the account can't be read: %s", exc, extra={"account": self.name})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self.standing.token = credentials.connector_token
-            self.standing.incarnation = credentials.incarnation
+            self.status.token = credentials.connector_token
+            self.status.incarnation = credentials.incarnation
             return credentials
 
     async def _remember_limits(self) -> None:
@@ -200,11 +193,11 @@ class Account:
             self._halted = Reaction(
                 Kind.WAIT,
                 "banned-temporarily",
-                "restricted",
+                AccountState.RESTRICTED,
                 seconds=ban.until - time.time(),
                 detail=ban.cause,
             )
-            self.standing.until = ban.until
+            self.status.until = ban.until
 
     async def _forgive_other_numbers(self, credentials: Credentials) -> None:
         """What WhatsApp holds against one number isn't held against the next one that is linked here."""
@@ -231,19 +224,18 @@ class Account:
             await asyncio.sleep(RETRY_SECONDS)
         return None
 
-    async def _set_back(self, tenure: HeldLease) -> bool:
+    async def _set_back(self) -> bool:
         """Whether the keys table is older than what was last used, by a witness that was read before it. If
         that can't be known, it isn't."""
         witness = await self._witness()
-        return is_behind(await self._credentials(tenure), witness)
+        return is_behind(await self._credentials(), witness)
 
     # Connected
 
-    async def _connect(self, tenure: HeldLease, credentials: Credentials) -> None:
-        await tenure.say("connecting")
-        self.standing.state = "connecting"
+    async def _connect(self, held_lease: HeldLease, credentials: Credentials) -> None:
+        await self.status.set(AccountState.CONNECTING)
         service = Service(
-            self._context, self._keys, tenure, self.standing, self._forwarder, self._wishes, self._limits
+            self._context, self._keys, held_lease, self.status, self._forwarder, self._wishes, self._limits
         )
         routing = self._failed_handshakes < 2
         ended = await service.run(credentials, routing=routing)
@@ -257,38 +249,38 @@ class Account:
             extra={"account": self.name, "reason": ended.reason, "detail": ended.detail, "lasted": lasted},
         )
         self._context.meters.reconnects += 1
-        await self._react(tenure, ended, lasted)
+        await self._react(ended, lasted)
 
-    async def _react(self, tenure: HeldLease, ended: Reaction, lasted: float | None) -> None:
+    async def _react(self, ended: Reaction, lasted: float | None) -> None:
         if ended.kind in (Kind.STOP, Kind.WAIT):
-            await self._halt(tenure, ended)
+            await self._halt(ended)
             return
         delay = self._pace.delay(ended, lasted)
         if ended.alert and not self._alerted:
             self._alerted = True
-            await self._loudly(tenure, ended)
+            await self._loudly(ended)
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
         if ended.reason == "stanzas-not-stored":
             await self._forwarder.drained()
         await asyncio.sleep(delay)
 
-    async def _halt(self, tenure: HeldLease, ended: Reaction) -> None:
+    async def _halt(self, ended: Reaction) -> None:
         """Stop trying. Keys that are void are replaced, so that nothing logs in with them again."""
         if ended is UNLINKED:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
-            await self._loudly(tenure, ended)
+            await self._loudly(ended)
         if ended.kind is Kind.WAIT and ended.seconds is not None:
             await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
         if ended.wipe or ended is UNLINKED:
             await self._renew()
         if ended is UNLINKED:
-            await self._wishes.show("unpaired")
+            await self._wishes.show(AccountState.UNPAIRED)
         else:
             self._halted = ended
 
-    async def _loudly(self, tenure: HeldLease, ended: Reaction) -> None:
+    async def _loudly(self, ended: Reaction) -> None:
         """What a person must hear: in the lease, on the bus, in the log; the metric follows the state."""
         log.error(
             "account disconnected",
@@ -300,36 +292,36 @@ class Account:
             },
         )
         detail = _detail(ended)
-        await tenure.say(ended.state, detail)
-        self.standing.state = ended.state
-        self.standing.until = time.time() + ended.seconds if ended.seconds else None
-        await self._context.outside.disconnected(self.name, ended.state, detail, until=self.standing.until)
+        await self.status.set(AccountState(ended.state), detail)
+        self.status.until = time.time() + ended.seconds if ended.seconds else None
+        await self._context.outside.disconnected(self.name, ended.state, detail, until=self.status.until)
 
     # Not connected
 
-    async def _idle(self, tenure: HeldLease, credentials: Credentials) -> None:
+    async def _idle(self, held_lease: HeldLease, credentials: Credentials) -> None:
         """Until the operator wishes something, or a halt has lasted long enough."""
         halted = self._halted
-        state, detail = (halted.state, _detail(halted)) if halted else ("unpaired", "link it: tocsin pair")
-        await tenure.say(state, detail)
-        self.standing.state = state
+        if halted is not None:
+            await self.status.set(AccountState(halted.state), _detail(halted))
+        else:
+            await self.status.set(AccountState.UNPAIRED, "link it: tocsin pair")
         try:
             async with asyncio.timeout(self._patience()):
                 wish = await self._wishes.next()
         except TimeoutError:
             self._halted = None
-            self.standing.until = None
+            self.status.until = None
             return
-        self.standing.until = None
-        await self._fulfil(tenure, credentials, wish)
+        self.status.until = None
+        await self._fulfil(held_lease, credentials, wish)
 
     def _patience(self) -> float | None:
         """Seconds until a halted account tries again by itself; None: never."""
-        if self._halted is None or self._halted.wipe or self._halted.state == "replaced":
+        if self._halted is None or self._halted.wipe or self._halted.state == AccountState.REPLACED:
             return None
         return self._halted.seconds or STOPPED_SECONDS
 
-    async def _fulfil(self, tenure: HeldLease, credentials: Credentials, wish: Control) -> None:
+    async def _fulfil(self, held_lease: HeldLease, credentials: Credentials, wish: Control) -> None:
         """Pair with fresh keys where the old ones were in use; a newer wish takes the place of this one."""
         following: Control | None = wish
         while following is not None:
@@ -338,18 +330,19 @@ class Account:
                 return
             if credentials.jid is not None:
                 await self._renew()
-                credentials = await self._credentials(tenure)
+                credentials = await self._credentials()
             self._halted = None
             if following.request == "unpair":
-                await self._wishes.show("unpaired", "nothing was linked here; look on the phone as well")
+                await self._wishes.show(
+                    AccountState.UNPAIRED, "nothing was linked here; look on the phone as well"
+                )
                 return
-            following = await self._pair(tenure, credentials, following)
+            following = await self._pair(held_lease, credentials, following)
 
-    async def _pair(self, tenure: HeldLease, credentials: Credentials, wish: Control) -> Control | None:
+    async def _pair(self, held_lease: HeldLease, credentials: Credentials, wish: Control) -> Control | None:
         """Carry out one wish; the newer one, if it was interrupted by that."""
-        await tenure.say("pairing")
-        self.standing.state = "pairing"
-        pairer = Pairer(self._context, self._keys, tenure, self._wishes, wish)
+        await self.status.set(AccountState.PAIRING)
+        pairer = Pairer(self._context, self._keys, held_lease, self._wishes, wish)
         pairing = asyncio.ensure_future(pairer.run(credentials))
         newer = asyncio.ensure_future(self._wishes.next())
         try:

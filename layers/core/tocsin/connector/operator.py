@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tocsin.accounts import operator_requests
 from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.state import AccountState
 from tocsin.connector.aws import Aws
 from tocsin.dynamo.table import Table
 
@@ -80,7 +81,7 @@ class OperatorRequests:
             except TimeoutError:
                 pass
 
-    async def show(self, state: str, message: str = "", **shown: Any) -> None:
+    async def show(self, state: AccountState, message: str = "", **shown: Any) -> None:
         """`qr`, `qr_expires_at`, `pairing_code`: see `accounts.operator_requests.answer`."""
         try:
             await self._aws.call(

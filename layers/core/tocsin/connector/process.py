@@ -93,8 +93,8 @@ class Connector:
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
-        self._standings: dict[str, AccountStatus] = {}
-        self._endpoint = Endpoint(Desk(self._standings))
+        self._statuses: dict[str, AccountStatus] = {}
+        self._endpoint = Endpoint(Desk(self._statuses))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
@@ -115,7 +115,7 @@ class Connector:
         """The account, made when it is first ours and kept when it goes: its token still tells who asks."""
         if name not in self._accounts:
             account = self._accounts[name] = Account(name, self._context)
-            self._standings[name] = account.standing
+            self._statuses[name] = account.status
         return self._accounts[name]
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:

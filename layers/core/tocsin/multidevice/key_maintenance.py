@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from tocsin.accounts.state import CAN_SEND
 from tocsin.connector_client.client import ConnectorError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Value
 from tocsin.keys.chain import chain_devices
@@ -77,9 +78,6 @@ MAX_LISTS: Final = 500
 
 MIN_SECONDS: Final = 60.0
 """With less time than this left no further page is begun."""
-
-ASKABLE: Final = frozenset({"connected", "restricted"})
-"""States in which WhatsApp answers questions."""
 
 TROUBLES: Final = (ConnectorError, WireError, Contended)
 
@@ -245,7 +243,7 @@ class Upkeep:
             account = Account(keys, credentials.profile, self._connector)
         except NotPaired:
             account = None
-        askable = account is not None and self._connectors.state(report.account) in ASKABLE
+        askable = account is not None and self._connectors.state(report.account) in CAN_SEND
         return _Ward(keys, credentials.incarnation, account, askable, report)
 
     def _hourly(self, ward: _Ward) -> None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import SERVING, ConnectorError
+from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
+from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account, Connector
@@ -93,18 +94,14 @@ class RememberedLeases:
     def look(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
         lease = self._remembered.get(account)
-        if lease is None or not _may_send(lease.state, resumed):
+        if lease is None or not may_send(lease.state, resumed=resumed):
             lease = self(account)
         if lease is None:
             raise Wait("connector-away", "no connector holds the account")
-        if lease.state == "resuming" and not resumed:
+        if lease.state == AccountState.RESUMING and not resumed:
             raise Wait("resuming", "parked notifications go first")
-        if lease.state not in SERVING:
+        if lease.state not in LOGGED_IN:
             raise Wait("not-connected", f"the account is {lease.state}")
-
-
-def _may_send(state: str, resumed: bool) -> bool:
-    return state in SERVING and (resumed or state != "resuming")
 
 
 @dataclass(frozen=True)

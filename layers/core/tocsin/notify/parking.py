@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESUMING = "resuming"
-SENDING = frozenset({RESUMING, "connected", "restricted"})
-"""Lease states in which it makes sense to try. A restricted account still answers whom it knows."""
-
 MIN_SECONDS = 20.0
 """With less time than this left, no further batch is begun: the next minute goes on."""
 
@@ -52,7 +49,7 @@ class NotTold(Exception):
 class Connectors(Protocol):
     """What upkeep needs of the process with the socket."""
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         """The account's connection state; None if no connector holds it."""
 
     def resumed(self, account: str) -> None:
@@ -132,8 +129,8 @@ class Maintainer:
         report = Report(account)
         self._expire(report)
         state = self._connectors.state(account)
-        if state in SENDING:
-            self._put_back(report, time_left, tell=state == RESUMING)
+        if state in LOGGED_IN:
+            self._put_back(report, time_left, tell=state == AccountState.RESUMING)
         self._count_waiting(report)
         return report
 
@@ -253,7 +250,7 @@ class LeasedConnectors:
         self._sealer = sealer
         self._client = client
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         from tocsin.accounts.lease import read_lease
 
         lease = read_lease(self._table, account)
