@@ -50,7 +50,7 @@ class Sessions:
         # The views tell of damage; nobody needs it said twice.
         keys = KeyStore(deployment.keys_table, deployment.sealer, account, on_damage=lambda damaged: None)
         try:
-            return cls(deployment, account, keys, keys.profile())
+            return cls(deployment, account, keys, keys.account.profile())
         except (NoAccount, NotPaired) as error:
             raise NotFound(f"{error}: there are no sessions yet; link it with 'tocsin pair'") from error
 
@@ -64,11 +64,11 @@ class Sessions:
             jid = user_of(phone)
         else:
             jid = _jid(wanted)
-        known = self.keys.address(jid)
+        known = self.keys.contacts.address(jid)
         return known["lid"] if known else jid
 
     def history(self, user: str) -> History:
-        store, names = self.deployment.notifications, self.keys.address(user) or {}
+        store, names = self.deployment.notifications, self.keys.contacts.address(user) or {}
         changes = store.identity_changes(self.account, user)
         return History(
             store.conduct(self.account, names.get("pn", user)).recoveries,
@@ -78,7 +78,7 @@ class Sessions:
     def view(self, wanted: str) -> UserView:
         """Raises NotFound if there is nothing."""
         user = self.user(wanted)
-        view = self.keys.view(self.profile, user)
+        view = self.keys.upkeep.view(self.profile, user)
         if view.next is None and not view.devices:
             raise NotFound(
                 f"there are no sessions with {shown(user)}: the next notification makes them; "
@@ -107,7 +107,7 @@ def shown(user: str) -> str:
 
 def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     """The users with sessions, at most so many (0: all)."""
-    listing = sessions.keys.sessions(sessions.profile)
+    listing = sessions.keys.upkeep.sessions(sessions.profile)
     # What moved to a LID left a tombstone at its phone number: no session.
     users = (one for one in listing if one.moved is None)
     found = sorted(itertools.islice(users, most) if most else users)
@@ -227,7 +227,7 @@ def clean_sessions(
         output.say(f"{shown(view.user)}: would clean device {_numbers(tuple(chosen))}")
         return
     try:
-        _tell(sessions.keys.clean(sessions.profile, view.user, device), output)
+        _tell(sessions.keys.upkeep.clean(sessions.profile, view.user, device), output)
     except Contended as error:
         raise ConsoleError("others write to these sessions all the time; try again in a moment") from error
 
@@ -235,12 +235,12 @@ def clean_sessions(
 def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output) -> None:
     users = devices = 0
     if dry_run:
-        for one in sessions.keys.sessions(sessions.profile):
+        for one in sessions.keys.upkeep.sessions(sessions.profile):
             users, devices = users + (one.moved is None), devices + len(one.devices)
         output.record({"would_clean_users": users, "would_clean_devices": devices})
         output.say(f"would clean {devices} devices of {users} users")
         return
-    for cleaned in sessions.keys.clean_all(sessions.profile):
+    for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
         _tell(cleaned, output)
         users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
     output.say(f"cleaned {devices} devices of {users} users")
@@ -274,7 +274,7 @@ def reset_sessions(
             "one-time prekeys and have the connector log in again"
         )
         return
-    after = sessions.keys.reset_sessions(sessions.deployment.outside_table)
+    after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
     # The connector uploads the new keys when it logs in.
     request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
     output.record({"account": sessions.account, "incarnation": after.incarnation, "reset": True})

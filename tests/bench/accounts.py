@@ -165,7 +165,7 @@ async def _link_all(built: World, names: Sequence[str]) -> None:
 async def _link(built: World, name: str, room: asyncio.Semaphore) -> None:
     keys = KeyStore(built.table, Sealer.from_secret(SECRET), name)
     async with room:
-        await asyncio.to_thread(keys.create_account)
+        await asyncio.to_thread(keys.account.create)
         await _pair(built, keys)
         await _upload(built, keys)
 
@@ -176,7 +176,7 @@ async def _pair(built: World, keys: KeyStore) -> None:
         while not isinstance(event := await line.next_event(), StreamEnded):
             match event:
                 case QrOffered(text=text) if scanning is None:
-                    scan = partial(built.phones.link, phone_of(keys.account), text)
+                    scan = partial(built.phones.link, phone_of(keys.account.name), text)
                     scanning = asyncio.create_task(asyncio.to_thread(scan))
                 case PairingSucceeded(pairing=pairing):
                     await store_pairing(cast("Aws", _Threads()), keys, pairing)
@@ -186,7 +186,7 @@ async def _pair(built: World, keys: KeyStore) -> None:
 
 
 async def _upload(built: World, keys: KeyStore) -> None:
-    credentials = await asyncio.to_thread(keys.credentials)
+    credentials = await asyncio.to_thread(keys.account.credentials)
     async with _line(built, keys) as line:
         while not isinstance(await line.next_event(), LoggedIn):
             pass
@@ -197,7 +197,7 @@ async def _upload(built: World, keys: KeyStore) -> None:
 
 @asynccontextmanager
 async def _line(built: World, keys: KeyStore) -> AsyncIterator[Line]:
-    device = device_keys(await asyncio.to_thread(keys.credentials))
+    device = device_keys(await asyncio.to_thread(keys.account.credentials))
     connection = Connection(device, Config(bytes.fromhex(built.whatsapp.root_public_key)), random=os.urandom)
     line = await open_line(built.whatsapp.url, connection, time.time)
     carrying = asyncio.create_task(line.run(lambda: True))

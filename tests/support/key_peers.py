@@ -9,6 +9,7 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import ScanPage, Table
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
 from tocsin.keys.account import Credentials
+from tocsin.keys.observe import IdentityChange
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
@@ -132,14 +133,19 @@ class End:
         self.damages: list[DamagedRecord] = []
         self.pauses: list[float] = []
         self.keys = self.opened()
-        self.keys.create_account()
+        self.keys.account.create()
         lid = f"{user.partition('@')[0]}:{device}@lid"
-        self.credentials: Credentials = self.keys.save_pairing(
+        self.credentials: Credentials = self.keys.account.save_pairing(
             jid=lid.replace("lid", "s.whatsapp.net"), lid=lid, device_identity=b"identity"
         )
         self._stanzas = 0
 
-    def opened(self, table: Table | None = None) -> KeyStore:
+    def opened(
+        self,
+        table: Table | None = None,
+        *,
+        on_identity_change: Callable[[IdentityChange], None] | None = None,
+    ) -> KeyStore:
         """Another key store over the same table, as another Lambda has."""
         return KeyStore(
             table or self.table,
@@ -149,6 +155,7 @@ class End:
             random=self.entropy,
             sleep=self.pauses.append,
             on_damage=self.damages.append,
+            on_identity_change=on_identity_change,
         )
 
     @property
@@ -157,7 +164,7 @@ class End:
 
     def bundle(self, *, prekey: bool = True) -> PreKeyBundle:
         """What this end's server would hand out."""
-        signed, made = self.credentials.signed_prekey, self.keys.new_prekeys(1)[0] if prekey else None
+        signed, made = self.credentials.signed_prekey, self.keys.account.new_prekeys(1)[0] if prekey else None
         return PreKeyBundle(
             self.credentials.registration_id,
             self.credentials.identity.public,
@@ -170,7 +177,7 @@ class End:
 
     def meet(self, peer: "End", **options: Any) -> None:
         """Make a session with `peer` from a bundle."""
-        refused = self.keys.make_sessions(
+        refused = self.keys.sending.make_sessions(
             self.profile,
             self.credentials,
             peer.user,
@@ -181,7 +188,7 @@ class End:
         assert not refused
 
     def reserve(self, peer: "End") -> Reservation:
-        return self.keys.reserve(self.profile, peer.user)
+        return self.keys.sending.reserve(self.profile, peer.user)
 
     def say(self, peer: "End", text: bytes) -> Ciphertext:
         """Reserve and encrypt."""
@@ -190,7 +197,7 @@ class End:
     def hear(self, peer: "End", message: Ciphertext, stanza_id: str | None = None):
         """Receive from `peer`."""
         self._stanzas += 1
-        return self.keys.receive(
+        return self.keys.receiving.receive(
             self.profile,
             self.credentials,
             peer.user,

@@ -102,7 +102,7 @@ class Office:
         self.held_lease: Any = HeldLease()
         self.held_lease.set_state = self._say
         self.account.status.begin(self.held_lease)
-        self.account._keys.create_account()
+        self.account._keys.account.create()
 
     async def _disconnected(
         self, account: str, state: str, reason: str, *, until: float | None = None
@@ -137,7 +137,7 @@ def reaction_to(node: Node) -> Reaction:
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_each_end_has_its_reaction(office: Office, end: End, caplog: pytest.LogCaptureFixture) -> None:
-    before = office.account._keys.credentials()
+    before = office.account._keys.account.credentials()
     ended = reaction_to(end.node)
 
     assert await office.ends(ended) == end.again
@@ -146,7 +146,7 @@ async def test_each_end_has_its_reaction(office: Office, end: End, caplog: pytes
     if end.told:
         assert office.told[0][0] == end.state
         assert office.said[-1] == end.state
-    after = office.account._keys.credentials()
+    after = office.account._keys.account.credentials()
     assert (after.identity == before.identity) is end.keys
     assert "unexpected state" not in caplog.text
 
@@ -182,7 +182,7 @@ async def test_a_ban_is_told_with_its_end_and_outlives_the_process(office: Offic
     [(state, until)] = office.told
     assert state == "restricted"
     assert until is not None
-    limit = office.account._keys.limit("login")
+    limit = office.account._keys.account.limit("login")
     assert limit is not None
     assert abs(limit.until - until) <= 1
     assert limit.cause == "the same message to too many"

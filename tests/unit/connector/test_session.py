@@ -236,9 +236,9 @@ class Linked:
         self.connects = asyncio.Event()
         self.stops = asyncio.Event()
         self.keys = KeyStore(self.around.table, self.around.sealer, "default")
-        self.keys.create_account()
-        self.keys.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
-        self.keys.testify(self.outside)
+        self.keys.account.create()
+        self.keys.account.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
+        self.keys.account.record_high_water_mark(self.outside)
 
     async def _say(self, state: str, detail: str = "") -> None:
         self.said.append(state)
@@ -271,7 +271,7 @@ async def test_an_account_whose_keys_were_set_back_never_connects(monkeypatch: p
     linked = Linked(monkeypatch)
     key = credentials_key("default")
     backup = linked.around.table.get(key)
-    linked.keys.testify(linked.outside)
+    linked.keys.account.record_high_water_mark(linked.outside)
     linked.around.table.put(Put(key, {n: v for n, v in backup.items() if n not in ("pk", "sk")}))
 
     await linked.serve(until=linked.stops)
@@ -283,7 +283,9 @@ async def test_a_witness_written_while_the_keys_were_read_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     linked = Linked(monkeypatch)
-    linked.outside.before = once("query", lambda: linked.keys.testify(linked.outside.table))
+    linked.outside.before = once(
+        "query", lambda: linked.keys.account.record_high_water_mark(linked.outside.table)
+    )
 
     await linked.serve(until=linked.connects)
 
@@ -401,7 +403,7 @@ class Live:
         anything: Any = None
         held_lease: Any = HeldLease()
         self.keys = KeyStore(around.table, around.sealer, "default")
-        self.credentials = self.keys.create_account()
+        self.credentials = self.keys.account.create()
         status = AccountStatus("default")
         self.service = Service(around, self.keys, held_lease, status, anything, anything, anything)
 
@@ -412,7 +414,7 @@ class Live:
 
 async def test_an_account_whose_prekeys_the_server_has_goes_live_before_ours_are_counted() -> None:
     live = Live(Server(prekeys=30))
-    live.keys.new_prekeys(6)
+    live.keys.account.new_prekeys(6)
     await live.goes()
     assert live.server.asked == ["count", "active"]
 
@@ -421,7 +423,7 @@ async def test_after_a_reset_prekeys_are_uploaded_although_the_server_has_plenty
     live = Live(Server(prekeys=30))
     await live.goes()
     assert live.server.asked == ["count", "active", "upload"]
-    assert live.keys.prekey_count() > 5
+    assert live.keys.account.prekey_count() > 5
 
 
 async def test_a_server_with_few_prekeys_gets_more_before_anything_is_delivered() -> None:
@@ -436,7 +438,7 @@ async def test_a_server_that_does_not_say_how_many_it_has_delivers_all_the_same(
             raise TimeoutError
 
     live = Live(Silent(prekeys=0))
-    live.keys.new_prekeys(6)
+    live.keys.account.new_prekeys(6)
     await live.goes()
     assert live.server.asked == ["active"]
 

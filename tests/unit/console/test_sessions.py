@@ -41,7 +41,7 @@ def sessions(house: House) -> Sessions:
 def devices(house: House, *numbers: int) -> list[bool]:
     """Whether there is a current session with each of Siti's devices."""
     return [
-        house.stage.keys.session_facts(house.stage.profile, "1234@lid", number) is not None
+        house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", number) is not None
         for number in numbers
     ]
 
@@ -87,7 +87,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(house, se
 
 
 def test_what_a_device_needs_is_said(house, sessions, said):
-    house.stage.keys.mark_stale(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.mark_stale(house.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
     assert said.lines[-1] == "device 0: no current session; the next send makes one"
 

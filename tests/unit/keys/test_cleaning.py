@@ -23,7 +23,7 @@ def family(count: int = 3) -> tuple[End, list[End]]:
     ann = End("100@lid", device=3)
     devices = [End("200@lid", device) for device in range(count)]
     bundles = {device.device: device.bundle() for device in devices}
-    ann.keys.make_sessions(ann.profile, ann.credentials, "200@lid", bundles, devices=range(count))
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, "200@lid", bundles, devices=range(count))
     return ann, devices
 
 
@@ -45,7 +45,7 @@ def test_a_view_tells_counters_and_ages(couple: tuple[End, End], clock: Clock) -
     clock.now += 100
     for _ in range(3):
         ann.reserve(bob)
-    view = ann.keys.view(ann.profile, bob.user)
+    view = ann.keys.upkeep.view(ann.profile, bob.user)
     (device,) = view.devices
     assert (view.user, view.next, view.moved, view.used_at) == (bob.user, 4, None, NOW + 100)
     assert (device.index, device.checkpoint, device.born) == (3, 0, 0)
@@ -64,7 +64,7 @@ def test_a_view_counts_archived_states_and_skipped_keys(couple: tuple[End, End],
     ann.read(bob, bob.say(ann, b"five are missing"))
     clock.now += 60
     ann.meet(bob, replace=frozenset({0}))
-    (device,) = ann.keys.view(ann.profile, bob.user).devices
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
     assert (device.archived, device.oldest_archived, device.skipped) == (1, NOW + 60, 5)
     assert (device.rebuilt, device.pending) == (NOW + 60, True)
 
@@ -72,31 +72,33 @@ def test_a_view_counts_archived_states_and_skipped_keys(couple: tuple[End, End],
 def test_a_view_says_why_the_next_send_makes_a_new_session(ann: End, bob: End, clock: Clock) -> None:
     ann.meet(bob)
     clock.now += 31 * 86400
-    assert ann.keys.view(ann.profile, bob.user).devices[0].staleness is Staleness.UNANSWERED
+    assert ann.keys.upkeep.view(ann.profile, bob.user).devices[0].staleness is Staleness.UNANSWERED
 
 
 @pytest.mark.parametrize("half", ["inbound", "chain"])
 def test_a_view_names_damage(couple: tuple[End, End], half: str) -> None:
     ann, bob = couple
     spoil(ann, bob, half)
-    assert "can't be read" in ann.keys.view(ann.profile, bob.user).devices[0].damage
+    assert "can't be read" in ann.keys.upkeep.view(ann.profile, bob.user).devices[0].damage
 
 
 def test_a_view_follows_sessions_that_moved(couple: tuple[End, End]) -> None:
     ann, bob = couple
-    ann.keys.learn(bob.user, "900@lid")
-    view = ann.keys.view(ann.profile, bob.user)
+    ann.keys.contacts.learn(bob.user, "900@lid")
+    view = ann.keys.upkeep.view(ann.profile, bob.user)
     assert (view.user, view.devices[0].heard_at) == ("900@lid", NOW)
 
 
 def test_a_view_of_nobody_is_empty(ann: End) -> None:
-    view = ann.keys.view(ann.profile, "777@lid")
+    view = ann.keys.upkeep.view(ann.profile, "777@lid")
     assert (view.next, view.devices) == (None, ())
 
 
 def test_no_view_shows_a_key(couple: tuple[End, End]) -> None:
     ann, bob = couple
-    shown = repr(ann.keys.view(ann.profile, bob.user)) + repr(list(ann.keys.sessions(ann.profile)))
+    shown = repr(ann.keys.upkeep.view(ann.profile, bob.user)) + repr(
+        list(ann.keys.upkeep.sessions(ann.profile))
+    )
     assert "b'" not in shown
     assert bob.credentials.identity.public.hex() not in shown
 
@@ -105,7 +107,7 @@ def test_a_listing_goes_through_the_table_page_by_page_and_counts_the_cost() -> 
     ann = End("100@lid", device=3, table=MemoryTable(page=2))
     for number in range(5):
         ann.meet(End(f"20{number}@lid"))
-    listing = ann.keys.sessions(ann.profile)
+    listing = ann.keys.upkeep.sessions(ann.profile)
     found = {summary.user: summary for summary in listing}
     assert sorted(found) == [f"20{number}@lid" for number in range(5)]
     assert found["200@lid"].devices == found["200@lid"].unanswered == (0,)
@@ -115,8 +117,8 @@ def test_a_listing_goes_through_the_table_page_by_page_and_counts_the_cost() -> 
 
 def test_a_listing_leaves_out_other_accounts_and_earlier_pairings(ann: End, bob: End) -> None:
     ann.meet(bob)
-    ann.credentials = ann.keys.reset_sessions()
-    assert list(ann.keys.sessions(ann.profile)) == []
+    ann.credentials = ann.keys.account.reset_sessions()
+    assert list(ann.keys.upkeep.sessions(ann.profile)) == []
 
 
 # -- cleaning ----------------------------------------------------------------------------------------------
@@ -125,10 +127,10 @@ def test_a_listing_leaves_out_other_accounts_and_earlier_pairings(ann: End, bob:
 def test_a_cleaned_session_still_reads_and_no_longer_sends(couple: tuple[End, End]) -> None:
     ann, bob = couple
     late = bob.say(ann, b"sent before")
-    cleaned = ann.keys.clean(ann.profile, bob.user)
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
     assert (cleaned.archived, cleaned.deleted) == ((0,), ())
     assert ann.reserve(bob).chains == {}
-    (device,) = ann.keys.view(ann.profile, bob.user).devices
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
     assert (device.archived, device.created) == (1, None)
     assert ann.read(bob, late) == b"sent before"
 
@@ -137,28 +139,28 @@ def test_after_cleaning_the_next_send_asks_for_the_devices(couple: tuple[End, En
     """For it makes sessions with those devices that the list names."""
     ann, bob = couple
     assert ann.reserve(bob).checked_at == NOW
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     assert ann.reserve(bob).checked_at == 0
 
 
 def test_exactly_one_device_is_cleaned() -> None:
     ann, (phone, _, _) = family()
-    assert ann.keys.clean(ann.profile, phone.user, 1).archived == (1,)
+    assert ann.keys.upkeep.clean(ann.profile, phone.user, 1).archived == (1,)
     assert sorted(ann.reserve(phone).chains) == [0, 2]
 
 
 def test_a_whole_recipient_is_cleaned() -> None:
     ann, (phone, *_) = family()
-    assert ann.keys.clean(ann.profile, phone.user).archived == (0, 1, 2)
+    assert ann.keys.upkeep.clean(ann.profile, phone.user).archived == (0, 1, 2)
     assert ann.reserve(phone).chains == {}
 
 
 def test_all_are_cleaned(ann: End) -> None:
     for number in range(3):
         ann.meet(End(f"20{number}@lid"))
-    cleaned = list(ann.keys.clean_all(ann.profile))
+    cleaned = list(ann.keys.upkeep.clean_all(ann.profile))
     assert sorted(one.user for one in cleaned) == ["200@lid", "201@lid", "202@lid"]
-    assert all(summary.devices == () for summary in ann.keys.sessions(ann.profile))
+    assert all(summary.devices == () for summary in ann.keys.upkeep.sessions(ann.profile))
 
 
 @pytest.mark.parametrize("half", ["inbound", "chain"])
@@ -167,9 +169,9 @@ def test_what_cannot_be_read_is_deleted_where_nothing_can_be_archived(
 ) -> None:
     ann, bob = couple
     spoil(ann, bob, half)
-    cleaned = ann.keys.clean(ann.profile, bob.user)
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
     assert (cleaned.deleted, cleaned.archived) == {"inbound": ((0,), ()), "chain": ((), (0,))}[half]
-    (*devices,) = ann.keys.view(ann.profile, bob.user).devices
+    (*devices,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
     assert not any(device.damage for device in devices)
     ann.meet(bob)
     assert bob.read(ann, ann.say(bob, b"again")) == b"again"
@@ -177,13 +179,13 @@ def test_what_cannot_be_read_is_deleted_where_nothing_can_be_archived(
 
 def test_cleaning_twice_or_nobody_changes_nothing(couple: tuple[End, End]) -> None:
     ann, bob = couple
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     before = ann.outbound(bob)
-    assert ann.keys.clean(ann.profile, bob.user).archived == ()
-    assert ann.keys.clean(ann.profile, "777@lid").archived == ()
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == ()
+    assert ann.keys.upkeep.clean(ann.profile, "777@lid").archived == ()
     assert ann.outbound(bob) == before
     with pytest.raises(NoOutbound):
-        ann.keys.reserve(ann.profile, "777@lid")
+        ann.keys.sending.reserve(ann.profile, "777@lid")
 
 
 def test_a_message_received_meanwhile_is_not_lost(couple: tuple[End, End]) -> None:
@@ -191,24 +193,26 @@ def test_a_message_received_meanwhile_is_not_lost(couple: tuple[End, End]) -> No
     message = bob.say(ann, b"in between")
     ann.table.before = once(
         "transact",
-        lambda: ann.keys.receive(
+        lambda: ann.keys.receiving.receive(
             ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
         ),
     )
-    assert ann.keys.clean(ann.profile, bob.user).archived == (0,)
-    again = ann.keys.receive(ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body)
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == (0,)
+    again = ann.keys.receiving.receive(
+        ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
+    )
     assert (again.repeated, again.plaintext) == (True, b"in between")
 
 
 def test_a_lost_answer_cleans_once(couple: tuple[End, End]) -> None:
     ann, bob = couple
     ann.table.after = once("transact", raising(OutcomeUnknown()))
-    ann.keys.clean(ann.profile, bob.user)
-    assert ann.keys.view(ann.profile, bob.user).devices[0].archived == 1
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert ann.keys.upkeep.view(ann.profile, bob.user).devices[0].archived == 1
 
 
 def test_a_number_taken_before_the_cleaning_may_still_be_sent(couple: tuple[End, End]) -> None:
     ann, bob = couple
     reservation = ann.reserve(bob)
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     assert bob.read(ann, reservation.encrypt(0, ann.profile, b"on its way")) == b"on its way"

@@ -21,13 +21,13 @@ def couple(ann: End, bob: End) -> tuple[End, End]:
 
 
 def tend(ann: End, bob: End) -> Tended:
-    return ann.keys.tend(ann.profile, bob.user, LIMITS)
+    return ann.keys.upkeep.tend(ann.profile, bob.user, LIMITS)
 
 
 def in_need(ann: End) -> set[str]:
     """The users that a walk through the table picks out."""
     items = ann.table.table.scan(prefix="session#").items
-    return {name_of(item) for item in items if ann.keys.needs_care(item, LIMITS)}
+    return {name_of(item) for item in items if ann.keys.upkeep.needs_care(item, LIMITS)}
 
 
 def name_of(item: Item) -> str:
@@ -37,7 +37,7 @@ def name_of(item: Item) -> str:
 
 
 def checkpoint_of(ann: End, bob: End) -> int | None:
-    return ann.keys.view(ann.profile, bob.user).devices[0].checkpoint
+    return ann.keys.upkeep.view(ann.profile, bob.user).devices[0].checkpoint
 
 
 def test_what_is_in_use_needs_nothing(couple: tuple[End, End]) -> None:
@@ -153,17 +153,17 @@ def test_archived_states_go_after_30_days(couple: tuple[End, End], clock: Clock)
     clock.now += 30 * DAY + 1
     assert bob.user in in_need(ann)
     assert tend(ann, bob).pruned == 1
-    (device,) = ann.keys.view(ann.profile, bob.user).devices
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
     assert (device.archived, device.damage) == (0, "")
     assert bob.read(ann, ann.say(bob, b"goes on")) == b"goes on"
 
 
 def test_a_device_of_which_nothing_is_left_is_forgotten(couple: tuple[End, End], clock: Clock) -> None:
     ann, bob = couple
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     clock.now += 31 * DAY
     assert in_need(ann) == {bob.user}
-    assert (tend(ann, bob).emptied, ann.keys.view(ann.profile, bob.user).devices) == (1, ())
+    assert (tend(ann, bob).emptied, ann.keys.upkeep.view(ann.profile, bob.user).devices) == (1, ())
     assert in_need(ann) == set()
 
 

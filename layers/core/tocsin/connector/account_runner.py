@@ -162,7 +162,7 @@ class Account:
         """The account as stored, made if it is new. Waits while it can't be read."""
         while True:
             try:
-                credentials = await self._context.aws.call(self._keys.create_account)
+                credentials = await self._context.aws.call(self._keys.account.create)
             except DamagedRecord as exc:
                 # No new identity is made in place of one that can't be read: a person must look.
                 log.error("%s", exc, extra={"account": self.name})
@@ -360,7 +360,7 @@ class Account:
         """Fresh keys in place of void ones."""
         while True:
             try:
-                await self._context.aws.call(self._keys.renew_account)
+                await self._context.aws.call(self._keys.account.renew)
                 return
             except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
                 log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})

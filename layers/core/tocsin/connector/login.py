@@ -57,14 +57,14 @@ def signed_prekey(credentials: Credentials) -> SignedPreKey:
 async def save_lid(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
     """Remember as whom we logged in, if that is news: the own LID may be told here first."""
     if event.lid is not None and str(event.lid) != credentials.lid:
-        await aws.call(keys.save_lid, str(event.lid))
+        await aws.call(keys.account.save_lid, str(event.lid))
         if credentials.jid is not None:
-            await aws.call(keys.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
+            await aws.call(keys.contacts.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
 
 
 async def count_login(aws: Aws, keys: KeyStore, credentials: Credentials) -> None:
     """Remember that we logged in once more."""
-    await aws.call(keys.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
+    await aws.call(keys.account.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
 
 
 async def served_prekeys(line: Line) -> int:
@@ -89,11 +89,11 @@ async def check_prekeys(
     raised: the account can be connected without, but strangers' first messages may then not be readable.
     """
     if count is None:
-        count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.prekey_count)))
+        count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.account.prekey_count)))
     if count > MIN_PREKEYS:
         return
-    prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
-    credentials = await aws.call(keys.credentials)
+    prekeys = await aws.call(keys.account.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
+    credentials = await aws.call(keys.account.credentials)
     upload = iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,

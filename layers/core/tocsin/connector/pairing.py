@@ -100,7 +100,7 @@ class Pairer:
                 await self._wishes.show(AccountState.PAIRING, f"WhatsApp can't be reached: {exc}")
             if self.committed:
                 return True
-            log.info("pairing ended", extra={"account": self._keys.account, "reason": ended.reason})
+            log.info("pairing ended", extra={"account": self._keys.account.name, "reason": ended.reason})
             if ended.kind not in (Kind.BACKOFF, Kind.RECONNECT_NOW) or ended.alert:
                 await self._wishes.show(AccountState.UNPAIRED, _sentence(ended))
                 return False
@@ -142,7 +142,7 @@ class Pairer:
             case PairingSucceeded(pairing=pairing):
                 await self._accept(line, pairing)
             case FrameDropped(reason=reason):
-                log.warning("frame dropped", extra={"account": self._keys.account, "reason": reason})
+                log.warning("frame dropped", extra={"account": self._keys.account.name, "reason": reason})
             case _:
                 pass
 
@@ -171,7 +171,7 @@ class Pairer:
         try:
             await store_pairing(self._context.aws, self._keys, pairing)
         except Exception as exc:
-            log.exception("the pairing can't be stored", extra={"account": self._keys.account})
+            log.exception("the pairing can't be stored", extra={"account": self._keys.account.name})
             self.committed = False
             line.end(replace(NOT_STORED, detail=str(exc)))
             return
@@ -190,9 +190,9 @@ async def store_pairing(
     lid = pairing.lid
     for pause in (0.5, 1.0, None):
         try:
-            await aws.call(keys.take_over, str(pairing.jid.bare))
+            await aws.call(keys.account.take_over, str(pairing.jid.bare))
             await aws.call(
-                keys.save_pairing,
+                keys.account.save_pairing,
                 jid=str(pairing.jid),
                 lid=str(lid) if lid is not None else None,
                 device_identity=pairing.device_identity,
@@ -202,7 +202,7 @@ async def store_pairing(
                 adv_secret=pairing.adv_secret,
             )
             if lid is not None:
-                await aws.call(keys.learn, str(pairing.jid.bare), str(lid.bare))
+                await aws.call(keys.contacts.learn, str(pairing.jid.bare), str(lid.bare))
             return
         except Exception:
             if pause is None:

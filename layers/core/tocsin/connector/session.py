@@ -286,7 +286,7 @@ class Service:
             if served <= MIN_PREKEYS:
                 await self._top_up(line, credentials, served)
         iq.checked(await line.go_active())
-        await self._top_up(line, credentials, await self._context.aws.call(self._keys.prekey_count))
+        await self._top_up(line, credentials, await self._context.aws.call(self._keys.account.prekey_count))
 
     async def _say_open(self) -> None:
         """The account may send: to everybody, or to some while a limit lasts, which outlives the connection
@@ -319,7 +319,7 @@ class Service:
             log.error("prekeys not uploaded: %s", exc, extra={"account": self._status.account})
 
     async def _save_routing(self, credentials: Credentials, info: bytes) -> None:
-        await self._context.aws.call(self._keys.save_routing_info, credentials.incarnation, info)
+        await self._context.aws.call(self._keys.account.save_routing_info, credentials.incarnation, info)
 
     async def _resume(self) -> None:
         """Let parked notifications pass first. It ends when the maintain function says so."""

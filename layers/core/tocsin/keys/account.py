@@ -100,38 +100,38 @@ class Credentials:
         )
 
 
-def read_credentials(vault: KeyContext) -> Credentials:
+def read_credentials(context: KeyContext) -> Credentials:
     """Raises NoAccount, and DamagedRecord: no new identity is made in place of one that can't be read."""
-    return _decoded(vault, read_item(vault))
+    return _decoded(context, read_item(context))
 
 
-def create_account(vault: KeyContext) -> Credentials:
+def create_account(context: KeyContext) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
     with contextlib.suppress(NoAccount):
-        return read_credentials(vault)
-    made = _new_credentials(vault, token=vault.random(32).hex(), incarnation=1, next_prekey_id=1)
-    key = credentials_key(vault.account)
+        return read_credentials(context)
+    made = _new_credentials(context, token=context.random(32).hex(), incarnation=1, next_prekey_id=1)
+    key = credentials_key(context.account)
     try:
-        vault.patiently(lambda: vault.table.put(Put(key, _encoded(vault, made), when=(ITEM_ABSENT,))))
+        context.patiently(lambda: context.table.put(Put(key, _encoded(context, made), when=(ITEM_ABSENT,))))
     except (ConditionFailed, OutcomeUnknown):
-        return read_credentials(vault)
+        return read_credentials(context)
     return made
 
 
-def renew_account(vault: KeyContext) -> Credentials:
+def renew_account(context: KeyContext) -> Credentials:
     """Fresh keys, unpaired, for the next pairing: after a log-out, when the old ones are worth nothing.
 
     The connector's token and the prekey counter stay; the incarnation goes up.
     """
 
     def renewed(old: Credentials) -> Credentials:
-        return _new_credentials(vault, old.connector_token, old.incarnation + 1, old.next_prekey_id)
+        return _new_credentials(context, old.connector_token, old.incarnation + 1, old.next_prekey_id)
 
-    return change_credentials(vault, renewed)
+    return change_credentials(context, renewed)
 
 
 def save_pairing(
-    vault: KeyContext,
+    context: KeyContext,
     *,
     jid: str,
     lid: str | None,
@@ -159,11 +159,11 @@ def save_pairing(
             routing_info=None,
         )
 
-    return change_credentials(vault, paired)
+    return change_credentials(context, paired)
 
 
 def raise_incarnation(
-    vault: KeyContext, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)
+    context: KeyContext, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)
 ) -> Credentials:
     """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup.
 
@@ -179,7 +179,7 @@ def raise_incarnation(
         incarnation = max(old.incarnation, beyond[0]) + 1
         stretches = incarnation - old.incarnation
         signed_id = max(old.signed_prekeys) + stretches * SKIPPED_SIGNED_PREKEY_IDS
-        made = _signed_prekey(vault, old.identity, signed_id)
+        made = _signed_prekey(context, old.identity, signed_id)
         return replace(
             old,
             incarnation=incarnation,
@@ -189,23 +189,23 @@ def raise_incarnation(
             current_signed_prekey_id=made.id,
         )
 
-    return change_credentials(vault, raised)
+    return change_credentials(context, raised)
 
 
-def save_lid(vault: KeyContext, lid: str) -> Credentials:
+def save_lid(context: KeyContext, lid: str) -> Credentials:
     """Remember the account's own LID, which a login may tell first. The incarnation stays."""
-    return change_credentials(vault, lambda old: replace(old, lid=lid))
+    return change_credentials(context, lambda old: replace(old, lid=lid))
 
 
-def new_signed_prekey(vault: KeyContext) -> SignedPreKey:
+def new_signed_prekey(context: KeyContext) -> SignedPreKey:
     """Make and store the next signed prekey, before it is uploaded. The current one stays until
     `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
 
     def added(old: Credentials) -> Credentials:
-        made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + 1)
-        return replace(old, signed_prekeys={**_still_needed(old, vault.now()), made.id: made})
+        made = _signed_prekey(context, old.identity, max(old.signed_prekeys) + 1)
+        return replace(old, signed_prekeys={**_still_needed(old, context.now()), made.id: made})
 
-    changed = change_credentials(vault, added)
+    changed = change_credentials(context, added)
     return changed.signed_prekeys[max(changed.signed_prekeys)]
 
 
@@ -221,95 +221,95 @@ def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]
     }
 
 
-def adopt_signed_prekey(vault: KeyContext, prekey_id: int) -> None:
+def adopt_signed_prekey(context: KeyContext, prekey_id: int) -> None:
     """The server has it: from now on it is the current one."""
-    change_credentials(vault, lambda old: replace(old, current_signed_prekey_id=prekey_id))
+    change_credentials(context, lambda old: replace(old, current_signed_prekey_id=prekey_id))
 
 
-def save_login(vault: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
+def save_login(context: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
     """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`).
 
     Raises OtherPairing if the account was paired anew in the meantime.
     """
-    update = Update(credentials_key(vault.account), set=changes, when=(Equals("incarnation", incarnation),))
-    _updated(vault, update, incarnation)
+    update = Update(credentials_key(context.account), set=changes, when=(Equals("incarnation", incarnation),))
+    _updated(context, update, incarnation)
 
 
-def _updated(vault: KeyContext, update: Update, incarnation: int) -> Item:
+def _updated(context: KeyContext, update: Update, incarnation: int) -> Item:
     """Do an update on condition of an incarnation. Raises OtherPairing, NoAccount."""
     try:
-        return vault.patiently(lambda: vault.table.update(update))
+        return context.patiently(lambda: context.table.update(update))
     except ConditionFailed as failed:
         if failed.item is None:
-            raise NoAccount(vault.account) from None
+            raise NoAccount(context.account) from None
         stored = failed.item.get("incarnation")
         raise OtherPairing(incarnation, stored if isinstance(stored, int) else 0) from None
 
 
-def count_mark(vault: KeyContext, incarnation: int) -> int:
+def count_mark(context: KeyContext, incarnation: int) -> int:
     """Count the generation mark up; what it is now. Raises OtherPairing, NoAccount."""
-    key = credentials_key(vault.account)
+    key = credentials_key(context.account)
     update = Update(key, add={"mark": 1}, when=(Equals("incarnation", incarnation),))
-    mark = _updated(vault, update, incarnation)["mark"]
+    mark = _updated(context, update, incarnation)["mark"]
     assert isinstance(mark, int)  # noqa: S101 - ADD refuses anything but a number
     return mark
 
 
-def take_prekey_ids(vault: KeyContext, count: int) -> list[int]:
+def take_prekey_ids(context: KeyContext, count: int) -> list[int]:
     """Take the next `count` prekey ids. The counter is never lowered, so no id is given to a second key
     while a bundle with the first may be around."""
-    update = Update(credentials_key(vault.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
+    update = Update(credentials_key(context.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
     try:
-        item = vault.patiently(lambda: vault.table.update(update))
+        item = context.patiently(lambda: context.table.update(update))
     except ConditionFailed:
-        raise NoAccount(vault.account) from None
+        raise NoAccount(context.account) from None
     following = item["next_prekey_id"]
     if not isinstance(following, int):
-        raise NoAccount(vault.account)
+        raise NoAccount(context.account)
     return [(counter - 1) % HIGHEST_PREKEY_ID + 1 for counter in range(following - count, following)]
 
 
-def change_credentials(vault: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
+def change_credentials(context: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
     """Read, change, write under the tag as read; a loser reads again. Raises Contended after eight losses."""
-    key = credentials_key(vault.account)
+    key = credentials_key(context.account)
     for _ in range(_ATTEMPTS):
-        item = read_item(vault)
-        changed = change(_decoded(vault, item))
+        item = read_item(context)
+        changed = change(_decoded(context, item))
         unchanged = tuple(as_read(attribute, item) for attribute in ("tag", *_WITHOUT_TAG))
-        put = Put(key, _encoded(vault, changed), when=unchanged)
+        put = Put(key, _encoded(context, changed), when=unchanged)
         try:
-            vault.patiently(lambda put=put: vault.table.put(put))  # type: ignore[misc]
+            context.patiently(lambda put=put: context.table.put(put))  # type: ignore[misc]
         except ConditionFailed:
             continue
         except OutcomeUnknown:
-            stored = vault.table.get(key)
+            stored = context.table.get(key)
             if stored is None or stored.get("tag") != put.attributes["tag"]:
                 continue
         return changed
     raise Contended
 
 
-def _new_credentials(vault: KeyContext, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
-    identity = key_pair(vault.random(32))
-    signed_prekey = _signed_prekey(vault, identity, 1)
+def _new_credentials(context: KeyContext, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
+    identity = key_pair(context.random(32))
+    signed_prekey = _signed_prekey(context, identity, 1)
     return Credentials(
-        account=vault.account,
+        account=context.account,
         incarnation=incarnation,
-        noise=key_pair(vault.random(32)),
+        noise=key_pair(context.random(32)),
         identity=identity,
-        registration_id=1 + int.from_bytes(vault.random(4), "big") % _HIGHEST_REGISTRATION_ID,
+        registration_id=1 + int.from_bytes(context.random(4), "big") % _HIGHEST_REGISTRATION_ID,
         signed_prekeys={signed_prekey.id: signed_prekey},
         current_signed_prekey_id=signed_prekey.id,
-        adv_secret=vault.random(32),
+        adv_secret=context.random(32),
         connector_token=token,
         next_prekey_id=next_prekey_id,
     )
 
 
-def _signed_prekey(vault: KeyContext, identity: KeyPair, prekey_id: int) -> SignedPreKey:
-    pair = key_pair(vault.random(32))
-    signature = sign(identity.private, encode_point(pair.public), vault.random(64))
-    return SignedPreKey(prekey_id, pair, signature, vault.now())
+def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> SignedPreKey:
+    pair = key_pair(context.random(32))
+    signature = sign(identity.private, encode_point(pair.public), context.random(64))
+    return SignedPreKey(prekey_id, pair, signature, context.now())
 
 
 # The attributes beside the sealed ones, all optional but the first two.
@@ -319,9 +319,9 @@ _PLAIN_OF_LOGIN = ("login_counter", "routing_info")
 _WITHOUT_TAG = ("next_prekey_id", "mark", *_PLAIN_OF_LOGIN)
 
 
-def _encoded(vault: KeyContext, credentials: Credentials) -> dict[str, Value]:
+def _encoded(context: KeyContext, credentials: Credentials) -> dict[str, Value]:
     """The item's attributes, under a new tag."""
-    tag = vault.new_tag()
+    tag = context.new_tag()
     secrets = {
         "noise": _pair_text(credentials.noise),
         "identity": _pair_text(credentials.identity),
@@ -335,20 +335,20 @@ def _encoded(vault: KeyContext, credentials: Credentials) -> dict[str, Value]:
         "connector_token": credentials.connector_token,
     }
     plain = {name: getattr(credentials, name) for name in _PLAIN + _PLAIN_OF_LOGIN}
-    sealed = vault.seal(json.dumps(secrets).encode(), credentials_key(vault.account), "secrets", tag)
+    sealed = context.seal(json.dumps(secrets).encode(), credentials_key(context.account), "secrets", tag)
     present = {name: value for name, value in plain.items() if value is not None}
     return {"tag": tag, "secrets": sealed, **present}
 
 
-def _decoded(vault: KeyContext, item: Item) -> Credentials:
-    secrets = open_secrets(vault, item)
+def _decoded(context: KeyContext, item: Item) -> Credentials:
+    secrets = open_secrets(context, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
     signed_prekeys = {
         prekey_id: SignedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
         for prekey_id, pair, signature, created in secrets["signed_prekeys"]
     }
     return Credentials(
-        account=vault.account,
+        account=context.account,
         noise=_pair(secrets["noise"]),
         identity=_pair(secrets["identity"]),
         registration_id=secrets["registration_id"],

@@ -30,11 +30,11 @@ class Cleaned:
     deleted: tuple[int, ...] = ()
 
 
-def clean(vault: KeyContext, incarnation: int, user: str, device: int | None = None) -> Cleaned:
+def clean(context: KeyContext, incarnation: int, user: str, device: int | None = None) -> Cleaned:
     """Archive the current session with one device of a user, or with all of them. Raises Contended."""
 
     def attempt(current: Try) -> Cleaned:
-        sessions = follow(vault, incarnation, user, current, device=device)
+        sessions = follow(context, incarnation, user, current, device=device)
         turn = Turn(sessions, current.leap)
         archived, deleted = [], []
         for each in sessions.devices if device is None else [device]:
@@ -45,23 +45,23 @@ def clean(vault: KeyContext, incarnation: int, user: str, device: int | None = N
                 turn.drop(each)
                 deleted.append(each)
             elif record is not None and record.current is not None:
-                turn.replace(each, archive_current(record, vault.now()))
+                turn.replace(each, archive_current(record, context.now()))
                 archived.append(each)
         if archived or deleted:
             turn.check_devices(0)
-            commit(vault, turn.writes(), turn)
+            commit(context, turn.writes(), turn)
         for cleaned in (*archived, *deleted):
-            (vault.observer or LOG).session(CLEANED, sessions.user, cleaned)
+            (context.observer or LOG).session(CLEANED, sessions.user, cleaned)
         return Cleaned(sessions.user, tuple(archived), tuple(deleted))
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
-def clean_all(vault: KeyContext, incarnation: int) -> Iterator[Cleaned]:
+def clean_all(context: KeyContext, incarnation: int) -> Iterator[Cleaned]:
     """Clean every user, one after the other; costs a walk through the table, and a query and a turn each."""
-    for user in Listing(vault, incarnation):
+    for user in Listing(context, incarnation):
         if user.moved is None:
-            yield clean(vault, incarnation, user.user)
+            yield clean(context, incarnation, user.user)
 
 
 def readable(turn: Turn, device: int) -> Record | None:

@@ -57,19 +57,19 @@ def reached(credentials: Credentials, witness: HighWaterMark | None) -> tuple[in
     return max(credentials.incarnation, witness.incarnation), mark
 
 
-def testify(vault: KeyContext, outside: Table) -> HighWaterMark:
+def record(context: KeyContext, outside: Table) -> HighWaterMark:
     """Count the mark up and write it down outside. Raises KeysBehind, NoAccount, DamagedRecord."""
-    found = _item(outside, vault.account)
-    credentials = read_credentials(vault)
+    found = _item(outside, context.account)
+    credentials = read_credentials(context)
     if is_behind(credentials, _witness(found)):
-        raise KeysBehind(vault.account)
-    mark = count_mark(vault, credentials.incarnation)
+        raise KeysBehind(context.account)
+    mark = count_mark(context, credentials.incarnation)
     witness = HighWaterMark(identity_name(credentials), credentials.incarnation, mark)
     as_found = (as_read("identity", found), as_read("mark", found))
-    put = Put(witness_key(vault.account), witness._asdict(), when=as_found)
+    put = Put(witness_key(context.account), witness._asdict(), when=as_found)
     # Somebody else may have done it at the same time; either mark will do.
     with contextlib.suppress(ConditionFailed):
-        vault.patiently(lambda: outside.put(put))
+        context.patiently(lambda: outside.put(put))
     return witness
 
 

@@ -57,13 +57,13 @@ class Tended:
     emptied: int = 0
 
 
-def needs_care(vault: KeyContext, item: Item, limits: Limits) -> bool:
+def needs_care(context: KeyContext, item: Item, limits: Limits) -> bool:
     """Whether an item of the sessions, as a walk through the table finds it, gives `tend` something to do."""
     if str(item["sk"]) == OUTBOUND:
-        return _outbound_needs_care(vault, item, limits)
+        return _outbound_needs_care(context, item, limits)
     if inbound_device(str(item["sk"])) is None:
         return False
-    sessions = Sessions(vault, 0, "", None, {0: item})
+    sessions = Sessions(context, 0, "", None, {0: item})
     try:
         inbound = sessions.inbound(0)
         # Without its sending chain; the dates are all that matters here.
@@ -72,64 +72,64 @@ def needs_care(vault: KeyContext, item: Item, limits: Limits) -> bool:
         return False
     if record is None or inbound is None:
         return False
-    return prune(record, vault.now()) != record or _is_over(record, inbound.rebuilt, vault.now())
+    return prune(record, context.now()) != record or _is_over(record, inbound.rebuilt, context.now())
 
 
-def tend(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
+def tend(context: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
     """Renew, prune and rest what is due of one user. One query; a turn and an update where there is work.
 
     What can't be read is left: `clean` deletes it, on an operator's word. Raises Contended.
     """
-    tended = turning(vault, lambda current: _tend(vault, incarnation, user, limits, current))
-    tended.rested = _rest(vault, incarnation, user, limits)
+    tended = turning(context, lambda current: _tend(context, incarnation, user, limits, current))
+    tended.rested = _rest(context, incarnation, user, limits)
     return tended
 
 
-def tend_group(vault: KeyContext, item: Item, limits: Limits) -> bool:
+def tend_group(context: KeyContext, item: Item, limits: Limits) -> bool:
     """Rest our sender key in a group, as a walk through the table finds it; whether anything was done. A key
     that lags, for more numbers than usual are of unknown fate, is forgotten: the next send makes another."""
     owner = owner_of(str(item["pk"]))
-    if owner is None or item["sk"] != SENDER or not _group_may_rest(vault, item, limits):
+    if owner is None or item["sk"] != SENDER or not _group_may_rest(context, item, limits):
         return False
-    current = vault.table.get((str(item["pk"]), SENDER))
-    if current is None or not _group_may_rest(vault, current, limits):
+    current = context.table.get((str(item["pk"]), SENDER))
+    if current is None or not _group_may_rest(context, current, limits):
         return False
-    return rest_sender_key(vault, owner.incarnation, owner.user, current)
+    return rest_sender_key(context, owner.incarnation, owner.user, current)
 
 
-def _group_may_rest(vault: KeyContext, item: Item, limits: Limits) -> bool:
+def _group_may_rest(context: KeyContext, item: Item, limits: Limits) -> bool:
     used_at = item.get("used_at")
-    return "key" in item and isinstance(used_at, int) and vault.now() - used_at > limits.rest
+    return "key" in item and isinstance(used_at, int) and context.now() - used_at > limits.rest
 
 
-def _tend(vault: KeyContext, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
+def _tend(context: KeyContext, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
     tended = Tended()
-    sessions = follow(vault, incarnation, user, current)
+    sessions = follow(context, incarnation, user, current)
     turn = Turn(sessions, current.leap)
     for device in sessions.devices:
         record = readable(turn, device)
         if record is None:
             continue
         cause = _cause_to_renew(sessions, device, limits)
-        pruned = prune(record, vault.now())
+        pruned = prune(record, context.now())
         inbound = sessions.inbound(device)
         if cause is not None and record.current is not None:
-            turn.replace(device, archive_current(record, vault.now()))
+            turn.replace(device, archive_current(record, context.now()))
             turn.check_devices(0)
             tended.renewed[device] = cause
-        elif inbound is not None and _is_over(pruned, inbound.rebuilt, vault.now()):
+        elif inbound is not None and _is_over(pruned, inbound.rebuilt, context.now()):
             turn.drop(device)
             tended.emptied += 1
         elif pruned != record:
             turn.receive(device, pruned)
         tended.pruned += len(record.states) - len(pruned.states)
-    commit(vault, turn.writes(), turn)
+    commit(context, turn.writes(), turn)
     return tended
 
 
 def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | None:
     """Why the session with a device shall not serve any longer, or None."""
-    chain, now = sessions.chain(device), sessions.vault.now()
+    chain, now = sessions.chain(device), sessions.context.now()
     if chain is None:
         return None
     if _is_unanswered(chain, now, limits):
@@ -142,10 +142,10 @@ def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | No
     return None
 
 
-def _outbound_needs_care(vault: KeyContext, outbound: Item, limits: Limits) -> bool:
-    sessions = Sessions(vault, 0, "", outbound, {})
-    now, following = vault.now(), sessions.next
-    found = (read_chain(vault, outbound, device) for device in chain_devices(outbound))
+def _outbound_needs_care(context: KeyContext, outbound: Item, limits: Limits) -> bool:
+    sessions = Sessions(context, 0, "", outbound, {})
+    now, following = context.now(), sessions.next
+    found = (read_chain(context, outbound, device) for device in chain_devices(outbound))
     chains = [chain for chain in found if chain is not None]
     if following is None or not chains:
         return False
@@ -185,21 +185,21 @@ def _is_over(record: Record, rebuilt: int, now: int) -> bool:
     return not record.states and now - rebuilt > ARCHIVED_LIFETIME
 
 
-def _rest(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> int:
+def _rest(context: KeyContext, incarnation: int, user: str, limits: Limits) -> int:
     """Move the checkpoints of chains that rest behind all numbers taken: one update, and only if nothing was
     turned meanwhile. Whoever holds one of those numbers has its chain in hand already."""
-    key = outbound_key(vault.account, incarnation, user)
-    outbound = vault.table.get(key)
+    key = outbound_key(context.account, incarnation, user)
+    outbound = context.table.get(key)
     if outbound is None:
         return 0
-    sessions = Sessions(vault, incarnation, user, outbound, {})
+    sessions = Sessions(context, incarnation, user, outbound, {})
     following = sessions.next
-    found = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    found = {device: read_chain(context, outbound, device) for device in chain_devices(outbound)}
     chains = {device: chain for device, chain in found.items() if chain is not None}
     if following is None or not chains:
         return 0
     used_at = _last_used(sessions.used_at, sessions.checked_at, [*chains.values()])
-    if not _may_rest(user, used_at, vault.now(), limits):
+    if not _may_rest(user, used_at, context.now(), limits):
         return 0
     moved = {
         device: advanced(chain, following - 1)
@@ -210,11 +210,11 @@ def _rest(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> int
         return 0
     names = {device: chain_attribute(device) for device in moved}
     sealed = {
-        names[device]: vault.seal(pack(chain), key, names[device], chain.tag)
+        names[device]: context.seal(pack(chain), key, names[device], chain.tag)
         for device, chain in moved.items()
     }
     try:
-        vault.table.update(
+        context.table.update(
             Update(key, set=sealed, when=tuple(unchanged(chains[device], device) for device in moved))
         )
     except (ConditionFailed, Contention, OutcomeUnknown):

@@ -68,7 +68,7 @@ class Account:
 
     def lid_of(self, user: str) -> str:
         """The LID of a user (bare JID) if it is known, else the name that was given."""
-        names = self.keys.address(user)
+        names = self.keys.contacts.address(user)
         return names["lid"] if names else user
 
     def learn(self, *names: JID | None) -> None:
@@ -81,5 +81,10 @@ class Account:
         """
         users = {jid.chat for jid in names if jid is not None and jid.user}
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
-        if pn is not None and lid is not None and len(users) == 2 and not self.keys.is_known(str(lid)):
-            self.keys.learn(str(pn), str(lid))
+        if (
+            pn is not None
+            and lid is not None
+            and len(users) == 2
+            and not self.keys.contacts.is_known(str(lid))
+        ):
+            self.keys.contacts.learn(str(pn), str(lid))

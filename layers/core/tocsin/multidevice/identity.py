@@ -31,7 +31,7 @@ def tell_change(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Record one change of identity, and with that put it on the bus."""
-    names = keys.address(change.user) or {}
+    names = keys.contacts.address(change.user) or {}
     phone = names.get("pn", change.user)
     told = {
         "recipient": phone.partition("@")[0],
@@ -40,9 +40,11 @@ def tell_change(
         "old_fingerprint": fingerprint(change.old),
         "new_fingerprint": fingerprint(change.new),
     }
-    keys.note_new_keys(change.user)
+    keys.groups.note_new_keys(change.user)
     at = int(clock() * 1000)
-    store.put_identity_change(keys.account, change.user, change.device, told, told["new_fingerprint"], at)
+    store.put_identity_change(
+        keys.account.name, change.user, change.device, told, told["new_fingerprint"], at
+    )
     log.warning(
         "identity changed",
         extra={"device": repr(JID.parse(told["device_jid"])), "by": change.by},

@@ -231,8 +231,8 @@ class Upkeep:
 
         keys = self._open_keys(report.account, damaged)
         try:
-            keys.testify(self._outside)
-            credentials = keys.credentials()
+            keys.account.record_high_water_mark(self._outside)
+            credentials = keys.account.credentials()
         except NoAccount:
             return None
         except KeysBehind as behind:
@@ -257,14 +257,14 @@ class Upkeep:
 
     def _rotate(self, account: Account, report: Report) -> None:
         """Give the server a new signed prekey in time. One that was made and not adopted is given again."""
-        credentials = account.keys.credentials()
+        credentials = account.keys.account.credentials()
         if self._clock() - credentials.signed_prekey.created < ROTATION_SECONDS:
             return
         newest = credentials.signed_prekeys[max(credentials.signed_prekeys)]
         waiting = newest.id != credentials.current_signed_prekey_id
-        made = newest if waiting else account.keys.new_signed_prekey()
+        made = newest if waiting else account.keys.account.new_signed_prekey()
         account.connector.request(account.profile, iq.rotate_signed_prekey(_public(made)))
-        account.keys.adopt_signed_prekey(made.id)
+        account.keys.account.adopt_signed_prekey(made.id)
         report.rotated = made.id
         log.info("signed prekey rotated", extra={"account": report.account, "prekey": made.id})
 
@@ -272,15 +272,15 @@ class Upkeep:
         """Offer more one-time prekeys where few are left, or few that we can open."""
         answer = account.connector.request(account.profile, iq.prekey_count())
         report.offered = offered = iq.parse_prekey_count(answer)
-        held = account.keys.prekey_count()
+        held = account.keys.account.prekey_count()
         stock = min(offered, held)
         if stock > MIN_PREKEYS:
             return
         if held - offered > MAX_PREKEYS:
             report.troubles.append("top_up: prekeys pile up here, for the server takes none")
             return
-        prekeys = account.keys.new_prekeys(MORE_PREKEYS if stock else FIRST_PREKEYS)
-        upload = _upload(account.keys.credentials(), {key.id: key.pair.public for key in prekeys})
+        prekeys = account.keys.account.new_prekeys(MORE_PREKEYS if stock else FIRST_PREKEYS)
+        upload = _upload(account.keys.account.credentials(), {key.id: key.pair.public for key in prekeys})
         account.connector.request(account.profile, upload)
         report.uploaded = len(prekeys)
         log.info("prekeys uploaded", extra={"account": report.account, "count": len(prekeys)})
@@ -317,7 +317,7 @@ class Upkeep:
             elif owner.incarnation == ward.incarnation and owner.kind == "session" and ward.account:
                 self._care(ward, ward.account, owner.user, item)
             elif owner.incarnation == ward.incarnation and owner.kind == "group":
-                ward.report.rested += ward.keys.tend_group(item, self._limits)
+                ward.report.rested += ward.keys.upkeep.tend_group(item, self._limits)
         except TROUBLES as trouble:
             _note(ward.report, "session", trouble)
         except Exception as exc:  # one bad item must not end every round at the same place
@@ -335,10 +335,10 @@ class Upkeep:
             ward.report.users += 1
             if self._list_is_due(item):
                 ward.outdated[user] = frozenset(chain_devices(item))
-        if user in ward.tended or not ward.keys.needs_care(item, self._limits):
+        if user in ward.tended or not ward.keys.upkeep.needs_care(item, self._limits):
             return
         ward.tended.add(user)
-        tended = ward.keys.tend(account.profile, user, self._limits)
+        tended = ward.keys.upkeep.tend(account.profile, user, self._limits)
         report = ward.report
         report.pruned += tended.pruned
         report.rested += tended.rested
@@ -388,9 +388,9 @@ class Upkeep:
         if account.is_own(user):
             devices.discard(account.own_device.device)
         if devices - known:
-            account.keys.expire_device_list(account.profile, user)
+            account.keys.sending.expire_device_list(account.profile, user)
         else:
-            account.keys.touch_device_list(account.profile, user, devices)
+            account.keys.sending.touch_device_list(account.profile, user, devices)
         ward.report.lists += 1
         ward.report.lists_changed += devices != known
 

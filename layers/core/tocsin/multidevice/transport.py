@@ -167,7 +167,7 @@ class MultiDevice:
         profile = self._profiles.get(name)
         if profile is None:
             try:
-                profile = self._profiles[name] = keys.profile()
+                profile = self._profiles[name] = keys.account.profile()
             except NotPaired as error:
                 raise Wait("unpaired", str(error)) from error
             except NoAccount as error:
@@ -234,7 +234,7 @@ class MultiDevice:
         ack = self._hand_over(account, address, outgoing, parcel, trust)
         self._unsettled = [
             *(
-                partial(account.keys.checkpoint, reservation, reservation.chains)
+                partial(account.keys.sending.checkpoint, reservation, reservation.chains)
                 for reservation in reservations.values()
             ),
             partial(self._tokens.issue, account, address.user, trust),
@@ -462,7 +462,7 @@ class MultiDevice:
 
     def _heed_restriction(self, account: Account) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.limit(FIRST_CONTACTS)
+        limit = account.keys.account.limit(FIRST_CONTACTS)
         if limit is not None:
             raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
 
@@ -471,7 +471,7 @@ class MultiDevice:
 
         try:
             limit = Limit(FIRST_CONTACTS, code, until, self._now())
-            self._open_keys(account).note_limit(limit, guessed=True)
+            self._open_keys(account).account.note_limit(limit, guessed=True)
         except Exception:  # the notification waits all the same
             log.exception("the restriction was not written down", extra={"account": account})
 
@@ -552,6 +552,6 @@ def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str])
 
 def _reserve_one(account: Account, user: str) -> Reservation | None:
     try:
-        return account.keys.reserve(account.profile, user)
+        return account.keys.sending.reserve(account.profile, user)
     except NoOutbound:
         return None

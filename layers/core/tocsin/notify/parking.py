@@ -267,6 +267,6 @@ class LeasedConnectors:
         from tocsin.keys.store import KeyStore
 
         try:
-            self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
+            self._client.resumed(KeyStore(self._table, self._sealer(), account).account.profile())
         except (ConnectorError, NoAccount, NotPaired) as exc:
             raise NotTold(f"{type(exc).__name__}: {exc}") from exc

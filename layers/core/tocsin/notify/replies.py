@@ -220,7 +220,7 @@ def phones_of(account: Account, user: str, message: InboundMessage) -> list[str]
     After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
     somebody without a known number only the LID is left.
     """
-    known = account.keys.address(user)
+    known = account.keys.contacts.address(user)
     names = [known["pn"]] if known else []
     if message.pn is not None:
         names.append(str(message.pn.chat))

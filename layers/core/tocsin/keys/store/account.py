@@ -1,0 +1,175 @@
+"""The account itself: its credentials, its prekeys, and what WhatsApp keeps it from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin.keys.context import KeyContext
+from tocsin.keys.profile import AccountProfile, read_profile
+
+if TYPE_CHECKING:
+    from tocsin.accounts.limits import Limit
+    from tocsin.dynamo.table import Table
+    from tocsin.keys.account import Credentials, SignedPreKey
+    from tocsin.keys.prekeys import PreKey
+
+# A restored backup may hold prekeys that were spent, and a counter that was counted on from.
+SKIPPED_PREKEY_IDS = 10_000
+
+
+class AccountKeys:
+    def __init__(self, context: KeyContext) -> None:
+        self._context = context
+
+    @property
+    def name(self) -> str:
+        return self._context.account
+
+    def profile(self) -> AccountProfile:
+        """What sending needs; may be remembered. Raises NoAccount, NotPaired, DamagedRecord."""
+        return read_profile(self._context)
+
+    def credentials(self) -> Credentials:
+        """All there is; never to be remembered. Raises NoAccount, DamagedRecord."""
+        from tocsin.keys.account import read_credentials
+
+        return read_credentials(self._context)
+
+    def create(self) -> Credentials:
+        """The credentials, with keys to pair with made now if there are none."""
+        from tocsin.keys.account import create_account
+
+        return create_account(self._context)
+
+    def renew(self) -> Credentials:
+        """Fresh keys, unpaired, after a log-out. One-time prekeys of the old identity are deleted."""
+        from tocsin.keys.account import renew_account
+        from tocsin.keys.prekeys import delete_prekeys
+
+        delete_prekeys(self._context)
+        return renew_account(self._context)
+
+    def save_pairing(
+        self,
+        *,
+        jid: str,
+        lid: str | None,
+        device_identity: bytes,
+        push_name: str = "",
+        platform: str = "",
+        adv_secret: bytes | None = None,
+    ) -> Credentials:
+        """Store what pair-success told, before it is confirmed. Raises the incarnation."""
+        from tocsin.keys.account import save_pairing
+
+        return save_pairing(
+            self._context,
+            jid=jid,
+            lid=lid,
+            device_identity=device_identity,
+            push_name=push_name,
+            platform=platform,
+            adv_secret=adv_secret,
+        )
+
+    def take_over(self, number: str) -> bool:
+        """Note the number (a bare JID) that the account is linked to; what holds for another one before is
+        forgotten. Whether there was one."""
+        from tocsin.keys.number_change import take_over
+
+        return take_over(self._context, number)
+
+    def save_lid(self, lid: str) -> Credentials:
+        """Store the account's own LID, where a login told it first."""
+        from tocsin.keys.account import save_lid
+
+        return save_lid(self._context, lid)
+
+    def save_login_counter(self, incarnation: int, counter: int) -> None:
+        """Raises OtherPairing if the account was paired anew."""
+        from tocsin.keys.account import save_login
+
+        save_login(self._context, incarnation, login_counter=counter)
+
+    def save_routing_info(self, incarnation: int, routing_info: bytes) -> None:
+        """Raises OtherPairing if the account was paired anew."""
+        from tocsin.keys.account import save_login
+
+        save_login(self._context, incarnation, routing_info=routing_info)
+
+    def reset_sessions(self, outside: Table | None = None) -> Credentials:
+        """Leave all sessions behind: after a backup was restored, before the connector connects again.
+
+        Raises the incarnation, deletes the one-time prekeys, makes a signed one, and skips ids. The connector
+        uploads new ones at its next login (`control.request(…, "reconnect")` has it log in again). `outside`:
+        the notifications table, whose witness tells how far the account had got, and hears of the reset at
+        once: the same backup may be restored again.
+        """
+        from tocsin.keys.account import raise_incarnation, read_credentials
+        from tocsin.keys.high_water_mark import reached, read_witness, record
+        from tocsin.keys.prekeys import delete_prekeys
+
+        witness = read_witness(outside, self.name) if outside is not None else None
+        beyond = reached(read_credentials(self._context), witness)
+        raise_incarnation(self._context, skip_prekey_ids=SKIPPED_PREKEY_IDS, beyond=beyond)
+        delete_prekeys(self._context)
+        if outside is not None:
+            record(self._context, outside)
+        return read_credentials(self._context)
+
+    def record_high_water_mark(self, outside: Table) -> None:
+        """Note in the notifications table how far these keys are, so that a restored backup is noticed.
+
+        Raises KeysBehind if one was.
+        """
+        from tocsin.keys.high_water_mark import record
+
+        record(self._context, outside)
+
+    def new_prekeys(self, count: int) -> list[PreKey]:
+        """Make and store one-time prekeys, to be uploaded next."""
+        from tocsin.keys.prekeys import new_prekeys
+
+        return new_prekeys(self._context, count)
+
+    def retry_prekey(self) -> PreKey:
+        """Make and store one prekey, for one retry receipt."""
+        from tocsin.keys.prekeys import retry_prekey
+
+        return retry_prekey(self._context)
+
+    def prekey_count(self) -> int:
+        """How many prekeys are unspent on our side."""
+        from tocsin.keys.prekeys import prekey_count
+
+        return prekey_count(self._context)
+
+    def new_signed_prekey(self) -> SignedPreKey:
+        """Make and store the next signed prekey; upload it, then `adopt_signed_prekey`."""
+        from tocsin.keys.account import new_signed_prekey
+
+        return new_signed_prekey(self._context)
+
+    def adopt_signed_prekey(self, prekey_id: int) -> None:
+        """The server has it: it is the current one."""
+        from tocsin.keys.account import adopt_signed_prekey
+
+        adopt_signed_prekey(self._context, prekey_id)
+
+    def limits(self) -> dict[str, Limit]:
+        """The limits that hold now, by kind."""
+        from tocsin.accounts.limits import read_limits
+
+        return read_limits(self._context.table, self.name, self._context.clock())
+
+    def limit(self, kind: str) -> Limit | None:
+        """The limit of this kind, if it holds now."""
+        from tocsin.accounts.limits import read_limit
+
+        return read_limit(self._context.table, self.name, kind, self._context.clock())
+
+    def note_limit(self, limit: Limit, *, guessed: bool = False) -> Limit:
+        """Write down a limit that was heard of; what counts then. See `limits.note_limit`."""
+        from tocsin.accounts.limits import note_limit
+
+        return note_limit(self._context.table, self.name, limit, guessed=guessed)
