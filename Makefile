@@ -31,8 +31,8 @@ local-stop: setup-demo ## end the one that was started in the background; ARGS="
 
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
-	@# Two at a time: those that start processes and wait for them beside all others (tests/conftest.py).
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
+	@# Four at a time on two cores: half of them wait for what they started (tests/scheduling.py).
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
 
 # Ruff, mypy and the tests beside each other: the processor never waits for one of them to end.
 .PHONY: check

@@ -1,30 +1,19 @@
-"""Which tests may run side by side (`make test` runs two at a time), and which show a cell of the matrix."""
+"""Which tests run side by side (tests/scheduling.py), and which show a cell of the matrix."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.interop.matrix import Recorder
-
-# Their tests start processes, wait for them, and mean the seconds they name: one by one, in one worker.
-ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/integration/", "tests/interop/")
-# But for these, which wait minutes for what takes its time, and need next to nothing of the machine.
-PATIENT = ("tests/integration/test_connector_life.py",)
+from tests.scheduling import Scheduling
+from tests.unit.quick_moto import quick_moto
 
 
-class Scheduling:
-    """Registered only where pytest-xdist is there to ask."""
-
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        from xdist.scheduler import LoadScopeScheduling
-
-        class ByFile(LoadScopeScheduling):
-            def _split_scope(self, nodeid: str) -> str:
-                one_by_one = nodeid.startswith(ONE_BY_ONE) and not nodeid.startswith(PATIENT)
-                return "processes" if one_by_one else nodeid.split("::", 1)[0]
-
-        return ByFile(config, log)
+@pytest.fixture(scope="session", autouse=True)
+def _quick_moto() -> Iterator[None]:
+    with quick_moto():
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

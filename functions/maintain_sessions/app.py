@@ -88,6 +88,7 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
 
 def tell(reports: list[Report], failures: list[Exception]) -> None:
     metrics.add_metric("UpkeepFailures", MetricUnit.Count, len(failures))
+    metrics.add_metric("ParkedMismatched", MetricUnit.Count, sum(report.mismatched for report in reports))
     for name in ("resumed", "expired", "overdue", "waiting"):
         count = sum(getattr(report, name) for report in reports)
         metrics.add_metric(f"Notifications{name.capitalize()}", MetricUnit.Count, count)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -18,6 +19,7 @@ from tocsin.notify.planning import Planner
 logger = Logger()
 metrics = Metrics()
 processor = BatchProcessor(event_type=EventType.SQS)
+copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 
 @cache
@@ -36,9 +38,11 @@ def plan(record: SQSRecord) -> None:
     planned = planner().handle(record.body)
     metrics.add_metric("NotificationsPlanned", MetricUnit.Count, len(planned.new))
     metrics.add_metric("EventsRefused", MetricUnit.Count, int(planned.refused))
+    metrics.add_metric("RecipientsUnreachable", MetricUnit.Count, len(planned.unreachable))
     metrics.add_metric("EventsTellingNobody", MetricUnit.Count, int(planned.tells_nobody))
     if planned.refused:
         logger.error("event refused", violations=planned.violations, sqs_message=record.message_id)
     else:
-        tell = logger.warning if planned.tells_nobody or planned.ignored else logger.info
+        odd = planned.tells_nobody or planned.ignored or planned.unreachable or planned.cut
+        tell = logger.warning if odd else logger.info
         tell("event planned", **vars(planned))

@@ -44,6 +44,7 @@ METRICS = {
     "failed": "NotificationsFailed",
     "suppressed": "NotificationsSuppressed",
     "dropped": "OrdersDropped",
+    "mismatched": "OrdersMismatched",
 }
 
 
@@ -67,7 +68,7 @@ def send(record: SQSRecord) -> None:
         carrier, patience = sender()
         order = Order.parse(record.body)
         receives = int(record.attributes.approximate_receive_count)
-        verdict = carrier.deliver(order, receives)
+        verdict = carrier.deliver(order, receives, lane=record.attributes.message_group_id)
         tell(order, verdict)
         if verdict.again_after is not None:
             waiting = Received(record.body, record.receipt_handle, order.group, receives)
@@ -84,7 +85,7 @@ def send(record: SQSRecord) -> None:
 
 def tell(order: Order, verdict: Verdict) -> None:
     metrics.add_metric(METRICS[verdict.outcome], MetricUnit.Count, 1)
-    say = logger.warning if verdict.outcome in ("failed", "retry") else logger.info
+    say = logger.warning if verdict.outcome in ("failed", "retry", "mismatched") else logger.info
     say(
         verdict.outcome,
         notification=order.notification,

@@ -11,18 +11,19 @@ from collections.abc import Callable
 
 from tocsin.accounts.served_accounts import add_account, remove_account
 from tocsin.accounts.state import UNLINKED
+from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output
 
 
-def list_accounts(deployment: Deployment, output: Output) -> None:
+def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[], float] = time.time) -> None:
     """Print who is served, by whom, and where the name comes from."""
     named = deployment.named_accounts
     rows = []
     for account in deployment.accounts:
-        connection = look(deployment.keys_table, account)
+        connection = look(deployment.keys_table, account, clock)
         holder = connection.lease.connector if connection.lease is not None else None
         source = "parameter" if account in named else "added"
         rows.append((account, connection.state, source, holder or "-"))
@@ -44,19 +45,27 @@ def add(
     output.record({"account": account, "added": True})
 
 
-def remove(deployment: Deployment, account: str, output: Output) -> None:
-    """Raises NotFound, and ConsoleError while it is linked or named by the stack itself."""
+def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -> None:
+    """Raises NotFound, and ConsoleError while it is linked or named by the stack itself. `yes`: without a
+    question."""
     if account in deployment.named_accounts:
         raise ConsoleError(
             f"the account '{account}' is named by the stack's parameter Accounts: take it out there, deploy"
         )
     if account not in deployment.accounts:
         raise NotFound(f"this stack serves no account '{account}'")
-    state = look(deployment.keys_table, account).state
+    # Whoever let the lease of an account run out that isn't linked leaves no link behind.
+    state = look(deployment.keys_table, account).last_state
     if state not in UNLINKED:
         raise ConsoleError(
             f"the account '{account}' is {state}: first end its link, 'tocsin unpair --account {account}'"
         )
+    confirm(lambda: _loss(deployment, account), yes=yes, output=output)
     remove_account(deployment.outside_table, account)
     output.say(f"the account '{account}' is served no more; what waits for it expires")
     output.record({"account": account, "removed": True})
+
+
+def _loss(deployment: Deployment, account: str) -> str:
+    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    return f"the account '{account}' will be served no more, and {waiting} waiting notifications will expire"

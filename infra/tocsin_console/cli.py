@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tocsin_console.errors import ConsoleError, Interrupted, Usage
-from tocsin_console.output import Output
+from tocsin_console.output import Output, complain, plain_logs
 
 if TYPE_CHECKING:
     from tocsin_console.deployment import Deployment
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 DEBUG = "TOCSIN_DEBUG"
 
 _EPILOG = f"""\
-exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 too late, 5 needs attention (status --check),
-130 interrupted. With {DEBUG}=1 an unexpected error shows where it came from.
+exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 too late, 5 needs attention (status --check, explain
+with a record that can't be read), 130 interrupted. What can't be undone is asked about first; where nobody
+can be asked, it needs --yes. With {DEBUG}=1 an unexpected error shows where it came from.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit codes stand in the help text."""
     _speak_any_language()
+    plain_logs()
     words = sys.argv[1:] if arguments is None else list(arguments)
     output = Output(as_json="--json" in words)
     try:
@@ -55,7 +57,8 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
         raise ConsoleError(trouble.sentence(error, where=_where(options))) from error
     except Exception as error:
         if os.environ.get(DEBUG):
-            traceback.print_exc()
+            for line in traceback.format_exc().split("\n"):
+                complain(line)
         # Its text stays unsaid: nobody knows what it holds.
         raise ConsoleError(
             f"unexpected {type(error).__name__}: this is a fault of the console; {DEBUG}=1 shows where"
@@ -75,7 +78,7 @@ def _run(options: argparse.Namespace, output: Output) -> None:
             from tocsin_console import unpair
 
             account = deployment.account(options.account)
-            unpair.unpair(deployment, account, wait_seconds=options.wait, output=output)
+            unpair.unpair(deployment, account, wait_seconds=options.wait, output=output, yes=options.yes)
         case "accounts":
             _accounts(options, deployment, output)
         case "status":
@@ -133,7 +136,7 @@ def _accounts(options: argparse.Namespace, deployment: Deployment, output: Outpu
         case "add":
             accounts.add(deployment, options.name, output)
         case "remove":
-            accounts.remove(deployment, options.name, output)
+            accounts.remove(deployment, options.name, output, yes=options.yes)
 
 
 def _sessions(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -150,10 +153,15 @@ def _sessions(options: argparse.Namespace, deployment: Deployment, output: Outpu
                 raise Usage("--device belongs to one user, not to --all")
             wanted = None if options.all else options.user
             sessions.clean_sessions(
-                found, wanted, device=options.device, dry_run=options.dry_run, output=output
+                found,
+                wanted,
+                device=options.device,
+                dry_run=options.dry_run,
+                output=output,
+                yes=options.yes,
             )
         case "reset":
-            sessions.reset_sessions(found, dry_run=options.dry_run, output=output)
+            sessions.reset_sessions(found, dry_run=options.dry_run, output=output, yes=options.yes)
 
 
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -164,10 +172,14 @@ def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: O
             dead_letters.list_letters(deployment, output)
         case "show":
             dead_letters.show_letter(deployment, options.id, text=options.text, output=output)
-        case "redrive" | "drop":
-            act = dead_letters.redrive_letters if options.action == "redrive" else dead_letters.drop_letters
+        case "redrive":
             selection = dead_letters.Selection(options.id, options.reason)
-            act(deployment, selection, dry_run=options.dry_run, output=output)
+            dead_letters.redrive_letters(deployment, selection, dry_run=options.dry_run, output=output)
+        case "drop":
+            selection = dead_letters.Selection(options.id, options.reason)
+            dead_letters.drop_letters(
+                deployment, selection, dry_run=options.dry_run, output=output, yes=options.yes
+            )
 
 
 def _refused_events(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -178,18 +190,20 @@ def _refused_events(options: argparse.Namespace, deployment: Deployment, output:
             refused_events.list_refused(deployment, output)
         case "show":
             refused_events.show_refused(deployment, options.id, text=options.text, output=output)
-        case "redrive" | "drop":
-            act = (
-                refused_events.redrive_refused if options.action == "redrive" else refused_events.drop_refused
-            )
+        case "redrive":
             selection = refused_events.Selection(options.id, options.reason)
-            act(deployment, selection, dry_run=options.dry_run, output=output)
+            refused_events.redrive_refused(deployment, selection, dry_run=options.dry_run, output=output)
+        case "drop":
+            selection = refused_events.Selection(options.id, options.reason)
+            refused_events.drop_refused(
+                deployment, selection, dry_run=options.dry_run, output=output, yes=options.yes
+            )
 
 
 def _fail(error: ConsoleError, output: Output) -> int:
     output.record({"error": str(error), "exit_code": error.exit_code})
     if not output.as_json:
-        print(f"tocsin: {error}", file=sys.stderr)
+        complain(f"tocsin: {error}")
     return error.exit_code
 
 
@@ -289,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parting.add_argument("--account", help="which account (default: the only one)")
     parting.add_argument("--wait", type=_seconds, default=60, help="seconds to wait for it (default 60)")
+    _yes_option(parting)
 
     status = commands.add_parser(
         "status", parents=[common], help="accounts, connection, queues, dead letters"
@@ -344,6 +359,7 @@ def _account_commands(commands: argparse._SubParsersAction[_Parser], common: _Pa
     adding.add_argument("name", metavar="NAME", help="as events and --account shall call it")
     removing = actions.add_parser("remove", parents=[common], help="serve it no more; unpair it first")
     removing.add_argument("name", metavar="NAME")
+    _yes_option(removing)
 
 
 def _group_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -375,11 +391,13 @@ def _session_commands(commands: argparse._SubParsersAction[_Parser], common: _Pa
     which.add_argument("user", metavar="USER", nargs="?", help=user)
     which.add_argument("--all", action="store_true", help="everybody's")
     cleaning.add_argument("--device", type=_count, metavar="D", help="this device of the user alone")
-    actions.add_parser(
+    _yes_option(cleaning)
+    resetting = actions.add_parser(
         "reset",
         parents=[common, whose, rehearsal],
         help="leave all behind, as after a restored backup; the link to the phone stays",
     )
+    _yes_option(resetting)
 
 
 def _letter_commands(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -403,6 +421,12 @@ def _letter_commands(commands: argparse._SubParsersAction[_Parser], common: _Par
         which.add_argument("--reason", metavar="CODE", help="all with this reason")
         which.add_argument("--all", action="store_true", help="all of them")
         acting.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        if name == "drop":
+            _yes_option(acting)
+
+
+def _yes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="without a question, as scripts need it")
 
 
 def _count(text: str) -> int:

@@ -5,7 +5,7 @@ The letters are read from their queue, what became of them meanwhile from the no
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import NotificationsQueue, iso
+from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
+from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin_console.look import Look, depth
 from tocsin_console.output import Output, iso_moment, moment
 
@@ -27,8 +29,16 @@ CRASHED = "crashed"
 UNREADABLE = "unreadable"
 """Reason of a message that nothing of Tocsin wrote."""
 
+UNREADABLE_RECORD = "its record can't be read"
+UNREACHABLE = (
+    "it has nowhere to go: correct the number or group in the ticketing system and let that send the event "
+    "again, then drop this letter"
+)
+"""Why a letter of a recipient without a usable number is not redriven."""
+
 _ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
 _READERS = 8
+_ID = re.compile(r"[0-9a-f]{18}")
 
 
 @dataclass(frozen=True)
@@ -49,9 +59,9 @@ class Letter:
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Letter:
         try:
-            body = json.loads(message["Body"])
+            body = read_json(message["Body"])
             return cls(
-                notification=str(body["notification"]),
+                notification=_id(body["notification"]),
                 account=str(body["account"]),
                 recipient=str(body["recipient"]),
                 audience=str(body["audience"]),
@@ -59,10 +69,10 @@ class Letter:
                 class_=str(body.get("class", "bug")),
                 detail=str(body.get("detail", "send_notification crashed on it ten times; its log says why")),
                 failed_at=str(body.get("failed_at", "-")),
-                attempts=tuple(body.get("attempts", ())),
+                attempts=tuple(_attempt(one) for one in body.get("attempts", ())),
                 message_id=message["MessageId"],
             )
-        except (ValueError, KeyError, TypeError):
+        except MALFORMED:
             return cls(
                 notification=message["MessageId"],
                 account="-",
@@ -80,7 +90,7 @@ class Letter:
         return {
             "notification": self.notification,
             "account": self.account,
-            "recipient": mask_phone(self.recipient),
+            "recipient": mask_phone(self.recipient) if self.recipient else None,
             "audience": self.audience,
             "reason": self.reason,
             "class": self.class_,
@@ -96,6 +106,13 @@ class Selection:
 
     notification: str | None = None
     reason: str | None = None
+
+    @property
+    def what(self) -> str:
+        """For people; empty where one letter is named."""
+        if self.notification:
+            return ""
+        return f"all dead letters with the reason {self.reason}" if self.reason else "all dead letters"
 
     def matches(self, letter: Letter) -> bool:
         return (self.notification in (None, letter.notification)) and (self.reason in (None, letter.reason))
@@ -175,14 +192,26 @@ class DeadLetters:
         """What a redrive would do, without doing it."""
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        verdict = _fate(self._deployment.notifications.get(letter.notification))
+        try:
+            record = read_record(self._deployment.notifications, letter.notification)
+        except UnreadableRecord:
+            return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         return Done(letter, "kept", f"would be dropped: {verdict}" if verdict else "would be sent again")
 
     def _redrive(self, letter: Letter) -> Done:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
         store = self._deployment.notifications
-        verdict = _fate(store.get(letter.notification))
+        try:
+            record = read_record(store, letter.notification)
+        except UnreadableRecord:
+            return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        verdict = _no_redrive(letter, record)
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
@@ -197,7 +226,7 @@ class DeadLetters:
         return Done(letter, "redriven")
 
     def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:
-        notification = self._deployment.notifications.get(notification_id)
+        notification = read_record(self._deployment.notifications, notification_id)
         if notification is None or notification.state is not State.FAILED:
             return
         letter = letter_of(notification)
@@ -220,13 +249,38 @@ def letter_of(notification: Notification) -> Letter:
     )
 
 
-def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification]:
+def shown_recipient(recipient: str) -> str:
+    """Whom a notification is for, masked."""
+    return mask_phone(recipient) if recipient else "without a usable address"
+
+
+def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
     """The notifications of these letters, as far as they are still there, by id."""
-    store = deployment.notifications
     ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
+
+    def read(identity: str) -> Notification | UnreadableRecord | None:
+        try:
+            return read_record(deployment.notifications, identity)
+        except UnreadableRecord as odd:
+            return odd
+
     with ThreadPoolExecutor(_READERS) as readers:
-        found = zip(ids, readers.map(store.get, ids), strict=True)
-        return {identity: notification for identity, notification in found if notification is not None}
+        found = zip(ids, readers.map(read, ids), strict=True)
+        return {identity: record for identity, record in found if record is not None}
+
+
+def _id(value: object) -> str:
+    """Raises ValueError for what can't be a notification's id."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError("no id of a notification")
+    return value
+
+
+def _attempt(value: Any) -> dict[str, Any]:
+    """One entry of a letter's history; an odd one is only called so."""
+    if not isinstance(value, dict) or not isinstance(value.get("numbers", {}), dict):
+        return {"cause": UNREADABLE}
+    return value
 
 
 def _fate(notification: Notification | None) -> str:
@@ -238,6 +292,13 @@ def _fate(notification: Notification | None) -> str:
     if notification.state in (State.WAITING, State.SUPPRESSED):
         return f"it is {notification.state}"
     return ""
+
+
+def _no_redrive(letter: Letter, record: Notification | None) -> str:
+    """Why a letter can't be redriven, or needn't be; empty if it shall be. The record decides to whom."""
+    if record is not None and (differs := mismatch(letter, record)):
+        return f"it names another {differs} than its notification"
+    return _fate(record)
 
 
 # -- commands ----------------------------------------------------------------------------------------------
@@ -252,21 +313,23 @@ def list_letters(deployment: Deployment, output: Output) -> None:
     rows = []
     for letter in found:
         record = known.get(letter.notification)
-        ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
-        meanwhile = _fate(record)
+        odd = isinstance(record, UnreadableRecord)
+        notification = None if isinstance(record, UnreadableRecord) else record
+        ticket = f"{notification.ticket_id} {notification.event_type}" if notification else "-"
+        meanwhile = UNREADABLE_RECORD if odd else _fate(notification)
         output.record(
             letter.to_json()
             | {
-                "ticket": record.ticket_id if record else None,
-                "ticket_event": record.event_type if record else None,
-                "state": str(record.state) if record else None,
+                "ticket": notification.ticket_id if notification else None,
+                "ticket_event": notification.event_type if notification else None,
+                "state": UNREADABLE if odd else str(notification.state) if notification else None,
             }
         )
         rows.append(
             (
                 letter.notification,
                 ticket,
-                f"{letter.audience} {mask_phone(letter.recipient)}",
+                f"{letter.audience} {shown_recipient(letter.recipient)}",
                 f"{letter.reason}{' (' + meanwhile + ')' if meanwhile else ''}",
                 iso_moment(letter.failed_at),
             )
@@ -281,7 +344,8 @@ def list_letters(deployment: Deployment, output: Output) -> None:
             "is looking at; they come when those before them are redriven or dropped"
         )
     if found:
-        output.say("\nwhy:         tocsin dead-letters show ID")
+        output.say()
+        output.say("why:         tocsin dead-letters show ID")
         output.say("send again:  tocsin dead-letters redrive ID | --reason CODE | --all")
         output.say("give up:     tocsin dead-letters drop ID | --reason CODE | --all")
 
@@ -289,25 +353,35 @@ def list_letters(deployment: Deployment, output: Output) -> None:
 def show_letter(deployment: Deployment, notification_id: str, *, text: bool, output: Output) -> None:
     """One letter with its history; with `text`, also what the recipient would have read. Raises NotFound."""
     letter = DeadLetters(deployment).find(notification_id)
-    record = deployment.notifications.get(notification_id)
+    odd, record = "", None
+    try:
+        record = read_record(deployment.notifications, notification_id)
+    except UnreadableRecord:
+        odd = UNREADABLE_RECORD
     if letter is None and record is not None and record.state is State.FAILED:
         letter = letter_of(record)
     if letter is None:
         raise NotFound(_no_such_letter(notification_id, record))
     output.record(_shown(letter, record, text=text))
     ticket = f"{record.ticket_id}, {record.event_type}, revision {record.revision}" if record else "-"
-    output.say(f"notification  {letter.notification}  ({letter.audience}, {mask_phone(letter.recipient)})")
+    output.say(
+        f"notification  {letter.notification}  ({letter.audience}, {shown_recipient(letter.recipient)})"
+    )
     output.say(f"ticket        {ticket}")
     output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
-    if meanwhile := _fate(record):
+    if record is not None and record.refused_address:
+        output.say(f"refused       {record.refused_address!r}")
+    if meanwhile := odd or _fate(record):
         output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
     for attempt in letter.attempts:
         output.say(f"  {_attempt_line(attempt)}")
     if text and record is not None:
-        output.say("\n" + "\n".join(f"  | {line}" for line in record.text.splitlines()))
+        output.say()
+        for line in record.text.split("\n"):
+            output.say(f"  | {line}")
 
 
 def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
@@ -315,9 +389,29 @@ def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bo
     _report(DeadLetters(deployment).redrive(selection, dry_run=dry_run), deployment, selection, output)
 
 
-def drop_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
-    """Delete what is selected. Raises NotFound if one letter was named and isn't there."""
-    _report(DeadLetters(deployment).drop(selection, dry_run=dry_run), deployment, selection, output)
+def drop_letters(
+    deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool
+) -> None:
+    """Delete what is selected. Raises NotFound if one letter was named and isn't there. `yes`: more than one
+    without a question."""
+    letters = DeadLetters(deployment)
+    if selection.what and not dry_run:
+        confirm(lambda: _loss(letters, selection), yes=yes, output=output)
+    _report(letters.drop(selection, dry_run=dry_run), deployment, selection, output)
+
+
+def _loss(letters: DeadLetters, selection: Selection) -> str:
+    seen = letters.read()
+    chosen = [letter for letter in seen if selection.matches(letter)]
+    if not chosen:
+        return ""
+    accounts = ", ".join(sorted({letter.account for letter in chosen}))
+    behind = letters.count() - len(seen)
+    more = f"; about {behind} more can't be seen yet, and go as well where they match" if behind > 0 else ""
+    return (
+        f"{selection.what} will be deleted for good: {len(chosen)} that can be seen now (account "
+        f"{accounts}){more}"
+    )
 
 
 def _report(
@@ -331,9 +425,8 @@ def _report(
             output.record({"notification": name, "result": done.result, "why": done.why or None})
             output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
     if selection.notification and not any(counts.values()):
-        raise NotFound(
-            _no_such_letter(selection.notification, deployment.notifications.get(selection.notification))
-        )
+        record = read_record(deployment.notifications, selection.notification)
+        raise NotFound(_no_such_letter(selection.notification, record))
     output.say(", ".join(f"{number} {what}" for what, number in counts.items()))
 
 
@@ -350,6 +443,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "ticket_event": record.event_type,
             "revision": record.revision,
             "state": str(record.state),
+            "refused_address": record.refused_address,
         }
         if text:
             shown["text"] = record.text
@@ -361,7 +455,7 @@ def _attempt_line(attempt: Mapping[str, Any]) -> str:
     numbers = (f"{mask_phone(user)} #{number}" for user, number in attempt.get("numbers", {}).items())
     cause = f"{attempt.get('cause', '?')} ({attempt.get('class', '')})"
     return "  ".join(
-        filter(None, (moment(attempt.get("at")), cause, attempt.get("detail", ""), ", ".join(numbers)))
+        filter(None, (moment(attempt.get("at")), cause, str(attempt.get("detail", "")), ", ".join(numbers)))
     )
 
 

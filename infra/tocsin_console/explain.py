@@ -6,8 +6,9 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +21,16 @@ from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import DeadLetters
+from tocsin_console.dead_letters import (
+    UNREACHABLE,
+    UNREADABLE,
+    UNREADABLE_RECORD,
+    DeadLetters,
+    shown_recipient,
+)
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
+from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_record
 from tocsin_console.look import Look
 from tocsin_console.output import Output, how_long, moment
 from tocsin_console.refused_events import RefusedEvent
@@ -97,25 +105,39 @@ def explain(
 ) -> None:
     """Print the life of a notification, by its own id or its message's, or of all of a ticket.
 
-    `text`: also what the recipient was to read. Raises NotFound, Usage.
+    `text`: also what the recipient was to read. Raises NotFound, Usage, and at the end NeedsAttention if some
+    of it can't be read.
     """
     wanted = wanted.strip()
     if not wanted or not wanted.isprintable():
         raise Usage("explain needs the id of a notification, of a message (3EB0…) or of a ticket")
-    lives = _lives(deployment, wanted)
-    refused = [] if lives and is_one(wanted) else _refused(deployment, wanted)
-    if not lives and not refused:
+    planned, odd = _planned_for(deployment, wanted)
+    stories = []
+    for notification in planned:
+        try:
+            stories.append(_story(_life(deployment, notification, clock), text=text, now=clock()))
+        except MALFORMED:
+            odd.append(notification.id)
+    refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted)
+    if not (stories or odd or refused):
         raise NotFound(_unknown(wanted))
-    for number, life in enumerate(lives):
+    for number, story in enumerate(stories):
         if number:
             output.say()
-        _show(life, output, text=text, now=clock())
+        output.record(story.record)
+        for line in story.lines:
+            output.say(line)
+    for identity in odd:
+        output.record({"notification": identity, "state": UNREADABLE})
+        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more can be told of it")
     for event in refused:
         output.record(event.to_json())
         output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
         for violation in event.violations:
             output.say(f"    {violation}")
         output.say(f"    plan it again: tocsin dead-letters redrive {event.id} --queue events")
+    if odd:
+        raise NeedsAttention(f"can't be read: the record of {', '.join(odd)}")
 
 
 def is_one(wanted: str) -> bool:
@@ -128,19 +150,30 @@ def is_one(wanted: str) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def _lives(deployment: Deployment, wanted: str) -> list[Life]:
-    """What is meant: one notification, or those of a ticket in the order of their planning."""
-    store = deployment.notifications
+def _planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification], list[str]]:
+    """What is meant: one notification, or those of a ticket in the order of their planning; and the ids of
+    those whose record can't be read."""
     if is_one(wanted):
-        found = store.get(id_of_message(wanted.upper()) or wanted.lower())
-        if found is not None:
-            return [_life(deployment, found)]
+        planned, odd = _read(deployment, [id_of_message(wanted.upper()) or wanted.lower()])
+        if planned or odd:
+            return planned, odd
     if len(wanted.encode()) > _MAX_ID:
-        return []
-    known = (store.get(identity) for identity in _ids_of_ticket(deployment, wanted))
-    planned = [notification for notification in known if notification is not None]
+        return [], []
+    planned, odd = _read(deployment, _ids_of_ticket(deployment, wanted))
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
-    return [_life(deployment, notification) for notification in planned[-MAX_LIVES:]]
+    return planned[-MAX_LIVES:], odd
+
+
+def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification], list[str]]:
+    planned, odd = [], []
+    for identity in ids:
+        try:
+            notification = read_record(deployment.notifications, identity)
+        except UnreadableRecord:
+            odd.append(identity)
+        else:
+            planned += [notification] if notification is not None else []
+    return planned, odd
 
 
 def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
@@ -156,8 +189,10 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
         ) from error
 
 
-def _life(deployment: Deployment, notification: Notification) -> Life:
+def _life(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
     store, account = deployment.notifications, notification.account
+    if not notification.recipient:
+        return Life(notification, "", look(deployment.keys_table, account).state)
     phone = user_of(notification.recipient)
     view = store.batch_get_for_send(notification.id, account, phone)
     user = str((view.address or {}).get("lid") or phone)
@@ -167,7 +202,7 @@ def _life(deployment: Deployment, notification: Notification) -> Life:
     return Life(
         notification,
         user,
-        look(deployment.keys_table, account).state,
+        look(deployment.keys_table, account, clock).state,
         buried=notification.state is State.FAILED
         and DeadLetters(deployment).find(notification.id) is not None,
         opted_out=view.conduct.opted_out_at is not None,
@@ -183,7 +218,7 @@ def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
     """The events about a ticket that told nobody."""
     with Look(deployment.sqs, deployment["TicketEventsDeadQueueUrl"]) as queue:
         events = [RefusedEvent.parse(message) for message in queue.messages()]
-    return [event for event in events if event.ticket == ticket]
+    return [event for event in events if event.concerns(ticket)]
 
 
 def _unknown(wanted: str) -> str:
@@ -202,43 +237,60 @@ def _unknown(wanted: str) -> str:
 # -- telling -----------------------------------------------------------------------------------------------
 
 
-def _show(life: Life, output: Output, *, text: bool, now: float) -> None:
+@dataclass(frozen=True)
+class Story:
+    """A life as it is told: to a program, and to people line by line."""
+
+    record: Mapping[str, Any]
+    lines: tuple[str, ...]
+
+
+def _story(life: Life, *, text: bool, now: float) -> Story:
+    """Made as a whole before any of it is told: a record that is odd in some place isn't told by half."""
     notification = life.notification
     why, moments = conclusion(life, now), timeline(life)
-    output.record(
-        {
-            "notification": notification.id,
-            "message": notification.message_id,
-            "ticket": notification.ticket_id,
-            "ticket_event": notification.event_type,
-            "revision": notification.revision,
-            "audience": notification.audience,
-            "recipient": mask_phone(notification.recipient),
-            "account": notification.account,
-            "account_state": life.account,
-            "state": str(notification.state),
-            "conclusion": why,
-            **dict(says(notification)),
-            **({"text": notification.text} if text else {}),
-            "timeline": [one.to_json() for one in moments],
-        }
-    )
-    whom = f"{notification.audience}, {mask_phone(notification.recipient)}"
+    record = {
+        "notification": notification.id,
+        "message": notification.message_id,
+        "ticket": notification.ticket_id,
+        "ticket_event": notification.event_type,
+        "revision": notification.revision,
+        "audience": notification.audience,
+        "recipient": mask_phone(notification.recipient) if notification.recipient else None,
+        "refused_address": notification.refused_address,
+        "account": notification.account,
+        "account_state": life.account,
+        "state": str(notification.state),
+        "conclusion": why,
+        **dict(says(notification)),
+        **({"text": notification.text} if text else {}),
+        "timeline": [one.to_json() for one in moments],
+    }
+    return Story(record, tuple(_lines(notification, why, moments, text=text)))
+
+
+def _lines(notification: Notification, why: str, moments: list[Moment], *, text: bool) -> Iterator[str]:
+    whom = f"{notification.audience}, {shown_recipient(notification.recipient)}"
     ticket = f"{notification.ticket_id}, {notification.event_type}, revision {notification.revision}"
-    output.say(f"notification  {notification.id}  ({whom})")
-    output.say(f"message       {notification.message_id}")
-    output.say(f"ticket        {ticket}")
+    yield f"notification  {notification.id}  ({whom})"
+    yield f"message       {notification.message_id}"
+    yield f"ticket        {ticket}"
     for name, what in says(notification):
-        output.say(f"{name:<12}  {what}")
-    output.say(f"state         {notification.state}")
-    output.say(f"in short      {why}\n")
+        yield f"{name:<12}  {what}"
+    if notification.refused_address:
+        yield f"refused       {notification.refused_address!r}"
+    yield f"state         {notification.state}"
+    yield f"in short      {why}"
+    yield ""
     width = max(len(one.what) for one in moments)
     for one in moments:
-        output.say(f"{_time(one.at)}  {one.what.ljust(width)}  {one.text}")
+        yield f"{_time(one.at)}  {one.what.ljust(width)}  {one.text}"
         for line in one.more:
-            output.say(f"{' ' * 23}  {' ' * width}    {line}")
+            yield f"{' ' * 23}  {' ' * width}    {line}"
     if text:
-        output.say("\n" + "\n".join(f"  | {line}" for line in notification.text.splitlines()))
+        yield ""
+        for line in notification.text.split("\n"):
+            yield f"  | {line}"
 
 
 def says(notification: Notification) -> Iterator[tuple[str, str]]:
@@ -274,17 +326,21 @@ def conclusion(life: Life, now: float) -> str:
             return _planned(life, now)
 
 
-# Why an edit was not sent → what it means.
+# Why a message was not sent → what it means, and in short.
 _UNSAID = {
-    "edit-too-late": "too late to be sent as an edit: said in a message of its own",
-    "superseded": "not sent: a younger edit of the same message says more",
+    "edit-too-late": (
+        "too late to be sent as an edit: said in a message of its own",
+        "something else says it",
+    ),
+    "superseded": ("not sent: a younger edit of the same message says more", "something else says it"),
+    "no-phone": ("not sent: the event names no phone number of theirs", "no phone number"),
 }
 
 
 def _suppressed(life: Life) -> str:
     problem = life.notification.last_error
     if problem is not None and problem.code in _UNSAID:
-        return _UNSAID[problem.code]
+        return _UNSAID[problem.code][0]
     return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
 
 
@@ -311,12 +367,14 @@ def _waiting(life: Life) -> str:
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
     return (
-        f"waits for {cause}; {due}, given up at {moment(one.expires_at * 1000)} UTC "
+        f"waits for {cause}; {due}, given up at {moment(one.expiry(math.inf) * 1000)} UTC "
         f"(account {one.account}: {life.account})"
     )
 
 
 def _failed(life: Life) -> str:
+    if not life.notification.recipient:
+        return f"given up: {_problem(life.notification)}; {UNREACHABLE}"
     way = (
         f"send it again: tocsin dead-letters redrive {life.notification.id}"
         if life.buried
@@ -348,7 +406,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     one = life.notification
     if one.event_at:
         yield Moment(one.event_at, "event", f"{one.event_type} {one.event_id}", facts={"event": one.event_id})
-    whom = f"{one.audience} {mask_phone(one.recipient)}"
+    whom = f"{one.audience} {shown_recipient(one.recipient)}"
     yield Moment(one.created_at, "planned", f"for {whom}, in {one.language}")
     for attempt in one.attempts:
         yield _attempt(attempt, life)
@@ -430,8 +488,8 @@ def _ends(one: Notification) -> Iterator[Moment]:
     if one.requeued_at:
         yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
     if one.suppressed_at:
-        unsaid = one.last_error is not None and one.last_error.code in _UNSAID
-        why = "something else says it" if unsaid else "the recipient opted out"
+        code = one.last_error.code if one.last_error is not None else ""
+        why = _UNSAID[code][1] if code in _UNSAID else "the recipient opted out"
         yield Moment(one.suppressed_at, "suppressed", why)
     if one.failed_at:
         yield Moment(one.failed_at, "dead", f"dead letter: {_problem(one) or '-'}")

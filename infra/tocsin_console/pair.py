@@ -141,11 +141,9 @@ def codes(
         sleep(POLL_SECONDS)
 
 
-def connected(deployment: Deployment, account: str) -> bool:
+def connected(deployment: Deployment, account: str, *, clock: Callable[[], float] = time.time) -> bool:
     """Whether the account is logged in and may send."""
-    connection = look(deployment.keys_table, account)
-    lease = connection.lease
-    return lease is not None and lease.connector is not None and lease.state == AccountState.CONNECTED
+    return look(deployment.keys_table, account, clock).state == AccountState.CONNECTED
 
 
 class _Board:
@@ -165,9 +163,11 @@ class _Board:
         name = "qr" if isinstance(offer, Code) else "pairing_code"
         self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
         self.clear()
-        for line in [*self._drawn(offer), _validity(offer)]:
-            self._output.say(line)
-            self._rows += 1
+        if isinstance(offer, Code):
+            self._draw(offer)
+        else:
+            self._say("", f"    {_spaced(offer.text)}", "", *_TYPE)
+        self._say(_validity(offer))
 
     def clear(self) -> None:
         """Take the code away that was shown: it is used, or a newer one counts."""
@@ -175,15 +175,22 @@ class _Board:
             self._output.rewind(self._rows)
         self._rows = 0
 
-    def _drawn(self, offer: Code | TypedCode) -> list[str]:
-        if isinstance(offer, TypedCode):
-            return ["", f"    {_spaced(offer.text)}", "", *_TYPE]
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._output.say(line)
+        self._rows += len(lines)
+
+    def _draw(self, offer: Code) -> None:
         code = qr.lines(offer.text, colours=self._output.in_terminal)
         wide, high = len(qr.matrix(offer.text)), len(code) + 4
         columns, rows = self._output.size()
         small = self._output.in_terminal and (columns < wide or rows < high)
-        too_small = [f"This window is too small for the code: make it {wide} × {high}."] if small else []
-        return [*code, *too_small, _SCAN]
+        for line in code:
+            self._output.draw(line)
+        self._rows += len(code)
+        if small:
+            self._say(f"This window is too small for the code: make it {wide} × {high}.")
+        self._say(_SCAN)
 
 
 def _offer(control: Control) -> Code | TypedCode | None:
@@ -218,13 +225,12 @@ def _refuse_if_linked(
     `connecting` for a moment even if it isn't, so that is waited for."""
     give_up = clock() + CONNECTING_SECONDS
     connection = look(deployment.keys_table, account, clock)
-    while connection.state == AccountState.CONNECTING and connection.held and clock() < give_up:
+    while connection.state == AccountState.CONNECTING and clock() < give_up:
         sleep(POLL_SECONDS)
         connection = look(deployment.keys_table, account, clock)
-    taken = connection.lease is not None and connection.lease.connector is not None
-    if taken and (
-        connection.state in LOGGED_IN or (connection.state == AccountState.CONNECTING and connection.held)
-    ):
+    # The link outlives the connector that had it.
+    linked = connection.taken and connection.last_state in LOGGED_IN
+    if linked or connection.state == AccountState.CONNECTING:
         raise ConsoleError(
             f"the account '{account}' is linked already ({connection.state}). To link another phone, first "
             "unlink this one: tocsin unpair, or on the phone WhatsApp → Linked devices"
@@ -250,11 +256,11 @@ def _unused(shown: str | None, wait_seconds: float) -> str:
 
 def _logged_in(
     deployment: Deployment, account: str, sleep: Callable[[float], None], clock: Callable[[], float]
-) -> AccountState:
+) -> str:
     """The state, once the linked account may send. Raises ConsoleError, TimedOut."""
     deadline = clock() + LOGIN_SECONDS
     while True:
-        connection = look(deployment.keys_table, account)
+        connection = look(deployment.keys_table, account, clock)
         detail = connection.lease.detail if connection.lease is not None else ""
         if connection.state in CAN_SEND:
             return connection.state

@@ -126,7 +126,8 @@ def show_recoveries(
         [_row(one) for one in found],
     )
     if unhealed:
-        output.say("\nnot healed (the last ones):")
+        output.say()
+        output.say("not healed (the last ones):")
     for one in unhealed[:MAX_NAMED]:
         told = _named(one)
         end = one.failure if one.failed else "open"

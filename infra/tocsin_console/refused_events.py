@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
+from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
+from tocsin_console.foreign import read_json
 from tocsin_console.look import Look
 from tocsin_console.output import Output, iso_moment
 
@@ -44,8 +46,8 @@ class RefusedEvent:
         attributes = {
             name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
         }
-        if "violations" in told:
-            body, reason = str(told.get("event", "")), str(told.get("reason", "invalid-event"))
+        if isinstance(told.get("violations"), list) and isinstance(told.get("event"), str):
+            body, reason = told["event"], str(told.get("reason", "invalid-event"))
             violations = tuple(str(one) for one in told["violations"])
         elif "ERROR_CODE" in attributes:
             body, reason = message["Body"], NOT_HANDED_OVER
@@ -74,6 +76,10 @@ class RefusedEvent:
         ticket = detail.get("ticket") if isinstance(detail, dict) else None
         return str(ticket.get("id", "?")) if isinstance(ticket, dict) else "?"
 
+    def concerns(self, ticket: str) -> bool:
+        """Whether it is about this ticket; of what is no event, whether it names it."""
+        return self.ticket == ticket if self.event else f'"{ticket}"' in self.body
+
     @property
     def title(self) -> str:
         return f"{self.id}  {self.detail_type}  ticket {self.ticket}"
@@ -101,6 +107,13 @@ class Selection:
     id: str | None = None
     reason: str | None = None
 
+    @property
+    def what(self) -> str:
+        """For people; empty where one event is named."""
+        if self.id:
+            return ""
+        return f"all refused events with the reason {self.reason}" if self.reason else "all refused events"
+
     def matches(self, event: RefusedEvent) -> bool:
         return (self.id in (None, event.id)) and (self.reason in (None, event.reason))
 
@@ -117,7 +130,8 @@ def list_refused(deployment: Deployment, output: Output) -> None:
     if not refused:
         output.say("no refused events")
         return
-    output.say("\nthe event itself:  tocsin dead-letters show ID --queue events --text")
+    output.say()
+    output.say("the event itself:  tocsin dead-letters show ID --queue events --text")
     output.say("plan it again:     tocsin dead-letters redrive ID | --all --queue events")
     output.say("give it up:        tocsin dead-letters drop ID | --all --queue events")
 
@@ -138,7 +152,9 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     if text:
         content = found.content()
         shown = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
-        output.say("\n" + shown)
+        output.say()
+        for line in shown.split("\n"):
+            output.say(line)
 
 
 def redrive_refused(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
@@ -152,9 +168,22 @@ def redrive_refused(deployment: Deployment, selection: Selection, *, dry_run: bo
     _carry_out(deployment, selection, "redriven", plan_again, dry_run=dry_run, output=output)
 
 
-def drop_refused(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
-    """Delete the selected ones for good. Raises NotFound if one was named and isn't there."""
+def drop_refused(
+    deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool
+) -> None:
+    """Delete the selected ones for good. Raises NotFound if one was named and isn't there. `yes`: more than
+    one without a question."""
+    if selection.what and not dry_run:
+        confirm(lambda: _loss(deployment, selection), yes=yes, output=output)
     _carry_out(deployment, selection, "dropped", lambda item: None, dry_run=dry_run, output=output)
+
+
+def _loss(deployment: Deployment, selection: Selection) -> str:
+    with _look(deployment) as look:
+        chosen = sum(1 for _ in _selected(look, selection))
+    if not chosen:
+        return ""
+    return f"{selection.what} of the stack '{deployment.stack}' will be deleted for good: {chosen}"
 
 
 def _carry_out(
@@ -201,9 +230,9 @@ def _no_such_event(event_id: str) -> str:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """The JSON object in `text`; empty if there is none."""
+    """The JSON object in `text`; empty if there is none that can be read."""
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def send_test(
     output: Output,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
 ) -> None:
     """Put the event on the bus and follow its notification until it arrived, failed, or the wait is over.
 
@@ -100,7 +102,7 @@ def send_test(
         last = follow(
             deployment, part, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
         )
-        _judge(deployment, last, part, wait_seconds)
+        _judge(last, part, wait_seconds, lambda: _standing(deployment, account, wall_clock))
 
 
 def _put_file(deployment: Deployment, file: Path, key: str) -> None:
@@ -173,8 +175,17 @@ def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any
     return recipient
 
 
-def _judge(deployment: Deployment, last: Notification | None, identity: str, wait_seconds: float) -> None:
-    """Nothing if it arrived; else raises what the operator must know."""
+def _standing(deployment: Deployment, account: str, clock: Callable[[], float]) -> str:
+    """How the account is that sends."""
+    connection = look(deployment.keys_table, account, clock)
+    since = f" since {moment(connection.since * 1000)} UTC" if connection.since else ""
+    return f"the account '{account}' is {connection.state}{since}"
+
+
+def _judge(
+    last: Notification | None, identity: str, wait_seconds: float, standing: Callable[[], str]
+) -> None:
+    """Nothing if it arrived; else raises what the operator must know. `standing`: how the account is."""
     if last is None:
         raise TimedOut(
             f"nothing was planned within {wait_seconds:.0f} s: see 'tocsin status' and "
@@ -193,10 +204,9 @@ def _judge(deployment: Deployment, last: Notification | None, identity: str, wai
             why = _EXPLAINED.get(code, code)
             raise ConsoleError(f"it failed: {why}; see 'tocsin explain {identity}'")
         case State.WAITING:
-            state = look(deployment.keys_table, last.account).state
             raise TimedOut(
-                f"it is parked ({code}): the account '{last.account}' is {state}. It goes out by itself when "
-                f"the cause ends, until {moment(last.expires_at * 1000)} UTC; see 'tocsin status'"
+                f"it is parked ({code}): {standing()}. It goes out by itself when "
+                f"the cause ends, until {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(
@@ -205,8 +215,8 @@ def _judge(deployment: Deployment, last: Notification | None, identity: str, wai
             )
         case _:
             raise TimedOut(
-                f"still {last.state} after {wait_seconds:.0f} s; it goes on by itself, and 'tocsin status' "
-                "tells more"
+                f"still {last.state} after {wait_seconds:.0f} s: {standing()}. It goes on by itself, and "
+                "'tocsin status' tells more"
             )
 
 

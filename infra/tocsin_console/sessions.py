@@ -21,6 +21,7 @@ from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.notification import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, how_long, moment
@@ -122,7 +123,8 @@ def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     )
     more = most and len(found) == most and next(users, None) is not None
     tail = "; there are more: --limit 0 shows all" if more else ""
-    output.say(f"\n{len(found)} users, {listing.read_units:.0f} read units{tail}")
+    output.say()
+    output.say(f"{len(found)} users, {listing.read_units:.0f} read units{tail}")
 
 
 def _row(one: UserSummary) -> tuple[object, ...]:
@@ -210,12 +212,13 @@ def _ago(at: int, now: float) -> str:
 
 
 def clean_sessions(
-    sessions: Sessions, wanted: str | None, *, device: int | None, dry_run: bool, output: Output
+    sessions: Sessions, wanted: str | None, *, device: int | None, dry_run: bool, output: Output, yes: bool
 ) -> None:
     """Archive the sessions with one device, one user, or (`wanted` None) everybody; the next send makes new
-    ones. Raises NotFound if a user or device was named that isn't there."""
+    ones. Raises NotFound if a user or device was named that isn't there. `yes`: everybody's without a
+    question."""
     if wanted is None:
-        _clean_all(sessions, dry_run=dry_run, output=output)
+        _clean_all(sessions, dry_run=dry_run, output=output, yes=yes)
         return
     view = sessions.view(wanted)
     devices = [one.device for one in view.devices]
@@ -232,18 +235,36 @@ def clean_sessions(
         raise ConsoleError("others write to these sessions all the time; try again in a moment") from error
 
 
-def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output) -> None:
-    users = devices = 0
+def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) -> None:
     if dry_run:
-        for one in sessions.keys.upkeep.sessions(sessions.profile):
-            users, devices = users + (one.moved is None), devices + len(one.devices)
+        users, devices = _counted(sessions)
         output.record({"would_clean_users": users, "would_clean_devices": devices})
         output.say(f"would clean {devices} devices of {users} users")
         return
+    confirm(lambda: _cleaning(sessions), yes=yes, output=output)
+    users = devices = 0
     for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
         _tell(cleaned, output)
         users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
     output.say(f"cleaned {devices} devices of {users} users")
+
+
+def _counted(sessions: Sessions) -> tuple[int, int]:
+    """How many users there are sessions with, and how many of their devices."""
+    users = devices = 0
+    for one in sessions.keys.upkeep.sessions(sessions.profile):
+        users, devices = users + (one.moved is None), devices + len(one.devices)
+    return users, devices
+
+
+def _cleaning(sessions: Sessions) -> str:
+    users, devices = _counted(sessions)
+    if not users:
+        return ""
+    return (
+        f"the sessions of the account '{sessions.account}' with {devices} devices of {users} users will be "
+        "archived, and the next send to each makes new ones"
+    )
 
 
 def _tell(cleaned: Cleaned, output: Output) -> None:
@@ -263,9 +284,15 @@ def _tell(cleaned: Cleaned, output: Output) -> None:
 
 
 def reset_sessions(
-    sessions: Sessions, *, dry_run: bool, output: Output, clock: Callable[[], float] = time.time
+    sessions: Sessions,
+    *,
+    dry_run: bool,
+    output: Output,
+    yes: bool,
+    clock: Callable[[], float] = time.time,
 ) -> None:
-    """Leave all sessions of an account behind, as after a restored backup. The link to the phone stays."""
+    """Leave all sessions of an account behind, as after a restored backup. The link to the phone stays.
+    `yes`: without a question."""
     before = sessions.profile.incarnation
     if dry_run:
         output.record({"account": sessions.account, "incarnation": before, "reset": False})
@@ -274,6 +301,7 @@ def reset_sessions(
             "one-time prekeys and have the connector log in again"
         )
         return
+    confirm(lambda: _resetting(sessions), yes=yes, output=output)
     after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
     # The connector uploads the new keys when it logs in.
     request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
@@ -282,3 +310,11 @@ def reset_sessions(
         f"all sessions of {sessions.account} are left behind (incarnation {after.incarnation}, was {before})"
     )
     output.say("the connector logs in again and uploads new keys; the next send to everybody makes a session")
+
+
+def _resetting(sessions: Sessions) -> str:
+    users, devices = _counted(sessions)
+    return (
+        f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be left "
+        "behind for good and its one-time prekeys deleted; the connector logs in again"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
 from tocsin.accounts.state import HEALTHY, AccountState
-from tocsin_console.connection import SILENT_SECONDS, Connection, look
+from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.look import depth
@@ -36,7 +36,7 @@ REMEDIES = {
 }
 
 # What an operator can do about an account that isn't connected.
-ADVICE = {
+ADVICE: Mapping[str, str] = {
     AccountState.UNPAIRED: "link it: tocsin pair",
     AccountState.PAIRING: "somebody is linking it; a new 'tocsin pair' takes over",
     AccountState.CONNECTING: "if it stays so, the connector's log says why",
@@ -56,13 +56,15 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account as its lease says. `since` in seconds; `waiting`: parked notifications by cause; `limits`:
-    what WhatsApp keeps it from, and until when."""
+    """One account as its lease says. `last_state`: what its connector said last; `since`: of `state`, in
+    seconds, None if nobody knows; `waiting`: parked notifications by cause; `limits`: what WhatsApp keeps it
+    from, and until when."""
 
     account: str
-    state: AccountState
+    state: str
+    last_state: AccountState
     detail: str
-    since: int
+    since: int | None
     connector: str | None
     epoch: int
     silent_for: float | None = None
@@ -72,22 +74,27 @@ class AccountStatus:
     @property
     def advice(self) -> str:
         """What to say about it; empty if all is well."""
-        if self.connector is not None and self.silent_for is None:
-            return "its connector is gone; another takes over as soon as one runs"
-        if self.silent_for is not None and self.silent_for > SILENT_SECONDS:
-            return f"its connector is silent for {how_long(self.silent_for)}: is the service running?"
+        if self.state == UNREACHABLE:
+            return self._unreachable()
         said = self.detail if self.state != AccountState.CONNECTED else ""
         advice = ADVICE.get(self.state, "")
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
+    def _unreachable(self) -> str:
+        last = f"the last it said is {self.last_state}"
+        if self.silent_for is None:
+            return f"its connector is gone; another takes over as soon as one runs; {last}"
+        return f"its connector is silent for {how_long(self.silent_for)}: is the service running? {last}"
+
     @property
     def well(self) -> bool:
-        return self.state in HEALTHY and self.silent_for is not None and self.silent_for <= SILENT_SECONDS
+        return self.state in HEALTHY
 
     def to_json(self) -> dict[str, Any]:
         return {
             "account": self.account,
             "state": self.state,
+            "last_state": self.last_state,
             "detail": self.detail,
             "since": self.since,
             "connector": self.connector,
@@ -136,7 +143,7 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
             (
                 item.account,
                 item.state,
-                moment(item.since * 1000),
+                moment((item.since or 0) * 1000),
                 sum(item.waiting.values()),
                 item.epoch,
                 item.connector or "-",
@@ -163,22 +170,18 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 
 
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
-    connection: Connection = look(deployment.keys_table, name, clock)
-    waiting = dict(Counter(row.cause for row in deployment.notifications.waiting(name)).most_common())
-    limits = list(read_limits(deployment.keys_table, name, clock()).values())
+    connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
-    if lease is None:
-        return AccountStatus(
-            name, AccountState.UNPAIRED, "no connector ever held it", 0, None, 0, None, waiting, limits
-        )
+    waiting = Counter(row.cause for row in deployment.notifications.waiting(name)).most_common()
     return AccountStatus(
         name,
-        lease.state,
-        lease.detail,
-        lease.since,
-        lease.connector,
-        lease.epoch,
+        connection.state,
+        connection.last_state,
+        lease.detail if lease is not None else "no connector ever held it",
+        connection.since,
+        lease.connector if lease is not None else None,
+        lease.epoch if lease is not None else 0,
         connection.silent_for,
-        waiting,
-        limits,
+        dict(waiting),
+        list(read_limits(deployment.keys_table, name, clock()).values()),
     )

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from tocsin.accounts.operator_requests import read_control, request
 from tocsin.accounts.state import AccountState
-from tocsin_console.connection import look
+from tocsin_console.confirm import confirm
+from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut
 from tocsin_console.output import Output
@@ -24,17 +25,19 @@ def unpair(
     *,
     wait_seconds: float,
     output: Output,
+    yes: bool,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Ask the connector to unlink the account, and wait until it did.
+    """Ask the connector to unlink the account, and wait until it did. `yes`: without a question.
 
     Raises NotFound if nothing is linked, ConsoleError if no connector holds the account, TimedOut.
     """
     table = deployment.keys_table
     connection = look(table, account, clock)
-    if connection.lease is None or connection.state == AccountState.UNPAIRED:
+    if connection.lease is None or connection.last_state == AccountState.UNPAIRED:
         raise NotFound(f"the account '{account}' isn't linked")
+    confirm(lambda: _loss(deployment, account, connection), yes=yes, output=output)
     request(table, account, "unpair", int(clock()))
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
@@ -52,6 +55,14 @@ def unpair(
     hint = f" ({control.message})" if control.message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
     output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
+
+
+def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
+    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    return (
+        f"the account '{account}' ({connection.state}) will be unlinked from its phone and its keys "
+        f"replaced; {waiting} waiting notifications and all that follow wait for the next link, or expire"
+    )
 
 
 def _late(account: str, state: str, *, held: bool, taken: bool) -> ConsoleError:

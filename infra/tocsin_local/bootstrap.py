@@ -32,6 +32,8 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, TextIO
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
+# `PythonRuntime` of the template, unless somebody chooses another.
+DEPLOYED_PYTHON = (3, 13)
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -40,6 +42,7 @@ SAM = TOOLS / "sam"
 EMULATOR = TOOLS / "emulator"
 NODE = TOOLS / "node"
 WHATSMEOW = TOOLS / "whatsmeow"
+DEPLOYED = TOOLS / "deployed"
 TOOLS_BIN = TOOLS / "bin"
 RUNS = ROOT / ".run"
 REQUIREMENTS = ROOT / "requirements"
@@ -106,10 +109,10 @@ def set_up(profile: str) -> None:
         progress = Progress()
         names = ", ".join(part.name for part in missing)
         progress.say(f"installing {names}; this takes a minute or two, once")
-        # Node must be there before its clients are; everything else is independent.
-        first = [part for part in missing if not isinstance(part, Clients)]
-        make_all(first, progress)
-        make_all([part for part in missing if isinstance(part, Clients)], progress)
+        # Node must be there before its clients are, and the project isn't built twice at once; everything
+        # else is independent.
+        make_all([part for part in missing if not isinstance(part, AFTERWARDS)], progress)
+        make_all([part for part in missing if isinstance(part, AFTERWARDS)], progress)
         progress.say(f"ready after {time.monotonic() - started:.0f} s")
 
 
@@ -126,6 +129,9 @@ def parts_of(profile: str) -> List[Part]:
         if runs_whatsmeow():
             parts.append(Environment("whatsmeow", WHATSMEOW, "whatsmeow.txt"))
         parts.append(Clients())
+    deployed = find_deployed_python() if profile != "demo" else None
+    if deployed is not None:
+        parts.append(DeployedRuntime(deployed))
     return parts
 
 
@@ -229,6 +235,43 @@ class Project(Environment):
         run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
 
 
+class DeployedRuntime(Environment):
+    """`.venv` once more, for another interpreter than ours: that of the runtime which is deployed."""
+
+    def __init__(self, python: str) -> None:
+        super().__init__("deployed", DEPLOYED, PROFILES["test"])
+        self.python = python
+
+    def inputs(self) -> Inputs:
+        theirs = {"python": self.python, "executable": os.path.realpath(self.python)}
+        return dict(super().inputs(), project=packaging(), **theirs)
+
+    def make(self, run: Run, before: Optional[Inputs]) -> None:
+        run([self.python, "-m", "venv", "--clear", str(self.folder)])
+        run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
+        run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
+
+
+def find_deployed_python() -> Optional[str]:
+    """An interpreter of the deployed runtime, if the machine has one that runs; None if ours is of it.
+
+    What pyenv puts into PATH may refuse to run, so the versions that it keeps are tried as well.
+    """
+    if sys.version_info[:2] == DEPLOYED_PYTHON:
+        return None
+    name = ".".join(map(str, DEPLOYED_PYTHON))
+    kept = Path(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))) / "versions"
+    ask = "import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != %r)" % (DEPLOYED_PYTHON,)
+    for python in [shutil.which("python" + name), *map(str, sorted(kept.glob(name + ".*/bin/python")))]:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            if (
+                python
+                and subprocess.run([python, "-c", ask], capture_output=True, timeout=20).returncode == 0
+            ):
+                return python
+    return None
+
+
 class Clients(Part):
     """The real WhatsApp clients that the interoperability tests talk to, and the Node that runs them."""
 
@@ -250,6 +293,9 @@ class Clients(Part):
         # Scripts of packages are not needed by any of them, and would be other people's code at install time.
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
         run([*npm(node), "ci", *options], folder=CLIENTS)
+
+
+AFTERWARDS = (Clients, DeployedRuntime)
 
 
 def make_all(parts: Sequence[Part], progress: Progress) -> None:

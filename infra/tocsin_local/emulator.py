@@ -10,9 +10,10 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tocsin_local.bootstrap import EMULATOR, RUNS
@@ -34,6 +35,8 @@ class Emulator:
     folder: Path
     iam: bool
     process: Child
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _making_clients: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def environment(self, credentials: Mapping[str, str] = ROOT_USER) -> dict[str, str]:
         """A clean environment in which AWS is this emulator, for any program that uses an AWS SDK."""
@@ -50,15 +53,24 @@ class Emulator:
         )
 
     def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client of the emulator, whatever our own environment says about AWS."""
+        """A boto3 client of the emulator, whatever our own environment says about AWS. Without `options` the
+        same one each time: to make one takes longer than what it is asked for."""
+        if options:
+            return self._session.client(service, endpoint_url=self.url, **options)
+        with self._making_clients:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(service, endpoint_url=self.url)
+            return self._clients[service]
+
+    @cached_property
+    def _session(self) -> Any:
         import boto3  # late: half a second that the set-up and the help text needn't pay
 
-        session = boto3.Session(
+        return boto3.Session(
             aws_access_key_id=ROOT_USER["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=ROOT_USER["AWS_SECRET_ACCESS_KEY"],
             region_name=REGION,
         )
-        return session.client(service, endpoint_url=self.url, **options)
 
 
 @contextlib.contextmanager

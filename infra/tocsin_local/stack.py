@@ -229,7 +229,8 @@ def _sam(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path)
         done = subprocess.run(
             [str(SAM / "bin" / "sam"), *arguments],
             cwd=ROOT,
-            env={**environment, "SAM_CLI_TELEMETRY": "0"},
+            # An emulator is done at once; AWS is asked every five seconds.
+            env={**environment, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -28,8 +28,8 @@ def billing(running_world: World) -> Iterator[str]:
         assert isinstance(code, pair.Code), code.text
         running_world.phones.link(BILLING, code.text)
     yield name
-    unpair(deployment, name, wait_seconds=60, output=output)
-    accounts.remove(deployment, name, output)
+    unpair(deployment, name, wait_seconds=60, output=output, yes=True)
+    accounts.remove(deployment, name, output, yes=True)
 
 
 def test_each_event_is_told_by_the_account_that_it_names(stage: Stage, billing: str) -> None:

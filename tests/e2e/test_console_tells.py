@@ -72,7 +72,12 @@ def test_a_cleaned_session_is_made_anew_without_a_failure(stage: Stage) -> None:
     stage.until(stage.tell(siti), State.READ)
     sessions = Sessions.of(stage.world.deployment, ACCOUNT)
     clean_sessions(
-        sessions, f"+{siti.number}", device=None, dry_run=False, output=Output(stream=io.StringIO())
+        sessions,
+        f"+{siti.number}",
+        device=None,
+        dry_run=False,
+        output=Output(stream=io.StringIO()),
+        yes=True,
     )
     notice = stage.tell(siti)
     stage.until(notice, State.READ)

@@ -88,6 +88,19 @@ def test_an_invalid_event_is_put_aside_with_every_violation_and_tells_nobody(sta
     assert stage.phones.messages(siti.number) == []
 
 
+def test_a_mistyped_number_of_one_technician_is_a_dead_letter_and_the_customer_is_told(
+    stage: Stage, bus: Bus
+) -> None:
+    siti, ticket = stage.person("Siti"), new_ticket()
+    told, _ = stage.put("TicketCreated", ticket, customer=siti, technicians=[Person("12", "Budi", "id")])
+    stage.until(told, State.READ)
+    failed = bus.wait("NotificationFailed", ticket_id=ticket["id"])
+    told_of = (failed["recipient"], failed["audience"], failed["reason"])
+    assert told_of == (None, "technician", "invalid-phone")
+    letter = stage.letter(Notice(failed["notification_id"], siti, ticket["id"]))
+    assert letter.detail.startswith("detail.technicians[0].phone ")
+
+
 # The way there
 
 

@@ -512,23 +512,21 @@ def test_the_operator_unlinks_it(house: World) -> None:
     assert house.keys.account.credentials().jid is None
 
 
-@pytest.mark.slow
 def test_a_deaf_socket_is_found_and_replaced(house: World) -> None:
     """Open, and silent: found by pings that nobody answers."""
-    process = house.start()
+    process = house.start(SILENCE_SECONDS="3")
     house.pair(OWN)
     house.phones.inject("deaf", account=OWN, device=1, cured=True)
-    process.wait_until_said("connection ended", 60, reason="deaf")
-    house.wait_for_state("connected", 60)
+    process.wait_until_said("connection ended", reason="deaf")
+    house.wait_for_state("connected")
 
 
-@pytest.mark.slow
 def test_deafness_that_no_fresh_socket_cures_ends_the_process(house: World) -> None:
     """Whoever runs it starts it anew; the lease is free for another at once."""
-    process = house.start()
+    process = house.start(SILENCE_SECONDS="3")
     house.pair(OWN)
     house.phones.inject("deaf", account=OWN, device=1)
-    assert process.popen.wait(180) == 1
+    assert process.popen.wait(60) == 1
     assert house.lease().connector is None
 
 

@@ -68,6 +68,10 @@ def of_an_unlisted_device(house: House) -> Node:
     return changed(request(house), **{"from": house.siti.user.with_device(9)})
 
 
+def of_an_unlisted_device_with_keys(house: House) -> Node:
+    return changed(request(house, with_keys=True), **{"from": house.siti.user.with_device(9)})
+
+
 def with_forged_keys(house: House) -> Node:
     house.network.spoil_signatures = True
     return request(house, with_keys=True)
@@ -113,6 +117,7 @@ def request_in(house: House) -> Node:
         (lambda house: about(request(house), "A message id of somebody else's"), "unknown-message"),
         (of_a_stranger, "foreign-device"),
         (of_an_unlisted_device, "unknown-device"),
+        (of_an_unlisted_device_with_keys, "unknown-device"),
         (with_forged_keys, "bad-signature"),
         (with_a_strangers_keys, "bad-signature"),
         (lambda house: with_count(request(house), 11), "absurd-count"),

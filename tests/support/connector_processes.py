@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tocsin.accounts.lease import LeaseInfo, read_lease
+from tocsin.accounts.lease import LeaseInfo, Terms, read_lease
 from tocsin.accounts.operator_requests import Control, read_control, request
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
@@ -37,6 +37,9 @@ SECRET = json.dumps({"id": "k1", "key": "a sealing key for tests, long enough to
 
 OWN = "6281100000001"
 SITI = "6281200000002"
+
+TERMS = Terms(beat=1.5, hold=5, dead=6)
+"""Of the connectors here: as long as a busy machine needs, and shorter than anybody's patience."""
 
 MAINTAIN = """
 import boto3, json, os
@@ -174,16 +177,17 @@ class World:
     def queued(self, url: str) -> list[dict[str, Any]]:
         """Take every message out of a queue."""
         sqs, found = self.aws.client("sqs"), []
-        while True:
-            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
-            if not answer.get("Messages"):
-                return found
-            for message in answer["Messages"]:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            handles = [(str(place), message["ReceiptHandle"]) for place, message in enumerate(messages)]
+            sqs.delete_message_batch(
+                QueueUrl=url, Entries=[{"Id": place, "ReceiptHandle": handle} for place, handle in handles]
+            )
+            for message in messages:
                 body = json.loads(message["Body"])
                 if "stanza" in body:
                     body["node"] = decode(zlib.decompress(base64.b64decode(body["stanza"])))
                 found.append(body)
+        return found
 
 
 @contextmanager
@@ -203,6 +207,7 @@ def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[Worl
         "WHATSAPP_URL": whatsapp.url,
         "WHATSAPP_ROOT_KEY": whatsapp.root_public_key,
         "SSL_CERT_FILE": whatsapp.media_certificate,
+        "LEASE_SECONDS": f"{TERMS.beat},{TERMS.hold},{TERMS.dead}",
     }
     hear_bus(aws, name, environment["OUTCOMES_QUEUE_URL"])
     table = DynamoTable(aws.client("dynamodb"), environment["KEYS_TABLE"])

@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -22,6 +22,7 @@ from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
+from tocsin_console.look import depth
 from tocsin_console.output import Output
 
 REGION = "ap-southeast-3"
@@ -136,6 +137,8 @@ class Rig:
     stack: str
     deployment: Deployment
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    now: float = NOW
+    """The connector's clock."""
 
     # -- notifications -------------------------------------------------------------------------------------
 
@@ -166,6 +169,17 @@ class Rig:
         self.bury(notification, problem)
         return notification
 
+    def unreachable(self, refused: str = "0812 ask Budi") -> Notification:
+        """One whose recipient the event names without a usable number, with its dead letter."""
+        planned = replace(
+            self.planned(), id="e" * 18, ticket_id="TCK-LOST", recipient="", refused_address=refused
+        )
+        assert self.deployment.notifications.put_new(planned) is None
+        problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone is not text")
+        self.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+        self.bury(planned, problem)
+        return planned
+
     def bury(self, notification: Notification, problem: Problem) -> None:
         stored = self.stored(notification)
         DeadLettersQueue(self.deployment.sqs, self.deployment["DeadLettersQueueUrl"]).send(
@@ -179,6 +193,14 @@ class Rig:
         found = self.deployment.notifications.get(notification.id)
         assert found is not None
         return found
+
+    def spoil(self, notification: Notification) -> None:
+        """Its record loses a field that every record has."""
+        self.deployment.dynamodb.update_item(
+            TableName=self.deployment["NotificationsTable"],
+            Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
+            UpdateExpression="REMOVE recipient",
+        )
 
     # -- queues --------------------------------------------------------------------------------------------
 
@@ -197,6 +219,10 @@ class Rig:
         url = self.deployment[f"{queue}QueueUrl"]
         self.deployment.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=told, **more)
 
+    def count(self, queue: str) -> int:
+        """How many messages it holds."""
+        return sum(depth(self.deployment.sqs, self.deployment[f"{queue}QueueUrl"]).values())
+
     def taken(self, queue: str) -> list[Any]:
         """The bodies of a queue's messages, parsed; they are gone then."""
         url, bodies = self.deployment[f"{queue}QueueUrl"], []
@@ -212,7 +238,11 @@ class Rig:
 
     def connector(self, name: str = "c1") -> Connector:
         keeper = LeaseKeeper(
-            self.deployment.keys_table, name, url="https://10.0.0.1", certificate="PEM", clock=lambda: NOW
+            self.deployment.keys_table,
+            name,
+            url="https://10.0.0.1",
+            certificate="PEM",
+            clock=lambda: self.now,
         )
         keeper.beat()
         return Connector(self, keeper, keeper.acquire(ACCOUNT))
@@ -275,3 +305,18 @@ class Said:
     @property
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def typing(answer: str) -> Output:
+    """A terminal at which somebody types this."""
+    return Output(stream=Terminal(), answers=Terminal(answer))
+
+
+def asked(output: Output) -> str:
+    assert isinstance(output.stream, Terminal)
+    return output.stream.getvalue()

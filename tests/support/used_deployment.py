@@ -16,7 +16,10 @@ from tocsin_console.deployment import Deployment
 def deployment_of(house: House) -> Deployment:
     """The house as the console finds it."""
     queues = house.aws.queues
-    dead_events = house.aws.sqs.create_queue(QueueName=f"{house.aws.keys}-events-dead")["QueueUrl"]
+    events, dead_events = (
+        house.aws.sqs.create_queue(QueueName=f"{house.aws.keys}-{name}")["QueueUrl"]
+        for name in ("events", "events-dead")
+    )
     outputs = {
         "Accounts": ACCOUNT,
         "DefaultRegion": "ID",
@@ -24,6 +27,7 @@ def deployment_of(house: House) -> Deployment:
         "NotificationsTable": house.aws.notifications,
         "NotificationsQueueUrl": queues["notifications"],
         "DeadLettersQueueUrl": queues["dead-letters"],
+        "TicketEventsQueueUrl": events,
         "TicketEventsDeadQueueUrl": dead_events,
     }
     deployment = Deployment("tocsin", outputs, None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tocsin.accounts.lease import Terms
 from tocsin.connector.config import PRODUCTION_URL, BadEnvironment, read_config
 
 REQUIRED = {"KEYS_TABLE": "keys", "STANZAS_QUEUE_URL": "https://sqs/s.fifo", "SEALING_SECRET_ARN": "arn:s"}
@@ -42,6 +43,14 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("ACCOUNTS", "fine,not fine"),
         ("POWERTOOLS_LOG_LEVEL", "LOUD"),
         ("DECLINE_CALLS", "perhaps"),
+        ("LEASE_SECONDS", "5,12"),
+        ("LEASE_SECONDS", "5,12,15,20"),
+        ("LEASE_SECONDS", "5,12,soon"),
+        ("LEASE_SECONDS", "5,12,inf"),
+        ("LEASE_SECONDS", "5,15,12"),
+        ("SILENCE_SECONDS", "0"),
+        ("SILENCE_SECONDS", "nan"),
+        ("SILENCE_SECONDS", "a minute"),
         ("WHATSAPP_VERSION", "2.3000"),
         ("WHATSAPP_VERSION", "2.3000.x"),
         ("ECS_CONTAINER_METADATA_URI_V4", "file:///etc/passwd"),
@@ -56,6 +65,16 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) 
 
 def test_a_version_may_be_told() -> None:
     assert read_config(REQUIRED | {"WHATSAPP_VERSION": "2.3000.1045649367"}).version == (2, 3000, 1045649367)
+
+
+def test_how_long_a_lease_lasts_may_be_told() -> None:
+    assert read_config(REQUIRED).lease_terms == Terms(beat=5, hold=12, dead=15)
+    assert read_config(REQUIRED | {"LEASE_SECONDS": "1.5,5,6"}).lease_terms == Terms(1.5, 5, 6)
+
+
+def test_how_much_silence_is_borne_may_be_told() -> None:
+    assert read_config(REQUIRED).silence == 20
+    assert read_config(REQUIRED | {"SILENCE_SECONDS": "2.5"}).silence == 2.5
 
 
 def test_accounts_are_a_list() -> None:

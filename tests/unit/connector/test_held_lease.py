@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tocsin.accounts.lease import LeaseHeld, LeaseKeeper, LeaseLost, Member, read_lease
+from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
 from tocsin.dynamo.memory import MemoryTable
 
@@ -19,6 +19,7 @@ class Keeper:
     """A keeper that a test puts into any situation; each call takes the next of its `troubles`, if any."""
 
     alive: bool = True
+    terms: Terms = TERMS
     troubles: dict[str, list[Exception]] = field(default_factory=dict)
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -70,6 +71,21 @@ async def running(keeper: Keeper) -> AsyncIterator[Leases]:
     finally:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
+
+
+async def test_it_beats_as_often_as_its_leases_need() -> None:
+    paused: asyncio.Queue[float] = asyncio.Queue()
+
+    async def sleep(seconds: float) -> None:
+        paused.put_nowait(seconds)
+        await no_time(seconds)
+
+    leases = Leases(Keeper(terms=Terms(beat=0.25, hold=2, dead=3)), sleep=sleep)
+    beating = asyncio.create_task(leases.run())
+    async with asyncio.timeout(5):
+        while await paused.get() != 0.25:
+            pass
+    beating.cancel()
 
 
 async def serve_until_lost(held_lease: HeldLease) -> bool:

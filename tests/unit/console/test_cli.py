@@ -61,7 +61,7 @@ def test_the_stack_can_come_from_the_environment(rig: Rig, run: Any, monkeypatch
         (("dead-letters", "list"), 0),
         (("dead-letters", "list", "--queue", "events"), 0),
         (("dead-letters", "redrive", "--all"), 0),
-        (("dead-letters", "drop", "--all", "--queue", "events"), 0),
+        (("dead-letters", "drop", "--all", "--queue", "events", "--yes"), 0),
     ],
 )
 def test_exit_codes_and_errors_are_for_people_and_programs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -124,6 +125,78 @@ def test_what_isnt_dead_isnt_found_and_its_state_is_said(rig: Rig, said: Said) -
         show_letter(rig.deployment, alive.id, text=False, output=said.output)
 
 
+ID = "0123456789abcdef01"
+DEEP = "[" * 5000 + "]" * 5000
+ODD = {
+    "deep": DEEP,
+    "deep within": json.dumps({"notification": ID, "detail": "?"}).replace('"?"', DEEP),
+    "a bit deep": "[" * 400 + "]" * 400,
+    "a list": "[]",
+    "a number without end": "9" * 5000,
+    "no fields": "{}",
+    "no id": json.dumps({"notification": ["x"], "account": "a", "recipient": "r", "audience": "c"}),
+    "an id too long for a key": json.dumps(
+        {"notification": "f" * 4000, "account": "a", "recipient": "r", "audience": "c"}
+    ),
+    "attempts that are none": json.dumps(
+        {"notification": ID, "account": "a", "recipient": "r", "audience": "c", "attempts": 7}
+    ),
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_an_odd_letter_is_named_and_the_others_are_listed(
+    rig: Rig, said: Said, told: Said, body: str
+) -> None:
+    rig.put("DeadLetters", body)
+    buried = rig.failed()
+    list_letters(rig.deployment, said.output)
+    list_letters(rig.deployment, told.output)
+    assert sorted(record["reason"] for record in told.records) == ["server-error", "unreadable"]
+    assert buried.id in said.text
+    [named] = [record["notification"] for record in told.records if record["reason"] == "unreadable"]
+    assert any(line.startswith(named) and "unreadable" in line for line in said.lines)
+
+
+ODD_ATTEMPTS = [7, None, "text", {"numbers": 7}, {"at": "yesterday", "detail": {"a": 1}}, {"at": 10**30}]
+
+
+@pytest.mark.parametrize("attempt", ODD_ATTEMPTS, ids=repr)
+def test_an_odd_attempt_spoils_no_letter(rig: Rig, said: Said, told: Said, attempt: object) -> None:
+    planned = rig.planned()
+    rig.put("DeadLetters", json.dumps(Order.of(planned).to_json() | {"attempts": [attempt]}))
+    list_letters(rig.deployment, told.output)
+    show_letter(rig.deployment, planned.id, text=False, output=said.output)
+    assert told.records[0]["notification"] == planned.id
+    assert "attempts      1" in said.text
+
+
+def test_numbers_that_json_doesnt_know_come_as_text(rig: Rig, told: Said) -> None:
+    planned = rig.planned()
+    letter = json.dumps(Order.of(planned).to_json() | {"attempts": [{"at": 1e999, "count": float("nan")}]})
+    rig.put("DeadLetters", letter.replace("Infinity", "1e999"))
+    list_letters(rig.deployment, told.output)
+    assert "NaN" not in told.text.replace('"NaN"', "")
+    assert told.records[0]["attempts"][0]["at"] == "1e999"
+
+
+def test_a_record_that_cant_be_read_is_named_and_its_letter_kept(
+    rig: Rig, letters: DeadLetters, said: Said, told: Said
+) -> None:
+    odd, other = rig.failed(), rig.failed(BUDI)
+    rig.spoil(odd)
+    list_letters(rig.deployment, said.output)
+    list_letters(rig.deployment, told.output)
+    assert [line for line in said.lines if odd.id in line and "its record can't be read" in line]
+    assert {one["notification"]: one["state"] for one in told.records} == {
+        odd.id: "unreadable",
+        other.id: "failed",
+    }
+    show_letter(rig.deployment, odd.id, text=True, output=said.output)
+    assert results(letters, dry_run=True) == {odd.id: "kept", other.id: "kept"}
+    assert results(letters) == {odd.id: "kept", other.id: "redriven"}
+
+
 # -- sending again -----------------------------------------------------------------------------------------
 
 
@@ -182,6 +255,19 @@ def test_what_the_queue_gave_up_on_can_be_redriven(rig: Rig, letters: DeadLetter
     assert results(letters, Selection(reason="crashed")) == {planned.id: "redriven"}
 
 
+@pytest.mark.parametrize("field", ["account", "recipient", "audience"])
+def test_a_letter_that_names_another_than_its_record_is_dropped_and_nobody_is_told(
+    rig: Rig, letters: DeadLetters, field: str
+) -> None:
+    failed = rig.failed()
+    (letter,) = rig.taken("DeadLetters")
+    rig.put("DeadLetters", json.dumps({**letter, field: "another"}))
+    (done,) = letters.redrive(Selection())
+    assert (done.result, done.why) == ("dropped", f"it names another {field} than its notification")
+    assert rig.taken("Notifications") == []
+    assert rig.stored(failed).state is State.FAILED
+
+
 def test_only_the_selected_ones_are_redriven(rig: Rig, letters: DeadLetters) -> None:
     first, second, third = rig.failed(), rig.failed(BUDI, code="gone"), rig.failed(BUDI)
     assert results(letters, Selection(reason="gone")) == {second.id: "redriven"}
@@ -238,7 +324,9 @@ def test_the_report_counts(rig: Rig, said: Said, told: Said) -> None:
 
 def test_a_dropped_letter_is_gone_and_its_notification_stays_failed(rig: Rig, said: Said) -> None:
     buried = rig.failed()
-    drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output)
+    drop_letters(
+        rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output, yes=True
+    )
     assert DeadLetters(rig.deployment).count() == 0
     assert rig.stored(buried).state is State.FAILED
 
@@ -251,5 +339,44 @@ def test_a_message_that_nothing_of_ours_wrote_can_only_be_dropped(
     assert (done.letter.reason, done.result) == ("unreadable", "kept")
     list_letters(rig.deployment, said.output)
     assert "unreadable" in said.text
-    drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output)
+    drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output, yes=True)
     assert letters.count() == 0
+
+
+# -- of a recipient without a usable number ------------------------------------------------------------------
+
+
+def test_it_is_listed_and_shown_with_what_the_event_says(rig: Rig, said: Said, told: Said) -> None:
+    lost = rig.unreachable("0812\x1b Budi")
+    list_letters(rig.deployment, said.output)
+    show_letter(rig.deployment, lost.id, text=False, output=said.output)
+    lines = "\n".join(said.lines)
+    assert "customer without a usable address" in lines
+    assert "detail        detail.technicians[0].phone is not text" in lines
+    assert "refused       '0812\\x1b Budi'" in lines
+    show_letter(rig.deployment, lost.id, text=False, output=told.output)
+    assert (told.records[0]["recipient"], told.records[0]["refused_address"]) == (None, "0812\x1b Budi")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_it_is_not_redriven_and_says_what_to_do(
+    rig: Rig, letters: DeadLetters, dry_run: bool, hidden: bool
+) -> None:
+    lost = rig.unreachable()
+    if hidden:
+        rig.taken("DeadLetters")
+    (done,) = letters.redrive(Selection(lost.id), dry_run=dry_run)
+    assert done.result == "kept"
+    assert "let that send the event again" in done.why
+    assert rig.taken("Notifications") == []
+    assert rig.stored(lost).state is State.FAILED
+
+
+def test_more_than_ten_of_them_are_all_seen(rig: Rig, letters: DeadLetters) -> None:
+    lost, problem = rig.unreachable(), Problem("invalid-phone", "permanent")
+    for number in range(11):
+        another = replace(lost, id=f"{number:018}")
+        rig.deployment.notifications.put_new(another)
+        rig.bury(another, problem)
+    assert len(letters.read()) == 12

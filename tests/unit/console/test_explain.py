@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,12 @@ from tests.support.fake_whatsapp import message_from
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
 from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
+from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Attachment, Quote
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.explain import explain
 
 
@@ -277,3 +279,98 @@ def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why)
     house.store.put_new(edit)
     house.store.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
     assert why in record(house, edit, told)["conclusion"]
+
+
+# -- what can't be read ------------------------------------------------------------------------------------
+
+
+def spoil(house: House, notification: Notification, change: str, **values: dict) -> None:
+    house.aws.dynamodb.update_item(
+        TableName=house.aws.notifications,
+        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
+        UpdateExpression=change,
+        **({"ExpressionAttributeValues": values} if values else {}),
+    )
+
+
+SPOILT = {
+    "a missing field": ("REMOVE recipient", {}),
+    "a field of another type": ("SET attempts = :a", {":a": {"N": "7"}}),
+    "a moment that is none": ("SET created_at = :a", {":a": {"S": "yesterday"}}),
+    "a moment beyond the calendar": ("SET created_at = :a", {":a": {"N": "9" * 30}}),
+}
+
+
+@pytest.mark.parametrize(("change", "values"), SPOILT.values(), ids=SPOILT)
+def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
+    house, said, told, change: str, values: dict
+):
+    good, odd = house.tell(1), house.tell(1, audience="technician")
+    spoil(house, odd, change, **values)
+    for heard in (said, told):
+        with pytest.raises(NeedsAttention, match=odd.id):
+            explain(deployment_of(house), "TCK-1", output=heard.output, clock=lambda: house.stage.now)
+    assert f"notification  {good.id}" in said.text
+    assert f"notification  {odd.id}  its record can't be read" in said.text
+    assert {one["notification"]: one["state"] for one in told.records} == {
+        good.id: "sent",
+        odd.id: "unreadable",
+    }
+
+
+def test_an_odd_record_that_is_named_is_no_unknown_one(house, said):
+    odd = house.tell(1)
+    spoil(house, odd, "REMOVE recipient")
+    with pytest.raises(NeedsAttention, match="can't be read: the record of"):
+        lines(house, odd.id, said)
+
+
+def test_an_event_nested_too_deep_ends_nothing(house, said):
+    """The queue of refused events is looked through for the ticket."""
+    notification = house.tell(1)
+    deployment = deployment_of(house)
+    deep = '{"detail": {"ticket": {"id": "TCK-1"}, "x": ' + "[" * 5000 + "]" * 5000 + "}}"
+    for body in (deep, "hello?"):
+        house.aws.sqs.send_message(QueueUrl=deployment["TicketEventsDeadQueueUrl"], MessageBody=body)
+    explain(deployment, "TCK-1", output=said.output, clock=lambda: house.stage.now)
+    assert f"notification  {notification.id}" in said.text
+    [named] = [line for line in said.lines if line.startswith("event ")]
+    assert "(not an event) told nobody: crashed" in named
+
+
+def test_an_account_whose_connector_is_dead_is_called_unreachable(house, told):
+    notification = house.plan(1)
+    keeper = LeaseKeeper(
+        deployment_of(house).keys_table, "c1", url="u", certificate="c", clock=lambda: house.stage.now - 50
+    )
+    keeper.beat()
+    keeper.set_state("default", keeper.acquire("default"), "connected")
+    assert record(house, notification, told)["account_state"] == "unreachable"
+
+
+# -- who could not be told -----------------------------------------------------------------------------------
+
+
+def lost(house: House, **changes: Any) -> Notification:
+    return replace(house.tell(1), id="e" * 18, ticket_id="TCK-LOST", recipient="", **changes)
+
+
+def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(house, said):
+    mistyped = lost(house, refused_address="0812 ask Budi")
+    house.store.put_new(mistyped)
+    problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
+    house.store.fail(mistyped.id, problem, int(house.stage.now * 1000))
+    text = "\n".join(lines(house, "TCK-LOST", said))
+    assert "refused       '0812 ask Budi'" in text
+    assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
+    assert "let that send the event again" in text
+
+
+def test_a_ticket_tells_of_whom_it_names_without_a_number(house, said):
+    nobody = lost(house)
+    house.store.put_new(nobody)
+    problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
+    house.store.suppress(nobody.id, problem, int(house.stage.now * 1000))
+    text = "\n".join(lines(house, "TCK-LOST", said))
+    assert "not sent: the event names no phone number of theirs" in text
+    assert "opted out" not in text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pytest
 
 from tests.support.fake_deployment import Said
-from tocsin_console.output import how_long, iso_moment, moment
+from tocsin.notify.events.event import schema
+from tocsin_console.output import Output, complain, how_long, iso_moment, moment, plain
 
 
 def test_people_read_what_is_said(said: Said) -> None:
@@ -42,3 +46,70 @@ def test_times_are_said_in_utc() -> None:
     assert moment(1_795_000_000_000) == "2026-11-18 11:06:40"
     assert iso_moment("2026-11-18T11:06:40.123Z") == "2026-11-18 11:06:40"
     assert iso_moment("-") == "-"
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\x7f\x00", "\\x7f\\x00"),
+        ("one\ntwo\r\tthree", "one\\ntwo\\r\\tthree"),
+        ("\u202eevil\u202c \u2066\u2069 \u200e\u200f", "\\u202eevil\\u202c \\u2066\\u2069 \\u200e\\u200f"),
+        ("a\u2028b\u2029c\x85d", "a\\u2028b\\u2029c\\x85d"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_would_steer_the_terminal_is_shown_as_its_escape(said: Said, foreign: str, shown: str) -> None:
+    said.output.say(foreign)
+    said.output.table(["HEAD"], [(foreign,)])
+    assert said.text == f"{shown}\nHEAD\n{shown}\n"
+
+
+@pytest.mark.parametrize("text", ["señor", "تذكرة", "票 42", "\u200d\u200c", "👩\u200d🔧", "a\\b", "e\u0301"])
+def test_people_s_languages_stay_as_they_are(text: str) -> None:
+    assert plain(text) == text
+
+
+def test_columns_are_as_wide_as_what_is_shown(said: Said) -> None:
+    said.output.table(["A", "B"], [("\x1b", 1), ("b", 2)])
+    assert said.lines == ["A     B", "\\x1b  1", "b     2"]
+
+
+def test_json_gives_back_what_was_recorded_and_holds_nothing_that_steers(told: Said) -> None:
+    value = "".join(map(chr, range(0x100))) + "\u202e\u2066\u2028\u061c\ufeff"
+    told.output.record({value: [value]})
+    assert told.records == [{value: [value]}]
+    assert plain(told.text.removesuffix("\n")) == told.text.removesuffix("\n")
+
+
+def test_half_a_surrogate_pair_is_replaced_in_json(told: Said) -> None:
+    """Not every parser takes its escape."""
+    told.output.record({"id": "a\ud800\udfffb"})
+    assert told.records == [{"id": "a\ufffd\ufffdb"}]
+
+
+def test_a_question_and_a_complaint_steer_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    Output(stream=stream, answers=io.StringIO("n")).ask("drop \x1b[2J? ")
+    complain("no \x1b[2J")
+    assert stream.getvalue() == "drop \\x1b[2J? "
+    assert capsys.readouterr().err == "no \\x1b[2J\n"
+
+
+def test_no_id_that_an_event_may_hold_needs_an_escape() -> None:
+    """What the schema refuses in ids, and what is escaped here, are the same."""
+    refused = re.compile(schema()["$defs"]["id"]["not"]["pattern"])
+    for code in (*range(0xD800), *range(0xE000, 0x10000)):
+        assert bool(refused.search(chr(code))) == (plain(chr(code)) != chr(code)), hex(code)
+
+
+@pytest.mark.parametrize("odd", [10**30, -(10**30), float("nan"), float("inf"), "yesterday", [1]])
+def test_what_is_no_time_is_shown_as_unknown(odd: float) -> None:
+    assert moment(odd) == "?"
+
+
+@pytest.mark.parametrize("far", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_beyond_the_calendar_ends_nothing(far: str) -> None:
+    assert iso_moment(far) in (far, "?")

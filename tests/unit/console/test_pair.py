@@ -11,7 +11,7 @@ from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Sc
 from tocsin.accounts import operator_requests
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
-from tocsin_console.pair import NO_CONNECTOR, Code, Hint, Offer, TypedCode
+from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode
 
 
 @pytest.fixture
@@ -23,10 +23,14 @@ def connector(rig: Rig) -> Connector:
 
 
 def offered(
-    rig: Rig, *steps: Callable[[], object], wait_seconds: float = 180, phone: str | None = None
+    rig: Rig,
+    *steps: Callable[[], object],
+    wait_seconds: float = 180,
+    phone: str | None = None,
+    now: float = NOW,
 ) -> list[Offer]:
     """All that is offered while `steps` happen, one at each look."""
-    script = Script(list(steps))
+    script = Script(list(steps), now)
     return list(
         pair.codes(
             rig.deployment,
@@ -115,9 +119,27 @@ def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(rig: Rig) -> N
 
 
 def test_an_account_that_goes_on_connecting_is_linked(rig: Rig) -> None:
-    rig.connector()
+    connector = rig.connector()
+
+    def beats() -> None:
+        rig.now += POLL_SECONDS
+        connector.keeper.beat()
+
     with pytest.raises(ConsoleError, match=r"linked already \(connecting\)"):
-        offered(rig)
+        offered(rig, *[beats] * 60)
+
+
+def test_an_account_stays_linked_when_its_connector_dies(rig: Rig, connector: Connector) -> None:
+    connector.says("connected")
+    rig.now += 50
+    with pytest.raises(ConsoleError, match=r"linked already \(unreachable\)"):
+        offered(rig, now=rig.now)
+
+
+def test_an_account_is_connected_while_its_connector_lives(rig: Rig, connector: Connector) -> None:
+    connector.says("connected")
+    assert pair.connected(rig.deployment, ACCOUNT, clock=lambda: NOW + 5)
+    assert not pair.connected(rig.deployment, ACCOUNT, clock=lambda: NOW + 50)
 
 
 def test_without_a_connector_the_operator_is_told_and_it_is_waited_for(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,15 +111,50 @@ def test_a_redriven_event_goes_to_the_planner_as_it_came(rig: Rig, said: Said) -
 def test_only_the_selected_ones_are_touched(rig: Rig, said: Said) -> None:
     rig.refuse(EVENT)
     rig.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
-    drop_refused(rig.deployment, Selection(reason="crashed"), dry_run=False, output=said.output)
-    drop_refused(rig.deployment, Selection(id=EVENT["id"]), dry_run=True, output=said.output)
+    drop_refused(rig.deployment, Selection(reason="crashed"), dry_run=False, output=said.output, yes=True)
+    drop_refused(rig.deployment, Selection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
     assert [letter["reason"] for letter in rig.taken("TicketEventsDead")] == ["invalid-event"]
     assert said.lines[-1] == "0 dropped, 1 kept"
 
 
-@pytest.mark.parametrize("act", [redrive_refused, drop_refused])
+@pytest.mark.parametrize("act", [redrive_refused, partial(drop_refused, yes=True)])
 def test_an_id_that_no_event_bears_is_an_error(rig: Rig, said: Said, act: Any) -> None:
     with pytest.raises(NotFound, match="--queue events"):
         act(rig.deployment, Selection(id="nobody"), dry_run=False, output=said.output)
     with pytest.raises(NotFound):
         show_refused(rig.deployment, "nobody", text=False, output=said.output)
+
+
+DEEP = json.dumps(EVENT | {"id": "deep"}).replace('"two"', '{"a":' * 5000 + "1" + "}" * 5000)
+ODD = {
+    "deep": DEEP,
+    "a bit deep": json.dumps(EVENT | {"id": "deep"}).replace('"two"', "[" * 400 + "]" * 400),
+    "violations that are none": json.dumps({"violations": 7, "event": 7}),
+    "no event": json.dumps({"violations": ["x"], "event": None}),
+    "no text": json.dumps({"violations": [{"a": 1}], "event": "{}", "refused_at": 7, "reason": []}),
+    "a number without end": "9" * 5000,
+    "nothing in it": json.dumps({"id": [], "detail-type": {}, "detail": {"ticket": {"id": [1]}}}),
+    "numbers that JSON doesn't know": '{"id": "x", "detail": {"a": 1e999, "b": NaN}}',
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_an_odd_event_is_named_and_the_others_are_listed(rig: Rig, said: Said, told: Said, body: str) -> None:
+    rig.put("TicketEventsDead", body)
+    rig.refuse(EVENT, VIOLATION)
+    list_refused(rig.deployment, said.output)
+    list_refused(rig.deployment, told.output)
+    assert sorted(len(record["event"]) > 0 for record in told.records) == [True, True]
+    for record in told.records:
+        assert any(line.startswith(record["event"]) for line in said.lines)
+        show_refused(rig.deployment, record["event"], text=True, output=said.output)
+        show_refused(rig.deployment, record["event"], text=True, output=told.output)
+
+
+def test_an_event_that_was_refused_for_its_depth_is_shown_as_it_came(rig: Rig, said: Said) -> None:
+    rig.refuse(DEEP, "event: is nested too deep")
+    list_refused(rig.deployment, said.output)
+    event_id = said.lines[0].split()[0]
+    assert said.lines[1] == "    event: is nested too deep"
+    show_refused(rig.deployment, event_id, text=True, output=said.output)
+    assert '{"a":{"a":' in said.text

@@ -99,6 +99,7 @@ def sending(rig: Rig) -> Callable[..., None]:
             output=said.output,
             sleep=script.sleep,
             clock=script.clock,
+            wall_clock=lambda: rig.now,
         )
 
     return run
@@ -123,7 +124,7 @@ def test_people_read_the_times(sending: Callable[..., None], way: Way, said: Sai
         (SampleTicket("0812"), "--to: the number is no valid number of the region ID"),
         (SampleTicket("call me"), "--to: the number holds something else"),
         (SampleTicket(f"+{SITI}", subject=" "), "detail.ticket.subject"),
-        (SampleTicket(f"+{SITI}", name="x" * 300), "detail.customer.name"),
+        (SampleTicket(f"+{SITI}", language="x-"), "detail.customer.language"),
     ],
 )
 def test_what_the_planner_would_refuse_is_refused_here(
@@ -160,6 +161,25 @@ def test_parked_says_why_and_what_goes_on(
     assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
     assert "by itself" in str(caught.value)
     assert "waiting  (not-connected)" in said.text
+
+
+def test_a_dead_connector_is_named_where_it_keeps_the_notification_waiting(
+    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    rig.connector().says("connected")
+    rig.now += 50
+    dead = "the account 'default' is unreachable since 2026-11-18 11:06:40 UTC"
+    with pytest.raises(TimedOut, match=dead):
+        sending(said, way.plan, way.parked)
+
+
+def test_neither_is_it_connected_where_nothing_was_tried_yet(
+    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+) -> None:
+    rig.connector().says("connected")
+    rig.now += 50
+    with pytest.raises(TimedOut, match="still planned after 20 s: the account 'default' is unreachable"):
+        sending(said, way.plan)
 
 
 def test_a_phone_that_is_off_isnt_our_failure(sending: Callable[..., None], way: Way, said: Said) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_deployment import Said, asked, typing
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.test_retries import reply_of_everybody
 from tocsin.accounts.operator_requests import read_control
 from tocsin_console import cli
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import NotFound, Usage
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
 
 
@@ -123,13 +125,13 @@ def test_an_account_that_was_never_linked_has_none(house):
 
 
 def test_exactly_one_device_is_cleaned(house, sessions, said):
-    clean_sessions(sessions, "1234@lid", device=1, dry_run=False, output=said.output)
+    clean_sessions(sessions, "1234@lid", device=1, dry_run=False, output=said.output, yes=True)
     assert said.text == "1234@lid: archived 1\n"
     assert devices(house, 0, 1) == [True, False]
 
 
 def test_one_user_is_cleaned_and_heals_at_the_next_send(house, sessions, said):
-    clean_sessions(sessions, "0812-3456-7890", device=None, dry_run=False, output=said.output)
+    clean_sessions(sessions, "0812-3456-7890", device=None, dry_run=False, output=said.output, yes=True)
     assert devices(house, 0, 1) == [False, False]
     house.tell(2)
     assert [texts(device)[-1] for device in house.siti.devices.values()] == ["Tiket 2", "Tiket 2"]
@@ -137,26 +139,26 @@ def test_one_user_is_cleaned_and_heals_at_the_next_send(house, sessions, said):
 
 
 def test_what_was_on_its_way_is_read_from_the_archive(house, sessions, said):
-    clean_sessions(sessions, "1234@lid", device=None, dry_run=False, output=said.output)
+    clean_sessions(sessions, "1234@lid", device=None, dry_run=False, output=said.output, yes=True)
     assert house.reply("terlambat", "R7").outcome == "reply"
 
 
 def test_everybody_is_cleaned(house, sessions, said):
-    clean_sessions(sessions, None, device=None, dry_run=False, output=said.output)
+    clean_sessions(sessions, None, device=None, dry_run=False, output=said.output, yes=True)
     assert said.lines[-1] == "cleaned 3 devices of 2 users"
     assert devices(house, 0, 1) == [False, False]
 
 
 @pytest.mark.parametrize("wanted", ["1234@lid", None])
 def test_a_rehearsal_changes_nothing(house, sessions, said, wanted):
-    clean_sessions(sessions, wanted, device=None, dry_run=True, output=said.output)
+    clean_sessions(sessions, wanted, device=None, dry_run=True, output=said.output, yes=True)
     assert "would clean" in said.text
     assert devices(house, 0, 1) == [True, True]
 
 
 def test_a_device_that_isnt_there_is_named(sessions, said):
     with pytest.raises(NotFound, match="no session with device 7, only with 0,1"):
-        clean_sessions(sessions, "1234@lid", device=7, dry_run=False, output=said.output)
+        clean_sessions(sessions, "1234@lid", device=7, dry_run=False, output=said.output, yes=True)
 
 
 # -- reset -------------------------------------------------------------------------------------------------
@@ -164,14 +166,14 @@ def test_a_device_that_isnt_there_is_named(sessions, said):
 
 def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(house, sessions, told):
     before = house.stage.profile.incarnation
-    reset_sessions(sessions, dry_run=False, output=told.output)
+    reset_sessions(sessions, dry_run=False, output=told.output, yes=True)
     assert told.records[-1]["incarnation"] > before
     assert devices(house, 0, 1) == [False, False]
     assert read_control(sessions.deployment.keys_table, "default").request == "reconnect"
 
 
 def test_after_a_reset_the_next_send_is_read(house, sessions, said):
-    reset_sessions(sessions, dry_run=False, output=said.output)
+    reset_sessions(sessions, dry_run=False, output=said.output, yes=True)
     house.restart()
     house.tell(2)
     assert texts(house.siti.devices[0])[-1] == "Tiket 2"
@@ -179,7 +181,7 @@ def test_after_a_reset_the_next_send_is_read(house, sessions, said):
 
 def test_a_rehearsed_reset_changes_nothing(house, sessions, said):
     before = house.stage.profile.incarnation
-    reset_sessions(sessions, dry_run=True, output=said.output)
+    reset_sessions(sessions, dry_run=True, output=said.output, yes=True)
     assert house.stage.profile.incarnation == before
 
 
@@ -209,3 +211,27 @@ def found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_line(found, capsys, words, code, key):
     assert cli.main(["--json", "sessions", *words]) == code
     assert key in json.loads(capsys.readouterr().out.splitlines()[0])
+
+
+# -- the question before -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "sentence"),
+    [
+        (
+            partial(clean_sessions, wanted=None, device=None),
+            "the sessions of the account 'default' with 3 devices of 2 users will be archived",
+        ),
+        (reset_sessions, "all sessions of the account 'default' (3 devices of 2 users) will be left behind"),
+    ],
+)
+def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(house, sessions, act, sentence):
+    terminal = typing("n\n")
+    with pytest.raises(ConsoleError, match="nothing was done"):
+        act(sessions, dry_run=False, output=terminal, yes=False)
+    assert sentence in asked(terminal)
+    with pytest.raises(Usage, match="--yes"):
+        act(sessions, dry_run=False, output=Said().output, yes=False)
+    assert devices(house, 0, 1) == [True, True]
+    assert sessions.keys.account.profile().incarnation == sessions.profile.incarnation

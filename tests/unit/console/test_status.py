@@ -71,10 +71,37 @@ def test_a_connector_that_released_the_account_is_missed(rig: Rig, said: Said) -
     assert "no connector holds it; is the service running?" in shown(rig, said)
 
 
-def test_a_dead_connectors_last_word_isnt_believed(rig: Rig, said: Said) -> None:
-    """The lease goes on saying `connected` until another connector takes it over."""
+@pytest.mark.parametrize("state", ["connected", "resuming", "restricted", "connecting", "logged_out"])
+@pytest.mark.parametrize("seconds", [15, 50, 300])
+def test_an_account_is_unreachable_once_its_connectors_lease_is_over(
+    rig: Rig, said: Said, state: str, seconds: int
+) -> None:
+    """The lease goes on saying what its connector said last until another takes it over."""
+    rig.connector().says(state)
+    text = shown(rig, said, after=seconds)
+    assert said.lines[1].split()[:4] == ["default", "unreachable", "2026-11-18", "11:06:40"]
+    assert f"is the service running? the last it said is {state}" in text
+
+
+def test_a_connector_that_beats_is_believed_until_its_lease_is_over(rig: Rig, said: Said) -> None:
     rig.connector().says("connected")
-    assert "its connector is silent for 5 min: is the service running?" in shown(rig, said, after=300)
+    shown(rig, said, check=True, after=14)
+    assert said.lines[1].split()[:2] == ["default", "connected"]
+
+
+def test_unreachable_is_told_from_the_last_beat_on(rig: Rig, told: Said) -> None:
+    connector = rig.connector()
+    connector.says("connected")
+    rig.now += 100
+    connector.keeper.beat()
+    shown(rig, told, after=150)
+    (account,) = told.records[0]["accounts"]
+    assert (account["state"], account["last_state"], account["since"], account["well"]) == (
+        "unreachable",
+        "connected",
+        NOW + 100,
+        False,
+    )
 
 
 def test_a_connector_without_a_heartbeat_is_gone(rig: Rig, said: Said) -> None:
@@ -83,7 +110,9 @@ def test_a_connector_without_a_heartbeat_is_gone(rig: Rig, said: Said) -> None:
     rig.deployment.dynamodb.delete_item(
         TableName=rig.deployment["KeysTable"], Key={"pk": {"S": "connectors"}, "sk": {"S": "c9"}}
     )
-    assert "its connector is gone" in shown(rig, said)
+    text = shown(rig, said)
+    assert said.lines[1].split()[:3] == ["default", "unreachable", "-"]
+    assert "its connector is gone" in text
 
 
 def test_what_waits_is_counted_by_cause(rig: Rig, said: Said, told: Said) -> None:
@@ -118,5 +147,5 @@ def test_a_check_fails_where_somebody_must_look(rig: Rig, told: Said) -> None:
 
 def test_a_check_fails_for_a_silent_connector_too(rig: Rig, told: Said) -> None:
     rig.connector().says("connected")
-    with pytest.raises(NeedsAttention):
-        shown(rig, told, check=True, after=300)
+    with pytest.raises(NeedsAttention, match="account default is unreachable"):
+        shown(rig, told, check=True, after=50)

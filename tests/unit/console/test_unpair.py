@@ -26,6 +26,7 @@ def unlinked(rig: Rig, *steps: Callable[[], object], wait_seconds: float = 60) -
         ACCOUNT,
         wait_seconds=wait_seconds,
         output=said.output,
+        yes=True,
         sleep=script.sleep,
         clock=script.clock,
     )
@@ -72,6 +73,7 @@ def test_without_a_connector_the_way_by_the_phone_is_told(rig: Rig, connector: C
             ACCOUNT,
             wait_seconds=20,
             output=said.output,
+            yes=True,
             sleep=script.sleep,
             clock=script.clock,
         )

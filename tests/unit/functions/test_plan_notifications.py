@@ -31,6 +31,8 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sqs = boto3.client("sqs")
         fifo = sqs.create_queue(QueueName="notifications.fifo", Attributes={"FifoQueue": "true"})
         monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", fifo["QueueUrl"])
+        letters = sqs.create_queue(QueueName="letters.fifo", Attributes={"FifoQueue": "true"})
+        monkeypatch.setenv("DEAD_LETTERS_QUEUE_URL", letters["QueueUrl"])
         monkeypatch.setenv("TICKET_EVENTS_DEAD_QUEUE_URL", sqs.create_queue(QueueName="dead")["QueueUrl"])
         boto3.client("dynamodb").create_table(
             TableName="notifications",
@@ -70,9 +72,20 @@ def test_an_event_is_done_when_its_notifications_are_written_and_enqueued(
 def test_an_invalid_event_is_done_too_and_named_in_the_log_without_its_content(
     app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    body = sample_body(customer={"phone": "0812secret"}, account="nobody")
+    assert app.lambda_handler(batch(body), Context()) == {"batchItemFailures": []}
+    out = told(caplog, capsys)
+    assert "detail.customer.phone" in out
+    assert "secret" not in out
+
+
+def test_who_cannot_be_told_is_counted_and_named_by_the_field_alone(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = sample_body(customer={"phone": "0812secret"})
     assert app.lambda_handler(batch(body), Context()) == {"batchItemFailures": []}
     out = told(caplog, capsys)
+    assert '"RecipientsUnreachable":[1.0]' in out
     assert "detail.customer.phone" in out
     assert "secret" not in out
 

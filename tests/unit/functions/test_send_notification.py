@@ -106,6 +106,16 @@ def test_what_nobody_foresaw_is_told_and_left_to_the_queue(
     assert answer == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
 
 
+def test_an_order_in_another_lane_is_counted_and_not_sent(
+    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = enqueued(house)
+    record["attributes"]["MessageGroupId"] = "default#6281399998888"
+    assert app.lambda_handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
+    assert house.network.messages == []
+    assert '"OrdersMismatched":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
 def test_after_a_failure_later_orders_of_a_batch_wait_too(app: ModuleType, house: House) -> None:
     first = enqueued(house, 1)
     second = {**first, "messageId": "second", "body": json.dumps(Order.of(house.plan(2)).to_json())}

@@ -30,6 +30,14 @@ class Counted(Part):
         self.made += 1
 
 
+def fake_python(folder: Path, code: int, *, name: str = "python3.99") -> Path:
+    """A folder with an interpreter that ends with this code, whatever it is asked."""
+    folder.mkdir(parents=True)
+    (folder / name).write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs go to a folder of the test."""
@@ -82,6 +90,31 @@ class TestFailure:
 class TestProfiles:
     def test_the_demo_needs_no_node(self) -> None:
         assert "clients" not in [part.name for part in parts_of("demo")]
+
+    def test_the_deployed_runtime_gets_an_environment_where_an_interpreter_of_it_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        there, refuses = fake_python(tmp_path / "there", 0), fake_python(tmp_path / "refuses", 127)
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "no pyenv"))
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", (3, 99))
+        monkeypatch.setenv("PATH", str(refuses))
+        assert "deployed" not in [part.name for part in parts_of("test")]
+        monkeypatch.setenv("PATH", str(there))
+        assert "deployed" in [part.name for part in parts_of("test")]
+        assert "deployed" not in [part.name for part in parts_of("demo")]
+
+    def test_where_pyenvs_command_refuses_a_version_that_it_keeps_is_taken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", (3, 99))
+        monkeypatch.setenv("PATH", str(fake_python(tmp_path / "shims", 127)))
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+        kept = fake_python(tmp_path / "versions" / "3.99.1" / "bin", 0, name="python")
+        assert bootstrap.find_deployed_python() == str(kept / "python")
+
+    def test_ours_needs_no_second_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bootstrap, "DEPLOYED_PYTHON", sys.version_info[:2])
+        assert bootstrap.find_deployed_python() is None
 
     def test_a_fuller_environment_serves_a_leaner_wish(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.templates import as_list, properties, resources, statements, template
+from tocsin_local.bootstrap import DEPLOYED_PYTHON
 
 FUNCTIONS = {
     "PlanNotificationsFunction",
@@ -48,6 +49,10 @@ OUTPUTS = {
 
 
 class TestParameters:
+    def test_the_runtime_is_the_one_that_the_unit_tests_run_under_as_well(self) -> None:
+        version = ".".join(map(str, DEPLOYED_PYTHON))
+        assert template()["Parameters"]["PythonRuntime"]["Default"] == f"python{version}"
+
     @pytest.mark.parametrize("name", template()["Parameters"])
     def test_each_says_what_it_is_for(self, name: str) -> None:
         assert len(template()["Parameters"][name]["Description"]) > 20

@@ -336,6 +336,23 @@ def test_a_member_who_lost_something_heals_and_nobody_else_hears_of_it(house, fa
     assert house.audit()["message_keys_reused"] == 0
 
 
+@in_both_modes
+def test_a_device_of_a_member_that_whatsapp_does_not_list_gets_nothing(house):
+    """The keys are good, their owner is in the group, and nobody ever linked such a device."""
+    house.tell_group(1)
+    budi = house.colleagues[1]
+    budi.forget_sender_keys()
+    house.deliver(house.plan_for_group(2))
+    [honest] = [node for node in house.line.got if node.attrs.get("type") == "retry"]
+    assert honest.child("keys") is not None
+    stray = honest.attr_jid("participant").with_device(77)
+    house.line.sent.clear()
+    report = house.receive(Node("receipt", {**honest.attrs, "participant": stray}, honest.content))
+    assert (report.outcome, house.line.sent) == ("unknown-device", [])
+    house.hear()
+    assert texts(budi) == ["Tiket 1", "Tiket 2"]
+
+
 def test_the_history_of_a_large_group_names_some_and_heals_all(house, monkeypatch):
     """One item of the table holds it, at each of some tries."""
     monkeypatch.setattr(group_send, "MAX_TOLD", 1)

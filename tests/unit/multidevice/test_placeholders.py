@@ -16,6 +16,8 @@ from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
 
+OWN_LID, OWN_PN = JID.parse("9999@lid"), JID.parse("6280000000001@s.whatsapp.net")
+
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[AwsAccount]:
@@ -117,7 +119,7 @@ def test_asking_again_is_the_same_question(told: House) -> None:
         ("view_once_unavailable_fanout", {}),
         (None, {"t": str(NOW - 15 * 86400)}),
         (None, {"from": JID.parse("120363@g.us"), "participant": JID.parse("1234@lid")}),
-        (None, {"from": JID.parse("9999@lid"), "recipient": JID.parse("1234@lid")}),
+        (None, {"from": OWN_LID, "sender_pn": OWN_PN, "recipient": JID.parse("1234@lid")}),
     ],
     ids=["bot", "hosted", "view once", "old", "group", "our own"],
 )

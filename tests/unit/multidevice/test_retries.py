@@ -12,7 +12,7 @@ from tests.support.wired_functions import House, texts
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
-from tocsin.notify.notification import State
+from tocsin.notify.notification import Notification, State
 from tocsin.whatsapp.node import Node
 
 
@@ -283,6 +283,57 @@ def test_a_device_that_was_linked_since_is_served(broken):
     report = broken.receive(broken.network.retry_receipt(fresh, notification.message_id, "NoSession"))
     assert report.outcome == "resent"
     assert texts(fresh) == ["Tiket 2"]
+
+
+def own_request(house: House, notification: Notification, number: int, **changes: object) -> Node:
+    """What a device of Siti's that had no copy asks for, with keys of its own."""
+    device = Device(house.siti.user.with_device(number))
+    return house.network.retry_receipt(
+        device, notification.message_id, "NoSession", with_keys=True, **changes
+    )
+
+
+def test_a_device_nobody_listed_gets_nothing_for_its_keys_and_no_later_text(broken):
+    """Keys are no proof: what they say is signed by whoever made them."""
+    notification = broken.tell(2)
+    broken.network.messages.clear()
+    assert broken.receive(own_request(broken, notification, 9)).outcome == "unknown-device"
+    assert broken.network.messages == []
+    assert facts(broken, 9) is None
+    broken.tell(3)
+    assert "1234:9@lid" not in broken.stored(broken.plan(3)).attempts[-1].copies
+
+
+def test_a_listed_device_is_asked_for_once_and_its_keys_are_used(house):
+    notification = house.tell(2)
+    fresh = house.siti.devices[9] = Device(house.siti.user.with_device(9))
+    house.network.queries.clear()
+    node = house.network.retry_receipt(fresh, notification.message_id, "NoSession", with_keys=True)
+    assert house.receive(node).facts["rebuilt"] == "keys"
+    assert house.network.queries == ["devices 1234@lid"]
+    assert texts(fresh) == ["Tiket 2"]
+
+
+def test_an_unlisted_device_uses_up_nobody_s_budget_and_few_questions(house):
+    house.restart(recoveries_per_hour=3)
+    notification = house.tell(2)
+    house.siti.devices[0].corrupt()
+    house.network.queries.clear()
+    for number in range(9, 20):
+        assert house.receive(own_request(house, notification, number)).outcome == "unknown-device"
+    assert house.network.queries == ["devices 1234@lid"] * 3
+    house.tell(3)
+    assert [report.outcome for report in house.answer_retries()] == ["resent"]
+
+
+def test_a_list_that_whatsapp_refuses_to_tell_brings_the_receipt_again(house):
+    notification = house.tell(2)
+    node = own_request(house, notification, 9)
+    house.network.usync_errors["devices"] = 429
+    with pytest.raises(Wait):
+        house.receive(node)
+    house.network.usync_errors.clear()
+    assert house.receive(node).outcome == "unknown-device"
 
 
 @pytest.mark.parametrize("count", [11, 999])

@@ -173,6 +173,50 @@ def test_a_known_recipient_is_addressed_by_lid(scene):
     assert scene.transport.sent[0].address == Address("1234@lid", USER)
 
 
+# -- the record decides, not the order -------------------------------------------------------------------
+
+STRANGER = "6281399998888"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("account", "support"), ("recipient", STRANGER), ("recipient", USER), ("audience", "technician")],
+)
+def test_an_order_that_names_another_than_its_notification_is_dropped_and_changes_nothing(
+    scene, field, value
+):
+    before = scene.notification
+    assert scene.deliver(receives=3, **{field: value}) == Verdict("mismatched", field)
+    assert (scene.transport.sent, scene.letters()) == ([], [])
+    assert scene.notification == before
+
+
+def test_an_order_to_another_recipient_gets_past_no_opt_out(scene):
+    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    scene.deliver(recipient=STRANGER)
+    assert scene.transport.sent == []
+    assert scene.deliver() == Verdict("suppressed", "opted-out")
+
+
+def test_the_opt_out_of_another_than_its_notification_suppresses_nothing(scene):
+    scene.store.opt_out("default", f"{STRANGER}@s.whatsapp.net", "stop", NOW * 1000)
+    scene.deliver(recipient=STRANGER)
+    assert scene.deliver() == Verdict("sent")
+
+
+def test_an_order_in_another_lane_is_dropped_and_one_in_its_own_is_sent(scene):
+    order = Order.of(scene.planned)
+    assert scene.delivery.deliver(order, lane=f"default#{STRANGER}") == Verdict("mismatched", "lane")
+    assert scene.delivery.deliver(order, lane=order.group) == Verdict("sent")
+
+
+def test_the_log_names_the_notification_and_masks_both_numbers(scene, caplog):
+    scene.deliver(recipient=STRANGER)
+    [line] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (line.notification, line.differs) == (scene.planned.id, "recipient")
+    assert (line.ordered, line.recorded) == ("default#6281…88", "default#6281…90")
+
+
 # -- wait ------------------------------------------------------------------------------------------------
 
 

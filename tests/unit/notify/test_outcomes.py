@@ -117,6 +117,7 @@ def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
         "account": "default",
         "audience": "customer",
         "recipient": "6281234567890",
+        "recipient_lid": None,
         "language": "id",
         "state": "sent",
         "created_at": "2027-01-15T08:00:00.000Z",
@@ -179,6 +180,8 @@ def test_a_reply_is_told_with_its_ticket() -> None:
         "account": "default",
         "user": "628@s.whatsapp.net",
         "message_id": "ABC",
+        "recipient": None,
+        "recipient_lid": None,
         "text": "thanks",
         "ticket_id": "TCK-1",
         "notification_id": N.id,
@@ -261,3 +264,19 @@ def test_a_changed_identity_says_whose_and_how_it_showed():
     assert (told["recipient"], told["device_jid"], told["by"]) == ("6281234567890", "1234:2@lid", "message")
     assert told["changed_at"] == "2027-01-15T08:00:00.000Z"
     assert not {"pk", "sk", "expire_at", "outcome"} & told.keys()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "code"),
+    [("Failed", State.FAILED, "invalid-phone"), ("Suppressed", State.SUPPRESSED, "no-phone")],
+)
+def test_of_a_recipient_without_a_number_the_reason_is_told_and_not_what_was_refused(
+    outcome: str, state: State, code: str
+) -> None:
+    problem = Problem(code, "permanent", "detail.customer.phone is not text")
+    lost = {"recipient": "", "refused_address": "0812 secret", "state": state, "last_error": problem}
+    told = outcome_of(record(outcome=outcome, **lost))
+    assert told is not None
+    assert (told.detail_type, told.detail["recipient"]) == (f"Notification{outcome}", None)
+    assert (told.detail["audience"], told.detail["reason"]) == ("customer", code)
+    assert "secret" not in told.json

@@ -313,6 +313,33 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
     assert scene.rows() == []
 
 
+# -- the record decides, not the row ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "whose", [{"pk": {"S": "waiting#support"}}, {"recipient": {"S": BUDI}}], ids=["account", "recipient"]
+)
+@pytest.mark.parametrize("later", [0, 86_400], ids=["due", "over"])
+def test_a_row_of_another_than_its_notification_is_dropped_and_changes_nothing(
+    scene: Scene, whose: dict[str, Any], later: int
+) -> None:
+    notification = scene.parked()
+    before = scene.store.get(notification.id)
+    (row,) = scene.aws.dynamodb.query(
+        TableName=NOTIFICATIONS,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "waiting#default"}},
+    )["Items"]
+    scene.aws.dynamodb.delete_item(TableName=NOTIFICATIONS, Key={"pk": row["pk"], "sk": row["sk"]})
+    scene.aws.dynamodb.put_item(TableName=NOTIFICATIONS, Item={**row, **whose})
+    scene.now += later
+    account = {**row, **whose}["pk"]["S"].partition("#")[2]
+    report = scene.maintainer.resume(account, lambda: scene.left)
+    assert (report.mismatched, report.resumed, report.expired, report.waiting) == (1, 0, 0, 0)
+    assert (scene.orders(), scene.aws.messages("dead-letters")) == ([], [])
+    assert scene.store.get(notification.id) == before
+
+
 # -- missing receipts ------------------------------------------------------------------------------------
 
 

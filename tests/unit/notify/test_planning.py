@@ -12,10 +12,11 @@ import pytest
 
 from tests.support.fake_aws import NOTIFICATIONS, REGION, Cloud, cloud
 from tocsin.notify.config import PlanConfig
+from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.samples import FULL, sample_body
-from tocsin.notify.notification import Problem, State, notification_id
-from tocsin.notify.planning import Planner
-from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.planning import Planned, Planner
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.texts.template import Templates
 
@@ -25,6 +26,7 @@ CONFIG = PlanConfig(
     notifications_table=NOTIFICATIONS,
     notifications_queue_url="",
     ticket_events_dead_queue_url="",
+    dead_letters_queue_url="",
     accounts=("default",),
     default_region="ID",
     default_language="id",
@@ -44,6 +46,7 @@ class Scene:
             self.store,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
             TicketEventsDeadQueue(aws.sqs, dead),
+            DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             Templates(*texts),
             CONFIG,
             clock=lambda: NOW,
@@ -54,6 +57,13 @@ class Scene:
 
     def orders(self) -> list[str]:
         return [order["notification"] for order in self.aws.messages("notifications")]
+
+    def lost(self, planned: Planned) -> Notification:
+        """The one that could not be told, as stored."""
+        (found,) = planned.unreachable
+        stored = self.store.get(found)
+        assert stored is not None
+        return stored
 
 
 @pytest.fixture
@@ -134,7 +144,7 @@ def test_another_revision_is_told_anew(scene: Scene) -> None:
 
 
 def test_an_invalid_event_is_put_aside_with_every_violation_and_tells_nobody(scene: Scene) -> None:
-    body = sample_body(technicians=[{"phone": "0812"}, {"phone": "+62 813 1111 2222"}], account="nobody")
+    body = sample_body(technicians=[{"id": 3}, {"phone": "+62 813 1111 2222"}], account="nobody")
     planned = scene.planner.handle(body)
     assert planned.refused
     assert (scene.written(), scene.orders()) == (0, [])
@@ -144,7 +154,10 @@ def test_an_invalid_event_is_put_aside_with_every_violation_and_tells_nobody(sce
     assert json.loads(letter["event"]) == json.loads(body)
 
 
-@pytest.mark.parametrize("body", ["", "not JSON", "[]", "\ud800"])
+DEEP = [sample_body(customer="deep").replace('"deep"', "[" * n + "]" * n) for n in (900, 940, 5000)]
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "[]", "\ud800", *DEEP])
 def test_whatever_is_no_event_is_put_aside_as_well(scene: Scene, body: str) -> None:
     assert scene.planner.handle(body).refused
     assert len(scene.aws.messages("ticket-events-dead")) == 1
@@ -184,6 +197,120 @@ def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
     stored = scene.store.get(planned.new[0])
     assert stored is not None
     assert stored.recipient == "34612345678"
+
+
+# -- who can't be told -----------------------------------------------------------------------------------
+
+BUDI, AYU = FULL["technicians"]
+MISTYPED = "0812 ask Budi"
+
+
+def mistyped(phone: Any = MISTYPED, **changes: Any) -> str:
+    return sample_body(technicians=[{**BUDI, "phone": phone}, AYU], **changes)
+
+
+def test_one_mistyped_number_loses_that_recipient_and_everybody_else_is_told(scene: Scene) -> None:
+    planned = scene.planner.handle(mistyped())
+    assert (len(planned.new), planned.refused) == (3, False)
+    assert scene.orders() == list(planned.new)
+    assert scene.aws.messages("ticket-events-dead") == []
+
+
+@pytest.mark.parametrize(
+    ("phone", "reason"),
+    [
+        (MISTYPED, "holds something else than digits, one leading + and separators"),
+        ("0812", "is no valid number of the region ID (a foreign one needs + and its country code)"),
+        (81311112222, "is not text"),
+        (["0813"], "is not text"),
+        ("8" * 1000, "is longer than 40 characters"),
+    ],
+)
+def test_it_is_a_dead_letter_that_names_the_field_and_keeps_the_value_to_its_record(
+    scene: Scene, phone: Any, reason: str
+) -> None:
+    lost = scene.lost(scene.planner.handle(mistyped(phone)))
+    (letter,) = scene.aws.messages("dead-letters")
+    assert (letter["notification"], letter["reason"]) == (lost.id, "invalid-phone")
+    assert letter["detail"] == f"detail.technicians[0].phone {reason}"
+    assert (lost.state, lost.recipient, lost.ticket_id) == (State.FAILED, "", "TCK-1042")
+    told = phone if isinstance(phone, str) else json.dumps(phone)
+    assert lost.refused_address is not None
+    assert told.startswith(lost.refused_address.rstrip("…"))
+    assert lost.refused_address.rstrip("…") not in json.dumps(letter)
+
+
+def test_planned_twice_it_is_one_dead_letter(scene: Scene) -> None:
+    first = scene.planner.handle(mistyped())
+    second = scene.planner.handle(mistyped())
+    assert (second.new, second.unreachable) == ((), first.unreachable)
+    assert len(scene.aws.messages("dead-letters")) == 1
+
+
+def test_a_crash_before_its_dead_letter_is_mended_by_the_next_try(scene: Scene, aws: Cloud) -> None:
+    class Down:
+        def send_message(self, **_: Any) -> Any:
+            raise ConnectionError
+
+    working = scene.planner._dead_letters
+    scene.planner._dead_letters = DeadLetters(scene.store, DeadLettersQueue(Down(), ""))
+    with pytest.raises(ConnectionError):
+        scene.planner.handle(mistyped())
+    scene.planner._dead_letters = working
+    assert scene.lost(scene.planner.handle(mistyped())).state is State.FAILED
+    assert len(scene.aws.messages("dead-letters")) == 1
+
+
+def test_the_corrected_event_tells_only_whom_the_first_did_not(scene: Scene) -> None:
+    scene.planner.handle(mistyped())
+    scene.orders()
+    corrected = scene.planner.handle(sample_body())
+    assert (len(corrected.new), len(corrected.repeated), corrected.unreachable) == (1, 3, ())
+    stored = scene.store.get(corrected.new[0])
+    assert stored is not None
+    assert stored.recipient == "6281311112222"
+
+
+def test_two_with_the_same_mistake_are_two_dead_letters(scene: Scene) -> None:
+    people = [{"id": "T-3", "phone": "0812"}, {"id": "T-4", "phone": "0812"}]
+    planned = scene.planner.handle(sample_body(technicians=people))
+    assert len(set(planned.unreachable)) == 2
+
+
+def test_where_nobody_is_left_nothing_is_lost(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(customer={"phone": "0812"}, technicians=[], groups=[]))
+    assert planned.tells_nobody
+    assert scene.lost(planned).state is State.FAILED
+    assert len(scene.aws.messages("dead-letters")) == 1
+
+
+@pytest.mark.parametrize("nothing", [{}, {"phone": None}, {"phone": " "}])
+def test_who_has_no_number_is_suppressed_by_name_and_no_dead_letter(scene: Scene, nothing: Any) -> None:
+    lost = scene.lost(scene.planner.handle(sample_body(customer={"id": "C-1", **nothing})))
+    assert (lost.state, lost.audience, lost.refused_address) == (State.SUPPRESSED, "customer", None)
+    assert lost.last_error == Problem("no-phone", "permanent", "detail.customer.phone names no number")
+    assert scene.aws.messages("dead-letters") == []
+
+
+def test_a_technician_who_made_the_ticket_needs_no_number(scene: Scene) -> None:
+    planned = scene.planner.handle(mistyped(created_by={"role": "technician", "id": BUDI["id"]}))
+    assert planned.unreachable == ()
+
+
+def test_a_mistyped_group_loses_that_group_only(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(groups=["Desk", *FULL["groups"]]))
+    lost = scene.lost(planned)
+    assert (len(planned.new), lost.audience, lost.refused_address) == (4, "group", "Desk")
+    assert lost.last_error is not None
+    assert lost.last_error.code == "invalid-group"
+
+
+def test_a_long_subject_is_told_cut_and_said_to_be(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(ticket={**FULL["ticket"], "subject": "long " * 200}))
+    stored = scene.store.get(planned.new[0])
+    assert stored is not None
+    assert "long long…" in stored.text
+    assert planned.cut == ("detail.ticket.subject",)
 
 
 # -- attachments -----------------------------------------------------------------------------------------

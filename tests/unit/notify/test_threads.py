@@ -13,12 +13,13 @@ from tests.support.fake_whatsapp import message_from
 from tests.support.wired_functions import House
 from tests.support.wired_groups import GroupHouse
 from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
+from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.events.samples import sample_body
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.planning import Planner
-from tocsin.notify.queues import Order, TicketEventsDeadQueue
+from tocsin.notify.queues import DeadLettersQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.texts.template import Templates
 from tocsin.notify.threads import EDIT_SECONDS
 from tocsin.whatsapp.jid import JID
@@ -28,6 +29,7 @@ VARIABLES = {
     "NOTIFICATIONS_TABLE": "n",
     "NOTIFICATIONS_QUEUE_URL": "q",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "d",
+    "DEAD_LETTERS_QUEUE_URL": "l",
 }
 
 
@@ -51,6 +53,7 @@ class Desk:
             house.store,
             house.queue,
             TicketEventsDeadQueue(house.aws.sqs, house.aws.queues["dead-letters"]),
+            DeadLetters(house.store, DeadLettersQueue(house.aws.sqs, house.aws.queues["dead-letters"])),
             Templates(),
             config,
             clock=lambda: house.stage.now,

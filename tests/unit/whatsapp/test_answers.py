@@ -136,6 +136,7 @@ def enc(kind: str) -> Node:
         (message(enc("msg"), **{"from": "nobody"}), 487),
         (message(enc("msg"), **{"from": SERVER}), 487),
         (message(enc("skmsg"), **{"from": GROUP}), 487),
+        (message(enc("msg"), participant=ALICE), 487),
         (message(Node("enc", {"v": "2"}, b"x")), 487),
         (message(Node("enc", {"v": "2", "type": "msg"})), 487),
         (Node("receipt", {"id": "1", "from": ALICE}), None),

@@ -256,7 +256,8 @@ def test_a_message_under_the_phone_number() -> None:
 
 
 def test_a_message_of_our_own_phone() -> None:
-    node = inbound(**{"from": OWN_LID.with_device(0), "recipient": ALICE, "peer_recipient_pn": ALICE_PN})
+    names = {"from": OWN_LID.with_device(0), "sender_pn": OWN_PN.bare}
+    node = inbound(**names, recipient=ALICE, peer_recipient_pn=ALICE_PN)
     seen = message.parse_message(node, OWN)
     assert (seen.from_me, seen.chat, seen.recipient, seen.recipient_alt) == (True, ALICE, ALICE, ALICE_PN)
 

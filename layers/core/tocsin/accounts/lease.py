@@ -139,7 +139,7 @@ class LeaseKeeper:
         self._table = table
         self._url = url
         self._certificate = certificate
-        self._terms = terms
+        self.terms = terms
         self._monotonic = monotonic
         self._clock = clock
         self._random = random
@@ -162,7 +162,7 @@ class LeaseKeeper:
     @property
     def alive(self) -> bool:
         """Whether our leases still protect us. If not, use no socket until a beat succeeds."""
-        return self._monotonic() - self._beaten_at < self._terms.hold
+        return self._monotonic() - self._beaten_at < self.terms.hold
 
     def beat(self) -> None:
         """Renew the heartbeat; every five seconds. Raises LeaseLost if somebody took us for dead.
@@ -195,7 +195,7 @@ class LeaseKeeper:
         for item in self._table.query(CONNECTORS):
             name, load = str(item["sk"]), item.get("load")
             if name != self.connector:
-                alive = self._unchanged_for(name, item) < self._terms.dead
+                alive = self._unchanged_for(name, item) < self.terms.dead
                 found.append(
                     Member(name, load if isinstance(load, int) else 0, bool(item.get("leaving")), alive)
                 )
@@ -229,7 +229,7 @@ class LeaseKeeper:
         try:
             epoch = self._take(account, lease)
         except (ConditionFailed, Conflict, Contention):
-            raise LeaseHeld("another connector, just now", self._terms.dead) from None
+            raise LeaseHeld("another connector, just now", self.terms.dead) from None
         self._held[account] = epoch
         return epoch
 
@@ -318,8 +318,8 @@ class LeaseKeeper:
         if heartbeat is None:
             return Check(key, when=(ITEM_ABSENT,))
         unchanged_for = self._unchanged_for(holder, heartbeat)
-        if unchanged_for < self._terms.dead:
-            raise LeaseHeld(holder, self._terms.dead - unchanged_for)
+        if unchanged_for < self.terms.dead:
+            raise LeaseHeld(holder, self.terms.dead - unchanged_for)
         version = heartbeat.get("version")
         unchanged = Equals("version", version) if version is not None else Exists("pk")
         return Delete(key, when=(unchanged,))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tocsin.accounts.lease import TERMS, Terms
 from tocsin.connector_client.protocol import ACCOUNT
+from tocsin.whatsapp.keepalive import SILENCE_SECONDS
 
 PRODUCTION_URL = "wss://web.whatsapp.com/ws/chat"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
@@ -30,6 +33,7 @@ class Config:
     `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
     `maintain_function`, `event_bus`: None switches off the resume after a login and the disconnect events
     (a connector without a deployed stack). `decline_calls`: end the ringing of whoever calls the account.
+    `lease_terms`: the same in all connectors of a stack. `silence`: seconds, see `whatsapp.keepalive`.
     """
 
     accounts: tuple[str, ...]
@@ -50,6 +54,8 @@ class Config:
     stack: str
     log_level: str
     decline_calls: bool = False
+    lease_terms: Terms = TERMS
+    silence: float = SILENCE_SECONDS
 
 
 def read_config(environment: Mapping[str, str] | None = None) -> Config:
@@ -75,6 +81,8 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         stack=variables.text("STACK_NAME", "local"),
         log_level=variables.level("POWERTOOLS_LOG_LEVEL", "INFO"),
         decline_calls=variables.switch("DECLINE_CALLS"),
+        lease_terms=variables.lease_terms("LEASE_SECONDS"),
+        silence=variables.seconds("SILENCE_SECONDS", SILENCE_SECONDS),
     )
 
 
@@ -145,6 +153,24 @@ class _Variables:
             raise BadEnvironment(name, f"is {text!r}, not a port")
         return int(text)
 
+    def seconds(self, name: str, default: float) -> float:
+        text = self.text(name, f"{default:g}")
+        seconds = _positive(text)
+        if seconds is None:
+            raise BadEnvironment(name, f"is {text!r}, not a number of seconds above 0")
+        return seconds
+
+    def lease_terms(self, name: str) -> Terms:
+        """Beat, hold and dead, in seconds, with commas between."""
+        text = self.text(name, f"{TERMS.beat:g},{TERMS.hold:g},{TERMS.dead:g}")
+        beat, hold, dead = (*map(_positive, text.split(",")), None, None, None)[:3]
+        if beat is None or hold is None or dead is None or text.count(",") != 2:
+            raise BadEnvironment(name, f"is {text!r}, not three numbers of seconds with commas between")
+        try:
+            return Terms(beat, hold, dead)
+        except ValueError as exc:
+            raise BadEnvironment(name, f"is {text!r}: {exc}") from exc
+
     def key(self, name: str) -> bytes | None:
         text = self.optional(name)
         if text is None:
@@ -166,3 +192,12 @@ class _Variables:
             raise BadEnvironment(name, f"is {text!r}, not three numbers with points between")
         first, second, third = map(int, parts)
         return first, second, third
+
+
+def _positive(text: str) -> float | None:
+    """A finite number above 0, or None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < math.inf else None

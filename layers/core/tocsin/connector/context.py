@@ -69,4 +69,5 @@ class ConnectorContext:
 
     def connection(self, keys: DeviceKeys) -> Connection:
         client = ClientInfo(version=self.version, os_name=DEVICE_NAME)
-        return Connection(keys, ClientConfig(self.config.root_key or ROOT_KEY, client), random=os.urandom)
+        config = ClientConfig(self.config.root_key or ROOT_KEY, client, self.config.silence)
+        return Connection(keys, config, random=os.urandom)

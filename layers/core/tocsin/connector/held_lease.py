@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
-from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseLost, Member
+from tocsin.accounts.lease import LeaseHeld, LeaseLost, Member, Terms
 from tocsin.accounts.state import AccountState
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ RETRY_SECONDS: Final = 1.0
 class Keeper(Protocol):
     """What of `accounts.lease.LeaseKeeper` is used here."""
 
+    @property
+    def terms(self) -> Terms: ...
     @property
     def alive(self) -> bool: ...
     def beat(self) -> None: ...
@@ -111,6 +113,10 @@ class Leases:
         self._held_leases: dict[str, HeldLease] = {}
 
     @property
+    def terms(self) -> Terms:
+        return self._keeper.terms
+
+    @property
     def alive(self) -> bool:
         return self._keeper.alive
 
@@ -184,7 +190,7 @@ class Leases:
         while True:
             try:
                 await self._call(self._keeper.beat)
-                wait = TERMS.beat
+                wait = self.terms.beat
             except LeaseLost:
                 log.error("another connector took us for dead: all leases are lost")
                 self._lose_all()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-from tocsin.accounts.lease import TERMS, LeaseLost, Member
+from tocsin.accounts.lease import LeaseLost, Member
 from tocsin.connector.held_lease import HeldLease, Leases
 from tocsin.connector.pacing import Unhealable
 from tocsin.connector.share import Loads
@@ -132,7 +132,7 @@ class Placement:
                 await self._give(leaving)
         self._tell_standby(members)
         hungry = loads.unheld or loads.mine < loads.share or (members and not loads.mine)
-        return HUNGRY_SECONDS if hungry else TERMS.beat / 2
+        return HUNGRY_SECONDS if hungry else self._leases.terms.beat / 2
 
     def _loads(self, members: Sequence[Member]) -> Loads:
         others = [member.load for member in members if member.alive and not member.leaving]
@@ -149,7 +149,7 @@ class Placement:
         self._shuffle(free)  # so that two who look at the same moment seldom want the same one
         taken = False
         for account in free:
-            orphaned = now - self._unheld_since[account] > TERMS.dead
+            orphaned = now - self._unheld_since[account] > self._leases.terms.dead
             if account in self._serving or not (loads.may_take() or orphaned) or self._is_shunned(account):
                 continue
             held_lease = await self._leases.claim(account)

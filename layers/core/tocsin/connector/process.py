@@ -99,7 +99,9 @@ class Connector:
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
         lease_table = DynamoTable(aws.impatient_client("dynamodb"), config.keys_table)
-        keeper = LeaseKeeper(lease_table, name, url=url, certificate=certificate.pem)
+        keeper = LeaseKeeper(
+            lease_table, name, url=url, certificate=certificate.pem, terms=config.lease_terms
+        )
         self._leases = Leases(keeper)
         sealer = Sealer.from_secret((await secret)["SecretString"])
         self._bell = RequestPoller(aws, table)

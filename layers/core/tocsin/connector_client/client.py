@@ -379,7 +379,7 @@ def _understand(status: int, body: bytes) -> bytes:
         case protocol.UNAUTHORIZED:
             raise _Stale(Refused(status, reason, detail))
         case protocol.NOT_CONNECTED:
-            raise NotConnected(str(answer.get("state", "connecting")), detail)
+            raise NotConnected(str(answer.get("state", AccountState.CONNECTING)), detail)
         case protocol.RESTRICTED:
             raise Restricted(_number(answer.get("until")), detail, str(answer.get("limit", "")))
         case protocol.RESUMING:

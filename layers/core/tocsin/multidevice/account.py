@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.jid import JID, LID, PN, is_one_person
 
 if TYPE_CHECKING:
     from tocsin.keys.account import AccountProfile
@@ -51,6 +51,11 @@ class Account:
         """The device that this is, by its LID."""
         return JID.parse(self.profile.lid or self.profile.jid)
 
+    @property
+    def own_names(self) -> tuple[JID, JID]:
+        """The account's bare LID and bare phone number."""
+        return self.own_device.bare, JID.parse(self.profile.jid).bare
+
     def is_forged(self, user: str, device: int, identity: bytes) -> bool:
         """Whether a device that claims to be our own phone isn't the one that linked us.
 
@@ -64,7 +69,7 @@ class Account:
 
     def is_own(self, user: str) -> bool:
         """Whether a bare JID, in either address form, is the account itself."""
-        return user == self.own_user or user == str(JID.parse(self.profile.jid).bare)
+        return user in map(str, self.own_names)
 
     def lid_of(self, user: str) -> str:
         """The LID of a user (bare JID) if it is known, else the name that was given."""
@@ -73,7 +78,8 @@ class Account:
 
     def learn(self, *names: JID | None) -> None:
         """Remember that a phone number and a LID among `names` (devices or users) are one person's, which
-        moves the sessions to the LID. Anything but one of each teaches nothing.
+        moves the sessions to the LID. Anything but one of each teaches nothing, nor does a stanza teach us
+        our own names: those are known since the pairing.
 
         A LID that is known already keeps its number: after a national renumbering it is the one that the
         ticketing system uses, under which conduct is filed, while stanzas name WhatsApp's own digits. A
@@ -81,10 +87,7 @@ class Account:
         """
         users = {jid.chat for jid in names if jid is not None and jid.user}
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
-        if (
-            pn is not None
-            and lid is not None
-            and len(users) == 2
-            and not self.keys.contacts.is_known(str(lid))
-        ):
+        if pn is None or lid is None or not is_one_person(users, self.own_names):
+            return
+        if not self.keys.contacts.is_known(str(lid)):
             self.keys.contacts.learn(str(pn), str(lid))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tocsin.notify.notification import named, recipient_of
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ def tell_change(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Record one change of identity, and with that put it on the bus."""
-    names = keys.contacts.address(change.user) or {}
-    phone = names.get("pn", change.user)
+    names = keys.contacts.address(change.user)
     told = {
-        "recipient": phone.partition("@")[0],
+        **(named(recipient_of(names["pn"]), names["lid"]) if names else named(recipient_of(change.user))),
         "device_jid": str(JID.parse(change.user).with_device(change.device)),
         "by": change.by,
         "old_fingerprint": fingerprint(change.old),
@@ -43,12 +43,10 @@ def tell_change(
     keys.groups.note_new_keys(change.user)
     at = int(clock() * 1000)
     store.put_identity_change(
-        keys.account.name, change.user, change.device, told, told["new_fingerprint"], at
+        keys.account.name, change.user, change.device, told, fingerprint(change.new), at
     )
-    log.warning(
-        "identity changed",
-        extra={"device": repr(JID.parse(told["device_jid"])), "by": change.by},
-    )
+    device = JID.parse(change.user).with_device(change.device)
+    log.warning("identity changed", extra={"device": repr(device), "by": change.by})
 
 
 def fingerprint(identity: bytes) -> str:

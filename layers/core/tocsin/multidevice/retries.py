@@ -4,6 +4,7 @@ Receiving side: `REACTIONS` says what each Signal error is answered with. Sendin
 recipient asks for a message again (retry receipt), and gets it under the same id, encrypted for it alone:
 
     whose message? whose device? how often?  ── no ──▶ named in the log, no session changes
+      │                └ one that was sent a copy, or that WhatsApp lists now
       └ yes ── session older than the message ── replace it (keys in the receipt, else a bundle)
                      └ already replaced since ──── only send again
              ── reserve ── encrypt ── hand over ── record
@@ -25,7 +26,7 @@ from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.directory import device_lists, fetch
-from tocsin.multidevice.refusals import failure_of_ack
+from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.content import File
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
@@ -54,6 +55,7 @@ from tocsin.signal.errors import (
     UntrustedIdentity,
 )
 from tocsin.signal.padding import pad
+from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import parse_ack, retry_message_stanza
 
@@ -254,6 +256,7 @@ class RetryReceiptHandler:
             _name(request, cause, ignored.name)
             return Outcome(ignored.name, cause)
         try:
+            self._demand_listed(case)
             self._demand_patience(case)
             rebuilt = self._mend(case)
             # What is told later must not look later than the receipt that answers it.
@@ -305,6 +308,25 @@ class RetryReceiptHandler:
             return is_member(account, group, user, clock=self._clock)
         except Permanent:  # we are out ourselves
             return False
+
+    def _demand_listed(self, case: Case) -> None:
+        """Raise `Ignored` for a device that was sent no copy and isn't in WhatsApp's list now either: keys
+        are no proof, and whoever is served once gets every later text.
+
+        It is asked for before anything is counted, so that nobody uses up what the recipient's own devices
+        may ask; and so often in an hour at most.
+        """
+        if was_sent_copy(case.notification, str(case.jid)):
+            return
+        account, now = case.notification.account, self._now_ms()
+        if self._store.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+            raise Ignored("unknown-device")
+        try:
+            listed = device_lists(case.account, [case.user])
+        except WireError as error:
+            raise failure_of_answer(error, now=int(self._clock())) from error
+        if case.device not in listed.get(case.user, ()):
+            raise Ignored("unknown-device")
 
     def _demand_patience(self, case: Case) -> None:
         """Raise `Ignored` if this device, or its user, had all the healing there is."""
@@ -366,8 +388,6 @@ class RetryReceiptHandler:
         """Return fresh keys and their source: the receipt's, else the server's, else none (the old serve)."""
         if case.request.bundle is not None:
             return case.request.bundle, "keys"
-        if facts is None and case.device not in device_lists(case.account, [case.user]).get(case.user, []):
-            raise Ignored("unknown-device")
         fetched = fetch(case.account, [case.jid], replace=True)[case.user]
         bundle = fetched.usable.get(case.device)
         if bundle is None and facts is None:
@@ -504,6 +524,13 @@ def last_number(case: Case) -> int | None:
         return recovery.number
     numbers = (attempt.numbers.get(case.user) for attempt in reversed(case.notification.attempts))
     return next((number for number in numbers if number is not None), None)
+
+
+def was_sent_copy(notification: Notification, device: str) -> bool:
+    """Whether the history names a device (full JID) as one that was sent the message, first or again."""
+    return device in notification.recoveries or any(
+        device in attempt.copies for attempt in notification.attempts
+    )
 
 
 def recovery_of(notification: Notification, device: str) -> Recovery | None:

@@ -32,7 +32,7 @@ from tocsin.multidevice.refusals import (
 )
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import is_group
+from tocsin.notify.notification import is_group, is_lid
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.errors import WireError
@@ -216,14 +216,7 @@ class MultiDevice:
         return sent
 
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
-        address = outgoing.address
-        if outgoing.first_contact and address is None:
-            # Of those whose address is known already the connector takes care, which costs no read.
-            self._heed_restriction(account)
-        if address is None or STALE_ADDRESS.intersection(outgoing.earlier):
-            from tocsin.multidevice.directory import locate
-
-            address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
+        address = self._address(account, outgoing)
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
         # A number that is taken and not used is a gap, so whatever can fail comes before.
         upload = self._uploaded(account, outgoing)
@@ -249,7 +242,24 @@ class MultiDevice:
             accepted_at=ack.timestamp,
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
+            recipient_lid=address.user if is_lid(address.user) else None,
         )
+
+    def _address(self, account: Account, outgoing: Outgoing) -> Address:
+        """Where the recipient lives; asked for, where that isn't known or no longer right."""
+        address = outgoing.address
+        if outgoing.first_contact and address is None:
+            # Of those whose address is known already the connector takes care, which costs no read.
+            self._heed_restriction(account)
+        if is_lid(outgoing.recipient):  # WhatsApp is asked about numbers, and here is none
+            return address or Address(outgoing.recipient)
+        if address is not None and not STALE_ADDRESS.intersection(outgoing.earlier):
+            return address
+        from tocsin.multidevice.directory import locate
+
+        address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
+        outgoing.on_located(address.user)
+        return address
 
     def tell_phone(self, account: Account, message_id: str, message: bytes) -> None:
         """Send a control message (a serialised Message) to our own phone alone. Raises `Failure`."""
@@ -506,6 +516,8 @@ class MultiDevice:
 
     def _relocate(self, account: Account, outgoing: Outgoing) -> None:
         """The LID that was used is outdated: ask for the number's present one, for the next time."""
+        if is_lid(outgoing.recipient):
+            return
         from tocsin.multidevice.directory import locate
 
         try:

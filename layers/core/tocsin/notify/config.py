@@ -193,6 +193,7 @@ class PlanConfig:
     notifications_table: str
     notifications_queue_url: str
     ticket_events_dead_queue_url: str
+    dead_letters_queue_url: str
     accounts: tuple[str, ...]
     default_region: str
     default_language: str
@@ -210,6 +211,7 @@ class PlanConfig:
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             ticket_events_dead_queue_url=environment.text("TICKET_EVENTS_DEAD_QUEUE_URL"),
+            dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             accounts=environment.words("ACCOUNTS", "default"),
             default_region=environment.text("DEFAULT_REGION", "ID"),
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),

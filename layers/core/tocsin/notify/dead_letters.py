@@ -35,7 +35,8 @@ class DeadLetters:
         problem = problem_of(failure)
         buried = replace(notification, attempts=(*notification.attempts, attempt))
         self._queue.send(buried, problem, at)
-        transition = self._store.fail(notification.id, problem, at, attempt)
+        lid = notification.recipient_lid
+        transition = self._store.fail(notification.id, problem, at, attempt, recipient_lid=lid)
         return transition.applied or transition.notification.state is State.FAILED
 
 

@@ -6,6 +6,9 @@
                  └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
                           └── Permanent, or retries used up ──▶ dead letter
 
+An order is believed only where it agrees with its notification as stored: in account, recipient, audience,
+and the queue's message group made of them. One that disagrees is dropped.
+
 What follows a parked one to the same recipient parks behind it, so that nothing overtakes.
 
 Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
@@ -18,14 +21,23 @@ import random
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Attempt, Notification, Problem, State, id_of_message, user_of
+from tocsin.notify.notification import (
+    Attempt,
+    Notification,
+    Problem,
+    State,
+    id_of_message,
+    is_lid,
+    mismatch,
+    user_of,
+)
 from tocsin.notify.queues import Order
 from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.texts.consent import CONFIRMATIONS
@@ -42,13 +54,21 @@ TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 
 
+class OptedOut(Permanent):
+    """Who the recipient is was asked just now, and under that name (`lid`) they had withdrawn consent."""
+
+    def __init__(self, lid: str) -> None:
+        super().__init__(OPTED_OUT.code, OPTED_OUT.detail)
+        self.lid = lid
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of one order.
 
-    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`.
-    `cause` says why, as a failure code or a state. `again_after` are the seconds after which the queue
-    shall deliver the order again; `None`: it is done.
+    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
+    `mismatched`. `cause` says why, as a failure code, a state or a field. `again_after` are the seconds after
+    which the queue shall deliver the order again; `None`: it is done.
     """
 
     outcome: str
@@ -78,41 +98,71 @@ class Delivery:
         self._clock = clock
         self._jitter = jitter
 
-    def deliver(self, order: Order, receives: int = 1) -> Verdict:
-        """Carry out one order. `receives`: how often the queue has delivered it.
+    def deliver(self, order: Order, receives: int = 1, *, lane: str | None = None) -> Verdict:
+        """Carry out one order. `receives`: how often the queue has delivered it; `lane`: in which message
+        group, `None` if that isn't known.
 
         Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
         limit of receives.
         """
         try:
-            return self._deliver(order, receives)
+            return self._deliver(order, receives, lane)
         except Exception as error:
             self._note_bug(order.notification, error)
             raise
 
-    def _deliver(self, order: Order, receives: int) -> Verdict:
+    def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
         view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
+        differs = mismatch(order, notification) or ("lane" if lane not in (None, order.group) else "")
+        if differs:
+            # Conduct and address were read for whom the order names: neither may be believed.
+            _tell_mismatch(order, notification, differs)
+            return Verdict("mismatched", differs)
         stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
+        address, conduct = address_of(order.recipient, view.address), view.conduct
+        if address is not None:
+            notification = replace(notification, recipient_lid=address.user)
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
-        if view.conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS:
-            self._store.suppress(notification.id, OPTED_OUT, self._now_ms())
-            return Verdict("suppressed", OPTED_OUT.code)
-        if self._must_wait_its_turn(notification, view.conduct):
-            return self._park(notification, Wait(BEHIND, "an earlier one to the same recipient waits"))
-        first_contact = is_first_contact(notification, view.conduct)
-        address = address_of(order.recipient, view.address)
-        send = partial(self._try, address=address, resumed=order.resumed, first_contact=first_contact)
+        if address is not None:
+            conduct = self._conduct(notification, conduct, address.user)
+        if is_unwanted(notification, conduct):
+            return self._suppress(notification, OPTED_OUT)
+        earlier = self._one_before(notification, conduct)
+        if earlier is not None:
+            behind = Wait(BEHIND, "an earlier one to the same recipient waits")
+            return self._park(notification, behind, earlier)
+        first_contact = is_first_contact(notification, conduct)
+        send = partial(
+            self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
+        )
         verdict = send(notification) if notification.edits is None else self._edit(notification, send)
-        if verdict.outcome == "sent" and notification.turn in view.conduct.parked:
-            self._store.leave_line(notification.account, user_of(order.recipient), notification.turn)
+        if verdict.outcome == "sent" and notification.turn in conduct.parked:
+            self._store.leave_line(notification.account, user_of(notification.recipient), notification.turn)
         return verdict
+
+    def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
+        """The conduct towards the recipient, now that their LID (`user`) is known: who withdrew consent while
+        we knew nothing but the LID did so for the number too. Looked for once for each LID."""
+        if user in (user_of(notification.recipient), conduct.lid):
+            return conduct
+        return self._store.adopt_conduct(notification.account, user_of(notification.recipient), user)
+
+    def _demand_consent(self, notification: Notification, conduct: Conduct, user: str) -> None:
+        """Raise `OptedOut` if it turns out on the way that the recipient doesn't want it."""
+        if is_unwanted(notification, self._conduct(notification, conduct, user)):
+            raise OptedOut(user)
+
+    def _suppress(self, notification: Notification, why: Problem) -> Verdict:
+        lid = notification.recipient_lid
+        self._store.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
+        return Verdict("suppressed", why.code)
 
     def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
@@ -124,8 +174,7 @@ class Delivery:
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
-            self._store.suppress(notification.id, SUPERSEDED, self._now_ms())
-            return Verdict("suppressed", SUPERSEDED.code)
+            return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
             return send(notification)
         message = as_message(notification)
@@ -135,26 +184,31 @@ class Delivery:
             self._store.follow_thread(message)
             verdict = send(message)
         if verdict.again_after is None:
-            self._store.suppress(notification.id, TOO_LATE, self._now_ms())
+            self._suppress(notification, TOO_LATE)
         return verdict
 
-    def _must_wait_its_turn(self, notification: Notification, conduct: Conduct) -> bool:
-        """Whether an earlier one to the same recipient is parked, or lies resumed in the queue behind it.
+    def _one_before(self, notification: Notification, conduct: Conduct) -> Notification | None:
+        """The earlier one to the same recipient that is parked, or lies resumed in the queue behind it.
 
         The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
         struck off here, so that nobody is held up by a crash.
         """
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
-                return False
+                return None
             earlier = self._store.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
-                return True
+                return earlier
             self._store.leave_line(notification.account, user_of(notification.recipient), turn)
-        return False
+        return None
 
     def _try(
-        self, notification: Notification, address: Address | None, resumed: bool, first_contact: bool
+        self,
+        notification: Notification,
+        conduct: Conduct,
+        address: Address | None,
+        resumed: bool,
+        first_contact: bool,
     ) -> Verdict:
         """Send; recoveries go round at once, everything else ends the order's turn."""
         while True:
@@ -168,19 +222,22 @@ class Delivery:
                 resumed=resumed,
                 recheck=notification.redriven > 0,
                 first_contact=first_contact,
+                on_located=partial(self._demand_consent, notification, conduct),
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
                 sent = self._transport.send(outgoing)
             except Wait as failure:
                 return self._park(notification, failure)
+            except OptedOut as refusal:
+                return self._suppress(replace(notification, recipient_lid=refusal.lid), OPTED_OUT)
             except Permanent as failure:
                 return self._bury(notification, failure)
             except (Recover, Retry) as failure:
                 spent = self._spend_retry(notification, failure)
                 if isinstance(spent, Verdict):
                     return spent
-                notification = spent
+                notification = replace(spent, recipient_lid=notification.recipient_lid)
             else:
                 return self._record(notification, sent)
 
@@ -211,6 +268,7 @@ class Delivery:
                 detail=f"{sent.devices} devices",
                 copies=sent.copies,
                 left_out=sent.left_out,
+                recipient_lid=sent.recipient_lid,
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
@@ -237,9 +295,16 @@ class Delivery:
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
             self._store.record_attempt(notification_id, attempt)
 
-    def _park(self, notification: Notification, failure: Wait) -> Verdict:
+    def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(notification, failure.code, self._now_ms(), due_at=due_at, detail=failure.detail)
+        self._store.park(
+            notification,
+            failure.code,
+            self._now_ms(),
+            due_at=due_at,
+            detail=failure.detail,
+            behind=behind,
+        )
         return Verdict("parked", failure.code)
 
     def _bury(self, notification: Notification, failure: Failure) -> Verdict:
@@ -248,6 +313,20 @@ class Delivery:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _tell_mismatch(order: Order, notification: Notification, differs: str) -> None:
+    from tocsin.notify.events.phone import mask_phone
+
+    log.error(
+        "an order disagrees with its notification and was dropped",
+        extra={
+            "notification": notification.id,
+            "differs": differs,
+            "ordered": f"{order.account}#{mask_phone(order.recipient)}",
+            "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
+        },
+    )
 
 
 def reason_to_drop(notification: Notification, order: Order) -> str | None:
@@ -287,6 +366,11 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
     return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
 
 
+def is_unwanted(notification: Notification, conduct: Conduct) -> bool:
+    """Return whether the recipient withdrew consent; that this was heard, they are told all the same."""
+    return conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
+
+
 def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
     """Return whether the recipient has nothing of us yet and never wrote: whom WhatsApp may keep us from.
 
@@ -298,6 +382,9 @@ def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
 
 
 def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
-    """Return the remembered address of `recipient`, `None` for a first contact."""
-    lid = (known or {}).get("lid")
-    return Address(str(lid), user_of(recipient), trust=known or {}) if lid else None
+    """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
+    known = known or {}
+    if is_lid(recipient):
+        return Address(recipient, known.get("pn"), trust=known)
+    lid = known.get("lid")
+    return Address(str(lid), user_of(recipient), trust=known) if lid else None

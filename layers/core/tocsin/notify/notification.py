@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.hold import Hold, expiry
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -29,6 +30,7 @@ MESSAGE_ID_PREFIX = "3EB0"
 """What the web client's message ids begin with; the notification id in upper-case hex follows."""
 
 _ID_BYTES = 9
+_OF_A_NUMBER = "@s.whatsapp.net"
 
 
 class State(StrEnum):
@@ -174,11 +176,15 @@ class Recovery:
 class Notification:
     """One message about one ticket event to one recipient.
 
-    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", or a group JID; times in
-    milliseconds, but `expires_at` in seconds (after it, nothing is sent any more); `generation` goes up with
-    each re-enqueue, since SQS drops a repeated deduplication id for five minutes. `receipts`: when which
-    device said what, by "<full JID> delivered" or "<full JID> read". `edits`, `reacts_to`: the message id
-    that the text replaces, or the one that it is an emoji on. `attachment`: a file; the text is its caption.
+    `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, the LID (a bare JID)
+    of somebody who wrote to us and whose number nobody told us, or empty where the event names no usable
+    one (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once
+    known; times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more);
+    `generation` goes up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
+    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `edits`,
+    `reacts_to`: the message id that the text replaces, or the one that it is an emoji on. `attachment`: a
+    file; the text is its caption. `held_until`: when the account's limit ends for which it waits, or the
+    one before it.
     """
 
     id: str
@@ -205,6 +211,7 @@ class Notification:
     overdue_at: int | None = None
     waiting_since: int | None = None
     due_at: int | None = None
+    held_until: int | None = None
     last_error: Problem | None = None
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     receipts: Mapping[str, int] = field(default_factory=dict)
@@ -220,6 +227,8 @@ class Notification:
     edits: str | None = None
     reacts_to: str | None = None
     reacts_to_author: str | None = None
+    recipient_lid: str | None = None
+    refused_address: str | None = None
 
     @property
     def content(self) -> Content:
@@ -256,9 +265,20 @@ class Notification:
             *part,
         )
 
+    @property
+    def hold(self) -> Hold | None:
+        """What holds it, if it waits for the end of a limit, or behind one that does."""
+        if self.state is not State.WAITING or self.waiting_since is None or self.held_until is None:
+            return None
+        return Hold(self.waiting_since, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up (seconds), as it stands at `now` (seconds): a hold adds to `expires_at`."""
+        return expiry(self.expires_at, self.created_at, self.hold, now)
+
     def expired(self, now: float) -> bool:
         """Whether it is too late to send at `now` (seconds)."""
-        return now >= self.expires_at
+        return now >= self.expiry(now)
 
     @property
     def turn(self) -> str:
@@ -269,14 +289,56 @@ class Notification:
         return f"{self.created_at:013d}#{self.id}"
 
 
+class Claim(Protocol):
+    """What repeats for whom a notification is: an order, a parked row, a dead letter."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def audience(self) -> str: ...
+
+
+def mismatch(claim: Claim, notification: Notification) -> str:
+    """Return the first field in which `claim` names another than the notification does; empty: none.
+
+    The record decides. What disagrees with it must do nothing, or it would be delivered past the consent of
+    whoever it names.
+    """
+    fields = ("account", "recipient", "audience")
+    return next((one for one in fields if getattr(claim, one) != getattr(notification, one)), "")
+
+
 def is_group(recipient: str) -> bool:
     """Whether a recipient is a group (its JID), not a person (digits)."""
     return recipient.endswith("@g.us")
 
 
+def is_lid(recipient: str) -> bool:
+    """Whether a recipient, or a bare JID, is a LID: a name that says nothing of the person's number."""
+    return recipient.endswith("@lid")
+
+
 def user_of(recipient: str) -> str:
-    """Return the bare JID by which conduct and address of `recipient` (digits or group JID) are filed."""
-    return recipient if "@" in recipient else f"{recipient}@s.whatsapp.net"
+    """Return the bare JID by which conduct and address of `recipient` (digits, LID or group JID) are
+    filed."""
+    return recipient if "@" in recipient else f"{recipient}{_OF_A_NUMBER}"
+
+
+def recipient_of(user: str) -> str:
+    """Return the recipient that a bare JID stands for: the digits of a phone number, else the JID itself."""
+    return user.removesuffix(_OF_A_NUMBER)
+
+
+def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
+    """Return how events name a recipient: `recipient` their number (or group), null where only the LID is
+    known; `recipient_lid` their LID, null where that isn't known."""
+    if is_lid(recipient):
+        return {"recipient": None, "recipient_lid": recipient}
+    return {"recipient": recipient or None, "recipient_lid": lid}
 
 
 def notification_id(

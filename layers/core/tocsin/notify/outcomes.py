@@ -9,6 +9,11 @@
 | ReplyReceived                   | ReplyReceived           | what the recipient answered          |
 | IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
 
+Each names the person by `recipient`, the number (or the group), and `recipient_lid`, WhatsApp's own name for
+them; what isn't known is null. Of somebody whom WhatsApp names by the LID alone the number is never guessed.
+Both are null where the event named no usable number: the reason is `invalid-phone`, `no-phone` or
+`invalid-group`, and `detail` names the field.
+
 A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
 repeat.
 """
@@ -25,7 +30,7 @@ from typing import Any
 
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.failure import Bug
-from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State
+from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
 from tocsin.notify.queues import iso
 from tocsin.notify.store.attributes import from_item
 from tocsin.notify.store.notifications import notification_of_item
@@ -183,7 +188,7 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
 
 def _notification(notification: Notification, outcome: str, at: int) -> dict[str, Any]:
     times = {name: getattr(notification, name) for name in _TIMES}
-    detail = {
+    detail: dict[str, Any] = {
         "id": f"{notification.id}.{outcome}.{at}",
         "notification_id": notification.id,
         "message_id": notification.message_id,
@@ -192,7 +197,7 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "revision": notification.revision,
         "account": notification.account,
         "audience": notification.audience,
-        "recipient": notification.recipient,
+        **named(notification.recipient, notification.recipient_lid),
         "language": notification.language,
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
@@ -219,19 +224,24 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
     return detail
 
 
+# Items leave out what isn't known; events say so.
+_UNNAMED: dict[str, Any] = {"recipient": None, "recipient_lid": None}
+
 _NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
 
 
 def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["received_at"] = iso(told.get("received_at", at))
-    return {"id": f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}", **told}
+    told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}"
+    return _UNNAMED | told
 
 
 def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["changed_at"] = iso(told.get("changed_at", at))
-    return {"id": f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}", **told}
+    told["id"] = f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}"
+    return _UNNAMED | told
 
 
 def _bounded(detail: dict[str, Any]) -> dict[str, Any]:

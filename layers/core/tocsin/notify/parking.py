@@ -8,6 +8,9 @@ came.
     whose
                           resume was cut short
 
+What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
+is added to its expiry (`hold.py`).
+
 A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
 twice at once, it puts a notification into the queue twice: the second order finds it sent.
 """
@@ -24,8 +27,9 @@ from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
+from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
 from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
 
@@ -61,7 +65,8 @@ class Connectors(Protocol):
 
 @dataclass
 class Report:
-    """What was done for one account. `waiting`: rows that stay; `complete`: nothing due was left for lack of
+    """What was done for one account. `waiting`: rows that stay; `mismatched`: rows that named another
+    account, recipient or audience than their notification; `complete`: nothing due was left for lack of
     time."""
 
     account: str
@@ -69,6 +74,7 @@ class Report:
     expired: int = 0
     overdue: int = 0
     waiting: int = 0
+    mismatched: int = 0
     complete: bool = True
 
 
@@ -127,10 +133,10 @@ class Maintainer:
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
-        self._expire(report)
         state = self._connectors.state(account)
         if state in LOGGED_IN:
             self._put_back(report, time_left, tell=state == AccountState.RESUMING)
+        self._expire(report)
         self._count_waiting(report)
         return report
 
@@ -144,15 +150,32 @@ class Maintainer:
 
     def _expire(self, report: Report) -> None:
         now = self._clock()
-        for row in self._store.waiting(report.account):
-            if row.expires_at > now:
-                continue
-            notification = self._store.get(row.notification)
-            if notification is not None and notification.state in (State.WAITING, State.PLANNED):
-                expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
-                self._dead_letters.bury(notification, expired, int(now * 1000))
-                report.expired += 1
-            self._store.drop_waiting(row)
+        for row, expires_at in self._rows(report.account):
+            if now >= expires_at:
+                self._bury(row, report, now)
+                self._store.drop_waiting(row)
+
+    def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
+        """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
+        holds isn't over before that one."""
+        now = self._clock()
+        held: dict[str, int] = {}
+        for row in self._store.waiting(account):
+            expires_at = max(row.expiry(now), held.get(row.recipient, 0))
+            if row.hold is not None:
+                held[row.recipient] = expires_at
+            yield row, expires_at
+
+    def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
+        notification = self._store.get(row.notification)
+        if notification is None or notification.state not in (State.WAITING, State.PLANNED):
+            return
+        if mismatch(row, notification):
+            _tell_mismatch(row, notification, report)
+            return
+        expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
+        self._dead_letters.bury(notification, expired, int(now * 1000))
+        report.expired += 1
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
@@ -188,32 +211,35 @@ class Maintainer:
 
     def _walk(self, run: _Run, report: Report) -> int:
         moved = 0
-        batch: list[WaitingRow] = []
-        for row in self._due(run):
+        batch: list[tuple[WaitingRow, int]] = []
+        for due in self._due(run):
             if run.time_left() < MIN_SECONDS:
                 report.complete = False
                 break
-            batch.append(row)
+            batch.append(due)
             if len(batch) == _BATCH:
-                moved += self._requeue(run, batch)
+                moved += self._requeue(run, batch, report)
                 batch = []
-        return moved + self._requeue(run, batch)
+        return moved + self._requeue(run, batch, report)
 
-    def _due(self, run: _Run) -> Iterator[WaitingRow]:
-        """Rows that may go, oldest first. Behind one that must wait, its recipient's later ones wait too.
+    def _due(self, run: _Run) -> Iterator[tuple[WaitingRow, int]]:
+        """Rows that may go, oldest first, with their expiry. Behind one that must wait, its recipient's later
+        ones wait too.
 
         A restriction of first contacts may end before the day that was written down when it was met.
         """
         now = self._clock() * 1000
         held: set[str] = set()
-        for row in self._store.waiting(run.account):
+        for row, expires_at in self._rows(run.account):
+            if now >= expires_at * 1000:
+                continue
             waits = row.due_at is not None and row.due_at > now
             if waits and row.cause in FIRST_CONTACT_CODES:
                 waits = not self._is_free(run)
             if waits or row.notification in run.put_back:
                 held.add(row.recipient)
             elif row.recipient not in held:
-                yield row
+                yield row, expires_at
 
     def _is_free(self, run: _Run) -> bool:
         """Whether first contacts may go now; asked once in a walk."""
@@ -221,25 +247,42 @@ class Maintainer:
             run.free = self._connectors.takes_first_contacts(run.account)
         return run.free
 
-    def _requeue(self, run: _Run, rows: Sequence[WaitingRow]) -> int:
+    def _requeue(self, run: _Run, rows: Sequence[tuple[WaitingRow, int]], report: Report) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins
         anew."""
         orders: list[Notification] = []
-        for row in rows:
+        for row, expires_at in rows:
             run.put_back.add(row.notification)
+            moved = expires_at if expires_at > row.expires_at else None
             try:
-                transition = self._store.requeue(row.notification)
+                transition = self._store.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
             if transition.applied:
                 orders.append(transition.notification)
+            elif mismatch(row, transition.notification):
+                _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
-        for row in rows:
+        for row, _ in rows:
             self._store.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
         report.waiting = sum(1 for _ in self._store.waiting(report.account))
+
+
+def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:
+    """The row goes, the notification stays as it is: the row that is really its own looks after it."""
+    report.mismatched += 1
+    log.error(
+        "a parked row disagrees with its notification and was dropped",
+        extra={
+            "notification": notification.id,
+            "differs": mismatch(row, notification),
+            "parked": f"{row.account}#{mask_phone(row.recipient)}",
+            "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
+        },
+    )
 
 
 class LeasedConnectors:

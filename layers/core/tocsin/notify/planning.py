@@ -4,12 +4,16 @@
        └────────────┴─────────────────┴── any violation: the event goes to the dead ticket events, and nobody
        is told
 
+Who can't be told is no violation: a mistyped number ends as a dead letter of that recipient, a missing one as
+suppressed, after everybody else was told.
+
 The event's own message is done only after the last step. A crash before that plans the event again: what was
 put is found, and what still is `planned` is enqueued again under the same deduplication id.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +21,18 @@ from pathlib import Path
 
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import Preview
-from tocsin.notify.events.audience import recipients
-from tocsin.notify.events.event import InvalidEvent, TicketEvent, parse_event
-from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.dead_letters import DeadLetters
+from tocsin.notify.events.audience import Recipient, recipients, unreachable
+from tocsin.notify.events.event import NO_PHONE, InvalidEvent, TicketEvent, parse_event
+from tocsin.notify.failure import Permanent
+from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import placed
+
+log = logging.getLogger(__name__)
 
 INVALID_EVENT = "invalid-event"
 TEMPLATE_FAILED = "template-failed"
@@ -35,7 +43,8 @@ class Planned:
     """What became of one event.
 
     `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
-    being planned at all. `ignored` names fields that the schema doesn't know.
+    being planned at all. `unreachable` are those (new or not) of recipients who can't be told. `ignored`
+    names fields that the schema doesn't know, `cut` those that were too long.
     """
 
     event_id: str = ""
@@ -45,6 +54,8 @@ class Planned:
     repeated: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -64,6 +75,7 @@ class Planner:
         store: NotificationStore,
         queue: NotificationsQueue,
         dead: TicketEventsDeadQueue,
+        dead_letters: DeadLetters,
         templates: Templates,
         config: PlanConfig,
         *,
@@ -74,6 +86,7 @@ class Planner:
         self._store = store
         self._queue = queue
         self._dead = dead
+        self._dead_letters = dead_letters
         self._templates = templates
         self._config = config
         self._clock = clock
@@ -86,10 +99,12 @@ class Planner:
         from tocsin.notify.roster import Accounts
 
         sqs, dynamodb = client("sqs"), client("dynamodb")
+        store = NotificationStore(dynamodb, config.notifications_table)
         return cls(
-            NotificationStore(dynamodb, config.notifications_table),
+            store,
             NotificationsQueue(sqs, config.notifications_queue_url),
             TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
+            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
             Templates(own_texts),
             config,
             accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
@@ -108,11 +123,15 @@ class Planner:
                 attachments=bool(self._config.attachments_bucket),
             )
             notifications = self._render(event, now)
+            lost = [(one, self._render_lost(event, one, now)) for one in unreachable(event)]
         except InvalidEvent as refusal:
             return self._refuse(body, refusal.violations, INVALID_EVENT, now)
         except TemplateFailed as failure:
             return self._refuse(body, (str(failure),), TEMPLATE_FAILED, now)
-        return self._commit(event, notifications)
+        planned = self._commit(event, notifications)
+        for recipient, notification in lost:
+            self._end(recipient, notification, now)
+        return replace(planned, unreachable=tuple(notification.id for _, notification in lost))
 
     def _render(self, event: TicketEvent, now: int) -> list[Notification]:
         return notifications_of(
@@ -120,9 +139,36 @@ class Planner:
             self._templates,
             default_language=self._config.default_language,
             created_at=now,
-            expires_at=now // 1000 + self._config.notification_expiry_seconds,
+            expires_at=self._expires_at(now),
             previews=self._config.link_previews,
         )
+
+    def _render_lost(self, event: TicketEvent, recipient: Recipient, now: int) -> Notification:
+        return text_of(
+            event,
+            recipient,
+            self._templates,
+            default_language=self._config.default_language,
+            created_at=now,
+            expires_at=self._expires_at(now),
+        )
+
+    def _expires_at(self, now: int) -> int:
+        return now // 1000 + self._config.notification_expiry_seconds
+
+    def _end(self, recipient: Recipient, notification: Notification, now: int) -> None:
+        """Write down whom the event can't tell, and why. Planned again after a crash, it is ended again."""
+        reason = recipient.unreachable
+        existing = self._store.put_new(notification)
+        if reason is None or (existing is not None and existing.state is not State.PLANNED):
+            return
+        log.warning(
+            "a recipient can't be told", extra={"notification": notification.id, "why": reason.detail}
+        )
+        if reason.code == NO_PHONE:
+            self._store.suppress(notification.id, Problem(reason.code, Permanent.kind, reason.detail), now)
+        else:
+            self._dead_letters.bury(notification, Permanent(reason.code, reason.detail), now)
 
     def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
         self._dead.send(body, violations, now, reason=reason)
@@ -148,6 +194,7 @@ class Planner:
             new=tuple(new),
             repeated=tuple(repeated),
             ignored=event.ignored,
+            cut=event.cut,
         )
 
 
@@ -164,33 +211,57 @@ def notifications_of(
     of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s; `previews`: of links in the texts."""
     planned = []
     for recipient in recipients(event):
-        rendered = templates.render(event, recipient, default_language)
-        text = Notification(
-            id=notification_id(
-                event.account,
-                event.ticket.id,
-                event.event_type,
-                event.ticket.revision,
-                recipient.audience,
-                recipient.address,
-            ),
-            account=event.account,
-            ticket_id=event.ticket.id,
-            event_type=event.event_type,
-            revision=event.ticket.revision,
-            audience=recipient.audience,
-            recipient=recipient.address,
-            recipient_name=recipient.name,
-            language=rendered.language,
-            text=rendered.text,
+        text = text_of(
+            event,
+            recipient,
+            templates,
+            default_language=default_language,
             created_at=created_at,
             expires_at=expires_at,
-            event_id=event.event_id,
-            event_at=event.event_at,
-            preview=_preview(event, rendered.text) if previews else None,
+            previews=previews,
         )
         planned += [text, *_enclosed(event, text)]
     return planned
+
+
+def text_of(
+    event: TicketEvent,
+    recipient: Recipient,
+    templates: Templates,
+    *,
+    default_language: str,
+    created_at: int,
+    expires_at: int,
+    previews: bool = False,
+) -> Notification:
+    """The text of an event for one recipient, who may be unreachable. Raises TemplateFailed."""
+    rendered = templates.render(event, recipient, default_language)
+    lost = recipient.unreachable
+    return Notification(
+        id=notification_id(
+            event.account,
+            event.ticket.id,
+            event.event_type,
+            event.ticket.revision,
+            recipient.audience,
+            *recipient.identity,
+        ),
+        account=event.account,
+        ticket_id=event.ticket.id,
+        event_type=event.event_type,
+        revision=event.ticket.revision,
+        audience=recipient.audience,
+        recipient=recipient.address,
+        recipient_name=recipient.name,
+        language=rendered.language,
+        text=rendered.text,
+        created_at=created_at,
+        expires_at=expires_at,
+        event_id=event.event_id,
+        event_at=event.event_at,
+        preview=_preview(event, rendered.text) if previews else None,
+        refused_address=lost.written or None if lost is not None else None,
+    )
 
 
 def _preview(event: TicketEvent, text: str) -> Preview | None:

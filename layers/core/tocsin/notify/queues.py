@@ -40,8 +40,9 @@ class Order:
 
     @property
     def group(self) -> str:
-        """One message group per account and recipient, so that a recipient's messages stay in order."""
-        return f"{self.account}#{self.recipient}"
+        """One message group per account and recipient, so that a recipient's messages stay in order. Those
+        that have no recipient are nobody's: each is a group of its own."""
+        return f"{self.account}#{self.recipient or self.notification}"
 
     @property
     def deduplication_id(self) -> str:

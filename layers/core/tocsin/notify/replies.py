@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.retries import is_recipient
-from tocsin.notify.notification import Notification, State, id_of_message, notification_id
+from tocsin.notify.notification import (
+    Notification,
+    State,
+    id_of_message,
+    is_lid,
+    named,
+    notification_id,
+    recipient_of,
+)
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.texts.consent import (
@@ -34,14 +42,14 @@ CONSENT = {Wish.STOP: "withdrawn", Wish.START: "given"}
 class _Reply:
     """One reply in its circumstances.
 
-    `phones`: the bare JIDs by which we may have written to the sender; the one that notifications use first.
+    `names`: the bare JIDs by which the sender is known; the one that notifications use first, the LID last.
     `answered`: the notification it is about, if any is known.
     """
 
     account: Account
     message: InboundMessage
     content: Content
-    phones: list[str]
+    names: list[str]
     answered: Notification | None
 
     @property
@@ -70,22 +78,22 @@ class Replies:
 
     def take(self, account: Account, message: InboundMessage, user: str, content: Content) -> str:
         """Record a reply of `user` (canonical bare JID). Return what it was: `stop`, `start`, or its kind."""
-        phones = phones_of(account, user, message)
-        answered = self._answered(account, user, phones[0], content)
-        reply = _Reply(account, message, content, phones, answered)
+        names = names_of(account, user, message)
+        answered = self._answered(account, user, names[0], content)
+        reply = _Reply(account, message, content, names, answered)
         wish = wish_of(content.text or "") if content.kind == "text" else None
         if wish is not None:
             self._heed(reply, *wish)
         told = {
             "text": (content.text or "")[:MAX_KEPT_TEXT],
             "kind": content.kind,
-            "recipient": phones[0].partition("@")[0],
+            **_who(names),
             "notification_id": answered.id if answered else None,
             "ticket_id": answered.ticket_id if answered else None,
             "audience": answered.audience if answered else None,
             "consent": CONSENT[wish[0]] if wish else None,
         }
-        self._store.put_reply(reply.name, phones[0], message.id, told, message.timestamp * 1000)
+        self._store.put_reply(reply.name, names[0], message.id, told, message.timestamp * 1000)
         if wish is None and self._acknowledge_with:
             self._acknowledge(reply)
         return wish[0].value if wish else content.kind
@@ -101,18 +109,18 @@ class Replies:
         group = str(message.chat)
         if answered is None or answered.group != group or answered.account != account.profile.account:
             return GROUP_TALK
-        phone = phones_of(account, user, message)[0]
+        names = names_of(account, user, message)
         told = {
             "text": (content.text or "")[:MAX_KEPT_TEXT],
             "kind": content.kind,
-            "recipient": phone.partition("@")[0],
+            **_who(names),
             "group": group,
             "notification_id": answered.id,
             "ticket_id": answered.ticket_id,
             "audience": answered.audience,
             "consent": None,
         }
-        self._store.put_reply(account.profile.account, phone, message.id, told, message.timestamp * 1000)
+        self._store.put_reply(account.profile.account, names[0], message.id, told, message.timestamp * 1000)
         if self._acknowledge_with and content.kind != "reaction":
             self._react(answered, message)
         return content.kind
@@ -125,7 +133,7 @@ class Replies:
         answered = reply.answered
         if answered is None or reply.content.kind == "reaction":
             return
-        if self._store.conduct(reply.name, reply.phones[0]).opted_out_at is not None:
+        if self._store.conduct(reply.name, reply.names[0]).opted_out_at is not None:
             return
         self._react(answered, reply.message)
 
@@ -178,24 +186,31 @@ class Replies:
         """
         at = int(self._clock() * 1000)
         if wish is Wish.STOP:
-            for phone in reply.phones:
-                self._store.opt_out(reply.name, phone, wish.value, at)
-        conduct = self._store.conduct(reply.name, reply.phones[0])
-        if conduct.opted_out_at is None or (wish is Wish.STOP and conduct.confirmed_at is not None):
+            for name in self._names_to_opt_out(reply):
+                self._store.opt_out(reply.name, name, wish.value, at)
+        conducts = [self._store.conduct(reply.name, name) for name in reply.names]
+        withdrawn_at = [known.opted_out_at for known in conducts if known.opted_out_at is not None]
+        confirmed = any(known.confirmed_at is not None for known in conducts)
+        if not withdrawn_at or (wish is Wish.STOP and confirmed):
             return
-        self._confirm(
-            reply, wish, conduct.opted_out_at, reply.answered.language if reply.answered else language
-        )
-        for phone in reply.phones:
+        self._confirm(reply, wish, min(withdrawn_at), reply.answered.language if reply.answered else language)
+        for name in reply.names:
             if wish is Wish.STOP:
-                self._store.confirm_opt_out(reply.name, phone, at)
+                self._store.confirm_opt_out(reply.name, name, at)
             else:
-                self._store.opt_in(reply.name, phone)
+                self._store.opt_in(reply.name, name)
+
+    def _names_to_opt_out(self, reply: _Reply) -> Iterator[str]:
+        """All names of the sender; and then those that were learnt in the meantime, for a send may have
+        looked at the LID's conduct just before that was written."""
+        yield from reply.names
+        known = reply.account.keys.contacts.address(reply.names[-1]) or {}
+        yield from (name for name in known.values() if name not in reply.names)
 
     def _confirm(self, reply: _Reply, wish: Wish, opted_out_at: int, language: str) -> None:
         """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""
         event = CONSENT_WITHDRAWN if wish is Wish.STOP else CONSENT_GIVEN
-        recipient = reply.phones[0].partition("@")[0]
+        recipient = recipient_of(reply.names[0])
         now = self._clock()
         confirmation = Notification(
             id=notification_id(reply.name, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
@@ -214,14 +229,19 @@ class Replies:
         self._enqueue(confirmation)
 
 
-def phones_of(account: Account, user: str, message: InboundMessage) -> list[str]:
-    """Return the names by which we may have written to a sender; the one that notifications use first.
+def names_of(account: Account, user: str, message: InboundMessage) -> list[str]:
+    """Return the names (bare JIDs) of a sender; the one that notifications use first, the LID last.
 
     After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
-    somebody without a known number only the LID is left.
+    somebody without a known number there is the LID alone.
     """
     known = account.keys.contacts.address(user)
     names = [known["pn"]] if known else []
     if message.pn is not None:
         names.append(str(message.pn.chat))
-    return list(dict.fromkeys(names)) or [user]
+    return list(dict.fromkeys([*names, user]))
+
+
+def _who(names: Sequence[str]) -> dict[str, str | None]:
+    """How events name the sender: a LID is never taken for a number."""
+    return named(recipient_of(names[0]), names[-1] if is_lid(names[-1]) else None)

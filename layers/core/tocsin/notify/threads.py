@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Quote
 from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
+from tocsin.notify.texts.formatting import shortened
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
@@ -52,7 +53,7 @@ def placed(notification: Notification, store: NotificationStore, config: PlanCon
     first = store.get(thread.first) if config.quote_first_message else None
     if first is None or first.id == notification.id or first.state in LOST:
         return notification
-    return replace(notification, quote=Quote(first.message_id, first.text[:MAX_QUOTED]))
+    return replace(notification, quote=Quote(first.message_id, shortened(first.text, MAX_QUOTED)))
 
 
 def _edit_of_last(notification: Notification, store: NotificationStore) -> Notification | None:

@@ -6,7 +6,7 @@ don't know which one it is; what went wrong comes back as one of the five failur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,7 +35,8 @@ class Outgoing:
     one repair and no more, and the repair depends on what was refused. `resumed`: it was parked, and may
     pass while the account is resuming. `recheck`: an operator redrives it, so that what WhatsApp said of the
     number earlier is asked again. `first_contact`: nothing we sent ever reached the recipient, and they never
-    wrote to us.
+    wrote to us. `on_located`: called with the recipient's `Address.user` where that had to be asked for,
+    before anything is sent; what it raises ends the send.
     """
 
     account: str
@@ -47,6 +48,7 @@ class Outgoing:
     resumed: bool = False
     recheck: bool = False
     first_contact: bool = False
+    on_located: Callable[[str], None] = field(default=lambda user: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Sent:
     `numbers` maps each user to the reserved number of this send. `devices` counts the ciphertexts.
     `accepted_at` is the server's time in Unix seconds, `None` if it gave none. `copies` names for each device
     (full JID) the type of its ciphertext and the index in its chain ("msg 17"), `left_out` those that got
-    none, and why.
+    none, and why. `recipient_lid`: the LID it went to, `None` for a group.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Sent:
     accepted_at: int | None = None
     copies: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    recipient_lid: str | None = None
 
 
 class Transport(Protocol):

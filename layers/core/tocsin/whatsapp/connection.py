@@ -52,7 +52,7 @@ from tocsin.whatsapp.events import (
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame, routing_prefix
 from tocsin.whatsapp.jid import JID, LID
-from tocsin.whatsapp.keepalive import Keepalive
+from tocsin.whatsapp.keepalive import SILENCE_SECONDS, Keepalive
 from tocsin.whatsapp.linking import Linking
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake, Transport
@@ -60,7 +60,6 @@ from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payl
 from tocsin.whatsapp.reaction import Reaction
 from tocsin.whatsapp.receipts import UNKNOWN_STANZA, ack
 
-HANDSHAKE_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 30.0
 """From our last handshake message to `<success>` or the offer to pair."""
 RESTART_SECONDS: Final = 20.0
@@ -103,10 +102,12 @@ class DeviceKeys:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`root_key`: whose certificates we trust. `client`: how we present ourselves, the version included."""
+    """`root_key`: whose certificates we trust. `client`: how we present ourselves, the version included.
+    `silence`: seconds that a handshake may take, and see `keepalive`."""
 
     root_key: bytes = ROOT_KEY
     client: ClientInfo = field(default_factory=ClientInfo)
+    silence: float = SILENCE_SECONDS
 
 
 class NotOpen(RuntimeError):
@@ -204,7 +205,7 @@ class Connection:
         prefix = routing_prefix(routing) if routing else b""
         self._out.append(prefix + INTRO + frame(self._handshake.hello()))
         self._phase = _Phase.HANDSHAKE
-        self._deadline = now + HANDSHAKE_SECONDS
+        self._deadline = now + self._config.silence
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take in what the socket gave: one WebSocket message, or any part of the stream."""
@@ -366,7 +367,7 @@ class Connection:
         self._out.append(frame(finish))
         self._handshake = None
         self._transport = transport
-        self._keepalive = Keepalive(now, self._uniform)
+        self._keepalive = Keepalive(now, self._uniform, self._config.silence)
         self._phase = _Phase.GREETING
         self._deadline = now + GREETING_SECONDS
 

@@ -34,6 +34,11 @@ class InvalidStanza(WireError):
         self.reason = reason
 
 
+class StanzaRefused(InvalidStanza):
+    """A stanza whose attributes don't agree on whom it is from or for. Believe nothing of it: learn nothing,
+    decrypt nothing. `reason`: a name for logs and metrics."""
+
+
 class HandshakeFailed(WireError):
     """The Noise handshake can't go on: close the socket, connect again with a fresh ephemeral key."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -175,6 +175,14 @@ class JID:
     def same_user(self, other: JID) -> bool:
         """Equal but for the device. A LID and a phone number of one person are not equal here."""
         return self.chat == other.chat
+
+
+def is_one_person(names: Iterable[JID | None], own: Collection[JID]) -> bool:
+    """Whether JIDs of users can all be one person's: one phone number and one LID at most, and either all of
+    them are `own` (the account's names) or none is. JIDs of groups and servers say nothing."""
+    users = {jid.chat for jid in names if jid is not None and jid.user and jid.chat.server in (PN, LID)}
+    ours = users & {name.chat for name in own}
+    return len({user.server for user in users}) == len(users) and ours in (set(), users)
 
 
 @lru_cache(maxsize=4096)

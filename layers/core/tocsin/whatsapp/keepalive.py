@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-MIN_INTERVAL: Final = 20.0
-MAX_INTERVAL: Final = 30.0
-QUIET: Final = 20.0
-"""Seconds without a frame after which we ask."""
-PATIENCE: Final = 20.0
-"""Seconds without a frame after our ping, then the socket is deaf."""
+SILENCE_SECONDS: Final = 20.0
+"""Without a frame for so long we ask; for so long after our question, and the socket is deaf."""
+
+MAX_INTERVAL: Final = 1.5
+"""Between two questions, in units of the silence that they are about; the shortest is 1."""
 
 
 class Keepalive:
     """Seconds in, decisions out. `uniform` draws a number between two bounds."""
 
-    def __init__(self, now: float, uniform: Callable[[float, float], float]) -> None:
+    def __init__(
+        self, now: float, uniform: Callable[[float, float], float], silence: float = SILENCE_SECONDS
+    ) -> None:
         self._uniform = uniform
+        self._silence = silence
         self._last_heard = now
-        self._next_ping = now + uniform(MIN_INTERVAL, MAX_INTERVAL)
+        self._next_ping = self._after(now)
         self._deadline: float | None = None
 
     @property
@@ -37,9 +39,12 @@ class Keepalive:
         """Whether to ask now. Asking starts the patience."""
         if now < self._next_ping:
             return False
-        self._next_ping = now + self._uniform(MIN_INTERVAL, MAX_INTERVAL)
-        if now - self._last_heard < QUIET:
+        self._next_ping = self._after(now)
+        if now - self._last_heard < self._silence:
             return False
         if self._deadline is None:
-            self._deadline = now + PATIENCE
+            self._deadline = now + self._silence
         return True
+
+    def _after(self, now: float) -> float:
+        return now + self._uniform(self._silence, MAX_INTERVAL * self._silence)

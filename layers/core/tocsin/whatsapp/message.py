@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from tocsin.whatsapp.bounds import MAX_NAME
-from tocsin.whatsapp.errors import InvalidStanza
-from tocsin.whatsapp.jid import BROADCAST, GROUP, HOSTED, HOSTED_LID, JID, LID, NEWSLETTER, PN
+from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
+from tocsin.whatsapp.jid import (
+    BROADCAST,
+    GROUP,
+    HOSTED,
+    HOSTED_LID,
+    JID,
+    LID,
+    NEWSLETTER,
+    PN,
+    is_one_person,
+)
 from tocsin.whatsapp.node import Node, present
 from tocsin.whatsapp.outgoing import TEXT, Kind
 
@@ -22,6 +32,14 @@ _USERS: Final = frozenset((PN, LID, HOSTED, HOSTED_LID))
 
 MAX_RETRY_COUNT: Final = 1000
 """Clients give up after 5; the count is stored, and counted on from."""
+# Attributes that name the sender beside `from` or `participant`, and those that name whom we wrote to.
+_SENDER: Final = ("sender_pn", "sender_lid", "participant_pn", "participant_lid")
+_RECIPIENT: Final = ("recipient", "peer_recipient_pn", "peer_recipient_lid", "recipient_pn", "recipient_lid")
+
+SENDER_MISMATCH: Final = "sender-mismatch"
+RECIPIENT_MISMATCH: Final = "recipient-mismatch"
+PARTICIPANT_OUTSIDE_GROUP: Final = "participant-outside-group"
+"""Why a stanza is refused (`StanzaRefused.reason`)."""
 
 
 class Ciphertext(Protocol):
@@ -289,11 +307,13 @@ def _in_form(sender: JID, other: JID | None, server: str) -> JID | None:
 
 
 def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
-    """`own`: our account's user JIDs, by LID and by phone number. Raises `InvalidStanza`."""
+    """`own`: our account's user JIDs, by LID and by phone number. Raises `InvalidStanza`; `StanzaRefused` if
+    the attributes name several people where there is one."""
     if node.tag != "message":
         raise InvalidStanza("not a message")
     origin = node.attr_jid("from")
     sender, chat, in_group = _sender_and_chat(node, origin)
+    demand_agreement(node, sender, own)
     from_me = any(sender.same_user(me) for me in own)
     recipient = node.optional_jid("recipient")
     if recipient is not None and not in_group:
@@ -324,13 +344,29 @@ def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
     )
 
 
+def demand_agreement(node: Node, sender: JID, own: Collection[JID]) -> None:
+    """Raise `StanzaRefused` unless all attributes that name the sender can be one person's, and so with those
+    that name a recipient. Else one attribute would say who speaks, and another whose session is used."""
+    if not is_one_person((sender, *map(node.optional_jid, _SENDER)), own):
+        raise StanzaRefused(SENDER_MISMATCH)
+    if not is_one_person(map(node.optional_jid, _RECIPIENT), own):
+        raise StanzaRefused(RECIPIENT_MISMATCH)
+
+
+def is_shared(origin: JID) -> bool:
+    """Whether a conversation has several people, so that `participant` says who of them it was."""
+    return origin.server in (GROUP, BROADCAST)
+
+
 def _sender_and_chat(node: Node, origin: JID) -> tuple[JID, JID, bool]:
     """Who wrote, in which conversation, and whether that has several people."""
-    if origin.server in (GROUP, BROADCAST):
+    if is_shared(origin):
         sender = node.attr_jid("participant")
         if not sender.user or sender.server not in _USERS:
             raise InvalidStanza("participant is no user")
         return sender, origin, True
+    if "participant" in node.attrs:
+        raise StanzaRefused(PARTICIPANT_OUTSIDE_GROUP)
     if not origin.user:
         raise InvalidStanza("a message from nobody")
     if origin.server not in _USERS and origin.server != NEWSLETTER:

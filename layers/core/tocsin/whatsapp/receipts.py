@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
-from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
-from tocsin.whatsapp.jid import BROADCAST, GROUP, JID, NEWSLETTER
-from tocsin.whatsapp.message import MAX_RETRY_COUNT, parse_message
+from tocsin.whatsapp.jid import JID, NEWSLETTER
+from tocsin.whatsapp.message import (
+    MAX_RETRY_COUNT,
+    PARTICIPANT_OUTSIDE_GROUP,
+    demand_agreement,
+    is_shared,
+    parse_message,
+)
 from tocsin.whatsapp.node import Node, present
 
 # Negative acks: why a message won't be handled.
@@ -97,7 +103,7 @@ def delivery_receipt(node: Node, type: str | None = "inactive") -> Node:
 def read_receipt(node: Node, kind: str, at: int) -> Node:
     """Say that a message was read. `kind`: `read`, or `read-self` where only our own devices may know."""
     origin = node.attr_jid("from")
-    in_group = origin.server in (GROUP, BROADCAST)
+    in_group = is_shared(origin)
     sender = node.optional_jid("participant")
     attrs = {
         "id": node.attrs.get("id"),
@@ -191,12 +197,14 @@ class Receipt:
         return _STATUS.get(self.type)
 
 
-def parse_receipt(node: Node) -> Receipt:
-    """Raises `InvalidStanza`."""
+def parse_receipt(node: Node, own: Collection[JID] = ()) -> Receipt:
+    """`own`: our account's user JIDs, by LID and by phone number. Raises `InvalidStanza`; `StanzaRefused` if
+    the attributes name several people where there is one."""
     if node.tag != "receipt":
         raise InvalidStanza("not a receipt")
     origin = node.attr_jid("from")
-    sender = node.optional_jid("participant") or origin
+    sender = _sender(node, origin)
+    demand_agreement(node, sender, own)
     ids, gathered = _named_ids(node), _gathered(node)
     if len(ids) > MAX_RECEIPT_IDS:
         raise InvalidStanza("too many ids in one receipt")
@@ -207,7 +215,7 @@ def parse_receipt(node: Node) -> Receipt:
         ids=ids,
         sender=sender,
         sender_alt=other.with_device(sender.device) if other is not None and not other.device else other,
-        chat=origin if origin.server in (GROUP, BROADCAST) else origin.chat,
+        chat=origin if is_shared(origin) else origin.chat,
         type=node.optional_label("type") or "",
         timestamp=node.optional_int("t"),
         recipient=node.optional_jid("recipient"),
@@ -229,8 +237,17 @@ def _gathered(node: Node) -> tuple[JID, ...]:
     return tuple(dict.fromkeys(user.attr_jid("jid") for group in groups for user in group.children("user")))
 
 
+def _sender(node: Node, origin: JID) -> JID:
+    """Who speaks. Of somebody else's device nobody else may speak, so `participant` needs a group."""
+    if is_shared(origin):
+        return node.optional_jid("participant") or origin
+    if "participant" in node.attrs or node.child("participants") is not None:
+        raise StanzaRefused(PARTICIPANT_OUTSIDE_GROUP)
+    return origin
+
+
 def _other_form(node: Node, origin: JID) -> JID | None:
-    prefix = "participant" if origin.server in (GROUP, BROADCAST) else "sender"
+    prefix = "participant" if is_shared(origin) else "sender"
     return node.optional_jid(f"{prefix}_pn") or node.optional_jid(f"{prefix}_lid")
 
 
@@ -256,9 +273,9 @@ class RetryRequest:
     error: int = 0
 
 
-def parse_retry(node: Node) -> RetryRequest:
-    """Raises `InvalidStanza`."""
-    receipt = parse_receipt(node)
+def parse_retry(node: Node, own: Collection[JID] = ()) -> RetryRequest:
+    """`own`, errors: as for `parse_receipt`."""
+    receipt = parse_receipt(node, own)
     if receipt.type != "retry":
         raise InvalidStanza("not a retry receipt")
     retry = node.require_child("retry")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.notify.events.audience import recipients
+from tocsin.notify.events.audience import recipients, unreachable
 from tocsin.notify.events.event import MAX_BYTES, InvalidEvent, TicketEvent, parse_event, schema
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body, sample_event
 from tocsin.notify.texts.template import Templates
@@ -78,6 +78,77 @@ def test_fields_the_schema_does_not_know_are_ignored_and_said() -> None:
     assert parse(sample_body(technican=[])).ignored == ("technican",)
 
 
+LOST = "detail.customer.phone"
+
+
+@pytest.mark.parametrize("phone", ["0812", "call me", "8" * 41, 6281234567890, 0, False, [], {"n": 1}])
+def test_a_phone_that_is_none_loses_that_person_only(phone: Any) -> None:
+    event = parse(sample_body(customer={"id": "C-1", "phone": phone}))
+    assert event.customer is not None
+    assert event.customer.unreachable is not None
+    assert (event.customer.unreachable.code, event.customer.unreachable.path) == ("invalid-phone", LOST)
+    assert [one.audience for one in unreachable(event)] == ["customer"]
+    assert [one.audience for one in recipients(event)] == ["technician", "technician", "group"]
+
+
+def test_a_refused_phone_is_shown_to_no_log() -> None:
+    event = parse(sample_body(customer={"id": "C-1", "phone": "0812 secret"}))
+    assert event.customer is not None
+    assert event.customer.unreachable is not None
+    assert event.customer.unreachable.written == "0812 secret"
+    assert "secret" not in f"{event!r}{event.customer.unreachable.detail}"
+
+
+@pytest.mark.parametrize("group", ["120363000000000000@s.whatsapp.net", "120363000000000000@g.us\n", "", 7])
+def test_what_is_no_group_loses_that_group_only(group: Any) -> None:
+    event = parse(sample_body(groups=[group, *FULL["groups"]]))
+    assert [one.path for one in event.lost_groups] == ["detail.groups[0]"]
+    assert event.groups == tuple(FULL["groups"])
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("subject", 500), ("description", 20_000), ("priority", 64), ("status", 64), ("location", 500)],
+)
+def test_a_text_of_the_ticket_that_is_too_long_is_cut_and_said_to_be(field: str, most: int) -> None:
+    event = parse(with_ticket(**{field: "x" * (most + 1)}))
+    assert getattr(event.ticket, field) == "x" * (most - 1) + "…"
+    assert event.cut == (f"detail.ticket.{field}",)
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("subject", 500), ("description", 20_000), ("priority", 64), ("status", 64), ("location", 500)],
+)
+def test_a_text_of_just_the_length_is_not_cut(field: str, most: int) -> None:
+    event = parse(with_ticket(**{field: "x" * most}))
+    assert (getattr(event.ticket, field), event.cut) == ("x" * most, ())
+
+
+def test_names_and_fields_of_your_own_are_cut_too() -> None:
+    ticket = {**FULL["ticket"], "extra": {"sla": "x" * 1001}}
+    event = parse(sample_body(ticket=ticket, technicians=[{"name": "B" * 201, "phone": "+62 813 1111 2222"}]))
+    assert (len(event.ticket.extra["sla"]), len(event.technicians[0].name)) == (1000, 200)
+    assert event.cut == ("detail.ticket.extra.sla", "detail.technicians[0].name")
+
+
+def test_a_url_that_is_too_long_is_left_out() -> None:
+    event = parse(with_ticket(url="https://desk.example.com/" + "x" * 2000))
+    assert (event.ticket.url, event.cut) == ("", ("detail.ticket.url",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ticket": {**FULL["ticket"], "id": "x" * 129}},
+        {"customer": {"id": "x" * 129}},
+        {"created_by": {"role": "admin", "id": "x" * 129}},
+    ],
+)
+def test_what_identifies_is_not_cut_but_refused(changes: dict[str, Any]) -> None:
+    assert "is longer than 128 characters" in violations(sample_body(**changes))[0]
+
+
 def test_hostile_text_is_no_violation() -> None:
     assert parse(sample_body(detail=HOSTILE)).ticket.id == "*1*"
 
@@ -112,12 +183,11 @@ def test_every_violation_is_named_by_its_path() -> None:
         (with_ticket(revision=True), "detail.ticket.revision: is not a whole number"),
         (with_ticket(revision=-1), "detail.ticket.revision: is less than 0"),
         (with_ticket(revision=2**60), "detail.ticket.revision: is more than 9007199254740991"),
-        (with_ticket(subject="x" * 501), "detail.ticket.subject: is longer than 500 characters"),
+        (with_ticket(id="x" * 129), "detail.ticket.id: is longer than 128 characters"),
         (with_ticket(extra={"a b": "c"}), "detail.ticket.extra: doesn't match"),
         (with_ticket(extra={"a": {"b": 1}}), "detail.ticket.extra.a: is not text or a whole number"),
         (sample_body(ticket={}), "detail.ticket: lacks id, revision, subject"),
         (sample_body(account="default\n"), "detail.account: doesn't match"),
-        (sample_body(groups=["120363000000000000@g.us\n"]), "detail.groups[0]: doesn't match"),
         (sample_body(technicians=[{}] * 51), "detail.technicians: holds more than 50 entries"),
         (sample_body(account="other"), "none of this deployment's accounts (default, support)"),
         (sample_body("TicketDeleted"), "detail-type: 'TicketDeleted' is unknown; known are TicketCreated,"),
@@ -148,8 +218,79 @@ def test_what_is_no_event_at_all_is_refused_in_one_sentence(body: str, violation
     assert violation in told
 
 
+@pytest.mark.parametrize("levels", [101, 500, 900, 940, 5000])
+@pytest.mark.parametrize("place", ["customer", "anything"])
+def test_what_is_nested_too_deep_is_refused_wherever_it_stands(place: str, levels: int) -> None:
+    """Below the limit of the JSON parser, the validator or a function behind it would run out of stack."""
+    body = sample_body(**{place: "deep"}).replace('"deep"', "[" * levels + "]" * levels)
+    assert violations(body) == ("event: is nested too deep: 100 levels are the limit",)
+
+
+def test_a_field_that_is_ignored_may_be_an_object_of_objects() -> None:
+    assert parse(sample_body(anything={"a": [{"b": {"c": [1]}}]})).ignored == ("anything",)
+
+
+# What steers a terminal: escape, OSC by its C1 character, DEL, line breaks, both ways to turn the direction.
+STEERING = [
+    "\x1b[2J",
+    "\x9d0;",
+    "\x7f",
+    "\n",
+    "\r",
+    "\t",
+    "\0",
+    "\u2028",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\ufeff",
+]
+
+
+@pytest.mark.parametrize("steering", STEERING)
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("detail.ticket.id", {"ticket": {**FULL["ticket"], "id": "T-1?9"}}),
+        ("detail.customer.id", {"customer": {**FULL["customer"], "id": "C-1?9"}}),
+        ("detail.technicians[0].id", {"technicians": [{"id": "?"}]}),
+        ("detail.created_by.id", {"created_by": {"role": "admin", "id": "?"}}),
+    ],
+)
+def test_no_id_holds_what_steers_a_terminal(path: str, changes: Any, steering: str) -> None:
+    body = sample_body(**changes).replace("?", json.dumps(steering)[1:-1])
+    assert f"{path}: holds control characters, line breaks or marks that turn the direction of writing" in (
+        violations(body)
+    )
+
+
+@pytest.mark.parametrize("steering", STEERING)
+def test_neither_does_an_account(steering: str) -> None:
+    assert any(
+        line.startswith("detail.account") for line in violations(sample_body(account=f"support{steering}"))
+    )
+
+
+@pytest.mark.parametrize("steering", STEERING)
+def test_a_group_whose_id_does_is_lost_alone(steering: str) -> None:
+    event = parse(sample_body(groups=[f"120363000000000000@g.us{steering}"]))
+    assert not event.groups
+    assert [lost.code for lost in event.lost_groups] == ["invalid-group"]
+
+
+def test_neither_does_the_id_of_the_event_itself() -> None:
+    [violation] = violations(json.dumps(sample_event() | {"id": "e\x1b[2J"}))
+    assert violation.startswith("id: holds control characters")
+
+
+@pytest.mark.parametrize("written", ["TCK-1042", "№ 7/β", "تذكرة ٧", "票 42", "క్‌ష", "👩\u200d🔧"])
+def test_an_id_is_in_any_language(written: str) -> None:
+    assert parse(with_ticket(id=written)).ticket.id == written
+
+
 def test_violations_quote_nothing_that_the_event_holds() -> None:
-    told = "; ".join(violations(sample_body(customer={"phone": "0899secret", "language": "se cret"})))
+    customer = {"phone": "0899secret", "language": "se cret"}
+    told = "; ".join(violations(sample_body(customer=customer, groups=["secret"])))
     assert "secret" not in told
     assert "se cret" not in told
 
@@ -201,7 +342,7 @@ def test_whatever_stands_anywhere_in_an_event_is_refused_or_can_be_told(
         parsed = parse(json.dumps(event))
     except InvalidEvent:
         return
-    for recipient in recipients(parsed):
+    for recipient in (*recipients(parsed), *unreachable(parsed)):
         assert TEMPLATES.render(parsed, recipient, "id").text
 
 
@@ -257,13 +398,22 @@ def test_attachments_are_read_with_their_names_types_and_audiences() -> None:
         ({"key": "a.pdf", "file_name": "a\n.pdf"}, "detail.attachments[0].file_name: doesn't match "),
         ({"key": "a.pdf", "audiences": ["boss"]}, "detail.attachments[0].audiences[0]: is none of customer, "
          "technician, group"),
-        ({"key": "a.pdf", "caption": "x" * 1001}, "detail.attachments[0].caption: is longer than 1000"),
+        ({"key": "x" * 1021 + ".pdf"}, "detail.attachments[0].key: is longer than 1024"),
     ],
 )  # fmt: skip
 def test_every_violation_of_an_attachment_is_named(attachment: Any, violation: str) -> None:
     with pytest.raises(InvalidEvent) as refusal:
         parse_attached(with_attachments(attachment))
     assert any(found.startswith(violation) for found in refusal.value.violations), refusal.value.violations
+
+
+def test_a_long_caption_and_a_long_file_name_are_cut_and_its_ending_stays() -> None:
+    event = parse_attached(
+        with_attachments({"key": "a", "file_name": "n" * 300 + ".pdf", "caption": "c" * 1001})
+    )
+    (file,) = event.enclosures
+    assert (file.attachment.file_name, file.attachment.media_type) == ("n" * 195 + "….pdf", "application/pdf")
+    assert len(file.caption) == 1000
 
 
 def test_without_a_bucket_an_event_with_attachments_is_refused_and_one_with_none_is_not() -> None:

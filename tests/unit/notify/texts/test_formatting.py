@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.notify.texts.formatting import line, link, paragraph, quote
+from tocsin.notify.texts.formatting import line, link, paragraph, quote, shortened
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,25 @@ def test_one_line_of_foreign_text(foreign: str, shown: str) -> None:
 
 def test_a_long_line_is_cut_and_says_so() -> None:
     assert line("x" * 50, 10) == "xxxxxxxxx…"
+
+
+@pytest.mark.parametrize(
+    ("whole", "kept"),
+    [
+        ("abe\u0301f", "ab…"),  # e and its accent
+        ("ab👩\u200d🔧c", "ab…"),  # a woman and her tool, one emoji
+        ("ab👍\U0001f3fdc", "ab…"),  # a thumb and its colour
+        ("ab🇮🇩c", "ab…"),  # two letters, one flag
+        ("a🇮🇩🇪🇸", "a🇮🇩…"),
+        ("ab❤\ufe0fc", "ab…"),
+    ],
+)
+def test_what_is_shown_as_one_character_is_kept_or_cut_whole(whole: str, kept: str) -> None:
+    assert shortened(whole, 4) == kept
+
+
+def test_marks_piled_up_without_end_are_cut() -> None:
+    assert len(shortened("a" + "\u0301" * 500, 100)) == 100
 
 
 def test_a_paragraph_keeps_its_lines_and_loses_empty_ones() -> None:

@@ -67,9 +67,9 @@ from tocsin.whatsapp.content import (
     parse_plaintext,
     placeholder_request,
 )
-from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza, WireError
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, mask, phash
-from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
+from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza, StanzaRefused, WireError
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, is_one_person, mask, phash
+from tocsin.whatsapp.message import SENDER_MISMATCH, Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.notifications import (
     DevicesChanged,
@@ -247,6 +247,9 @@ class Inbound:
             if account is None:
                 return Report(envelope.stanza.tag, "refused", "other-pairing")
             return handler(account, envelope)
+        except StanzaRefused as refusal:
+            log.warning("stanza refused", extra={"why": refusal.reason, "stanza": _id_of(envelope.stanza)})
+            return Report(envelope.stanza.tag, "refused", refusal.reason)
         except (InvalidStanza, InvalidJid) as error:
             return Report(envelope.stanza.tag, "malformed", str(error))
         except OtherPairing:
@@ -270,8 +273,7 @@ class Inbound:
 
     def _message(self, account: Account, envelope: Envelope) -> Report:
         node = envelope.stanza
-        own = [JID.parse(account.own_user), JID.parse(account.profile.jid).bare]
-        message = parse_message(node, own)
+        message = parse_message(node, account.own_names)
         account.learn(message.sender, message.sender_alt)
         account.learn(message.recipient, message.recipient_alt)
         if not message.encs:
@@ -503,10 +505,10 @@ class Inbound:
     # -- receipts ---------------------------------------------------------------------------------------
 
     def _receipt(self, account: Account, envelope: Envelope) -> Report:
-        receipt = parse_receipt(envelope.stanza)
+        receipt = parse_receipt(envelope.stanza, account.own_names)
         account.learn(receipt.sender, receipt.sender_alt)
         if receipt.type == "retry":
-            request = parse_retry(envelope.stanza)
+            request = parse_retry(envelope.stanza, account.own_names)
             outcome = self._desk.serve(account, request, envelope.received_at)
             facts = {
                 "message": request.id,
@@ -639,9 +641,16 @@ class Inbound:
         return Report("notification", "devices-changed", news.action, facts)
 
     def _named(self, account: Account, user: JID, lid: JID | None) -> str:
-        """Return the canonical name of a user, learning the pair if both names are told."""
+        """Return the canonical name of a user, learning the pair if both names are told. Raises
+        `StanzaRefused` if they aren't one person's."""
+        if not is_one_person((user, lid), account.own_names):
+            raise StanzaRefused(SENDER_MISMATCH)
         account.learn(user, lid)
         return canonical(account, user, lid)
+
+
+def _id_of(stanza: Node) -> str:
+    return str(stanza.attrs.get("id", ""))[:64]
 
 
 def _was_read(message: InboundMessage, reports: Sequence[Report]) -> bool:

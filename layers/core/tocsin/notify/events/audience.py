@@ -6,39 +6,50 @@ technicians.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tocsin.notify.events.event import Person, TicketEvent
+from tocsin.notify.events.event import Person, TicketEvent, Unreachable
 from tocsin.notify.notification import Audience
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """Somebody to be told. `address`: E.164 digits or a group JID; `language` empty: the account's
-    default."""
+    """Somebody to be told. `address`: E.164 digits or a group JID, empty where they can't be told and
+    `unreachable` says why; `language` empty: the account's default. `person`: the ticketing system's id."""
 
     audience: Audience
     address: str
     name: str = ""
     language: str = ""
+    unreachable: Unreachable | None = None
+    person: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells them apart within their audience."""
+        if self.unreachable is None:
+            return (self.address,)
+        return ("", self.person or self.unreachable.path, self.unreachable.written)
 
 
 def customer(event: TicketEvent) -> Iterator[Recipient]:
-    if event.customer is not None and event.customer.phone:
+    if event.customer is not None:
         yield _recipient("customer", event.customer)
 
 
 def technicians(event: TicketEvent) -> Iterator[Recipient]:
     """All of them but the one who made the ticket: that one knows."""
     for person in event.technicians:
-        if person.phone and not _made(event, person):
+        if not _made(event, person):
             yield _recipient("technician", person)
 
 
 def groups(event: TicketEvent) -> Iterator[Recipient]:
     for group in event.groups:
         yield Recipient("group", group)
+    for lost in event.lost_groups:
+        yield Recipient("group", "", unreachable=lost)
 
 
 ROUTES: Mapping[str, tuple[Callable[[TicketEvent], Iterator[Recipient]], ...]] = {
@@ -51,12 +62,21 @@ ROUTES: Mapping[str, tuple[Callable[[TicketEvent], Iterator[Recipient]], ...]] =
 
 
 def recipients(event: TicketEvent) -> tuple[Recipient, ...]:
-    """Everybody the event concerns, each address once per audience. May be empty: then nobody is told."""
-    told: dict[tuple[str, str], Recipient] = {}
+    """Everybody to be told, each address once per audience. May be empty: then nobody is told."""
+    return tuple(one for one in _concerned(event) if one.unreachable is None)
+
+
+def unreachable(event: TicketEvent) -> tuple[Recipient, ...]:
+    """Everybody whom the event concerns and who can't be told, each once per audience."""
+    return tuple(one for one in _concerned(event) if one.unreachable is not None)
+
+
+def _concerned(event: TicketEvent) -> Iterable[Recipient]:
+    known: dict[tuple[str, ...], Recipient] = {}
     for route in ROUTES[event.event_type]:
         for recipient in route(event):
-            told.setdefault((recipient.audience, recipient.address), recipient)
-    return tuple(told.values())
+            known.setdefault((recipient.audience, *recipient.identity), recipient)
+    return known.values()
 
 
 def _made(event: TicketEvent, person: Person) -> bool:
@@ -65,4 +85,6 @@ def _made(event: TicketEvent, person: Person) -> bool:
 
 
 def _recipient(audience: Audience, person: Person) -> Recipient:
-    return Recipient(audience, person.phone or "", person.name, person.language)
+    return Recipient(
+        audience, person.phone or "", person.name, person.language, person.unreachable, person.id
+    )

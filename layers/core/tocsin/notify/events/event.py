@@ -2,6 +2,9 @@
 
 The schema lies beside this file (`ticket-event.schema.json`); it describes the `detail` of the EventBridge
 event.
+
+Texts that are too long are cut, not refused (`x-cut-after` in the schema). An address that nobody can be told
+by loses that recipient, not the event: see `Unreachable`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 from tocsin.notify.attachments import TYPES, media_type_of
 from tocsin.notify.content import Attachment
 from tocsin.notify.events.phone import InvalidPhone, normalise_phone
-from tocsin.notify.texts.formatting import name
+from tocsin.notify.texts.formatting import name, shortened
 
 EVENT_TYPES = ("TicketCreated", "TicketAssigned", "TicketUpdated", "TicketResolved")
 
@@ -29,8 +32,19 @@ MAX_BYTES = 256 * 1024
 MAX_VIOLATIONS = 200
 MAX_ID_CHARACTERS = 128
 
-MAX_NAME_CHARACTERS = 1024
-"""Of a file: the schema bounds what is told, a key is no longer."""
+MAX_NESTED = 100
+"""Lists and objects within each other. The schema needs five; a few hundred exhaust the stack of whatever
+walks through them."""
+
+MAX_NAME_CHARACTERS = 200
+"""Of a file. What is longer is cut before its ending."""
+
+MAX_REFUSED_CHARACTERS = 80
+"""Of a refused phone or group, as an operator sees it."""
+
+INVALID_PHONE = "invalid-phone"
+NO_PHONE = "no-phone"
+INVALID_GROUP = "invalid-group"
 
 DEFAULT_ACCOUNT = "default"
 
@@ -67,13 +81,32 @@ class Ticket:
 
 
 @dataclass(frozen=True)
+class Unreachable:
+    """Why one recipient can't be told. `code`: `invalid-phone`, `no-phone` or `invalid-group`; `path`: of the
+    field that an address should stand in; `reason`: what is wrong with it, without what it says.
+
+    `written`: what it says, its beginning; empty if there is nothing. Only an operator sees it.
+    """
+
+    code: str
+    path: str
+    reason: str
+    written: str = field(default="", repr=False)
+
+    @property
+    def detail(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+@dataclass(frozen=True)
 class Person:
-    """A customer or technician. `phone`: E.164 digits, None if there is nobody to be told."""
+    """A customer or technician. `phone`: E.164 digits; None: they can't be told, `unreachable` says why."""
 
     id: str
     name: str
     phone: str | None
     language: str
+    unreachable: Unreachable | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +131,9 @@ class Enclosure:
 
 @dataclass(frozen=True)
 class TicketEvent:
-    """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps).
-    `event_at`: when it was put on the bus (ms), as far as EventBridge said so."""
+    """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps);
+    `cut`: those that were too long; `lost_groups`: entries of `groups` that are no group. `event_at`: when it
+    was put on the bus (ms), as far as EventBridge said so."""
 
     event_id: str
     event_type: str
@@ -112,6 +146,8 @@ class TicketEvent:
     ignored: tuple[str, ...] = ()
     event_at: int | None = None
     enclosures: tuple[Enclosure, ...] = ()
+    cut: tuple[str, ...] = ()
+    lost_groups: tuple[Unreachable, ...] = ()
 
 
 def parse_event(
@@ -124,15 +160,18 @@ def parse_event(
     """
     envelope = _load(body)
     violations = list(_envelope_violations(envelope))
+    cut: list[str] = []
     detail = envelope.get("detail")
     if isinstance(detail, dict):
+        detail = _fitted(detail, schema(), "detail", cut)
         violations += _schema_violations(detail)
-        violations += _phone_violations(detail, default_region)
         violations += _account_violations(detail, accounts)
         violations += _attachment_violations(detail, attachments)
+        if violations:
+            violations += _address_violations(detail, default_region)
     if violations:
         raise InvalidEvent(violations)
-    return _event(envelope, default_region)
+    return _event({**envelope, "detail": detail}, default_region, tuple(cut))
 
 
 @cache
@@ -141,6 +180,16 @@ def schema() -> dict[str, Any]:
     text = (Path(__file__).parent / "ticket-event.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
+
+
+def nested_too_deep(value: Any) -> bool:
+    """True if lists and objects lie more than MAX_NESTED deep in a JSON value. Needs no stack itself."""
+    level = [value]
+    for _ in range(MAX_NESTED + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -153,11 +202,13 @@ def _load(body: str) -> dict[str, Any]:
     try:
         body.encode()
         envelope = json.loads(body, parse_constant=_no_constant)
+        if nested_too_deep(envelope):
+            raise RecursionError
         json.dumps(envelope, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InvalidEvent(["event: holds half a surrogate pair, which is no text"]) from None
     except RecursionError:
-        raise InvalidEvent(["event: is nested too deep"]) from None
+        raise InvalidEvent([f"event: is nested too deep: {MAX_NESTED} levels are the limit"]) from None
     except ValueError:
         raise InvalidEvent(["event: is not JSON"]) from None
     if not isinstance(envelope, dict):
@@ -165,15 +216,48 @@ def _load(body: str) -> dict[str, Any]:
     return envelope
 
 
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _event(envelope: Mapping[str, Any], region: str) -> TicketEvent:
+def _fitted(value: Any, rule: Mapping[str, Any], path: str, cut: list[str]) -> Any:
+    """`value` with its texts no longer than the schema's `rule` wants them; `cut` gets the paths of those
+    that were. What the schema doesn't know, stays."""
+    if "$ref" in rule:
+        rule = {**rule, **schema()["$defs"]["person"]}
+    if isinstance(value, str):
+        return _fitted_text(value, rule, path, cut)
+    if isinstance(value, dict) and ("properties" in rule or "additionalProperties" in rule):
+        known, others = rule.get("properties", {}), rule.get("additionalProperties", {})
+        return {
+            key: _fitted(inner, known.get(key, others), f"{path}.{key[:64]}", cut)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list) and "items" in rule:
+        return [_fitted(inner, rule["items"], f"{path}[{n}]", cut) for n, inner in enumerate(value)]
+    return value
+
+
+def _fitted_text(text: str, rule: Mapping[str, Any], path: str, cut: list[str]) -> str | None:
+    most = rule.get("x-cut-after") or rule.get("x-left-out-after")
+    if most is None or len(text) <= most:
+        return text
+    cut.append(path)
+    return shortened(text, most) if "x-cut-after" in rule else None
+
+
+def _event(envelope: Mapping[str, Any], region: str, cut: tuple[str, ...]) -> TicketEvent:
     detail = envelope["detail"]
     ticket = detail["ticket"]
     creator = detail.get("created_by")
     customer = detail.get("customer")
+    groups = [_group(value, f"detail.groups[{n}]") for n, value in enumerate(detail.get("groups") or ())]
     return TicketEvent(
         event_id=str(envelope.get("id") or "")[:MAX_ID_CHARACTERS],
         event_type=envelope["detail-type"],
@@ -183,13 +267,18 @@ def _event(envelope: Mapping[str, Any], region: str) -> TicketEvent:
             revision=int(ticket["revision"]),
             extra=ticket.get("extra", {}),
         ),
-        customer=None if customer is None else _person(customer, region),
-        technicians=tuple(_person(person, region) for person in detail.get("technicians") or ()),
-        groups=tuple(detail.get("groups") or ()),
+        customer=None if customer is None else _person(customer, "detail.customer", region),
+        technicians=tuple(
+            _person(person, f"detail.technicians[{n}]", region)
+            for n, person in enumerate(detail.get("technicians") or ())
+        ),
+        groups=tuple(group for group in groups if isinstance(group, str)),
+        lost_groups=tuple(group for group in groups if not isinstance(group, str)),
         created_by=None if creator is None else Creator(creator["role"], creator.get("id") or ""),
         ignored=tuple(sorted(set(detail) - set(schema()["properties"]))),
         event_at=_moment(envelope.get("time")),
         enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
+        cut=cut,
     )
 
 
@@ -215,14 +304,44 @@ _TICKET_TEXTS = (
 )
 
 
-def _person(value: Mapping[str, Any], region: str) -> Person:
-    phone = (value.get("phone") or "").strip()
+def _person(value: Mapping[str, Any], path: str, region: str) -> Person:
+    phone = _phone(value.get("phone"), f"{path}.phone", region)
     return Person(
         id=value.get("id") or "",
         name=value.get("name") or "",
-        phone=normalise_phone(phone, region) if phone else None,
+        phone=phone if isinstance(phone, str) else None,
         language=value.get("language") or "",
+        unreachable=None if isinstance(phone, str) else phone,
     )
+
+
+def _phone(value: Any, path: str, region: str) -> str | Unreachable:
+    """The digits of what was written as somebody's phone, or why nobody can be told by it."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return Unreachable(NO_PHONE, path, "names no number")
+    try:
+        if not isinstance(value, str):
+            raise InvalidPhone("is not text")
+        return normalise_phone(value.strip(), region)
+    except InvalidPhone as refusal:
+        return Unreachable(INVALID_PHONE, path, str(refusal), _as_written(value))
+
+
+_GROUP = re.compile(r"[0-9]{1,20}(-[0-9]{10})?@g[.]us")
+
+
+def _group(value: Any, path: str) -> str | Unreachable:
+    """The JID of a group, or why there is none."""
+    if isinstance(value, str) and _GROUP.fullmatch(value):
+        return value
+    return Unreachable(
+        INVALID_GROUP, path, "is no group, such as 120363000000000000@g.us", _as_written(value)
+    )
+
+
+def _as_written(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shortened(text, MAX_REFUSED_CHARACTERS)
 
 
 def _enclosure(value: Mapping[str, Any]) -> Enclosure:
@@ -233,7 +352,9 @@ def _enclosure(value: Mapping[str, Any]) -> Enclosure:
 
 def _file_name(value: Mapping[str, Any]) -> str:
     """As told, else the last part of the key; without what could make one ending look like another."""
-    return name(value.get("file_name") or value["key"].rpartition("/")[2], MAX_NAME_CHARACTERS)
+    told = value.get("file_name") or value["key"].rpartition("/")[2]
+    stem, dot, ending = name(told, len(told)).rpartition(".")
+    return shortened(stem, MAX_NAME_CHARACTERS - len(dot + ending)) + dot + ending
 
 
 # -- checking ----------------------------------------------------------------------------------------------
@@ -248,6 +369,15 @@ def _envelope_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
         yield "detail: is missing"
     elif not isinstance(envelope["detail"], dict):
         yield "detail: is not an object"
+    identity = envelope.get("id")
+    if isinstance(identity, str) and _controls().search(identity):
+        yield f"id: {_HOLDS_CONTROLS}"
+
+
+@cache
+def _controls() -> re.Pattern[str]:
+    """What no id may hold."""
+    return re.compile(schema()["$defs"]["id"]["not"]["pattern"])
 
 
 def _schema_violations(detail: Mapping[str, Any]) -> list[str]:
@@ -258,20 +388,20 @@ def _schema_violations(detail: Mapping[str, Any]) -> list[str]:
     return violations
 
 
-def _phone_violations(detail: Mapping[str, Any], region: str) -> Iterator[str]:
-    """Also where the schema found something else wrong: an operator wants to see it all at once."""
-    technicians = detail.get("technicians")
+def _address_violations(detail: Mapping[str, Any], region: str) -> Iterator[str]:
+    """Of an event that is refused for something else: an operator wants to see it all at once."""
+    technicians, groups = detail.get("technicians"), detail.get("groups")
     people = [("detail.customer", detail.get("customer"))]
     if isinstance(technicians, list):
         people += [(f"detail.technicians[{n}]", one) for n, one in enumerate(technicians[:MAX_VIOLATIONS])]
-    for path, person in people:
-        phone = person.get("phone") if isinstance(person, dict) else None
-        if not isinstance(phone, str) or not phone.strip():
-            continue
-        try:
-            normalise_phone(phone, region)
-        except InvalidPhone as refusal:
-            yield f"{path}.phone: {refusal}"
+    found = [
+        _phone(one.get("phone"), f"{path}.phone", region) for path, one in people if isinstance(one, dict)
+    ]
+    if isinstance(groups, list):
+        found += [_group(one, f"detail.groups[{n}]") for n, one in enumerate(groups[:MAX_VIOLATIONS])]
+    for one in found:
+        if isinstance(one, Unreachable) and one.code != NO_PHONE:
+            yield f"{one.path}: {one.reason}"
 
 
 def _account_violations(detail: Mapping[str, Any], accounts: Collection[str]) -> Iterator[str]:
@@ -334,12 +464,15 @@ def _missing(error: Any) -> str:
     return f"lacks {', '.join(absent)}"
 
 
+_HOLDS_CONTROLS = "holds control characters, line breaks or marks that turn the direction of writing"
+
 # What a violated keyword of the schema means, in words that quote nothing of the event.
 _SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "required": _missing,
     "type": lambda error: f"is not {_types(error.validator_value)}",
     "enum": lambda error: f"is none of {', '.join(error.validator_value)}",
     "pattern": lambda error: f"doesn't match {error.validator_value}",
+    "not": lambda error: _HOLDS_CONTROLS,
     "minLength": lambda error: "is empty",
     "maxLength": lambda error: f"is longer than {error.validator_value} characters",
     "minimum": lambda error: f"is less than {error.validator_value}",

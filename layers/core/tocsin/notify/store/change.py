@@ -93,6 +93,11 @@ class Change:
             self._name(name)
         self._values.update({f":{name}": value for name, value in values.items()})
 
+    def require_also(self, condition: str, **values: Any) -> None:
+        """One more condition beside the one that is there."""
+        self._condition = f"{self._condition} AND {condition}"
+        self._values.update({f":{name}": value for name, value in values.items()})
+
     def expressions(self) -> dict[str, Any]:
         removes = [self._name(name) for name in self._removes]
         clauses = {"SET": self._sets, "ADD": self._adds, "DELETE": self._deletes, "REMOVE": removes}

@@ -6,6 +6,7 @@
 | `waiting#A`       | `planned_at#N` | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`   | `conduct`      | opt-out, recoveries since the last success, parked ones      |
 | `recipient#A#U`   | `recoveries#H` | recoveries in one hour                                       |
+| `recipient#A#U`   | `questions#H`  | questions for their device list in one hour                  |
 | `reply#A#U`       | message id     | what a recipient answered                                    |
 | `thread#A#U`      | ticket id      | the first and the last message to them about a ticket        |
 | `identity#A#U`    | `D#key#H`      | a device of theirs got a new identity, in hour H             |
@@ -31,6 +32,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.content import Attachment, Preview, Quote
+from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import (
     IDENTITY_CHANGED,
     OVERDUE,
@@ -57,6 +59,9 @@ MAX_ATTEMPTS = 60
 
 DETAIL_LENGTH = 500
 
+_OF_A_WAIT = ("waiting_since", "due_at", "held_until")
+"""Attributes that stand on a notification only while it waits."""
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 WATCH_INDEX = "watch"
@@ -70,6 +75,8 @@ _BATCH_TRIES = 8
 NOT_THERE_YET = "attribute_not_exists(pk)"
 # The row was not parked anew since it was read.
 SAME_PARKING = "tag = :tag"
+# The row names the account and the recipient of its notification.
+OF_THE_SAME = "account = :account AND recipient = :recipient AND audience = :audience"
 # A younger edit of the same message was sent, or is about to be: this one would set its text back.
 NO_YOUNGER_EDIT = f"{STILL_THERE} AND (attribute_not_exists(edited_turn) OR edited_turn <= :turn)"
 # A second opt-out, or a second confirmation, changes nothing.
@@ -106,8 +113,8 @@ class Transition:
 
 @dataclass(frozen=True)
 class WaitingRow:
-    """A parked notification. `due_at` None: as soon as the account is connected. Times in ms, `expires_at` in
-    s."""
+    """A parked notification. `due_at` None: as soon as the account is connected; `held_until` None: no limit
+    of the account's holds it. Times in ms, `expires_at` in s."""
 
     account: str
     turn: str
@@ -119,6 +126,16 @@ class WaitingRow:
     due_at: int | None
     expires_at: int
     tag: str
+    parked_at: int
+    held_until: int | None = None
+
+    @property
+    def hold(self) -> Hold | None:
+        return None if self.held_until is None else Hold(self.parked_at, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up, as it stands at `now` (both seconds)."""
+        return expiry(self.expires_at, self.planned_at, self.hold, now)
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,8 @@ class Conduct:
     """How to behave towards one recipient of one account.
 
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us (ms), of somebody whom no notification had reached before.
+    they first wrote to us (ms), of somebody whom no notification had reached before. `lid`: of a number, the
+    LID whose own conduct was looked at.
     """
 
     opted_out_at: int | None = None
@@ -136,6 +154,7 @@ class Conduct:
     last_notification: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
+    lid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +294,7 @@ class NotificationStore:
         detail: str = "",
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The server acknowledged: one UpdateItem, no read.
 
@@ -288,7 +308,8 @@ class NotificationStore:
         sent = Attempt("sent", at, "ok", _cut(detail), numbers, copies, left_out)
         change.append("attempts", sent.to_json())
         change.set("retries_used", 0)
-        change.remove("waiting_since", "due_at", "failed_at")
+        change.remove(*_OF_A_WAIT, "failed_at")
+        _know_lid(change, recipient_lid)
         if receipt_deadline is not None:
             change.set("watching", account)
             change.set("watch_due", receipt_deadline)
@@ -306,7 +327,7 @@ class NotificationStore:
             change.set_first("read_at", at)
         if device:
             change.set_in("receipts", f"{device} {state}", at)
-        change.remove("watching", "watch_due", "waiting_since", "due_at", "failed_at")
+        change.remove("watching", "watch_due", *_OF_A_WAIT, "failed_at")
         return self._change(notification_id, change)
 
     def note_receipt(self, notification_id: str, state: State, at: int, device: str) -> Notification:
@@ -316,24 +337,34 @@ class NotificationStore:
         change.require(STILL_THERE)
         return self._change(notification_id, change).notification
 
-    def suppress(self, notification_id: str, problem: Problem, at: int) -> Transition:
+    def suppress(
+        self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None
+    ) -> Transition:
         """The recipient doesn't want it: the end, without a dead letter."""
         change = Change.to(State.SUPPRESSED, at)
+        _know_lid(change, recipient_lid)
         change.set("suppressed_at", at)
         change.set("last_error", _bounded(problem))
-        change.remove("waiting_since", "due_at")
+        change.remove(*_OF_A_WAIT)
         return self._change(notification_id, change)
 
     def fail(
-        self, notification_id: str, problem: Problem, at: int, attempt: Attempt | None = None
+        self,
+        notification_id: str,
+        problem: Problem,
+        at: int,
+        attempt: Attempt | None = None,
+        *,
+        recipient_lid: str | None = None,
     ) -> Transition:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
         between the two repeats the dead letter (its deduplication id folds it) and loses nothing."""
         change = Change.to(State.FAILED, at)
+        _know_lid(change, recipient_lid)
         change.set("failed_at", at)
         change.set("last_error", _bounded(problem))
         change.set("expire_at", at // 1000 + KEPT_SECONDS)
-        change.remove("waiting_since", "due_at", "watching", "watch_due")
+        change.remove(*_OF_A_WAIT, "watching", "watch_due")
         if attempt is not None:
             change.append("attempts", _bounded_attempt(attempt))
         return self._change(notification_id, change)
@@ -379,14 +410,22 @@ class NotificationStore:
     # -- waiting -------------------------------------------------------------------------------------------
 
     def park(
-        self, notification: Notification, cause: str, at: int, *, due_at: int | None = None, detail: str = ""
+        self,
+        notification: Notification,
+        cause: str,
+        at: int,
+        *,
+        due_at: int | None = None,
+        detail: str = "",
+        behind: Notification | None = None,
     ) -> Transition:
         """Let it wait: state, row and its turn at the recipient in one transaction, so that none exists
         without the others.
 
-        `due_at` (ms) None: as soon as the account can send. Not applied if it was sent, failed or suppressed
-        meanwhile.
+        `due_at` (ms) None: as soon as the account can send. `behind`: the earlier one that it waits for; what
+        holds that one holds both. Not applied if it was sent, failed or suppressed meanwhile.
         """
+        held = behind.held_until if behind is not None else held_until(cause, due_at)
         change = Change.into(State.WAITING)
         change.set_first("waiting_since", at)
         change.set("last_error", _bounded(Problem(cause, "wait", detail)))
@@ -395,10 +434,11 @@ class NotificationStore:
         # A limit may park it a hundred times over: its first time is history enough.
         if (last is None or last.cause != cause) and len(notification.attempts) < MAX_ATTEMPTS:
             change.append("attempts", Attempt(cause, at, "wait", _cut(detail)).to_json())
-        if due_at is None:
-            change.remove("due_at")
-        else:
-            change.set("due_at", due_at)
+        for name, value in (("due_at", due_at), ("held_until", held)):
+            if value is None:
+                change.remove(name)
+            else:
+                change.set(name, value)
         row = to_item(
             {
                 **_row_key_values(notification.account, notification.turn),
@@ -409,6 +449,8 @@ class NotificationStore:
                 "cause": cause,
                 "due_at": due_at,
                 "expires_at": notification.expires_at,
+                "parked_at": at,
+                "held_until": held,
                 "tag": secrets.token_hex(8),
                 "expire_at": notification.expires_at + KEPT_SECONDS,
             }
@@ -450,13 +492,23 @@ class NotificationStore:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def requeue(self, notification_id: str) -> Transition:
+    def requeue(
+        self, notification_id: str, *, row: WaitingRow | None = None, expires_at: int | None = None
+    ) -> Transition:
         """Back from waiting: `planned` again, under the next generation. Applied a second time after a crash
-        between this and the queue, so the row may then be resumed once more."""
+        between this and the queue, so the row may then be resumed once more. Not applied if `row`, by which
+        it was found, names another account, recipient or audience. `expires_at` (seconds): its expiry from
+        now on, if that has moved."""
         change = Change.into(State.PLANNED, State.WAITING, State.PLANNED)
+        if row is not None:
+            change.require_also(
+                OF_THE_SAME, account=row.account, recipient=row.recipient, audience=row.audience
+            )
+        if expires_at is not None:
+            change.set("expires_at", expires_at)
         change.add("generation", 1)
         change.set("requeued_at", int(self._clock() * 1000))
-        change.remove("waiting_since", "due_at")
+        change.remove(*_OF_A_WAIT)
         return self._change(notification_id, change)
 
     def drop_waiting(self, row: WaitingRow) -> bool:
@@ -546,6 +598,24 @@ class NotificationStore:
         change.require(OPTED_OUT)
         return self._change_conduct(account, user, change)
 
+    def adopt_conduct(self, account: str, user: str, lid: str) -> Conduct:
+        """What was said under a LID holds for a number (`user`, bare JID) that turned out to be the same
+        person's: an opt-out. Remember that this was looked for; the conduct as it is then."""
+        said = self.conduct(account, lid)
+        change = Change(outcome=False)
+        change.set("lid", lid)
+        for name in ("opted_out_at", "opt_out_word", "confirmed_at"):
+            if said.opted_out_at is not None and getattr(said, name) is not None:
+                change.set_first(name, getattr(said, name))
+        answer = self._repeat(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_conduct_key(account, user),
+            ReturnValues="ALL_NEW",
+            **change.expressions(),
+        )
+        return _conduct(answer["Attributes"])
+
     def count_recovery(self, account: str, user: str) -> int:
         """One more recovery since the last success; how many."""
         answer = self._repeat(
@@ -561,16 +631,24 @@ class NotificationStore:
     def count_recovery_in_hour(self, account: str, user: str, at: int) -> int:
         """One more recovery in the hour of `at` (ms); how many. Each hour has an item of its own, which the
         table's time to live takes away."""
+        return self._count_in_hour("recoveries", account, user, at)
+
+    def count_list_question_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more question in the hour of `at` (ms) whether a device is one of `user`'s; how many."""
+        return self._count_in_hour("questions", account, user, at)
+
+    def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
         hour = at // 3_600_000
         answer = self._repeat(
             self._client.update_item,
             TableName=self._table,
-            Key=_key(f"recipient#{account}#{user}", f"recoveries#{hour}"),
-            UpdateExpression="SET expire_at = :expiry ADD recoveries :one",
+            Key=_key(f"recipient#{account}#{user}", f"{what}#{hour}"),
+            UpdateExpression="SET expire_at = :expiry ADD #what :one",
+            ExpressionAttributeNames={"#what": what},
             ExpressionAttributeValues={":one": {"N": "1"}, ":expiry": {"N": str((hour + 48) * 3600)}},
             ReturnValues="UPDATED_NEW",
         )
-        return int(answer["Attributes"]["recoveries"]["N"])
+        return int(answer["Attributes"][what]["N"])
 
     def note_delivery(self, account: str, user: str, notification_id: str) -> None:
         """A device of `user` confirmed a notification: a reply without a quote is taken to be about it, and
@@ -817,11 +895,14 @@ _OPTIONAL = (
     "overdue_at",
     "waiting_since",
     "due_at",
+    "held_until",
     "event_at",
     "requeued_at",
     "edits",
     "reacts_to",
     "reacts_to_author",
+    "recipient_lid",
+    "refused_address",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
@@ -855,6 +936,9 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     last_error, quote = values.get("last_error"), values.get("quote")
     attachment, preview = values.get("attachment"), values.get("preview")
     recoveries = values.get("recoveries", {})
+    if "held_until" not in values and last_error:
+        # A record from before holds were written down.
+        optional["held_until"] = held_until(last_error["code"], values.get("due_at"))
     return Notification(
         **plain,
         **optional,
@@ -887,6 +971,7 @@ def _conduct(item: Item | None) -> Conduct:
         last_notification=values.get("last_notification"),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
+        lid=values.get("lid"),
     )
 
 
@@ -903,11 +988,19 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
         due_at=values.get("due_at"),
         expires_at=values["expires_at"],
         tag=values["tag"],
+        # A row from before holds were written down doesn't say when it was parked.
+        parked_at=values.get("parked_at", values["planned_at"]),
+        held_until=values.get("held_until", held_until(values["cause"], values.get("due_at"))),
     )
 
 
 def _without_keys(item: Item) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items() if name not in ("pk", "sk")}
+
+
+def _know_lid(change: Change, lid: str | None) -> None:
+    if lid is not None:
+        change.set("recipient_lid", lid)
 
 
 def _cut(detail: str) -> str:

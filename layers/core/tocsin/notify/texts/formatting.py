@@ -27,10 +27,17 @@ _LINE_BREAKS = re.compile("\r\n|[\r\n\v\f\u0085\u2028\u2029]")
 
 ELLIPSIS = "…"
 
+_JOINER = "\u200d"
+_JOINS_ON = re.compile("[\u200d\u1160-\u11ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+_FLAG_LETTER = re.compile("[\U0001f1e6-\U0001f1ff]")
+
+_MAX_CHARACTER = 32
+"""Code points of what is shown as one character. Beyond them somebody piled up marks, and may be cut."""
+
 
 def line(text: str, most: int) -> str:
     """Foreign text on one line of at most `most` characters, formatting nothing."""
-    return _shortened(_harmless(" ".join(_readable(text).split())), most)
+    return shortened(_harmless(" ".join(_readable(text).split())), most)
 
 
 def paragraph(text: str, most: int, lines: int) -> str:
@@ -41,12 +48,12 @@ def paragraph(text: str, most: int, lines: int) -> str:
     kept = "\n".join(filled[:lines])
     if len(filled) > lines:
         kept += ELLIPSIS
-    return _shortened(kept, most)
+    return shortened(kept, most)
 
 
 def name(text: str, most: int) -> str:
     """Foreign text where nothing formats, as the name of a file: on one line, steering nothing."""
-    return _shortened(" ".join(_readable(text).split()), most)
+    return shortened(" ".join(_readable(text).split()), most)
 
 
 def link(url: str) -> str:
@@ -70,7 +77,28 @@ def _harmless(one_line: str) -> str:
     return _LINE_START.sub(lambda start: start[1] + _LINE_STARTS[start[2]], alike)
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """`text` in at most `most` characters, ending in "…" where it was cut: never within what is shown as one
+    character, such as a letter with its accents, a flag, or an emoji of several."""
     if len(text) <= most:
         return text
-    return text[: most - 1].rstrip("\u200d \n") + ELLIPSIS
+    return text[: _boundary(text, most - 1)].rstrip() + ELLIPSIS
+
+
+def _boundary(text: str, end: int) -> int:
+    """The last place up to `end` at which `text` can be cut."""
+    places = range(end, max(end - _MAX_CHARACTER, 0), -1)
+    return next((place for place in places if not _is_within(text, place)), end)
+
+
+def _is_within(text: str, place: int) -> bool:
+    before, after = text[place - 1], text[place]
+    if before == _JOINER or _JOINS_ON.match(after) or unicodedata.category(after).startswith("M"):
+        return True
+    if not (_FLAG_LETTER.match(before) and _FLAG_LETTER.match(after)):
+        return False
+    # Two letters are a flag: within one, an odd number of them lies before.
+    start = place
+    while start > 0 and _FLAG_LETTER.match(text[start - 1]):
+        start -= 1
+    return (place - start) % 2 == 1

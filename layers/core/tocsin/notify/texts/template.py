@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.events.audience import Recipient
 from tocsin.notify.events.event import TicketEvent
-from tocsin.notify.texts.formatting import line, link, paragraph, quote
+from tocsin.notify.texts.formatting import line, link, paragraph, quote, shortened
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -185,5 +185,4 @@ def _languages(wanted: str, default: str) -> list[str]:
 def _tidy(text: str) -> str:
     """No blanks at line ends, never two empty lines in a row, nothing around it, not too long."""
     lines = "\n".join(one.rstrip() for one in text.split("\n"))
-    tidy = re.sub(r"\n{3,}", "\n\n", lines).strip()
-    return tidy if len(tidy) <= MAX_CHARACTERS else tidy[: MAX_CHARACTERS - 1].rstrip() + "…"
+    return shortened(re.sub(r"\n{3,}", "\n\n", lines).strip(), MAX_CHARACTERS)

@@ -1,0 +1,59 @@
+"""How long WhatsApp's limits on the account hold a notification. That time doesn't use up its expiry.
+
+    parked ──── the limit holds ────▶ its end ──── any other wait ────▶ expired
+      └── is added to the expiry ──────┘ └── uses up what is left, at least a grace
+
+A limit holds every message alike, whatever a message could do about it; and a guessed one may last as long as
+a message is kept. Any other wait (no connector, no connection, a recipient's refusal) counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCOUNT_LIMITS = frozenset(
+    {
+        "first-contact-restricted",
+        "first-contact-quota",
+        "rate-limited",
+        "resource-limit",
+        "locked",
+        "restricted",
+    }
+)
+"""Codes of a `Wait` that a limit of WhatsApp's on the whole account brought about."""
+
+GRACE_SECONDS = 3600
+"""What a held one has left at least when its limit ends: time to connect and to be sent."""
+
+MAX_LIFE_SECONDS = 28 * 86400
+"""However long limits hold it, a notification is given up this long after its planning, before its record
+goes (`KEPT_SECONDS`)."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Times in ms. `since`: when it was parked; `until`: when the limit ends."""
+
+    since: int
+    until: int
+
+
+def held_until(cause: str, due_at: int | None) -> int | None:
+    """Return when the limit `cause` ends (ms, its due time); `None` for any other wait, and for a limit whose
+    end nobody knows: that one is tried each minute."""
+    return due_at if cause in ACCOUNT_LIMITS else None
+
+
+def expiry(expires_at: int, planned_at: int, hold: Hold | None, now: float) -> int:
+    """Return the second after which a notification is given up, as it stands at `now` (seconds).
+
+    `expires_at` (seconds) is its expiry without `hold`; `planned_at` in ms. While a limit holds it, the
+    expiry moves along.
+    """
+    if hold is None:
+        return expires_at
+    end = int(min(now, hold.until / 1000))
+    held = max(0, end - hold.since // 1000)
+    extended = max(expires_at + held, end + GRACE_SECONDS)
+    return max(expires_at, min(extended, planned_at // 1000 + MAX_LIFE_SECONDS))

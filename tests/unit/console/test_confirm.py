@@ -1,0 +1,187 @@
+"""What can't be undone is asked about on a terminal, and needs `--yes` where nobody can be asked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import pytest
+
+from tests.support.fake_deployment import ACCOUNT, NOW, REGION, Rig, Terminal, asked, typing
+from tocsin.accounts.operator_requests import read_control
+from tocsin.accounts.served_accounts import read_roster
+from tocsin_console import cli
+from tocsin_console.accounts import add, remove
+from tocsin_console.confirm import confirm
+from tocsin_console.dead_letters import DeadLetters, Selection, drop_letters
+from tocsin_console.errors import ConsoleError, TimedOut, Usage
+from tocsin_console.output import Output
+from tocsin_console.refused_events import Selection as Events
+from tocsin_console.refused_events import drop_refused
+from tocsin_console.unpair import unpair
+
+NOBODY = {
+    "a pipe": Output(stream=io.StringIO(), answers=Terminal("y\n")),
+    "a file as input": Output(stream=Terminal(), answers=io.StringIO("y\n")),
+    "a program": Output(as_json=True, stream=Terminal(), answers=Terminal("y\n")),
+}
+
+
+@pytest.mark.parametrize("answer", ["y\n", "yes\n", " YES \n"])
+def test_whoever_says_yes_goes_on(answer: str) -> None:
+    output = typing(answer)
+    confirm(lambda: "all will be lost", yes=False, output=output)
+    assert asked(output) == "all will be lost. Go on? [y/N] "
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "yeah\n", "Y E S\n"])
+def test_everything_else_is_no(answer: str) -> None:
+    with pytest.raises(ConsoleError, match="nothing was done"):
+        confirm(lambda: "all will be lost", yes=False, output=typing(answer))
+
+
+def test_with_nothing_to_lose_nobody_is_asked() -> None:
+    output = typing("")
+    confirm(lambda: "", yes=False, output=output)
+    assert asked(output) == ""
+
+
+@pytest.mark.parametrize("output", NOBODY.values(), ids=NOBODY)
+def test_where_nobody_can_be_asked_the_way_is_named(output: Output) -> None:
+    with pytest.raises(Usage, match=r"nothing was done: add --yes") as refusal:
+        confirm(lambda: "all will be lost", yes=False, output=output)
+    assert refusal.value.exit_code == 2
+
+
+@pytest.mark.parametrize("output", NOBODY.values(), ids=NOBODY)
+def test_who_said_so_before_isnt_asked(output: Output) -> None:
+    confirm(lambda: pytest.fail("nobody asked"), yes=True, output=output)
+
+
+# -- what each command asks --------------------------------------------------------------------------------
+
+Act = Callable[[Rig, Output, bool], None]
+
+
+def unpairing(rig: Rig, output: Output, yes: bool) -> None:
+    clock = lambda: NOW  # noqa: E731
+    unpair(rig.deployment, ACCOUNT, wait_seconds=-1, output=output, yes=yes, clock=clock)
+
+
+def dropping(rig: Rig, output: Output, yes: bool) -> None:
+    drop_letters(rig.deployment, Selection(), dry_run=False, output=output, yes=yes)
+
+
+def dropping_a_kind(rig: Rig, output: Output, yes: bool) -> None:
+    drop_letters(rig.deployment, Selection(reason="gone"), dry_run=False, output=output, yes=yes)
+
+
+def dropping_events(rig: Rig, output: Output, yes: bool) -> None:
+    drop_refused(rig.deployment, Events(), dry_run=False, output=output, yes=yes)
+
+
+def removing(rig: Rig, output: Output, yes: bool) -> None:
+    remove(rig.deployment, "support", output, yes=yes)
+
+
+@pytest.fixture
+def lived(rig: Rig) -> Rig:
+    """Linked, with two letters, an event and a second account that isn't linked."""
+    rig.connector().says("connected")
+    rig.failed()
+    rig.failed("6281311112222", code="gone")
+    rig.refuse({"id": "e-1"})
+    add(rig.deployment, "support", Output(stream=io.StringIO()))
+    return rig
+
+
+def left(rig: Rig) -> tuple[Any, ...]:
+    """All that a destruction would change."""
+    return (
+        read_control(rig.deployment.keys_table, ACCOUNT).request,
+        DeadLetters(rig.deployment).count(),
+        read_roster(rig.deployment.outside_table),
+        rig.count("TicketEventsDead"),
+    )
+
+
+UNTOUCHED = (None, 2, ["support"], 1)
+ACTS = [
+    (unpairing, "the account 'default' (connected) will be unlinked", ("unpair", 2, ["support"], 1)),
+    (dropping, "all dead letters will be deleted for good: 2 that can be seen", (None, 0, ["support"], 1)),
+    (dropping_a_kind, "with the reason gone will be deleted for good: 1", (None, 1, ["support"], 1)),
+    (dropping_events, "all refused events of the stack", (None, 2, ["support"], 0)),
+    (removing, "the account 'support' will be served no more", (None, 2, [], 1)),
+]
+
+
+@pytest.mark.parametrize(("act", "sentence", "_"), ACTS)
+def test_it_says_what_is_lost_and_whose_and_does_nothing_without_a_yes(
+    lived: Rig, act: Act, sentence: str, _: Any
+) -> None:
+    output = typing("n\n")
+    with pytest.raises(ConsoleError, match="nothing was done"):
+        act(lived, output, False)
+    assert sentence in asked(output)
+    assert left(lived) == UNTOUCHED
+
+
+@pytest.mark.parametrize(("act", "_", "after"), ACTS)
+def test_it_is_done_after_a_yes(lived: Rig, act: Act, _: str, after: Any) -> None:
+    with unanswered():
+        act(lived, typing("y\n"), False)
+    assert left(lived) == after
+
+
+@pytest.mark.parametrize(("act", "_", "after"), ACTS)
+def test_a_script_does_it_with_yes_only(lived: Rig, act: Act, _: str, after: Any) -> None:
+    script = Output(stream=io.StringIO(), answers=io.StringIO())
+    with pytest.raises(Usage, match="--yes"):
+        act(lived, script, False)
+    assert left(lived) == UNTOUCHED
+    with unanswered():
+        act(lived, script, True)
+    assert left(lived) == after
+
+
+def unanswered() -> AbstractContextManager[None]:
+    """Nobody carries the unlinking out here, so waiting for it ends."""
+    return suppress(TimedOut)
+
+
+def test_one_letter_that_is_named_is_dropped_without_a_question(rig: Rig) -> None:
+    buried = rig.failed()
+    script = Output(stream=io.StringIO(), answers=io.StringIO())
+    drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=script, yes=False)
+    assert DeadLetters(rig.deployment).count() == 0
+
+
+def test_looking_at_what_would_be_dropped_needs_no_yes(rig: Rig) -> None:
+    rig.failed()
+    script = Output(stream=io.StringIO(), answers=io.StringIO())
+    drop_letters(rig.deployment, Selection(), dry_run=True, output=script, yes=False)
+    assert DeadLetters(rig.deployment).count() == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("unpair",),
+        ("accounts", "remove", "support"),
+        ("dead-letters", "drop", "--all"),
+        ("dead-letters", "drop", "--reason", "gone"),
+        ("dead-letters", "drop", "--all", "--queue", "events"),
+    ],
+)
+def test_from_the_command_line_a_script_ends_with_2(
+    lived: Rig, words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["--region", REGION, "--stack", lived.stack, *words, *account_of(words)]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert left(lived) == UNTOUCHED
+
+
+def account_of(words: tuple[str, ...]) -> list[str]:
+    return ["--account", ACCOUNT] if words == ("unpair",) else []

@@ -1,0 +1,232 @@
+"""Whatever other people wrote into ids, names and groups, no command lets it steer the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.fake_aws import aws_account
+from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.wired_functions import House
+from tocsin.accounts import operator_requests
+from tocsin.accounts.lease import LeaseKeeper
+from tocsin.dynamo.writes import Put
+from tocsin.notify.content import Attachment
+from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
+from tocsin.notify.queues import TicketEventsDeadQueue
+from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
+from tocsin.tables.keys import roster_key
+from tocsin.whatsapp.group import GroupInfo, Member
+from tocsin.whatsapp.jid import JID
+from tocsin_console import cli, pair, send, unpair
+from tocsin_console.deployment import Deployment
+
+# A title (OSC), a cleared screen (CSI in both forms), a line turned round, lines forged in four ways.
+EVIL = (
+    "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202e\u2066\u200f\u061c\ufeff\rforged\nforged\u2028forged\x85forged"
+)
+LONE = EVIL + "\ud800"
+"""As only JSON can carry it."""
+
+OTHER = f"other {EVIL}"
+
+STEERS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+GROUP = JID("120363000000000001", "g.us")
+DEAD = notification_id("default", "TCK-9", "TicketCreated", 1, "customer", "6281234567890")
+MESSAGE = "3EB0" + DEAD.upper()
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    """A stack in which everything that comes from outside is hostile."""
+    with aws_account() as account, quick_looks():
+        house = House(account.furnish())
+        house.tell(1)
+        poisoned = deployment_of(house)
+        vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
+        _poison_tables(house, poisoned)
+        _poison_queues(house, poisoned)
+        yield poisoned
+
+
+def _poison_tables(house: House, deployment: Deployment) -> None:
+    now, table = int(house.stage.now), deployment.keys_table
+    dead = hostile_notification(DEAD, now * 1000)
+    attempts = [
+        Attempt(EVIL, now * 1000, "retry", EVIL, {EVIL: 1}, {}, {EVIL: EVIL}),
+        Attempt(f"retry-{EVIL}", now * 1000, "refused", EVIL, device=EVIL, count=1),
+    ]
+    deployment.notifications.put_new(dead)
+    for attempt in attempts:
+        deployment.notifications.record_attempt(DEAD, attempt)
+    deployment.notifications.fail(DEAD, Problem(EVIL, EVIL, EVIL), now * 1000)
+    waiting = hostile_notification("f" * 18, now * 1000)
+    deployment.notifications.put_new(waiting)
+    deployment.notifications.park(waiting, EVIL, now * 1000)
+    illness = UnreadableMessage(THEIRS, "default", "1234@lid", EVIL, DEAD)
+    lately = int(time.time() * 1000)
+    deployment.notifications.ledger.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
+    members = (Member(JID("100", "lid"), None, admin=False),)
+    told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
+    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
+    keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
+    keeper.beat()
+    keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
+    deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
+
+
+def _poison_queues(house: House, deployment: Deployment) -> None:
+    names = ("account", "recipient", "audience", "reason", "class", "detail", "failed_at")
+    letter: dict[str, Any] = dict.fromkeys(names, LONE)
+    letter |= {"attempts": [{"cause": LONE, "detail": LONE, "at": 1, LONE: LONE, "numbers": {LONE: 1}}]}
+    for number, body in enumerate((json.dumps(letter | {"notification": DEAD}), "hello?")):
+        house.aws.sqs.send_message(
+            QueueUrl=deployment["DeadLettersQueueUrl"],
+            MessageBody=body,
+            MessageGroupId="g",
+            MessageDeduplicationId=str(number),
+        )
+    event = {"id": EVIL, "detail-type": LONE, "detail": {"ticket": {"id": LONE}, LONE: LONE}}
+    queue = TicketEventsDeadQueue(house.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
+    queue.send(json.dumps(event), [EVIL], int(house.stage.now * 1000), reason=EVIL)
+    named = {"id": "e-2", "detail-type": LONE, "detail": {"ticket": {"id": "TCK-2"}}}
+    queue.send(json.dumps(named), [EVIL], int(house.stage.now * 1000), reason=EVIL)
+
+
+def hostile_notification(identity: str, at: int) -> Notification:
+    return Notification(
+        id=identity,
+        account="default",
+        ticket_id=EVIL,
+        event_type=EVIL,
+        revision=1,
+        audience=EVIL,  # type: ignore[arg-type]
+        recipient="6281234567890",
+        recipient_name=EVIL,
+        language=EVIL,
+        text=EVIL,
+        created_at=at,
+        expires_at=at // 1000 + 86400,
+        event_id=EVIL,
+        event_at=at,
+        attachment=Attachment(EVIL, EVIL, EVIL),
+    )
+
+
+@pytest.fixture
+def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command on the poisoned stack; what it wrote, to whichever stream."""
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment)
+    table = deployment.keys_table
+
+    def refused(*_: object, **__: object) -> None:
+        operator_requests.answer(table, "default", state="unpaired", message=EVIL)
+
+    def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
+        ticket, recipient = detail["ticket"]["id"], "6281234567890"
+        identity = notification_id("default", ticket, event_type, 1, "customer", recipient)
+        deployment.notifications.put_new(hostile_notification(identity, 1_795_000_000_000))
+        deployment.notifications.fail(identity, Problem(EVIL, EVIL, EVIL), 1_795_000_000_001)
+
+    for module in (pair, unpair):
+        monkeypatch.setattr(module, "request", refused)
+    monkeypatch.setattr(send, "put_event", fails)
+
+    def command(*words: str) -> str:
+        cli.main(words)
+        heard = capsys.readouterr()
+        return heard.out + heard.err
+
+    return command
+
+
+# What comes last changes what the others see.
+COMMANDS: list[tuple[str, ...]] = [
+    ("status",),
+    ("status", "--check"),
+    ("accounts", "list"),
+    ("accounts", "add", EVIL),
+    ("accounts", "add", OTHER),
+    ("groups", "--account", "default"),
+    ("recoveries", "--account", "default", "--days", "90"),
+    ("explain", DEAD, "--text"),
+    ("explain", MESSAGE),
+    ("explain", "f" * 18),
+    ("explain", "TCK-2"),
+    ("dead-letters", "list"),
+    ("dead-letters", "show", DEAD, "--text"),
+    ("dead-letters", "redrive", "--all", "--dry-run"),
+    ("dead-letters", "list", "--queue", "events"),
+    ("dead-letters", "show", EVIL, "--queue", "events", "--text"),
+    ("dead-letters", "redrive", "--all", "--dry-run", "--queue", "events"),
+    ("pair", "--account", "default"),
+    ("unpair", "--account", "default", "--yes"),
+    ("send", "--account", "default", "--to", "0812-3456-7890"),
+    ("sessions", "list"),
+    ("sessions", "list", "--account", "default"),
+    ("sessions", "show", "1234@lid", "--account", "default"),
+    ("sessions", "show", "1234@lid", "--account", EVIL),
+    ("sessions", "clean", "--all", "--account", EVIL),
+    ("sessions", "reset", "--account", EVIL),
+    # Errors that name what was typed or found.
+    ("pair",),
+    ("explain", OTHER),
+    ("dead-letters", "show", EVIL),
+    ("dead-letters", "redrive", EVIL),
+    ("groups", "--account", OTHER),
+    (EVIL,),
+    ("dead-letters", "drop", "--all", "--yes", "--queue", "events"),
+    ("dead-letters", "drop", "--all", "--yes"),
+    ("accounts", "remove", EVIL, "--yes"),
+]
+# These tell nothing of other people's.
+SILENT = {
+    ("accounts", "add", OTHER),
+    ("explain", OTHER),
+    ("sessions", "list", "--account", "default"),
+    ("sessions", "show", "1234@lid", "--account", "default"),
+}
+
+
+def words_of(command: tuple[str, ...]) -> str:
+    return " ".join(command).replace(EVIL, "EVIL")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=words_of)
+def test_nothing_in_what_people_read_steers_the_terminal(run: Any, command: tuple[str, ...]) -> None:
+    written = run(*command)
+    assert not STEERS.search(written)
+    assert not any(line.startswith("forged") for line in written.splitlines())
+    assert ("\\x1b]0;owned\\x07" in written) == (command not in SILENT)
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if "--yes" not in one], ids=words_of)
+def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
+    run: Any, command: tuple[str, ...]
+) -> None:
+    written = run(*command, "--json")
+    assert not STEERS.search(written)
+    for line in written.splitlines():
+        assert isinstance(json.loads(line), dict)
+
+
+def test_no_command_is_left_out() -> None:
+    tried = {" ".join(command[:2]) for command in COMMANDS} | {command[0] for command in COMMANDS}
+    assert set(commands(cli._parser())) <= tried
+
+
+def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in below:
+        for name, inner in action.choices.items():
+            yield from commands(inner, *names, name)
+    if not below:
+        yield " ".join(names)
