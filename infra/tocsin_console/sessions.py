@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tocsin.accounts.operator_requests import request
-from tocsin.keys.cleaning import Cleaned
 from tocsin.keys.errors import Contended, NoAccount, NotPaired
+from tocsin.keys.maintenance import Cleaned
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView

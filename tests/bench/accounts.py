@@ -23,12 +23,12 @@ from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, Process, processes, tell
 from tests.support.connector_processes import SECRET, World, world
 from tocsin.accounts.served_accounts import add_account
-from tocsin.connector import login
 from tocsin.connector.aws import Aws
 from tocsin.connector.login import check_prekeys, device_keys
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line, open_line
 from tocsin.dynamo.table import DynamoTable
+from tocsin.keys import prekeys
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.tables.keys import lease_key
@@ -191,7 +191,7 @@ async def _upload(built: World, keys: KeyStore) -> None:
         while not isinstance(await line.next_event(), LoggedIn):
             pass
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(login, "FIRST_PREKEYS", PREKEYS)
+            patch.setattr(prekeys, "FIRST_PREKEYS", PREKEYS)
             await check_prekeys(cast("Aws", _Threads()), keys, credentials, line)
 
 

@@ -15,6 +15,7 @@ from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.tables.keys import inbound_key, outbound_key
 
 SECRET = '{"id": "k1", "key": "an-entirely-random-text-of-40-characters"}'
 NOW = 1_795_000_000
@@ -234,3 +235,22 @@ def previous_counter_of(message: Ciphertext) -> int:
 
     parsed = parse(message.type, message.body)
     return getattr(parsed, "message", parsed).previous_counter
+
+
+def family(count: int = 3) -> tuple[End, list[End]]:
+    """One who wrote to so many devices of one user."""
+    ann = End("100@lid", device=3)
+    devices = [End("200@lid", device) for device in range(count)]
+    bundles = {device.device: device.bundle() for device in devices}
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, "200@lid", bundles, devices=range(count))
+    return ann, devices
+
+
+def spoil(end: End, peer: End, half: str) -> None:
+    """Damage one half of what is stored of the first device of `peer`."""
+    incarnation = end.profile.incarnation
+    key, name = {
+        "inbound": (inbound_key("main", incarnation, peer.user, peer.device), "states"),
+        "chain": (outbound_key("main", incarnation, peer.user), f"chain#{peer.device}"),
+    }[half]
+    end.table.table.update(Update(key, set={name: bytes(100)}))

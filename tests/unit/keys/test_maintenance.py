@@ -1,10 +1,11 @@
-"""What time does to sessions, and what upkeep does about it."""
+"""What time does to sessions, what maintenance does about it, and cleaning by an operator."""
 
 import pytest
 
-from tests.support.key_peers import Clock, End, converse, index_of, once
-from tests.unit.keys.test_cleaning import spoil
+from tests.support.key_peers import NOW, Clock, End, converse, family, index_of, once, raising, spoil
+from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Item, Put
+from tocsin.keys.errors import NoOutbound
 from tocsin.keys.maintenance import Limits, Tended
 from tocsin.tables.keys import outbound_key, owner_of
 
@@ -203,3 +204,100 @@ def test_an_item_of_an_older_release_says_when_it_may_have_been_used(
 )
 def test_whose_an_item_is(pk: str, owner: tuple[str, str, int, str] | None) -> None:
     assert owner_of(pk) == owner
+
+
+# -- cleaning ----------------------------------------------------------------------------------------------
+
+
+def test_a_cleaned_session_still_reads_and_no_longer_sends(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    late = bob.say(ann, b"sent before")
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert (cleaned.archived, cleaned.deleted) == ((0,), ())
+    assert ann.reserve(bob).chains == {}
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
+    assert (device.archived, device.created) == (1, None)
+    assert ann.read(bob, late) == b"sent before"
+
+
+def test_after_cleaning_the_next_send_asks_for_the_devices(couple: tuple[End, End]) -> None:
+    """For it makes sessions with those devices that the list names."""
+    ann, bob = couple
+    assert ann.reserve(bob).checked_at == NOW
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert ann.reserve(bob).checked_at == 0
+
+
+def test_exactly_one_device_is_cleaned() -> None:
+    ann, (phone, _, _) = family()
+    assert ann.keys.upkeep.clean(ann.profile, phone.user, 1).archived == (1,)
+    assert sorted(ann.reserve(phone).chains) == [0, 2]
+
+
+def test_a_whole_recipient_is_cleaned() -> None:
+    ann, (phone, *_) = family()
+    assert ann.keys.upkeep.clean(ann.profile, phone.user).archived == (0, 1, 2)
+    assert ann.reserve(phone).chains == {}
+
+
+def test_all_are_cleaned(ann: End) -> None:
+    for number in range(3):
+        ann.meet(End(f"20{number}@lid"))
+    cleaned = list(ann.keys.upkeep.clean_all(ann.profile))
+    assert sorted(one.user for one in cleaned) == ["200@lid", "201@lid", "202@lid"]
+    assert all(summary.devices == () for summary in ann.keys.upkeep.sessions(ann.profile))
+
+
+@pytest.mark.parametrize("half", ["inbound", "chain"])
+def test_what_cannot_be_read_is_deleted_where_nothing_can_be_archived(
+    couple: tuple[End, End], half: str
+) -> None:
+    ann, bob = couple
+    spoil(ann, bob, half)
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert (cleaned.deleted, cleaned.archived) == {"inbound": ((0,), ()), "chain": ((), (0,))}[half]
+    (*devices,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
+    assert not any(device.damage for device in devices)
+    ann.meet(bob)
+    assert bob.read(ann, ann.say(bob, b"again")) == b"again"
+
+
+def test_cleaning_twice_or_nobody_changes_nothing(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    before = ann.outbound(bob)
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == ()
+    assert ann.keys.upkeep.clean(ann.profile, "777@lid").archived == ()
+    assert ann.outbound(bob) == before
+    with pytest.raises(NoOutbound):
+        ann.keys.sending.reserve(ann.profile, "777@lid")
+
+
+def test_a_message_received_meanwhile_is_not_lost(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    message = bob.say(ann, b"in between")
+    ann.table.before = once(
+        "transact",
+        lambda: ann.keys.receiving.receive(
+            ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
+        ),
+    )
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == (0,)
+    again = ann.keys.receiving.receive(
+        ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
+    )
+    assert (again.repeated, again.plaintext) == (True, b"in between")
+
+
+def test_a_lost_answer_cleans_once(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    ann.table.after = once("transact", raising(OutcomeUnknown()))
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert ann.keys.upkeep.view(ann.profile, bob.user).devices[0].archived == 1
+
+
+def test_a_number_taken_before_the_cleaning_may_still_be_sent(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    reservation = ann.reserve(bob)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert bob.read(ann, reservation.encrypt(0, ann.profile, b"on its way")) == b"on its way"

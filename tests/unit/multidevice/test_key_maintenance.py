@@ -11,14 +11,12 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
-from tocsin.connector import login
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice import key_maintenance
 from tocsin.multidevice.key_maintenance import Report, Run, Upkeep
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
@@ -271,11 +269,6 @@ def test_a_connector_that_went_away_is_only_noted(small: Scene) -> None:
     small.pass_days(30)
     small.server.away = ConnectorAway("gone")
     assert small.report().troubles == ["rotate: connector-away", "top_up: connector-away"]
-
-
-def test_the_numbers_are_those_of_the_connector() -> None:
-    ours = (key_maintenance.FIRST_PREKEYS, key_maintenance.MORE_PREKEYS, key_maintenance.MIN_PREKEYS)
-    assert ours == (login.FIRST_PREKEYS, login.MORE_PREKEYS, login.MIN_PREKEYS)
 
 
 # -- a table that was set back ---------------------------------------------------------------------------

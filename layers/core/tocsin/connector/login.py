@@ -10,9 +10,9 @@ from typing import Final
 from tocsin.connector.aws import Aws
 from tocsin.connector.socket import Line
 from tocsin.keys.account import Credentials
+from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.connection import DeviceKeys, Login
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.events import LoggedIn
@@ -20,10 +20,6 @@ from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import JID
 
 log = logging.getLogger(__name__)
-
-FIRST_PREKEYS: Final = 812
-MORE_PREKEYS: Final = 50
-MIN_PREKEYS: Final = 5
 
 UPLOAD_PAUSES: Final = (1.0, 2.0, 4.0)
 
@@ -42,16 +38,11 @@ def device_keys(credentials: Credentials, *, routing: bool = True) -> DeviceKeys
         credentials.noise,
         credentials.identity,
         credentials.registration_id,
-        signed_prekey(credentials),
+        credentials.signed_prekey,
         credentials.adv_secret,
         login,
         credentials.routing_info if routing else None,
     )
-
-
-def signed_prekey(credentials: Credentials) -> SignedPreKey:
-    current = credentials.signed_prekey
-    return SignedPreKey(current.id, current.pair, current.signature)
 
 
 async def save_lid(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
@@ -90,15 +81,16 @@ async def check_prekeys(
     """
     if count is None:
         count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.account.prekey_count)))
-    if count > MIN_PREKEYS:
+    wanted = prekeys_to_add(count)
+    if not wanted:
         return
-    prekeys = await aws.call(keys.account.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
+    prekeys = await aws.call(keys.account.new_prekeys, wanted)
     credentials = await aws.call(keys.account.credentials)
     upload = iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
         {prekey.id: prekey.pair.public for prekey in prekeys},
-        signed_prekey(credentials),
+        credentials.signed_prekey,
     )
     for pause in (*UPLOAD_PAUSES, None):
         try:

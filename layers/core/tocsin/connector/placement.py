@@ -49,13 +49,13 @@ class Tenant(Protocol):
 
 
 class Placement:
-    """`roster`: names the accounts of the stack. `open_account`: the account to be served, made when it is
+    """`served`: names the accounts of the stack. `open_account`: the account to be served, made when it is
     first ours. `monotonic`, `sleep`, `shuffle`: passed in for tests."""
 
     def __init__(
         self,
         leases: Leases,
-        roster: Callable[[], Awaitable[Collection[str]]],
+        served: Callable[[], Awaitable[Collection[str]]],
         open_account: Callable[[str], Tenant],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -63,7 +63,7 @@ class Placement:
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
         self._leases = leases
-        self._roster = roster
+        self._served = served
         self._open = open_account
         self._monotonic = monotonic
         self._sleep = sleep
@@ -112,7 +112,7 @@ class Placement:
 
     async def _look(self) -> float:
         """One look and what follows from it; seconds until the next."""
-        self._accounts = await self._roster()
+        self._accounts = await self._served()
         for account in [name for name in self._tenants if name not in self._accounts]:
             log.info("account served no more", extra={"account": account})
             await self._give(account)

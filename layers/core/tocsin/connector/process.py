@@ -19,9 +19,11 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.connector.account_runner import REQUEST_GRACE, Account
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
@@ -34,7 +36,6 @@ from tocsin.connector.logs import metrics_line
 from tocsin.connector.notices import Outside
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
-from tocsin.connector.served_accounts import Roster
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
 
@@ -83,8 +84,9 @@ class Connector:
         )
         outside = config.notifications_table
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
-        roster = Roster(aws, config.accounts, added)
-        known = asyncio.create_task(roster())  # which is what the placement asks first, and then needn't wait
+        served = ServedAccounts(config.accounts, added, clock=time.monotonic)
+        # The placement asks for this first, and needn't wait then.
+        known = asyncio.create_task(aws.call(served.latest))
         await asyncio.sleep(0)
         # While these are on their way: loading this takes as long as the answer.
         from tocsin.connector.certificate import make_certificate
@@ -110,7 +112,7 @@ class Connector:
         )
         await known
         self._accounts: dict[str, Account] = {}
-        self._placement = Placement(self._leases, roster, self._open_account)
+        self._placement = Placement(self._leases, partial(aws.call, served.latest), self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:

@@ -21,19 +21,19 @@ from tocsin.connector.gateway.limits import WORDS, Limits
 from tocsin.connector.gateway.status import AccountStatus, unlimited
 from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.login import (
-    MIN_PREKEYS,
     check_prekeys,
     count_login,
     device_keys,
     save_lid,
     served_prekeys,
 )
-from tocsin.connector.notices import iso
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.socket import Line, LineClosed, LineLost, OpenFailed, open_line
 from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.keys.account import Credentials
+from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
+from tocsin.timestamps import iso
 from tocsin.whatsapp import iq, reaction
 from tocsin.whatsapp.errors import EncodeError, WireError
 from tocsin.whatsapp.events import (
@@ -283,7 +283,7 @@ class Service:
         except (WireError, TimeoutError) as exc:
             log.error("prekeys not counted: %s", exc, extra={"account": self._status.account})
         else:
-            if served <= MIN_PREKEYS:
+            if prekeys_to_add(served):
                 await self._top_up(line, credentials, served)
         iq.checked(await line.go_active())
         await self._top_up(line, credentials, await self._context.aws.call(self._keys.account.prekey_count))
@@ -295,7 +295,7 @@ class Service:
         if limit is None:
             await self._status.set(AccountState.CONNECTED)
         else:
-            detail = f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until)}"
+            detail = f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until * 1000)}"
             await self._status.set(AccountState.RESTRICTED, detail)
 
     async def _watch_limits(self) -> None:
@@ -400,7 +400,12 @@ class Service:
         account = self._status.account
         log.error(
             "account restricted",
-            extra={"account": account, "limit": limit.kind, "code": limit.cause, "until": iso(limit.until)},
+            extra={
+                "account": account,
+                "limit": limit.kind,
+                "code": limit.cause,
+                "until": iso(limit.until * 1000),
+            },
         )
         why = f"{WORDS[limit.kind]} ({limit.cause})"
         await self._context.outside.disconnected(account, AccountState.RESTRICTED, why, until=limit.until)

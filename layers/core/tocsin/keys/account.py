@@ -20,7 +20,7 @@ from tocsin.keys.errors import Contended, NoAccount, NotPaired, OtherPairing
 from tocsin.keys.profile import AccountProfile as AccountProfile
 from tocsin.keys.profile import open_secrets, read_item
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
-from tocsin.signal.x3dh import Local
+from tocsin.signal.x3dh import Local, SignedPreKey
 from tocsin.tables.keys import credentials_key
 
 # Registration ids have 14 bits in Signal's core; 0 means "none" to some peers.
@@ -34,12 +34,9 @@ _ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SignedPreKey:
-    """`signature`: by the identity key, over the public key with its type byte. `created`: seconds."""
+class DatedPreKey(SignedPreKey):
+    """A signed prekey of ours as it is stored. `created`: seconds."""
 
-    id: int
-    pair: KeyPair
-    signature: bytes = field(repr=False)
     created: int
 
 
@@ -58,7 +55,7 @@ class Credentials:
     noise: KeyPair
     identity: KeyPair
     registration_id: int
-    signed_prekeys: Mapping[int, SignedPreKey] = field(repr=False)
+    signed_prekeys: Mapping[int, DatedPreKey] = field(repr=False)
     current_signed_prekey_id: int
     adv_secret: bytes = field(repr=False)
     connector_token: str = field(repr=False)
@@ -73,7 +70,7 @@ class Credentials:
     mark: int = 0
 
     @property
-    def signed_prekey(self) -> SignedPreKey:
+    def signed_prekey(self) -> DatedPreKey:
         """The one that bundles offer now."""
         return self.signed_prekeys[self.current_signed_prekey_id]
 
@@ -197,7 +194,7 @@ def save_lid(context: KeyContext, lid: str) -> Credentials:
     return change_credentials(context, lambda old: replace(old, lid=lid))
 
 
-def new_signed_prekey(context: KeyContext) -> SignedPreKey:
+def new_signed_prekey(context: KeyContext) -> DatedPreKey:
     """Make and store the next signed prekey, before it is uploaded. The current one stays until
     `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
 
@@ -209,7 +206,7 @@ def new_signed_prekey(context: KeyContext) -> SignedPreKey:
     return changed.signed_prekeys[max(changed.signed_prekeys)]
 
 
-def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]:
+def _still_needed(credentials: Credentials, now: int) -> dict[int, DatedPreKey]:
     """The signed prekeys that a bundle may still name: whoever fetched it may write after weeks. A prekey was
     offered until the next one was made."""
     by_age = sorted(credentials.signed_prekeys.values(), key=lambda prekey: prekey.id)
@@ -306,10 +303,10 @@ def _new_credentials(context: KeyContext, token: str, incarnation: int, next_pre
     )
 
 
-def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> SignedPreKey:
+def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> DatedPreKey:
     pair = key_pair(context.random(32))
     signature = sign(identity.private, encode_point(pair.public), context.random(64))
-    return SignedPreKey(prekey_id, pair, signature, context.now())
+    return DatedPreKey(prekey_id, pair, signature, context.now())
 
 
 # The attributes beside the sealed ones, all optional but the first two.
@@ -344,7 +341,7 @@ def _decoded(context: KeyContext, item: Item) -> Credentials:
     secrets = open_secrets(context, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
     signed_prekeys = {
-        prekey_id: SignedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
+        prekey_id: DatedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
         for prekey_id, pair, signature, created in secrets["signed_prekeys"]
     }
     return Credentials(

@@ -1,4 +1,6 @@
-"""Tending: what time does to sessions is put right, user by user, before anybody needs them.
+"""Maintenance of sessions: tending, which the schedule does, and cleaning, which an operator asks for.
+
+Tending puts right what time does to sessions, user by user, before anybody needs them.
 
     unanswered   the peer never wrote back in 30 days: it may be gone       archived, the next send renews
     idle         neither side used it in 90 days                            archived, the next send renews
@@ -14,6 +16,7 @@ moment); `tend` reads the user again and decides.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
@@ -21,14 +24,15 @@ from zlib import crc32
 from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices, pack, read_chain
-from tocsin.keys.cleaning import readable
 from tocsin.keys.context import KeyContext
 from tocsin.keys.establish import follow
+from tocsin.keys.observe import CLEANED, LOG
 from tocsin.keys.reserve import advanced, unchanged
 from tocsin.keys.sender_keys import rest_sender_key
 from tocsin.keys.sessions import Sessions
 from tocsin.keys.turn import Try, Turn, commit, turning
-from tocsin.signal.errors import InvalidRecord
+from tocsin.keys.views import Listing
+from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.session import ARCHIVED_LIFETIME, archive_current, prune
 from tocsin.signal.state import Record, decode_lost
 from tocsin.tables.keys import OUTBOUND, SENDER, chain_attribute, inbound_device, outbound_key, owner_of
@@ -220,3 +224,63 @@ def _rest(context: KeyContext, incarnation: int, user: str, limits: Limits) -> i
     except (ConditionFailed, Contention, OutcomeUnknown):
         return 0
     return len(moved)
+
+
+# Cleaning: an operator wants sessions out of use. They are archived, and the next send makes new ones.
+#
+# Archived, not deleted: what the peer sent before it hears of the new session stays readable. Only what can't
+# be read anyway is deleted. Each is a turn, so it never collides with a message; the same turn marks the
+# device list as out of date, because the next send makes sessions with the devices that the list names.
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What became of a user's devices: sessions `archived`, and what was unreadable `deleted`."""
+
+    user: str
+    archived: tuple[int, ...] = ()
+    deleted: tuple[int, ...] = ()
+
+
+def clean(context: KeyContext, incarnation: int, user: str, device: int | None = None) -> Cleaned:
+    """Archive the current session with one device of a user, or with all of them. Raises Contended."""
+
+    def attempt(current: Try) -> Cleaned:
+        sessions = follow(context, incarnation, user, current, device=device)
+        turn = Turn(sessions, current.leap)
+        archived, deleted = [], []
+        for each in sessions.devices if device is None else [device]:
+            record = readable(turn, each)
+            if record is None and (
+                each in sessions.inbounds or each in chain_devices(sessions.outbound or {})
+            ):
+                turn.drop(each)
+                deleted.append(each)
+            elif record is not None and record.current is not None:
+                turn.replace(each, archive_current(record, context.now()))
+                archived.append(each)
+        if archived or deleted:
+            turn.check_devices(0)
+            commit(context, turn.writes(), turn)
+        for cleaned in (*archived, *deleted):
+            (context.observer or LOG).session(CLEANED, sessions.user, cleaned)
+        return Cleaned(sessions.user, tuple(archived), tuple(deleted))
+
+    return turning(context, attempt)
+
+
+def clean_all(context: KeyContext, incarnation: int) -> Iterator[Cleaned]:
+    """Clean every user, one after the other; costs a walk through the table, and a query and a turn each."""
+    for user in Listing(context, incarnation):
+        if user.moved is None:
+            yield clean(context, incarnation, user.user)
+
+
+def readable(turn: Turn, device: int) -> Record | None:
+    """The device's record, or None if it can't be read or isn't there. Raises TornRecord."""
+    try:
+        return turn.record(device)
+    except TornRecord:
+        raise
+    except InvalidRecord:
+        return None

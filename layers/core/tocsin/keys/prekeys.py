@@ -18,6 +18,11 @@ from tocsin.keys.turn import commit
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.tables.keys import prekey_key
 
+# How many the server is given at first, how many more when few are left, and what counts as few.
+FIRST_PREKEYS = 812
+MORE_PREKEYS = 50
+FEW_PREKEYS = 5
+
 RETRY_PREKEY_LIFETIME = 14 * 86400
 
 # Ours, and not a key under an id that came around again.
@@ -31,6 +36,13 @@ class PreKey:
     id: int
     pair: KeyPair
     account: str = ""
+
+
+def prekeys_to_add(left: int) -> int:
+    """Return how many prekeys to make and upload where `left` are left, at the server or with us."""
+    if left > FEW_PREKEYS:
+        return 0
+    return MORE_PREKEYS if left else FIRST_PREKEYS
 
 
 def new_prekeys(context: KeyContext, count: int) -> list[PreKey]:

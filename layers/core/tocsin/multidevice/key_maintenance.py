@@ -34,11 +34,11 @@ from tocsin.keys.chain import chain_devices
 from tocsin.keys.context import log_damage
 from tocsin.keys.errors import Contended, KeysBehind, NoAccount, NotPaired
 from tocsin.keys.maintenance import Limits
+from tocsin.keys.prekeys import FIRST_PREKEYS, prekeys_to_add
 from tocsin.multidevice.account import Account, Connector
 from tocsin.notify.parking import Connectors
 from tocsin.tables.keys import OUTBOUND, Owner, owner_of
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
@@ -46,7 +46,6 @@ from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials
-    from tocsin.keys.account import SignedPreKey as StoredPreKey
     from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
     from tocsin.notify.config import MaintainConfig
@@ -63,9 +62,6 @@ ROUND_SECONDS: Final = 23 * 3600
 ROTATION_SECONDS: Final = 30 * DAY
 
 # As the connector does at login.
-FIRST_PREKEYS: Final = 812
-MORE_PREKEYS: Final = 50
-MIN_PREKEYS: Final = 5
 MAX_PREKEYS: Final = 2 * FIRST_PREKEYS
 """So many more of ours than the server has say that uploads fail, and that making more helps nobody."""
 
@@ -263,7 +259,7 @@ class Upkeep:
         newest = credentials.signed_prekeys[max(credentials.signed_prekeys)]
         waiting = newest.id != credentials.current_signed_prekey_id
         made = newest if waiting else account.keys.account.new_signed_prekey()
-        account.connector.request(account.profile, iq.rotate_signed_prekey(_public(made)))
+        account.connector.request(account.profile, iq.rotate_signed_prekey(made))
         account.keys.account.adopt_signed_prekey(made.id)
         report.rotated = made.id
         log.info("signed prekey rotated", extra={"account": report.account, "prekey": made.id})
@@ -273,13 +269,13 @@ class Upkeep:
         answer = account.connector.request(account.profile, iq.prekey_count())
         report.offered = offered = iq.parse_prekey_count(answer)
         held = account.keys.account.prekey_count()
-        stock = min(offered, held)
-        if stock > MIN_PREKEYS:
+        wanted = prekeys_to_add(min(offered, held))
+        if not wanted:
             return
         if held - offered > MAX_PREKEYS:
             report.troubles.append("top_up: prekeys pile up here, for the server takes none")
             return
-        prekeys = account.keys.account.new_prekeys(MORE_PREKEYS if stock else FIRST_PREKEYS)
+        prekeys = account.keys.account.new_prekeys(wanted)
         upload = _upload(account.keys.account.credentials(), {key.id: key.pair.public for key in prekeys})
         account.connector.request(account.profile, upload)
         report.uploaded = len(prekeys)
@@ -429,14 +425,10 @@ def _note(report: Report, what: str, trouble: Exception) -> None:
     log.warning("upkeep has to wait", extra={"account": report.account, "what": what, "cause": str(trouble)})
 
 
-def _public(prekey: StoredPreKey) -> SignedPreKey:
-    return SignedPreKey(prekey.id, prekey.pair, prekey.signature)
-
-
 def _upload(credentials: Credentials, prekeys: dict[int, bytes]) -> Node:
     return iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
         prekeys,
-        _public(credentials.signed_prekey),
+        credentials.signed_prekey,
     )

@@ -31,9 +31,9 @@ from typing import Any
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.failure import Bug
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
-from tocsin.notify.queues import iso
 from tocsin.notify.store.attributes import from_item
 from tocsin.notify.store.notifications import notification_of_item
+from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from tocsin.keys.profile import AccountProfile, read_profile
 if TYPE_CHECKING:
     from tocsin.accounts.limits import Limit
     from tocsin.dynamo.table import Table
-    from tocsin.keys.account import Credentials, SignedPreKey
+    from tocsin.keys.account import Credentials, DatedPreKey
     from tocsin.keys.prekeys import PreKey
 
 # A restored backup may hold prekeys that were spent, and a counter that was counted on from.
@@ -144,7 +144,7 @@ class AccountKeys:
 
         return prekey_count(self._context)
 
-    def new_signed_prekey(self) -> SignedPreKey:
+    def new_signed_prekey(self) -> DatedPreKey:
         """Make and store the next signed prekey; upload it, then `adopt_signed_prekey`."""
         from tocsin.keys.account import new_signed_prekey
 

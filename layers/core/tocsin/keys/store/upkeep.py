@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tocsin.dynamo.writes import Item
-from tocsin.keys.cleaning import Cleaned, clean, clean_all
 from tocsin.keys.context import KeyContext
-from tocsin.keys.maintenance import Limits, Tended, needs_care, tend, tend_group
+from tocsin.keys.maintenance import Cleaned, Limits, Tended, clean, clean_all, needs_care, tend, tend_group
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.views import Listing, UserView, view_user
 

@@ -54,8 +54,8 @@ from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.content import (
     Content,
