@@ -19,7 +19,7 @@ from tocsin.connector.forwarding.forwarder import Counters, Forwarder
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.operator import RequestPoller
-from tocsin.connector.session import Service, _Turn
+from tocsin.connector.session import Session, _Turn
 from tocsin.connector.socket import LineClosed
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
@@ -75,11 +75,11 @@ async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
     return {}
 
 
-def service(forwarder: Forwarder) -> Service:
+def service(forwarder: Forwarder) -> Session:
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=True))
     anything: Any = None
     held_lease: Any = HeldLease()
-    return Service(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
+    return Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -168,7 +168,7 @@ async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object
         return Node("iq", {"type": "result"}, (Node("result", {}, told),))
 
     line: Any = SimpleNamespace(request=request)
-    assert await Service._restriction_end(line) == until
+    assert await Session._restriction_end(line) == until
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Around:
     sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
-    bell: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
+    poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
     config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
 
     def uniform(self, low: float, high: float) -> float:
@@ -249,11 +249,11 @@ class Linked:
         async def disconnected(*_: Any, **__: Any) -> None:
             pass
 
-        async def run(service: Service, credentials: Credentials, *, routing: bool) -> Reaction:
+        async def run(service: Session, credentials: Credentials, *, routing: bool) -> Reaction:
             self.connects.set()
             return await asyncio.Future()
 
-        self.monkeypatch.setattr(Service, "run", run)
+        self.monkeypatch.setattr(Session, "run", run)
         self.monkeypatch.setattr(
             "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.outside
         )
@@ -364,7 +364,7 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
     anything: Any = None
     held_lease: Any = HeldLease()
-    serving = Service(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
+    serving = Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
     serving._take(line, CALL)
     await asyncio.wait_for(forwarder.drained(), 5)
@@ -405,7 +405,7 @@ class Live:
         self.keys = KeyStore(around.table, around.sealer, "default")
         self.credentials = self.keys.account.create()
         status = AccountStatus("default")
-        self.service = Service(around, self.keys, held_lease, status, anything, anything, anything)
+        self.service = Session(around, self.keys, held_lease, status, anything, anything, anything)
 
     async def goes(self) -> None:
         async with asyncio.timeout(20):

@@ -8,10 +8,10 @@ from tests.support.key_peers import SECRET, Entropy, Interposed, once
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
-from tocsin.keys.high_water_mark import is_behind, read_witness
+from tocsin.keys.high_water_mark import is_behind, read_high_water_mark
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.tables.keys import credentials_key, witness_key
+from tocsin.tables.keys import credentials_key, high_water_mark_key
 
 
 class Deployment:
@@ -37,7 +37,7 @@ class Deployment:
 
     @property
     def behind(self) -> bool:
-        witness = read_witness(self.outside, "main")
+        witness = read_high_water_mark(self.outside, "main")
         return is_behind(self.keys.account.credentials(), witness)
 
 
@@ -111,9 +111,9 @@ def test_a_table_that_was_lost_and_paired_anew_is_not_behind(deployment: Deploym
 
 def test_a_witness_that_is_set_back_does_no_harm(deployment: Deployment) -> None:
     deployment.record()
-    old = attributes_of(deployment.outside.get(witness_key("main")))
+    old = attributes_of(deployment.outside.get(high_water_mark_key("main")))
     deployment.record()
-    deployment.outside.put(Put(witness_key("main"), old))
+    deployment.outside.put(Put(high_water_mark_key("main"), old))
     assert not deployment.behind
     deployment.record()
     assert not deployment.behind
@@ -131,6 +131,6 @@ def test_two_who_record_at_once_accuse_nobody(deployment: Deployment) -> None:
 def test_the_witness_tells_no_key(deployment: Deployment) -> None:
     deployment.record()
     identity = deployment.keys.account.credentials().identity.public
-    item = deployment.outside.get(witness_key("main")) or {}
+    item = deployment.outside.get(high_water_mark_key("main")) or {}
     assert set(item) == {"pk", "sk", "identity", "incarnation", "mark"}
     assert identity.hex()[:16] != item["identity"]

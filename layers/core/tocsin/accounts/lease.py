@@ -306,9 +306,9 @@ class LeaseKeeper:
             condition = RELEASED if info.connector is None else Equals("connector", self.connector)
             self._table.update(self._taking(account, info.epoch, condition))
             return epoch
-        witness = self._dead(info.connector)
+        still_dead = self._dead(info.connector)
         taking = self._taking(account, info.epoch, Equals("connector", info.connector))
-        self._table.transact([taking, witness], self._random(16).hex())
+        self._table.transact([taking, still_dead], self._random(16).hex())
         return epoch
 
     def _dead(self, holder: str) -> Write:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value
-from tocsin.tables.keys import WISHES, control_key, wish_key
+from tocsin.tables.keys import OPERATOR_REQUESTS, control_key, operator_request_key
 
 # `reconnect`: log in again, with the account as it is stored now; a halted account tries again.
 REQUESTS = ("pair", "unpair", "reconnect")
@@ -60,12 +60,12 @@ def request(table: Table, account: str, what: str, now: int, *, phone: str | Non
     gone = ("qr", "qr_expires_at", "pairing_code", "state", "message")
     remove = gone if phone is not None else (*gone, "phone")
     table.update(Update(control_key(account), set=asked, remove=remove))
-    table.put(Put(wish_key(account), {"requested_at": now}))
+    table.put(Put(operator_request_key(account), {"requested_at": now}))
 
 
-def wished(table: Table) -> list[str]:
-    """The connector's side: the accounts of which something may be wanted."""
-    return [account for _, account in table.keys(WISHES)]
+def asked_accounts(table: Table) -> list[str]:
+    """The connector's side: the accounts that may have an open request."""
+    return [account for _, account in table.keys(OPERATOR_REQUESTS)]
 
 
 def take_up(table: Table, account: str, seen: Control) -> bool:
@@ -77,15 +77,15 @@ def take_up(table: Table, account: str, seen: Control) -> bool:
         table.update(Update(control_key(account), remove=("request",), when=asked))
     except ConditionFailed:
         return False
-    seen_to(table, account, seen)
+    clear_request(table, account, seen)
     return True
 
 
-def seen_to(table: Table, account: str, seen: Control) -> None:
-    """The connector's side: nothing more is wanted than what was seen."""
+def clear_request(table: Table, account: str, seen: Control) -> None:
+    """The connector's side: no request is open after the one that was seen."""
     asked = (Equals("requested_at", seen.requested_at),)
-    with suppress(ConditionFailed):  # asked anew, or seen to before
-        table.delete(Delete(wish_key(account), when=asked))
+    with suppress(ConditionFailed):  # asked anew, or cleared before
+        table.delete(Delete(operator_request_key(account), when=asked))
 
 
 def answer(

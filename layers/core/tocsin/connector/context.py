@@ -56,7 +56,7 @@ class ConnectorContext:
     leases: Leases
     outside: Outside
     send_batch: SendBatch
-    bell: RequestPoller
+    poller: RequestPoller
     clock: Callable[[], float] = field(default_factory=steady_clock)
     uniform: Callable[[float, float], float] = random.uniform
     meters: Meters = field(default_factory=Meters)

@@ -1,4 +1,4 @@
-"""Linking an account: the operator's wish, the code to scan or type, the pairing stored before it is told."""
+"""Linking an account: a code is shown to scan or type, and the pairing is stored before it is confirmed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tocsin.whatsapp.reaction import Kind, Reaction
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 300.0
-"""How long codes are offered for one wish; the operator may wish again."""
+"""How long codes are offered for one request; the operator may ask again."""
 
 NOT_STORED: Final = Reaction(Kind.BACKOFF, "pairing-not-stored", AccountState.PAIRING, alert=True)
 """Our side failed; the server wasn't told, so the phone says that linking didn't work."""
@@ -68,21 +68,21 @@ def why_no_code(code: int, text: str) -> str:
 
 
 class Pairer:
-    """Carries out one wish to pair. `run` may be cancelled while `committed` is False."""
+    """Carries out one request to pair. `run` may be cancelled while `committed` is False."""
 
     def __init__(
         self,
-        around: ConnectorContext,
+        context: ConnectorContext,
         keys: KeyStore,
         held_lease: HeldLease,
-        wishes: OperatorRequests,
-        wish: Control,
+        requests: OperatorRequests,
+        asked: Control,
     ) -> None:
-        self._context = around
+        self._context = context
         self._keys = keys
         self._held_lease = held_lease
-        self._wishes = wishes
-        self._phone = wish.phone
+        self._requests = requests
+        self._phone = asked.phone
         self._asked = False
         self._qr: dict[str, Any] = {}
         self.committed = False
@@ -91,22 +91,24 @@ class Pairer:
         """Offer codes until one is used (True), or it has no sense any more; the operator is told which."""
         give_up = self._context.clock() + PATIENCE_SECONDS
         pauses = delays(self._context.uniform)
-        await self._wishes.show(AccountState.PAIRING)
+        await self._requests.show(AccountState.PAIRING)
         while self._context.clock() < give_up:
             try:
                 ended = await self._try_once(credentials)
             except OpenFailed as exc:
                 ended = reaction.LOST
-                await self._wishes.show(AccountState.PAIRING, f"WhatsApp can't be reached: {exc}")
+                await self._requests.show(AccountState.PAIRING, f"WhatsApp can't be reached: {exc}")
             if self.committed:
                 return True
             log.info("pairing ended", extra={"account": self._keys.account.name, "reason": ended.reason})
             if ended.kind not in (Kind.BACKOFF, Kind.RECONNECT_NOW) or ended.alert:
-                await self._wishes.show(AccountState.UNPAIRED, _sentence(ended))
+                await self._requests.show(AccountState.UNPAIRED, _sentence(ended))
                 return False
             if ended.kind is Kind.BACKOFF:
                 await asyncio.sleep(next(pauses))
-        await self._wishes.show(AccountState.UNPAIRED, "no code was used in time; ask again to get new ones")
+        await self._requests.show(
+            AccountState.UNPAIRED, "no code was used in time; ask again to get new ones"
+        )
         return False
 
     async def _try_once(self, credentials: Credentials) -> Reaction:
@@ -131,7 +133,7 @@ class Pairer:
             case QrOffered(text=text, expires_at=expires_at):
                 await self._offer(line, text, int(expires_at))
             case PairingCodeOffered(code=code, expires_at=expires_at):
-                await self._wishes.show(
+                await self._requests.show(
                     AccountState.PAIRING, pairing_code=code, qr_expires_at=int(expires_at)
                 )
             case PairingCodeRefused(code=number, text=text):
@@ -147,10 +149,10 @@ class Pairer:
                 pass
 
     async def _offer(self, line: Line, text: str, expires_at: int) -> None:
-        """Show the QR, unless a code to type was wished for; that one is asked for once."""
+        """Show the QR, unless a code to type was asked for; WhatsApp is asked for that one once."""
         self._qr = {"qr": text, "qr_expires_at": expires_at}
         if self._phone is None:
-            await self._wishes.show(AccountState.PAIRING, **self._qr)
+            await self._requests.show(AccountState.PAIRING, **self._qr)
             return
         if self._asked:
             return
@@ -163,7 +165,7 @@ class Pairer:
 
     async def _hint(self, message: str) -> None:
         """Say something without taking the QR away."""
-        await self._wishes.show(AccountState.PAIRING, message, **({} if self._phone else self._qr))
+        await self._requests.show(AccountState.PAIRING, message, **({} if self._phone else self._qr))
 
     async def _accept(self, line: Line, pairing: Pairing) -> None:
         """Store it durably, then tell the server: a pairing it knows and we forgot is of use to nobody."""
@@ -176,7 +178,7 @@ class Pairer:
             line.end(replace(NOT_STORED, detail=str(exc)))
             return
         line.confirm_pairing()
-        await self._wishes.show(AccountState.CONNECTING, "linked; logging in")
+        await self._requests.show(AccountState.CONNECTING, "linked; logging in")
 
 
 async def store_pairing(

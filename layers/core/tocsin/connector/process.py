@@ -30,7 +30,7 @@ from tocsin.connector.config import Config
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.forwarding.stanza_queue import StanzaQueue
 from tocsin.connector.gateway.endpoint import Endpoint
-from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.held_lease import Leases
 from tocsin.connector.logs import metrics_line
 from tocsin.connector.notices import Outside
@@ -96,7 +96,7 @@ class Connector:
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
         self._statuses: dict[str, AccountStatus] = {}
-        self._endpoint = Endpoint(Desk(self._statuses))
+        self._endpoint = Endpoint(AccountGateway(self._statuses))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
@@ -106,9 +106,9 @@ class Connector:
         )
         self._leases = Leases(keeper)
         sealer = Sealer.from_secret((await secret)["SecretString"])
-        self._bell = RequestPoller(aws, table)
+        self._poller = RequestPoller(aws, table)
         self._context = ConnectorContext(
-            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._bell
+            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._poller
         )
         await known
         self._accounts: dict[str, Account] = {}
@@ -124,7 +124,7 @@ class Connector:
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the process; the end of any one is the end of all."""
-        return [self._leases.run(), self._report(), self._bell.run(), self._placement.run()]
+        return [self._leases.run(), self._report(), self._poller.run(), self._placement.run()]
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")

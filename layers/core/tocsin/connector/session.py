@@ -59,19 +59,20 @@ RESUME_SECONDS: Final = 60.0
 """After which a resume that nobody ended is looked at again."""
 
 RESUME_ROUNDS: Final = 10
-"""So many looks, then fresh notifications may pass: better out of order than never."""
+"""After so many rounds fresh notifications may pass: better out of order than never."""
 
 RECHECK_PARKED_SECONDS: Final = 3.0
 """After which a notification is looked for that was parked just while we connected."""
 
 ROOM_SECONDS: Final = 15.0
-"""How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
+"""How long the socket may stay unread while the queue takes nothing; less than the time after which it
+counts as deaf."""
 
 TURN_SECONDS: Final = 5.0
 """How long an account may keep others from logging in, once its socket is open."""
 
 OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
-"""The queue is away, and too much waits: what comes now would be lost or overtake."""
+"""The queue is away, and too much waits: what comes now would be lost or out of order."""
 
 SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
 RECONNECT: Final = Reaction(Kind.RECONNECT_NOW, "reconnect-by-operator")
@@ -81,25 +82,25 @@ REACHOUT_QUERY: Final = "23983697327930364"
 """The query for the end of a restriction. Its id changes with client releases; failing is harmless."""
 
 
-class Service:
+class Session:
     """Runs one connection for a paired account. `stable_since`: when it was logged in; None before."""
 
     def __init__(
         self,
-        around: ConnectorContext,
+        context: ConnectorContext,
         keys: KeyStore,
         held_lease: HeldLease,
         status: AccountStatus,
         forwarder: Forwarder,
-        wishes: OperatorRequests,
+        requests: OperatorRequests,
         limits: Limits,
     ) -> None:
-        self._context = around
+        self._context = context
         self._keys = keys
         self._held_lease = held_lease
         self._status = status
         self._forwarder = forwarder
-        self._wishes = wishes
+        self._requests = requests
         self._limits = limits
         self._offline_done = asyncio.Event()
         self._resumed = asyncio.Event()
@@ -107,7 +108,7 @@ class Service:
         self._asking: asyncio.Task[None] | None = None
         self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
-        self._turn = _Turn(around)
+        self._turn = _Turn(context)
         self.stable_since: float | None = None
         self.connected = False
 
@@ -151,7 +152,7 @@ class Service:
                 case StreamEnded(reaction=ended):
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
-                    self._overhear(line, node)
+                    self._apply_reachout_lock(line, node)
                     await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
@@ -161,7 +162,7 @@ class Service:
                     self._note(line, credentials, event)
 
     def _note(self, line: Line, credentials: Credentials, event: Event) -> None:
-        """What is only to be remembered, or seen by an operator."""
+        """Handle the events that are only remembered or logged."""
         match event:
             case PreKeysLow(count=count):
                 if self._topping_up is None or self._topping_up.done():
@@ -233,9 +234,8 @@ class Service:
             line.write(refusal)
             log.info("call declined", extra={"account": self._status.account})
 
-    def _overhear(self, line: Line, node: Node) -> None:
-        """What a notification says of the account itself counts from now on, not from when a function reads
-        it."""
+    def _apply_reachout_lock(self, line: Line, node: Node) -> None:
+        """Apply a lock of first contacts at once, not when a function reads the notification."""
         if node.tag != "notification" or node.attrs.get("type") != "mex":
             return
         with contextlib.suppress(WireError):
@@ -252,10 +252,10 @@ class Service:
         self._status.on_resumed = self._resumed.set
         self._status.on_refused = lambda error: self._refused(line, error)
         self._spawn(line, self._set_up(line, credentials, event))
-        self._spawn(line, self._watch_wishes(line, credentials))
+        self._spawn(line, self._watch_requests(line, credentials))
 
     async def _set_up(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
-        """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
+        """Everything from `<success>` to `connected`. Receipts and queries pass from the beginning."""
         account = self._status.account
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
         # Before anything is delivered: the functions read it by that.
@@ -270,10 +270,10 @@ class Service:
         await self._resume()
         await self._say_open()
         self.connected = True
-        await self._wishes.show(AccountState.CONNECTED)
+        await self._requests.show(AccountState.CONNECTED)
         log.info("connected", extra={"account": account, "epoch": self._held_lease.epoch})
         self._spawn(line, self._watch_limits())
-        await self._afterthought()
+        await self._recheck_parked()
 
     async def _go_active(self, line: Line, credentials: Credentials) -> None:
         """Live as soon as the server has prekeys to give out. Whether we have some is looked at while it
@@ -336,7 +336,7 @@ class Service:
                 return
         log.error("the resume doesn't end; fresh notifications pass", extra={"account": account})
 
-    async def _afterthought(self) -> None:
+    async def _recheck_parked(self) -> None:
         """A Lambda that saw us connecting may have parked one after we had looked."""
         await asyncio.sleep(RECHECK_PARKED_SECONDS)
         if await self._context.outside.has_parked(self._status.account):
@@ -344,14 +344,14 @@ class Service:
 
     # While connected
 
-    async def _watch_wishes(self, line: Line, credentials: Credentials) -> None:
+    async def _watch_requests(self, line: Line, credentials: Credentials) -> None:
         while True:
-            wish = await self._wishes.next()
-            if wish.request == "pair":
-                await self._wishes.show(
+            asked = await self._requests.next()
+            if asked.request == "pair":
+                await self._requests.show(
                     AccountState.CONNECTED, "the account is linked already; unpair it first"
                 )
-            elif wish.request == "reconnect":
+            elif asked.request == "reconnect":
                 line.end(RECONNECT)
                 return
             elif credentials.jid is not None:
@@ -441,8 +441,8 @@ class Service:
 class _Turn:
     """This account's turn to log in, of those that may do it at the same time."""
 
-    def __init__(self, around: ConnectorContext) -> None:
-        self._context = around
+    def __init__(self, context: ConnectorContext) -> None:
+        self._context = context
         self._has = False
 
     async def take(self) -> None:

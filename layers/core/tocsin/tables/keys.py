@@ -17,7 +17,7 @@ INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
 ROSTER = "accounts"
-WISHES = "wishes"
+OPERATOR_REQUESTS = "wishes"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
 
@@ -38,13 +38,13 @@ def limit_key(account: str, kind: str) -> Key:
     return f"account#{account}", f"{LIMIT}{kind}"
 
 
-def wish_key(account: str) -> Key:
+def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""
-    return WISHES, account
+    return OPERATOR_REQUESTS, account
 
 
-def witness_key(account: str) -> Key:
+def high_water_mark_key(account: str) -> Key:
     """In the notifications table: what must not be restored together with the keys."""
     return f"generation#{account}", "witness"
 

@@ -12,7 +12,7 @@ from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import Limit
 from tocsin.accounts.state import AccountState
 from tocsin.connector.gateway.endpoint import Handling, Refusal
-from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
 from tocsin.whatsapp.node import Node, encode
 
@@ -69,7 +69,7 @@ def status(line: Any = None, **facts: Any) -> AccountStatus:
 
 
 async def ask(account: AccountStatus, what: str, *, incarnation: int = 3, **how: bool) -> Any:
-    desk = Desk({"default": account})
+    desk = AccountGateway({"default": account})
     match what:
         case "iq":
             return await desk.request("default", incarnation, IQ, 5)
@@ -209,7 +209,7 @@ async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_quer
 
 
 def test_a_token_is_known_only_for_accounts_that_were_served() -> None:
-    desk = Desk({"default": status(), "new": AccountStatus("new")})
+    desk = AccountGateway({"default": status(), "new": AccountStatus("new")})
     assert [desk.token(name) for name in ("default", "new", "unknown")] == ["t", None, None]
 
 

@@ -1,4 +1,4 @@
-"""How an account stands at this moment, and what the Lambdas may ask of it (the endpoint's `Accounts`)."""
+"""The status of an account, and what Lambdas may ask of it in each (the endpoint's `Accounts`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 async def unlimited(error: str) -> None:
-    """Nobody minds what the server refuses."""
+    """The default of `on_refused`: nothing is done about it."""
 
 
 class Lease(Protocol):
@@ -41,7 +41,7 @@ class AccountStatus:
     messages may go out. `lease`: None until this process first holds the account.
 
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
-    `limit(kind)`: what the server keeps it from at this moment. `on_refused`: hears the error of every
+    `limit(kind)`: the active WhatsApp restriction of this kind. `on_refused`: hears the error of every
     message that was refused, before the Lambda does. `token` is kept when the lease is lost, so that a Lambda
     that comes late is told so. `leaving`: the account is about to move; what is under way ends here.
     """
@@ -91,7 +91,7 @@ class AccountStatus:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """As long as somebody waits for an answer of the server's; `idle` is set while nobody does."""
+        """For as long as a Lambda waits for an answer from the server. `idle` is set while none does."""
         self._under_way += 1
         self.idle.clear()
         try:
@@ -102,8 +102,8 @@ class AccountStatus:
                 self.idle.set()
 
 
-class Desk:
-    """Serves the endpoint from the statuses of all accounts."""
+class AccountGateway:
+    """What the endpoint calls: carries out requests of Lambdas, as the status of their account allows."""
 
     def __init__(self, statuses: Mapping[str, AccountStatus]) -> None:
         self._statuses = statuses

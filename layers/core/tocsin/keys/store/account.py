@@ -97,34 +97,36 @@ class AccountKeys:
 
         save_login(self._context, incarnation, routing_info=routing_info)
 
-    def reset_sessions(self, outside: Table | None = None) -> Credentials:
+    def reset_sessions(self, notifications_table: Table | None = None) -> Credentials:
         """Leave all sessions behind: after a backup was restored, before the connector connects again.
 
         Raises the incarnation, deletes the one-time prekeys, makes a signed one, and skips ids. The connector
-        uploads new ones at its next login (`control.request(…, "reconnect")` has it log in again). `outside`:
-        the notifications table, whose witness tells how far the account had got, and hears of the reset at
-        once: the same backup may be restored again.
+        uploads new ones at its next login (the operator's request `reconnect` has it log in again).
+        `notifications_table`: its high-water mark tells how far the account had got, and is raised at once,
+        because the same backup may be restored again.
         """
         from tocsin.keys.account import raise_incarnation, read_credentials
-        from tocsin.keys.high_water_mark import reached, read_witness, record
+        from tocsin.keys.high_water_mark import reached, read_high_water_mark, record
         from tocsin.keys.prekeys import delete_prekeys
 
-        witness = read_witness(outside, self.name) if outside is not None else None
-        beyond = reached(read_credentials(self._context), witness)
+        before = (
+            read_high_water_mark(notifications_table, self.name) if notifications_table is not None else None
+        )
+        beyond = reached(read_credentials(self._context), before)
         raise_incarnation(self._context, skip_prekey_ids=SKIPPED_PREKEY_IDS, beyond=beyond)
         delete_prekeys(self._context)
-        if outside is not None:
-            record(self._context, outside)
+        if notifications_table is not None:
+            record(self._context, notifications_table)
         return read_credentials(self._context)
 
-    def record_high_water_mark(self, outside: Table) -> None:
-        """Note in the notifications table how far these keys are, so that a restored backup is noticed.
+    def record_high_water_mark(self, notifications_table: Table) -> None:
+        """Write into the notifications table how far these keys are, so that a restored backup is noticed.
 
         Raises KeysBehind if one was.
         """
         from tocsin.keys.high_water_mark import record
 
-        record(self._context, outside)
+        record(self._context, notifications_table)
 
     def new_prekeys(self, count: int) -> list[PreKey]:
         """Make and store one-time prekeys, to be uploaded next."""
