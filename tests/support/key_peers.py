@@ -1,5 +1,7 @@
 """What the key store's tests share: two ends of a conversation, and a table that misbehaves on demand."""
 
+from __future__ import annotations
+
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -176,7 +178,7 @@ class End:
             made.pair.public if made else None,
         )
 
-    def meet(self, peer: "End", **options: Any) -> None:
+    def meet(self, peer: End, **options: Any) -> None:
         """Make a session with `peer` from a bundle."""
         refused = self.keys.sending.make_sessions(
             self.profile,
@@ -188,14 +190,14 @@ class End:
         )
         assert not refused
 
-    def reserve(self, peer: "End") -> Reservation:
+    def reserve(self, peer: End) -> Reservation:
         return self.keys.sending.reserve(self.profile, peer.user)
 
-    def say(self, peer: "End", text: bytes) -> Ciphertext:
+    def say(self, peer: End, text: bytes) -> Ciphertext:
         """Reserve and encrypt."""
         return self.reserve(peer).encrypt(peer.device, self.profile, text)
 
-    def hear(self, peer: "End", message: Ciphertext, stanza_id: str | None = None):
+    def hear(self, peer: End, message: Ciphertext, stanza_id: str | None = None):
         """Receive from `peer`."""
         self._stanzas += 1
         return self.keys.receiving.receive(
@@ -208,10 +210,10 @@ class End:
             message.body,
         )
 
-    def read(self, peer: "End", message: Ciphertext) -> bytes | None:
+    def read(self, peer: End, message: Ciphertext) -> bytes | None:
         return self.hear(peer, message).plaintext
 
-    def outbound(self, peer: "End") -> dict[str, Any]:
+    def outbound(self, peer: End) -> dict[str, Any]:
         """The item as it lies in the table."""
         key = (f"session#main.{self.profile.incarnation}#{peer.user}", "outbound")
         return dict(self.table.table.get(key) or {})

@@ -12,6 +12,8 @@ other end are plain Signal endpoints that read in any order.
     whatever arrives from a phone is read by us, and yields its text to whoever asks again
 """
 
+from __future__ import annotations
+
 import contextlib
 import random
 import threading
@@ -99,7 +101,7 @@ class Task:
 class SimulatedTable:
     """A table whose requests stop the task that makes them, and suffer the fault that the dice choose."""
 
-    def __init__(self, world: "World", table: Table) -> None:
+    def __init__(self, world: World, table: Table) -> None:
         self._world = world
         self._table = table
 

@@ -1,5 +1,7 @@
 """The lease: one holder at a time, judged by an unchanged heartbeat, each change of hands numbered."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import NOW, Clock, Entropy, Interposed, once, raising

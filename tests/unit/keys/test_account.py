@@ -1,5 +1,7 @@
 """The account: made once, paired with a higher number each time, sealed, and never replaced by accident."""
 
+from __future__ import annotations
+
 import json
 
 import pytest

@@ -1,5 +1,7 @@
 """Two names of one user: sessions move once, nobody founds a second one, and nothing is lost on the way."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, converse, index_of, once, raising

@@ -1,5 +1,7 @@
 """Making, renewing and ending sessions: one winner, nothing lost, a damaged one replaced."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import pytest

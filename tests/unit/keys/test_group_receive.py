@@ -1,5 +1,7 @@
 """Receiving in groups: nothing read twice, nothing lost between two readers or in a crash."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, Entropy, once, raising

@@ -1,5 +1,7 @@
 """A keys table that was set back is noticed, and nothing else is taken for one."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import pytest

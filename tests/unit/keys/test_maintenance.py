@@ -1,5 +1,7 @@
 """What time does to sessions, what maintenance does about it, and cleaning by an operator."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import NOW, Clock, End, converse, family, index_of, once, raising, spoil

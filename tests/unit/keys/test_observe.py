@@ -1,5 +1,7 @@
 """What is told of keys: each read and write, the life of sessions, new identities; and never a key."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator
 

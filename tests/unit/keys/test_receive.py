@@ -1,5 +1,7 @@
 """Receiving: each readable message is read, exactly once, whatever crashes, races or repeats."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import NOW, End, converse, once, raising

@@ -1,5 +1,7 @@
 """Reserving: every number once, one request, and what a number is worth with which chain."""
 
+from __future__ import annotations
+
 import threading
 
 import pytest

@@ -1,5 +1,7 @@
 """Our sender key in a group: every number once, a new key behind a fence, and who may have it."""
 
+from __future__ import annotations
+
 import threading
 
 import pytest

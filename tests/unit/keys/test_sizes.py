@@ -1,5 +1,7 @@
 """What an operation costs: requests, and bytes against DynamoDB's units (1 KB written, 4 KB read)."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import End, converse

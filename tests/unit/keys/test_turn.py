@@ -1,5 +1,7 @@
 """Turns under a fence: every number belongs to exactly one chain, whoever reserved meanwhile."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import End, converse, index_of, once, previous_counter_of, raising

@@ -1,5 +1,7 @@
 """What was uploaded for a message: kept once, whatever becomes of the answer."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, once, raising

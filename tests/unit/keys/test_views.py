@@ -1,5 +1,7 @@
 """What an operator sees of sessions, and what the look costs."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import NOW, Clock, End, converse, spoil

@@ -116,10 +116,7 @@ def create_account(context: KeyContext) -> Credentials:
 
 
 def renew_account(context: KeyContext) -> Credentials:
-    """Fresh keys, unpaired, for the next pairing: after a log-out, when the old ones are worth nothing.
-
-    The connector's token and the prekey counter stay; the incarnation goes up.
-    """
+    """Store fresh, unpaired keys. See `AccountKeys.renew`."""
 
     def renewed(old: Credentials) -> Credentials:
         return _new_credentials(context, old.connector_token, old.incarnation + 1, old.next_prekey_id)
@@ -137,10 +134,7 @@ def save_pairing(
     platform: str = "",
     adv_secret: bytes | None = None,
 ) -> Credentials:
-    """Store what pair-success told, durably, before it is confirmed. Raises the incarnation.
-
-    `adv_secret`: the one derived by link-code pairing, if that way was taken.
-    """
+    """See `AccountKeys.save_pairing`."""
 
     def paired(old: Credentials) -> Credentials:
         return replace(
@@ -195,8 +189,7 @@ def save_lid(context: KeyContext, lid: str) -> Credentials:
 
 
 def new_signed_prekey(context: KeyContext) -> DatedPreKey:
-    """Make and store the next signed prekey, before it is uploaded. The current one stays until
-    `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
+    """See `AccountKeys.new_signed_prekey`."""
 
     def added(old: Credentials) -> Credentials:
         made = _signed_prekey(context, old.identity, max(old.signed_prekeys) + 1)

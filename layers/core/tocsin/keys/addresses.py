@@ -56,8 +56,7 @@ def note_absent(context: KeyContext, pn: str) -> None:
 
 
 def learn(context: KeyContext, pn: str, lid: str) -> bool:
-    """Remember that the phone number `pn` is the user `lid`, and move the sessions there; whether that was
-    news. Both are bare JIDs. A number that went to another person takes no session along."""
+    """See `Contacts.learn`. A number that went to another person takes no session along."""
     if _lid_of(read_address(context, pn)) == lid:
         return False
     incarnation = _incarnation(context)

@@ -72,11 +72,7 @@ def make_sessions(
     devices: Iterable[int],
     replace: frozenset[int] = frozenset(),
 ) -> dict[int, SignalError]:
-    """Make sessions from `bundles` with those devices that lack a usable one, or are to be replaced anyway.
-
-    `devices`: the whole list as WhatsApp tells it; sessions with others send no more. Returns the bundles
-    that were refused (bad signature, key of low order), by device; they hold up none of the others.
-    """
+    """See `SendingKeys.make_sessions`."""
     listed = frozenset(devices)
     makers = {
         device: _Maker(context, local, bundle) for device, bundle in bundles.items() if local is not None
@@ -187,11 +183,7 @@ def rebuild(
     *,
     seen: SessionFacts | None = None,
 ) -> bool:
-    """Replace the session with one device by a new one from `bundle`; whether this call did it.
-
-    `seen`: the session that was found broken. If another one is there by now, somebody was faster and that
-    one stays. Raises BadSignature or InvalidKey for a bad bundle; then the old session stays as well.
-    """
+    """See `SendingKeys.rebuild`."""
     maker = _Maker(context, local, bundle)
     if seen is not None:
         maker.expect(seen.base_key)
@@ -213,10 +205,7 @@ def rebuild(
 
 
 def mark_stale(context: KeyContext, incarnation: int, user: str, device: int) -> bool:
-    """Archive the current session with a device, so that the next send makes a new one; whether it did.
-
-    At most once per device and hour: what the peer started in the meantime must have time to arrive.
-    """
+    """See `SendingKeys.mark_stale`."""
 
     def attempt(current: Try) -> bool:
         sessions = follow(context, incarnation, user, current, device=device)

@@ -23,8 +23,7 @@ from tocsin.tables.keys import sender_key_of
 def take_sender_key(
     context: KeyContext, incarnation: int, group: str, user: str, device: int, distribution: bytes
 ) -> bool:
-    """Take in the sender key of a device in `group`; whether it was news. Raises InvalidMessage, InvalidKey,
-    Contended."""
+    """See `GroupKeys.take_sender_key`."""
     key = sender_key_of(context.account, incarnation, group, user, device)
 
     def attempt(current: Try) -> bool:
@@ -48,10 +47,7 @@ def receive_in_group(
     *,
     abridge: Callable[[bytes], bytes] | None = None,
 ) -> Received:
-    """Decrypt a `skmsg` of one device of `user` in `group`, and store what it changed.
-
-    Raises the errors of `signal.sender_key`; nothing was changed then. NoSession: the key is missing.
-    """
+    """See `GroupKeys.receive`."""
     key = sender_key_of(context.account, incarnation, group, user, arrival.device)
     stanzas = StanzaRecords(context, incarnation, arrival, abridge)
 

@@ -80,18 +80,14 @@ def needs_care(context: KeyContext, item: Item, limits: Limits) -> bool:
 
 
 def tend(context: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
-    """Renew, prune and rest what is due of one user. One query; a turn and an update where there is work.
-
-    What can't be read is left: `clean` deletes it, on an operator's word. Raises Contended.
-    """
+    """See `Upkeep.tend`. One query; a turn and an update where there is work."""
     tended = turning(context, lambda current: _tend(context, incarnation, user, limits, current))
     tended.rested = _rest(context, incarnation, user, limits)
     return tended
 
 
 def tend_group(context: KeyContext, item: Item, limits: Limits) -> bool:
-    """Rest our sender key in a group, as a walk through the table finds it; whether anything was done. A key
-    that lags, for more numbers than usual are of unknown fate, is forgotten: the next send makes another."""
+    """See `Upkeep.tend_group`. A key that lags is forgotten: the next send makes another."""
     owner = owner_of(str(item["pk"]))
     if owner is None or item["sk"] != SENDER or not _group_may_rest(context, item, limits):
         return False

@@ -74,12 +74,7 @@ def receive(
     *,
     abridge: Callable[[bytes], bytes] | None = None,
 ) -> Received:
-    """Decrypt what came from one device of `user`, and store what it changed.
-
-    `abridge`: cuts a plaintext above 256 KB to what will be handled, for no more can be stored.
-    Raises the errors of `signal.session`; nothing was changed then. Duplicate means that the key was used
-    and no plaintext of this very ciphertext is stored.
-    """
+    """See `ReceivingKeys.receive`."""
     reception = _Reception(context, incarnation, local, arrival, abridge)
     return turning(context, lambda current: reception.attempt(user, current))
 

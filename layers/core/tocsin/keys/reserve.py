@@ -120,11 +120,7 @@ def _reservation(context: KeyContext, user: str, key: Key, outbound: Item) -> Re
 
 
 def checkpoint(context: KeyContext, reservation: Reservation, devices: Iterable[int]) -> bool:
-    """After the server's ack: forget the keys up to this number, where they are worth a write.
-
-    Moves the checkpoint of those addressed `devices` whose number is 32 or more ahead of it; whether it did.
-    Losing against a turn or another checkpoint is fine, for both bring a newer one.
-    """
+    """See `SendingKeys.checkpoint`. It may lose to a turn or another checkpoint: both bring a newer one."""
     moved = {
         device: advanced(chain, reservation.number)
         for device, chain in reservation.chains.items()

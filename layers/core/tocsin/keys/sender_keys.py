@@ -113,10 +113,7 @@ def reserve_group(context: KeyContext, incarnation: int, group: str) -> GroupRes
 
 
 def make_sender_key(context: KeyContext, incarnation: int, group: str, seen: bytes | None) -> None:
-    """Make a new key, unless another one than that of tag `seen` is there by now (None: unless one is).
-
-    Reserve again afterwards. Raises Contended.
-    """
+    """See `GroupKeys.make_sender_key`."""
     place = own_sender_key(context.account, incarnation, group)
 
     def attempt(current: Try) -> None:
@@ -143,8 +140,11 @@ def make_sender_key(context: KeyContext, incarnation: int, group: str, seen: byt
 
 
 def discard_sender_key(context: KeyContext, incarnation: int, group: str) -> bool:
-    """Forget the key: the next send makes a new one. Whether there was anything to forget. It wins every
-    race, for it demands nothing but that the item exists; numbers taken before it are under the old key."""
+    """See `GroupKeys.discard_sender_key`.
+
+    It wins every race, because its only condition is that the item exists. Numbers taken before are under
+    the old key.
+    """
     place = own_sender_key(context.account, incarnation, group)
     update = Update(place, remove=("key", "tag"), when=(HAS_COUNTER,))
     try:

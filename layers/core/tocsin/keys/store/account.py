@@ -36,13 +36,16 @@ class AccountKeys:
         return read_credentials(self._context)
 
     def create(self) -> Credentials:
-        """The credentials, with keys to pair with made now if there are none."""
+        """Return the credentials; make keys to pair with if there are none."""
         from tocsin.keys.account import create_account
 
         return create_account(self._context)
 
     def renew(self) -> Credentials:
-        """Fresh keys, unpaired, after a log-out. One-time prekeys of the old identity are deleted."""
+        """Make fresh keys, unpaired, after a log-out. The connector's token and the prekey counter stay.
+
+        Deletes the one-time prekeys of the old identity. Raises the incarnation.
+        """
         from tocsin.keys.account import renew_account
         from tocsin.keys.prekeys import delete_prekeys
 
@@ -59,7 +62,10 @@ class AccountKeys:
         platform: str = "",
         adv_secret: bytes | None = None,
     ) -> Credentials:
-        """Store what pair-success told, before it is confirmed. Raises the incarnation."""
+        """Store what pair-success told, before it is confirmed. Raises the incarnation.
+
+        `adv_secret`: the one derived by link-code pairing, if that way was taken.
+        """
         from tocsin.keys.account import save_pairing
 
         return save_pairing(
@@ -147,7 +153,10 @@ class AccountKeys:
         return prekey_count(self._context)
 
     def new_signed_prekey(self) -> DatedPreKey:
-        """Make and store the next signed prekey; upload it, then `adopt_signed_prekey`."""
+        """Make and store the next signed prekey. Upload it, then call `adopt_signed_prekey`.
+
+        The current one stays until then; those replaced more than 60 days ago are deleted.
+        """
         from tocsin.keys.account import new_signed_prekey
 
         return new_signed_prekey(self._context)

@@ -27,7 +27,7 @@ class Contacts:
         return read_address(self._context, user)
 
     def is_known(self, lid: str) -> bool:
-        """Whether both names of a LID are known; asked once, for they are never forgotten."""
+        """Return whether both names of a LID are known. A yes is remembered, because it never changes."""
         if lid in self._known_lids:
             return True
         known = self.address(lid) is not None
@@ -38,7 +38,7 @@ class Contacts:
         return known
 
     def learn(self, pn: str, lid: str) -> bool:
-        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; whether it was news."""
+        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; return whether it was new."""
         from tocsin.keys.addresses import learn
 
         return learn(self._context, pn, lid)

@@ -73,20 +73,22 @@ class GroupKeys:
         return reserve_group(self._context, profile.incarnation, group)
 
     def make_sender_key(self, profile: AccountProfile, group: str, *, seen: bytes | None) -> None:
-        """Make a new key of ours, unless another one than that of tag `seen` is there by now. Reserve again
-        afterwards. Raises Contended."""
+        """Make a new key of ours, unless another one than that of tag `seen` is there by now.
+
+        `seen` None: unless there is any. Reserve again afterwards. Raises Contended.
+        """
         from tocsin.keys.sender_keys import make_sender_key
 
         make_sender_key(self._context, profile.incarnation, group, seen)
 
     def discard_sender_key(self, profile: AccountProfile, group: str) -> bool:
-        """Somebody left: the next send makes a new key. Whether there was one."""
+        """Forget our key, because somebody left: the next send makes another. Returns whether we had one."""
         from tocsin.keys.sender_keys import discard_sender_key
 
         return discard_sender_key(self._context, profile.incarnation, group)
 
     def checkpoint(self, reservation: GroupReservation) -> bool:
-        """As `checkpoint`, for a group's key."""
+        """As `sending.checkpoint`, for a group's key. The last 32 keys stay for new members."""
         from tocsin.keys.sender_keys import checkpoint_group
 
         return checkpoint_group(self._context, reservation)
@@ -119,7 +121,10 @@ class GroupKeys:
     def take_sender_key(
         self, incarnation: int, group: str, user: str, device: int, distribution: bytes
     ) -> bool:
-        """Take in another member's key; whether it was news. Raises InvalidMessage, InvalidKey, Contended."""
+        """Take in another member's key; return whether it was new.
+
+        Raises InvalidMessage, InvalidKey, Contended.
+        """
         from tocsin.keys.group_receive import take_sender_key
 
         return take_sender_key(self._context, incarnation, group, user, device, distribution)
@@ -135,8 +140,11 @@ class GroupKeys:
         *,
         abridge: Callable[[bytes], bytes] | None = None,
     ) -> Received:
-        """Decrypt a `skmsg`, as `receive` does the others. Raises the errors of `signal.sender_key`, having
-        changed nothing, and Contended."""
+        """Decrypt a `skmsg`, as `receiving.receive` does the others.
+
+        Raises Contended, and the errors of `signal.sender_key`; nothing was changed then. NoSession: the
+        sender key is missing.
+        """
         from tocsin.keys.group_receive import receive_in_group
         from tocsin.keys.receive import Arrival
 

@@ -29,9 +29,10 @@ class ReceivingKeys:
     ) -> Received:
         """Decrypt an `msg` or `pkmsg` and store what it changed, with the plaintext, in one transaction.
 
-        `profile`: or the incarnation that the stanza belongs to; another one than the stored raises
-        OtherPairing. `abridge` cuts a plaintext above 256 KB to what will be handled. Raises the errors of
-        `signal.session`, having changed nothing, and Contended.
+        `profile`: or the incarnation that the stanza belongs to. `abridge` cuts a plaintext above 256 KB to
+        what will be handled, because no more can be stored. Raises OtherPairing if the incarnation isn't the
+        stored one, Contended, and the errors of `signal.session`; nothing was changed then. Duplicate:
+        the key was used, and no plaintext of this very ciphertext is stored.
         """
         incarnation = profile if isinstance(profile, int) else profile.incarnation
         if incarnation != credentials.incarnation:
@@ -40,11 +41,11 @@ class ReceivingKeys:
         return receive(self._context, incarnation, credentials.local, user, arrival, abridge=abridge)
 
     def mark_handled(self, received: Received) -> None:
-        """What the plaintext asked for is done; it is forgotten, and a repetition will only say so."""
+        """Note that what the plaintext asked for is done. The plaintext is forgotten."""
         mark_handled(self._context, received)
 
     def count_retry(
         self, profile: AccountProfile, user: str, device: int, stanza_id: str, at_least: int = 0
     ) -> int:
-        """Count our next retry receipt for a stanza; its number, `at_least` included."""
+        """Count our next retry receipt for a stanza. Returns its number, which is `at_least` or more."""
         return count_retry(self._context, profile.incarnation, user, device, stanza_id, at_least)

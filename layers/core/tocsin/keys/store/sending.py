@@ -27,8 +27,10 @@ class SendingKeys:
         return _reserve.reserve(self._context, profile.incarnation, user)
 
     def checkpoint(self, reservation: Reservation, devices: Iterable[int]) -> bool:
-        """After the server's ack for `devices`: forget the keys up to this number, if it is time to; whether
-        it was. Costs no request unless a chain is 32 ahead."""
+        """After the server's ack for `devices`: forget the keys up to this number, if it is 32 or more ahead.
+
+        Returns whether it was. Costs no request otherwise.
+        """
         return _reserve.checkpoint(self._context, reservation, devices)
 
     def make_sessions(
@@ -43,8 +45,9 @@ class SendingKeys:
     ) -> dict[int, SignalError]:
         """Make sessions from `bundles` where there is no usable one, and with the devices in `replace`.
 
-        `devices`: the whole current list, which is noted as checked now; others get nothing more. Returns the
-        bundles that were refused, by device. Reserve again afterwards. Raises Contended, OtherPairing.
+        `devices`: the whole current list, which is noted as checked now; other devices get nothing more.
+        Returns the refused bundles (bad signature, key of low order) by device; they hold up no others.
+        Reserve again afterwards. Raises Contended, OtherPairing.
         """
         from tocsin.keys.establish import make_sessions
 
@@ -88,8 +91,11 @@ class SendingKeys:
         *,
         seen: SessionFacts | None = None,
     ) -> bool:
-        """Replace the session with a device, unless another than `seen` is there by now; whether it was this
-        call. Raises BadSignature, InvalidKey, Contended, OtherPairing; then the old session stays."""
+        """Replace the session with a device, unless another one than `seen` is there by now.
+
+        `seen`: the session that was found broken. Returns whether this call replaced it. Raises BadSignature,
+        InvalidKey, Contended, OtherPairing; the old session stays then.
+        """
         from tocsin.keys.establish import rebuild
 
         return rebuild(
@@ -97,7 +103,10 @@ class SendingKeys:
         )
 
     def mark_stale(self, profile: AccountProfile, user: str, device: int) -> bool:
-        """Archive the current session, at most once an hour, so that the next send makes one; whether so."""
+        """Archive the current session, so that the next send makes a new one; return whether it was archived.
+
+        At most once per device and hour: what the peer started in the meantime must have time to arrive.
+        """
         from tocsin.keys.establish import mark_stale
 
         return mark_stale(self._context, profile.incarnation, user, device)

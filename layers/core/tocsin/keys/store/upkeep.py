@@ -28,18 +28,20 @@ class Upkeep:
         return clean(self._context, profile.incarnation, user, device)
 
     def clean_all(self, profile: AccountProfile) -> Iterator[Cleaned]:
-        """Clean every user, as the iterator is gone through."""
+        """Clean every user, while the iterator is consumed."""
         return clean_all(self._context, profile.incarnation)
 
     def needs_care(self, item: Item, limits: Limits) -> bool:
-        """Whether an item of the sessions, as a walk through the table finds it, gives `tend` work."""
+        """Return whether an item of the sessions, as a walk through the table finds it, gives `tend` work."""
         return needs_care(self._context, item, limits)
 
     def tend(self, profile: AccountProfile, user: str, limits: Limits) -> Tended:
-        """Renew, prune and rest what is due of a user's sessions. Raises Contended."""
+        """Renew, prune and rest what is due of a user's sessions; what can't be read is left.
+
+        Raises Contended.
+        """
         return tend(self._context, profile.incarnation, user, limits)
 
     def tend_group(self, item: Item, limits: Limits) -> bool:
-        """The same for our sender key in a group, as a walk through the table finds it; whether anything was
-        done."""
+        """Rest our sender key in a group, as a walk through the table finds it; return whether it was due."""
         return tend_group(self._context, item, limits)
