@@ -95,7 +95,7 @@ class Office:
 
     def __post_init__(self) -> None:
         around: Any = Around()
-        around.outside = SimpleNamespace(disconnected=self._disconnected)
+        around.notices = SimpleNamespace(disconnected=self._disconnected)
         around.config = SimpleNamespace(whatsapp_url="ws://here")
         around.uniform = lambda low, high: 1.0
         self.account = Account("default", around)

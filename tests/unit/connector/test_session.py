@@ -225,11 +225,11 @@ async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() 
 
 @dataclass
 class Linked:
-    """A linked account with a witness outside. `said`: states in its lease; `connects`: once it does."""
+    """A linked account with a high-water mark. `said`: states in its lease; `connects`: once it does."""
 
     monkeypatch: pytest.MonkeyPatch
     said: list[str] = field(default_factory=list)
-    outside: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
+    notifications_table: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
 
     def __post_init__(self) -> None:
         self.around: Any = Around(config=SimpleNamespace(notifications_table="notifications"))
@@ -238,7 +238,7 @@ class Linked:
         self.keys = KeyStore(self.around.table, self.around.sealer, "default")
         self.keys.account.create()
         self.keys.account.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
-        self.keys.account.record_high_water_mark(self.outside)
+        self.keys.account.record_high_water_mark(self.notifications_table)
 
     async def _say(self, state: str, detail: str = "") -> None:
         self.said.append(state)
@@ -255,9 +255,9 @@ class Linked:
 
         self.monkeypatch.setattr(Session, "run", run)
         self.monkeypatch.setattr(
-            "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.outside
+            "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.notifications_table
         )
-        self.around.outside = SimpleNamespace(disconnected=disconnected)
+        self.around.notices = SimpleNamespace(disconnected=disconnected)
         held_lease: Any = HeldLease()
         held_lease.set_state = self._say
         running = asyncio.ensure_future(Account("default", self.around).serve(held_lease))
@@ -271,7 +271,7 @@ async def test_an_account_whose_keys_were_set_back_never_connects(monkeypatch: p
     linked = Linked(monkeypatch)
     key = credentials_key("default")
     backup = linked.around.table.get(key)
-    linked.keys.account.record_high_water_mark(linked.outside)
+    linked.keys.account.record_high_water_mark(linked.notifications_table)
     linked.around.table.put(Put(key, {n: v for n, v in backup.items() if n not in ("pk", "sk")}))
 
     await linked.serve(until=linked.stops)
@@ -283,8 +283,8 @@ async def test_a_witness_written_while_the_keys_were_read_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     linked = Linked(monkeypatch)
-    linked.outside.before = once(
-        "query", lambda: linked.keys.account.record_high_water_mark(linked.outside.table)
+    linked.notifications_table.before = once(
+        "query", lambda: linked.keys.account.record_high_water_mark(linked.notifications_table.table)
     )
 
     await linked.serve(until=linked.connects)

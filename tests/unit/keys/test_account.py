@@ -10,7 +10,7 @@ from tests.support.key_peers import NOW, SECRET, End, Entropy, Interposed, once,
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Update
-from tocsin.keys.account import HIGHEST_PREKEY_ID
+from tocsin.keys.account import MAX_PREKEY_ID
 from tocsin.keys.errors import NoAccount, NotPaired, OtherPairing
 from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
@@ -192,8 +192,8 @@ class TestPreKeys:
 
     def test_ids_wrap_and_skip_those_still_stored(self, ann: End) -> None:
         ann.keys.account.new_prekeys(2)
-        ann.table.update(Update(credentials_key("main"), set={"next_prekey_id": HIGHEST_PREKEY_ID}))
-        assert [prekey.id for prekey in ann.keys.account.new_prekeys(3)] == [HIGHEST_PREKEY_ID, 3, 4]
+        ann.table.update(Update(credentials_key("main"), set={"next_prekey_id": MAX_PREKEY_ID}))
+        assert [prekey.id for prekey in ann.keys.account.new_prekeys(3)] == [MAX_PREKEY_ID, 3, 4]
 
     def test_a_retry_prekey_is_not_counted_and_expires(self, ann: End) -> None:
         prekey = ann.keys.account.retry_prekey()

@@ -215,10 +215,10 @@ class Account:
         name = self._context.config.notifications_table
         if name is None:
             return None
-        outside = DynamoTable(self._context.aws.client("dynamodb"), name)
+        table = DynamoTable(self._context.aws.client("dynamodb"), name)
         for _ in range(HIGH_WATER_MARK_TRIES):
             try:
-                return await self._context.aws.call(read_high_water_mark, outside, self.name)
+                return await self._context.aws.call(read_high_water_mark, table, self.name)
             except Exception as exc:  # noqa: BLE001  the table is away, or its item is
                 log.warning("the high-water mark can't be read: %s", exc, extra={"account": self.name})
             await asyncio.sleep(RETRY_SECONDS)
@@ -295,7 +295,7 @@ class Account:
         detail = _detail(ended)
         await self.status.set(AccountState(ended.state), detail)
         self.status.until = time.time() + ended.seconds if ended.seconds else None
-        await self._context.outside.disconnected(self.name, ended.state, detail, until=self.status.until)
+        await self._context.notices.disconnected(self.name, ended.state, detail, until=self.status.until)
 
     # Not connected
 

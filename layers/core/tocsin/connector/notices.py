@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 SOURCE = "tocsin"
 
 
-class Outside:
+class Notices:
     """Never raises: what can't be told is logged, and the account goes on."""
 
     def __init__(self, aws: Aws, config: Config) -> None:

@@ -33,7 +33,7 @@ from tocsin.connector.gateway.endpoint import Endpoint
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.held_lease import Leases
 from tocsin.connector.logs import metrics_line
-from tocsin.connector.notices import Outside
+from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
 from tocsin.dynamo.table import DynamoTable
@@ -108,7 +108,7 @@ class Connector:
         sealer = Sealer.from_secret((await secret)["SecretString"])
         self._poller = RequestPoller(aws, table)
         self._context = ConnectorContext(
-            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._poller
+            config, aws, table, sealer, self._leases, Notices(aws, config), queue.send, self._poller
         )
         await known
         self._accounts: dict[str, Account] = {}

@@ -325,11 +325,11 @@ class Session:
         """Let parked notifications pass first. It ends when the maintain function says so."""
         account = self._status.account
         for _ in range(RESUME_ROUNDS):
-            if not await self._context.outside.has_parked(account):
+            if not await self._context.notices.has_parked(account):
                 return
             log.info("resuming", extra={"account": account})
             self._resumed.clear()
-            await self._context.outside.ask_resume(account)
+            await self._context.notices.ask_resume(account)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESUME_SECONDS):
                     await self._resumed.wait()
@@ -339,8 +339,8 @@ class Session:
     async def _recheck_parked(self) -> None:
         """A Lambda that saw us connecting may have parked one after we had looked."""
         await asyncio.sleep(RECHECK_PARKED_SECONDS)
-        if await self._context.outside.has_parked(self._status.account):
-            await self._context.outside.ask_resume(self._status.account)
+        if await self._context.notices.has_parked(self._status.account):
+            await self._context.notices.ask_resume(self._status.account)
 
     # While connected
 
@@ -393,7 +393,7 @@ class Session:
         elif before is not None:
             await self._limits.hear(FIRST_CONTACTS, "notification", 0)
             log.warning("first contacts are free again", extra={"account": self._status.account})
-            await self._context.outside.ask_resume(self._status.account)
+            await self._context.notices.ask_resume(self._status.account)
 
     async def _tell_limit(self, limit: Limit) -> None:
         """What an operator must hear: in the log and on the bus; the lease says it by `_watch_limits`."""
@@ -408,7 +408,7 @@ class Session:
             },
         )
         why = f"{WORDS[limit.kind]} ({limit.cause})"
-        await self._context.outside.disconnected(account, AccountState.RESTRICTED, why, until=limit.until)
+        await self._context.notices.disconnected(account, AccountState.RESTRICTED, why, until=limit.until)
 
     @staticmethod
     async def _restriction_end(line: Line) -> int | None:

@@ -24,9 +24,9 @@ from tocsin.signal.x3dh import Local, SignedPreKey
 from tocsin.tables.keys import credentials_key
 
 # Registration ids have 14 bits in Signal's core; 0 means "none" to some peers.
-_HIGHEST_REGISTRATION_ID = 16380
+_MAX_REGISTRATION_ID = 16380
 # Prekey ids have 24 bits; 0 and the highest mean something else to some peers.
-HIGHEST_PREKEY_ID = 0xFFFFFE
+MAX_PREKEY_ID = 0xFFFFFE
 # Seconds that a signed prekey is kept after another took its place.
 SIGNED_PREKEY_LIFETIME = 60 * 86400
 SKIPPED_SIGNED_PREKEY_IDS = 100
@@ -256,7 +256,7 @@ def take_prekey_ids(context: KeyContext, count: int) -> list[int]:
     following = item["next_prekey_id"]
     if not isinstance(following, int):
         raise NoAccount(context.account)
-    return [(counter - 1) % HIGHEST_PREKEY_ID + 1 for counter in range(following - count, following)]
+    return [(counter - 1) % MAX_PREKEY_ID + 1 for counter in range(following - count, following)]
 
 
 def change_credentials(context: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
@@ -287,7 +287,7 @@ def _new_credentials(context: KeyContext, token: str, incarnation: int, next_pre
         incarnation=incarnation,
         noise=key_pair(context.random(32)),
         identity=identity,
-        registration_id=1 + int.from_bytes(context.random(4), "big") % _HIGHEST_REGISTRATION_ID,
+        registration_id=1 + int.from_bytes(context.random(4), "big") % _MAX_REGISTRATION_ID,
         signed_prekeys={signed_prekey.id: signed_prekey},
         current_signed_prekey_id=signed_prekey.id,
         adv_secret=context.random(32),

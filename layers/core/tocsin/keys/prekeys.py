@@ -21,7 +21,7 @@ from tocsin.tables.keys import prekey_key
 # How many the server is given at first, how many more when few are left, and what counts as few.
 FIRST_PREKEYS = 812
 MORE_PREKEYS = 50
-FEW_PREKEYS = 5
+MIN_PREKEYS = 5
 
 RETRY_PREKEY_LIFETIME = 14 * 86400
 
@@ -40,7 +40,7 @@ class PreKey:
 
 def prekeys_to_add(left: int) -> int:
     """Return how many prekeys to make and upload where `left` are left, at the server or with us."""
-    if left > FEW_PREKEYS:
+    if left > MIN_PREKEYS:
         return 0
     return MORE_PREKEYS if left else FIRST_PREKEYS
 

@@ -18,6 +18,8 @@ SKIPPED_PREKEY_IDS = 10_000
 
 
 class AccountKeys:
+    """The part `KeyStore.account`."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
 

@@ -16,6 +16,8 @@ MAX_REMEMBERED_LIDS = 10_000
 
 
 class Contacts:
+    """The part `KeyStore.contacts`."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
         self._known_lids: set[str] = set()

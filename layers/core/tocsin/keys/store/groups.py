@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class GroupKeys:
+    """The part `KeyStore.groups`."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
 

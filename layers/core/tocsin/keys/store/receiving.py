@@ -12,6 +12,8 @@ from tocsin.keys.receive import Arrival, Received, count_retry, mark_handled, re
 
 
 class ReceivingKeys:
+    """The part `KeyStore.receiving`. `user`: a bare JID."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class SendingKeys:
+    """The part `KeyStore.sending`. `user`: a bare JID."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
 

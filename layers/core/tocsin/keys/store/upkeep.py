@@ -12,6 +12,8 @@ from tocsin.keys.views import Listing, UserView, view_user
 
 
 class Upkeep:
+    """The part `KeyStore.upkeep`."""
+
     def __init__(self, context: KeyContext) -> None:
         self._context = context
 
