@@ -19,13 +19,13 @@ from tocsin.whatsapp.jid import JID
 if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 log = logging.getLogger(__name__)
 
 
 def tell_change(
-    store: NotificationStore,
+    stores: Stores,
     keys: KeyStore,
     change: IdentityChange,
     *,
@@ -42,7 +42,7 @@ def tell_change(
     }
     keys.groups.note_new_keys(change.user)
     at = int(clock() * 1000)
-    store.put_identity_change(
+    stores.recipients.put_identity_change(
         keys.account.name, change.user, change.device, told, fingerprint(change.new), at
     )
     device = JID.parse(change.user).with_device(change.device)

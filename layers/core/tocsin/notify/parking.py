@@ -31,7 +31,9 @@ from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
+from tocsin.notify.store.parking import WaitingRow
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 
 if TYPE_CHECKING:
     from tocsin.connector_client.client import ConnectorClient
@@ -94,14 +96,14 @@ class Maintainer:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead_letters: DeadLetters,
         connectors: Connectors,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead_letters = dead_letters
         self._connectors = connectors
@@ -116,17 +118,17 @@ class Maintainer:
         from tocsin.keys.seal import Sealer
 
         dynamodb, sqs = client("dynamodb"), client("sqs")
-        store = NotificationStore(dynamodb, config.stores.notifications_table, config.stores.keys_table)
         table = DynamoTable(dynamodb, config.stores.keys_table)
+        stores = Stores(DynamoTable(dynamodb, config.stores.notifications_table), table)
 
         def unsealing() -> Sealer:
             secret = client("secretsmanager").get_secret_value(SecretId=config.stores.sealing_secret_arn)
             return Sealer.from_secret(secret["SecretString"])
 
         return cls(
-            store,
+            stores,
             NotificationsQueue(sqs, config.notifications_queue_url),
-            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+            DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
             LeasedConnectors(table, unsealing, ConnectorClient(lambda account: read_lease(table, account))),
         )
 
@@ -153,21 +155,21 @@ class Maintainer:
         for row, expires_at in self._rows(report.account):
             if now >= expires_at:
                 self._bury(row, report, now)
-                self._store.drop_waiting(row)
+                self._stores.parking.drop_waiting(row)
 
     def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
         """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
         holds isn't over before that one."""
         now = self._clock()
         held: dict[str, int] = {}
-        for row in self._store.waiting(account):
+        for row in self._stores.parking.waiting(account):
             expires_at = max(row.expiry(now), held.get(row.recipient, 0))
             if row.hold is not None:
                 held[row.recipient] = expires_at
             yield row, expires_at
 
     def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
-        notification = self._store.get(row.notification)
+        notification = self._stores.notifications.get(row.notification)
         if notification is None or notification.state not in (State.WAITING, State.PLANNED):
             return
         if mismatch(row, notification):
@@ -179,9 +181,9 @@ class Maintainer:
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
-        for notification_id in self._store.overdue(report.account, now):
+        for notification_id in self._stores.notifications.overdue(report.account, now):
             try:
-                transition = self._store.mark_overdue(notification_id, now)
+                transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -255,7 +257,7 @@ class Maintainer:
             run.put_back.add(row.notification)
             moved = expires_at if expires_at > row.expires_at else None
             try:
-                transition = self._store.requeue(row.notification, row=row, expires_at=moved)
+                transition = self._stores.parking.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -264,11 +266,11 @@ class Maintainer:
                 _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
         for row, _ in rows:
-            self._store.drop_waiting(row)
+            self._stores.parking.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
-        report.waiting = sum(1 for _ in self._store.waiting(report.account))
+        report.waiting = sum(1 for _ in self._stores.parking.waiting(report.account))
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:

@@ -45,11 +45,12 @@ from tocsin.multidevice.retries import (
     question_for,
 )
 from tocsin.multidevice.transport import MultiDevice, damaged_account
+from tocsin.notify.content import Reaction
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
-from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.store.recoveries import OURS, UnreadableMessage
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
@@ -203,7 +204,7 @@ class Inbound:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         transport: MultiDevice,
         desk: RetryReceiptHandler,
         replies: Replies,
@@ -215,11 +216,11 @@ class Inbound:
         """`read_receipts`: mark replies as read once they are told to the bus."""
         self._read_receipts = read_receipts
         self._readers = Readers(clock)
-        self._store = store
+        self._stores = stores
         self._transport = transport
         self._desk = desk
         self._replies = replies
-        self._ledger = store.ledger
+        self._recoveries = stores.recoveries
         self._clock = clock
         self._random = random
         self._handlers: dict[str, Callable[[Account, Envelope], Report]] = {
@@ -321,7 +322,7 @@ class Inbound:
             facts["identity_changed"] = True
         if enc.count:
             # A resend, so perhaps we had asked for it.
-            healed = self._ledger.healed(_illness(account, message, user), at=envelope.received_at)
+            healed = self._recoveries.healed(_illness(account, message, user), at=envelope.received_at)
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
@@ -489,9 +490,9 @@ class Inbound:
         at = int(self._clock() * 1000)
         illness = _illness(account, message, user)
         if given_up:
-            self._ledger.failed(illness, since=at, at=at, cause=cause, failure="given-up")
+            self._recoveries.failed(illness, since=at, at=at, cause=cause, failure="given-up")
         else:
-            self._ledger.asked(illness, since=at, at=at, cause=cause)
+            self._recoveries.asked(illness, since=at, at=at, cause=cause)
 
     def _fresh_keys(self, account: Account, credentials: Credentials) -> RetryKeys:
         prekey, signed = account.keys.account.retry_prekey(), credentials.signed_prekey
@@ -535,7 +536,7 @@ class Inbound:
     def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
         """Move one notification's state forward, if it was sent to this user; whether it moved."""
         found = id_of_message(message_id)
-        notification = self._store.get(found) if found else None
+        notification = self._stores.notifications.get(found) if found else None
         if notification is None or not _was_for(account, told, notification):
             log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
             return False
@@ -546,12 +547,14 @@ class Inbound:
         self._note_healing(notification, told)
         at = max(told.at, notification.sent_at or 0, notification.delivered_at or 0)
         moved = notification.state not in (State.READ, told.state) and (
-            self._store.mark_receipt(notification.id, told.state, at, told.device).applied
+            self._stores.notifications.mark_receipt(notification.id, told.state, at, told.device).applied
         )
-        if moved and notification.reacts_to is None:
-            self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
+        if moved and not isinstance(notification.content, Reaction):
+            self._stores.recipients.note_delivery(
+                notification.account, user_of(notification.recipient), notification.id
+            )
         else:
-            self._store.note_receipt(notification.id, told.state, at, told.device)
+            self._stores.notifications.note_receipt(notification.id, told.state, at, told.device)
         return moved
 
     def _note_healing(self, notification: Notification, told: _Told) -> None:
@@ -560,7 +563,7 @@ class Inbound:
         if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
             return
         since = recovery.at if recovery.since is None else recovery.since
-        healed = self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
+        healed = self._recoveries.healed(illness_of(notification, told.device), at=told.at, since=since)
         cause = healed.cause if healed is not None else CAUSES[0]
         told.healed.append((cause, max(told.at - since, 0) / 1000))
 
@@ -766,7 +769,7 @@ def _is_forged(account: Account, message: InboundMessage, user: str, enc: Enc) -
 
 
 def _illness(account: Account, message: InboundMessage, user: str) -> UnreadableMessage:
-    """What the ledger calls it when we can't read a message."""
+    """What the recoveries call it when we can't read a message."""
     device = str(JID.parse(user).with_device(message.sender.device))
     return UnreadableMessage(OURS, account.profile.account, user, device, message.id)
 
