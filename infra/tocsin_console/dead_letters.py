@@ -15,7 +15,8 @@ from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.queues import NotificationsQueue, iso
+from tocsin.notify.queues import NotificationsQueue
+from tocsin.timestamps import iso
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound

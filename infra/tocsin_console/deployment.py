@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
@@ -87,7 +87,7 @@ class Deployment:
     @property
     def accounts(self) -> list[str]:
         """All that are served: the parameter's, and those that were added since."""
-        return list(dict.fromkeys([*self.named_accounts, *read_roster(self.outside_table)]))
+        return list(ServedAccounts(self.named_accounts, self.outside_table).read())
 
     def account(self, name: str | None) -> str:
         """The account named, or the only one there is."""

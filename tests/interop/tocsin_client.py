@@ -122,7 +122,7 @@ class Connection(OwnLine):
 
     def log_in(self) -> None:
         """Returns when live delivery begins."""
-        self.credentials = self.keys.credentials()
+        self.credentials = self.keys.account.credentials()
         self._wait(self._log_in())
 
     def log_out(self) -> None:
@@ -159,7 +159,7 @@ class Connection(OwnLine):
 
     def _pair(self, do: Callable[[Line, Event], Any]) -> None:
         """`do` has the phone act on the first code of each kind."""
-        self.keys.create_account()
+        self.keys.account.create()
         self._wait(self._try_to_pair(do))
         self.log_in()
 
@@ -268,7 +268,7 @@ class Tocsin(Companion):
     def corrupt_session(self, lid: str) -> None:
         """Garble what the session with a device decrypts with, as a lost or doubled write would."""
         keys = DynamoTable(self._cloud.dynamodb, self._cloud.keys)
-        vault = KeyContext(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
+        context = KeyContext(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
         device = JID.parse(lid)
         key = inbound_key(ACCOUNT, self.connection.credentials.incarnation, str(device.bare), device.device)
         item = keys.get(key)
@@ -277,7 +277,7 @@ class Tocsin(Companion):
             TableName=self._cloud.keys,
             Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
             UpdateExpression="SET states = :states",
-            ExpressionAttributeValues={":states": {"B": _garbled(vault, item)}},
+            ExpressionAttributeValues={":states": {"B": _garbled(context, item)}},
         )
 
     def leave(self) -> None:
@@ -338,19 +338,19 @@ class Tocsin(Companion):
         )
 
 
-def _garbled(vault: KeyContext, item: Item) -> bytes:
+def _garbled(context: KeyContext, item: Item) -> bytes:
     """The receiving half of a session with other secrets, sealed as it was."""
     key = str(item["pk"]), str(item["sk"])
     owner, device = owner_of(key[0]), inbound_device(key[1])
     assert owner is not None
     assert device is not None
-    half = read_sessions(vault, owner.incarnation, owner.user, device).inbound(device)
+    half = read_sessions(context, owner.incarnation, owner.user, device).inbound(device)
     assert half is not None
     record = decode_lost(half.encoded, os.urandom(32))
     states = tuple(_garbled_state(state) for state in record.states)
     tag = item["tag"]
     assert isinstance(tag, bytes)
-    return vault.seal(pack_inbound(evolve(record, states=states), half.rebuilt), key, "states", tag)
+    return context.seal(pack_inbound(evolve(record, states=states), half.rebuilt), key, "states", tag)
 
 
 def _garbled_state(state: State) -> State:

@@ -58,7 +58,9 @@ def about(node: Node, message_id: str) -> Node:
 
 def of_a_stranger(house: House) -> Node:
     mallory = house.network.person("6281111111111", "6666")
-    house.stage.keys.learn(str(mallory.pn), str(mallory.user))  # who has which names is the server's word
+    house.stage.keys.contacts.learn(
+        str(mallory.pn), str(mallory.user)
+    )  # who has which names is the server's word
     return changed(request(house), **{"from": mallory.devices[0].jid, "sender_pn": mallory.pn})
 
 

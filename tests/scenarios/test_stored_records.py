@@ -130,9 +130,9 @@ def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
     assert (lease.connector, lease.url) == ("connector-1", "https://127.0.0.1:1")
     assert set(read_limits(table, ACCOUNT, NOW)) == {"first-contacts"}
     assert (read_control(table, ACCOUNT).request, wished(table)) == ("pair", [ACCOUNT])
-    assert keys.prekey_count() > 0
-    assert keys.read_upload("message#3EB0AA") == b"upload"
-    assert keys.known_group(GROUP) is not None
+    assert keys.account.prekey_count() > 0
+    assert keys.sending.read_upload("message#3EB0AA") == b"upload"
+    assert keys.groups.known(GROUP) is not None
     assert read_roster(house.aws.notifications_table) == ["second"]
     assert read_witness(house.aws.notifications_table, ACCOUNT) is not None
 
@@ -200,15 +200,15 @@ def test_who_withdrew_consent_is_left_alone(house: UpgradedHouse) -> None:
 
 def test_the_groups_sender_key_goes_on_where_it_was(house: UpgradedHouse) -> None:
     keys, profile = house.stage.keys, house.stage.profile
-    reservation = keys.reserve_group(profile, GROUP)
+    reservation = keys.groups.reserve(profile, GROUP)
     assert reservation.staleness is None
     assert reservation.iteration == 1
-    assert set(keys.holders(reservation)) == {("1234@lid", 0), ("1234@lid", 1)}
+    assert set(keys.groups.holders(reservation)) == {("1234@lid", 0), ("1234@lid", 1)}
     assert reservation.encrypt(b"next", os.urandom(64))
 
 
 def test_a_members_sender_key_still_reads_their_messages(house: UpgradedHouse) -> None:
-    received = house.stage.keys.receive_in_group(
+    received = house.stage.keys.groups.receive(
         house.stage.profile.incarnation, GROUP, "8888@lid", 1, "G1", bytes.fromhex(AROUND["skmsg"])
     )
     assert received.plaintext == b"hello group"

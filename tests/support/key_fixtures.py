@@ -1,5 +1,7 @@
 """Two ends that know nothing of each other yet, and tables to share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import boto3

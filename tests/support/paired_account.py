@@ -47,7 +47,7 @@ class Stage:
         self.table = table or MemoryTable()
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
-        self.keys.create_account()
+        self.keys.account.create()
         self.network = Network()
         self.own = self.network.person(OWN_PHONE, OWN_LID)
         self.pair(OWN_DEVICE)
@@ -61,7 +61,7 @@ class Stage:
     def pair(self, device: int) -> None:
         """Our phone links us as this device, and vouches for us."""
         account_key = self.own.devices[0].identity.public
-        self.keys.save_pairing(
+        self.keys.account.save_pairing(
             jid=str(JID(OWN_PHONE, PN, device)),
             lid=str(JID(OWN_LID, LID, device)),
             device_identity=SignedDeviceIdentity(account_signature_key=account_key).SerializeToString(),
@@ -91,7 +91,7 @@ class Stage:
 
     @property
     def profile(self):
-        return self.keys.profile()
+        return self.keys.account.profile()
 
 
 def stage_on(aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:

@@ -185,12 +185,12 @@ class TownStage(Stage):
 
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
-        self.keys.create_account()
+        self.keys.account.create()
         account = house.phone.account
         number, key_index = account.next_device()
         vouched = SignedDeviceIdentity(account_signature_key=house.phone.identity.public)
         device_identity = vouched.SerializeToString()
-        credentials = self.keys.save_pairing(
+        credentials = self.keys.account.save_pairing(
             jid=str(account.pn.with_device(number)),
             lid=str(account.lid.with_device(number)),
             device_identity=device_identity,
@@ -204,7 +204,7 @@ class TownStage(Stage):
             signed_prekey=SignedPreKey(signed.id, signed.pair.public, signed.signature),
             device_identity=device_identity,
             key_index=key_index,
-            prekeys={prekey.id: prekey.pair.public for prekey in self.keys.new_prekeys(30)},
+            prekeys={prekey.id: prekey.pair.public for prekey in self.keys.account.new_prekeys(30)},
         )
         house.town.board.connect(house.line.device, house.line)
         self.network = house.line  # type: ignore[assignment]

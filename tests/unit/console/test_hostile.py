@@ -76,7 +76,7 @@ def _poison_tables(house: House, deployment: Deployment) -> None:
     deployment.stores.recoveries.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
-    house.stage.keys.save_group(str(GROUP), f"2:hash {told.to_text()}")
+    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)

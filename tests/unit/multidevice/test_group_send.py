@@ -145,7 +145,7 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
 
 
 def test_a_group_that_we_are_added_to_makes_itself_known(house):
-    told = {jid: remembered(told)[0].subject for jid, told, _ in house.stage.keys.groups()}
+    told = {jid: remembered(told)[0].subject for jid, told, _ in house.stage.keys.groups.all()}
     assert told == {str(house.group.jid): "Technicians"}
 
 
@@ -159,7 +159,7 @@ def test_where_we_may_not_write_the_reason_is_said_and_nothing_sent(house, setti
     house.tell_group(1)
     house.town.board.groups.set(house.group, creator=house.colleagues[0].account, **{setting: True})
     house.group.members[house.phone.account] = ""
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     verdict = house.deliver(house.plan_for_group(2))
     assert (verdict.outcome, verdict.cause) == ("failed", code)
     assert len(house.line.sent) == 1
@@ -185,7 +185,7 @@ def test_a_group_that_we_left_or_that_nobody_made_is_a_dead_letter_at_once(house
 def test_a_giant_group_is_a_dead_letter_at_once(house, monkeypatch, limit):
     """What is known of it would fit into no item of the table."""
     monkeypatch.setattr(group_members, limit, 3)
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     verdict = house.deliver(house.plan_for_group(1))
     assert (verdict.outcome, verdict.cause) == ("failed", "group-too-large")
     assert house.line.sent == []
@@ -195,7 +195,7 @@ def test_what_is_remembered_of_a_group_is_checked_before_it_fails_for_good(house
     """The notification that made us an admin was lost."""
     house.town.board.groups.set(house.group, announcement=True)
     house.group.members[house.phone.account] = ""
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     assert house.deliver(house.plan_for_group(1)).cause == "admins-only"
     house.group.members[house.phone.account] = "admin"
     house.tell_group(2)
@@ -362,7 +362,7 @@ def test_the_history_of_a_large_group_names_some_and_heals_all(house, monkeypatc
     assert group in sent.numbers
     for colleague in house.colleagues:
         colleague.forget_sessions()
-    house.stage.keys.discard_sender_key(house.stage.profile, group)
+    house.stage.keys.groups.discard_sender_key(house.stage.profile, group)
     house.tell_group(2)
     assert [texts(colleague) for colleague in house.colleagues] == [["Tiket 1", "Tiket 2"]] * 3
 
@@ -432,7 +432,7 @@ def test_what_whatsapp_won_t_tell_now_is_asked_for_later(house, xmlns, code, out
     house.town.board.inject(
         house.town.board.faults.make({"kind": "iq-error", "code": code, "xmlns": xmlns, "n": 1})
     )
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     notification = house.plan_for_group(1)
     assert house.deliver(notification).outcome == outcome
     assert house.line.sent == []

@@ -33,7 +33,7 @@ def broken(house: House) -> House:
 
 
 def facts(house: House, device: int = 0):
-    return house.stage.keys.session_facts(house.stage.profile, "1234@lid", device)
+    return house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", device)
 
 
 # -- healing ---------------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
     first, second = broken.network.retries
     broken.receive(first)
     for _ in range(1001):  # numbers that nobody ever got a message under
-        broken.stage.keys.reserve(broken.stage.profile, "1234@lid")
+        broken.stage.keys.sending.reserve(broken.stage.profile, "1234@lid")
     assert broken.receive(second).outcome == "resent"
     assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2", "Tiket 3"]
 
@@ -400,7 +400,7 @@ def test_while_the_connector_is_away_the_receipt_waits(broken):
 @pytest.mark.parametrize("step", ["rebuild", "reserve"])
 def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, step):
     retry = first_retry(broken)
-    store_class = type(broken.stage.keys)
+    store_class = type(broken.stage.keys.sending)
     whole = getattr(store_class, step)
 
     def die(*arguments: object, **named: object) -> object:

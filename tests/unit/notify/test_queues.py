@@ -19,7 +19,6 @@ from tocsin.notify.queues import (
     NotificationsQueue,
     Order,
     TicketEventsDeadQueue,
-    iso,
 )
 
 N = Notification(
@@ -135,7 +134,3 @@ def test_an_invalid_event_is_kept_with_its_violations_and_always_fits(
     assert letter["event"]
     assert letter["violations"][0] == violations[0]
     assert message["MessageAttributes"]["reason"]["StringValue"] == "invalid-event"
-
-
-def test_times_are_utc_to_the_millisecond() -> None:
-    assert iso(1_800_000_000_123) == "2027-01-15T08:00:00.123Z"

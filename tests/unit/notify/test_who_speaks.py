@@ -146,7 +146,7 @@ def test_it_teaches_nothing_reads_nothing_and_is_named(told: House, attrs: dict[
     report = told.receive(Node("message", merged, honest.content))
     assert (report.kind, report.outcome) == ("message", "refused")
     assert report.cause in ("sender-mismatch", "participant-outside-group")
-    assert told.stage.keys.address(str(OWN_PN)) is None
+    assert told.stage.keys.contacts.address(str(OWN_PN)) is None
     assert (sessions(told), told.network.written) == (before, [])
     assert told.receive(honest).outcome == "reply"
 
@@ -174,7 +174,7 @@ def test_news_of_two_people_are_refused(told: House, kind: str, child: str) -> N
 def test_our_own_names_are_learnt_from_no_call(told: House) -> None:
     offer = Node("offer", {"call-id": "C", "call-creator": JID("77", LID), "caller_pn": OWN_PN})
     told.receive(Node("call", {"id": "c", "from": JID("77", LID)}, (offer,)))
-    assert told.stage.keys.address("77@lid") is None
+    assert told.stage.keys.contacts.address("77@lid") is None
 
 
 # -- somebody else's text ----------------------------------------------------------------------------------

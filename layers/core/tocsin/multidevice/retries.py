@@ -365,7 +365,7 @@ class RetryReceiptHandler:
 
     def _mend(self, case: Case) -> str:
         """Replace the session if that is what the receipt calls for. Return where the new one came from."""
-        facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
+        facts = case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)
         return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
 
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
@@ -375,9 +375,9 @@ class RetryReceiptHandler:
             return ""
         if case.account.is_forged(case.user, case.device, bundle.identity):
             raise Ignored("forged-identity")
-        credentials = case.account.keys.credentials()
+        credentials = case.account.keys.account.credentials()
         try:
-            case.account.keys.rebuild(
+            case.account.keys.sending.rebuild(
                 case.account.profile, credentials, case.user, case.device, bundle, seen=facts
             )
         except (BadSignature, InvalidKey) as error:
@@ -422,7 +422,9 @@ class RetryReceiptHandler:
         """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
         reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
-            self._rebuild(case, case.account.keys.session_facts(case.account.profile, case.user, case.device))
+            self._rebuild(
+                case, case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)
+            )
             reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
@@ -447,7 +449,7 @@ class RetryReceiptHandler:
 
     def _reserve(self, case: Case) -> Reservation:
         try:
-            return case.account.keys.reserve(case.account.profile, case.user)
+            return case.account.keys.sending.reserve(case.account.profile, case.user)
         except NoOutbound as error:
             raise Ignored("no-session") from error
 

@@ -33,8 +33,8 @@ from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Edit, File, Reaction
 from tocsin.notify.failure import Bug
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
-from tocsin.notify.queues import iso
 from tocsin.notify.store.codec import notification_of_item
+from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESUMING = "resuming"
-SENDING = frozenset({RESUMING, "connected", "restricted"})
-"""Lease states in which it makes sense to try. A restricted account still answers whom it knows."""
-
 MIN_SECONDS = 20.0
 """With less time than this left, no further batch is begun: the next minute goes on."""
 
@@ -58,7 +55,7 @@ class NotTold(Exception):
 class Connectors(Protocol):
     """What upkeep needs of the process with the socket."""
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         """The account's connection state; None if no connector holds it."""
 
     def resumed(self, account: str) -> None:
@@ -139,8 +136,8 @@ class Maintainer:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
         state = self._connectors.state(account)
-        if state in SENDING:
-            self._put_back(report, time_left, tell=state == RESUMING)
+        if state in LOGGED_IN:
+            self._put_back(report, time_left, tell=state == AccountState.RESUMING)
         self._expire(report)
         self._count_waiting(report)
         return report
@@ -298,7 +295,7 @@ class LeasedConnectors:
         self._sealer = sealer
         self._client = client
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         from tocsin.accounts.lease import read_lease
 
         lease = read_lease(self._table, account)
@@ -315,6 +312,6 @@ class LeasedConnectors:
         from tocsin.keys.store import KeyStore
 
         try:
-            self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
+            self._client.resumed(KeyStore(self._table, self._sealer(), account).account.profile())
         except (ConnectorError, NoAccount, NotPaired) as exc:
             raise NotTold(f"{type(exc).__name__}: {exc}") from exc

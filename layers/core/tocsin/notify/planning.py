@@ -94,9 +94,9 @@ class Planner:
     @classmethod
     def connected(cls, config: PlanConfig, own_texts: Path) -> Planner:
         """A planner on AWS. `own_texts`: the folder of the owner's texts, which may be missing."""
+        from tocsin.accounts.served_accounts import ServedAccounts
         from tocsin.aws import client
         from tocsin.dynamo.table import DynamoTable
-        from tocsin.notify.roster import Accounts
 
         sqs, dynamodb = client("sqs"), client("dynamodb")
         table = DynamoTable(dynamodb, config.notifications_table)
@@ -108,7 +108,7 @@ class Planner:
             DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
             Templates(own_texts),
             config,
-            accounts=Accounts(config.accounts, table),
+            accounts=ServedAccounts(config.accounts, table),
         )
 
     def handle(self, body: str) -> Planned:

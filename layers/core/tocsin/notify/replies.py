@@ -210,7 +210,7 @@ class Replies:
         """All names of the sender; and then those that were learnt in the meantime, for a send may have
         looked at the LID's conduct just before that was written."""
         yield from reply.names
-        known = reply.account.keys.address(reply.names[-1]) or {}
+        known = reply.account.keys.contacts.address(reply.names[-1]) or {}
         yield from (name for name in known.values() if name not in reply.names)
 
     def _confirm(self, reply: _Reply, wish: Wish, opted_out_at: int, language: str) -> None:
@@ -241,7 +241,7 @@ def names_of(account: Account, user: str, message: InboundMessage) -> list[str]:
     After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
     somebody without a known number there is the LID alone.
     """
-    known = account.keys.address(user)
+    known = account.keys.contacts.address(user)
     names = [known["pn"]] if known else []
     if message.pn is not None:
         names.append(str(message.pn.chat))

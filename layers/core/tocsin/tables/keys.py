@@ -16,7 +16,7 @@ SENDER = "sender"
 INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
-WISHES = "wishes"
+OPERATOR_REQUESTS = "wishes"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
 
@@ -37,10 +37,10 @@ def limit_key(account: str, kind: str) -> Key:
     return f"account#{account}", f"{LIMIT}{kind}"
 
 
-def wish_key(account: str) -> Key:
+def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""
-    return WISHES, account
+    return OPERATOR_REQUESTS, account
 
 
 def heartbeat_key(connector: str) -> Key:

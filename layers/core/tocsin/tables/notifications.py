@@ -97,6 +97,6 @@ def roster_key(account: str) -> Key:
     return ROSTER, account
 
 
-def witness_key(account: str) -> Key:
+def high_water_mark_key(account: str) -> Key:
     """What must not be restored together with the keys."""
     return f"generation#{account}", "witness"

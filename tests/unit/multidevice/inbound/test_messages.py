@@ -112,14 +112,14 @@ def test_a_first_message_spends_its_prekey_and_teaches_the_address(house):
     device = house.siti.devices[0]
     device.begin(our_bundle(house))
     house.receive(message_from(device, house.siti, "F", "Halo"))
-    assert house.stage.keys.prekey_count() == 0
-    assert house.stage.keys.address(USER) == {"pn": USER, "lid": "1234@lid"}
+    assert house.stage.keys.account.prekey_count() == 0
+    assert house.stage.keys.contacts.address(USER) == {"pn": USER, "lid": "1234@lid"}
 
 
 def our_bundle(house: House) -> PreKeyBundle:
     """What the server hands out for the account: uploaded by the connector before."""
-    credentials = house.stage.keys.credentials()
-    [prekey] = house.stage.keys.new_prekeys(1)
+    credentials = house.stage.keys.account.credentials()
+    [prekey] = house.stage.keys.account.new_prekeys(1)
     signed = credentials.signed_prekey
     return PreKeyBundle(
         credentials.registration_id,
@@ -206,11 +206,11 @@ def test_a_bad_mac_is_asked_for_again_without_keys_at_first(told):
 
 def test_from_the_second_time_on_fresh_keys_come_along_and_the_session_is_archived(told):
     told.receive(garbled(told))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
     report = told.receive(garbled(told, count=1))
     assert report.facts == {"count": 2, "with_keys": True}
     assert told.network.written[-1].child("keys") is not None
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is None
 
 
 def test_after_an_archived_session_our_next_message_founds_a_new_one(told):
@@ -245,9 +245,9 @@ def test_no_session_is_asked_for_with_keys_at_once(house):
     device.begin(our_bundle(house))
     first = message_from(device, house.siti, "F", "Halo")
     house.receive(first)
-    house.stage.keys.remove_device(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
     house.tell(1)  # the device answers, and then goes on in the session of our message
-    house.stage.keys.remove_device(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
     report = house.receive(message_from(device, house.siti, "N", "Halo?"))
     assert report.outcome == "asked-again"
     assert report.cause == "NoSession"
@@ -312,7 +312,7 @@ def test_malformed_ciphertexts_are_named_and_change_nothing(told, kind, body):
 def test_invalid_bytes_never_cost_a_session(told):
     for count in range(3):
         told.receive(wrapped(told.siti.devices[0], told.siti, "M", Ciphertext("msg", bytes(60)), count=count))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
 
 
 # -- consent ---------------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def test_the_reply_says_what_became_of_consent(told):
 def test_after_a_renumbering_both_numbers_are_opted_out(house):
     house.network.person("5215512345678", "7777")
     house.network.people["7777"].phone = "5215512345678"
-    house.stage.keys.learn("525512345678@s.whatsapp.net", "7777@lid")
+    house.stage.keys.contacts.learn("525512345678@s.whatsapp.net", "7777@lid")
     mexican = house.network.people["7777"]
     mexican.devices[0].begin(our_bundle(house))
     house.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
@@ -476,7 +476,7 @@ def test_addresses_told_by_the_own_phone_are_learnt(told):
     message.protocol.type = 22
     message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
     told.receive(own_message(told, message.SerializeToString(), category="peer"))
-    assert told.stage.keys.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
+    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
     assert written(told) == [("receipt", "peer_msg")]
 
 
@@ -491,7 +491,7 @@ def test_a_stranger_may_not_speak_for_the_account(told):
     device = told.siti.devices[0]
     report = told.receive(wrapped(device, told.siti, "X", device.encrypt(message.SerializeToString())))
     assert report.cause == "spoofed"
-    assert told.stage.keys.address("6287777777777@s.whatsapp.net") is None
+    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net") is None
 
 
 # -- notifications ---------------------------------------------------------------------------------------
@@ -517,7 +517,7 @@ def test_a_device_that_was_removed_is_forgotten(told):
     gone = told.siti.devices.pop(1)
     removed = Node("remove", {}, (Node("device", {"jid": gone.jid}),))
     told.receive(notification(told, "devices", removed))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 1) is None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 1) is None
     told.tell(2)
     assert texts(gone) == ["Tiket 1"]
 
@@ -557,10 +557,10 @@ def reachout_lock(active: bool, ends: str = "") -> Node:
 
 def test_a_restriction_that_whatsapp_tells_of_is_remembered_with_its_end_and_its_lifting(told):
     told.receive(notification(told, "mex", reachout_lock(True, "1900000000")))
-    limit = told.stage.keys.limit("first-contacts")
+    limit = told.stage.keys.account.limit("first-contacts")
     assert (limit.until, limit.cause) == (1_900_000_000, "notification")
     told.receive(notification(told, "mex", reachout_lock(False), id="n2"))
-    assert told.stage.keys.limit("first-contacts") is None
+    assert told.stage.keys.account.limit("first-contacts") is None
 
 
 @pytest.mark.parametrize("kind", ["picture", "server_sync", "privacy_token", "unheard-of"])
