@@ -17,7 +17,7 @@ from tests.support.wired_functions import House
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
-from tocsin.notify.content import Attachment, Text
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
@@ -112,12 +112,11 @@ def hostile_notification(identity: str, at: int) -> Notification:
         recipient="6281234567890",
         recipient_name=EVIL,
         language=EVIL,
-        content=Text(EVIL),
+        content=File(Attachment(EVIL, EVIL, EVIL), EVIL),
         created_at=at,
         expires_at=at // 1000 + 86400,
         event_id=EVIL,
         event_at=at,
-        attachment=Attachment(EVIL, EVIL, EVIL),
     )
 
 
