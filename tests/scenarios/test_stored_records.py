@@ -15,7 +15,7 @@ from tests.support.wired_functions import House, receipt_of
 from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import read_limits
 from tocsin.accounts.operator_requests import asked_accounts, read_control
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import added_accounts
 from tocsin.keys.high_water_mark import read_witness
 from tocsin.multidevice.identity import tell_change
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
@@ -133,7 +133,7 @@ def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
     assert keys.account.prekey_count() > 0
     assert keys.sending.read_upload("message#3EB0AA") == b"upload"
     assert keys.groups.known(GROUP) is not None
-    assert read_roster(house.aws.notifications_table) == ["second"]
+    assert added_accounts(house.aws.notifications_table) == ["second"]
     assert read_witness(house.aws.notifications_table, ACCOUNT) is not None
 
 
