@@ -21,7 +21,7 @@ from tocsin.notify.content import Attachment, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
-from tocsin.tables.keys import roster_key
+from tocsin.tables.notifications import roster_key
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
