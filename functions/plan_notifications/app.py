@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin import bootstrap
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.planning import Planner
 
@@ -24,7 +25,7 @@ copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 @cache
 def planner() -> Planner:
-    return Planner.connected(PlanConfig.read(), own_texts=Path(__file__).parent / "templates")
+    return bootstrap.planner(PlanConfig.read(), own_texts=Path(__file__).parent / "templates")
 
 
 @logger.inject_lambda_context

@@ -15,7 +15,7 @@ from tocsin.keys.errors import KeysBehind
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.key_maintenance import Report, Upkeep
-from tocsin.notify.parking import LeasedConnectors
+from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.keys import credentials_key

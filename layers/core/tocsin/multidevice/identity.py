@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tocsin.notify.notification import named, recipient_of
+from tocsin.notify.notification import named
+from tocsin.tables.names import recipient_of
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from tocsin.connector_client.client import ConnectorError
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from tocsin.keys.account import SignedPreKey as StoredPreKey
     from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.config import MaintainConfig
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.usync import UserDevices
 
@@ -174,34 +172,6 @@ class Upkeep:
         self._connectors = connectors
         self._limits = limits or Limits()
         self._clock = clock
-
-    @classmethod
-    def connected(cls, config: MaintainConfig) -> Upkeep:
-        from tocsin.accounts.lease import read_lease
-        from tocsin.aws import client
-        from tocsin.bootstrap import read_sealer
-        from tocsin.connector_client.client import ConnectorClient
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.keys.store import KeyStore
-        from tocsin.notify.parking import LeasedConnectors
-
-        dynamodb = client("dynamodb")
-        table = DynamoTable(dynamodb, config.stores.keys_table)
-        outside = DynamoTable(dynamodb, config.stores.notifications_table)
-        sealer = cache(lambda: read_sealer(config.stores.sealing_secret_arn))
-        connector = ConnectorClient(lambda account: read_lease(table, account))
-
-        def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
-            return KeyStore(table, sealer(), account, on_damage=on_damage)
-
-        return cls(
-            table,
-            outside,
-            open_keys,
-            connector,
-            LeasedConnectors(table, sealer, connector),
-            limits=Limits(idle=config.session_idle_days * DAY),
-        )
 
     def run(self, accounts: Sequence[str], time_left: Callable[[], float], *, force: bool = False) -> Run:
         """The hourly work of `accounts`, and the round as far as time allows. `force`: begin one now."""

@@ -31,14 +31,7 @@ from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.content import File
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
 from tocsin.notify.failure import Permanent, Recover
-from tocsin.notify.notification import (
-    Attempt,
-    Notification,
-    Recovery,
-    State,
-    id_of_message,
-    user_of,
-)
+from tocsin.notify.notification import Attempt, Notification, Recovery, State
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.signal.errors import (
@@ -55,6 +48,7 @@ from tocsin.signal.errors import (
     UntrustedIdentity,
 )
 from tocsin.signal.padding import pad
+from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import parse_ack, retry_message_stanza
@@ -281,7 +275,7 @@ class RetryReceiptHandler:
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
         if notification.state is State.SUPPRESSED:
             raise Ignored("suppressed")
-        user = canonical(account, request.requester, request.requester_alt)
+        user = account.canonical(request.requester, request.requester_alt)
         if not self._may_ask(account, request, user, notification):
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)
@@ -299,7 +293,7 @@ class RetryReceiptHandler:
         """Whether the message was for this user: the recipient, a member of the group, or ourselves."""
         group = notification.group
         if group is None:
-            return account.is_own(user) or is_recipient(account, user, notification)
+            return account.is_own(user) or account.is_person(user, notification.recipient)
         if str(request.to) != group:
             return False
         from tocsin.multidevice.group_resend import is_member
@@ -538,20 +532,6 @@ def recovery_of(notification: Notification, device: str) -> Recovery | None:
     if recovery is None or (sendings and recovery.at < sendings[-1]):
         return None
     return recovery
-
-
-def canonical(account: Account, sender: JID, sender_alt: JID | None) -> str:
-    """Return the bare JID under which the sessions with a sender lie: the LID where it is known."""
-    for jid in (sender, sender_alt):
-        if jid is not None and jid.chat.server == "lid":
-            return str(jid.chat)
-    return account.lid_of(str(sender.chat))
-
-
-def is_recipient(account: Account, user: str, notification: Notification) -> bool:
-    """Whether a user (canonical bare JID) is whom the notification was for."""
-    phone = user_of(notification.recipient)
-    return user in (phone, account.lid_of(phone))
 
 
 def chat_of(account: Account, notification: Notification) -> str:

@@ -24,16 +24,16 @@ from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import (
-    FIRST_CONTACT_CODES,
     failure_of_ack,
     failure_of_answer,
     failure_of_connector,
 )
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import is_group, is_lid
+from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
+from tocsin.tables.names import is_group, is_lid
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import message_stanza, parse_ack, peer_message_stanza

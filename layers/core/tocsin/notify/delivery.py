@@ -28,20 +28,12 @@ from typing import Any
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import (
-    Attempt,
-    Notification,
-    Problem,
-    State,
-    id_of_message,
-    is_lid,
-    mismatch,
-    user_of,
-)
+from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
 from tocsin.notify.queues import Order
 from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+from tocsin.tables.names import id_of_message, is_lid, user_of
 
 log = logging.getLogger(__name__)
 

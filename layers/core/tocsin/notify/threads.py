@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Quote
-from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.texts.formatting import shortened
+from tocsin.tables.names import message_id_of, user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
@@ -61,9 +62,7 @@ def _edit_of_last(notification: Notification, store: NotificationStore) -> Notif
     thread = store.thread(notification.account, user, notification.ticket_id)
     if thread is None:
         return None
-    edit = replace(
-        notification, id=notification.sibling_id(_EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
-    )
+    edit = replace(notification, id=notification.sibling_id(_EDIT), edits=message_id_of(thread.last))
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
     return edit if fresh or store.get(edit.id) is not None else None
 

@@ -34,19 +34,18 @@ from tocsin.multidevice.placeholders import as_received, is_askable, request_id
 from tocsin.multidevice.privacy_tokens import issue_token
 from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.refusals import failure_of_connector
+from tocsin.multidevice.replies import reply_of
 from tocsin.multidevice.retries import (
     CAUSES,
     MAX_RETRY_RECEIPTS,
     Question,
     RetryReceiptHandler,
-    canonical,
     illness_of,
-    is_recipient,
     question_for,
 )
 from tocsin.multidevice.transport import MultiDevice, damaged_account
 from tocsin.notify.failure import Permanent, Recover
-from tocsin.notify.notification import Notification, State, id_of_message, user_of
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.store.recoveries import OURS, UnreadableMessage
@@ -54,6 +53,7 @@ from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
@@ -278,7 +278,7 @@ class Inbound:
         account.learn(message.recipient, message.recipient_alt)
         if not message.encs:
             return self._unavailable(account, message)
-        user = canonical(account, message.sender, message.sender_alt)
+        user = account.canonical(message.sender, message.sender_alt)
         credentials = account.keys.credentials()
         reports = []
         failures: list[tuple[Enc, SignalError]] = []
@@ -371,11 +371,11 @@ class Inbound:
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
             return "other", "spoofed"
         if message.is_group and content.is_reply:
-            kind = self._replies.take_in_group(account, message, user, content)
+            kind = self._replies.take(reply_of(account, message, user, content))
             return ("other" if kind == GROUP_TALK else "reply"), kind
         if message.chat.server not in (LID, PN) or not content.is_reply:
             return "other", content.kind
-        return "reply", self._replies.take(account, message, user, content)
+        return "reply", self._replies.take(reply_of(account, message, user, content))
 
     def _own_news(self, account: Account, content: Content) -> None:
         """What our own phone tells: addresses and tokens (a LID migration, a piece of history), and messages
@@ -426,8 +426,8 @@ class Inbound:
             return
         content = content_of(resent.message)
         if content.is_reply:
-            user = canonical(account, message.sender, None)
-            self._replies.take(account, message, user, content)
+            user = account.canonical(message.sender, None)
+            self._replies.take(reply_of(account, message, user, content))
 
     def _confirm(
         self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
@@ -522,7 +522,7 @@ class Inbound:
         healed: list[tuple[str, float]] = []
         # In groups the server may gather those of several members into one.
         for sender in receipt.participants or (receipt.sender,):
-            user = canonical(account, sender, receipt.sender_alt if not receipt.participants else None)
+            user = account.canonical(sender, receipt.sender_alt if not receipt.participants else None)
             if account.is_own(user):
                 continue
             told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(sender.device)), healed)
@@ -642,7 +642,7 @@ class Inbound:
         if not is_one_person((user, lid), account.own_names):
             raise StanzaRefused(SENDER_MISMATCH)
         account.learn(user, lid)
-        return canonical(account, user, lid)
+        return account.canonical(user, lid)
 
 
 def _id_of(stanza: Node) -> str:
@@ -678,7 +678,7 @@ def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
     """Whether who gave a receipt was sent the notification: in a group that is whoever is in it."""
     if notification.group is not None:
         return str(told.receipt.chat) == notification.group
-    return is_recipient(account, told.user, notification)
+    return account.is_person(told.user, notification.recipient)
 
 
 def _in_session(account: Account, user: str) -> set[int] | None:

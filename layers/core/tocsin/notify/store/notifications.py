@@ -42,10 +42,10 @@ from tocsin.notify.notification import (
     Problem,
     Recovery,
     State,
-    user_of,
 )
 from tocsin.notify.store.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.store.change import STILL_THERE, Change
+from tocsin.tables.names import user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.store.recoveries import Ledger
