@@ -35,7 +35,8 @@ from tocsin.accounts.lease import read_lease
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin_whatsapp_server.control_client import ControlClient

@@ -52,10 +52,12 @@ class House:
             receipt_deadline_seconds=3600,
             clock=clock,
         )
-        desk = RetryReceiptHandler(
+        receiving = self.stage.new_transport()
+        retry_receipts = RetryReceiptHandler(
             self.store,
             self.dead_letters,
             RetryPolicies(),
+            receiving.socket,
             per_hour=recoveries_per_hour,
             random=os.urandom,
             clock=clock,
@@ -63,8 +65,8 @@ class House:
         replies = Replies(self.store, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
         self.inbound = Inbound(
             self.store,
-            self.stage.new_transport(),
-            desk,
+            receiving,
+            retry_receipts,
             replies,
             read_receipts=read_receipts,
             clock=clock,

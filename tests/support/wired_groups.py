@@ -18,7 +18,7 @@ from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.messages import Report
-from tocsin.multidevice.transport import RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.whatsapp.iq import IqRefused, checked

@@ -133,13 +133,15 @@ def inbound(
     store = _notifications(config.stores, dynamodb)
     dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
     notifications = NotificationsQueue(sqs, config.notifications_queue_url)
+    transport = _transport(config.stores, dynamodb, sealer, connector, lease)
     return Inbound(
         store,
-        _transport(config.stores, dynamodb, sealer, connector, lease),
+        transport,
         RetryReceiptHandler(
             store,
             dead_letters,
             config.policies,
+            transport.socket,
             per_hour=config.recoveries_per_hour,
             random=os.urandom,
         ),
@@ -239,7 +241,8 @@ def _transport(
     from tocsin.accounts.lease import read_lease
     from tocsin.connector_client.client import ConnectorClient
     from tocsin.keys.store import KeyStore
-    from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+    from tocsin.multidevice.socket import RememberedLeases
+    from tocsin.multidevice.transport import MultiDevice
 
     table = _table(dynamodb, stores.keys_table)
     leases = RememberedLeases(lease or (lambda account: read_lease(table, account)))

@@ -55,7 +55,7 @@ STALE_ADDRESSING = "stale-addressing"
 # Earlier refusals after which everything is asked for anew.
 STALE_ROSTER = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", STALE_ADDRESSING})
 
-Deliver = Callable[..., "MessageAck"]
+HandOver = Callable[..., "MessageAck"]
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class Round:
 class GroupPost:
     """One message on its way into one group. `upload`: what was uploaded of a file.
 
-    `deliver(stanza, numbers, copies)` hands over and returns the ack, or raises a `Failure` with those.
+    `hand_over(stanza, numbers, copies)` returns the ack, or raises a `Failure` with those.
     """
 
     def __init__(
         self,
         account: Account,
         outgoing: Outgoing,
-        deliver: Deliver,
+        hand_over: HandOver,
         upload: Upload | None = None,
         *,
         clock: Callable[[], float],
@@ -108,7 +108,7 @@ class GroupPost:
         self._outgoing = outgoing
         self._group = JID.parse(outgoing.recipient)
         self._view = GroupView(account, self._group, clock=clock)
-        self._deliver = deliver
+        self._hand_over = hand_over
         self._upload = upload
         self._random = random
         self._refused: IqError | WireError | None = None
@@ -144,7 +144,7 @@ class GroupPost:
             raise self._refused or blame(_all(copies.bundles.values()))
         if copies.copies:
             self._keys.offer_key(reservation, [target.holder for target in copies.copies])
-        ack = self._deliver(
+        ack = self._hand_over(
             self._stanza(roster, message, reservation, copies),
             {str(self._group): reservation.number, **copies.numbers},
             {str(self._group): f"skmsg {reservation.iteration}", **copies.told()},
@@ -326,7 +326,7 @@ class GroupPost:
                 participant=target.jid,
                 kind=message.kind,
             )
-            self._deliver(stanza, copies.numbers, copies.told(), group=True)
+            self._hand_over(stanza, copies.numbers, copies.told(), group=True)
             self._after.append(
                 lambda target=target: self._keys.confirm_key(reservation, [target.holder])  # type: ignore[misc]
             )

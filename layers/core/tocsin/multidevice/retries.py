@@ -26,7 +26,7 @@ from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.directory import device_lists, fetch
-from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer
+from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.content import File
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
@@ -51,11 +51,12 @@ from tocsin.signal.padding import pad
 from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.message import parse_ack, retry_message_stanza
+from tocsin.whatsapp.message import retry_message_stanza
 
 if TYPE_CHECKING:
     from tocsin.keys.establish import SessionFacts
     from tocsin.keys.reserve import Reservation
+    from tocsin.multidevice.socket import Socket
     from tocsin.notify.config import RetryPolicies
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
@@ -224,6 +225,7 @@ class RetryReceiptHandler:
         store: NotificationStore,
         dead_letters: DeadLetters,
         policies: RetryPolicies,
+        socket: Socket,
         *,
         per_hour: int = RECOVERIES_PER_HOUR,
         random: Callable[[int], bytes],
@@ -232,6 +234,7 @@ class RetryReceiptHandler:
         self._store = store
         self._dead_letters = dead_letters
         self._policies = policies
+        self._socket = socket
         self._ledger = store.ledger
         self._per_hour = per_hour
         self._random = random
@@ -241,7 +244,7 @@ class RetryReceiptHandler:
         """Answer one retry receipt, which came at `asked_at` (ms; default: now). Repeating it after a crash
         is harmless: same id, same text.
 
-        Raises `ConnectorError` and `Failure` for what may pass (the queue brings the receipt again).
+        Raises `Failure` and `ConnectorError` for what may pass (the queue brings the receipt again).
         """
         cause = CAUSES.get(request.error, CAUSES[0])
         try:
@@ -249,6 +252,7 @@ class RetryReceiptHandler:
         except Ignored as ignored:
             _name(request, cause, ignored.name)
             return Outcome(ignored.name, cause)
+        self._socket.check_pause(account.profile.account)
         try:
             self._demand_listed(case)
             self._demand_patience(case)
@@ -403,13 +407,11 @@ class RetryReceiptHandler:
             participant=case.request.participant,
             recipient=case.request.recipient,
         )
-        ack = parse_ack(case.account.connector.send_message(profile, stanza, resumed=True))
-        if ack.error:
-            in_group = case.notification.group is not None
-            failure = failure_of_ack(ack.error, group=in_group, earlier=(), now=int(self._clock()))
-            if isinstance(failure, Permanent):
-                raise Ignored(failure.code)
-            raise failure
+        in_group = case.notification.group is not None
+        try:
+            self._socket.hand_over(case.account, stanza, group=in_group)
+        except Permanent as failure:
+            raise Ignored(failure.code) from failure
         return copy
 
     def _encrypt(self, case: Case) -> Copy:
