@@ -11,7 +11,8 @@ from dataclasses import replace
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
-from tocsin.multidevice.inbound.messages import Inbound, Report
+from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.inbound.messages import Inbound
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.dead_letters import DeadLetters
@@ -53,7 +54,7 @@ class House:
             clock=clock,
         )
         receiving = self.stage.new_transport()
-        retry_receipts = RetryReceiptHandler(
+        self.retry_receipts = RetryReceiptHandler(
             self.store,
             self.dead_letters,
             RetryPolicies(),
@@ -66,7 +67,7 @@ class House:
         self.inbound = Inbound(
             self.store,
             receiving,
-            retry_receipts,
+            self.retry_receipts,
             replies,
             read_receipts=read_receipts,
             clock=clock,

@@ -17,7 +17,7 @@ from tests.support.wired_functions import House
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.inbound.messages import Report
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.store.notifications import NotificationStore

@@ -12,14 +12,10 @@ raised, and the queue brings the stanza again.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import logging
 import os
 import time
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,32 +26,30 @@ from tocsin.keys.errors import OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.group_members import GroupView
-from tocsin.multidevice.placeholders import as_received, is_askable, request_id
+from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
+from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
 from tocsin.multidevice.privacy_tokens import issue_token
 from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.refusals import failure_of_connector
 from tocsin.multidevice.replies import reply_of
 from tocsin.multidevice.retries import (
-    CAUSES,
-    MAX_RETRY_RECEIPTS,
-    Question,
+    AskAgain,
     RetryReceiptHandler,
-    illness_of,
-    question_for,
+    Unread,
+    UnreadableMessages,
+    answer_to,
 )
+from tocsin.multidevice.retry_case import CAUSES, unreadable_by_us, unreadable_to
 from tocsin.multidevice.transport import MultiDevice, damaged_account
-from tocsin.notify.failure import Permanent, Recover
+from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
 from tocsin.notify.store.notifications import NotificationStore
-from tocsin.notify.store.recoveries import OURS, UnreadableMessage
-from tocsin.signal.errors import Duplicate, SignalError
+from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.names import id_of_message, user_of
-from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.content import (
     Content,
@@ -65,12 +59,11 @@ from tocsin.whatsapp.content import (
     content_of,
     history_of,
     parse_plaintext,
-    placeholder_request,
 )
-from tocsin.whatsapp.errors import DecodeError, InvalidJid, InvalidStanza, StanzaRefused, WireError
+from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused, WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, is_one_person, mask, phash
 from tocsin.whatsapp.message import SENDER_MISMATCH, Enc, InboundMessage, parse_message
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.notifications import (
     DevicesChanged,
     GroupChanged,
@@ -84,14 +77,12 @@ from tocsin.whatsapp.outgoing import text_message
 from tocsin.whatsapp.receipts import (
     INVALID_PROTOBUF,
     Receipt,
-    RetryKeys,
     ack,
     delivery_receipt,
     history_receipt,
     parse_receipt,
-    parse_retry,
     read_receipt,
-    retry_receipt,
+    retry_request,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +91,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_STANZA_BYTES = 1024 * 1024
 # A live receipt comes within seconds, whatever the clocks say; an older one waited at WhatsApp.
 KEPT_FOR_US_MS = 10_000
 # A token of later than that would keep every true one away.
@@ -113,61 +103,6 @@ MAX_RECEIPTS = 200
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
 ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
 UNREADABLE = frozenset({"asked-again", "given-up"})
-
-
-class MalformedEnvelope(ValueError):
-    """A queue message that the connector didn't write. Nothing was done; `reason` names what is wrong."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """A stanza as the connector put it into the queue. `received_at`: Unix milliseconds."""
-
-    account: str
-    incarnation: int
-    epoch: int
-    received_at: int
-    stanza: Node
-
-    @classmethod
-    def parse(cls, body: str) -> Envelope:
-        """Read a queue message. Raises `MalformedEnvelope`; hostile sizes are refused before they inflate."""
-        try:
-            value = json.loads(body)
-            packed = base64.b64decode(value["stanza"], validate=True)
-            inflater = zlib.decompressobj()
-            plain = inflater.decompress(packed, MAX_STANZA_BYTES + 1)
-            if len(plain) > MAX_STANZA_BYTES or not inflater.eof:
-                raise MalformedEnvelope("the stanza is too large or cut")
-            account = value["account"]
-            if not isinstance(account, str) or not 0 < len(account) <= MAX_LABEL:
-                raise MalformedEnvelope("not an account's name")
-            return cls(
-                account=account,
-                incarnation=_whole(value["incarnation"], MAX_NUMBER),
-                epoch=_whole(value["epoch"], MAX_NUMBER),
-                received_at=_whole(value["received_at"], MAX_NUMBER * 1000),
-                stanza=decode(plain),
-            )
-        except MalformedEnvelope:
-            raise
-        except (binascii.Error, zlib.error) as error:
-            raise MalformedEnvelope("the stanza is damaged") from error
-        except DecodeError as error:
-            raise MalformedEnvelope(f"no node: {error.reason}") from error
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise MalformedEnvelope("not an envelope") from error
-
-
-def _whole(value: object, most: int) -> int:
-    """A number of an envelope: they are compared, counted with and made dates of."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise MalformedEnvelope("a number that no connector writes")
-    return value
 
 
 @dataclass(frozen=True)
@@ -188,16 +123,6 @@ class _Told:
         return f"{self.device} {self.state}"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What became of a stanza, for logs and metrics. `facts` are safe to log."""
-
-    kind: str
-    outcome: str
-    cause: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Inbound:
     """Handles the stanzas of the queue."""
 
@@ -205,7 +130,7 @@ class Inbound:
         self,
         store: NotificationStore,
         transport: MultiDevice,
-        desk: RetryReceiptHandler,
+        retry_receipts: RetryReceiptHandler,
         replies: Replies,
         *,
         read_receipts: bool = False,
@@ -217,9 +142,10 @@ class Inbound:
         self._readers = Readers(clock)
         self._store = store
         self._transport = transport
-        self._desk = desk
+        self._retry_receipts = retry_receipts
         self._replies = replies
         self._ledger = store.ledger
+        self._unreadable = UnreadableMessages(transport, store.ledger, clock=clock)
         self._clock = clock
         self._random = random
         self._handlers: dict[str, Callable[[Account, Envelope], Report]] = {
@@ -281,15 +207,20 @@ class Inbound:
         user = account.canonical(message.sender, message.sender_alt)
         credentials = account.keys.credentials()
         reports = []
-        failures: list[tuple[Enc, SignalError]] = []
+        asks: list[tuple[Unread, AskAgain]] = []
         for enc in message.encs:
             try:
                 reports.append(self._enc(account, credentials, envelope, message, user, enc))
             except SignalError as error:
-                failures.append((enc, error))
-        if failures and not _was_read(message, reports):
+                unread = Unread(account, credentials, node, message, user, enc, error)
+                answer = answer_to(error)
+                if isinstance(answer, AskAgain):
+                    asks.append((unread, answer))
+                else:
+                    reports.append(answer(unread))
+        if asks and not _was_read(message, reports):
             # Once, however many ciphertexts failed: they are answered by one message.
-            reports.append(self._ask_again(account, credentials, node, message, user, *failures[0]))
+            reports.append(self._unreadable.ask(*asks[0]))
         outcomes = {report.outcome for report in reports}
         if outcomes & ARRIVED and not outcomes & UNREADABLE:
             self._confirm(account, node, message, reports)
@@ -312,16 +243,13 @@ class Inbound:
         if enc.type == "pkmsg" and _is_forged(account, message, user, enc):
             log.error("a message of our own phone with a foreign identity", extra={"stanza": message.id})
             return Report("message", "other", "forged-identity")
-        try:
-            received = self._decrypt(account, credentials, envelope, message, user, enc)
-        except Duplicate:
-            return Report("message", "duplicate", enc.type)
+        received = self._decrypt(account, credentials, envelope, message, user, enc)
         facts: dict[str, Any] = {"new_session": received.new_session, "repeated": received.repeated}
         if received.identity_change is not None:
             facts["identity_changed"] = True
         if enc.count:
             # A resend, so perhaps we had asked for it.
-            healed = self._ledger.healed(_illness(account, message, user), at=envelope.received_at)
+            healed = self._ledger.healed(unreadable_by_us(account, message, user), at=envelope.received_at)
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
@@ -407,17 +335,8 @@ class Inbound:
         why = message.unavailable or "no ciphertext"
         if message.unavailable is None or not is_askable(message, self._clock()):
             return Report("message", "ignored", f"unavailable: {why}")
-        self._ask_phone(account, message)
+        ask_phone(self._transport, account, message)
         return Report("message", "asked-phone", why)
-
-    def _ask_phone(self, account: Account, message: InboundMessage) -> None:
-        """Raises `Wait` or `Retry` if it can't be asked now. If it can't be asked at all, so be it."""
-        self._transport.check(account.profile.account, resumed=True)
-        question = placeholder_request(message.chat, message.id)
-        try:
-            self._transport.tell_phone(account, request_id(message), question)
-        except (Permanent, Recover) as failure:
-            log.warning("our phone can't be asked", extra={"cause": failure.code, "stanza": message.id})
 
     def _take_resent(self, account: Account, resent: Resent) -> None:
         """A message that our phone gave on. Replies are told once, however they came."""
@@ -444,70 +363,14 @@ class Inbound:
             kind = self._readers.kind(account)
             account.connector.send(account.profile, read_receipt(node, kind, int(self._clock())))
 
-    # -- what can't be read -----------------------------------------------------------------------------
-
-    def _ask_again(
-        self,
-        account: Account,
-        credentials: Credentials,
-        node: Node,
-        message: InboundMessage,
-        user: str,
-        enc: Enc,
-        error: SignalError,
-    ) -> Report:
-        """Ask the sender for a message that doesn't decrypt; a few times, then no more."""
-        cause = type(error).__name__
-        log.warning(
-            "can't decrypt", extra={"cause": cause, "sender": repr(message.sender), "stanza": message.id}
-        )
-        if message.from_me and not message.peer:
-            return Report("message", "own-device", cause)
-        # A count says that we asked; so it isn't raised while there is nobody to carry the question.
-        self._transport.check(account.profile.account, resumed=True)
-        device = message.sender.device
-        count = account.keys.count_retry(account.profile, user, device, message.id, at_least=enc.count + 1)
-        question = question_for(error, count)
-        if question is None:
-            self._note_illness(account, message, user, cause, given_up=True)
-            # Once: whoever sends it again and again has no more asked of the phone.
-            if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
-                self._ask_phone(account, message)
-            return Report("message", "given-up", cause, {"count": count, "given_up": True})
-        keys = self._fresh_keys(account, credentials) if question.with_keys else None
-        if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
-            account.keys.expire_device_list(account.profile, user)
-        account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
-        self._note_illness(account, message, user, cause)
-        return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})
-
-    def _note_illness(
-        self, account: Account, message: InboundMessage, user: str, cause: str, *, given_up: bool = False
-    ) -> None:
-        at = int(self._clock() * 1000)
-        illness = _illness(account, message, user)
-        if given_up:
-            self._ledger.failed(illness, since=at, at=at, cause=cause, failure="given-up")
-        else:
-            self._ledger.asked(illness, since=at, at=at, cause=cause)
-
-    def _fresh_keys(self, account: Account, credentials: Credentials) -> RetryKeys:
-        prekey, signed = account.keys.retry_prekey(), credentials.signed_prekey
-        return RetryKeys(
-            identity=credentials.identity.public,
-            prekey=(prekey.id, prekey.pair.public),
-            signed_prekey=SignedPreKey(signed.id, signed.pair, signed.signature),
-            device_identity=credentials.device_identity or b"",
-        )
-
     # -- receipts ---------------------------------------------------------------------------------------
 
     def _receipt(self, account: Account, envelope: Envelope) -> Report:
         receipt = parse_receipt(envelope.stanza, account.own_names)
         account.learn(receipt.sender, receipt.sender_alt)
         if receipt.type == "retry":
-            request = parse_retry(envelope.stanza, account.own_names)
-            outcome = self._desk.serve(account, request, envelope.received_at)
+            request = retry_request(receipt, envelope.stanza)
+            outcome = self._retry_receipts.serve(account, request, envelope.received_at)
             facts = {
                 "message": request.id,
                 "count": request.count,
@@ -558,7 +421,7 @@ class Inbound:
         if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
             return
         since = recovery.at if recovery.since is None else recovery.since
-        healed = self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
+        healed = self._ledger.healed(unreadable_to(notification, told.device), at=told.at, since=since)
         cause = healed.cause if healed is not None else CAUSES[0]
         told.healed.append((cause, max(told.at - since, 0) / 1000))
 
@@ -761,12 +624,6 @@ def _is_forged(account: Account, message: InboundMessage, user: str, enc: Enc) -
     return isinstance(first, PreKeyMessage) and account.is_forged(user, 0, first.identity)
 
 
-def _illness(account: Account, message: InboundMessage, user: str) -> UnreadableMessage:
-    """What the ledger calls it when we can't read a message."""
-    device = str(JID.parse(user).with_device(message.sender.device))
-    return UnreadableMessage(OURS, account.profile.account, user, device, message.id)
-
-
 def abridged(padded: bytes, random: Callable[[int], bytes]) -> bytes:
     """Return what is worth keeping of a plaintext that is too long to be stored: its text."""
     try:
@@ -774,13 +631,3 @@ def abridged(padded: bytes, random: Callable[[int], bytes]) -> bytes:
     except (InvalidStanza, SignalError):
         return pad(b"", random(1))
     return pad(text_message((content.text or "")[:MAX_KEPT_TEXT]), random(1))
-
-
-def _retry_receipt(node: Node, credentials: Credentials, question: Question, keys: RetryKeys | None) -> Node:
-    return retry_receipt(
-        node,
-        count=question.count,
-        registration_id=credentials.registration_id,
-        error=question.error,
-        keys=keys,
-    )
