@@ -14,8 +14,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.bootstrap import Later, inbound
+from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
-from tocsin.multidevice.inbound.messages import Inbound
 from tocsin.notify.config import ReceiveConfig
 from tocsin.notify.failure import Recover, Retry, Wait
 from tocsin.notify.redelivery import Patience, Received, received_at

@@ -11,14 +11,15 @@ from dataclasses import replace
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
+from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
-from tocsin.multidevice.inbound.messages import Inbound
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
+from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.notifications import NotificationStore
 from tocsin.whatsapp.node import Node, encode
@@ -53,10 +54,11 @@ class House:
             receipt_deadline_seconds=3600,
             clock=clock,
         )
+        receipts = Receipts(self.store, self.dead_letters)
         receiving = self.stage.new_transport()
         self.retry_receipts = RetryReceiptHandler(
             self.store,
-            self.dead_letters,
+            receipts,
             RetryPolicies(),
             receiving.socket,
             per_hour=recoveries_per_hour,
@@ -69,6 +71,7 @@ class House:
             receiving,
             self.retry_receipts,
             replies,
+            receipts,
             read_receipts=read_receipts,
             clock=clock,
             random=os.urandom,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tocsin.keys.seal import DamagedRecord, Sealer
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
-    from tocsin.multidevice.inbound.messages import Inbound
+    from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.key_maintenance import Upkeep
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.multidevice.uploads import Uploads
@@ -125,21 +125,23 @@ def inbound(
     lease: Callable[[str], Whereabouts | None] | None = None,
 ) -> Inbound:
     """Return what handles the stanzas of the queue."""
-    from tocsin.multidevice.inbound.messages import Inbound
+    from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.retries import RetryReceiptHandler
+    from tocsin.notify.receipts import Receipts
     from tocsin.notify.replies import Replies
 
     dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
     store = _notifications(config.stores, dynamodb)
     dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
     notifications = NotificationsQueue(sqs, config.notifications_queue_url)
+    receipts = Receipts(store, dead_letters)
     transport = _transport(config.stores, dynamodb, sealer, connector, lease)
     return Inbound(
         store,
         transport,
         RetryReceiptHandler(
             store,
-            dead_letters,
+            receipts,
             config.policies,
             transport.socket,
             per_hour=config.recoveries_per_hour,
@@ -151,6 +153,7 @@ def inbound(
             expiry_seconds=config.notification_expiry_seconds,
             acknowledge_with=config.acknowledge_replies,
         ),
+        receipts,
         read_receipts=config.read_receipts,
     )
 

@@ -166,6 +166,7 @@ HEAVY = {
     "pydantic",
     "websockets",
     "tocsin.multidevice.inbound.messages",
+    "tocsin.multidevice.retries",
     "tocsin.multidevice.directory",
     "tocsin.keys.establish",
     "tocsin.keys.receive",

@@ -48,7 +48,7 @@ from tocsin.multidevice.retry_case import (
 )
 from tocsin.multidevice.retry_content import fresh_keys, plaintext_again
 from tocsin.notify.config import RECOVERIES_PER_HOUR
-from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
+from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Attempt, Notification, Recovery, State
 from tocsin.notify.store.notifications import NotificationStore
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from tocsin.multidevice.socket import Socket
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.notify.config import RetryPolicies
+    from tocsin.notify.receipts import Receipts
     from tocsin.notify.store.recoveries import Ledger
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
@@ -266,7 +267,7 @@ class RetryReceiptHandler:
     def __init__(
         self,
         store: NotificationStore,
-        dead_letters: DeadLetters,
+        receipts: Receipts,
         policies: RetryPolicies,
         socket: Socket,
         *,
@@ -275,7 +276,7 @@ class RetryReceiptHandler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._dead_letters = dead_letters
+        self._receipts = receipts
         self._policies = policies
         self._socket = socket
         self._ledger = store.ledger
@@ -388,8 +389,8 @@ class RetryReceiptHandler:
     def _give_up(self, case: Case, failure: Recover) -> None:
         """A dead letter, if no device of the recipient has the message; our own devices are no reason, nor is
         one member of a group."""
-        if not case.is_own and not case.notification.group and case.notification.state is State.SENT:
-            self._dead_letters.bury(case.notification, failure, self._now_ms())
+        if not case.is_own and not case.notification.group:
+            self._receipts.failed(case.notification.id, failure, self._now_ms())
 
     def _refuse(self, case: Case, why: str) -> None:
         """Name a request of the recipient's that isn't answered, in the log, the history and the ledger."""
