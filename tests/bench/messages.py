@@ -162,8 +162,8 @@ def sending_rates(
             phone = f"{number}@s.whatsapp.net"
             known = keys.address_item(phone)
             address = Address(str(known["lid"]), phone, trust=known) if "lid" in known else None
-            message_id = f"3EB0{next(_ids):018X}"
-            transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))
+            notification = f"{next(_ids):018x}"
+            transports[number].send(Outgoing(ACCOUNT, number, notification, Text(TEXT), address))
             transports[number].settle()
 
     def send_all(times: int) -> None:

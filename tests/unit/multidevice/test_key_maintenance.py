@@ -109,7 +109,7 @@ class Scene:
         self.messages += 1
         known = self.keys.address(str(person.pn))
         address = Address(known["lid"], known["pn"]) if known else None
-        outgoing = Outgoing(ACCOUNT, person.phone, f"3EB0{self.messages:018X}", Text("Halo"), address)
+        outgoing = Outgoing(ACCOUNT, person.phone, f"{self.messages:018x}", Text("Halo"), address)
         self.stage.new_transport().send(outgoing)
 
     def answer(self, person: Person) -> None:

@@ -26,6 +26,7 @@ from tocsin.multidevice.group_members import GroupView, Roster, Target, side_by_
 from tocsin.notify.failure import Failure, Permanent, Recover
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
+from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
@@ -172,7 +173,7 @@ class GroupPost:
         self, roster: Roster, message: OutgoingMessage, reservation: GroupReservation, copies: Round
     ) -> Node:
         return group_message_stanza(
-            self._outgoing.message_id,
+            message_id_of(self._outgoing.notification),
             self._group,
             reservation.encrypt(pad(message.body, self._random(1)), self._random(64)),
             addressing_mode=roster.info.mode,
@@ -318,7 +319,7 @@ class GroupPost:
             self._keys.offer_key(reservation, [target.holder for target in copies.copies])
         for target, copy in copies.copies.items():
             stanza = retry_message_stanza(
-                self._outgoing.message_id,
+                message_id_of(self._outgoing.notification),
                 self._group,
                 copy,
                 count=1,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
@@ -29,7 +29,7 @@ from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
-from tocsin.tables.names import is_group, is_lid
+from tocsin.tables.names import is_group, is_lid, message_id_of, user_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import message_stanza, peer_message_stanza
@@ -102,6 +102,14 @@ class MultiDevice:
         self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[Callable[[], object]] = []
         self._tokens = Tokens(clock)
+
+    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+        """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
+        known = known or {}
+        if is_lid(recipient):
+            return Address(recipient, known.get("pn"), trust=known)
+        lid = known.get("lid")
+        return Address(str(lid), user_of(recipient), trust=known) if lid else None
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
@@ -195,7 +203,7 @@ class MultiDevice:
             accepted_at=ack.timestamp,
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
-            recipient_lid=address.user if is_lid(address.user) else None,
+            recipient_lid=address.lid,
         )
 
     def _address(self, account: Account, outgoing: Outgoing) -> Address:
@@ -234,7 +242,9 @@ class MultiDevice:
         """What is uploaded of an attachment, now or at an earlier try; `None` for other contents."""
         if not isinstance(outgoing.content, File):
             return None
-        return self._uploads().of_message(account, outgoing.message_id, outgoing.content.attachment)
+        return self._uploads().of_message(
+            account, message_id_of(outgoing.notification), outgoing.content.attachment
+        )
 
     # -- reserving --------------------------------------------------------------------------------------
 
@@ -364,7 +374,7 @@ class MultiDevice:
         if trust is not None:
             token, secret = self._tokens.attached(account, address.user, trust)
         stanza = message_stanza(
-            outgoing.message_id,
+            message_id_of(outgoing.notification),
             JID.parse(parcel.reservations[address.user].user),
             parcel.recipients,
             kind=parcel.message.kind,

@@ -179,7 +179,7 @@ class Notification:
     `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `edits`,
     `reacts_to`: the message id that the text replaces, or the one that it is an emoji on. `attachment`: a
     file; the text is its caption. `held_until`: when the account's limit ends for which it waits, or the
-    one before it.
+    one before it. `given_message_id`: the message id, where the transport gave one of its own.
     """
 
     id: str
@@ -224,6 +224,7 @@ class Notification:
     reacts_to_author: str | None = None
     recipient_lid: str | None = None
     refused_address: str | None = None
+    given_message_id: str | None = None
 
     @property
     def content(self) -> Content:
@@ -243,9 +244,9 @@ class Notification:
 
     @property
     def message_id(self) -> str:
-        """The WhatsApp message id: the same for the notification's whole life, so a repeat is the same
-        message to the recipient's phone."""
-        return message_id_of(self.id)
+        """The id of its message: made of its own and the same for its whole life, unless the transport gave
+        another when it was sent."""
+        return self.given_message_id or message_id_of(self.id)
 
     def sibling_id(self, *part: str) -> str:
         """The id of another message of the same event to the same recipient; of the text itself without

@@ -45,7 +45,7 @@ from tocsin.notify.notification import (
 )
 from tocsin.notify.store.attributes import Item, from_attribute, from_item, to_item
 from tocsin.notify.store.change import STILL_THERE, Change
-from tocsin.tables.names import user_of
+from tocsin.tables.names import message_id_of, user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.store.recoveries import Ledger
@@ -295,12 +295,14 @@ class NotificationStore:
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
         recipient_lid: str | None = None,
+        message_id: str | None = None,
     ) -> Transition:
         """The server acknowledged: one UpdateItem, no read.
 
         `numbers`: the reserved number of each user it was encrypted for; `copies`, `left_out`: as in
-        `Attempt`. `receipt_deadline` (ms): when to report that no delivery receipt came. A receipt that came
-        first is kept: then nothing is applied.
+        `Attempt`. `message_id`: the transport's, if it isn't made of the notification's. `receipt_deadline`
+        (ms): when to report that no delivery receipt came. A receipt that came first is kept: then nothing is
+        applied.
         Raises NotificationMissing.
         """
         change = Change.to(State.SENT, at)
@@ -310,6 +312,8 @@ class NotificationStore:
         change.set("retries_used", 0)
         change.remove(*_OF_A_WAIT, "failed_at")
         _know_lid(change, recipient_lid)
+        if message_id is not None:
+            change.set("message_id", message_id)
         if receipt_deadline is not None:
             change.set("watching", account)
             change.set("watch_due", receipt_deadline)
@@ -933,6 +937,8 @@ def notification_of_item(item: Mapping[str, Mapping[str, Any]]) -> Notification:
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
+    message_id = values.get("message_id")
+    optional["given_message_id"] = None if message_id == message_id_of(plain["id"]) else message_id
     last_error, quote = values.get("last_error"), values.get("quote")
     attachment, preview = values.get("attachment"), values.get("preview")
     recoveries = values.get("recoveries", {})
