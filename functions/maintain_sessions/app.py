@@ -21,7 +21,7 @@ from tocsin.notify.config import MaintainConfig
 from tocsin.notify.parking import Maintainer, Report
 
 if TYPE_CHECKING:
-    from tocsin.multidevice.key_maintenance import Run, Upkeep
+    from tocsin.multidevice.key_maintenance import KeyMaintenance, Run
 
 logger = Logger()
 metrics = Metrics()
@@ -39,7 +39,7 @@ def maintainer() -> Maintainer:
 
 
 @cache
-def upkeep() -> Upkeep:
+def upkeep() -> KeyMaintenance:
     return bootstrap.key_maintenance(config())
 
 

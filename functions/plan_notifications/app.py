@@ -40,10 +40,10 @@ def plan(record: SQSRecord) -> None:
     metrics.add_metric("NotificationsPlanned", MetricUnit.Count, len(planned.new))
     metrics.add_metric("EventsRefused", MetricUnit.Count, int(planned.refused))
     metrics.add_metric("RecipientsUnreachable", MetricUnit.Count, len(planned.unreachable))
-    metrics.add_metric("EventsTellingNobody", MetricUnit.Count, int(planned.tells_nobody))
+    metrics.add_metric("EventsTellingNobody", MetricUnit.Count, int(planned.has_no_recipients))
     if planned.refused:
         logger.error("event refused", violations=planned.violations, sqs_message=record.message_id)
     else:
-        odd = planned.tells_nobody or planned.ignored or planned.unreachable or planned.cut
+        odd = planned.has_no_recipients or planned.ignored or planned.unreachable or planned.cut
         tell = logger.warning if odd else logger.info
         tell("event planned", **vars(planned))

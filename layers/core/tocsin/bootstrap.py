@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
     from tocsin.multidevice.inbound.dispatch import Inbound
-    from tocsin.multidevice.key_maintenance import Upkeep
+    from tocsin.multidevice.key_maintenance import KeyMaintenance
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.multidevice.uploads import Uploads
     from tocsin.notify.config import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
+    from tocsin.notify.replies import Replies
 
 
 class Later:
@@ -128,12 +129,11 @@ def inbound(
     from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.retries import RetryReceiptHandler
     from tocsin.notify.receipts import Receipts
-    from tocsin.notify.replies import Replies
 
     dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
     store = _notifications(config.stores, dynamodb)
     dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
-    notifications = NotificationsQueue(sqs, config.notifications_queue_url)
+    replies = _replies(config, store, NotificationsQueue(sqs, config.notifications_queue_url))
     receipts = Receipts(store, dead_letters)
     transport = _transport(config.stores, dynamodb, sealer, connector, lease)
     return Inbound(
@@ -147,12 +147,7 @@ def inbound(
             per_hour=config.recoveries_per_hour,
             random=os.urandom,
         ),
-        Replies(
-            store,
-            notifications,
-            expiry_seconds=config.notification_expiry_seconds,
-            acknowledge_with=config.acknowledge_replies,
-        ),
+        replies,
         receipts,
         read_receipts=config.read_receipts,
     )
@@ -181,11 +176,11 @@ def maintainer(config: MaintainConfig) -> Maintainer:
     )
 
 
-def key_maintenance(config: MaintainConfig) -> Upkeep:
+def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
     """Return what looks after keys and sessions."""
     from tocsin.keys.maintenance import Limits
     from tocsin.keys.store import KeyStore
-    from tocsin.multidevice.key_maintenance import DAY, Upkeep
+    from tocsin.multidevice.key_maintenance import DAY, KeyMaintenance
     from tocsin.multidevice.leased_connectors import LeasedConnectors
 
     dynamodb = aws.client("dynamodb")
@@ -195,7 +190,7 @@ def key_maintenance(config: MaintainConfig) -> Upkeep:
     def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
         return KeyStore(table, unsealing(), account, on_damage=on_damage)
 
-    return Upkeep(
+    return KeyMaintenance(
         table,
         _table(dynamodb, config.stores.notifications_table),
         open_keys,
@@ -262,6 +257,17 @@ def _transport(
         return keys
 
     return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, uploads=uploads)
+
+
+def _replies(config: ReceiveConfig, store: NotificationStore, queue: NotificationsQueue) -> Replies:
+    from tocsin.notify.replies import Replies
+
+    return Replies(
+        store,
+        queue,
+        expiry_seconds=config.notification_expiry_seconds,
+        acknowledge_with=config.acknowledge_replies,
+    )
 
 
 def _uploads(s3: Any, bucket: str) -> Uploads:

@@ -21,7 +21,7 @@ from tests.support.wired_functions import House, texts
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.queues import Order
-from tocsin.notify.redelivery import Patience
+from tocsin.notify.redelivery import Redelivery
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def app(house: House, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         connector=house.network,
         lease=lambda account: house.stage.lease,
     )
-    patience = Patience(house.aws.sqs, config.notifications_queue_url)
-    monkeypatch.setattr(module, "sender", lambda: (parts, patience))
+    redelivery = Redelivery(house.aws.sqs, config.notifications_queue_url)
+    monkeypatch.setattr(module, "sender", lambda: (parts, redelivery))
     return module
 
 

@@ -19,7 +19,7 @@ from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice import key_maintenance
-from tocsin.multidevice.key_maintenance import Report, Run, Upkeep
+from tocsin.multidevice.key_maintenance import KeyMaintenance, Report, Run
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin.signal.curve import encode_point, verify
@@ -125,7 +125,7 @@ class Scene:
             stage = self.stage
             return KeyStore(stage.table, stage.sealer, account, clock=lambda: stage.now, on_damage=on_damage)
 
-        after = Upkeep(
+        after = KeyMaintenance(
             self.stage.table,
             self.outside,
             open_keys,

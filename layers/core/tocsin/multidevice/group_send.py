@@ -5,7 +5,7 @@
 
 The roster (members and their devices) is remembered and asked for again after a day, or when somebody says
 that it changed. A device that could not be given the key gets the message all the same, can't read it, and
-says so: `recovery` sends it again to that one.
+says so: `retries` sends it again to that one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A recipient's device has other keys than before: somebody reinstalled, or somebody else has the number now.
+"""A recipient's device has a new identity key: they reinstalled, or somebody else has the number now.
 
-It is accepted, as the official client does by default, and the world is told (`IdentityChanged` on the bus).
-The key store calls this once a message or a signed bundle has proved it, and before it stores it: so a crash
-in between tells it twice rather than never.
+It is accepted, as the official client does by default, and published (`IdentityChanged` on the bus). The key
+store calls this once a message or a signed bundle has proved it, and before it stores it: a crash in between
+publishes it twice rather than never.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Messages of which the sender made no copy for us: our own phone has them, and is asked.
+"""Messages of which the sender made no copy for us: we ask our own phone, which has one.
 
     <unavailable/> ── ask the phone ── its answer is a message like any other ── reply, consent
 
-So too for what couldn't be read and was asked for in vain. Source: the protocol's "Asking the own phone".
+The same for what we couldn't read and asked for in vain. Source: the protocol's "Asking the own phone".
 """
 
 from __future__ import annotations

@@ -299,7 +299,7 @@ class RetryReceiptHandler:
         self._socket.check_pause(account.profile.account)
         try:
             self._demand_listed(case)
-            self._demand_patience(case)
+            self._demand_retries_left(case)
             rebuilt = self._mend(case)
             # What is told later must not look later than the receipt that answers it.
             at = self._now_ms()
@@ -370,8 +370,8 @@ class RetryReceiptHandler:
         if case.device not in listed.get(case.user, ()):
             raise Ignored("unknown-device")
 
-    def _demand_patience(self, case: Case) -> None:
-        """Raise `Ignored` if this device, or its user, had all the healing there is."""
+    def _demand_retries_left(self, case: Case) -> None:
+        """Raise `Ignored` if this device, or its user, used up its retries or its hour."""
         limit = min(self._policies.of(case.notification.audience).retries, MAX_RECOVERIES_PER_DEVICE)
         if case.served >= limit:
             refusals = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"

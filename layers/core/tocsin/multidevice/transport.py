@@ -448,8 +448,8 @@ def _no_uploads() -> Uploads:
 
 
 def damaged_account(error: DamagedRecord) -> Wait:
-    """Return what damaged secrets of an account mean: nobody makes new ones in their place, so everything
-    waits until a person has looked. Damaged sessions never come here, they are replaced."""
+    """Return the failure of an account whose secrets are damaged. Nothing replaces them, so everything waits
+    until an operator has looked. Damaged sessions are replaced and never come here."""
     log.error("%s", error)
     return Wait("damaged-account", str(error))
 

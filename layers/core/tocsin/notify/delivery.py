@@ -94,7 +94,7 @@ class Delivery:
         """Carry out one order. `receives`: how often the queue has delivered it; `lane`: in which message
         group, `None` if that isn't known.
 
-        Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
+        Raises only what is unforeseen; the queue then delivers the order again, and buries it after its
         limit of receives.
         """
         try:
@@ -276,8 +276,8 @@ class Delivery:
         return Verdict("sent")
 
     def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
-        """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in
-        the history, no reason to stop."""
+        """Note in log and history that an earlier invocation crashed: there were more receives than retries.
+        The send goes on."""
         crashes = receives - 1 - notification.retries_used
         known = sum(attempt.class_ == "bug" for attempt in notification.attempts)
         if crashes <= known:
@@ -287,7 +287,7 @@ class Delivery:
         self._store.record_attempt(notification.id, Attempt("crashed", self._now_ms(), "bug", detail))
 
     def _note_bug(self, notification_id: str, error: Exception) -> None:
-        """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
+        """Note an unforeseen error in the history, by its type alone: its text may hold anything."""
         with suppress(Exception):
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
             self._store.record_attempt(notification_id, attempt)

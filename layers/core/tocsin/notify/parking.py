@@ -1,18 +1,15 @@
-"""Upkeep of what waits: resumed when its time has come, expired when it is over, asked after when no receipt
-came.
+"""Parked notifications: resumed when they are due, expired when they are too late, reported when overdue.
 
-    {"resume": account}   from the connector after login: its parked notifications go back to the queue,
-    oldest
-                          first; then the connector lets fresh ones pass again
-    anything else         from the schedule, each minute: the same for whatever has a date, and for an account
-    whose
-                          resume was cut short
+    {"resume": account}   The connector asks for it after login. The account's parked notifications go back to
+                          the queue, oldest first. Then the connector lets new ones pass again.
+    anything else         The schedule asks for it each minute: the same for what has a due time, and for an
+                          account whose resume was cut short.
 
-What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
-is added to its expiry (`hold.py`).
+What is due goes back to the queue before anything expires. The time for which a limit of the account's holds
+a notification is added to its expiry (`hold.py`).
 
-A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
-twice at once, it puts a notification into the queue twice: the second order finds it sent.
+A row is deleted after its order lies in the queue, and only if it wasn't parked anew meanwhile. Two runs at
+once put a notification into the queue twice: the second order finds it sent.
 """
 
 from __future__ import annotations
@@ -48,7 +45,7 @@ class NotTold(Exception):
 
 
 class Connectors(Protocol):
-    """What upkeep needs of the process with the socket."""
+    """What is asked and told of the process that holds the account's connection."""
 
     def state(self, account: str) -> str | None:
         """The account's connection state; None if no connector holds it."""
@@ -77,8 +74,8 @@ class Report:
 
 @dataclass
 class _Run:
-    """One walk through an account's rows. What was put back in it isn't put back again: what parks anew at
-    once has a reason that a second try in the same second doesn't cure."""
+    """One run over an account's rows. What was put back isn't put back again in the same run: a
+    notification that parks anew at once would only do so again."""
 
     account: str
     time_left: Callable[[], float]
@@ -87,7 +84,7 @@ class _Run:
 
 
 class Maintainer:
-    """Looks after the waiting notifications of some accounts."""
+    """Resumes, expires and reports the parked notifications of accounts."""
 
     def __init__(
         self,
@@ -246,7 +243,8 @@ class Maintainer:
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:
-    """The row goes, the notification stays as it is: the row that is really its own looks after it."""
+    """Log a row that disagrees with its notification. The row is dropped; the notification stays as it is,
+    and its own row resumes it."""
     report.mismatched += 1
     log.error(
         "a parked row disagrees with its notification and was dropped",

@@ -61,7 +61,7 @@ class Planned:
         return bool(self.violations)
 
     @property
-    def tells_nobody(self) -> bool:
+    def has_no_recipients(self) -> bool:
         """Not an error, but worth a look: a ticket without anybody who can be told."""
         return not (self.new or self.repeated or self.violations)
 

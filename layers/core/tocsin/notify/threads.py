@@ -1,12 +1,11 @@
-"""What is said to one recipient about one ticket hangs together: later messages quote the first, or edit the
-last.
+"""Messages to one recipient about one ticket form a thread: later ones quote the first, or edit the last.
 
     TicketUpdated ── last message younger than 20 minutes ──▶ an edit of it      (UpdatesAs = edit)
         └ else, and every other event ──▶ a message, which quotes the first one  (QuoteFirstMessage)
 
-An edit alerts nobody, so only updates are edits; what makes a ticket, assigns or resolves it is always a
-message. Which of the two a notification is, is decided before it is written and never again for its id: an
-edit and the message in its place are two notifications with two ids.
+An edit makes no sound on the phone, so only updates are edits; what creates, assigns or resolves a ticket is
+always a message. Which of the two a notification is, is decided once, before it is written: an edit and the
+message in its place are two notifications with two ids.
 """
 
 from __future__ import annotations
@@ -38,9 +37,8 @@ _EDIT = "edit"
 
 
 def placed(notification: Notification, store: NotificationStore, config: PlanConfig) -> Notification:
-    """Return a text as it is to be said, by what was said about its ticket before.
-
-    Planned a second time, it stays what it was the first time.
+    """Return a notification as a message, a message with a quote, or an edit, by what its ticket's thread
+    holds. Planning it a second time changes nothing.
     """
     if notification.attachment is not None or not (config.quote_first_message or config.edit_updates):
         return notification

@@ -1,4 +1,4 @@
-"""News about devices: who reinstalled, linked or removed one, changed a group, entrusts us with a token."""
+"""WhatsApp's notifications: new identities, device lists, groups, privacy tokens, limits; and calls."""
 
 from __future__ import annotations
 

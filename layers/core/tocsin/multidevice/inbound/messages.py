@@ -1,7 +1,9 @@
-"""Messages: decrypted under a turn, and what they say put into effect.
+"""Messages are decrypted under a turn, and what they say is put into effect.
 
-ciphertexts ── decrypt ── act: a reply, a sender key, news of our own phone's ── confirm by a receipt
-                 └ can't ── `retries`: the receipt again, or a question for the message
+A message has one ciphertext or more:
+
+    decrypt ── act: a reply, a sender key, news of our own phone's ── confirm by a receipt
+      └ can't ── `retries`: the receipt again, or a question for the message
 """
 
 from __future__ import annotations
