@@ -10,7 +10,6 @@ from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import FIRST_CONTACTS, read_limit
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import NoAccount, NotPaired
-from tocsin.keys.store import KeyStore
 from tocsin.notify.parking import NotTold
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ class LeasedConnectors:
         return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
 
     def resumed(self, account: str) -> None:
+        from tocsin.keys.store import KeyStore  # most runs find nothing to resume
+
         try:
             self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
         except (ConnectorError, NoAccount, NotPaired) as exc:

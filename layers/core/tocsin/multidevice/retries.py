@@ -99,7 +99,7 @@ STALE_FROM_COUNT = 2
 
 
 @dataclass(frozen=True)
-class Unread:
+class Unreadable:
     """A ciphertext that can't be read, with the message it came in. `user`: the sender's canonical JID."""
 
     account: Account
@@ -146,12 +146,12 @@ class AskAgain:
         )
 
 
-def confirm_again(unread: Unread) -> Report:
+def confirm_again(unreadable: Unreadable) -> Report:
     """It was read before: the sender gets the receipt again."""
-    return Report("message", "duplicate", unread.enc.type)
+    return Report("message", "duplicate", unreadable.enc.type)
 
 
-Answer = AskAgain | Callable[[Unread], Report]
+Answer = AskAgain | Callable[[Unreadable], Report]
 
 ASK_AGAIN = AskAgain(blames_session=True)
 # Invalid bytes: nothing proves that they came from the peer, so they never cost a session.
@@ -194,46 +194,46 @@ class UnreadableMessages:
         self._ledger = ledger
         self._clock = clock
 
-    def ask(self, unread: Unread, answer: AskAgain) -> Report:
+    def ask(self, unreadable: Unreadable, answer: AskAgain) -> Report:
         """Ask the sender for a message; a few times, then no more. Raises `Wait`, `ConnectorError`."""
-        account, message, user = unread.account, unread.message, unread.user
-        facts = {"cause": unread.cause, "sender": repr(message.sender), "stanza": message.id}
+        account, message, user = unreadable.account, unreadable.message, unreadable.user
+        facts = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
         log.warning("can't decrypt", extra=facts)
         if message.from_me and not message.peer:
-            return Report("message", "own-device", unread.cause)
+            return Report("message", "own-device", unreadable.cause)
         # A count says that we asked; so it isn't raised while there is nobody to carry the question.
         self._transport.check(account.profile.account, resumed=True)
         device = message.sender.device
-        least = unread.enc.count + 1
+        least = unreadable.enc.count + 1
         count = account.keys.count_retry(account.profile, user, device, message.id, at_least=least)
-        question = answer.question(unread.error, count)
+        question = answer.question(unreadable.error, count)
         if question is None:
-            return self._give_up(unread, count)
-        keys = fresh_keys(account, unread.credentials) if question.with_keys else None
+            return self._give_up(unreadable, count)
+        keys = fresh_keys(account, unreadable.credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
             account.keys.expire_device_list(account.profile, user)
         asking = retry_receipt(
-            unread.node,
+            unreadable.node,
             count=question.count,
-            registration_id=unread.credentials.registration_id,
+            registration_id=unreadable.credentials.registration_id,
             error=question.error,
             keys=keys,
         )
         account.connector.send(account.profile, asking)
         at = self._now_ms()
-        self._ledger.asked(unreadable_by_us(account, message, user), since=at, at=at, cause=unread.cause)
+        self._ledger.asked(unreadable_by_us(account, message, user), since=at, at=at, cause=unreadable.cause)
         asked = {"count": count, "with_keys": question.with_keys}
-        return Report("message", "asked-again", unread.cause, asked)
+        return Report("message", "asked-again", unreadable.cause, asked)
 
-    def _give_up(self, unread: Unread, count: int) -> Report:
+    def _give_up(self, unreadable: Unreadable, count: int) -> Report:
         """The sender was asked in vain. Our own phone may have the message."""
-        account, message, at = unread.account, unread.message, self._now_ms()
-        unreadable = unreadable_by_us(account, message, unread.user)
-        self._ledger.failed(unreadable, since=at, at=at, cause=unread.cause, failure="given-up")
+        account, message, at = unreadable.account, unreadable.message, self._now_ms()
+        record = unreadable_by_us(account, message, unreadable.user)
+        self._ledger.failed(record, since=at, at=at, cause=unreadable.cause, failure="given-up")
         # Once: whoever sends it again and again has no more asked of the phone.
         if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
             ask_phone(self._transport, account, message)
-        return Report("message", "given-up", unread.cause, {"count": count, "given_up": True})
+        return Report("message", "given-up", unreadable.cause, {"count": count, "given_up": True})
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -19,7 +19,7 @@ from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.replies import reply_of
 from tocsin.multidevice.retries import (
     AskAgain,
-    Unread,
+    Unreadable,
     UnreadableMessages,
     answer_to,
 )
@@ -99,17 +99,17 @@ class Messages:
         user = account.canonical(message.sender, message.sender_alt)
         credentials = account.keys.credentials()
         reports = []
-        asks: list[tuple[Unread, AskAgain]] = []
+        asks: list[tuple[Unreadable, AskAgain]] = []
         for enc in message.encs:
             try:
                 reports.append(self._enc(account, credentials, envelope, message, user, enc))
             except SignalError as error:
-                unread = Unread(account, credentials, node, message, user, enc, error)
+                unreadable = Unreadable(account, credentials, node, message, user, enc, error)
                 answer = answer_to(error)
                 if isinstance(answer, AskAgain):
-                    asks.append((unread, answer))
+                    asks.append((unreadable, answer))
                 else:
-                    reports.append(answer(unread))
+                    reports.append(answer(unreadable))
         if asks and not _was_read(message, reports):
             # Once, however many ciphertexts failed: they are answered by one message.
             reports.append(self._unreadable.ask(*asks[0]))
