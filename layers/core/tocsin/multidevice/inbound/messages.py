@@ -30,6 +30,7 @@ from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.tables.names import id_of_message
 from tocsin.whatsapp.content import (
     Content,
     History,
@@ -191,6 +192,8 @@ class Messages:
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
             return "other", "spoofed"
         if message.is_group and content.is_reply:
+            if id_of_message(content.quoted_id or "") is None:
+                return "other", GROUP_TALK  # by far the most, so nobody is looked up for it
             kind = self._replies.take(reply_of(account, message, user, content))
             return ("other" if kind == GROUP_TALK else "reply"), kind
         if message.chat.server not in (LID, PN) or not content.is_reply:
