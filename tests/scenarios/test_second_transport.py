@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tests.support.list_transport import ListTransport
+from tests.support.memory_aws import MemoryAws, everything_in
+from tocsin.dynamo.attributes import to_attribute
 from tocsin.notify.config import PlanConfig, RetryPolicies
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -24,8 +24,10 @@ from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.template import Templates
+from tocsin.tables.names import user_of
+from tocsin.tables.notifications import notification_key
 
 NOW = 1_800_000_000
 SITI = "6281234567890"
@@ -45,19 +47,19 @@ CONFIG = PlanConfig(
 class Deployment:
     """The domain as the functions wire it, over a transport that writes into a list."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: MemoryAws) -> None:
         self.aws = aws
         self.now = float(NOW)
         clock = lambda: self.now  # noqa: E731
-        self.store = NotificationStore(aws.dynamodb, aws.notifications, clock=clock)
-        letters = DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
+        self.stores = Stores(aws.notifications_table, clock=clock)
+        letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
-        replies = Replies(self.store, queue, expiry_seconds=86_400, clock=clock)
-        self.transport = ListTransport(Receipts(self.store, letters), replies)
-        refused = TicketEventsDeadQueue(aws.sqs, "")
-        self.planner = Planner(self.store, queue, refused, letters, Templates(), CONFIG, clock=clock)
+        replies = Replies(self.stores, queue, expiry_seconds=86_400, clock=clock)
+        self.transport = ListTransport(Receipts(self.stores, letters), replies)
+        refused = TicketEventsDeadQueue(aws.sqs, aws.queues["ticket-events-dead"])
+        self.planner = Planner(self.stores, queue, refused, letters, Templates(), CONFIG, clock=clock)
         self.delivery = Delivery(
-            self.store,
+            self.stores,
             letters,
             self.transport,
             RetryPolicies(),
@@ -65,7 +67,7 @@ class Deployment:
             clock=clock,
             jitter=lambda low, high: 1.0,
         )
-        self.maintainer = Maintainer(self.store, queue, letters, self.transport, clock=clock)
+        self.maintainer = Maintainer(self.stores, queue, letters, self.transport, clock=clock)
 
     def event(self, kind: str = "TicketCreated", revision: int = 0) -> None:
         """A ticket's event, of which the customer alone is told."""
@@ -86,35 +88,27 @@ class Deployment:
 
     def stored(self) -> Notification:
         """The notification of the ticket's creation."""
-        items = self.aws.dynamodb.scan(TableName=self.aws.notifications)["Items"]
-        [found] = [
-            item["id"]["S"]
-            for item in items
-            if item["sk"]["S"] == "state" and item["event_type"]["S"] == "TicketCreated"
-        ]
-        notification = self.store.get(found)
-        assert notification is not None
-        return notification
+        found = {one.event_type: one for one in map(self.stores.notifications.get, self._planned()) if one}
+        return found["TicketCreated"]
+
+    def _planned(self) -> list[str]:
+        items = everything_in(self.aws.notifications_table)
+        return [item["id"] for item in items if item["sk"] == "state"]
 
     def outcome(self) -> tuple[str, dict[str, Any]]:
         """What the stream's latest image of it becomes on the bus."""
-        key = {"pk": {"S": f"notification#{self.stored().id}"}, "sk": {"S": "state"}}
-        image = self.aws.dynamodb.get_item(TableName=self.aws.notifications, Key=key)["Item"]
+        item = self.aws.notifications_table.get(notification_key(self.stored().id))
+        assert item is not None
+        image = {name: to_attribute(value) for name, value in item.items()}
         record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
         outcome = outcome_of(record)
         assert outcome is not None
         return outcome.detail_type, dict(outcome.detail)
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def deployment(account: AwsAccount) -> Deployment:
-    return Deployment(account.furnish())
+def deployment() -> Deployment:
+    return Deployment(MemoryAws())
 
 
 def test_a_ticket_event_is_planned_and_written(deployment: Deployment) -> None:
@@ -207,9 +201,9 @@ def test_an_update_edits_the_message_by_the_transport_s_id(deployment: Deploymen
 def test_an_answer_is_told_with_its_ticket(deployment: Deployment) -> None:
     deployment.told()
     assert deployment.transport.answered(SITI, "Thanks!", NOW * 1000 + 9000, quoted="no-1") == "text"
-    key = {"pk": {"S": f"reply#default#{SITI}@s.whatsapp.net"}, "sk": {"S": f"answer-{NOW * 1000 + 9000}"}}
-    reply = deployment.aws.dynamodb.get_item(TableName=deployment.aws.notifications, Key=key)["Item"]
-    assert reply["ticket_id"] == {"S": MINIMAL["ticket"]["id"]}
+    notification = deployment.stored().id
+    [reply] = deployment.stores.replies.about("default", user_of(SITI), notification)
+    assert (reply["text"], reply["ticket_id"]) == ("Thanks!", MINIMAL["ticket"]["id"])
 
 
 def test_who_says_stop_gets_the_confirmation_and_nothing_more(deployment: Deployment) -> None:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from tocsin import aws
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
-    from tocsin.dynamo.table import Table
+    from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.seal import DamagedRecord, Sealer
     from tocsin.keys.store import KeyStore
@@ -65,22 +65,22 @@ class Later:
 
 def planner(config: PlanConfig, own_texts: Path) -> Planner:
     """Return what plans ticket events. `own_texts`: the folder of the owner's texts, which may be missing."""
-    from tocsin.dynamo.table import DynamoTable
+    from tocsin.accounts.served_accounts import ServedAccounts
     from tocsin.notify.planning import Planner
     from tocsin.notify.queues import TicketEventsDeadQueue
-    from tocsin.notify.roster import Accounts
     from tocsin.notify.texts.template import Templates
 
-    sqs, dynamodb = aws.client("sqs"), aws.client("dynamodb")
-    store = NotificationStore(dynamodb, config.notifications_table)
+    sqs = aws.client("sqs")
+    table = _table(aws.client("dynamodb"), config.notifications_table)
+    stores = Stores(table)
     return Planner(
-        store,
+        stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
         TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
-        DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+        DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         Templates(own_texts),
         config,
-        accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
+        accounts=ServedAccounts(config.accounts, table),
     )
 
 
@@ -98,11 +98,11 @@ def delivery(
     from tocsin.notify.delivery import Delivery
 
     dynamodb = dynamodb or aws.client("dynamodb")
-    store = _notifications(config.stores, dynamodb)
+    stores = _notifications(config.stores, dynamodb)
     dead_letters = DeadLettersQueue(sqs or Later("sqs"), config.dead_letters_queue_url)
     return Delivery(
-        store,
-        DeadLetters(store, dead_letters),
+        stores,
+        DeadLetters(stores, dead_letters),
         _transport(
             config.stores,
             dynamodb,
@@ -131,16 +131,16 @@ def inbound(
     from tocsin.notify.receipts import Receipts
 
     dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
-    store = _notifications(config.stores, dynamodb)
-    dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
-    replies = _replies(config, store, NotificationsQueue(sqs, config.notifications_queue_url))
-    receipts = Receipts(store, dead_letters)
+    stores = _notifications(config.stores, dynamodb)
+    dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
+    replies = _replies(config, stores, NotificationsQueue(sqs, config.notifications_queue_url))
+    receipts = Receipts(stores, dead_letters)
     transport = _transport(config.stores, dynamodb, sealer, connector, lease)
     return Inbound(
-        store,
+        stores,
         transport,
         RetryReceiptHandler(
-            store,
+            stores,
             receipts,
             config.policies,
             transport.socket,
@@ -166,12 +166,12 @@ def maintainer(config: MaintainConfig) -> Maintainer:
     from tocsin.notify.parking import Maintainer
 
     dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
-    store = _notifications(config.stores, dynamodb)
+    stores = _notifications(config.stores, dynamodb)
     table = _table(dynamodb, config.stores.keys_table)
     return Maintainer(
-        store,
+        stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
-        DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+        DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         LeasedConnectors(table, _unsealing(config.stores), _connector(table)),
     )
 
@@ -202,19 +202,20 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
 
 def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
     """Return all accounts that are served now, those that were added since the deployment included."""
-    from tocsin.notify.roster import all_accounts
+    from tocsin.accounts.served_accounts import ServedAccounts
 
-    return all_accounts(config.accounts, _table(aws.client("dynamodb"), config.stores.notifications_table))
+    table = _table(aws.client("dynamodb"), config.stores.notifications_table)
+    return ServedAccounts(config.accounts, table).read()
 
 
 # -- what they share -------------------------------------------------------------------------------------
 
 
-def _notifications(stores: StoreConfig, dynamodb: Any) -> NotificationStore:
-    return NotificationStore(dynamodb, stores.notifications_table, stores.keys_table)
+def _notifications(stores: StoreConfig, dynamodb: Any) -> Stores:
+    return Stores(_table(dynamodb, stores.notifications_table), _table(dynamodb, stores.keys_table))
 
 
-def _table(dynamodb: Any, name: str) -> Table:
+def _table(dynamodb: Any, name: str) -> DynamoTable:
     from tocsin.dynamo.table import DynamoTable
 
     return DynamoTable(dynamodb, name)
@@ -259,11 +260,11 @@ def _transport(
     return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, uploads=uploads)
 
 
-def _replies(config: ReceiveConfig, store: NotificationStore, queue: NotificationsQueue) -> Replies:
+def _replies(config: ReceiveConfig, stores: Stores, queue: NotificationsQueue) -> Replies:
     from tocsin.notify.replies import Replies
 
     return Replies(
-        store,
+        stores,
         queue,
         expiry_seconds=config.notification_expiry_seconds,
         acknowledge_with=config.acknowledge_replies,

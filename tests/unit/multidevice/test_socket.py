@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import House
 from tocsin.notify.failure import Retry, Wait
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def asking(account: AwsAccount) -> House:
+def asking() -> House:
     """Siti's phone couldn't read a message, and asks for it again."""
-    house = House(account.furnish())
+    house = House(MemoryAws())
     house.tell(1)
     house.siti.devices[0].corrupt()
     house.tell(2)

@@ -11,7 +11,7 @@ import tocsin.notify
 
 HERE = Path(tocsin.notify.__file__).parent
 MODULES = sorted(HERE.rglob("*.py"))
-BELOW = ("accounts", "dynamo", "notify", "tables")
+BELOW = ("accounts", "dynamo", "notify", "tables", "timestamps")
 
 
 def tocsin_imports(source: str) -> set[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, Cloud, aws_account
+from tests.support.memory_aws import MemoryAws
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import DeadLettersQueue
 from tocsin.notify.receipts import MAX_RECEIPTS, Receipts
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 NOW = 1_800_000_000
 AT = NOW * 1000 + 5000
@@ -27,7 +27,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Tiket TCK-1 dibuat",
+    content=Text("Tiket TCK-1 dibuat"),
     created_at=NOW * 1000,
     expires_at=NOW + 86400,
 )
@@ -36,32 +36,26 @@ N = Notification(
 class Scene:
     """A notification that was sent, and one that was only planned."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: MemoryAws) -> None:
         self.aws = aws
-        self.store = NotificationStore(aws.dynamodb, aws.notifications, clock=lambda: float(NOW))
+        self.stores = Stores(aws.notifications_table, clock=lambda: float(NOW))
         self.sent, self.planned = N, replace(N, id="cd" * 9, ticket_id="TCK-2")
-        self.store.put_new(self.sent)
-        self.store.put_new(self.planned)
-        self.store.mark_sent(self.sent.id, {}, at=NOW * 1000 + 1000, account="default")
+        self.stores.notifications.put_new(self.sent)
+        self.stores.notifications.put_new(self.planned)
+        self.stores.notifications.mark_sent(self.sent.id, {}, at=NOW * 1000 + 1000, account="default")
         letters = DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])
-        self.receipts = Receipts(self.store, DeadLetters(self.store, letters))
+        self.receipts = Receipts(self.stores, DeadLetters(self.stores, letters))
 
     @property
     def notification(self) -> Notification:
-        stored = self.store.get(self.sent.id)
+        stored = self.stores.notifications.get(self.sent.id)
         assert stored is not None
         return stored
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def scene(account: AwsAccount) -> Scene:
-    return Scene(account.furnish())
+def scene() -> Scene:
+    return Scene(MemoryAws())
 
 
 def test_a_receipt_moves_the_state_once(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.notify.parking import NotTold
 
 if TYPE_CHECKING:
+    from tocsin.accounts.state import AccountState
     from tocsin.connector_client.client import ConnectorClient
     from tocsin.dynamo.table import Table
     from tocsin.keys.seal import Sealer
@@ -26,7 +27,7 @@ class LeasedConnectors:
         self._sealer = sealer
         self._client = client
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         lease = read_lease(self._table, account)
         return None if lease is None or lease.connector is None else lease.state
 
@@ -37,6 +38,6 @@ class LeasedConnectors:
         from tocsin.keys.store import KeyStore  # most runs find nothing to resume
 
         try:
-            self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
+            self._client.resumed(KeyStore(self._table, self._sealer(), account).account.profile())
         except (ConnectorError, NoAccount, NotPaired) as exc:
             raise NotTold(f"{type(exc).__name__}: {exc}") from exc

@@ -23,7 +23,7 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
         group=str(message.chat) if message.is_group else None,
         author=str(message.sender.chat) if message.is_group else None,
         is_from=lambda recipient: account.is_person(user, recipient),
-        names_now=lambda: (account.keys.address(user) or {}).values(),
+        names_now=lambda: (account.keys.contacts.address(user) or {}).values(),
     )
 
 
@@ -33,7 +33,7 @@ def names_of(account: Account, user: str, message: InboundMessage) -> tuple[str,
     After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
     somebody without a known number there is the LID alone.
     """
-    known = account.keys.address(user)
+    known = account.keys.contacts.address(user)
     names = [known["pn"]] if known else []
     if message.pn is not None:
         names.append(str(message.pn.chat))

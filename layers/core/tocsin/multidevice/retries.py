@@ -51,7 +51,7 @@ from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Attempt, Notification, Recovery, State
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import (
     BadMac,
     BadSignature,
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.notify.config import RetryPolicies
     from tocsin.notify.receipts import Receipts
-    from tocsin.notify.store.recoveries import Ledger
+    from tocsin.notify.store.recoveries import Recoveries
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
     from tocsin.whatsapp.message import Enc, InboundMessage
@@ -189,29 +189,29 @@ def question_for(error: SignalError, count: int) -> Question | None:
 class UnreadableMessages:
     """Asks senders for the messages that we can't read."""
 
-    def __init__(self, transport: MultiDevice, ledger: Ledger, *, clock: Callable[[], float]) -> None:
+    def __init__(self, transport: MultiDevice, recoveries: Recoveries, *, clock: Callable[[], float]) -> None:
         self._transport = transport
-        self._ledger = ledger
+        self._recoveries = recoveries
         self._clock = clock
 
     def ask(self, unreadable: Unreadable, answer: AskAgain) -> Report:
         """Ask the sender for a message; a few times, then no more. Raises `Wait`, `ConnectorError`."""
         account, message, user = unreadable.account, unreadable.message, unreadable.user
-        facts = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
-        log.warning("can't decrypt", extra=facts)
+        said = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
+        log.warning("can't decrypt", extra=said)
         if message.from_me and not message.peer:
             return Report("message", "own-device", unreadable.cause)
         # A count says that we asked; so it isn't raised while there is nobody to carry the question.
         self._transport.check(account.profile.account, resumed=True)
         device = message.sender.device
         least = unreadable.enc.count + 1
-        count = account.keys.count_retry(account.profile, user, device, message.id, at_least=least)
+        count = account.keys.receiving.count_retry(account.profile, user, device, message.id, at_least=least)
         question = answer.question(unreadable.error, count)
         if question is None:
             return self._give_up(unreadable, count)
         keys = fresh_keys(account, unreadable.credentials) if question.with_keys else None
-        if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
-            account.keys.expire_device_list(account.profile, user)
+        if question.session_is_stale and account.keys.sending.mark_stale(account.profile, user, device):
+            account.keys.sending.expire_device_list(account.profile, user)
         asking = retry_receipt(
             unreadable.node,
             count=question.count,
@@ -220,23 +220,21 @@ class UnreadableMessages:
             keys=keys,
         )
         account.connector.send(account.profile, asking)
-        at = self._now_ms()
-        self._ledger.asked(unreadable_by_us(account, message, user), since=at, at=at, cause=unreadable.cause)
-        asked = {"count": count, "with_keys": question.with_keys}
-        return Report("message", "asked-again", unreadable.cause, asked)
+        at = int(self._clock() * 1000)
+        record = unreadable_by_us(account, message, user)
+        self._recoveries.asked(record, since=at, at=at, cause=unreadable.cause)
+        facts = {"count": count, "with_keys": question.with_keys}
+        return Report("message", "asked-again", unreadable.cause, facts)
 
     def _give_up(self, unreadable: Unreadable, count: int) -> Report:
         """The sender was asked in vain. Our own phone may have the message."""
-        account, message, at = unreadable.account, unreadable.message, self._now_ms()
+        account, message, at = unreadable.account, unreadable.message, int(self._clock() * 1000)
         record = unreadable_by_us(account, message, unreadable.user)
-        self._ledger.failed(record, since=at, at=at, cause=unreadable.cause, failure="given-up")
+        self._recoveries.failed(record, since=at, at=at, cause=unreadable.cause, failure="given-up")
         # Once: whoever sends it again and again has no more asked of the phone.
         if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
             ask_phone(self._transport, account, message)
         return Report("message", "given-up", unreadable.cause, {"count": count, "given_up": True})
-
-    def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
 
 
 # -- a recipient's device can't read ours ----------------------------------------------------------------
@@ -266,7 +264,7 @@ class RetryReceiptHandler:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         receipts: Receipts,
         policies: RetryPolicies,
         socket: Socket,
@@ -275,11 +273,11 @@ class RetryReceiptHandler:
         random: Callable[[int], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._receipts = receipts
         self._policies = policies
         self._socket = socket
-        self._ledger = store.ledger
+        self._recoveries = stores.recoveries
         self._per_hour = per_hour
         self._random = random
         self._clock = clock
@@ -317,7 +315,7 @@ class RetryReceiptHandler:
         if request.count > MAX_PLAUSIBLE_COUNT:
             raise Ignored("absurd-count")
         notification_id = id_of_message(request.id)
-        notification = self._store.get(notification_id) if notification_id else None
+        notification = self._stores.notifications.get(notification_id) if notification_id else None
         if notification is None or notification.account != account.profile.account:
             raise Ignored("unknown-message")
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
@@ -361,7 +359,7 @@ class RetryReceiptHandler:
         if was_sent_copy(case.notification, str(case.jid)):
             return
         account, now = case.notification.account, self._now_ms()
-        if self._store.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+        if self._stores.recipients.count_list_question_in_hour(account, case.user, now) > self._per_hour:
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])
@@ -378,10 +376,8 @@ class RetryReceiptHandler:
             self._give_up(case, Recover(RECOVERY_EXHAUSTED, refusals))
             raise Ignored("exhausted")
         now = self._now_ms()
-        if (
-            self._store.count_recovery_in_hour(case.notification.account, case.recipient, now)
-            > self._per_hour
-        ):
+        account = case.notification.account
+        if self._stores.recipients.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
             limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
@@ -399,15 +395,15 @@ class RetryReceiptHandler:
         refused = Attempt(
             f"refused-{case.cause}", at, "refused", why, device=str(case.jid), count=case.request.count
         )
-        self._store.record_attempt(case.notification.id, refused)
+        self._stores.notifications.record_attempt(case.notification.id, refused)
         if why not in NOT_IN_LEDGER:
-            self._ledger.failed(case.unreadable, since=case.since, at=at, cause=case.cause, failure=why)
+            self._recoveries.failed(case.unreadable, since=case.since, at=at, cause=case.cause, failure=why)
 
     # -- the session, then the message ------------------------------------------------------------------
 
     def _mend(self, case: Case) -> str:
         """Replace the session if that is what the receipt calls for. Return where the new one came from."""
-        facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
+        facts = _session_facts(case)
         return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
 
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
@@ -417,9 +413,9 @@ class RetryReceiptHandler:
             return ""
         if case.account.is_forged(case.user, case.device, bundle.identity):
             raise Ignored("forged-identity")
-        credentials = case.account.keys.credentials()
+        credentials = case.account.keys.account.credentials()
         try:
-            case.account.keys.rebuild(
+            case.account.keys.sending.rebuild(
                 case.account.profile, credentials, case.user, case.device, bundle, seen=facts
             )
         except (BadSignature, InvalidKey) as error:
@@ -462,7 +458,7 @@ class RetryReceiptHandler:
         """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
         reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
-            self._rebuild(case, case.account.keys.session_facts(case.account.profile, case.user, case.device))
+            self._rebuild(case, _session_facts(case))
             reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
@@ -473,7 +469,7 @@ class RetryReceiptHandler:
 
     def _reserve(self, case: Case) -> Reservation:
         try:
-            return case.account.keys.reserve(case.account.profile, case.user)
+            return case.account.keys.sending.reserve(case.account.profile, case.user)
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
@@ -491,9 +487,13 @@ class RetryReceiptHandler:
             device=device,
             count=case.request.count,
         )
-        self._store.record_recovery(case.notification.id, device, recovery, attempt)
-        self._store.count_recovery(case.notification.account, case.recipient)
-        self._ledger.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
+        self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
+        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _session_facts(case: Case) -> SessionFacts | None:
+    return case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)

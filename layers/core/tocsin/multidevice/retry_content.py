@@ -12,8 +12,8 @@ from tocsin.notify.content import File
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification
 from tocsin.signal.padding import pad
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.tables.names import user_of
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.receipts import RetryKeys
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def fresh_keys(account: Account, credentials: Credentials) -> RetryKeys:
     """Return keys with which the sender can start a new session with us."""
-    prekey, signed = account.keys.retry_prekey(), credentials.signed_prekey
+    prekey, signed = account.keys.account.retry_prekey(), credentials.signed_prekey
     return RetryKeys(
         identity=credentials.identity.public,
         prekey=(prekey.id, prekey.pair.public),

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import SERVING, ConnectorError
+from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
+from tocsin.connector_client.client import ConnectorError
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
@@ -61,18 +62,14 @@ class RememberedLeases:
     def look(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
         lease = self._remembered.get(account)
-        if lease is None or not _may_send(lease.state, resumed):
+        if lease is None or not may_send(lease.state, resumed=resumed):
             lease = self(account)
         if lease is None:
             raise Wait("connector-away", "no connector holds the account")
-        if lease.state == "resuming" and not resumed:
+        if lease.state == AccountState.RESUMING and not resumed:
             raise Wait("resuming", "parked notifications go first")
-        if lease.state not in SERVING:
+        if lease.state not in LOGGED_IN:
             raise Wait("not-connected", f"the account is {lease.state}")
-
-
-def _may_send(state: str, resumed: bool) -> bool:
-    return state in SERVING and (resumed or state != "resuming")
 
 
 class Socket:
@@ -108,7 +105,7 @@ class Socket:
 
     def check_first_contacts(self, account: Account) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.limit(FIRST_CONTACTS)
+        limit = account.keys.account.limit(FIRST_CONTACTS)
         if limit is not None:
             raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
 
@@ -165,7 +162,7 @@ class Socket:
 
         try:
             limit = Limit(FIRST_CONTACTS, code, until, self._now())
-            self._open_keys(account).note_limit(limit, guessed=True)
+            self._open_keys(account).account.note_limit(limit, guessed=True)
         except Exception:  # the notification waits all the same
             log.exception("the restriction was not written down", extra={"account": account})
 

@@ -128,7 +128,7 @@ class MultiDevice:
         profile = self._profiles.get(name)
         if profile is None:
             try:
-                profile = self._profiles[name] = keys.profile()
+                profile = self._profiles[name] = keys.account.profile()
             except NotPaired as error:
                 raise Wait("unpaired", str(error)) from error
             except NoAccount as error:
@@ -188,7 +188,7 @@ class MultiDevice:
         ack = self._hand_over(account, address, outgoing, parcel, trust)
         self._unsettled = [
             *(
-                partial(account.keys.checkpoint, reservation, reservation.chains)
+                partial(account.keys.sending.checkpoint, reservation, reservation.chains)
                 for reservation in reservations.values()
             ),
             partial(self._tokens.issue, account, address.user, trust),
@@ -475,6 +475,6 @@ def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str])
 
 def _reserve_one(account: Account, user: str) -> Reservation | None:
     try:
-        return account.keys.reserve(account.profile, user)
+        return account.keys.sending.reserve(account.profile, user)
     except NoOutbound:
         return None

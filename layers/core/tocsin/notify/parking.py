@@ -1,15 +1,18 @@
-"""Parked notifications: resumed when they are due, expired when they are too late, reported when overdue.
+"""Upkeep of what waits: resumed when its time has come, expired when it is over, asked after when no receipt
+came.
 
-    {"resume": account}   The connector asks for it after login. The account's parked notifications go back to
-                          the queue, oldest first. Then the connector lets new ones pass again.
-    anything else         The schedule asks for it each minute: the same for what has a due time, and for an
-                          account whose resume was cut short.
+    {"resume": account}   from the connector after login: its parked notifications go back to the queue,
+    oldest
+                          first; then the connector lets fresh ones pass again
+    anything else         from the schedule, each minute: the same for whatever has a date, and for an account
+    whose
+                          resume was cut short
 
-What is due goes back to the queue before anything expires. The time for which a limit of the account's holds
-a notification is added to its expiry (`hold.py`).
+What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
+is added to its expiry (`hold.py`).
 
-A row is deleted after its order lies in the queue, and only if it wasn't parked anew meanwhile. Two runs at
-once put a notification into the queue twice: the second order finds it sent.
+A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
+twice at once, it puts a notification into the queue twice: the second order finds it sent.
 """
 
 from __future__ import annotations
@@ -20,19 +23,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import NotificationsQueue
-from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
+from tocsin.notify.store.parking import WaitingRow
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 
 log = logging.getLogger(__name__)
-
-RESUMING = "resuming"
-SENDING = frozenset({RESUMING, "connected", "restricted"})
-"""Lease states in which it makes sense to try. A restricted account still answers whom it knows."""
 
 MIN_SECONDS = 20.0
 """With less time than this left, no further batch is begun: the next minute goes on."""
@@ -45,9 +47,9 @@ class NotTold(Exception):
 
 
 class Connectors(Protocol):
-    """What is asked and told of the process that holds the account's connection."""
+    """What upkeep needs of the process with the socket."""
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         """The account's connection state; None if no connector holds it."""
 
     def resumed(self, account: str) -> None:
@@ -74,8 +76,8 @@ class Report:
 
 @dataclass
 class _Run:
-    """One run over an account's rows. What was put back isn't put back again in the same run: a
-    notification that parks anew at once would only do so again."""
+    """One walk through an account's rows. What was put back in it isn't put back again: what parks anew at
+    once has a reason that a second try in the same second doesn't cure."""
 
     account: str
     time_left: Callable[[], float]
@@ -84,18 +86,18 @@ class _Run:
 
 
 class Maintainer:
-    """Resumes, expires and reports the parked notifications of accounts."""
+    """Looks after the waiting notifications of some accounts."""
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead_letters: DeadLetters,
         connectors: Connectors,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead_letters = dead_letters
         self._connectors = connectors
@@ -105,8 +107,8 @@ class Maintainer:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
         state = self._connectors.state(account)
-        if state in SENDING:
-            self._put_back(report, time_left, tell=state == RESUMING)
+        if state in LOGGED_IN:
+            self._put_back(report, time_left, tell=state == AccountState.RESUMING)
         self._expire(report)
         self._count_waiting(report)
         return report
@@ -124,21 +126,21 @@ class Maintainer:
         for row, expires_at in self._rows(report.account):
             if now >= expires_at:
                 self._bury(row, report, now)
-                self._store.drop_waiting(row)
+                self._stores.parking.drop_waiting(row)
 
     def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
         """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
         holds isn't over before that one."""
         now = self._clock()
         held: dict[str, int] = {}
-        for row in self._store.waiting(account):
+        for row in self._stores.parking.waiting(account):
             expires_at = max(row.expiry(now), held.get(row.recipient, 0))
             if row.hold is not None:
                 held[row.recipient] = expires_at
             yield row, expires_at
 
     def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
-        notification = self._store.get(row.notification)
+        notification = self._stores.notifications.get(row.notification)
         if notification is None or notification.state not in (State.WAITING, State.PLANNED):
             return
         if mismatch(row, notification):
@@ -150,9 +152,9 @@ class Maintainer:
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
-        for notification_id in self._store.overdue(report.account, now):
+        for notification_id in self._stores.notifications.overdue(report.account, now):
             try:
-                transition = self._store.mark_overdue(notification_id, now)
+                transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -226,7 +228,7 @@ class Maintainer:
             run.put_back.add(row.notification)
             moved = expires_at if expires_at > row.expires_at else None
             try:
-                transition = self._store.requeue(row.notification, row=row, expires_at=moved)
+                transition = self._stores.parking.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -235,16 +237,15 @@ class Maintainer:
                 _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
         for row, _ in rows:
-            self._store.drop_waiting(row)
+            self._stores.parking.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
-        report.waiting = sum(1 for _ in self._store.waiting(report.account))
+        report.waiting = sum(1 for _ in self._stores.parking.waiting(report.account))
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:
-    """Log a row that disagrees with its notification. The row is dropped; the notification stays as it is,
-    and its own row resumes it."""
+    """The row goes, the notification stays as it is: the row that is really its own looks after it."""
     report.mismatched += 1
     log.error(
         "a parked row disagrees with its notification and was dropped",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tocsin.notify.content import Reaction
 from tocsin.notify.notification import Notification, State
 from tocsin.tables.names import user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.dead_letters import DeadLetters
     from tocsin.notify.failure import Failure
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 MAX_RECEIPTS = 200
 """A notification's history keeps the receipts of so many: a group may have a thousand members."""
@@ -23,8 +24,8 @@ MAX_RECEIPTS = 200
 class Receipts:
     """Moves notifications forward. Times in ms."""
 
-    def __init__(self, store: NotificationStore, dead_letters: DeadLetters) -> None:
-        self._store = store
+    def __init__(self, stores: Stores, dead_letters: DeadLetters) -> None:
+        self._stores = stores
         self._dead_letters = dead_letters
 
     def delivered(self, notification_id: str, at: int, by: str) -> bool:
@@ -38,7 +39,7 @@ class Receipts:
     def failed(self, notification_id: str, failure: Failure, at: int) -> bool:
         """It was sent and will not arrive: a dead letter. Return whether it failed by this; what was
         delivered stays so."""
-        notification = self._store.get(notification_id)
+        notification = self._stores.notifications.get(notification_id)
         if notification is None or notification.state is not State.SENT:
             return False
         return self._dead_letters.bury(notification, failure, at)
@@ -56,14 +57,15 @@ class Receipts:
             return False
         at = max(at, notification.sent_at or 0, notification.delivered_at or 0)
         moved = notification.state not in (State.READ, state) and (
-            self._store.mark_receipt(notification.id, state, at, by).applied
+            self._stores.notifications.mark_receipt(notification.id, state, at, by).applied
         )
-        if moved and notification.reacts_to is None:
-            self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
+        if moved and not isinstance(notification.content, Reaction):
+            user = user_of(notification.recipient)
+            self._stores.recipients.note_delivery(notification.account, user, notification.id)
         else:
-            self._store.note_receipt(notification.id, state, at, by)
+            self._stores.notifications.note_receipt(notification.id, state, at, by)
         return moved
 
     def _note_id(self, notification_id: str, state: State, at: int, by: str) -> bool:
-        notification = self._store.get(notification_id)
+        notification = self._stores.notifications.get(notification_id)
         return notification is not None and self.note(notification, state, at, by)

@@ -1,6 +1,6 @@
 """Waiting in a queue: a record that can't be handled now is delivered again later.
 
-A notification waits in the table instead (`NotificationStore.park`); this is for a retry's few seconds, and
+A notification waits in the table instead (`Stores.park`); this is for a retry's few seconds, and
 for stanzas that need the connector while there is none.
 """
 

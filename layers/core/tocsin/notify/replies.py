@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import Notification, State, named, notification_id
 from tocsin.notify.queues import NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import (
     CONDUCT_TICKET,
     CONSENT_GIVEN,
@@ -68,7 +69,7 @@ class Replies:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         notifications: NotificationsQueue,
         *,
         expiry_seconds: int,
@@ -77,7 +78,7 @@ class Replies:
     ) -> None:
         """`acknowledge_with`: the emoji that an answer to a notification gets; empty for none."""
         self._acknowledge_with = acknowledge_with
-        self._store = store
+        self._stores = stores
         self._notifications = notifications
         self._expiry_seconds = expiry_seconds
         self._clock = clock
@@ -103,7 +104,7 @@ class Replies:
 
         STOP is a word like others here: one member doesn't speak for the group, and can leave it.
         """
-        answered = self._store.get(reply.quoted) if reply.quoted else None
+        answered = self._stores.notifications.get(reply.quoted) if reply.quoted else None
         if answered is None or answered.group != reply.group or answered.account != reply.account:
             return GROUP_TALK
         self._record(reply, answered, None)
@@ -123,7 +124,7 @@ class Replies:
             "audience": answered.audience if answered else None,
             "consent": consent,
         }
-        self._store.put_reply(reply.account, reply.names[0], reply.message_id, told, reply.at)
+        self._stores.replies.put(reply.account, reply.names[0], reply.message_id, told, reply.at)
 
     def _acknowledge(self, reply: Reply, answered: Notification | None) -> None:
         """React to what a recipient answered, by a notification of its own: so it arrives like one, once.
@@ -132,7 +133,7 @@ class Replies:
         """
         if answered is None or reply.kind == REACTION:
             return
-        if self._store.conduct(reply.account, reply.names[0]).opted_out_at is not None:
+        if self._stores.recipients.conduct(reply.account, reply.names[0]).opted_out_at is not None:
             return
         self._react(answered, reply)
 
@@ -149,31 +150,29 @@ class Replies:
             recipient=answered.recipient,
             recipient_name=answered.recipient_name,
             language=answered.language,
-            text=self._acknowledge_with,
+            content=Reaction(reply.message_id, self._acknowledge_with, int(now * 1000), reply.author),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
-            reacts_to=reply.message_id,
-            reacts_to_author=reply.author,
         )
         self._enqueue(reaction)
 
     def _enqueue(self, notification: Notification) -> None:
         """Write and enqueue it, unless it went out already. A repeat after a crash is folded by its id."""
-        known = self._store.put_new(notification)
+        known = self._stores.notifications.put_new(notification)
         if known is None or known.state is State.PLANNED:
             self._notifications.send(known or notification)
 
     def _answered(self, reply: Reply) -> Notification | None:
         """Return the notification a reply is about: the quoted one, else the last that reached the person."""
         if reply.quoted:
-            notification = self._store.get(reply.quoted)
+            notification = self._stores.notifications.get(reply.quoted)
             if notification is not None and reply.answers(notification):
                 return notification
-        conduct = self._store.conduct(reply.account, reply.names[0])
+        conduct = self._stores.recipients.conduct(reply.account, reply.names[0])
         if conduct.last_notification is not None:
-            return self._store.get(conduct.last_notification)
+            return self._stores.notifications.get(conduct.last_notification)
         if conduct.heard_at is None:
-            self._store.note_heard(reply.account, reply.names[0], int(self._clock() * 1000))
+            self._stores.recipients.note_heard(reply.account, reply.names[0], int(self._clock() * 1000))
         return None
 
     def _heed(self, reply: Reply, answered: Notification | None, wish: Wish, language: str) -> None:
@@ -185,8 +184,8 @@ class Replies:
         at = int(self._clock() * 1000)
         if wish is Wish.STOP:
             for name in self._names_to_opt_out(reply):
-                self._store.opt_out(reply.account, name, wish.value, at)
-        conducts = [self._store.conduct(reply.account, name) for name in reply.names]
+                self._stores.recipients.opt_out(reply.account, name, wish.value, at)
+        conducts = [self._stores.recipients.conduct(reply.account, name) for name in reply.names]
         withdrawn_at = [known.opted_out_at for known in conducts if known.opted_out_at is not None]
         confirmed = any(known.confirmed_at is not None for known in conducts)
         if not withdrawn_at or (wish is Wish.STOP and confirmed):
@@ -194,9 +193,9 @@ class Replies:
         self._confirm(reply, wish, min(withdrawn_at), answered.language if answered else language)
         for name in reply.names:
             if wish is Wish.STOP:
-                self._store.confirm_opt_out(reply.account, name, at)
+                self._stores.recipients.confirm_opt_out(reply.account, name, at)
             else:
-                self._store.opt_in(reply.account, name)
+                self._stores.recipients.opt_in(reply.account, name)
 
     def _names_to_opt_out(self, reply: Reply) -> Iterator[str]:
         """All names of the sender; and then those that were learnt in the meantime, for a send may have
@@ -219,7 +218,7 @@ class Replies:
             recipient=recipient,
             recipient_name=reply.sender_name,
             language=language,
-            text=confirmation_text(wish, language),
+            content=Text(confirmation_text(wish, language)),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
         )

@@ -63,7 +63,7 @@ class DeviceNews:
             return Report("notification", "ignored", "a token of nobody we could write to")
         if news.timestamp > self._clock() + CLOCKS_APART_SECONDS:
             return Report("notification", "ignored", "a token of the future")
-        kept = account.keys.keep_token(account.own_user, user, news.token, news.timestamp)
+        kept = account.keys.contacts.keep_token(account.own_user, user, news.token, news.timestamp)
         return Report("notification", "privacy-token", facts={"kept": kept})
 
     def _restricted(self, account: Account, news: ReachoutLock, envelope: Envelope) -> Report:
@@ -75,7 +75,7 @@ class DeviceNews:
         heard_at = envelope.received_at // 1000
         until = 0 if not news.active else news.until or heard_at + RESTRICTION_SECONDS
         limit = Limit(FIRST_CONTACTS, "notification", until, heard_at)
-        account.keys.note_limit(limit, guessed=news.active and news.until is None)
+        account.keys.account.note_limit(limit, guessed=news.active and news.until is None)
         return Report("notification", "reachout-lock", facts={"active": news.active, "until": news.until})
 
     def _identity_changed(self, account: Account, news: IdentityChanged, _: Envelope) -> Report:
@@ -83,10 +83,10 @@ class DeviceNews:
         user = _named(account, news.user, news.lid)
         if account.is_own(user):
             return Report("notification", "ignored", "own identity")
-        archived = account.keys.clean(account.profile, user).archived
-        account.keys.expire_device_list(account.profile, user)
-        account.keys.note_new_keys(user)
-        issued_at = account.keys.trust(account.own_user, user).issued_at
+        archived = account.keys.upkeep.clean(account.profile, user).archived
+        account.keys.sending.expire_device_list(account.profile, user)
+        account.keys.groups.note_new_keys(user)
+        issued_at = account.keys.contacts.trust(account.own_user, user).issued_at
         if issued_at:
             issue_token(account, user, issued_at)  # the new phone knows nothing of the one that it was given
         log.warning("identity changed", extra={"device": repr(news.user), "by": "notification"})
@@ -100,11 +100,11 @@ class DeviceNews:
         if news.action == "remove":
             ours = account.own_device.device if account.is_own(user) else 0
             for number in sorted({device.device for device in news.devices} - {0, ours}):
-                account.keys.remove_device(account.profile, user, number)
+                account.keys.sending.remove_device(account.profile, user, number)
         facts = {"devices": len(news.devices)}
         if news.action == "remove" and _is_whole_list(account, user, news):
             return Report("notification", "devices-changed", "remove", {**facts, "list_holds": True})
-        account.keys.expire_device_list(account.profile, user)
+        account.keys.sending.expire_device_list(account.profile, user)
         return Report("notification", "devices-changed", news.action, facts)
 
     def _own_devices(self, account: Account, news: OwnDevices, _: Envelope) -> Report:
@@ -115,10 +115,10 @@ class DeviceNews:
         if 0 in listed and phash(news.devices) == news.device_hash:
             in_session = _in_session(account, user)
             if in_session is not None and listed - {ours} <= in_session:
-                account.keys.touch_device_list(account.profile, user, sorted(listed - {ours}))
+                account.keys.sending.touch_device_list(account.profile, user, sorted(listed - {ours}))
                 _keep_group_list(account, user, listed)
                 return Report("notification", "own-devices", facts={"list_holds": True})
-        account.keys.expire_device_list(account.profile, user)
+        account.keys.sending.expire_device_list(account.profile, user)
         return Report("notification", "own-devices")
 
     def _group_changed(self, account: Account, news: GroupChanged, _: Envelope) -> Report:
@@ -127,8 +127,8 @@ class DeviceNews:
         for pn, lid in news.pairs:
             account.learn(pn, lid)
         group = str(news.group)
-        account.keys.forget_group(group)
-        if news.removed and account.keys.discard_sender_key(account.profile, group):
+        account.keys.groups.forget(group)
+        if news.removed and account.keys.groups.discard_sender_key(account.profile, group):
             log.info("a new sender key is due: somebody left", extra={"group": mask(group)})
         with suppress(Permanent, ConnectorError, WireError):
             GroupView(account, news.group, clock=self._clock).info()
@@ -154,7 +154,7 @@ def _named(account: Account, user: JID, lid: JID | None) -> str:
 def _in_session(account: Account, user: str) -> set[int] | None:
     """The devices of a user that we can write to now; None if there is one with which a session must be made
     first, as after a reinstall."""
-    devices = account.keys.view(account.profile, user).devices
+    devices = account.keys.upkeep.view(account.profile, user).devices
     if any(device.index is None for device in devices):
         return None
     return {device.device for device in devices}
@@ -177,5 +177,5 @@ def _is_whole_list(account: Account, user: str, news: DevicesChanged) -> bool:
 
 def _keep_group_list(account: Account, user: str, numbers: set[int]) -> None:
     """Write down a list that groups use, if they use one."""
-    if account.keys.device_lists([user])[user].devices:
-        account.keys.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))
+    if account.keys.groups.device_lists([user])[user].devices:
+        account.keys.groups.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))

@@ -21,7 +21,7 @@ from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.multidevice.transport import MultiDevice, damaged_account
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
 from tocsin.whatsapp.node import Node
 
@@ -35,7 +35,7 @@ class Inbound:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         transport: MultiDevice,
         retry_receipts: RetryReceiptHandler,
         replies: Replies,
@@ -49,10 +49,10 @@ class Inbound:
         self._transport = transport
         self._clock = clock
         readers = Readers(clock) if read_receipts else None
-        messages = Messages(store.ledger, transport, replies, readers, clock=clock, random=random)
+        messages = Messages(stores.recoveries, transport, replies, readers, clock=clock, random=random)
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
-            "receipt": ReceiptStanzas(receipts, store, retry_receipts).handle,
+            "receipt": ReceiptStanzas(receipts, stores, retry_receipts).handle,
             "notification": DeviceNews(clock).handle,
             "call": note_call,
         }

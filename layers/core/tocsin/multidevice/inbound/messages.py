@@ -56,7 +56,7 @@ from tocsin.whatsapp.receipts import (
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
     from tocsin.keys.receive import Received
-    from tocsin.notify.store.recoveries import Ledger
+    from tocsin.notify.store.recoveries import Recoveries
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Messages:
 
     def __init__(
         self,
-        ledger: Ledger,
+        recoveries: Recoveries,
         transport: MultiDevice,
         replies: Replies,
         readers: Readers | None,
@@ -81,13 +81,13 @@ class Messages:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
-        self._ledger = ledger
+        self._recoveries = recoveries
         self._transport = transport
         self._replies = replies
         self._readers = readers
         self._clock = clock
         self._random = random
-        self._unreadable = UnreadableMessages(transport, ledger, clock=clock)
+        self._unreadable = UnreadableMessages(transport, recoveries, clock=clock)
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
         """Read a message. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
@@ -98,7 +98,7 @@ class Messages:
         if not message.encs:
             return self._unavailable(account, message)
         user = account.canonical(message.sender, message.sender_alt)
-        credentials = account.keys.credentials()
+        credentials = account.keys.account.credentials()
         reports = []
         asks: list[tuple[Unreadable, AskAgain]] = []
         for enc in message.encs:
@@ -142,11 +142,12 @@ class Messages:
             facts["identity_changed"] = True
         if enc.count:
             # A resend, so perhaps we had asked for it.
-            healed = self._ledger.healed(unreadable_by_us(account, message, user), at=envelope.received_at)
+            record = unreadable_by_us(account, message, user)
+            healed = self._recoveries.healed(record, at=envelope.received_at)
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
-        account.keys.mark_handled(received)
+        account.keys.receiving.mark_handled(received)
         return Report("message", outcome, cause, facts)
 
     def _decrypt(
@@ -164,10 +165,10 @@ class Messages:
             return abridged(text, self._random)
 
         if enc.type == SHARED:
-            return account.keys.receive_in_group(
+            return account.keys.groups.receive(
                 envelope.incarnation, str(message.chat), user, device, message.id, enc.body, abridge=abridge
             )
-        return account.keys.receive(
+        return account.keys.receiving.receive(
             envelope.incarnation, credentials, user, device, message.id, enc.type, enc.body, abridge=abridge
         )
 
@@ -219,11 +220,11 @@ class Messages:
         for pair in history.pairs:
             account.learn(pair.pn, pair.lid)
         for one in history.entrusted:
-            kept = account.keys.keep_token(account.own_user, str(one.lid), one.token, one.at)
+            kept = account.keys.contacts.keep_token(account.own_user, str(one.lid), one.token, one.at)
             if kept and one.issued_at:
-                account.keys.note_issued(str(one.lid), one.issued_at)
+                account.keys.contacts.note_issued(str(one.lid), one.issued_at)
         if history.salt is not None:
-            account.keys.save_salt(account.own_user, history.salt)
+            account.keys.contacts.save_salt(account.own_user, history.salt)
 
     def _unavailable(self, account: Account, message: InboundMessage) -> Report:
         """There is no copy for us: our own phone has one."""
@@ -277,7 +278,7 @@ def _take_sender_key(
         log.warning("a sender key for another group", extra={"sender": repr(message.sender)})
         return
     try:
-        account.keys.take_sender_key(
+        account.keys.groups.take_sender_key(
             envelope.incarnation, group, user, message.sender.device, key.distribution
         )
     except SignalError as error:

@@ -11,7 +11,7 @@ from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.multidevice.retry_case import CAUSES, unreadable_to
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.receipts import Receipts
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.tables.names import id_of_message
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.receipts import (
@@ -42,12 +42,10 @@ class _Told:
 class ReceiptStanzas:
     """Handles `<receipt>`."""
 
-    def __init__(
-        self, receipts: Receipts, store: NotificationStore, retry_receipts: RetryReceiptHandler
-    ) -> None:
+    def __init__(self, receipts: Receipts, stores: Stores, retry_receipts: RetryReceiptHandler) -> None:
         self._receipts = receipts
-        self._store = store
-        self._ledger = store.ledger
+        self._stores = stores
+        self._recoveries = stores.recoveries
         self._retry_receipts = retry_receipts
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
@@ -86,7 +84,7 @@ class ReceiptStanzas:
     def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
         """Move one notification's state forward, if it was sent to this user; whether it moved."""
         found = id_of_message(message_id)
-        notification = self._store.get(found) if found else None
+        notification = self._stores.notifications.get(found) if found else None
         if notification is None or not _was_for(account, told, notification):
             log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
             return False
@@ -101,7 +99,7 @@ class ReceiptStanzas:
         if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
             return
         since = recovery.at if recovery.since is None else recovery.since
-        healed = self._ledger.healed(unreadable_to(notification, told.device), at=told.at, since=since)
+        healed = self._recoveries.healed(unreadable_to(notification, told.device), at=told.at, since=since)
         cause = healed.cause if healed is not None else CAUSES[0]
         told.healed.append((cause, max(told.at - since, 0) / 1000))
 
