@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Absent, Equals, Item, Put, Shorter, Update
 from tocsin.notify.notification import OVERDUE, Attempt, Notification, Problem, Recovery, State

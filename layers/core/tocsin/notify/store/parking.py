@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed, Conflict
 from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
 from tocsin.notify.hold import Hold, expiry, held_until
