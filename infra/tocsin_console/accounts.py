@@ -67,5 +67,5 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
 
 
 def _loss(deployment: Deployment, account: str) -> str:
-    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return f"the account '{account}' will be served no more, and {waiting} waiting notifications will expire"

@@ -18,7 +18,7 @@ from tocsin_console.errors import ConsoleError, NotFound, Usage
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -131,10 +131,11 @@ class Deployment:
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
     @cached_property
-    def notifications(self) -> NotificationStore:
-        from tocsin.notify.store.notifications import NotificationStore
+    def stores(self) -> Stores:
+        """What lies in the notifications table, by kind."""
+        from tocsin.notify.store.stores import Stores
 
-        return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+        return Stores(self.outside_table, self.keys_table)
 
     def key_store(self, account: str) -> KeyStore:
         from tocsin.keys.store import KeyStore

@@ -18,7 +18,7 @@ from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
-from tocsin.notify.notification import user_of
+from tocsin.tables.names import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin_console.confirm import confirm
@@ -69,10 +69,10 @@ class Sessions:
         return known["lid"] if known else jid
 
     def history(self, user: str) -> History:
-        store, names = self.deployment.notifications, self.keys.contacts.address(user) or {}
-        changes = store.identity_changes(self.account, user)
+        stores, names = self.deployment.stores, self.keys.contacts.address(user) or {}
+        changes = stores.recipients.identity_changes(self.account, user)
         return History(
-            store.conduct(self.account, names.get("pn", user)).recoveries,
+            stores.recipients.conduct(self.account, names.get("pn", user)).recoveries,
             changes[-1]["changed_at"] // 1000 if changes else 0,
         )
 

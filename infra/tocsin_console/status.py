@@ -172,7 +172,7 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
-    waiting = Counter(row.cause for row in deployment.notifications.waiting(name)).most_common()
+    waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()
     return AccountStatus(
         name,
         connection.state,

@@ -58,7 +58,7 @@ def unpair(
 
 
 def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
-    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return (
         f"the account '{account}' ({connection.state}) will be unlinked from its phone and its keys "
         f"replaced; {waiting} waiting notifications and all that follow wait for the next link, or expire"

@@ -34,6 +34,11 @@ def table(aws: Emulator) -> DynamoTable:
     return new_table(aws)
 
 
+@pytest.fixture
+def other(aws: Emulator) -> DynamoTable:
+    return new_table(aws)
+
+
 def new_table(aws: Emulator) -> DynamoTable:
     from botocore.config import Config
 

@@ -36,12 +36,13 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.seal import Sealer
 from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.inbound.messages import Report
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
+from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import Order
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.state import State, decode_lost, evolve
 from tocsin.tables.keys import inbound_device, inbound_key, owner_of
 from tocsin.whatsapp import iq
@@ -196,7 +197,9 @@ class Tocsin(Companion):
         self.connection = Connection(
             url, bytes.fromhex(root_public_key), aws, lambda node, body: self._stanzas.put((node, body))
         )
-        self.store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys)
+        self.stores = Stores(
+            DynamoTable(aws.dynamodb, aws.notifications), DynamoTable(aws.dynamodb, aws.keys)
+        )
         self._tickets = (f"TCK-{uuid4().hex[:6]}-{number}" for number in count(1))
         self._wire()
         threading.Thread(target=self._receive, daemon=True).start()
@@ -249,11 +252,11 @@ class Tocsin(Companion):
             recipient=to,
             recipient_name="",
             language="id",
-            text=text,
+            content=Text(text),
             created_at=int(time.time() * 1000),
             expires_at=int(time.time()) + 3600,
         )
-        self.store.put_new(notification)
+        self.stores.notifications.put_new(notification)
         receives = 1
         while (verdict := self._delivery.deliver(Order.of(notification), receives)).again_after is not None:
             time.sleep(verdict.again_after)
@@ -318,7 +321,11 @@ class Tocsin(Companion):
         )
         if any(event["event"] == "message" and event["id"] == name for event in self.events):
             return  # sent again under the same id: told once
-        about = self.store.get(str(reply["notification_id"])) if reply.get("notification_id") else None
+        about = (
+            self.stores.notifications.get(str(reply["notification_id"]))
+            if reply.get("notification_id")
+            else None
+        )
         self.tell(
             {
                 "event": "message",

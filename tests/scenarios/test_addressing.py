@@ -250,7 +250,7 @@ def test_an_operator_who_redrives_may_ask_again(wrong: House) -> None:
     planned = wrong.plan(1)
     wrong.deliver(planned)
     wrong.network.people["1234"] = wrong.siti
-    wrong.store.reset_for_redrive(
+    wrong.stores.notifications.reset_for_redrive(
         planned.id, at=int(wrong.stage.now * 1000), expires_at=int(wrong.stage.now) + 99
     )
     assert wrong.deliver(wrong.stored(planned)).outcome == "sent"
@@ -278,7 +278,7 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> N
     told.network.aliases["5215512345678"] = "525512345678"
     for number, typed in enumerate(("5215512345678", "525512345678")):
         planned = replace(told.plan(number), id=f"{number:018x}", recipient=typed)
-        told.store.put_new(planned)
+        told.stores.notifications.put_new(planned)
         assert told.deliver(planned).outcome == "sent"
     assert len(texts(person.devices[0])) == 2
     for typed in ("5215512345678", "525512345678"):

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Network
+from tests.support.memory_aws import MemoryAws
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import DynamoTable, Table
+from tocsin.dynamo.table import Table
 from tocsin.keys.observe import IdentityChange
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
@@ -93,11 +95,11 @@ class Stage:
         return self.keys.account.profile()
 
 
-def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
-    """A stage whose tables lie on moto."""
-    store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: stage.now)
+def stage_on(aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
+    """A stage on the tables of `aws`."""
+    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: stage.now)
     stage = Stage(
-        DynamoTable(aws.dynamodb, aws.keys),
-        tell=lambda keys, change: tell_change(store, keys, change, clock=lambda: stage.now),
+        aws.keys_table,
+        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
     )
-    return stage, store
+    return stage, stores

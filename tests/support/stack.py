@@ -225,7 +225,7 @@ class Stage:
     # -- what became of it ---------------------------------------------------------------------------------
 
     def look(self, notice: Notice) -> Notification | None:
-        return self.world.deployment.notifications.get(notice.id)
+        return self.world.deployment.stores.notifications.get(notice.id)
 
     def until(self, notice: Notice, state: State, *, seconds: float = LONG_ENOUGH) -> Notification:
         """The notification, once it is in `state` or beyond. Fails at once where it can't come there."""

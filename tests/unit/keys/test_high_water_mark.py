@@ -13,7 +13,8 @@ from tocsin.keys.errors import KeysBehind
 from tocsin.keys.high_water_mark import is_behind, read_high_water_mark
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.tables.keys import credentials_key, high_water_mark_key
+from tocsin.tables.keys import credentials_key
+from tocsin.tables.notifications import high_water_mark_key
 
 
 class Deployment:

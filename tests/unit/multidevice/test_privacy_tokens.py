@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hmac
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.table import OutcomeUnknown
@@ -24,14 +23,13 @@ OWN, SITI = "9999@lid", "1234@lid"
 BUCKET = NOW // BUCKET_SECONDS * BUCKET_SECONDS
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -145,7 +143,7 @@ def test_a_token_that_can_t_be_meant_is_not_kept(house: House, token: bytes, at:
 
 def test_tokens_lie_sealed(house: House) -> None:
     entrust(house)
-    items = house.aws.dynamodb.scan(TableName=house.aws.keys)["Items"]
+    items = everything_in(house.aws.keys_table)
     assert TOKEN not in repr(items).encode()
     assert "token=" not in repr(house.stage.keys.contacts.trust(OWN, SITI))
 
@@ -204,7 +202,9 @@ def test_a_week_is_one_of_the_calendar() -> None:
 
 
 def test_ours_is_issued_after_the_message_was_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.store, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        house.stores.notifications, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         house.tell(1)
     assert issued(house) == []
@@ -244,7 +244,7 @@ def test_ourselves_we_trust_already(house: House) -> None:
     from dataclasses import replace
 
     note_to_self = replace(house.plan(1), id="0" * 18, recipient=house.stage.own.phone)
-    house.store.put_new(note_to_self)
+    house.stores.notifications.put_new(note_to_self)
     assert house.deliver(note_to_self).outcome == "sent"
     assert (issued(house), attached(house)) == ([], (None, None))
 

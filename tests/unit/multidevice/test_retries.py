@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
@@ -16,14 +14,13 @@ from tocsin.notify.notification import Notification, State
 from tocsin.whatsapp.node import Node
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -194,7 +191,9 @@ def test_a_redriven_notification_has_its_retries_again(house):
     notification, phone = deaf(house)
     house.answer_retries()
     house.stage.now += 60
-    house.store.reset_for_redrive(notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000)
+    house.stores.notifications.reset_for_redrive(
+        notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000
+    )
     house.network.forget_counts()
     assert house.deliver(notification, generation=1).outcome == "sent"
     house.receive(house.network.retries.pop(0))
@@ -420,7 +419,7 @@ def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, st
 def test_killed_after_the_resend_it_is_sent_again_and_shown_once(broken, monkeypatch):
     retry = first_retry(broken)
     with monkeypatch.context() as crash:
-        crash.setattr(broken.store, "record_recovery", _die)
+        crash.setattr(broken.stores.notifications, "record_recovery", _die)
         with pytest.raises(KeyboardInterrupt):
             broken.receive(retry)
     broken.restart()
@@ -435,8 +434,8 @@ def _die(*_: object, **__: object) -> None:
 def test_a_success_is_timed_and_forgives_the_count(broken):
     notification = broken.tell(2)
     broken.answer_retries()
-    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 1
+    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 1
     report = broken.receipt(notification)
     assert report.outcome == "delivered"
     assert report.facts["healed"] == [("bad-mac", 0.0)]
-    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 0
+    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 0

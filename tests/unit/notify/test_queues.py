@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from tests.support.fake_aws import Cloud, cloud
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import (
     DeadLettersQueue,
@@ -30,7 +31,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Halo",
+    content=Text("Halo"),
     created_at=1_000_000,
     expires_at=2_000,
     generation=3,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations, product
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, message_from
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, receipt_of, texts
 from tests.unit.multidevice.inbound.test_messages import sessions
 from tests.unit.multidevice.test_retries import changed, reply_of_everybody
@@ -34,14 +33,13 @@ SENDER = ("sender_pn", "sender_lid", "participant_pn", "participant_lid")
 RECIPIENT = ("recipient", "peer_recipient_pn", "peer_recipient_lid", "recipient_pn", "recipient_lid")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def told(account: AwsAccount) -> House:
+def told(account: MemoryAccount) -> House:
     """Siti has had one notification, and all devices have written to us."""
     house = House(account.furnish())
     house.tell(1)

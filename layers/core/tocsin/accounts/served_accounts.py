@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put
-from tocsin.tables.keys import ROSTER, roster_key
+from tocsin.tables.notifications import ROSTER, roster_key
 
 log = logging.getLogger(__name__)
 

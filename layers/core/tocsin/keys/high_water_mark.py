@@ -21,7 +21,7 @@ from tocsin.dynamo.writes import Item, Put, as_read
 from tocsin.keys.account import Credentials, count_mark, read_credentials
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import KeysBehind
-from tocsin.tables.keys import high_water_mark_key
+from tocsin.tables.notifications import high_water_mark_key
 
 
 class HighWaterMark(NamedTuple):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
-from tocsin.keys.context import KeyContext, pauses
-from tocsin.keys.errors import Contended, NoOutbound, StaleChain, Staleness
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
 from tocsin.keys.seal import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
@@ -93,13 +93,8 @@ def take_number(context: KeyContext, key: Key) -> Item:
     """Count on by one, and return the item as it is then. Raises ConditionFailed if nobody counts there, and
     Contended."""
     take = Update(key, set={"used_at": context.now()}, add={"next": 1}, when=(HAS_COUNTER,))
-    for pause in pauses(context.random):
-        try:
-            return context.table.update(take)
-        # After a lost answer the number may be taken: the next one leaves a gap, nothing worse.
-        except (Contention, OutcomeUnknown):
-            context.sleep(pause)
-    raise Contended
+    # After a lost answer the number may be taken: the next one leaves a gap, nothing worse.
+    return context.insistently(lambda: context.table.update(take))
 
 
 def _reservation(context: KeyContext, user: str, key: Key, outbound: Item) -> Reservation:

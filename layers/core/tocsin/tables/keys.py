@@ -16,7 +16,6 @@ SENDER = "sender"
 INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
-ROSTER = "accounts"
 OPERATOR_REQUESTS = "wishes"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
@@ -44,19 +43,9 @@ def operator_request_key(account: str) -> Key:
     return OPERATOR_REQUESTS, account
 
 
-def high_water_mark_key(account: str) -> Key:
-    """In the notifications table: what must not be restored together with the keys."""
-    return f"generation#{account}", "witness"
-
-
 def heartbeat_key(connector: str) -> Key:
     """All in one partition: a connector sees with one query which others there are."""
     return CONNECTORS, connector
-
-
-def roster_key(account: str) -> Key:
-    """In the notifications table, which the planner may read: an account that no parameter names."""
-    return ROSTER, account
 
 
 def prekey_key(account: str, prekey_id: int) -> Key:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, message_from, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House, receipt_of, texts
 from tocsin.connector_client.client import ConnectorAway
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
@@ -26,14 +25,13 @@ from tocsin.whatsapp.outgoing import device_sent, text_message
 USER = "6281234567890@s.whatsapp.net"
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -45,12 +43,7 @@ def told(house: House) -> House:
 
 
 def replies(house: House) -> list[dict]:
-    answer = house.aws.dynamodb.scan(TableName=house.aws.notifications)
-    return [
-        {name: next(iter(value.values())) for name, value in item.items()}
-        for item in answer["Items"]
-        if item["pk"]["S"].startswith("reply#")
-    ]
+    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def written(house: House) -> list[tuple[str, str]]:
@@ -77,7 +70,7 @@ def test_with_damaged_account_secrets_a_reply_waits_for_a_person(told):
     body = told.envelope(message_from(told.siti.devices[0], told.siti, "R", "Halo"))
     table, key = told.stage.table, ("account#default", "credentials")
     sound = {name: value for name, value in table.get(key).items() if name not in ("pk", "sk")}
-    table.put(Put(key, {**sound, "secrets": sound["secrets"][:-1] + b"\0"}))
+    table.put(Put(key, {**sound, "secrets": sound["secrets"] + b"\0"}))
     told.restart()
     with pytest.raises(Wait) as raised:
         told.inbound.handle(body)
@@ -163,7 +156,7 @@ def test_a_doubled_stanza_is_confirmed_again_and_told_once(told):
 def test_killed_after_the_turn_the_reply_is_not_lost(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "R1", "ok")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_reply", _die)
+        crash.setattr(told.stores.replies, "put", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     told.restart()
@@ -280,10 +273,7 @@ def test_a_failed_decrypt_leaves_the_session_as_it_was(told):
 
 
 def sessions(house: House) -> list:
-    items = house.aws.dynamodb.scan(TableName=house.aws.keys)["Items"]
-    return sorted(
-        (item for item in items if item["pk"]["S"].startswith("session#")), key=lambda item: str(item["sk"])
-    )
+    return [item for item in everything_in(house.aws.keys_table) if item["pk"].startswith("session#")]
 
 
 def test_counts_are_not_used_up_while_nobody_can_ask(told):
@@ -299,9 +289,9 @@ def test_counts_are_not_used_up_while_nobody_can_ask(told):
 
 def test_a_damaged_record_counts_as_no_session_and_heals(told):
     items = sessions(told)
-    [inbound] = [item for item in items if item["sk"]["S"] == "inbound#0" and "1234" in item["pk"]["S"]]
-    broken = {**inbound, "states": {"B": inbound["states"]["B"][:-1] + b"\0"}}
-    told.aws.dynamodb.put_item(TableName=told.aws.keys, Item=broken)
+    [inbound] = [item for item in items if item["sk"] == "inbound#0" and "1234" in item["pk"]]
+    broken = {"states": inbound["states"] + b"\0"}
+    told.aws.keys_table.update(Update((inbound["pk"], inbound["sk"]), set=broken))
     report = told.reply("ok")
     assert (report.outcome, report.cause) == ("asked-again", "NoSession")
     told.tell(2)
@@ -336,7 +326,7 @@ def confirmations(house: House) -> list[str]:
     """Deliver what is in the queue; the texts that Siti's phone shows of it."""
     before = len(texts(house.siti.devices[0]))
     for order in orders(house):
-        notification = house.store.get(order["notification"])
+        notification = house.stores.notifications.get(order["notification"])
         house.deliver(notification)
     return texts(house.siti.devices[0])[before:]
 
@@ -358,7 +348,7 @@ def test_stop_is_answered_in_the_language_of_the_notification(told):
 def test_killed_before_the_confirmation_it_is_still_confirmed_once(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "S1", "BERHENTI")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_new", _die)
+        crash.setattr(told.stores.notifications, "put_new", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     assert told.deliver(told.plan(2)).outcome == "suppressed"
@@ -397,7 +387,7 @@ def test_after_a_renumbering_both_numbers_are_opted_out(house):
     mexican.devices[0].begin(our_bundle(house))
     house.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
     for phone in ("5215512345678", "525512345678"):
-        assert house.store.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
+        assert house.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
 
 
 # -- receipts --------------------------------------------------------------------------------------------
