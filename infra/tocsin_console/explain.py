@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 from tocsin.keys.seal import masked
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text
 from tocsin.notify.events.phone import mask_phone
-from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
+from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import (
