@@ -16,7 +16,7 @@ from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import read_limits
 from tocsin.accounts.operator_requests import asked_accounts, read_control
 from tocsin.accounts.served_accounts import added_accounts
-from tocsin.keys.high_water_mark import read_witness
+from tocsin.keys.high_water_mark import read_high_water_mark
 from tocsin.multidevice.identity import tell_change
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
 from tocsin.notify.delivery import Verdict
@@ -134,7 +134,7 @@ def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
     assert keys.sending.read_upload("message#3EB0AA") == b"upload"
     assert keys.groups.known(GROUP) is not None
     assert added_accounts(house.aws.notifications_table) == ["second"]
-    assert read_witness(house.aws.notifications_table, ACCOUNT) is not None
+    assert read_high_water_mark(house.aws.notifications_table, ACCOUNT) is not None
 
 
 # -- what goes on ----------------------------------------------------------------------------------------
