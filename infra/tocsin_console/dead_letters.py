@@ -16,7 +16,7 @@ from typing import Any
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.queues import NotificationsQueue
-from tocsin.timestamps import iso
+from tocsin.timestamps import from_seconds, iso
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
@@ -215,11 +215,11 @@ class DeadLetters:
         verdict = _no_redrive(letter, record)
         if verdict:
             return Done(letter, "dropped", verdict)
-        now = self._clock()
+        now = from_seconds(self._clock())
         step = stores.notifications.reset_for_redrive(
             letter.notification,
-            at=int(now * 1000),
-            expires_at=int(now) + self._deployment.expiry_seconds,
+            at=now,
+            expires_at=now + self._deployment.expiry_seconds * 1000,
         )
         if not step.applied:
             return Done(letter, "dropped", _fate(step.notification))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import time
 from collections.abc import Callable
@@ -206,7 +205,7 @@ def _judge(
         case State.WAITING:
             raise TimedOut(
                 f"it is parked ({code}): {standing()}. It goes out by itself when "
-                f"the cause ends, until {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
+                f"the cause ends, until {moment(last.given_up_at)} UTC; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(

@@ -205,7 +205,9 @@ def test_a_redriven_notification_starts_anew(rig: Rig, letters: DeadLetters) -> 
     assert results(letters) == {buried.id: "redriven"}
     stored = rig.stored(buried)
     assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
-    assert stored.expires_at == NOW + 60 + 7200, "as long as this deployment lets a notification wait"
+    assert stored.expires_at == (NOW + 60 + 7200) * 1000, (
+        "as long as this deployment lets a notification wait"
+    )
     (order,) = rig.taken("Notifications")
     assert (order["notification"], order["generation"]) == (buried.id, 1)
     assert rig.taken("DeadLetters") == []

@@ -192,7 +192,7 @@ def test_a_redriven_notification_has_its_retries_again(house):
     house.answer_retries()
     house.stage.now += 60
     house.stores.notifications.reset_for_redrive(
-        notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000
+        notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000_000
     )
     house.network.forget_counts()
     assert house.deliver(notification, generation=1).outcome == "sent"

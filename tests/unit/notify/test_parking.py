@@ -77,7 +77,7 @@ class Scene:
             language="id",
             content=Text("Halo"),
             created_at=NOW * 1000 + self.count,
-            expires_at=NOW + 86_400,
+            expires_at=(NOW + 86_400) * 1000,
         )
         notification = replace(notification, **changes)
         self.stores.notifications.put_new(notification)
@@ -300,8 +300,8 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
     notification = scene.parked()
     scene.now += 86_400
     scene.sweep()
-    at = int(scene.now)
-    scene.stores.notifications.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
+    at = int(scene.now) * 1000
+    scene.stores.notifications.reset_for_redrive(notification.id, at=at, expires_at=at + 86_400_000)
     assert scene.state(notification) is State.PLANNED
     assert scene.rows() == []
 

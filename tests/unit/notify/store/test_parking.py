@@ -16,7 +16,12 @@ def test_a_parked_notification_has_state_row_and_turn(stores: Stores) -> None:
     assert (stored.state, stored.waiting_since, stored.due_at) == (State.WAITING, 7, 9)
     assert stored.last_error == Problem("rate-limited", "wait", "15 min")
     (row,) = stores.parking.waiting("default")
-    assert (row.notification, row.cause, row.due_at, row.expires_at) == (N.id, "rate-limited", 9, 2_000)
+    assert (row.notification, row.cause, row.due_at, row.expires_at) == (
+        N.id,
+        "rate-limited",
+        9,
+        N.expires_at,
+    )
     assert stores.recipients.conduct("default", USER).parked == {N.turn}
 
 
