@@ -195,7 +195,7 @@ class Environment(Part):
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
         self.clear()
-        run([sys.executable, "-m", "venv", str(self.folder)])
+        run([base_interpreter(), "-m", "venv", str(self.folder)])
         # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
 
@@ -449,6 +449,14 @@ def check_room(parts: Sequence[Part]) -> None:
             f"{needed} MB are needed and {free} MB are free on the disk of {ROOT}. "
             "Make room there, then run this again"
         )
+
+
+def base_interpreter() -> str:
+    """The interpreter that environments are made with: the one behind ours, should ours be of an environment.
+
+    Who activated `.venv`, or says `make PYTHON=.venv/bin/python`, runs us with what we are about to remove.
+    """
+    return getattr(sys, "_base_executable", sys.executable)
 
 
 def interpreter() -> Inputs:
