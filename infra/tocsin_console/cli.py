@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import traceback
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tocsin_console.errors import ConsoleError, Interrupted, Usage
-from tocsin_console.output import Output, complain, plain_logs
+from tocsin_console.output import Output, complain, end_after_closed_pipe, plain_logs, replace_unencodable
 
 if TYPE_CHECKING:
     from tocsin_console.deployment import Deployment
@@ -28,7 +27,7 @@ can be asked, it needs --yes. With {DEBUG}=1 an unexpected error shows where it 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit codes stand in the help text."""
-    _speak_any_language()
+    replace_unencodable()
     plain_logs()
     words = sys.argv[1:] if arguments is None else list(arguments)
     output = Output(as_json="--json" in words)
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConsoleError as error:
         return _fail(error, output)
     except BrokenPipeError:
-        return _hung_up()
+        return end_after_closed_pipe()
     return 0
 
 
@@ -207,23 +206,10 @@ def _fail(error: ConsoleError, output: Output) -> int:
     return error.exit_code
 
 
-def _hung_up() -> int:
-    """Whoever read our output has enough (`| head`). Python must not complain about it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
 def _where(options: argparse.Namespace) -> str:
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoint = options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
     return ", ".join(filter(None, (f"region {region}" if region else "the profile's region", endpoint)))
-
-
-def _speak_any_language() -> None:
-    """A terminal that can't show a character shows "?" instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 class _Parser(argparse.ArgumentParser):

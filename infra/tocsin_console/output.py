@@ -7,8 +7,10 @@ as its escape, such as \\x1b: nobody can hide a line, forge one, or give the ter
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import re
 import shutil
 import sys
@@ -50,6 +52,19 @@ def plain_logs() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def replace_unencodable() -> None:
+    """Have a terminal that can't show a character show "?" instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def end_after_closed_pipe() -> int:
+    """Keep Python silent about a reader that closed our output early (`| head`). Returns the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def complain(text: str) -> None:

@@ -20,10 +20,10 @@ from tocsin_console import pair
 from tocsin_console.dead_letters import DeadLetters, Letter, Selection
 from tocsin_console.errors import ConsoleError
 from tocsin_console.explain import explain
-from tocsin_console.output import Output
+from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
 from tocsin_console.send import put_event
 from tocsin_local.processes import ProcessFailed, exit_on_sigterm
-from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.speech import NobodyListens, say
 from tocsin_local.stack import CommandFailed
 from tocsin_local.view import Row, Shown, View, open_view
 from tocsin_local.world import World, world
@@ -470,11 +470,11 @@ def ticket(
 def main() -> int:
     """Set the world up, tell the story, count. 0 if all was as promised."""
     exit_on_sigterm()
-    speak_any_language()
+    replace_unencodable()
     try:
         return _tell()
     except NobodyListens:
-        return hang_up()
+        return end_after_closed_pipe()
 
 
 def _tell() -> int:

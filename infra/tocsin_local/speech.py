@@ -1,21 +1,10 @@
-"""How the demo and the trial speak: to terminals of any encoding, and as long as somebody listens."""
+"""How the demo and the trial print: as long as somebody reads."""
 
 from __future__ import annotations
-
-import io
-import os
-import sys
 
 
 class NobodyListens(Exception):
     """Whoever read our output has enough of it (`| head`)."""
-
-
-def speak_any_language() -> None:
-    """Have a terminal that can't show a character show "?" instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def say(text: str) -> None:
@@ -24,9 +13,3 @@ def say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         raise NobodyListens from None
-
-
-def hang_up() -> int:
-    """End after `NobodyListens`, without a word of Python's about the pipe. Returns the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

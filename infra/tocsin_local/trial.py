@@ -19,12 +19,13 @@ from typing import Any
 
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
+from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.demo import ACCOUNT, DESK, SITI
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
-from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.speech import NobodyListens, say
 from tocsin_local.stack import CommandFailed
 from tocsin_local.world import World, world
 from tocsin_whatsapp_server.control_client import ControlError
@@ -49,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C, or do what the options say. 0, or 1 if it didn't come up or something ended."""
     options = parse_arguments(arguments)
     exit_on_sigterm()
-    speak_any_language()
+    replace_unencodable()
     try:
         return _act(options)
     except NobodyListens:
-        return hang_up()
+        return end_after_closed_pipe()
 
 
 def _act(options: argparse.Namespace) -> int:
