@@ -164,6 +164,7 @@ def _sessions(options: argparse.Namespace, deployment: Deployment, output: Outpu
 
 
 def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin.notify.redrive import Selection
     from tocsin_console import dead_letters
 
     match options.action:
@@ -172,10 +173,10 @@ def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: O
         case "show":
             dead_letters.show_letter(deployment, options.id, text=options.text, output=output)
         case "redrive":
-            selection = dead_letters.Selection(options.id, options.reason)
+            selection = Selection(options.id, options.reason)
             dead_letters.redrive_letters(deployment, selection, dry_run=options.dry_run, output=output)
         case "drop":
-            selection = dead_letters.Selection(options.id, options.reason)
+            selection = Selection(options.id, options.reason)
             dead_letters.drop_letters(
                 deployment, selection, dry_run=options.dry_run, output=output, yes=options.yes
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from botocore.session import Session
 from tocsin.accounts.served_accounts import read_roster
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.look import ReadableQueue
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
+    from tocsin.notify.redrive import Redriver
     from tocsin.notify.store.notifications import NotificationStore
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -135,6 +138,18 @@ class Deployment:
         from tocsin.notify.store.notifications import NotificationStore
 
         return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+
+    def redriver(self, clock: Callable[[], float] = time.time) -> Redriver:
+        from tocsin.notify.queues import NotificationsQueue
+        from tocsin.notify.redrive import Redriver
+
+        return Redriver(
+            self.notifications,
+            ReadableQueue(self.sqs, self["DeadLettersQueueUrl"]),
+            NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
+            expiry_seconds=self.expiry_seconds,
+            clock=clock,
+        )
 
     def key_store(self, account: str) -> KeyStore:
         from tocsin.keys.store import KeyStore

@@ -16,21 +16,16 @@ from botocore.exceptions import ClientError
 
 from tocsin.keys.seal import masked
 from tocsin.notify.events.phone import mask_phone
+from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
+from tocsin.notify.redrive import UNREACHABLE, UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import (
-    UNREACHABLE,
-    UNREADABLE,
-    UNREADABLE_RECORD,
-    DeadLetters,
-    shown_recipient,
-)
+from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
-from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_record
 from tocsin_console.look import Look
 from tocsin_console.output import Output, how_long, moment
 from tocsin_console.refused_events import RefusedEvent
@@ -203,8 +198,7 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
         notification,
         user,
         look(deployment.keys_table, account, clock).state,
-        buried=notification.state is State.FAILED
-        and DeadLetters(deployment).find(notification.id) is not None,
+        buried=notification.state is State.FAILED and deployment.redriver().find(notification.id) is not None,
         opted_out=view.conduct.opted_out_at is not None,
         episodes=tuple(store.ledger.of_notification(account, notification.id, moments)),
         replies=tuple(

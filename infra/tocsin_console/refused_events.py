@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
+from tocsin.notify.malformed import read_json
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
-from tocsin_console.foreign import read_json
 from tocsin_console.look import Look
 from tocsin_console.output import Output, iso_moment
 

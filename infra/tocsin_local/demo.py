@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.redrive import Letter, Redriver, Selection
 from tocsin_console import pair
-from tocsin_console.dead_letters import DeadLetters, Letter, Selection
 from tocsin_console.errors import ConsoleError
 from tocsin_console.explain import explain
 from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
@@ -272,15 +272,15 @@ class Demo:
         )
         self._follow(followed, until=State.FAILED)
         (buried,) = followed
-        letters = DeadLetters(self._world.deployment)
-        letter = self._letter(letters, buried.identity)
+        redriver = self._world.deployment.redriver()
+        letter = self._letter(redriver, buried.identity)
         self._view.note(buried.row, f"dead letter: {letter.reason}, after {len(letter.attempts)} tries")
         self.counts.dead_lettered += 1
         self._world.phones.clear_faults()
         self._view.say("the server is well again")
         self._view.say(f"tocsin dead-letters redrive {buried.identity}")
         began = time.time()
-        for done in letters.redrive(Selection(notification=buried.identity)):
+        for done in redriver.redrive(Selection(notification=buried.identity)):
             if done.result != "redriven":
                 raise NotAsPromised(f"the redrive was refused: {done.why}")
             self.counts.redriven += 1
@@ -424,12 +424,12 @@ class Demo:
                 shown.append(Shown(owner.name, file + found["text"]))
         self._view.phones(shown)
 
-    def _letter(self, letters: DeadLetters, identity: str) -> Letter:
+    def _letter(self, redriver: Redriver, identity: str) -> Letter:
         """The dead letter, once it lies there."""
         found: list[Letter] = []
 
         def lies_there() -> bool:
-            letter = letters.find(identity)
+            letter = redriver.find(identity)
             found.extend([letter] if letter else [])
             return bool(found)
 

@@ -12,10 +12,11 @@ import pytest
 from tests.support.fake_deployment import ACCOUNT, NOW, REGION, Rig, Terminal, asked, typing
 from tocsin.accounts.operator_requests import read_control
 from tocsin.accounts.served_accounts import read_roster
+from tocsin.notify.redrive import Selection
 from tocsin_console import cli
 from tocsin_console.accounts import add, remove
 from tocsin_console.confirm import confirm
-from tocsin_console.dead_letters import DeadLetters, Selection, drop_letters
+from tocsin_console.dead_letters import drop_letters
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
 from tocsin_console.output import Output
 from tocsin_console.refused_events import Selection as Events
@@ -101,7 +102,7 @@ def left(rig: Rig) -> tuple[Any, ...]:
     """All that a destruction would change."""
     return (
         read_control(rig.deployment.keys_table, ACCOUNT).request,
-        DeadLetters(rig.deployment).count(),
+        rig.deployment.redriver().count(),
         read_roster(rig.deployment.outside_table),
         rig.count("TicketEventsDead"),
     )
@@ -155,14 +156,14 @@ def test_one_letter_that_is_named_is_dropped_without_a_question(rig: Rig) -> Non
     buried = rig.failed()
     script = Output(stream=io.StringIO(), answers=io.StringIO())
     drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=script, yes=False)
-    assert DeadLetters(rig.deployment).count() == 0
+    assert rig.deployment.redriver().count() == 0
 
 
 def test_looking_at_what_would_be_dropped_needs_no_yes(rig: Rig) -> None:
     rig.failed()
     script = Output(stream=io.StringIO(), answers=io.StringIO())
     drop_letters(rig.deployment, Selection(), dry_run=True, output=script, yes=False)
-    assert DeadLetters(rig.deployment).count() == 1
+    assert rig.deployment.redriver().count() == 1
 
 
 @pytest.mark.parametrize(

@@ -10,26 +10,20 @@ import pytest
 from tests.support.fake_deployment import NOW, SITI, Rig, Said
 from tocsin.notify.notification import Attempt, Problem, State
 from tocsin.notify.queues import Order
-from tocsin_console.dead_letters import (
-    DeadLetters,
-    Selection,
-    drop_letters,
-    list_letters,
-    redrive_letters,
-    show_letter,
-)
-from tocsin_console.errors import NotFound
+from tocsin.notify.redrive import Redriver, Selection
+from tocsin_console.dead_letters import drop_letters, list_letters, redrive_letters, show_letter
+from tocsin_console.errors import ConsoleError, NotFound
 
 BUDI = "6281311112222"
 
 
 @pytest.fixture
-def letters(rig: Rig) -> DeadLetters:
-    return DeadLetters(rig.deployment, clock=lambda: NOW + 60)
+def redriver(rig: Rig) -> Redriver:
+    return rig.deployment.redriver(clock=lambda: NOW + 60)
 
 
-def results(letters: DeadLetters, selection: Selection | None = None, **options: bool) -> dict[str, str]:
-    done = letters.redrive(selection or Selection(), **options)
+def results(redriver: Redriver, selection: Selection | None = None, **options: bool) -> dict[str, str]:
+    done = redriver.redrive(selection or Selection(), **options)
     return {one.letter.notification: one.result for one in done}
 
 
@@ -181,7 +175,7 @@ def test_numbers_that_json_doesnt_know_come_as_text(rig: Rig, told: Said) -> Non
 
 
 def test_a_record_that_cant_be_read_is_named_and_its_letter_kept(
-    rig: Rig, letters: DeadLetters, said: Said, told: Said
+    rig: Rig, redriver: Redriver, said: Said, told: Said
 ) -> None:
     odd, other = rig.failed(), rig.failed(BUDI)
     rig.spoil(odd)
@@ -193,16 +187,16 @@ def test_a_record_that_cant_be_read_is_named_and_its_letter_kept(
         other.id: "failed",
     }
     show_letter(rig.deployment, odd.id, text=True, output=said.output)
-    assert results(letters, dry_run=True) == {odd.id: "kept", other.id: "kept"}
-    assert results(letters) == {odd.id: "kept", other.id: "redriven"}
+    assert results(redriver, dry_run=True) == {odd.id: "kept", other.id: "kept"}
+    assert results(redriver) == {odd.id: "kept", other.id: "redriven"}
 
 
 # -- sending again -----------------------------------------------------------------------------------------
 
 
-def test_a_redriven_notification_starts_anew(rig: Rig, letters: DeadLetters) -> None:
+def test_a_redriven_notification_starts_anew(rig: Rig, redriver: Redriver) -> None:
     buried = rig.failed()
-    assert results(letters) == {buried.id: "redriven"}
+    assert results(redriver) == {buried.id: "redriven"}
     stored = rig.stored(buried)
     assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
     assert stored.expires_at == NOW + 60 + 7200, "as long as this deployment lets a notification wait"
@@ -211,104 +205,32 @@ def test_a_redriven_notification_starts_anew(rig: Rig, letters: DeadLetters) -> 
     assert rig.taken("DeadLetters") == []
 
 
-def test_more_than_ten_of_one_recipient_are_all_redriven_in_their_order(
-    rig: Rig, letters: DeadLetters
-) -> None:
+def test_more_than_ten_of_one_recipient_are_all_redriven_in_their_order(rig: Rig, redriver: Redriver) -> None:
     buried = [rig.failed().id for _ in range(23)]
-    assert list(results(letters)) == buried
+    assert list(results(redriver)) == buried
     assert [order["notification"] for order in rig.taken("Notifications")] == buried
-    assert letters.count() == 0
+    assert redriver.count() == 0
 
 
-def test_what_arrived_meanwhile_is_not_sent_again(rig: Rig, letters: DeadLetters) -> None:
-    buried = rig.failed()
-    rig.arrives(buried)
-    assert results(letters) == {buried.id: "dropped"}
-    assert rig.taken("Notifications") == []
-    assert letters.count() == 0
-
-
-def test_a_letter_that_outlived_its_record_is_dropped(rig: Rig, letters: DeadLetters) -> None:
-    buried = rig.failed()
-    rig.deployment.dynamodb.delete_item(
-        TableName=rig.deployment["NotificationsTable"],
-        Key={"pk": {"S": f"notification#{buried.id}"}, "sk": {"S": "state"}},
-    )
-    assert results(letters) == {buried.id: "dropped"}
-
-
-def test_a_redrive_that_crashed_before_deleting_the_letter_can_be_repeated(
-    rig: Rig, letters: DeadLetters
-) -> None:
-    buried = rig.failed()
-    results(letters)
-    rig.bury(buried, Problem("server-error", "retry"))
-    assert results(letters) == {buried.id: "redriven"}
-    assert rig.stored(buried).generation == 2, "the older order is superseded, not sent"
-
-
-def test_what_the_queue_gave_up_on_can_be_redriven(rig: Rig, letters: DeadLetters) -> None:
-    """SQS moves an order on which the function crashed ten times as it is: without a reason."""
-    planned = rig.planned()
-    rig.put("DeadLetters", json.dumps(Order.of(planned).to_json()))
-    assert [letter.reason for letter in letters.read()] == ["crashed"]
-    assert results(letters, Selection(reason="crashed")) == {planned.id: "redriven"}
-
-
-@pytest.mark.parametrize("field", ["account", "recipient", "audience"])
-def test_a_letter_that_names_another_than_its_record_is_dropped_and_nobody_is_told(
-    rig: Rig, letters: DeadLetters, field: str
-) -> None:
-    failed = rig.failed()
-    (letter,) = rig.taken("DeadLetters")
-    rig.put("DeadLetters", json.dumps({**letter, field: "another"}))
-    (done,) = letters.redrive(Selection())
-    assert (done.result, done.why) == ("dropped", f"it names another {field} than its notification")
-    assert rig.taken("Notifications") == []
-    assert rig.stored(failed).state is State.FAILED
-
-
-def test_only_the_selected_ones_are_redriven(rig: Rig, letters: DeadLetters) -> None:
-    first, second, third = rig.failed(), rig.failed(BUDI, code="gone"), rig.failed(BUDI)
-    assert results(letters, Selection(reason="gone")) == {second.id: "redriven"}
-    assert results(letters, Selection(notification=third.id)) == {third.id: "redriven"}
-    assert [letter.notification for letter in letters.read()] == [first.id]
-
-
-def test_a_dry_run_changes_nothing_and_says_what_would_be(rig: Rig, letters: DeadLetters) -> None:
-    dead, arrived = rig.failed(), rig.failed(BUDI)
-    rig.arrives(arrived)
-    said = {done.letter.notification: done.why for done in letters.redrive(Selection(), dry_run=True)}
-    assert said[dead.id] == "would be sent again"
-    assert said[arrived.id].startswith("would be dropped: it has arrived meanwhile")
-    assert rig.stored(dead).state is State.FAILED
-    assert letters.count() == 2
-
-
-def test_one_that_fails_again_at_once_is_redriven_once(rig: Rig, letters: DeadLetters) -> None:
-    """Else `redrive --all` would go on for ever with a number that isn't on WhatsApp."""
-    buried = rig.failed()
-    redriven = 0
-    for done in letters.redrive(Selection()):
-        redriven += 1
-        rig.deployment.notifications.fail(buried.id, Problem("gone", "permanent"), NOW * 1000)
-        rig.bury(buried, Problem("gone", "permanent"))
-        assert done.result == "redriven"
-    assert redriven == 1
-    assert letters.count() == 1
-
-
-def test_one_named_but_hidden_behind_ten_others_is_redriven_too(rig: Rig, letters: DeadLetters) -> None:
+def test_one_named_but_hidden_behind_ten_others_is_redriven_too(rig: Rig, redriver: Redriver) -> None:
     buried = [rig.failed() for _ in range(11)]
-    assert results(letters, Selection(notification=buried[-1].id)) == {buried[-1].id: "redriven"}
+    assert results(redriver, Selection(notification=buried[-1].id)) == {buried[-1].id: "redriven"}
     assert [order["notification"] for order in rig.taken("Notifications")] == [buried[-1].id]
     rig.arrives(buried[-1])
-    assert results(letters)[buried[-1].id] == "dropped", "its letter, once it comes to light"
+    assert results(redriver)[buried[-1].id] == "dropped", "its letter, once it comes to light"
 
 
 def test_a_name_that_no_letter_bears_is_an_error(rig: Rig, said: Said) -> None:
     with pytest.raises(NotFound, match="see 'tocsin dead-letters list'"):
         redrive_letters(rig.deployment, Selection(notification="f" * 18), dry_run=False, output=said.output)
+
+
+def test_a_hidden_one_whose_record_cannot_be_read_is_an_error(rig: Rig, said: Said) -> None:
+    odd = rig.failed()
+    rig.spoil(odd)
+    rig.taken("DeadLetters")
+    with pytest.raises(ConsoleError, match=f"the record of notification {odd.id} can't be read"):
+        redrive_letters(rig.deployment, Selection(notification=odd.id), dry_run=False, output=said.output)
 
 
 def test_the_report_counts(rig: Rig, said: Said, told: Said) -> None:
@@ -327,20 +249,20 @@ def test_a_dropped_letter_is_gone_and_its_notification_stays_failed(rig: Rig, sa
     drop_letters(
         rig.deployment, Selection(notification=buried.id), dry_run=False, output=said.output, yes=True
     )
-    assert DeadLetters(rig.deployment).count() == 0
+    assert rig.deployment.redriver().count() == 0
     assert rig.stored(buried).state is State.FAILED
 
 
 def test_a_message_that_nothing_of_ours_wrote_can_only_be_dropped(
-    rig: Rig, letters: DeadLetters, said: Said
+    rig: Rig, redriver: Redriver, said: Said
 ) -> None:
     rig.put("DeadLetters", "hello?")
-    (done,) = letters.redrive(Selection())
+    (done,) = redriver.redrive(Selection())
     assert (done.letter.reason, done.result) == ("unreadable", "kept")
     list_letters(rig.deployment, said.output)
     assert "unreadable" in said.text
     drop_letters(rig.deployment, Selection(reason="unreadable"), dry_run=False, output=said.output, yes=True)
-    assert letters.count() == 0
+    assert redriver.count() == 0
 
 
 # -- of a recipient without a usable number ------------------------------------------------------------------
@@ -358,25 +280,10 @@ def test_it_is_listed_and_shown_with_what_the_event_says(rig: Rig, said: Said, t
     assert (told.records[0]["recipient"], told.records[0]["refused_address"]) == (None, "0812\x1b Budi")
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize("hidden", [False, True])
-def test_it_is_not_redriven_and_says_what_to_do(
-    rig: Rig, letters: DeadLetters, dry_run: bool, hidden: bool
-) -> None:
-    lost = rig.unreachable()
-    if hidden:
-        rig.taken("DeadLetters")
-    (done,) = letters.redrive(Selection(lost.id), dry_run=dry_run)
-    assert done.result == "kept"
-    assert "let that send the event again" in done.why
-    assert rig.taken("Notifications") == []
-    assert rig.stored(lost).state is State.FAILED
-
-
-def test_more_than_ten_of_them_are_all_seen(rig: Rig, letters: DeadLetters) -> None:
+def test_more_than_ten_of_them_are_all_seen(rig: Rig, redriver: Redriver) -> None:
     lost, problem = rig.unreachable(), Problem("invalid-phone", "permanent")
     for number in range(11):
         another = replace(lost, id=f"{number:018}")
         rig.deployment.notifications.put_new(another)
         rig.bury(another, problem)
-    assert len(letters.read()) == 12
+    assert len(redriver.read()) == 12
