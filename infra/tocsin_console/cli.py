@@ -183,6 +183,7 @@ def _dead_letters(options: argparse.Namespace, deployment: Deployment, output: O
 
 
 def _refused_events(options: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin.notify.refused_events import EventSelection
     from tocsin_console import refused_events
 
     match options.action:
@@ -191,10 +192,10 @@ def _refused_events(options: argparse.Namespace, deployment: Deployment, output:
         case "show":
             refused_events.show_refused(deployment, options.id, text=options.text, output=output)
         case "redrive":
-            selection = refused_events.Selection(options.id, options.reason)
+            selection = EventSelection(options.id, options.reason)
             refused_events.redrive_refused(deployment, selection, dry_run=options.dry_run, output=output)
         case "drop":
-            selection = refused_events.Selection(options.id, options.reason)
+            selection = EventSelection(options.id, options.reason)
             refused_events.drop_refused(
                 deployment, selection, dry_run=options.dry_run, output=output, yes=options.yes
             )

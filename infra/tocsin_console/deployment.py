@@ -15,12 +15,13 @@ from botocore.session import Session
 from tocsin.accounts.served_accounts import read_roster
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.look import ReadableQueue
+from tocsin_console.look import SqsQueue
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
     from tocsin.notify.redrive import Redriver
+    from tocsin.notify.refused_events import RefusedEvents
     from tocsin.notify.store.notifications import NotificationStore
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -145,10 +146,20 @@ class Deployment:
 
         return Redriver(
             self.notifications,
-            ReadableQueue(self.sqs, self["DeadLettersQueueUrl"]),
+            SqsQueue(self.sqs, self["DeadLettersQueueUrl"]),
             NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
             expiry_seconds=self.expiry_seconds,
             clock=clock,
+        )
+
+    @property
+    def refused_events(self) -> RefusedEvents:
+        from tocsin.notify.refused_events import RefusedEvents
+
+        planner = self["TicketEventsQueueUrl"]
+        return RefusedEvents(
+            SqsQueue(self.sqs, self["TicketEventsDeadQueueUrl"]),
+            lambda body: self.sqs.send_message(QueueUrl=planner, MessageBody=body),
         )
 
     def key_store(self, account: str) -> KeyStore:

@@ -19,6 +19,7 @@ from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
 from tocsin.notify.redrive import UNREACHABLE, UNREADABLE, UNREADABLE_RECORD
+from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.store.history import notifications_of_ticket, replies_to
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.whatsapp.jid import JID
@@ -26,9 +27,8 @@ from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
-from tocsin_console.look import Look
 from tocsin_console.output import Output, how_long, moment
-from tocsin_console.refused_events import RefusedEvent
+from tocsin_console.refused_events import event_json
 
 MAX_LIVES = 100
 """Of one ticket: the last ones."""
@@ -126,7 +126,7 @@ def explain(
         output.record({"notification": identity, "state": UNREADABLE})
         output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more can be told of it")
     for event in refused:
-        output.record(event.to_json())
+        output.record(event_json(event))
         output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
         for violation in event.violations:
             output.say(f"    {violation}")
@@ -210,9 +210,7 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
 
 def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
     """The events about a ticket that told nobody."""
-    with Look(deployment.sqs, deployment["TicketEventsDeadQueueUrl"]) as queue:
-        events = [RefusedEvent.parse(message) for message in queue.messages()]
-    return [event for event in events if event.concerns(ticket)]
+    return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
 
 
 def _unknown(wanted: str) -> str:

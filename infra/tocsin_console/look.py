@@ -90,8 +90,8 @@ def depth(sqs: Any, url: str) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class ReadableQueue:
-    """A queue as a `Redriver` reads it."""
+class SqsQueue:
+    """A queue of AWS, as `tocsin.notify.redrive` reads it."""
 
     sqs: Any
     url: str

@@ -13,13 +13,13 @@ from tests.support.fake_deployment import ACCOUNT, NOW, REGION, Rig, Terminal, a
 from tocsin.accounts.operator_requests import read_control
 from tocsin.accounts.served_accounts import read_roster
 from tocsin.notify.redrive import Selection
+from tocsin.notify.refused_events import EventSelection
 from tocsin_console import cli
 from tocsin_console.accounts import add, remove
 from tocsin_console.confirm import confirm
 from tocsin_console.dead_letters import drop_letters
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
 from tocsin_console.output import Output
-from tocsin_console.refused_events import Selection as Events
 from tocsin_console.refused_events import drop_refused
 from tocsin_console.unpair import unpair
 
@@ -80,7 +80,7 @@ def dropping_a_kind(rig: Rig, output: Output, yes: bool) -> None:
 
 
 def dropping_events(rig: Rig, output: Output, yes: bool) -> None:
-    drop_refused(rig.deployment, Events(), dry_run=False, output=output, yes=yes)
+    drop_refused(rig.deployment, EventSelection(), dry_run=False, output=output, yes=yes)
 
 
 def removing(rig: Rig, output: Output, yes: bool) -> None:

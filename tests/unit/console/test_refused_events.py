@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.fake_deployment import Rig, Said
+from tocsin.notify.refused_events import EventSelection
 from tocsin_console.errors import NotFound
 from tocsin_console.refused_events import (
-    Selection,
     drop_refused,
     list_refused,
     redrive_refused,
@@ -102,7 +102,7 @@ def test_looking_takes_nothing_away(rig: Rig, told: Said) -> None:
 def test_a_redriven_event_goes_to_the_planner_as_it_came(rig: Rig, said: Said) -> None:
     rig.refuse(EVENT, VIOLATION)
     rig.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
-    redrive_refused(rig.deployment, Selection(), dry_run=False, output=said.output)
+    redrive_refused(rig.deployment, EventSelection(), dry_run=False, output=said.output)
     assert sorted(event["id"] for event in rig.taken("TicketEvents")) == [EVENT["id"], "crashed-1"]
     assert rig.taken("TicketEventsDead") == []
     assert said.lines[-1] == "2 redriven, 0 kept"
@@ -111,8 +111,10 @@ def test_a_redriven_event_goes_to_the_planner_as_it_came(rig: Rig, said: Said) -
 def test_only_the_selected_ones_are_touched(rig: Rig, said: Said) -> None:
     rig.refuse(EVENT)
     rig.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
-    drop_refused(rig.deployment, Selection(reason="crashed"), dry_run=False, output=said.output, yes=True)
-    drop_refused(rig.deployment, Selection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
+    drop_refused(
+        rig.deployment, EventSelection(reason="crashed"), dry_run=False, output=said.output, yes=True
+    )
+    drop_refused(rig.deployment, EventSelection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
     assert [letter["reason"] for letter in rig.taken("TicketEventsDead")] == ["invalid-event"]
     assert said.lines[-1] == "0 dropped, 1 kept"
 
@@ -120,7 +122,7 @@ def test_only_the_selected_ones_are_touched(rig: Rig, said: Said) -> None:
 @pytest.mark.parametrize("act", [redrive_refused, partial(drop_refused, yes=True)])
 def test_an_id_that_no_event_bears_is_an_error(rig: Rig, said: Said, act: Any) -> None:
     with pytest.raises(NotFound, match="--queue events"):
-        act(rig.deployment, Selection(id="nobody"), dry_run=False, output=said.output)
+        act(rig.deployment, EventSelection(id="nobody"), dry_run=False, output=said.output)
     with pytest.raises(NotFound):
         show_refused(rig.deployment, "nobody", text=False, output=said.output)
 

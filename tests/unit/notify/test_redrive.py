@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_queue import MemoryQueue
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
@@ -25,40 +25,11 @@ SERVER_ERROR = Problem("server-error", "retry", "the server answered 500")
 
 
 @dataclass
-class LettersInMemory:
-    """The dead letters: bodies by message id, oldest first. Only the first `readable` ones can be read."""
-
-    bodies: dict[str, str] = field(default_factory=dict)
-    readable: int = 10
-    sent: int = 0
-
-    def put(self, body: str) -> None:
-        self.sent += 1
-        self.bodies[f"message-{self.sent}"] = body
-
-    @contextmanager
-    def look(self) -> Iterator[LettersInMemory]:
-        yield self
-
-    def messages(self) -> Iterator[Mapping[str, Any]]:
-        seen: set[str] = set()
-        while fresh := [one for one in list(self.bodies)[: self.readable] if one not in seen]:
-            seen.add(fresh[0])
-            yield {"MessageId": fresh[0], "Body": self.bodies[fresh[0]]}
-
-    def remove(self, message_id: str) -> None:
-        del self.bodies[message_id]
-
-    def count(self) -> int:
-        return len(self.bodies)
-
-
-@dataclass
 class FailedNotifications:
     """Notifications that failed, their letters, and what a redriver sends again."""
 
     store: NotificationStore
-    letters: LettersInMemory = field(default_factory=LettersInMemory)
+    letters: MemoryQueue = field(default_factory=MemoryQueue)
     sent: list[Notification] = field(default_factory=list)
     count: int = 0
 
@@ -157,7 +128,7 @@ def test_a_redrive_that_crashed_before_the_letter_was_deleted_can_be_repeated(
     dead: FailedNotifications,
 ) -> None:
     failed = dead.failed()
-    (letter,) = dead.letters.bodies.values()
+    (letter,) = dead.letters.bodies
     dead.redrive()
     dead.letters.put(letter)
     assert dead.redrive() == [("redriven", "")]

@@ -131,8 +131,8 @@ class Look(Protocol):
         """Delete a message of this look."""
 
 
-class LettersQueue(Protocol):
-    """The queue in which the dead letters are."""
+class ReadableQueue(Protocol):
+    """A queue whose messages can be looked at, without taking them."""
 
     def look(self) -> AbstractContextManager[Look]: ...
 
@@ -156,7 +156,7 @@ class Redriver:
     def __init__(
         self,
         store: NotificationStore,
-        letters: LettersQueue,
+        letters: ReadableQueue,
         orders: OrdersQueue,
         *,
         expiry_seconds: int,
