@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.support.fake_deployment import REGION, SITI, Cloud, Rig
-from tocsin_console import cli, status
+from tocsin_console import cli, commands, status
 from tocsin_console.look import Look
 
 
@@ -32,6 +34,19 @@ def test_the_version_is_the_packages(run: Any) -> None:
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("tocsin 0.")
+
+
+def test_every_module_of_commands_is_a_command() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(commands.__path__)} - {"options"}
+    assert {module.__name__.rpartition(".")[2] for module in cli.COMMANDS} == modules
+
+
+@pytest.mark.parametrize("module", cli.COMMANDS, ids=lambda module: module.__name__)
+def test_each_command_is_listed_and_explains_itself(run: Any, module: ModuleType) -> None:
+    name = module.__name__.rpartition(".")[2].replace("_", "-")
+    assert f"\n    {name} " in run("--help")[1]
+    code, out, _ = run(name, "--help")
+    assert (code, out.split()[:3]) == (0, ["usage:", "tocsin", name])
 
 
 def test_options_stand_before_the_command_or_after_it(rig: Rig, run: Any) -> None:
