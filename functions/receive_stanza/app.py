@@ -58,7 +58,7 @@ def receive(record: SQSRecord) -> None:
     try:
         tell(handler.handle(record.body))
     except (Wait, Retry, Recover) as failure:
-        logger.warning("put off", cause=failure.code, detail=failure.detail)
+        logger.warning("deferred", cause=failure.code, detail=failure.detail)
         metrics.add_metric("StanzasPutOff", MetricUnit.Count, 1)
         group = record.attributes.message_group_id or ""
         receives = int(record.attributes.approximate_receive_count)

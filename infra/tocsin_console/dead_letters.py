@@ -1,7 +1,4 @@
-"""Dead letters: which notifications could not be delivered and why, and the way back.
-
-The letters are read from their queue, what became of them meanwhile from the notifications table.
-"""
+"""`tocsin dead-letters`: print which notifications could not be delivered and why; redrive or drop them."""
 
 from __future__ import annotations
 
@@ -31,12 +28,12 @@ _READERS = 8
 
 
 def shown_recipient(recipient: str) -> str:
-    """Whom a notification is for, masked."""
+    """The recipient, masked."""
     return mask_phone(recipient) if recipient else "without a usable address"
 
 
 def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
-    """The notifications of these letters, as far as they are still there, by id."""
+    """The records of these letters that still exist, by notification id."""
     ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
 
     def read(identity: str) -> Notification | UnreadableRecord | None:
@@ -54,7 +51,7 @@ def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Noti
 
 
 def list_letters(deployment: Deployment, output: Output) -> None:
-    """All that can be seen, with what became of them meanwhile."""
+    """Print the letters that can be read now, and what became of their notifications meanwhile."""
     redriver = deployment.redriver()
     found = redriver.read()
     behind = redriver.count() - len(found)
@@ -84,13 +81,13 @@ def list_letters(deployment: Deployment, output: Output) -> None:
             )
         )
     if not found:
-        output.say("no dead letters" if behind <= 0 else "no dead letter can be seen now; see below")
+        output.say("no dead letters" if behind <= 0 else "no dead letter can be read now; see below")
     else:
         output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT (UTC)"], rows)
     if behind > 0:
         output.say(
-            f"and about {behind} more: SQS shows at most ten of each recipient, and none that somebody else "
-            "is looking at; they come when those before them are redriven or dropped"
+            f"and about {behind} more that can't be read now: SQS returns at most ten of each recipient, and "
+            "none that somebody else is reading. Redrive or drop the first ones to see the next"
         )
     if found:
         output.say()
@@ -100,7 +97,7 @@ def list_letters(deployment: Deployment, output: Output) -> None:
 
 
 def show_letter(deployment: Deployment, notification_id: str, *, text: bool, output: Output) -> None:
-    """One letter with its history; with `text`, also what the recipient would have read. Raises NotFound."""
+    """Print one letter with its history; with `text`, also the message's text. Raises NotFound."""
     letter = deployment.redriver().find(notification_id)
     odd, record = "", None
     try:
@@ -141,8 +138,8 @@ def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bo
 def drop_letters(
     deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool
 ) -> None:
-    """Delete what is selected. Raises NotFound if one letter was named and isn't there. `yes`: more than one
-    without a question."""
+    """Delete what is selected. Raises NotFound if one letter was named and isn't there. `yes`: do not ask
+    before deleting more than one."""
     redriver = deployment.redriver()
     if not selection.notification and not dry_run:
         confirm(lambda: _loss(redriver, selection), yes=yes, output=output)
@@ -156,10 +153,10 @@ def _loss(redriver: Redriver, selection: Selection) -> str:
         return ""
     accounts = ", ".join(sorted({letter.account for letter in chosen}))
     behind = redriver.count() - len(seen)
-    more = f"; about {behind} more can't be seen yet, and go as well where they match" if behind > 0 else ""
+    more = f"; about {behind} more can't be read yet; those that match are deleted too" if behind > 0 else ""
     which = f" with the reason {selection.reason}" if selection.reason else ""
     return (
-        f"all dead letters{which} will be deleted for good: {len(chosen)} that can be seen now (account "
+        f"all dead letters{which} will be deleted for good: {len(chosen)} that can be read now (account "
         f"{accounts}){more}"
     )
 
@@ -223,7 +220,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
 
 
 def _attempt_line(attempt: Mapping[str, Any]) -> str:
-    """When, what, why, and the reserved number for each user."""
+    """Time, cause, detail, and the number reserved for each user."""
     numbers = (f"{mask_phone(user)} #{number}" for user, number in attempt.get("numbers", {}).items())
     cause = f"{attempt.get('cause', '?')} ({attempt.get('class', '')})"
     return "  ".join(

@@ -1,8 +1,8 @@
-"""How commands speak: text for people, or one JSON document a line for programs (`--json`).
+"""The output of commands: text for people, or one JSON document per line for programs (`--json`).
 
-Everything that the console writes passes here. Ticket ids, names and groups come from other people, so what
-would steer the terminal (escape sequences, line breaks, marks that turn the direction of writing) is shown
-as its escape, such as \\x1b: nobody can hide a line, forge one, or give the terminal an order.
+Everything that the console writes passes through here. Ticket ids, names and groups come from other people.
+Characters that would control the terminal (escape sequences, line breaks, marks of writing direction) are
+printed as escapes, such as \\x1b, so that nobody can hide a line, forge one, or command the terminal.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def redrive_refused(
 def drop_refused(
     deployment: Deployment, selection: EventSelection, *, dry_run: bool, output: Output, yes: bool
 ) -> None:
-    """Delete the selected ones for good. Raises NotFound if one was named and isn't there. `yes`: more than
-    one without a question."""
+    """Delete the selected ones for good. Raises NotFound if one was named and isn't there. `yes`: do not
+    ask before deleting more than one."""
     if not selection.id and not dry_run:
         confirm(lambda: _loss(deployment, selection), yes=yes, output=output)
     dropped = deployment.refused_events.drop(selection, dry_run=dry_run)

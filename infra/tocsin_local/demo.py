@@ -449,7 +449,7 @@ class Demo:
         deadline = time.monotonic() + ARRIVAL_SECONDS
         while not done():
             if time.monotonic() > deadline:
-                raise NotAsPromised(f"waited {ARRIVAL_SECONDS} s, in vain, until {what}")
+                raise NotAsPromised(f"waited {ARRIVAL_SECONDS} s, but this did not happen: {what}")
             time.sleep(POLL_SECONDS)
 
 

@@ -20,7 +20,7 @@ def test_one_more_is_served_by_its_name(rig: Rig, said: Said) -> None:
 @pytest.mark.parametrize("name", ["default", "support"])
 def test_what_is_served_already_is_not_added(rig: Rig, said: Said, name: str) -> None:
     add(rig.deployment, "support", said.output)
-    with pytest.raises(ConsoleError, match="served already"):
+    with pytest.raises(ConsoleError, match="already served"):
         add(rig.deployment, name, said.output)
 
 

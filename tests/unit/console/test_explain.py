@@ -126,7 +126,7 @@ def test_what_a_device_refused_to_the_end_lies_dead_with_the_way_back(house, sai
     house.answer_retries()
     life = record(house, notification, told)
     assert whats(life).count("recovered") == 3
-    assert "its retries were used up" in next(
+    assert "its retries are used up" in next(
         one["text"] for one in life["timeline"] if one["what"] == "refused"
     )
     assert life["conclusion"].startswith("given up: recovery-exhausted")
@@ -272,7 +272,7 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [("edit-too-late", "said in a message of its own"), ("superseded", "a younger edit of the same message")],
+    [("edit-too-late", "sent as a message of its own"), ("superseded", "a newer edit of the same message")],
 )
 def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
     edit = replace(house.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
@@ -372,5 +372,5 @@ def test_a_ticket_tells_of_whom_it_names_without_a_number(house, said):
     problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
     house.store.suppress(nobody.id, problem, int(house.stage.now * 1000))
     text = "\n".join(lines(house, "TCK-LOST", said))
-    assert "not sent: the event names no phone number of theirs" in text
+    assert "not sent: the event names no phone number of the recipient" in text
     assert "opted out" not in text

@@ -220,7 +220,7 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
 
 def test_no_command_is_left_out() -> None:
     tried = {" ".join(command[:2]) for command in COMMANDS} | {command[0] for command in COMMANDS}
-    assert set(commands(cli._parser())) <= tried
+    assert set(commands(cli.parser())) <= tried
 
 
 def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:

@@ -44,7 +44,7 @@ def healed_one(house: House, number: int, seconds: float) -> None:
 
 def test_a_quiet_week_is_said_to_be_one(house, said):
     show(house, said)
-    assert said.text == "no recoveries in 7 days: every message could be read at once\n"
+    assert said.text == "no recoveries in 7 days: every message could be read the first time\n"
 
 
 def test_a_healed_break_counts_by_its_cause_with_its_time(house, told):

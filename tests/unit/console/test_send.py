@@ -148,7 +148,7 @@ def test_another_failure_bears_its_code(sending: Callable[..., None], way: Way, 
 
 
 def test_somebody_who_opted_out_gets_nothing(sending: Callable[..., None], way: Way, said: Said) -> None:
-    with pytest.raises(ConsoleError, match=r"6281…90 opted out .* own START takes it back"):
+    with pytest.raises(ConsoleError, match=r"6281…90 opted out .* own START reverses it"):
         sending(said, way.plan, way.suppressed)
 
 
@@ -159,7 +159,7 @@ def test_parked_says_why_and_what_goes_on(
     with pytest.raises(TimedOut) as caught:
         sending(said, way.plan, way.parked)
     assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
-    assert "by itself" in str(caught.value)
+    assert "It will be sent when the cause ends" in str(caught.value)
     assert "waiting  (not-connected)" in said.text
 
 

@@ -91,7 +91,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(house, se
 def test_what_a_device_needs_is_said(house, sessions, said):
     house.stage.keys.mark_stale(house.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
-    assert said.lines[-1] == "device 0: no current session; the next send makes one"
+    assert said.lines[-1] == "device 0: no current session; the next send creates one"
 
 
 def test_nothing_shown_is_a_key(house, sessions, told):
@@ -112,7 +112,7 @@ def test_what_names_nobody_is_refused(sessions, said, wanted):
 
 
 def test_somebody_without_sessions_is_said_to_have_none(sessions, said):
-    with pytest.raises(NotFound, match="the next notification makes them"):
+    with pytest.raises(NotFound, match="the next notification creates them"):
         show_sessions(sessions, "+62 811 0000 0000", output=said.output)
 
 
@@ -223,7 +223,7 @@ def test_the_command_line(found, capsys, words, code, key):
             partial(clean_sessions, wanted=None, device=None),
             "the sessions of the account 'default' with 3 devices of 2 users will be archived",
         ),
-        (reset_sessions, "all sessions of the account 'default' (3 devices of 2 users) will be left behind"),
+        (reset_sessions, "all sessions of the account 'default' (3 devices of 2 users) will be abandoned"),
     ],
 )
 def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(house, sessions, act, sentence):

@@ -26,7 +26,7 @@ def test_a_connected_account_needs_no_word(rig: Rig, said: Said) -> None:
 
 
 def test_an_account_that_no_connector_ever_held_says_so(rig: Rig, said: Said) -> None:
-    assert "no connector ever held it; link it: tocsin pair" in shown(rig, said)
+    assert "no connector has held it yet; link it: tocsin pair" in shown(rig, said)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_account_that_no_connector_ever_held_says_so(rig: Rig, said: Said) ->
         ("unpaired", "tocsin pair"),
         ("logged_out", "link it again: tocsin pair"),
         ("replaced", "another program uses the same keys"),
-        ("restricted", "waits and goes out by itself"),
+        ("restricted", "are sent when the restriction ends"),
         ("connecting", "the connector's log"),
     ],
 )
@@ -49,9 +49,9 @@ def test_each_state_comes_with_what_to_do(rig: Rig, said: Said, state: str, advi
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("first-contacts", "WhatsApp lets it write to nobody new"),
-        ("messages", "WhatsApp takes no message of it"),
-        ("login", "WhatsApp doesn't let it log in"),
+        ("first-contacts", "WhatsApp does not let it write to new contacts"),
+        ("messages", "WhatsApp accepts no messages from it"),
+        ("login", "WhatsApp does not let it log in"),
     ],
 )
 def test_what_whatsapp_keeps_it_from_is_shown_with_its_end(
@@ -80,7 +80,7 @@ def test_an_account_is_unreachable_once_its_connectors_lease_is_over(
     rig.connector().says(state)
     text = shown(rig, said, after=seconds)
     assert said.lines[1].split()[:4] == ["default", "unreachable", "2026-11-18", "11:06:40"]
-    assert f"is the service running? the last it said is {state}" in text
+    assert f"is the service running? its last state was {state}" in text
 
 
 def test_a_connector_that_beats_is_believed_until_its_lease_is_over(rig: Rig, said: Said) -> None:
@@ -119,7 +119,7 @@ def test_what_waits_is_counted_by_cause(rig: Rig, said: Said, told: Said) -> Non
     rig.connector().says("connected")
     for cause in ("not-connected", "not-connected", "rate-limited"):
         rig.deployment.notifications.park(rig.planned(), cause, NOW * 1000)
-    assert "sent by itself when the cause ends: 2 not-connected, 1 rate-limited" in shown(rig, said)
+    assert "sent when the cause ends: 2 not-connected, 1 rate-limited" in shown(rig, said)
     shown(rig, told)
     (account,) = told.records[0]["accounts"]
     assert (account["waiting"], account["waiting_for"]) == (3, {"not-connected": 2, "rate-limited": 1})

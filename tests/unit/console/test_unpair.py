@@ -61,7 +61,7 @@ def test_a_connector_that_never_takes_it_up_is_too_late(rig: Rig, connector: Con
 
 
 def test_a_server_that_doesn_t_confirm_is_too_late(rig: Rig, connector: Connector) -> None:
-    with pytest.raises(TimedOut, match="hasn't confirmed"):
+    with pytest.raises(TimedOut, match="has not confirmed"):
         unlinked(rig, lambda: connector.answers("connected"), wait_seconds=5)
 
 
