@@ -1,15 +1,15 @@
-"""How the demo and the trial print: as long as somebody reads."""
+"""Printing for the demo and the trial, until the output is closed."""
 
 from __future__ import annotations
 
 
-class NobodyListens(Exception):
-    """Whoever read our output has enough of it (`| head`)."""
+class OutputClosed(Exception):
+    """The reader of our output closed it (`| head`)."""
 
 
 def say(text: str) -> None:
-    """Print a line, at once. Raises `NobodyListens`."""
+    """Print a line, at once. Raises `OutputClosed`."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        raise NobodyListens from None
+        raise OutputClosed from None
