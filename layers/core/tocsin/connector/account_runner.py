@@ -275,12 +275,13 @@ class Account:
 
     async def _halt(self, tenure: HeldLease, ended: Reaction) -> None:
         """Stop trying. Keys that are void are replaced, so that nothing logs in with them again."""
+        if ended.kind is Kind.WAIT and ended.seconds is not None:
+            # Written before it is told: whoever hears of it may stop us, and the next one must sit it out.
+            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
         if ended is UNLINKED:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
             await self._loudly(tenure, ended)
-        if ended.kind is Kind.WAIT and ended.seconds is not None:
-            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
         if ended.wipe or ended is UNLINKED:
             await self._renew()
         if ended is UNLINKED:
