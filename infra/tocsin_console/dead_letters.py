@@ -54,39 +54,18 @@ def list_letters(deployment: Deployment, output: Output) -> None:
     """Print the letters that can be read now, and what became of their notifications meanwhile."""
     redriver = deployment.redriver()
     found = redriver.read()
-    behind = redriver.count() - len(found)
+    hidden = redriver.count() - len(found)
     known = records(deployment, found)
-    rows = []
     for letter in found:
-        record = known.get(letter.notification)
-        odd = isinstance(record, UnreadableRecord)
-        notification = None if isinstance(record, UnreadableRecord) else record
-        ticket = f"{notification.ticket_id} {notification.event_type}" if notification else "-"
-        meanwhile = UNREADABLE_RECORD if odd else superfluous(notification)
-        output.record(
-            letter_json(letter)
-            | {
-                "ticket": notification.ticket_id if notification else None,
-                "ticket_event": notification.event_type if notification else None,
-                "state": UNREADABLE if odd else str(notification.state) if notification else None,
-            }
-        )
-        rows.append(
-            (
-                letter.notification,
-                ticket,
-                f"{letter.audience} {shown_recipient(letter.recipient)}",
-                f"{letter.reason}{' (' + meanwhile + ')' if meanwhile else ''}",
-                iso_moment(letter.failed_at),
-            )
-        )
-    if not found:
-        output.say("no dead letters" if behind <= 0 else "no dead letter can be read now; see below")
-    else:
+        output.record(_listed_json(letter, known.get(letter.notification)))
+    if found:
+        rows = [_row(letter, known.get(letter.notification)) for letter in found]
         output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT (UTC)"], rows)
-    if behind > 0:
+    else:
+        output.say("no dead letters" if hidden <= 0 else "no dead letter can be read now; see below")
+    if hidden > 0:
         output.say(
-            f"and about {behind} more that can't be read now: SQS returns at most ten of each recipient, and "
+            f"and about {hidden} more that can't be read now: SQS returns at most ten of each recipient, and "
             "none that somebody else is reading. Redrive or drop the first ones to see the next"
         )
     if found:
@@ -94,6 +73,31 @@ def list_letters(deployment: Deployment, output: Output) -> None:
         output.say("why:         tocsin dead-letters show ID")
         output.say("send again:  tocsin dead-letters redrive ID | --reason CODE | --all")
         output.say("give up:     tocsin dead-letters drop ID | --reason CODE | --all")
+
+
+def _listed_json(letter: Letter, record: Notification | UnreadableRecord | None) -> dict[str, Any]:
+    if isinstance(record, UnreadableRecord):
+        more = {"ticket": None, "ticket_event": None, "state": UNREADABLE}
+    elif record is None:
+        more = {"ticket": None, "ticket_event": None, "state": None}
+    else:
+        more = {"ticket": record.ticket_id, "ticket_event": record.event_type, "state": str(record.state)}
+    return letter_json(letter) | more
+
+
+def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> tuple[str, ...]:
+    if isinstance(record, UnreadableRecord):
+        ticket, meanwhile = "-", UNREADABLE_RECORD
+    else:
+        ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
+        meanwhile = superfluous(record)
+    return (
+        letter.notification,
+        ticket,
+        f"{letter.audience} {shown_recipient(letter.recipient)}",
+        f"{letter.reason} ({meanwhile})" if meanwhile else letter.reason,
+        iso_moment(letter.failed_at),
+    )
 
 
 def show_letter(deployment: Deployment, notification_id: str, *, text: bool, output: Output) -> None:
