@@ -16,9 +16,9 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.parking import Maintainer, Report
-from tocsin.notify.roster import all_accounts
 
 if TYPE_CHECKING:
     from tocsin.multidevice.key_maintenance import Run, Upkeep
@@ -64,9 +64,8 @@ def accounts() -> tuple[str, ...]:
     from tocsin.aws import client
     from tocsin.dynamo.table import DynamoTable
 
-    return all_accounts(
-        config().accounts, DynamoTable(client("dynamodb"), config().stores.notifications_table)
-    )
+    table = DynamoTable(client("dynamodb"), config().stores.notifications_table)
+    return ServedAccounts(config().accounts, table).read()
 
 
 def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.accounts.state import UNLINKED
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -57,7 +58,7 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
         raise NotFound(f"this stack serves no account '{account}'")
     # An account that is not linked can be removed even if the lease of its connector has run out.
     state = look(deployment.keys_table, account).last_state
-    if state not in ("unpaired", "logged_out"):
+    if state not in UNLINKED:
         raise ConsoleError(
             f"the account '{account}' is {state}: unpair it first: 'tocsin unpair --account {account}'"
         )
@@ -68,7 +69,7 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
 
 
 def _loss(deployment: Deployment, account: str) -> str:
-    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return (
         f"the account '{account}' will no longer be served, and {waiting} waiting notifications will expire"
     )

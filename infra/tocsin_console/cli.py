@@ -71,6 +71,7 @@ def _guarded(args: argparse.Namespace, output: Output) -> None:
     """Run the command. Any other error becomes a ConsoleError that says what happened."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from tocsin.dynamo.errors import TableError
     from tocsin_console import trouble
 
     try:
@@ -79,7 +80,7 @@ def _guarded(args: argparse.Namespace, output: Output) -> None:
         raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, TableError) as error:
         raise ConsoleError(trouble.sentence(error, where=_where(args))) from error
     except Exception as error:
         if os.environ.get(DEBUG):

@@ -38,7 +38,7 @@ def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Noti
 
     def read(identity: str) -> Notification | UnreadableRecord | None:
         try:
-            return read_record(deployment.notifications, identity)
+            return read_record(deployment.stores.notifications, identity)
         except UnreadableRecord as odd:
             return odd
 
@@ -105,7 +105,7 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
     letter = deployment.redriver().find(notification_id)
     odd, record = "", None
     try:
-        record = read_record(deployment.notifications, notification_id)
+        record = read_record(deployment.stores.notifications, notification_id)
     except UnreadableRecord:
         odd = UNREADABLE_RECORD
     if letter is None and record is not None and record.state is State.FAILED:
@@ -175,7 +175,7 @@ def _report(
                 counts[done.result] += 1
                 _tell(done, output)
         if selection.notification and not any(counts.values()):
-            record = read_record(deployment.notifications, selection.notification)
+            record = read_record(deployment.stores.notifications, selection.notification)
             raise NotFound(_no_such_letter(selection.notification, record))
     except UnreadableRecord as error:
         raise ConsoleError(str(error)) from error

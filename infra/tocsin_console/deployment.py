@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.look import SqsQueue
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
     from tocsin.notify.redrive import Redriver
     from tocsin.notify.refused_events import RefusedEvents
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -91,7 +91,7 @@ class Deployment:
     @property
     def accounts(self) -> list[str]:
         """All accounts that are served: those of the parameter, then those that were added."""
-        return list(dict.fromkeys([*self.named_accounts, *read_roster(self.outside_table)]))
+        return list(ServedAccounts(self.named_accounts, self.outside_table).read())
 
     def account(self, name: str | None) -> str:
         """The account with this name, or the only one if `name` is None. Raises Usage, NotFound."""
@@ -135,17 +135,18 @@ class Deployment:
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
     @cached_property
-    def notifications(self) -> NotificationStore:
-        from tocsin.notify.store.notifications import NotificationStore
+    def stores(self) -> Stores:
+        """What the notifications table holds, by kind."""
+        from tocsin.notify.store.stores import Stores
 
-        return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+        return Stores(self.outside_table, self.keys_table)
 
     def redriver(self, clock: Callable[[], float] = time.time) -> Redriver:
         from tocsin.notify.queues import NotificationsQueue
         from tocsin.notify.redrive import Redriver
 
         return Redriver(
-            self.notifications,
+            self.stores.notifications,
             SqsQueue(self.sqs, self["DeadLettersQueueUrl"]),
             NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
             expiry_seconds=self.expiry_seconds,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -35,15 +36,15 @@ REMEDIES = {
 }
 
 # What to do about an account that is not connected.
-ADVICE = {
-    "unpaired": "link it: tocsin pair",
-    "pairing": "it is being linked; a new 'tocsin pair' takes over",
-    "connecting": "if this lasts, the connector's log says why",
-    "resuming": "waiting notifications are sent first; new ones follow",
-    "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
-    "replaced": "another program uses the same keys; stop it, then restart the connector",
-    "stopped": "no connector holds it; is the service running?",
-    "restricted": "notifications that may not be sent now wait, and are sent when the restriction ends",
+ADVICE: Mapping[str, str] = {
+    AccountState.UNPAIRED: "link it: tocsin pair",
+    AccountState.PAIRING: "it is being linked; a new 'tocsin pair' takes over",
+    AccountState.CONNECTING: "if this lasts, the connector's log says why",
+    AccountState.RESUMING: "waiting notifications are sent first; new ones follow",
+    AccountState.LOGGED_OUT: "it was unlinked on the phone; link it again: tocsin pair",
+    AccountState.REPLACED: "another program uses the same keys; stop it, then restart the connector",
+    AccountState.STOPPED: "no connector holds it; is the service running?",
+    AccountState.RESTRICTED: "what may not be sent waits; notifications are sent when the restriction ends",
 }
 # Active WhatsApp restrictions. Tocsin does not try to send against one, which would prolong it.
 LIMITS = {
@@ -51,7 +52,6 @@ LIMITS = {
     MESSAGES: "WhatsApp accepts no messages from it",
     LOGIN: "WhatsApp does not let it log in",
 }
-_WELL = frozenset({"connected", "resuming"})
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class AccountStatus:
 
     account: str
     state: str
-    last_state: str
+    last_state: AccountState
     detail: str
     since: int | None
     connector: str | None
@@ -75,7 +75,7 @@ class AccountStatus:
         """What to print about it; empty if all is well."""
         if self.state == UNREACHABLE:
             return self._unreachable()
-        said = self.detail if self.state != "connected" else ""
+        said = self.detail if self.state != AccountState.CONNECTED else ""
         advice = ADVICE.get(self.state, "")
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
@@ -89,7 +89,7 @@ class AccountStatus:
 
     @property
     def well(self) -> bool:
-        return self.state in _WELL
+        return self.state in HEALTHY
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -173,7 +173,7 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
-    waiting = Counter(row.cause for row in deployment.notifications.waiting(name)).most_common()
+    waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()
     return AccountStatus(
         name,
         connection.state,

@@ -159,7 +159,7 @@ def sending_rates(
     def send(number: str, times: int) -> None:
         for _ in range(times):
             phone = f"{number}@s.whatsapp.net"
-            known = keys.address_item(phone)
+            known = keys.contacts.address_item(phone)
             address = Address(str(known["lid"]), phone, trust=known) if "lid" in known else None
             message_id = f"3EB0{next(_ids):018X}"
             transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))

@@ -85,7 +85,7 @@ class Tocsin:
 
     def send(self, content: Content, to: str = SITI) -> str:
         message_id = f"3EB0{next(self.numbers):018X}"
-        address = address_of(to, self.client.keys.address(f"{to}@s.whatsapp.net"))
+        address = address_of(to, self.client.keys.contacts.address(f"{to}@s.whatsapp.net"))
         self.transport.send(Outgoing(ACCOUNT, to, message_id, content, address))
         self.transport.settle()
         return message_id

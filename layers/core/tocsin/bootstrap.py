@@ -20,7 +20,7 @@ from tocsin.multidevice.transport import MultiDevice, RememberedLeases
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 if TYPE_CHECKING:
     from tocsin.connector_client.client import Whereabouts
@@ -57,11 +57,11 @@ def delivery(
 ) -> Delivery:
     """Return what carries out the orders of the notifications queue."""
     dynamodb = dynamodb or aws.client("dynamodb")
-    store = _notifications(config.stores, dynamodb)
+    stores = _notifications(config.stores, dynamodb)
     dead_letters = DeadLettersQueue(sqs or Later("sqs"), config.dead_letters_queue_url)
     return Delivery(
-        store,
-        DeadLetters(store, dead_letters),
+        stores,
+        DeadLetters(stores, dead_letters),
         _transport(
             config.stores,
             dynamodb,
@@ -90,21 +90,21 @@ def inbound(
     from tocsin.notify.replies import Replies
 
     dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
-    store = _notifications(config.stores, dynamodb)
-    dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
+    stores = _notifications(config.stores, dynamodb)
+    dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
     notifications = NotificationsQueue(sqs, config.notifications_queue_url)
     return Inbound(
-        store,
+        stores,
         _transport(config.stores, dynamodb, sealer, connector, lease),
         RetryReceiptHandler(
-            store,
+            stores,
             dead_letters,
             config.policies,
             per_hour=config.recoveries_per_hour,
             random=os.urandom,
         ),
         Replies(
-            store,
+            stores,
             notifications,
             expiry_seconds=config.notification_expiry_seconds,
             acknowledge_with=config.acknowledge_replies,
@@ -113,8 +113,8 @@ def inbound(
     )
 
 
-def _notifications(stores: StoreConfig, dynamodb: Any) -> NotificationStore:
-    return NotificationStore(dynamodb, stores.notifications_table, stores.keys_table)
+def _notifications(stores: StoreConfig, dynamodb: Any) -> Stores:
+    return Stores(DynamoTable(dynamodb, stores.notifications_table), DynamoTable(dynamodb, stores.keys_table))
 
 
 def _transport(

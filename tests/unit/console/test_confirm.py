@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, REGION, FakeDeployment, Terminal, asked, typing
 from tocsin.accounts.operator_requests import read_control
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import added_accounts
 from tocsin.notify.redrive import Selection
 from tocsin.notify.refused_events import EventSelection
 from tocsin_console import cli
@@ -103,7 +103,7 @@ def left(fake: FakeDeployment) -> tuple[Any, ...]:
     return (
         read_control(fake.deployment.keys_table, ACCOUNT).request,
         fake.deployment.redriver().count(),
-        read_roster(fake.deployment.outside_table),
+        added_accounts(fake.deployment.outside_table),
         fake.count("TicketEventsDead"),
     )
 

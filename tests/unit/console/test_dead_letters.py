@@ -76,9 +76,9 @@ def test_programs_get_a_document_for_each_letter(fake: FakeDeployment, told: Sai
 def test_a_letter_shows_its_history(fake: FakeDeployment, said: Said) -> None:
     planned = fake.planned()
     attempt = Attempt("ack-timeout", NOW * 1000, "retry", "no ack in 75 s", {f"{SITI}@s.whatsapp.net": 7})
-    fake.deployment.notifications.record_attempt(planned.id, attempt, spends_retry=True)
+    fake.deployment.stores.notifications.record_attempt(planned.id, attempt, spends_retry=True)
     problem = Problem("ack-timeout", "retry", "no ack in 75 s")
-    fake.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    fake.deployment.stores.notifications.fail(planned.id, problem, NOW * 1000)
     fake.bury(planned, problem)
     show_letter(fake.deployment, planned.id, text=False, output=said.output)
     assert "attempts      1" in said.text
@@ -98,9 +98,9 @@ def test_the_text_is_shown_where_asked_for(fake: FakeDeployment, said: Said, tol
 def test_json_masks_the_users_of_each_attempt(fake: FakeDeployment, told: Said) -> None:
     planned = fake.planned()
     attempt = Attempt("sent", NOW * 1000, "ok", "", {f"{SITI}@s.whatsapp.net": 7})
-    fake.deployment.notifications.record_attempt(planned.id, attempt)
+    fake.deployment.stores.notifications.record_attempt(planned.id, attempt)
     problem = Problem("recovery-exhausted", "recover")
-    fake.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    fake.deployment.stores.notifications.fail(planned.id, problem, NOW * 1000)
     fake.bury(planned, problem)
     show_letter(fake.deployment, planned.id, text=False, output=told.output)
     assert SITI not in told.text
@@ -292,6 +292,6 @@ def test_more_than_ten_of_them_are_all_seen(fake: FakeDeployment, redriver: Redr
     lost, problem = fake.unreachable(), Problem("invalid-phone", "permanent")
     for number in range(11):
         another = replace(lost, id=f"{number:018}")
-        fake.deployment.notifications.put_new(another)
+        fake.deployment.stores.notifications.put_new(another)
         fake.bury(another, problem)
     assert len(redriver.read()) == 12

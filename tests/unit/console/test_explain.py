@@ -15,7 +15,7 @@ from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
 from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
-from tocsin.notify.content import Attachment, Quote
+from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
@@ -263,14 +263,14 @@ def test_what_is_no_id_is_refused(functions, said, wanted):
 def test_a_file_an_edit_and_a_quote_say_of_what_they_are(functions, said):
     text = functions.tell(1)
     file = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
-    for number, change, line in [
-        (2, {"attachment": file}, "file          plan.pdf, application/pdf, from tickets/1.pdf"),
-        (3, {"edits": text.message_id}, f"edit          of {text.message_id}"),
-        (4, {"quote": Quote(text.message_id, "Tiket 1")}, f"quotes        {text.message_id}"),
-        (5, {"reacts_to": "R1", "text": "👍"}, "reaction      👍 on R1"),
+    for number, content, line in [
+        (2, File(file), "file          plan.pdf, application/pdf, from tickets/1.pdf"),
+        (3, Edit(text.message_id, "solved", 1), f"edit          of {text.message_id}"),
+        (4, Text("also", Quote(text.message_id, "Tiket 1")), f"quotes        {text.message_id}"),
+        (5, Reaction("R1", "👍", 1), "reaction      👍 on R1"),
     ]:
-        one = replace(functions.plan(number), id=f"{number:018x}", **change)
-        functions.store.put_new(one)
+        one = replace(functions.plan(number), id=f"{number:018x}", content=content)
+        functions.stores.notifications.put_new(one)
         assert line in lines(functions, one.id, said)
 
 
@@ -279,9 +279,10 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(functions, said):
     [("edit-too-late", "sent as a message of its own"), ("superseded", "a newer edit of the same message")],
 )
 def test_an_edit_that_was_not_sent_says_what_was_instead(functions, told, code, why):
-    edit = replace(functions.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
-    functions.store.put_new(edit)
-    functions.store.suppress(edit.id, Problem(code, "permanent"), int(functions.stage.now * 1000))
+    edit = replace(functions.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
+    functions.stores.notifications.put_new(edit)
+    now = int(functions.stage.now * 1000)
+    functions.stores.notifications.suppress(edit.id, Problem(code, "permanent"), now)
     assert why in record(functions, edit, told)["conclusion"]
 
 
@@ -365,9 +366,9 @@ def lost(functions: House, **changes: Any) -> Notification:
 
 def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(functions, said):
     mistyped = lost(functions, refused_address="0812 ask Budi")
-    functions.store.put_new(mistyped)
+    functions.stores.notifications.put_new(mistyped)
     problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
-    functions.store.fail(mistyped.id, problem, int(functions.stage.now * 1000))
+    functions.stores.notifications.fail(mistyped.id, problem, int(functions.stage.now * 1000))
     text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "refused       '0812 ask Budi'" in text
     assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
@@ -376,9 +377,9 @@ def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(functions,
 
 def test_a_ticket_tells_of_whom_it_names_without_a_number(functions, said):
     nobody = lost(functions)
-    functions.store.put_new(nobody)
+    functions.stores.notifications.put_new(nobody)
     problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
-    functions.store.suppress(nobody.id, problem, int(functions.stage.now * 1000))
+    functions.stores.notifications.suppress(nobody.id, problem, int(functions.stage.now * 1000))
     text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "not sent: the event names no phone number of the recipient" in text
     assert "opted out" not in text

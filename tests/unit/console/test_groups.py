@@ -39,7 +39,7 @@ def shown(functions: House, *, as_json: bool = False) -> str:
 
 def test_a_group_is_listed_by_its_name_with_its_jid(functions: House) -> None:
     told = GroupInfo(GROUP, "lid", (BUDI,), announcement=True, subject="Technicians")
-    functions.stage.keys.save_group(str(GROUP), f"2:hash {told.to_text()}")
+    functions.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     [heads, row] = shown(functions).splitlines()
     assert heads.split()[0] == "GROUP"
     assert row.split()[:4] == ["Technicians", str(GROUP), "1", "admins"]
@@ -52,5 +52,5 @@ def test_without_a_group_it_says_what_to_do(functions: House) -> None:
 
 
 def test_what_cant_be_read_is_named_and_left(functions: House) -> None:
-    functions.stage.keys.save_group(str(GROUP), " nonsense")
+    functions.stage.keys.groups.save(str(GROUP), " nonsense")
     assert str(GROUP) in shown(functions)

@@ -43,7 +43,7 @@ def sessions(functions: House) -> Sessions:
 def devices(functions: House, *numbers: int) -> list[bool]:
     """Whether there is a current session with each of Siti's devices."""
     return [
-        functions.stage.keys.session_facts(functions.stage.profile, "1234@lid", number) is not None
+        functions.stage.keys.sending.session_facts(functions.stage.profile, "1234@lid", number) is not None
         for number in numbers
     ]
 
@@ -89,7 +89,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(functions
 
 
 def test_what_a_device_needs_is_said(functions, sessions, said):
-    functions.stage.keys.mark_stale(functions.stage.profile, "1234@lid", 0)
+    functions.stage.keys.sending.mark_stale(functions.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
     assert said.lines[-1] == "device 0: no current session; the next send creates one"
 
@@ -234,4 +234,4 @@ def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(functions
     with pytest.raises(Usage, match="--yes"):
         act(sessions, dry_run=False, output=Said().output, yes=False)
     assert devices(functions, 0, 1) == [True, True]
-    assert sessions.keys.profile().incarnation == sessions.profile.incarnation
+    assert sessions.keys.account.profile().incarnation == sessions.profile.incarnation

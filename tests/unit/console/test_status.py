@@ -118,7 +118,7 @@ def test_a_connector_without_a_heartbeat_is_gone(fake: FakeDeployment, said: Sai
 def test_what_waits_is_counted_by_cause(fake: FakeDeployment, said: Said, told: Said) -> None:
     fake.connector().says("connected")
     for cause in ("not-connected", "not-connected", "rate-limited"):
-        fake.deployment.notifications.park(fake.planned(), cause, NOW * 1000)
+        fake.deployment.stores.parking.park(fake.planned(), cause, NOW * 1000)
     assert "sent when the cause ends: 2 not-connected, 1 rate-limited" in shown(fake, said)
     shown(fake, told)
     (account,) = told.records[0]["accounts"]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAws
 from tests.support.memory_queue import MemoryQueue
+from tocsin.notify.content import Text
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
 from tocsin.notify.redrive import Letter, Redriver, Selection
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.notifications import Notifications
+from tocsin.notify.store.stores import Stores
 
 NOW = 1_800_000_000
 """Seconds."""
@@ -28,7 +29,7 @@ SERVER_ERROR = Problem("server-error", "retry", "the server answered 500")
 class FailedNotifications:
     """Notifications that failed, their letters, and what a redriver sends again."""
 
-    store: NotificationStore
+    store: Notifications
     letters: MemoryQueue = field(default_factory=MemoryQueue)
     sent: list[Notification] = field(default_factory=list)
     count: int = 0
@@ -54,7 +55,7 @@ class FailedNotifications:
             recipient="6281234567890",
             recipient_name="",
             language="id",
-            text="Halo",
+            content=Text("Halo"),
             created_at=(NOW - 600) * 1000,
             expires_at=NOW,
         )
@@ -84,16 +85,10 @@ class FailedNotifications:
         return [(one.result, one.why) for one in done]
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def dead(aws: AwsAccount) -> FailedNotifications:
-    cloud = aws.furnish()
-    return FailedNotifications(NotificationStore(cloud.dynamodb, cloud.notifications, cloud.keys))
+def dead() -> FailedNotifications:
+    aws = MemoryAws()
+    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table).notifications)
 
 
 # -- redriving ---------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The Signal layer knows mathematics and bytes: no storage, no sockets, no clock, nothing of the project."""
 
+from __future__ import annotations
+
 import ast
 import sys
 from pathlib import Path

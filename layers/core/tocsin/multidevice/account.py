@@ -73,7 +73,7 @@ class Account:
 
     def lid_of(self, user: str) -> str:
         """The LID of a user (bare JID) if it is known, else the name that was given."""
-        names = self.keys.address(user)
+        names = self.keys.contacts.address(user)
         return names["lid"] if names else user
 
     def learn(self, *names: JID | None) -> None:
@@ -89,5 +89,5 @@ class Account:
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
         if pn is None or lid is None or not is_one_person(users, self.own_names):
             return
-        if not self.keys.is_known(str(lid)):
-            self.keys.learn(str(pn), str(lid))
+        if not self.keys.contacts.is_known(str(lid)):
+            self.keys.contacts.learn(str(pn), str(lid))

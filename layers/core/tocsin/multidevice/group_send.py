@@ -120,7 +120,7 @@ class GroupPost:
         try:
             return self._post(roster)
         except (Permanent, Recover) as failure:
-            self._keys.forget_group(str(self._group))
+            self._keys.groups.forget(str(self._group))
             if failure.code != STALE_ADDRESSING:
                 raise
             return self._post(self._view.roster(refresh=True))
@@ -143,7 +143,7 @@ class GroupPost:
         if not copies.copies and len(needy) == len(roster.others) > 0:
             raise self._refused or blame(_all(copies.bundles.values()))
         if copies.copies:
-            self._keys.offer_key(reservation, [target.holder for target in copies.copies])
+            self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
         ack = self._deliver(
             self._stanza(roster, message, reservation, copies),
             {str(self._group): reservation.number, **copies.numbers},
@@ -151,8 +151,8 @@ class GroupPost:
             group=True,
         )
         self._after += [
-            lambda: self._keys.confirm_key(reservation, [target.holder for target in copies.copies]),
-            lambda: self._keys.checkpoint_group(reservation),
+            lambda: self._keys.groups.confirm_key(reservation, [target.holder for target in copies.copies]),
+            lambda: self._keys.groups.checkpoint(reservation),
             *self._checkpoints(copies),
         ]
         missed = self._heed(ack, roster, message, reservation)
@@ -189,16 +189,16 @@ class GroupPost:
         for _ in range(MAX_KEYS):
             seen = None
             try:
-                reservation = self._keys.reserve_group(self._profile, group)
+                reservation = self._keys.groups.reserve(self._profile, group)
                 if reservation.staleness is None:
-                    holders = self._keys.holders(reservation)
+                    holders = self._keys.groups.holders(reservation)
                     if holders.keys() <= present:
                         return reservation, holders
                     log.info("a new sender key: somebody who had it is out", extra={"group": mask(group)})
                 seen = reservation.tag
             except NoOutbound:
                 pass
-            self._keys.make_sender_key(self._profile, group, seen=seen)
+            self._keys.groups.make_sender_key(self._profile, group, seen=seen)
         raise Contended
 
     # -- pairwise copies --------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class GroupPost:
         bundles = self._fetch(needs)
         usable = [user for user, some in bundles.items() if some.usable]
         if usable:
-            credentials = self._keys.credentials()
+            credentials = self._keys.account.credentials()
 
             def make(user: str) -> Bundles:
                 reservation = found[user]
@@ -250,13 +250,13 @@ class GroupPost:
         own = self._account.own_device
         return [
             device
-            for device in self._keys.device_lists([user])[user].devices
+            for device in self._keys.groups.device_lists([user])[user].devices
             if (user, device) != (str(own.bare), own.device)
         ]
 
     def _reserve_with(self, user: str) -> Reservation | None:
         try:
-            return self._keys.reserve(self._profile, user)
+            return self._keys.sending.reserve(self._profile, user)
         except NoOutbound:
             return None
 
@@ -278,7 +278,7 @@ class GroupPost:
     def _checkpoints(self, copies: Round) -> Iterator[Callable[[], object]]:
         for user, reservation in copies.reservations.items():
             devices = [target.jid.device for target in copies.copies if target.user == user]
-            yield lambda reservation=reservation, devices=devices: self._keys.checkpoint(  # type: ignore[misc]
+            yield lambda reservation=reservation, devices=devices: self._keys.sending.checkpoint(  # type: ignore[misc]
                 reservation, devices
             )
 
@@ -290,7 +290,7 @@ class GroupPost:
         """The server knows other devices than we, or another mode: ask, and send the message to whom we
         missed. The message is accepted, so whatever fails here is told and left; the next send asks again."""
         if ack.addressing_mode not in (None, roster.info.mode):
-            self._keys.forget_group(str(self._group))
+            self._keys.groups.forget(str(self._group))
         if ack.phash is None or ack.phash == roster.puzzling:
             return {}
         try:
@@ -315,7 +315,7 @@ class GroupPost:
             targets, lambda target: own_copy if self._account.is_own(target.user) else body
         )
         if copies.copies:
-            self._keys.offer_key(reservation, [target.holder for target in copies.copies])
+            self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
         for target, copy in copies.copies.items():
             stanza = retry_message_stanza(
                 self._outgoing.message_id,
@@ -328,7 +328,7 @@ class GroupPost:
             )
             self._deliver(stanza, copies.numbers, copies.told(), group=True)
             self._after.append(
-                lambda target=target: self._keys.confirm_key(reservation, [target.holder])  # type: ignore[misc]
+                lambda target=target: self._keys.groups.confirm_key(reservation, [target.holder])  # type: ignore[misc]
             )
         self._after += self._checkpoints(copies)
         return copies.told()

@@ -19,20 +19,20 @@ from tocsin.whatsapp.jid import JID
 if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 log = logging.getLogger(__name__)
 
 
 def tell_change(
-    store: NotificationStore,
+    stores: Stores,
     keys: KeyStore,
     change: IdentityChange,
     *,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Record one change of identity, and with that put it on the bus."""
-    names = keys.address(change.user)
+    names = keys.contacts.address(change.user)
     told = {
         **(named(recipient_of(names["pn"]), names["lid"]) if names else named(recipient_of(change.user))),
         "device_jid": str(JID.parse(change.user).with_device(change.device)),
@@ -40,9 +40,11 @@ def tell_change(
         "old_fingerprint": fingerprint(change.old),
         "new_fingerprint": fingerprint(change.new),
     }
-    keys.note_new_keys(change.user)
+    keys.groups.note_new_keys(change.user)
     at = int(clock() * 1000)
-    store.put_identity_change(keys.account, change.user, change.device, told, fingerprint(change.new), at)
+    stores.recipients.put_identity_change(
+        keys.account.name, change.user, change.device, told, fingerprint(change.new), at
+    )
     device = JID.parse(change.user).with_device(change.device)
     log.warning("identity changed", extra={"device": repr(device), "by": change.by})
 

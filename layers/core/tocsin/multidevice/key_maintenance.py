@@ -27,17 +27,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from tocsin.accounts.state import CAN_SEND
 from tocsin.connector_client.client import ConnectorError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Value
 from tocsin.keys.chain import chain_devices
 from tocsin.keys.context import log_damage
 from tocsin.keys.errors import Contended, KeysBehind, NoAccount, NotPaired
 from tocsin.keys.maintenance import Limits
+from tocsin.keys.prekeys import FIRST_PREKEYS, prekeys_to_add
 from tocsin.multidevice.account import Account, Connector
 from tocsin.notify.parking import Connectors
 from tocsin.tables.keys import OUTBOUND, Owner, owner_of
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
@@ -45,7 +46,6 @@ from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials
-    from tocsin.keys.account import SignedPreKey as StoredPreKey
     from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
     from tocsin.notify.config import MaintainConfig
@@ -62,9 +62,6 @@ ROUND_SECONDS: Final = 23 * 3600
 ROTATION_SECONDS: Final = 30 * DAY
 
 # As the connector does at login.
-FIRST_PREKEYS: Final = 812
-MORE_PREKEYS: Final = 50
-MIN_PREKEYS: Final = 5
 MAX_PREKEYS: Final = 2 * FIRST_PREKEYS
 """So many more of ours than the server has say that uploads fail, and that making more helps nobody."""
 
@@ -77,9 +74,6 @@ MAX_LISTS: Final = 500
 
 MIN_SECONDS: Final = 60.0
 """With less time than this left no further page is begun."""
-
-ASKABLE: Final = frozenset({"connected", "restricted"})
-"""States in which WhatsApp answers questions."""
 
 TROUBLES: Final = (ConnectorError, WireError, Contended)
 
@@ -233,8 +227,8 @@ class Upkeep:
 
         keys = self._open_keys(report.account, damaged)
         try:
-            keys.testify(self._outside)
-            credentials = keys.credentials()
+            keys.account.record_high_water_mark(self._outside)
+            credentials = keys.account.credentials()
         except NoAccount:
             return None
         except KeysBehind as behind:
@@ -245,7 +239,7 @@ class Upkeep:
             account = Account(keys, credentials.profile, self._connector)
         except NotPaired:
             account = None
-        askable = account is not None and self._connectors.state(report.account) in ASKABLE
+        askable = account is not None and self._connectors.state(report.account) in CAN_SEND
         return _Ward(keys, credentials.incarnation, account, askable, report)
 
     def _hourly(self, ward: _Ward) -> None:
@@ -259,14 +253,14 @@ class Upkeep:
 
     def _rotate(self, account: Account, report: Report) -> None:
         """Give the server a new signed prekey in time. One that was made and not adopted is given again."""
-        credentials = account.keys.credentials()
+        credentials = account.keys.account.credentials()
         if self._clock() - credentials.signed_prekey.created < ROTATION_SECONDS:
             return
         newest = credentials.signed_prekeys[max(credentials.signed_prekeys)]
         waiting = newest.id != credentials.current_signed_prekey_id
-        made = newest if waiting else account.keys.new_signed_prekey()
-        account.connector.request(account.profile, iq.rotate_signed_prekey(_public(made)))
-        account.keys.adopt_signed_prekey(made.id)
+        made = newest if waiting else account.keys.account.new_signed_prekey()
+        account.connector.request(account.profile, iq.rotate_signed_prekey(made))
+        account.keys.account.adopt_signed_prekey(made.id)
         report.rotated = made.id
         log.info("signed prekey rotated", extra={"account": report.account, "prekey": made.id})
 
@@ -274,15 +268,15 @@ class Upkeep:
         """Offer more one-time prekeys where few are left, or few that we can open."""
         answer = account.connector.request(account.profile, iq.prekey_count())
         report.offered = offered = iq.parse_prekey_count(answer)
-        held = account.keys.prekey_count()
-        stock = min(offered, held)
-        if stock > MIN_PREKEYS:
+        held = account.keys.account.prekey_count()
+        wanted = prekeys_to_add(min(offered, held))
+        if not wanted:
             return
         if held - offered > MAX_PREKEYS:
             report.troubles.append("top_up: prekeys pile up here, for the server takes none")
             return
-        prekeys = account.keys.new_prekeys(MORE_PREKEYS if stock else FIRST_PREKEYS)
-        upload = _upload(account.keys.credentials(), {key.id: key.pair.public for key in prekeys})
+        prekeys = account.keys.account.new_prekeys(wanted)
+        upload = _upload(account.keys.account.credentials(), {key.id: key.pair.public for key in prekeys})
         account.connector.request(account.profile, upload)
         report.uploaded = len(prekeys)
         log.info("prekeys uploaded", extra={"account": report.account, "count": len(prekeys)})
@@ -319,7 +313,7 @@ class Upkeep:
             elif owner.incarnation == ward.incarnation and owner.kind == "session" and ward.account:
                 self._care(ward, ward.account, owner.user, item)
             elif owner.incarnation == ward.incarnation and owner.kind == "group":
-                ward.report.rested += ward.keys.tend_group(item, self._limits)
+                ward.report.rested += ward.keys.upkeep.tend_group(item, self._limits)
         except TROUBLES as trouble:
             _note(ward.report, "session", trouble)
         except Exception as exc:  # one bad item must not end every round at the same place
@@ -337,10 +331,10 @@ class Upkeep:
             ward.report.users += 1
             if self._list_is_due(item):
                 ward.outdated[user] = frozenset(chain_devices(item))
-        if user in ward.tended or not ward.keys.needs_care(item, self._limits):
+        if user in ward.tended or not ward.keys.upkeep.needs_care(item, self._limits):
             return
         ward.tended.add(user)
-        tended = ward.keys.tend(account.profile, user, self._limits)
+        tended = ward.keys.upkeep.tend(account.profile, user, self._limits)
         report = ward.report
         report.pruned += tended.pruned
         report.rested += tended.rested
@@ -390,9 +384,9 @@ class Upkeep:
         if account.is_own(user):
             devices.discard(account.own_device.device)
         if devices - known:
-            account.keys.expire_device_list(account.profile, user)
+            account.keys.sending.expire_device_list(account.profile, user)
         else:
-            account.keys.touch_device_list(account.profile, user, devices)
+            account.keys.sending.touch_device_list(account.profile, user, devices)
         ward.report.lists += 1
         ward.report.lists_changed += devices != known
 
@@ -431,14 +425,10 @@ def _note(report: Report, what: str, trouble: Exception) -> None:
     log.warning("upkeep has to wait", extra={"account": report.account, "what": what, "cause": str(trouble)})
 
 
-def _public(prekey: StoredPreKey) -> SignedPreKey:
-    return SignedPreKey(prekey.id, prekey.pair, prekey.signature)
-
-
 def _upload(credentials: Credentials, prekeys: dict[int, bytes]) -> Node:
     return iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
         prekeys,
-        _public(credentials.signed_prekey),
+        credentials.signed_prekey,
     )

@@ -10,7 +10,7 @@ recipient asks for a message again (retry receipt), and gets it under the same i
              ── reserve ── encrypt ── hand over ── record
 
 A device whose retries are used up gets no more, and a recipient no more than so many an hour: two broken
-peers come to an end. If nobody else has the message then, it is a dead letter. Each illness is in the ledger,
+peers come to an end. If nobody else has the message then, it is a dead letter. Each illness is recorded,
 from the first request to the receipt that says it healed.
 """
 
@@ -39,8 +39,8 @@ from tocsin.notify.notification import (
     id_of_message,
     user_of,
 )
-from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import (
     BadMac,
     BadSignature,
@@ -227,7 +227,7 @@ class RetryReceiptHandler:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         dead_letters: DeadLetters,
         policies: RetryPolicies,
         *,
@@ -235,10 +235,10 @@ class RetryReceiptHandler:
         random: Callable[[int], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._dead_letters = dead_letters
         self._policies = policies
-        self._ledger = store.ledger
+        self._recoveries = stores.recoveries
         self._per_hour = per_hour
         self._random = random
         self._clock = clock
@@ -275,7 +275,7 @@ class RetryReceiptHandler:
         if request.count > MAX_PLAUSIBLE_COUNT:
             raise Ignored("absurd-count")
         notification_id = id_of_message(request.id)
-        notification = self._store.get(notification_id) if notification_id else None
+        notification = self._stores.notifications.get(notification_id) if notification_id else None
         if notification is None or notification.account != account.profile.account:
             raise Ignored("unknown-message")
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
@@ -319,7 +319,7 @@ class RetryReceiptHandler:
         if was_sent_copy(case.notification, str(case.jid)):
             return
         account, now = case.notification.account, self._now_ms()
-        if self._store.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+        if self._stores.recipients.count_list_question_in_hour(account, case.user, now) > self._per_hour:
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])
@@ -337,7 +337,7 @@ class RetryReceiptHandler:
             raise Ignored("exhausted")
         now = self._now_ms()
         if (
-            self._store.count_recovery_in_hour(case.notification.account, case.recipient, now)
+            self._stores.recipients.count_recovery_in_hour(case.notification.account, case.recipient, now)
             > self._per_hour
         ):
             limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
@@ -351,21 +351,21 @@ class RetryReceiptHandler:
             self._dead_letters.bury(case.notification, failure, self._now_ms())
 
     def _refuse(self, case: Case, why: str) -> None:
-        """Name a request of the recipient's that isn't answered, in the log, the history and the ledger."""
+        """Name a request of the recipient's that isn't answered, in log, history and recoveries."""
         _name(case.request, case.cause, why)
         at = self._now_ms()
         refused = Attempt(
             f"refused-{case.cause}", at, "refused", why, device=str(case.jid), count=case.request.count
         )
-        self._store.record_attempt(case.notification.id, refused)
+        self._stores.notifications.record_attempt(case.notification.id, refused)
         if why not in NO_ILLNESS:
-            self._ledger.failed(case.illness, since=case.since, at=at, cause=case.cause, failure=why)
+            self._recoveries.failed(case.illness, since=case.since, at=at, cause=case.cause, failure=why)
 
     # -- the session, then the message ------------------------------------------------------------------
 
     def _mend(self, case: Case) -> str:
         """Replace the session if that is what the receipt calls for. Return where the new one came from."""
-        facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
+        facts = case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)
         return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
 
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
@@ -375,9 +375,9 @@ class RetryReceiptHandler:
             return ""
         if case.account.is_forged(case.user, case.device, bundle.identity):
             raise Ignored("forged-identity")
-        credentials = case.account.keys.credentials()
+        credentials = case.account.keys.account.credentials()
         try:
-            case.account.keys.rebuild(
+            case.account.keys.sending.rebuild(
                 case.account.profile, credentials, case.user, case.device, bundle, seen=facts
             )
         except (BadSignature, InvalidKey) as error:
@@ -422,7 +422,9 @@ class RetryReceiptHandler:
         """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
         reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
-            self._rebuild(case, case.account.keys.session_facts(case.account.profile, case.user, case.device))
+            self._rebuild(
+                case, case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)
+            )
             reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
@@ -447,7 +449,7 @@ class RetryReceiptHandler:
 
     def _reserve(self, case: Case) -> Reservation:
         try:
-            return case.account.keys.reserve(case.account.profile, case.user)
+            return case.account.keys.sending.reserve(case.account.profile, case.user)
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
@@ -465,16 +467,16 @@ class RetryReceiptHandler:
             device=device,
             count=case.request.count,
         )
-        self._store.record_recovery(case.notification.id, device, recovery, attempt)
-        self._store.count_recovery(case.notification.account, case.recipient)
-        self._ledger.asked(case.illness, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
+        self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
+        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._recoveries.asked(case.illness, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
 
 def illness_of(notification: Notification, device: str) -> UnreadableMessage:
-    """Return what the ledger calls it when `device` (full JID) can't read a notification."""
+    """Return what the recoveries call it when `device` (full JID) can't read a notification."""
     user = user_of(notification.recipient)
     return UnreadableMessage(THEIRS, notification.account, user, device, notification.id)
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import SERVING, ConnectorError
+from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
+from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account, Connector
@@ -93,18 +94,14 @@ class RememberedLeases:
     def look(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
         lease = self._remembered.get(account)
-        if lease is None or not _may_send(lease.state, resumed):
+        if lease is None or not may_send(lease.state, resumed=resumed):
             lease = self(account)
         if lease is None:
             raise Wait("connector-away", "no connector holds the account")
-        if lease.state == "resuming" and not resumed:
+        if lease.state == AccountState.RESUMING and not resumed:
             raise Wait("resuming", "parked notifications go first")
-        if lease.state not in SERVING:
+        if lease.state not in LOGGED_IN:
             raise Wait("not-connected", f"the account is {lease.state}")
-
-
-def _may_send(state: str, resumed: bool) -> bool:
-    return state in SERVING and (resumed or state != "resuming")
 
 
 @dataclass(frozen=True)
@@ -170,7 +167,7 @@ class MultiDevice:
         profile = self._profiles.get(name)
         if profile is None:
             try:
-                profile = self._profiles[name] = keys.profile()
+                profile = self._profiles[name] = keys.account.profile()
             except NotPaired as error:
                 raise Wait("unpaired", str(error)) from error
             except NoAccount as error:
@@ -230,7 +227,7 @@ class MultiDevice:
         ack = self._hand_over(account, address, outgoing, parcel, trust)
         self._unsettled = [
             *(
-                partial(account.keys.checkpoint, reservation, reservation.chains)
+                partial(account.keys.sending.checkpoint, reservation, reservation.chains)
                 for reservation in reservations.values()
             ),
             partial(self._tokens.issue, account, address.user, trust),
@@ -475,7 +472,7 @@ class MultiDevice:
 
     def _heed_restriction(self, account: Account) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.limit(FIRST_CONTACTS)
+        limit = account.keys.account.limit(FIRST_CONTACTS)
         if limit is not None:
             raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
 
@@ -484,7 +481,7 @@ class MultiDevice:
 
         try:
             limit = Limit(FIRST_CONTACTS, code, until, self._now())
-            self._open_keys(account).note_limit(limit, guessed=True)
+            self._open_keys(account).account.note_limit(limit, guessed=True)
         except Exception:  # the notification waits all the same
             log.exception("the restriction was not written down", extra={"account": account})
 
@@ -567,6 +564,6 @@ def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str])
 
 def _reserve_one(account: Account, user: str) -> Reservation | None:
     try:
-        return account.keys.reserve(account.profile, user)
+        return account.keys.sending.reserve(account.profile, user)
     except NoOutbound:
         return None

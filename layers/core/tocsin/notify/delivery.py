@@ -26,6 +26,7 @@ from functools import partial
 from typing import Any
 
 from tocsin.notify.config import RetryPolicies
+from tocsin.notify.content import Edit
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import (
@@ -39,7 +40,9 @@ from tocsin.notify.notification import (
     user_of,
 )
 from tocsin.notify.queues import Order
-from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
+from tocsin.notify.store.recipients import Conduct
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
 
@@ -81,7 +84,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         dead_letters: DeadLetters,
         transport: Transport,
         policies: RetryPolicies,
@@ -90,7 +93,7 @@ class Delivery:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._dead_letters = dead_letters
         self._transport = transport
         self._policies = policies
@@ -112,7 +115,7 @@ class Delivery:
             raise
 
     def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
-        view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
+        view = self._stores.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
@@ -142,9 +145,12 @@ class Delivery:
         send = partial(
             self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
         )
-        verdict = send(notification) if notification.edits is None else self._edit(notification, send)
+        content = notification.content
+        verdict = self._edit(notification, content, send) if isinstance(content, Edit) else send(notification)
         if verdict.outcome == "sent" and notification.turn in conduct.parked:
-            self._store.leave_line(notification.account, user_of(notification.recipient), notification.turn)
+            self._stores.parking.leave_line(
+                notification.account, user_of(notification.recipient), notification.turn
+            )
         return verdict
 
     def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
@@ -152,7 +158,9 @@ class Delivery:
         we knew nothing but the LID did so for the number too. Looked for once for each LID."""
         if user in (user_of(notification.recipient), conduct.lid):
             return conduct
-        return self._store.adopt_conduct(notification.account, user_of(notification.recipient), user)
+        return self._stores.recipients.adopt_conduct(
+            notification.account, user_of(notification.recipient), user
+        )
 
     def _demand_consent(self, notification: Notification, conduct: Conduct, user: str) -> None:
         """Raise `OptedOut` if it turns out on the way that the recipient doesn't want it."""
@@ -161,27 +169,30 @@ class Delivery:
 
     def _suppress(self, notification: Notification, why: Problem) -> Verdict:
         lid = notification.recipient_lid
-        self._store.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
+        self._stores.notifications.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
         return Verdict("suppressed", why.code)
 
-    def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
+    def _edit(
+        self, notification: Notification, content: Edit, send: Callable[[Notification], Verdict]
+    ) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
         from tocsin.notify.threads import as_message, is_editable
 
         try:
-            claim = self._store.claim_edit(id_of_message(notification.edits or "") or "", notification.turn)
+            target = id_of_message(content.message_id) or ""
+            claim = self._stores.threads.claim_edit(target, notification.turn)
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
             return send(notification)
-        message = as_message(notification)
-        message = self._store.put_new(message) or message
+        message = as_message(notification, content)
+        message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
         if message.state is State.PLANNED:
-            self._store.follow_thread(message)
+            self._stores.threads.follow(message)
             verdict = send(message)
         if verdict.again_after is None:
             self._suppress(notification, TOO_LATE)
@@ -196,10 +207,10 @@ class Delivery:
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
                 return None
-            earlier = self._store.get(turn.partition("#")[2])
+            earlier = self._stores.notifications.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
                 return earlier
-            self._store.leave_line(notification.account, user_of(notification.recipient), turn)
+            self._stores.parking.leave_line(notification.account, user_of(notification.recipient), turn)
         return None
 
     def _try(
@@ -247,7 +258,7 @@ class Delivery:
         if notification.retries_used >= policy.retries:
             return self._bury(notification, failure)
         at = self._now_ms()
-        stored = self._store.record_attempt(
+        stored = self._stores.notifications.record_attempt(
             notification.id, attempt_of(failure, at), problem=problem_of(failure), spends_retry=True
         )
         if isinstance(failure, Recover):
@@ -259,7 +270,7 @@ class Delivery:
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
         at = self._now_ms()
         try:
-            marked = self._store.mark_sent(
+            marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
@@ -272,7 +283,7 @@ class Delivery:
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
-                self._store.record_attempt(notification.id, attempt_of_sent(sent, at))
+                self._stores.notifications.record_attempt(notification.id, attempt_of_sent(sent, at))
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
@@ -287,17 +298,19 @@ class Delivery:
             return
         log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})
         detail = f"the queue brought the order {receives} times"
-        self._store.record_attempt(notification.id, Attempt("crashed", self._now_ms(), "bug", detail))
+        self._stores.notifications.record_attempt(
+            notification.id, Attempt("crashed", self._now_ms(), "bug", detail)
+        )
 
     def _note_bug(self, notification_id: str, error: Exception) -> None:
         """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
         with suppress(Exception):
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
-            self._store.record_attempt(notification_id, attempt)
+            self._stores.notifications.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(
+        self._stores.parking.park(
             notification,
             failure.code,
             self._now_ms(),

@@ -9,7 +9,7 @@ from typing import Any
 
 from tocsin.notify.events.event import nested_too_deep
 from tocsin.notify.notification import Notification
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.notifications import Notifications
 
 MALFORMED = (
     ValueError,
@@ -47,7 +47,7 @@ def read_json(text: str) -> Any:
     return value
 
 
-def read_record(store: NotificationStore, notification: str) -> Notification | None:
+def read_record(store: Notifications, notification: str) -> Notification | None:
     """Return a notification's record, or None if there is none. Raises UnreadableRecord."""
     try:
         found = store.get(notification)

@@ -21,7 +21,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.content import Content
 from tocsin.notify.hold import Hold, expiry
 
 Audience = Literal["customer", "technician", "group"]
@@ -181,10 +181,8 @@ class Notification:
     one (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once
     known; times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more);
     `generation` goes up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
-    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `edits`,
-    `reacts_to`: the message id that the text replaces, or the one that it is an emoji on. `attachment`: a
-    file; the text is its caption. `held_until`: when the account's limit ends for which it waits, or the
-    one before it.
+    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `held_until`:
+    when the account's limit ends for which it waits, or the one before it.
     """
 
     id: str
@@ -196,7 +194,7 @@ class Notification:
     recipient: str
     recipient_name: str
     language: str
-    text: str
+    content: Content
     created_at: int
     expires_at: int
     state: State = State.PLANNED
@@ -221,25 +219,13 @@ class Notification:
     parkings: int = 0
     redriven: int = 0
     attempts_dropped: int = 0
-    quote: Quote | None = None
-    preview: Preview | None = None
-    attachment: Attachment | None = None
-    edits: str | None = None
-    reacts_to: str | None = None
-    reacts_to_author: str | None = None
     recipient_lid: str | None = None
     refused_address: str | None = None
 
     @property
-    def content(self) -> Content:
-        """What it says: the same at every try."""
-        if self.attachment is not None:
-            return File(self.attachment, self.text)
-        if self.edits is not None:
-            return Edit(self.edits, self.text, self.created_at)
-        if self.reacts_to is not None:
-            return Reaction(self.reacts_to, self.text, self.created_at, self.reacts_to_author)
-        return Text(self.text, self.quote, self.preview)
+    def text(self) -> str:
+        """The words in it: of a file its caption, of a reaction its emoji."""
+        return self.content.text
 
     @property
     def group(self) -> str | None:

@@ -1,6 +1,6 @@
 """Waiting in a queue: a record that can't be done now comes back later, in its own time.
 
-A notification waits in the table instead (`NotificationStore.park`); this is for a retry's few seconds, and
+A notification waits in the table instead (`Stores.park`); this is for a retry's few seconds, and
 for stanzas that need the connector while there is none.
 """
 

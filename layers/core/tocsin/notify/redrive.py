@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.queues import iso
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.notifications import Notifications
+from tocsin.timestamps import iso
 
 CRASHED = "crashed"
 """The reason of a letter that SQS moved by itself: its function crashed before it could decide."""
@@ -155,7 +155,7 @@ class Redriver:
 
     def __init__(
         self,
-        store: NotificationStore,
+        store: Notifications,
         letters: ReadableQueue,
         orders: OrdersQueue,
         *,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.retries import is_recipient
+from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import (
     Notification,
     State,
@@ -18,7 +19,7 @@ from tocsin.notify.notification import (
     recipient_of,
 )
 from tocsin.notify.queues import NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import (
     CONDUCT_TICKET,
     CONSENT_GIVEN,
@@ -62,7 +63,7 @@ class Replies:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         notifications: NotificationsQueue,
         *,
         expiry_seconds: int,
@@ -71,7 +72,7 @@ class Replies:
     ) -> None:
         """`acknowledge_with`: the emoji that an answer to a notification gets; empty for none."""
         self._acknowledge_with = acknowledge_with
-        self._store = store
+        self._stores = stores
         self._notifications = notifications
         self._expiry_seconds = expiry_seconds
         self._clock = clock
@@ -93,7 +94,7 @@ class Replies:
             "audience": answered.audience if answered else None,
             "consent": CONSENT[wish[0]] if wish else None,
         }
-        self._store.put_reply(reply.name, names[0], message.id, told, message.timestamp * 1000)
+        self._stores.replies.put(reply.name, names[0], message.id, told, message.timestamp * 1000)
         if wish is None and self._acknowledge_with:
             self._acknowledge(reply)
         return wish[0].value if wish else content.kind
@@ -105,7 +106,7 @@ class Replies:
         STOP is a word like others here: one member doesn't speak for the group, and can leave it.
         """
         quoted = id_of_message(content.quoted_id or "")
-        answered = self._store.get(quoted) if quoted else None
+        answered = self._stores.notifications.get(quoted) if quoted else None
         group = str(message.chat)
         if answered is None or answered.group != group or answered.account != account.profile.account:
             return GROUP_TALK
@@ -120,7 +121,9 @@ class Replies:
             "audience": answered.audience,
             "consent": None,
         }
-        self._store.put_reply(account.profile.account, names[0], message.id, told, message.timestamp * 1000)
+        self._stores.replies.put(
+            account.profile.account, names[0], message.id, told, message.timestamp * 1000
+        )
         if self._acknowledge_with and content.kind != "reaction":
             self._react(answered, message)
         return content.kind
@@ -133,7 +136,7 @@ class Replies:
         answered = reply.answered
         if answered is None or reply.content.kind == "reaction":
             return
-        if self._store.conduct(reply.name, reply.names[0]).opted_out_at is not None:
+        if self._stores.recipients.conduct(reply.name, reply.names[0]).opted_out_at is not None:
             return
         self._react(answered, reply.message)
 
@@ -150,17 +153,20 @@ class Replies:
             recipient=answered.recipient,
             recipient_name=answered.recipient_name,
             language=answered.language,
-            text=self._acknowledge_with,
+            content=Reaction(
+                message.id,
+                self._acknowledge_with,
+                int(now * 1000),
+                str(message.sender.chat) if message.is_group else None,
+            ),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
-            reacts_to=message.id,
-            reacts_to_author=str(message.sender.chat) if message.is_group else None,
         )
         self._enqueue(reaction)
 
     def _enqueue(self, notification: Notification) -> None:
         """Write and enqueue it, unless it went out already. A repeat after a crash is folded by its id."""
-        known = self._store.put_new(notification)
+        known = self._stores.notifications.put_new(notification)
         if known is None or known.state is State.PLANNED:
             self._notifications.send(known or notification)
 
@@ -168,14 +174,14 @@ class Replies:
         """Return the notification a reply is about: the quoted one, else the last that reached the person."""
         quoted = id_of_message(content.quoted_id or "")
         if quoted:
-            notification = self._store.get(quoted)
+            notification = self._stores.notifications.get(quoted)
             if notification is not None and is_recipient(account, user, notification):
                 return notification
-        conduct = self._store.conduct(account.profile.account, phone)
+        conduct = self._stores.recipients.conduct(account.profile.account, phone)
         if conduct.last_notification is not None:
-            return self._store.get(conduct.last_notification)
+            return self._stores.notifications.get(conduct.last_notification)
         if conduct.heard_at is None:
-            self._store.note_heard(account.profile.account, phone, int(self._clock() * 1000))
+            self._stores.recipients.note_heard(account.profile.account, phone, int(self._clock() * 1000))
         return None
 
     def _heed(self, reply: _Reply, wish: Wish, language: str) -> None:
@@ -187,8 +193,8 @@ class Replies:
         at = int(self._clock() * 1000)
         if wish is Wish.STOP:
             for name in self._names_to_opt_out(reply):
-                self._store.opt_out(reply.name, name, wish.value, at)
-        conducts = [self._store.conduct(reply.name, name) for name in reply.names]
+                self._stores.recipients.opt_out(reply.name, name, wish.value, at)
+        conducts = [self._stores.recipients.conduct(reply.name, name) for name in reply.names]
         withdrawn_at = [known.opted_out_at for known in conducts if known.opted_out_at is not None]
         confirmed = any(known.confirmed_at is not None for known in conducts)
         if not withdrawn_at or (wish is Wish.STOP and confirmed):
@@ -196,15 +202,15 @@ class Replies:
         self._confirm(reply, wish, min(withdrawn_at), reply.answered.language if reply.answered else language)
         for name in reply.names:
             if wish is Wish.STOP:
-                self._store.confirm_opt_out(reply.name, name, at)
+                self._stores.recipients.confirm_opt_out(reply.name, name, at)
             else:
-                self._store.opt_in(reply.name, name)
+                self._stores.recipients.opt_in(reply.name, name)
 
     def _names_to_opt_out(self, reply: _Reply) -> Iterator[str]:
         """All names of the sender; and then those that were learnt in the meantime, for a send may have
         looked at the LID's conduct just before that was written."""
         yield from reply.names
-        known = reply.account.keys.address(reply.names[-1]) or {}
+        known = reply.account.keys.contacts.address(reply.names[-1]) or {}
         yield from (name for name in known.values() if name not in reply.names)
 
     def _confirm(self, reply: _Reply, wish: Wish, opted_out_at: int, language: str) -> None:
@@ -222,7 +228,7 @@ class Replies:
             recipient=recipient,
             recipient_name=reply.message.push_name or "",
             language=language,
-            text=confirmation_text(wish, language),
+            content=Text(confirmation_text(wish, language)),
             created_at=int(now * 1000),
             expires_at=int(now) + self._expiry_seconds,
         )
@@ -235,7 +241,7 @@ def names_of(account: Account, user: str, message: InboundMessage) -> list[str]:
     After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
     somebody without a known number there is the LID alone.
     """
-    known = account.keys.address(user)
+    known = account.keys.contacts.address(user)
     names = [known["pn"]] if known else []
     if message.pn is not None:
         names.append(str(message.pn.chat))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
+from tocsin.signal.x3dh import PreKeyBundle, SignedPreKey
+from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
 from tocsin.whatsapp.jid import JID, NEWSLETTER

@@ -45,17 +45,18 @@ from tocsin.multidevice.retries import (
     question_for,
 )
 from tocsin.multidevice.transport import MultiDevice, damaged_account
+from tocsin.notify.content import Reaction
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Notification, State, id_of_message, user_of
 from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
-from tocsin.notify.store.notifications import NotificationStore
 from tocsin.notify.store.recoveries import OURS, UnreadableMessage
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.content import (
     Content,
@@ -203,7 +204,7 @@ class Inbound:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         transport: MultiDevice,
         desk: RetryReceiptHandler,
         replies: Replies,
@@ -215,11 +216,11 @@ class Inbound:
         """`read_receipts`: mark replies as read once they are told to the bus."""
         self._read_receipts = read_receipts
         self._readers = Readers(clock)
-        self._store = store
+        self._stores = stores
         self._transport = transport
         self._desk = desk
         self._replies = replies
-        self._ledger = store.ledger
+        self._recoveries = stores.recoveries
         self._clock = clock
         self._random = random
         self._handlers: dict[str, Callable[[Account, Envelope], Report]] = {
@@ -279,7 +280,7 @@ class Inbound:
         if not message.encs:
             return self._unavailable(account, message)
         user = canonical(account, message.sender, message.sender_alt)
-        credentials = account.keys.credentials()
+        credentials = account.keys.account.credentials()
         reports = []
         failures: list[tuple[Enc, SignalError]] = []
         for enc in message.encs:
@@ -321,11 +322,11 @@ class Inbound:
             facts["identity_changed"] = True
         if enc.count:
             # A resend, so perhaps we had asked for it.
-            healed = self._ledger.healed(_illness(account, message, user), at=envelope.received_at)
+            healed = self._recoveries.healed(_illness(account, message, user), at=envelope.received_at)
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
-        account.keys.mark_handled(received)
+        account.keys.receiving.mark_handled(received)
         return Report("message", outcome, cause, facts)
 
     def _decrypt(
@@ -343,10 +344,10 @@ class Inbound:
             return abridged(text, self._random)
 
         if enc.type == SHARED:
-            return account.keys.receive_in_group(
+            return account.keys.groups.receive(
                 envelope.incarnation, str(message.chat), user, device, message.id, enc.body, abridge=abridge
             )
-        return account.keys.receive(
+        return account.keys.receiving.receive(
             envelope.incarnation, credentials, user, device, message.id, enc.type, enc.body, abridge=abridge
         )
 
@@ -396,11 +397,11 @@ class Inbound:
         for pair in history.pairs:
             account.learn(pair.pn, pair.lid)
         for one in history.entrusted:
-            kept = account.keys.keep_token(account.own_user, str(one.lid), one.token, one.at)
+            kept = account.keys.contacts.keep_token(account.own_user, str(one.lid), one.token, one.at)
             if kept and one.issued_at:
-                account.keys.note_issued(str(one.lid), one.issued_at)
+                account.keys.contacts.note_issued(str(one.lid), one.issued_at)
         if history.salt is not None:
-            account.keys.save_salt(account.own_user, history.salt)
+            account.keys.contacts.save_salt(account.own_user, history.salt)
 
     def _unavailable(self, account: Account, message: InboundMessage) -> Report:
         """There is no copy for us: our own phone has one."""
@@ -466,7 +467,9 @@ class Inbound:
         # A count says that we asked; so it isn't raised while there is nobody to carry the question.
         self._transport.check(account.profile.account, resumed=True)
         device = message.sender.device
-        count = account.keys.count_retry(account.profile, user, device, message.id, at_least=enc.count + 1)
+        count = account.keys.receiving.count_retry(
+            account.profile, user, device, message.id, at_least=enc.count + 1
+        )
         question = question_for(error, count)
         if question is None:
             self._note_illness(account, message, user, cause, given_up=True)
@@ -475,8 +478,8 @@ class Inbound:
                 self._ask_phone(account, message)
             return Report("message", "given-up", cause, {"count": count, "given_up": True})
         keys = self._fresh_keys(account, credentials) if question.with_keys else None
-        if question.session_is_stale and account.keys.mark_stale(account.profile, user, device):
-            account.keys.expire_device_list(account.profile, user)
+        if question.session_is_stale and account.keys.sending.mark_stale(account.profile, user, device):
+            account.keys.sending.expire_device_list(account.profile, user)
         account.connector.send(account.profile, _retry_receipt(node, credentials, question, keys))
         self._note_illness(account, message, user, cause)
         return Report("message", "asked-again", cause, {"count": count, "with_keys": question.with_keys})
@@ -487,12 +490,12 @@ class Inbound:
         at = int(self._clock() * 1000)
         illness = _illness(account, message, user)
         if given_up:
-            self._ledger.failed(illness, since=at, at=at, cause=cause, failure="given-up")
+            self._recoveries.failed(illness, since=at, at=at, cause=cause, failure="given-up")
         else:
-            self._ledger.asked(illness, since=at, at=at, cause=cause)
+            self._recoveries.asked(illness, since=at, at=at, cause=cause)
 
     def _fresh_keys(self, account: Account, credentials: Credentials) -> RetryKeys:
-        prekey, signed = account.keys.retry_prekey(), credentials.signed_prekey
+        prekey, signed = account.keys.account.retry_prekey(), credentials.signed_prekey
         return RetryKeys(
             identity=credentials.identity.public,
             prekey=(prekey.id, prekey.pair.public),
@@ -533,7 +536,7 @@ class Inbound:
     def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
         """Move one notification's state forward, if it was sent to this user; whether it moved."""
         found = id_of_message(message_id)
-        notification = self._store.get(found) if found else None
+        notification = self._stores.notifications.get(found) if found else None
         if notification is None or not _was_for(account, told, notification):
             log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
             return False
@@ -544,12 +547,14 @@ class Inbound:
         self._note_healing(notification, told)
         at = max(told.at, notification.sent_at or 0, notification.delivered_at or 0)
         moved = notification.state not in (State.READ, told.state) and (
-            self._store.mark_receipt(notification.id, told.state, at, told.device).applied
+            self._stores.notifications.mark_receipt(notification.id, told.state, at, told.device).applied
         )
-        if moved and notification.reacts_to is None:
-            self._store.note_delivery(notification.account, user_of(notification.recipient), notification.id)
+        if moved and not isinstance(notification.content, Reaction):
+            self._stores.recipients.note_delivery(
+                notification.account, user_of(notification.recipient), notification.id
+            )
         else:
-            self._store.note_receipt(notification.id, told.state, at, told.device)
+            self._stores.notifications.note_receipt(notification.id, told.state, at, told.device)
         return moved
 
     def _note_healing(self, notification: Notification, told: _Told) -> None:
@@ -558,7 +563,7 @@ class Inbound:
         if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
             return
         since = recovery.at if recovery.since is None else recovery.since
-        healed = self._ledger.healed(illness_of(notification, told.device), at=told.at, since=since)
+        healed = self._recoveries.healed(illness_of(notification, told.device), at=told.at, since=since)
         cause = healed.cause if healed is not None else CAUSES[0]
         told.healed.append((cause, max(told.at - since, 0) / 1000))
 
@@ -589,7 +594,7 @@ class Inbound:
             return Report("notification", "ignored", "a token of nobody we could write to")
         if news.timestamp > self._clock() + CLOCKS_APART_SECONDS:
             return Report("notification", "ignored", "a token of the future")
-        kept = account.keys.keep_token(account.own_user, user, news.token, news.timestamp)
+        kept = account.keys.contacts.keep_token(account.own_user, user, news.token, news.timestamp)
         return Report("notification", "privacy-token", facts={"kept": kept})
 
     def _call(self, account: Account, envelope: Envelope) -> Report:
@@ -605,17 +610,19 @@ class Inbound:
 
         until = 0 if not news.active else news.until or heard_at + RESTRICTION_SECONDS
         guessed = news.active and news.until is None
-        account.keys.note_limit(Limit(FIRST_CONTACTS, "notification", until, heard_at), guessed=guessed)
+        account.keys.account.note_limit(
+            Limit(FIRST_CONTACTS, "notification", until, heard_at), guessed=guessed
+        )
 
     def _identity_changed(self, account: Account, news: IdentityChanged) -> Report:
         """Somebody reinstalled. The server says so, no message has proved it yet: archive, don't delete."""
         user = self._named(account, news.user, news.lid)
         if account.is_own(user):
             return Report("notification", "ignored", "own identity")
-        archived = account.keys.clean(account.profile, user).archived
-        account.keys.expire_device_list(account.profile, user)
-        account.keys.note_new_keys(user)
-        issued_at = account.keys.trust(account.own_user, user).issued_at
+        archived = account.keys.upkeep.clean(account.profile, user).archived
+        account.keys.sending.expire_device_list(account.profile, user)
+        account.keys.groups.note_new_keys(user)
+        issued_at = account.keys.contacts.trust(account.own_user, user).issued_at
         if issued_at:
             issue_token(account, user, issued_at)  # the new phone knows nothing of the one that it was given
         log.warning("identity changed", extra={"device": repr(news.user), "by": "notification"})
@@ -629,11 +636,11 @@ class Inbound:
         if news.action == "remove":
             ours = account.own_device.device if account.is_own(user) else 0
             for number in sorted({device.device for device in news.devices} - {0, ours}):
-                account.keys.remove_device(account.profile, user, number)
+                account.keys.sending.remove_device(account.profile, user, number)
         facts = {"devices": len(news.devices)}
         if news.action == "remove" and _is_whole_list(account, user, news):
             return Report("notification", "devices-changed", "remove", {**facts, "list_holds": True})
-        account.keys.expire_device_list(account.profile, user)
+        account.keys.sending.expire_device_list(account.profile, user)
         return Report("notification", "devices-changed", news.action, facts)
 
     def _named(self, account: Account, user: JID, lid: JID | None) -> str:
@@ -667,7 +674,7 @@ def _take_sender_key(
         log.warning("a sender key for another group", extra={"sender": repr(message.sender)})
         return
     try:
-        account.keys.take_sender_key(
+        account.keys.groups.take_sender_key(
             envelope.incarnation, group, user, message.sender.device, key.distribution
         )
     except SignalError as error:
@@ -684,7 +691,7 @@ def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
 def _in_session(account: Account, user: str) -> set[int] | None:
     """The devices of a user that we can write to now; None if there is one with which a session must be made
     first, as after a reinstall."""
-    devices = account.keys.view(account.profile, user).devices
+    devices = account.keys.upkeep.view(account.profile, user).devices
     if any(device.index is None for device in devices):
         return None
     return {device.device for device in devices}
@@ -713,17 +720,17 @@ def _own_devices(account: Account, news: OwnDevices) -> Report:
     if 0 in listed and phash(news.devices) == news.device_hash:
         in_session = _in_session(account, user)
         if in_session is not None and listed - {ours} <= in_session:
-            account.keys.touch_device_list(account.profile, user, sorted(listed - {ours}))
+            account.keys.sending.touch_device_list(account.profile, user, sorted(listed - {ours}))
             _keep_group_list(account, user, listed)
             return Report("notification", "own-devices", facts={"list_holds": True})
-    account.keys.expire_device_list(account.profile, user)
+    account.keys.sending.expire_device_list(account.profile, user)
     return Report("notification", "own-devices")
 
 
 def _keep_group_list(account: Account, user: str, numbers: set[int]) -> None:
     """Write down a list that groups use, if they use one."""
-    if account.keys.device_lists([user])[user].devices:
-        account.keys.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))
+    if account.keys.groups.device_lists([user])[user].devices:
+        account.keys.groups.save_device_list(user, sorted(numbers - {HOSTED_DEVICE}))
 
 
 def _group_changed(account: Account, news: GroupChanged, clock: Callable[[], float]) -> Report:
@@ -732,8 +739,8 @@ def _group_changed(account: Account, news: GroupChanged, clock: Callable[[], flo
     for pn, lid in news.pairs:
         account.learn(pn, lid)
     group = str(news.group)
-    account.keys.forget_group(group)
-    if news.removed and account.keys.discard_sender_key(account.profile, group):
+    account.keys.groups.forget(group)
+    if news.removed and account.keys.groups.discard_sender_key(account.profile, group):
         log.info("a new sender key is due: somebody left", extra={"group": mask(group)})
     with suppress(Permanent, ConnectorError, WireError):
         GroupView(account, news.group, clock=clock).info()
@@ -762,7 +769,7 @@ def _is_forged(account: Account, message: InboundMessage, user: str, enc: Enc) -
 
 
 def _illness(account: Account, message: InboundMessage, user: str) -> UnreadableMessage:
-    """What the ledger calls it when we can't read a message."""
+    """What the recoveries call it when we can't read a message."""
     device = str(JID.parse(user).with_device(message.sender.device))
     return UnreadableMessage(OURS, account.profile.account, user, device, message.id)
 
