@@ -18,10 +18,11 @@ from tocsin.keys.seal import masked
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
-from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
+from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.redrive import UNREACHABLE, UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient

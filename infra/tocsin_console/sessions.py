@@ -18,7 +18,7 @@ from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
-from tocsin.notify.notification import user_of
+from tocsin.tables.names import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin_console.confirm import confirm

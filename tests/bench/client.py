@@ -27,7 +27,8 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq

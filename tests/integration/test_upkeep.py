@@ -14,8 +14,8 @@ from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.key_maintenance import Report, Upkeep
-from tocsin.notify.parking import LeasedConnectors
+from tocsin.multidevice.key_maintenance import KeyMaintenance, Report
+from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.keys import credentials_key
@@ -47,7 +47,7 @@ def look_after(house: World, *, days_from_now: float = 0) -> Report:
     def open_keys(account: str, on_damage: Any) -> KeyStore:
         return KeyStore(house.table, sealer, account, on_damage=on_damage)
 
-    upkeep = Upkeep(
+    upkeep = KeyMaintenance(
         house.table,
         outside(house),
         open_keys,

@@ -36,7 +36,7 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.seal import Sealer
 from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.inbound.messages import Report
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure

@@ -18,7 +18,7 @@ from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.inbound.test_messages import garbled, our_bundle, retry_of, sessions
 from tests.unit.multidevice.test_retries import facts, reply_of_everybody
 from tocsin.multidevice import retries
-from tocsin.multidevice.retries import CAUSES
+from tocsin.multidevice.retry_case import CAUSES
 from tocsin.notify.config import RetryPolicies, RetryPolicy
 from tocsin.notify.notification import State
 from tocsin.signal.state import SendingChain
@@ -175,7 +175,7 @@ def test_twin_without_limits_never_comes_to_an_end(house, monkeypatch):
     for limit in ("MAX_RETRY_RECEIPTS", "MAX_RECOVERIES_PER_DEVICE", "MAX_PLAUSIBLE_COUNT"):
         monkeypatch.setattr(retries, limit, 10_000)
     generous = RetryPolicies(customer=RetryPolicy(10_000, 3), technician=RetryPolicy(10_000, 2))
-    house.inbound._desk._policies = generous
+    house.retry_receipts._policies = generous
     phone(house).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     house.tell(2)
     house.receive(garbled(house))

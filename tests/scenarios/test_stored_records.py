@@ -14,9 +14,9 @@ from tests.support.stored_records import FrozenStage, frozen, frozen_table
 from tests.support.wired_functions import House, receipt_of
 from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import read_limits
-from tocsin.accounts.operator_requests import read_control, wished
-from tocsin.accounts.served_accounts import read_roster
-from tocsin.keys.high_water_mark import read_witness
+from tocsin.accounts.operator_requests import asked_accounts, read_control
+from tocsin.accounts.served_accounts import added_accounts
+from tocsin.keys.high_water_mark import read_high_water_mark
 from tocsin.multidevice.identity import tell_change
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
 from tocsin.notify.delivery import Verdict
@@ -129,12 +129,12 @@ def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
     assert lease is not None
     assert (lease.connector, lease.url) == ("connector-1", "https://127.0.0.1:1")
     assert set(read_limits(table, ACCOUNT, NOW)) == {"first-contacts"}
-    assert (read_control(table, ACCOUNT).request, wished(table)) == ("pair", [ACCOUNT])
+    assert (read_control(table, ACCOUNT).request, asked_accounts(table)) == ("pair", [ACCOUNT])
     assert keys.account.prekey_count() > 0
     assert keys.sending.read_upload("message#3EB0AA") == b"upload"
     assert keys.groups.known(GROUP) is not None
-    assert read_roster(house.aws.notifications_table) == ["second"]
-    assert read_witness(house.aws.notifications_table, ACCOUNT) is not None
+    assert added_accounts(house.aws.notifications_table) == ["second"]
+    assert read_high_water_mark(house.aws.notifications_table, ACCOUNT) is not None
 
 
 # -- what goes on ----------------------------------------------------------------------------------------

@@ -15,13 +15,9 @@ QUEUES = ("notifications", "dead-letters", "stanzas", "ticket-events-dead")
 
 
 class MemoryQueues:
-    """The calls of SQS that the domain makes. A FIFO queue folds what bears an earlier deduplication id.
-
-    `folding`: whether the five minutes in which it does so are still running.
-    """
+    """The calls of SQS that the domain makes. A FIFO queue folds what bears an earlier deduplication id."""
 
     def __init__(self) -> None:
-        self.folding = True
         self._bodies: dict[str, list[str]] = {}
         self._known: set[tuple[str, str]] = set()
 
@@ -38,7 +34,7 @@ class MemoryQueues:
     def _take(self, url: str, message: dict[str, Any]) -> None:
         identity = message.get("MessageDeduplicationId")
         assert (identity is not None) is url.endswith(".fifo"), "only FIFO queues fold"
-        if identity is not None and self.folding and (url, identity) in self._known:
+        if identity is not None and (url, identity) in self._known:
             return
         self._known.add((url, str(identity)))
         self._bodies.setdefault(url, []).append(message["MessageBody"])

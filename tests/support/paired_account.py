@@ -15,7 +15,8 @@ from tocsin.keys.observe import IdentityChange
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.jid import JID, LID, PN

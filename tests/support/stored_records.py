@@ -20,7 +20,7 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
 from tocsin.signal.curve import key_pair
 from tocsin.signal.state import decode_record
 from tocsin.whatsapp.jid import JID

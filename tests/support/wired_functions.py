@@ -12,7 +12,8 @@ from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
-from tocsin.multidevice.inbound.messages import Inbound, Report
+from tocsin.multidevice.inbound.dispatch import Inbound
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.content import Text
@@ -20,6 +21,7 @@ from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
+from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
@@ -54,10 +56,13 @@ class House:
             receipt_deadline_seconds=3600,
             clock=clock,
         )
-        desk = RetryReceiptHandler(
+        receipts = Receipts(self.stores, self.dead_letters)
+        receiving = self.stage.new_transport()
+        self.retry_receipts = RetryReceiptHandler(
             self.stores,
-            self.dead_letters,
+            receipts,
             RetryPolicies(),
+            receiving.socket,
             per_hour=recoveries_per_hour,
             random=os.urandom,
             clock=clock,
@@ -65,9 +70,10 @@ class House:
         replies = Replies(self.stores, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
         self.inbound = Inbound(
             self.stores,
-            self.stage.new_transport(),
-            desk,
+            receiving,
+            self.retry_receipts,
             replies,
+            receipts,
             read_receipts=read_receipts,
             clock=clock,
             random=os.urandom,

@@ -18,8 +18,8 @@ from tests.support.wired_functions import House
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.inbound.messages import Report
-from tocsin.multidevice.transport import RememberedLeases
+from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.store.stores import Stores

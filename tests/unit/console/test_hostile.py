@@ -17,7 +17,7 @@ from tests.support.wired_functions import House
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
-from tocsin.notify.content import Attachment, Content, File, Text
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
@@ -59,7 +59,7 @@ def deployment() -> Iterator[Deployment]:
 
 def _poison_tables(functions: House, deployment: Deployment) -> None:
     now, table = int(functions.stage.now), deployment.keys_table
-    dead = hostile_notification(DEAD, now * 1000, File(Attachment(EVIL, EVIL, EVIL), EVIL))
+    dead = hostile_notification(DEAD, now * 1000)
     attempts = [
         Attempt(EVIL, now * 1000, "retry", EVIL, {EVIL: 1}, {}, {EVIL: EVIL}),
         Attempt(f"retry-{EVIL}", now * 1000, "refused", EVIL, device=EVIL, count=1),
@@ -101,7 +101,7 @@ def _poison_queues(functions: House, deployment: Deployment) -> None:
     queue.send(json.dumps(named), [EVIL], int(functions.stage.now * 1000), reason=EVIL)
 
 
-def hostile_notification(identity: str, at: int, content: Content | None = None) -> Notification:
+def hostile_notification(identity: str, at: int) -> Notification:
     return Notification(
         id=identity,
         account="default",
@@ -112,7 +112,7 @@ def hostile_notification(identity: str, at: int, content: Content | None = None)
         recipient="6281234567890",
         recipient_name=EVIL,
         language=EVIL,
-        content=content or Text(EVIL),
+        content=File(Attachment(EVIL, EVIL, EVIL), EVIL),
         created_at=at,
         expires_at=at // 1000 + 86400,
         event_id=EVIL,

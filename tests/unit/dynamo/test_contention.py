@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from tocsin.dynamo.contention import PatientTable, pauses, repeated
+from tocsin.dynamo.contention import pauses, repeated
 from tocsin.dynamo.errors import Contention, OutcomeUnknown, TableError
 from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Delete, Item, Put, Update
 

@@ -17,7 +17,7 @@ from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.key_maintenance import Report, Run, Upkeep
+from tocsin.multidevice.key_maintenance import KeyMaintenance, Report, Run
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin.signal.curve import encode_point, verify
@@ -107,7 +107,7 @@ class Scene:
         self.messages += 1
         known = self.keys.contacts.address(str(person.pn))
         address = Address(known["lid"], known["pn"]) if known else None
-        outgoing = Outgoing(ACCOUNT, person.phone, f"3EB0{self.messages:018X}", Text("Halo"), address)
+        outgoing = Outgoing(ACCOUNT, person.phone, f"{self.messages:018x}", Text("Halo"), address)
         self.stage.new_transport().send(outgoing)
 
     def answer(self, person: Person) -> None:
@@ -123,7 +123,7 @@ class Scene:
             stage = self.stage
             return KeyStore(stage.table, stage.sealer, account, clock=lambda: stage.now, on_damage=on_damage)
 
-        after = Upkeep(
+        after = KeyMaintenance(
             self.stage.table,
             self.outside,
             open_keys,

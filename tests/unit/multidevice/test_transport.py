@@ -16,7 +16,7 @@ from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
 
-MESSAGE_ID = "3EB0" + "AB" * 9
+NOTIFICATION = "ab" * 9
 
 
 @pytest.fixture
@@ -26,14 +26,12 @@ def stage() -> Stage:
 
 def outgoing(stage: Stage, number: int = 0, **changes: object) -> Outgoing:
     known = stage.keys.contacts.address_item(str(stage.siti.pn))
-    from tocsin.notify.delivery import address_of
-
     values = {
         "account": ACCOUNT,
         "recipient": stage.siti.phone,
-        "message_id": MESSAGE_ID[:-2] + f"{number:02X}",
+        "notification": f"{NOTIFICATION[:-2]}{number:02x}",
         "content": Text(f"Tiket {number}"),
-        "address": address_of(stage.siti.phone, known),
+        "address": stage.transport.address_of(stage.siti.phone, known),
     }
     return Outgoing(**{**values, **changes})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,9 @@ class ScriptedTransport:
     closed: Wait | None = None
     sent: list[Outgoing] = field(default_factory=list)
     settled: int = 0
+
+    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+        return Address(known["lid"], USER) if known else None
 
     def check(self, account: str, *, resumed: bool) -> None:
         if self.closed:
@@ -134,7 +139,7 @@ def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
 
 def test_the_message_id_is_that_of_the_notification(scene):
     scene.deliver()
-    assert scene.transport.sent[0].message_id == "3EB0" + scene.planned.id.upper()
+    assert scene.transport.sent[0].notification == scene.planned.id
 
 
 def test_a_redelivered_order_is_dropped_where_it_is_already_sent(scene):
@@ -321,7 +326,7 @@ def test_every_retry_is_the_same_message(scene):
     scene.transport.script = [Retry("ack-timeout")]
     scene.deliver()
     scene.deliver(receives=2)
-    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+    assert len({outgoing.notification for outgoing in scene.transport.sent}) == 1
     assert scene.notification.state is State.SENT
 
 
@@ -396,7 +401,7 @@ def test_killed_after_the_ack_and_before_the_record_it_is_sent_again_under_the_s
         with pytest.raises(KeyboardInterrupt):
             scene.deliver()
     assert scene.deliver(receives=2) == Verdict("sent")
-    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+    assert len({outgoing.notification for outgoing in scene.transport.sent}) == 1
 
 
 def test_a_receipt_that_overtakes_the_record_wins(scene, monkeypatch):

@@ -13,10 +13,17 @@ from tests.unit.notify.test_delivery import NOW, Scene
 from tests.unit.notify.test_parking import Connector
 from tocsin.connector.gateway.limits import BY_ACK
 from tocsin.dynamo.writes import Put
-from tocsin.multidevice.refusals import ACK_RULES, FIRST_CONTACT_CODES
+from tocsin.multidevice.refusals import ACK_RULES
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Wait
-from tocsin.notify.hold import ACCOUNT_LIMITS, GRACE_SECONDS, MAX_LIFE_SECONDS, Hold, expiry
+from tocsin.notify.hold import (
+    ACCOUNT_LIMITS,
+    FIRST_CONTACT_CODES,
+    GRACE_SECONDS,
+    MAX_LIFE_SECONDS,
+    Hold,
+    expiry,
+)
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order

@@ -175,7 +175,7 @@ def test_a_text_that_fails_for_one_recipient_is_told_to_nobody(aws: MemoryAws, t
 
 def test_an_event_that_tells_nobody_is_no_error(scene: Scene) -> None:
     planned = scene.planner.handle(sample_body(customer=None, technicians=[], groups=[]))
-    assert planned.tells_nobody
+    assert planned.has_no_recipients
     assert not planned.refused
     assert scene.aws.messages("ticket-events-dead") == []
 
@@ -295,7 +295,7 @@ def test_two_with_the_same_mistake_are_two_dead_letters(scene: Scene) -> None:
 
 def test_where_nobody_is_left_nothing_is_lost(scene: Scene) -> None:
     planned = scene.planner.handle(sample_body(customer={"phone": "0812"}, technicians=[], groups=[]))
-    assert planned.tells_nobody
+    assert planned.has_no_recipients
     assert scene.lost(planned).state is State.FAILED
     assert len(scene.aws.messages("dead-letters")) == 1
 

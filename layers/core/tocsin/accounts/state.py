@@ -4,10 +4,12 @@ The lease carries the state. One writer sets it: the connector that holds the ac
 (`connector.gateway.status.AccountStatus.set`). Lambdas and the console read it.
 
     unpaired ──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected ◀──▶ restricted
-       ▲                        ▲  │           │             │              │
-       │                        │  └───────────┴─────────────┴──────────────┤ the connection ended
-       │                        └──── tried again ──────────────────────────┤
-       └─────────── unlinked, renewed ─── logged_out · replaced · stopped ◀─┘ until a person acts
+                                 ▲  ▲                        │
+                                 │  └─── tried again ────────┤ the connection ended
+                                 │                           ▼
+                                 └── the operator asks ── logged_out · replaced · stopped
+
+`TRANSITIONS` has them all.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Final
 
 
 class AccountState(StrEnum):
-    """The value is what the lease stores and what the console and the outcome events show."""
+    """The value is what the lease stores, and what the console and the event AccountDisconnected show."""
 
     UNPAIRED = "unpaired"
     PAIRING = "pairing"
@@ -84,10 +86,11 @@ TRANSITIONS: Final[Mapping[AccountState, frozenset[AccountState]]] = {
     _S.REPLACED: frozenset({_S.UNPAIRED, _S.PAIRING, _S.CONNECTING, _S.STOPPED}),
     _S.STOPPED: _ENDS | {_S.PAIRING},
 }
-"""State → those that may follow it while one connector holds the account. The same one always may."""
+"""State → those that may follow it while one connector holds the account."""
 
 
 def may_follow(before: AccountState, after: AccountState) -> bool:
+    """Return whether `after` may come next. The same state always may."""
     return after == before or after in TRANSITIONS[before]
 
 

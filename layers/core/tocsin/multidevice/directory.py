@@ -1,7 +1,6 @@
-"""Who lives where, on which devices, and a session with each: what the socket must be asked for.
+"""Addresses, device lists and sessions, asked for through the connector.
 
-Everything here goes through the connector, so none of it happens for a recipient who is known: it is the
-way of a first contact, of a stale device list, and of a recovery.
+A send to a known recipient needs none of it: it serves first contacts, stale device lists and recoveries.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Bundles:
-    """What came of asking for bundles: usable ones by device, and an error code for each other device."""
+    """The answer to a bundle request: usable bundles by device, and an error code for each other device."""
 
     usable: Mapping[int, PreKeyBundle] = field(default_factory=dict)
     refused: Mapping[int, int] = field(default_factory=dict)

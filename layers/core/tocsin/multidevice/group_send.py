@@ -5,7 +5,7 @@
 
 The roster (members and their devices) is remembered and asked for again after a day, or when somebody says
 that it changed. A device that could not be given the key gets the message all the same, can't read it, and
-says so: `recovery` sends it again to that one.
+says so: `retries` sends it again to that one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tocsin.multidevice.group_members import GroupView, Roster, Target, side_by_
 from tocsin.notify.failure import Failure, Permanent, Recover
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
+from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
@@ -55,7 +56,7 @@ STALE_ADDRESSING = "stale-addressing"
 # Earlier refusals after which everything is asked for anew.
 STALE_ROSTER = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", STALE_ADDRESSING})
 
-Deliver = Callable[..., "MessageAck"]
+HandOver = Callable[..., "MessageAck"]
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ class Round:
 class GroupPost:
     """One message on its way into one group. `upload`: what was uploaded of a file.
 
-    `deliver(stanza, numbers, copies)` hands over and returns the ack, or raises a `Failure` with those.
+    `hand_over(stanza, numbers, copies)` returns the ack, or raises a `Failure` with those.
     """
 
     def __init__(
         self,
         account: Account,
         outgoing: Outgoing,
-        deliver: Deliver,
+        hand_over: HandOver,
         upload: Upload | None = None,
         *,
         clock: Callable[[], float],
@@ -108,7 +109,7 @@ class GroupPost:
         self._outgoing = outgoing
         self._group = JID.parse(outgoing.recipient)
         self._view = GroupView(account, self._group, clock=clock)
-        self._deliver = deliver
+        self._hand_over = hand_over
         self._upload = upload
         self._random = random
         self._refused: IqError | WireError | None = None
@@ -144,7 +145,7 @@ class GroupPost:
             raise self._refused or blame(_all(copies.bundles.values()))
         if copies.copies:
             self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
-        ack = self._deliver(
+        ack = self._hand_over(
             self._stanza(roster, message, reservation, copies),
             {str(self._group): reservation.number, **copies.numbers},
             {str(self._group): f"skmsg {reservation.iteration}", **copies.told()},
@@ -172,7 +173,7 @@ class GroupPost:
         self, roster: Roster, message: OutgoingMessage, reservation: GroupReservation, copies: Round
     ) -> Node:
         return group_message_stanza(
-            self._outgoing.message_id,
+            message_id_of(self._outgoing.notification),
             self._group,
             reservation.encrypt(pad(message.body, self._random(1)), self._random(64)),
             addressing_mode=roster.info.mode,
@@ -318,7 +319,7 @@ class GroupPost:
             self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
         for target, copy in copies.copies.items():
             stanza = retry_message_stanza(
-                self._outgoing.message_id,
+                message_id_of(self._outgoing.notification),
                 self._group,
                 copy,
                 count=1,
@@ -326,7 +327,7 @@ class GroupPost:
                 participant=target.jid,
                 kind=message.kind,
             )
-            self._deliver(stanza, copies.numbers, copies.told(), group=True)
+            self._hand_over(stanza, copies.numbers, copies.told(), group=True)
             self._after.append(
                 lambda target=target: self._keys.groups.confirm_key(reservation, [target.holder])  # type: ignore[misc]
             )

@@ -1,8 +1,8 @@
-"""A recipient's device has other keys than before: somebody reinstalled, or somebody else has the number now.
+"""A recipient's device has a new identity key: they reinstalled, or somebody else has the number now.
 
-It is accepted, as the official client does by default, and the world is told (`IdentityChanged` on the bus).
-The key store calls this once a message or a signed bundle has proved it, and before it stores it: so a crash
-in between tells it twice rather than never.
+It is accepted, as the official client does by default, and published (`IdentityChanged` on the bus). The key
+store calls this once a message or a signed bundle has proved it, and before it stores it: a crash in between
+publishes it twice rather than never.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tocsin.notify.notification import named, recipient_of
+from tocsin.notify.notification import named
+from tocsin.tables.names import recipient_of
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from tocsin.accounts.state import CAN_SEND
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
     from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.config import MaintainConfig
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.usync import UserDevices
 
@@ -121,7 +119,7 @@ class Run:
 
 
 @dataclass
-class _Ward:
+class _AccountRound:
     """One account in our care, in this run."""
 
     keys: KeyStore
@@ -144,7 +142,7 @@ class _Round:
     done: bool = True
 
 
-class Upkeep:
+class KeyMaintenance:
     """Looks after the keys of some accounts.
 
     `table`: of the keys; `outside`: of the notifications. `open_keys(account, on_damage)`: a key store.
@@ -169,56 +167,28 @@ class Upkeep:
         self._limits = limits or Limits()
         self._clock = clock
 
-    @classmethod
-    def connected(cls, config: MaintainConfig) -> Upkeep:
-        from tocsin.accounts.lease import read_lease
-        from tocsin.aws import client
-        from tocsin.bootstrap import read_sealer
-        from tocsin.connector_client.client import ConnectorClient
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.keys.store import KeyStore
-        from tocsin.notify.parking import LeasedConnectors
-
-        dynamodb = client("dynamodb")
-        table = DynamoTable(dynamodb, config.stores.keys_table)
-        outside = DynamoTable(dynamodb, config.stores.notifications_table)
-        sealer = cache(lambda: read_sealer(config.stores.sealing_secret_arn))
-        connector = ConnectorClient(lambda account: read_lease(table, account))
-
-        def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
-            return KeyStore(table, sealer(), account, on_damage=on_damage)
-
-        return cls(
-            table,
-            outside,
-            open_keys,
-            connector,
-            LeasedConnectors(table, sealer, connector),
-            limits=Limits(idle=config.session_idle_days * DAY),
-        )
-
     def run(self, accounts: Sequence[str], time_left: Callable[[], float], *, force: bool = False) -> Run:
         """The hourly work of `accounts`, and the round as far as time allows. `force`: begin one now."""
         run = Run()
-        wards: dict[str, _Ward] = {}
+        rounds: dict[str, _AccountRound] = {}
         for account in accounts:
             report = Report(account)
             run.accounts.append(report)
             try:
-                ward = self._ward(report)
-                if ward is not None:
-                    wards[account] = ward
-                    self._hourly(ward)
+                current = self._begin(report)
+                if current is not None:
+                    rounds[account] = current
+                    self._hourly(current)
             except Exception as exc:  # the other accounts have their turn; the caller raises it
                 log.exception("upkeep failed", extra={"account": account})
                 run.failures.append(exc)
-                wards.pop(account, None)
-        self._go_round(wards, run, time_left, force=force)
+                rounds.pop(account, None)
+        self._go_round(rounds, run, time_left, force=force)
         return run
 
     # -- the account's own keys --------------------------------------------------------------------------
 
-    def _ward(self, report: Report) -> _Ward | None:
+    def _begin(self, report: Report) -> _AccountRound | None:
         """The account, if there is something to be looked after."""
 
         def damaged(record: DamagedRecord) -> None:
@@ -240,16 +210,16 @@ class Upkeep:
         except NotPaired:
             account = None
         askable = account is not None and self._connectors.state(report.account) in CAN_SEND
-        return _Ward(keys, credentials.incarnation, account, askable, report)
+        return _AccountRound(keys, credentials.incarnation, account, askable, report)
 
-    def _hourly(self, ward: _Ward) -> None:
-        if ward.account is None or not ward.askable:
+    def _hourly(self, current: _AccountRound) -> None:
+        if current.account is None or not current.askable:
             return
         for chore in (self._rotate, self._top_up):
             try:
-                chore(ward.account, ward.report)
+                chore(current.account, current.report)
             except TROUBLES as trouble:
-                _note(ward.report, chore.__name__.strip("_"), trouble)
+                _note(current.report, chore.__name__.strip("_"), trouble)
 
     def _rotate(self, account: Account, report: Report) -> None:
         """Give the server a new signed prekey in time. One that was made and not adopted is given again."""
@@ -284,7 +254,7 @@ class Upkeep:
     # -- the round ---------------------------------------------------------------------------------------
 
     def _go_round(
-        self, wards: dict[str, _Ward], run: Run, time_left: Callable[[], float], *, force: bool
+        self, rounds: dict[str, _AccountRound], run: Run, time_left: Callable[[], float], *, force: bool
     ) -> None:
         now = int(self._clock())
         state = self._read_round()
@@ -295,53 +265,53 @@ class Upkeep:
             run.pages += 1
             run.read_units += page.read_units
             for item in page.items:
-                self._look_at(wards, item, run)
-            for ward in wards.values():
-                self._compare_lists(ward)
+                self._look_at(rounds, item, run)
+            for current in rounds.values():
+                self._compare_lists(current)
             state.after, state.done = page.following, page.following is None
             self._table.put(Put(ROUND, _stored(state)))
         run.complete = state.done
 
-    def _look_at(self, wards: dict[str, _Ward], item: Item, run: Run) -> None:
+    def _look_at(self, rounds: dict[str, _AccountRound], item: Item, run: Run) -> None:
         owner = owner_of(str(item["pk"]))
-        ward = wards.get(owner.account) if owner is not None else None
-        if owner is None or ward is None:
+        current = rounds.get(owner.account) if owner is not None else None
+        if owner is None or current is None:
             return
         try:
-            if owner.incarnation < ward.incarnation:
-                self._remove_orphan(ward, owner, item)
-            elif owner.incarnation == ward.incarnation and owner.kind == "session" and ward.account:
-                self._care(ward, ward.account, owner.user, item)
-            elif owner.incarnation == ward.incarnation and owner.kind == "group":
-                ward.report.rested += ward.keys.upkeep.tend_group(item, self._limits)
+            if owner.incarnation < current.incarnation:
+                self._remove_orphan(current, owner, item)
+            elif owner.incarnation == current.incarnation and owner.kind == "session" and current.account:
+                self._care(current, current.account, owner.user, item)
+            elif owner.incarnation == current.incarnation and owner.kind == "group":
+                current.report.rested += current.keys.upkeep.tend_group(item, self._limits)
         except TROUBLES as trouble:
-            _note(ward.report, "session", trouble)
+            _note(current.report, "session", trouble)
         except Exception as exc:  # one bad item must not end every round at the same place
             log.exception("a session can't be tended", extra={"account": owner.account})
             run.failures.append(exc)
 
-    def _remove_orphan(self, ward: _Ward, owner: Owner, item: Item) -> None:
+    def _remove_orphan(self, current: _AccountRound, owner: Owner, item: Item) -> None:
         """Nothing reaches an earlier pairing any more."""
         if owner.kind in ("session", "group") or "text" in item:
             self._table.delete(Delete((str(item["pk"]), str(item["sk"]))))
-            ward.report.orphans += 1
+            current.report.orphans += 1
 
-    def _care(self, ward: _Ward, account: Account, user: str, item: Item) -> None:
+    def _care(self, current: _AccountRound, account: Account, user: str, item: Item) -> None:
         if item["sk"] == OUTBOUND and "next" in item:
-            ward.report.users += 1
+            current.report.users += 1
             if self._list_is_due(item):
-                ward.outdated[user] = frozenset(chain_devices(item))
-        if user in ward.tended or not ward.keys.upkeep.needs_care(item, self._limits):
+                current.outdated[user] = frozenset(chain_devices(item))
+        if user in current.tended or not current.keys.upkeep.needs_care(item, self._limits):
             return
-        ward.tended.add(user)
-        tended = ward.keys.upkeep.tend(account.profile, user, self._limits)
-        report = ward.report
+        current.tended.add(user)
+        tended = current.keys.upkeep.tend(account.profile, user, self._limits)
+        report = current.report
         report.pruned += tended.pruned
         report.rested += tended.rested
         report.emptied += tended.emptied
         for cause in tended.renewed.values():
             report.renewed[cause] = report.renewed.get(cause, 0) + 1
-            ward.outdated.pop(user, None)
+            current.outdated.pop(user, None)
 
     # -- device lists ------------------------------------------------------------------------------------
 
@@ -357,24 +327,24 @@ class Upkeep:
             and bool(chain_devices(item))
         )
 
-    def _compare_lists(self, ward: _Ward) -> None:
+    def _compare_lists(self, current: _AccountRound) -> None:
         """Ask for the lists that are due. After a refusal nobody is asked after any more in this run."""
-        due, ward.outdated = ward.outdated, {}
-        if ward.account is None or not ward.askable:
+        due, current.outdated = current.outdated, {}
+        if current.account is None or not current.askable:
             return
-        due = dict(list(due.items())[: max(MAX_LISTS - ward.lists_asked, 0)])
-        ward.lists_asked += len(due)
+        due = dict(list(due.items())[: max(MAX_LISTS - current.lists_asked, 0)])
+        current.lists_asked += len(due)
         try:
             for users in _questions(due):
                 query = usync_devices([JID.parse(user) for user in users])
-                for found in parse_devices(ward.account.connector.request(ward.account.profile, query)):
-                    self._note_list(ward, ward.account, found, due.get(str(found.user)))
+                for found in parse_devices(current.account.connector.request(current.account.profile, query)):
+                    self._note_list(current, current.account, found, due.get(str(found.user)))
         except TROUBLES as trouble:
-            ward.lists_asked = MAX_LISTS
-            _note(ward.report, "lists", trouble)
+            current.lists_asked = MAX_LISTS
+            _note(current.report, "lists", trouble)
 
     def _note_list(
-        self, ward: _Ward, account: Account, found: UserDevices, known: frozenset[int] | None
+        self, current: _AccountRound, account: Account, found: UserDevices, known: frozenset[int] | None
     ) -> None:
         """Note that a list holds, without the devices that are gone. A new one is left to the next send."""
         devices = {device.device for device in found.devices}
@@ -387,8 +357,8 @@ class Upkeep:
             account.keys.sending.expire_device_list(account.profile, user)
         else:
             account.keys.sending.touch_device_list(account.profile, user, devices)
-        ward.report.lists += 1
-        ward.report.lists_changed += devices != known
+        current.report.lists += 1
+        current.report.lists_changed += devices != known
 
     # -- how far the round is ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Privacy tokens: what shows WhatsApp that a message isn't a stranger's.
+"""Privacy tokens: they show WhatsApp that a contact knows us.
 
     their token, if it is valid ── else a secret made with the account's salt ── else nothing
     after the send: once a week and contact, ours to them
@@ -49,7 +49,7 @@ def contact_secret(salt: bytes, lid: str) -> bytes:
 
 
 class Tokens:
-    """What goes along with messages of this container's accounts."""
+    """The privacy tokens that go along with messages of this container's accounts."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -95,7 +95,7 @@ class Tokens:
 
 
 def issue_token(account: Account, user: str, at: int) -> None:
-    """Issue our token to a contact (bare LID) as of `at`. Where the server doesn't want it, so be it.
+    """Issue our token to a contact (bare LID) as of `at`. A refusal is logged and ignored.
 
     Raises `ConnectorError`, `WireError`.
     """

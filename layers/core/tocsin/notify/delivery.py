@@ -19,32 +19,23 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.content import Edit
+from tocsin.notify.content import Content, Edit
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import (
-    Attempt,
-    Notification,
-    Problem,
-    State,
-    id_of_message,
-    is_lid,
-    mismatch,
-    user_of,
-)
+from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
 from tocsin.notify.queues import Order
 from tocsin.notify.store.recipients import Conduct
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+from tocsin.tables.names import id_of_message, user_of
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +119,9 @@ class Delivery:
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
-        address, conduct = address_of(order.recipient, view.address), view.conduct
+        address, conduct = self._transport.address_of(order.recipient, view.address), view.conduct
         if address is not None:
-            notification = replace(notification, recipient_lid=address.user)
+            notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
         if address is not None:
@@ -172,9 +163,7 @@ class Delivery:
         self._stores.notifications.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
         return Verdict("suppressed", why.code)
 
-    def _edit(
-        self, notification: Notification, content: Edit, send: Callable[[Notification], Verdict]
-    ) -> Verdict:
+    def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
         from tocsin.notify.threads import as_message, is_editable
@@ -187,7 +176,9 @@ class Delivery:
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
-            return send(notification)
+            # By the id that the transport gave the message, which may not be known before it is sent.
+            edit = replace(content, message_id=claim.notification.message_id)
+            return send(notification, content=edit)
         message = as_message(notification, content)
         message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
@@ -220,14 +211,16 @@ class Delivery:
         address: Address | None,
         resumed: bool,
         first_contact: bool,
+        content: Content | None = None,
     ) -> Verdict:
-        """Send; recoveries go round at once, everything else ends the order's turn."""
+        """Send (`content`, if it is not said as it is stored); recoveries go round at once, everything else
+        ends the order's turn."""
         while True:
             outgoing = Outgoing(
                 account=notification.account,
                 recipient=notification.recipient,
-                message_id=notification.message_id,
-                content=notification.content,
+                notification=notification.id,
+                content=content or notification.content,
                 address=address,
                 earlier=earlier_codes(notification),
                 resumed=resumed,
@@ -280,6 +273,7 @@ class Delivery:
                 copies=sent.copies,
                 left_out=sent.left_out,
                 recipient_lid=sent.recipient_lid,
+                message_id=sent.message_id,
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
@@ -392,12 +386,3 @@ def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
     if notification.event_type in CONFIRMATIONS or notification.group is not None:
         return False
     return conduct.last_notification is None and conduct.heard_at is None
-
-
-def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
-    """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
-    known = known or {}
-    if is_lid(recipient):
-        return Address(recipient, known.get("pn"), trust=known)
-    lid = known.get("lid")
-    return Address(str(lid), user_of(recipient), trust=known) if lid else None

@@ -101,12 +101,6 @@ class Publisher:
         self._bus = config.event_bus_name
         self._sleep = sleep
 
-    @classmethod
-    def connected(cls, config: PublishConfig) -> Publisher:
-        from tocsin.aws import client
-
-        return cls(client("events"), config)
-
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
         """Tell the outcomes in the records of a stream batch. Never raises: a record that can't be read would
         come back for ever and block all behind it, so it is logged; one that can't be told comes back."""

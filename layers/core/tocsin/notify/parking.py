@@ -21,24 +21,18 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tocsin.accounts.state import LOGGED_IN, AccountState
-from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
-from tocsin.notify.config import MaintainConfig
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
+from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
+from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
-
-if TYPE_CHECKING:
-    from tocsin.connector_client.client import ConnectorClient
-    from tocsin.dynamo.table import Table
-    from tocsin.keys.seal import Sealer
 
 log = logging.getLogger(__name__)
 
@@ -108,29 +102,6 @@ class Maintainer:
         self._dead_letters = dead_letters
         self._connectors = connectors
         self._clock = clock
-
-    @classmethod
-    def connected(cls, config: MaintainConfig) -> Maintainer:
-        from tocsin.accounts.lease import read_lease
-        from tocsin.aws import client
-        from tocsin.connector_client.client import ConnectorClient
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.keys.seal import Sealer
-
-        dynamodb, sqs = client("dynamodb"), client("sqs")
-        table = DynamoTable(dynamodb, config.stores.keys_table)
-        stores = Stores(DynamoTable(dynamodb, config.stores.notifications_table), table)
-
-        def unsealing() -> Sealer:
-            secret = client("secretsmanager").get_secret_value(SecretId=config.stores.sealing_secret_arn)
-            return Sealer.from_secret(secret["SecretString"])
-
-        return cls(
-            stores,
-            NotificationsQueue(sqs, config.notifications_queue_url),
-            DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-            LeasedConnectors(table, unsealing, ConnectorClient(lambda account: read_lease(table, account))),
-        )
 
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
@@ -285,33 +256,3 @@ def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) 
             "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
         },
     )
-
-
-class LeasedConnectors:
-    """Connectors as the leases name them, spoken to with the account's own token."""
-
-    def __init__(self, table: Table, sealer: Callable[[], Sealer], client: ConnectorClient) -> None:
-        self._table = table
-        self._sealer = sealer
-        self._client = client
-
-    def state(self, account: str) -> AccountState | None:
-        from tocsin.accounts.lease import read_lease
-
-        lease = read_lease(self._table, account)
-        return None if lease is None or lease.connector is None else lease.state
-
-    def takes_first_contacts(self, account: str) -> bool:
-        from tocsin.accounts.limits import FIRST_CONTACTS, read_limit
-
-        return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
-
-    def resumed(self, account: str) -> None:
-        from tocsin.connector_client.client import ConnectorError
-        from tocsin.keys.errors import NoAccount, NotPaired
-        from tocsin.keys.store import KeyStore
-
-        try:
-            self._client.resumed(KeyStore(self._table, self._sealer(), account).account.profile())
-        except (ConnectorError, NoAccount, NotPaired) as exc:
-            raise NotTold(f"{type(exc).__name__}: {exc}") from exc

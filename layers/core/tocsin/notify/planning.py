@@ -17,7 +17,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File, Preview, Text
@@ -26,7 +25,7 @@ from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, InvalidEvent, TicketEvent, parse_event
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, Problem, State, notification_id
-from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
@@ -62,7 +61,7 @@ class Planned:
         return bool(self.violations)
 
     @property
-    def tells_nobody(self) -> bool:
+    def has_no_recipients(self) -> bool:
         """Not an error, but worth a look: a ticket without anybody who can be told."""
         return not (self.new or self.repeated or self.violations)
 
@@ -90,26 +89,6 @@ class Planner:
         self._templates = templates
         self._config = config
         self._clock = clock
-
-    @classmethod
-    def connected(cls, config: PlanConfig, own_texts: Path) -> Planner:
-        """A planner on AWS. `own_texts`: the folder of the owner's texts, which may be missing."""
-        from tocsin.accounts.served_accounts import ServedAccounts
-        from tocsin.aws import client
-        from tocsin.dynamo.table import DynamoTable
-
-        sqs, dynamodb = client("sqs"), client("dynamodb")
-        table = DynamoTable(dynamodb, config.notifications_table)
-        stores = Stores(table)
-        return cls(
-            stores,
-            NotificationsQueue(sqs, config.notifications_queue_url),
-            TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
-            DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-            Templates(own_texts),
-            config,
-            accounts=ServedAccounts(config.accounts, table),
-        )
 
     def handle(self, body: str) -> Planned:
         """Plan the event in `body`, an EventBridge event as JSON. Whatever is wrong with it, is put aside

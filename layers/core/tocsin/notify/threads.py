@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Edit, File, Quote, Text
-from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.texts.formatting import shortened
+from tocsin.tables.names import message_id_of, user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
@@ -63,7 +64,7 @@ def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Not
     thread = stores.threads.get(notification.account, user, notification.ticket_id)
     if thread is None:
         return None
-    last = f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
+    last = message_id_of(thread.last)
     edited = Edit(last, text.text, notification.created_at, text.preview)
     edit = replace(notification, id=notification.sibling_id(_EDIT), content=edited)
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000

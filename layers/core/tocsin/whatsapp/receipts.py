@@ -275,7 +275,11 @@ class RetryRequest:
 
 def parse_retry(node: Node, own: Collection[JID] = ()) -> RetryRequest:
     """`own`, errors: as for `parse_receipt`."""
-    receipt = parse_receipt(node, own)
+    return retry_request(parse_receipt(node, own), node)
+
+
+def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
+    """Return what a receipt (`node`, parsed already) asks for. Raises `InvalidStanza`."""
     if receipt.type != "retry":
         raise InvalidStanza("not a retry receipt")
     retry = node.require_child("retry")

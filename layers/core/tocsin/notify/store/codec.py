@@ -13,6 +13,7 @@ from tocsin.dynamo.writes import Item
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.hold import held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
+from tocsin.tables.names import message_id_of
 
 KEPT_SECONDS = 35 * 24 * 3600
 """How long a notification is kept after its last start or failure. A dead letter lives 14 days from its move,
@@ -94,6 +95,8 @@ def notification_of_item(item: Item) -> Notification:
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
+    message_id = values.get("message_id")
+    optional["given_message_id"] = None if message_id == message_id_of(plain["id"]) else message_id
     last_error = values.get("last_error")
     recoveries = values.get("recoveries", {})
     if "held_until" not in values and last_error:

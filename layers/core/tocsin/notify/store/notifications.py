@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Absent, Equals, Item, Put, Shorter, Update
 from tocsin.notify.notification import OVERDUE, Attempt, Notification, Problem, Recovery, State
@@ -68,19 +68,22 @@ class Notifications:
         copies: Mapping[str, str] = NOTHING,
         left_out: Mapping[str, str] = NOTHING,
         recipient_lid: str | None = None,
+        message_id: str | None = None,
     ) -> Transition:
         """The server acknowledged: one write, no read.
 
         `numbers`: the reserved number of each user it was encrypted for; `copies`, `left_out`: as in
-        `Attempt`. `receipt_deadline` (ms): when to report that no delivery receipt came. A receipt that came
-        first is kept: then nothing is applied.
+        `Attempt`. `message_id`: the transport's, if it isn't made of the notification's. `receipt_deadline`
+        (ms): when to report that no delivery receipt came. A receipt that came first is kept: then nothing is
+        applied.
         Raises NotificationMissing.
         """
         watch: Item = {} if receipt_deadline is None else {"watching": account, "watch_due": receipt_deadline}
+        given: Item = {} if message_id is None else {"message_id": message_id}
         sent = Attempt("sent", at, "ok", detail, numbers, copies, left_out)
         update = Update(
             notification_key(notification_id),
-            set={**told(State.SENT, at), "retries_used": 0, **watch, **_known(recipient_lid)},
+            set={**told(State.SENT, at), "retries_used": 0, **watch, **given, **_known(recipient_lid)},
             set_first={"sent_at": at},
             append={"attempts": bounded_attempt(sent)},
             remove=(*OF_A_WAIT, "failed_at"),

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed, Conflict
 from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
 from tocsin.notify.hold import Hold, expiry, held_until
-from tocsin.notify.notification import Attempt, Notification, Problem, State, user_of
+from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.store.codec import (
     KEPT_SECONDS,
     bounded,
@@ -27,6 +27,7 @@ from tocsin.notify.store.codec import (
 )
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
+from tocsin.tables.names import user_of
 from tocsin.tables.notifications import conduct_key, notification_key, waiting_key
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import IndexedTable, Table
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import notification_of_item

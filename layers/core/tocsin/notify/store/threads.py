@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.writes import ITEM_EXISTS, Absent, AnyOf, AtMost, Item, Update
-from tocsin.notify.notification import Notification, user_of
+from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import KEPT_SECONDS
 from tocsin.notify.store.transition import Transition, change
+from tocsin.tables.names import user_of
 from tocsin.tables.notifications import notification_key, thread_key
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tocsin.dynamo.contention import PatientTable
+from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import OneOf, Update, Value
 from tocsin.notify.notification import FROM, OUTCOMES, Notification, State
