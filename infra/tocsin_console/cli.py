@@ -318,7 +318,7 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument("--to", required=True, metavar="PHONE", help="local or international form")
     sending.add_argument("--name", default="Test", help="the customer's name in the text")
     sending.add_argument("--subject", default="Test notification", help="the ticket's subject in the text")
-    sending.add_argument("--language", choices=["id", "es", "en"], help="default: the deployment's")
+    sending.add_argument("--language", metavar="TAG", help="such as id or es-MX (default: the deployment's)")
     sending.add_argument(
         "--attach",
         type=Path,

@@ -12,6 +12,7 @@ import pytest
 from tocsin.notify.events.audience import Recipient, recipients
 from tocsin.notify.events.event import EVENT_TYPES, TicketEvent, parse_event
 from tocsin.notify.events.samples import FULL, HOSTILE, sample_body
+from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin.notify.texts.lint import samples
 from tocsin.notify.texts.template import MAX_CHARACTERS, TemplateFailed, Templates
 
@@ -89,7 +90,7 @@ def test_the_four_routes_differ_in_words() -> None:
     assert len(texts) == 4
 
 
-@pytest.mark.parametrize("language", ["id", "es", "en"])
+@pytest.mark.parametrize("language", languages(DEFAULTS))
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_every_text_is_tidy_and_short_enough(event_type: str, language: str) -> None:
     for one, recipient in samples():
