@@ -36,8 +36,10 @@ _EXPLAINED = {
 
 @dataclass(frozen=True)
 class SampleTicket:
-    """What the test event says. `phone` in local or international form; `language`: a tag such as id or es-MX;
-    `file`: to be attached."""
+    """What the test event says.
+
+    `phone` in local or international form; `language`: a tag such as id or es-MX; `file`: to be attached.
+    """
 
     phone: str
     name: str = "Test"
