@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.events.event import InvalidEvent, parse_event
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment

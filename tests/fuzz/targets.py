@@ -29,7 +29,7 @@ from tocsin.connector.version import parse as parse_version
 from tocsin.connector_client import protocol
 from tocsin.multidevice.inbound.messages import Envelope, MalformedEnvelope
 from tocsin.notify.events import samples
-from tocsin.notify.events.event import InvalidEvent, parse_event
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad

@@ -9,8 +9,8 @@ from shutil import copytree
 import pytest
 
 from tocsin.notify.events.audience import Recipient
-from tocsin.notify.events.event import parse_event
 from tocsin.notify.events.samples import sample_body
+from tocsin.notify.events.schema import parse_event
 from tocsin.notify.texts.consent import Wish, confirmation_text, wish_of
 from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin.notify.texts.lint import lint

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.notify.events.event import EVENT_TYPES
+from tocsin.notify.events.audience import ROUTES
 from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin.notify.texts.lint import AUDIENCES, lint, main
 
@@ -57,5 +57,5 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_command_shows_every_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--show"]) == 0
-    shown = len(languages(DEFAULTS)) * len(EVENT_TYPES) * len(AUDIENCES)
+    shown = len(languages(DEFAULTS)) * len(ROUTES) * len(AUDIENCES)
     assert capsys.readouterr().out.count("--- ") == shown

@@ -14,16 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.events.audience import Recipient, recipients
-from tocsin.notify.events.event import EVENT_TYPES, TicketEvent, parse_event
+from tocsin.notify.events.audience import ROUTES, Recipient, recipients
+from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body
+from tocsin.notify.events.schema import parse_event
 from tocsin.notify.texts import consent
 from tocsin.notify.texts.languages import DEFAULTS, is_language, languages
 from tocsin.notify.texts.template import TemplateFailed, Templates, context
 
 AUDIENCES = ("customer", "technician", "group")
 
-_TEXT = re.compile(rf"(?:{'|'.join(EVENT_TYPES)})\.(?:{'|'.join(AUDIENCES)})\.txt")
+_TEXT = re.compile(rf"(?:{'|'.join(ROUTES)})\.(?:{'|'.join(AUDIENCES)})\.txt")
 _PART = re.compile(r"_[a-z_.]+\.txt")
 _MAKERS: tuple[dict[str, str] | None, ...] = (
     {"role": "admin", "id": "U-1"},
@@ -49,7 +50,7 @@ def lint(*folders: Path) -> list[str]:
 
 def samples() -> Iterator[tuple[TicketEvent, Recipient]]:
     """Each event type × full, minimal and hostile × made by whom, for everybody it tells."""
-    for event_type in EVENT_TYPES:
+    for event_type in ROUTES:
         for detail in (FULL, MINIMAL, HOSTILE):
             for maker in _MAKERS:
                 body = sample_body(event_type, detail, created_by=maker)
@@ -162,7 +163,7 @@ def _unrendered(templates: Templates) -> Iterator[str]:
 
 def _show(templates: Templates) -> Iterator[str]:
     for language in languages(*templates.folders):
-        for event_type in EVENT_TYPES:
+        for event_type in ROUTES:
             event = parse_event(sample_body(event_type), default_region="ID", accounts=["default"])
             for audience in AUDIENCES:
                 told = next(one for one in recipients(event) if one.audience == audience)
