@@ -23,7 +23,8 @@ FINISH_SECONDS: Final = 60.0
 MAX_HELLOS: Final = 3
 MAX_REFS: Final = 32
 MAX_REF_BYTES: Final = 512
-"""Six refs of 44 bytes are usual. A QR code can't hold longer refs, and no operator waits for more of them."""
+"""Six refs of 44 bytes are usual. A QR code can't hold longer refs, and no operator waits for more of
+them."""
 
 _PASSKEY: Final = ("passkey_prologue_request", "crsc_continuation")
 
