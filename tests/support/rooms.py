@@ -141,7 +141,6 @@ STILL: frozenset[tuple[str, str]] = frozenset(
 STILL_CIRCLES: frozenset[frozenset[str]] = frozenset(
     {
         frozenset({"tocsin.whatsapp.bundles", "tocsin.whatsapp.iq"}),
-        frozenset({"tocsin_whatsapp_server.group_queries", "tocsin_whatsapp_server.queries"}),
     }
 )
 """Modules that still import each other. A line that isn't needed is an error."""
