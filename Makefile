@@ -12,6 +12,9 @@ SAM := .tools/sam/bin
 TEMPLATES := template.yaml infra/network.yaml infra/connector.yaml infra/observability.yaml
 PROTOS := layers/core/tocsin/whatsapp/proto
 
+# The tests start Python a thousand times; compiled anew each time, half of every start is that.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Node, where tests and benchmarks want it.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 

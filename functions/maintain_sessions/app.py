@@ -16,12 +16,12 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin import bootstrap
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.parking import Maintainer, Report
-from tocsin.notify.roster import all_accounts
 
 if TYPE_CHECKING:
-    from tocsin.multidevice.key_maintenance import Run, Upkeep
+    from tocsin.multidevice.key_maintenance import KeyMaintenance, Run
 
 logger = Logger()
 metrics = Metrics()
@@ -35,14 +35,12 @@ def config() -> MaintainConfig:
 
 @cache
 def maintainer() -> Maintainer:
-    return Maintainer.connected(config())
+    return bootstrap.maintainer(config())
 
 
 @cache
-def upkeep() -> Upkeep:
-    from tocsin.multidevice.key_maintenance import Upkeep
-
-    return Upkeep.connected(config())
+def upkeep() -> KeyMaintenance:
+    return bootstrap.key_maintenance(config())
 
 
 @logger.inject_lambda_context
@@ -55,18 +53,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
     if event.get("upkeep"):
         run = upkeep().run(accounts(), time_left, force=bool(event.get("force")))
-        return told(run)
+        return report_run(run)
     return looked_after(event.get("resume"), time_left)
 
 
 def accounts() -> tuple[str, ...]:
     """All that are served now, those that were added since the deployment included."""
-    from tocsin.aws import client
-    from tocsin.dynamo.table import DynamoTable
-
-    return all_accounts(
-        config().accounts, DynamoTable(client("dynamodb"), config().stores.notifications_table)
-    )
+    return bootstrap.served_accounts(config())
 
 
 def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str, Any]:
@@ -97,7 +90,7 @@ def tell(reports: list[Report], failures: list[Exception]) -> None:
             logger.info("upkeep", **asdict(report))
 
 
-def told(run: Run) -> dict[str, Any]:
+def report_run(run: Run) -> dict[str, Any]:
     """The run as log lines, metrics and answer. Raises what failed."""
     answer: dict[str, Any] = {
         "accounts": [asdict(report) for report in run.accounts],

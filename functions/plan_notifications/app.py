@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin import bootstrap
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.planning import Planner
 
@@ -24,7 +25,7 @@ copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 @cache
 def planner() -> Planner:
-    return Planner.connected(PlanConfig.read(), own_texts=Path(__file__).parent / "templates")
+    return bootstrap.planner(PlanConfig.read(), own_texts=Path(__file__).parent / "templates")
 
 
 @logger.inject_lambda_context
@@ -39,10 +40,10 @@ def plan(record: SQSRecord) -> None:
     metrics.add_metric("NotificationsPlanned", MetricUnit.Count, len(planned.new))
     metrics.add_metric("EventsRefused", MetricUnit.Count, int(planned.refused))
     metrics.add_metric("RecipientsUnreachable", MetricUnit.Count, len(planned.unreachable))
-    metrics.add_metric("EventsTellingNobody", MetricUnit.Count, int(planned.tells_nobody))
+    metrics.add_metric("EventsTellingNobody", MetricUnit.Count, int(planned.has_no_recipients))
     if planned.refused:
         logger.error("event refused", violations=planned.violations, sqs_message=record.message_id)
     else:
-        odd = planned.tells_nobody or planned.ignored or planned.unreachable or planned.cut
+        odd = planned.has_no_recipients or planned.ignored or planned.unreachable or planned.cut
         tell = logger.warning if odd else logger.info
         tell("event planned", **vars(planned))

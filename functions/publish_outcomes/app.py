@@ -11,6 +11,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tocsin import bootstrap
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.outcomes import Publisher
 
@@ -21,7 +22,7 @@ copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 @cache
 def publisher() -> Publisher:
-    return Publisher.connected(PublishConfig.read())
+    return bootstrap.publisher(PublishConfig.read())
 
 
 @logger.inject_lambda_context

@@ -14,10 +14,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin.bootstrap import Later, inbound
-from tocsin.multidevice.inbound.messages import Inbound, Report
+from tocsin.multidevice.inbound.dispatch import Inbound
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import ReceiveConfig
 from tocsin.notify.failure import Recover, Retry, Wait
-from tocsin.notify.redelivery import Patience, Received, received_at
+from tocsin.notify.redelivery import Received, Redelivery, received_at
 
 logger = Logger()
 logging.getLogger("tocsin").handlers = logger.handlers
@@ -40,10 +41,10 @@ METRICS = {
 
 
 @cache
-def receiver() -> tuple[Inbound, Patience]:
+def receiver() -> tuple[Inbound, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
     config, sqs = ReceiveConfig.read(), Later("sqs")
-    return inbound(config, sqs=sqs), Patience(sqs, config.stanzas_queue_url)
+    return inbound(config, sqs=sqs), Redelivery(sqs, config.stanzas_queue_url)
 
 
 @logger.inject_lambda_context
@@ -54,16 +55,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 
 def receive(record: SQSRecord) -> None:
-    handler, patience = receiver()
+    handler, redelivery = receiver()
     try:
         tell(handler.handle(record.body))
     except (Wait, Retry, Recover) as failure:
-        logger.warning("put off", cause=failure.code, detail=failure.detail)
+        logger.warning("deferred", cause=failure.code, detail=failure.detail)
         metrics.add_metric("StanzasPutOff", MetricUnit.Count, 1)
         group = record.attributes.message_group_id or ""
         receives = int(record.attributes.approximate_receive_count)
         waiting = Received(record.body, record.receipt_handle, group, receives, received_at(record.body))
-        patience.wait(waiting, failure, time.time())
+        redelivery.wait_for(waiting, failure, time.time())
     except Exception:
         logger.exception("unforeseen", sqs_message=record.message_id)
         metrics.add_metric("Bugs", MetricUnit.Count, 1)

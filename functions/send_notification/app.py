@@ -27,7 +27,7 @@ from tocsin.bootstrap import Later, delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.queues import Order
-from tocsin.notify.redelivery import DeliverAgain, Patience, Received
+from tocsin.notify.redelivery import DeliverAgain, Received, Redelivery
 
 logger = Logger()
 logging.getLogger("tocsin").handlers = logger.handlers
@@ -49,10 +49,10 @@ METRICS = {
 
 
 @cache
-def sender() -> tuple[Delivery, Patience]:
+def sender() -> tuple[Delivery, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
     config, sqs = SendConfig.read(), Later("sqs")
-    return delivery(config, sqs=sqs), Patience(sqs, config.notifications_queue_url)
+    return delivery(config, sqs=sqs), Redelivery(sqs, config.notifications_queue_url)
 
 
 @logger.inject_lambda_context
@@ -65,14 +65,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
 def send(record: SQSRecord) -> None:
     """Carry out one order. Raises `DeliverAgain` where the queue shall bring it once more."""
     try:
-        carrier, patience = sender()
+        carrier, redelivery = sender()
         order = Order.parse(record.body)
         receives = int(record.attributes.approximate_receive_count)
         verdict = carrier.deliver(order, receives, lane=record.attributes.message_group_id)
         tell(order, verdict)
         if verdict.again_after is not None:
             waiting = Received(record.body, record.receipt_handle, order.group, receives)
-            patience.again(waiting, verdict.cause, verdict.again_after)
+            redelivery.defer(waiting, verdict.cause, verdict.again_after)
     except DeliverAgain:
         raise
     except Exception:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.accounts.state import UNLINKED
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -55,7 +56,7 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
         raise NotFound(f"this stack serves no account '{account}'")
     # Whoever let the lease of an account run out that isn't linked leaves no link behind.
     state = look(deployment.keys_table, account).last_state
-    if state not in ("unpaired", "logged_out"):
+    if state not in UNLINKED:
         raise ConsoleError(
             f"the account '{account}' is {state}: first end its link, 'tocsin unpair --account {account}'"
         )
@@ -66,5 +67,5 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
 
 
 def _loss(deployment: Deployment, account: str) -> str:
-    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return f"the account '{account}' will be served no more, and {waiting} waiting notifications will expire"

@@ -45,6 +45,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
     """Run the command; whatever goes wrong becomes a ConsoleError with a sentence."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from tocsin.dynamo.errors import TableError
     from tocsin_console import trouble
 
     try:
@@ -53,7 +54,7 @@ def _guarded(options: argparse.Namespace, output: Output) -> None:
         raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, TableError) as error:
         raise ConsoleError(trouble.sentence(error, where=_where(options))) from error
     except Exception as error:
         if os.environ.get(DEBUG):

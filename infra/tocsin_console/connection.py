@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tocsin.accounts.lease import HEARTBEAT_LIFETIME, TERMS, LeaseInfo, read_lease
+from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import Table
 from tocsin.tables.keys import heartbeat_key
 
@@ -34,9 +35,9 @@ class Connection:
         return UNREACHABLE if self.taken and not self.held else self.last_state
 
     @property
-    def last_state(self) -> str:
+    def last_state(self) -> AccountState:
         """The last that a connector said, be it dead since."""
-        return self.lease.state if self.lease is not None else "unpaired"
+        return self.lease.state if self.lease is not None else AccountState.UNPAIRED
 
     @property
     def since(self) -> int | None:

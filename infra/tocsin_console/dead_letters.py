@@ -15,7 +15,8 @@ from typing import Any
 
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.queues import NotificationsQueue, iso
+from tocsin.notify.queues import NotificationsQueue
+from tocsin.timestamps import iso
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
@@ -193,7 +194,7 @@ class DeadLetters:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
         try:
-            record = read_record(self._deployment.notifications, letter.notification)
+            record = read_record(self._deployment.stores, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
         if record is not None and not record.recipient:
@@ -204,9 +205,9 @@ class DeadLetters:
     def _redrive(self, letter: Letter) -> Done:
         if letter.reason == UNREADABLE:
             return Done(letter, "kept", letter.detail)
-        store = self._deployment.notifications
+        stores = self._deployment.stores
         try:
-            record = read_record(store, letter.notification)
+            record = read_record(stores, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
         if record is not None and not record.recipient:
@@ -215,7 +216,7 @@ class DeadLetters:
         if verdict:
             return Done(letter, "dropped", verdict)
         now = self._clock()
-        step = store.reset_for_redrive(
+        step = stores.notifications.reset_for_redrive(
             letter.notification,
             at=int(now * 1000),
             expires_at=int(now) + self._deployment.expiry_seconds,
@@ -226,7 +227,7 @@ class DeadLetters:
         return Done(letter, "redriven")
 
     def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:
-        notification = read_record(self._deployment.notifications, notification_id)
+        notification = read_record(self._deployment.stores, notification_id)
         if notification is None or notification.state is not State.FAILED:
             return
         letter = letter_of(notification)
@@ -260,7 +261,7 @@ def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Noti
 
     def read(identity: str) -> Notification | UnreadableRecord | None:
         try:
-            return read_record(deployment.notifications, identity)
+            return read_record(deployment.stores, identity)
         except UnreadableRecord as odd:
             return odd
 
@@ -355,7 +356,7 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
     letter = DeadLetters(deployment).find(notification_id)
     odd, record = "", None
     try:
-        record = read_record(deployment.notifications, notification_id)
+        record = read_record(deployment.stores, notification_id)
     except UnreadableRecord:
         odd = UNREADABLE_RECORD
     if letter is None and record is not None and record.state is State.FAILED:
@@ -425,7 +426,7 @@ def _report(
             output.record({"notification": name, "result": done.result, "why": done.why or None})
             output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
     if selection.notification and not any(counts.values()):
-        record = read_record(deployment.notifications, selection.notification)
+        record = read_record(deployment.stores, selection.notification)
         raise NotFound(_no_such_letter(selection.notification, record))
     output.say(", ".join(f"{number} {what}" for what, number in counts.items()))
 

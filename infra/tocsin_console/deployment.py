@@ -11,14 +11,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -87,7 +87,7 @@ class Deployment:
     @property
     def accounts(self) -> list[str]:
         """All that are served: the parameter's, and those that were added since."""
-        return list(dict.fromkeys([*self.named_accounts, *read_roster(self.outside_table)]))
+        return list(ServedAccounts(self.named_accounts, self.outside_table).read())
 
     def account(self, name: str | None) -> str:
         """The account named, or the only one there is."""
@@ -131,10 +131,11 @@ class Deployment:
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
     @cached_property
-    def notifications(self) -> NotificationStore:
-        from tocsin.notify.store.notifications import NotificationStore
+    def stores(self) -> Stores:
+        """What lies in the notifications table, by kind."""
+        from tocsin.notify.store.stores import Stores
 
-        return NotificationStore(self.dynamodb, self["NotificationsTable"], self["KeysTable"])
+        return Stores(self.outside_table, self.keys_table)
 
     def key_store(self, account: str) -> KeyStore:
         from tocsin.keys.store import KeyStore

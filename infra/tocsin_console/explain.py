@@ -1,6 +1,6 @@
 """Why did this message not arrive? The whole life of a notification, from the event to the last receipt.
 
-Everything stands in the notifications table: the notification with its attempts and receipts, the ledger of
+Everything stands in the notifications table: the notification with its attempts and receipts,
 recoveries, replies, changes of identity. What is told of keys are numbers and indexes, never a key.
 """
 
@@ -15,10 +15,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tocsin.keys.seal import masked
+from tocsin.notify.content import Edit, File, Quote, Reaction, Text
 from tocsin.notify.events.phone import mask_phone
-from tocsin.notify.notification import Attempt, Notification, State, id_of_message, user_of
-from tocsin.notify.store.history import notifications_of_ticket, replies_to
+from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import (
@@ -168,7 +169,7 @@ def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification
     planned, odd = [], []
     for identity in ids:
         try:
-            notification = read_record(deployment.notifications, identity)
+            notification = read_record(deployment.stores, identity)
         except UnreadableRecord:
             odd.append(identity)
         else:
@@ -179,7 +180,7 @@ def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification
 def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
     """Raises ConsoleError where the table has no index by ticket (yet)."""
     try:
-        return notifications_of_ticket(deployment.dynamodb, deployment["NotificationsTable"], ticket)
+        return deployment.stores.notifications.of_ticket(ticket)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NO_INDEX:
             raise
@@ -190,11 +191,11 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
 
 
 def _life(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
-    store, account = deployment.notifications, notification.account
+    stores, account = deployment.stores, notification.account
     if not notification.recipient:
         return Life(notification, "", look(deployment.keys_table, account).state)
     phone = user_of(notification.recipient)
-    view = store.batch_get_for_send(notification.id, account, phone)
+    view = stores.batch_get_for_send(notification.id, account, phone)
     user = str((view.address or {}).get("lid") or phone)
     moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
     moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
@@ -206,11 +207,11 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
         buried=notification.state is State.FAILED
         and DeadLetters(deployment).find(notification.id) is not None,
         opted_out=view.conduct.opted_out_at is not None,
-        episodes=tuple(store.ledger.of_notification(account, notification.id, moments)),
-        replies=tuple(
-            replies_to(deployment.dynamodb, deployment["NotificationsTable"], account, phone, notification.id)
+        episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
+        replies=tuple(stores.replies.about(account, phone, notification.id)),
+        identities=tuple(
+            change for name in names for change in stores.recipients.identity_changes(account, name)
         ),
-        identities=tuple(change for name in names for change in store.identity_changes(account, name)),
     )
 
 
@@ -295,15 +296,15 @@ def _lines(notification: Notification, why: str, moments: list[Moment], *, text:
 
 def says(notification: Notification) -> Iterator[tuple[str, str]]:
     """What a message is besides a text: the name of it, and of what."""
-    if notification.attachment is not None:
-        file = notification.attachment
-        yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
-    if notification.edits is not None:
-        yield "edit", f"of {notification.edits}"
-    if notification.reacts_to is not None:
-        yield "reaction", f"{notification.text} on {notification.reacts_to}"
-    if notification.quote is not None:
-        yield "quotes", notification.quote.message_id
+    match notification.content:
+        case File(file):
+            yield "file", f"{file.file_name}, {file.media_type}, from {file.key}"
+        case Edit(message_id):
+            yield "edit", f"of {message_id}"
+        case Reaction(message_id, emoji):
+            yield "reaction", f"{emoji} on {message_id}"
+        case Text(_, Quote(message_id)):
+            yield "quotes", message_id
 
 
 def conclusion(life: Life, now: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tocsin.notify.events.schema import nested_too_deep
 from tocsin.notify.notification import Notification
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin_console.errors import ConsoleError
 
 MALFORMED = (
@@ -45,10 +45,10 @@ def read_json(text: str) -> Any:
     return value
 
 
-def read_record(store: NotificationStore, notification: str) -> Notification | None:
+def read_record(stores: Stores, notification: str) -> Notification | None:
     """A notification's record; None if there is none. Raises UnreadableRecord."""
     try:
-        found = store.get(notification)
+        found = stores.notifications.get(notification)
         if found is not None:
             # What records are put in order by, and what all their other times are held against.
             operator.index(found.created_at)

@@ -11,7 +11,7 @@ def list_groups(deployment: Deployment, account: str, output: Output) -> None:
     """By name. A group tells of itself when the account is added to it, when anything about it changes, and
     when it is written to."""
     found = []
-    for jid, told, at in deployment.key_store(account).groups():
+    for jid, told, at in deployment.key_store(account).groups.all():
         try:
             found.append((remembered(told)[0], at))
         except ValueError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
 from tocsin_console import qr
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
@@ -24,10 +25,6 @@ PATIENCE_SECONDS = 15
 # How long an account that is just connecting may take until it says what it is.
 CONNECTING_SECONDS = 20
 LOGIN_SECONDS = 60
-
-_LOGGED_IN = frozenset({"resuming", "connected", "restricted"})
-# Paired already: to link another phone over it would leave the first one's messages behind.
-_PAIRED = _LOGGED_IN | {"connecting"}
 
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
 _SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
@@ -92,7 +89,11 @@ def pair(
             "stopped. If no code was used, nothing is linked, and the connector stops offering them by "
             f"itself; 'tocsin status' tells how '{account}' is"
         ) from None
-    limits = "; WhatsApp lets it write to known contacts only, for a while" if state == "restricted" else ""
+    limits = (
+        "; WhatsApp lets it write to known contacts only, for a while"
+        if state == AccountState.RESTRICTED
+        else ""
+    )
     output.say(f"the account '{account}' is linked and {state}{limits}")
     output.record({"account": account, "state": state})
 
@@ -117,9 +118,9 @@ def codes(
     began, shown, hinted = clock(), None, ""
     while True:
         control, connection = read_control(table, account), look(table, account, clock)
-        if control.state in _PAIRED or connection.state in _LOGGED_IN:
+        if control.state in PAIRED or connection.state in LOGGED_IN:
             return
-        if control.state == "unpaired" and control.message:
+        if control.state == AccountState.UNPAIRED and control.message:
             raise ConsoleError(f"the account wasn't linked: {control.message}")
         if control.message and control.message != hinted:
             hinted = control.message
@@ -142,7 +143,7 @@ def codes(
 
 def connected(deployment: Deployment, account: str, *, clock: Callable[[], float] = time.time) -> bool:
     """Whether the account is logged in and may send."""
-    return look(deployment.keys_table, account, clock).state == "connected"
+    return look(deployment.keys_table, account, clock).state == AccountState.CONNECTED
 
 
 class _Board:
@@ -224,11 +225,12 @@ def _refuse_if_linked(
     `connecting` for a moment even if it isn't, so that is waited for."""
     give_up = clock() + CONNECTING_SECONDS
     connection = look(deployment.keys_table, account, clock)
-    while connection.state == "connecting" and clock() < give_up:
+    while connection.state == AccountState.CONNECTING and clock() < give_up:
         sleep(POLL_SECONDS)
         connection = look(deployment.keys_table, account, clock)
     # The link outlives the connector that had it.
-    if connection.state == "connecting" or (connection.taken and connection.last_state in _LOGGED_IN):
+    linked = connection.taken and connection.last_state in LOGGED_IN
+    if linked or connection.state == AccountState.CONNECTING:
         raise ConsoleError(
             f"the account '{account}' is linked already ({connection.state}). To link another phone, first "
             "unlink this one: tocsin unpair, or on the phone WhatsApp → Linked devices"
@@ -260,9 +262,9 @@ def _logged_in(
     while True:
         connection = look(deployment.keys_table, account, clock)
         detail = connection.lease.detail if connection.lease is not None else ""
-        if connection.state in ("connected", "restricted"):
+        if connection.state in CAN_SEND:
             return connection.state
-        if connection.state in ("logged_out", "replaced"):
+        if connection.state in LINK_LOST:
             raise ConsoleError(f"the account was linked, but is {connection.state}: {detail}")
         if clock() > deadline:
             raise TimedOut(

@@ -1,4 +1,4 @@
-"""How recoveries went: by cause, how many succeeded, and how long that took. Read from the ledger."""
+"""How recoveries went: by cause, how many succeeded, and how long that took. Read from their records."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def show_recoveries(
     """Print the recoveries that began in the last `days` days. Raises Usage."""
     if not 1 <= days <= MAX_DAYS:
         raise Usage(f"--days: 1 to {MAX_DAYS}; recoveries are kept that long")
-    episodes = list(deployment.notifications.ledger.episodes(account, days, int(clock() * 1000)))
+    episodes = list(deployment.stores.recoveries.of_days(account, days, int(clock() * 1000)))
     found = tallies(episodes)
     unhealed = sorted((one for one in episodes if not one.healed), key=lambda one: -one.last_at)
     output.record(

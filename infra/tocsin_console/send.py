@@ -149,7 +149,7 @@ def follow(
     deadline = clock() + wait_seconds
     last: Notification | None = None
     while True:
-        now = deployment.notifications.get(identity)
+        now = deployment.stores.notifications.get(identity)
         if now is not None and (last is None or _differ(now, last)):
             tell(now)
         last = now or last

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tocsin.accounts.operator_requests import request
-from tocsin.keys.cleaning import Cleaned
 from tocsin.keys.errors import Contended, NoAccount, NotPaired
+from tocsin.keys.maintenance import Cleaned
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
-from tocsin.notify.notification import user_of
+from tocsin.tables.names import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin_console.confirm import confirm
@@ -51,7 +51,7 @@ class Sessions:
         # The views tell of damage; nobody needs it said twice.
         keys = KeyStore(deployment.keys_table, deployment.sealer, account, on_damage=lambda damaged: None)
         try:
-            return cls(deployment, account, keys, keys.profile())
+            return cls(deployment, account, keys, keys.account.profile())
         except (NoAccount, NotPaired) as error:
             raise NotFound(f"{error}: there are no sessions yet; link it with 'tocsin pair'") from error
 
@@ -65,21 +65,21 @@ class Sessions:
             jid = user_of(phone)
         else:
             jid = _jid(wanted)
-        known = self.keys.address(jid)
+        known = self.keys.contacts.address(jid)
         return known["lid"] if known else jid
 
     def history(self, user: str) -> History:
-        store, names = self.deployment.notifications, self.keys.address(user) or {}
-        changes = store.identity_changes(self.account, user)
+        stores, names = self.deployment.stores, self.keys.contacts.address(user) or {}
+        changes = stores.recipients.identity_changes(self.account, user)
         return History(
-            store.conduct(self.account, names.get("pn", user)).recoveries,
+            stores.recipients.conduct(self.account, names.get("pn", user)).recoveries,
             changes[-1]["changed_at"] // 1000 if changes else 0,
         )
 
     def view(self, wanted: str) -> UserView:
         """Raises NotFound if there is nothing."""
         user = self.user(wanted)
-        view = self.keys.view(self.profile, user)
+        view = self.keys.upkeep.view(self.profile, user)
         if view.next is None and not view.devices:
             raise NotFound(
                 f"there are no sessions with {shown(user)}: the next notification makes them; "
@@ -108,7 +108,7 @@ def shown(user: str) -> str:
 
 def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     """The users with sessions, at most so many (0: all)."""
-    listing = sessions.keys.sessions(sessions.profile)
+    listing = sessions.keys.upkeep.sessions(sessions.profile)
     # What moved to a LID left a tombstone at its phone number: no session.
     users = (one for one in listing if one.moved is None)
     found = sorted(itertools.islice(users, most) if most else users)
@@ -230,7 +230,7 @@ def clean_sessions(
         output.say(f"{shown(view.user)}: would clean device {_numbers(tuple(chosen))}")
         return
     try:
-        _tell(sessions.keys.clean(sessions.profile, view.user, device), output)
+        _tell(sessions.keys.upkeep.clean(sessions.profile, view.user, device), output)
     except Contended as error:
         raise ConsoleError("others write to these sessions all the time; try again in a moment") from error
 
@@ -243,7 +243,7 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
         return
     confirm(lambda: _cleaning(sessions), yes=yes, output=output)
     users = devices = 0
-    for cleaned in sessions.keys.clean_all(sessions.profile):
+    for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
         _tell(cleaned, output)
         users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
     output.say(f"cleaned {devices} devices of {users} users")
@@ -252,7 +252,7 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
 def _counted(sessions: Sessions) -> tuple[int, int]:
     """How many users there are sessions with, and how many of their devices."""
     users = devices = 0
-    for one in sessions.keys.sessions(sessions.profile):
+    for one in sessions.keys.upkeep.sessions(sessions.profile):
         users, devices = users + (one.moved is None), devices + len(one.devices)
     return users, devices
 
@@ -302,7 +302,7 @@ def reset_sessions(
         )
         return
     confirm(lambda: _resetting(sessions), yes=yes, output=output)
-    after = sessions.keys.reset_sessions(sessions.deployment.outside_table)
+    after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
     # The connector uploads the new keys when it logs in.
     request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
     output.record({"account": sessions.account, "incarnation": after.incarnation, "reset": True})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -35,15 +36,15 @@ REMEDIES = {
 }
 
 # What an operator can do about an account that isn't connected.
-ADVICE = {
-    "unpaired": "link it: tocsin pair",
-    "pairing": "somebody is linking it; a new 'tocsin pair' takes over",
-    "connecting": "if it stays so, the connector's log says why",
-    "resuming": "what was parked goes first; new notifications follow",
-    "logged_out": "it was unlinked on the phone; link it again: tocsin pair",
-    "replaced": "another program uses the same keys; stop it, then restart the connector",
-    "stopped": "no connector holds it; is the service running?",
-    "restricted": "what may not be sent waits and goes out by itself",
+ADVICE: Mapping[str, str] = {
+    AccountState.UNPAIRED: "link it: tocsin pair",
+    AccountState.PAIRING: "somebody is linking it; a new 'tocsin pair' takes over",
+    AccountState.CONNECTING: "if it stays so, the connector's log says why",
+    AccountState.RESUMING: "what was parked goes first; new notifications follow",
+    AccountState.LOGGED_OUT: "it was unlinked on the phone; link it again: tocsin pair",
+    AccountState.REPLACED: "another program uses the same keys; stop it, then restart the connector",
+    AccountState.STOPPED: "no connector holds it; is the service running?",
+    AccountState.RESTRICTED: "what may not be sent waits and goes out by itself",
 }
 # What WhatsApp keeps an account from, for a while. Nothing is tried against it, which would make it longer.
 LIMITS = {
@@ -51,7 +52,6 @@ LIMITS = {
     MESSAGES: "WhatsApp takes no message of it",
     LOGIN: "WhatsApp doesn't let it log in",
 }
-_WELL = frozenset({"connected", "resuming"})
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class AccountStatus:
 
     account: str
     state: str
-    last_state: str
+    last_state: AccountState
     detail: str
     since: int | None
     connector: str | None
@@ -76,7 +76,7 @@ class AccountStatus:
         """What to say about it; empty if all is well."""
         if self.state == UNREACHABLE:
             return self._unreachable()
-        said = self.detail if self.state != "connected" else ""
+        said = self.detail if self.state != AccountState.CONNECTED else ""
         advice = ADVICE.get(self.state, "")
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
@@ -88,7 +88,7 @@ class AccountStatus:
 
     @property
     def well(self) -> bool:
-        return self.state in _WELL
+        return self.state in HEALTHY
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -172,7 +172,7 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
-    waiting = Counter(row.cause for row in deployment.notifications.waiting(name)).most_common()
+    waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()
     return AccountStatus(
         name,
         connection.state,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tocsin.dynamo.errors import TableError
+
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 _BAD_CREDENTIALS = frozenset(
@@ -63,8 +65,10 @@ _UNREACHABLE = (
 )
 
 
-def sentence(error: BotoCoreError | ClientError, *, where: str) -> str:
+def sentence(error: BotoCoreError | ClientError | TableError, *, where: str) -> str:
     """What went wrong and what to do. `where`: region and endpoint, as far as they are known."""
+    if isinstance(error, TableError):
+        return _of_table(error, where)
     if isinstance(error, ClientError):
         return _of_answer(error, where)
     if isinstance(error, exceptions.ProfileNotFound):
@@ -78,6 +82,14 @@ def sentence(error: BotoCoreError | ClientError, *, where: str) -> str:
     if isinstance(error, _UNREACHABLE):
         return f"AWS doesn't answer ({where}): {_plain(error)}; check network, --region and --endpoint-url"
     return f"{_plain(error)} ({where})"
+
+
+def _of_table(error: TableError, where: str) -> str:
+    if isinstance(error.__cause__, BotoCoreError | ClientError):
+        return sentence(error.__cause__, where=where)
+    return (
+        f"DynamoDB is busy ({type(error).__name__}: {error}), after several tries: wait a minute and repeat"
+    )
 
 
 def _of_answer(error: ClientError, where: str) -> str:

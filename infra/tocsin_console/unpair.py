@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tocsin.accounts.operator_requests import read_control, request
+from tocsin.accounts.state import AccountState
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
@@ -34,7 +35,7 @@ def unpair(
     """
     table = deployment.keys_table
     connection = look(table, account, clock)
-    if connection.lease is None or connection.last_state == "unpaired":
+    if connection.lease is None or connection.last_state == AccountState.UNPAIRED:
         raise NotFound(f"the account '{account}' isn't linked")
     confirm(lambda: _loss(deployment, account, connection), yes=yes, output=output)
     request(table, account, "unpair", int(clock()))
@@ -42,7 +43,7 @@ def unpair(
     began, warned = clock(), False
     while True:
         control, connection = read_control(table, account), look(table, account, clock)
-        if control.request is None and "unpaired" in (control.state, connection.state):
+        if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
             break
         waited = clock() - began
         if waited > PATIENCE_SECONDS and not connection.held and not warned:
@@ -53,11 +54,11 @@ def unpair(
         sleep(POLL_SECONDS)
     hint = f" ({control.message})" if control.message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
-    output.record({"account": account, "state": "unpaired", "message": control.message})
+    output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
 
 
 def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
-    waiting = sum(1 for _ in deployment.notifications.waiting(account))
+    waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return (
         f"the account '{account}' ({connection.state}) will be unlinked from its phone and its keys "
         f"replaced; {waiting} waiting notifications and all that follow wait for the next link, or expire"

@@ -125,7 +125,7 @@ class Demo:
     def __init__(self, world: World, view: View) -> None:
         self._world = world
         self._view = view
-        self._store = world.deployment.notifications
+        self._stores = world.deployment.stores
         self.counts = Counts()
         self._followed: list[Following] = []
 
@@ -372,7 +372,7 @@ class Demo:
         self._until(all_there, f"all are {until}")
 
     def _look(self, following: Following, until: State) -> bool:
-        stored = self._store.get(following.identity)
+        stored = self._stores.notifications.get(following.identity)
         if stored is None:
             return False
         if stored.state is State.READ:
@@ -440,7 +440,7 @@ class Demo:
         return self._stored(following.identity).message_id
 
     def _stored(self, identity: str) -> Notification:
-        stored = self._store.get(identity)
+        stored = self._stores.notifications.get(identity)
         if stored is None:
             raise NotAsPromised(f"the notification {identity} is gone")
         return stored

@@ -23,12 +23,12 @@ from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, Process, processes, tell
 from tests.support.connector_processes import SECRET, World, world
 from tocsin.accounts.served_accounts import add_account
-from tocsin.connector import login
 from tocsin.connector.aws import Aws
 from tocsin.connector.login import check_prekeys, device_keys
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line, open_line
 from tocsin.dynamo.table import DynamoTable
+from tocsin.keys import prekeys
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.tables.keys import lease_key
@@ -165,7 +165,7 @@ async def _link_all(built: World, names: Sequence[str]) -> None:
 async def _link(built: World, name: str, room: asyncio.Semaphore) -> None:
     keys = KeyStore(built.table, Sealer.from_secret(SECRET), name)
     async with room:
-        await asyncio.to_thread(keys.create_account)
+        await asyncio.to_thread(keys.account.create)
         await _pair(built, keys)
         await _upload(built, keys)
 
@@ -176,7 +176,7 @@ async def _pair(built: World, keys: KeyStore) -> None:
         while not isinstance(event := await line.next_event(), StreamEnded):
             match event:
                 case QrOffered(text=text) if scanning is None:
-                    scan = partial(built.phones.link, phone_of(keys.account), text)
+                    scan = partial(built.phones.link, phone_of(keys.account.name), text)
                     scanning = asyncio.create_task(asyncio.to_thread(scan))
                 case PairingSucceeded(pairing=pairing):
                     await store_pairing(cast("Aws", _Threads()), keys, pairing)
@@ -186,18 +186,18 @@ async def _pair(built: World, keys: KeyStore) -> None:
 
 
 async def _upload(built: World, keys: KeyStore) -> None:
-    credentials = await asyncio.to_thread(keys.credentials)
+    credentials = await asyncio.to_thread(keys.account.credentials)
     async with _line(built, keys) as line:
         while not isinstance(await line.next_event(), LoggedIn):
             pass
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(login, "FIRST_PREKEYS", PREKEYS)
+            patch.setattr(prekeys, "FIRST_PREKEYS", PREKEYS)
             await check_prekeys(cast("Aws", _Threads()), keys, credentials, line)
 
 
 @asynccontextmanager
 async def _line(built: World, keys: KeyStore) -> AsyncIterator[Line]:
-    device = device_keys(await asyncio.to_thread(keys.credentials))
+    device = device_keys(await asyncio.to_thread(keys.account.credentials))
     connection = Connection(device, Config(bytes.fromhex(built.whatsapp.root_public_key)), random=os.urandom)
     line = await open_line(built.whatsapp.url, connection, time.time)
     carrying = asyncio.create_task(line.run(lambda: True))

@@ -27,7 +27,8 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
@@ -100,13 +101,13 @@ class Client(OwnLine):
         return self._wait(asyncio.to_thread(call))
 
     def link(self, control: ControlClient, number: str) -> None:
-        self.keys.create_account()
+        self.keys.account.create()
         self._wait(self._link(partial(control.link, number)))
         self.log_in()
 
     def log_in(self) -> None:
         """Returns when live delivery begins."""
-        self.credentials = self.keys.credentials()
+        self.credentials = self.keys.account.credentials()
         self.own = [JID.parse(self.credentials.jid or "").bare, JID.parse(self.credentials.lid or "").bare]
         self._wait(self._log_in())
 
@@ -185,14 +186,14 @@ class Client(OwnLine):
         message = parse_message(node, self.own)
         for enc in message.encs:
             user, device = str(message.sender.bare), message.sender.device
-            received = self.keys.receive(
+            received = self.keys.receiving.receive(
                 self.credentials.incarnation, self.credentials, user, device, message.id, enc.type, enc.body
             )
             assert received.plaintext is not None
             said = parse_plaintext(unpad(received.plaintext))
             content_of(said, from_me=message.from_me)
             self._on_message(message.id, said)
-            self.keys.mark_handled(received)
+            self.keys.receiving.mark_handled(received)
         line.write(delivery_receipt(node, "sender" if message.from_me else "inactive"))
 
     def __enter__(self) -> Self:

@@ -105,7 +105,9 @@ class Meeting:
         self.us = End("100@lid", device=3, table=self.table, entropy=os.urandom)
         self.peers = [End(USER, device, entropy=os.urandom) for device in range(devices)]
         bundles = {peer.device: peer.bundle() for peer in self.peers}
-        self.us.keys.make_sessions(self.us.profile, self.us.credentials, USER, bundles, devices=list(bundles))
+        self.us.keys.sending.make_sessions(
+            self.us.profile, self.us.credentials, USER, bundles, devices=list(bundles)
+        )
         self.times: list[float] = []
         self.given_up = 0
 
@@ -129,7 +131,7 @@ class Meeting:
     def _converse(self, peer: End, times: int) -> None:
         us, keys = self.us, self.us.opened()
         for number in range(times):
-            message = keys.reserve(us.profile, USER).encrypt(peer.device, us.profile, b"text")
+            message = keys.sending.reserve(us.profile, USER).encrypt(peer.device, us.profile, b"text")
             peer.read(us, message)
             answer = peer.say(us, b"answer")
             arrival = (USER, peer.device, f"A{peer.device}.{number}", answer.type, answer.body)
@@ -140,7 +142,7 @@ class Meeting:
         """Where it is given up after 16 attempts, the queue brings it again."""
         while True:
             try:
-                keys.receive(self.us.profile, self.us.credentials, *arrival)
+                keys.receiving.receive(self.us.profile, self.us.credentials, *arrival)
             except Contended:
                 self.given_up += 1
             else:
@@ -159,7 +161,7 @@ class Meeting:
                 due = began + (turn * of + place) / rate
                 if over.wait(max(due - time.monotonic(), 0)):
                     return
-                taken.append(keys.reserve(self.us.profile, USER).number)
+                taken.append(keys.sending.reserve(self.us.profile, USER).number)
 
         with ThreadPoolExecutor(4) as pool:
             senders = [pool.submit(send, place, 4) for place in range(4)]

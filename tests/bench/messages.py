@@ -35,7 +35,8 @@ from tocsin.accounts.lease import read_lease
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin_whatsapp_server.control_client import ControlClient
@@ -159,10 +160,10 @@ def sending_rates(
     def send(number: str, times: int) -> None:
         for _ in range(times):
             phone = f"{number}@s.whatsapp.net"
-            known = keys.address_item(phone)
+            known = keys.contacts.address_item(phone)
             address = Address(str(known["lid"]), phone, trust=known) if "lid" in known else None
-            message_id = f"3EB0{next(_ids):018X}"
-            transports[number].send(Outgoing(ACCOUNT, number, message_id, Text(TEXT), address))
+            notification = f"{next(_ids):018x}"
+            transports[number].send(Outgoing(ACCOUNT, number, notification, Text(TEXT), address))
             transports[number].settle()
 
     def send_all(times: int) -> None:

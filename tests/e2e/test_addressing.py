@@ -42,9 +42,9 @@ def test_who_wrote_first_is_answered_with_the_token_that_came_with_it(
     bus.wait("ReplyReceived", message_id=message["id"])
     lid = stage.phones.phone(siti.number)["lid"]
     keys = stage.world.deployment.key_store("default")
-    own = keys.profile().lid or ""
+    own = keys.account.profile().lid or ""
     own = own.replace(":", "@").split("@")[0] + "@lid"
-    eventually(lambda: keys.trust(own, lid).token, "no token was kept")
+    eventually(lambda: keys.contacts.trust(own, lid).token, "no token was kept")
     notice = stage.tell(siti)
     stage.until(notice, State.READ)
     assert token_shown(stage, notice.message_id) == "token"

@@ -153,4 +153,4 @@ def test_the_operator_finds_the_jid_of_a_group_that_the_account_was_added_to(
     stage: Stage, group: str
 ) -> None:
     keys = stage.world.deployment.key_store(ACCOUNT)
-    eventually(lambda: group in {jid for jid, _, _ in keys.groups()}, f"{group} isn't known")
+    eventually(lambda: group in {jid for jid, _, _ in keys.groups.all()}, f"{group} isn't known")

@@ -112,8 +112,8 @@ def test_a_number_in_local_form_is_found_and_addressed_by_its_lid(stage: Stage) 
     stage.phones.wait_until(lambda: stage.phones.messages(siti.number), "nothing arrived")
     lid = stage.phones.phone(siti.number)["lid"]
     keys = stage.world.deployment.key_store("default")
-    assert (keys.address(f"{siti.number}@s.whatsapp.net") or {})["lid"] == lid
-    assert keys.session_facts(keys.profile(), lid, 0) is not None
+    assert (keys.contacts.address(f"{siti.number}@s.whatsapp.net") or {})["lid"] == lid
+    assert keys.sending.session_facts(keys.account.profile(), lid, 0) is not None
 
 
 def test_an_answer_turns_the_ratchet_and_the_session_goes_on(stage: Stage, bus: Bus) -> None:

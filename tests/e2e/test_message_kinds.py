@@ -40,7 +40,7 @@ def test_an_update_edits_the_message_and_the_end_of_the_ticket_quotes_it(stage: 
     edit_id = notification_id("default", ticket["id"], "TicketUpdated", 2, "customer", siti.number, "edit")
     edit = eventually(
         lambda: (
-            (found := stage.world.deployment.notifications.get(edit_id))
+            (found := stage.world.deployment.stores.notifications.get(edit_id))
             and found.state in (State.DELIVERED, State.READ)
             and found
         ),

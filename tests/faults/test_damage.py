@@ -175,7 +175,7 @@ def inbound(stage: Stage, person: Person) -> Key:
 
 
 def incarnation(stage: Stage) -> int:
-    return stage.world.deployment.key_store(ACCOUNT).profile().incarnation
+    return stage.world.deployment.key_store(ACCOUNT).account.profile().incarnation
 
 
 def lid(stage: Stage, person: Person) -> str:

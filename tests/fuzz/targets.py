@@ -27,7 +27,7 @@ from tocsin.connector.gateway.httpd import Limits, _Stream
 from tocsin.connector.version import VersionUnknown
 from tocsin.connector.version import parse as parse_version
 from tocsin.connector_client import protocol
-from tocsin.multidevice.inbound.messages import Envelope, MalformedEnvelope
+from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope
 from tocsin.notify.events import samples
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.signal import sender_key, session, state

@@ -62,7 +62,7 @@ def test_it_is_linked_by_qr_and_connects(house: World) -> None:
     profile = house.pair(OWN)
     assert profile.jid.startswith(OWN)
     assert profile.lid is not None
-    assert house.keys.prekey_count() == 812
+    assert house.keys.account.prekey_count() == 812
     assert house.control().state == "connected"
 
 
@@ -103,15 +103,18 @@ def test_a_business_account_is_linked_under_its_name(house: World) -> None:
     house.start()
     house.phones.add_phone("6281100000009", "Toko Maju", business=True)
     house.pair("6281100000009")
-    assert (house.keys.credentials().push_name, house.keys.credentials().platform) == ("Toko Maju", "smba")
+    assert (house.keys.account.credentials().push_name, house.keys.account.credentials().platform) == (
+        "Toko Maju",
+        "smba",
+    )
 
 
 def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_pairing(house: World) -> None:
     house.start()
-    first, old = house.pair(OWN), house.keys.credentials()
+    first, old = house.pair(OWN), house.keys.account.credentials()
     house.phones.unlink(OWN, 1)
     house.wait_for_state("logged_out")
-    second, new = house.pair(OWN), house.keys.credentials()
+    second, new = house.pair(OWN), house.keys.account.credentials()
     assert (new.identity, new.noise) != (old.identity, old.noise)
     assert new.adv_secret != old.adv_secret
     assert second.incarnation > first.incarnation
@@ -119,7 +122,7 @@ def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_p
     # Lambdas hold the token; a one-time prekey's number may still be known to somebody.
     assert second.connector_token == first.connector_token
     assert new.next_prekey_id == old.next_prekey_id + 812
-    assert house.keys.prekey_count() == 812
+    assert house.keys.account.prekey_count() == 812
     with pytest.raises(errors.ConnectorError):
         house.client().send_message(first, message_to(house, SITI, "3EB0000000000010"))
     texts_arrive(house, ["after all that"])
@@ -144,8 +147,8 @@ def test_a_restart_keeps_token_prekeys_and_pairing(house: World) -> None:
     assert first.terminate() == 0
     house.start()
     house.wait_for_state("connected")
-    assert house.keys.profile() == before
-    assert house.keys.prekey_count() == 812
+    assert house.keys.account.profile() == before
+    assert house.keys.account.prekey_count() == 812
     answer = house.client().request(before, iq.prekey_count())
     assert iq.parse_prekey_count(answer) == 812
 
@@ -153,7 +156,7 @@ def test_a_restart_keeps_token_prekeys_and_pairing(house: World) -> None:
 def test_no_secret_is_in_its_log(house: World) -> None:
     process = house.start()
     house.pair(OWN)
-    credentials = house.keys.credentials()
+    credentials = house.keys.account.credentials()
     log = process.log.read_text()
     for secret in (
         credentials.connector_token,
@@ -221,7 +224,7 @@ def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(h
     house.phones.inject("ack-error", code=463, account=OWN)
     ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
     assert ack.attrs["error"] == "463"
-    limit = house.keys.limit("first-contacts")
+    limit = house.keys.account.limit("first-contacts")
     assert limit is not None, "it was not written down before it was told"
     lease = house.wait_for_state("restricted")
     assert "no first contacts (463) until" in lease.detail
@@ -241,7 +244,7 @@ def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_agai
     before = routed(house)
     with pytest.raises(errors.Restricted) as raised:
         house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"), first_contact=True)
-    limit = house.keys.limit("first-contacts")
+    limit = house.keys.account.limit("first-contacts")
     assert limit is not None
     assert (raised.value.limit, raised.value.until) == ("first-contacts", limit.until)
     assert routed(house) == before
@@ -374,7 +377,7 @@ def hellos(house: World) -> list[str]:
 def give_routing(house: World, info: bytes) -> None:
     routing = Node("edge_routing", {}, (Node("routing_info", {}, info),))
     house.say(Node("ib", {"from": SERVER}, (routing,)))
-    eventually(lambda: house.keys.credentials().routing_info == info, "the routing is not kept")
+    eventually(lambda: house.keys.account.credentials().routing_info == info, "the routing is not kept")
 
 
 def comes_again(house: World) -> str:
@@ -459,7 +462,7 @@ def test_replaced_by_another_it_does_not_fight(house: World) -> None:
     time.sleep(3)
     assert len(house.phones.events(kind="login")[0]) == logins
     with pytest.raises(errors.NotConnected):
-        house.client().request(house.keys.profile(), iq.prekey_count())
+        house.client().request(house.keys.account.profile(), iq.prekey_count())
 
 
 def test_a_temporary_ban_is_sat_out(house: World) -> None:
@@ -491,13 +494,13 @@ def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(house: World) ->
 def test_a_login_refused_for_good_stops_it(house: World) -> None:
     house.start()
     house.pair(OWN)
-    before = house.keys.credentials()
+    before = house.keys.account.credentials()
     house.phones.inject("login-failure", reason=401, account=OWN)
     house.phones.inject("drop", account=OWN, device=1)
     house.wait_for_state("logged_out")
-    eventually(lambda: house.keys.credentials().jid is None, "the void keys are still there")
-    assert house.keys.credentials().identity != before.identity
-    assert house.keys.credentials().connector_token == before.connector_token
+    eventually(lambda: house.keys.account.credentials().jid is None, "the void keys are still there")
+    assert house.keys.account.credentials().identity != before.identity
+    assert house.keys.account.credentials().connector_token == before.connector_token
 
 
 def test_the_operator_unlinks_it(house: World) -> None:
@@ -506,7 +509,7 @@ def test_the_operator_unlinks_it(house: World) -> None:
     house.wish("unpair")
     house.wait_for_state("unpaired")
     house.phones.wait_for_event("unlinked")
-    assert house.keys.credentials().jid is None
+    assert house.keys.account.credentials().jid is None
 
 
 def test_a_deaf_socket_is_found_and_replaced(house: World) -> None:

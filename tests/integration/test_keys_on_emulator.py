@@ -34,6 +34,11 @@ def table(aws: Emulator) -> DynamoTable:
     return new_table(aws)
 
 
+@pytest.fixture
+def other(aws: Emulator) -> DynamoTable:
+    return new_table(aws)
+
+
 def new_table(aws: Emulator) -> DynamoTable:
     from botocore.config import Config
 
@@ -67,7 +72,7 @@ def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable)
     ann = End("100@lid", device=3, table=table, entropy=os.urandom)
     for user, devices in (("200@lid", RECIPIENT_DEVICES), (ann.user, OWN_DEVICES)):
         bundles = {device: End(user, device).bundle() for device in devices}
-        ann.keys.make_sessions(ann.profile, ann.credentials, user, bundles, devices=devices)
+        ann.keys.sending.make_sessions(ann.profile, ann.credentials, user, bundles, devices=devices)
     traffic, start = Traffic(), threading.Barrier(SENDERS)
     ann.table.requests.clear()
 
@@ -76,7 +81,7 @@ def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable)
         start.wait()
         for _ in range(SENDS_EACH):
             for user in ("200@lid", ann.user):
-                reservation = keys.reserve(ann.profile, user)
+                reservation = keys.sending.reserve(ann.profile, user)
                 for device in reservation.chains:
                     traffic.sent(reservation, device, reservation.encrypt(device, ann.profile, b"text"))
 
@@ -92,11 +97,11 @@ def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable)
 
 def test_32_senders_in_a_group_never_get_the_same_number(table: DynamoTable) -> None:
     ann, group = End("100@lid", device=3, table=table, entropy=os.urandom), "120363000000000001@g.us"
-    ann.keys.make_sender_key(ann.profile, group, seen=None)
+    ann.keys.groups.make_sender_key(ann.profile, group, seen=None)
 
     def send(_: int) -> list[int]:
         keys = ann.opened()
-        return [keys.reserve_group(ann.profile, group).number for _ in range(SENDS_EACH)]
+        return [keys.groups.reserve(ann.profile, group).number for _ in range(SENDS_EACH)]
 
     with ThreadPoolExecutor(SENDERS) as pool:
         numbers = [number for taken in pool.map(send, range(SENDERS)) for number in taken]
@@ -139,7 +144,9 @@ class Conversation:
 
     def run(self) -> None:
         ann = self.ann
-        ann.keys.make_sessions(ann.profile, ann.credentials, "200@lid", {0: self.peer.bundle()}, devices=[0])
+        ann.keys.sending.make_sessions(
+            ann.profile, ann.credentials, "200@lid", {0: self.peer.bundle()}, devices=[0]
+        )
         with ThreadPoolExecutor(13) as pool:
             senders = [pool.submit(self.send, name) for name in range(8)]
             receivers = [pool.submit(self.receive, senders) for _ in range(4)]
@@ -153,7 +160,7 @@ class Conversation:
         keys = self.ann.opened()
         for number in range(20):
             text = f"{name}.{number}"
-            reservation = keys.reserve(self.ann.profile, "200@lid")
+            reservation = keys.sending.reserve(self.ann.profile, "200@lid")
             message = reservation.encrypt(0, self.ann.profile, text.encode())
             self.traffic.sent(reservation, 0, message)
             with self.desk:
@@ -176,7 +183,7 @@ class Conversation:
                     answer = f"answer {len(self.answers)}"
                     self.answers.append(answer)
                     self.to_us.append((f"P{len(self.answers)}", self.peer.say(answer)))
-                self.ann.keys.checkpoint(reservation, [0])
+                self.ann.keys.sending.checkpoint(reservation, [0])
 
     def receive(self, senders: list[Any]) -> None:
         """Read what the peer answered until nobody sends any more."""
@@ -191,7 +198,7 @@ class Conversation:
                 continue
             stanza_id, message = arrived
             ann = self.ann
-            received = keys.receive(
+            received = keys.receiving.receive(
                 ann.profile, ann.credentials, "200@lid", 0, stanza_id, message.type, message.body
             )
             assert received.plaintext is not None
@@ -202,7 +209,7 @@ class Conversation:
         """In the middle of it all, a new session replaces the one in use."""
         with self.desk:
             bundle = self.peer.bundle()
-        assert self.ann.opened().rebuild(self.ann.profile, self.ann.credentials, "200@lid", 0, bundle)
+        assert self.ann.opened().sending.rebuild(self.ann.profile, self.ann.credentials, "200@lid", 0, bundle)
 
     def peer_keys_differ(self) -> int:
         """How many sending chains were used, that is, how often the session turned."""

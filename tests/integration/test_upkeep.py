@@ -14,8 +14,8 @@ from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.key_maintenance import Report, Upkeep
-from tocsin.notify.parking import LeasedConnectors
+from tocsin.multidevice.key_maintenance import KeyMaintenance, Report
+from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.keys import credentials_key
@@ -47,7 +47,7 @@ def look_after(house: World, *, days_from_now: float = 0) -> Report:
     def open_keys(account: str, on_damage: Any) -> KeyStore:
         return KeyStore(house.table, sealer, account, on_damage=on_damage)
 
-    upkeep = Upkeep(
+    upkeep = KeyMaintenance(
         house.table,
         outside(house),
         open_keys,
@@ -62,7 +62,7 @@ def look_after(house: World, *, days_from_now: float = 0) -> Report:
 
 def offered(house: World) -> int:
     """How many of our one-time prekeys the server has."""
-    return iq.parse_prekey_count(house.client().request(house.keys.profile(), iq.prekey_count()))
+    return iq.parse_prekey_count(house.client().request(house.keys.account.profile(), iq.prekey_count()))
 
 
 def first_message(house: World) -> bytes:
@@ -95,8 +95,10 @@ def test_a_rotated_signed_prekey_is_what_strangers_get(house: World) -> None:
     assert (report.rotated, report.offered, report.troubles) == (2, 812, [])
     message = first_message(house)
     assert signed_prekey_of(message) == 2
-    credentials = house.keys.credentials()
-    received = house.keys.receive(credentials.incarnation, credentials, "1@lid", 0, "S", "pkmsg", message)
+    credentials = house.keys.account.credentials()
+    received = house.keys.receiving.receive(
+        credentials.incarnation, credentials, "1@lid", 0, "S", "pkmsg", message
+    )
     assert received.new_session
 
 
@@ -114,7 +116,7 @@ def test_prekeys_are_offered_anew_where_none_can_be_opened(house: World) -> None
     report = look_after(house)
     assert (report.offered, report.uploaded) == (812, 812)
     assert offered(house) == 2 * 812
-    assert house.keys.prekey_count() == 812
+    assert house.keys.account.prekey_count() == 812
 
 
 def test_keys_that_were_set_back_are_not_connected_with_until_they_are_reset(house: World) -> None:
@@ -129,19 +131,19 @@ def test_keys_that_were_set_back_are_not_connected_with_until_they_are_reset(hou
     assert house.lease().state == "stopped"
     house.processes[-1].wait_until_said("account disconnected", reason="keys-set-back")
     with pytest.raises(KeysBehind):
-        house.keys.testify(outside(house))
+        house.keys.account.record_high_water_mark(outside(house))
 
-    house.keys.reset_sessions(outside(house))
+    house.keys.account.reset_sessions(outside(house))
     house.wish("reconnect")
     house.wait_for_state("connected")
-    assert house.keys.prekey_count() == 812
+    assert house.keys.account.prekey_count() == 812
     assert look_after(house).troubles == []
     assert signed_prekey_of(first_message(house)) == 101
 
 
 def test_a_reset_reaches_a_connector_that_is_connected(house: World) -> None:
-    before = house.keys.profile()
-    after = house.keys.reset_sessions(outside(house)).profile
+    before = house.keys.account.profile()
+    after = house.keys.account.reset_sessions(outside(house)).profile
     with pytest.raises(IncarnationRefused):
         house.client().request(after, iq.prekey_count())
     house.wish("reconnect")

@@ -34,7 +34,7 @@ class OwnLine:
         return self._line
 
     async def _open(self) -> Line:
-        keys = device_keys(self.keys.credentials())
+        keys = device_keys(self.keys.account.credentials())
         connection = Connection(keys, Config(root_key=self._root_key), random=os.urandom)
         self._line = await open_line(self._url, connection, time.time)
         self._tasks = [asyncio.create_task(self._line.run(lambda: True))]

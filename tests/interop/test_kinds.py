@@ -23,8 +23,8 @@ from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
-from tocsin.notify.delivery import address_of
 from tocsin.notify.transport import Outgoing
+from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.content import content_of
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
@@ -84,11 +84,11 @@ class Tocsin:
         return self.heard[message_id]
 
     def send(self, content: Content, to: str = SITI) -> str:
-        message_id = f"3EB0{next(self.numbers):018X}"
-        address = address_of(to, self.client.keys.address(f"{to}@s.whatsapp.net"))
-        self.transport.send(Outgoing(ACCOUNT, to, message_id, content, address))
+        notification = f"{next(self.numbers):018x}"
+        address = self.transport.address_of(to, self.client.keys.contacts.address(f"{to}@s.whatsapp.net"))
+        self.transport.send(Outgoing(ACCOUNT, to, notification, content, address))
         self.transport.settle()
-        return message_id
+        return message_id_of(notification)
 
 
 @pytest.fixture(scope="module")

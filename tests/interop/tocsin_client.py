@@ -36,12 +36,13 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.seal import Sealer
 from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.inbound.messages import Report
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
+from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import Order
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.state import State, decode_lost, evolve
 from tocsin.tables.keys import inbound_device, inbound_key, owner_of
 from tocsin.whatsapp import iq
@@ -121,7 +122,7 @@ class Connection(OwnLine):
 
     def log_in(self) -> None:
         """Returns when live delivery begins."""
-        self.credentials = self.keys.credentials()
+        self.credentials = self.keys.account.credentials()
         self._wait(self._log_in())
 
     def log_out(self) -> None:
@@ -158,7 +159,7 @@ class Connection(OwnLine):
 
     def _pair(self, do: Callable[[Line, Event], Any]) -> None:
         """`do` has the phone act on the first code of each kind."""
-        self.keys.create_account()
+        self.keys.account.create()
         self._wait(self._try_to_pair(do))
         self.log_in()
 
@@ -196,7 +197,9 @@ class Tocsin(Companion):
         self.connection = Connection(
             url, bytes.fromhex(root_public_key), aws, lambda node, body: self._stanzas.put((node, body))
         )
-        self.store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys)
+        self.stores = Stores(
+            DynamoTable(aws.dynamodb, aws.notifications), DynamoTable(aws.dynamodb, aws.keys)
+        )
         self._tickets = (f"TCK-{uuid4().hex[:6]}-{number}" for number in count(1))
         self._wire()
         threading.Thread(target=self._receive, daemon=True).start()
@@ -249,11 +252,11 @@ class Tocsin(Companion):
             recipient=to,
             recipient_name="",
             language="id",
-            text=text,
+            content=Text(text),
             created_at=int(time.time() * 1000),
             expires_at=int(time.time()) + 3600,
         )
-        self.store.put_new(notification)
+        self.stores.notifications.put_new(notification)
         receives = 1
         while (verdict := self._delivery.deliver(Order.of(notification), receives)).again_after is not None:
             time.sleep(verdict.again_after)
@@ -265,7 +268,7 @@ class Tocsin(Companion):
     def corrupt_session(self, lid: str) -> None:
         """Garble what the session with a device decrypts with, as a lost or doubled write would."""
         keys = DynamoTable(self._cloud.dynamodb, self._cloud.keys)
-        vault = KeyContext(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
+        context = KeyContext(keys, self.connection.sealer, ACCOUNT, time.time, os.urandom, time.sleep)
         device = JID.parse(lid)
         key = inbound_key(ACCOUNT, self.connection.credentials.incarnation, str(device.bare), device.device)
         item = keys.get(key)
@@ -274,7 +277,7 @@ class Tocsin(Companion):
             TableName=self._cloud.keys,
             Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
             UpdateExpression="SET states = :states",
-            ExpressionAttributeValues={":states": {"B": _garbled(vault, item)}},
+            ExpressionAttributeValues={":states": {"B": _garbled(context, item)}},
         )
 
     def leave(self) -> None:
@@ -318,7 +321,11 @@ class Tocsin(Companion):
         )
         if any(event["event"] == "message" and event["id"] == name for event in self.events):
             return  # sent again under the same id: told once
-        about = self.store.get(str(reply["notification_id"])) if reply.get("notification_id") else None
+        about = (
+            self.stores.notifications.get(str(reply["notification_id"]))
+            if reply.get("notification_id")
+            else None
+        )
         self.tell(
             {
                 "event": "message",
@@ -331,19 +338,19 @@ class Tocsin(Companion):
         )
 
 
-def _garbled(vault: KeyContext, item: Item) -> bytes:
+def _garbled(context: KeyContext, item: Item) -> bytes:
     """The receiving half of a session with other secrets, sealed as it was."""
     key = str(item["pk"]), str(item["sk"])
     owner, device = owner_of(key[0]), inbound_device(key[1])
     assert owner is not None
     assert device is not None
-    half = read_sessions(vault, owner.incarnation, owner.user, device).inbound(device)
+    half = read_sessions(context, owner.incarnation, owner.user, device).inbound(device)
     assert half is not None
     record = decode_lost(half.encoded, os.urandom(32))
     states = tuple(_garbled_state(state) for state in record.states)
     tag = item["tag"]
     assert isinstance(tag, bytes)
-    return vault.seal(pack_inbound(evolve(record, states=states), half.rebuilt), key, "states", tag)
+    return context.seal(pack_inbound(evolve(record, states=states), half.rebuilt), key, "states", tag)
 
 
 def _garbled_state(state: State) -> State:

@@ -28,7 +28,7 @@ from tocsin.dynamo.table import Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.account import AccountProfile, Credentials
 from tocsin.keys.errors import Contended, KeysBehind, KeyStoreError, NoOutbound, OtherPairing, StaleChain
-from tocsin.keys.high_water_mark import testify
+from tocsin.keys.high_water_mark import record
 from tocsin.keys.maintenance import DAY, Limits
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.store import KeyStore
@@ -51,7 +51,7 @@ STEPS = {
     "tend": 0.5,
     "offer_prekeys": 0.4,
     "phone_meets": 0.5,
-    "testify": 0.6,
+    "record": 0.6,
     "back_up": 0.5,
     "restore": 0.25,
     "pair_again": 0.1,
@@ -138,21 +138,21 @@ class Machine:
         user = self._user()
         for _ in range(4):
             try:
-                reservation = self._keys.reserve(profile, user)
+                reservation = self._keys.sending.reserve(profile, user)
                 needy = reservation.in_need(devices)
             except NoOutbound:
                 needy = devices
             if not needy:
                 break
             bundles = {device: self._phones[device].bundle() for device in needy}
-            self._keys.make_sessions(profile, self._credentials(), user, bundles, devices=devices)
+            self._keys.sending.make_sessions(profile, self._credentials(), user, bundles, devices=devices)
         else:
             return
         reached = [
             device for device in devices if self._send_to(device, reservation, profile, text) is not None
         ]
         if reached and self._dice.random() < 0.5:
-            self._keys.checkpoint(reservation, reached)
+            self._keys.sending.checkpoint(reservation, reached)
 
     def phone_reads(self) -> None:
         if not self._to_phones:
@@ -179,7 +179,7 @@ class Machine:
             return
         letter = self._drawn(self._to_us)
         try:
-            received = self._keys.receive(
+            received = self._keys.receiving.receive(
                 letter.incarnation,
                 self._credentials(),
                 self._user(),
@@ -204,44 +204,44 @@ class Machine:
         if self._dice.random() < 0.2:
             self._to_us.append(letter)
         if self._dice.random() < 0.5:
-            self._keys.mark_handled(received)
+            self._keys.receiving.mark_handled(received)
 
     def rebuild(self) -> None:
         device = self._device()
         bundle = self._phones[device].bundle()
-        self._keys.rebuild(self._profile(), self._credentials(), self._user(), device, bundle)
+        self._keys.sending.rebuild(self._profile(), self._credentials(), self._user(), device, bundle)
 
     def archive(self) -> None:
         self._clock.now += 3601
-        self._keys.mark_stale(self._profile(), self._user(), self._device())
+        self._keys.sending.mark_stale(self._profile(), self._user(), self._device())
 
     def clean(self) -> None:
-        self._keys.clean(self._profile(), self._user(), self._dice.choice([None, 0, 6]))
+        self._keys.upkeep.clean(self._profile(), self._user(), self._dice.choice([None, 0, 6]))
 
     def list_devices(self) -> None:
         self._listed = self._dice.choice([[0], [0, 6], [6]])
-        self._keys.touch_device_list(self._profile(), self._user(), self._listed)
+        self._keys.sending.touch_device_list(self._profile(), self._user(), self._listed)
 
     def remove_device(self) -> None:
         """It leaves a tombstone: what its chain had used stays used when the device is back."""
-        self._keys.remove_device(self._profile(), self._user(), self._device())
+        self._keys.sending.remove_device(self._profile(), self._user(), self._device())
 
     def learn(self) -> None:
         """The sessions move to the LID."""
-        self._keys.learn(PN, LID)
+        self._keys.contacts.learn(PN, LID)
         self.figures["moves"] += 1
 
     def tend(self) -> None:
         self._clock.now += self._dice.choice([60, DAY, 8 * DAY])
-        self._keys.tend(self._profile(), self._user(), Limits())
+        self._keys.upkeep.tend(self._profile(), self._user(), Limits())
 
     def offer_prekeys(self) -> None:
-        for prekey in self._keys.new_prekeys(2):
+        for prekey in self._keys.account.new_prekeys(2):
             self._offer(prekey.id, prekey.pair.public)
 
     def phone_meets(self) -> None:
         """A phone makes a session of its own, from a bundle that the server has of us."""
-        credentials, prekey = self._credentials(), self._keys.new_prekeys(1)[0]
+        credentials, prekey = self._credentials(), self._keys.account.new_prekeys(1)[0]
         self._offer(prekey.id, prekey.pair.public)
         signed = credentials.signed_prekey
         bundle = PreKeyBundle(
@@ -255,13 +255,13 @@ class Machine:
         )
         self._phones[self._device()].meet(bundle, int(self._clock.now))
 
-    def testify(self) -> None:
+    def record(self) -> None:
         """Upkeep writes down how far the keys are."""
-        testify(self._keys._vault, self._outside)
+        record(self._keys._context, self._outside)
 
     def back_up(self) -> None:
         """A copy is made; what upkeep wrote down outside since the last copy was written before it."""
-        self._quietly(self.testify)
+        self._quietly(self.record)
         self._backups = [*self._backups[-2:], Backup(deepcopy(self._table._items))]
 
     def restore(self) -> None:
@@ -274,7 +274,7 @@ class Machine:
     def after_restore(self) -> None:
         """A backup of an earlier pairing has been logged out since. By the time that it is paired again, no
         Lambda remembers anything."""
-        self._keys.reset_sessions(self._outside)
+        self._keys.account.reset_sessions(self._outside)
         if self._credentials().identity.public == self._paired:
             self._log_in()
         else:
@@ -284,8 +284,10 @@ class Machine:
     def pair_again(self) -> None:
         """A log-out, new keys, another scan. The witness hears of it with the next round of upkeep."""
         self._logged_in = 0  # the server ended the connection; so it begins
-        self._keys.renew_account()
-        self._keys.save_pairing(jid="100:3@s.whatsapp.net", lid="100:3@lid", device_identity=b"identity")
+        self._keys.account.renew()
+        self._keys.account.save_pairing(
+            jid="100:3@s.whatsapp.net", lid="100:3@lid", device_identity=b"identity"
+        )
         self._paired, self._offered = self._credentials().identity.public, {}
         self._log_in()
 
@@ -384,10 +386,10 @@ class Machine:
         return f"text {self._texts}".encode()
 
     def _credentials(self) -> Credentials:
-        return self._keys.credentials()
+        return self._keys.account.credentials()
 
     def _profile(self) -> AccountProfile:
-        return self._keys.profile()
+        return self._keys.account.profile()
 
 
 class Clean(Machine):

@@ -126,20 +126,20 @@ class Scenario:
     def _converse(self) -> None:
         end, phones = self.end, self.phones
         bundles = {device: phone.bundle() for device, phone in phones.items()}
-        end.keys.make_sessions(end.profile, end.credentials, PN, bundles, devices=DEVICES)
+        end.keys.sending.make_sessions(end.profile, end.credentials, PN, bundles, devices=DEVICES)
         self._tell()
         self._hear(0)
         self.letters["late"] = self._letter(0, "late")
         self._hear(6)
         self._tell()
-        end.keys.rebuild(end.profile, end.credentials, PN, 0, phones[0].bundle())
+        end.keys.sending.rebuild(end.profile, end.credentials, PN, 0, phones[0].bundle())
         self._tell()
         self.letters |= {name: self._letter(0, name) for name in ("new", "newer", "newest")}
         phones[6].meet(end.bundle(), int(self.clock.now))
         self.letters["first"] = self._letter(6, "first")
 
     def _tell(self) -> None:
-        reservation = self.end.keys.reserve(self.end.profile, PN)
+        reservation = self.end.keys.sending.reserve(self.end.profile, PN)
         for device, phone in self.phones.items():
             phone.read(reservation.encrypt(device, self.end.profile, b"hello"), int(self.clock.now))
 
@@ -154,7 +154,7 @@ class Scenario:
 def read(keys: KeyStore, end: End, user: str, letter: Letter) -> None:
     """Receive a letter. Raises Violation if it yields something else than what was written."""
     profile, credentials, message = end.profile, end.credentials, letter.message
-    received = keys.receive(
+    received = keys.receiving.receive(
         profile, credentials, user, letter.device, letter.stanza_id, message.type, message.body
     )
     if received.plaintext != letter.text:
@@ -302,7 +302,7 @@ def send(
     needy = devices if reservation is None else reservation.in_need(devices)
     while reservation is None or needy:
         wanted = {device: bundles[device] for device in needy}
-        keys.make_sessions(end.profile, end.credentials, user, wanted, devices=DEVICES)
+        keys.sending.make_sessions(end.profile, end.credentials, user, wanted, devices=DEVICES)
         reservation = reserved_again(keys, end, user)
         needy = reservation.in_need(devices)
     return reservation, {device: reservation.encrypt(device, end.profile, b"text") for device in devices}
@@ -310,14 +310,14 @@ def send(
 
 def _reserved(keys: KeyStore, end: End, user: str) -> Reservation | None:
     try:
-        return keys.reserve(end.profile, user)
+        return keys.sending.reserve(end.profile, user)
     except NoOutbound:
         return None
 
 
 def reserved_again(keys: KeyStore, end: End, user: str) -> Reservation:
     """The second reservation: the first number is older than the new chain."""
-    return keys.reserve(end.profile, user)
+    return keys.sending.reserve(end.profile, user)
 
 
 class Actor:
@@ -435,7 +435,7 @@ class Actor:
 
     def checkpoint(self) -> None:
         """Send, and have the server's ack."""
-        self._keys.checkpoint(self.reserve(), DEVICES)
+        self._keys.sending.checkpoint(self.reserve(), DEVICES)
 
     def turn(self) -> None:
         """Receive what turns the session; which of its letters depends on who does it."""
@@ -457,15 +457,15 @@ class Actor:
         read(self._keys, self._run.scenario.end, self._user(), self._run.scenario.letters[name])
 
     def archive(self) -> None:
-        self._keys.mark_stale(self._run.scenario.end.profile, self._user(), 0)
+        self._keys.sending.mark_stale(self._run.scenario.end.profile, self._user(), 0)
 
     def recover(self) -> None:
         """A retry receipt of device 0: rebuild its session."""
         end, user = self._run.scenario.end, self._user()
-        facts = self._keys.session_facts(end.profile, user, 0)
-        self._keys.rebuild(end.profile, end.credentials, user, 0, self._bundle(0), seen=facts)
+        facts = self._keys.sending.session_facts(end.profile, user, 0)
+        self._keys.sending.rebuild(end.profile, end.credentials, user, 0, self._bundle(0), seen=facts)
 
     def move(self) -> None:
         """Learn the LID."""
-        self._keys.learn(PN, LID)
+        self._keys.contacts.learn(PN, LID)
         self._run.known_lid = True

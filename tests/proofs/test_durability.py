@@ -58,7 +58,7 @@ def test_a_backup_restored_without_a_reset_repeats_keys() -> None:
 def test_a_reset_that_forgets_how_far_the_account_was_repeats_keys() -> None:
     class Forgetful(Machine):
         def after_restore(self) -> None:
-            self._keys.reset_sessions(None)
+            self._keys.account.reset_sessions(None)
             self._log_in()
 
     lives_end_badly(Forgetful)
@@ -82,9 +82,9 @@ def test_a_number_remembered_for_the_next_send_repeats_keys(monkeypatch: pytest.
     cache: dict[object, dict[str, object]] = {}
     properly = reserve.take_number
 
-    def cached(vault, key):
-        item = cache.get((id(vault.table), key)) or properly(vault, key)
-        cache[id(vault.table), key] = {**item, "next": int(str(item["next"])) + 1}
+    def cached(context, key):
+        item = cache.get((id(context.table), key)) or properly(context, key)
+        cache[id(context.table), key] = {**item, "next": int(str(item["next"])) + 1}
         return item
 
     monkeypatch.setattr(reserve, "take_number", cached)
@@ -96,6 +96,6 @@ def test_a_reset_that_skips_no_prekey_ids_offers_them_twice(monkeypatch: pytest.
     monkeypatch.setattr(
         account,
         "raise_incarnation",
-        lambda vault, *, skip_prekey_ids, beyond: raised(vault, skip_prekey_ids=0, beyond=beyond),
+        lambda context, *, skip_prekey_ids, beyond: raised(context, skip_prekey_ids=0, beyond=beyond),
     )
     lives_end_badly(Machine)

@@ -213,7 +213,7 @@ def test_a_receive_between_reserving_and_encrypting() -> None:
     reservation = ada.reserve(ben)
     receive(ada, ben, message)
     late = reservation.encrypt(ben.device, ada.profile, b"overlapping 0")
-    ada.keys.checkpoint(reservation, [ben.device])
+    ada.keys.sending.checkpoint(reservation, [ben.device])
     assert_sound(ada, ben, [late], [message])
 
 
@@ -303,7 +303,7 @@ def test_first_messages_at_once_through_the_key_store(crossings: int) -> None:
 def test_a_late_message_of_an_archived_session_through_the_key_store() -> None:
     ada, ben = ends()
     late = ben.say(ada, b"held back")
-    ben.keys.make_sessions(
+    ben.keys.sending.make_sessions(
         ben.profile, ben.credentials, ada.user, {1: ada.bundle()}, devices=[1], replace=frozenset({1})
     )
     for _ in range(2):
@@ -317,7 +317,7 @@ def test_a_late_message_of_an_archived_session_through_the_key_store() -> None:
 
 
 def current(one: End, other: End) -> bytes:
-    facts = one.keys.session_facts(one.profile, other.user, other.device)
+    facts = one.keys.sending.session_facts(one.profile, other.user, other.device)
     assert facts is not None
     return facts.base_key
 

@@ -93,15 +93,15 @@ def no_second_reservation(patch: Patch) -> None:
     def looked_up(keys: KeyStore, end: Any, user: str) -> Reservation:
         take = reserve.take_number
 
-        def look(vault: KeyContext, key: Key) -> Item:
-            item = vault.table.get(key) or {}
+        def look(context: KeyContext, key: Key) -> Item:
+            item = context.table.get(key) or {}
             if "next" not in item:
-                return take(vault, key)
+                return take(context, key)
             return {**item, "next": int(str(item["next"])) + 1}
 
-        vault = keys._vault
-        item_key = reserve.outbound_key(vault.account, end.profile.incarnation, user)
-        return reserve._reservation(vault, user, item_key, look(vault, item_key))
+        context = keys._context
+        item_key = reserve.outbound_key(context.account, end.profile.incarnation, user)
+        return reserve._reservation(context, user, item_key, look(context, item_key))
 
     patch(interleavings, "reserved_again", looked_up)
 
@@ -110,9 +110,9 @@ def tags_that_are_counted(patch: Patch) -> None:
     """Each Lambda numbers its turns: what another one wrote looks like what was read before."""
     counts: dict[int, int] = {}
 
-    def count(vault: KeyContext) -> bytes:
-        counts[id(vault.table)] = counts.get(id(vault.table), 0) + 1
-        return counts[id(vault.table)].to_bytes(16, "big")
+    def count(context: KeyContext) -> bytes:
+        counts[id(context.table)] = counts.get(id(context.table), 0) + 1
+        return counts[id(context.table)].to_bytes(16, "big")
 
     patch(KeyContext, "new_tag", count)
 

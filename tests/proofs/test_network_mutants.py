@@ -252,7 +252,7 @@ def a_session_given_up_on_an_unproven_first_message(patch: Patch) -> None:
 
 
 def never_asked_again(patch: Patch) -> None:
-    patch(retries, "REACTIONS", dict.fromkeys(retries.REACTIONS, retries.RECEIPT))
+    patch(retries, "ANSWERS", dict.fromkeys(retries.ANSWERS, retries.confirm_again))
 
 
 def sent_again_in_the_same_session(patch: Patch) -> None:

@@ -29,7 +29,7 @@ def stress() -> tuple[Counter[int], int]:
         together.wait()
         numbers = []
         for _ in range(ROUNDS):
-            numbers.append(keys.reserve(ann.profile, bob.user).number)
+            numbers.append(keys.sending.reserve(ann.profile, bob.user).number)
             time.sleep(0.001)
         return numbers
 

@@ -154,8 +154,8 @@ SOURCES: dict[str, Callable[[House], Node]] = {
 def test_both_names_are_learnt_from(source: str, told: House) -> None:
     told.receive(SOURCES[source](told))
     expected = {"pn": str(WHO), "lid": str(LID_OF_WHO)}
-    assert told.stage.keys.address(str(WHO)) == expected
-    assert told.stage.keys.address(str(LID_OF_WHO)) == expected
+    assert told.stage.keys.contacts.address(str(WHO)) == expected
+    assert told.stage.keys.contacts.address(str(LID_OF_WHO)) == expected
 
 
 def test_both_names_are_learnt_from_the_answer_to_a_device_query(told: House) -> None:
@@ -166,7 +166,7 @@ def test_both_names_are_learnt_from_the_answer_to_a_device_query(told: House) ->
     from tocsin.multidevice.directory import device_lists
 
     device_lists(told.stage.transport.account("default"), [str(person.user)])
-    assert told.stage.keys.address(str(WHO))["lid"] == str(LID_OF_WHO)
+    assert told.stage.keys.contacts.address(str(WHO))["lid"] == str(LID_OF_WHO)
 
 
 def test_a_number_that_got_another_lid_is_written_to_there(told: House) -> None:
@@ -189,7 +189,7 @@ def test_a_session_under_the_number_goes_on_under_the_lid(told: House) -> None:
     first = Node("enc", {"v": "2", "type": "pkmsg"}, device.encrypt(text_message("Halo")).body)
     assert told.receive(stanza("message", first, **{"from": WHO})).outcome == "reply"
     assert told.receive(message_from(device, person, "R2", "lagi")).outcome == "reply"
-    assert told.stage.keys.session_facts(told.stage.profile, str(LID_OF_WHO), 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, str(LID_OF_WHO), 0) is not None
 
 
 # -- an identity that changed ------------------------------------------------------------------------------
@@ -206,14 +206,14 @@ def test_an_identity_change_cleans_every_device_under_both_addresses(told: House
     assert report.facts == {"archived": 2}
     for user in (told.siti.user, told.siti.pn):
         for device in (0, 1):
-            assert told.stage.keys.session_facts(told.stage.profile, str(user), device) is None
+            assert told.stage.keys.sending.session_facts(told.stage.profile, str(user), device) is None
 
 
 def test_an_identity_change_of_a_companion_is_its_own_affair(told: House) -> None:
     told.reply("ok", "R2", told.siti.devices[1])
     origin = told.siti.user.with_device(1)
     told.receive(stanza("notification", Node("identity"), type="encrypt", **{"from": origin}))
-    assert told.stage.keys.session_facts(told.stage.profile, str(told.siti.user), 1) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, str(told.siti.user), 1) is not None
 
 
 # -- is this number on WhatsApp? ---------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_an_operator_who_redrives_may_ask_again(wrong: House) -> None:
     planned = wrong.plan(1)
     wrong.deliver(planned)
     wrong.network.people["1234"] = wrong.siti
-    wrong.store.reset_for_redrive(
+    wrong.stores.notifications.reset_for_redrive(
         planned.id, at=int(wrong.stage.now * 1000), expires_at=int(wrong.stage.now) + 99
     )
     assert wrong.deliver(wrong.stored(planned)).outcome == "sent"
@@ -278,11 +278,11 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> N
     told.network.aliases["5215512345678"] = "525512345678"
     for number, typed in enumerate(("5215512345678", "525512345678")):
         planned = replace(told.plan(number), id=f"{number:018x}", recipient=typed)
-        told.store.put_new(planned)
+        told.stores.notifications.put_new(planned)
         assert told.deliver(planned).outcome == "sent"
     assert len(texts(person.devices[0])) == 2
     for typed in ("5215512345678", "525512345678"):
-        assert told.stage.keys.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
+        assert told.stage.keys.contacts.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
     assert str(told.network.messages[-1].attr_jid("peer_recipient_pn")).startswith("525512345678")
 
 
@@ -310,7 +310,7 @@ def test_what_a_hosted_device_writes_is_the_business_reply(business: House) -> N
     business.tell(1)
     report = business.reply("Selamat siang", "R9", business.siti.devices[HOSTED_DEVICE])
     assert (report.outcome, report.cause) == ("reply", "text")
-    assert business.stage.keys.address(str(business.siti.pn))["lid"] == "1234@lid"
+    assert business.stage.keys.contacts.address(str(business.siti.pn))["lid"] == "1234@lid"
 
 
 def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: House) -> None:
@@ -416,4 +416,4 @@ def test_a_history_bomb_is_confirmed_and_left(told: House, monkeypatch: pytest.M
     monkeypatch.setattr(content, "MAX_HISTORY_BYTES", 1000)
     report = told.receive(history(told, HistorySync(nct_salt=b"s" * 2000)))
     assert (report.outcome, report.cause) == ("own-device", "history")
-    assert told.stage.keys.salt("9999@lid") is None
+    assert told.stage.keys.contacts.salt("9999@lid") is None

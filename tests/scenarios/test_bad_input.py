@@ -58,7 +58,9 @@ def about(node: Node, message_id: str) -> Node:
 
 def of_a_stranger(house: House) -> Node:
     mallory = house.network.person("6281111111111", "6666")
-    house.stage.keys.learn(str(mallory.pn), str(mallory.user))  # who has which names is the server's word
+    house.stage.keys.contacts.learn(
+        str(mallory.pn), str(mallory.user)
+    )  # who has which names is the server's word
     return changed(request(house), **{"from": mallory.devices[0].jid, "sender_pn": mallory.pn})
 
 
@@ -162,7 +164,7 @@ def test_a_forged_request_costs_the_honest_device_nothing(house: House) -> None:
     forged = request(house, with_keys=True)
     house.receive(forged)
     house.network.spoil_signatures = False
-    [notification] = [house.store.get(forged.attr_str("id")[4:].lower())]
+    [notification] = [house.stores.notifications.get(forged.attr_str("id")[4:].lower())]
     assert notification is not None
     assert notification.attempts[-1].class_ == "refused"
     assert notification.state is State.SENT
@@ -189,7 +191,7 @@ def test_keys_of_another_identity_are_accepted_recorded_and_reported(
     with caplog.at_level(logging.WARNING, logger="tocsin"):
         assert house.receive(node).outcome == "resent"
     assert texts(house.siti.devices[0])[-1] == "Tiket 2"
-    [change] = house.store.identity_changes("default", "1234@lid")
+    [change] = house.stores.recipients.identity_changes("default", "1234@lid")
     assert (change["by"], change["outcome"]) == ("bundle", "IdentityChanged")
     assert "identity changed" in [line.message for line in caplog.records]
 

@@ -18,7 +18,7 @@ from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.inbound.test_messages import garbled, our_bundle, retry_of, sessions
 from tests.unit.multidevice.test_retries import facts, reply_of_everybody
 from tocsin.multidevice import retries
-from tocsin.multidevice.retries import CAUSES
+from tocsin.multidevice.retry_case import CAUSES
 from tocsin.notify.config import RetryPolicies, RetryPolicy
 from tocsin.notify.notification import State
 from tocsin.signal.state import SendingChain
@@ -116,8 +116,8 @@ def test_a_phone_that_restored_a_backup_is_healed(house):
 
 def test_a_first_message_whose_prekey_is_gone_there_is_healed(house):
     phone(house).forget()
-    house.stage.keys.remove_device(house.stage.profile, "1234@lid", 0)
-    house.stage.keys.expire_device_list(house.stage.profile, "1234@lid")
+    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.expire_device_list(house.stage.profile, "1234@lid")
     house.network.before_delivery = lambda node: phone(house).prekeys.clear()
     house.tell(2)
     house.network.before_delivery = None
@@ -175,7 +175,7 @@ def test_twin_without_limits_never_comes_to_an_end(house, monkeypatch):
     for limit in ("MAX_RETRY_RECEIPTS", "MAX_RECOVERIES_PER_DEVICE", "MAX_PLAUSIBLE_COUNT"):
         monkeypatch.setattr(retries, limit, 10_000)
     generous = RetryPolicies(customer=RetryPolicy(10_000, 3), technician=RetryPolicy(10_000, 2))
-    house.inbound._desk._policies = generous
+    house.retry_receipts._policies = generous
     phone(house).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     house.tell(2)
     house.receive(garbled(house))
@@ -241,8 +241,8 @@ def test_an_unknown_signed_prekey_is_asked_for_with_keys_at_once(house):
 
 def test_a_signed_prekey_of_before_the_rotation_still_opens_a_first_message(house):
     bundle = our_bundle(house)
-    fresh = house.stage.keys.new_signed_prekey()
-    house.stage.keys.adopt_signed_prekey(fresh.id)
+    fresh = house.stage.keys.account.new_signed_prekey()
+    house.stage.keys.account.adopt_signed_prekey(fresh.id)
     phone(house).begin(bundle)
     assert house.receive(message_from(phone(house), house.siti, "F", "Halo")).outcome == "reply"
 
@@ -275,8 +275,8 @@ def test_a_late_message_of_an_archived_session_brings_it_back(house):
     device = phone(house)
     late = message_from(device, house.siti, "L", "terlambat")
     old = facts(house).base_key
-    house.stage.keys.rebuild(
-        house.stage.profile, house.stage.keys.credentials(), "1234@lid", 0, device.bundle()
+    house.stage.keys.sending.rebuild(
+        house.stage.profile, house.stage.keys.account.credentials(), "1234@lid", 0, device.bundle()
     )
     assert facts(house).base_key != old
     assert house.receive(late).outcome == "reply"
@@ -323,7 +323,7 @@ def test_our_session_is_archived_once_an_hour_however_much_is_garbled(house):
     for number in range(5):
         for count in range(3):
             house.receive(garbled(house, f"B{number}", count=count))
-    assert house.stage.keys.view(house.stage.profile, "1234@lid").devices[0].archived == 1
+    assert house.stage.keys.upkeep.view(house.stage.profile, "1234@lid").devices[0].archived == 1
     house.tell(2)
     house.receive(garbled(house, "C1", count=1))
     assert facts(house) is not None

@@ -37,7 +37,7 @@ def account() -> Iterator[AwsAccount]:
 @pytest.fixture
 def house(account: AwsAccount) -> House:
     house = House(account.furnish())
-    house.stage.keys.learn(str(house.stage.own.pn), str(house.stage.own.user))  # as each login does
+    house.stage.keys.contacts.learn(str(house.stage.own.pn), str(house.stage.own.user))  # as each login does
     return house
 
 
@@ -110,7 +110,7 @@ def test_a_companion_of_ours_does_not_speak_for_the_account(told: House) -> None
     companion = Device(told.stage.own.user.with_device(6))
     companion.begin(our_bundle(told))
     told.receive(wrapped(companion, told.stage.own, "C", companion.encrypt(migration()), category="peer"))
-    assert told.stage.keys.address(str(told.siti.pn))["lid"] == "1234@lid"
+    assert told.stage.keys.contacts.address(str(told.siti.pn))["lid"] == "1234@lid"
 
 
 def test_somebody_else_does_not_write_our_history(told: House) -> None:
@@ -123,7 +123,7 @@ def test_somebody_else_does_not_write_our_history(told: House) -> None:
     device = told.siti.devices[0]
     report = told.receive(wrapped(device, told.siti, "H", device.encrypt(message.SerializeToString())))
     assert report.cause == "spoofed"
-    assert told.stage.keys.salt("9999@lid") is None
+    assert told.stage.keys.contacts.salt("9999@lid") is None
 
 
 def test_a_copy_to_ourselves_from_a_stranger_is_no_order_of_ours(told: House) -> None:
@@ -168,7 +168,7 @@ def test_of_a_bundle_with_a_point_of_low_order_nothing_is_stored(
     badly(companion, change, monkeypatch)
     house.tell(1)
     assert texts(house.siti.devices[0]) == ["Tiket 1"]
-    assert house.stage.keys.session_facts(house.stage.profile, "1234@lid", 1) is None
+    assert house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", 1) is None
     assert not any("inbound#1'" in item and "1234@lid" in item for item in table(house))
 
 
@@ -187,7 +187,7 @@ def test_of_a_bundle_that_is_signed_wrongly_nothing_is_stored(
     badly(house.siti.devices[0], change, monkeypatch)
     badly_too = house.plan(1)
     house.deliver(badly_too)
-    assert house.stage.keys.session_facts(house.stage.profile, "1234@lid", 0) is None
+    assert house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", 0) is None
 
 
 # -- giant lists, repeated ids, wrong senders ------------------------------------------------------------
@@ -216,7 +216,9 @@ def test_a_removal_that_names_a_device_a_thousand_times_is_done_once(
 ) -> None:
     removed: list[int] = []
     monkeypatch.setattr(
-        type(told.stage.keys), "remove_device", lambda self, profile, user, device: removed.append(device)
+        type(told.stage.keys.sending),
+        "remove_device",
+        lambda self, profile, user, device: removed.append(device),
     )
     devices = tuple(Node("device", {"jid": told.siti.user.with_device(1 + n % 2)}) for n in range(1000))
     attrs = {"id": "n", "type": "devices", "t": str(NOW), "from": told.siti.user}
@@ -228,7 +230,7 @@ def test_the_phone_itself_is_never_removed(told: House) -> None:
     device = Node("device", {"jid": told.siti.user})
     attrs = {"id": "n", "type": "devices", "t": str(NOW), "from": told.siti.user}
     told.receive(Node("notification", attrs, (Node("remove", {}, (device,)),)))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
 
 
 def test_a_message_under_the_id_of_another_is_a_message_of_its_own(told: House) -> None:

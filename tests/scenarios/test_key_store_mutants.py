@@ -105,7 +105,7 @@ def the_session_read_first(patch: Patch) -> None:
     early: list[Any] = []
 
     def look(self: Any, user: str) -> Any:
-        early[:] = [read(self._vault, self._incarnation, user, self._arrival.device)]
+        early[:] = [read(self._context, self._incarnation, user, self._arrival.device)]
         return known(self, user)
 
     patch(receive.StanzaRecords, "known", look)

@@ -26,7 +26,7 @@ def linked_anew(account: AwsAccount) -> House:
     house.first = house.tell(1)  # type: ignore[attr-defined]
     house.late = message_from(house.siti.devices[0], house.siti, "L", "terlambat")  # type: ignore[attr-defined]
     house.old = house.stage.profile  # type: ignore[attr-defined]
-    house.stage.keys.renew_account()
+    house.stage.keys.account.renew()
     house.stage.pair(7)
     house.restart()
     return house
@@ -34,8 +34,8 @@ def linked_anew(account: AwsAccount) -> House:
 
 def test_no_session_of_before_is_within_reach(linked_anew: House) -> None:
     keys = linked_anew.stage.keys
-    assert keys.session_facts(linked_anew.stage.profile, "1234@lid", 0) is None
-    assert keys.prekey_count() == 0
+    assert keys.sending.session_facts(linked_anew.stage.profile, "1234@lid", 0) is None
+    assert keys.account.prekey_count() == 0
 
 
 def test_what_is_sent_next_founds_new_sessions_and_arrives(linked_anew: House) -> None:
@@ -69,17 +69,17 @@ def test_opt_outs_and_addresses_outlive_the_link(account: AwsAccount) -> None:
     house = House(account.furnish())
     house.tell(1)
     house.reply("STOP")
-    house.stage.keys.renew_account()
+    house.stage.keys.account.renew()
     house.stage.pair(7)
     house.restart()
     assert house.deliver(house.plan(2)).outcome == "suppressed"
-    assert house.stage.keys.address(str(house.siti.pn))["lid"] == "1234@lid"
+    assert house.stage.keys.contacts.address(str(house.siti.pn))["lid"] == "1234@lid"
 
 
 def test_while_nothing_is_linked_notifications_wait(account: AwsAccount) -> None:
     house = House(account.furnish())
     house.tell(1)
-    house.stage.keys.renew_account()
+    house.stage.keys.account.renew()
     house.restart()
     planned = house.plan(2)
     assert (house.deliver(planned).outcome, house.deliver(planned).cause) == ("parked", "waiting")

@@ -159,7 +159,7 @@ class World:
         qr = eventually(lambda: self.control(account).qr, "no QR code")
         self.phones.link(number, qr)
         self.wait_for_state("connected", 40, account=account)
-        return KeyStore(self.table, Sealer.from_secret(SECRET), account).profile()
+        return KeyStore(self.table, Sealer.from_secret(SECRET), account).account.profile()
 
     def say(self, *stanzas: Node | bytes) -> None:
         """Have the server send the account these very stanzas, or plaintexts of frames."""

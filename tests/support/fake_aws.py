@@ -13,6 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tocsin.dynamo.table import DynamoTable
+
 REGION = "ap-southeast-3"
 KEYS = "keys"
 NOTIFICATIONS = "notifications"
@@ -27,6 +29,14 @@ class Cloud:
     keys: str
     notifications: str
     queues: dict[str, str]
+
+    @property
+    def notifications_table(self) -> DynamoTable:
+        return DynamoTable(self.dynamodb, self.notifications)
+
+    @property
+    def keys_table(self) -> DynamoTable:
+        return DynamoTable(self.dynamodb, self.keys)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take every message of a queue off it; bodies parsed."""

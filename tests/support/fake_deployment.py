@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
@@ -154,18 +155,18 @@ class Rig:
             recipient=recipient,
             recipient_name="Siti",
             language="id",
-            text=text,
+            content=Text(text),
             created_at=NOW * 1000,
             expires_at=NOW + 3600,
         )
-        assert self.deployment.notifications.put_new(notification) is None
+        assert self.deployment.stores.notifications.put_new(notification) is None
         return notification
 
     def failed(self, recipient: str = SITI, *, code: str = "server-error") -> Notification:
         """A notification at its end, with its dead letter."""
         notification = self.planned(recipient)
         problem = Problem(code, "retry", "the server answered 500")
-        self.deployment.notifications.fail(notification.id, problem, NOW * 1000)
+        self.deployment.stores.notifications.fail(notification.id, problem, NOW * 1000)
         self.bury(notification, problem)
         return notification
 
@@ -174,9 +175,9 @@ class Rig:
         planned = replace(
             self.planned(), id="e" * 18, ticket_id="TCK-LOST", recipient="", refused_address=refused
         )
-        assert self.deployment.notifications.put_new(planned) is None
+        assert self.deployment.stores.notifications.put_new(planned) is None
         problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone is not text")
-        self.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+        self.deployment.stores.notifications.fail(planned.id, problem, NOW * 1000)
         self.bury(planned, problem)
         return planned
 
@@ -187,10 +188,10 @@ class Rig:
         )
 
     def arrives(self, notification: Notification, state: State = State.DELIVERED) -> None:
-        self.deployment.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
+        self.deployment.stores.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
 
     def stored(self, notification: Notification) -> Notification:
-        found = self.deployment.notifications.get(notification.id)
+        found = self.deployment.stores.notifications.get(notification.id)
         assert found is not None
         return found
 

@@ -124,7 +124,7 @@ class GroupWorld(World):
         def leaving() -> None:
             while True:
                 try:
-                    self.store.discard_sender_key(self.end.profile, GROUP)
+                    self.store.groups.discard_sender_key(self.end.profile, GROUP)
                     break
                 except (Contended, LambdaEnds):
                     continue  # the queue brings the notification again
@@ -156,7 +156,7 @@ class GroupWorld(World):
         def clearing() -> None:
             while True:
                 try:
-                    self.store.hand_out_key(self.end.profile, GROUP, *member.name)
+                    self.store.groups.hand_out_key(self.end.profile, GROUP, *member.name)
                     return
                 except (Contended, LambdaEnds):
                     continue
@@ -184,19 +184,19 @@ class GroupWorld(World):
         reservation, seen = None, None
         for _ in range(6):
             try:
-                reservation = keys.reserve_group(profile, GROUP)
+                reservation = keys.groups.reserve(profile, GROUP)
                 if reservation.staleness is None and not self._strangers(reservation):
                     break
                 seen = reservation.tag
             except NoOutbound:
                 seen = None
-            keys.make_sender_key(profile, GROUP, seen=seen)
+            keys.groups.make_sender_key(profile, GROUP, seen=seen)
         else:
             raise Contended
-        had = keys.holders(reservation)
+        had = keys.groups.holders(reservation)
         needy = [member.name for member in self.members if not had.get(member.name)]
         if needy:
-            keys.offer_key(reservation, needy)
+            keys.groups.offer_key(reservation, needy)
         message = self._encrypted(reservation, text)
         # Handed over: whoever is in the group now gets it, the key only who was thought to need it.
         distribution = reservation.distribution()
@@ -207,13 +207,13 @@ class GroupWorld(World):
                 member.inbox.append((key, message, text))
         for member in gone:
             self._assert_unreadable(member, message)
-        keys.confirm_key(reservation, needy)
-        keys.checkpoint_group(reservation)
+        keys.groups.confirm_key(reservation, needy)
+        keys.groups.checkpoint(reservation)
 
     def _strangers(self, reservation: GroupReservation) -> bool:
         """Whether somebody may have the key who is not in the group."""
         present = {member.name for member in self.members}
-        return bool(self.store.holders(reservation).keys() - present)
+        return bool(self.store.groups.holders(reservation).keys() - present)
 
     def _encrypted(self, reservation: GroupReservation, text: bytes) -> bytes:
         message = reservation.encrypt(text, self.end.entropy(64))
@@ -242,8 +242,8 @@ class GroupWorld(World):
         def receiving() -> None:
             incarnation, (user, device) = self.end.profile.incarnation, member.name
             try:
-                self.store.take_sender_key(incarnation, GROUP, user, device, distribution)
-                received = self.store.receive_in_group(incarnation, GROUP, user, device, text.hex(), message)
+                self.store.groups.take_sender_key(incarnation, GROUP, user, device, distribution)
+                received = self.store.groups.receive(incarnation, GROUP, user, device, text.hex(), message)
             except (Contended, LambdaEnds):
                 self.letters.append(letter)
                 raise

@@ -1,5 +1,7 @@
 """Two ends that know nothing of each other yet, and tables to share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import boto3
@@ -9,7 +11,7 @@ from moto import mock_aws
 from tests.support.key_peers import Clock, End
 from tests.support.table_contract import make_dynamo_table
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import Table
+from tocsin.dynamo.table import DynamoTable, Table
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def bob(clock: Clock) -> End:
 
 
 @pytest.fixture
-def dynamo_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+def dynamo_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoTable]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():

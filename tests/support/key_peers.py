@@ -1,5 +1,7 @@
 """What the key store's tests share: two ends of a conversation, and a table that misbehaves on demand."""
 
+from __future__ import annotations
+
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -9,11 +11,13 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import ScanPage, Table
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
 from tocsin.keys.account import Credentials
+from tocsin.keys.observe import IdentityChange
 from tocsin.keys.reserve import Reservation
 from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.tables.keys import inbound_key, outbound_key
 
 SECRET = '{"id": "k1", "key": "an-entirely-random-text-of-40-characters"}'
 NOW = 1_795_000_000
@@ -132,14 +136,19 @@ class End:
         self.damages: list[DamagedRecord] = []
         self.pauses: list[float] = []
         self.keys = self.opened()
-        self.keys.create_account()
+        self.keys.account.create()
         lid = f"{user.partition('@')[0]}:{device}@lid"
-        self.credentials: Credentials = self.keys.save_pairing(
+        self.credentials: Credentials = self.keys.account.save_pairing(
             jid=lid.replace("lid", "s.whatsapp.net"), lid=lid, device_identity=b"identity"
         )
         self._stanzas = 0
 
-    def opened(self, table: Table | None = None) -> KeyStore:
+    def opened(
+        self,
+        table: Table | None = None,
+        *,
+        on_identity_change: Callable[[IdentityChange], None] | None = None,
+    ) -> KeyStore:
         """Another key store over the same table, as another Lambda has."""
         return KeyStore(
             table or self.table,
@@ -149,6 +158,7 @@ class End:
             random=self.entropy,
             sleep=self.pauses.append,
             on_damage=self.damages.append,
+            on_identity_change=on_identity_change,
         )
 
     @property
@@ -157,7 +167,7 @@ class End:
 
     def bundle(self, *, prekey: bool = True) -> PreKeyBundle:
         """What this end's server would hand out."""
-        signed, made = self.credentials.signed_prekey, self.keys.new_prekeys(1)[0] if prekey else None
+        signed, made = self.credentials.signed_prekey, self.keys.account.new_prekeys(1)[0] if prekey else None
         return PreKeyBundle(
             self.credentials.registration_id,
             self.credentials.identity.public,
@@ -168,9 +178,9 @@ class End:
             made.pair.public if made else None,
         )
 
-    def meet(self, peer: "End", **options: Any) -> None:
+    def meet(self, peer: End, **options: Any) -> None:
         """Make a session with `peer` from a bundle."""
-        refused = self.keys.make_sessions(
+        refused = self.keys.sending.make_sessions(
             self.profile,
             self.credentials,
             peer.user,
@@ -180,17 +190,17 @@ class End:
         )
         assert not refused
 
-    def reserve(self, peer: "End") -> Reservation:
-        return self.keys.reserve(self.profile, peer.user)
+    def reserve(self, peer: End) -> Reservation:
+        return self.keys.sending.reserve(self.profile, peer.user)
 
-    def say(self, peer: "End", text: bytes) -> Ciphertext:
+    def say(self, peer: End, text: bytes) -> Ciphertext:
         """Reserve and encrypt."""
         return self.reserve(peer).encrypt(peer.device, self.profile, text)
 
-    def hear(self, peer: "End", message: Ciphertext, stanza_id: str | None = None):
+    def hear(self, peer: End, message: Ciphertext, stanza_id: str | None = None):
         """Receive from `peer`."""
         self._stanzas += 1
-        return self.keys.receive(
+        return self.keys.receiving.receive(
             self.profile,
             self.credentials,
             peer.user,
@@ -200,10 +210,10 @@ class End:
             message.body,
         )
 
-    def read(self, peer: "End", message: Ciphertext) -> bytes | None:
+    def read(self, peer: End, message: Ciphertext) -> bytes | None:
         return self.hear(peer, message).plaintext
 
-    def outbound(self, peer: "End") -> dict[str, Any]:
+    def outbound(self, peer: End) -> dict[str, Any]:
         """The item as it lies in the table."""
         key = (f"session#main.{self.profile.incarnation}#{peer.user}", "outbound")
         return dict(self.table.table.get(key) or {})
@@ -227,3 +237,22 @@ def previous_counter_of(message: Ciphertext) -> int:
 
     parsed = parse(message.type, message.body)
     return getattr(parsed, "message", parsed).previous_counter
+
+
+def family(count: int = 3) -> tuple[End, list[End]]:
+    """One who wrote to so many devices of one user."""
+    ann = End("100@lid", device=3)
+    devices = [End("200@lid", device) for device in range(count)]
+    bundles = {device.device: device.bundle() for device in devices}
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, "200@lid", bundles, devices=range(count))
+    return ann, devices
+
+
+def spoil(end: End, peer: End, half: str) -> None:
+    """Damage one half of what is stored of the first device of `peer`."""
+    incarnation = end.profile.incarnation
+    key, name = {
+        "inbound": (inbound_key("main", incarnation, peer.user, peer.device), "states"),
+        "chain": (outbound_key("main", incarnation, peer.user), f"chain#{peer.device}"),
+    }[half]
+    end.table.table.update(Update(key, set={name: bytes(100)}))

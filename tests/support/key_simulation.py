@@ -12,6 +12,8 @@ other end are plain Signal endpoints that read in any order.
     whatever arrives from a phone is read by us, and yields its text to whoever asks again
 """
 
+from __future__ import annotations
+
 import contextlib
 import random
 import threading
@@ -99,7 +101,7 @@ class Task:
 class SimulatedTable:
     """A table whose requests stop the task that makes them, and suffer the fault that the dice choose."""
 
-    def __init__(self, world: "World", table: Table) -> None:
+    def __init__(self, world: World, table: Table) -> None:
         self._world = world
         self._table = table
 
@@ -368,7 +370,7 @@ class World:
         keys, profile, devices = self.store, self.end.profile, list(self.listed)
         for _ in range(4):
             try:
-                reservation = keys.reserve(profile, user)
+                reservation = keys.sending.reserve(profile, user)
                 needy = reservation.in_need(devices)
             except NoOutbound:
                 needy = devices
@@ -381,11 +383,13 @@ class World:
         sent = {device: message for device, message in messages.items() if message is not None}
         self.to_phones += [(device, message, text) for device, message in sent.items()]
         if self.dice.random() < 0.5:
-            keys.checkpoint(reservation, sent)
+            keys.sending.checkpoint(reservation, sent)
 
     def _make(self, user: str, needy: list[int], devices: list[int]) -> None:
         bundles = {device: self.phones[device].bundle() for device in needy}
-        self.store.make_sessions(self.end.profile, self.end.credentials, user, bundles, devices=devices)
+        self.store.sending.make_sessions(
+            self.end.profile, self.end.credentials, user, bundles, devices=devices
+        )
 
     def _encrypt(self, reservation: Reservation, device: int, text: bytes) -> Ciphertext | None:
         try:
@@ -411,7 +415,7 @@ class World:
         def receiving() -> None:
             end = self.end
             try:
-                received = self.store.receive(
+                received = self.store.receiving.receive(
                     end.profile,
                     end.credentials,
                     user,
@@ -437,9 +441,9 @@ class World:
         def rebuilding() -> None:
             keys, end = self.store, self.end
             try:
-                facts = keys.session_facts(end.profile, user, device)
+                facts = keys.sending.session_facts(end.profile, user, device)
                 bundle = self.phones[device].bundle()
-                keys.rebuild(end.profile, end.credentials, user, device, bundle, seen=facts)
+                keys.sending.rebuild(end.profile, end.credentials, user, device, bundle, seen=facts)
             except Contended:
                 return
 
@@ -451,14 +455,14 @@ class World:
         self._task(lambda: self._unless_contended(lambda: self._mark(user, device)))
 
     def _mark(self, user: str, device: int) -> None:
-        self.store.mark_stale(self.end.profile, user, device)
+        self.store.sending.mark_stale(self.end.profile, user, device)
 
     def check_devices(self) -> None:
         """Sometimes the list lacks a device, which is back with the next one."""
         user, devices = self.user, self.dice.choice([[0], [0, 6], [6]])
         self._task(
             lambda: self._unless_contended(
-                lambda: self.store.touch_device_list(self.end.profile, user, devices)
+                lambda: self.store.sending.touch_device_list(self.end.profile, user, devices)
             )
         )
 
@@ -468,7 +472,7 @@ class World:
     def learn(self) -> None:
         def learning() -> None:
             try:
-                self.store.learn(PN, LID)
+                self.store.contacts.learn(PN, LID)
             except Contended:
                 return
             self.known_lid = True
@@ -486,7 +490,7 @@ class World:
     def phone_meets(self) -> None:
         """A phone starts a session of its own with us, from a bundle of ours."""
         keys: KeyStore = self.end.keys
-        prekey, credentials = keys.new_prekeys(1)[0], self.end.credentials
+        prekey, credentials = keys.account.new_prekeys(1)[0], self.end.credentials
         signed = credentials.signed_prekey
         bundle = PreKeyBundle(
             credentials.registration_id,

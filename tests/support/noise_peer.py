@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
-from tocsin.whatsapp.bundles import SignedPreKey
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.connection import Config, Connection, DeviceKeys, Login
 from tocsin.whatsapp.events import Event
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame

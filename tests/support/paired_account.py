@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Network
+from tests.support.memory_aws import MemoryAws
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import DynamoTable, Table
+from tocsin.dynamo.table import Table
 from tocsin.keys.observe import IdentityChange
 from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
@@ -46,7 +48,7 @@ class Stage:
         self.table = table or MemoryTable()
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
-        self.keys.create_account()
+        self.keys.account.create()
         self.network = Network()
         self.own = self.network.person(OWN_PHONE, OWN_LID)
         self.pair(OWN_DEVICE)
@@ -60,7 +62,7 @@ class Stage:
     def pair(self, device: int) -> None:
         """Our phone links us as this device, and vouches for us."""
         account_key = self.own.devices[0].identity.public
-        self.keys.save_pairing(
+        self.keys.account.save_pairing(
             jid=str(JID(OWN_PHONE, PN, device)),
             lid=str(JID(OWN_LID, LID, device)),
             device_identity=SignedDeviceIdentity(account_signature_key=account_key).SerializeToString(),
@@ -90,14 +92,14 @@ class Stage:
 
     @property
     def profile(self):
-        return self.keys.profile()
+        return self.keys.account.profile()
 
 
-def stage_on(aws: Cloud) -> tuple[Stage, NotificationStore]:
-    """A stage whose tables lie on moto."""
-    store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: stage.now)
+def stage_on(aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
+    """A stage on the tables of `aws`."""
+    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: stage.now)
     stage = Stage(
-        DynamoTable(aws.dynamodb, aws.keys),
-        tell=lambda keys, change: tell_change(store, keys, change, clock=lambda: stage.now),
+        aws.keys_table,
+        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
     )
-    return stage, store
+    return stage, stores

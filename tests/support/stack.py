@@ -129,7 +129,7 @@ class Stage:
 
     def next_number(self, person: Person) -> int:
         """The message number that the next reservation for this person will take."""
-        incarnation = self.world.deployment.key_store(ACCOUNT).profile().incarnation
+        incarnation = self.world.deployment.key_store(ACCOUNT).account.profile().incarnation
         lid = str(self.phones.phone(person.number)["lid"])
         outbound = self.world.deployment.keys_table.get(outbound_key(ACCOUNT, incarnation, lid))
         assert outbound is not None
@@ -225,7 +225,7 @@ class Stage:
     # -- what became of it ---------------------------------------------------------------------------------
 
     def look(self, notice: Notice) -> Notification | None:
-        return self.world.deployment.notifications.get(notice.id)
+        return self.world.deployment.stores.notifications.get(notice.id)
 
     def until(self, notice: Notice, state: State, *, seconds: float = LONG_ENOUGH) -> Notification:
         """The notification, once it is in `state` or beyond. Fails at once where it can't come there."""

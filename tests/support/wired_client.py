@@ -12,10 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tocsin.signal.curve import encode_point, key_pair, sign
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.connection import Config, Connection, DeviceKeys, Login
 from tocsin.whatsapp.events import Event, LoggedIn, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.payload import SignedPreKey
 from tocsin_whatsapp_server.control import Control
 from tocsin_whatsapp_server.control_client import ControlClient
 from tocsin_whatsapp_server.server import WhatsAppServer

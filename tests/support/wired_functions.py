@@ -1,4 +1,4 @@
-"""Everything between the queues and the socket, on moto, with real peers: orders in, stanzas in."""
+"""Everything between the queues and the socket, with real peers: orders in, stanzas in."""
 
 from __future__ import annotations
 
@@ -10,32 +10,36 @@ from dataclasses import replace
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
+from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
-from tocsin.multidevice.inbound.messages import Inbound, Report
+from tocsin.multidevice.inbound.dispatch import Inbound
+from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
+from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
 
 
 class House:
     """Delivery and reception as the functions wire them, over one clock."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: Cloud | MemoryAws) -> None:
         self.aws = aws
-        self.stage, self.store = self._stage_on(aws)
+        self.stage, self.stores = self._stage_on(aws)
         self.network = self.stage.network
         self.siti = self.stage.siti
-        self.dead_letters = DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
+        self.dead_letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
+    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
         return stage_on(aws)
 
     def restart(
@@ -45,27 +49,31 @@ class House:
         clock = lambda: self.stage.now  # noqa: E731
         self.transport = self.stage.new_transport()
         self.delivery = Delivery(
-            self.store,
+            self.stores,
             self.dead_letters,
             self.transport,
             RetryPolicies(),
             receipt_deadline_seconds=3600,
             clock=clock,
         )
-        desk = RetryReceiptHandler(
-            self.store,
-            self.dead_letters,
+        receipts = Receipts(self.stores, self.dead_letters)
+        receiving = self.stage.new_transport()
+        self.retry_receipts = RetryReceiptHandler(
+            self.stores,
+            receipts,
             RetryPolicies(),
+            receiving.socket,
             per_hour=recoveries_per_hour,
             random=os.urandom,
             clock=clock,
         )
-        replies = Replies(self.store, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
+        replies = Replies(self.stores, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
         self.inbound = Inbound(
-            self.store,
-            self.stage.new_transport(),
-            desk,
+            self.stores,
+            receiving,
+            self.retry_receipts,
             replies,
+            receipts,
             read_receipts=read_receipts,
             clock=clock,
             random=os.urandom,
@@ -85,11 +93,11 @@ class House:
             recipient=self.siti.phone,
             recipient_name="Siti",
             language="id",
-            text=text or f"Tiket {number}",
+            content=Text(text or f"Tiket {number}"),
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )
-        self.store.put_new(planned)
+        self.stores.notifications.put_new(planned)
         return planned
 
     def deliver(self, notification: Notification, receives: int = 1, **changes: object) -> Verdict:
@@ -103,7 +111,7 @@ class House:
         return planned
 
     def stored(self, notification: Notification) -> Notification:
-        stored = self.store.get(notification.id)
+        stored = self.stores.notifications.get(notification.id)
         assert stored is not None
         return stored
 

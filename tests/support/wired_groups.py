@@ -12,15 +12,17 @@ from typing import Any
 from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
 from tests.support.local_server import Town
+from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, Stage
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.identity import tell_change
-from tocsin.multidevice.inbound.messages import Report
-from tocsin.multidevice.transport import RememberedLeases
+from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.socket import RememberedLeases
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, notification_id
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
@@ -97,7 +99,7 @@ class Line:
 class GroupHouse(House):
     """Tocsin is a companion of `phone`; Siti, Budi and Dewi are its colleagues."""
 
-    def __init__(self, aws: Cloud, *, mode: str = "lid") -> None:
+    def __init__(self, aws: Cloud | MemoryAws, *, mode: str = "lid") -> None:
         self.town = Town()
         self.line = Line(self.town)
         self.phone = self.town.phone(OWN_PHONE, "Help desk")
@@ -106,12 +108,10 @@ class GroupHouse(House):
         self.group = self.found(self.colleagues, mode=mode)
         self.hear()
 
-    def _stage_on(self, aws: Cloud) -> tuple[Stage, NotificationStore]:
-        store = NotificationStore(
-            aws.dynamodb, aws.notifications, aws.keys, clock=lambda: self.town.clock.now
-        )
-        stage = TownStage(self, MemoryTable(), store)  # moto bears one thread only
-        return stage, store
+    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
+        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.town.clock.now)
+        stage = TownStage(self, MemoryTable(), stores)  # moto bears one thread only
+        return stage, stores
 
     def found(self, members: Iterable[Phone], *, mode: str = "lid") -> Group:
         accounts = [member.account for member in members]
@@ -141,11 +141,11 @@ class GroupHouse(House):
             recipient=group,
             recipient_name="",
             language="id",
-            text=text or f"Tiket {number}",
+            content=Text(text or f"Tiket {number}"),
             created_at=int(self.stage.now * 1000),
             expires_at=int(self.stage.now) + 86400,
         )
-        self.store.put_new(planned)
+        self.stores.notifications.put_new(planned)
         return planned
 
     def tell_group(self, number: int = 1, text: str | None = None) -> Notification:
@@ -177,20 +177,20 @@ class GroupHouse(House):
 class TownStage(Stage):
     """The stage of `stage`, with the town's people in place of its network."""
 
-    def __init__(self, house: GroupHouse, table: MemoryTable, store: NotificationStore) -> None:
+    def __init__(self, house: GroupHouse, table: MemoryTable, stores: Stores) -> None:
         self._house = house
-        self._tell = lambda keys, change: tell_change(store, keys, change, clock=lambda: self.now)
+        self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
         self.table = table
         from tocsin.keys.seal import Sealer
 
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
-        self.keys.create_account()
+        self.keys.account.create()
         account = house.phone.account
         number, key_index = account.next_device()
         vouched = SignedDeviceIdentity(account_signature_key=house.phone.identity.public)
         device_identity = vouched.SerializeToString()
-        credentials = self.keys.save_pairing(
+        credentials = self.keys.account.save_pairing(
             jid=str(account.pn.with_device(number)),
             lid=str(account.lid.with_device(number)),
             device_identity=device_identity,
@@ -204,7 +204,7 @@ class TownStage(Stage):
             signed_prekey=SignedPreKey(signed.id, signed.pair.public, signed.signature),
             device_identity=device_identity,
             key_index=key_index,
-            prekeys={prekey.id: prekey.pair.public for prekey in self.keys.new_prekeys(30)},
+            prekeys={prekey.id: prekey.pair.public for prekey in self.keys.account.new_prekeys(30)},
         )
         house.town.board.connect(house.line.device, house.line)
         self.network = house.line  # type: ignore[assignment]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.vectors.wire_files import load
 from tocsin.signal.curve import KeyPair, key_pair
-from tocsin.whatsapp.bundles import SignedPreKey
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import HandshakeFailed, InvalidCertificate
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame, routing_prefix

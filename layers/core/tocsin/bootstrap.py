@@ -1,7 +1,10 @@
-"""Which parts make up the sending and the receiving function: the only place that chooses real adapters.
+"""Which parts make up each function: the only place that chooses real adapters.
 
-Everything is made once per container. What only some invocations need (the sealing secret, the receiving
-half) is imported and fetched when it is first used, because most starts are cold ones.
+    plan_notifications ── planner        send_notification ── delivery     receive_stanza ── inbound
+    publish_outcomes ──── publisher      maintain_sessions ── maintainer, key_maintenance
+
+Everything is made once per container. Each function imports its own parts only, and what only some
+invocations need (the sealing secret, the receiving half) when it is first used: most starts are cold ones.
 """
 
 from __future__ import annotations
@@ -12,24 +15,36 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tocsin import aws
-from tocsin.accounts.lease import read_lease
-from tocsin.connector_client.client import ConnectorClient
-from tocsin.dynamo.table import DynamoTable
-from tocsin.keys.store import KeyStore
-from tocsin.multidevice.transport import MultiDevice, RememberedLeases
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Delivery
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 if TYPE_CHECKING:
-    from tocsin.connector_client.client import Whereabouts
+    from pathlib import Path
+
+    from tocsin.connector_client.client import ConnectorClient, Whereabouts
+    from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.keys.observe import IdentityChange
-    from tocsin.keys.seal import Sealer
+    from tocsin.keys.seal import DamagedRecord, Sealer
+    from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
-    from tocsin.multidevice.inbound.messages import Inbound
+    from tocsin.multidevice.inbound.dispatch import Inbound
+    from tocsin.multidevice.key_maintenance import KeyMaintenance
+    from tocsin.multidevice.transport import MultiDevice
     from tocsin.multidevice.uploads import Uploads
-    from tocsin.notify.config import ReceiveConfig, SendConfig, StoreConfig
+    from tocsin.notify.config import (
+        MaintainConfig,
+        PlanConfig,
+        PublishConfig,
+        ReceiveConfig,
+        SendConfig,
+        StoreConfig,
+    )
+    from tocsin.notify.delivery import Delivery
+    from tocsin.notify.outcomes import Publisher
+    from tocsin.notify.parking import Maintainer
+    from tocsin.notify.planning import Planner
+    from tocsin.notify.replies import Replies
 
 
 class Later:
@@ -45,6 +60,30 @@ class Later:
         return getattr(self._client, operation)
 
 
+# -- one for each function -------------------------------------------------------------------------------
+
+
+def planner(config: PlanConfig, own_texts: Path) -> Planner:
+    """Return what plans ticket events. `own_texts`: the folder of the owner's texts, which may be missing."""
+    from tocsin.accounts.served_accounts import ServedAccounts
+    from tocsin.notify.planning import Planner
+    from tocsin.notify.queues import TicketEventsDeadQueue
+    from tocsin.notify.texts.template import Templates
+
+    sqs = aws.client("sqs")
+    table = _table(aws.client("dynamodb"), config.notifications_table)
+    stores = Stores(table)
+    return Planner(
+        stores,
+        NotificationsQueue(sqs, config.notifications_queue_url),
+        TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
+        DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+        Templates(own_texts),
+        config,
+        accounts=ServedAccounts(config.accounts, table),
+    )
+
+
 def delivery(
     config: SendConfig,
     *,
@@ -56,12 +95,14 @@ def delivery(
     s3: Any = None,
 ) -> Delivery:
     """Return what carries out the orders of the notifications queue."""
+    from tocsin.notify.delivery import Delivery
+
     dynamodb = dynamodb or aws.client("dynamodb")
-    store = _notifications(config.stores, dynamodb)
+    stores = _notifications(config.stores, dynamodb)
     dead_letters = DeadLettersQueue(sqs or Later("sqs"), config.dead_letters_queue_url)
     return Delivery(
-        store,
-        DeadLetters(store, dead_letters),
+        stores,
+        DeadLetters(stores, dead_letters),
         _transport(
             config.stores,
             dynamodb,
@@ -85,36 +126,106 @@ def inbound(
     lease: Callable[[str], Whereabouts | None] | None = None,
 ) -> Inbound:
     """Return what handles the stanzas of the queue."""
-    from tocsin.multidevice.inbound.messages import Inbound
+    from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.retries import RetryReceiptHandler
-    from tocsin.notify.replies import Replies
+    from tocsin.notify.receipts import Receipts
 
     dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
-    store = _notifications(config.stores, dynamodb)
-    dead_letters = DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url))
-    notifications = NotificationsQueue(sqs, config.notifications_queue_url)
+    stores = _notifications(config.stores, dynamodb)
+    dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
+    replies = _replies(config, stores, NotificationsQueue(sqs, config.notifications_queue_url))
+    receipts = Receipts(stores, dead_letters)
+    transport = _transport(config.stores, dynamodb, sealer, connector, lease)
     return Inbound(
-        store,
-        _transport(config.stores, dynamodb, sealer, connector, lease),
+        stores,
+        transport,
         RetryReceiptHandler(
-            store,
-            dead_letters,
+            stores,
+            receipts,
             config.policies,
+            transport.socket,
             per_hour=config.recoveries_per_hour,
             random=os.urandom,
         ),
-        Replies(
-            store,
-            notifications,
-            expiry_seconds=config.notification_expiry_seconds,
-            acknowledge_with=config.acknowledge_replies,
-        ),
+        replies,
+        receipts,
         read_receipts=config.read_receipts,
     )
 
 
-def _notifications(stores: StoreConfig, dynamodb: Any) -> NotificationStore:
-    return NotificationStore(dynamodb, stores.notifications_table, stores.keys_table)
+def publisher(config: PublishConfig) -> Publisher:
+    """Return what puts outcomes on the bus."""
+    from tocsin.notify.outcomes import Publisher
+
+    return Publisher(aws.client("events"), config)
+
+
+def maintainer(config: MaintainConfig) -> Maintainer:
+    """Return what looks after parked notifications."""
+    from tocsin.multidevice.leased_connectors import LeasedConnectors
+    from tocsin.notify.parking import Maintainer
+
+    dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
+    stores = _notifications(config.stores, dynamodb)
+    table = _table(dynamodb, config.stores.keys_table)
+    return Maintainer(
+        stores,
+        NotificationsQueue(sqs, config.notifications_queue_url),
+        DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
+        LeasedConnectors(table, _unsealing(config.stores), _connector(table)),
+    )
+
+
+def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
+    """Return what looks after keys and sessions."""
+    from tocsin.keys.maintenance import Limits
+    from tocsin.keys.store import KeyStore
+    from tocsin.multidevice.key_maintenance import DAY, KeyMaintenance
+    from tocsin.multidevice.leased_connectors import LeasedConnectors
+
+    dynamodb = aws.client("dynamodb")
+    table = _table(dynamodb, config.stores.keys_table)
+    unsealing, connector = _unsealing(config.stores), _connector(table)
+
+    def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
+        return KeyStore(table, unsealing(), account, on_damage=on_damage)
+
+    return KeyMaintenance(
+        table,
+        _table(dynamodb, config.stores.notifications_table),
+        open_keys,
+        connector,
+        LeasedConnectors(table, unsealing, connector),
+        limits=Limits(idle=config.session_idle_days * DAY),
+    )
+
+
+def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
+    """Return all accounts that are served now, those that were added since the deployment included."""
+    from tocsin.accounts.served_accounts import ServedAccounts
+
+    table = _table(aws.client("dynamodb"), config.stores.notifications_table)
+    return ServedAccounts(config.accounts, table).read()
+
+
+# -- what they share -------------------------------------------------------------------------------------
+
+
+def _notifications(stores: StoreConfig, dynamodb: Any) -> Stores:
+    return Stores(_table(dynamodb, stores.notifications_table), _table(dynamodb, stores.keys_table))
+
+
+def _table(dynamodb: Any, name: str) -> DynamoTable:
+    from tocsin.dynamo.table import DynamoTable
+
+    return DynamoTable(dynamodb, name)
+
+
+def _connector(table: Table) -> ConnectorClient:
+    from tocsin.accounts.lease import read_lease
+    from tocsin.connector_client.client import ConnectorClient
+
+    return ConnectorClient(lambda account: read_lease(table, account))
 
 
 def _transport(
@@ -126,9 +237,15 @@ def _transport(
     *,
     uploads: Callable[[], Uploads] | None = None,
 ) -> MultiDevice:
-    table = DynamoTable(dynamodb, stores.keys_table)
+    from tocsin.accounts.lease import read_lease
+    from tocsin.connector_client.client import ConnectorClient
+    from tocsin.keys.store import KeyStore
+    from tocsin.multidevice.socket import RememberedLeases
+    from tocsin.multidevice.transport import MultiDevice
+
+    table = _table(dynamodb, stores.keys_table)
     leases = RememberedLeases(lease or (lambda account: read_lease(table, account)))
-    unsealing = sealer or cache(lambda: read_sealer(stores.sealing_secret_arn))
+    unsealing = sealer or _unsealing(stores)
 
     @cache
     def open_keys(account: str) -> KeyStore:
@@ -143,6 +260,17 @@ def _transport(
     return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, uploads=uploads)
 
 
+def _replies(config: ReceiveConfig, stores: Stores, queue: NotificationsQueue) -> Replies:
+    from tocsin.notify.replies import Replies
+
+    return Replies(
+        stores,
+        queue,
+        expiry_seconds=config.notification_expiry_seconds,
+        acknowledge_with=config.acknowledge_replies,
+    )
+
+
 def _uploads(s3: Any, bucket: str) -> Uploads:
     from tocsin.multidevice.uploads import Uploads
     from tocsin.notify.attachments import Bucket
@@ -150,9 +278,15 @@ def _uploads(s3: Any, bucket: str) -> Uploads:
     return Uploads(Bucket(s3, bucket))
 
 
-def read_sealer(secret_arn: str) -> Sealer:
-    """Fetch the sealing key. It stays in memory: without it no record is readable, and it never changes."""
-    from tocsin.keys.seal import Sealer
+def _unsealing(stores: StoreConfig) -> Callable[[], Sealer]:
+    """Return what fetches the sealing key when it is first wanted. The key stays in memory: it never changes,
+    and without it no record is readable."""
 
-    secret = aws.client("secretsmanager").get_secret_value(SecretId=secret_arn)
-    return Sealer.from_secret(secret["SecretString"])
+    @cache
+    def read_sealer() -> Sealer:
+        from tocsin.keys.seal import Sealer
+
+        secret = aws.client("secretsmanager").get_secret_value(SecretId=stores.sealing_secret_arn)
+        return Sealer.from_secret(secret["SecretString"])
+
+    return read_sealer

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from tests.support.key_fixtures import ann, bob, clock, dynamo_table, table
 
 __all__ = ["ann", "bob", "clock", "dynamo_table", "table"]

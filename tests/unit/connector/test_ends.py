@@ -95,14 +95,14 @@ class Office:
 
     def __post_init__(self) -> None:
         around: Any = Around()
-        around.outside = SimpleNamespace(disconnected=self._disconnected)
+        around.notices = SimpleNamespace(disconnected=self._disconnected)
         around.config = SimpleNamespace(whatsapp_url="ws://here")
         around.uniform = lambda low, high: 1.0
         self.account = Account("default", around)
-        self.tenure: Any = HeldLease()
-        self.tenure.say = self._say
-        self.account._tenure = self.tenure
-        self.account._keys.create_account()
+        self.held_lease: Any = HeldLease()
+        self.held_lease.set_state = self._say
+        self.account.status.begin(self.held_lease)
+        self.account._keys.account.create()
 
     async def _disconnected(
         self, account: str, state: str, reason: str, *, until: float | None = None
@@ -114,7 +114,7 @@ class Office:
 
     async def ends(self, ended: Reaction, lasted: float | None = None) -> float | None:
         """Seconds until the account tries again, None: never by itself."""
-        await self.account._react(self.tenure, ended, lasted)
+        await self.account._react(ended, lasted)
         if self.account._halted is None:
             return self.slept[-1]
         return self.account._patience()
@@ -136,8 +136,8 @@ def reaction_to(node: Node) -> Reaction:
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-async def test_each_end_has_its_reaction(office: Office, end: End) -> None:
-    before = office.account._keys.credentials()
+async def test_each_end_has_its_reaction(office: Office, end: End, caplog: pytest.LogCaptureFixture) -> None:
+    before = office.account._keys.account.credentials()
     ended = reaction_to(end.node)
 
     assert await office.ends(ended) == end.again
@@ -146,8 +146,9 @@ async def test_each_end_has_its_reaction(office: Office, end: End) -> None:
     if end.told:
         assert office.told[0][0] == end.state
         assert office.said[-1] == end.state
-    after = office.account._keys.credentials()
+    after = office.account._keys.account.credentials()
     assert (after.identity == before.identity) is end.keys
+    assert "unexpected state" not in caplog.text
 
 
 def test_no_row_of_the_tables_is_left_out() -> None:
@@ -181,7 +182,7 @@ async def test_a_ban_is_told_with_its_end_and_outlives_the_process(office: Offic
     [(state, until)] = office.told
     assert state == "restricted"
     assert until is not None
-    limit = office.account._keys.limit("login")
+    limit = office.account._keys.account.limit("login")
     assert limit is not None
     assert abs(limit.until - until) <= 1
     assert limit.cause == "the same message to too many"

@@ -88,19 +88,19 @@ async def test_it_beats_as_often_as_its_leases_need() -> None:
     beating.cancel()
 
 
-async def serve_until_lost(tenure: HeldLease) -> bool:
+async def serve_until_lost(held_lease: HeldLease) -> bool:
     """Whether the work was cut off by the loss of the lease."""
     try:
-        await tenure.keep(asyncio.Event().wait())
+        await held_lease.keep(asyncio.Event().wait())
     except LeaseLost:
         return True
     return False
 
 
 async def claimed(leases: Leases) -> HeldLease:
-    tenure = await leases.claim("default")
-    assert tenure is not None
-    return tenure
+    held_lease = await leases.claim("default")
+    assert held_lease is not None
+    return held_lease
 
 
 async def test_what_another_holds_is_not_ours() -> None:
@@ -128,9 +128,9 @@ async def test_a_held_lease_without_a_living_heartbeat_is_not_taken() -> None:
 async def test_what_is_ours_is_counted_for_the_others() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         assert leases.held == 1
-        await leases.give_up(tenure)
+        await leases.give_up(held_lease)
         assert leases.held == 0
     assert ("release", "default", "7") in keeper.calls
 
@@ -138,68 +138,68 @@ async def test_what_is_ours_is_counted_for_the_others() -> None:
 async def test_taken_for_dead_it_drops_everything_at_once() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         aborted = asyncio.Event()
-        tenure.on_loss = aborted.set
+        held_lease.on_loss = aborted.set
         keeper.troubles["beat"] = [LeaseLost()]
-        assert await serve_until_lost(tenure)
+        assert await serve_until_lost(held_lease)
         assert aborted.is_set()
-        assert not tenure.valid()
+        assert not held_lease.valid()
 
 
 async def test_a_heartbeat_that_fails_is_tried_again_and_loses_nothing_yet() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         keeper.troubles["beat"] = [OSError("table away")] * 3
         await asyncio.sleep(0.05)
-        assert tenure.valid()
+        assert held_lease.valid()
 
 
 async def test_too_long_without_a_heartbeat_the_socket_is_closed() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         keeper.alive = False
-        assert not tenure.valid()
-        assert await serve_until_lost(tenure)
+        assert not held_lease.valid()
+        assert await serve_until_lost(held_lease)
 
 
-async def test_a_lost_tenure_stays_lost_when_the_heartbeat_comes_back() -> None:
+async def test_a_lost_held_lease_stays_lost_when_the_heartbeat_comes_back() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         keeper.alive = False
-        await serve_until_lost(tenure)
+        await serve_until_lost(held_lease)
         keeper.alive = True
-        assert not tenure.valid()
+        assert not held_lease.valid()
         assert (await claimed(leases)).valid()
 
 
-async def test_a_state_refused_by_the_fence_ends_the_tenure() -> None:
+async def test_a_state_refused_by_the_fence_ends_the_held_lease() -> None:
     keeper = Keeper(troubles={"set_state": [LeaseLost("default")]})
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         with pytest.raises(LeaseLost):
-            await tenure.say("connected")
-        assert not tenure.valid()
+            await held_lease.set_state("connected")
+        assert not held_lease.valid()
 
 
 async def test_a_state_is_told_however_often_the_table_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.connector.held_lease.RETRY_SECONDS", 0.001)
     keeper = Keeper(troubles={"set_state": [OSError()] * 3})
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
-        await tenure.say("connected", "fine")
+        held_lease = await claimed(leases)
+        await held_lease.set_state("connected", "fine")
     assert keeper.calls.count(("set_state", "default", "7", "connected", "fine")) == 4
 
 
 async def test_a_state_is_told_when_it_changes_and_connecting_is_how_a_lease_begins() -> None:
     keeper = Keeper()
     async with running(keeper) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         for state in ("connecting", "connected", "connected", "connecting"):
-            await tenure.say(state)
+            await held_lease.set_state(state)
     said = [state for name, _, _, state, _ in (call for call in keeper.calls if call[0] == "set_state")]
     assert said == ["connected", "connecting"]
 
@@ -209,22 +209,22 @@ async def test_what_the_work_raises_comes_through() -> None:
         raise ZeroDivisionError
 
     async with running(Keeper()) as leases:
-        tenure = await claimed(leases)
+        held_lease = await claimed(leases)
         with pytest.raises(ZeroDivisionError):
-            await tenure.keep(fail())
+            await held_lease.keep(fail())
 
 
 async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> None:
     table = MemoryTable()
     keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem")
     leases = Leases(keeper, sleep=no_time)
-    tenure = await claimed(leases)
-    await tenure.say("connected")
+    held_lease = await claimed(leases)
+    await held_lease.set_state("connected")
     await leases.stop()
     lease = read_lease(table, "default")
     assert lease is not None
     assert (lease.connector, lease.url, lease.state) == (None, None, "stopped")
-    assert not tenure.valid()
+    assert not held_lease.valid()
 
     successor = Leases(LeaseKeeper(table, "c2", url="u", certificate="pem"), sleep=no_time)
     assert (await claimed(successor)).epoch == 2

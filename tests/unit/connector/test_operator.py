@@ -1,4 +1,4 @@
-"""The operator's wishes: one question for all accounts, and no wish is lost if nobody hears the bell."""
+"""The operator's requests: one read for all accounts, and none is lost if nobody was woken."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.key_peers import Interposed
-from tocsin.accounts.operator_requests import read_control, request, wished
+from tocsin.accounts.operator_requests import asked_accounts, read_control, request
 from tocsin.connector.operator import OperatorRequests, RequestPoller
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Put
-from tocsin.tables.keys import wish_key
+from tocsin.tables.keys import operator_request_key
 
 
 class Aws:
@@ -30,13 +30,15 @@ class House:
     def __init__(self) -> None:
         self.table = Interposed(MemoryTable())
         aws: Any = Aws()
-        self.bell = RequestPoller(aws, self.table, sleep=no_time)
-        self.accounts = {name: OperatorRequests(aws, self.table, name, self.bell) for name in ("a", "b", "c")}
+        self.poller = RequestPoller(aws, self.table, sleep=no_time)
+        self.accounts = {
+            name: OperatorRequests(aws, self.table, name, self.poller) for name in ("a", "b", "c")
+        }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
-        ringing = asyncio.create_task(self.bell.run())
-        waiting = {name: asyncio.create_task(wishes.next()) for name, wishes in self.accounts.items()}
+        ringing = asyncio.create_task(self.poller.run())
+        waiting = {name: asyncio.create_task(requests.next()) for name, requests in self.accounts.items()}
         try:
             async with asyncio.timeout(5):
                 await asyncio.sleep(0.01)
@@ -58,7 +60,7 @@ async def test_a_wish_reaches_the_account_it_is_for_and_is_taken_up_once(house: 
         seen = await waiting["b"]
         assert (seen.request, seen.phone) == ("pair", "628")
         assert not waiting["a"].done()
-        assert wished(house.table) == []
+        assert asked_accounts(house.table) == []
         assert read_control(house.table, "b").request is None
 
 
@@ -81,7 +83,7 @@ async def test_without_the_bell_it_is_found_a_little_later(
     monkeypatch.setattr("tocsin.connector.operator.LOOK_SECONDS", 0.02)
     async with house.running() as waiting:
         request(house.table.table, "a", "pair", 7)
-        house.table.table.delete(Delete(wish_key("a")))
+        house.table.table.delete(Delete(operator_request_key("a")))
         assert (await waiting["a"]).request == "pair"
 
 
@@ -95,11 +97,11 @@ async def test_a_newer_wish_is_not_silenced_by_the_older_one(house: House) -> No
 
 
 async def test_a_bell_that_rings_for_nothing_is_silenced(house: House) -> None:
-    """The connector died between taking up a wish and taking its sign away."""
+    """The connector died between taking up a request and clearing it."""
     request(house.table, "a", "pair", 7)
     async with house.running() as waiting:
         await waiting["a"]
-    house.table.put(Put(wish_key("a"), {"requested_at": 7}))
+    house.table.put(Put(operator_request_key("a"), {"requested_at": 7}))
     async with house.running():
         await asyncio.sleep(0.02)
-        assert wished(house.table) == []
+        assert asked_accounts(house.table) == []

@@ -52,7 +52,7 @@ def table() -> StumblingTable:
 @pytest.fixture
 def keys(table: StumblingTable) -> KeyStore:
     store = KeyStore(table, Sealer({"k": bytes(32)}, "k"), "default")
-    store.create_account()
+    store.account.create()
     return store
 
 
@@ -61,14 +61,14 @@ async def no_time(seconds: float) -> None:
 
 
 async def test_what_pairing_told_is_stored(keys: KeyStore) -> None:
-    before = keys.credentials()
+    before = keys.account.credentials()
     await store_pairing(Aws(), keys, PAIRING, sleep=no_time)
-    after = keys.credentials()
+    after = keys.account.credentials()
     assert (after.jid, after.lid) == ("6281100000001:3@s.whatsapp.net", "1234:3@lid")
     assert after.device_identity == b"signed"
     assert after.incarnation > before.incarnation
     assert after.connector_token == before.connector_token
-    assert "1234@lid" in str(keys.address("6281100000001@s.whatsapp.net"))
+    assert "1234@lid" in str(keys.contacts.address("6281100000001@s.whatsapp.net"))
 
 
 @pytest.mark.parametrize(("told", "stored"), [("Toko Maju", "Toko Maju"), (None, "")])
@@ -76,7 +76,7 @@ async def test_a_business_name_is_the_name_that_recipients_see(
     keys: KeyStore, told: str | None, stored: str
 ) -> None:
     await store_pairing(Aws(), keys, replace(PAIRING, business_name=told), sleep=no_time)
-    assert keys.credentials().push_name == stored
+    assert keys.account.credentials().push_name == stored
 
 
 # What the account's earlier link leaves behind
@@ -89,35 +89,35 @@ async def link(keys: KeyStore, number: str) -> None:
 
 def limit(keys: KeyStore) -> Limit:
     now = int(time.time())
-    return keys.note_limit(Limit(FIRST_CONTACTS, "463", now + 3600, now))
+    return keys.account.note_limit(Limit(FIRST_CONTACTS, "463", now + 3600, now))
 
 
 async def test_the_same_number_is_as_restricted_as_before(keys: KeyStore) -> None:
     await link(keys, "6281100000001")
     limit(keys)
-    keys.save_salt("1234@lid", b"salt")
-    keys.renew_account()
+    keys.contacts.save_salt("1234@lid", b"salt")
+    keys.account.renew()
     await link(keys, "6281100000001")
-    assert keys.limit(FIRST_CONTACTS) is not None
-    assert keys.salt("1234@lid") == b"salt"
+    assert keys.account.limit(FIRST_CONTACTS) is not None
+    assert keys.contacts.salt("1234@lid") == b"salt"
 
 
 async def test_another_number_is_not_restricted_for_the_old_one_s_sake(keys: KeyStore) -> None:
     await link(keys, "6281100000001")
     limit(keys)
-    keys.save_salt("1234@lid", b"salt")
-    keys.renew_account()
+    keys.contacts.save_salt("1234@lid", b"salt")
+    keys.account.renew()
     await link(keys, "6281100000002")
-    assert keys.limits() == {}
-    assert keys.salt("1234@lid") is None
+    assert keys.account.limits() == {}
+    assert keys.contacts.salt("1234@lid") is None
 
 
 async def test_who_has_which_lid_stays_known_whatever_number_asks(keys: KeyStore) -> None:
     await link(keys, "6281100000001")
-    keys.learn("6281200000009@s.whatsapp.net", "777@lid")
-    keys.renew_account()
+    keys.contacts.learn("6281200000009@s.whatsapp.net", "777@lid")
+    keys.account.renew()
     await link(keys, "6281100000002")
-    assert (keys.address("777@lid") or {})["pn"] == "6281200000009@s.whatsapp.net"
+    assert (keys.contacts.address("777@lid") or {})["pn"] == "6281200000009@s.whatsapp.net"
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,11 @@ def test_the_operator_reads_why_there_is_no_code(code: int, text: str, told: str
 async def test_a_store_that_stumbles_is_asked_again(keys: KeyStore, table: StumblingTable) -> None:
     table.stumbles = 2
     await store_pairing(Aws(), keys, PAIRING, sleep=no_time)
-    assert keys.credentials().jid is not None
+    assert keys.account.credentials().jid is not None
 
 
 async def test_a_pairing_that_can_not_be_stored_is_none(keys: KeyStore, table: StumblingTable) -> None:
     table.stumbles = 9
     with pytest.raises(ConnectionError):
         await store_pairing(Aws(), keys, PAIRING, sleep=no_time)
-    assert keys.credentials().jid is None
+    assert keys.account.credentials().jid is None

@@ -20,7 +20,7 @@ from tocsin.dynamo.memory import MemoryTable
 
 @dataclass
 class Tenant:
-    """An account that does nothing until it is told to end. `epochs`: of all its tenures here."""
+    """An account that does nothing until it is told to end. `epochs`: of all its leases here."""
 
     name: str
     works: bool = True
@@ -29,8 +29,8 @@ class Tenant:
     left: int = 0
     fate: asyncio.Future[None] | None = None
 
-    async def serve(self, tenure: HeldLease) -> None:
-        self.epochs.append(tenure.epoch)
+    async def serve(self, held_lease: HeldLease) -> None:
+        self.epochs.append(held_lease.epoch)
         self.fate = asyncio.get_running_loop().create_future()
         await self.fate
 
@@ -187,7 +187,7 @@ async def test_while_the_table_is_away_sockets_stay_and_nothing_is_claimed() -> 
         await one.placement._look()
     assert [tenant.epochs for tenant in one.tenants.values()] == [[1], [1]]
     assert not any(tenant.fate.done() for tenant in one.tenants.values() if tenant.fate)
-    assert all(tenure.valid() for _, tenure in one.placement._tenants.values())
+    assert all(held_lease.valid() for _, held_lease in one.placement._tenants.values())
     town.away = False
     await one.look()
     assert town.spread() == [3]

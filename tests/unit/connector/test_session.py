@@ -19,7 +19,7 @@ from tocsin.connector.forwarding.forwarder import Counters, Forwarder
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.operator import RequestPoller
-from tocsin.connector.session import Service, _Turn
+from tocsin.connector.session import Session, _Turn
 from tocsin.connector.socket import LineClosed
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
@@ -67,7 +67,7 @@ class HeldLease:
     async def keep(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await work
 
-    async def say(self, state: str, detail: str = "") -> None:
+    async def set_state(self, state: str, detail: str = "") -> None:
         pass
 
 
@@ -75,11 +75,11 @@ async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
     return {}
 
 
-def service(forwarder: Forwarder) -> Service:
+def service(forwarder: Forwarder) -> Session:
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=True))
     anything: Any = None
-    tenure: Any = HeldLease()
-    return Service(around, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
+    held_lease: Any = HeldLease()
+    return Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -168,7 +168,7 @@ async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object
         return Node("iq", {"type": "result"}, (Node("result", {}, told),))
 
     line: Any = SimpleNamespace(request=request)
-    assert await Service._restriction_end(line) == until
+    assert await Session._restriction_end(line) == until
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Around:
     sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
-    bell: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
+    poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
     config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
 
     def uniform(self, low: float, high: float) -> float:
@@ -204,16 +204,16 @@ async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Forwarder, "run", breaks)
     around: Any = Around()
-    tenure: Any = HeldLease()
+    held_lease: Any = HeldLease()
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
-        await asyncio.wait_for(Account("default", around).serve(tenure), 5)
+        await asyncio.wait_for(Account("default", around).serve(held_lease), 5)
 
 
 async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() -> None:
     around: Any = Around()
-    tenure: Any = HeldLease()
-    running = asyncio.ensure_future(Account("default", around).serve(tenure))
+    held_lease: Any = HeldLease()
+    running = asyncio.ensure_future(Account("default", around).serve(held_lease))
 
     done, _ = await asyncio.wait([running], timeout=0.2)
 
@@ -225,20 +225,20 @@ async def test_an_account_that_is_not_linked_waits_with_its_forwarder_at_hand() 
 
 @dataclass
 class Linked:
-    """A linked account with a witness outside. `said`: states in its lease; `connects`: once it does."""
+    """A linked account with a high-water mark. `said`: states in its lease; `connects`: once it does."""
 
     monkeypatch: pytest.MonkeyPatch
     said: list[str] = field(default_factory=list)
-    outside: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
+    notifications_table: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
 
     def __post_init__(self) -> None:
         self.around: Any = Around(config=SimpleNamespace(notifications_table="notifications"))
         self.connects = asyncio.Event()
         self.stops = asyncio.Event()
         self.keys = KeyStore(self.around.table, self.around.sealer, "default")
-        self.keys.create_account()
-        self.keys.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
-        self.keys.testify(self.outside)
+        self.keys.account.create()
+        self.keys.account.save_pairing(jid="1:3@s.whatsapp.net", lid="1:3@lid", device_identity=b"identity")
+        self.keys.account.record_high_water_mark(self.notifications_table)
 
     async def _say(self, state: str, detail: str = "") -> None:
         self.said.append(state)
@@ -249,18 +249,18 @@ class Linked:
         async def disconnected(*_: Any, **__: Any) -> None:
             pass
 
-        async def run(service: Service, credentials: Credentials, *, routing: bool) -> Reaction:
+        async def run(service: Session, credentials: Credentials, *, routing: bool) -> Reaction:
             self.connects.set()
             return await asyncio.Future()
 
-        self.monkeypatch.setattr(Service, "run", run)
+        self.monkeypatch.setattr(Session, "run", run)
         self.monkeypatch.setattr(
-            "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.outside
+            "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.notifications_table
         )
-        self.around.outside = SimpleNamespace(disconnected=disconnected)
-        tenure: Any = HeldLease()
-        tenure.say = self._say
-        running = asyncio.ensure_future(Account("default", self.around).serve(tenure))
+        self.around.notices = SimpleNamespace(disconnected=disconnected)
+        held_lease: Any = HeldLease()
+        held_lease.set_state = self._say
+        running = asyncio.ensure_future(Account("default", self.around).serve(held_lease))
         async with asyncio.timeout(5):
             await until.wait()
         running.cancel()
@@ -271,7 +271,7 @@ async def test_an_account_whose_keys_were_set_back_never_connects(monkeypatch: p
     linked = Linked(monkeypatch)
     key = credentials_key("default")
     backup = linked.around.table.get(key)
-    linked.keys.testify(linked.outside)
+    linked.keys.account.record_high_water_mark(linked.notifications_table)
     linked.around.table.put(Put(key, {n: v for n, v in backup.items() if n not in ("pk", "sk")}))
 
     await linked.serve(until=linked.stops)
@@ -283,7 +283,9 @@ async def test_a_witness_written_while_the_keys_were_read_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     linked = Linked(monkeypatch)
-    linked.outside.before = once("query", lambda: linked.keys.testify(linked.outside.table))
+    linked.notifications_table.before = once(
+        "query", lambda: linked.keys.account.record_high_water_mark(linked.notifications_table.table)
+    )
 
     await linked.serve(until=linked.connects)
 
@@ -361,8 +363,8 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
     carrying = asyncio.ensure_future(forwarder.run())
     around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
     anything: Any = None
-    tenure: Any = HeldLease()
-    serving = Service(around, anything, tenure, AccountStatus("default"), forwarder, anything, anything)
+    held_lease: Any = HeldLease()
+    serving = Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
 
     serving._take(line, CALL)
     await asyncio.wait_for(forwarder.drained(), 5)
@@ -399,11 +401,11 @@ class Live:
     def __post_init__(self) -> None:
         around: Any = Around()
         anything: Any = None
-        tenure: Any = HeldLease()
+        held_lease: Any = HeldLease()
         self.keys = KeyStore(around.table, around.sealer, "default")
-        self.credentials = self.keys.create_account()
-        standing = AccountStatus("default")
-        self.service = Service(around, self.keys, tenure, standing, anything, anything, anything)
+        self.credentials = self.keys.account.create()
+        status = AccountStatus("default")
+        self.service = Session(around, self.keys, held_lease, status, anything, anything, anything)
 
     async def goes(self) -> None:
         async with asyncio.timeout(20):
@@ -412,7 +414,7 @@ class Live:
 
 async def test_an_account_whose_prekeys_the_server_has_goes_live_before_ours_are_counted() -> None:
     live = Live(Server(prekeys=30))
-    live.keys.new_prekeys(6)
+    live.keys.account.new_prekeys(6)
     await live.goes()
     assert live.server.asked == ["count", "active"]
 
@@ -421,7 +423,7 @@ async def test_after_a_reset_prekeys_are_uploaded_although_the_server_has_plenty
     live = Live(Server(prekeys=30))
     await live.goes()
     assert live.server.asked == ["count", "active", "upload"]
-    assert live.keys.prekey_count() > 5
+    assert live.keys.account.prekey_count() > 5
 
 
 async def test_a_server_with_few_prekeys_gets_more_before_anything_is_delivered() -> None:
@@ -436,7 +438,7 @@ async def test_a_server_that_does_not_say_how_many_it_has_delivers_all_the_same(
             raise TimeoutError
 
     live = Live(Silent(prekeys=0))
-    live.keys.new_prekeys(6)
+    live.keys.account.new_prekeys(6)
     await live.goes()
     assert live.server.asked == ["active"]
 

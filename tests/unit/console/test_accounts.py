@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fake_deployment import NOW, Rig, Said
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import added_accounts
 from tocsin_console.accounts import add, list_accounts, remove
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
@@ -32,7 +32,7 @@ def test_a_name_that_cannot_be_one_is_told_what_it_could_be(rig: Rig, said: Said
 def test_an_account_that_is_not_linked_can_go(rig: Rig, said: Said) -> None:
     add(rig.deployment, "support", said.output)
     remove(rig.deployment, "support", said.output, yes=True)
-    assert read_roster(rig.deployment.outside_table) == []
+    assert added_accounts(rig.deployment.outside_table) == []
     with pytest.raises(NotFound):
         remove(rig.deployment, "support", said.output, yes=True)
 

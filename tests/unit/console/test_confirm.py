@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, REGION, Rig, Terminal, asked, typing
 from tocsin.accounts.operator_requests import read_control
-from tocsin.accounts.served_accounts import read_roster
+from tocsin.accounts.served_accounts import added_accounts
 from tocsin_console import cli
 from tocsin_console.accounts import add, remove
 from tocsin_console.confirm import confirm
@@ -102,7 +102,7 @@ def left(rig: Rig) -> tuple[Any, ...]:
     return (
         read_control(rig.deployment.keys_table, ACCOUNT).request,
         DeadLetters(rig.deployment).count(),
-        read_roster(rig.deployment.outside_table),
+        added_accounts(rig.deployment.outside_table),
         rig.count("TicketEventsDead"),
     )
 

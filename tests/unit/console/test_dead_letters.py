@@ -82,9 +82,9 @@ def test_programs_get_a_document_for_each_letter(rig: Rig, told: Said) -> None:
 def test_a_letter_shows_its_history(rig: Rig, said: Said) -> None:
     planned = rig.planned()
     attempt = Attempt("ack-timeout", NOW * 1000, "retry", "no ack in 75 s", {f"{SITI}@s.whatsapp.net": 7})
-    rig.deployment.notifications.record_attempt(planned.id, attempt, spends_retry=True)
+    rig.deployment.stores.notifications.record_attempt(planned.id, attempt, spends_retry=True)
     problem = Problem("ack-timeout", "retry", "no ack in 75 s")
-    rig.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    rig.deployment.stores.notifications.fail(planned.id, problem, NOW * 1000)
     rig.bury(planned, problem)
     show_letter(rig.deployment, planned.id, text=False, output=said.output)
     assert "attempts      1" in said.text
@@ -104,9 +104,9 @@ def test_the_text_is_shown_where_asked_for(rig: Rig, said: Said, told: Said) -> 
 def test_json_masks_the_users_of_each_attempt(rig: Rig, told: Said) -> None:
     planned = rig.planned()
     attempt = Attempt("sent", NOW * 1000, "ok", "", {f"{SITI}@s.whatsapp.net": 7})
-    rig.deployment.notifications.record_attempt(planned.id, attempt)
+    rig.deployment.stores.notifications.record_attempt(planned.id, attempt)
     problem = Problem("recovery-exhausted", "recover")
-    rig.deployment.notifications.fail(planned.id, problem, NOW * 1000)
+    rig.deployment.stores.notifications.fail(planned.id, problem, NOW * 1000)
     rig.bury(planned, problem)
     show_letter(rig.deployment, planned.id, text=False, output=told.output)
     assert SITI not in told.text
@@ -291,7 +291,7 @@ def test_one_that_fails_again_at_once_is_redriven_once(rig: Rig, letters: DeadLe
     redriven = 0
     for done in letters.redrive(Selection()):
         redriven += 1
-        rig.deployment.notifications.fail(buried.id, Problem("gone", "permanent"), NOW * 1000)
+        rig.deployment.stores.notifications.fail(buried.id, Problem("gone", "permanent"), NOW * 1000)
         rig.bury(buried, Problem("gone", "permanent"))
         assert done.result == "redriven"
     assert redriven == 1
@@ -377,6 +377,6 @@ def test_more_than_ten_of_them_are_all_seen(rig: Rig, letters: DeadLetters) -> N
     lost, problem = rig.unreachable(), Problem("invalid-phone", "permanent")
     for number in range(11):
         another = replace(lost, id=f"{number:018}")
-        rig.deployment.notifications.put_new(another)
+        rig.deployment.stores.notifications.put_new(another)
         rig.bury(another, problem)
     assert len(letters.read()) == 12

@@ -15,7 +15,7 @@ from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
 from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
-from tocsin.notify.content import Attachment, Quote
+from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
@@ -259,14 +259,14 @@ def test_what_is_no_id_is_refused(house, said, wanted):
 def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
     text = house.tell(1)
     file = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
-    for number, change, line in [
-        (2, {"attachment": file}, "file          plan.pdf, application/pdf, from tickets/1.pdf"),
-        (3, {"edits": text.message_id}, f"edit          of {text.message_id}"),
-        (4, {"quote": Quote(text.message_id, "Tiket 1")}, f"quotes        {text.message_id}"),
-        (5, {"reacts_to": "R1", "text": "👍"}, "reaction      👍 on R1"),
+    for number, content, line in [
+        (2, File(file), "file          plan.pdf, application/pdf, from tickets/1.pdf"),
+        (3, Edit(text.message_id, "solved", 1), f"edit          of {text.message_id}"),
+        (4, Text("also", Quote(text.message_id, "Tiket 1")), f"quotes        {text.message_id}"),
+        (5, Reaction("R1", "👍", 1), "reaction      👍 on R1"),
     ]:
-        one = replace(house.plan(number), id=f"{number:018x}", **change)
-        house.store.put_new(one)
+        one = replace(house.plan(number), id=f"{number:018x}", content=content)
+        house.stores.notifications.put_new(one)
         assert line in lines(house, one.id, said)
 
 
@@ -275,9 +275,9 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
     [("edit-too-late", "said in a message of its own"), ("superseded", "a younger edit of the same message")],
 )
 def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
-    edit = replace(house.plan(2), id="ed" * 9, edits="3EB0" + "AB" * 9)
-    house.store.put_new(edit)
-    house.store.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
+    edit = replace(house.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
+    house.stores.notifications.put_new(edit)
+    house.stores.notifications.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
     assert why in record(house, edit, told)["conclusion"]
 
 
@@ -357,9 +357,9 @@ def lost(house: House, **changes: Any) -> Notification:
 
 def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(house, said):
     mistyped = lost(house, refused_address="0812 ask Budi")
-    house.store.put_new(mistyped)
+    house.stores.notifications.put_new(mistyped)
     problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
-    house.store.fail(mistyped.id, problem, int(house.stage.now * 1000))
+    house.stores.notifications.fail(mistyped.id, problem, int(house.stage.now * 1000))
     text = "\n".join(lines(house, "TCK-LOST", said))
     assert "refused       '0812 ask Budi'" in text
     assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
@@ -368,9 +368,9 @@ def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(house, sai
 
 def test_a_ticket_tells_of_whom_it_names_without_a_number(house, said):
     nobody = lost(house)
-    house.store.put_new(nobody)
+    house.stores.notifications.put_new(nobody)
     problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
-    house.store.suppress(nobody.id, problem, int(house.stage.now * 1000))
+    house.stores.notifications.suppress(nobody.id, problem, int(house.stage.now * 1000))
     text = "\n".join(lines(house, "TCK-LOST", said))
     assert "not sent: the event names no phone number of theirs" in text
     assert "opted out" not in text

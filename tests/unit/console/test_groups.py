@@ -39,7 +39,7 @@ def shown(house: House, *, as_json: bool = False) -> str:
 
 def test_a_group_is_listed_by_its_name_with_its_jid(house: House) -> None:
     told = GroupInfo(GROUP, "lid", (BUDI,), announcement=True, subject="Technicians")
-    house.stage.keys.save_group(str(GROUP), f"2:hash {told.to_text()}")
+    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     [heads, row] = shown(house).splitlines()
     assert heads.split()[0] == "GROUP"
     assert row.split()[:4] == ["Technicians", str(GROUP), "1", "admins"]
@@ -52,5 +52,5 @@ def test_without_a_group_it_says_what_to_do(house: House) -> None:
 
 
 def test_what_cant_be_read_is_named_and_left(house: House) -> None:
-    house.stage.keys.save_group(str(GROUP), " nonsense")
+    house.stage.keys.groups.save(str(GROUP), " nonsense")
     assert str(GROUP) in shown(house)

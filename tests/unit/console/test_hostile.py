@@ -17,11 +17,11 @@ from tests.support.wired_functions import House
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
-from tocsin.tables.keys import roster_key
+from tocsin.tables.notifications import roster_key
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
@@ -64,19 +64,19 @@ def _poison_tables(house: House, deployment: Deployment) -> None:
         Attempt(EVIL, now * 1000, "retry", EVIL, {EVIL: 1}, {}, {EVIL: EVIL}),
         Attempt(f"retry-{EVIL}", now * 1000, "refused", EVIL, device=EVIL, count=1),
     ]
-    deployment.notifications.put_new(dead)
+    deployment.stores.notifications.put_new(dead)
     for attempt in attempts:
-        deployment.notifications.record_attempt(DEAD, attempt)
-    deployment.notifications.fail(DEAD, Problem(EVIL, EVIL, EVIL), now * 1000)
+        deployment.stores.notifications.record_attempt(DEAD, attempt)
+    deployment.stores.notifications.fail(DEAD, Problem(EVIL, EVIL, EVIL), now * 1000)
     waiting = hostile_notification("f" * 18, now * 1000)
-    deployment.notifications.put_new(waiting)
-    deployment.notifications.park(waiting, EVIL, now * 1000)
+    deployment.stores.notifications.put_new(waiting)
+    deployment.stores.parking.park(waiting, EVIL, now * 1000)
     illness = UnreadableMessage(THEIRS, "default", "1234@lid", EVIL, DEAD)
     lately = int(time.time() * 1000)
-    deployment.notifications.ledger.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
+    deployment.stores.recoveries.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
-    house.stage.keys.save_group(str(GROUP), f"2:hash {told.to_text()}")
+    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
@@ -112,12 +112,11 @@ def hostile_notification(identity: str, at: int) -> Notification:
         recipient="6281234567890",
         recipient_name=EVIL,
         language=EVIL,
-        text=EVIL,
+        content=File(Attachment(EVIL, EVIL, EVIL), EVIL),
         created_at=at,
         expires_at=at // 1000 + 86400,
         event_id=EVIL,
         event_at=at,
-        attachment=Attachment(EVIL, EVIL, EVIL),
     )
 
 
@@ -133,8 +132,8 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
         ticket, recipient = detail["ticket"]["id"], "6281234567890"
         identity = notification_id("default", ticket, event_type, 1, "customer", recipient)
-        deployment.notifications.put_new(hostile_notification(identity, 1_795_000_000_000))
-        deployment.notifications.fail(identity, Problem(EVIL, EVIL, EVIL), 1_795_000_000_001)
+        deployment.stores.notifications.put_new(hostile_notification(identity, 1_795_000_000_000))
+        deployment.stores.notifications.fail(identity, Problem(EVIL, EVIL, EVIL), 1_795_000_000_001)
 
     for module in (pair, unpair):
         monkeypatch.setattr(module, "request", refused)

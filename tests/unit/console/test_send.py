@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File, Text
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin_console import send
@@ -43,7 +43,7 @@ class Way:
     def __init__(self, rig: Rig, heard: list[dict[str, Any]]) -> None:
         self._rig = rig
         self._heard = heard
-        self.store = rig.deployment.notifications
+        self.stores = rig.deployment.stores
 
     def plan(self) -> None:
         event = parse_event(
@@ -60,26 +60,28 @@ class Way:
             recipient=SITI,
             recipient_name="Siti",
             language="id",
-            text="Halo",
+            content=Text("Halo"),
             created_at=NOW * 1000,
             expires_at=NOW + 86400,
         )
-        self.store.put_new(self.notification)
+        self.stores.notifications.put_new(self.notification)
 
     def sent(self) -> None:
-        self.store.mark_sent(self.notification.id, {}, at=NOW * 1000 + 900, account=ACCOUNT)
+        self.stores.notifications.mark_sent(self.notification.id, {}, at=NOW * 1000 + 900, account=ACCOUNT)
 
     def delivered(self) -> None:
-        self.store.mark_receipt(self.notification.id, State.DELIVERED, NOW * 1000 + 1500)
+        self.stores.notifications.mark_receipt(self.notification.id, State.DELIVERED, NOW * 1000 + 1500)
 
     def fails(self, code: str) -> None:
-        self.store.fail(self.notification.id, Problem(code, "permanent"), NOW * 1000)
+        self.stores.notifications.fail(self.notification.id, Problem(code, "permanent"), NOW * 1000)
 
     def parked(self) -> None:
-        self.store.park(self.notification, "not-connected", NOW * 1000)
+        self.stores.parking.park(self.notification, "not-connected", NOW * 1000)
 
     def suppressed(self) -> None:
-        self.store.suppress(self.notification.id, Problem("opted-out", "permanent"), NOW * 1000)
+        self.stores.notifications.suppress(
+            self.notification.id, Problem("opted-out", "permanent"), NOW * 1000
+        )
 
 
 @pytest.fixture
@@ -233,10 +235,10 @@ class Attached(Way):
         file = replace(
             self.notification,
             id=notification_id(*about),
-            attachment=Attachment(key, "plan.pdf", "application/pdf"),
+            content=File(Attachment(key, "plan.pdf", "application/pdf")),
         )
-        self.store.put_new(file)
-        self.store.mark_receipt(file.id, State.DELIVERED, NOW * 1000 + 3000)
+        self.stores.notifications.put_new(file)
+        self.stores.notifications.mark_receipt(file.id, State.DELIVERED, NOW * 1000 + 3000)
 
     def plan(self) -> None:
         super().plan()

@@ -43,7 +43,7 @@ def sessions(house: House) -> Sessions:
 def devices(house: House, *numbers: int) -> list[bool]:
     """Whether there is a current session with each of Siti's devices."""
     return [
-        house.stage.keys.session_facts(house.stage.profile, "1234@lid", number) is not None
+        house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", number) is not None
         for number in numbers
     ]
 
@@ -89,7 +89,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(house, se
 
 
 def test_what_a_device_needs_is_said(house, sessions, said):
-    house.stage.keys.mark_stale(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.mark_stale(house.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
     assert said.lines[-1] == "device 0: no current session; the next send makes one"
 
@@ -234,4 +234,4 @@ def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(house, se
     with pytest.raises(Usage, match="--yes"):
         act(sessions, dry_run=False, output=Said().output, yes=False)
     assert devices(house, 0, 1) == [True, True]
-    assert sessions.keys.profile().incarnation == sessions.profile.incarnation
+    assert sessions.keys.account.profile().incarnation == sessions.profile.incarnation

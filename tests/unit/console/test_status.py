@@ -118,7 +118,7 @@ def test_a_connector_without_a_heartbeat_is_gone(rig: Rig, said: Said) -> None:
 def test_what_waits_is_counted_by_cause(rig: Rig, said: Said, told: Said) -> None:
     rig.connector().says("connected")
     for cause in ("not-connected", "not-connected", "rate-limited"):
-        rig.deployment.notifications.park(rig.planned(), cause, NOW * 1000)
+        rig.deployment.stores.parking.park(rig.planned(), cause, NOW * 1000)
     assert "sent by itself when the cause ends: 2 not-connected, 1 rate-limited" in shown(rig, said)
     shown(rig, told)
     (account,) = told.records[0]["accounts"]

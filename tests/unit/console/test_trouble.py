@@ -6,6 +6,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tocsin.dynamo.errors import Contention, OutcomeUnknown
 from tocsin_console.trouble import sentence
 
 
@@ -46,3 +47,15 @@ def test_the_sentence_says_what_to_do(error: BotoCoreError | ClientError, advice
 
 def test_an_answer_without_a_code_is_no_surprise() -> None:
     assert "unknown" in sentence(ClientError({}, "Receive"), where="here")
+
+
+def test_what_a_table_says_is_told_by_its_cause() -> None:
+    lost = OutcomeUnknown("lost")
+    lost.__cause__ = exceptions.ReadTimeoutError(endpoint_url="https://dynamodb.nowhere")
+    assert "check network" in sentence(lost, where="here")
+
+
+def test_a_busy_table_is_asked_again_later() -> None:
+    said = sentence(Contention("3 keys stayed unread"), where="here")
+    assert "3 keys stayed unread" in said
+    assert "wait a minute" in said

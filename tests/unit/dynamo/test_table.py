@@ -2,27 +2,48 @@
 
 import pytest
 
-from tests.support.table_contract import TableContract
+from tests.support.table_contract import TableContract, make_dynamo_table
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import Conflict, Contention, InvalidWrite, Table, TableError, cancelled
+from tocsin.dynamo.table import (
+    Conflict,
+    Contention,
+    DynamoTable,
+    IndexedTable,
+    InvalidWrite,
+    Table,
+    TableError,
+    cancelled,
+)
 
 
 class TestMemoryTable(TableContract):
     @pytest.fixture
-    def table(self) -> Table:
+    def table(self) -> IndexedTable:
+        return MemoryTable()
+
+    @pytest.fixture
+    def other(self) -> IndexedTable:
         return MemoryTable()
 
 
 class TestMemoryTableInSmallPages(TableContract):
     @pytest.fixture
-    def table(self) -> Table:
+    def table(self) -> IndexedTable:
+        return MemoryTable(page=1)
+
+    @pytest.fixture
+    def other(self) -> IndexedTable:
         return MemoryTable(page=1)
 
 
 class TestDynamoTable(TableContract):
     @pytest.fixture
-    def table(self, dynamo_table: Table) -> Table:
+    def table(self, dynamo_table: DynamoTable) -> IndexedTable:
         return dynamo_table
+
+    @pytest.fixture
+    def other(self, dynamo_table: DynamoTable) -> IndexedTable:
+        return make_dynamo_table(dynamo_table._client, "other")
 
     def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
         pytest.skip("moto doesn't look at tokens; memory and the emulator do")

@@ -1,4 +1,4 @@
-"""The receiving handler, wired as in Lambda but for the socket: batches, order, and what is put off."""
+"""The receiving handler, wired as in Lambda but for the socket: batches, order, and what is deferred."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tocsin.bootstrap import inbound
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.notification import State
-from tocsin.notify.redelivery import Patience
+from tocsin.notify.redelivery import Redelivery
 from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
 
@@ -62,8 +62,8 @@ def app(house: House, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         connector=house.network,
         lease=lambda account: house.stage.lease,
     )
-    patience = Patience(house.aws.sqs, config.stanzas_queue_url)
-    monkeypatch.setattr(module, "receiver", lambda: (parts, patience))
+    redelivery = Redelivery(house.aws.sqs, config.stanzas_queue_url)
+    monkeypatch.setattr(module, "receiver", lambda: (parts, redelivery))
     yield module
     logging.getLogger("tocsin").handlers = []
 

@@ -21,7 +21,7 @@ from tests.support.wired_functions import House, texts
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.queues import Order
-from tocsin.notify.redelivery import Patience
+from tocsin.notify.redelivery import Redelivery
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def app(house: House, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         connector=house.network,
         lease=lambda account: house.stage.lease,
     )
-    patience = Patience(house.aws.sqs, config.notifications_queue_url)
-    monkeypatch.setattr(module, "sender", lambda: (parts, patience))
+    redelivery = Redelivery(house.aws.sqs, config.notifications_queue_url)
+    monkeypatch.setattr(module, "sender", lambda: (parts, redelivery))
     return module
 
 
@@ -166,6 +166,7 @@ HEAVY = {
     "pydantic",
     "websockets",
     "tocsin.multidevice.inbound.messages",
+    "tocsin.multidevice.retries",
     "tocsin.multidevice.directory",
     "tocsin.keys.establish",
     "tocsin.keys.receive",
@@ -173,12 +174,22 @@ HEAVY = {
 }
 
 
+VARIABLES = {
+    "KEYS_TABLE": "keys",
+    "NOTIFICATIONS_TABLE": "notifications",
+    "SEALING_SECRET_ARN": "unused",
+    "NOTIFICATIONS_QUEUE_URL": "unused",
+    "DEAD_LETTERS_QUEUE_URL": "unused",
+    "AWS_DEFAULT_REGION": "ap-southeast-3",
+    "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
+}
+
+
 def test_a_cold_start_imports_nothing_heavy() -> None:
     paths = (FUNCTIONS / "send_notification", FUNCTIONS.parent / "layers" / "core")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    environment.pop("AWS_LAMBDA_FUNCTION_NAME", None)
+    environment = {**os.environ, **VARIABLES, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, app; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, app; app.sender(); print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

@@ -1,5 +1,7 @@
 """Two names of one user: sessions move once, nobody founds a second one, and nothing is lost on the way."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, converse, index_of, once, raising
@@ -25,24 +27,24 @@ def old_bob(bob: End) -> End:
 
 
 def test_both_names_are_found_by_either(ann: End) -> None:
-    assert ann.keys.address(PN) is None
-    assert ann.keys.learn(PN, LID)
-    assert ann.keys.address(PN) == ann.keys.address(LID) == {"pn": PN, "lid": LID}
+    assert ann.keys.contacts.address(PN) is None
+    assert ann.keys.contacts.learn(PN, LID)
+    assert ann.keys.contacts.address(PN) == ann.keys.contacts.address(LID) == {"pn": PN, "lid": LID}
 
 
 def test_known_names_cost_one_read(ann: End) -> None:
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     ann.table.requests.clear()
-    assert not ann.keys.learn(PN, LID)
+    assert not ann.keys.contacts.learn(PN, LID)
     assert ann.table.requests == ["get"]
 
 
 def test_who_is_known_is_looked_up_once(ann: End) -> None:
     """Every stanza names people; whoever is known stays so."""
-    assert not ann.keys.is_known(LID)
-    ann.keys.learn(PN, LID)
+    assert not ann.keys.contacts.is_known(LID)
+    ann.keys.contacts.learn(PN, LID)
     ann.table.requests.clear()
-    assert all(ann.keys.is_known(LID) for _ in range(3))
+    assert all(ann.keys.contacts.is_known(LID) for _ in range(3))
     assert ann.table.requests == ["get"]
 
 
@@ -50,59 +52,63 @@ def test_who_is_known_is_looked_up_once(ann: End) -> None:
 
 
 def test_a_number_is_absent_until_it_is_heard_of(ann: End, clock: Clock) -> None:
-    assert ann.keys.absent_since(PN) == 0
-    ann.keys.note_absent(PN)
-    assert ann.keys.absent_since(PN) == int(clock.now)
-    ann.keys.learn(PN, LID)
-    assert ann.keys.absent_since(PN) == 0
+    assert ann.keys.contacts.absent_since(PN) == 0
+    ann.keys.contacts.note_absent(PN)
+    assert ann.keys.contacts.absent_since(PN) == int(clock.now)
+    ann.keys.contacts.learn(PN, LID)
+    assert ann.keys.contacts.absent_since(PN) == 0
 
 
 def test_a_number_that_is_known_is_not_noted_as_absent(ann: End) -> None:
-    ann.keys.learn(PN, LID)
-    ann.keys.note_absent(PN)
-    assert ann.keys.address(PN) == {"pn": PN, "lid": LID}
-    assert ann.keys.absent_since(PN) == 0
+    ann.keys.contacts.learn(PN, LID)
+    ann.keys.contacts.note_absent(PN)
+    assert ann.keys.contacts.address(PN) == {"pn": PN, "lid": LID}
+    assert ann.keys.contacts.absent_since(PN) == 0
 
 
 def test_a_token_is_found_under_both_names_whichever_was_told_first(ann: End) -> None:
-    assert ann.keys.keep_token("1@lid", LID, b"token", 5)
-    ann.keys.learn(PN, LID)
+    assert ann.keys.contacts.keep_token("1@lid", LID, b"token", 5)
+    ann.keys.contacts.learn(PN, LID)
     for name in (PN, LID):
-        assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(name)).token == b"token"
-    ann.keys.note_issued(LID, 9)
-    assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(PN)) == (b"token", 5, 9)
+        assert (
+            ann.keys.contacts.open_trust("1@lid", LID, ann.keys.contacts.address_item(name)).token == b"token"
+        )
+    ann.keys.contacts.note_issued(LID, 9)
+    assert ann.keys.contacts.open_trust("1@lid", LID, ann.keys.contacts.address_item(PN)) == (b"token", 5, 9)
 
 
 def test_a_token_stays_with_its_lid_when_the_number_moves_on(ann: End) -> None:
-    ann.keys.learn(PN, LID)
-    ann.keys.keep_token("1@lid", LID, b"token", 5)
-    ann.keys.learn(PN, "300@lid")
-    assert ann.keys.trust("1@lid", "300@lid").token is None
-    assert ann.keys.open_trust("1@lid", "300@lid", ann.keys.address_item(PN)).token is None
-    ann.keys.keep_token("1@lid", LID, b"newer", 6)
-    assert ann.keys.open_trust("1@lid", "300@lid", ann.keys.address_item(PN)).token is None
+    ann.keys.contacts.learn(PN, LID)
+    ann.keys.contacts.keep_token("1@lid", LID, b"token", 5)
+    ann.keys.contacts.learn(PN, "300@lid")
+    assert ann.keys.contacts.trust("1@lid", "300@lid").token is None
+    assert ann.keys.contacts.open_trust("1@lid", "300@lid", ann.keys.contacts.address_item(PN)).token is None
+    ann.keys.contacts.keep_token("1@lid", LID, b"newer", 6)
+    assert ann.keys.contacts.open_trust("1@lid", "300@lid", ann.keys.contacts.address_item(PN)).token is None
 
 
 def test_a_token_kept_while_the_names_are_joined_isn_t_lost(ann: End) -> None:
-    ann.table.before = once("transact", lambda: ann.keys.keep_token("1@lid", LID, b"token", 5))
-    ann.keys.learn(PN, LID)
+    ann.table.before = once("transact", lambda: ann.keys.contacts.keep_token("1@lid", LID, b"token", 5))
+    ann.keys.contacts.learn(PN, LID)
     for name in (PN, LID):
-        assert ann.keys.open_trust("1@lid", LID, ann.keys.address_item(name)).token == b"token"
+        assert (
+            ann.keys.contacts.open_trust("1@lid", LID, ann.keys.contacts.address_item(name)).token == b"token"
+        )
 
 
 def test_a_damaged_token_is_none_and_can_be_replaced(ann: End) -> None:
-    ann.keys.keep_token("1@lid", LID, b"token", 5)
+    ann.keys.contacts.keep_token("1@lid", LID, b"token", 5)
     key = (f"user#main#{LID}", "address")
     ann.table.table.put(Put(key, {"token": b"rubbish", "token_at": 5}))
-    assert ann.keys.trust("1@lid", LID).token is None
-    assert ann.keys.keep_token("1@lid", LID, b"token", 5)
+    assert ann.keys.contacts.trust("1@lid", LID).token is None
+    assert ann.keys.contacts.keep_token("1@lid", LID, b"token", 5)
 
 
 def test_sessions_move_and_both_directions_go_on(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     assert bob.read(ann, ann.say(old_bob, b"by number")) == b"by number"
-    ann.keys.learn(PN, LID)
-    reservation = ann.keys.reserve(ann.profile, PN)
+    ann.keys.contacts.learn(PN, LID)
+    reservation = ann.keys.sending.reserve(ann.profile, PN)
     assert reservation.user == LID
     assert bob.read(ann, reservation.encrypt(0, ann.profile, b"by LID")) == b"by LID"
     assert ann.read(bob, bob.say(ann, b"answer")) == b"answer"
@@ -110,7 +116,7 @@ def test_sessions_move_and_both_directions_go_on(ann: End, bob: End, old_bob: En
 
 def test_nothing_stays_at_the_old_name_but_the_tombstone(ann: End, old_bob: End) -> None:
     ann.meet(old_bob)
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     items = ann.table.table.query(f"session#main.{ann.profile.incarnation}#{PN}")
     assert [{name: item[name] for name in item if name not in ("pk", "sk")} for item in items] == [
         {"moved": LID}
@@ -122,7 +128,7 @@ def test_a_send_between_read_and_commit_of_the_move(ann: End, bob: End, old_bob:
     ann.meet(old_bob)
     sent = [ann.say(old_bob, b"0")]
     ann.table.before = once("transact", lambda: sent.append(ann.say(old_bob, b"1")))
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     sent.append(ann.say(bob, b"2"))
     assert len({index_of(message) for message in sent}) == 3
     assert [bob.read(ann, message) for message in sent] == [b"0", b"1", b"2"]
@@ -131,7 +137,7 @@ def test_a_send_between_read_and_commit_of_the_move(ann: End, bob: End, old_bob:
 def test_a_reservation_of_before_the_move_is_still_good(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     before = ann.reserve(old_bob)
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     after = ann.say(bob, b"after")
     assert bob.read(ann, after) == b"after"
     assert bob.read(ann, before.encrypt(0, ann.profile, b"before")) == b"before"
@@ -145,24 +151,24 @@ def test_a_session_under_the_lid_goes_on_and_the_other_stays_readable(
     late = bob.say(ann, b"late, of the first session")
     ann.meet(bob)
     assert bob.read(ann, ann.say(bob, b"second session")) == b"second session"
-    facts = ann.keys.session_facts(ann.profile, LID, 0)
-    ann.keys.learn(PN, LID)
-    assert ann.keys.session_facts(ann.profile, LID, 0).base_key == facts.base_key
+    facts = ann.keys.sending.session_facts(ann.profile, LID, 0)
+    ann.keys.contacts.learn(PN, LID)
+    assert ann.keys.sending.session_facts(ann.profile, LID, 0).base_key == facts.base_key
     assert bob.read(ann, ann.say(bob, b"goes on")) == b"goes on"
     assert ann.read(bob, late) == b"late, of the first session"
 
 
 def test_a_late_maker_follows_the_tombstone(ann: End, bob: End, old_bob: End) -> None:
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     ann.meet(old_bob)
     assert ann.reserve(bob).chains.keys() == {0}
     assert ann.reserve(old_bob).user == LID
 
 
 def test_a_maker_who_read_before_the_move_loses(ann: End, bob: End, old_bob: End) -> None:
-    ann.table.before = once("transact", lambda: ann.keys.learn(PN, LID))
+    ann.table.before = once("transact", lambda: ann.keys.contacts.learn(PN, LID))
     ann.meet(old_bob)
-    assert ann.keys.reserve(ann.profile, PN).user == LID
+    assert ann.keys.sending.reserve(ann.profile, PN).user == LID
 
 
 def test_a_device_that_joins_between_read_and_commit_moves_too(ann: End, bob: End, old_bob: End) -> None:
@@ -171,17 +177,17 @@ def test_a_device_that_joins_between_read_and_commit_moves_too(ann: End, bob: En
 
     def join() -> None:
         bundles = {5: tablet.bundle()}
-        ann.keys.make_sessions(ann.profile, ann.credentials, PN, bundles, devices=[0, 5])
+        ann.keys.sending.make_sessions(ann.profile, ann.credentials, PN, bundles, devices=[0, 5])
 
     ann.table.before = once("transact", join)
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     assert ann.reserve(bob).chains.keys() == {0, 5}
 
 
 def test_a_message_to_the_old_name_is_read_at_the_new_one(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     bob.read(ann, ann.say(old_bob, b"hello"))
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     message = bob.say(ann, b"answer")
     received = ann.hear(old_bob, message, "S1")
     assert (received.plaintext, received.user) == (b"answer", LID)
@@ -194,7 +200,7 @@ def test_what_was_read_before_the_move_is_known_after_it(ann: End, bob: End, old
     bob.read(ann, ann.say(old_bob, b"hello"))
     message = bob.say(ann, b"answer")
     ann.hear(old_bob, message, "S1")
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     again = ann.hear(bob, message, "S1")
     assert (again.plaintext, again.repeated) == (b"answer", True)
 
@@ -203,8 +209,8 @@ def test_what_was_read_before_the_move_is_known_after_it(ann: End, bob: End, old
 def test_a_message_that_meets_the_move_is_read(ann: End, bob: End, old_bob: End, place: str) -> None:
     ann.meet(old_bob)
     bob.read(ann, ann.say(old_bob, b"hello"))
-    ann.keys.mark_stale(ann.profile, PN, 0)
-    ann.table.before = once(place, lambda: ann.keys.learn(PN, LID))
+    ann.keys.sending.mark_stale(ann.profile, PN, 0)
+    ann.table.before = once(place, lambda: ann.keys.contacts.learn(PN, LID))
     assert ann.read(old_bob, bob.say(ann, b"answer")) == b"answer"
 
 
@@ -212,9 +218,9 @@ def test_a_failure_around_the_move_is_not_believed(ann: End, bob: End, old_bob: 
     """The outbound item was read before the sessions moved, the receiving half after it."""
     ann.meet(old_bob)
     bob.read(ann, ann.say(old_bob, b"hello"))
-    ann.keys.mark_stale(ann.profile, PN, 0)
+    ann.keys.sending.mark_stale(ann.profile, PN, 0)
     old = ann.outbound(old_bob)
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     moved = ann.outbound(old_bob)
     key = (str(old["pk"]), "outbound")
     ann.table.before = once("get_many", lambda: ann.table.table.put(Put(key, old)))
@@ -225,7 +231,7 @@ def test_a_failure_around_the_move_is_not_believed(ann: End, bob: End, old_bob: 
 def test_a_lost_answer_of_the_move(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     ann.table.after = once("transact", raising(OutcomeUnknown()))
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     assert bob.read(ann, ann.say(bob, b"moved once")) == b"moved once"
 
 
@@ -233,12 +239,12 @@ def test_a_number_that_went_to_another_person_takes_no_session_along(
     ann: End, bob: End, old_bob: End
 ) -> None:
     ann.meet(old_bob)
-    ann.keys.learn(PN, LID)
-    ann.keys.learn(PN, "999@lid")
+    ann.keys.contacts.learn(PN, LID)
+    ann.keys.contacts.learn(PN, "999@lid")
     with pytest.raises(NoOutbound):
-        ann.keys.reserve(ann.profile, PN)
+        ann.keys.sending.reserve(ann.profile, PN)
     assert ann.reserve(bob).user == LID
-    assert ann.keys.address(PN) == {"pn": PN, "lid": "999@lid"}
+    assert ann.keys.contacts.address(PN) == {"pn": PN, "lid": "999@lid"}
 
 
 def test_a_damaged_session_is_left_behind(ann: End, bob: End, old_bob: End) -> None:
@@ -248,7 +254,7 @@ def test_a_damaged_session_is_left_behind(ann: End, bob: End, old_bob: End) -> N
     from tocsin.dynamo.writes import Update
 
     ann.table.table.update(Update(key, set={"states": bytes(item["states"])[:-3]}))
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     assert len(ann.damages) >= 1
     ann.meet(bob)
     assert bob.read(ann, ann.say(bob, b"anew")) == b"anew"
@@ -257,7 +263,7 @@ def test_a_damaged_session_is_left_behind(ann: End, bob: End, old_bob: End) -> N
 def test_the_chain_keeps_its_indexes_across_the_move(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     before = [index_of(ann.say(old_bob, b"x")) for _ in range(5)]
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     after = [index_of(ann.say(bob, b"x")) for _ in range(3)]
     assert before + after == list(range(8))
 
@@ -268,7 +274,7 @@ def test_simultaneous_first_messages_under_two_names(ann: End, bob: End, old_bob
     bob.meet(ann)
     to_bob, to_ann = ann.say(old_bob, b"to bob"), bob.say(ann, b"to ann")
     assert ann.read(bob, to_ann) == b"to ann"
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     assert bob.read(ann, to_bob) == b"to bob"
     assert isinstance(ann.say(bob, b"x"), Ciphertext)
     for text in (b"1", b"2", b"3"):
@@ -279,6 +285,6 @@ def test_simultaneous_first_messages_under_two_names(ann: End, bob: End, old_bob
 def test_conversing_after_the_move(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
     bob.read(ann, ann.say(old_bob, b"hello"))
-    ann.keys.learn(PN, LID)
+    ann.keys.contacts.learn(PN, LID)
     for _ in range(5):
         converse(ann, bob)

@@ -1,5 +1,7 @@
 """Making, renewing and ending sessions: one winner, nothing lost, a damaged one replaced."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import pytest
@@ -26,13 +28,13 @@ def damage(end: End, peer: End, where: str, attribute: str) -> None:
 
 
 def facts(end: End, peer: End):
-    return end.keys.session_facts(end.profile, peer.user, peer.device)
+    return end.keys.sending.session_facts(end.profile, peer.user, peer.device)
 
 
 def test_a_first_session_is_one_read_and_one_transaction(ann: End, bob: End) -> None:
     bundle = bob.bundle()
     ann.table.requests.clear()
-    ann.keys.make_sessions(ann.profile, ann.credentials, bob.user, {0: bundle}, devices=[0])
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, bob.user, {0: bundle}, devices=[0])
     assert ann.table.requests == ["query", "transact"]
 
 
@@ -72,7 +74,7 @@ def test_a_new_device_joins_without_touching_the_others(ann: End, bob: End) -> N
     tablet = End(bob.user, device=5, clock=ann.clock)
     ann.reserve(bob)
     bundles = {0: bob.bundle(), 5: tablet.bundle()}
-    ann.keys.make_sessions(ann.profile, ann.credentials, bob.user, bundles, devices=[0, 5])
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, bob.user, bundles, devices=[0, 5])
     after = ann.outbound(bob)
     assert (after["chain#0"], after["tag#0"]) == (before["chain#0"], before["tag#0"])
     reservation = ann.reserve(bob)
@@ -83,7 +85,7 @@ def test_a_device_that_left_gets_nothing_more_and_is_still_read(ann: End, bob: E
     ann.meet(bob)
     converse(ann, bob)
     late = bob.say(ann, b"my last words")
-    ann.keys.touch_device_list(ann.profile, bob.user, [7])
+    ann.keys.sending.touch_device_list(ann.profile, bob.user, [7])
     assert ann.reserve(bob).chains == {}
     assert ann.read(bob, late) == b"my last words"
 
@@ -92,13 +94,13 @@ def test_checking_an_unchanged_list_is_one_read_and_one_write(ann: End, bob: End
     ann.meet(bob)
     ann.clock.now += 86400
     ann.table.requests.clear()
-    ann.keys.touch_device_list(ann.profile, bob.user, [0])
+    ann.keys.sending.touch_device_list(ann.profile, bob.user, [0])
     assert ann.table.requests == ["query", "update"]
     assert ann.reserve(bob).checked_at == NOW + 86400
 
 
 def test_checking_the_list_of_a_stranger_is_nothing(ann: End, bob: End) -> None:
-    ann.keys.touch_device_list(ann.profile, bob.user, [0])
+    ann.keys.sending.touch_device_list(ann.profile, bob.user, [0])
     with pytest.raises(NoOutbound):
         ann.reserve(bob)
 
@@ -106,7 +108,7 @@ def test_checking_the_list_of_a_stranger_is_nothing(ann: End, bob: End) -> None:
 def test_a_bad_bundle_holds_up_no_other_device(ann: End, bob: End) -> None:
     good = bob.bundle()
     bad = dataclasses.replace(good, signed_prekey_signature=bytes(64))
-    refused = ann.keys.make_sessions(
+    refused = ann.keys.sending.make_sessions(
         ann.profile, ann.credentials, bob.user, {0: good, 5: bad}, devices=[0, 5]
     )
     assert {device: type(error) for device, error in refused.items()} == {5: BadSignature}
@@ -117,7 +119,9 @@ class TestRebuild:
     def test_the_new_session_is_born_at_its_fence(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         numbers = [ann.reserve(bob).number for _ in range(3)]
-        ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle(), seen=facts(ann, bob))
+        ann.keys.sending.rebuild(
+            ann.profile, ann.credentials, bob.user, 0, bob.bundle(), seen=facts(ann, bob)
+        )
         assert facts(ann, bob).born == numbers[-1] + 1
         assert facts(ann, bob).rebuilt == NOW
 
@@ -126,7 +130,7 @@ class TestRebuild:
         seen = facts(ann, bob)
         bundles = [bob.bundle() for _ in range(10)]
         rebuilt = [
-            ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bundle, seen=seen)
+            ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bundle, seen=seen)
             for bundle in bundles
         ]
         assert rebuilt == [True] + [False] * 9
@@ -136,43 +140,43 @@ class TestRebuild:
         seen = facts(ann, bob)
         bad = dataclasses.replace(bob.bundle(), signed_prekey_signature=bytes(64))
         with pytest.raises(BadSignature):
-            ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bad, seen=seen)
+            ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bad, seen=seen)
         assert facts(ann, bob) == seen
 
     def test_where_no_session_was_it_makes_the_first(self, ann: End, bob: End) -> None:
         assert facts(ann, bob) is None
-        assert ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
+        assert ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
         assert bob.read(ann, ann.say(bob, b"hello")) == b"hello"
 
     def test_what_was_sent_before_stays_readable(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         converse(ann, bob)
         late = bob.say(ann, b"late")
-        ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
+        ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
         assert ann.read(bob, late) == b"late"
 
 
 class TestMarkStale:
     def test_the_next_send_needs_a_session(self, ann: End, bob: End) -> None:
         ann.meet(bob)
-        assert ann.keys.mark_stale(ann.profile, bob.user, 0)
+        assert ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
         assert ann.reserve(bob).in_need([0]) == [0]
 
     def test_once_an_hour(self, ann: End, bob: End) -> None:
         ann.meet(bob)
-        assert ann.keys.mark_stale(ann.profile, bob.user, 0)
+        assert ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
         ann.meet(bob)
-        assert not ann.keys.mark_stale(ann.profile, bob.user, 0)
+        assert not ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
         ann.clock.now += 3601
-        assert ann.keys.mark_stale(ann.profile, bob.user, 0)
+        assert ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
 
     def test_a_stranger_has_nothing_to_be_archived(self, ann: End, bob: End) -> None:
-        assert not ann.keys.mark_stale(ann.profile, bob.user, 0)
+        assert not ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
 
     def test_the_peer_is_still_read_and_brings_the_session_back(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         converse(ann, bob)
-        ann.keys.mark_stale(ann.profile, bob.user, 0)
+        ann.keys.sending.mark_stale(ann.profile, bob.user, 0)
         assert ann.read(bob, bob.say(ann, b"are you there?")) == b"are you there?"
         assert bob.read(ann, ann.say(bob, b"yes")) == b"yes"
 
@@ -180,10 +184,10 @@ class TestMarkStale:
 def test_a_removed_device_is_forgotten(ann: End, bob: End) -> None:
     ann.meet(bob)
     converse(ann, bob)
-    ann.keys.remove_device(ann.profile, bob.user, 0)
+    ann.keys.sending.remove_device(ann.profile, bob.user, 0)
     with pytest.raises(NoSession):
         ann.read(bob, Ciphertext("msg", bob.say(ann, b"gone").body))
-    ann.keys.remove_device(ann.profile, bob.user, 0)
+    ann.keys.sending.remove_device(ann.profile, bob.user, 0)
 
 
 class TestDamage:
@@ -279,7 +283,7 @@ def test_a_session_that_was_made_without_our_knowledge_is_not_made_twice(ann: En
 
     def use_and_archive() -> None:
         used.append(ann.say(bob, b"first use"))
-        ann.keys.mark_stale(ann.profile, bob.user, bob.device)
+        ann.keys.sending.mark_stale(ann.profile, bob.user, bob.device)
         raise OutcomeUnknown
 
     ann.table.after = once("transact", use_and_archive)
@@ -294,8 +298,8 @@ def test_a_removal_between_read_and_commit_is_noticed(ann: End, bob: End) -> Non
     ann.meet(bob)
     converse(ann, bob)
     seen = facts(ann, bob)
-    ann.table.before = once("transact", lambda: ann.keys.remove_device(ann.profile, bob.user, 0))
-    assert ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle(), seen=seen)
+    ann.table.before = once("transact", lambda: ann.keys.sending.remove_device(ann.profile, bob.user, 0))
+    assert ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle(), seen=seen)
     assert bob.read(ann, ann.say(bob, b"hello again")) == b"hello again"
 
 
@@ -311,12 +315,14 @@ def test_conflicts_that_name_nothing_are_read_again(ann: End, bob: End) -> None:
 def test_no_session_is_made_with_the_identity_of_another_pairing(ann: End, bob: End) -> None:
     """Its messages would be of one identity and authenticated with the other: a Bad MAC at the peer."""
     earlier, bundle = ann.profile, bob.bundle()
-    ann.keys.renew_account()
+    ann.keys.account.renew()
     for paired in (False, True):
         if paired:
-            ann.keys.save_pairing(jid="100@s.whatsapp.net", lid="100@lid", device_identity=b"identity")
-        credentials = ann.keys.credentials()
+            ann.keys.account.save_pairing(
+                jid="100@s.whatsapp.net", lid="100@lid", device_identity=b"identity"
+            )
+        credentials = ann.keys.account.credentials()
         with pytest.raises(OtherPairing):
-            ann.keys.make_sessions(earlier, credentials, bob.user, {0: bundle}, devices=[0])
+            ann.keys.sending.make_sessions(earlier, credentials, bob.user, {0: bundle}, devices=[0])
         with pytest.raises(OtherPairing):
-            ann.keys.rebuild(earlier, credentials, bob.user, 0, bundle)
+            ann.keys.sending.rebuild(earlier, credentials, bob.user, 0, bundle)

@@ -1,5 +1,7 @@
 """Receiving in groups: nothing read twice, nothing lost between two readers or in a crash."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, Entropy, once, raising
@@ -40,11 +42,11 @@ def bob() -> Member:
 
 
 def take(ann: End, bob: Member, group: str = GROUP) -> bool:
-    return ann.keys.take_sender_key(ann.profile.incarnation, group, BOB, 0, bob.distribution())
+    return ann.keys.groups.take_sender_key(ann.profile.incarnation, group, BOB, 0, bob.distribution())
 
 
 def read(ann: End, message: bytes, stanza: str = "S1", keys=None, group: str = GROUP):
-    return (keys or ann.keys).receive_in_group(ann.profile.incarnation, group, BOB, 0, stanza, message)
+    return (keys or ann.keys).groups.receive(ann.profile.incarnation, group, BOB, 0, stanza, message)
 
 
 def test_a_message_is_read_under_a_key_that_came_before(ann: End, bob: Member) -> None:
@@ -68,7 +70,7 @@ def test_a_repetition_finds_what_the_first_one_yielded_until_it_is_handled(ann: 
     read(ann, message)
     again = read(ann, message)
     assert (again.plaintext, again.repeated) == (b"hello", True)
-    ann.keys.mark_handled(again)
+    ann.keys.receiving.mark_handled(again)
     assert read(ann, message).plaintext is None
 
 
@@ -77,7 +79,7 @@ def test_a_key_that_comes_again_makes_nothing_readable_again(ann: End, bob: Memb
     take(ann, bob)
     message = bob.say(b"hello")
     read(ann, message)
-    assert not ann.keys.take_sender_key(ann.profile.incarnation, GROUP, BOB, 0, distribution)
+    assert not ann.keys.groups.take_sender_key(ann.profile.incarnation, GROUP, BOB, 0, distribution)
     with pytest.raises(Duplicate):
         read(ann, message, stanza="another stanza with the same bytes")
 
@@ -104,7 +106,7 @@ def test_a_key_that_arrives_while_its_message_is_read_is_found(ann: End, bob: Me
     def arrive(name: str, key: object) -> None:
         reads.append(name)
         if len(reads) == 3:
-            other.take_sender_key(ann.profile.incarnation, GROUP, BOB, 0, distribution)
+            other.groups.take_sender_key(ann.profile.incarnation, GROUP, BOB, 0, distribution)
 
     ann.table.before = arrive
     assert read(ann, message).plaintext == b"hello"
@@ -148,7 +150,9 @@ def test_a_damaged_key_counts_as_missing_and_is_replaced(ann: End, bob: Member) 
 
 def test_after_a_new_pairing_nobody_s_old_key_is_there(ann: End, bob: Member) -> None:
     take(ann, bob)
-    ann.keys.renew_account()
-    paired = ann.keys.save_pairing(jid="100:4@s.whatsapp.net", lid="100:4@lid", device_identity=b"identity")
+    ann.keys.account.renew()
+    paired = ann.keys.account.save_pairing(
+        jid="100:4@s.whatsapp.net", lid="100:4@lid", device_identity=b"identity"
+    )
     with pytest.raises(NoSession):
-        ann.keys.receive_in_group(paired.incarnation, GROUP, BOB, 0, "S1", bob.say(b"hello"))
+        ann.keys.groups.receive(paired.incarnation, GROUP, BOB, 0, "S1", bob.say(b"hello"))

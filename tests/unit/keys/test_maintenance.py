@@ -1,10 +1,13 @@
-"""What time does to sessions, and what upkeep does about it."""
+"""What time does to sessions, what maintenance does about it, and cleaning by an operator."""
+
+from __future__ import annotations
 
 import pytest
 
-from tests.support.key_peers import Clock, End, converse, index_of, once
-from tests.unit.keys.test_cleaning import spoil
+from tests.support.key_peers import NOW, Clock, End, converse, family, index_of, once, raising, spoil
+from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Item, Put
+from tocsin.keys.errors import NoOutbound
 from tocsin.keys.maintenance import Limits, Tended
 from tocsin.tables.keys import outbound_key, owner_of
 
@@ -21,13 +24,13 @@ def couple(ann: End, bob: End) -> tuple[End, End]:
 
 
 def tend(ann: End, bob: End) -> Tended:
-    return ann.keys.tend(ann.profile, bob.user, LIMITS)
+    return ann.keys.upkeep.tend(ann.profile, bob.user, LIMITS)
 
 
 def in_need(ann: End) -> set[str]:
     """The users that a walk through the table picks out."""
     items = ann.table.table.scan(prefix="session#").items
-    return {name_of(item) for item in items if ann.keys.needs_care(item, LIMITS)}
+    return {name_of(item) for item in items if ann.keys.upkeep.needs_care(item, LIMITS)}
 
 
 def name_of(item: Item) -> str:
@@ -37,7 +40,7 @@ def name_of(item: Item) -> str:
 
 
 def checkpoint_of(ann: End, bob: End) -> int | None:
-    return ann.keys.view(ann.profile, bob.user).devices[0].checkpoint
+    return ann.keys.upkeep.view(ann.profile, bob.user).devices[0].checkpoint
 
 
 def test_what_is_in_use_needs_nothing(couple: tuple[End, End]) -> None:
@@ -153,17 +156,17 @@ def test_archived_states_go_after_30_days(couple: tuple[End, End], clock: Clock)
     clock.now += 30 * DAY + 1
     assert bob.user in in_need(ann)
     assert tend(ann, bob).pruned == 1
-    (device,) = ann.keys.view(ann.profile, bob.user).devices
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
     assert (device.archived, device.damage) == (0, "")
     assert bob.read(ann, ann.say(bob, b"goes on")) == b"goes on"
 
 
 def test_a_device_of_which_nothing_is_left_is_forgotten(couple: tuple[End, End], clock: Clock) -> None:
     ann, bob = couple
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     clock.now += 31 * DAY
     assert in_need(ann) == {bob.user}
-    assert (tend(ann, bob).emptied, ann.keys.view(ann.profile, bob.user).devices) == (1, ())
+    assert (tend(ann, bob).emptied, ann.keys.upkeep.view(ann.profile, bob.user).devices) == (1, ())
     assert in_need(ann) == set()
 
 
@@ -203,3 +206,100 @@ def test_an_item_of_an_older_release_says_when_it_may_have_been_used(
 )
 def test_whose_an_item_is(pk: str, owner: tuple[str, str, int, str] | None) -> None:
     assert owner_of(pk) == owner
+
+
+# -- cleaning ----------------------------------------------------------------------------------------------
+
+
+def test_a_cleaned_session_still_reads_and_no_longer_sends(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    late = bob.say(ann, b"sent before")
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert (cleaned.archived, cleaned.deleted) == ((0,), ())
+    assert ann.reserve(bob).chains == {}
+    (device,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
+    assert (device.archived, device.created) == (1, None)
+    assert ann.read(bob, late) == b"sent before"
+
+
+def test_after_cleaning_the_next_send_asks_for_the_devices(couple: tuple[End, End]) -> None:
+    """For it makes sessions with those devices that the list names."""
+    ann, bob = couple
+    assert ann.reserve(bob).checked_at == NOW
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert ann.reserve(bob).checked_at == 0
+
+
+def test_exactly_one_device_is_cleaned() -> None:
+    ann, (phone, _, _) = family()
+    assert ann.keys.upkeep.clean(ann.profile, phone.user, 1).archived == (1,)
+    assert sorted(ann.reserve(phone).chains) == [0, 2]
+
+
+def test_a_whole_recipient_is_cleaned() -> None:
+    ann, (phone, *_) = family()
+    assert ann.keys.upkeep.clean(ann.profile, phone.user).archived == (0, 1, 2)
+    assert ann.reserve(phone).chains == {}
+
+
+def test_all_are_cleaned(ann: End) -> None:
+    for number in range(3):
+        ann.meet(End(f"20{number}@lid"))
+    cleaned = list(ann.keys.upkeep.clean_all(ann.profile))
+    assert sorted(one.user for one in cleaned) == ["200@lid", "201@lid", "202@lid"]
+    assert all(summary.devices == () for summary in ann.keys.upkeep.sessions(ann.profile))
+
+
+@pytest.mark.parametrize("half", ["inbound", "chain"])
+def test_what_cannot_be_read_is_deleted_where_nothing_can_be_archived(
+    couple: tuple[End, End], half: str
+) -> None:
+    ann, bob = couple
+    spoil(ann, bob, half)
+    cleaned = ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert (cleaned.deleted, cleaned.archived) == {"inbound": ((0,), ()), "chain": ((), (0,))}[half]
+    (*devices,) = ann.keys.upkeep.view(ann.profile, bob.user).devices
+    assert not any(device.damage for device in devices)
+    ann.meet(bob)
+    assert bob.read(ann, ann.say(bob, b"again")) == b"again"
+
+
+def test_cleaning_twice_or_nobody_changes_nothing(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    before = ann.outbound(bob)
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == ()
+    assert ann.keys.upkeep.clean(ann.profile, "777@lid").archived == ()
+    assert ann.outbound(bob) == before
+    with pytest.raises(NoOutbound):
+        ann.keys.sending.reserve(ann.profile, "777@lid")
+
+
+def test_a_message_received_meanwhile_is_not_lost(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    message = bob.say(ann, b"in between")
+    ann.table.before = once(
+        "transact",
+        lambda: ann.keys.receiving.receive(
+            ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
+        ),
+    )
+    assert ann.keys.upkeep.clean(ann.profile, bob.user).archived == (0,)
+    again = ann.keys.receiving.receive(
+        ann.profile, ann.credentials, bob.user, 0, "between", message.type, message.body
+    )
+    assert (again.repeated, again.plaintext) == (True, b"in between")
+
+
+def test_a_lost_answer_cleans_once(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    ann.table.after = once("transact", raising(OutcomeUnknown()))
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert ann.keys.upkeep.view(ann.profile, bob.user).devices[0].archived == 1
+
+
+def test_a_number_taken_before_the_cleaning_may_still_be_sent(couple: tuple[End, End]) -> None:
+    ann, bob = couple
+    reservation = ann.reserve(bob)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
+    assert bob.read(ann, reservation.encrypt(0, ann.profile, b"on its way")) == b"on its way"

@@ -1,5 +1,7 @@
 """What is told of keys: each read and write, the life of sessions, new identities; and never a key."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator
 
@@ -88,7 +90,7 @@ def test_a_session_replaced_by_the_peers_is_archived(ann: End, bob: End, diary: 
 
 def test_a_session_that_nobody_follows_is_closed(ann: End, bob: End, diary: Diary) -> None:
     ann.meet(bob)
-    ann.keys.mark_stale(ann.profile, bob.user, bob.device)
+    ann.keys.sending.mark_stale(ann.profile, bob.user, bob.device)
     assert diary.sessions == ["made", "closed"]
 
 
@@ -106,25 +108,25 @@ def test_a_session_rebuilt_because_somebody_could_not_read_is_recovered(
     ann: End, bob: End, diary: Diary
 ) -> None:
     ann.meet(bob)
-    ann.keys.rebuild(ann.profile, ann.credentials, bob.user, bob.device, bob.bundle())
+    ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, bob.device, bob.bundle())
     assert diary.sessions == ["made", "made", "archived", "recovered"]
 
 
 def test_a_removed_device_is_forgotten(ann: End, bob: End, diary: Diary) -> None:
     ann.meet(bob)
-    ann.keys.remove_device(ann.profile, bob.user, bob.device)
+    ann.keys.sending.remove_device(ann.profile, bob.user, bob.device)
     assert diary.sessions == ["made", "forgotten"]
 
 
 def test_a_session_that_an_operator_cleans_is_closed_and_cleaned(ann: End, bob: End, diary: Diary) -> None:
     ann.meet(bob)
-    ann.keys.clean(ann.profile, bob.user)
+    ann.keys.upkeep.clean(ann.profile, bob.user)
     assert diary.sessions == ["made", "closed", "cleaned"]
 
 
 def test_sessions_move_to_the_lid(ann: End, bob: End, diary: Diary) -> None:
-    ann.keys.make_sessions(ann.profile, ann.credentials, PN, {0: bob.bundle()}, devices=[0])
-    ann.keys.learn(PN, LID)
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, PN, {0: bob.bundle()}, devices=[0])
+    ann.keys.contacts.learn(PN, LID)
     assert diary.sessions == ["made", "moved"]
 
 
@@ -139,7 +141,7 @@ def test_what_did_not_happen_is_not_told(ann: End, bob: End, diary: Diary) -> No
 
 def test_a_first_session_in_requests(ann: End, bob: End, diary: Diary) -> None:
     bundle = bob.bundle()
-    ann.keys.make_sessions(ann.profile, ann.credentials, bob.user, {0: bundle}, devices=[0])
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, bob.user, {0: bundle}, devices=[0])
     assert diary.requests == ["read 0 session", "written outbound", "written inbound"]
 
 
@@ -180,7 +182,7 @@ def test_contention_is_told(ann: End, bob: End, diary: Diary) -> None:
 def changes(ann: End) -> list[IdentityChange]:
     """What Ann's key store tells of identities."""
     heard: list[IdentityChange] = []
-    ann.keys._vault = ann.keys._vault._replace(on_identity_change=heard.append)
+    ann.keys = ann.opened(on_identity_change=heard.append)
     return heard
 
 
@@ -218,12 +220,11 @@ def test_who_could_not_be_told_stores_no_new_identity(ann: End, bob: End, reinst
     def unreachable(change: IdentityChange) -> None:
         raise ConnectionError("nobody there")
 
-    deaf = ann.keys._vault
-    ann.keys._vault = deaf._replace(on_identity_change=unreachable)
+    ann.keys = ann.opened(on_identity_change=unreachable)
     with pytest.raises(ConnectionError):
         ann.hear(bob, message, "S1")
     heard: list[IdentityChange] = []
-    ann.keys._vault = deaf._replace(on_identity_change=heard.append)
+    ann.keys = ann.opened(on_identity_change=heard.append)
     assert ann.hear(bob, message, "S1").plaintext == b"new phone"
     assert len(heard) == 1
 
@@ -262,15 +263,15 @@ def test_at_the_usual_level_reads_and_writes_cost_nothing(
         ann.keys = ann.opened()
         ann.meet(bob)
     assert [line.message for line in caplog.records] == ["session made"]
-    assert ann.keys._vault.table is ann.table
+    assert ann.keys._context.table is ann.table
 
 
 def test_no_key_and_no_number_is_in_any_line(ann: End, bob: End, lines: pytest.LogCaptureFixture) -> None:
     ann.keys, bob.keys = ann.opened(), bob.opened()
-    ann.keys.make_sessions(ann.profile, ann.credentials, PN, {0: bob.bundle()}, devices=[0])
-    ann.keys.learn(PN, LID)
+    ann.keys.sending.make_sessions(ann.profile, ann.credentials, PN, {0: bob.bundle()}, devices=[0])
+    ann.keys.contacts.learn(PN, LID)
     converse(ann, bob)
-    ann.keys.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
+    ann.keys.sending.rebuild(ann.profile, ann.credentials, bob.user, 0, bob.bundle())
     stored = [
         ann.table.table.get(outbound_key("main", 1, LID)),
         ann.table.table.get(inbound_key("main", 1, LID, 0)),

@@ -1,5 +1,7 @@
 """Receiving: each readable message is read, exactly once, whatever crashes, races or repeats."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import NOW, End, converse, once, raising
@@ -17,7 +19,7 @@ def test_a_first_message_makes_a_session_and_spends_its_prekey(ann: End, bob: En
     ann.meet(bob)
     received = bob.hear(ann, ann.say(bob, b"hello"))
     assert (received.plaintext, received.new_session, received.used_prekey) == (b"hello", True, True)
-    assert bob.keys.prekey_count() == 0
+    assert bob.keys.account.prekey_count() == 0
     assert ann.read(bob, bob.say(ann, b"back")) == b"back"
 
 
@@ -36,7 +38,7 @@ def test_a_repeated_stanza_yields_the_stored_text_until_it_was_handled(ann: End,
     bob.hear(ann, message, "S1")
     again = bob.hear(ann, message, "S1")
     assert (again.plaintext, again.repeated) == (b"hello", True)
-    bob.keys.mark_handled(again)
+    bob.keys.receiving.mark_handled(again)
     handled = bob.hear(ann, message, "S1")
     assert (handled.plaintext, handled.repeated) == (None, True)
 
@@ -45,7 +47,7 @@ def test_handling_forgets_the_text(ann: End, bob: End) -> None:
     ann.meet(bob)
     received = bob.hear(ann, ann.say(bob, b"hello"))
     assert "text" in (bob.table.get(received.key) or {})
-    bob.keys.mark_handled(received)
+    bob.keys.receiving.mark_handled(received)
     assert "text" not in (bob.table.get(received.key) or {})
 
 
@@ -64,7 +66,7 @@ def test_a_crash_before_the_commit_changes_nothing(ann: End, bob: End) -> None:
     bob.table.before = once("transact", raising(Crash()))
     with pytest.raises(Crash):
         bob.hear(ann, message, "S1")
-    assert bob.keys.prekey_count() == 1
+    assert bob.keys.account.prekey_count() == 1
     assert bob.hear(ann, message, "S1").repeated is False
 
 
@@ -114,7 +116,7 @@ def test_one_prekey_makes_one_session(ann: End, bob: End) -> None:
     carl = End("300@lid", clock=ann.clock)
     bundle = bob.bundle()
     for end in (ann, carl):
-        end.keys.make_sessions(end.profile, end.credentials, bob.user, {0: bundle}, devices=[0])
+        end.keys.sending.make_sessions(end.profile, end.credentials, bob.user, {0: bundle}, devices=[0])
     bob.table.before = once("transact", lambda: bob.hear(ann, ann.say(bob, b"winner"), "S1"))
     with pytest.raises(NoPreKey):
         bob.hear(carl, carl.say(bob, b"loser"), "S2")
@@ -141,7 +143,7 @@ def test_a_forged_first_message_spends_nothing_and_replaces_no_session(ann: End,
     forged = Ciphertext(message.type, message.body[:-20] + bytes(20))
     with pytest.raises((BadMac, InvalidMessage)):
         bob.hear(ann, forged)
-    assert bob.keys.prekey_count() == 1
+    assert bob.keys.account.prekey_count() == 1
     assert bob.read(ann, ann.say(bob, b"still me")) == b"still me"
 
 
@@ -155,7 +157,7 @@ def test_nothing_is_known_of_the_sender(ann: End, bob: End) -> None:
 
 def test_a_prekey_that_we_do_not_hold(ann: End, bob: End) -> None:
     ann.meet(bob)
-    bob.credentials = bob.keys.reset_sessions()
+    bob.credentials = bob.keys.account.reset_sessions()
     with pytest.raises(NoPreKey):
         bob.hear(ann, ann.say(bob, b"with a prekey of before"))
 
@@ -164,15 +166,15 @@ def test_a_stanza_of_another_pairing_is_refused(ann: End, bob: End) -> None:
     ann.meet(bob)
     message = ann.say(bob, b"hello")
     with pytest.raises(OtherPairing):
-        bob.keys.receive(1, bob.credentials, ann.user, 3, "S1", message.type, message.body)
+        bob.keys.receiving.receive(1, bob.credentials, ann.user, 3, "S1", message.type, message.body)
 
 
 def test_a_reinstalled_peer_is_accepted_once_its_message_proved_itself(ann: End, bob: End) -> None:
     ann.meet(bob)
     converse(ann, bob)
     reinstalled = End(ann.user, device=ann.device, clock=ann.clock)
-    reinstalled.credentials = reinstalled.keys.renew_account()
-    reinstalled.credentials = reinstalled.keys.save_pairing(
+    reinstalled.credentials = reinstalled.keys.account.renew()
+    reinstalled.credentials = reinstalled.keys.account.save_pairing(
         jid="100:3@s.whatsapp.net", lid="100:3@lid", device_identity=b"new"
     )
     reinstalled.meet(bob)
@@ -226,7 +228,7 @@ def test_a_promoted_chain_goes_on_where_it_stopped(ann: End, bob: End) -> None:
 def test_a_text_beyond_an_item_is_cut_to_what_will_be_handled(ann: End, bob: End) -> None:
     ann.meet(bob)
     message = ann.say(bob, b"text" + bytes(300_000))
-    received = bob.keys.receive(
+    received = bob.keys.receiving.receive(
         bob.profile,
         bob.credentials,
         ann.user,
@@ -248,14 +250,14 @@ def test_stanza_records_expire_after_14_days(ann: End, bob: End) -> None:
 
 class TestRetryCount:
     def test_it_counts_per_stanza_and_sender(self, ann: End) -> None:
-        counts = [ann.keys.count_retry(ann.profile, "200@lid", 0, "S1") for _ in range(3)]
+        counts = [ann.keys.receiving.count_retry(ann.profile, "200@lid", 0, "S1") for _ in range(3)]
         assert counts == [1, 2, 3]
-        assert ann.keys.count_retry(ann.profile, "200@lid", 0, "S2") == 1
-        assert ann.keys.count_retry(ann.profile, "200@lid", 1, "S1") == 1
+        assert ann.keys.receiving.count_retry(ann.profile, "200@lid", 0, "S2") == 1
+        assert ann.keys.receiving.count_retry(ann.profile, "200@lid", 1, "S1") == 1
 
     def test_it_starts_from_what_the_sender_counted(self, ann: End) -> None:
-        assert ann.keys.count_retry(ann.profile, "200@lid", 0, "S1", at_least=3) == 3
-        assert ann.keys.count_retry(ann.profile, "200@lid", 0, "S1", at_least=2) == 4
+        assert ann.keys.receiving.count_retry(ann.profile, "200@lid", 0, "S1", at_least=3) == 3
+        assert ann.keys.receiving.count_retry(ann.profile, "200@lid", 0, "S1", at_least=2) == 4
 
 
 @pytest.mark.parametrize("stanza_id", ["A#0123", "A%23", "#", "x" * 5000])

@@ -1,5 +1,7 @@
 """Reserving: every number once, one request, and what a number is worth with which chain."""
 
+from __future__ import annotations
+
 import threading
 
 import pytest
@@ -43,7 +45,7 @@ def test_32_threads_never_get_the_same_number(ann: End, bob: End) -> None:
     def send() -> None:
         keys = ann.opened(ann.table.table)
         for _ in range(20):
-            numbers.append(keys.reserve(ann.profile, bob.user).number)
+            numbers.append(keys.sending.reserve(ann.profile, bob.user).number)
 
     threads = [threading.Thread(target=send) for _ in range(32)]
     for thread in threads:
@@ -93,7 +95,7 @@ def test_sessions_that_moved_are_followed(ann: End, bob: End) -> None:
     ann.meet(bob)
     pk = f"session#main.{ann.profile.incarnation}#"
     ann.table.put(Put((pk + "628111@s.whatsapp.net", "outbound"), {"moved": bob.user}))
-    reservation = ann.keys.reserve(ann.profile, "628111@s.whatsapp.net")
+    reservation = ann.keys.sending.reserve(ann.profile, "628111@s.whatsapp.net")
     assert (reservation.user, reservation.number) == (bob.user, 0)
 
 
@@ -106,7 +108,7 @@ def test_a_ring_of_tombstones_ends(ann: End, bob: End) -> None:
 
 def test_another_incarnation_sees_nothing(ann: End, bob: End) -> None:
     ann.meet(bob)
-    ann.credentials = ann.keys.reset_sessions()
+    ann.credentials = ann.keys.account.reset_sessions()
     with pytest.raises(NoOutbound):
         ann.reserve(bob)
 
@@ -141,7 +143,7 @@ def test_a_session_unanswered_for_30_days_is_renewed() -> None:
 def test_a_stale_chain_encrypts_nothing_and_says_what_helps(ann: End, bob: End) -> None:
     ann.meet(bob)
     for _ in range(GAP_LIMIT):
-        ann.keys.reserve(ann.profile, bob.user)
+        ann.keys.sending.reserve(ann.profile, bob.user)
     late = ann.reserve(bob)
     with pytest.raises(StaleChain) as caught:
         late.encrypt(bob.device, ann.profile, b"too far")
@@ -174,13 +176,13 @@ class TestCheckpoint:
         ann.meet(bob)
         reservation = [ann.reserve(bob) for _ in range(32)][-1]
         ann.table.requests.clear()
-        assert not ann.keys.checkpoint(reservation, [bob.device])
+        assert not ann.keys.sending.checkpoint(reservation, [bob.device])
         assert ann.table.requests == []
 
     def test_it_forgets_the_keys_before_it(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         reservation = [ann.reserve(bob) for _ in range(33)][-1]
-        assert ann.keys.checkpoint(reservation, [bob.device])
+        assert ann.keys.sending.checkpoint(reservation, [bob.device])
         following = ann.reserve(bob)
         assert following.chains[bob.device].sending.index == 33
         assert bob.read(ann, following.encrypt(bob.device, ann.profile, b"next")) == b"next"
@@ -188,7 +190,7 @@ class TestCheckpoint:
     def test_it_moves_only_the_devices_that_were_addressed(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         reservation = [ann.reserve(bob) for _ in range(33)][-1]
-        assert not ann.keys.checkpoint(reservation, [7])
+        assert not ann.keys.sending.checkpoint(reservation, [7])
 
     def test_it_loses_against_a_turn_and_says_nothing(self, ann: End, bob: End) -> None:
         ann.meet(bob)
@@ -198,12 +200,12 @@ class TestCheckpoint:
         bob.read(ann, ann.say(bob, b"and back"))
         before = ann.outbound(bob)
         ann.read(bob, bob.say(ann, b"turn again"))
-        assert not ann.keys.checkpoint(reservation, [bob.device])
+        assert not ann.keys.sending.checkpoint(reservation, [bob.device])
         assert ann.outbound(bob)["chain#0"] != before["chain#0"]
 
     def test_an_older_reservation_cannot_bring_it_back(self, ann: End, bob: End) -> None:
         ann.meet(bob)
         reservations = [ann.reserve(bob) for _ in range(70)]
-        assert ann.keys.checkpoint(reservations[69], [bob.device])
-        assert not ann.keys.checkpoint(reservations[40], [bob.device])
+        assert ann.keys.sending.checkpoint(reservations[69], [bob.device])
+        assert not ann.keys.sending.checkpoint(reservations[40], [bob.device])
         assert ann.reserve(bob).chains[bob.device].sending.index == 70

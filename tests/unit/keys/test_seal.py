@@ -1,5 +1,7 @@
 """Sealing: bound to its place, refused when anything about it is different."""
 
+from __future__ import annotations
+
 import pytest
 
 from tocsin.keys.seal import DamagedRecord, Place, Sealer, masked

@@ -1,5 +1,7 @@
 """Our sender key in a group: every number once, a new key behind a fence, and who may have it."""
 
+from __future__ import annotations
+
 import threading
 
 import pytest
@@ -33,11 +35,11 @@ def in_group(ann: End) -> End:
 
 
 def make(ann: End, seen: bytes | None = None) -> None:
-    ann.keys.make_sender_key(ann.profile, GROUP, seen=seen)
+    ann.keys.groups.make_sender_key(ann.profile, GROUP, seen=seen)
 
 
 def reserve(ann: End) -> GroupReservation:
-    return ann.keys.reserve_group(ann.profile, GROUP)
+    return ann.keys.groups.reserve(ann.profile, GROUP)
 
 
 def say(ann: End, reservation: GroupReservation, text: bytes = b"hello") -> bytes:
@@ -77,7 +79,7 @@ def test_16_threads_never_get_the_same_number(clock: Clock) -> None:
 
     def send() -> None:
         keys = ann.opened(ann.table.table)
-        numbers.extend(keys.reserve_group(ann.profile, GROUP).number for _ in range(10))
+        numbers.extend(keys.groups.reserve(ann.profile, GROUP).number for _ in range(10))
 
     threads = [threading.Thread(target=send) for _ in range(16)]
     for thread in threads:
@@ -89,26 +91,28 @@ def test_16_threads_never_get_the_same_number(clock: Clock) -> None:
 
 def test_of_two_who_make_the_first_key_one_wins(ann: End) -> None:
     other = ann.opened(ann.table.table)
-    ann.table.before = once("put", lambda: other.make_sender_key(ann.profile, GROUP, seen=None))
+    ann.table.before = once("put", lambda: other.groups.make_sender_key(ann.profile, GROUP, seen=None))
     make(ann)
-    first, second = reserve(ann), other.reserve_group(ann.profile, GROUP)
+    first, second = reserve(ann), other.groups.reserve(ann.profile, GROUP)
     assert first.tag == second.tag
     assert (first.number, second.number) == (0, 1)
 
 
 def test_of_two_who_make_a_new_key_after_a_leave_one_wins(in_group: End) -> None:
     old, other = reserve(in_group), in_group.opened(in_group.table.table)
-    assert in_group.keys.discard_sender_key(in_group.profile, GROUP)
-    in_group.table.before = once("update", lambda: other.make_sender_key(in_group.profile, GROUP, seen=None))
+    assert in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
+    in_group.table.before = once(
+        "update", lambda: other.groups.make_sender_key(in_group.profile, GROUP, seen=None)
+    )
     make(in_group)
     new = reserve(in_group)
-    assert new.tag == other.reserve_group(in_group.profile, GROUP).tag != old.tag
+    assert new.tag == other.groups.reserve(in_group.profile, GROUP).tag != old.tag
 
 
 def test_a_number_taken_before_a_leave_stays_under_the_old_key(in_group: End) -> None:
     """The send had begun; the next one is under the new key, whose iterations begin anew."""
     early = reserve(in_group)
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
     late = reserve(in_group)
     assert late.staleness is Staleness.ABSENT
     with pytest.raises(StaleSenderKey):
@@ -122,9 +126,9 @@ def test_a_number_taken_before_a_leave_stays_under_the_old_key(in_group: End) ->
 def test_numbers_taken_while_the_new_key_is_made_are_not_used_under_it(in_group: End) -> None:
     taken: list[GroupReservation] = []
     other = in_group.opened(in_group.table.table)
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
     in_group.table.before = once(
-        "update", lambda: taken.extend(other.reserve_group(in_group.profile, GROUP) for _ in range(3))
+        "update", lambda: taken.extend(other.groups.reserve(in_group.profile, GROUP) for _ in range(3))
     )
     make(in_group)
     assert [reservation.staleness for reservation in taken] == [Staleness.ABSENT] * 3
@@ -133,15 +137,15 @@ def test_numbers_taken_while_the_new_key_is_made_are_not_used_under_it(in_group:
 
 def test_a_leave_after_the_key_was_made_wins(in_group: End) -> None:
     other = in_group.opened(in_group.table.table)
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
     make(in_group)
-    other.discard_sender_key(in_group.profile, GROUP)
+    other.groups.discard_sender_key(in_group.profile, GROUP)
     assert reserve(in_group).staleness is Staleness.ABSENT
 
 
 def test_who_holds_the_old_key_reads_nothing_under_the_new_one(in_group: End) -> None:
     record = sender_key.process(None, reserve(in_group).distribution())
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
     make(in_group)
     with pytest.raises(NoSession):
         sender_key.decrypt(record, say(in_group, reserve(in_group)))
@@ -177,9 +181,9 @@ def test_after_too_wide_a_gap_a_new_key_is_made(in_group: End) -> None:
 def test_the_checkpoint_follows_the_acks_at_a_distance(in_group: End) -> None:
     """Who joins gets a key that reads what is still under way, and no more of the past than that."""
     reservations = [reserve(in_group) for _ in range(65)]
-    assert not in_group.keys.checkpoint_group(reservations[63])
-    assert in_group.keys.checkpoint_group(reservations[64])
-    assert not in_group.keys.checkpoint_group(reservations[64])
+    assert not in_group.keys.groups.checkpoint(reservations[63])
+    assert in_group.keys.groups.checkpoint(reservations[64])
+    assert not in_group.keys.groups.checkpoint(reservations[64])
     joined = sender_key.process(None, reserve(in_group).distribution())
     text, _ = sender_key.decrypt(joined, say(in_group, reservations[40], b"overtaken"))
     assert text == b"overtaken"
@@ -192,8 +196,8 @@ def test_the_checkpoint_follows_the_acks_at_a_distance(in_group: End) -> None:
 
 def test_a_checkpoint_loses_against_a_leave(in_group: End) -> None:
     reservations = [reserve(in_group) for _ in range(70)]
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
-    assert not in_group.keys.checkpoint_group(reservations[-1])
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
+    assert not in_group.keys.groups.checkpoint(reservations[-1])
     assert reserve(in_group).staleness is Staleness.ABSENT
 
 
@@ -213,62 +217,62 @@ def test_a_damaged_key_is_reported_and_replaced(in_group: End) -> None:
 
 def test_a_device_has_the_key_only_once_that_was_acknowledged(in_group: End) -> None:
     reservation = reserve(in_group)
-    assert in_group.keys.holders(reservation) == {}
-    in_group.keys.offer_key(reservation, [BOB, COMPANION])
-    in_group.keys.confirm_key(reservation, [BOB])
-    assert in_group.keys.holders(reserve(in_group)) == {BOB: int(in_group.clock.now), COMPANION: 0}
+    assert in_group.keys.groups.holders(reservation) == {}
+    in_group.keys.groups.offer_key(reservation, [BOB, COMPANION])
+    in_group.keys.groups.confirm_key(reservation, [BOB])
+    assert in_group.keys.groups.holders(reserve(in_group)) == {BOB: int(in_group.clock.now), COMPANION: 0}
 
 
 def test_a_mark_that_comes_after_a_new_key_is_a_mark_on_the_old_one(in_group: End) -> None:
     reservation = reserve(in_group)
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
     make(in_group)
-    in_group.keys.confirm_key(reservation, [BOB])
-    assert in_group.keys.holders(reserve(in_group)) == {}
+    in_group.keys.groups.confirm_key(reservation, [BOB])
+    assert in_group.keys.groups.holders(reserve(in_group)) == {}
 
 
 def test_a_device_that_asked_again_may_have_the_key_and_gets_it_again(in_group: End) -> None:
     reservation = reserve(in_group)
-    in_group.keys.confirm_key(reservation, [BOB, COMPANION])
-    assert in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB) == reservation.distribution()
-    assert in_group.keys.holders(reservation) == {BOB: 0, COMPANION: int(in_group.clock.now)}
+    in_group.keys.groups.confirm_key(reservation, [BOB, COMPANION])
+    assert in_group.keys.groups.hand_out_key(in_group.profile, GROUP, *BOB) == reservation.distribution()
+    assert in_group.keys.groups.holders(reservation) == {BOB: 0, COMPANION: int(in_group.clock.now)}
 
 
 def test_a_key_that_nobody_was_offered_yet_is_handed_out_to_a_holder(in_group: End) -> None:
     """Its first send died on the way, or it was made between two looks."""
-    key = in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB)
+    key = in_group.keys.groups.hand_out_key(in_group.profile, GROUP, *BOB)
     reservation = reserve(in_group)
     assert key == reservation.distribution()
-    assert in_group.keys.holders(reservation) == {BOB: 0}
+    assert in_group.keys.groups.holders(reservation) == {BOB: 0}
 
 
 def test_where_there_is_no_key_none_is_handed_out(in_group: End) -> None:
-    in_group.keys.discard_sender_key(in_group.profile, GROUP)
-    assert in_group.keys.hand_out_key(in_group.profile, GROUP, *BOB) is None
+    in_group.keys.groups.discard_sender_key(in_group.profile, GROUP)
+    assert in_group.keys.groups.hand_out_key(in_group.profile, GROUP, *BOB) is None
 
 
 def test_a_thousand_devices_are_marked_in_parts(in_group: End) -> None:
     reservation = reserve(in_group)
     devices = [(f"{number}@lid", number % 4) for number in range(1000)]
-    in_group.keys.confirm_key(reservation, devices)
-    assert set(in_group.keys.holders(reservation)) == set(devices)
+    in_group.keys.groups.confirm_key(reservation, devices)
+    assert set(in_group.keys.groups.holders(reservation)) == set(devices)
 
 
 def test_after_a_new_pairing_there_is_no_key_of_the_old_one(in_group: End) -> None:
     """Nor a counter: the new device is another sender, under keys of its own."""
-    in_group.keys.renew_account()
-    paired = in_group.keys.save_pairing(
+    in_group.keys.account.renew()
+    paired = in_group.keys.account.save_pairing(
         jid="100:4@s.whatsapp.net", lid="100:4@lid", device_identity=b"identity"
     )
     with pytest.raises(NoOutbound):
-        in_group.keys.reserve_group(paired.profile, GROUP)
+        in_group.keys.groups.reserve(paired.profile, GROUP)
 
 
 # Upkeep
 
 
 def item_of(ann: End) -> Item:
-    item = ann.table.get(own_sender_key(ann.keys.account, ann.profile.incarnation, GROUP))
+    item = ann.table.get(own_sender_key(ann.keys.account.name, ann.profile.incarnation, GROUP))
     assert item is not None
     return item
 
@@ -276,11 +280,11 @@ def item_of(ann: End) -> Item:
 def test_a_key_that_rests_for_a_week_forgets_what_was_said(in_group: End, clock: Clock) -> None:
     old = [reserve(in_group) for _ in range(5)]
     clock.now += 7 * DAY
-    assert not in_group.keys.tend_group(item_of(in_group), Limits())
+    assert not in_group.keys.upkeep.tend_group(item_of(in_group), Limits())
     clock.now += 1
     found = item_of(in_group)
-    assert in_group.keys.tend_group(found, Limits())
-    assert not in_group.keys.tend_group(found, Limits())
+    assert in_group.keys.upkeep.tend_group(found, Limits())
+    assert not in_group.keys.upkeep.tend_group(found, Limits())
     fresh = reserve(in_group)
     assert (fresh.iteration, fresh.tag) == (5, old[0].tag)
     newcomer = sender_key.process(None, fresh.distribution())
@@ -297,7 +301,7 @@ def test_who_sends_meanwhile_keeps_the_key_awake(in_group: End, clock: Clock) ->
     clock.now += 8 * DAY
     found = item_of(in_group)
     reservation = reserve(in_group)
-    assert not in_group.keys.tend_group(found, Limits())
+    assert not in_group.keys.upkeep.tend_group(found, Limits())
     assert reserve(in_group).distribution() == reservation.distribution()
 
 
@@ -305,7 +309,7 @@ def test_a_resting_key_with_many_numbers_of_unknown_fate_is_made_anew(in_group: 
     for _ in range(2 * CHECKPOINT_DISTANCE + 1):
         reserve(in_group)
     clock.now += 8 * DAY
-    assert in_group.keys.tend_group(item_of(in_group), Limits())
+    assert in_group.keys.upkeep.tend_group(item_of(in_group), Limits())
     assert reserve(in_group).staleness is Staleness.ABSENT
 
 
@@ -313,27 +317,27 @@ def test_a_resting_key_with_many_numbers_of_unknown_fate_is_made_anew(in_group: 
 
 
 def test_a_group_is_remembered_until_it_changes(ann: End) -> None:
-    assert ann.keys.known_group(GROUP) is None
-    ann.keys.save_group(GROUP, "what was told")
-    assert ann.keys.known_group(GROUP) == ("what was told", int(ann.clock.now))
-    ann.keys.forget_group(GROUP)
-    assert ann.keys.known_group(GROUP) is None
+    assert ann.keys.groups.known(GROUP) is None
+    ann.keys.groups.save(GROUP, "what was told")
+    assert ann.keys.groups.known(GROUP) == ("what was told", int(ann.clock.now))
+    ann.keys.groups.forget(GROUP)
+    assert ann.keys.groups.known(GROUP) is None
 
 
 def test_device_lists_are_remembered_with_their_time(ann: End) -> None:
     now = int(ann.clock.now)
-    ann.keys.save_device_list("200@lid", [3, 0])
-    assert ann.keys.device_lists(["200@lid", "300@lid"]) == {
+    ann.keys.groups.save_device_list("200@lid", [3, 0])
+    assert ann.keys.groups.device_lists(["200@lid", "300@lid"]) == {
         "200@lid": ((0, 3), now, 0),
         "300@lid": ((), 0, 0),
     }
-    ann.keys.expire_device_list(ann.profile, "200@lid")
-    ann.keys.expire_device_list(ann.profile, "300@lid")
-    assert ann.keys.device_lists(["200@lid"])["200@lid"] == ((0, 3), 0, 0)
-    assert ann.keys.device_lists(["300@lid"])["300@lid"] == ((), 0, 0)
+    ann.keys.sending.expire_device_list(ann.profile, "200@lid")
+    ann.keys.sending.expire_device_list(ann.profile, "300@lid")
+    assert ann.keys.groups.device_lists(["200@lid"])["200@lid"] == ((0, 3), 0, 0)
+    assert ann.keys.groups.device_lists(["300@lid"])["300@lid"] == ((), 0, 0)
 
 
 def test_new_keys_of_a_user_are_remembered_through_a_new_list(ann: End) -> None:
-    ann.keys.note_new_keys("200@lid")
-    ann.keys.save_device_list("200@lid", [0])
-    assert ann.keys.device_lists(["200@lid"])["200@lid"].renewed_at == int(ann.clock.now)
+    ann.keys.groups.note_new_keys("200@lid")
+    ann.keys.groups.save_device_list("200@lid", [0])
+    assert ann.keys.groups.device_lists(["200@lid"])["200@lid"].renewed_at == int(ann.clock.now)

@@ -1,5 +1,7 @@
 """What an operation costs: requests, and bytes against DynamoDB's units (1 KB written, 4 KB read)."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import End, converse
@@ -24,7 +26,9 @@ def company(count: int) -> tuple[End, list[End]]:
     ann = End("100000000000001@lid", device=13)
     devices = [End("200000000000002@lid", device) for device in range(count)]
     bundles = {device.device: device.bundle() for device in devices}
-    ann.keys.make_sessions(ann.profile, ann.credentials, devices[0].user, bundles, devices=range(count))
+    ann.keys.sending.make_sessions(
+        ann.profile, ann.credentials, devices[0].user, bundles, devices=range(count)
+    )
     return ann, devices
 
 
@@ -62,7 +66,7 @@ def test_the_worst_legitimate_peer_stays_far_below_the_limit_of_an_item() -> Non
                 bob.reserve(ann)
             ann.read(bob, bob.say(ann, b"after a gap"))
             bob.read(ann, ann.say(bob, b"so that bob turns"))
-    record = read_sessions(ann.keys._vault, ann.profile.incarnation, bob.user).record(0, 0)
+    record = read_sessions(ann.keys._context, ann.profile.incarnation, bob.user).record(0, 0)
     assert record is not None
     chains = [state.receiving for state in record.states]
     assert [len(each) for each in chains] == [MAX_RECEIVING_CHAINS] * (1 + MAX_ARCHIVED_STATES)

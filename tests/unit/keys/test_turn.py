@@ -1,5 +1,7 @@
 """Turns under a fence: every number belongs to exactly one chain, whoever reserved meanwhile."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import End, converse, index_of, once, previous_counter_of, raising
@@ -145,7 +147,7 @@ def test_a_chain_from_the_archive_comes_back_into_the_outbound_item(ann: End, bo
     ann.read(bob, bob.say(ann, b"known chain"))
     late, old = bob.say(ann, b"late"), ann.outbound(bob)
     used = ann.say(bob, b"used")
-    ann.keys.mark_stale(ann.profile, bob.user, bob.device)
+    ann.keys.sending.mark_stale(ann.profile, bob.user, bob.device)
     new = ann.outbound(bob)
     key = (str(old["pk"]), "outbound")
     ann.table.before = once("get_many", lambda: ann.table.table.put(Put(key, old)))
@@ -174,8 +176,10 @@ class TestLostAnswers:
     def test_of_a_rebuild(self, answered: tuple[End, End]) -> None:
         ann, bob = answered
         ann.table.after = once("transact", raising(OutcomeUnknown()))
-        facts = ann.keys.session_facts(ann.profile, bob.user, bob.device)
-        assert ann.keys.rebuild(ann.profile, ann.credentials, bob.user, bob.device, bob.bundle(), seen=facts)
+        facts = ann.keys.sending.session_facts(ann.profile, bob.user, bob.device)
+        assert ann.keys.sending.rebuild(
+            ann.profile, ann.credentials, bob.user, bob.device, bob.bundle(), seen=facts
+        )
         assert bob.read(ann, ann.say(bob, b"anew")) == b"anew"
 
     def test_of_a_request_that_never_arrived(self, answered: tuple[End, End]) -> None:

@@ -1,5 +1,7 @@
 """What was uploaded for a message: kept once, whatever becomes of the answer."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.key_peers import Clock, End, once, raising
@@ -21,6 +23,6 @@ def test_a_disturbed_write_is_repeated_and_the_first_decision_stands(
     ann: End, hook: str, error: Exception
 ) -> None:
     setattr(ann.table, hook, once("put", raising(error)))
-    ann.keys.keep_upload("message#1", b"first")
-    assert not ann.keys.keep_upload("message#1", b"second")
-    assert ann.keys.read_upload("message#1") == b"first"
+    ann.keys.sending.keep_upload("message#1", b"first")
+    assert not ann.keys.sending.keep_upload("message#1", b"second")
+    assert ann.keys.sending.read_upload("message#1") == b"first"

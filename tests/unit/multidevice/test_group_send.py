@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_groups import GroupHouse, texts
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import directory, group_members, group_send
 from tocsin.multidevice.group_members import remembered
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import State
 from tocsin.signal.wire import parse_sender_key_message
 from tocsin.tables.keys import group_pk
@@ -25,14 +24,13 @@ from tocsin_whatsapp_server.directory import SignedPreKey
 from tocsin_whatsapp_server.phone import Companion
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount, request: pytest.FixtureRequest) -> GroupHouse:
+def house(account: MemoryAccount, request: pytest.FixtureRequest) -> GroupHouse:
     return GroupHouse(account.furnish(), mode=getattr(request, "param", "lid"))
 
 
@@ -135,8 +133,8 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
     siti, budi, _ = house.colleagues
     budi.forget_sender_keys()
     attachment = Attachment("ticket.pdf", "ticket.pdf", "application/pdf")
-    notification = replace(house.plan_for_group(2), id="ab" * 9, text="your ticket", attachment=attachment)
-    house.store.put_new(notification)
+    notification = replace(house.plan_for_group(2), id="ab" * 9, content=File(attachment, "your ticket"))
+    house.stores.notifications.put_new(notification)
     assert house.deliver(notification).outcome == "sent"
     house.hear()
     assert [phone.messages()[-1].kind for phone in (siti, budi)] == ["document", "document"]
@@ -147,7 +145,7 @@ def test_a_file_reaches_every_member_and_once_more_who_asks_for_it(house):
 
 
 def test_a_group_that_we_are_added_to_makes_itself_known(house):
-    told = {jid: remembered(told)[0].subject for jid, told, _ in house.stage.keys.groups()}
+    told = {jid: remembered(told)[0].subject for jid, told, _ in house.stage.keys.groups.all()}
     assert told == {str(house.group.jid): "Technicians"}
 
 
@@ -161,7 +159,7 @@ def test_where_we_may_not_write_the_reason_is_said_and_nothing_sent(house, setti
     house.tell_group(1)
     house.town.board.groups.set(house.group, creator=house.colleagues[0].account, **{setting: True})
     house.group.members[house.phone.account] = ""
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     verdict = house.deliver(house.plan_for_group(2))
     assert (verdict.outcome, verdict.cause) == ("failed", code)
     assert len(house.line.sent) == 1
@@ -187,7 +185,7 @@ def test_a_group_that_we_left_or_that_nobody_made_is_a_dead_letter_at_once(house
 def test_a_giant_group_is_a_dead_letter_at_once(house, monkeypatch, limit):
     """What is known of it would fit into no item of the table."""
     monkeypatch.setattr(group_members, limit, 3)
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     verdict = house.deliver(house.plan_for_group(1))
     assert (verdict.outcome, verdict.cause) == ("failed", "group-too-large")
     assert house.line.sent == []
@@ -197,7 +195,7 @@ def test_what_is_remembered_of_a_group_is_checked_before_it_fails_for_good(house
     """The notification that made us an admin was lost."""
     house.town.board.groups.set(house.group, announcement=True)
     house.group.members[house.phone.account] = ""
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     assert house.deliver(house.plan_for_group(1)).cause == "admins-only"
     house.group.members[house.phone.account] = "admin"
     house.tell_group(2)
@@ -364,7 +362,7 @@ def test_the_history_of_a_large_group_names_some_and_heals_all(house, monkeypatc
     assert group in sent.numbers
     for colleague in house.colleagues:
         colleague.forget_sessions()
-    house.stage.keys.discard_sender_key(house.stage.profile, group)
+    house.stage.keys.groups.discard_sender_key(house.stage.profile, group)
     house.tell_group(2)
     assert [texts(colleague) for colleague in house.colleagues] == [["Tiket 1", "Tiket 2"]] * 3
 
@@ -434,7 +432,7 @@ def test_what_whatsapp_won_t_tell_now_is_asked_for_later(house, xmlns, code, out
     house.town.board.inject(
         house.town.board.faults.make({"kind": "iq-error", "code": code, "xmlns": xmlns, "n": 1})
     )
-    house.stage.keys.forget_group(str(house.group.jid))
+    house.stage.keys.groups.forget(str(house.group.jid))
     notification = house.plan_for_group(1)
     assert house.deliver(notification).outcome == outcome
     assert house.line.sent == []
@@ -499,12 +497,7 @@ def test_receipts_gathered_by_the_server_are_told_apart(house):
 
 
 def replies(house: GroupHouse) -> list[dict]:
-    answer = house.aws.dynamodb.scan(TableName=house.aws.notifications)
-    return [
-        {name: next(iter(value.values())) for name, value in item.items()}
-        for item in answer["Items"]
-        if item["pk"]["S"].startswith("reply#")
-    ]
+    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def test_what_members_write_to_each_other_is_confirmed_and_left_alone(house):
@@ -537,7 +530,7 @@ def test_stop_in_a_group_stops_nothing(house, quoting):
     house.hear()
     assert len(replies(house)) == int(quoting)
     for phone in (f"{siti.account.number}@s.whatsapp.net", str(house.group.jid)):
-        assert house.store.conduct("default", phone).opted_out_at is None
+        assert house.stores.recipients.conduct("default", phone).opted_out_at is None
     house.tell_group(2)
     assert texts(siti) == ["Tiket 1", "Tiket 2"]
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.inbound.test_messages import our_bundle
 from tocsin.multidevice.identity import fingerprint
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     house = House(account.furnish())
     house.tell(1)
     house.reply("ok")
@@ -28,7 +26,7 @@ def house(account: AwsAccount) -> House:
 
 
 def changes(house: House) -> list[dict]:
-    return house.store.identity_changes("default", "1234@lid")
+    return house.stores.recipients.identity_changes("default", "1234@lid")
 
 
 def test_a_new_phone_that_writes_to_us_is_recorded(house):

@@ -11,15 +11,13 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
 from tests.support.paired_account import ACCOUNT, Stage, stage_on
-from tocsin.connector import login
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.prekeys import read_prekey
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice import key_maintenance
-from tocsin.multidevice.key_maintenance import Report, Run, Upkeep
+from tocsin.multidevice.key_maintenance import KeyMaintenance, Report, Run
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Address, Outgoing
 from tocsin.signal.curve import encode_point, verify
@@ -99,7 +97,7 @@ class Scene:
         self.connectors = Connectors()
         self.time_left = lambda: 300.0
         self.messages = 0
-        self.server.offered = {key.id: key.pair.public for key in stage.keys.new_prekeys(20)}
+        self.server.offered = {key.id: key.pair.public for key in stage.keys.account.new_prekeys(20)}
 
     @property
     def keys(self) -> KeyStore:
@@ -107,9 +105,9 @@ class Scene:
 
     def write(self, person: Person) -> None:
         self.messages += 1
-        known = self.keys.address(str(person.pn))
+        known = self.keys.contacts.address(str(person.pn))
         address = Address(known["lid"], known["pn"]) if known else None
-        outgoing = Outgoing(ACCOUNT, person.phone, f"3EB0{self.messages:018X}", Text("Halo"), address)
+        outgoing = Outgoing(ACCOUNT, person.phone, f"{self.messages:018x}", Text("Halo"), address)
         self.stage.new_transport().send(outgoing)
 
     def answer(self, person: Person) -> None:
@@ -117,15 +115,15 @@ class Scene:
         stanza = message_from(person.devices[0], person, f"A{self.messages}", "ok")
         enc = stanza.require_child("enc")
         user, body = str(person.user), enc.bytes()
-        credentials = self.keys.credentials()
-        self.keys.receive(self.stage.profile, credentials, user, 0, "A", enc.attr_str("type"), body)
+        credentials = self.keys.account.credentials()
+        self.keys.receiving.receive(self.stage.profile, credentials, user, 0, "A", enc.attr_str("type"), body)
 
     def look_after(self, *accounts: str, force: bool = False) -> Run:
         def open_keys(account: str, on_damage: Any) -> KeyStore:
             stage = self.stage
             return KeyStore(stage.table, stage.sealer, account, clock=lambda: stage.now, on_damage=on_damage)
 
-        after = Upkeep(
+        after = KeyMaintenance(
             self.stage.table,
             self.outside,
             open_keys,
@@ -188,14 +186,14 @@ def test_a_signed_prekey_is_rotated_after_30_days(scene: Scene) -> None:
     assert scene.report().rotated == 2
     assert scene.report().rotated == 0
     assert scene.server.signed == [2]
-    credentials = scene.keys.credentials()
+    credentials = scene.keys.account.credentials()
     assert (credentials.current_signed_prekey_id, sorted(credentials.signed_prekeys)) == (2, [1, 2])
 
 
 def test_a_first_message_to_the_old_signed_prekey_is_still_read(scene: Scene) -> None:
     device = scene.siti.devices[0]
-    old = scene.keys.credentials().signed_prekey
-    ours = scene.keys.credentials()
+    old = scene.keys.account.credentials().signed_prekey
+    ours = scene.keys.account.credentials()
     device.begin(
         PreKeyBundle(
             ours.registration_id, ours.identity.public, old.id, old.pair.public, old.signature, None, None
@@ -210,19 +208,19 @@ def test_a_rotation_that_the_server_refuses_is_tried_again_with_the_same_key(sce
     scene.pass_days(30)
     scene.server.refusing = {"rotate"}
     assert scene.report().troubles == ["rotate: iq-error"]
-    assert scene.keys.credentials().current_signed_prekey_id == 1
+    assert scene.keys.account.credentials().current_signed_prekey_id == 1
     scene.server.refusing = set()
     assert scene.report().rotated == 2
-    assert sorted(scene.keys.credentials().signed_prekeys) == [1, 2]
+    assert sorted(scene.keys.account.credentials().signed_prekeys) == [1, 2]
 
 
 def test_a_crash_between_server_and_store_is_mended_by_the_next_hour(scene: Scene) -> None:
     """The server offers a key that is stored and not adopted: readable all the same."""
     scene.pass_days(30)
-    made = scene.keys.new_signed_prekey()
+    made = scene.keys.account.new_signed_prekey()
     scene.server.signed.append(made.id)
     assert scene.report().rotated == made.id
-    assert scene.keys.credentials().current_signed_prekey_id == made.id
+    assert scene.keys.account.credentials().current_signed_prekey_id == made.id
 
 
 @pytest.mark.parametrize(("left", "uploaded"), [(6, 0), (5, 50), (0, 812)])
@@ -236,16 +234,16 @@ def test_one_time_prekeys_are_topped_up(small: Scene, left: int, uploaded: int) 
 def test_every_prekey_offered_can_be_opened(small: Scene) -> None:
     small.server.offered = {}
     small.report()
-    vault = small.keys._vault
+    context = small.keys._context
     for prekey_id, public in small.server.offered.items():
-        stored = read_prekey(vault, prekey_id)
+        stored = read_prekey(context, prekey_id)
         assert stored is not None
         assert stored.pair.public == public
 
 
 def test_prekeys_that_nobody_can_open_are_not_counted(small: Scene) -> None:
     """After a reset the server still offers those whose private halves are gone."""
-    small.keys.reset_sessions(small.outside)
+    small.keys.account.reset_sessions(small.outside)
     assert small.report().uploaded == 812
     assert small.server.signed == [101]
 
@@ -256,7 +254,7 @@ def test_prekeys_do_not_pile_up_where_the_server_takes_none(small: Scene) -> Non
     troubles = [small.report().troubles for _ in range(6)]
     assert troubles[0] == ["top_up: iq-error"]
     assert troubles[-1] == ["top_up: prekeys pile up here, for the server takes none"]
-    assert small.keys.prekey_count() < 4 * 812
+    assert small.keys.account.prekey_count() < 4 * 812
 
 
 @pytest.mark.parametrize("state", [None, "connecting", "resuming", "logged_out", "stopped"])
@@ -273,11 +271,6 @@ def test_a_connector_that_went_away_is_only_noted(small: Scene) -> None:
     assert small.report().troubles == ["rotate: connector-away", "top_up: connector-away"]
 
 
-def test_the_numbers_are_those_of_the_connector() -> None:
-    ours = (key_maintenance.FIRST_PREKEYS, key_maintenance.MORE_PREKEYS, key_maintenance.MIN_PREKEYS)
-    assert ours == (login.FIRST_PREKEYS, login.MORE_PREKEYS, login.MIN_PREKEYS)
-
-
 # -- a table that was set back ---------------------------------------------------------------------------
 
 
@@ -289,8 +282,8 @@ def test_keys_that_were_set_back_are_left_alone(small: Scene) -> None:
     small.pass_days(60)
     report = small.report()
     assert report == Report(ACCOUNT, set_back=True)
-    assert small.keys.credentials().current_signed_prekey_id == 1
-    small.keys.reset_sessions(small.outside)
+    assert small.keys.account.credentials().current_signed_prekey_id == 1
+    small.keys.account.reset_sessions(small.outside)
     assert not small.report().set_back
 
 
@@ -326,7 +319,7 @@ def test_resting_chains_forget_what_was_sent(scene: Scene) -> None:
     scene.write(scene.siti)
     scene.pass_days(8)
     assert scene.report().rested == 3
-    view = scene.keys.view(scene.stage.profile, str(scene.siti.user))
+    view = scene.keys.upkeep.view(scene.stage.profile, str(scene.siti.user))
     assert [device.checkpoint for device in view.devices] == [device.index for device in view.devices]
     scene.write(scene.siti)
     assert len(scene.siti.devices[0].shown) == 3
@@ -334,11 +327,11 @@ def test_resting_chains_forget_what_was_sent(scene: Scene) -> None:
 
 def test_a_sender_key_rests_too(scene: Scene) -> None:
     profile, group = scene.stage.profile, "120363000000000001@g.us"
-    scene.keys.make_sender_key(profile, group, seen=None)
-    said = scene.keys.reserve_group(profile, group)
+    scene.keys.groups.make_sender_key(profile, group, seen=None)
+    said = scene.keys.groups.reserve(profile, group)
     scene.pass_days(8)
     scene.report()
-    assert scene.keys.reserve_group(profile, group).distribution() != said.distribution()
+    assert scene.keys.groups.reserve(profile, group).distribution() != said.distribution()
 
 
 def test_a_round_begins_once_a_day(small: Scene) -> None:
@@ -404,7 +397,7 @@ def test_a_run_that_crashes_is_repeated_without_harm(small: Scene) -> None:
 def test_sessions_of_an_earlier_pairing_are_removed(scene: Scene) -> None:
     scene.write(scene.siti)
     scene.answer(scene.siti)
-    scene.keys.reset_sessions(scene.outside)
+    scene.keys.account.reset_sessions(scene.outside)
     report = scene.report()
     # Two devices of Siti and our phone, two counters and a signpost, a text that nobody handled.
     assert (report.orphans, report.users) == (7, 0)
@@ -415,7 +408,7 @@ def test_sessions_of_an_earlier_pairing_are_removed(scene: Scene) -> None:
 
 def test_sender_keys_of_an_earlier_link_go_with_it(small: Scene) -> None:
     before = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
-    small.keys.reset_sessions(small.outside)
+    small.keys.account.reset_sessions(small.outside)
     now = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
     for key in (before, now):
         small.stage.table.put(Put(key, {"next": 1}))
@@ -426,7 +419,7 @@ def test_sender_keys_of_an_earlier_link_go_with_it(small: Scene) -> None:
 
 def test_sessions_of_other_accounts_are_left_alone(small: Scene) -> None:
     small.write(small.siti)
-    small.keys.reset_sessions(small.outside)
+    small.keys.account.reset_sessions(small.outside)
     run = small.look_after("other")
     assert [report.orphans for report in run.accounts] == [0]
     assert small.report(force=True).orphans == 6
@@ -479,7 +472,7 @@ def test_a_removed_device_gets_nothing_more(small: Scene) -> None:
     small.pass_days(0.9)
     report = small.report()
     assert (report.lists, report.lists_changed) == (2, 1)
-    assert sorted(small.keys.reserve(small.stage.profile, str(small.siti.user)).chains) == [0]
+    assert sorted(small.keys.sending.reserve(small.stage.profile, str(small.siti.user)).chains) == [0]
 
 
 def test_a_new_device_gets_the_next_message(small: Scene) -> None:

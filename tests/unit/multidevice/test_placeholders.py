@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, wrapped
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House
 from tests.unit.multidevice.inbound.test_messages import garbled, our_bundle, replies
 from tocsin.connector_client.client import ConnectorAway
@@ -19,14 +17,13 @@ from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
 OWN_LID, OWN_PN = JID.parse("9999@lid"), JID.parse("6280000000001@s.whatsapp.net")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def told(account: AwsAccount) -> House:
+def told(account: MemoryAccount) -> House:
     house = House(account.furnish())
     house.notification = house.tell(1)  # type: ignore[attr-defined]
     return house

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hmac
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.keys.errors import Contended
-from tocsin.keys.store import KeyStore
+from tocsin.keys.store.contacts import Contacts
 from tocsin.multidevice.privacy_tokens import BUCKET_SECONDS, is_due, is_valid
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, Message
@@ -24,14 +23,13 @@ OWN, SITI = "9999@lid", "1234@lid"
 BUCKET = NOW // BUCKET_SECONDS * BUCKET_SECONDS
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -82,7 +80,7 @@ def test_a_token_that_came_before_the_number_was_known_goes_along_with_the_first
     house: House,
 ) -> None:
     entrust(house, **{"from": house.siti.user})
-    assert house.stage.keys.address(SITI) is None
+    assert house.stage.keys.contacts.address(SITI) is None
     house.tell(1)
     assert attached(house) == (TOKEN, None)
     house.tell(2)
@@ -140,22 +138,22 @@ def test_only_a_newer_token_takes_the_place_of_another(house: House) -> None:
 )
 def test_a_token_that_can_t_be_meant_is_not_kept(house: House, token: bytes, at: int | None) -> None:
     assert entrust(house, token, at) in ("ignored", "malformed")
-    assert house.stage.keys.trust(OWN, SITI).token is None
+    assert house.stage.keys.contacts.trust(OWN, SITI).token is None
 
 
 def test_tokens_lie_sealed(house: House) -> None:
     entrust(house)
-    items = house.aws.dynamodb.scan(TableName=house.aws.keys)["Items"]
+    items = everything_in(house.aws.keys_table)
     assert TOKEN not in repr(items).encode()
-    assert "token=" not in repr(house.stage.keys.trust(OWN, SITI))
+    assert "token=" not in repr(house.stage.keys.contacts.trust(OWN, SITI))
 
 
 def test_a_token_for_another_number_of_ours_is_none(house: House) -> None:
     """After a pairing with another number it can't be opened: it was issued to somebody else."""
     entrust(house)
-    assert house.stage.keys.trust("8888@lid", SITI).token is None
-    assert house.stage.keys.keep_token("8888@lid", SITI, b"anew", NOW - 9)
-    assert house.stage.keys.trust("8888@lid", SITI).token == b"anew"
+    assert house.stage.keys.contacts.trust("8888@lid", SITI).token is None
+    assert house.stage.keys.contacts.keep_token("8888@lid", SITI, b"anew", NOW - 9)
+    assert house.stage.keys.contacts.trust("8888@lid", SITI).token == b"anew"
 
 
 # -- nobody's --------------------------------------------------------------------------------------------
@@ -171,7 +169,7 @@ def test_without_a_token_the_salt_makes_a_secret(house: House) -> None:
 
 def test_a_container_finds_the_salt_within_the_hour(house: House) -> None:
     house.tell(1)
-    house.stage.keys.save_salt(OWN, b"salt")
+    house.stage.keys.contacts.save_salt(OWN, b"salt")
     house.tell(2)
     assert attached(house) == (None, None)
     house.stage.now += 3600
@@ -180,7 +178,7 @@ def test_a_container_finds_the_salt_within_the_hour(house: House) -> None:
 
 
 def test_a_token_is_preferred_to_the_secret(house: House) -> None:
-    house.stage.keys.save_salt(OWN, b"salt")
+    house.stage.keys.contacts.save_salt(OWN, b"salt")
     entrust(house)
     house.tell(1)
     assert attached(house) == (TOKEN, None)
@@ -204,7 +202,9 @@ def test_a_week_is_one_of_the_calendar() -> None:
 
 
 def test_ours_is_issued_after_the_message_was_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.store, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        house.stores.notifications, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         house.tell(1)
     assert issued(house) == []
@@ -234,7 +234,7 @@ def test_that_it_can_t_be_noted_is_no_failure_of_the_message(
         raise error
 
     with monkeypatch.context() as away:
-        away.setattr(KeyStore, "note_issued", note)
+        away.setattr(Contacts, "note_issued", note)
         house.tell(1)
     house.tell(2)
     assert len(issued(house)) == 2
@@ -244,7 +244,7 @@ def test_ourselves_we_trust_already(house: House) -> None:
     from dataclasses import replace
 
     note_to_self = replace(house.plan(1), id="0" * 18, recipient=house.stage.own.phone)
-    house.store.put_new(note_to_self)
+    house.stores.notifications.put_new(note_to_self)
     assert house.deliver(note_to_self).outcome == "sent"
     assert (issued(house), attached(house)) == ([], (None, None))
 
@@ -267,7 +267,7 @@ def test_what_the_history_tells_of_tokens_is_kept(house: House) -> None:
     chunk.conversations.add(id="5555@lid", tc_token=b"", tc_token_timestamp=NOW)
     chunk.conversations.add(id=str(house.siti.pn), tc_token=b"of a number", tc_token_timestamp=NOW)
     own_phone_tells(house, chunk)
-    assert house.stage.keys.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
+    assert house.stage.keys.contacts.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
     house.tell(2)
     assert attached(house) == (TOKEN, None)
     assert issued(house) == []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
@@ -16,14 +14,13 @@ from tocsin.notify.notification import Notification, State
 from tocsin.whatsapp.node import Node
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -36,7 +33,7 @@ def broken(house: House) -> House:
 
 
 def facts(house: House, device: int = 0):
-    return house.stage.keys.session_facts(house.stage.profile, "1234@lid", device)
+    return house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", device)
 
 
 # -- healing ---------------------------------------------------------------------------------------------
@@ -194,7 +191,9 @@ def test_a_redriven_notification_has_its_retries_again(house):
     notification, phone = deaf(house)
     house.answer_retries()
     house.stage.now += 60
-    house.store.reset_for_redrive(notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000)
+    house.stores.notifications.reset_for_redrive(
+        notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000
+    )
     house.network.forget_counts()
     assert house.deliver(notification, generation=1).outcome == "sent"
     house.receive(house.network.retries.pop(0))
@@ -364,7 +363,7 @@ def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
     first, second = broken.network.retries
     broken.receive(first)
     for _ in range(1001):  # numbers that nobody ever got a message under
-        broken.stage.keys.reserve(broken.stage.profile, "1234@lid")
+        broken.stage.keys.sending.reserve(broken.stage.profile, "1234@lid")
     assert broken.receive(second).outcome == "resent"
     assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2", "Tiket 3"]
 
@@ -401,7 +400,7 @@ def test_while_the_connector_is_away_the_receipt_waits(broken):
 @pytest.mark.parametrize("step", ["rebuild", "reserve"])
 def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, step):
     retry = first_retry(broken)
-    store_class = type(broken.stage.keys)
+    store_class = type(broken.stage.keys.sending)
     whole = getattr(store_class, step)
 
     def die(*arguments: object, **named: object) -> object:
@@ -420,7 +419,7 @@ def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, st
 def test_killed_after_the_resend_it_is_sent_again_and_shown_once(broken, monkeypatch):
     retry = first_retry(broken)
     with monkeypatch.context() as crash:
-        crash.setattr(broken.store, "record_recovery", _die)
+        crash.setattr(broken.stores.notifications, "record_recovery", _die)
         with pytest.raises(KeyboardInterrupt):
             broken.receive(retry)
     broken.restart()
@@ -435,8 +434,8 @@ def _die(*_: object, **__: object) -> None:
 def test_a_success_is_timed_and_forgives_the_count(broken):
     notification = broken.tell(2)
     broken.answer_retries()
-    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 1
+    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 1
     report = broken.receipt(notification)
     assert report.outcome == "delivered"
     assert report.facts["healed"] == [("bad-mac", 0.0)]
-    assert broken.store.conduct("default", str(broken.siti.pn)).recoveries == 0
+    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 0

@@ -16,7 +16,7 @@ from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Outgoing, Sent
 
-MESSAGE_ID = "3EB0" + "AB" * 9
+NOTIFICATION = "ab" * 9
 
 
 @pytest.fixture
@@ -25,15 +25,13 @@ def stage() -> Stage:
 
 
 def outgoing(stage: Stage, number: int = 0, **changes: object) -> Outgoing:
-    known = stage.keys.address_item(str(stage.siti.pn))
-    from tocsin.notify.delivery import address_of
-
+    known = stage.keys.contacts.address_item(str(stage.siti.pn))
     values = {
         "account": ACCOUNT,
         "recipient": stage.siti.phone,
-        "message_id": MESSAGE_ID[:-2] + f"{number:02X}",
+        "notification": f"{NOTIFICATION[:-2]}{number:02x}",
         "content": Text(f"Tiket {number}"),
-        "address": address_of(stage.siti.phone, known),
+        "address": stage.transport.address_of(stage.siti.phone, known),
     }
     return Outgoing(**{**values, **changes})
 
@@ -174,8 +172,8 @@ def answer(stage: Stage, device: Device, text: bytes = b"\x0a\x02ok") -> None:
     """The device writes back, which turns the session."""
     ciphertext = device.encrypt(text)
     user = str(device.jid.bare)
-    profile, credentials = stage.keys.profile(), stage.keys.credentials()
-    stage.keys.receive(
+    profile, credentials = stage.keys.account.profile(), stage.keys.account.credentials()
+    stage.keys.receiving.receive(
         profile, credentials, user, device.jid.device, os_id(), ciphertext.type, ciphertext.body
     )
 
@@ -194,7 +192,7 @@ def test_every_send_takes_its_own_number(stage):
 def test_forty_sends_move_the_checkpoint(stage):
     for number in range(40):
         send(stage, number)
-    reservation = stage.keys.reserve(stage.profile, "1234@lid")
+    reservation = stage.keys.sending.reserve(stage.profile, "1234@lid")
     assert all(chain.sending.index >= 32 for chain in reservation.chains.values())
     assert len(texts(stage.siti.devices[0])) == 40
 
@@ -218,10 +216,10 @@ def test_a_device_that_is_gone_gets_nothing_more(stage):
 
 def test_a_session_unanswered_for_a_month_is_renewed(stage):
     send(stage)
-    before = stage.keys.session_facts(stage.profile, "1234@lid", 0)
+    before = stage.keys.sending.session_facts(stage.profile, "1234@lid", 0)
     stage.now += 31 * 86400
     send(stage, 1)
-    after = stage.keys.session_facts(stage.profile, "1234@lid", 0)
+    after = stage.keys.sending.session_facts(stage.profile, "1234@lid", 0)
     assert before.base_key != after.base_key
     assert texts(stage.siti.devices[0]) == ["Tiket 0", "Tiket 1"]
 
@@ -393,7 +391,7 @@ def test_a_restriction_is_known_to_a_function_that_never_met_it(stage):
 def test_a_restriction_that_ended_before_its_day_holds_nobody(stage):
     stage.network.refuse_with = [463]
     failure_of(stage, first_contact=True)
-    stage.keys.note_limit(Limit("first-contacts", "notification", 0, int(stage.now)))
+    stage.keys.account.note_limit(Limit("first-contacts", "notification", 0, int(stage.now)))
     send(stage, 1, address=None, first_contact=True)
     assert texts(stage.siti.devices[0]) == ["Tiket 1"]
 
@@ -413,14 +411,14 @@ def test_killed_between_reservation_and_send_nothing_is_lost(stage, monkeypatch)
 
 
 def test_killed_after_the_sessions_were_made_they_serve_the_next_try(stage, monkeypatch):
-    make = type(stage.keys).make_sessions
+    make = type(stage.keys.sending).make_sessions
 
     def make_and_die(*arguments, **named):
         make(*arguments, **named)
         raise KeyboardInterrupt("killed after the commit")
 
     with monkeypatch.context() as crash:
-        crash.setattr(type(stage.keys), "make_sessions", make_and_die)
+        crash.setattr(type(stage.keys.sending), "make_sessions", make_and_die)
         with pytest.raises(KeyboardInterrupt):
             send(stage)
     stage.transport = stage.new_transport()

@@ -9,15 +9,18 @@ import boto3
 import pytest
 
 from tests.support.fake_aws import REGION, AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import House
 from tocsin.connector_client.client import UploadFailed, UploadRefused
+from tocsin.dynamo.writes import Delete
 from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.notify import attachments
 from tocsin.notify.attachments import Bucket, media_type_of
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.failure import Failure, Permanent, Retry
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.tables.keys import upload_key
 from tocsin.whatsapp.media import DOCUMENT, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -130,7 +133,7 @@ class Sender:
     """A house whose notifications are files."""
 
     def __init__(self, account: AwsAccount, bucket: Bucket) -> None:
-        self.house = House(account.furnish())
+        self.house = House(MemoryAws())
         self.bucket = bucket
         self.restart()
 
@@ -142,8 +145,8 @@ class Sender:
     def plan(self, number: int = 1, *, attachment: Attachment = ATTACHMENT) -> Notification:
         text = self.house.plan(number)
         key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
-        planned = replace(text, id=key, text="your ticket", attachment=attachment)
-        assert self.house.store.put_new(planned) is None
+        planned = replace(text, id=key, content=File(attachment, "your ticket"))
+        assert self.house.stores.notifications.put_new(planned) is None
         return planned
 
     def messages(self) -> list[Message]:
@@ -264,18 +267,15 @@ def test_a_retry_receipt_for_an_upload_that_is_forgotten_is_refused_by_name(send
     house.siti.devices[0].corrupt()
     planned = sender.plan(2)
     house.deliver(planned)
-    house.aws.dynamodb.delete_item(
-        TableName=house.aws.keys,
-        Key={"pk": {"S": f"upload#{ACCOUNT}"}, "sk": {"S": f"message#{planned.message_id}"}},
-    )
+    house.aws.keys_table.delete(Delete(upload_key(ACCOUNT, f"message#{planned.message_id}")))
     assert [report.outcome for report in house.answer_retries()] == ["upload-forgotten"]
 
 
 def test_the_key_of_an_upload_lies_in_the_table_sealed(sender):
     sender.house.deliver(sender.plan())
     key = sender.messages()[0].document_with_caption.message.document.media_key
-    items = sender.house.aws.dynamodb.scan(TableName=sender.house.aws.keys)["Items"]
-    assert any(item["pk"]["S"] == f"upload#{ACCOUNT}" for item in items)
+    items = everything_in(sender.house.aws.keys_table)
+    assert any(item["pk"] == f"upload#{ACCOUNT}" for item in items)
     assert key.hex() not in repr(items)
     assert repr(key)[2:-1] not in repr(items)
 

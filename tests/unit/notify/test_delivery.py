@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, Cloud, aws_account
+from tests.support.memory_aws import MemoryAccount, MemoryAws
+from tocsin.dynamo.writes import Put
 from tocsin.notify.config import RetryPolicies
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import DeadLettersQueue, Order
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import CONSENT_WITHDRAWN
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.tables.keys import address_key
 
 NOW = 1_800_000_000
 CUSTOMER = "6281234567890"
@@ -31,6 +35,9 @@ class ScriptedTransport:
     closed: Wait | None = None
     sent: list[Outgoing] = field(default_factory=list)
     settled: int = 0
+
+    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+        return Address(known["lid"], USER) if known else None
 
     def check(self, account: str, *, resumed: bool) -> None:
         if self.closed:
@@ -49,14 +56,16 @@ class ScriptedTransport:
 class Scene:
     """A notification, its order and everything that carries it out."""
 
-    def __init__(self, aws: Cloud, *, audience: str = "customer", event_type: str = "TicketCreated") -> None:
+    def __init__(
+        self, aws: MemoryAws, *, audience: str = "customer", event_type: str = "TicketCreated"
+    ) -> None:
         self.aws = aws
         self.now = float(NOW)
-        self.store = NotificationStore(aws.dynamodb, aws.notifications, aws.keys, clock=lambda: self.now)
+        self.stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.now)
         self.transport = ScriptedTransport()
         self.delivery = Delivery(
-            self.store,
-            DeadLetters(self.store, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
+            self.stores,
+            DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             self.transport,
             RetryPolicies(),
             receipt_deadline_seconds=3600,
@@ -73,11 +82,11 @@ class Scene:
             recipient=CUSTOMER,
             recipient_name="Siti",
             language="id",
-            text="Tiket TCK-1 dibuat",
+            content=Text("Tiket TCK-1 dibuat"),
             created_at=NOW * 1000,
             expires_at=NOW + 86400,
         )
-        self.store.put_new(self.planned)
+        self.stores.notifications.put_new(self.planned)
 
     def deliver(self, receives: int = 1, **changes: object) -> Verdict:
         order = replace(Order.of(self.planned), **changes)
@@ -92,12 +101,12 @@ class Scene:
             recipient=recipient,
             created_at=self.planned.created_at + 5,
         )
-        self.store.put_new(another)
+        self.stores.notifications.put_new(another)
         return another
 
     @property
     def notification(self) -> Notification:
-        stored = self.store.get(self.planned.id)
+        stored = self.stores.notifications.get(self.planned.id)
         assert stored is not None
         return stored
 
@@ -105,19 +114,18 @@ class Scene:
         return self.aws.messages("dead-letters")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def aws(account: AwsAccount) -> Cloud:
+def aws(account: MemoryAccount) -> MemoryAws:
     return account.furnish()
 
 
 @pytest.fixture
-def scene(aws: Cloud) -> Scene:
+def scene(aws: MemoryAws) -> Scene:
     return Scene(aws)
 
 
@@ -131,7 +139,7 @@ def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
 
 def test_the_message_id_is_that_of_the_notification(scene):
     scene.deliver()
-    assert scene.transport.sent[0].message_id == "3EB0" + scene.planned.id.upper()
+    assert scene.transport.sent[0].notification == scene.planned.id
 
 
 def test_a_redelivered_order_is_dropped_where_it_is_already_sent(scene):
@@ -152,7 +160,7 @@ def test_an_expired_notification_becomes_a_dead_letter(scene):
 
 
 def test_who_opted_out_gets_nothing(scene):
-    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
     assert scene.deliver() == Verdict("suppressed", "opted-out")
     assert scene.notification.state is State.SUPPRESSED
     assert scene.letters() == []
@@ -160,15 +168,12 @@ def test_who_opted_out_gets_nothing(scene):
 
 def test_the_confirmation_of_an_opt_out_is_still_sent(aws):
     scene = Scene(aws, event_type=CONSENT_WITHDRAWN)
-    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
     assert scene.deliver() == Verdict("sent")
 
 
 def test_a_known_recipient_is_addressed_by_lid(scene):
-    scene.aws.dynamodb.put_item(
-        TableName=scene.aws.keys,
-        Item={"pk": {"S": f"user#default#{USER}"}, "sk": {"S": "address"}, "lid": {"S": "1234@lid"}},
-    )
+    scene.aws.keys_table.put(Put(address_key("default", USER), {"lid": "1234@lid"}))
     scene.deliver()
     assert scene.transport.sent[0].address == Address("1234@lid", USER)
 
@@ -192,14 +197,14 @@ def test_an_order_that_names_another_than_its_notification_is_dropped_and_change
 
 
 def test_an_order_to_another_recipient_gets_past_no_opt_out(scene):
-    scene.store.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
     scene.deliver(recipient=STRANGER)
     assert scene.transport.sent == []
     assert scene.deliver() == Verdict("suppressed", "opted-out")
 
 
 def test_the_opt_out_of_another_than_its_notification_suppresses_nothing(scene):
-    scene.store.opt_out("default", f"{STRANGER}@s.whatsapp.net", "stop", NOW * 1000)
+    scene.stores.recipients.opt_out("default", f"{STRANGER}@s.whatsapp.net", "stop", NOW * 1000)
     scene.deliver(recipient=STRANGER)
     assert scene.deliver() == Verdict("sent")
 
@@ -224,14 +229,14 @@ def test_what_cannot_be_sent_now_is_parked_without_a_try(scene):
     scene.transport.closed = Wait("not-connected")
     assert scene.deliver() == Verdict("parked", "not-connected")
     assert scene.transport.sent == []
-    assert [row.cause for row in scene.store.waiting("default")] == ["not-connected"]
+    assert [row.cause for row in scene.stores.parking.waiting("default")] == ["not-connected"]
     assert scene.notification.retries_used == 0
 
 
 def test_a_limit_parks_until_its_date(scene):
     scene.transport.script = [Wait("rate-limited", due=NOW + 900)]
     scene.deliver()
-    assert [row.due_at for row in scene.store.waiting("default")] == [(NOW + 900) * 1000]
+    assert [row.due_at for row in scene.stores.parking.waiting("default")] == [(NOW + 900) * 1000]
 
 
 def test_an_order_that_was_parked_and_is_delivered_again_does_nothing(scene):
@@ -246,7 +251,7 @@ def test_a_resumed_order_passes_and_its_old_generation_does_not(scene):
     scene.transport.closed = Wait("resuming")
     scene.deliver()
     scene.transport.closed = None
-    scene.store.requeue(scene.planned.id)
+    scene.stores.parking.requeue(scene.planned.id)
     assert scene.deliver(generation=0) == Verdict("dropped", "superseded")
     assert scene.deliver(generation=1, resumed=True) == Verdict("sent")
     assert scene.transport.sent[0].resumed is True
@@ -257,7 +262,7 @@ def test_nothing_overtakes_what_is_parked_for_the_same_recipient(scene):
     scene.transport.script = [Wait("not-connected")]
     assert scene.deliver().outcome == "parked"
     assert scene.delivery.deliver(Order.of(later)) == Verdict("parked", "behind")
-    rows = [row.notification for row in scene.store.waiting("default")]
+    rows = [row.notification for row in scene.stores.parking.waiting("default")]
     assert rows == [scene.planned.id, later.id]
 
 
@@ -265,12 +270,12 @@ def test_a_fresh_order_does_not_overtake_a_resumed_one_that_lies_behind_it_in_th
     later = scene.plan_another()
     scene.transport.script = [Wait("not-connected")]
     scene.deliver()
-    scene.store.requeue(scene.planned.id)
+    scene.stores.parking.requeue(scene.planned.id)
     assert scene.delivery.deliver(Order.of(later)).cause == "behind"
     assert scene.deliver(generation=1, resumed=True).outcome == "sent"
-    scene.store.requeue(later.id)
+    scene.stores.parking.requeue(later.id)
     assert scene.delivery.deliver(replace(Order.of(later), generation=1, resumed=True)).outcome == "sent"
-    assert scene.store.conduct("default", USER).parked == frozenset()
+    assert scene.stores.recipients.conduct("default", USER).parked == frozenset()
 
 
 def test_a_parked_one_holds_up_neither_earlier_ones_nor_other_recipients(scene):
@@ -287,17 +292,17 @@ def test_one_that_came_to_its_end_elsewhere_holds_nobody_up(scene, end):
     scene.deliver()
     later = scene.plan_another()
     if end == "receipt":
-        scene.store.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+        scene.stores.notifications.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
     else:
-        scene.store.fail(scene.planned.id, Problem("expired", "permanent"), NOW * 1000)
+        scene.stores.notifications.fail(scene.planned.id, Problem("expired", "permanent"), NOW * 1000)
     assert scene.delivery.deliver(Order.of(later)).outcome == "sent"
-    assert scene.store.conduct("default", USER).parked == frozenset()
+    assert scene.stores.recipients.conduct("default", USER).parked == frozenset()
 
 
 def test_what_was_waited_for_is_known_to_the_next_try(scene):
     scene.transport.script = [Wait("forbidden", due=NOW + 7200)]
     scene.deliver()
-    scene.store.requeue(scene.planned.id)
+    scene.stores.parking.requeue(scene.planned.id)
     scene.deliver(generation=1, resumed=True)
     assert set(scene.transport.sent[1].earlier) == {"forbidden"}
 
@@ -321,7 +326,7 @@ def test_every_retry_is_the_same_message(scene):
     scene.transport.script = [Retry("ack-timeout")]
     scene.deliver()
     scene.deliver(receives=2)
-    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+    assert len({outgoing.notification for outgoing in scene.transport.sent}) == 1
     assert scene.notification.state is State.SENT
 
 
@@ -374,7 +379,7 @@ def test_what_can_never_arrive_is_a_dead_letter_at_once(scene):
 def test_a_crash_between_dead_letter_and_state_repeats_the_letter_and_loses_nothing(scene, monkeypatch):
     scene.transport.script = [Permanent("gone"), Permanent("gone")]
     with monkeypatch.context() as crash:
-        crash.setattr(scene.store, "fail", _die)
+        crash.setattr(scene.stores.notifications, "fail", _die)
         with pytest.raises(KeyboardInterrupt):
             scene.deliver()
     assert scene.notification.state is State.PLANNED
@@ -392,11 +397,11 @@ def test_the_unforeseen_is_left_to_the_queue(scene):
 
 def test_killed_after_the_ack_and_before_the_record_it_is_sent_again_under_the_same_id(scene, monkeypatch):
     with monkeypatch.context() as crash:
-        crash.setattr(scene.store, "mark_sent", _die)
+        crash.setattr(scene.stores.notifications, "mark_sent", _die)
         with pytest.raises(KeyboardInterrupt):
             scene.deliver()
     assert scene.deliver(receives=2) == Verdict("sent")
-    assert len({outgoing.message_id for outgoing in scene.transport.sent}) == 1
+    assert len({outgoing.notification for outgoing in scene.transport.sent}) == 1
 
 
 def test_a_receipt_that_overtakes_the_record_wins(scene, monkeypatch):
@@ -404,7 +409,7 @@ def test_a_receipt_that_overtakes_the_record_wins(scene, monkeypatch):
 
     def send_and_deliver(outgoing: Outgoing) -> Sent:
         sent = send(outgoing)
-        scene.store.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+        scene.stores.notifications.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
         return sent
 
     monkeypatch.setattr(scene.transport, "send", send_and_deliver)

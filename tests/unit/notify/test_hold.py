@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.unit.notify.test_delivery import NOW, Scene
 from tests.unit.notify.test_parking import Connector
 from tocsin.connector.gateway.limits import BY_ACK
-from tocsin.multidevice.refusals import ACK_RULES, FIRST_CONTACT_CODES
+from tocsin.dynamo.writes import Put
+from tocsin.multidevice.refusals import ACK_RULES
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Wait
-from tocsin.notify.hold import ACCOUNT_LIMITS, GRACE_SECONDS, MAX_LIFE_SECONDS, Hold, expiry
+from tocsin.notify.hold import (
+    ACCOUNT_LIMITS,
+    FIRST_CONTACT_CODES,
+    GRACE_SECONDS,
+    MAX_LIFE_SECONDS,
+    Hold,
+    expiry,
+)
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
@@ -35,9 +41,9 @@ class Line(Scene):
     def maintainer(self) -> Maintainer:
         queues = self.aws.queues
         return Maintainer(
-            self.store,
+            self.stores,
             NotificationsQueue(self.aws.sqs, queues["notifications"]),
-            DeadLetters(self.store, DeadLettersQueue(self.aws.sqs, queues["dead-letters"])),
+            DeadLetters(self.stores, DeadLettersQueue(self.aws.sqs, queues["dead-letters"])),
             self.connector,
             clock=lambda: self.now,
         )
@@ -46,7 +52,7 @@ class Line(Scene):
         one = replace(
             self.planned, id=f"{expiry_seconds:018x}", ticket_id="TCK-9", expires_at=NOW + expiry_seconds
         )
-        self.store.put_new(one)
+        self.stores.notifications.put_new(one)
         return one
 
     def meets(self, one: Notification, failure: Wait) -> str:
@@ -62,19 +68,18 @@ class Line(Scene):
         return report
 
     def state(self, one: Notification) -> State:
-        stored = self.store.get(one.id)
+        stored = self.stores.notifications.get(one.id)
         assert stored is not None
         return stored.state
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def line(account: AwsAccount) -> Line:
+def line(account: MemoryAccount) -> Line:
     line = Line(account.furnish())
     line.connector = Connector("connected")
     return line
@@ -189,7 +194,7 @@ def test_what_waits_behind_a_held_one_gets_its_chance_too(line: Line) -> None:
     line.now = NOW + 30
     line.meets(first, Wait("first-contact-restricted", due=NOW + 30 + DAY))
     behind = replace(later, id="f" * 18, ticket_id="TCK-8", expires_at=NOW + HOUR)
-    line.store.put_new(behind)
+    line.stores.notifications.put_new(behind)
     assert line.delivery.deliver(Order.of(behind)).cause == "behind"
     assert line.minute(NOW + DAY).expired == 0
     line.minute(NOW + 30 + DAY)
@@ -199,10 +204,10 @@ def test_what_waits_behind_a_held_one_gets_its_chance_too(line: Line) -> None:
 def test_what_was_behind_before_the_first_one_met_the_limit_gets_its_chance_too(line: Line) -> None:
     first = line.plan(HOUR)
     behind = replace(first, id="f" * 18, created_at=first.created_at + 1)
-    line.store.put_new(behind)
+    line.stores.notifications.put_new(behind)
     line.meets(first, Wait("not-connected"))
     line.delivery.deliver(Order.of(behind))
-    line.store.requeue(first.id)
+    line.stores.parking.requeue(first.id)
     order = replace(Order.of(first), generation=1, resumed=True)
     line.transport.script = [Wait("first-contact-restricted", due=NOW + DAY)]
     line.delivery.deliver(order)
@@ -233,14 +238,14 @@ def test_an_operator_is_told_when_a_held_one_is_given_up(line: Line) -> None:
 
     one = line.plan(HOUR)
     line.meets(one, Wait("locked", due=NOW + 2 * HOUR))
-    stored = line.store.get(one.id)
+    stored = line.stores.notifications.get(one.id)
     assert stored is not None
     assert "given up at 2027-01-15 11:00:00 UTC" in conclusion(Life(stored, "", "connected"), NOW)
 
 
 def without_hold(line: Line) -> None:
     """Every item as it was stored before."""
-    table: Any = line.aws.notifications
-    for item in line.aws.dynamodb.scan(TableName=table)["Items"]:
+    table = line.aws.notifications_table
+    for item in everything_in(table):
         older = {name: value for name, value in item.items() if name not in ("held_until", "parked_at")}
-        line.aws.dynamodb.put_item(TableName=table, Item=older)
+        table.put(Put((older.pop("pk"), older.pop("sk")), older))

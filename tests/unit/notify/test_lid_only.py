@@ -3,16 +3,18 @@ the number is learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.scenarios.test_recovery_budget import requests_of
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House, texts
 from tests.unit.multidevice.inbound.test_messages import orders, our_bundle, replies
+from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import device_lists
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.outcomes import outcome_of
@@ -23,14 +25,13 @@ from tocsin.whatsapp.outgoing import text_message
 NUMBER, NAME = JID("6281234567890", PN), JID("1234", LID)
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     """Siti writes to us before we ever heard of her number."""
     house = House(account.furnish())
     house.siti.devices[0].begin(our_bundle(house))
@@ -47,7 +48,7 @@ def write(house: House, text: str, identity: str = "S1", **attrs: Any) -> None:
 
 def answers(house: House) -> list[Notification]:
     """What we have to say to what was written, delivered."""
-    said = [house.store.get(order["notification"]) for order in orders(house)]
+    said = [house.stores.notifications.get(order["notification"]) for order in orders(house)]
     for notification in said:
         assert notification is not None
         assert house.deliver(notification).outcome == "sent"
@@ -56,12 +57,9 @@ def answers(house: House) -> list[Notification]:
 
 def event(house: House, pk: str) -> dict[str, Any]:
     """The event that an item of the notifications table brings."""
-    [item] = [
-        item
-        for item in house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
-        if item["pk"]["S"].startswith(pk)
-    ]
-    stream = {"SequenceNumber": "1", "NewImage": item}
+    [item] = [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith(pk)]
+    image = {name: to_attribute(value) for name, value in item.items()}
+    stream = {"SequenceNumber": "1", "NewImage": image}
     outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream})
     assert outcome is not None
     return dict(outcome.detail)
@@ -138,7 +136,7 @@ def test_an_answer_to_the_confirmation_is_thanked_for_at_the_lid(house: House) -
     answers(house)
     write(house, "terima kasih", "S3")
     [thanks] = answers(house)
-    assert (thanks.recipient, thanks.reacts_to) == ("1234@lid", "S3")
+    assert (thanks.recipient, thanks.content.message_id) == ("1234@lid", "S3")
 
 
 @pytest.mark.parametrize("code", [400, 404])
@@ -211,7 +209,7 @@ def test_start_takes_it_back_for_both(house: House, meanwhile: bool) -> None:
     assert confirmation.recipient == house.siti.phone
     assert house.deliver(house.plan(3)).outcome == "sent"
     for name in (NUMBER, NAME):
-        assert house.store.conduct("default", str(name)).opted_out_at is None
+        assert house.stores.recipients.conduct("default", str(name)).opted_out_at is None
 
 
 def test_stop_is_confirmed_once_under_whichever_name(house: House) -> None:
@@ -226,14 +224,14 @@ def test_a_number_that_is_learnt_while_stop_is_written_down_is_opted_out(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A send looks at the LID's conduct just before the opt-out is there, and never again."""
-    opt_out = house.store.opt_out
+    opt_out = house.stores.recipients.opt_out
 
     def after_a_send(*arguments: Any) -> bool:
-        monkeypatch.setattr(house.store, "opt_out", opt_out)
+        monkeypatch.setattr(house.stores.recipients, "opt_out", opt_out)
         house.tell(2)
         return opt_out(*arguments)
 
-    monkeypatch.setattr(house.store, "opt_out", after_a_send)
+    monkeypatch.setattr(house.stores.recipients, "opt_out", after_a_send)
     write(house, "STOP")
     assert house.deliver(house.plan(3)).outcome == "suppressed"
 
@@ -241,15 +239,19 @@ def test_a_number_that_is_learnt_while_stop_is_written_down_is_opted_out(
 def test_a_lid_that_the_number_moves_to_is_looked_at_too(house: House) -> None:
     house.tell(1)
     mover = Person(house.siti.phone, "5678", {0: Device(JID("5678", LID))})
-    house.store.opt_out("default", str(mover.user), "stop", NOW * 1000)
+    house.stores.recipients.opt_out("default", str(mover.user), "stop", NOW * 1000)
     house.network.people["5678"] = mover
     house.receive(Node("receipt", {"id": "R", "from": mover.user, "sender_pn": NUMBER, "t": str(NOW)}))
     assert house.deliver(house.plan(2)).outcome == "suppressed"
 
 
-def test_it_is_looked_for_once(house: House) -> None:
-    house.tell(1)
-    assert requests_of(house, lambda: house.tell(2)) == {"BatchGetItem": 1, "PutItem": 1, "UpdateItem": 3}
+def test_it_is_looked_for_once() -> None:
+    """Counted on the wire."""
+    with aws_account() as account:
+        house = House(account.furnish())
+        house.tell(1)
+        found = requests_of(house, lambda: house.tell(2))
+    assert found == {"BatchGetItem": 1, "PutItem": 1, "UpdateItem": 3}
 
 
 def test_replies_without_a_known_number_are_kept_under_the_lid(house: House) -> None:

@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from tocsin.notify.notification import FROM, OUTCOMES, State, id_of_message, notification_id
+from tocsin.notify.notification import FROM, OUTCOMES, State, notification_id
+from tocsin.tables.names import id_of_message
 
 
 def test_the_id_is_a_hash_of_what_makes_a_notification_the_same() -> None:

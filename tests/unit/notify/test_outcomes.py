@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tocsin.dynamo.attributes import to_attribute
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.content import Attachment
+from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Publisher, outcome_of
-from tocsin.notify.store.attributes import to_item
-from tocsin.notify.store.notifications import _item_values
+from tocsin.notify.store.codec import item_of_notification
 
 N = Notification(
     id="0123456789abcdef01",
@@ -24,7 +24,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Halo",
+    content=Text("Halo"),
     created_at=1_800_000_000_000,
     expires_at=1_800_086_400,
 )
@@ -53,6 +53,11 @@ def publisher(bus: Bus) -> Publisher:
     return Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
 
 
+def stored(values: dict[str, Any]) -> dict[str, Any]:
+    """An item as the stream shows it."""
+    return {name: to_attribute(value) for name, value in values.items() if value is not None}
+
+
 def identity_change() -> Any:
     told = {
         "recipient": "6281234567890",
@@ -64,18 +69,18 @@ def identity_change() -> Any:
     values = {"pk": "identity#default#1234@lid", "sk": "2#11#500000", **told, "account": "default"}
     values |= {"user": "1234@lid", "device": 2, "changed_at": 1_800_000_000_000}
     values |= {"outcome": "IdentityChanged", "outcome_at": 1_800_000_000_000, "expire_at": 1}
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": to_item(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": stored(values)}}
 
 
 def record(
     sequence: str = "1", outcome: str | None = "Sent", at: int = 1_800_000_001_000, **changes: Any
 ) -> Any:
-    values = _item_values(Notification(**{**vars(N), **changes}), expire_at=1)
+    values = item_of_notification(Notification(**{**vars(N), **changes}), expire_at=1)
     if outcome:
         values |= {"outcome": outcome, "outcome_at": at}
     return {
         "eventName": "MODIFY",
-        "dynamodb": {"SequenceNumber": sequence, "NewImage": to_item(values)},
+        "dynamodb": {"SequenceNumber": sequence, "NewImage": stored(values)},
     }
 
 
@@ -95,7 +100,7 @@ def reply(**changes: Any) -> Any:
         "expire_at": 9,
         **changes,
     }
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": to_item(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": stored(values)}}
 
 
 def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
@@ -149,16 +154,16 @@ def test_a_failure_tells_reason_and_attempts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("content", "told"),
     [
-        ({"attachment": Attachment("t/1.pdf", "1.pdf", "application/pdf")}, {"file": "t/1.pdf"}),
-        ({"edits": "3EB0AA"}, {"edits": "3EB0AA"}),
-        ({"reacts_to": "A5"}, {"reacts_to": "A5"}),
-        ({}, {}),
+        (File(Attachment("t/1.pdf", "1.pdf", "application/pdf")), {"file": "t/1.pdf"}),
+        (Edit("3EB0AA", "solved", 1), {"edits": "3EB0AA"}),
+        (Reaction("A5", "👍", 1), {"reacts_to": "A5"}),
+        (Text("Halo"), {}),
     ],
 )
-def test_what_is_more_than_a_text_says_so(change: dict[str, Any], told: dict[str, str]) -> None:
-    outcome = outcome_of(record(**change))
+def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]) -> None:
+    outcome = outcome_of(record(content=content))
     assert outcome is not None
     assert {
         name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
+from tests.support.memory_aws import MemoryAws
+from tocsin.dynamo.writes import Delete, Put, Update
+from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, NotTold, Report
 from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
+from tocsin.tables.notifications import notification_key, waiting_key
 
 NOW = 1_800_000_000
 SITI, BUDI = "6281234567890", "6281311112222"
@@ -46,19 +49,19 @@ class Connector:
 class Scene:
     """Parked notifications, and those who look after them."""
 
-    def __init__(self, aws: Cloud) -> None:
+    def __init__(self, aws: MemoryAws) -> None:
         self.aws = aws
         self.now = float(NOW)
         self.left = 300.0
         self.connector = Connector()
-        self.store = NotificationStore(aws.dynamodb, NOTIFICATIONS, KEYS)
+        self.stores = Stores(aws.notifications_table, aws.keys_table)
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.count = 0
 
     @property
     def maintainer(self) -> Maintainer:
-        letters = DeadLetters(self.store, DeadLettersQueue(self.aws.sqs, self.aws.queues["dead-letters"]))
-        return Maintainer(self.store, self.queue, letters, self.connector, clock=lambda: self.now)
+        letters = DeadLetters(self.stores, DeadLettersQueue(self.aws.sqs, self.aws.queues["dead-letters"]))
+        return Maintainer(self.stores, self.queue, letters, self.connector, clock=lambda: self.now)
 
     def planned(self, recipient: str = SITI, **changes: Any) -> Notification:
         self.count += 1
@@ -72,12 +75,12 @@ class Scene:
             recipient=recipient,
             recipient_name="",
             language="id",
-            text="Halo",
+            content=Text("Halo"),
             created_at=NOW * 1000 + self.count,
             expires_at=NOW + 86_400,
         )
         notification = replace(notification, **changes)
-        self.store.put_new(notification)
+        self.stores.notifications.put_new(notification)
         return notification
 
     def parked(
@@ -85,7 +88,7 @@ class Scene:
     ) -> Notification:
         notification = self.planned(recipient, **changes)
         due_at = None if due is None else due * 1000
-        self.store.park(notification, cause, NOW * 1000, due_at=due_at)
+        self.stores.parking.park(notification, cause, NOW * 1000, due_at=due_at)
         return notification
 
     def resume(self) -> Report:
@@ -101,18 +104,17 @@ class Scene:
         return [order["notification"] for order in self.orders()]
 
     def state(self, notification: Notification) -> State:
-        stored = self.store.get(notification.id)
+        stored = self.stores.notifications.get(notification.id)
         assert stored is not None
         return stored.state
 
     def rows(self) -> list[str]:
-        return [row.notification for row in self.store.waiting("default")]
+        return [row.notification for row in self.stores.parking.waiting("default")]
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    with cloud() as aws:
-        yield Scene(aws)
+def scene() -> Scene:
+    return Scene(MemoryAws())
 
 
 # -- a restriction of first contacts -----------------------------------------------------------------------
@@ -230,7 +232,7 @@ def test_what_parks_anew_at_once_is_left_to_the_next_minute(scene: Scene) -> Non
     class ParksAtOnce(NotificationsQueue):
         def send_all(self, notifications: Any, *, resumed: bool = False) -> None:
             for notification in notifications:
-                scene.store.park(notification, "not-connected", NOW * 1000)
+                scene.stores.parking.park(notification, "not-connected", NOW * 1000)
                 if notification.id == first.id:
                     scene.parked()
 
@@ -264,13 +266,7 @@ def test_a_crash_before_the_queue_leaves_the_row(scene: Scene) -> None:
 @pytest.mark.parametrize("end", [State.SENT, State.DELIVERED, State.READ, State.SUPPRESSED])
 def test_a_row_whose_notification_is_past_waiting_is_only_cleared_away(scene: Scene, end: State) -> None:
     notification = scene.parked()
-    scene.aws.dynamodb.update_item(
-        TableName=NOTIFICATIONS,
-        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-        UpdateExpression="SET #s = :s",
-        ExpressionAttributeNames={"#s": "state"},
-        ExpressionAttributeValues={":s": {"S": end}},
-    )
+    scene.aws.notifications_table.update(Update(notification_key(notification.id), set={"state": end}))
     assert scene.resume().resumed == 0
     assert (scene.orders(), scene.rows()) == ([], [])
     assert scene.state(notification) is end
@@ -278,10 +274,7 @@ def test_a_row_whose_notification_is_past_waiting_is_only_cleared_away(scene: Sc
 
 def test_a_row_whose_notification_is_gone_is_cleared_away(scene: Scene) -> None:
     notification = scene.parked()
-    scene.aws.dynamodb.delete_item(
-        TableName=NOTIFICATIONS,
-        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-    )
+    scene.aws.notifications_table.delete(Delete(notification_key(notification.id)))
     scene.resume()
     assert (scene.orders(), scene.rows()) == ([], [])
 
@@ -308,7 +301,7 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
     scene.now += 86_400
     scene.sweep()
     at = int(scene.now)
-    scene.store.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
+    scene.stores.notifications.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
     assert scene.state(notification) is State.PLANNED
     assert scene.rows() == []
 
@@ -317,27 +310,25 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "whose", [{"pk": {"S": "waiting#support"}}, {"recipient": {"S": BUDI}}], ids=["account", "recipient"]
+    "whose", [{"pk": "waiting#support"}, {"recipient": BUDI}], ids=["account", "recipient"]
 )
 @pytest.mark.parametrize("later", [0, 86_400], ids=["due", "over"])
 def test_a_row_of_another_than_its_notification_is_dropped_and_changes_nothing(
     scene: Scene, whose: dict[str, Any], later: int
 ) -> None:
     notification = scene.parked()
-    before = scene.store.get(notification.id)
-    (row,) = scene.aws.dynamodb.query(
-        TableName=NOTIFICATIONS,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": "waiting#default"}},
-    )["Items"]
-    scene.aws.dynamodb.delete_item(TableName=NOTIFICATIONS, Key={"pk": row["pk"], "sk": row["sk"]})
-    scene.aws.dynamodb.put_item(TableName=NOTIFICATIONS, Item={**row, **whose})
+    before = scene.stores.notifications.get(notification.id)
+    table = scene.aws.notifications_table
+    (row,) = table.query("waiting#default")
+    table.delete(Delete(waiting_key("default", str(row["sk"]))))
+    odd = {**row, **whose}
+    table.put(Put((odd.pop("pk"), odd.pop("sk")), odd))
     scene.now += later
-    account = {**row, **whose}["pk"]["S"].partition("#")[2]
+    account = {**row, **whose}["pk"].partition("#")[2]
     report = scene.maintainer.resume(account, lambda: scene.left)
     assert (report.mismatched, report.resumed, report.expired, report.waiting) == (1, 0, 0, 0)
     assert (scene.orders(), scene.aws.messages("dead-letters")) == ([], [])
-    assert scene.store.get(notification.id) == before
+    assert scene.stores.notifications.get(notification.id) == before
 
 
 # -- missing receipts ------------------------------------------------------------------------------------
@@ -346,11 +337,13 @@ def test_a_row_of_another_than_its_notification_is_dropped_and_changes_nothing(
 def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> None:
     notification = scene.planned()
     deadline = (NOW + 3600) * 1000
-    scene.store.mark_sent(notification.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline)
+    scene.stores.notifications.mark_sent(
+        notification.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline
+    )
     assert scene.sweep().overdue == 0
     scene.now += 3600
     assert [scene.sweep().overdue for _ in range(2)] == [1, 0]
-    stored = scene.store.get(notification.id)
+    stored = scene.stores.notifications.get(notification.id)
     assert stored is not None
     assert (stored.state, stored.overdue_at) == (State.SENT, deadline)
 
@@ -358,5 +351,5 @@ def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> N
 def test_a_resume_asks_after_no_receipts(scene: Scene) -> None:
     """It has something to do that others wait for."""
     notification = scene.planned()
-    scene.store.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
+    scene.stores.notifications.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
     assert scene.resume().overdue == 0

@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from tests.support.fake_aws import Cloud, cloud
+from tocsin.notify.content import Text
 from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import (
     DeadLettersQueue,
@@ -18,7 +19,6 @@ from tocsin.notify.queues import (
     NotificationsQueue,
     Order,
     TicketEventsDeadQueue,
-    iso,
 )
 
 N = Notification(
@@ -31,7 +31,7 @@ N = Notification(
     recipient="6281234567890",
     recipient_name="Siti",
     language="id",
-    text="Halo",
+    content=Text("Halo"),
     created_at=1_000_000,
     expires_at=2_000,
     generation=3,
@@ -134,7 +134,3 @@ def test_an_invalid_event_is_kept_with_its_violations_and_always_fits(
     assert letter["event"]
     assert letter["violations"][0] == violations[0]
     assert message["MessageAttributes"]["reason"]["StringValue"] == "invalid-event"
-
-
-def test_times_are_utc_to_the_millisecond() -> None:
-    assert iso(1_800_000_000_123) == "2027-01-15T08:00:00.123Z"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tocsin.notify.failure import Retry, Wait
-from tocsin.notify.redelivery import DeliverAgain, Patience, Received, received_at
+from tocsin.notify.redelivery import DeliverAgain, Received, Redelivery, received_at
 
 NOW = 1_800_000_000.0
 
@@ -39,25 +39,29 @@ def received(aws: Cloud, receives: int = 1, *, age: float = 0.0) -> Received:
 @pytest.mark.parametrize(("receives", "seconds"), [(1, 15), (2, 30), (3, 60)])
 def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
     with pytest.raises(DeliverAgain) as raised:
-        Patience(aws.sqs, aws.queues["stanzas"]).wait(received(aws, receives), Wait("not-connected"), NOW)
+        Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
+            received(aws, receives), Wait("not-connected"), NOW
+        )
     assert raised.value.seconds == seconds
 
 
 def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
     record = received(aws, receives=4)
-    Patience(aws.sqs, aws.queues["stanzas"]).wait(record, Wait("not-connected"), NOW)
+    Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(record, Wait("not-connected"), NOW)
     aws.sqs.delete_message(QueueUrl=aws.queues["stanzas"], ReceiptHandle=record.handle)
     assert aws.messages("stanzas") == [json.loads(record.body)]
 
 
 def test_after_a_day_it_is_given_up_by_name(aws):
     with pytest.raises(Wait):
-        Patience(aws.sqs, aws.queues["stanzas"]).wait(received(aws, age=90_000), Wait("not-connected"), NOW)
+        Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
+            received(aws, age=90_000), Wait("not-connected"), NOW
+        )
 
 
 def test_a_server_that_asks_for_patience_gets_it(aws):
     with pytest.raises(DeliverAgain) as raised:
-        Patience(aws.sqs, aws.queues["stanzas"]).wait(
+        Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
             received(aws), Retry("server-error", not_before=120), NOW
         )
     assert raised.value.seconds == 120

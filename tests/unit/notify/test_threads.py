@@ -3,16 +3,17 @@ ever saying two things."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import message_from
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House
 from tests.support.wired_groups import GroupHouse
+from tocsin.dynamo.writes import Delete
 from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
+from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.events.samples import sample_body
@@ -22,6 +23,7 @@ from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.texts.template import Templates
 from tocsin.notify.threads import EDIT_SECONDS
+from tocsin.tables.notifications import notification_key
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.message_pb2 import Message
 
@@ -33,16 +35,15 @@ VARIABLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 class Desk:
     """A planner in front of a house. Siti is the customer of one ticket."""
 
-    def __init__(self, account: AwsAccount, **parameters: str) -> None:
+    def __init__(self, account: MemoryAccount, **parameters: str) -> None:
         self.house = House(account.furnish())
         self.configure(**parameters)
 
@@ -50,10 +51,10 @@ class Desk:
         config = PlanConfig.read(Environment({**VARIABLES, **parameters}))
         house = self.house
         self.planner = Planner(
-            house.store,
+            house.stores,
             house.queue,
             TicketEventsDeadQueue(house.aws.sqs, house.aws.queues["dead-letters"]),
-            DeadLetters(house.store, DeadLettersQueue(house.aws.sqs, house.aws.queues["dead-letters"])),
+            DeadLetters(house.stores, DeadLettersQueue(house.aws.sqs, house.aws.queues["dead-letters"])),
             Templates(),
             config,
             clock=lambda: house.stage.now,
@@ -67,7 +68,7 @@ class Desk:
             sample_body(event_type, detail={"ticket": ticket, "customer": customer})
         )
         [found] = [*planned.new, *planned.repeated]
-        notification = self.house.store.get(found)
+        notification = self.house.stores.notifications.get(found)
         assert notification is not None
         return notification
 
@@ -83,18 +84,18 @@ class Desk:
         return [Message.FromString(one) for one in self.house.siti.devices[device].plaintexts]
 
     def all(self) -> list[Notification]:
-        items = self.house.aws.dynamodb.scan(TableName=self.house.aws.notifications)["Items"]
-        ids = [item["pk"]["S"].partition("#")[2] for item in items if item["sk"]["S"] == "state"]
-        return [found for found in map(self.house.store.get, ids) if found]
+        items = everything_in(self.house.aws.notifications_table)
+        ids = [item["id"] for item in items if item["sk"] == "state"]
+        return [found for found in map(self.house.stores.notifications.get, ids) if found]
 
 
 @pytest.fixture
-def quoting(account: AwsAccount) -> Desk:
+def quoting(account: MemoryAccount) -> Desk:
     return Desk(account, QUOTE_FIRST_MESSAGE="true")
 
 
 @pytest.fixture
-def editing(account: AwsAccount) -> Desk:
+def editing(account: MemoryAccount) -> Desk:
     return Desk(account, UPDATES_AS="edit")
 
 
@@ -106,7 +107,7 @@ def test_without_the_parameters_every_event_is_a_plain_message(account):
     desk.tell("TicketCreated")
     desk.tell("TicketUpdated", 2)
     assert all(message.conversation for message in desk.read())
-    assert desk.house.store.thread("default", str(desk.house.siti.pn), "TCK-1") is None
+    assert desk.house.stores.threads.get("default", str(desk.house.siti.pn), "TCK-1") is None
 
 
 def test_a_parameter_that_means_nothing_is_refused_by_name():
@@ -134,22 +135,16 @@ def test_planned_again_it_quotes_what_it_quoted(quoting):
     first = quoting.tell("TicketCreated")
     assert quoting.plan("TicketCreated") == first
     second = quoting.plan("TicketUpdated", 2)
-    quoting.house.aws.dynamodb.delete_item(
-        TableName=quoting.house.aws.notifications,
-        Key={"pk": {"S": f"notification#{first.id}"}, "sk": {"S": "state"}},
-    )
-    assert quoting.plan("TicketUpdated", 2).quote == second.quote
+    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
+    assert quoting.plan("TicketUpdated", 2).content == second.content
 
 
 def test_a_first_message_that_is_forgotten_or_never_arrived_is_not_quoted(quoting):
     first = quoting.plan("TicketCreated")
-    quoting.house.store.fail(first.id, Problem("refused", "permanent"), 1)
-    assert quoting.plan("TicketUpdated", 2).quote is None
-    quoting.house.aws.dynamodb.delete_item(
-        TableName=quoting.house.aws.notifications,
-        Key={"pk": {"S": f"notification#{first.id}"}, "sk": {"S": "state"}},
-    )
-    assert quoting.plan("TicketUpdated", 3).quote is None
+    quoting.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
+    assert quoting.plan("TicketUpdated", 2).content.quote is None
+    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
+    assert quoting.plan("TicketUpdated", 3).content.quote is None
 
 
 def test_a_quote_survives_a_retry_receipt(quoting):
@@ -198,11 +193,11 @@ def test_an_update_of_an_unknown_ticket_and_a_late_one_are_messages(editing):
 def test_planned_again_at_another_time_it_is_what_it_was(editing):
     editing.tell("TicketCreated")
     edit = editing.plan("TicketUpdated", 2)
-    assert edit.edits
+    assert isinstance(edit.content, Edit)
     editing.later(EDIT_SECONDS)
     assert editing.plan("TicketUpdated", 2) == edit
     message = editing.plan("TicketUpdated", 3)
-    assert not message.edits
+    assert isinstance(message.content, Text)
     assert editing.plan("TicketUpdated", 3) == message
     assert len(editing.all()) == 3
 
@@ -216,15 +211,15 @@ def test_an_edit_that_comes_too_late_is_a_message_of_its_own(editing):
     stored = editing.house.stored(edit)
     assert (stored.state, stored.last_error.code) == (State.SUPPRESSED, "edit-too-late")
     [message] = [one for one in editing.all() if one.id not in (first.id, edit.id)]
-    assert (message.state, message.edits) == (State.SENT, None)
+    assert (message.state, type(message.content)) == (State.SENT, Text)
     assert len({first.message_id, edit.message_id, message.message_id}) == 3
 
 
 def test_an_edit_of_a_message_that_never_arrived_is_one_too(editing):
     first = editing.plan("TicketCreated")
-    editing.house.store.fail(first.id, Problem("refused", "permanent"), 1)
+    editing.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     edit = editing.plan("TicketUpdated", 2)
-    assert edit.edits
+    assert isinstance(edit.content, Edit)
     assert editing.house.deliver(edit).outcome == "sent"
     assert editing.read()[-1].conversation == edit.text
 
@@ -234,7 +229,7 @@ def test_a_crash_on_the_way_to_the_message_in_its_place_says_it_once(editing, mo
     edit = editing.plan("TicketUpdated", 2)
     editing.later(EDIT_SECONDS)
     with monkeypatch.context() as crashing:
-        crashing.setattr(editing.house.store, "suppress", crash)
+        crashing.setattr(editing.house.stores.notifications, "suppress", crash)
         with pytest.raises(KeyboardInterrupt):
             editing.house.deliver(edit)
     assert editing.house.deliver(edit, receives=2) == Verdict("suppressed", "edit-too-late")
@@ -258,9 +253,9 @@ def test_the_message_in_its_place_retries_and_waits_like_any_other(editing):
     editing.house.transport.check = waiting  # type: ignore[method-assign]
     assert editing.house.deliver(edit, receives=2).outcome == "parked"
     editing.house.transport.check = monkey  # type: ignore[method-assign]
-    [row] = editing.house.store.waiting("default")
-    message = editing.house.store.get(row.notification)
-    assert (message.edits, message.retries_used) == (None, 1)
+    [row] = editing.house.stores.parking.waiting("default")
+    message = editing.house.stores.notifications.get(row.notification)
+    assert (type(message.content), message.retries_used) == (Text, 1)
     assert editing.house.stored(edit).state is State.SUPPRESSED
 
 
@@ -305,8 +300,8 @@ def test_a_device_that_cannot_read_an_edit_gets_the_very_same(editing):
 def test_edits_and_quotes_go_together(account):
     desk = Desk(account, UPDATES_AS="edit", QUOTE_FIRST_MESSAGE="true")
     first = desk.tell("TicketCreated")
-    assert desk.tell("TicketUpdated", 2).edits == first.message_id
-    assert desk.tell("TicketResolved", 3).quote.message_id == first.message_id
+    assert desk.tell("TicketUpdated", 2).content.message_id == first.message_id
+    assert desk.tell("TicketResolved", 3).content.quote.message_id == first.message_id
 
 
 # -- previews --------------------------------------------------------------------------------------------
@@ -314,16 +309,16 @@ def test_edits_and_quotes_go_together(account):
 
 def test_a_link_is_previewed_only_where_that_is_wanted(account):
     desk = Desk(account)
-    assert desk.plan("TicketCreated", 1, url="https://t.example/1").preview is None
+    assert desk.plan("TicketCreated", 1, url="https://t.example/1").content.preview is None
     desk.configure(LINK_PREVIEWS="true")
     technician = {"id": "T-1", "name": "Budi", "phone": f"+{desk.house.siti.phone}", "language": "en"}
     ticket = {"id": "TCK-2", "revision": 1, "subject": "*No* internet", "url": "https://t.example/2"}
     planned = desk.planner.handle(
         sample_body("TicketCreated", detail={"ticket": ticket, "technicians": [technician]})
     )
-    [notification] = map(desk.house.store.get, planned.new)
-    assert notification.preview.url in notification.text
-    assert notification.preview.title == "∗No∗ internet"
+    [notification] = map(desk.house.stores.notifications.get, planned.new)
+    assert notification.content.preview.url in notification.text
+    assert notification.content.preview.title == "∗No∗ internet"
     desk.house.deliver(notification)
     written = desk.read()[-1].extended_text
     assert (written.matched_text, written.title) == ("https://t.example/2", "∗No∗ internet")
@@ -333,7 +328,7 @@ def test_a_link_is_previewed_only_where_that_is_wanted(account):
 
 
 @pytest.fixture
-def thankful(account: AwsAccount) -> House:
+def thankful(account: MemoryAccount) -> House:
     house = House(account.furnish())
     house.restart(thanks="👍")
     planned = house.tell(1)
@@ -406,11 +401,11 @@ def test_an_answer_after_a_reaction_is_about_the_notification(thankful):
     thankful.reply("thank you", "R1")
     carry_out(thankful)
     [reaction] = [
-        thankful.store.get(node.attr_str("id").removeprefix("3EB0").lower())
+        thankful.stores.notifications.get(node.attr_str("id").removeprefix("3EB0").lower())
         for node in thankful.network.messages[-1:]
     ]
     thankful.receipt(reaction)
-    conduct = thankful.store.conduct("default", str(thankful.siti.pn))
+    conduct = thankful.stores.recipients.conduct("default", str(thankful.siti.pn))
     assert conduct.last_notification != reaction.id
 
 
@@ -419,7 +414,6 @@ def test_without_the_parameter_there_are_none(account):
     house.receipt(house.tell(1))
     house.reply("thank you")
     assert orders(house) == []
-    assert replace(house.plan(2), reacts_to="R").content.message_id == "R"
 
 
 @pytest.mark.parametrize("mode", ["lid", "pn"])
@@ -441,8 +435,8 @@ def test_an_answer_in_a_group_gets_a_reaction_that_names_its_author(account, mod
 def test_a_group_sees_an_edit_too(account):
     house = GroupHouse(account.furnish())
     notification = house.tell_group(1)
-    edit = replace(house.plan_for_group(2), id="ed" * 9, edits=notification.message_id, text="solved")
-    house.store.put_new(edit)
+    edit = replace(house.plan_for_group(2), id="ed" * 9, content=Edit(notification.message_id, "solved", 1))
+    house.stores.notifications.put_new(edit)
     assert house.deliver(edit).outcome == "sent"
     for phone in house.colleagues:
         [shown] = [entry for entry in phone.messages() if entry.id == notification.message_id]

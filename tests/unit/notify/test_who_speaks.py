@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations, product
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, message_from
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, receipt_of, texts
 from tests.unit.multidevice.inbound.test_messages import sessions
 from tests.unit.multidevice.test_retries import changed, reply_of_everybody
@@ -34,14 +33,13 @@ SENDER = ("sender_pn", "sender_lid", "participant_pn", "participant_lid")
 RECIPIENT = ("recipient", "peer_recipient_pn", "peer_recipient_lid", "recipient_pn", "recipient_lid")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def told(account: AwsAccount) -> House:
+def told(account: MemoryAccount) -> House:
     """Siti has had one notification, and all devices have written to us."""
     house = House(account.furnish())
     house.tell(1)
@@ -148,7 +146,7 @@ def test_it_teaches_nothing_reads_nothing_and_is_named(told: House, attrs: dict[
     report = told.receive(Node("message", merged, honest.content))
     assert (report.kind, report.outcome) == ("message", "refused")
     assert report.cause in ("sender-mismatch", "participant-outside-group")
-    assert told.stage.keys.address(str(OWN_PN)) is None
+    assert told.stage.keys.contacts.address(str(OWN_PN)) is None
     assert (sessions(told), told.network.written) == (before, [])
     assert told.receive(honest).outcome == "reply"
 
@@ -176,7 +174,7 @@ def test_news_of_two_people_are_refused(told: House, kind: str, child: str) -> N
 def test_our_own_names_are_learnt_from_no_call(told: House) -> None:
     offer = Node("offer", {"call-id": "C", "call-creator": JID("77", LID), "caller_pn": OWN_PN})
     told.receive(Node("call", {"id": "c", "from": JID("77", LID)}, (offer,)))
-    assert told.stage.keys.address("77@lid") is None
+    assert told.stage.keys.contacts.address("77@lid") is None
 
 
 # -- somebody else's text ----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Keys, agreement and signatures."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.signal_peers import Entropy

@@ -1,5 +1,7 @@
 """What cannot be decrypted has one exact name, and changes nothing."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """Sender keys: what a group member reads, and what nobody reads twice."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """WhatsApp's padding: n bytes of value n, at least one."""
 
+from __future__ import annotations
+
 import pytest
 
 from tocsin.signal.errors import InvalidMessage

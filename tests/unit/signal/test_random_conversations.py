@@ -3,6 +3,8 @@
 Both may begin sessions, lose messages, get them late or twice, and store their records in between.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings

@@ -1,5 +1,7 @@
 """Several sessions with one device: which one is current, which ones are kept, and for how long."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

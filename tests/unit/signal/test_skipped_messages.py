@@ -1,5 +1,7 @@
 """Messages that overtake each other, stay away, or claim to be far ahead."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.signal_peers import Person, acquainted, turn

@@ -1,5 +1,7 @@
 """What is stored comes back whole, small, or not at all."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """Bytes from strangers: either exactly a message, or refused by name."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.support.signal_peers import Entropy, strangers

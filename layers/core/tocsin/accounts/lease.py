@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import (
     ITEM_ABSENT,
@@ -35,18 +36,6 @@ from tocsin.tables.keys import CONNECTORS, heartbeat_key, lease_key
 
 # A heartbeat that nobody renews is garbage after a day.
 HEARTBEAT_LIFETIME = 86400
-
-STATES = (
-    "unpaired",
-    "pairing",
-    "connecting",
-    "resuming",
-    "connected",
-    "restricted",
-    "logged_out",
-    "replaced",
-    "stopped",
-)
 
 # Nobody holds the account now; the item stays to count the epochs.
 RELEASED = Absent("connector")
@@ -97,7 +86,7 @@ class LeaseInfo:
     connector: str | None = None
     url: str | None = None
     certificate: str | None = field(repr=False, default=None)
-    state: str = "stopped"
+    state: AccountState = AccountState.STOPPED
     detail: str = ""
     since: int = 0
 
@@ -254,7 +243,7 @@ class LeaseKeeper:
         self.forgo(account, epoch)
         update = Update(
             lease_key(account),
-            set={"state": "stopped", "detail": "", "since": int(self._clock())},
+            set={"state": AccountState.STOPPED, "detail": "", "since": int(self._clock())},
             remove=("connector", "url", "certificate"),
             when=self._ours(epoch),
         )
@@ -263,11 +252,13 @@ class LeaseKeeper:
         except ConditionFailed:
             return
 
-    def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None:
-        """Say how the account is; nothing else is known of it outside. Raises LeaseLost."""
-        if state not in STATES:
-            raise ValueError(f"no such state: {state}")
-        changes: dict[str, Value] = {"state": state, "detail": detail, "since": int(self._clock())}
+    def set_state(self, account: str, epoch: int, state: AccountState, detail: str = "") -> None:
+        """Write the account's state for Lambdas and the console to read. Raises LeaseLost."""
+        changes: dict[str, Value] = {
+            "state": AccountState(state),
+            "detail": detail,
+            "since": int(self._clock()),
+        }
         try:
             self._table.update(Update(lease_key(account), set=changes, when=self._ours(epoch)))
         except ConditionFailed:
@@ -315,9 +306,9 @@ class LeaseKeeper:
             condition = RELEASED if info.connector is None else Equals("connector", self.connector)
             self._table.update(self._taking(account, info.epoch, condition))
             return epoch
-        witness = self._dead(info.connector)
+        still_dead = self._dead(info.connector)
         taking = self._taking(account, info.epoch, Equals("connector", info.connector))
-        self._table.transact([taking, witness], self._random(16).hex())
+        self._table.transact([taking, still_dead], self._random(16).hex())
         return epoch
 
     def _dead(self, holder: str) -> Write:
@@ -351,7 +342,7 @@ class LeaseKeeper:
             "epoch": epoch,
             "url": self._url,
             "certificate": self._certificate,
-            "state": "connecting",
+            "state": AccountState.CONNECTING,
             "detail": "",
             "since": int(self._clock()),
         }
@@ -375,7 +366,7 @@ def _info(account: str, item: Item) -> LeaseInfo:
         text("connector"),
         text("url"),
         text("certificate"),
-        text("state") or "stopped",
+        AccountState.read(item.get("state")),
         text("detail") or "",
         number("since"),
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value
-from tocsin.tables.keys import WISHES, control_key, wish_key
+from tocsin.tables.keys import OPERATOR_REQUESTS, control_key, operator_request_key
 
 # `reconnect`: log in again, with the account as it is stored now; a halted account tries again.
 REQUESTS = ("pair", "unpair", "reconnect")
@@ -21,8 +22,8 @@ REQUESTS = ("pair", "unpair", "reconnect")
 @dataclass(frozen=True, slots=True)
 class Control:
     """`request`: what the operator asked for and the connector hasn't taken up. `phone`: digits, to pair with
-    a code instead of a QR. `requested_at`, `qr_expires_at`: seconds. `state`: how far pairing is, in words of
-    the lease. `message`: for the operator, when something went wrong."""
+    a code instead of a QR. `requested_at`, `qr_expires_at`: seconds. `state`: how far pairing is; None:
+    nothing was answered yet. `message`: for the operator, when something went wrong."""
 
     request: str | None = None
     requested_at: int = 0
@@ -30,7 +31,7 @@ class Control:
     qr: str | None = field(repr=False, default=None)
     qr_expires_at: int = 0
     pairing_code: str | None = field(repr=False, default=None)
-    state: str = ""
+    state: AccountState | None = None
     message: str = ""
 
 
@@ -44,7 +45,7 @@ def read_control(table: Table, account: str) -> Control:
         _text(item, "qr"),
         _number(item, "qr_expires_at"),
         _text(item, "pairing_code"),
-        _text(item, "state") or "",
+        AccountState.read(item["state"]) if "state" in item else None,
         _text(item, "message") or "",
     )
 
@@ -59,12 +60,12 @@ def request(table: Table, account: str, what: str, now: int, *, phone: str | Non
     gone = ("qr", "qr_expires_at", "pairing_code", "state", "message")
     remove = gone if phone is not None else (*gone, "phone")
     table.update(Update(control_key(account), set=asked, remove=remove))
-    table.put(Put(wish_key(account), {"requested_at": now}))
+    table.put(Put(operator_request_key(account), {"requested_at": now}))
 
 
-def wished(table: Table) -> list[str]:
-    """The connector's side: the accounts of which something may be wanted."""
-    return [account for _, account in table.keys(WISHES)]
+def asked_accounts(table: Table) -> list[str]:
+    """The connector's side: the accounts that may have an open request."""
+    return [account for _, account in table.keys(OPERATOR_REQUESTS)]
 
 
 def take_up(table: Table, account: str, seen: Control) -> bool:
@@ -76,22 +77,22 @@ def take_up(table: Table, account: str, seen: Control) -> bool:
         table.update(Update(control_key(account), remove=("request",), when=asked))
     except ConditionFailed:
         return False
-    seen_to(table, account, seen)
+    clear_request(table, account, seen)
     return True
 
 
-def seen_to(table: Table, account: str, seen: Control) -> None:
-    """The connector's side: nothing more is wanted than what was seen."""
+def clear_request(table: Table, account: str, seen: Control) -> None:
+    """The connector's side: no request is open after the one that was seen."""
     asked = (Equals("requested_at", seen.requested_at),)
-    with suppress(ConditionFailed):  # asked anew, or seen to before
-        table.delete(Delete(wish_key(account), when=asked))
+    with suppress(ConditionFailed):  # asked anew, or cleared before
+        table.delete(Delete(operator_request_key(account), when=asked))
 
 
 def answer(
     table: Table,
     account: str,
     *,
-    state: str,
+    state: AccountState,
     message: str = "",
     qr: str | None = None,
     qr_expires_at: int = 0,

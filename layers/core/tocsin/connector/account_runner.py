@@ -1,9 +1,9 @@
 """One account's life in this process: its lease, its pairing, one connection after the other.
 
-lease ────▶ unpaired ──wish──▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
+lease ────▶ unpaired ─request─▶ pairing ──▶ connecting ──▶ resuming ──▶ connected
                ▲                              ▲   │
                │            after a delay     └───┤ the connection ended: see the reaction
-               └── logged_out · replaced · stopped ┘ said loudly, until a person acts
+               └── logged_out · replaced · stopped ┘ reported, until a person acts
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import KINDS, LOGIN
 from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.fence import Fenced
@@ -30,11 +31,11 @@ from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.pacing import Pace
 from tocsin.connector.pairing import Pairer
-from tocsin.connector.session import UNLINKED, Service
+from tocsin.connector.session import UNLINKED, Session
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import Credentials
 from tocsin.keys.errors import KeysBehind
-from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_witness
+from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_high_water_mark
 from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp.jid import JID
@@ -49,85 +50,77 @@ C = TypeVar("C")
 RETRY_SECONDS: Final = 1.0
 
 STOPPED_SECONDS: Final = 6 * 3600.0
-"""After a refusal that nobody understands, one more try so many seconds later. Not after `replaced`."""
+"""After an unknown refusal, the seconds until one more try. There is none after `replaced`."""
 
-WITNESS_TRIES: Final = 3
+HIGH_WATER_MARK_TRIES: Final = 3
 
 REQUEST_GRACE: Final = 5.0
 STANZA_GRACE: Final = 3.0
 """Seconds that requests, then stanzas, under way get to end when the account leaves this process."""
 
-CONNECTED: Final = frozenset({"connected", "resuming", "restricted"})
-
-SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", "stopped", alert=True)
+SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", AccountState.STOPPED, alert=True)
 """A backup was restored: message keys would be used a second time."""
 
 HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
 
 
 class Account:
-    """`standing` is shared with the endpoint, which sees in it what may be asked of the account."""
+    """`status` is shared with the endpoint, which sees in it what may be asked of the account."""
 
-    def __init__(self, name: str, around: ConnectorContext) -> None:
+    def __init__(self, name: str, context: ConnectorContext) -> None:
         self.name = name
-        self.standing = AccountStatus(name)
-        self._context = around
-        table = Fenced(around.table, name, self._holds)
-        self._keys = KeyStore(table, around.sealer, name)
-        self._wishes = OperatorRequests(around.aws, table, name, around.bell)
-        self._limits = Limits(around.aws, self._keys, name)
-        self.standing.limit = self._limits.active
-        self._forwarder = Forwarder(self._send_batch, around.meters.stanzas)
-        self._pace = Pace(around.uniform)
+        self.status = AccountStatus(name)
+        self._context = context
+        table = Fenced(context.table, name, self.status.holds)
+        self._keys = KeyStore(table, context.sealer, name)
+        self._requests = OperatorRequests(context.aws, table, name, context.poller)
+        self._limits = Limits(context.aws, self._keys, name)
+        self.status.limit = self._limits.active
+        self._forwarder = Forwarder(self._send_batch, context.meters.stanzas)
+        self._pace = Pace(context.uniform)
         self._halted: Reaction | None = None
         self._alerted = False
         self._number: str | None = None
         self._failed_handshakes = 0
-        self._tenure: HeldLease | None = None
 
     @property
     def held(self) -> bool:
-        return self._holds()
+        return self.status.holds()
 
     @property
     def works(self) -> bool:
-        """Whether it is ours and logged in."""
-        return self._holds() and self.standing.state in CONNECTED
+        """True if it is ours and logged in."""
+        return self.status.holds() and self.status.state in LOGGED_IN
 
     @property
     def settled(self) -> bool:
-        """Whether nobody waits for it to get somewhere: it works, or waits for a person to act."""
-        return self.standing.state not in ("connecting", "pairing")
+        """True unless connecting or pairing."""
+        return self.status.state not in PENDING
 
     @property
     def waiting(self) -> int:
         """Stanzas on their way to the queue."""
         return self._forwarder.waiting
 
-    async def serve(self, tenure: HeldLease) -> None:
+    async def serve(self, held_lease: HeldLease) -> None:
         """Until cancelled, which the loss of the lease does too. Raises `pace.Unhealable`."""
-        self._tenure = tenure
-        self.standing.leaving = False
-        self.standing.holds = tenure.valid
+        self.status.begin(held_lease)
         try:
-            await self._serve(tenure)
+            await self._serve(held_lease)
         finally:
-            self.standing.state = "connecting"
+            self.status.end()
 
     async def leave(self) -> None:
         """Take nothing more, and let what is under way end: the account moves to another connector."""
-        self.standing.leaving = True
+        self.status.leaving = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REQUEST_GRACE):
-                await self.standing.idle.wait()
+                await self.status.idle.wait()
         await self.drain(STANZA_GRACE)
 
-    def _holds(self) -> bool:
-        return self._tenure is not None and self._tenure.valid()
-
     async def _send_batch(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
-        """To the queue, if the account is still ours: whoever has it now gets the same from WhatsApp."""
-        if not self._holds():
+        """Send to the queue if the account is still ours. Its next holder gets the same from WhatsApp."""
+        if not self.status.holds():
             raise LeaseLost(self.name)
         return await self._context.send_batch(messages)
 
@@ -137,10 +130,10 @@ class Account:
             async with asyncio.timeout(seconds):
                 await self._forwarder.drained()
 
-    async def _serve(self, tenure: HeldLease) -> None:
-        """Live, with the forwarder beside it. Neither goes on without the other: a socket that is read while
-        nothing is stored any more would look well from outside."""
-        tasks = [asyncio.ensure_future(work) for work in (self._live(tenure), self._forwarder.run())]
+    async def _serve(self, held_lease: HeldLease) -> None:
+        """Live, with the forwarder beside it. The end of either ends the other: a socket that is read while
+        nothing is stored would look healthy from outside."""
+        tasks = [asyncio.ensure_future(work) for work in (self._live(held_lease), self._forwarder.run())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -150,31 +143,31 @@ class Account:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _live(self, tenure: HeldLease) -> None:
+    async def _live(self, held_lease: HeldLease) -> None:
         limits = asyncio.ensure_future(self._remember_limits())
         while True:
-            # None of these reads waits for another, and the socket waits for all.
-            credentials, witness, _ = await _side_by_side(self._credentials(tenure), self._witness(), limits)
-            await self._forgive_other_numbers(credentials)
+            # The reads run side by side; the socket is opened after all of them.
+            credentials, mark, _ = await _side_by_side(self._credentials(), self._high_water_mark(), limits)
+            await self._drop_limits_of_other_numbers(credentials)
             if credentials.jid is None or self._halted is not None:
-                await self._idle(tenure, credentials)
-            elif is_behind(credentials, witness):
-                # Unless the witness was read after them, and both have got further meanwhile.
-                if await self._set_back(tenure):
-                    await self._halt(tenure, replace(SET_BACK, detail=str(KeysBehind(self.name))))
+                await self._idle(held_lease, credentials)
+            elif is_behind(credentials, mark):
+                # Unless the mark was read after the credentials, and both have moved on meanwhile.
+                if await self._is_set_back():
+                    await self._halt(replace(SET_BACK, detail=str(KeysBehind(self.name))))
             else:
-                await self._connect(tenure, credentials)
+                await self._connect(held_lease, credentials)
 
-    async def _credentials(self, tenure: HeldLease) -> Credentials:
+    async def _credentials(self) -> Credentials:
         """The account as stored, made if it is new. Waits while it can't be read."""
         while True:
             try:
-                credentials = await self._context.aws.call(self._keys.create_account)
+                credentials = await self._context.aws.call(self._keys.account.create)
             except DamagedRecord as exc:
                 # No new identity is made in place of one that can't be read: a person must look.
                 log.error("%s", exc, extra={"account": self.name})
-                await self._loudly(
-                    tenure, Reaction(Kind.STOP, "damaged-credentials", "stopped", detail=str(exc))
+                await self._report_end(
+                    Reaction(Kind.STOP, "damaged-credentials", AccountState.STOPPED, detail=str(exc))
                 )
                 await asyncio.sleep(60)
                 continue
@@ -182,12 +175,12 @@ class Account:
                 log.warning("the account can't be read: %s", exc, extra={"account": self.name})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self.standing.token = credentials.connector_token
-            self.standing.incarnation = credentials.incarnation
+            self.status.token = credentials.connector_token
+            self.status.incarnation = credentials.incarnation
             return credentials
 
     async def _remember_limits(self) -> None:
-        """What the server told this account's connectors before us. A ban is sat out here as well."""
+        """Read which limits were heard of before. A ban that still holds is waited for."""
         while True:
             try:
                 await self._limits.load()
@@ -200,14 +193,14 @@ class Account:
             self._halted = Reaction(
                 Kind.WAIT,
                 "banned-temporarily",
-                "restricted",
+                AccountState.RESTRICTED,
                 seconds=ban.until - time.time(),
                 detail=ban.cause,
             )
-            self.standing.until = ban.until
+            self.status.until = ban.until
 
-    async def _forgive_other_numbers(self, credentials: Credentials) -> None:
-        """What WhatsApp holds against one number isn't held against the next one that is linked here."""
+    async def _drop_limits_of_other_numbers(self, credentials: Credentials) -> None:
+        """Drop the limits of the number that was linked here before: they don't hold for another one."""
         if credentials.jid is None:
             return
         number = JID.parse(credentials.jid).user
@@ -217,79 +210,79 @@ class Account:
                     await self._limits.hear(kind, "another-number", 0)
         self._number = number
 
-    async def _witness(self) -> HighWaterMark | None:
-        """How far the keys had got when that was last written down outside; None if nobody knows."""
+    async def _high_water_mark(self) -> HighWaterMark | None:
+        """How far the keys were when that was last written into the notifications table; None if unknown."""
         name = self._context.config.notifications_table
         if name is None:
             return None
-        outside = DynamoTable(self._context.aws.client("dynamodb"), name)
-        for _ in range(WITNESS_TRIES):
+        table = DynamoTable(self._context.aws.client("dynamodb"), name)
+        for _ in range(HIGH_WATER_MARK_TRIES):
             try:
-                return await self._context.aws.call(read_witness, outside, self.name)
+                return await self._context.aws.call(read_high_water_mark, table, self.name)
             except Exception as exc:  # noqa: BLE001  the table is away, or its item is
-                log.warning("the witness can't be heard: %s", exc, extra={"account": self.name})
+                log.warning("the high-water mark can't be read: %s", exc, extra={"account": self.name})
             await asyncio.sleep(RETRY_SECONDS)
         return None
 
-    async def _set_back(self, tenure: HeldLease) -> bool:
-        """Whether the keys table is older than what was last used, by a witness that was read before it. If
-        that can't be known, it isn't."""
-        witness = await self._witness()
-        return is_behind(await self._credentials(tenure), witness)
+    async def _is_set_back(self) -> bool:
+        """Return whether the keys table is older than what was last used. The mark is read first. If it can't
+        be read, the answer is no."""
+        mark = await self._high_water_mark()
+        return is_behind(await self._credentials(), mark)
 
     # Connected
 
-    async def _connect(self, tenure: HeldLease, credentials: Credentials) -> None:
-        await tenure.say("connecting")
-        self.standing.state = "connecting"
-        service = Service(
-            self._context, self._keys, tenure, self.standing, self._forwarder, self._wishes, self._limits
+    async def _connect(self, held_lease: HeldLease, credentials: Credentials) -> None:
+        await self.status.set(AccountState.CONNECTING)
+        session = Session(
+            self._context, self._keys, held_lease, self.status, self._forwarder, self._requests, self._limits
         )
         routing = self._failed_handshakes < 2
-        ended = await service.run(credentials, routing=routing)
+        ended = await session.run(credentials, routing=routing)
         self._failed_handshakes = self._failed_handshakes + 1 if ended.reason in HANDSHAKE_FAILURES else 0
-        if service.connected:
+        if session.connected:
             self._alerted = False
-        since = service.stable_since
+        since = session.stable_since
         lasted = self._context.clock() - since if since is not None else None
         log.warning(
             "connection ended",
             extra={"account": self.name, "reason": ended.reason, "detail": ended.detail, "lasted": lasted},
         )
         self._context.meters.reconnects += 1
-        await self._react(tenure, ended, lasted)
+        await self._react(ended, lasted)
 
-    async def _react(self, tenure: HeldLease, ended: Reaction, lasted: float | None) -> None:
+    async def _react(self, ended: Reaction, lasted: float | None) -> None:
         if ended.kind in (Kind.STOP, Kind.WAIT):
-            await self._halt(tenure, ended)
+            await self._halt(ended)
             return
         delay = self._pace.delay(ended, lasted)
         if ended.alert and not self._alerted:
             self._alerted = True
-            await self._loudly(tenure, ended)
+            await self._report_end(ended)
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
         if ended.reason == "stanzas-not-stored":
             await self._forwarder.drained()
         await asyncio.sleep(delay)
 
-    async def _halt(self, tenure: HeldLease, ended: Reaction) -> None:
-        """Stop trying. Keys that are void are replaced, so that nothing logs in with them again."""
+    async def _halt(self, ended: Reaction) -> None:
+        """Stop trying. Void keys are replaced, so that nothing logs in with them again."""
+        if ended.kind is Kind.WAIT and ended.seconds is not None:
+            # Written before it is told: whoever hears of it may stop us, and the next one must sit it out.
+            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
         if ended is UNLINKED:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
-            await self._loudly(tenure, ended)
-        if ended.kind is Kind.WAIT and ended.seconds is not None:
-            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
+            await self._report_end(ended)
         if ended.wipe or ended is UNLINKED:
             await self._renew()
         if ended is UNLINKED:
-            await self._wishes.show("unpaired")
+            await self._requests.show(AccountState.UNPAIRED)
         else:
             self._halted = ended
 
-    async def _loudly(self, tenure: HeldLease, ended: Reaction) -> None:
-        """What a person must hear: in the lease, on the bus, in the log; the metric follows the state."""
+    async def _report_end(self, ended: Reaction) -> None:
+        """Tell the operator: in the lease, on the bus and in the log. The metric follows the state."""
         log.error(
             "account disconnected",
             extra={
@@ -300,58 +293,59 @@ class Account:
             },
         )
         detail = _detail(ended)
-        await tenure.say(ended.state, detail)
-        self.standing.state = ended.state
-        self.standing.until = time.time() + ended.seconds if ended.seconds else None
-        await self._context.outside.disconnected(self.name, ended.state, detail, until=self.standing.until)
+        await self.status.set(AccountState(ended.state), detail)
+        self.status.until = time.time() + ended.seconds if ended.seconds else None
+        await self._context.notices.disconnected(self.name, ended.state, detail, until=self.status.until)
 
     # Not connected
 
-    async def _idle(self, tenure: HeldLease, credentials: Credentials) -> None:
-        """Until the operator wishes something, or a halt has lasted long enough."""
+    async def _idle(self, held_lease: HeldLease, credentials: Credentials) -> None:
+        """Until the operator asks for something, or a halt has lasted long enough."""
         halted = self._halted
-        state, detail = (halted.state, _detail(halted)) if halted else ("unpaired", "link it: tocsin pair")
-        await tenure.say(state, detail)
-        self.standing.state = state
+        if halted is not None:
+            await self.status.set(AccountState(halted.state), _detail(halted))
+        else:
+            await self.status.set(AccountState.UNPAIRED, "link it: tocsin pair")
         try:
             async with asyncio.timeout(self._patience()):
-                wish = await self._wishes.next()
+                asked = await self._requests.next()
         except TimeoutError:
             self._halted = None
-            self.standing.until = None
+            self.status.until = None
             return
-        self.standing.until = None
-        await self._fulfil(tenure, credentials, wish)
+        self.status.until = None
+        await self._carry_out(held_lease, credentials, asked)
 
     def _patience(self) -> float | None:
         """Seconds until a halted account tries again by itself; None: never."""
-        if self._halted is None or self._halted.wipe or self._halted.state == "replaced":
+        if self._halted is None or self._halted.wipe or self._halted.state == AccountState.REPLACED:
             return None
         return self._halted.seconds or STOPPED_SECONDS
 
-    async def _fulfil(self, tenure: HeldLease, credentials: Credentials, wish: Control) -> None:
-        """Pair with fresh keys where the old ones were in use; a newer wish takes the place of this one."""
-        following: Control | None = wish
+    async def _carry_out(self, held_lease: HeldLease, credentials: Credentials, asked: Control) -> None:
+        """Pair with fresh keys where the old ones were in use. A newer request replaces this one."""
+        following: Control | None = asked
         while following is not None:
             if following.request == "reconnect":
                 self._halted = None
                 return
             if credentials.jid is not None:
                 await self._renew()
-                credentials = await self._credentials(tenure)
+                credentials = await self._credentials()
             self._halted = None
             if following.request == "unpair":
-                await self._wishes.show("unpaired", "nothing was linked here; look on the phone as well")
+                await self._requests.show(
+                    AccountState.UNPAIRED, "nothing was linked here; look on the phone as well"
+                )
                 return
-            following = await self._pair(tenure, credentials, following)
+            following = await self._pair(held_lease, credentials, following)
 
-    async def _pair(self, tenure: HeldLease, credentials: Credentials, wish: Control) -> Control | None:
-        """Carry out one wish; the newer one, if it was interrupted by that."""
-        await tenure.say("pairing")
-        self.standing.state = "pairing"
-        pairer = Pairer(self._context, self._keys, tenure, self._wishes, wish)
+    async def _pair(self, held_lease: HeldLease, credentials: Credentials, asked: Control) -> Control | None:
+        """Carry out one request. Return the newer one that interrupted it, if one did."""
+        await self.status.set(AccountState.PAIRING)
+        pairer = Pairer(self._context, self._keys, held_lease, self._requests, asked)
         pairing = asyncio.ensure_future(pairer.run(credentials))
-        newer = asyncio.ensure_future(self._wishes.next())
+        newer = asyncio.ensure_future(self._requests.next())
         try:
             await asyncio.wait([pairing, newer], return_when=asyncio.FIRST_COMPLETED)
             if newer.done() and not pairer.committed:
@@ -364,10 +358,10 @@ class Account:
             await asyncio.gather(pairing, newer, return_exceptions=True)
 
     async def _renew(self) -> None:
-        """Fresh keys in place of void ones."""
+        """Make fresh keys in place of void ones. Tries until the table takes them."""
         while True:
             try:
-                await self._context.aws.call(self._keys.renew_account)
+                await self._context.aws.call(self._keys.account.renew)
                 return
             except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
                 log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})

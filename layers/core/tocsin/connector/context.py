@@ -13,7 +13,7 @@ from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
 from tocsin.connector.forwarding.forwarder import Counters, SendBatch
 from tocsin.connector.held_lease import Leases
-from tocsin.connector.notices import Outside
+from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.dynamo.table import Table
 from tocsin.keys.seal import Sealer
@@ -54,9 +54,9 @@ class ConnectorContext:
     table: Table
     sealer: Sealer
     leases: Leases
-    outside: Outside
+    notices: Notices
     send_batch: SendBatch
-    bell: RequestPoller
+    poller: RequestPoller
     clock: Callable[[], float] = field(default_factory=steady_clock)
     uniform: Callable[[float, float], float] = random.uniform
     meters: Meters = field(default_factory=Meters)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from tocsin.accounts.lease import LeaseHeld, LeaseLost, Member, Terms
+from tocsin.accounts.state import AccountState
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Keeper(Protocol):
     def acquire(self, account: str) -> int: ...
     def forgo(self, account: str, epoch: int) -> None: ...
     def release(self, account: str, epoch: int) -> None: ...
-    def set_state(self, account: str, epoch: int, state: str, detail: str = "") -> None: ...
+    def set_state(self, account: str, epoch: int, state: AccountState, detail: str = "") -> None: ...
     def stop(self) -> None: ...
 
 
@@ -52,7 +53,8 @@ class HeldLease:
         self.epoch = epoch
         self._leases = leases
         self._lost = asyncio.Event()
-        self._said: tuple[str, str] | None = ("connecting", "")  # so it is when it is taken
+        # As a taken lease begins. None: a write may or may not have arrived.
+        self._written: tuple[AccountState, str] | None = (AccountState.CONNECTING, "")
         self.on_loss: Callable[[], None] = lambda: None
 
     def valid(self) -> bool:
@@ -65,7 +67,7 @@ class HeldLease:
             self.on_loss()
 
     async def keep(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` while the tenure lasts. Raises LeaseLost, the work then being cancelled."""
+        """Do `work` while the account is ours. Raises LeaseLost, the work then being cancelled."""
         task = asyncio.ensure_future(work)
         lost = asyncio.ensure_future(self._lost.wait())
         try:
@@ -80,24 +82,24 @@ class HeldLease:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
 
-    async def say(self, state: str, detail: str = "") -> None:
-        """Put the account's state into the lease, unless it says so already, however long the table is away.
-        Raises LeaseLost."""
+    async def set_state(self, state: AccountState, detail: str = "") -> None:
+        """Write the account's state into the lease, unless it says so already. Tries until the table takes
+        it. Raises LeaseLost."""
         while True:
             if not self.valid():
                 raise LeaseLost(self.account)
-            if self._said == (state, detail):
+            if self._written == (state, detail):
                 return
-            self._said = None  # until it is known to be written
+            self._written = None
             try:
-                await self._leases.say(self, state, detail)
-                self._said = state, detail
+                await self._leases.set_state(self, state, detail)
+                self._written = state, detail
                 return
             except LeaseLost:
                 self.lose()
                 raise
             except Exception as exc:  # noqa: BLE001  whatever the table says: the state must get out
-                log.warning("the state can't be told: %s", exc, extra={"account": self.account})
+                log.warning("the state can't be written: %s", exc, extra={"account": self.account})
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -108,7 +110,7 @@ class Leases:
         self._keeper = keeper
         self._sleep = sleep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
-        self._tenures: dict[str, HeldLease] = {}
+        self._held_leases: dict[str, HeldLease] = {}
 
     @property
     def terms(self) -> Terms:
@@ -127,7 +129,7 @@ class Leases:
     @property
     def held(self) -> int:
         """How many accounts are ours now."""
-        return len(self._tenures)
+        return len(self._held_leases)
 
     async def members(self) -> list[Member]:
         """The other connectors, as they tell of themselves. Raises what the table raises."""
@@ -147,8 +149,8 @@ class Leases:
             # Held, but not under a heartbeat that protects it: after the next beat we ask again.
             await self._call(self._keeper.forgo, account, epoch)
             return None
-        tenure = self._tenures[account] = HeldLease(self, account, epoch)
-        return tenure
+        held_lease = self._held_leases[account] = HeldLease(self, account, epoch)
+        return held_lease
 
     async def tell_load(self) -> None:
         """Let the others know at once how many accounts are ours. What goes wrong, the next beat mends."""
@@ -164,25 +166,25 @@ class Leases:
         with contextlib.suppress(LeaseLost):
             await self._call(self._keeper.leave)
 
-    async def give_up(self, tenure: HeldLease) -> None:
+    async def give_up(self, held_lease: HeldLease) -> None:
         """Release one account for a successor, its socket being closed. Raises what the table raises."""
-        self.drop(tenure)
-        await self._call(self._keeper.release, tenure.account, tenure.epoch)
+        self.drop(held_lease)
+        await self._call(self._keeper.release, held_lease.account, held_lease.epoch)
 
     async def stop(self) -> None:
         """Release everything and take the heartbeat away."""
-        for tenure in list(self._tenures.values()):
-            self.drop(tenure)
+        for held_lease in list(self._held_leases.values()):
+            self.drop(held_lease)
         await self._call(self._keeper.stop)
 
-    async def say(self, tenure: HeldLease, state: str, detail: str) -> None:
-        await self._call(self._keeper.set_state, tenure.account, tenure.epoch, state, detail)
+    async def set_state(self, held_lease: HeldLease, state: AccountState, detail: str) -> None:
+        await self._call(self._keeper.set_state, held_lease.account, held_lease.epoch, state, detail)
 
-    def drop(self, tenure: HeldLease) -> None:
+    def drop(self, held_lease: HeldLease) -> None:
         """It is ours no more, whoever has it now."""
-        if self._tenures.get(tenure.account) is tenure:
-            del self._tenures[tenure.account]
-        tenure.lose()
+        if self._held_leases.get(held_lease.account) is held_lease:
+            del self._held_leases[held_lease.account]
+        held_lease.lose()
 
     async def _beat(self) -> None:
         while True:
@@ -200,16 +202,16 @@ class Leases:
 
     async def _watch(self) -> None:
         while True:
-            if self._tenures and not self.alive:
+            if self._held_leases and not self.alive:
                 log.error("no heartbeat for too long: all sockets are closed")
                 self._lose_all()
             await self._sleep(WATCH_SECONDS)
 
     def _lose_all(self) -> None:
         """Whatever is taken anew after this bears a new epoch, whoever takes it."""
-        for tenure in list(self._tenures.values()):
-            self.drop(tenure)
-            self._thread.submit(self._keeper.forgo, tenure.account, tenure.epoch)
+        for held_lease in list(self._held_leases.values()):
+            self.drop(held_lease)
+            self._thread.submit(self._keeper.forgo, held_lease.account, held_lease.epoch)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

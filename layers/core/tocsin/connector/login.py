@@ -10,9 +10,9 @@ from typing import Final
 from tocsin.connector.aws import Aws
 from tocsin.connector.socket import Line
 from tocsin.keys.account import Credentials
+from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.connection import DeviceKeys, Login
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.events import LoggedIn
@@ -20,10 +20,6 @@ from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import JID
 
 log = logging.getLogger(__name__)
-
-FIRST_PREKEYS: Final = 812
-MORE_PREKEYS: Final = 50
-MIN_PREKEYS: Final = 5
 
 UPLOAD_PAUSES: Final = (1.0, 2.0, 4.0)
 
@@ -42,29 +38,24 @@ def device_keys(credentials: Credentials, *, routing: bool = True) -> DeviceKeys
         credentials.noise,
         credentials.identity,
         credentials.registration_id,
-        signed_prekey(credentials),
+        credentials.signed_prekey,
         credentials.adv_secret,
         login,
         credentials.routing_info if routing else None,
     )
 
 
-def signed_prekey(credentials: Credentials) -> SignedPreKey:
-    current = credentials.signed_prekey
-    return SignedPreKey(current.id, current.pair, current.signature)
-
-
 async def save_lid(aws: Aws, keys: KeyStore, credentials: Credentials, event: LoggedIn) -> None:
     """Remember as whom we logged in, if that is news: the own LID may be told here first."""
     if event.lid is not None and str(event.lid) != credentials.lid:
-        await aws.call(keys.save_lid, str(event.lid))
+        await aws.call(keys.account.save_lid, str(event.lid))
         if credentials.jid is not None:
-            await aws.call(keys.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
+            await aws.call(keys.contacts.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
 
 
 async def count_login(aws: Aws, keys: KeyStore, credentials: Credentials) -> None:
     """Remember that we logged in once more."""
-    await aws.call(keys.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
+    await aws.call(keys.account.save_login_counter, credentials.incarnation, credentials.login_counter + 1)
 
 
 async def served_prekeys(line: Line) -> int:
@@ -89,16 +80,17 @@ async def check_prekeys(
     raised: the account can be connected without, but strangers' first messages may then not be readable.
     """
     if count is None:
-        count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.prekey_count)))
-    if count > MIN_PREKEYS:
+        count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.account.prekey_count)))
+    wanted = prekeys_to_add(count)
+    if not wanted:
         return
-    prekeys = await aws.call(keys.new_prekeys, MORE_PREKEYS if count else FIRST_PREKEYS)
-    credentials = await aws.call(keys.credentials)
+    prekeys = await aws.call(keys.account.new_prekeys, wanted)
+    credentials = await aws.call(keys.account.credentials)
     upload = iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
         {prekey.id: prekey.pair.public for prekey in prekeys},
-        signed_prekey(credentials),
+        credentials.signed_prekey,
     )
     for pause in (*UPLOAD_PAUSES, None):
         try:

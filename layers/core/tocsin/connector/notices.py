@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import logging
 import time
 
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
+from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
 
 SOURCE = "tocsin"
 
 
-class Outside:
+class Notices:
     """Never raises: what can't be told is logged, and the account goes on."""
 
     def __init__(self, aws: Aws, config: Config) -> None:
@@ -33,9 +33,9 @@ class Outside:
         """The event AccountDisconnected: the account can't send (with `until`: before then, Unix seconds)."""
         if self._config.event_bus is None:
             return
-        detail = {"account": account, "state": state, "reason": reason, "at": iso(time.time())}
+        detail = {"account": account, "state": state, "reason": reason, "at": iso(time.time() * 1000)}
         if until is not None:
-            detail["until"] = iso(until)
+            detail["until"] = iso(until * 1000)
         entry = {
             "Source": SOURCE,
             "DetailType": "AccountDisconnected",
@@ -82,9 +82,3 @@ class Outside:
             )
         except Exception:
             log.exception("the maintain function was not reached", extra={"account": account})
-
-
-def iso(seconds: float) -> str:
-    """UTC, to the millisecond, as all events write it."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Linking an account: the operator's wish, the code to scan or type, the pairing stored before it is told."""
+"""Linking an account: a code is shown to scan or type, and the pairing is stored before it is confirmed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.state import AccountState
 from tocsin.connector.aws import Aws
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.held_lease import HeldLease
@@ -36,9 +37,9 @@ from tocsin.whatsapp.reaction import Kind, Reaction
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 300.0
-"""How long codes are offered for one wish; the operator may wish again."""
+"""How long codes are offered for one request; the operator may ask again."""
 
-NOT_STORED: Final = Reaction(Kind.BACKOFF, "pairing-not-stored", "pairing", alert=True)
+NOT_STORED: Final = Reaction(Kind.BACKOFF, "pairing-not-stored", AccountState.PAIRING, alert=True)
 """Our side failed; the server wasn't told, so the phone says that linking didn't work."""
 
 HINTS: Final = {
@@ -67,21 +68,21 @@ def why_no_code(code: int, text: str) -> str:
 
 
 class Pairer:
-    """Carries out one wish to pair. `run` may be cancelled while `committed` is False."""
+    """Carries out one request to pair. `run` may be cancelled while `committed` is False."""
 
     def __init__(
         self,
-        around: ConnectorContext,
+        context: ConnectorContext,
         keys: KeyStore,
-        tenure: HeldLease,
-        wishes: OperatorRequests,
-        wish: Control,
+        held_lease: HeldLease,
+        requests: OperatorRequests,
+        asked: Control,
     ) -> None:
-        self._context = around
+        self._context = context
         self._keys = keys
-        self._tenure = tenure
-        self._wishes = wishes
-        self._phone = wish.phone
+        self._held_lease = held_lease
+        self._requests = requests
+        self._phone = asked.phone
         self._asked = False
         self._qr: dict[str, Any] = {}
         self.committed = False
@@ -90,30 +91,32 @@ class Pairer:
         """Offer codes until one is used (True), or it has no sense any more; the operator is told which."""
         give_up = self._context.clock() + PATIENCE_SECONDS
         pauses = delays(self._context.uniform)
-        await self._wishes.show("pairing")
+        await self._requests.show(AccountState.PAIRING)
         while self._context.clock() < give_up:
             try:
                 ended = await self._try_once(credentials)
             except OpenFailed as exc:
                 ended = reaction.LOST
-                await self._wishes.show("pairing", f"WhatsApp can't be reached: {exc}")
+                await self._requests.show(AccountState.PAIRING, f"WhatsApp can't be reached: {exc}")
             if self.committed:
                 return True
-            log.info("pairing ended", extra={"account": self._keys.account, "reason": ended.reason})
+            log.info("pairing ended", extra={"account": self._keys.account.name, "reason": ended.reason})
             if ended.kind not in (Kind.BACKOFF, Kind.RECONNECT_NOW) or ended.alert:
-                await self._wishes.show("unpaired", _sentence(ended))
+                await self._requests.show(AccountState.UNPAIRED, _sentence(ended))
                 return False
             if ended.kind is Kind.BACKOFF:
                 await asyncio.sleep(next(pauses))
-        await self._wishes.show("unpaired", "no code was used in time; ask again to get new ones")
+        await self._requests.show(
+            AccountState.UNPAIRED, "no code was used in time; ask again to get new ones"
+        )
         return False
 
     async def _try_once(self, credentials: Credentials) -> Reaction:
         """One connection: as many codes as the server gives."""
         connection = self._context.connection(device_keys(credentials))
         line = await open_line(self._context.config.whatsapp_url, connection, self._context.clock)
-        self._tenure.on_loss = line.abort
-        carrying = asyncio.ensure_future(line.run(self._tenure.valid))
+        self._held_lease.on_loss = line.abort
+        carrying = asyncio.ensure_future(line.run(self._held_lease.valid))
         try:
             while True:
                 event = await line.next_event()
@@ -130,7 +133,9 @@ class Pairer:
             case QrOffered(text=text, expires_at=expires_at):
                 await self._offer(line, text, int(expires_at))
             case PairingCodeOffered(code=code, expires_at=expires_at):
-                await self._wishes.show("pairing", pairing_code=code, qr_expires_at=int(expires_at))
+                await self._requests.show(
+                    AccountState.PAIRING, pairing_code=code, qr_expires_at=int(expires_at)
+                )
             case PairingCodeRefused(code=number, text=text):
                 self._phone = None
                 await self._hint(f"{why_no_code(number, text)}; scan the QR code instead")
@@ -139,15 +144,15 @@ class Pairer:
             case PairingSucceeded(pairing=pairing):
                 await self._accept(line, pairing)
             case FrameDropped(reason=reason):
-                log.warning("frame dropped", extra={"account": self._keys.account, "reason": reason})
+                log.warning("frame dropped", extra={"account": self._keys.account.name, "reason": reason})
             case _:
                 pass
 
     async def _offer(self, line: Line, text: str, expires_at: int) -> None:
-        """Show the QR, unless a code to type was wished for; that one is asked for once."""
+        """Show the QR, unless a code to type was asked for; WhatsApp is asked for that one once."""
         self._qr = {"qr": text, "qr_expires_at": expires_at}
         if self._phone is None:
-            await self._wishes.show("pairing", **self._qr)
+            await self._requests.show(AccountState.PAIRING, **self._qr)
             return
         if self._asked:
             return
@@ -160,7 +165,7 @@ class Pairer:
 
     async def _hint(self, message: str) -> None:
         """Say something without taking the QR away."""
-        await self._wishes.show("pairing", message, **({} if self._phone else self._qr))
+        await self._requests.show(AccountState.PAIRING, message, **({} if self._phone else self._qr))
 
     async def _accept(self, line: Line, pairing: Pairing) -> None:
         """Store it durably, then tell the server: a pairing it knows and we forgot is of use to nobody."""
@@ -168,12 +173,12 @@ class Pairer:
         try:
             await store_pairing(self._context.aws, self._keys, pairing)
         except Exception as exc:
-            log.exception("the pairing can't be stored", extra={"account": self._keys.account})
+            log.exception("the pairing can't be stored", extra={"account": self._keys.account.name})
             self.committed = False
             line.end(replace(NOT_STORED, detail=str(exc)))
             return
         line.confirm_pairing()
-        await self._wishes.show("connecting", "linked; logging in")
+        await self._requests.show(AccountState.CONNECTING, "linked; logging in")
 
 
 async def store_pairing(
@@ -187,9 +192,9 @@ async def store_pairing(
     lid = pairing.lid
     for pause in (0.5, 1.0, None):
         try:
-            await aws.call(keys.take_over, str(pairing.jid.bare))
+            await aws.call(keys.account.take_over, str(pairing.jid.bare))
             await aws.call(
-                keys.save_pairing,
+                keys.account.save_pairing,
                 jid=str(pairing.jid),
                 lid=str(lid) if lid is not None else None,
                 device_identity=pairing.device_identity,
@@ -199,7 +204,7 @@ async def store_pairing(
                 adv_secret=pairing.adv_secret,
             )
             if lid is not None:
-                await aws.call(keys.learn, str(pairing.jid.bare), str(lid.bare))
+                await aws.call(keys.contacts.learn, str(pairing.jid.bare), str(lid.bare))
             return
         except Exception:
             if pause is None:

@@ -44,18 +44,18 @@ class Tenant(Protocol):
     def works(self) -> bool: ...
     @property
     def settled(self) -> bool: ...
-    def serve(self, tenure: HeldLease) -> Coroutine[Any, Any, None]: ...
+    def serve(self, held_lease: HeldLease) -> Coroutine[Any, Any, None]: ...
     async def leave(self) -> None: ...
 
 
 class Placement:
-    """`roster`: names the accounts of the stack. `open_account`: the account to be served, made when it is
+    """`served`: names the accounts of the stack. `open_account`: the account to be served, made when it is
     first ours. `monotonic`, `sleep`, `shuffle`: passed in for tests."""
 
     def __init__(
         self,
         leases: Leases,
-        roster: Callable[[], Awaitable[Collection[str]]],
+        served: Callable[[], Awaitable[Collection[str]]],
         open_account: Callable[[str], Tenant],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -63,7 +63,7 @@ class Placement:
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
         self._leases = leases
-        self._roster = roster
+        self._served = served
         self._open = open_account
         self._monotonic = monotonic
         self._sleep = sleep
@@ -112,7 +112,7 @@ class Placement:
 
     async def _look(self) -> float:
         """One look and what follows from it; seconds until the next."""
-        self._accounts = await self._roster()
+        self._accounts = await self._served()
         for account in [name for name in self._tenants if name not in self._accounts]:
             log.info("account served no more", extra={"account": account})
             await self._give(account)
@@ -152,47 +152,47 @@ class Placement:
             orphaned = now - self._unheld_since[account] > self._leases.terms.dead
             if account in self._serving or not (loads.may_take() or orphaned) or self._is_shunned(account):
                 continue
-            tenure = await self._leases.claim(account)
-            if tenure is not None:
-                self._serve(tenure)
+            held_lease = await self._leases.claim(account)
+            if held_lease is not None:
+                self._serve(held_lease)
                 taken = True
                 loads = self._loads(members)
         if taken:
             await self._leases.tell_load()
         return loads
 
-    def _serve(self, tenure: HeldLease) -> None:
-        log.info("lease taken", extra={"account": tenure.account, "epoch": tenure.epoch})
-        self._unheld_since.pop(tenure.account, None)
-        tenant = self._open(tenure.account)
-        self._tenants[tenure.account] = tenant, tenure
-        self._serving[tenure.account] = asyncio.create_task(self._live(tenant, tenure))
+    def _serve(self, held_lease: HeldLease) -> None:
+        log.info("lease taken", extra={"account": held_lease.account, "epoch": held_lease.epoch})
+        self._unheld_since.pop(held_lease.account, None)
+        tenant = self._open(held_lease.account)
+        self._tenants[held_lease.account] = tenant, held_lease
+        self._serving[held_lease.account] = asyncio.create_task(self._live(tenant, held_lease))
 
-    async def _live(self, tenant: Tenant, tenure: HeldLease) -> None:
-        """One tenure, from its beginning to its end."""
-        account = tenure.account
+    async def _live(self, tenant: Tenant, held_lease: HeldLease) -> None:
+        """Serve the account from the taking of its lease to the loss of it."""
+        account = held_lease.account
         try:
-            await tenure.keep(tenant.serve(tenure))
+            await held_lease.keep(tenant.serve(held_lease))
         except LeaseLost:
-            log.error("lease lost", extra={"account": account, "epoch": tenure.epoch})
+            log.error("lease lost", extra={"account": account, "epoch": held_lease.epoch})
         except asyncio.CancelledError:
             raise
         except Unhealable as exc:
-            await self._on_unhealable(account, tenure, exc)
+            await self._on_unhealable(account, held_lease, exc)
         except Exception as exc:  # noqa: BLE001  a fault of ours, told by whoever runs the process
             self._break(exc)
         finally:
             self._tenants.pop(account, None)
             self._serving.pop(account, None)
 
-    async def _on_unhealable(self, account: str, tenure: HeldLease, exc: Unhealable) -> None:
+    async def _on_unhealable(self, account: str, held_lease: HeldLease, exc: Unhealable) -> None:
         """Deaf for one account, while others work, isn't the process's fault: another connector may try."""
         if not any(tenant.works for name, (tenant, _) in self._tenants.items() if name != account):
             self._break(exc)
             return
         log.error("the account is given up here: %s", exc, extra={"account": account})
         self._shunned[account] = self._monotonic()
-        await self._release(tenure)
+        await self._release(held_lease)
 
     def _break(self, exc: BaseException) -> None:
         if self._broken is not None and not self._broken.done():
@@ -212,20 +212,20 @@ class Placement:
 
     async def _give(self, account: str) -> None:
         """Let what is under way end, close the socket, and free the lease: one login elsewhere follows."""
-        tenant, tenure = self._tenants[account]
-        log.info("giving up an account", extra={"account": account, "epoch": tenure.epoch})
+        tenant, held_lease = self._tenants[account]
+        log.info("giving up an account", extra={"account": account, "epoch": held_lease.epoch})
         await tenant.leave()
         task = self._serving.get(account)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self._release(tenure)
+        await self._release(held_lease)
 
-    async def _release(self, tenure: HeldLease) -> None:
+    async def _release(self, held_lease: HeldLease) -> None:
         try:
-            await self._leases.give_up(tenure)
+            await self._leases.give_up(held_lease)
         except Exception as exc:  # noqa: BLE001  ours in name only; the sweep takes it up again
-            log.warning("the lease can't be released: %s", exc, extra={"account": tenure.account})
+            log.warning("the lease can't be released: %s", exc, extra={"account": held_lease.account})
         await self._leases.tell_load()
 
     def _tell_standby(self, members: Sequence[Member]) -> None:

@@ -19,22 +19,23 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.connector.account_runner import REQUEST_GRACE, Account
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.forwarding.stanza_queue import StanzaQueue
 from tocsin.connector.gateway.endpoint import Endpoint
-from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.held_lease import Leases
 from tocsin.connector.logs import metrics_line
-from tocsin.connector.notices import Outside
+from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
-from tocsin.connector.served_accounts import Roster
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.seal import Sealer
 
@@ -83,8 +84,9 @@ class Connector:
         )
         outside = config.notifications_table
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
-        roster = Roster(aws, config.accounts, added)
-        known = asyncio.create_task(roster())  # which is what the placement asks first, and then needn't wait
+        served = ServedAccounts(config.accounts, added, clock=time.monotonic)
+        # The placement asks for this first, and needn't wait then.
+        known = asyncio.create_task(aws.call(served.latest))
         await asyncio.sleep(0)
         # While these are on their way: loading this takes as long as the answer.
         from tocsin.connector.certificate import make_certificate
@@ -93,8 +95,8 @@ class Connector:
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
-        self._standings: dict[str, AccountStatus] = {}
-        self._endpoint = Endpoint(Desk(self._standings))
+        self._statuses: dict[str, AccountStatus] = {}
+        self._endpoint = Endpoint(AccountGateway(self._statuses))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
@@ -104,25 +106,25 @@ class Connector:
         )
         self._leases = Leases(keeper)
         sealer = Sealer.from_secret((await secret)["SecretString"])
-        self._bell = RequestPoller(aws, table)
+        self._poller = RequestPoller(aws, table)
         self._context = ConnectorContext(
-            config, aws, table, sealer, self._leases, Outside(aws, config), queue.send, self._bell
+            config, aws, table, sealer, self._leases, Notices(aws, config), queue.send, self._poller
         )
         await known
         self._accounts: dict[str, Account] = {}
-        self._placement = Placement(self._leases, roster, self._open_account)
+        self._placement = Placement(self._leases, partial(aws.call, served.latest), self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:
         """The account, made when it is first ours and kept when it goes: its token still tells who asks."""
         if name not in self._accounts:
             account = self._accounts[name] = Account(name, self._context)
-            self._standings[name] = account.standing
+            self._statuses[name] = account.status
         return self._accounts[name]
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the process; the end of any one is the end of all."""
-        return [self._leases.run(), self._report(), self._bell.run(), self._placement.run()]
+        return [self._leases.run(), self._report(), self._poller.run(), self._placement.run()]
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")

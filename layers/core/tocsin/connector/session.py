@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit
+from tocsin.accounts.state import AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.forwarding.forwarder import Forwarder
@@ -20,19 +21,19 @@ from tocsin.connector.gateway.limits import WORDS, Limits
 from tocsin.connector.gateway.status import AccountStatus, unlimited
 from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.login import (
-    MIN_PREKEYS,
     check_prekeys,
     count_login,
     device_keys,
     save_lid,
     served_prekeys,
 )
-from tocsin.connector.notices import iso
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.socket import Line, LineClosed, LineLost, OpenFailed, open_line
 from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.keys.account import Credentials
+from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
+from tocsin.timestamps import iso
 from tocsin.whatsapp import iq, reaction
 from tocsin.whatsapp.errors import EncodeError, WireError
 from tocsin.whatsapp.events import (
@@ -58,47 +59,48 @@ RESUME_SECONDS: Final = 60.0
 """After which a resume that nobody ended is looked at again."""
 
 RESUME_ROUNDS: Final = 10
-"""So many looks, then fresh notifications may pass: better out of order than never."""
+"""After so many rounds fresh notifications may pass: better out of order than never."""
 
 RECHECK_PARKED_SECONDS: Final = 3.0
 """After which a notification is looked for that was parked just while we connected."""
 
 ROOM_SECONDS: Final = 15.0
-"""How long the socket may stay unread for a queue that takes nothing: less than what makes it seem deaf."""
+"""How long the socket may stay unread while the queue takes nothing; less than the time after which it
+counts as deaf."""
 
 TURN_SECONDS: Final = 5.0
 """How long an account may keep others from logging in, once its socket is open."""
 
 OVERFLOW: Final = Reaction(Kind.BACKOFF, "stanzas-not-stored", alert=True)
-"""The queue is away, and too much waits: what comes now would be lost or overtake."""
+"""The queue is away, and too much waits: what comes now would be lost or out of order."""
 
 SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
 RECONNECT: Final = Reaction(Kind.RECONNECT_NOW, "reconnect-by-operator")
-UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", "unpaired")
+UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", AccountState.UNPAIRED)
 
 REACHOUT_QUERY: Final = "23983697327930364"
 """The query for the end of a restriction. Its id changes with client releases; failing is harmless."""
 
 
-class Service:
+class Session:
     """Runs one connection for a paired account. `stable_since`: when it was logged in; None before."""
 
     def __init__(
         self,
-        around: ConnectorContext,
+        context: ConnectorContext,
         keys: KeyStore,
-        tenure: HeldLease,
-        standing: AccountStatus,
+        held_lease: HeldLease,
+        status: AccountStatus,
         forwarder: Forwarder,
-        wishes: OperatorRequests,
+        requests: OperatorRequests,
         limits: Limits,
     ) -> None:
-        self._context = around
+        self._context = context
         self._keys = keys
-        self._tenure = tenure
-        self._standing = standing
+        self._held_lease = held_lease
+        self._status = status
         self._forwarder = forwarder
-        self._wishes = wishes
+        self._requests = requests
         self._limits = limits
         self._offline_done = asyncio.Event()
         self._resumed = asyncio.Event()
@@ -106,7 +108,7 @@ class Service:
         self._asking: asyncio.Task[None] | None = None
         self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
-        self._turn = _Turn(around)
+        self._turn = _Turn(context)
         self.stable_since: float | None = None
         self.connected = False
 
@@ -120,8 +122,8 @@ class Service:
             return replace(reaction.LOST, detail=str(exc))
         finally:
             self._turn.soon_over()
-        self._tenure.on_loss = line.abort
-        carrying = asyncio.ensure_future(line.run(self._tenure.valid))
+        self._held_lease.on_loss = line.abort
+        carrying = asyncio.ensure_future(line.run(self._held_lease.valid))
         try:
             return await self._follow(line, credentials)
         finally:
@@ -130,17 +132,17 @@ class Service:
             for task in (*self._tasks, carrying):
                 task.cancel()
             await asyncio.gather(carrying, *self._tasks, return_exceptions=True)
-            if self._tenure.valid():
+            if self._held_lease.valid():
                 await line.close()
             else:
                 line.abort()
 
     def _leave(self) -> None:
         """No call of a Lambda reaches this line any more."""
-        self._standing.line = None
-        self._standing.ready = False
-        self._standing.on_resumed = lambda: None
-        self._standing.on_refused = unlimited
+        self._status.line = None
+        self._status.ready = False
+        self._status.on_resumed = lambda: None
+        self._status.on_refused = unlimited
         self._forwarder.forget()
 
     async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
@@ -150,7 +152,7 @@ class Service:
                 case StreamEnded(reaction=ended):
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
-                    self._overhear(line, node)
+                    self._apply_reachout_lock(line, node)
                     await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
@@ -160,7 +162,7 @@ class Service:
                     self._note(line, credentials, event)
 
     def _note(self, line: Line, credentials: Credentials, event: Event) -> None:
-        """What is only to be remembered, or seen by an operator."""
+        """Handle the events that are only remembered or logged."""
         match event:
             case PreKeysLow(count=count):
                 if self._topping_up is None or self._topping_up.done():
@@ -168,12 +170,12 @@ class Service:
             case RoutingInfo(info=info) if info != credentials.routing_info:
                 self._spawn(line, self._save_routing(credentials, info))
             case VersionExpiring(at=at):
-                log.warning("the client version expires", extra={"account": self._standing.account, "at": at})
+                log.warning("the client version expires", extra={"account": self._status.account, "at": at})
                 if at is not None:
                     # The next login shows the present one, before the server refuses this one.
                     self._spawn(line, version.refresh(self._context))
             case FrameDropped(reason=reason):
-                log.warning("frame dropped", extra={"account": self._standing.account, "reason": reason})
+                log.warning("frame dropped", extra={"account": self._status.account, "reason": reason})
             case _:
                 pass
 
@@ -195,7 +197,7 @@ class Service:
 
         False: there is no room for it now.
         """
-        origin = Origin(self._standing.account, self._standing.incarnation, self._tenure.epoch)
+        origin = Origin(self._status.account, self._status.incarnation, self._held_lease.epoch)
         refusal = refusal_of(node)
 
         def stored() -> None:
@@ -230,11 +232,10 @@ class Service:
         refusal = decline(node)
         if refusal is not None:
             line.write(refusal)
-            log.info("call declined", extra={"account": self._standing.account})
+            log.info("call declined", extra={"account": self._status.account})
 
-    def _overhear(self, line: Line, node: Node) -> None:
-        """What a notification says of the account itself counts from now on, not from when a function reads
-        it."""
+    def _apply_reachout_lock(self, line: Line, node: Node) -> None:
+        """Apply a lock of first contacts at once, not when a function reads the notification."""
         if node.tag != "notification" or node.attrs.get("type") != "mex":
             return
         with contextlib.suppress(WireError):
@@ -247,32 +248,32 @@ class Service:
     def _logged_in(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
         self._turn.over()
         self.stable_since = self._context.clock()
-        self._standing.line = line
-        self._standing.on_resumed = self._resumed.set
-        self._standing.on_refused = lambda error: self._refused(line, error)
+        self._status.line = line
+        self._status.on_resumed = self._resumed.set
+        self._status.on_refused = lambda error: self._refused(line, error)
         self._spawn(line, self._set_up(line, credentials, event))
-        self._spawn(line, self._watch_wishes(line, credentials))
+        self._spawn(line, self._watch_requests(line, credentials))
 
     async def _set_up(self, line: Line, credentials: Credentials, event: LoggedIn) -> None:
-        """Everything from `<success>` to `connected`. Receipts and queries pass from the first moment."""
-        account = self._standing.account
+        """Everything from `<success>` to `connected`. Receipts and queries pass from the beginning."""
+        account = self._status.account
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
         # Before anything is delivered: the functions read it by that.
         await save_lid(self._context.aws, self._keys, credentials, event)
         await asyncio.gather(
-            self._say("resuming", "logged in"),
+            self._status.set(AccountState.RESUMING, "logged in"),
             count_login(self._context.aws, self._keys, credentials),
             self._go_active(line, credentials),
         )
         await self._offline_done.wait()
-        self._standing.ready = True
+        self._status.ready = True
         await self._resume()
         await self._say_open()
         self.connected = True
-        await self._wishes.show("connected")
-        log.info("connected", extra={"account": account, "epoch": self._tenure.epoch})
+        await self._requests.show(AccountState.CONNECTED)
+        log.info("connected", extra={"account": account, "epoch": self._held_lease.epoch})
         self._spawn(line, self._watch_limits())
-        await self._afterthought()
+        await self._recheck_parked()
 
     async def _go_active(self, line: Line, credentials: Credentials) -> None:
         """Live as soon as the server has prekeys to give out. Whether we have some is looked at while it
@@ -280,21 +281,22 @@ class Service:
         try:
             served = await served_prekeys(line)
         except (WireError, TimeoutError) as exc:
-            log.error("prekeys not counted: %s", exc, extra={"account": self._standing.account})
+            log.error("prekeys not counted: %s", exc, extra={"account": self._status.account})
         else:
-            if served <= MIN_PREKEYS:
+            if prekeys_to_add(served):
                 await self._top_up(line, credentials, served)
         iq.checked(await line.go_active())
-        await self._top_up(line, credentials, await self._context.aws.call(self._keys.prekey_count))
+        await self._top_up(line, credentials, await self._context.aws.call(self._keys.account.prekey_count))
 
     async def _say_open(self) -> None:
         """The account may send: to everybody, or to some while a limit lasts, which outlives the connection
         that met it, the process, and the connector."""
         limit = self._limits.strictest()
         if limit is None:
-            await self._say("connected")
+            await self._status.set(AccountState.CONNECTED)
         else:
-            await self._say("restricted", f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until)}")
+            detail = f"{WORDS[limit.kind]} ({limit.cause}) until {iso(limit.until * 1000)}"
+            await self._status.set(AccountState.RESTRICTED, detail)
 
     async def _watch_limits(self) -> None:
         """Say how the account may send whenever that changes, as long as it is connected."""
@@ -314,45 +316,42 @@ class Service:
             await check_prekeys(self._context.aws, self._keys, credentials, line, count=count)
         except (WireError, TimeoutError) as exc:
             # Connected without fresh prekeys is better than not connected; the next login asks again.
-            log.error("prekeys not uploaded: %s", exc, extra={"account": self._standing.account})
+            log.error("prekeys not uploaded: %s", exc, extra={"account": self._status.account})
 
     async def _save_routing(self, credentials: Credentials, info: bytes) -> None:
-        await self._context.aws.call(self._keys.save_routing_info, credentials.incarnation, info)
+        await self._context.aws.call(self._keys.account.save_routing_info, credentials.incarnation, info)
 
     async def _resume(self) -> None:
         """Let parked notifications pass first. It ends when the maintain function says so."""
-        account = self._standing.account
+        account = self._status.account
         for _ in range(RESUME_ROUNDS):
-            if not await self._context.outside.has_parked(account):
+            if not await self._context.notices.has_parked(account):
                 return
             log.info("resuming", extra={"account": account})
-            self._standing.state = "resuming"
             self._resumed.clear()
-            await self._context.outside.ask_resume(account)
+            await self._context.notices.ask_resume(account)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESUME_SECONDS):
                     await self._resumed.wait()
                 return
         log.error("the resume doesn't end; fresh notifications pass", extra={"account": account})
 
-    async def _afterthought(self) -> None:
+    async def _recheck_parked(self) -> None:
         """A Lambda that saw us connecting may have parked one after we had looked."""
         await asyncio.sleep(RECHECK_PARKED_SECONDS)
-        if await self._context.outside.has_parked(self._standing.account):
-            await self._context.outside.ask_resume(self._standing.account)
-
-    async def _say(self, state: str, detail: str = "") -> None:
-        await self._tenure.say(state, detail)
-        self._standing.state = state
+        if await self._context.notices.has_parked(self._status.account):
+            await self._context.notices.ask_resume(self._status.account)
 
     # While connected
 
-    async def _watch_wishes(self, line: Line, credentials: Credentials) -> None:
+    async def _watch_requests(self, line: Line, credentials: Credentials) -> None:
         while True:
-            wish = await self._wishes.next()
-            if wish.request == "pair":
-                await self._wishes.show("connected", "the account is linked already; unpair it first")
-            elif wish.request == "reconnect":
+            asked = await self._requests.next()
+            if asked.request == "pair":
+                await self._requests.show(
+                    AccountState.CONNECTED, "the account is linked already; unpair it first"
+                )
+            elif asked.request == "reconnect":
                 line.end(RECONNECT)
                 return
             elif credentials.jid is not None:
@@ -393,18 +392,23 @@ class Service:
                 await self._tell_limit(limit)
         elif before is not None:
             await self._limits.hear(FIRST_CONTACTS, "notification", 0)
-            log.warning("first contacts are free again", extra={"account": self._standing.account})
-            await self._context.outside.ask_resume(self._standing.account)
+            log.warning("first contacts are free again", extra={"account": self._status.account})
+            await self._context.notices.ask_resume(self._status.account)
 
     async def _tell_limit(self, limit: Limit) -> None:
         """What an operator must hear: in the log and on the bus; the lease says it by `_watch_limits`."""
-        account = self._standing.account
+        account = self._status.account
         log.error(
             "account restricted",
-            extra={"account": account, "limit": limit.kind, "code": limit.cause, "until": iso(limit.until)},
+            extra={
+                "account": account,
+                "limit": limit.kind,
+                "code": limit.cause,
+                "until": iso(limit.until * 1000),
+            },
         )
         why = f"{WORDS[limit.kind]} ({limit.cause})"
-        await self._context.outside.disconnected(account, "restricted", why, until=limit.until)
+        await self._context.notices.disconnected(account, AccountState.RESTRICTED, why, until=limit.until)
 
     @staticmethod
     async def _restriction_end(line: Line) -> int | None:
@@ -430,15 +434,15 @@ class Service:
         except (LeaseLost, LineLost, LineClosed):
             pass  # the end of the line is told elsewhere
         except Exception as exc:
-            log.exception("the connection can't be served", extra={"account": self._standing.account})
+            log.exception("the connection can't be served", extra={"account": self._status.account})
             line.end(replace(SETUP_FAILED, detail=f"{type(exc).__name__}: {exc}"))
 
 
 class _Turn:
     """This account's turn to log in, of those that may do it at the same time."""
 
-    def __init__(self, around: ConnectorContext) -> None:
-        self._context = around
+    def __init__(self, context: ConnectorContext) -> None:
+        self._context = context
         self._has = False
 
     async def take(self) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.connector_client import protocol
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.iq import refused
@@ -31,9 +32,6 @@ UNACKNOWLEDGED_MS = 5000
 
 GRACE_SECONDS = 5.0
 """How much longer than the connector's own deadline its answer is awaited."""
-
-SERVING = frozenset({"connected", "resuming", "restricted"})
-"""States of the account's lease in which a call can succeed."""
 
 
 class Profile(Protocol):
@@ -51,7 +49,7 @@ class Whereabouts(Protocol):
     """What of `accounts.lease.LeaseInfo` a call needs; `certificate` is PEM."""
 
     @property
-    def state(self) -> str: ...
+    def state(self) -> AccountState: ...
     @property
     def url(self) -> str | None: ...
     @property
@@ -274,7 +272,7 @@ class ConnectorClient:
         lease = self._read_lease(account)
         if lease is None or not lease.url or not lease.certificate:
             raise ConnectorAway("no connector holds the account")
-        if lease.state not in SERVING:
+        if lease.state not in LOGGED_IN:
             raise NotConnected(lease.state)
         line = self._lines[account] = _Line(lease.url, lease.certificate, self._connect_seconds)
         return line
@@ -381,7 +379,7 @@ def _understand(status: int, body: bytes) -> bytes:
         case protocol.UNAUTHORIZED:
             raise _Stale(Refused(status, reason, detail))
         case protocol.NOT_CONNECTED:
-            raise NotConnected(str(answer.get("state", "connecting")), detail)
+            raise NotConnected(str(answer.get("state", AccountState.CONNECTING)), detail)
         case protocol.RESTRICTED:
             raise Restricted(_number(answer.get("until")), detail, str(answer.get("limit", "")))
         case protocol.RESUMING:

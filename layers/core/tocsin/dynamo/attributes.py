@@ -1,4 +1,4 @@
-"""Python values ⇄ DynamoDB attribute values, for the few types that the keys table holds.
+"""Python values ⇄ DynamoDB attribute values, for the few types that the tables hold.
 
 boto3's own converter goes through Decimal and is one more import on the cold path.
 """
@@ -12,22 +12,31 @@ from tocsin.dynamo.writes import Item, Key, Value
 
 
 def to_attribute(value: Value) -> dict[str, Any]:
-    """The attribute value of a str, int, bytes, bool or a list of these. Raises TypeError for others."""
+    """The attribute value of a str, int, bool, bytes, a list or mapping of these, or a set of str.
+
+    Raises TypeError for other types, ValueError for an empty set, which DynamoDB doesn't hold.
+    """
     if isinstance(value, str):
-        return {"S": value}
+        return {"S": str(value)}  # a member of an enum, too
     if isinstance(value, bool):  # before int: a bool is one
         return {"BOOL": value}
     if isinstance(value, int):
         return {"N": str(value)}
     if isinstance(value, bytes):
         return {"B": value}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return {"L": [to_attribute(member) for member in value]}
+    if isinstance(value, Mapping):
+        return {"M": {name: to_attribute(inner) for name, inner in value.items()}}
+    if isinstance(value, frozenset):
+        if not value:
+            raise ValueError("a set must have a member")
+        return {"SS": sorted(value)}
     raise TypeError(f"no attribute type for {type(value).__name__}")
 
 
 def from_attribute(attribute: Mapping[str, Any]) -> Any:
-    """The Python value of an attribute value. Raises TypeError for a type that this table doesn't hold."""
+    """The Python value of an attribute value. Raises TypeError for a type that the tables don't hold."""
     ((kind, value),) = attribute.items()
     if kind == "N":
         return int(value)
@@ -35,9 +44,13 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
         return bytes(value)
     if kind == "L":
         return [from_attribute(member) for member in value]
+    if kind == "M":
+        return {name: from_attribute(inner) for name, inner in value.items()}
+    if kind == "SS":
+        return frozenset(value)
     if kind in ("S", "BOOL"):
         return value
-    raise TypeError(f"attribute type {kind} is not used in this table")
+    raise TypeError(f"attribute type {kind} is not used in these tables")
 
 
 def to_key(key: Key) -> dict[str, Any]:
@@ -50,8 +63,8 @@ def to_item(key: Key, attributes: Item) -> dict[str, Any]:
     return to_key(key) | {name: to_attribute(value) for name, value in attributes.items()}
 
 
-def from_item(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
-    """The item of a response, with `pk` and `sk` among its attributes."""
+def from_item(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The item of a response or a stream, with `pk` and `sk` among its attributes."""
     return {name: from_attribute(attribute) for name, attribute in attributes.items()}
 
 
@@ -61,11 +74,17 @@ def item_bytes(item: Item) -> int:
 
 
 def _value_bytes(value: Value) -> int:
-    if isinstance(value, list):
-        return 3 + sum(1 + _value_bytes(member) for member in value)
     if isinstance(value, str):
         return len(value.encode())
-    return len(value) if isinstance(value, bytes) else 10
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return 3 + item_bytes(value) + len(value)
+    if isinstance(value, frozenset):
+        return sum(_value_bytes(member) for member in value)
+    if isinstance(value, (list, tuple)):
+        return 3 + sum(1 + _value_bytes(member) for member in value)
+    return 10
 
 
 def key_of(item: Item) -> Key:

@@ -7,18 +7,23 @@ wrapper around the table that raises them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tocsin.dynamo.attributes import item_bytes
-from tocsin.dynamo.table import ConditionFailed, Conflict, InvalidWrite, ScanPage
-from tocsin.dynamo.writes import Check, Delete, Item, Key, Put, Update, Value, Write, holds
+from tocsin.dynamo.attributes import item_bytes, to_attribute
+from tocsin.dynamo.errors import ConditionFailed, Conflict, InvalidWrite
+from tocsin.dynamo.table import ScanPage
+from tocsin.dynamo.writes import Check, Delete, Index, Item, Key, Put, Update, Value, Write, holds
+
+if TYPE_CHECKING:
+    from tocsin.dynamo.table import Table
 
 # DynamoDB's limit for one item, names included.
 ITEM_LIMIT_BYTES = 400 * 1024
 
 
 class MemoryTable:
-    """`page`: how many items a scan looks at in one request."""
+    """`page`: how many items a scan or a walk looks at in one request."""
 
     def __init__(self, *, page: int = 100) -> None:
         self._page = page
@@ -35,9 +40,36 @@ class MemoryTable:
         with self._lock:
             return {key: dict(self._items[key]) for key in keys if key in self._items}
 
+    def get_beside(
+        self, keys: Sequence[Key], other: Table, other_keys: Sequence[Key]
+    ) -> tuple[dict[Key, Item], dict[Key, Item]]:
+        return self.get_many(keys), other.get_many(other_keys)
+
     def query(self, pk: str, prefix: str = "") -> list[Item]:
         with self._lock:
             return [dict(self._items[key]) for key in self._matching(pk, prefix)]
+
+    def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        after = ""
+        while True:
+            with self._lock:
+                later = [key for key in self._matching(pk, prefix) if key[1] > after]
+                page = [dict(self._items[key]) for key in later[: self._page]]
+            yield from page
+            if len(later) <= self._page:
+                return
+            after = later[self._page - 1][1]
+
+    def indexed(
+        self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
+    ) -> list[Key]:
+        with self._lock:
+            held = [(key, item) for key, item in self._items.items() if item.get(index.pk) == value]
+        if index.sk is None:
+            return sorted(key for key, _ in held)[:limit]
+        places = [(item.get(index.sk), key) for key, item in held]
+        numbers = [(number, key) for number, key in places if isinstance(number, int)]
+        return [key for number, key in sorted(numbers) if at_most is None or number <= at_most][:limit]
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         with self._lock:
@@ -122,13 +154,67 @@ def applied(write: Write, before: Item | None) -> dict[str, Value] | None:
 def _written(write: Put | Update, before: Item | None) -> dict[str, Value]:
     identity: dict[str, Value] = {"pk": write.key[0], "sk": write.key[1]}
     if isinstance(write, Put):
-        return identity | dict(write.attributes)
-    after = identity | dict(before or {}) | dict(write.set)
-    for attribute, by in write.add.items():
-        number = after.get(attribute, 0)
-        if not isinstance(number, int):
-            raise InvalidWrite(f"{attribute} is no number")
-        after[attribute] = number + by
-    for attribute in write.remove:
-        after.pop(attribute, None)
+        return identity | {name: _held(value) for name, value in write.attributes.items()}
+    if write.overlaps:
+        raise InvalidWrite("an attribute is named twice")
+    after = identity | dict(before or {})
+    after |= {name: _held(value) for name, value in write.set.items()}
+    after |= {name: _held(value) for name, value in write.set_first.items() if name not in after}
+    for name, (entry, value) in write.set_in.items():
+        after[name] = {**_map_in(after, name), entry: _held(value)}
+    for name, member in write.append.items():
+        after[name] = [*_list_in(after, name), _held(member)]
+    for name, amount in write.add.items():
+        after[name] = _added(after, name, amount)
+    _discard(write, after)
     return after
+
+
+def _held(value: Value) -> Value:
+    """What a table keeps of a value: nothing that the caller still can change. Raises as `to_attribute`."""
+    if isinstance(value, (str, int, bytes)):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _held(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_held(member) for member in value]
+    to_attribute(value)
+    return value
+
+
+def _map_in(item: Item, name: str) -> Mapping[str, Value]:
+    found = item.get(name)
+    if not isinstance(found, Mapping):
+        raise InvalidWrite(f"the document path is invalid: {name} is no map")
+    return found
+
+
+def _list_in(item: Item, name: str) -> Sequence[Value]:
+    found = item.get(name, [])
+    if not isinstance(found, list):
+        raise InvalidWrite(f"{name} is no list")
+    return found
+
+
+def _added(item: Item, name: str, amount: int | frozenset[str]) -> int | frozenset[str]:
+    if isinstance(amount, int):
+        number = item.get(name, 0)
+        if isinstance(number, int):
+            return number + amount
+    else:
+        members = item.get(name, frozenset())
+        if isinstance(members, frozenset):
+            return members | amount
+    raise InvalidWrite(f"{name} can't be added to: it is of another type")
+
+
+def _discard(update: Update, item: dict[str, Value]) -> None:
+    for name, members in update.discard.items():
+        found = item.get(name, frozenset())
+        if not isinstance(found, frozenset):
+            raise InvalidWrite(f"{name} is no set")
+        item[name] = found - members
+        if found <= members:
+            del item[name]
+    for name in update.remove:
+        item.pop(name, None)

@@ -1,62 +1,58 @@
-"""The table under the key store: what a backend must do, what can come back, and the backend on DynamoDB.
+"""A table: what a backend must do, and the backend on DynamoDB. What can come back instead of an answer is in
+`errors.py`.
 
-    TableError
-    ├── ConditionFailed   one write met another state than it demanded; carries the item as it is
-    ├── Conflict          the same for a transaction; nothing was written. Read again, compute again
-    ├── Contention        a transaction was in flight on the item, or we are throttled. Wait, repeat as it is
-    ├── OutcomeUnknown    no answer came. It may have happened, or happen yet: read, and compare tags
-    └── InvalidWrite      the request can never succeed (too large). Don't repeat it
-
-Every read is strongly consistent: no caller of this module has a use for yesterday's state. The one exception
-is `scan`, whose findings are read again before anything is done about them.
+Every read is strongly consistent: no caller of this module has a use for yesterday's state. The exceptions
+are `scan` and `indexed`, whose findings are read again before anything is done about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from tocsin.dynamo.attributes import from_item, key_of, to_attribute, to_item, to_key
-from tocsin.dynamo.writes import Check, Condition, Delete, Expression, Item, Key, Put, Update, Value, Write
+from tocsin.dynamo.contention import pauses
+from tocsin.dynamo.errors import (
+    ConditionFailed,
+    Conflict,
+    Contention,
+    InvalidWrite,
+    OutcomeUnknown,
+    TableError,
+)
+from tocsin.dynamo.writes import (
+    Check,
+    Condition,
+    Delete,
+    Expression,
+    Index,
+    Item,
+    Key,
+    Put,
+    Update,
+    Value,
+    Write,
+)
+
+__all__ = [
+    "ConditionFailed",
+    "Conflict",
+    "Contention",
+    "DynamoTable",
+    "IndexedTable",
+    "InvalidWrite",
+    "OutcomeUnknown",
+    "ScanPage",
+    "Table",
+    "TableError",
+]
 
 # Limits of DynamoDB: members of one transaction, of one BatchGetItem.
 TRANSACTION_LIMIT = 100
 BATCH_GET_LIMIT = 100
-
-
-class TableError(Exception):
-    """Base of what a table says instead of an answer."""
-
-
-class ConditionFailed(TableError):
-    """The item at `key` isn't as the write demanded; it is `item` (None: there is none). Nothing changed."""
-
-    def __init__(self, key: Key, item: Item | None) -> None:
-        super().__init__(key)
-        self.key = key
-        self.item = item
-
-
-class Conflict(TableError):
-    """Some conditions of a transaction failed. `failed`: position of each such write → the item as it is
-    (None: absent). Nothing was written: read and compute again."""
-
-    def __init__(self, failed: Mapping[int, Item | None]) -> None:
-        super().__init__(sorted(failed))
-        self.failed = failed
-
-
-class Contention(TableError):
-    """Somebody's transaction holds the item for some milliseconds, or the table throttles us.
-    Nothing was written: wait a moment, then repeat the same request."""
-
-
-class OutcomeUnknown(TableError):
-    """The answer was lost. The write may have happened, or may happen yet: read before acting again."""
-
-
-class InvalidWrite(TableError):
-    """DynamoDB refuses the request itself, for instance as too large. Repeating it can't help."""
 
 
 class ScanPage(NamedTuple):
@@ -75,7 +71,8 @@ class Table(Protocol):
         """The item, or None."""
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Those of the items that exist, in one request. They are consistent each, not with each other."""
+        """Those of the items that exist, in one request. They are consistent each, not with each other.
+        Raises Contention if some of them stay unread."""
 
     def query(self, pk: str, prefix: str = "") -> list[Item]:
         """All items of a partition whose sort key starts with `prefix`, in the order of the sort key."""
@@ -109,12 +106,40 @@ class Table(Protocol):
         """
 
 
+class IndexedTable(Table, Protocol):
+    """A table with indexes, which is read in larger pieces. `DynamoTable` and `MemoryTable` are both."""
+
+    def get_beside(
+        self, keys: Sequence[Key], other: Table, other_keys: Sequence[Key]
+    ) -> tuple[dict[Key, Item], dict[Key, Item]]:
+        """As `get_many`, for this table and `other` (of the same account) in one request."""
+
+    def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        """What `query` returns, read page by page as it is asked for."""
+
+    def indexed(
+        self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
+    ) -> list[Key]:
+        """Keys of the items that `index` holds under `value`, in its order: of them those whose number isn't
+        above `at_most`, and no more than `limit`. Eventually consistent."""
+        ...
+
+
 class DynamoTable:
     """The table `name`, through a boto3 low-level client (thread-safe, as clients are)."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
         self._name = name
+        self._random = random
+        self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
         answer = self._client.get_item(TableName=self._name, Key=to_key(key), ConsistentRead=True)
@@ -123,22 +148,62 @@ class DynamoTable:
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         found: dict[Key, Item] = {}
         for start in range(0, len(keys), BATCH_GET_LIMIT):
-            wanted = [to_key(key) for key in keys[start : start + BATCH_GET_LIMIT]]
-            request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
-            while request:
-                answer = self._client.batch_get_item(RequestItems=request)
-                for attributes in answer["Responses"].get(self._name, []):
-                    item = from_item(attributes)
-                    found[key_of(item)] = item
-                # DynamoDB leaves out what exceeds 16 MB or the throughput of the moment.
-                request = answer.get("UnprocessedKeys")
+            batch = keys[start : start + BATCH_GET_LIMIT]
+            found |= self._read({self._name: batch})[self._name]
         return found
 
+    def get_beside(
+        self, keys: Sequence[Key], other: Table, other_keys: Sequence[Key]
+    ) -> tuple[dict[Key, Item], dict[Key, Item]]:
+        if not isinstance(other, DynamoTable):
+            raise TypeError("tables that are read together must be of one kind")
+        found = self._read({self._name: keys, other._name: other_keys})
+        return found[self._name], found[other._name]
+
+    def _read(self, wanted: Mapping[str, Sequence[Key]]) -> dict[str, dict[Key, Item]]:
+        """What of `wanted`, keys by table, is there."""
+        found: dict[str, dict[Key, Item]] = {name: {} for name in wanted}
+        request: dict[str, Any] = {
+            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": True}
+            for name, keys in wanted.items()
+        }
+        for pause in pauses(self._random):
+            answer = self._client.batch_get_item(RequestItems=request)
+            for name, items in answer["Responses"].items():
+                found[name] |= {key_of(item): item for item in map(from_item, items)}
+            # DynamoDB leaves out what exceeds 16 MB or the throughput of the moment.
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return found
+            self._sleep(pause)
+        raise Contention(f"{sum(len(rest['Keys']) for rest in request.values())} keys stayed unread")
+
     def query(self, pk: str, prefix: str = "") -> list[Item]:
-        return [from_item(attributes) for attributes in self._pages(pk, prefix)]
+        return list(self.walk(pk, prefix))
+
+    def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        return map(from_item, self._pages(self._in_partition(pk, prefix)))
+
+    def indexed(
+        self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
+    ) -> list[Key]:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": index.name,
+            "KeyConditionExpression": f"{index.pk} = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": value}},
+        }
+        if at_most is not None:
+            request["KeyConditionExpression"] += f" AND {index.sk} <= :most"
+            request["ExpressionAttributeValues"][":most"] = {"N": str(at_most)}
+        if limit is not None:
+            request["Limit"] = limit
+        found = islice(self._pages(request), limit)
+        return [key_of(from_item(attributes)) for attributes in found]
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
-        return [key_of(from_item(attributes)) for attributes in self._pages(pk, prefix, "pk, sk")]
+        request = self._in_partition(pk, prefix) | {"ProjectionExpression": "pk, sk"}
+        return [key_of(from_item(attributes)) for attributes in self._pages(request)]
 
     def count(self, pk: str, without: str) -> int:
         request: dict[str, Any] = {
@@ -158,7 +223,7 @@ class DynamoTable:
                 return counted
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _pages(self, pk: str, prefix: str, projection: str | None = None) -> Iterable[dict[str, Any]]:
+    def _in_partition(self, pk: str, prefix: str) -> dict[str, Any]:
         request: dict[str, Any] = {
             "TableName": self._name,
             "ConsistentRead": True,
@@ -168,14 +233,16 @@ class DynamoTable:
         if prefix:
             request["KeyConditionExpression"] += " AND begins_with(sk, :prefix)"
             request["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
-        if projection:
-            request["ProjectionExpression"] = projection
+        return request
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The items that a query finds, with one request for each page that is asked for."""
         while True:
             answer = self._client.query(**request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request = request | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def scan(self, after: Key | None = None, *, prefix: str = "", sk: str = "") -> ScanPage:
         request: dict[str, Any] = {"TableName": self._name, "ReturnConsumedCapacity": "TOTAL"}
@@ -316,21 +383,35 @@ def check_request(check: Check) -> dict[str, Any]:
 
 
 def update_request(update: Update) -> dict[str, Any]:
+    if update.overlaps:
+        raise InvalidWrite("an attribute is named twice")
     expression = Expression()
-    clauses = []
-    if update.set:
-        clauses.append("SET " + _pairs(update.set, " = ", expression))
-    if update.add:
-        clauses.append("ADD " + _pairs(update.add, " ", expression))
-    if update.remove:
-        clauses.append("REMOVE " + ", ".join(expression.name(attribute) for attribute in update.remove))
-    request: dict[str, Any] = {"Key": to_key(update.key), "UpdateExpression": " ".join(clauses)}
+    clauses = {
+        "SET": [*_sets(update, expression)],
+        "ADD": [_pair(expression, " ", *change) for change in update.add.items()],
+        "DELETE": [_pair(expression, " ", *change) for change in update.discard.items()],
+        "REMOVE": [expression.name(attribute) for attribute in update.remove],
+    }
+    text = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+    request: dict[str, Any] = {"Key": to_key(update.key), "UpdateExpression": text}
     return request | _conditions(update.when, expression) | _placeholders(expression)
 
 
-def _pairs(changes: Mapping[str, Value], joint: str, expression: Expression) -> str:
-    pairs = (f"{expression.name(name)}{joint}{expression.value(value)}" for name, value in changes.items())
-    return ", ".join(pairs)
+def _sets(update: Update, expression: Expression) -> Iterator[str]:
+    for change in update.set.items():
+        yield _pair(expression, " = ", *change)
+    for attribute, value in update.set_first.items():
+        name = expression.name(attribute)
+        yield f"{name} = if_not_exists({name}, {expression.value(value)})"
+    for attribute, (entry, value) in update.set_in.items():
+        yield f"{expression.name(attribute)}.{expression.name(entry)} = {expression.value(value)}"
+    for attribute, member in update.append.items():
+        name, nothing = expression.name(attribute), expression.value([])
+        yield f"{name} = list_append(if_not_exists({name}, {nothing}), {expression.value([member])})"
+
+
+def _pair(expression: Expression, joint: str, attribute: str, value: Value) -> str:
+    return f"{expression.name(attribute)}{joint}{expression.value(value)}"
 
 
 def _conditions(conditions: tuple[Condition, ...], expression: Expression) -> dict[str, Any]:

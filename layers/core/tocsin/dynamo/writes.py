@@ -8,19 +8,28 @@ These are named tuples, for a cold start makes eight dataclasses in 3 ms and eig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-# What an attribute may hold. Lists hold strings or whole numbers.
-Value: TypeAlias = "str | int | bytes | bool | list[str] | list[int]"
+# What an attribute may hold: no fractions, and only sets of strings.
+Value: TypeAlias = "str | int | bytes | bool | Sequence[Value] | Mapping[str, Value] | frozenset[str]"
 Item: TypeAlias = Mapping[str, Value]
 # Partition key and sort key, stored as the attributes `pk` and `sk`.
 Key: TypeAlias = tuple[str, str]
 
 
+class Index(NamedTuple):
+    """A sparse index of a table: the items that have the attribute `pk` and, if it is given, the number `sk`,
+    in its order. It knows their keys only."""
+
+    name: str
+    pk: str
+    sk: str | None = None
+
+
 # Shared by all writes that change nothing of a kind, hence not to be written to.
-NOTHING: Mapping[str, int] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Expression:
@@ -81,21 +90,63 @@ class Equals(NamedTuple):
         return f"{expression.name(self.attribute)} = {expression.value(self.value)}"
 
 
-class AtMost(NamedTuple):
-    """The attribute is there and its number is not above this one."""
+class OneOf(NamedTuple):
+    """The attribute is there and holds one of these."""
 
     attribute: str
-    limit: int
+    values: tuple[Value, ...]
 
     def holds(self, item: Item) -> bool:
-        number = item.get(self.attribute)
-        return isinstance(number, int) and number <= self.limit
+        return self.attribute in item and item[self.attribute] in self.values
+
+    def render(self, expression: Expression) -> str:
+        values = ", ".join(expression.value(value) for value in self.values)
+        return f"{expression.name(self.attribute)} IN ({values})"
+
+
+class AtMost(NamedTuple):
+    """The attribute is there and not above this number, or behind this text in the order of its bytes."""
+
+    attribute: str
+    limit: int | str
+
+    def holds(self, item: Item) -> bool:
+        value = item.get(self.attribute)
+        if isinstance(self.limit, str):
+            return isinstance(value, str) and value.encode() <= self.limit.encode()
+        return isinstance(value, int) and value <= self.limit
 
     def render(self, expression: Expression) -> str:
         return f"{expression.name(self.attribute)} <= {expression.value(self.limit)}"
 
 
-Condition: TypeAlias = Absent | Exists | Equals | AtMost
+class Shorter(NamedTuple):
+    """The attribute is there and has fewer members than this: of a list or a map."""
+
+    attribute: str
+    size: int
+
+    def holds(self, item: Item) -> bool:
+        value = item.get(self.attribute)
+        return isinstance(value, (list, Mapping)) and len(value) < self.size
+
+    def render(self, expression: Expression) -> str:
+        return f"size({expression.name(self.attribute)}) < {expression.value(self.size)}"
+
+
+class AnyOf(NamedTuple):
+    """At least one of these holds."""
+
+    conditions: tuple[Absent | Exists | Equals | OneOf | AtMost | Shorter, ...]
+
+    def holds(self, item: Item) -> bool:
+        return any(condition.holds(item) for condition in self.conditions)
+
+    def render(self, expression: Expression) -> str:
+        return f"({' OR '.join(condition.render(expression) for condition in self.conditions)})"
+
+
+Condition: TypeAlias = Absent | Exists | Equals | OneOf | AtMost | Shorter | AnyOf
 
 # Nobody wrote this item before us.
 ITEM_ABSENT = Absent("pk")
@@ -119,13 +170,29 @@ class Put(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Change some attributes; an absent item is made. `add` counts from 0 where the attribute is absent."""
+    """Change some attributes; an absent item is made. Each attribute is named once.
+
+    `set_first`: where the attribute is absent. `set_in`: one entry each of maps, which must be there.
+    `append`: one member to a list, which begins empty. `add`: to a number, which begins at 0, or into a set.
+    `discard`: out of a set; the last member takes the attribute with it.
+    """
 
     key: Key
     set: Item = NOTHING
-    add: Mapping[str, int] = NOTHING
+    add: Mapping[str, int | frozenset[str]] = NOTHING
     remove: tuple[str, ...] = ()
     when: tuple[Condition, ...] = ()
+    set_first: Item = NOTHING
+    set_in: Mapping[str, tuple[str, Value]] = NOTHING
+    append: Item = NOTHING
+    discard: Mapping[str, frozenset[str]] = NOTHING
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it names an attribute twice, which no table takes."""
+        changes = (self.set, self.set_first, self.set_in, self.append, self.add, self.discard, self.remove)
+        named = [attribute for change in changes for attribute in change]
+        return len(set(named)) < len(named)
 
 
 class Delete(NamedTuple):

@@ -1,4 +1,4 @@
-"""Key material: Signal sessions, sender keys, credentials and uploads, in one DynamoDB table.
+"""Key material and what belongs to it: credentials, prekeys, sessions, sender keys, in one DynamoDB table.
 
 An index is reserved, not locked; a ratchet turns under a fence (`turn.py`). Nothing of WhatsApp's wire and
 nothing of tickets belongs here, and no key material stays in memory between two calls.

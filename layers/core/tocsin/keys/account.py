@@ -20,13 +20,13 @@ from tocsin.keys.errors import Contended, NoAccount, NotPaired, OtherPairing
 from tocsin.keys.profile import AccountProfile as AccountProfile
 from tocsin.keys.profile import open_secrets, read_item
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
-from tocsin.signal.x3dh import Local
+from tocsin.signal.x3dh import Local, SignedPreKey
 from tocsin.tables.keys import credentials_key
 
 # Registration ids have 14 bits in Signal's core; 0 means "none" to some peers.
-_HIGHEST_REGISTRATION_ID = 16380
+_MAX_REGISTRATION_ID = 16380
 # Prekey ids have 24 bits; 0 and the highest mean something else to some peers.
-HIGHEST_PREKEY_ID = 0xFFFFFE
+MAX_PREKEY_ID = 0xFFFFFE
 # Seconds that a signed prekey is kept after another took its place.
 SIGNED_PREKEY_LIFETIME = 60 * 86400
 SKIPPED_SIGNED_PREKEY_IDS = 100
@@ -34,12 +34,9 @@ _ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SignedPreKey:
-    """`signature`: by the identity key, over the public key with its type byte. `created`: seconds."""
+class DatedPreKey(SignedPreKey):
+    """A signed prekey of ours as it is stored. `created`: seconds."""
 
-    id: int
-    pair: KeyPair
-    signature: bytes = field(repr=False)
     created: int
 
 
@@ -58,7 +55,7 @@ class Credentials:
     noise: KeyPair
     identity: KeyPair
     registration_id: int
-    signed_prekeys: Mapping[int, SignedPreKey] = field(repr=False)
+    signed_prekeys: Mapping[int, DatedPreKey] = field(repr=False)
     current_signed_prekey_id: int
     adv_secret: bytes = field(repr=False)
     connector_token: str = field(repr=False)
@@ -73,7 +70,7 @@ class Credentials:
     mark: int = 0
 
     @property
-    def signed_prekey(self) -> SignedPreKey:
+    def signed_prekey(self) -> DatedPreKey:
         """The one that bundles offer now."""
         return self.signed_prekeys[self.current_signed_prekey_id]
 
@@ -100,38 +97,35 @@ class Credentials:
         )
 
 
-def read_credentials(vault: KeyContext) -> Credentials:
+def read_credentials(context: KeyContext) -> Credentials:
     """Raises NoAccount, and DamagedRecord: no new identity is made in place of one that can't be read."""
-    return _decoded(vault, read_item(vault))
+    return _decoded(context, read_item(context))
 
 
-def create_account(vault: KeyContext) -> Credentials:
+def create_account(context: KeyContext) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
     with contextlib.suppress(NoAccount):
-        return read_credentials(vault)
-    made = _new_credentials(vault, token=vault.random(32).hex(), incarnation=1, next_prekey_id=1)
-    key = credentials_key(vault.account)
+        return read_credentials(context)
+    made = _new_credentials(context, token=context.random(32).hex(), incarnation=1, next_prekey_id=1)
+    key = credentials_key(context.account)
     try:
-        vault.patiently(lambda: vault.table.put(Put(key, _encoded(vault, made), when=(ITEM_ABSENT,))))
+        context.patiently(lambda: context.table.put(Put(key, _encoded(context, made), when=(ITEM_ABSENT,))))
     except (ConditionFailed, OutcomeUnknown):
-        return read_credentials(vault)
+        return read_credentials(context)
     return made
 
 
-def renew_account(vault: KeyContext) -> Credentials:
-    """Fresh keys, unpaired, for the next pairing: after a log-out, when the old ones are worth nothing.
-
-    The connector's token and the prekey counter stay; the incarnation goes up.
-    """
+def renew_account(context: KeyContext) -> Credentials:
+    """Store fresh, unpaired keys. See `AccountKeys.renew`."""
 
     def renewed(old: Credentials) -> Credentials:
-        return _new_credentials(vault, old.connector_token, old.incarnation + 1, old.next_prekey_id)
+        return _new_credentials(context, old.connector_token, old.incarnation + 1, old.next_prekey_id)
 
-    return change_credentials(vault, renewed)
+    return change_credentials(context, renewed)
 
 
 def save_pairing(
-    vault: KeyContext,
+    context: KeyContext,
     *,
     jid: str,
     lid: str | None,
@@ -140,10 +134,7 @@ def save_pairing(
     platform: str = "",
     adv_secret: bytes | None = None,
 ) -> Credentials:
-    """Store what pair-success told, durably, before it is confirmed. Raises the incarnation.
-
-    `adv_secret`: the one derived by link-code pairing, if that way was taken.
-    """
+    """See `AccountKeys.save_pairing`."""
 
     def paired(old: Credentials) -> Credentials:
         return replace(
@@ -159,11 +150,11 @@ def save_pairing(
             routing_info=None,
         )
 
-    return change_credentials(vault, paired)
+    return change_credentials(context, paired)
 
 
 def raise_incarnation(
-    vault: KeyContext, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)
+    context: KeyContext, *, skip_prekey_ids: int, beyond: tuple[int, int] = (0, 0)
 ) -> Credentials:
     """Leave all sessions behind, and a stretch of prekey ids, as after a restored backup.
 
@@ -179,7 +170,7 @@ def raise_incarnation(
         incarnation = max(old.incarnation, beyond[0]) + 1
         stretches = incarnation - old.incarnation
         signed_id = max(old.signed_prekeys) + stretches * SKIPPED_SIGNED_PREKEY_IDS
-        made = _signed_prekey(vault, old.identity, signed_id)
+        made = _signed_prekey(context, old.identity, signed_id)
         return replace(
             old,
             incarnation=incarnation,
@@ -189,27 +180,26 @@ def raise_incarnation(
             current_signed_prekey_id=made.id,
         )
 
-    return change_credentials(vault, raised)
+    return change_credentials(context, raised)
 
 
-def save_lid(vault: KeyContext, lid: str) -> Credentials:
+def save_lid(context: KeyContext, lid: str) -> Credentials:
     """Remember the account's own LID, which a login may tell first. The incarnation stays."""
-    return change_credentials(vault, lambda old: replace(old, lid=lid))
+    return change_credentials(context, lambda old: replace(old, lid=lid))
 
 
-def new_signed_prekey(vault: KeyContext) -> SignedPreKey:
-    """Make and store the next signed prekey, before it is uploaded. The current one stays until
-    `adopt_signed_prekey`; those that were replaced more than 60 days ago go."""
+def new_signed_prekey(context: KeyContext) -> DatedPreKey:
+    """See `AccountKeys.new_signed_prekey`."""
 
     def added(old: Credentials) -> Credentials:
-        made = _signed_prekey(vault, old.identity, max(old.signed_prekeys) + 1)
-        return replace(old, signed_prekeys={**_still_needed(old, vault.now()), made.id: made})
+        made = _signed_prekey(context, old.identity, max(old.signed_prekeys) + 1)
+        return replace(old, signed_prekeys={**_still_needed(old, context.now()), made.id: made})
 
-    changed = change_credentials(vault, added)
+    changed = change_credentials(context, added)
     return changed.signed_prekeys[max(changed.signed_prekeys)]
 
 
-def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]:
+def _still_needed(credentials: Credentials, now: int) -> dict[int, DatedPreKey]:
     """The signed prekeys that a bundle may still name: whoever fetched it may write after weeks. A prekey was
     offered until the next one was made."""
     by_age = sorted(credentials.signed_prekeys.values(), key=lambda prekey: prekey.id)
@@ -221,95 +211,95 @@ def _still_needed(credentials: Credentials, now: int) -> dict[int, SignedPreKey]
     }
 
 
-def adopt_signed_prekey(vault: KeyContext, prekey_id: int) -> None:
+def adopt_signed_prekey(context: KeyContext, prekey_id: int) -> None:
     """The server has it: from now on it is the current one."""
-    change_credentials(vault, lambda old: replace(old, current_signed_prekey_id=prekey_id))
+    change_credentials(context, lambda old: replace(old, current_signed_prekey_id=prekey_id))
 
 
-def save_login(vault: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
+def save_login(context: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
     """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`).
 
     Raises OtherPairing if the account was paired anew in the meantime.
     """
-    update = Update(credentials_key(vault.account), set=changes, when=(Equals("incarnation", incarnation),))
-    _updated(vault, update, incarnation)
+    update = Update(credentials_key(context.account), set=changes, when=(Equals("incarnation", incarnation),))
+    _updated(context, update, incarnation)
 
 
-def _updated(vault: KeyContext, update: Update, incarnation: int) -> Item:
+def _updated(context: KeyContext, update: Update, incarnation: int) -> Item:
     """Do an update on condition of an incarnation. Raises OtherPairing, NoAccount."""
     try:
-        return vault.patiently(lambda: vault.table.update(update))
+        return context.patiently(lambda: context.table.update(update))
     except ConditionFailed as failed:
         if failed.item is None:
-            raise NoAccount(vault.account) from None
+            raise NoAccount(context.account) from None
         stored = failed.item.get("incarnation")
         raise OtherPairing(incarnation, stored if isinstance(stored, int) else 0) from None
 
 
-def count_mark(vault: KeyContext, incarnation: int) -> int:
+def count_mark(context: KeyContext, incarnation: int) -> int:
     """Count the generation mark up; what it is now. Raises OtherPairing, NoAccount."""
-    key = credentials_key(vault.account)
+    key = credentials_key(context.account)
     update = Update(key, add={"mark": 1}, when=(Equals("incarnation", incarnation),))
-    mark = _updated(vault, update, incarnation)["mark"]
+    mark = _updated(context, update, incarnation)["mark"]
     assert isinstance(mark, int)  # noqa: S101 - ADD refuses anything but a number
     return mark
 
 
-def take_prekey_ids(vault: KeyContext, count: int) -> list[int]:
+def take_prekey_ids(context: KeyContext, count: int) -> list[int]:
     """Take the next `count` prekey ids. The counter is never lowered, so no id is given to a second key
     while a bundle with the first may be around."""
-    update = Update(credentials_key(vault.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
+    update = Update(credentials_key(context.account), add={"next_prekey_id": count}, when=(ITEM_EXISTS,))
     try:
-        item = vault.patiently(lambda: vault.table.update(update))
+        item = context.patiently(lambda: context.table.update(update))
     except ConditionFailed:
-        raise NoAccount(vault.account) from None
+        raise NoAccount(context.account) from None
     following = item["next_prekey_id"]
     if not isinstance(following, int):
-        raise NoAccount(vault.account)
-    return [(counter - 1) % HIGHEST_PREKEY_ID + 1 for counter in range(following - count, following)]
+        raise NoAccount(context.account)
+    return [(counter - 1) % MAX_PREKEY_ID + 1 for counter in range(following - count, following)]
 
 
-def change_credentials(vault: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
+def change_credentials(context: KeyContext, change: Callable[[Credentials], Credentials]) -> Credentials:
     """Read, change, write under the tag as read; a loser reads again. Raises Contended after eight losses."""
-    key = credentials_key(vault.account)
+    key = credentials_key(context.account)
     for _ in range(_ATTEMPTS):
-        item = read_item(vault)
-        changed = change(_decoded(vault, item))
+        item = read_item(context)
+        changed = change(_decoded(context, item))
         unchanged = tuple(as_read(attribute, item) for attribute in ("tag", *_WITHOUT_TAG))
-        put = Put(key, _encoded(vault, changed), when=unchanged)
+        put = Put(key, _encoded(context, changed), when=unchanged)
         try:
-            vault.patiently(lambda put=put: vault.table.put(put))  # type: ignore[misc]
+            context.patiently(lambda put=put: context.table.put(put))  # type: ignore[misc]
         except ConditionFailed:
             continue
         except OutcomeUnknown:
-            stored = vault.table.get(key)
+            stored = context.table.get(key)
             if stored is None or stored.get("tag") != put.attributes["tag"]:
                 continue
         return changed
     raise Contended
 
 
-def _new_credentials(vault: KeyContext, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
-    identity = key_pair(vault.random(32))
-    signed_prekey = _signed_prekey(vault, identity, 1)
+def _new_credentials(context: KeyContext, token: str, incarnation: int, next_prekey_id: int) -> Credentials:
+    identity = key_pair(context.random(32))
+    signed_prekey = _signed_prekey(context, identity, 1)
     return Credentials(
-        account=vault.account,
+        account=context.account,
         incarnation=incarnation,
-        noise=key_pair(vault.random(32)),
+        noise=key_pair(context.random(32)),
         identity=identity,
-        registration_id=1 + int.from_bytes(vault.random(4), "big") % _HIGHEST_REGISTRATION_ID,
+        registration_id=1 + int.from_bytes(context.random(4), "big") % _MAX_REGISTRATION_ID,
         signed_prekeys={signed_prekey.id: signed_prekey},
         current_signed_prekey_id=signed_prekey.id,
-        adv_secret=vault.random(32),
+        adv_secret=context.random(32),
         connector_token=token,
         next_prekey_id=next_prekey_id,
     )
 
 
-def _signed_prekey(vault: KeyContext, identity: KeyPair, prekey_id: int) -> SignedPreKey:
-    pair = key_pair(vault.random(32))
-    signature = sign(identity.private, encode_point(pair.public), vault.random(64))
-    return SignedPreKey(prekey_id, pair, signature, vault.now())
+def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> DatedPreKey:
+    pair = key_pair(context.random(32))
+    signature = sign(identity.private, encode_point(pair.public), context.random(64))
+    return DatedPreKey(prekey_id, pair, signature, context.now())
 
 
 # The attributes beside the sealed ones, all optional but the first two.
@@ -319,9 +309,9 @@ _PLAIN_OF_LOGIN = ("login_counter", "routing_info")
 _WITHOUT_TAG = ("next_prekey_id", "mark", *_PLAIN_OF_LOGIN)
 
 
-def _encoded(vault: KeyContext, credentials: Credentials) -> dict[str, Value]:
+def _encoded(context: KeyContext, credentials: Credentials) -> dict[str, Value]:
     """The item's attributes, under a new tag."""
-    tag = vault.new_tag()
+    tag = context.new_tag()
     secrets = {
         "noise": _pair_text(credentials.noise),
         "identity": _pair_text(credentials.identity),
@@ -335,20 +325,20 @@ def _encoded(vault: KeyContext, credentials: Credentials) -> dict[str, Value]:
         "connector_token": credentials.connector_token,
     }
     plain = {name: getattr(credentials, name) for name in _PLAIN + _PLAIN_OF_LOGIN}
-    sealed = vault.seal(json.dumps(secrets).encode(), credentials_key(vault.account), "secrets", tag)
+    sealed = context.seal(json.dumps(secrets).encode(), credentials_key(context.account), "secrets", tag)
     present = {name: value for name, value in plain.items() if value is not None}
     return {"tag": tag, "secrets": sealed, **present}
 
 
-def _decoded(vault: KeyContext, item: Item) -> Credentials:
-    secrets = open_secrets(vault, item)
+def _decoded(context: KeyContext, item: Item) -> Credentials:
+    secrets = open_secrets(context, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
     signed_prekeys = {
-        prekey_id: SignedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
+        prekey_id: DatedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
         for prekey_id, pair, signature, created in secrets["signed_prekeys"]
     }
     return Credentials(
-        account=vault.account,
+        account=context.account,
         noise=_pair(secrets["noise"]),
         identity=_pair(secrets["identity"]),
         registration_id=secrets["registration_id"],

@@ -21,19 +21,19 @@ from tocsin.signal.state import Record
 from tocsin.tables.keys import address_key, credentials_key, outbound_key
 
 
-def read_address(vault: KeyContext, user: str) -> dict[str, str] | None:
+def read_address(context: KeyContext, user: str) -> dict[str, str] | None:
     """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
-    return _both_names(vault.table.get(address_key(vault.account, user)))
+    return _both_names(context.table.get(address_key(context.account, user)))
 
 
-def read_item(vault: KeyContext, user: str) -> Item:
+def read_item(context: KeyContext, user: str) -> Item:
     """All that is known beside the names, as `trust` reads it."""
-    return vault.table.get(address_key(vault.account, user)) or {}
+    return context.table.get(address_key(context.account, user)) or {}
 
 
-def other_name(vault: KeyContext, user: str) -> str | None:
+def other_name(context: KeyContext, user: str) -> str | None:
     """The name of a user that isn't this one, if it is known."""
-    names = read_address(vault, user) or {}
+    names = read_address(context, user) or {}
     return next((name for name in names.values() if name != user), None)
 
 
@@ -42,88 +42,87 @@ def _both_names(item: Item | None) -> dict[str, str] | None:
     return {"pn": pn, "lid": lid} if isinstance(pn, str) and isinstance(lid, str) else None
 
 
-def absent_since(vault: KeyContext, pn: str) -> int:
+def absent_since(context: KeyContext, pn: str) -> int:
     """When WhatsApp last said that it doesn't know this number (seconds); 0: never, or it does by now."""
-    at = (vault.table.get(address_key(vault.account, pn)) or {}).get("absent_at")
+    at = (context.table.get(address_key(context.account, pn)) or {}).get("absent_at")
     return at if isinstance(at, int) else 0
 
 
-def note_absent(vault: KeyContext, pn: str) -> None:
+def note_absent(context: KeyContext, pn: str) -> None:
     """Remember that WhatsApp doesn't know this number now. What is learnt later takes that back."""
-    update = Update(address_key(vault.account, pn), set={"absent_at": vault.now()}, when=(Absent("lid"),))
+    update = Update(address_key(context.account, pn), set={"absent_at": context.now()}, when=(Absent("lid"),))
     with suppress(ConditionFailed):
-        vault.patiently(lambda: vault.table.update(update))
+        context.patiently(lambda: context.table.update(update))
 
 
-def learn(vault: KeyContext, pn: str, lid: str) -> bool:
-    """Remember that the phone number `pn` is the user `lid`, and move the sessions there; whether that was
-    news. Both are bare JIDs. A number that went to another person takes no session along."""
-    if _lid_of(read_address(vault, pn)) == lid:
+def learn(context: KeyContext, pn: str, lid: str) -> bool:
+    """See `Contacts.learn`. A number that went to another person takes no session along."""
+    if _lid_of(read_address(context, pn)) == lid:
         return False
-    incarnation = _incarnation(vault)
+    incarnation = _incarnation(context)
 
     def attempt(current: Try) -> bool:
-        address = vault.table.get(address_key(vault.account, pn))
+        address = context.table.get(address_key(context.account, pn))
         if _lid_of(_both_names(address)) == lid:
             return False
-        moves, turns = _moves(vault, incarnation, pn, lid, current)
-        known = vault.table.get(address_key(vault.account, lid))
-        commit(vault, [*moves, *_names(vault, pn, lid, address, known)], *turns)
+        moves, turns = _moves(context, incarnation, pn, lid, current)
+        known = context.table.get(address_key(context.account, lid))
+        commit(context, [*moves, *_names(context, pn, lid, address, known)], *turns)
         return True
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
 def _lid_of(names: dict[str, str] | None) -> str | None:
     return names["lid"] if names is not None else None
 
 
-def _incarnation(vault: KeyContext) -> int:
-    incarnation = (vault.table.get(credentials_key(vault.account)) or {}).get("incarnation")
+def _incarnation(context: KeyContext) -> int:
+    incarnation = (context.table.get(credentials_key(context.account)) or {}).get("incarnation")
     if not isinstance(incarnation, int):
-        raise NoAccount(vault.account)
+        raise NoAccount(context.account)
     return incarnation
 
 
-def _names(vault: KeyContext, pn: str, lid: str, address: Item | None, known: Item | None) -> list[Write]:
+def _names(context: KeyContext, pn: str, lid: str, address: Item | None, known: Item | None) -> list[Write]:
     """The mapping, to be found from either side; both stand as they were read. What the contact entrusted to
     us under the LID (`known`) is found under the number too."""
     trust = {name: value for name, value in (known or {}).items() if name in TRUST}
     names: dict[str, Value] = {"pn": pn, "lid": lid, **trust}
     return [
-        Put(address_key(vault.account, pn), names, when=(as_read("lid", address),)),
-        Put(address_key(vault.account, lid), names, when=(as_read("token_at", known),)),
+        Put(address_key(context.account, pn), names, when=(as_read("lid", address),)),
+        Put(address_key(context.account, lid), names, when=(as_read("token_at", known),)),
     ]
 
 
 def _moves(
-    vault: KeyContext, incarnation: int, pn: str, lid: str, current: Try
+    context: KeyContext, incarnation: int, pn: str, lid: str, current: Try
 ) -> tuple[list[Write], list[Turn]]:
     """The writes that move what lies under the phone number, and the turn that takes it away there."""
-    source = read_sessions(vault, incarnation, pn, torn_is_lost=current.torn_is_lost)
+    source = read_sessions(context, incarnation, pn, torn_is_lost=current.torn_is_lost)
     if source.moved == lid:
         return [], []
     if source.moved is not None:
         # The number was somebody else's before: only the signpost changes.
-        return [_signpost(vault, source, lid)], []
-    target = read_sessions(vault, incarnation, lid, torn_is_lost=current.torn_is_lost)
+        return [_signpost(context, source, lid)], []
+    target = read_sessions(context, incarnation, lid, torn_is_lost=current.torn_is_lost)
     leaving, arriving = Turn(source, current.leap), Turn(target, current.leap)
     leaving.leave_for(lid)
     for device in source.devices:
         record = leaving.record(device)
         if record is not None:
-            merged = _merged(vault, arriving.record(device), record)
+            merged = _merged(context, arriving.record(device), record)
             arriving.replace(device, merged, heard_at=source.heard_at(device))
     if source.checked_at and target.next is None:
         arriving.check_devices(source.checked_at)
     return [*leaving.writes(), *arriving.writes()], [leaving]
 
 
-def _merged(vault: KeyContext, record: Record | None, moved: Record) -> Record:
+def _merged(context: KeyContext, record: Record | None, moved: Record) -> Record:
     """What lay under the LID goes on; what comes from the phone number stays readable."""
-    return moved if record is None else merge(record, moved, vault.now())
+    return moved if record is None else merge(record, moved, context.now())
 
 
-def _signpost(vault: KeyContext, source: Sessions, lid: str) -> Write:
-    key: Key = outbound_key(vault.account, source.incarnation, source.user)
+def _signpost(context: KeyContext, source: Sessions, lid: str) -> Write:
+    key: Key = outbound_key(context.account, source.incarnation, source.user)
     return Put(key, {"moved": lid}, when=(as_read("moved", source.outbound),))

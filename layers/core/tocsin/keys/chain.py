@@ -79,15 +79,15 @@ def unpack(packed: bytes) -> Chain:
     return Chain(decode_chain(packed[position:]), _unzigzag(origin), _unzigzag(born), created)
 
 
-def read_chain(vault: KeyContext, outbound: Item, device: int) -> Chain | None:
+def read_chain(context: KeyContext, outbound: Item, device: int) -> Chain | None:
     """The chain to `device`, or None: absent, or damaged (which is reported)."""
     name, tag_name = chain_attribute(device), tag_attribute(device)
     if name not in outbound:
         return None
     try:
-        chain = unpack(vault.unseal(outbound, name, tag_name))
+        chain = unpack(context.unseal(outbound, name, tag_name))
     except DamagedRecord as damaged:
-        vault.on_damage(damaged)
+        context.on_damage(damaged)
         return None
     tag, sealed = outbound[tag_name], outbound[name]
     assert isinstance(tag, bytes)  # noqa: S101 - the seal covers it

@@ -6,9 +6,10 @@ Clock, entropy and sleep come in from outside, so that a test decides what time 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from tocsin.dynamo.contention import repeated
 from tocsin.dynamo.table import Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.errors import Contended
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange, Observer
 
 T = TypeVar("T")
-
-# DynamoDB refuses a write while a transaction on the item is in flight, and boto3 does not repeat it. A
-# transaction takes some milliseconds, so the first pauses are short; after a second SQS does the waiting.
-FIRST_PAUSE_SECONDS = 0.005
-MAX_PAUSE_SECONDS = 0.080
-PATIENCE_SECONDS = 1.0
 
 TAG_BYTES = 16
 
@@ -68,29 +63,15 @@ class KeyContext(NamedTuple):
 
     def patiently(self, operation: Callable[[], T]) -> T:
         """Repeat `operation` as it is while the table is contended. Raises Contended after a second."""
-        for pause in pauses(self.random):
-            try:
-                return operation()
-            except Contention:
-                self.sleep(pause)
-        raise Contended
+        try:
+            return repeated(operation, random=self.random, sleep=self.sleep)
+        except Contention:
+            raise Contended from None
 
     def insistently(self, operation: Callable[[], T]) -> T:
         """As `patiently`, for a write that may be done twice: a lost answer is no reason to give up."""
-        for pause in pauses(self.random):
-            try:
-                return operation()
-            except (Contention, OutcomeUnknown):
-                self.sleep(pause)
-        raise Contended
-
-
-def pauses(random: Callable[[int], bytes]) -> Iterator[float]:
-    """Seconds to wait after each failure: 5 ms doubling to 80 ms, full jitter, one second in all."""
-    ceiling, waited = FIRST_PAUSE_SECONDS, 0.0
-    while waited < PATIENCE_SECONDS:
-        # Full jitter, but never nothing: a zero would only ask the same question again.
-        pause = ceiling * (1 + int.from_bytes(random(2), "big")) / 65536
-        yield pause
-        waited += pause
-        ceiling = min(2 * ceiling, MAX_PAUSE_SECONDS)
+        causes = (Contention, OutcomeUnknown)
+        try:
+            return repeated(operation, causes=causes, random=self.random, sleep=self.sleep)
+        except causes:
+            raise Contended from None

@@ -40,11 +40,11 @@ class SessionFacts:
     rebuilt: int
 
 
-def session_facts(vault: KeyContext, incarnation: int, user: str, device: int) -> SessionFacts | None:
+def session_facts(context: KeyContext, incarnation: int, user: str, device: int) -> SessionFacts | None:
     """Facts about the session that is used for sending to this device, or None if there is none."""
 
     def look(current: Try) -> SessionFacts | None:
-        sessions = follow(vault, incarnation, user, current, device=device)
+        sessions = follow(context, incarnation, user, current, device=device)
         record, chain = sessions.record(device, sessions.next or 0), sessions.chain(device)
         inbound = sessions.inbound(device)
         if record is None or record.current is None or chain is None or inbound is None:
@@ -59,11 +59,11 @@ def session_facts(vault: KeyContext, incarnation: int, user: str, device: int) -
             inbound.rebuilt,
         )
 
-    return turning(vault, look)
+    return turning(context, look)
 
 
 def make_sessions(
-    vault: KeyContext,
+    context: KeyContext,
     incarnation: int,
     local: Local | None,
     user: str,
@@ -72,26 +72,24 @@ def make_sessions(
     devices: Iterable[int],
     replace: frozenset[int] = frozenset(),
 ) -> dict[int, SignalError]:
-    """Make sessions from `bundles` with those devices that lack a usable one, or are to be replaced anyway.
-
-    `devices`: the whole list as WhatsApp tells it; sessions with others send no more. Returns the bundles
-    that were refused (bad signature, key of low order), by device; they hold up none of the others.
-    """
+    """See `SendingKeys.make_sessions`."""
     listed = frozenset(devices)
-    makers = {device: _Maker(vault, local, bundle) for device, bundle in bundles.items() if local is not None}
+    makers = {
+        device: _Maker(context, local, bundle) for device, bundle in bundles.items() if local is not None
+    }
 
     def attempt(current: Try) -> None:
-        sessions = follow(vault, incarnation, user, current)
+        sessions = follow(context, incarnation, user, current)
         turn = Turn(sessions, current.leap)
         for device in sessions.devices:
             if device not in listed:
                 _end(turn, device)
         for device, maker in makers.items():
             maker.renew(turn, device, even_if_usable=device in replace)
-        turn.check_devices(vault.now())
-        commit(vault, turn.writes(), turn)
+        turn.check_devices(context.now())
+        commit(context, turn.writes(), turn)
 
-    turning(vault, attempt)
+    turning(context, attempt)
     return {device: maker.refused for device, maker in makers.items() if maker.refused is not None}
 
 
@@ -102,9 +100,9 @@ class _Maker:
     and its indexes would be taken again.
     """
 
-    def __init__(self, vault: KeyContext, local: Local, bundle: PreKeyBundle) -> None:
+    def __init__(self, context: KeyContext, local: Local, bundle: PreKeyBundle) -> None:
         self.refused: SignalError | None = None
-        self._vault = vault
+        self._context = context
         self._local = local
         self._bundle = bundle
         self._tried: set[bytes] = set()
@@ -124,13 +122,13 @@ class _Maker:
         except SignalError as error:
             self.refused = error
             return
-        rebuilt = self._vault.now() if record is not None and record.states else None
-        turn.replace(device, start(record, state, self._vault.now()), rebuilt=rebuilt)
+        rebuilt = self._context.now() if record is not None and record.states else None
+        turn.replace(device, start(record, state, self._context.now()), rebuilt=rebuilt)
 
     def state(self) -> State:
         """A new session. Raises BadSignature, InvalidKey."""
-        base, ratchet = key_pair(self._vault.random(32)), key_pair(self._vault.random(32))
-        state = initiate(self._local, self._bundle, base=base, ratchet=ratchet, now=self._vault.now())
+        base, ratchet = key_pair(self._context.random(32)), key_pair(self._context.random(32))
+        state = initiate(self._local, self._bundle, base=base, ratchet=ratchet, now=self._context.now())
         self._tried.add(state.base_key)
         return state
 
@@ -154,18 +152,18 @@ class _Maker:
         return base_key != self._found
 
 
-def touch_devices(vault: KeyContext, incarnation: int, user: str, devices: Iterable[int]) -> None:
+def touch_devices(context: KeyContext, incarnation: int, user: str, devices: Iterable[int]) -> None:
     """Note that the device list was compared now, and end sending to devices that aren't on it."""
-    make_sessions(vault, incarnation, None, user, {}, devices=devices)
+    make_sessions(context, incarnation, None, user, {}, devices=devices)
 
 
-def expire_devices(vault: KeyContext, incarnation: int, user: str) -> None:
+def expire_devices(context: KeyContext, incarnation: int, user: str) -> None:
     """Note that the device list is out of date: the next send compares it. No turn, for no chain changes."""
     for _ in range(2):
-        key = outbound_key(vault.account, incarnation, user)
+        key = outbound_key(context.account, incarnation, user)
         update = Update(key, set={"checked_at": 0}, when=(HAS_COUNTER,))
         try:
-            vault.patiently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
+            context.patiently(lambda update=update: context.table.update(update))  # type: ignore[misc]
         except ConditionFailed as failed:
             moved = failed.item.get("moved") if failed.item else None
             if not isinstance(moved, str):
@@ -176,7 +174,7 @@ def expire_devices(vault: KeyContext, incarnation: int, user: str) -> None:
 
 
 def rebuild(
-    vault: KeyContext,
+    context: KeyContext,
     incarnation: int,
     local: Local,
     user: str,
@@ -185,68 +183,61 @@ def rebuild(
     *,
     seen: SessionFacts | None = None,
 ) -> bool:
-    """Replace the session with one device by a new one from `bundle`; whether this call did it.
-
-    `seen`: the session that was found broken. If another one is there by now, somebody was faster and that
-    one stays. Raises BadSignature or InvalidKey for a bad bundle; then the old session stays as well.
-    """
-    maker = _Maker(vault, local, bundle)
+    """See `SendingKeys.rebuild`."""
+    maker = _Maker(context, local, bundle)
     if seen is not None:
         maker.expect(seen.base_key)
 
     def attempt(current: Try) -> bool:
-        sessions = follow(vault, incarnation, user, current, device=device)
+        sessions = follow(context, incarnation, user, current, device=device)
         turn = Turn(sessions, current.leap)
         record = turn.record(device)
         if maker.has_made(record):
             return maker.has_made_current(record)
         if maker.replaced_since(record) and _usable(turn, device, record):
             return False
-        turn.replace(device, start(record, maker.state(), vault.now()), rebuilt=vault.now())
-        commit(vault, turn.writes(), turn)
-        (vault.observer or LOG).session(RECOVERED, sessions.user, device)
+        turn.replace(device, start(record, maker.state(), context.now()), rebuilt=context.now())
+        commit(context, turn.writes(), turn)
+        (context.observer or LOG).session(RECOVERED, sessions.user, device)
         return True
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
-def mark_stale(vault: KeyContext, incarnation: int, user: str, device: int) -> bool:
-    """Archive the current session with a device, so that the next send makes a new one; whether it did.
-
-    At most once per device and hour: what the peer started in the meantime must have time to arrive.
-    """
+def mark_stale(context: KeyContext, incarnation: int, user: str, device: int) -> bool:
+    """See `SendingKeys.mark_stale`."""
 
     def attempt(current: Try) -> bool:
-        sessions = follow(vault, incarnation, user, current, device=device)
+        sessions = follow(context, incarnation, user, current, device=device)
         inbound = sessions.inbound(device)
-        if inbound is not None and vault.now() - inbound.rebuilt < REBUILD_SECONDS:
+        if inbound is not None and context.now() - inbound.rebuilt < REBUILD_SECONDS:
             return False
         turn = Turn(sessions, current.leap)
-        if not _end(turn, device, rebuilt=vault.now()):
+        if not _end(turn, device, rebuilt=context.now()):
             return False
-        commit(vault, turn.writes(), turn)
+        commit(context, turn.writes(), turn)
         return True
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
-def remove_device(vault: KeyContext, incarnation: int, user: str, device: int) -> None:
+def remove_device(context: KeyContext, incarnation: int, user: str, device: int) -> None:
     """Forget everything shared with a device that its user removed."""
 
     def attempt(current: Try) -> None:
-        turn = Turn(follow(vault, incarnation, user, current, device=device), current.leap)
+        turn = Turn(follow(context, incarnation, user, current, device=device), current.leap)
         turn.drop(device)
-        commit(vault, turn.writes(), turn)
+        commit(context, turn.writes(), turn)
 
-    turning(vault, attempt)
+    turning(context, attempt)
 
 
 def follow(
-    vault: KeyContext, incarnation: int, user: str, current: Try, *, device: int | None = None
+    context: KeyContext, incarnation: int, user: str, current: Try, *, device: int | None = None
 ) -> Sessions:
     """The sessions of `user` (all, or those with one device), where they lie now."""
     while True:
-        sessions = read_sessions(vault, incarnation, user, device, torn_is_lost=current.torn_is_lost)
+        sessions = read_sessions(context, incarnation, user, device, torn_is_lost=current.torn_is_lost)
         if sessions.moved in (None, user):
             return sessions
         user = sessions.moved or user
@@ -262,7 +253,7 @@ def _usable(turn: Turn, device: int, record: Record | None) -> bool:
     chain = turn.sessions.chain(device)
     if chain is None or record is None or record.current is None:
         return False
-    return chain.staleness(turn.fence, turn.sessions.vault.now()) is None
+    return chain.staleness(turn.fence, turn.sessions.context.now()) is None
 
 
 def _end(turn: Turn, device: int, *, rebuilt: int | None = None) -> bool:
@@ -275,5 +266,5 @@ def _end(turn: Turn, device: int, *, rebuilt: int | None = None) -> bool:
         return True
     if record.current is None:
         return False
-    turn.replace(device, archive_current(record, turn.sessions.vault.now()), rebuilt=rebuilt)
+    turn.replace(device, archive_current(record, turn.sessions.context.now()), rebuilt=rebuilt)
     return True

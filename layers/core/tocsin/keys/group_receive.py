@@ -21,26 +21,25 @@ from tocsin.tables.keys import sender_key_of
 
 
 def take_sender_key(
-    vault: KeyContext, incarnation: int, group: str, user: str, device: int, distribution: bytes
+    context: KeyContext, incarnation: int, group: str, user: str, device: int, distribution: bytes
 ) -> bool:
-    """Take in the sender key of a device in `group`; whether it was news. Raises InvalidMessage, InvalidKey,
-    Contended."""
-    key = sender_key_of(vault.account, incarnation, group, user, device)
+    """See `GroupKeys.take_sender_key`."""
+    key = sender_key_of(context.account, incarnation, group, user, device)
 
     def attempt(current: Try) -> bool:
-        item = vault.table.get(key)
-        before = _read(vault, item)
+        item = context.table.get(key)
+        before = _read(context, item)
         after = sender_key.process(before, distribution)
         if after == before:
             return False
-        commit(vault, [_write(vault, key, item, after)])
+        commit(context, [_write(context, key, item, after)])
         return True
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
 def receive_in_group(
-    vault: KeyContext,
+    context: KeyContext,
     incarnation: int,
     group: str,
     user: str,
@@ -48,51 +47,48 @@ def receive_in_group(
     *,
     abridge: Callable[[bytes], bytes] | None = None,
 ) -> Received:
-    """Decrypt a `skmsg` of one device of `user` in `group`, and store what it changed.
-
-    Raises the errors of `signal.sender_key`; nothing was changed then. NoSession: the key is missing.
-    """
-    key = sender_key_of(vault.account, incarnation, group, user, arrival.device)
-    stanzas = StanzaRecords(vault, incarnation, arrival, abridge)
+    """See `GroupKeys.receive`."""
+    key = sender_key_of(context.account, incarnation, group, user, arrival.device)
+    stanzas = StanzaRecords(context, incarnation, arrival, abridge)
 
     def attempt(current: Try) -> Received:
         known = stanzas.known(user)
         if known is not None:
             return known
-        item = vault.table.get(key)
+        item = context.table.get(key)
         try:
-            plaintext, after = sender_key.decrypt(_read(vault, item), arrival.body)
+            plaintext, after = sender_key.decrypt(_read(context, item), arrival.body)
         except SignalError as failure:
             # Believed only if nobody was faster, with this message or with the key that it needs.
             if (known := stanzas.known(user)) is not None:
                 return known
-            if (vault.table.get(key) or {}).get("tag") != (item or {}).get("tag"):
+            if (context.table.get(key) or {}).get("tag") != (item or {}).get("tag"):
                 raise TornRecord("the sender's key was turned while we read it") from failure
             raise
         received = Received(plaintext, False, user, stanzas.key(user))
-        commit(vault, [_write(vault, key, item, after), stanzas.record(received)])
+        commit(context, [_write(context, key, item, after), stanzas.record(received)])
         return received
 
-    return turning(vault, attempt)
+    return turning(context, attempt)
 
 
-def _write(vault: KeyContext, key: Key, item: Item | None, record: SenderKeyRecord) -> Write:
+def _write(context: KeyContext, key: Key, item: Item | None, record: SenderKeyRecord) -> Write:
     """The record in place of what was read."""
-    tag = vault.new_tag()
-    sealed = vault.seal(sender_key.encode_record(record), key, "keys", tag)
+    tag = context.new_tag()
+    sealed = context.seal(sender_key.encode_record(record), key, "keys", tag)
     return Put(
         key, {"tag": tag, "keys": sealed}, when=(ITEM_ABSENT if item is None else as_read("tag", item),)
     )
 
 
-def _read(vault: KeyContext, item: Item | None) -> SenderKeyRecord | None:
+def _read(context: KeyContext, item: Item | None) -> SenderKeyRecord | None:
     """A sender's keys; None if there are none, or they are damaged (which is reported)."""
     if item is None:
         return None
     try:
-        return sender_key.decode_record(vault.unseal(item, "keys", "tag"))
+        return sender_key.decode_record(context.unseal(item, "keys", "tag"))
     except DamagedRecord as damaged:
-        vault.on_damage(damaged)
+        context.on_damage(damaged)
     except InvalidRecord:
-        vault.on_damage(DamagedRecord(str(item["pk"]), str(item["sk"]), "keys"))
+        context.on_damage(DamagedRecord(str(item["pk"]), str(item["sk"]), "keys"))
     return None

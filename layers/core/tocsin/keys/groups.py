@@ -26,63 +26,63 @@ class DeviceList(NamedTuple):
     renewed_at: int = 0
 
 
-def read_group(vault: KeyContext, group: str) -> tuple[str, int] | None:
+def read_group(context: KeyContext, group: str) -> tuple[str, int] | None:
     """What was told of a group, and when (s); None if nothing is known, or it changed since."""
-    item = vault.table.get(group_key(vault.account, group)) or {}
+    item = context.table.get(group_key(context.account, group)) or {}
     told, checked_at = item.get("told"), item.get("checked_at")
     return (told, checked_at) if isinstance(told, str) and isinstance(checked_at, int) else None
 
 
-def list_groups(vault: KeyContext) -> Iterator[tuple[str, str, int]]:
+def list_groups(context: KeyContext) -> Iterator[tuple[str, str, int]]:
     """Every group that is known, what was told of it and when, by a walk through the whole table."""
-    prefix, after = f"user#{vault.account}#", None
+    prefix, after = f"user#{context.account}#", None
     while True:
-        page = vault.table.scan(after, prefix=prefix, sk="group")
+        page = context.table.scan(after, prefix=prefix, sk="group")
         for item in page.items:
             yield str(item["pk"]).removeprefix(prefix), str(item["told"]), int(str(item["checked_at"]))
         if (after := page.following) is None:
             return
 
 
-def save_group(vault: KeyContext, group: str, told: str) -> None:
-    values: dict[str, Value] = {"told": told, "checked_at": vault.now()}
-    vault.insistently(lambda: vault.table.update(Update(group_key(vault.account, group), set=values)))
+def save_group(context: KeyContext, group: str, told: str) -> None:
+    values: dict[str, Value] = {"told": told, "checked_at": context.now()}
+    context.insistently(lambda: context.table.update(Update(group_key(context.account, group), set=values)))
 
 
-def forget_group(vault: KeyContext, group: str) -> None:
+def forget_group(context: KeyContext, group: str) -> None:
     """The group changed: ask again before the next send."""
-    vault.insistently(lambda: vault.table.delete(Delete(group_key(vault.account, group))))
+    context.insistently(lambda: context.table.delete(Delete(group_key(context.account, group))))
 
 
-def read_device_lists(vault: KeyContext, users: Sequence[str]) -> dict[str, DeviceList]:
+def read_device_lists(context: KeyContext, users: Sequence[str]) -> dict[str, DeviceList]:
     """The devices of these users (bare JIDs), empty lists for those of whom nothing is known."""
-    keys = {devices_key(vault.account, user): user for user in users}
-    found = vault.table.get_many(list(keys)) if keys else {}
+    keys = {devices_key(context.account, user): user for user in users}
+    found = context.table.get_many(list(keys)) if keys else {}
     return {user: _device_list(found.get(key) or {}) for key, user in keys.items()}
 
 
-def save_device_list(vault: KeyContext, user: str, devices: Sequence[int]) -> None:
+def save_device_list(context: KeyContext, user: str, devices: Sequence[int]) -> None:
     """Remember the devices of a user as told now."""
-    values: dict[str, Value] = {"devices": sorted(devices), "checked_at": vault.now()}
-    vault.insistently(lambda: vault.table.update(Update(devices_key(vault.account, user), set=values)))
+    values: dict[str, Value] = {"devices": sorted(devices), "checked_at": context.now()}
+    context.insistently(lambda: context.table.update(Update(devices_key(context.account, user), set=values)))
 
 
-def outdate_device_list(vault: KeyContext, user: str, *, new_keys: bool = False) -> None:
+def outdate_device_list(context: KeyContext, user: str, *, new_keys: bool = False) -> None:
     """The user's devices changed: ask again. `new_keys`: one was installed anew, and lost what it had."""
     values: dict[str, Value] = {"checked_at": 0}
     if new_keys:
-        values["renewed_at"] = vault.now()
-    update = Update(devices_key(vault.account, user), set=values, when=() if new_keys else (ITEM_EXISTS,))
+        values["renewed_at"] = context.now()
+    update = Update(devices_key(context.account, user), set=values, when=() if new_keys else (ITEM_EXISTS,))
     try:
-        vault.insistently(lambda: vault.table.update(update))
+        context.insistently(lambda: context.table.update(update))
     except ConditionFailed:
         return
 
 
-def read_names(vault: KeyContext, users: Sequence[str]) -> dict[str, str]:
+def read_names(context: KeyContext, users: Sequence[str]) -> dict[str, str]:
     """The LIDs of these users (bare JIDs), where both names are known."""
-    keys = {address_key(vault.account, user): user for user in users}
-    found: Mapping[tuple[str, str], Item] = vault.table.get_many(list(keys)) if keys else {}
+    keys = {address_key(context.account, user): user for user in users}
+    found: Mapping[tuple[str, str], Item] = context.table.get_many(list(keys)) if keys else {}
     return {keys[key]: str(item["lid"]) for key, item in found.items() if "lid" in item}
 
 

@@ -1,4 +1,6 @@
-"""Tending: what time does to sessions is put right, user by user, before anybody needs them.
+"""Maintenance of sessions: tending, which the schedule does, and cleaning, which an operator asks for.
+
+Tending puts right what time does to sessions, user by user, before anybody needs them.
 
     unanswered   the peer never wrote back in 30 days: it may be gone       archived, the next send renews
     idle         neither side used it in 90 days                            archived, the next send renews
@@ -14,6 +16,7 @@ moment); `tend` reads the user again and decides.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
@@ -21,14 +24,15 @@ from zlib import crc32
 from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, UNANSWERED_SECONDS, Chain, chain_devices, pack, read_chain
-from tocsin.keys.cleaning import readable
 from tocsin.keys.context import KeyContext
 from tocsin.keys.establish import follow
+from tocsin.keys.observe import CLEANED, LOG
 from tocsin.keys.reserve import advanced, unchanged
 from tocsin.keys.sender_keys import rest_sender_key
 from tocsin.keys.sessions import Sessions
 from tocsin.keys.turn import Try, Turn, commit, turning
-from tocsin.signal.errors import InvalidRecord
+from tocsin.keys.views import Listing
+from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.session import ARCHIVED_LIFETIME, archive_current, prune
 from tocsin.signal.state import Record, decode_lost
 from tocsin.tables.keys import OUTBOUND, SENDER, chain_attribute, inbound_device, outbound_key, owner_of
@@ -57,13 +61,13 @@ class Tended:
     emptied: int = 0
 
 
-def needs_care(vault: KeyContext, item: Item, limits: Limits) -> bool:
+def needs_care(context: KeyContext, item: Item, limits: Limits) -> bool:
     """Whether an item of the sessions, as a walk through the table finds it, gives `tend` something to do."""
     if str(item["sk"]) == OUTBOUND:
-        return _outbound_needs_care(vault, item, limits)
+        return _outbound_needs_care(context, item, limits)
     if inbound_device(str(item["sk"])) is None:
         return False
-    sessions = Sessions(vault, 0, "", None, {0: item})
+    sessions = Sessions(context, 0, "", None, {0: item})
     try:
         inbound = sessions.inbound(0)
         # Without its sending chain; the dates are all that matters here.
@@ -72,64 +76,60 @@ def needs_care(vault: KeyContext, item: Item, limits: Limits) -> bool:
         return False
     if record is None or inbound is None:
         return False
-    return prune(record, vault.now()) != record or _is_over(record, inbound.rebuilt, vault.now())
+    return prune(record, context.now()) != record or _is_over(record, inbound.rebuilt, context.now())
 
 
-def tend(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
-    """Renew, prune and rest what is due of one user. One query; a turn and an update where there is work.
-
-    What can't be read is left: `clean` deletes it, on an operator's word. Raises Contended.
-    """
-    tended = turning(vault, lambda current: _tend(vault, incarnation, user, limits, current))
-    tended.rested = _rest(vault, incarnation, user, limits)
+def tend(context: KeyContext, incarnation: int, user: str, limits: Limits) -> Tended:
+    """See `Upkeep.tend`. One query; a turn and an update where there is work."""
+    tended = turning(context, lambda current: _tend(context, incarnation, user, limits, current))
+    tended.rested = _rest(context, incarnation, user, limits)
     return tended
 
 
-def tend_group(vault: KeyContext, item: Item, limits: Limits) -> bool:
-    """Rest our sender key in a group, as a walk through the table finds it; whether anything was done. A key
-    that lags, for more numbers than usual are of unknown fate, is forgotten: the next send makes another."""
+def tend_group(context: KeyContext, item: Item, limits: Limits) -> bool:
+    """See `Upkeep.tend_group`. A key that lags is forgotten: the next send makes another."""
     owner = owner_of(str(item["pk"]))
-    if owner is None or item["sk"] != SENDER or not _group_may_rest(vault, item, limits):
+    if owner is None or item["sk"] != SENDER or not _group_may_rest(context, item, limits):
         return False
-    current = vault.table.get((str(item["pk"]), SENDER))
-    if current is None or not _group_may_rest(vault, current, limits):
+    current = context.table.get((str(item["pk"]), SENDER))
+    if current is None or not _group_may_rest(context, current, limits):
         return False
-    return rest_sender_key(vault, owner.incarnation, owner.user, current)
+    return rest_sender_key(context, owner.incarnation, owner.user, current)
 
 
-def _group_may_rest(vault: KeyContext, item: Item, limits: Limits) -> bool:
+def _group_may_rest(context: KeyContext, item: Item, limits: Limits) -> bool:
     used_at = item.get("used_at")
-    return "key" in item and isinstance(used_at, int) and vault.now() - used_at > limits.rest
+    return "key" in item and isinstance(used_at, int) and context.now() - used_at > limits.rest
 
 
-def _tend(vault: KeyContext, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
+def _tend(context: KeyContext, incarnation: int, user: str, limits: Limits, current: Try) -> Tended:
     tended = Tended()
-    sessions = follow(vault, incarnation, user, current)
+    sessions = follow(context, incarnation, user, current)
     turn = Turn(sessions, current.leap)
     for device in sessions.devices:
         record = readable(turn, device)
         if record is None:
             continue
         cause = _cause_to_renew(sessions, device, limits)
-        pruned = prune(record, vault.now())
+        pruned = prune(record, context.now())
         inbound = sessions.inbound(device)
         if cause is not None and record.current is not None:
-            turn.replace(device, archive_current(record, vault.now()))
+            turn.replace(device, archive_current(record, context.now()))
             turn.check_devices(0)
             tended.renewed[device] = cause
-        elif inbound is not None and _is_over(pruned, inbound.rebuilt, vault.now()):
+        elif inbound is not None and _is_over(pruned, inbound.rebuilt, context.now()):
             turn.drop(device)
             tended.emptied += 1
         elif pruned != record:
             turn.receive(device, pruned)
         tended.pruned += len(record.states) - len(pruned.states)
-    commit(vault, turn.writes(), turn)
+    commit(context, turn.writes(), turn)
     return tended
 
 
 def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | None:
     """Why the session with a device shall not serve any longer, or None."""
-    chain, now = sessions.chain(device), sessions.vault.now()
+    chain, now = sessions.chain(device), sessions.context.now()
     if chain is None:
         return None
     if _is_unanswered(chain, now, limits):
@@ -142,10 +142,10 @@ def _cause_to_renew(sessions: Sessions, device: int, limits: Limits) -> str | No
     return None
 
 
-def _outbound_needs_care(vault: KeyContext, outbound: Item, limits: Limits) -> bool:
-    sessions = Sessions(vault, 0, "", outbound, {})
-    now, following = vault.now(), sessions.next
-    found = (read_chain(vault, outbound, device) for device in chain_devices(outbound))
+def _outbound_needs_care(context: KeyContext, outbound: Item, limits: Limits) -> bool:
+    sessions = Sessions(context, 0, "", outbound, {})
+    now, following = context.now(), sessions.next
+    found = (read_chain(context, outbound, device) for device in chain_devices(outbound))
     chains = [chain for chain in found if chain is not None]
     if following is None or not chains:
         return False
@@ -185,21 +185,21 @@ def _is_over(record: Record, rebuilt: int, now: int) -> bool:
     return not record.states and now - rebuilt > ARCHIVED_LIFETIME
 
 
-def _rest(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> int:
+def _rest(context: KeyContext, incarnation: int, user: str, limits: Limits) -> int:
     """Move the checkpoints of chains that rest behind all numbers taken: one update, and only if nothing was
     turned meanwhile. Whoever holds one of those numbers has its chain in hand already."""
-    key = outbound_key(vault.account, incarnation, user)
-    outbound = vault.table.get(key)
+    key = outbound_key(context.account, incarnation, user)
+    outbound = context.table.get(key)
     if outbound is None:
         return 0
-    sessions = Sessions(vault, incarnation, user, outbound, {})
+    sessions = Sessions(context, incarnation, user, outbound, {})
     following = sessions.next
-    found = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    found = {device: read_chain(context, outbound, device) for device in chain_devices(outbound)}
     chains = {device: chain for device, chain in found.items() if chain is not None}
     if following is None or not chains:
         return 0
     used_at = _last_used(sessions.used_at, sessions.checked_at, [*chains.values()])
-    if not _may_rest(user, used_at, vault.now(), limits):
+    if not _may_rest(user, used_at, context.now(), limits):
         return 0
     moved = {
         device: advanced(chain, following - 1)
@@ -210,13 +210,73 @@ def _rest(vault: KeyContext, incarnation: int, user: str, limits: Limits) -> int
         return 0
     names = {device: chain_attribute(device) for device in moved}
     sealed = {
-        names[device]: vault.seal(pack(chain), key, names[device], chain.tag)
+        names[device]: context.seal(pack(chain), key, names[device], chain.tag)
         for device, chain in moved.items()
     }
     try:
-        vault.table.update(
+        context.table.update(
             Update(key, set=sealed, when=tuple(unchanged(chains[device], device) for device in moved))
         )
     except (ConditionFailed, Contention, OutcomeUnknown):
         return 0
     return len(moved)
+
+
+# Cleaning: an operator wants sessions out of use. They are archived, and the next send makes new ones.
+#
+# Archived, not deleted: what the peer sent before it hears of the new session stays readable. Only what can't
+# be read anyway is deleted. Each is a turn, so it never collides with a message; the same turn marks the
+# device list as out of date, because the next send makes sessions with the devices that the list names.
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What became of a user's devices: sessions `archived`, and what was unreadable `deleted`."""
+
+    user: str
+    archived: tuple[int, ...] = ()
+    deleted: tuple[int, ...] = ()
+
+
+def clean(context: KeyContext, incarnation: int, user: str, device: int | None = None) -> Cleaned:
+    """Archive the current session with one device of a user, or with all of them. Raises Contended."""
+
+    def attempt(current: Try) -> Cleaned:
+        sessions = follow(context, incarnation, user, current, device=device)
+        turn = Turn(sessions, current.leap)
+        archived, deleted = [], []
+        for each in sessions.devices if device is None else [device]:
+            record = readable(turn, each)
+            if record is None and (
+                each in sessions.inbounds or each in chain_devices(sessions.outbound or {})
+            ):
+                turn.drop(each)
+                deleted.append(each)
+            elif record is not None and record.current is not None:
+                turn.replace(each, archive_current(record, context.now()))
+                archived.append(each)
+        if archived or deleted:
+            turn.check_devices(0)
+            commit(context, turn.writes(), turn)
+        for cleaned in (*archived, *deleted):
+            (context.observer or LOG).session(CLEANED, sessions.user, cleaned)
+        return Cleaned(sessions.user, tuple(archived), tuple(deleted))
+
+    return turning(context, attempt)
+
+
+def clean_all(context: KeyContext, incarnation: int) -> Iterator[Cleaned]:
+    """Clean every user, one after the other; costs a walk through the table, and a query and a turn each."""
+    for user in Listing(context, incarnation):
+        if user.moved is None:
+            yield clean(context, incarnation, user.user)
+
+
+def readable(turn: Turn, device: int) -> Record | None:
+    """The device's record, or None if it can't be read or isn't there. Raises TornRecord."""
+    try:
+        return turn.record(device)
+    except TornRecord:
+        raise
+    except InvalidRecord:
+        return None

@@ -12,14 +12,14 @@ from tocsin.keys.context import KeyContext
 from tocsin.tables.keys import LIMIT, limit_key, number_key, privacy_key
 
 
-def take_over(vault: KeyContext, number: str) -> bool:
+def take_over(context: KeyContext, number: str) -> bool:
     """Note the number (a bare JID) that the account is linked to now; whether it was another one before."""
-    before = (vault.table.get(number_key(vault.account)) or {}).get("pn")
+    before = (context.table.get(number_key(context.account)) or {}).get("pn")
     changed = before is not None and before != number
     if changed:
-        for item in vault.table.query(limit_key(vault.account, "")[0], LIMIT):
-            vault.table.delete(Delete((str(item["pk"]), str(item["sk"]))))
-        vault.table.delete(Delete(privacy_key(vault.account)))
+        for item in context.table.query(limit_key(context.account, "")[0], LIMIT):
+            context.table.delete(Delete((str(item["pk"]), str(item["sk"]))))
+        context.table.delete(Delete(privacy_key(context.account)))
     # Last, so that whoever is cut off before does all of it again.
-    vault.patiently(lambda: vault.table.put(Put(number_key(vault.account), {"pn": number})))
+    context.patiently(lambda: context.table.put(Put(number_key(context.account), {"pn": number})))
     return changed

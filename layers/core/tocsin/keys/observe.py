@@ -5,7 +5,7 @@
 | `key read`, `key written`, `key refused`: type, requested, found, version         | DEBUG |
 | `session made`, `archived`, `closed`, `promoted`, `cleaned`, `forgotten`,         |       |
 | `recovered`, `moved`                                                              | INFO  |
-| `identity changed`; damaged records (`vault.log_damage`)                          | WARNING |
+| `identity changed`; damaged records (`context.log_damage`)                          | WARNING |
 
 A session is *archived* when another takes its place, *closed* when none does (the next send makes one),
 *promoted* when an archived one comes back, *cleaned* when an operator put it out of use, *forgotten* when

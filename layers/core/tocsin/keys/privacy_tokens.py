@@ -32,16 +32,16 @@ class Trust(NamedTuple):
         return f"Trust(token_at={self.token_at}, issued_at={self.issued_at})"
 
 
-def read_trust(vault: KeyContext, own: str, lid: str) -> Trust:
-    return open_trust(vault, own, lid, vault.table.get(address_key(vault.account, lid)) or {})
+def read_trust(context: KeyContext, own: str, lid: str) -> Trust:
+    return open_trust(context, own, lid, context.table.get(address_key(context.account, lid)) or {})
 
 
-def open_trust(vault: KeyContext, own: str, lid: str, item: Item) -> Trust:
+def open_trust(context: KeyContext, own: str, lid: str, item: Item) -> Trust:
     """What an address item, as read, says of the contact `lid`. `own`: our own bare LID."""
     token: bytes | None = None
     if "token" in item:
         try:
-            token = vault.sealer.unseal(item["token"], _place(vault, own, lid))
+            token = context.sealer.unseal(item["token"], _place(context, own, lid))
         except DamagedRecord:
             token = None  # issued to another number of ours, or damaged: the contact issues a new one in time
     token_at, issued_at = item.get("token_at"), item.get("issued_at")
@@ -52,48 +52,48 @@ def open_trust(vault: KeyContext, own: str, lid: str, item: Item) -> Trust:
     )
 
 
-def keep_token(vault: KeyContext, own: str, lid: str, token: bytes, at: int) -> bool:
+def keep_token(context: KeyContext, own: str, lid: str, token: bytes, at: int) -> bool:
     """Keep a contact's token, issued at `at`; whether it is newer than the one that is kept."""
-    item = vault.table.get(address_key(vault.account, lid)) or {}
-    if open_trust(vault, own, lid, item).token_at >= at:
+    item = context.table.get(address_key(context.account, lid)) or {}
+    if open_trust(context, own, lid, item).token_at >= at:
         return False
-    sealed = vault.sealer.seal(token, _place(vault, own, lid), vault.random(12))
-    _note(vault, lid, item, {"token": sealed, "token_at": at})
+    sealed = context.sealer.seal(token, _place(context, own, lid), context.random(12))
+    _note(context, lid, item, {"token": sealed, "token_at": at})
     return True
 
 
-def note_issued(vault: KeyContext, lid: str, at: int) -> None:
+def note_issued(context: KeyContext, lid: str, at: int) -> None:
     """Remember that we issued a token to the contact."""
-    _note(vault, lid, vault.table.get(address_key(vault.account, lid)) or {}, {"issued_at": at})
+    _note(context, lid, context.table.get(address_key(context.account, lid)) or {}, {"issued_at": at})
 
 
-def _note(vault: KeyContext, lid: str, item: Item, what: dict[str, Value]) -> None:
+def _note(context: KeyContext, lid: str, item: Item, what: dict[str, Value]) -> None:
     """Under the number first: a crash in between leaves the LID's item as it was, so all is done again."""
     pn = item.get("pn")
     if isinstance(pn, str):
-        number = Update(address_key(vault.account, pn), set=what, when=(Equals("lid", lid),))
+        number = Update(address_key(context.account, pn), set=what, when=(Equals("lid", lid),))
         with suppress(ConditionFailed):  # the number is another LID's by now
-            vault.patiently(lambda: vault.table.update(number))
-    vault.patiently(lambda: vault.table.update(Update(address_key(vault.account, lid), set=what)))
+            context.patiently(lambda: context.table.update(number))
+    context.patiently(lambda: context.table.update(Update(address_key(context.account, lid), set=what)))
 
 
-def _place(vault: KeyContext, own: str, lid: str) -> Place:
-    return Place(*address_key(vault.account, lid), "token", own.encode())
+def _place(context: KeyContext, own: str, lid: str) -> Place:
+    return Place(*address_key(context.account, lid), "token", own.encode())
 
 
-def save_salt(vault: KeyContext, own: str, salt: bytes) -> None:
+def save_salt(context: KeyContext, own: str, salt: bytes) -> None:
     """Keep the account's salt for contact secrets (`<cstoken>`)."""
-    key = privacy_key(vault.account)
-    sealed = vault.seal(salt, key, "salt", own.encode())
-    vault.patiently(lambda: vault.table.update(Update(key, set={"salt": sealed})))
+    key = privacy_key(context.account)
+    sealed = context.seal(salt, key, "salt", own.encode())
+    context.patiently(lambda: context.table.update(Update(key, set={"salt": sealed})))
 
 
-def read_salt(vault: KeyContext, own: str) -> bytes | None:
-    key = privacy_key(vault.account)
-    item = vault.table.get(key)
+def read_salt(context: KeyContext, own: str) -> bytes | None:
+    key = privacy_key(context.account)
+    item = context.table.get(key)
     if item is None or "salt" not in item:
         return None
     try:
-        return vault.sealer.unseal(item["salt"], Place(*key, "salt", own.encode()))
+        return context.sealer.unseal(item["salt"], Place(*key, "salt", own.encode()))
     except DamagedRecord:
         return None

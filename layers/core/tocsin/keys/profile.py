@@ -35,16 +35,16 @@ class AccountProfile(NamedTuple):
         return f"AccountProfile({self.account!r}, incarnation={self.incarnation})"
 
 
-def read_profile(vault: KeyContext) -> AccountProfile:
+def read_profile(context: KeyContext) -> AccountProfile:
     """Raises NoAccount, NotPaired, DamagedRecord."""
-    item = read_item(vault)
+    item = read_item(context)
     jid, lid, incarnation = item.get("jid"), item.get("lid"), item.get("incarnation")
     device_identity = item.get("device_identity", b"")
     if not isinstance(jid, str) or not isinstance(incarnation, int):
-        raise NotPaired(vault.account)
-    secrets = open_secrets(vault, item)
+        raise NotPaired(context.account)
+    secrets = open_secrets(context, item)
     return AccountProfile(
-        vault.account,
+        context.account,
         incarnation,
         jid,
         lid if isinstance(lid, str) else None,
@@ -55,15 +55,15 @@ def read_profile(vault: KeyContext) -> AccountProfile:
     )
 
 
-def read_item(vault: KeyContext) -> Item:
+def read_item(context: KeyContext) -> Item:
     """The account's item as it lies in the table. Raises NoAccount."""
-    item = vault.table.get(credentials_key(vault.account))
+    item = context.table.get(credentials_key(context.account))
     if item is None:
-        raise NoAccount(vault.account)
+        raise NoAccount(context.account)
     return item
 
 
-def open_secrets(vault: KeyContext, item: Item) -> dict[str, Any]:
+def open_secrets(context: KeyContext, item: Item) -> dict[str, Any]:
     """What is sealed in the account's item, byte strings in hex. Raises DamagedRecord."""
-    secrets: dict[str, Any] = json.loads(vault.unseal(item, "secrets", "tag"))
+    secrets: dict[str, Any] = json.loads(context.unseal(item, "secrets", "tag"))
     return secrets

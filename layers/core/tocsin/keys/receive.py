@@ -66,7 +66,7 @@ class Arrival:
 
 
 def receive(
-    vault: KeyContext,
+    context: KeyContext,
     incarnation: int,
     local: Local,
     user: str,
@@ -74,14 +74,9 @@ def receive(
     *,
     abridge: Callable[[bytes], bytes] | None = None,
 ) -> Received:
-    """Decrypt what came from one device of `user`, and store what it changed.
-
-    `abridge`: cuts a plaintext above 256 KB to what will be handled, for no more can be stored.
-    Raises the errors of `signal.session`; nothing was changed then. Duplicate means that the key was used
-    and no plaintext of this very ciphertext is stored.
-    """
-    reception = _Reception(vault, incarnation, local, arrival, abridge)
-    return turning(vault, lambda current: reception.attempt(user, current))
+    """See `ReceivingKeys.receive`."""
+    reception = _Reception(context, incarnation, local, arrival, abridge)
+    return turning(context, lambda current: reception.attempt(user, current))
 
 
 class StanzaRecords:
@@ -89,12 +84,12 @@ class StanzaRecords:
 
     def __init__(
         self,
-        vault: KeyContext,
+        context: KeyContext,
         incarnation: int,
         arrival: Arrival,
         abridge: Callable[[bytes], bytes] | None,
     ) -> None:
-        self._vault = vault
+        self._context = context
         self._incarnation = incarnation
         self._arrival = arrival
         self._abridge = abridge
@@ -104,7 +99,7 @@ class StanzaRecords:
     def known(self, user: str) -> Received | None:
         """What this ciphertext yielded before, if it did."""
         key = self.key(user)
-        item = self._vault.table.get(key)
+        item = self._context.table.get(key)
         if item is None:
             return None
         tag = item.get("tag")
@@ -112,23 +107,23 @@ class StanzaRecords:
         return ours or Received(self._text(item), True, user, key)
 
     def known_elsewhere(self, user: str) -> Received | None:
-        other = other_name(self._vault, user)
+        other = other_name(self._context, user)
         return self.known(other) if other is not None else None
 
     def record(self, received: Received) -> Write:
         """The record that a repetition of this ciphertext will find."""
-        tag, text = self._vault.new_tag(), received.plaintext or b""
+        tag, text = self._context.new_tag(), received.plaintext or b""
         if len(text) > MAX_TEXT and self._abridge is not None:
             text = self._abridge(text)
-        sealed = self._vault.seal(text, received.key, "text", tag)
-        expire_at = self._vault.now() + STANZA_LIFETIME
+        sealed = self._context.seal(text, received.key, "text", tag)
+        expire_at = self._context.now() + STANZA_LIFETIME
         self._tried[tag] = received
         return Put(received.key, {"tag": tag, "text": sealed, "expire_at": expire_at}, when=(ITEM_ABSENT,))
 
     def key(self, user: str) -> Key:
         arrival = self._arrival
         return stanza_key(
-            self._vault.account, self._incarnation, user, arrival.device, arrival.stanza_id, arrival.digest
+            self._context.account, self._incarnation, user, arrival.device, arrival.stanza_id, arrival.digest
         )
 
     def _text(self, item: Item) -> bytes | None:
@@ -136,9 +131,9 @@ class StanzaRecords:
         if "text" not in item:
             return None
         try:
-            return self._vault.unseal(item, "text", "tag")
+            return self._context.unseal(item, "text", "tag")
         except DamagedRecord as damaged:
-            self._vault.on_damage(damaged)
+            self._context.on_damage(damaged)
             return None
 
 
@@ -147,18 +142,18 @@ class _Reception:
 
     def __init__(
         self,
-        vault: KeyContext,
+        context: KeyContext,
         incarnation: int,
         local: Local,
         arrival: Arrival,
         abridge: Callable[[bytes], bytes] | None,
     ) -> None:
-        self._vault = vault
+        self._context = context
         self._incarnation = incarnation
         self._local = local
         self._arrival = arrival
         self._message = parse(arrival.type, arrival.body)
-        self._stanzas = StanzaRecords(vault, incarnation, arrival, abridge)
+        self._stanzas = StanzaRecords(context, incarnation, arrival, abridge)
 
     def attempt(self, user: str, current: Try) -> Received:
         """Read in order, decrypt, commit. Raises as `turning` expects it."""
@@ -166,9 +161,9 @@ class _Reception:
         if known is not None:
             return known
         prekey_id = self._message.prekey_id if isinstance(self._message, PreKeyMessage) else None
-        prekey = read_prekey(self._vault, prekey_id) if prekey_id is not None else None
+        prekey = read_prekey(self._context, prekey_id) if prekey_id is not None else None
         sessions = read_sessions(
-            self._vault, self._incarnation, user, self._arrival.device, torn_is_lost=current.torn_is_lost
+            self._context, self._incarnation, user, self._arrival.device, torn_is_lost=current.torn_is_lost
         )
         if sessions.moved is not None and sessions.moved != user:
             return self.attempt(sessions.moved, current)
@@ -179,11 +174,11 @@ class _Reception:
             return self._second_look(user, sessions, failure)
         # Comparing chains wouldn't tell: the one that was read may come back from the archive.
         store = turn.replace if decryption.turned else turn.receive
-        store(self._arrival.device, decryption.record, heard_at=self._vault.now())
+        store(self._arrival.device, decryption.record, heard_at=self._context.now())
         received = self._yield(user, decryption)
         record = self._stanzas.record(received)
         spent = [spend(prekey)] if prekey is not None and decryption.consumed_prekey is not None else []
-        commit(self._vault, [*turn.writes(), record, *spent], turn)
+        commit(self._context, [*turn.writes(), record, *spent], turn)
         return received
 
     def _decrypt(self, turn: Turn, prekey: PreKey | None) -> Decryption:
@@ -192,8 +187,8 @@ class _Reception:
             self._message,
             self._local,
             prekey=prekey.pair if prekey is not None else None,
-            ratchet=self._vault.random(32),
-            now=self._vault.now(),
+            ratchet=self._context.random(32),
+            now=self._context.now(),
         )
 
     def _second_look(self, user: str, sessions: Sessions, failure: SignalError) -> Received:
@@ -203,8 +198,8 @@ class _Reception:
             known = self._stanzas.known(user) or self._stanzas.known_elsewhere(user)
             if known is not None:
                 return known
-        key = outbound_key(self._vault.account, self._incarnation, user)
-        before, after = sessions.outbound or {}, self._vault.table.get(key) or {}
+        key = outbound_key(self._context.account, self._incarnation, user)
+        before, after = sessions.outbound or {}, self._context.table.get(key) or {}
         if any(before.get(name) != after.get(name) for name in ("turn", "moved")):
             raise TornRecord("the sessions were turned or moved while we read them") from failure
         raise failure
@@ -221,27 +216,27 @@ class _Reception:
         )
 
 
-def mark_handled(vault: KeyContext, received: Received) -> None:
+def mark_handled(context: KeyContext, received: Received) -> None:
     """What the plaintext said is done: forget it, keep the mark."""
     update = Update(received.key, set={"handled": True}, remove=("text",), when=(ITEM_EXISTS,))
     try:
-        vault.patiently(lambda: vault.table.update(update))
+        context.patiently(lambda: context.table.update(update))
     except ConditionFailed:
         # Expired meanwhile, which says the same.
         return
 
 
 def count_retry(
-    vault: KeyContext, incarnation: int, user: str, device: int, stanza_id: str, at_least: int = 0
+    context: KeyContext, incarnation: int, user: str, device: int, stanza_id: str, at_least: int = 0
 ) -> int:
     """One more request for this stanza; how many that makes. `at_least`: what the sender's own count says."""
-    key = retry_key(vault.account, incarnation, user, device, stanza_id)
-    expire_at = vault.now() + STANZA_LIFETIME
+    key = retry_key(context.account, incarnation, user, device, stanza_id)
+    expire_at = context.now() + STANZA_LIFETIME
     update = Update(key, set={"expire_at": expire_at}, add={"count": 1})
-    count = vault.patiently(lambda: vault.table.update(update))["count"]
+    count = context.patiently(lambda: context.table.update(update))["count"]
     assert isinstance(count, int)  # noqa: S101 - ADD refuses anything but a number
     if count >= at_least:
         return count
     lift = Update(key, set={"count": at_least})
-    vault.patiently(lambda: vault.table.update(lift))
+    context.patiently(lambda: context.table.update(lift))
     return at_least

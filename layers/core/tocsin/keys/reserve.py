@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
-from tocsin.keys.context import KeyContext, pauses
-from tocsin.keys.errors import Contended, NoOutbound, StaleChain, Staleness
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
 from tocsin.keys.seal import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
@@ -73,40 +73,35 @@ class Reservation(NamedTuple):
         )
 
 
-def reserve(vault: KeyContext, incarnation: int, user: str) -> Reservation:
+def reserve(context: KeyContext, incarnation: int, user: str) -> Reservation:
     """Take the next number of `user`. Raises NoOutbound, Contended."""
     for _ in range(_MAX_WALK):
-        key = outbound_key(vault.account, incarnation, user)
+        key = outbound_key(context.account, incarnation, user)
         try:
-            outbound = take_number(vault, key)
+            outbound = take_number(context, key)
         except ConditionFailed as failed:
             moved = failed.item.get("moved") if failed.item else None
             if not isinstance(moved, str):
                 raise NoOutbound(user) from None
             user = moved
             continue
-        return _reservation(vault, user, key, outbound)
+        return _reservation(context, user, key, outbound)
     raise NoOutbound(user)
 
 
-def take_number(vault: KeyContext, key: Key) -> Item:
+def take_number(context: KeyContext, key: Key) -> Item:
     """Count on by one, and return the item as it is then. Raises ConditionFailed if nobody counts there, and
     Contended."""
-    take = Update(key, set={"used_at": vault.now()}, add={"next": 1}, when=(HAS_COUNTER,))
-    for pause in pauses(vault.random):
-        try:
-            return vault.table.update(take)
-        # After a lost answer the number may be taken: the next one leaves a gap, nothing worse.
-        except (Contention, OutcomeUnknown):
-            vault.sleep(pause)
-    raise Contended
+    take = Update(key, set={"used_at": context.now()}, add={"next": 1}, when=(HAS_COUNTER,))
+    # After a lost answer the number may be taken: the next one leaves a gap, nothing worse.
+    return context.insistently(lambda: context.table.update(take))
 
 
-def _reservation(vault: KeyContext, user: str, key: Key, outbound: Item) -> Reservation:
+def _reservation(context: KeyContext, user: str, key: Key, outbound: Item) -> Reservation:
     following, checked_at = outbound["next"], outbound.get("checked_at", 0)
     if not isinstance(following, int) or not isinstance(checked_at, int):
         raise NoOutbound(user)
-    chains = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    chains = {device: read_chain(context, outbound, device) for device in chain_devices(outbound)}
     readable = {device: chain for device, chain in chains.items() if chain is not None}
     return Reservation(
         user=user,
@@ -115,16 +110,12 @@ def _reservation(vault: KeyContext, user: str, key: Key, outbound: Item) -> Rese
         chains=readable,
         # A damaged chain isn't just left out: the list is asked for, and the device gets a new session.
         checked_at=checked_at if len(readable) == len(chains) else 0,
-        at=vault.now(),
+        at=context.now(),
     )
 
 
-def checkpoint(vault: KeyContext, reservation: Reservation, devices: Iterable[int]) -> bool:
-    """After the server's ack: forget the keys up to this number, where they are worth a write.
-
-    Moves the checkpoint of those addressed `devices` whose number is 32 or more ahead of it; whether it did.
-    Losing against a turn or another checkpoint is fine, for both bring a newer one.
-    """
+def checkpoint(context: KeyContext, reservation: Reservation, devices: Iterable[int]) -> bool:
+    """See `SendingKeys.checkpoint`. It may lose to a turn or another checkpoint: both bring a newer one."""
     moved = {
         device: advanced(chain, reservation.number)
         for device, chain in reservation.chains.items()
@@ -136,13 +127,13 @@ def checkpoint(vault: KeyContext, reservation: Reservation, devices: Iterable[in
     update = Update(
         reservation.key,
         set={
-            names[device]: vault.seal(pack(chain), reservation.key, names[device], chain.tag)
+            names[device]: context.seal(pack(chain), reservation.key, names[device], chain.tag)
             for device, chain in moved.items()
         },
         when=tuple(unchanged(reservation.chains[device], device) for device in moved),
     )
     try:
-        vault.table.update(update)
+        context.table.update(update)
     except (ConditionFailed, Contention, OutcomeUnknown):
         return False
     return True

@@ -100,61 +100,61 @@ class GroupReservation(NamedTuple):
         return self.chain
 
 
-def reserve_group(vault: KeyContext, incarnation: int, group: str) -> GroupReservation:
+def reserve_group(context: KeyContext, incarnation: int, group: str) -> GroupReservation:
     """Take the next number in `group` (its JID). Raises NoOutbound if no key was ever made, Contended."""
-    key = own_sender_key(vault.account, incarnation, group)
+    key = own_sender_key(context.account, incarnation, group)
     try:
-        item = take_number(vault, key)
+        item = take_number(context, key)
     except ConditionFailed:
         raise NoOutbound(group) from None
     following = item["next"]
     assert isinstance(following, int)  # noqa: S101 - ADD refuses anything but a number
-    return GroupReservation(group, key, following - 1, _read_chain(vault, item))
+    return GroupReservation(group, key, following - 1, _read_chain(context, item))
 
 
-def make_sender_key(vault: KeyContext, incarnation: int, group: str, seen: bytes | None) -> None:
-    """Make a new key, unless another one than that of tag `seen` is there by now (None: unless one is).
-
-    Reserve again afterwards. Raises Contended.
-    """
-    place = own_sender_key(vault.account, incarnation, group)
+def make_sender_key(context: KeyContext, incarnation: int, group: str, seen: bytes | None) -> None:
+    """See `GroupKeys.make_sender_key`."""
+    place = own_sender_key(context.account, incarnation, group)
 
     def attempt(current: Try) -> None:
-        item = vault.table.get(place)
-        found = _read_chain(vault, item) if item is not None else None
+        item = context.table.get(place)
+        found = _read_chain(context, item) if item is not None else None
         if found is not None and found.tag != seen:
             return
         following = item.get("next", 0) if item is not None else 0
         fence = (following if isinstance(following, int) else 0) + current.leap
-        tag = vault.new_tag()
+        tag = context.new_tag()
         attributes: dict[str, Value] = {
             "next": fence,
             "tag": tag,
-            "key": vault.seal(_pack(_new_key(vault), fence), place, "key", tag),
+            "key": context.seal(_pack(_new_key(context), fence), place, "key", tag),
         }
         if item is None:
-            commit(vault, [Put(place, attributes, when=(ITEM_ABSENT,))])
+            commit(context, [Put(place, attributes, when=(ITEM_ABSENT,))])
             return
         unchanged = as_read("tag", item)
         counted = fence_holds(fence) if "next" in item else as_read("next", item)
-        commit(vault, [Update(place, set=attributes, when=(counted, unchanged))])
+        commit(context, [Update(place, set=attributes, when=(counted, unchanged))])
 
-    turning(vault, attempt)
+    turning(context, attempt)
 
 
-def discard_sender_key(vault: KeyContext, incarnation: int, group: str) -> bool:
-    """Forget the key: the next send makes a new one. Whether there was anything to forget. It wins every
-    race, for it demands nothing but that the item exists; numbers taken before it are under the old key."""
-    place = own_sender_key(vault.account, incarnation, group)
+def discard_sender_key(context: KeyContext, incarnation: int, group: str) -> bool:
+    """See `GroupKeys.discard_sender_key`.
+
+    It wins every race, because its only condition is that the item exists. Numbers taken before are under
+    the old key.
+    """
+    place = own_sender_key(context.account, incarnation, group)
     update = Update(place, remove=("key", "tag"), when=(HAS_COUNTER,))
     try:
-        vault.insistently(lambda: vault.table.update(update))
+        context.insistently(lambda: context.table.update(update))
     except ConditionFailed:
         return False
     return True
 
 
-def checkpoint_group(vault: KeyContext, reservation: GroupReservation) -> bool:
+def checkpoint_group(context: KeyContext, reservation: GroupReservation) -> bool:
     """After the server's ack: forget keys, if this number is far ahead of the checkpoint; whether it was.
 
     The last 32 stay: a new member's key begins at the checkpoint, and a message that was overtaken on its
@@ -166,31 +166,33 @@ def checkpoint_group(vault: KeyContext, reservation: GroupReservation) -> bool:
     distance = reservation.iteration - chain.key.iteration
     if distance < 2 * CHECKPOINT_DISTANCE:
         return False
-    return _move(vault, reservation.key, chain, distance - CHECKPOINT_DISTANCE)
+    return _move(context, reservation.key, chain, distance - CHECKPOINT_DISTANCE)
 
 
-def rest_sender_key(vault: KeyContext, incarnation: int, group: str, item: Item) -> bool:
+def rest_sender_key(context: KeyContext, incarnation: int, group: str, item: Item) -> bool:
     """Forget the keys of all numbers taken under the key in `item`, as read; whether there were any. Whoever
     holds one of those numbers has the key in hand already.
 
     More of them than sends leave behind are numbers of unknown fate, over which the checkpoint must not pass
     in silence: the whole key goes.
     """
-    chain, following = _read_chain(vault, item), item.get("next")
+    chain, following = _read_chain(context, item), item.get("next")
     if chain is None or not isinstance(following, int):
         return False
     distance = following - chain.origin - chain.key.iteration
     if distance > 2 * CHECKPOINT_DISTANCE:
-        return discard_sender_key(vault, incarnation, group)
-    return distance > 0 and _move(vault, own_sender_key(vault.account, incarnation, group), chain, distance)
+        return discard_sender_key(context, incarnation, group)
+    return distance > 0 and _move(
+        context, own_sender_key(context.account, incarnation, group), chain, distance
+    )
 
 
-def _move(vault: KeyContext, place: Key, chain: GroupChain, ahead: int) -> bool:
+def _move(context: KeyContext, place: Key, chain: GroupChain, ahead: int) -> bool:
     """Move the checkpoint, unless somebody else did something; whether it was moved."""
     moved = sender_key.advance(chain.key, chain.key.iteration + ahead)
-    sealed = vault.seal(_pack(moved, chain.origin), place, "key", chain.tag)
+    sealed = context.seal(_pack(moved, chain.origin), place, "key", chain.tag)
     try:
-        vault.table.update(Update(place, set={"key": sealed}, when=(Equals("key", chain.sealed),)))
+        context.table.update(Update(place, set={"key": sealed}, when=(Equals("key", chain.sealed),)))
     except (ConditionFailed, Contention, OutcomeUnknown):
         return False
     return True
@@ -199,70 +201,70 @@ def _move(vault: KeyContext, place: Key, chain: GroupChain, ahead: int) -> bool:
 # Who has it
 
 
-def read_holders(vault: KeyContext, reservation: GroupReservation) -> dict[tuple[str, int], int]:
+def read_holders(context: KeyContext, reservation: GroupReservation) -> dict[tuple[str, int], int]:
     """(bare JID, device) → when that device was known to have the reserved key (s), OFFERED if unknown."""
-    item = vault.table.get(_holders(vault, reservation.key, reservation.tag)) or {}
+    item = context.table.get(_holders(context, reservation.key, reservation.tag)) or {}
     return {holder: at for name, at in item.items() if (holder := holder_of(name)) and isinstance(at, int)}
 
 
 def mark_holders(
-    vault: KeyContext, reservation: GroupReservation, devices: Iterable[tuple[str, int]], at: int
+    context: KeyContext, reservation: GroupReservation, devices: Iterable[tuple[str, int]], at: int
 ) -> None:
     """Note that `devices` have the reserved key since `at`; OFFERED: that it is on its way to them."""
-    _mark(vault, _holders(vault, reservation.key, reservation.tag), list(devices), at)
+    _mark(context, _holders(context, reservation.key, reservation.tag), list(devices), at)
 
 
-def hand_out(vault: KeyContext, incarnation: int, group: str, user: str, device: int) -> bytes | None:
+def hand_out(context: KeyContext, incarnation: int, group: str, user: str, device: int) -> bytes | None:
     """The distribution of the present key, for a device that asked for a message again; None: no key.
 
     It may have lacked the key, so the next send brings it once more. And it may have it from now on, which is
     noted under that very key before anybody gets it.
     """
-    place = own_sender_key(vault.account, incarnation, group)
-    item = vault.table.get(place)
-    chain = _read_chain(vault, item) if item is not None else None
+    place = own_sender_key(context.account, incarnation, group)
+    item = context.table.get(place)
+    chain = _read_chain(context, item) if item is not None else None
     if chain is None:
         return None
-    _mark(vault, _holders(vault, place, chain.tag), [(user, device)], OFFERED)
+    _mark(context, _holders(context, place, chain.tag), [(user, device)], OFFERED)
     return sender_key.distribution(chain.key)
 
 
-def _mark(vault: KeyContext, place: Key, devices: Sequence[tuple[str, int]], at: int) -> None:
+def _mark(context: KeyContext, place: Key, devices: Sequence[tuple[str, int]], at: int) -> None:
     for start in range(0, len(devices), MARKS_PER_WRITE):
         marks: dict[str, Value] = {
             holder_attribute(user, device): at for user, device in devices[start : start + MARKS_PER_WRITE]
         }
-        update = Update(place, set=marks | {"expire_at": vault.now() + HOLDERS_LIFETIME})
-        vault.insistently(lambda update=update: vault.table.update(update))  # type: ignore[misc]
+        update = Update(place, set=marks | {"expire_at": context.now() + HOLDERS_LIFETIME})
+        context.insistently(lambda update=update: context.table.update(update))  # type: ignore[misc]
 
 
-def _holders(vault: KeyContext, key: Key, tag: bytes | None) -> Key:
+def _holders(context: KeyContext, key: Key, tag: bytes | None) -> Key:
     return holders_key(key, (tag or b"").hex())
 
 
 # As it is stored
 
 
-def _new_key(vault: KeyContext) -> SenderKey:
-    key_id = int.from_bytes(vault.random(4), "big") >> 1
-    return sender_key.create(key_id, vault.random(32), key_pair(vault.random(32)))
+def _new_key(context: KeyContext) -> SenderKey:
+    key_id = int.from_bytes(context.random(4), "big") >> 1
+    return sender_key.create(key_id, context.random(32), key_pair(context.random(32)))
 
 
 def _pack(key: SenderKey, origin: int) -> bytes:
     return write_origin(origin) + sender_key.encode_key(key)
 
 
-def _read_chain(vault: KeyContext, item: Item) -> GroupChain | None:
+def _read_chain(context: KeyContext, item: Item) -> GroupChain | None:
     """The key in an item as read; None if it was discarded, or is damaged (which is reported)."""
     sealed, tag = item.get("key"), item.get("tag")
     if not isinstance(sealed, bytes) or not isinstance(tag, bytes):
         return None
     try:
-        packed = vault.unseal(item, "key", "tag")
+        packed = context.unseal(item, "key", "tag")
         origin, position = read_origin(packed)
         return GroupChain(sender_key.decode_key(packed[position:]), origin, tag, sealed)
     except DamagedRecord as damaged:
-        vault.on_damage(damaged)
+        context.on_damage(damaged)
     except (ValueError, InvalidRecord):
-        vault.on_damage(DamagedRecord(str(item["pk"]), str(item["sk"]), "key"))
+        context.on_damage(DamagedRecord(str(item["pk"]), str(item["sk"]), "key"))
     return None

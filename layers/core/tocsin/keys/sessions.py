@@ -43,7 +43,7 @@ class Sessions:
     """`outbound`, `inbounds`: the items as read, for conditions. `torn_is_lost`: a half that doesn't fit the
     other one is taken as damaged; else it is taken for two reads around a turn, and TornRecord is raised."""
 
-    vault: KeyContext = field(repr=False)
+    context: KeyContext = field(repr=False)
     incarnation: int
     user: str
     outbound: Item | None = field(repr=False)
@@ -95,17 +95,17 @@ class Sessions:
         return self._chains[device]
 
     def _read_chain(self, outbound: Item, device: int, following: int) -> Chain | None:
-        chain = read_chain(self.vault, outbound, device)
+        chain = read_chain(self.context, outbound, device)
         if chain is None or chain.index_of(following) >= 0:
             return chain
         # The counter was set back, so nobody knows which indexes were used.
-        self.vault.on_damage(DamagedRecord(str(outbound["pk"]), OUTBOUND, "next"))
+        self.context.on_damage(DamagedRecord(str(outbound["pk"]), OUTBOUND, "next"))
         return None
 
     def inbound(self, device: int) -> Inbound | None:
         """The receiving half; None if absent, or damaged (which is reported)."""
         if device in self.inbounds and device not in self._inbounds:
-            self._inbounds[device] = _read_inbound(self.vault, self.inbounds[device])
+            self._inbounds[device] = _read_inbound(self.context, self.inbounds[device])
         return self._inbounds.get(device)
 
     def record(self, device: int, fence: int) -> Record | None:
@@ -126,7 +126,7 @@ class Sessions:
                 raise
         if chain is None and self._may_be_torn(device) and self._has_current(inbound):
             raise TornRecord("a current session without its sending chain")
-        return _without_chain(inbound, self.vault.random(32))
+        return _without_chain(inbound, self.context.random(32))
 
     def _has_current(self, inbound: Inbound) -> bool:
         return decode_lost(inbound.encoded, bytes(32)).current is not None
@@ -151,11 +151,11 @@ def pack_inbound(record: Record, rebuilt: int) -> bytes:
     return bytes((_VERSION,)) + rebuilt.to_bytes(4, "big") + encode_record(record, with_sending=False)
 
 
-def _read_inbound(vault: KeyContext, item: Item) -> Inbound | None:
+def _read_inbound(context: KeyContext, item: Item) -> Inbound | None:
     try:
-        packed = vault.unseal(item, "states", "tag")
+        packed = context.unseal(item, "states", "tag")
     except DamagedRecord as damaged:
-        vault.on_damage(damaged)
+        context.on_damage(damaged)
         return None
     if packed[:1] != bytes((_VERSION,)):
         raise InvalidRecord("a session record of an unknown version")
@@ -163,21 +163,21 @@ def _read_inbound(vault: KeyContext, item: Item) -> Inbound | None:
 
 
 def read_sessions(
-    vault: KeyContext, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
+    context: KeyContext, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
 ) -> Sessions:
     """All sessions with a user, or those with one device; one request either way."""
     items: Iterable[Item]
     if device is None:
-        items = vault.table.query(session_pk(vault.account, incarnation, user))
+        items = context.table.query(session_pk(context.account, incarnation, user))
     else:
-        outbound = outbound_key(vault.account, incarnation, user)
-        inbound = inbound_key(vault.account, incarnation, user, device)
-        items = vault.table.get_many([outbound, inbound]).values()
-    return _sessions(vault, incarnation, user, items, torn_is_lost)
+        outbound = outbound_key(context.account, incarnation, user)
+        inbound = inbound_key(context.account, incarnation, user, device)
+        items = context.table.get_many([outbound, inbound]).values()
+    return _sessions(context, incarnation, user, items, torn_is_lost)
 
 
 def _sessions(
-    vault: KeyContext, incarnation: int, user: str, items: Iterable[Item], torn_is_lost: bool
+    context: KeyContext, incarnation: int, user: str, items: Iterable[Item], torn_is_lost: bool
 ) -> Sessions:
     outbound = None
     inbounds: dict[int, Item] = {}
@@ -188,4 +188,4 @@ def _sessions(
             inbounds[device] = item
         elif sk == OUTBOUND:
             outbound = item
-    return Sessions(vault, incarnation, user, outbound, inbounds, torn_is_lost)
+    return Sessions(context, incarnation, user, outbound, inbounds, torn_is_lost)

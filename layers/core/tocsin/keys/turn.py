@@ -83,7 +83,7 @@ def tries() -> Iterator[Try]:
         yield Try(LEAP if number else 0, number >= TORN_READS)
 
 
-def turning(vault: KeyContext, attempt: Callable[[Try], T]) -> T:
+def turning(context: KeyContext, attempt: Callable[[Try], T]) -> T:
     """Call `attempt` until it commits. It reads, computes and commits, each time from the beginning.
 
     A lost answer is a lost race here: the next reading shows whether the turn happened, so `attempt` must
@@ -97,7 +97,7 @@ def turning(vault: KeyContext, attempt: Callable[[Try], T]) -> T:
     raise Contended
 
 
-def commit(vault: KeyContext, writes: list[Write], *turns: Turn) -> None:
+def commit(context: KeyContext, writes: list[Write], *turns: Turn) -> None:
     """All or nothing, repeated as it is while contended. Raises Conflict, OutcomeUnknown, InvalidWrite.
 
     `turns`: whose changes these are. A new identity is told before it is stored, so that nobody goes without
@@ -105,31 +105,31 @@ def commit(vault: KeyContext, writes: list[Write], *turns: Turn) -> None:
     """
     for turn in turns:
         for change in turn.identity_changes:
-            (vault.on_identity_change or log_identity_change)(change)
-    _commit(vault, writes)
-    observer = vault.observer or LOG
+            (context.on_identity_change or log_identity_change)(change)
+    _commit(context, writes)
+    observer = context.observer or LOG
     for turn in turns:
         for device, what in turn.changes:
             observer.session(what, turn.sessions.user, device)
 
 
-def _commit(vault: KeyContext, writes: list[Write]) -> None:
+def _commit(context: KeyContext, writes: list[Write]) -> None:
     if len(writes) == 1:
         # A transaction costs twice as much, and one write is all or nothing by itself.
-        vault.patiently(lambda: _write(vault, writes[0]))
+        context.patiently(lambda: _write(context, writes[0]))
     elif writes:
-        token = vault.random(16).hex()
-        vault.patiently(lambda: vault.table.transact(writes, token))
+        token = context.random(16).hex()
+        context.patiently(lambda: context.table.transact(writes, token))
 
 
-def _write(vault: KeyContext, write: Write) -> None:
+def _write(context: KeyContext, write: Write) -> None:
     try:
         if isinstance(write, Put):
-            vault.table.put(write)
+            context.table.put(write)
         elif isinstance(write, Update):
-            vault.table.update(write)
+            context.table.update(write)
         elif isinstance(write, Delete):
-            vault.table.delete(write)
+            context.table.delete(write)
     except ConditionFailed as failed:
         raise Conflict({0: failed.item}) from failed
 
@@ -143,8 +143,8 @@ class Turn:
     def __init__(self, sessions: Sessions, leap: int = 0) -> None:
         self.sessions = sessions
         self.fence = (sessions.next or 0) + leap
-        self._vault = sessions.vault
-        self._outbound = outbound_key(self._vault.account, sessions.incarnation, sessions.user)
+        self._context = sessions.context
+        self._outbound = outbound_key(self._context.account, sessions.incarnation, sessions.user)
         self._set: dict[str, Value] = {}
         self._remove: list[str] = []
         self._when: list[Condition] = []
@@ -175,10 +175,10 @@ class Turn:
         self._note(device, record)
         inbound = self.sessions.inbound(device)
         kept = inbound.rebuilt if inbound is not None else 0
-        key, tag = self._inbound_key(device), self._vault.new_tag()
+        key, tag = self._inbound_key(device), self._context.new_tag()
         item = self.sessions.inbounds.get(device)
         packed = pack_inbound(record, kept if rebuilt is None else rebuilt)
-        states = self._vault.seal(packed, key, "states", tag)
+        states = self._context.seal(packed, key, "states", tag)
         when = ITEM_ABSENT if item is None else as_read("tag", item)
         attributes: dict[str, Value] = {"tag": tag, "states": states}
         heard_at = max(heard_at, self.sessions.heard_at(device))
@@ -227,7 +227,7 @@ class Turn:
         if not self._chains_change:
             noted = self._set and self.sessions.next is not None
             return [Update(self._outbound, set=self._set, when=HAS_COUNTER)] if noted else []
-        changes = self._set | {"next": self.fence, "turn": self._vault.new_tag()}
+        changes = self._set | {"next": self.fence, "turn": self._context.new_tag()}
         when = (*self._counter_as_read(), *self._when)
         return [Update(self._outbound, set=changes, remove=self._removed(), when=when)]
 
@@ -244,7 +244,7 @@ class Turn:
         return self.sessions.outbound or {}
 
     def _inbound_key(self, device: int) -> Key:
-        return inbound_key(self._vault.account, self.sessions.incarnation, self.sessions.user, device)
+        return inbound_key(self._context.account, self.sessions.incarnation, self.sessions.user, device)
 
     def _turn_chain(self, device: int, record: Record) -> None:
         state = record.current
@@ -255,8 +255,8 @@ class Turn:
         chain = Chain(
             state.sending, self.fence - state.used, self._born(device, state.base_key), state.created
         )
-        name, tag_name, tag = chain_attribute(device), tag_attribute(device), self._vault.new_tag()
-        self._set[name] = self._vault.seal(pack(chain), self._outbound, name, tag)
+        name, tag_name, tag = chain_attribute(device), tag_attribute(device), self._context.new_tag()
+        self._set[name] = self._context.seal(pack(chain), self._outbound, name, tag)
         self._set[tag_name] = tag
         self._when.append(as_read(tag_name, self.sessions.outbound))
 

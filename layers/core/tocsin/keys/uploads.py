@@ -16,29 +16,29 @@ from tocsin.tables.keys import upload_key
 LIFETIME = 40 * 86400
 
 
-def read_upload(vault: KeyContext, name: str) -> bytes | None:
+def read_upload(context: KeyContext, name: str) -> bytes | None:
     """What was kept under `name`; None: nothing, or it is damaged (which is reported)."""
-    item = vault.table.get(upload_key(vault.account, name))
+    item = context.table.get(upload_key(context.account, name))
     if item is None:
         return None
     try:
-        return vault.unseal(item, "upload")
+        return context.unseal(item, "upload")
     except DamagedRecord as damaged:
-        vault.on_damage(damaged)
+        context.on_damage(damaged)
         return None
 
 
-def keep_upload(vault: KeyContext, name: str, upload: bytes, *, replace: bool) -> bool:
+def keep_upload(context: KeyContext, name: str, upload: bytes, *, replace: bool) -> bool:
     """Keep it under `name`; False: there was one already, and it isn't to be replaced."""
-    key = upload_key(vault.account, name)
-    sealed = vault.seal(upload, key, "upload")
+    key = upload_key(context.account, name)
+    sealed = context.seal(upload, key, "upload")
     put = Put(
         key,
-        {"upload": sealed, "expire_at": vault.now() + LIFETIME},
+        {"upload": sealed, "expire_at": context.now() + LIFETIME},
         when=() if replace else (ITEM_ABSENT,),
     )
     try:
-        vault.insistently(lambda: vault.table.put(put))
+        context.insistently(lambda: context.table.put(put))
     except ConditionFailed:
         return False
     return True

@@ -87,28 +87,28 @@ class UserView:
 class Listing:
     """Users with sessions, as an iterable that can be gone through once; and what that cost so far."""
 
-    def __init__(self, vault: KeyContext, incarnation: int) -> None:
-        self._vault = vault
-        self._prefix = session_pk(vault.account, incarnation, "")
+    def __init__(self, context: KeyContext, incarnation: int) -> None:
+        self._context = context
+        self._prefix = session_pk(context.account, incarnation, "")
         self.read_units = 0.0
 
     def __iter__(self) -> Iterator[UserSummary]:
         after: Key | None = None
         while True:
-            page = self._vault.table.scan(after, prefix=self._prefix, sk=OUTBOUND)
+            page = self._context.table.scan(after, prefix=self._prefix, sk=OUTBOUND)
             self.read_units += page.read_units
             for item in page.items:
-                yield _summary(self._vault, str(item["pk"]).removeprefix(self._prefix), item)
+                yield _summary(self._context, str(item["pk"]).removeprefix(self._prefix), item)
             after = page.following
             if after is None:
                 return
 
 
-def view_user(vault: KeyContext, incarnation: int, user: str) -> UserView:
+def view_user(context: KeyContext, incarnation: int, user: str) -> UserView:
     """The sessions of a user where they lie now. `user` of the answer is another one if they moved."""
 
     def look(current: Try) -> UserView:
-        sessions = follow(vault, incarnation, user, current)
+        sessions = follow(context, incarnation, user, current)
         return UserView(
             sessions.user,
             sessions.next,
@@ -119,13 +119,13 @@ def view_user(vault: KeyContext, incarnation: int, user: str) -> UserView:
             tuple(_device_view(sessions, device) for device in sessions.devices),
         )
 
-    return turning(vault, look)
+    return turning(context, look)
 
 
-def _summary(vault: KeyContext, user: str, outbound: Item) -> UserSummary:
+def _summary(context: KeyContext, user: str, outbound: Item) -> UserSummary:
     following, moved = outbound.get("next"), outbound.get("moved")
-    sessions = Sessions(vault, 0, user, outbound, {})
-    chains = {device: read_chain(vault, outbound, device) for device in chain_devices(outbound)}
+    sessions = Sessions(context, 0, user, outbound, {})
+    chains = {device: read_chain(context, outbound, device) for device in chain_devices(outbound)}
     return UserSummary(
         user,
         following if isinstance(following, int) else None,
@@ -165,7 +165,7 @@ def _device_view(sessions: Sessions, device: int) -> DeviceView:
         chain,
         record,
         following,
-        sessions.vault.now(),
+        sessions.context.now(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID, LID, PN, is_one_person
 
 if TYPE_CHECKING:
@@ -73,8 +74,20 @@ class Account:
 
     def lid_of(self, user: str) -> str:
         """The LID of a user (bare JID) if it is known, else the name that was given."""
-        names = self.keys.address(user)
+        names = self.keys.contacts.address(user)
         return names["lid"] if names else user
+
+    def canonical(self, sender: JID, sender_alt: JID | None) -> str:
+        """Return the bare JID under which the sessions with a sender lie: the LID where it is known."""
+        for jid in (sender, sender_alt):
+            if jid is not None and jid.chat.server == LID:
+                return str(jid.chat)
+        return self.lid_of(str(sender.chat))
+
+    def is_person(self, user: str, recipient: str) -> bool:
+        """Whether a user (canonical bare JID) is this recipient of a notification."""
+        phone = user_of(recipient)
+        return user in (phone, self.lid_of(phone))
 
     def learn(self, *names: JID | None) -> None:
         """Remember that a phone number and a LID among `names` (devices or users) are one person's, which
@@ -89,5 +102,5 @@ class Account:
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
         if pn is None or lid is None or not is_one_person(users, self.own_names):
             return
-        if not self.keys.is_known(str(lid)):
-            self.keys.learn(str(pn), str(lid))
+        if not self.keys.contacts.is_known(str(lid)):
+            self.keys.contacts.learn(str(pn), str(lid))

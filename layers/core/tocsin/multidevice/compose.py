@@ -46,7 +46,7 @@ def compose(content: Content, chat: str, own: JID, upload: Upload | None = None)
             if upload.kind == "image":
                 return image_message(upload, attachment.media_type, caption)
             return document_message(upload, attachment.media_type, attachment.file_name, caption)
-        case Edit(message_id, text, at):
+        case Edit(message_id, text, at, _):
             return edit_message(JID.parse(chat), message_id, text_message(text), at)
         case Reaction(message_id, emoji, at, author):
             return reaction_message(

@@ -1,7 +1,6 @@
-"""Who lives where, on which devices, and a session with each: what the socket must be asked for.
+"""Addresses, device lists and sessions, asked for through the connector.
 
-Everything here goes through the connector, so none of it happens for a recipient who is known: it is the
-way of a first contact, of a stale device list, and of a recovery.
+A send to a known recipient needs none of it: it serves first contacts, stale device lists and recoveries.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Bundles:
-    """What came of asking for bundles: usable ones by device, and an error code for each other device."""
+    """The answer to a bundle request: usable bundles by device, and an error code for each other device."""
 
     usable: Mapping[int, PreKeyBundle] = field(default_factory=dict)
     refused: Mapping[int, int] = field(default_factory=dict)
@@ -64,20 +63,20 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
     often only to `recheck` it. Raises `Permanent` for it; `Recover` if it is and the server names no LID.
     """
     asked = JID(phone, PN)
-    absent_since = account.keys.absent_since(str(asked))
+    absent_since = account.keys.contacts.absent_since(str(asked))
     if absent_since > now - ABSENT_SECONDS and not recheck:
         minutes = (now - absent_since) // 60
         raise Permanent(NOT_ON_WHATSAPP, f"WhatsApp didn't know the number {minutes} min ago")
     contact = parse_contacts(account.connector.request(account.profile, usync_contacts([phone]))).get(phone)
     if contact is None or not contact.registered:
         if contact is not None:
-            account.keys.note_absent(str(asked))
+            account.keys.contacts.note_absent(str(asked))
         raise Permanent(NOT_ON_WHATSAPP, "WhatsApp doesn't know the number")
     lid = contact.lid or _lid_of(account, contact.pn or asked)
     # National renumbering: the server's digits may differ from those that were asked for. Both lead there.
     for phone_number in dict.fromkeys((contact.pn or asked, asked)):
-        account.keys.learn(str(phone_number), str(lid))
-    return Address(str(lid), str(contact.pn or asked), account.keys.address_item(str(lid)))
+        account.keys.contacts.learn(str(phone_number), str(lid))
+    return Address(str(lid), str(contact.pn or asked), account.keys.contacts.address_item(str(lid)))
 
 
 def _lid_of(account: Account, phone_number: JID) -> JID:
@@ -143,7 +142,9 @@ def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
         for device in _without_session(devices, needs[user])
     ]
     bundles = fetch(account, wanted) if wanted else {}
-    credentials = account.keys.credentials() if any(found.usable for found in bundles.values()) else None
+    credentials = (
+        account.keys.account.credentials() if any(found.usable for found in bundles.values()) else None
+    )
     return {
         user: equip(account, credentials, user, lists[user], needs[user], bundles.get(user, Bundles()))
         for user in lists
@@ -167,9 +168,9 @@ def equip(
         bundles = Bundles(rest, {**bundles.refused, device: UNUSABLE})
     if credentials is None or not bundles.usable:
         if need.reservation is not None:
-            account.keys.touch_device_list(account.profile, user, devices)
+            account.keys.sending.touch_device_list(account.profile, user, devices)
         return bundles
-    bad = account.keys.make_sessions(
+    bad = account.keys.sending.make_sessions(
         account.profile,
         credentials,
         user,
@@ -181,7 +182,7 @@ def equip(
         log.warning("bad bundle", extra={"device": device, "cause": type(error).__name__})
     if TROUBLE_CODES.intersection(bundles.refused.values()):
         # Not the device's fault: the next send asks for it again instead of leaving it out for a day.
-        account.keys.expire_device_list(account.profile, user)
+        account.keys.sending.expire_device_list(account.profile, user)
     usable = {device: bundle for device, bundle in bundles.usable.items() if device not in bad}
     return Bundles(usable, {**bundles.refused, **dict.fromkeys(bad, UNUSABLE)})
 

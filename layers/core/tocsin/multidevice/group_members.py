@@ -124,7 +124,7 @@ class GroupView:
         return Roster(info, tuple(devices.values()), own, puzzling)
 
     def _known(self, *, refresh: bool) -> tuple[GroupInfo, str, bool]:
-        known = None if refresh else self._keys.known_group(str(self._group))
+        known = None if refresh else self._keys.groups.known(str(self._group))
         if known is not None and known[1] > self._clock() - ROSTER_SECONDS:
             try:
                 return *remembered(known[0]), False
@@ -148,11 +148,11 @@ class GroupView:
         return info
 
     def remember(self, info: GroupInfo, puzzling: str = "") -> None:
-        self._keys.save_group(str(self._group), f"{puzzling} {info.to_text()}")
+        self._keys.groups.save(str(self._group), f"{puzzling} {info.to_text()}")
 
     def _learn(self, info: GroupInfo) -> None:
         """Both names of each member are one person's, where that is news."""
-        known = self._keys.lids([str(member.jid) for member in info.members])
+        known = self._keys.groups.lids([str(member.jid) for member in info.members])
         new = [member for member in info.members if member.other and str(member.jid) not in known]
         side_by_side(lambda member: self._account.learn(member.jid, member.other), new)
 
@@ -180,7 +180,7 @@ class GroupView:
     def _devices(self, info: GroupInfo, *, refresh: bool) -> Iterator[Target]:
         """Every device of every member, hosted ones left out: they take no part in groups."""
         names = self._names(info)
-        lists = self._keys.device_lists(list(names.values()))
+        lists = self._keys.groups.device_lists(list(names.values()))
         due = self._clock() - ROSTER_SECONDS
         stale = [jid for jid, user in names.items() if refresh or lists[user].checked_at <= due]
         asked = self._ask_devices(stale, names)
@@ -192,7 +192,7 @@ class GroupView:
         """Each member as the group names them → the name under which their sessions lie."""
         if info.mode == "lid":
             return {member.jid: str(member.jid) for member in info.members}
-        lids = self._keys.lids([str(member.jid) for member in info.members])
+        lids = self._keys.groups.lids([str(member.jid) for member in info.members])
         lids |= {str(name): self._account.own_user for name in self._own_names}
         return {
             member.jid: lids.get(str(member.jid)) or str(member.other or member.jid)
@@ -208,7 +208,7 @@ class GroupView:
                 devices = sorted({jid.device for jid in listed.devices} - {HOSTED_DEVICE})[:MAX_DEVICES]
                 if listed.user in names and devices and listed.error is None:
                     found[listed.user] = tuple(devices)
-        side_by_side(lambda jid: self._keys.save_device_list(names[jid], found[jid]), list(found))
+        side_by_side(lambda jid: self._keys.groups.save_device_list(names[jid], found[jid]), list(found))
         return found
 
 

@@ -5,7 +5,7 @@
 
 The roster (members and their devices) is remembered and asked for again after a day, or when somebody says
 that it changed. A device that could not be given the key gets the message all the same, can't read it, and
-says so: `recovery` sends it again to that one.
+says so: `retries` sends it again to that one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tocsin.multidevice.group_members import GroupView, Roster, Target, side_by_
 from tocsin.notify.failure import Failure, Permanent, Recover
 from tocsin.notify.transport import Outgoing, Sent
 from tocsin.signal.padding import pad
+from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask
 from tocsin.whatsapp.message import group_message_stanza, retry_message_stanza
@@ -55,7 +56,7 @@ STALE_ADDRESSING = "stale-addressing"
 # Earlier refusals after which everything is asked for anew.
 STALE_ROSTER = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", STALE_ADDRESSING})
 
-Deliver = Callable[..., "MessageAck"]
+HandOver = Callable[..., "MessageAck"]
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ class Round:
 class GroupPost:
     """One message on its way into one group. `upload`: what was uploaded of a file.
 
-    `deliver(stanza, numbers, copies)` hands over and returns the ack, or raises a `Failure` with those.
+    `hand_over(stanza, numbers, copies)` returns the ack, or raises a `Failure` with those.
     """
 
     def __init__(
         self,
         account: Account,
         outgoing: Outgoing,
-        deliver: Deliver,
+        hand_over: HandOver,
         upload: Upload | None = None,
         *,
         clock: Callable[[], float],
@@ -108,7 +109,7 @@ class GroupPost:
         self._outgoing = outgoing
         self._group = JID.parse(outgoing.recipient)
         self._view = GroupView(account, self._group, clock=clock)
-        self._deliver = deliver
+        self._hand_over = hand_over
         self._upload = upload
         self._random = random
         self._refused: IqError | WireError | None = None
@@ -120,7 +121,7 @@ class GroupPost:
         try:
             return self._post(roster)
         except (Permanent, Recover) as failure:
-            self._keys.forget_group(str(self._group))
+            self._keys.groups.forget(str(self._group))
             if failure.code != STALE_ADDRESSING:
                 raise
             return self._post(self._view.roster(refresh=True))
@@ -143,16 +144,16 @@ class GroupPost:
         if not copies.copies and len(needy) == len(roster.others) > 0:
             raise self._refused or blame(_all(copies.bundles.values()))
         if copies.copies:
-            self._keys.offer_key(reservation, [target.holder for target in copies.copies])
-        ack = self._deliver(
+            self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
+        ack = self._hand_over(
             self._stanza(roster, message, reservation, copies),
             {str(self._group): reservation.number, **copies.numbers},
             {str(self._group): f"skmsg {reservation.iteration}", **copies.told()},
             group=True,
         )
         self._after += [
-            lambda: self._keys.confirm_key(reservation, [target.holder for target in copies.copies]),
-            lambda: self._keys.checkpoint_group(reservation),
+            lambda: self._keys.groups.confirm_key(reservation, [target.holder for target in copies.copies]),
+            lambda: self._keys.groups.checkpoint(reservation),
             *self._checkpoints(copies),
         ]
         missed = self._heed(ack, roster, message, reservation)
@@ -172,7 +173,7 @@ class GroupPost:
         self, roster: Roster, message: OutgoingMessage, reservation: GroupReservation, copies: Round
     ) -> Node:
         return group_message_stanza(
-            self._outgoing.message_id,
+            message_id_of(self._outgoing.notification),
             self._group,
             reservation.encrypt(pad(message.body, self._random(1)), self._random(64)),
             addressing_mode=roster.info.mode,
@@ -189,16 +190,16 @@ class GroupPost:
         for _ in range(MAX_KEYS):
             seen = None
             try:
-                reservation = self._keys.reserve_group(self._profile, group)
+                reservation = self._keys.groups.reserve(self._profile, group)
                 if reservation.staleness is None:
-                    holders = self._keys.holders(reservation)
+                    holders = self._keys.groups.holders(reservation)
                     if holders.keys() <= present:
                         return reservation, holders
                     log.info("a new sender key: somebody who had it is out", extra={"group": mask(group)})
                 seen = reservation.tag
             except NoOutbound:
                 pass
-            self._keys.make_sender_key(self._profile, group, seen=seen)
+            self._keys.groups.make_sender_key(self._profile, group, seen=seen)
         raise Contended
 
     # -- pairwise copies --------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ class GroupPost:
         bundles = self._fetch(needs)
         usable = [user for user, some in bundles.items() if some.usable]
         if usable:
-            credentials = self._keys.credentials()
+            credentials = self._keys.account.credentials()
 
             def make(user: str) -> Bundles:
                 reservation = found[user]
@@ -250,13 +251,13 @@ class GroupPost:
         own = self._account.own_device
         return [
             device
-            for device in self._keys.device_lists([user])[user].devices
+            for device in self._keys.groups.device_lists([user])[user].devices
             if (user, device) != (str(own.bare), own.device)
         ]
 
     def _reserve_with(self, user: str) -> Reservation | None:
         try:
-            return self._keys.reserve(self._profile, user)
+            return self._keys.sending.reserve(self._profile, user)
         except NoOutbound:
             return None
 
@@ -278,7 +279,7 @@ class GroupPost:
     def _checkpoints(self, copies: Round) -> Iterator[Callable[[], object]]:
         for user, reservation in copies.reservations.items():
             devices = [target.jid.device for target in copies.copies if target.user == user]
-            yield lambda reservation=reservation, devices=devices: self._keys.checkpoint(  # type: ignore[misc]
+            yield lambda reservation=reservation, devices=devices: self._keys.sending.checkpoint(  # type: ignore[misc]
                 reservation, devices
             )
 
@@ -290,7 +291,7 @@ class GroupPost:
         """The server knows other devices than we, or another mode: ask, and send the message to whom we
         missed. The message is accepted, so whatever fails here is told and left; the next send asks again."""
         if ack.addressing_mode not in (None, roster.info.mode):
-            self._keys.forget_group(str(self._group))
+            self._keys.groups.forget(str(self._group))
         if ack.phash is None or ack.phash == roster.puzzling:
             return {}
         try:
@@ -315,10 +316,10 @@ class GroupPost:
             targets, lambda target: own_copy if self._account.is_own(target.user) else body
         )
         if copies.copies:
-            self._keys.offer_key(reservation, [target.holder for target in copies.copies])
+            self._keys.groups.offer_key(reservation, [target.holder for target in copies.copies])
         for target, copy in copies.copies.items():
             stanza = retry_message_stanza(
-                self._outgoing.message_id,
+                message_id_of(self._outgoing.notification),
                 self._group,
                 copy,
                 count=1,
@@ -326,9 +327,9 @@ class GroupPost:
                 participant=target.jid,
                 kind=message.kind,
             )
-            self._deliver(stanza, copies.numbers, copies.told(), group=True)
+            self._hand_over(stanza, copies.numbers, copies.told(), group=True)
             self._after.append(
-                lambda target=target: self._keys.confirm_key(reservation, [target.holder])  # type: ignore[misc]
+                lambda target=target: self._keys.groups.confirm_key(reservation, [target.holder])  # type: ignore[misc]
             )
         self._after += self._checkpoints(copies)
         return copies.told()

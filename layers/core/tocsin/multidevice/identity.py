@@ -1,8 +1,8 @@
-"""A recipient's device has other keys than before: somebody reinstalled, or somebody else has the number now.
+"""A recipient's device has a new identity key: they reinstalled, or somebody else has the number now.
 
-It is accepted, as the official client does by default, and the world is told (`IdentityChanged` on the bus).
-The key store calls this once a message or a signed bundle has proved it, and before it stores it: so a crash
-in between tells it twice rather than never.
+It is accepted, as the official client does by default, and published (`IdentityChanged` on the bus). The key
+store calls this once a message or a signed bundle has proved it, and before it stores it: a crash in between
+publishes it twice rather than never.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tocsin.notify.notification import named, recipient_of
+from tocsin.notify.notification import named
+from tocsin.tables.names import recipient_of
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 log = logging.getLogger(__name__)
 
 
 def tell_change(
-    store: NotificationStore,
+    stores: Stores,
     keys: KeyStore,
     change: IdentityChange,
     *,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Record one change of identity, and with that put it on the bus."""
-    names = keys.address(change.user)
+    names = keys.contacts.address(change.user)
     told = {
         **(named(recipient_of(names["pn"]), names["lid"]) if names else named(recipient_of(change.user))),
         "device_jid": str(JID.parse(change.user).with_device(change.device)),
@@ -40,9 +41,11 @@ def tell_change(
         "old_fingerprint": fingerprint(change.old),
         "new_fingerprint": fingerprint(change.new),
     }
-    keys.note_new_keys(change.user)
+    keys.groups.note_new_keys(change.user)
     at = int(clock() * 1000)
-    store.put_identity_change(keys.account, change.user, change.device, told, fingerprint(change.new), at)
+    stores.recipients.put_identity_change(
+        keys.account.name, change.user, change.device, told, fingerprint(change.new), at
+    )
     device = JID.parse(change.user).with_device(change.device)
     log.warning("identity changed", extra={"device": repr(device), "by": change.by})
 

@@ -24,20 +24,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from tocsin.accounts.state import CAN_SEND
 from tocsin.connector_client.client import ConnectorError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Value
 from tocsin.keys.chain import chain_devices
 from tocsin.keys.context import log_damage
 from tocsin.keys.errors import Contended, KeysBehind, NoAccount, NotPaired
 from tocsin.keys.maintenance import Limits
+from tocsin.keys.prekeys import FIRST_PREKEYS, prekeys_to_add
 from tocsin.multidevice.account import Account, Connector
 from tocsin.notify.parking import Connectors
 from tocsin.tables.keys import OUTBOUND, Owner, owner_of
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
@@ -45,10 +45,8 @@ from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials
-    from tocsin.keys.account import SignedPreKey as StoredPreKey
     from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
-    from tocsin.notify.config import MaintainConfig
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.usync import UserDevices
 
@@ -62,9 +60,6 @@ ROUND_SECONDS: Final = 23 * 3600
 ROTATION_SECONDS: Final = 30 * DAY
 
 # As the connector does at login.
-FIRST_PREKEYS: Final = 812
-MORE_PREKEYS: Final = 50
-MIN_PREKEYS: Final = 5
 MAX_PREKEYS: Final = 2 * FIRST_PREKEYS
 """So many more of ours than the server has say that uploads fail, and that making more helps nobody."""
 
@@ -77,9 +72,6 @@ MAX_LISTS: Final = 500
 
 MIN_SECONDS: Final = 60.0
 """With less time than this left no further page is begun."""
-
-ASKABLE: Final = frozenset({"connected", "restricted"})
-"""States in which WhatsApp answers questions."""
 
 TROUBLES: Final = (ConnectorError, WireError, Contended)
 
@@ -127,7 +119,7 @@ class Run:
 
 
 @dataclass
-class _Ward:
+class _AccountRound:
     """One account in our care, in this run."""
 
     keys: KeyStore
@@ -150,7 +142,7 @@ class _Round:
     done: bool = True
 
 
-class Upkeep:
+class KeyMaintenance:
     """Looks after the keys of some accounts.
 
     `table`: of the keys; `outside`: of the notifications. `open_keys(account, on_damage)`: a key store.
@@ -175,56 +167,28 @@ class Upkeep:
         self._limits = limits or Limits()
         self._clock = clock
 
-    @classmethod
-    def connected(cls, config: MaintainConfig) -> Upkeep:
-        from tocsin.accounts.lease import read_lease
-        from tocsin.aws import client
-        from tocsin.bootstrap import read_sealer
-        from tocsin.connector_client.client import ConnectorClient
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.keys.store import KeyStore
-        from tocsin.notify.parking import LeasedConnectors
-
-        dynamodb = client("dynamodb")
-        table = DynamoTable(dynamodb, config.stores.keys_table)
-        outside = DynamoTable(dynamodb, config.stores.notifications_table)
-        sealer = cache(lambda: read_sealer(config.stores.sealing_secret_arn))
-        connector = ConnectorClient(lambda account: read_lease(table, account))
-
-        def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
-            return KeyStore(table, sealer(), account, on_damage=on_damage)
-
-        return cls(
-            table,
-            outside,
-            open_keys,
-            connector,
-            LeasedConnectors(table, sealer, connector),
-            limits=Limits(idle=config.session_idle_days * DAY),
-        )
-
     def run(self, accounts: Sequence[str], time_left: Callable[[], float], *, force: bool = False) -> Run:
         """The hourly work of `accounts`, and the round as far as time allows. `force`: begin one now."""
         run = Run()
-        wards: dict[str, _Ward] = {}
+        rounds: dict[str, _AccountRound] = {}
         for account in accounts:
             report = Report(account)
             run.accounts.append(report)
             try:
-                ward = self._ward(report)
-                if ward is not None:
-                    wards[account] = ward
-                    self._hourly(ward)
+                current = self._begin(report)
+                if current is not None:
+                    rounds[account] = current
+                    self._hourly(current)
             except Exception as exc:  # the other accounts have their turn; the caller raises it
                 log.exception("upkeep failed", extra={"account": account})
                 run.failures.append(exc)
-                wards.pop(account, None)
-        self._go_round(wards, run, time_left, force=force)
+                rounds.pop(account, None)
+        self._go_round(rounds, run, time_left, force=force)
         return run
 
     # -- the account's own keys --------------------------------------------------------------------------
 
-    def _ward(self, report: Report) -> _Ward | None:
+    def _begin(self, report: Report) -> _AccountRound | None:
         """The account, if there is something to be looked after."""
 
         def damaged(record: DamagedRecord) -> None:
@@ -233,8 +197,8 @@ class Upkeep:
 
         keys = self._open_keys(report.account, damaged)
         try:
-            keys.testify(self._outside)
-            credentials = keys.credentials()
+            keys.account.record_high_water_mark(self._outside)
+            credentials = keys.account.credentials()
         except NoAccount:
             return None
         except KeysBehind as behind:
@@ -245,28 +209,28 @@ class Upkeep:
             account = Account(keys, credentials.profile, self._connector)
         except NotPaired:
             account = None
-        askable = account is not None and self._connectors.state(report.account) in ASKABLE
-        return _Ward(keys, credentials.incarnation, account, askable, report)
+        askable = account is not None and self._connectors.state(report.account) in CAN_SEND
+        return _AccountRound(keys, credentials.incarnation, account, askable, report)
 
-    def _hourly(self, ward: _Ward) -> None:
-        if ward.account is None or not ward.askable:
+    def _hourly(self, current: _AccountRound) -> None:
+        if current.account is None or not current.askable:
             return
         for chore in (self._rotate, self._top_up):
             try:
-                chore(ward.account, ward.report)
+                chore(current.account, current.report)
             except TROUBLES as trouble:
-                _note(ward.report, chore.__name__.strip("_"), trouble)
+                _note(current.report, chore.__name__.strip("_"), trouble)
 
     def _rotate(self, account: Account, report: Report) -> None:
         """Give the server a new signed prekey in time. One that was made and not adopted is given again."""
-        credentials = account.keys.credentials()
+        credentials = account.keys.account.credentials()
         if self._clock() - credentials.signed_prekey.created < ROTATION_SECONDS:
             return
         newest = credentials.signed_prekeys[max(credentials.signed_prekeys)]
         waiting = newest.id != credentials.current_signed_prekey_id
-        made = newest if waiting else account.keys.new_signed_prekey()
-        account.connector.request(account.profile, iq.rotate_signed_prekey(_public(made)))
-        account.keys.adopt_signed_prekey(made.id)
+        made = newest if waiting else account.keys.account.new_signed_prekey()
+        account.connector.request(account.profile, iq.rotate_signed_prekey(made))
+        account.keys.account.adopt_signed_prekey(made.id)
         report.rotated = made.id
         log.info("signed prekey rotated", extra={"account": report.account, "prekey": made.id})
 
@@ -274,15 +238,15 @@ class Upkeep:
         """Offer more one-time prekeys where few are left, or few that we can open."""
         answer = account.connector.request(account.profile, iq.prekey_count())
         report.offered = offered = iq.parse_prekey_count(answer)
-        held = account.keys.prekey_count()
-        stock = min(offered, held)
-        if stock > MIN_PREKEYS:
+        held = account.keys.account.prekey_count()
+        wanted = prekeys_to_add(min(offered, held))
+        if not wanted:
             return
         if held - offered > MAX_PREKEYS:
             report.troubles.append("top_up: prekeys pile up here, for the server takes none")
             return
-        prekeys = account.keys.new_prekeys(MORE_PREKEYS if stock else FIRST_PREKEYS)
-        upload = _upload(account.keys.credentials(), {key.id: key.pair.public for key in prekeys})
+        prekeys = account.keys.account.new_prekeys(wanted)
+        upload = _upload(account.keys.account.credentials(), {key.id: key.pair.public for key in prekeys})
         account.connector.request(account.profile, upload)
         report.uploaded = len(prekeys)
         log.info("prekeys uploaded", extra={"account": report.account, "count": len(prekeys)})
@@ -290,7 +254,7 @@ class Upkeep:
     # -- the round ---------------------------------------------------------------------------------------
 
     def _go_round(
-        self, wards: dict[str, _Ward], run: Run, time_left: Callable[[], float], *, force: bool
+        self, rounds: dict[str, _AccountRound], run: Run, time_left: Callable[[], float], *, force: bool
     ) -> None:
         now = int(self._clock())
         state = self._read_round()
@@ -301,53 +265,53 @@ class Upkeep:
             run.pages += 1
             run.read_units += page.read_units
             for item in page.items:
-                self._look_at(wards, item, run)
-            for ward in wards.values():
-                self._compare_lists(ward)
+                self._look_at(rounds, item, run)
+            for current in rounds.values():
+                self._compare_lists(current)
             state.after, state.done = page.following, page.following is None
             self._table.put(Put(ROUND, _stored(state)))
         run.complete = state.done
 
-    def _look_at(self, wards: dict[str, _Ward], item: Item, run: Run) -> None:
+    def _look_at(self, rounds: dict[str, _AccountRound], item: Item, run: Run) -> None:
         owner = owner_of(str(item["pk"]))
-        ward = wards.get(owner.account) if owner is not None else None
-        if owner is None or ward is None:
+        current = rounds.get(owner.account) if owner is not None else None
+        if owner is None or current is None:
             return
         try:
-            if owner.incarnation < ward.incarnation:
-                self._remove_orphan(ward, owner, item)
-            elif owner.incarnation == ward.incarnation and owner.kind == "session" and ward.account:
-                self._care(ward, ward.account, owner.user, item)
-            elif owner.incarnation == ward.incarnation and owner.kind == "group":
-                ward.report.rested += ward.keys.tend_group(item, self._limits)
+            if owner.incarnation < current.incarnation:
+                self._remove_orphan(current, owner, item)
+            elif owner.incarnation == current.incarnation and owner.kind == "session" and current.account:
+                self._care(current, current.account, owner.user, item)
+            elif owner.incarnation == current.incarnation and owner.kind == "group":
+                current.report.rested += current.keys.upkeep.tend_group(item, self._limits)
         except TROUBLES as trouble:
-            _note(ward.report, "session", trouble)
+            _note(current.report, "session", trouble)
         except Exception as exc:  # one bad item must not end every round at the same place
             log.exception("a session can't be tended", extra={"account": owner.account})
             run.failures.append(exc)
 
-    def _remove_orphan(self, ward: _Ward, owner: Owner, item: Item) -> None:
+    def _remove_orphan(self, current: _AccountRound, owner: Owner, item: Item) -> None:
         """Nothing reaches an earlier pairing any more."""
         if owner.kind in ("session", "group") or "text" in item:
             self._table.delete(Delete((str(item["pk"]), str(item["sk"]))))
-            ward.report.orphans += 1
+            current.report.orphans += 1
 
-    def _care(self, ward: _Ward, account: Account, user: str, item: Item) -> None:
+    def _care(self, current: _AccountRound, account: Account, user: str, item: Item) -> None:
         if item["sk"] == OUTBOUND and "next" in item:
-            ward.report.users += 1
+            current.report.users += 1
             if self._list_is_due(item):
-                ward.outdated[user] = frozenset(chain_devices(item))
-        if user in ward.tended or not ward.keys.needs_care(item, self._limits):
+                current.outdated[user] = frozenset(chain_devices(item))
+        if user in current.tended or not current.keys.upkeep.needs_care(item, self._limits):
             return
-        ward.tended.add(user)
-        tended = ward.keys.tend(account.profile, user, self._limits)
-        report = ward.report
+        current.tended.add(user)
+        tended = current.keys.upkeep.tend(account.profile, user, self._limits)
+        report = current.report
         report.pruned += tended.pruned
         report.rested += tended.rested
         report.emptied += tended.emptied
         for cause in tended.renewed.values():
             report.renewed[cause] = report.renewed.get(cause, 0) + 1
-            ward.outdated.pop(user, None)
+            current.outdated.pop(user, None)
 
     # -- device lists ------------------------------------------------------------------------------------
 
@@ -363,24 +327,24 @@ class Upkeep:
             and bool(chain_devices(item))
         )
 
-    def _compare_lists(self, ward: _Ward) -> None:
+    def _compare_lists(self, current: _AccountRound) -> None:
         """Ask for the lists that are due. After a refusal nobody is asked after any more in this run."""
-        due, ward.outdated = ward.outdated, {}
-        if ward.account is None or not ward.askable:
+        due, current.outdated = current.outdated, {}
+        if current.account is None or not current.askable:
             return
-        due = dict(list(due.items())[: max(MAX_LISTS - ward.lists_asked, 0)])
-        ward.lists_asked += len(due)
+        due = dict(list(due.items())[: max(MAX_LISTS - current.lists_asked, 0)])
+        current.lists_asked += len(due)
         try:
             for users in _questions(due):
                 query = usync_devices([JID.parse(user) for user in users])
-                for found in parse_devices(ward.account.connector.request(ward.account.profile, query)):
-                    self._note_list(ward, ward.account, found, due.get(str(found.user)))
+                for found in parse_devices(current.account.connector.request(current.account.profile, query)):
+                    self._note_list(current, current.account, found, due.get(str(found.user)))
         except TROUBLES as trouble:
-            ward.lists_asked = MAX_LISTS
-            _note(ward.report, "lists", trouble)
+            current.lists_asked = MAX_LISTS
+            _note(current.report, "lists", trouble)
 
     def _note_list(
-        self, ward: _Ward, account: Account, found: UserDevices, known: frozenset[int] | None
+        self, current: _AccountRound, account: Account, found: UserDevices, known: frozenset[int] | None
     ) -> None:
         """Note that a list holds, without the devices that are gone. A new one is left to the next send."""
         devices = {device.device for device in found.devices}
@@ -390,11 +354,11 @@ class Upkeep:
         if account.is_own(user):
             devices.discard(account.own_device.device)
         if devices - known:
-            account.keys.expire_device_list(account.profile, user)
+            account.keys.sending.expire_device_list(account.profile, user)
         else:
-            account.keys.touch_device_list(account.profile, user, devices)
-        ward.report.lists += 1
-        ward.report.lists_changed += devices != known
+            account.keys.sending.touch_device_list(account.profile, user, devices)
+        current.report.lists += 1
+        current.report.lists_changed += devices != known
 
     # -- how far the round is ----------------------------------------------------------------------------
 
@@ -431,14 +395,10 @@ def _note(report: Report, what: str, trouble: Exception) -> None:
     log.warning("upkeep has to wait", extra={"account": report.account, "what": what, "cause": str(trouble)})
 
 
-def _public(prekey: StoredPreKey) -> SignedPreKey:
-    return SignedPreKey(prekey.id, prekey.pair, prekey.signature)
-
-
 def _upload(credentials: Credentials, prekeys: dict[int, bytes]) -> Node:
     return iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
         prekeys,
-        _public(credentials.signed_prekey),
+        credentials.signed_prekey,
     )

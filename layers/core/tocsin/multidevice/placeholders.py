@@ -1,18 +1,26 @@
-"""Messages of which the sender made no copy for us: our own phone has them, and is asked.
+"""Messages of which the sender made no copy for us: we ask our own phone, which has one.
 
     <unavailable/> ── ask the phone ── its answer is a message like any other ── reply, consent
 
-So too for what couldn't be read and was asked for in vain. Source: the protocol's "Asking the own phone".
+The same for what we couldn't read and asked for in vain. Source: the protocol's "Asking the own phone".
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import logging
+from typing import TYPE_CHECKING, Final
 
-from tocsin.whatsapp.content import Resent
+from tocsin.notify.failure import Permanent, Recover
+from tocsin.whatsapp.content import Resent, placeholder_request
 from tocsin.whatsapp.jid import LID, PN
 from tocsin.whatsapp.message import InboundMessage
+
+if TYPE_CHECKING:
+    from tocsin.multidevice.account import Account
+    from tocsin.multidevice.transport import MultiDevice
+
+log = logging.getLogger(__name__)
 
 OLDEST_SECONDS: Final = 14 * 24 * 3600
 """What is older, WhatsApp's own clients don't ask for either."""
@@ -29,8 +37,20 @@ def is_askable(message: InboundMessage, now: float) -> bool:
     return direct and message.unavailable not in NEVER and message.timestamp > now - OLDEST_SECONDS
 
 
+def ask_phone(transport: MultiDevice, account: Account, message: InboundMessage) -> None:
+    """Ask our own phone for a message. Where it can't be asked at all, the message stays away.
+
+    Raises `Wait` or `Retry` if it can't be asked now.
+    """
+    transport.check(account.profile.account, resumed=True)
+    try:
+        transport.tell_phone(account, request_id(message), placeholder_request(message.chat, message.id))
+    except (Permanent, Recover) as failure:
+        log.warning("our phone can't be asked", extra={"cause": failure.code, "stanza": message.id})
+
+
 def request_id(message: InboundMessage) -> str:
-    """The same for every time that a message is asked for, so that a repeat is none."""
+    """Return the id of the question for a message. Deterministic, so repeated questions deduplicate."""
     name = f"placeholder {message.chat} {message.id}"
     return "3EB0" + hashlib.sha256(name.encode()).hexdigest()[:18].upper()
 

@@ -1,4 +1,4 @@
-"""Privacy tokens: what shows WhatsApp that a message isn't a stranger's.
+"""Privacy tokens: they show WhatsApp that a contact knows us.
 
     their token, if it is valid ── else a secret made with the account's salt ── else nothing
     after the send: once a week and contact, ours to them
@@ -49,7 +49,7 @@ def contact_secret(salt: bytes, lid: str) -> bytes:
 
 
 class Tokens:
-    """What goes along with messages of this container's accounts."""
+    """The privacy tokens that go along with messages of this container's accounts."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -60,7 +60,7 @@ class Tokens:
 
     def trust(self, account: Account, address: Address) -> Trust:
         """What is known of a contact, by the address item that was read with the notification."""
-        return account.keys.open_trust(account.own_user, address.user, address.trust)
+        return account.keys.contacts.open_trust(account.own_user, address.user, address.trust)
 
     def attached(self, account: Account, user: str, trust: Trust) -> tuple[bytes | None, bytes | None]:
         """The token and the secret for a message to `user` (bare LID); at most one of them."""
@@ -76,7 +76,7 @@ class Tokens:
         name = account.profile.account
         salt, read_at = self._salts.get(name, (None, 0.0))
         if salt is None and self._clock() - read_at >= SALT_SECONDS:
-            salt = account.keys.salt(account.own_user)
+            salt = account.keys.contacts.salt(account.own_user)
             self._salts[name] = salt, self._clock()
         return salt
 
@@ -88,14 +88,14 @@ class Tokens:
             return
         try:
             issue_token(account, user, now)
-            account.keys.note_issued(user, now)
+            account.keys.contacts.note_issued(user, now)
         except (ConnectorError, WireError, Contended, TableError) as error:
             cause = getattr(error, "code", type(error).__name__)
             log.warning("the privacy token wasn't issued", extra={"cause": cause})
 
 
 def issue_token(account: Account, user: str, at: int) -> None:
-    """Issue our token to a contact (bare LID) as of `at`. Where the server doesn't want it, so be it.
+    """Issue our token to a contact (bare LID) as of `at`. A refusal is logged and ignored.
 
     Raises `ConnectorError`, `WireError`.
     """

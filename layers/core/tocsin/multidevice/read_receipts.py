@@ -1,4 +1,4 @@
-"""Read receipts: whom the account's owner lets know that a message was read."""
+"""Read receipts: which kind is sent, by the account's privacy settings."""
 
 from __future__ import annotations
 

@@ -95,7 +95,6 @@ QUERY_RULES: dict[int, Rule] = {
 
 # What the connector holds back because of an earlier refusal is named as that one was.
 RESTRICTED_CODES = {"first-contacts": "first-contact-restricted", "messages": "rate-limited"}
-FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quota"})
 
 REFUSED = Rule("refused", Permanent)
 

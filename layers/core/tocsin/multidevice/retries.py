@@ -1,7 +1,13 @@
-"""Healing: what a message that we can't read, or that a recipient's device can't read, leads to.
+"""What can't be read, in both directions.
 
-Receiving side: `REACTIONS` says what each Signal error is answered with. Sending side: a device of a
-recipient asks for a message again (retry receipt), and gets it under the same id, encrypted for it alone:
+**We can't read a message.** `ANSWERS` says what each Signal error leads to: the receipt again, or a retry
+receipt of ours, with which `UnreadableMessages` asks for the message:
+
+    count ── more than 4? ──▶ given up: our own phone is asked for it
+      └ ask ── from the 2nd time on: fresh keys go along, and the session is archived
+
+**A recipient's device can't read ours.** It sends a retry receipt, and `RetryReceiptHandler` sends it the
+message again under the same id, encrypted for it alone:
 
     whose message? whose device? how often?  ── no ──▶ named in the log, no session changes
       │                └ one that was sent a copy, or that WhatsApp lists now
@@ -10,37 +16,42 @@ recipient asks for a message again (retry receipt), and gets it under the same i
              ── reserve ── encrypt ── hand over ── record
 
 A device whose retries are used up gets no more, and a recipient no more than so many an hour: two broken
-peers come to an end. If nobody else has the message then, it is a dead letter. Each illness is in the ledger,
-from the first request to the receipt that says it healed.
+peers come to an end. If nobody else has the message then, it is a dead letter. The ledger holds each message
+that couldn't be read, from the first question to the receipt that says it could.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
-from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.directory import device_lists, fetch
-from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer
-from tocsin.notify.config import RECOVERIES_PER_HOUR
-from tocsin.notify.content import File
-from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED, DeadLetters
-from tocsin.notify.failure import Permanent, Recover
-from tocsin.notify.notification import (
-    Attempt,
-    Notification,
-    Recovery,
-    State,
-    id_of_message,
-    user_of,
+from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.placeholders import ask_phone, is_askable
+from tocsin.multidevice.refusals import failure_of_answer
+from tocsin.multidevice.retry_case import (
+    CAUSES,
+    Case,
+    Ignored,
+    Outcome,
+    log_refusal,
+    must_rebuild,
+    recovery_of,
+    unreadable_by_us,
+    was_sent_copy,
 )
-from tocsin.notify.store.notifications import NotificationStore
-from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
+from tocsin.multidevice.retry_content import fresh_keys, plaintext_again
+from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
+from tocsin.notify.failure import Permanent, Recover
+from tocsin.notify.notification import Attempt, Notification, Recovery, State
+from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import (
     BadMac,
     BadSignature,
@@ -54,47 +65,54 @@ from tocsin.signal.errors import (
     SignalError,
     UntrustedIdentity,
 )
-from tocsin.signal.padding import pad
+from tocsin.tables.names import id_of_message
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.message import parse_ack, retry_message_stanza
+from tocsin.whatsapp.message import retry_message_stanza
+from tocsin.whatsapp.receipts import retry_receipt
 
 if TYPE_CHECKING:
+    from tocsin.keys.account import Credentials
     from tocsin.keys.establish import SessionFacts
     from tocsin.keys.reserve import Reservation
+    from tocsin.multidevice.socket import Socket
+    from tocsin.multidevice.transport import MultiDevice
     from tocsin.notify.config import RetryPolicies
+    from tocsin.notify.receipts import Receipts
+    from tocsin.notify.store.recoveries import Recoveries
     from tocsin.signal.session import Ciphertext
     from tocsin.signal.x3dh import PreKeyBundle
-    from tocsin.whatsapp.media import Upload
+    from tocsin.whatsapp.message import Enc, InboundMessage
+    from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.outgoing import Kind
     from tocsin.whatsapp.receipts import RetryRequest
 
 log = logging.getLogger(__name__)
 
-# -- receiving side --------------------------------------------------------------------------------------
-
-RECEIPT = "receipt"
-ASK_AGAIN = "ask-again"
-
-# Error → what the sender gets. The number and whether keys come along stand at the error's class.
-REACTIONS: dict[type[SignalError], str] = {
-    Duplicate: RECEIPT,
-    BadMac: ASK_AGAIN,
-    FutureMessage: ASK_AGAIN,
-    NoSession: ASK_AGAIN,
-    NoPreKey: ASK_AGAIN,
-    UntrustedIdentity: ASK_AGAIN,
-    InvalidMessage: ASK_AGAIN,
-    BadSignature: ASK_AGAIN,
-    InvalidKey: ASK_AGAIN,
-    InvalidRecord: ASK_AGAIN,
-}
+# -- we can't read a message -----------------------------------------------------------------------------
 
 MAX_RETRY_RECEIPTS = 4
 """How often we ask for one message. Beyond it the sender has given up as well."""
 
 KEYS_FROM_COUNT = 2
 STALE_FROM_COUNT = 2
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A ciphertext that can't be read, with the message it came in. `user`: the sender's canonical JID."""
+
+    account: Account
+    credentials: Credentials
+    node: Node
+    message: InboundMessage
+    user: str
+    enc: Enc
+    error: SignalError
+
+    @property
+    def cause(self) -> str:
+        return type(self.error).__name__
 
 
 @dataclass(frozen=True)
@@ -107,108 +125,127 @@ class Question:
     session_is_stale: bool
 
 
-def question_for(error: SignalError, count: int) -> Question | None:
-    """Return what to ask the sender after the `count`-th failure of a message; `None`: ask no more.
+@dataclass(frozen=True)
+class AskAgain:
+    """The sender is asked for the message. `blames_session`: the session may be what is broken.
 
-    The session isn't given up at the first failure, for the sender may have several; the errors that name
-    invalid bytes never touch it, since nothing proves that they came from the peer.
+    It isn't given up at the first failure, for the sender may have several.
     """
-    if REACTIONS.get(type(error), ASK_AGAIN) != ASK_AGAIN or count > MAX_RETRY_RECEIPTS:
-        return None
-    return Question(
-        count=count,
-        error=error.retry_code,
-        with_keys=count >= KEYS_FROM_COUNT or error.keys_at_once,
-        session_is_stale=count >= STALE_FROM_COUNT and not isinstance(error, InvalidMessage),
-    )
+
+    blames_session: bool
+
+    def question(self, error: SignalError, count: int) -> Question | None:
+        """Return what to ask after the `count`-th failure of a message; `None`: ask no more."""
+        if count > MAX_RETRY_RECEIPTS:
+            return None
+        return Question(
+            count=count,
+            error=error.retry_code,
+            with_keys=count >= KEYS_FROM_COUNT or error.keys_at_once,
+            session_is_stale=count >= STALE_FROM_COUNT and self.blames_session,
+        )
 
 
-# -- sending side ----------------------------------------------------------------------------------------
+def confirm_again(unreadable: Unreadable) -> Report:
+    """It was read before: the sender gets the receipt again."""
+    return Report("message", "duplicate", unreadable.enc.type)
+
+
+Answer = AskAgain | Callable[[Unreadable], Report]
+
+ASK_AGAIN = AskAgain(blames_session=True)
+# Invalid bytes: nothing proves that they came from the peer, so they never cost a session.
+ASK_IN_THIS_SESSION = AskAgain(blames_session=False)
+
+# A subclass without an entry is answered like its base.
+ANSWERS: Mapping[type[SignalError], Answer] = MappingProxyType(
+    {
+        Duplicate: confirm_again,
+        BadMac: ASK_AGAIN,
+        FutureMessage: ASK_AGAIN,
+        NoSession: ASK_AGAIN,
+        NoPreKey: ASK_AGAIN,
+        UntrustedIdentity: ASK_AGAIN,
+        InvalidRecord: ASK_AGAIN,
+        InvalidMessage: ASK_IN_THIS_SESSION,
+        BadSignature: ASK_IN_THIS_SESSION,
+        InvalidKey: ASK_IN_THIS_SESSION,
+        SignalError: ASK_AGAIN,
+    }
+)
+
+
+def answer_to(error: SignalError) -> Answer:
+    """Return what a ciphertext that can't be read is answered with."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+
+
+def question_for(error: SignalError, count: int) -> Question | None:
+    """Return what to ask the sender after the `count`-th failure of a message; `None`: nothing."""
+    answer = answer_to(error)
+    return answer.question(error, count) if isinstance(answer, AskAgain) else None
+
+
+class UnreadableMessages:
+    """Asks senders for the messages that we can't read."""
+
+    def __init__(self, transport: MultiDevice, recoveries: Recoveries, *, clock: Callable[[], float]) -> None:
+        self._transport = transport
+        self._recoveries = recoveries
+        self._clock = clock
+
+    def ask(self, unreadable: Unreadable, answer: AskAgain) -> Report:
+        """Ask the sender for a message; a few times, then no more. Raises `Wait`, `ConnectorError`."""
+        account, message, user = unreadable.account, unreadable.message, unreadable.user
+        said = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
+        log.warning("can't decrypt", extra=said)
+        if message.from_me and not message.peer:
+            return Report("message", "own-device", unreadable.cause)
+        # A count says that we asked; so it isn't raised while there is nobody to carry the question.
+        self._transport.check(account.profile.account, resumed=True)
+        device = message.sender.device
+        least = unreadable.enc.count + 1
+        count = account.keys.receiving.count_retry(account.profile, user, device, message.id, at_least=least)
+        question = answer.question(unreadable.error, count)
+        if question is None:
+            return self._give_up(unreadable, count)
+        keys = fresh_keys(account, unreadable.credentials) if question.with_keys else None
+        if question.session_is_stale and account.keys.sending.mark_stale(account.profile, user, device):
+            account.keys.sending.expire_device_list(account.profile, user)
+        asking = retry_receipt(
+            unreadable.node,
+            count=question.count,
+            registration_id=unreadable.credentials.registration_id,
+            error=question.error,
+            keys=keys,
+        )
+        account.connector.send(account.profile, asking)
+        at = int(self._clock() * 1000)
+        record = unreadable_by_us(account, message, user)
+        self._recoveries.asked(record, since=at, at=at, cause=unreadable.cause)
+        facts = {"count": count, "with_keys": question.with_keys}
+        return Report("message", "asked-again", unreadable.cause, facts)
+
+    def _give_up(self, unreadable: Unreadable, count: int) -> Report:
+        """The sender was asked in vain. Our own phone may have the message."""
+        account, message, at = unreadable.account, unreadable.message, int(self._clock() * 1000)
+        record = unreadable_by_us(account, message, unreadable.user)
+        self._recoveries.failed(record, since=at, at=at, cause=unreadable.cause, failure="given-up")
+        # Once: whoever sends it again and again has no more asked of the phone.
+        if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
+            ask_phone(self._transport, account, message)
+        return Report("message", "given-up", unreadable.cause, {"count": count, "given_up": True})
+
+
+# -- a recipient's device can't read ours ----------------------------------------------------------------
 
 MAX_RECOVERIES_PER_DEVICE = 5
 MAX_PLAUSIBLE_COUNT = 10
 REPLAY_SECONDS = 15 * 60
 """For this long a count that was served is a repetition. Later the device has forgotten its counter."""
 
-# Refusals that say nothing of anybody's health.
-NO_ILLNESS = frozenset({"unknown-device"})
-
-# The `error` of a retry receipt → the cause in the notification's history.
-CAUSES: dict[int, str] = {
-    0: "unknown",
-    1: "no-session",
-    2: "invalid-key",
-    3: "no-prekey",
-    4: "invalid-message",
-    5: "bad-signature",
-    6: "future-message",
-    7: "bad-mac",
-    8: "invalid-session",
-    9: "invalid-message-key",
-    10: "broadcast-ephemeral",
-    11: "unknown-companion",
-    12: "device-identity",
-    13: "status-revoked",
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a retry receipt.
-
-    `name`: `resent` (after a rebuild or not), or why nothing was done. `cause`: what the device complained
-    of. `rebuilt`: where the new session came from (`keys`, `bundle`), empty if the old one served.
-    `given_up`: a device of the recipient's goes without the message.
-    """
-
-    name: str
-    cause: str = ""
-    rebuilt: str = ""
-    number: int | None = None
-    given_up: bool = False
-
-
-class Ignored(Exception):
-    """A retry receipt that deserves no answer. `name` goes into the log; nothing was changed."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-@dataclass(frozen=True)
-class Case:
-    """One retry receipt with everything it is judged by. `user`, `device`: the requester, by canonical name.
-
-    `served`: how often it got this message again since it was last sent to everybody. `since`: when it first
-    asked (ms).
-    """
-
-    account: Account
-    request: RetryRequest
-    notification: Notification
-    user: str
-    device: int
-    cause: str
-    served: int
-    since: int
-
-    @property
-    def is_own(self) -> bool:
-        return self.account.is_own(self.user)
-
-    @property
-    def jid(self) -> JID:
-        return JID.parse(self.user).with_device(self.device)
-
-    @property
-    def recipient(self) -> str:
-        """On whose budget the healing goes: the recipient's, in a group that of the member who asks."""
-        return self.user if self.notification.group else user_of(self.notification.recipient)
-
-    @property
-    def illness(self) -> UnreadableMessage:
-        return illness_of(self.notification, str(self.jid))
+# Refusals that don't say that the device goes without the message.
+NOT_IN_LEDGER = frozenset({"unknown-device"})
 
 
 @dataclass(frozen=True)
@@ -227,18 +264,20 @@ class RetryReceiptHandler:
 
     def __init__(
         self,
-        store: NotificationStore,
-        dead_letters: DeadLetters,
+        stores: Stores,
+        receipts: Receipts,
         policies: RetryPolicies,
+        socket: Socket,
         *,
         per_hour: int = RECOVERIES_PER_HOUR,
         random: Callable[[int], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
-        self._dead_letters = dead_letters
+        self._stores = stores
+        self._receipts = receipts
         self._policies = policies
-        self._ledger = store.ledger
+        self._socket = socket
+        self._recoveries = stores.recoveries
         self._per_hour = per_hour
         self._random = random
         self._clock = clock
@@ -247,24 +286,25 @@ class RetryReceiptHandler:
         """Answer one retry receipt, which came at `asked_at` (ms; default: now). Repeating it after a crash
         is harmless: same id, same text.
 
-        Raises `ConnectorError` and `Failure` for what may pass (the queue brings the receipt again).
+        Raises `Failure` and `ConnectorError` for what may pass (the queue brings the receipt again).
         """
         cause = CAUSES.get(request.error, CAUSES[0])
         try:
             case = self._case(account, request, cause, self._now_ms() if asked_at is None else asked_at)
         except Ignored as ignored:
-            _name(request, cause, ignored.name)
+            log_refusal(request, cause, ignored.name)
             return Outcome(ignored.name, cause)
+        self._socket.check_pause(account.profile.account)
         try:
             self._demand_listed(case)
-            self._demand_patience(case)
+            self._demand_retries_left(case)
             rebuilt = self._mend(case)
             # What is told later must not look later than the receipt that answers it.
             at = self._now_ms()
             sent = self._send_again(case)
         except Ignored as ignored:
             self._refuse(case, ignored.name)
-            return Outcome(ignored.name, cause, given_up=ignored.name not in NO_ILLNESS)
+            return Outcome(ignored.name, cause, given_up=ignored.name not in NOT_IN_LEDGER)
         self._record(case, rebuilt, sent, at)
         return Outcome("resent", cause, rebuilt, sent.number)
 
@@ -275,13 +315,13 @@ class RetryReceiptHandler:
         if request.count > MAX_PLAUSIBLE_COUNT:
             raise Ignored("absurd-count")
         notification_id = id_of_message(request.id)
-        notification = self._store.get(notification_id) if notification_id else None
+        notification = self._stores.notifications.get(notification_id) if notification_id else None
         if notification is None or notification.account != account.profile.account:
             raise Ignored("unknown-message")
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
         if notification.state is State.SUPPRESSED:
             raise Ignored("suppressed")
-        user = canonical(account, request.requester, request.requester_alt)
+        user = account.canonical(request.requester, request.requester_alt)
         if not self._may_ask(account, request, user, notification):
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)
@@ -299,7 +339,7 @@ class RetryReceiptHandler:
         """Whether the message was for this user: the recipient, a member of the group, or ourselves."""
         group = notification.group
         if group is None:
-            return account.is_own(user) or is_recipient(account, user, notification)
+            return account.is_own(user) or account.is_person(user, notification.recipient)
         if str(request.to) != group:
             return False
         from tocsin.multidevice.group_resend import is_member
@@ -319,7 +359,7 @@ class RetryReceiptHandler:
         if was_sent_copy(case.notification, str(case.jid)):
             return
         account, now = case.notification.account, self._now_ms()
-        if self._store.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+        if self._stores.recipients.count_list_question_in_hour(account, case.user, now) > self._per_hour:
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])
@@ -328,18 +368,16 @@ class RetryReceiptHandler:
         if case.device not in listed.get(case.user, ()):
             raise Ignored("unknown-device")
 
-    def _demand_patience(self, case: Case) -> None:
-        """Raise `Ignored` if this device, or its user, had all the healing there is."""
+    def _demand_retries_left(self, case: Case) -> None:
+        """Raise `Ignored` if this device, or its user, used up its retries or its hour."""
         limit = min(self._policies.of(case.notification.audience).retries, MAX_RECOVERIES_PER_DEVICE)
         if case.served >= limit:
             refusals = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_EXHAUSTED, refusals))
             raise Ignored("exhausted")
         now = self._now_ms()
-        if (
-            self._store.count_recovery_in_hour(case.notification.account, case.recipient, now)
-            > self._per_hour
-        ):
+        account = case.notification.account
+        if self._stores.recipients.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
             limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
@@ -347,25 +385,25 @@ class RetryReceiptHandler:
     def _give_up(self, case: Case, failure: Recover) -> None:
         """A dead letter, if no device of the recipient has the message; our own devices are no reason, nor is
         one member of a group."""
-        if not case.is_own and not case.notification.group and case.notification.state is State.SENT:
-            self._dead_letters.bury(case.notification, failure, self._now_ms())
+        if not case.is_own and not case.notification.group:
+            self._receipts.failed(case.notification.id, failure, self._now_ms())
 
     def _refuse(self, case: Case, why: str) -> None:
         """Name a request of the recipient's that isn't answered, in the log, the history and the ledger."""
-        _name(case.request, case.cause, why)
+        log_refusal(case.request, case.cause, why)
         at = self._now_ms()
         refused = Attempt(
             f"refused-{case.cause}", at, "refused", why, device=str(case.jid), count=case.request.count
         )
-        self._store.record_attempt(case.notification.id, refused)
-        if why not in NO_ILLNESS:
-            self._ledger.failed(case.illness, since=case.since, at=at, cause=case.cause, failure=why)
+        self._stores.notifications.record_attempt(case.notification.id, refused)
+        if why not in NOT_IN_LEDGER:
+            self._recoveries.failed(case.unreadable, since=case.since, at=at, cause=case.cause, failure=why)
 
     # -- the session, then the message ------------------------------------------------------------------
 
     def _mend(self, case: Case) -> str:
         """Replace the session if that is what the receipt calls for. Return where the new one came from."""
-        facts = case.account.keys.session_facts(case.account.profile, case.user, case.device)
+        facts = _session_facts(case)
         return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
 
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
@@ -375,9 +413,9 @@ class RetryReceiptHandler:
             return ""
         if case.account.is_forged(case.user, case.device, bundle.identity):
             raise Ignored("forged-identity")
-        credentials = case.account.keys.credentials()
+        credentials = case.account.keys.account.credentials()
         try:
-            case.account.keys.rebuild(
+            case.account.keys.sending.rebuild(
                 case.account.profile, credentials, case.user, case.device, bundle, seen=facts
             )
         except (BadSignature, InvalidKey) as error:
@@ -409,45 +447,29 @@ class RetryReceiptHandler:
             participant=case.request.participant,
             recipient=case.request.recipient,
         )
-        ack = parse_ack(case.account.connector.send_message(profile, stanza, resumed=True))
-        if ack.error:
-            in_group = case.notification.group is not None
-            failure = failure_of_ack(ack.error, group=in_group, earlier=(), now=int(self._clock()))
-            if isinstance(failure, Permanent):
-                raise Ignored(failure.code)
-            raise failure
+        in_group = case.notification.group is not None
+        try:
+            self._socket.hand_over(case.account, stanza, group=in_group)
+        except Permanent as failure:
+            raise Ignored(failure.code) from failure
         return copy
 
     def _encrypt(self, case: Case) -> Copy:
         """Take a number of the device's chain. A chain that can't serve it any more is replaced first."""
         reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
-            self._rebuild(case, case.account.keys.session_facts(case.account.profile, case.user, case.device))
+            self._rebuild(case, _session_facts(case))
             reservation = self._reserve(case)
         if reservation.staleness(case.device) is not None:
             raise Ignored("no-session")
-        plaintext, kind = self._plaintext(case)
+        plaintext, kind = plaintext_again(case, clock=self._clock, random=self._random)
         ciphertext = reservation.encrypt(case.device, case.account.profile, plaintext)
         index = reservation.chains[case.device].index_of(reservation.number)
         return Copy(reservation.number, index, ciphertext, kind)
 
-    def _plaintext(self, case: Case) -> tuple[bytes, Kind]:
-        """The padded message for this device, and what the stanza says of it."""
-        content, group, upload = case.notification.content, case.notification.group, _upload_of(case)
-        if group is not None:
-            from tocsin.multidevice.group_resend import body_for
-
-            message = body_for(
-                case.account, group, case.user, case.device, content, upload, clock=self._clock
-            )
-            return pad(message.body, self._random(1)), message.kind
-        chat = chat_of(case.account, case.notification)
-        message = compose(content, chat, case.account.own_device, upload)
-        return plaintext_for(case.account, chat, case.user, message, self._random), message.kind
-
     def _reserve(self, case: Case) -> Reservation:
         try:
-            return case.account.keys.reserve(case.account.profile, case.user)
+            return case.account.keys.sending.reserve(case.account.profile, case.user)
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
@@ -465,95 +487,13 @@ class RetryReceiptHandler:
             device=device,
             count=case.request.count,
         )
-        self._store.record_recovery(case.notification.id, device, recovery, attempt)
-        self._store.count_recovery(case.notification.account, case.recipient)
-        self._ledger.asked(case.illness, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
+        self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
+        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
 
-def illness_of(notification: Notification, device: str) -> UnreadableMessage:
-    """Return what the ledger calls it when `device` (full JID) can't read a notification."""
-    user = user_of(notification.recipient)
-    return UnreadableMessage(THEIRS, notification.account, user, device, notification.id)
-
-
-def _upload_of(case: Case) -> Upload | None:
-    """What the message describes that the device asks for again. Raises `Ignored`."""
-    if not isinstance(case.notification.content, File):
-        return None
-    from tocsin.multidevice.uploads import sent_upload
-
-    try:
-        return sent_upload(case.account, case.notification.message_id)
-    except Permanent as failure:
-        raise Ignored(failure.code) from failure
-
-
-def _name(request: RetryRequest, cause: str, why: str) -> None:
-    """Say which retry receipt deserved no answer, and why."""
-    facts = {"why": why, "cause": cause, "count": request.count, "stanza": request.id[:64]}
-    log.warning("retry receipt refused", extra={**facts, "requester": repr(request.requester)})
-
-
-def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:
-    """Whether the session must be replaced before the message is sent again.
-
-    A first complaint about a number from before the present session was born is answered by that session:
-    ten receipts of one break make one session, not ten. So is the first of a group's member who was sent the
-    message under the sender key alone. Everything else is a reason to replace it. So no
-    device is ever served twice from one base key at a count above 1, which is what keeps two broken peers
-    from going round in circles.
-    """
-    if facts is None or case.request.registration_id != facts.remote_registration_id:
-        return True
-    number = last_number(case)
-    if case.notification.group and number is None and case.request.bundle is None:
-        # It was sent nothing pairwise, so what it lacks is the sender key. If not, it will ask once more.
-        return case.request.count > 1
-    return not (case.request.count == 1 and number is not None and number < facts.born)
-
-
-def last_number(case: Case) -> int | None:
-    """Return the number under which the device was last sent the message, `None` if that isn't known."""
-    recovery = recovery_of(case.notification, str(case.jid))
-    if recovery is not None and recovery.number is not None:
-        return recovery.number
-    numbers = (attempt.numbers.get(case.user) for attempt in reversed(case.notification.attempts))
-    return next((number for number in numbers if number is not None), None)
-
-
-def was_sent_copy(notification: Notification, device: str) -> bool:
-    """Whether the history names a device (full JID) as one that was sent the message, first or again."""
-    return device in notification.recoveries or any(
-        device in attempt.copies for attempt in notification.attempts
-    )
-
-
-def recovery_of(notification: Notification, device: str) -> Recovery | None:
-    """Return the last recovery for `device` since the message was last sent to everybody (a redrive does)."""
-    recovery = notification.recoveries.get(device)
-    sendings = [attempt.at for attempt in notification.attempts if attempt.cause == "sent"]
-    if recovery is None or (sendings and recovery.at < sendings[-1]):
-        return None
-    return recovery
-
-
-def canonical(account: Account, sender: JID, sender_alt: JID | None) -> str:
-    """Return the bare JID under which the sessions with a sender lie: the LID where it is known."""
-    for jid in (sender, sender_alt):
-        if jid is not None and jid.chat.server == "lid":
-            return str(jid.chat)
-    return account.lid_of(str(sender.chat))
-
-
-def is_recipient(account: Account, user: str, notification: Notification) -> bool:
-    """Whether a user (canonical bare JID) is whom the notification was for."""
-    phone = user_of(notification.recipient)
-    return user in (phone, account.lid_of(phone))
-
-
-def chat_of(account: Account, notification: Notification) -> str:
-    """Return the chat a notification was sent to, as its copies for our own devices name it."""
-    return account.lid_of(user_of(notification.recipient))
+def _session_facts(case: Case) -> SessionFacts | None:
+    return case.account.keys.sending.session_facts(case.account.profile, case.user, case.device)

@@ -15,31 +15,26 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tocsin.connector_client.client import SERVING, ConnectorError
+from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.privacy_tokens import Tokens
-from tocsin.multidevice.refusals import (
-    FIRST_CONTACT_CODES,
-    failure_of_ack,
-    failure_of_answer,
-    failure_of_connector,
-)
+from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
+from tocsin.multidevice.socket import RememberedLeases, Socket
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import is_group, is_lid
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
+from tocsin.tables.names import is_group, is_lid, message_id_of, user_of
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.message import message_stanza, parse_ack, peer_message_stanza
+from tocsin.whatsapp.message import message_stanza, peer_message_stanza
 
 if TYPE_CHECKING:
-    from tocsin.connector_client.client import Whereabouts
     from tocsin.keys.account import AccountProfile
     from tocsin.keys.privacy_tokens import Trust
     from tocsin.keys.reserve import Reservation
@@ -48,7 +43,6 @@ if TYPE_CHECKING:
     from tocsin.signal.session import Ciphertext
     from tocsin.whatsapp.media import Upload
     from tocsin.whatsapp.message import MessageAck
-    from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.outgoing import OutgoingMessage
 
 log = logging.getLogger(__name__)
@@ -62,49 +56,6 @@ PHONE = 0
 # Refusals after which the device lists are asked for anew, and those after which the address is.
 STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
 STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
-
-# As `accounts.limits` calls it, which isn't imported by those who write to known contacts only.
-FIRST_CONTACTS = "first-contacts"
-
-# Refusals that mean the account and not the recipient: nobody may be written to until they are over.
-PAUSES = frozenset({"rate-limited", "resource-limit", "locked"})
-
-
-class RememberedLeases:
-    """Where each account's connector is. No key material, so it may be remembered between invocations."""
-
-    def __init__(self, read: Callable[[str], Whereabouts | None]) -> None:
-        self._read = read
-        self._remembered: dict[str, Whereabouts] = {}
-
-    def __call__(self, account: str) -> Whereabouts | None:
-        """Read the lease, and remember it."""
-        lease = self._read(account)
-        if lease is None:
-            self._remembered.pop(account, None)
-        else:
-            self._remembered[account] = lease
-        return lease
-
-    def forget(self, account: str) -> None:
-        """Drop what may be old: the next look reads."""
-        self._remembered.pop(account, None)
-
-    def look(self, account: str, *, resumed: bool) -> None:
-        """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
-        lease = self._remembered.get(account)
-        if lease is None or not _may_send(lease.state, resumed):
-            lease = self(account)
-        if lease is None:
-            raise Wait("connector-away", "no connector holds the account")
-        if lease.state == "resuming" and not resumed:
-            raise Wait("resuming", "parked notifications go first")
-        if lease.state not in SERVING:
-            raise Wait("not-connected", f"the account is {lease.state}")
-
-
-def _may_send(state: str, resumed: bool) -> bool:
-    return state in SERVING and (resumed or state != "resuming")
 
 
 @dataclass(frozen=True)
@@ -143,6 +94,7 @@ class MultiDevice:
         self._open_keys = open_keys
         self._connector = connector
         self._leases = leases
+        self.socket = Socket(open_keys, leases, self.forget, clock=clock)
         self._uploads = cache(uploads or _no_uploads)
         self._clock = clock
         self._random = random
@@ -150,12 +102,18 @@ class MultiDevice:
         self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
         self._unsettled: list[Callable[[], object]] = []
         self._tokens = Tokens(clock)
-        self._pauses: dict[str, Wait] = {}
+
+    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+        """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
+        known = known or {}
+        if is_lid(recipient):
+            return Address(recipient, known.get("pn"), trust=known)
+        lid = known.get("lid")
+        return Address(str(lid), user_of(recipient), trust=known) if lid else None
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
-        self._heed_pause(account)
-        self._leases.look(account, resumed=resumed)
+        self.socket.check(account, resumed=resumed)
 
     def settle(self) -> None:
         """Move the checkpoints of what was sent, where they lag, and introduce us to whom it was sent. Losing
@@ -170,7 +128,7 @@ class MultiDevice:
         profile = self._profiles.get(name)
         if profile is None:
             try:
-                profile = self._profiles[name] = keys.profile()
+                profile = self._profiles[name] = keys.account.profile()
             except NotPaired as error:
                 raise Wait("unpaired", str(error)) from error
             except NoAccount as error:
@@ -196,7 +154,7 @@ class MultiDevice:
         except ConnectorError as error:
             self.forget(outgoing.account)
             failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
-            raise self._heeded(outgoing.account, failure) from error
+            raise self.socket.heed(outgoing.account, failure) from error
         except OtherPairing as error:
             self.forget(outgoing.account)
             raise Recover("incarnation", str(error)) from error
@@ -206,14 +164,14 @@ class MultiDevice:
             raise damaged_account(error) from error
         except WireError as error:
             failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
-            raise self._heeded(outgoing.account, failure) from error
+            raise self.socket.heed(outgoing.account, failure) from error
 
     def _send_to_group(self, account: Account, outgoing: Outgoing) -> Sent:
         from tocsin.multidevice.group_send import GroupPost
 
-        deliver = partial(self._deliver, account, outgoing)
         upload = self._uploaded(account, outgoing)
-        post = GroupPost(account, outgoing, deliver, upload, clock=self._clock, random=self._random)
+        hand_over = self._hand_over_of(account, outgoing)
+        post = GroupPost(account, outgoing, hand_over, upload, clock=self._clock, random=self._random)
         sent = post.send()
         self._unsettled = [post.settle]
         return sent
@@ -230,7 +188,7 @@ class MultiDevice:
         ack = self._hand_over(account, address, outgoing, parcel, trust)
         self._unsettled = [
             *(
-                partial(account.keys.checkpoint, reservation, reservation.chains)
+                partial(account.keys.sending.checkpoint, reservation, reservation.chains)
                 for reservation in reservations.values()
             ),
             partial(self._tokens.issue, account, address.user, trust),
@@ -245,7 +203,7 @@ class MultiDevice:
             accepted_at=ack.timestamp,
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
-            recipient_lid=address.user if is_lid(address.user) else None,
+            recipient_lid=address.lid,
         )
 
     def _address(self, account: Account, outgoing: Outgoing) -> Address:
@@ -253,7 +211,7 @@ class MultiDevice:
         address = outgoing.address
         if outgoing.first_contact and address is None:
             # Of those whose address is known already the connector takes care, which costs no read.
-            self._heed_restriction(account)
+            self.socket.check_first_contacts(account)
         if is_lid(outgoing.recipient):  # WhatsApp is asked about numbers, and here is none
             return address or Address(outgoing.recipient)
         if address is not None and not STALE_ADDRESS.intersection(outgoing.earlier):
@@ -278,15 +236,15 @@ class MultiDevice:
             ciphertext,
             device_identity=account.profile.device_identity,
         )
-        ack = parse_ack(account.connector.send_message(account.profile, stanza, resumed=True))
-        if ack.error:
-            raise failure_of_ack(ack.error, group=False, earlier=(), now=self._now())
+        self.socket.hand_over(account, stanza)
 
     def _uploaded(self, account: Account, outgoing: Outgoing) -> Upload | None:
         """What is uploaded of an attachment, now or at an earlier try; `None` for other contents."""
         if not isinstance(outgoing.content, File):
             return None
-        return self._uploads().of_message(account, outgoing.message_id, outgoing.content.attachment)
+        return self._uploads().of_message(
+            account, message_id_of(outgoing.notification), outgoing.content.attachment
+        )
 
     # -- reserving --------------------------------------------------------------------------------------
 
@@ -416,7 +374,7 @@ class MultiDevice:
         if trust is not None:
             token, secret = self._tokens.attached(account, address.user, trust)
         stanza = message_stanza(
-            outgoing.message_id,
+            message_id_of(outgoing.notification),
             JID.parse(parcel.reservations[address.user].user),
             parcel.recipients,
             kind=parcel.message.kind,
@@ -426,67 +384,17 @@ class MultiDevice:
             contact_secret=secret,
             device_fanout=trust is not None,
         )
-        return self._deliver(account, outgoing, stanza, parcel.numbers, parcel.copies)
+        return self._hand_over_of(account, outgoing)(stanza, parcel.numbers, parcel.copies)
 
-    def _deliver(
-        self,
-        account: Account,
-        outgoing: Outgoing,
-        stanza: Node,
-        numbers: Mapping[str, int],
-        copies: Mapping[str, str],
-        *,
-        group: bool = False,
-    ) -> MessageAck:
-        """Have the connector send a stanza, and read the ack. Raises `Failure`, with numbers and copies."""
-        try:
-            ack = parse_ack(
-                account.connector.send_message(
-                    account.profile, stanza, resumed=outgoing.resumed, first_contact=outgoing.first_contact
-                )
-            )
-            if ack.error:
-                raise failure_of_ack(ack.error, group=group, earlier=outgoing.earlier, now=self._now())
-        except ConnectorError as error:
-            self.forget(account.profile.account)
-            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
-            failure.numbers, failure.copies = numbers, copies
-            raise failure from error
-        except Failure as failure:
-            failure.numbers, failure.copies = numbers, copies
-            self._heeded(account.profile.account, failure)
-            raise
-        return ack
-
-    def _heeded(self, account: str, failure: Failure) -> Failure:
-        """Remember a limit that is the whole account's; the failure that told of it."""
-        if isinstance(failure, Wait) and failure.code in PAUSES:
-            self._pauses[account] = failure
-        elif isinstance(failure, Wait) and failure.code in FIRST_CONTACT_CODES and failure.due is not None:
-            # The connector has written it down before it told us, unless it was just then cut off.
-            self._note_restriction(account, failure.code, failure.due)
-        return failure
-
-    def _heed_pause(self, account: str) -> None:
-        """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""
-        pause = self._pauses.get(account)
-        if pause is not None and pause.due is not None and self._clock() < pause.due:
-            raise Wait(pause.code, pause.detail, due=pause.due)
-
-    def _heed_restriction(self, account: Account) -> None:
-        """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.limit(FIRST_CONTACTS)
-        if limit is not None:
-            raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
-
-    def _note_restriction(self, account: str, code: str, until: int) -> None:
-        from tocsin.accounts.limits import Limit
-
-        try:
-            limit = Limit(FIRST_CONTACTS, code, until, self._now())
-            self._open_keys(account).note_limit(limit, guessed=True)
-        except Exception:  # the notification waits all the same
-            log.exception("the restriction was not written down", extra={"account": account})
+    def _hand_over_of(self, account: Account, outgoing: Outgoing) -> Callable[..., MessageAck]:
+        """Return `Socket.hand_over` for the stanzas of one message."""
+        return partial(
+            self.socket.hand_over,
+            account,
+            earlier=outgoing.earlier,
+            resumed=outgoing.resumed,
+            first_contact=outgoing.first_contact,
+        )
 
     # -- what an ack may ask for ------------------------------------------------------------------------
 
@@ -540,8 +448,8 @@ def _no_uploads() -> Uploads:
 
 
 def damaged_account(error: DamagedRecord) -> Wait:
-    """Return what damaged secrets of an account mean: nobody makes new ones in their place, so everything
-    waits until a person has looked. Damaged sessions never come here, they are replaced."""
+    """Return the failure of an account whose secrets are damaged. Nothing replaces them, so everything waits
+    until an operator has looked. Damaged sessions are replaced and never come here."""
     log.error("%s", error)
     return Wait("damaged-account", str(error))
 
@@ -567,6 +475,6 @@ def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str])
 
 def _reserve_one(account: Account, user: str) -> Reservation | None:
     try:
-        return account.keys.reserve(account.profile, user)
+        return account.keys.sending.reserve(account.profile, user)
     except NoOutbound:
         return None

@@ -52,13 +52,13 @@ class Uploads:
         Raises `Failure`s and `ConnectorError`s.
         """
         name = f"message#{message_id}"
-        known = account.keys.read_upload(name)
+        known = account.keys.sending.read_upload(name)
         if known is not None:
             upload = unpacked(known)
             if self._clock() - upload.uploaded_at < FRESH_SECONDS:
                 return upload
         upload = self._of_file(account, attachment)
-        if not account.keys.keep_upload(name, packed(upload), replace=known is not None):
+        if not account.keys.sending.keep_upload(name, packed(upload), replace=known is not None):
             # Somebody else decided meanwhile, and may have sent.
             return sent_upload(account, message_id)
         return upload
@@ -67,14 +67,14 @@ class Uploads:
         file = self._bucket.read(attachment)
         kind = IMAGE if attachment.media_type in IMAGES else DOCUMENT
         name = f"file#{_digest(self._bucket.name, attachment.key, file.version, kind)}"
-        shared = account.keys.read_upload(name)
+        shared = account.keys.sending.read_upload(name)
         if shared is not None:
             upload = unpacked(shared)
             same = upload.file_sha256 == sha256(file.body).digest()
             if same and self._clock() - upload.uploaded_at < SHARED_SECONDS:
                 return upload
         upload = self._upload(account, file, kind)
-        account.keys.keep_upload(name, packed(upload), replace=True)
+        account.keys.sending.keep_upload(name, packed(upload), replace=True)
         return upload
 
     def _upload(self, account: Account, file: Stored, kind: str) -> Upload:
@@ -98,7 +98,7 @@ class Uploads:
 
 def sent_upload(account: Account, message_id: str) -> Upload:
     """What a message describes that was sent before. Raises `Permanent`."""
-    known = account.keys.read_upload(f"message#{message_id}")
+    known = account.keys.sending.read_upload(f"message#{message_id}")
     if known is None:
         raise Permanent("upload-forgotten", "what was uploaded for this message isn't known any more")
     return unpacked(known)

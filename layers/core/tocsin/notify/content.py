@@ -2,6 +2,7 @@
 
 A transport turns it into a message of its own kind (`compose.py` for WhatsApp). One notification has one
 content for its whole life: whatever a message is made of is decided before it is first sent, and kept.
+Each kind has a `text`: the words that the recipient reads.
 """
 
 from __future__ import annotations
@@ -51,14 +52,20 @@ class File:
     attachment: Attachment
     caption: str = ""
 
+    @property
+    def text(self) -> str:
+        return self.caption
+
 
 @dataclass(frozen=True)
 class Edit:
-    """New words for a message of ours that was sent before. `at`: when they were written, ms."""
+    """New words for a message of ours that was sent before. `at`: when they were written, ms. `preview`: for
+    the message that takes its place if it comes too late."""
 
     message_id: str
     text: str
     at: int
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,10 @@ class Reaction:
     emoji: str
     at: int
     author: str | None = None
+
+    @property
+    def text(self) -> str:
+        return self.emoji
 
 
 Content = Text | File | Edit | Reaction

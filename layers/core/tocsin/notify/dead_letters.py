@@ -11,7 +11,7 @@ from dataclasses import replace
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.store.stores import Stores
 
 EXPIRED = "expired"
 RECOVERY_EXHAUSTED = "recovery-exhausted"
@@ -21,8 +21,8 @@ RECOVERY_BUDGET = "recovery-budget"
 class DeadLetters:
     """Where notifications end that nobody can deliver, each with its reason, attempts and history."""
 
-    def __init__(self, store: NotificationStore, queue: DeadLettersQueue) -> None:
-        self._store = store
+    def __init__(self, stores: Stores, queue: DeadLettersQueue) -> None:
+        self._stores = stores
         self._queue = queue
 
     def bury(self, notification: Notification, failure: Failure, at: int) -> bool:
@@ -36,7 +36,7 @@ class DeadLetters:
         buried = replace(notification, attempts=(*notification.attempts, attempt))
         self._queue.send(buried, problem, at)
         lid = notification.recipient_lid
-        transition = self._store.fail(notification.id, problem, at, attempt, recipient_lid=lid)
+        transition = self._stores.notifications.fail(notification.id, problem, at, attempt, recipient_lid=lid)
         return transition.applied or transition.notification.state is State.FAILED
 
 

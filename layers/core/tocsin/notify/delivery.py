@@ -19,29 +19,23 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from tocsin.notify.config import RetryPolicies
+from tocsin.notify.content import Content, Edit
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import (
-    Attempt,
-    Notification,
-    Problem,
-    State,
-    id_of_message,
-    is_lid,
-    mismatch,
-    user_of,
-)
+from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
 from tocsin.notify.queues import Order
-from tocsin.notify.store.notifications import Conduct, NotificationMissing, NotificationStore
+from tocsin.notify.store.recipients import Conduct
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+from tocsin.tables.names import id_of_message, user_of
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +75,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         dead_letters: DeadLetters,
         transport: Transport,
         policies: RetryPolicies,
@@ -90,7 +84,7 @@ class Delivery:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._dead_letters = dead_letters
         self._transport = transport
         self._policies = policies
@@ -112,7 +106,7 @@ class Delivery:
             raise
 
     def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
-        view = self._store.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
+        view = self._stores.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
@@ -125,9 +119,9 @@ class Delivery:
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
-        address, conduct = address_of(order.recipient, view.address), view.conduct
+        address, conduct = self._transport.address_of(order.recipient, view.address), view.conduct
         if address is not None:
-            notification = replace(notification, recipient_lid=address.user)
+            notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
         if notification.expired(self._clock()):
             return self._bury(notification, expiry_of(notification))
         if address is not None:
@@ -142,9 +136,12 @@ class Delivery:
         send = partial(
             self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
         )
-        verdict = send(notification) if notification.edits is None else self._edit(notification, send)
+        content = notification.content
+        verdict = self._edit(notification, content, send) if isinstance(content, Edit) else send(notification)
         if verdict.outcome == "sent" and notification.turn in conduct.parked:
-            self._store.leave_line(notification.account, user_of(notification.recipient), notification.turn)
+            self._stores.parking.leave_line(
+                notification.account, user_of(notification.recipient), notification.turn
+            )
         return verdict
 
     def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
@@ -152,7 +149,9 @@ class Delivery:
         we knew nothing but the LID did so for the number too. Looked for once for each LID."""
         if user in (user_of(notification.recipient), conduct.lid):
             return conduct
-        return self._store.adopt_conduct(notification.account, user_of(notification.recipient), user)
+        return self._stores.recipients.adopt_conduct(
+            notification.account, user_of(notification.recipient), user
+        )
 
     def _demand_consent(self, notification: Notification, conduct: Conduct, user: str) -> None:
         """Raise `OptedOut` if it turns out on the way that the recipient doesn't want it."""
@@ -161,27 +160,30 @@ class Delivery:
 
     def _suppress(self, notification: Notification, why: Problem) -> Verdict:
         lid = notification.recipient_lid
-        self._store.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
+        self._stores.notifications.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
         return Verdict("suppressed", why.code)
 
-    def _edit(self, notification: Notification, send: Callable[[Notification], Verdict]) -> Verdict:
+    def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
         from tocsin.notify.threads import as_message, is_editable
 
         try:
-            claim = self._store.claim_edit(id_of_message(notification.edits or "") or "", notification.turn)
+            target = id_of_message(content.message_id) or ""
+            claim = self._stores.threads.claim_edit(target, notification.turn)
         except NotificationMissing:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
         if claim is not None and is_editable(claim.notification, self._clock()):
-            return send(notification)
-        message = as_message(notification)
-        message = self._store.put_new(message) or message
+            # By the id that the transport gave the message, which may not be known before it is sent.
+            edit = replace(content, message_id=claim.notification.message_id)
+            return send(notification, content=edit)
+        message = as_message(notification, content)
+        message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
         if message.state is State.PLANNED:
-            self._store.follow_thread(message)
+            self._stores.threads.follow(message)
             verdict = send(message)
         if verdict.again_after is None:
             self._suppress(notification, TOO_LATE)
@@ -196,10 +198,10 @@ class Delivery:
         for turn in sorted(conduct.parked):
             if turn >= notification.turn:
                 return None
-            earlier = self._store.get(turn.partition("#")[2])
+            earlier = self._stores.notifications.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
                 return earlier
-            self._store.leave_line(notification.account, user_of(notification.recipient), turn)
+            self._stores.parking.leave_line(notification.account, user_of(notification.recipient), turn)
         return None
 
     def _try(
@@ -209,14 +211,16 @@ class Delivery:
         address: Address | None,
         resumed: bool,
         first_contact: bool,
+        content: Content | None = None,
     ) -> Verdict:
-        """Send; recoveries go round at once, everything else ends the order's turn."""
+        """Send (`content`, if it is not said as it is stored); recoveries go round at once, everything else
+        ends the order's turn."""
         while True:
             outgoing = Outgoing(
                 account=notification.account,
                 recipient=notification.recipient,
-                message_id=notification.message_id,
-                content=notification.content,
+                notification=notification.id,
+                content=content or notification.content,
                 address=address,
                 earlier=earlier_codes(notification),
                 resumed=resumed,
@@ -247,7 +251,7 @@ class Delivery:
         if notification.retries_used >= policy.retries:
             return self._bury(notification, failure)
         at = self._now_ms()
-        stored = self._store.record_attempt(
+        stored = self._stores.notifications.record_attempt(
             notification.id, attempt_of(failure, at), problem=problem_of(failure), spends_retry=True
         )
         if isinstance(failure, Recover):
@@ -259,7 +263,7 @@ class Delivery:
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
         at = self._now_ms()
         try:
-            marked = self._store.mark_sent(
+            marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
@@ -269,10 +273,11 @@ class Delivery:
                 copies=sent.copies,
                 left_out=sent.left_out,
                 recipient_lid=sent.recipient_lid,
+                message_id=sent.message_id,
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.
-                self._store.record_attempt(notification.id, attempt_of_sent(sent, at))
+                self._stores.notifications.record_attempt(notification.id, attempt_of_sent(sent, at))
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
@@ -287,17 +292,19 @@ class Delivery:
             return
         log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})
         detail = f"the queue brought the order {receives} times"
-        self._store.record_attempt(notification.id, Attempt("crashed", self._now_ms(), "bug", detail))
+        self._stores.notifications.record_attempt(
+            notification.id, Attempt("crashed", self._now_ms(), "bug", detail)
+        )
 
     def _note_bug(self, notification_id: str, error: Exception) -> None:
         """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
         with suppress(Exception):
             attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
-            self._store.record_attempt(notification_id, attempt)
+            self._stores.notifications.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
         due_at = None if failure.due is None else failure.due * 1000
-        self._store.park(
+        self._stores.parking.park(
             notification,
             failure.code,
             self._now_ms(),
@@ -379,12 +386,3 @@ def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
     if notification.event_type in CONFIRMATIONS or notification.group is not None:
         return False
     return conduct.last_notification is None and conduct.heard_at is None
-
-
-def address_of(recipient: str, known: Mapping[str, Any] | None) -> Address | None:
-    """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
-    known = known or {}
-    if is_lid(recipient):
-        return Address(recipient, known.get("pn"), trust=known)
-    lid = known.get("lid")
-    return Address(str(lid), user_of(recipient), trust=known) if lid else None

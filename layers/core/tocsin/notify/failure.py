@@ -8,7 +8,7 @@
     └── Bug         unforeseen: the queue delivers again, and its redrive policy is the backstop
 
 Where a failure happened doesn't matter. Code that can fail raises one of these, or something that the
-tables in `refusal.py` (connector and server) and `recovery.py` (Signal) translate into one.
+transport translates into one (`multidevice.refusals` for what the connector and WhatsApp's server answer).
 """
 
 from __future__ import annotations

@@ -11,16 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ACCOUNT_LIMITS = frozenset(
-    {
-        "first-contact-restricted",
-        "first-contact-quota",
-        "rate-limited",
-        "resource-limit",
-        "locked",
-        "restricted",
-    }
-)
+FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quota"})
+"""Codes of a `Wait` for whom the account may not write to first."""
+
+ACCOUNT_LIMITS = FIRST_CONTACT_CODES | {"rate-limited", "resource-limit", "locked", "restricted"}
 """Codes of a `Wait` that a limit of WhatsApp's on the whole account brought about."""
 
 GRACE_SECONDS = 3600

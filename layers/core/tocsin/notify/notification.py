@@ -21,16 +21,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.content import Content
 from tocsin.notify.hold import Hold, expiry
+from tocsin.tables.names import ID_BYTES, is_group, is_lid, message_id_of
 
 Audience = Literal["customer", "technician", "group"]
-
-MESSAGE_ID_PREFIX = "3EB0"
-"""What the web client's message ids begin with; the notification id in upper-case hex follows."""
-
-_ID_BYTES = 9
-_OF_A_NUMBER = "@s.whatsapp.net"
 
 
 class State(StrEnum):
@@ -181,10 +176,9 @@ class Notification:
     one (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once
     known; times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more);
     `generation` goes up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
-    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `edits`,
-    `reacts_to`: the message id that the text replaces, or the one that it is an emoji on. `attachment`: a
-    file; the text is its caption. `held_until`: when the account's limit ends for which it waits, or the
-    one before it.
+    `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `held_until`:
+    when the account's limit ends for which it waits, or the one before it. `given_message_id`: the message
+    id, where the transport gave one of its own.
     """
 
     id: str
@@ -196,7 +190,7 @@ class Notification:
     recipient: str
     recipient_name: str
     language: str
-    text: str
+    content: Content
     created_at: int
     expires_at: int
     state: State = State.PLANNED
@@ -221,25 +215,14 @@ class Notification:
     parkings: int = 0
     redriven: int = 0
     attempts_dropped: int = 0
-    quote: Quote | None = None
-    preview: Preview | None = None
-    attachment: Attachment | None = None
-    edits: str | None = None
-    reacts_to: str | None = None
-    reacts_to_author: str | None = None
     recipient_lid: str | None = None
     refused_address: str | None = None
+    given_message_id: str | None = None
 
     @property
-    def content(self) -> Content:
-        """What it says: the same at every try."""
-        if self.attachment is not None:
-            return File(self.attachment, self.text)
-        if self.edits is not None:
-            return Edit(self.edits, self.text, self.created_at)
-        if self.reacts_to is not None:
-            return Reaction(self.reacts_to, self.text, self.created_at, self.reacts_to_author)
-        return Text(self.text, self.quote, self.preview)
+    def text(self) -> str:
+        """The words in it: of a file its caption, of a reaction its emoji."""
+        return self.content.text
 
     @property
     def group(self) -> str | None:
@@ -248,9 +231,9 @@ class Notification:
 
     @property
     def message_id(self) -> str:
-        """The WhatsApp message id: the same for the notification's whole life, so a repeat is the same
-        message to the recipient's phone."""
-        return MESSAGE_ID_PREFIX + self.id.upper()
+        """The id of its message: made of its own and the same for its whole life, unless the transport gave
+        another when it was sent."""
+        return self.given_message_id or message_id_of(self.id)
 
     def sibling_id(self, *part: str) -> str:
         """The id of another message of the same event to the same recipient; of the text itself without
@@ -312,27 +295,6 @@ def mismatch(claim: Claim, notification: Notification) -> str:
     return next((one for one in fields if getattr(claim, one) != getattr(notification, one)), "")
 
 
-def is_group(recipient: str) -> bool:
-    """Whether a recipient is a group (its JID), not a person (digits)."""
-    return recipient.endswith("@g.us")
-
-
-def is_lid(recipient: str) -> bool:
-    """Whether a recipient, or a bare JID, is a LID: a name that says nothing of the person's number."""
-    return recipient.endswith("@lid")
-
-
-def user_of(recipient: str) -> str:
-    """Return the bare JID by which conduct and address of `recipient` (digits, LID or group JID) are
-    filed."""
-    return recipient if "@" in recipient else f"{recipient}{_OF_A_NUMBER}"
-
-
-def recipient_of(user: str) -> str:
-    """Return the recipient that a bare JID stands for: the digits of a phone number, else the JID itself."""
-    return user.removesuffix(_OF_A_NUMBER)
-
-
 def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
     """Return how events name a recipient: `recipient` their number (or group), null where only the LID is
     known; `recipient_lid` their LID, null where that isn't known."""
@@ -348,15 +310,4 @@ def notification_id(
     notifications. `part`: which of several messages to one recipient, where there are several."""
     identity = [account, ticket_id, event_type, revision, audience, recipient, *part]
     canonical = json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
-    return hashlib.sha256(canonical).digest()[:_ID_BYTES].hex()
-
-
-def id_of_message(message_id: str) -> str | None:
-    """The notification a WhatsApp message id belongs to; None if it isn't one of ours. Needs no index."""
-    if (
-        not message_id.startswith(MESSAGE_ID_PREFIX)
-        or len(message_id) != len(MESSAGE_ID_PREFIX) + 2 * _ID_BYTES
-    ):
-        return None
-    digits = message_id[len(MESSAGE_ID_PREFIX) :]
-    return digits.lower() if all(digit in "0123456789ABCDEF" for digit in digits) else None
+    return hashlib.sha256(canonical).digest()[:ID_BYTES].hex()

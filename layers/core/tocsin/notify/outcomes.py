@@ -28,12 +28,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.dynamo.attributes import from_item
 from tocsin.notify.config import PublishConfig
+from tocsin.notify.content import Edit, File, Reaction
 from tocsin.notify.failure import Bug
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
-from tocsin.notify.queues import iso
-from tocsin.notify.store.attributes import from_item
-from tocsin.notify.store.notifications import notification_of_item
+from tocsin.notify.store.codec import notification_of_item
+from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +100,6 @@ class Publisher:
         self._events = events
         self._bus = config.event_bus_name
         self._sleep = sleep
-
-    @classmethod
-    def connected(cls, config: PublishConfig) -> Publisher:
-        from tocsin.aws import client
-
-        return cls(client("events"), config)
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
         """Tell the outcomes in the records of a stream batch. Never raises: a record that can't be read would
@@ -182,7 +177,7 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
         return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at)), at)
     if outcome == IDENTITY_CHANGED:
         return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
-    detail = _notification(notification_of_item(image), outcome, at)
+    detail = _notification(notification_of_item(from_item(image)), outcome, at)
     return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
 
 
@@ -202,12 +197,13 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
     }
-    if notification.attachment is not None:
-        detail["file"] = notification.attachment.key
-    if notification.edits is not None:
-        detail["edits"] = notification.edits
-    if notification.reacts_to is not None:
-        detail["reacts_to"] = notification.reacts_to
+    match notification.content:
+        case File(attachment):
+            detail["file"] = attachment.key
+        case Edit(message_id):
+            detail["edits"] = message_id
+        case Reaction(message_id):
+            detail["reacts_to"] = message_id
     problem = notification.last_error
     if notification.state in (State.FAILED, State.SUPPRESSED) and problem is not None:
         detail |= {"reason": problem.code, "class": problem.class_, "detail": problem.detail}

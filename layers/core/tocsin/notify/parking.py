@@ -21,27 +21,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from tocsin.multidevice.refusals import FIRST_CONTACT_CODES
-from tocsin.notify.config import MaintainConfig
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
+from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
-from tocsin.notify.store.notifications import NotificationMissing, NotificationStore, WaitingRow
-
-if TYPE_CHECKING:
-    from tocsin.connector_client.client import ConnectorClient
-    from tocsin.dynamo.table import Table
-    from tocsin.keys.seal import Sealer
+from tocsin.notify.queues import NotificationsQueue
+from tocsin.notify.store.parking import WaitingRow
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
 
 log = logging.getLogger(__name__)
-
-RESUMING = "resuming"
-SENDING = frozenset({RESUMING, "connected", "restricted"})
-"""Lease states in which it makes sense to try. A restricted account still answers whom it knows."""
 
 MIN_SECONDS = 20.0
 """With less time than this left, no further batch is begun: the next minute goes on."""
@@ -56,7 +49,7 @@ class NotTold(Exception):
 class Connectors(Protocol):
     """What upkeep needs of the process with the socket."""
 
-    def state(self, account: str) -> str | None:
+    def state(self, account: str) -> AccountState | None:
         """The account's connection state; None if no connector holds it."""
 
     def resumed(self, account: str) -> None:
@@ -97,48 +90,25 @@ class Maintainer:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead_letters: DeadLetters,
         connectors: Connectors,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead_letters = dead_letters
         self._connectors = connectors
         self._clock = clock
 
-    @classmethod
-    def connected(cls, config: MaintainConfig) -> Maintainer:
-        from tocsin.accounts.lease import read_lease
-        from tocsin.aws import client
-        from tocsin.connector_client.client import ConnectorClient
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.keys.seal import Sealer
-
-        dynamodb, sqs = client("dynamodb"), client("sqs")
-        store = NotificationStore(dynamodb, config.stores.notifications_table, config.stores.keys_table)
-        table = DynamoTable(dynamodb, config.stores.keys_table)
-
-        def unsealing() -> Sealer:
-            secret = client("secretsmanager").get_secret_value(SecretId=config.stores.sealing_secret_arn)
-            return Sealer.from_secret(secret["SecretString"])
-
-        return cls(
-            store,
-            NotificationsQueue(sqs, config.notifications_queue_url),
-            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-            LeasedConnectors(table, unsealing, ConnectorClient(lambda account: read_lease(table, account))),
-        )
-
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
         state = self._connectors.state(account)
-        if state in SENDING:
-            self._put_back(report, time_left, tell=state == RESUMING)
+        if state in LOGGED_IN:
+            self._put_back(report, time_left, tell=state == AccountState.RESUMING)
         self._expire(report)
         self._count_waiting(report)
         return report
@@ -156,21 +126,21 @@ class Maintainer:
         for row, expires_at in self._rows(report.account):
             if now >= expires_at:
                 self._bury(row, report, now)
-                self._store.drop_waiting(row)
+                self._stores.parking.drop_waiting(row)
 
     def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
         """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
         holds isn't over before that one."""
         now = self._clock()
         held: dict[str, int] = {}
-        for row in self._store.waiting(account):
+        for row in self._stores.parking.waiting(account):
             expires_at = max(row.expiry(now), held.get(row.recipient, 0))
             if row.hold is not None:
                 held[row.recipient] = expires_at
             yield row, expires_at
 
     def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
-        notification = self._store.get(row.notification)
+        notification = self._stores.notifications.get(row.notification)
         if notification is None or notification.state not in (State.WAITING, State.PLANNED):
             return
         if mismatch(row, notification):
@@ -182,9 +152,9 @@ class Maintainer:
 
     def _report_overdue(self, report: Report) -> None:
         now = int(self._clock() * 1000)
-        for notification_id in self._store.overdue(report.account, now):
+        for notification_id in self._stores.notifications.overdue(report.account, now):
             try:
-                transition = self._store.mark_overdue(notification_id, now)
+                transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -258,7 +228,7 @@ class Maintainer:
             run.put_back.add(row.notification)
             moved = expires_at if expires_at > row.expires_at else None
             try:
-                transition = self._store.requeue(row.notification, row=row, expires_at=moved)
+                transition = self._stores.parking.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
             if transition.applied:
@@ -267,11 +237,11 @@ class Maintainer:
                 _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
         for row, _ in rows:
-            self._store.drop_waiting(row)
+            self._stores.parking.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
-        report.waiting = sum(1 for _ in self._store.waiting(report.account))
+        report.waiting = sum(1 for _ in self._stores.parking.waiting(report.account))
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:
@@ -286,33 +256,3 @@ def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) 
             "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
         },
     )
-
-
-class LeasedConnectors:
-    """Connectors as the leases name them, spoken to with the account's own token."""
-
-    def __init__(self, table: Table, sealer: Callable[[], Sealer], client: ConnectorClient) -> None:
-        self._table = table
-        self._sealer = sealer
-        self._client = client
-
-    def state(self, account: str) -> str | None:
-        from tocsin.accounts.lease import read_lease
-
-        lease = read_lease(self._table, account)
-        return None if lease is None or lease.connector is None else lease.state
-
-    def takes_first_contacts(self, account: str) -> bool:
-        from tocsin.accounts.limits import FIRST_CONTACTS, read_limit
-
-        return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
-
-    def resumed(self, account: str) -> None:
-        from tocsin.connector_client.client import ConnectorError
-        from tocsin.keys.errors import NoAccount, NotPaired
-        from tocsin.keys.store import KeyStore
-
-        try:
-            self._client.resumed(KeyStore(self._table, self._sealer(), account).profile())
-        except (ConnectorError, NoAccount, NotPaired) as exc:
-            raise NotTold(f"{type(exc).__name__}: {exc}") from exc

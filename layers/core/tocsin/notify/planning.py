@@ -17,18 +17,17 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tocsin.notify.config import PlanConfig
-from tocsin.notify.content import Preview
+from tocsin.notify.content import File, Preview, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, Problem, State, notification_id
-from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
-from tocsin.notify.store.notifications import NotificationStore
+from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import placed
@@ -63,7 +62,7 @@ class Planned:
         return bool(self.violations)
 
     @property
-    def tells_nobody(self) -> bool:
+    def has_no_recipients(self) -> bool:
         """Not an error, but worth a look: a ticket without anybody who can be told."""
         return not (self.new or self.repeated or self.violations)
 
@@ -73,7 +72,7 @@ class Planner:
 
     def __init__(
         self,
-        store: NotificationStore,
+        stores: Stores,
         queue: NotificationsQueue,
         dead: TicketEventsDeadQueue,
         dead_letters: DeadLetters,
@@ -84,32 +83,13 @@ class Planner:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = config.accounts if accounts is None else accounts
-        self._store = store
+        self._stores = stores
         self._queue = queue
         self._dead = dead
         self._dead_letters = dead_letters
         self._templates = templates
         self._config = config
         self._clock = clock
-
-    @classmethod
-    def connected(cls, config: PlanConfig, own_texts: Path) -> Planner:
-        """A planner on AWS. `own_texts`: the folder of the owner's texts, which may be missing."""
-        from tocsin.aws import client
-        from tocsin.dynamo.table import DynamoTable
-        from tocsin.notify.roster import Accounts
-
-        sqs, dynamodb = client("sqs"), client("dynamodb")
-        store = NotificationStore(dynamodb, config.notifications_table)
-        return cls(
-            store,
-            NotificationsQueue(sqs, config.notifications_queue_url),
-            TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
-            DeadLetters(store, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-            Templates(own_texts),
-            config,
-            accounts=Accounts(config.accounts, DynamoTable(dynamodb, config.notifications_table)),
-        )
 
     def handle(self, body: str) -> Planned:
         """Plan the event in `body`, an EventBridge event as JSON. Whatever is wrong with it, is put aside
@@ -160,14 +140,16 @@ class Planner:
     def _end(self, recipient: Recipient, notification: Notification, now: int) -> None:
         """Write down whom the event can't tell, and why. Planned again after a crash, it is ended again."""
         reason = recipient.unreachable
-        existing = self._store.put_new(notification)
+        existing = self._stores.notifications.put_new(notification)
         if reason is None or (existing is not None and existing.state is not State.PLANNED):
             return
         log.warning(
             "a recipient can't be told", extra={"notification": notification.id, "why": reason.detail}
         )
         if reason.code == NO_PHONE:
-            self._store.suppress(notification.id, Problem(reason.code, Permanent.kind, reason.detail), now)
+            self._stores.notifications.suppress(
+                notification.id, Problem(reason.code, Permanent.kind, reason.detail), now
+            )
         else:
             self._dead_letters.bury(notification, Permanent(reason.code, reason.detail), now)
 
@@ -180,8 +162,8 @@ class Planner:
         repeated: list[str] = []
         to_send: list[Notification] = []
         for planned in notifications:
-            notification = placed(planned, self._store, self._config)
-            existing = self._store.put_new(notification)
+            notification = placed(planned, self._stores, self._config)
+            existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
                 to_send.append(notification)
@@ -255,12 +237,11 @@ def text_of(
         recipient=recipient.address,
         recipient_name=recipient.name,
         language=rendered.language,
-        text=rendered.text,
+        content=Text(rendered.text, preview=_preview(event, rendered.text) if previews else None),
         created_at=created_at,
         expires_at=expires_at,
         event_id=event.event_id,
         event_at=event.event_at,
-        preview=_preview(event, rendered.text) if previews else None,
         refused_address=lost.written or None if lost is not None else None,
     )
 
@@ -281,8 +262,6 @@ def _enclosed(event: TicketEvent, text: Notification) -> Iterator[Notification]:
         yield replace(
             text,
             id=text.sibling_id(enclosure.attachment.key),
-            text=paragraph(enclosure.caption, 1000, 8),
-            attachment=enclosure.attachment,
-            preview=None,
+            content=File(enclosure.attachment, paragraph(enclosure.caption, 1000, 8)),
             created_at=text.created_at + number,
         )

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from tocsin.notify.notification import Attempt, Notification, Problem
+from tocsin.timestamps import iso
 
 _BATCH = 10
 """Entries SQS takes in one SendMessageBatch."""
@@ -181,12 +181,6 @@ class TicketEventsDeadQueue:
             MessageBody=_json({**letter, "event": _cut_escaped(body, room)}),
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
-
-
-def iso(milliseconds: int) -> str:
-    """UTC, to the millisecond, as events and letters write it."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""Waiting in a queue: a record that can't be done now comes back later, in its own time.
+"""Waiting in a queue: a record that can't be handled now is delivered again later.
 
-A notification waits in the table instead (`NotificationStore.park`); this is for a retry's few seconds, and
+A notification waits in the table instead (`Stores.park`); this is for a retry's few seconds, and
 for stanzas that need the connector while there is none.
 """
 
@@ -43,14 +43,14 @@ class Received:
     first_received_at: float = 0.0
 
 
-class Patience:
-    """Puts records of one SQS FIFO queue off."""
+class Redelivery:
+    """Defers records of one SQS FIFO queue."""
 
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
 
-    def again(self, record: Received, cause: str, seconds: float) -> NoReturn:
+    def defer(self, record: Received, cause: str, seconds: float) -> NoReturn:
         """Make the record invisible for `seconds`, its group with it, and raise `DeliverAgain`."""
         self._sqs.change_message_visibility(
             QueueUrl=self._queue_url,
@@ -59,19 +59,19 @@ class Patience:
         )
         raise DeliverAgain(cause, seconds)
 
-    def wait(self, record: Received, failure: Failure, now: float) -> None:
-        """Put a stanza off for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.
+    def wait_for(self, record: Received, failure: Failure, now: float) -> None:
+        """Defer a stanza for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.
 
         The queue counts receives, and would bury a stanza that merely waits as one that crashes. So before
         that a copy starts over, at the end of its group. One that is older than a day isn't worth it any
-        more: raises the failure itself.
+        more: the failure itself is raised.
         """
         if now - record.first_received_at > STANZA_EXPIRY_SECONDS:
             raise failure
         if record.receives <= RECEIVES_BEFORE_RENEWAL:
             asked = failure.not_before if isinstance(failure, Retry) else 0
             seconds = max(FIRST_WAIT_SECONDS * 2 ** (record.receives - 1), asked)
-            self.again(record, failure.code, min(seconds, MAX_WAIT_SECONDS))
+            self.defer(record, failure.code, min(seconds, MAX_WAIT_SECONDS))
         digest = hashlib.sha256(f"{record.handle}\0{record.body}".encode()).hexdigest()
         self._sqs.send_message(
             QueueUrl=self._queue_url,

@@ -14,13 +14,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tocsin.notify.content import Quote
-from tocsin.notify.notification import MESSAGE_ID_PREFIX, Notification, State, user_of
+from tocsin.notify.content import Edit, File, Quote, Text
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.texts.formatting import shortened
+from tocsin.tables.names import message_id_of, user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
-    from tocsin.notify.store.notifications import NotificationStore
+    from tocsin.notify.store.stores import Stores
 
 EDITS = frozenset({"TicketUpdated"})
 
@@ -36,43 +37,51 @@ LOST = frozenset({State.FAILED, State.SUPPRESSED})
 _EDIT = "edit"
 
 
-def placed(notification: Notification, store: NotificationStore, config: PlanConfig) -> Notification:
+def placed(notification: Notification, stores: Stores, config: PlanConfig) -> Notification:
     """Return a text as it is to be said, by what was said about its ticket before.
 
     Planned a second time, it stays what it was the first time.
     """
-    if notification.attachment is not None or not (config.quote_first_message or config.edit_updates):
+    text = notification.content
+    if not isinstance(text, Text) or not (config.quote_first_message or config.edit_updates):
         return notification
-    if store.get(notification.id) is not None:
+    if stores.notifications.get(notification.id) is not None:
         return notification
     if config.edit_updates and notification.event_type in EDITS:
-        edit = _edit_of_last(notification, store)
+        edit = _edit_of_last(notification, text, stores)
         if edit is not None:
             return edit
-    thread = store.follow_thread(notification)
-    first = store.get(thread.first) if config.quote_first_message else None
+    thread = stores.threads.follow(notification)
+    first = stores.notifications.get(thread.first) if config.quote_first_message else None
     if first is None or first.id == notification.id or first.state in LOST:
         return notification
-    return replace(notification, quote=Quote(first.message_id, shortened(first.text, MAX_QUOTED)))
+    quote = Quote(first.message_id, shortened(first.text, MAX_QUOTED))
+    return replace(notification, content=replace(text, quote=quote))
 
 
-def _edit_of_last(notification: Notification, store: NotificationStore) -> Notification | None:
+def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Notification | None:
     user = user_of(notification.recipient)
-    thread = store.thread(notification.account, user, notification.ticket_id)
+    thread = stores.threads.get(notification.account, user, notification.ticket_id)
     if thread is None:
         return None
-    edit = replace(
-        notification, id=notification.sibling_id(_EDIT), edits=f"{MESSAGE_ID_PREFIX}{thread.last.upper()}"
-    )
+    last = message_id_of(thread.last)
+    edited = Edit(last, text.text, notification.created_at, text.preview)
+    edit = replace(notification, id=notification.sibling_id(_EDIT), content=edited)
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
-    return edit if fresh or store.get(edit.id) is not None else None
+    return edit if fresh or stores.notifications.get(edit.id) is not None else None
 
 
-def as_message(edit: Notification) -> Notification:
+def as_message(edit: Notification, content: Edit) -> Notification:
     """Return the message in the place of an edit that comes too late: under the id that it would have had
     without edits."""
     return replace(
-        edit, id=edit.sibling_id(), edits=None, attempts=(), retries_used=0, generation=0, last_error=None
+        edit,
+        id=edit.sibling_id(),
+        content=Text(content.text, preview=content.preview),
+        attempts=(),
+        retries_used=0,
+        generation=0,
+        last_error=None,
     )
 
 
@@ -81,6 +90,6 @@ def is_editable(target: Notification, now: float) -> bool:
     return (
         target.state in REACHED
         and target.sent_at is not None
-        and target.attachment is None
+        and not isinstance(target.content, File)
         and now - target.sent_at / 1000 < EDIT_SECONDS
     )

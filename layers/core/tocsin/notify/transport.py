@@ -1,7 +1,11 @@
-"""What the domain needs of a way to reach people: may I send, where does this person live, send this.
+"""What the domain needs of a way to reach people: where does this person live, may I send, send this.
 
-WhatsApp multi-device (`multidevice.py`) is the first transport. The planner, the states and the queue
-don't know which one it is; what went wrong comes back as one of the five failures.
+    planned ── address_of ── check ── send ── Sent ──▶ …later… ── `receipts.Receipts`, `replies.Replies`
+
+WhatsApp multi-device (`multidevice.transport`) is the first transport. A transport owns its message ids, its
+addresses, its receipts and how it recovers; the planner, the states and the queues don't know which one it
+is. What goes wrong in a send comes back as one of the five failures. What is heard later, it reports itself:
+that a notification was delivered, read or lost (`Receipts`), and what people answer (`Replies`).
 """
 
 from __future__ import annotations
@@ -11,37 +15,44 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tocsin.notify.content import Content
+from tocsin.tables.names import is_lid
 
 
 @dataclass(frozen=True)
 class Address:
     """Where a recipient lives. `user` is the canonical identity (a bare JID as text: LID where known).
 
-    `phone` is the bare phone-number JID, `None` for somebody known by LID only. `trust`: the address item as
-    it was read, for the privacy tokens in it.
+    `phone` is the bare phone-number JID, `None` for somebody known by LID only. `trust`: what the transport
+    remembers of them, as it was read.
     """
 
     user: str
     phone: str | None = None
     trust: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def lid(self) -> str | None:
+        """The LID, if that is what they are known by."""
+        return self.user if is_lid(self.user) else None
+
 
 @dataclass(frozen=True)
 class Outgoing:
     """One message to one recipient.
 
-    `message_id` is the same at every repeat. `address` is what is remembered of the recipient, `None` for a
-    first contact. `earlier` holds the codes of this message's earlier failures: some refusals are worth
-    one repair and no more, and the repair depends on what was refused. `resumed`: it was parked, and may
-    pass while the account is resuming. `recheck`: an operator redrives it, so that what WhatsApp said of the
-    number earlier is asked again. `first_contact`: nothing we sent ever reached the recipient, and they never
-    wrote to us. `on_located`: called with the recipient's `Address.user` where that had to be asked for,
-    before anything is sent; what it raises ends the send.
+    `notification` is the id of what is sent, the same at every repeat: a transport that chooses message ids
+    makes one of it, any other remembers which message it became. `address` is what is remembered of the
+    recipient, `None` for a first contact. `earlier` holds the codes of this message's earlier failures: some
+    refusals are worth one repair and no more, and the repair depends on what was refused. `resumed`: it was
+    parked, and may pass while the account is resuming. `recheck`: an operator redrives it, so that what was
+    said of the recipient earlier is asked again. `first_contact`: nothing we sent ever reached the recipient,
+    and they never wrote to us. `on_located`: called with the recipient's `Address.user` where that had to be
+    asked for, before anything is sent; what it raises ends the send.
     """
 
     account: str
     recipient: str
-    message_id: str
+    notification: str
     content: Content
     address: Address | None = None
     earlier: Collection[str] = ()
@@ -55,10 +66,11 @@ class Outgoing:
 class Sent:
     """The server accepted the message.
 
-    `numbers` maps each user to the reserved number of this send. `devices` counts the ciphertexts.
+    `numbers` maps each user to the reserved number of this send. `devices` counts the devices it went to.
     `accepted_at` is the server's time in Unix seconds, `None` if it gave none. `copies` names for each device
     (full JID) the type of its ciphertext and the index in its chain ("msg 17"), `left_out` those that got
-    none, and why. `recipient_lid`: the LID it went to, `None` for a group.
+    none, and why. `recipient_lid`: the LID it went to, `None` for a group. `message_id`: the id that the
+    server gave it; `None` if it is the one that is made of the notification's.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -67,10 +79,15 @@ class Sent:
     copies: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     recipient_lid: str | None = None
+    message_id: str | None = None
 
 
 class Transport(Protocol):
     """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw."""
+
+    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+        """Return where `recipient` lives, by what was read of them; `None` if it must be asked for. Asks
+        nobody."""
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now. Reserves nothing."""

@@ -30,6 +30,15 @@ class PreKeyBundle:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedPreKey:
+    """Ours. `signature`: 64 bytes, by the identity key over the encoded public key."""
+
+    id: int
+    pair: KeyPair
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """Our side of every session: identity, registration id, and the signed prekeys by their ids."""
 

@@ -1,1 +1,1 @@
-"""Every partition and sort key of each table, and nothing else."""
+"""Every partition and sort key of each table, and the names that stand in them."""

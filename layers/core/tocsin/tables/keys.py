@@ -16,8 +16,7 @@ SENDER = "sender"
 INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
-ROSTER = "accounts"
-WISHES = "wishes"
+OPERATOR_REQUESTS = "wishes"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
 
@@ -38,25 +37,15 @@ def limit_key(account: str, kind: str) -> Key:
     return f"account#{account}", f"{LIMIT}{kind}"
 
 
-def wish_key(account: str) -> Key:
+def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""
-    return WISHES, account
-
-
-def witness_key(account: str) -> Key:
-    """In the notifications table: what must not be restored together with the keys."""
-    return f"generation#{account}", "witness"
+    return OPERATOR_REQUESTS, account
 
 
 def heartbeat_key(connector: str) -> Key:
     """All in one partition: a connector sees with one query which others there are."""
     return CONNECTORS, connector
-
-
-def roster_key(account: str) -> Key:
-    """In the notifications table, which the planner may read: an account that no parameter names."""
-    return ROSTER, account
 
 
 def prekey_key(account: str, prekey_id: int) -> Key:

@@ -1,11 +1,10 @@
-"""Prekey bundles: what other devices publish to have sessions started with them, and our own signed one."""
+"""Prekey bundles: what other devices publish to have sessions started with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tocsin.signal.curve import KeyPair
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import checked, refused, request
@@ -13,15 +12,6 @@ from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 
 MAX_PER_REQUEST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SignedPreKey:
-    """Ours. `signature`: 64 bytes, by the identity key over the encoded public key."""
-
-    id: int
-    pair: KeyPair
-    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from enum import Enum
 from typing import Final
 
 from tocsin.signal.curve import KeyPair, key_pair
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp import iq, pairing, reaction
-from tocsin.whatsapp.bundles import SignedPreKey
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.errors import (
     DecodeError,

@@ -12,7 +12,7 @@ from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, present
 
 if TYPE_CHECKING:
-    from tocsin.whatsapp.bundles import SignedPreKey
+    from tocsin.signal.x3dh import SignedPreKey
 
 
 MAX_BACKOFF = 6 * 3600

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from tocsin.whatsapp.bundles import SignedPreKey
+from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload, DeviceProps
 

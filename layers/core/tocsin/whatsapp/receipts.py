@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp.bundles import SignedPreKey, parse_bundle
+from tocsin.signal.x3dh import PreKeyBundle, SignedPreKey
+from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
 from tocsin.whatsapp.jid import JID, NEWSLETTER
@@ -275,7 +275,11 @@ class RetryRequest:
 
 def parse_retry(node: Node, own: Collection[JID] = ()) -> RetryRequest:
     """`own`, errors: as for `parse_receipt`."""
-    receipt = parse_receipt(node, own)
+    return retry_request(parse_receipt(node, own), node)
+
+
+def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
+    """Return what a receipt (`node`, parsed already) asks for. Raises `InvalidStanza`."""
     if receipt.type != "retry":
         raise InvalidStanza("not a retry receipt")
     retry = node.require_child("retry")

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import Limit
+from tocsin.accounts.state import AccountState
 from tocsin.connector.gateway.endpoint import Handling, Refusal
-from tocsin.connector.gateway.status import AccountStatus, Desk
+from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
 from tocsin.whatsapp.node import Node, encode
 
@@ -45,13 +47,29 @@ class Line:
         return self.answer
 
 
-def standing(line: Any = None, **facts: Any) -> AccountStatus:
-    values = {"token": "t", "incarnation": 3, "state": "connected", "ready": True, "holds": lambda: True}
+@dataclass
+class Lease:
+    """Remembers what is written into it. `lost`: another connector has the account."""
+
+    lost: bool = False
+    written: list[tuple[str, str]] = field(default_factory=list)
+
+    def valid(self) -> bool:
+        return not self.lost
+
+    async def set_state(self, state: AccountState, detail: str = "") -> None:
+        if self.lost:
+            raise LeaseLost("default")
+        self.written.append((state, detail))
+
+
+def status(line: Any = None, **facts: Any) -> AccountStatus:
+    values = {"token": "t", "incarnation": 3, "state": "connected", "ready": True, "lease": Lease()}
     return AccountStatus("default", line=line, **(values | facts))
 
 
 async def ask(account: AccountStatus, what: str, *, incarnation: int = 3, **how: bool) -> Any:
-    desk = Desk({"default": account})
+    desk = AccountGateway({"default": account})
     match what:
         case "iq":
             return await desk.request("default", incarnation, IQ, 5)
@@ -75,14 +93,14 @@ EVERYTHING = pytest.mark.parametrize("what", ["iq", "message", "stanza"])
 @EVERYTHING
 async def test_connected_it_serves(what: str) -> None:
     line = Line()
-    await ask(standing(line), what)
+    await ask(status(line), what)
     assert len(line.written) == 1
 
 
 @EVERYTHING
 async def test_without_the_lease_nothing_is_written(what: str) -> None:
     line = Line()
-    assert await refusal(standing(line, holds=lambda: False), what) == "lease"
+    assert await refusal(status(line, lease=Lease(lost=True)), what) == "lease"
     assert line.written == []
 
 
@@ -90,7 +108,7 @@ async def test_without_the_lease_nothing_is_written(what: str) -> None:
 @pytest.mark.parametrize("incarnation", [2, 4])
 async def test_state_of_another_pairing_never_reaches_the_wire(what: str, incarnation: int) -> None:
     line = Line()
-    assert await refusal(standing(line), what, incarnation=incarnation) == "incarnation"
+    assert await refusal(status(line), what, incarnation=incarnation) == "incarnation"
     assert line.written == []
 
 
@@ -98,24 +116,24 @@ async def test_state_of_another_pairing_never_reaches_the_wire(what: str, incarn
 @pytest.mark.parametrize("state", ["unpaired", "pairing", "connecting", "logged_out", "replaced", "stopped"])
 async def test_without_a_line_it_says_in_which_state_it_is(what: str, state: str) -> None:
     with pytest.raises(Refusal) as raised:
-        await ask(standing(state=state), what)
+        await ask(status(state=state), what)
     assert (raised.value.code, raised.value.fields["state"]) == ("not-connected", state)
 
 
 @EVERYTHING
 async def test_kept_away_by_the_server_it_says_until_when(what: str) -> None:
     with pytest.raises(Refusal) as raised:
-        await ask(standing(state="restricted", until=1.5e9), what)
+        await ask(status(state="restricted", until=1.5e9), what)
     assert (raised.value.code, raised.value.fields["until"]) == ("restricted", 1.5e9)
 
 
 @EVERYTHING
 async def test_restricted_to_known_contacts_it_serves_all_the_same(what: str) -> None:
-    await ask(standing(Line(), state="restricted", until=1.5e9), what)
+    await ask(status(Line(), state="restricted", until=1.5e9), what)
 
 
 async def test_before_the_backlog_has_come_messages_wait_and_all_else_passes() -> None:
-    account = standing(Line(), state="resuming", ready=False)
+    account = status(Line(), state="resuming", ready=False)
     assert await refusal(account, "message") == "resuming"
     assert await refusal(account, "message", resumed=True) == "resuming"
     await ask(account, "iq")
@@ -123,20 +141,20 @@ async def test_before_the_backlog_has_come_messages_wait_and_all_else_passes() -
 
 
 async def test_while_resuming_only_parked_messages_pass() -> None:
-    account = standing(Line(), state="resuming")
+    account = status(Line(), state="resuming")
     assert await refusal(account, "message") == "resuming"
     assert await ask(account, "message", resumed=True) == ACK
 
 
 async def test_the_end_of_the_resume_is_passed_on() -> None:
     ended = asyncio.Event()
-    await ask(standing(Line(), state="resuming", on_resumed=ended.set), "resumed")
+    await ask(status(Line(), state="resuming", on_resumed=ended.set), "resumed")
     assert ended.is_set()
 
 
 @pytest.mark.parametrize(("what", "code"), [("iq", "request-timeout"), ("message", "ack-timeout")])
 async def test_silence_is_named_for_what_was_awaited(what: str, code: str) -> None:
-    assert await refusal(standing(Line(TimeoutError())), what) == code
+    assert await refusal(status(Line(TimeoutError())), what) == code
 
 
 @pytest.mark.parametrize(
@@ -151,7 +169,7 @@ async def test_silence_is_named_for_what_was_awaited(what: str, code: str) -> No
 )
 async def test_a_line_that_ends_is_not_connected(what: str, lost: Exception) -> None:
     with pytest.raises(Refusal) as raised:
-        await ask(standing(Line(lost)), what)
+        await ask(status(Line(lost)), what)
     assert (raised.value.code, raised.value.fields["state"]) == ("not-connected", "connecting")
 
 
@@ -165,13 +183,13 @@ async def test_what_the_server_refuses_is_heard_before_the_lambda_hears_it(
         heard.append(error)
 
     ack = Node("ack", {"class": "message", "id": "M"} | ({"error": error} if error else {}))
-    assert await ask(standing(Line(ack), on_refused=hear), "message") == ack
+    assert await ask(status(Line(ack), on_refused=hear), "message") == ack
     assert heard == told
 
 
 def limited(kind: str) -> AccountStatus:
     limit = Limit(kind, "463", 2_000_000_000, 0)
-    return standing(Line(), limit={kind: limit}.get)
+    return status(Line(), limit={kind: limit}.get)
 
 
 async def test_a_first_contact_is_not_tried_against_a_restriction_and_known_ones_pass() -> None:
@@ -191,5 +209,42 @@ async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_quer
 
 
 def test_a_token_is_known_only_for_accounts_that_were_served() -> None:
-    desk = Desk({"default": standing(), "new": AccountStatus("new")})
+    desk = AccountGateway({"default": status(), "new": AccountStatus("new")})
     assert [desk.token(name) for name in ("default", "new", "unknown")] == ["t", None, None]
+
+
+async def test_a_state_is_written_into_the_lease_and_here() -> None:
+    lease = Lease()
+    account = status(lease=lease, state=AccountState.RESUMING)
+    await account.set(AccountState.CONNECTED, "fine")
+    assert (lease.written, account.state) == ([("connected", "fine")], AccountState.CONNECTED)
+
+
+async def test_a_state_that_the_lease_refuses_is_not_taken_here_either() -> None:
+    account = status(lease=Lease(lost=True), state=AccountState.RESUMING)
+    with pytest.raises(LeaseLost):
+        await account.set(AccountState.CONNECTED)
+    assert account.state == AccountState.RESUMING
+
+
+async def test_no_state_is_set_without_a_lease() -> None:
+    account = AccountStatus("default")
+    with pytest.raises(LeaseLost):
+        await account.set(AccountState.UNPAIRED)
+    assert account.state == AccountState.CONNECTING
+
+
+@pytest.mark.parametrize(("before", "unexpected"), [("resuming", []), ("unpaired", ["unexpected state"])])
+async def test_a_state_that_may_not_follow_is_logged_and_written_all_the_same(
+    before: str, unexpected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    account = status(state=AccountState(before))
+    await account.set(AccountState.CONNECTED)
+    assert [record.message for record in caplog.records] == unexpected
+    assert account.state == AccountState.CONNECTED
+
+
+async def test_a_new_lease_begins_as_connecting() -> None:
+    account = status(state=AccountState.REPLACED, leaving=True)
+    account.begin(Lease())
+    assert (account.state, account.leaving, account.holds()) == (AccountState.CONNECTING, False, True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, message_from, wrapped
+from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House, receipt_of, texts
 from tocsin.connector_client.client import ConnectorAway
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
@@ -26,14 +25,13 @@ from tocsin.whatsapp.outgoing import device_sent, text_message
 USER = "6281234567890@s.whatsapp.net"
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
+@pytest.fixture
+def account() -> MemoryAccount:
+    return MemoryAccount()
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def house(account: MemoryAccount) -> House:
     return House(account.furnish())
 
 
@@ -45,12 +43,7 @@ def told(house: House) -> House:
 
 
 def replies(house: House) -> list[dict]:
-    answer = house.aws.dynamodb.scan(TableName=house.aws.notifications)
-    return [
-        {name: next(iter(value.values())) for name, value in item.items()}
-        for item in answer["Items"]
-        if item["pk"]["S"].startswith("reply#")
-    ]
+    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def written(house: House) -> list[tuple[str, str]]:
@@ -77,7 +70,7 @@ def test_with_damaged_account_secrets_a_reply_waits_for_a_person(told):
     body = told.envelope(message_from(told.siti.devices[0], told.siti, "R", "Halo"))
     table, key = told.stage.table, ("account#default", "credentials")
     sound = {name: value for name, value in table.get(key).items() if name not in ("pk", "sk")}
-    table.put(Put(key, {**sound, "secrets": sound["secrets"][:-1] + b"\0"}))
+    table.put(Put(key, {**sound, "secrets": sound["secrets"] + b"\0"}))
     told.restart()
     with pytest.raises(Wait) as raised:
         told.inbound.handle(body)
@@ -119,14 +112,14 @@ def test_a_first_message_spends_its_prekey_and_teaches_the_address(house):
     device = house.siti.devices[0]
     device.begin(our_bundle(house))
     house.receive(message_from(device, house.siti, "F", "Halo"))
-    assert house.stage.keys.prekey_count() == 0
-    assert house.stage.keys.address(USER) == {"pn": USER, "lid": "1234@lid"}
+    assert house.stage.keys.account.prekey_count() == 0
+    assert house.stage.keys.contacts.address(USER) == {"pn": USER, "lid": "1234@lid"}
 
 
 def our_bundle(house: House) -> PreKeyBundle:
     """What the server hands out for the account: uploaded by the connector before."""
-    credentials = house.stage.keys.credentials()
-    [prekey] = house.stage.keys.new_prekeys(1)
+    credentials = house.stage.keys.account.credentials()
+    [prekey] = house.stage.keys.account.new_prekeys(1)
     signed = credentials.signed_prekey
     return PreKeyBundle(
         credentials.registration_id,
@@ -163,7 +156,7 @@ def test_a_doubled_stanza_is_confirmed_again_and_told_once(told):
 def test_killed_after_the_turn_the_reply_is_not_lost(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "R1", "ok")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_reply", _die)
+        crash.setattr(told.stores.replies, "put", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     told.restart()
@@ -213,11 +206,11 @@ def test_a_bad_mac_is_asked_for_again_without_keys_at_first(told):
 
 def test_from_the_second_time_on_fresh_keys_come_along_and_the_session_is_archived(told):
     told.receive(garbled(told))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
     report = told.receive(garbled(told, count=1))
     assert report.facts == {"count": 2, "with_keys": True}
     assert told.network.written[-1].child("keys") is not None
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is None
 
 
 def test_after_an_archived_session_our_next_message_founds_a_new_one(told):
@@ -252,9 +245,9 @@ def test_no_session_is_asked_for_with_keys_at_once(house):
     device.begin(our_bundle(house))
     first = message_from(device, house.siti, "F", "Halo")
     house.receive(first)
-    house.stage.keys.remove_device(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
     house.tell(1)  # the device answers, and then goes on in the session of our message
-    house.stage.keys.remove_device(house.stage.profile, "1234@lid", 0)
+    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
     report = house.receive(message_from(device, house.siti, "N", "Halo?"))
     assert report.outcome == "asked-again"
     assert report.cause == "NoSession"
@@ -280,10 +273,7 @@ def test_a_failed_decrypt_leaves_the_session_as_it_was(told):
 
 
 def sessions(house: House) -> list:
-    items = house.aws.dynamodb.scan(TableName=house.aws.keys)["Items"]
-    return sorted(
-        (item for item in items if item["pk"]["S"].startswith("session#")), key=lambda item: str(item["sk"])
-    )
+    return [item for item in everything_in(house.aws.keys_table) if item["pk"].startswith("session#")]
 
 
 def test_counts_are_not_used_up_while_nobody_can_ask(told):
@@ -299,9 +289,9 @@ def test_counts_are_not_used_up_while_nobody_can_ask(told):
 
 def test_a_damaged_record_counts_as_no_session_and_heals(told):
     items = sessions(told)
-    [inbound] = [item for item in items if item["sk"]["S"] == "inbound#0" and "1234" in item["pk"]["S"]]
-    broken = {**inbound, "states": {"B": inbound["states"]["B"][:-1] + b"\0"}}
-    told.aws.dynamodb.put_item(TableName=told.aws.keys, Item=broken)
+    [inbound] = [item for item in items if item["sk"] == "inbound#0" and "1234" in item["pk"]]
+    broken = {"states": inbound["states"] + b"\0"}
+    told.aws.keys_table.update(Update((inbound["pk"], inbound["sk"]), set=broken))
     report = told.reply("ok")
     assert (report.outcome, report.cause) == ("asked-again", "NoSession")
     told.tell(2)
@@ -322,7 +312,7 @@ def test_malformed_ciphertexts_are_named_and_change_nothing(told, kind, body):
 def test_invalid_bytes_never_cost_a_session(told):
     for count in range(3):
         told.receive(wrapped(told.siti.devices[0], told.siti, "M", Ciphertext("msg", bytes(60)), count=count))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
 
 
 # -- consent ---------------------------------------------------------------------------------------------
@@ -336,7 +326,7 @@ def confirmations(house: House) -> list[str]:
     """Deliver what is in the queue; the texts that Siti's phone shows of it."""
     before = len(texts(house.siti.devices[0]))
     for order in orders(house):
-        notification = house.store.get(order["notification"])
+        notification = house.stores.notifications.get(order["notification"])
         house.deliver(notification)
     return texts(house.siti.devices[0])[before:]
 
@@ -358,7 +348,7 @@ def test_stop_is_answered_in_the_language_of_the_notification(told):
 def test_killed_before_the_confirmation_it_is_still_confirmed_once(told, monkeypatch):
     node = message_from(told.siti.devices[0], told.siti, "S1", "BERHENTI")
     with monkeypatch.context() as crash:
-        crash.setattr(told.store, "put_new", _die)
+        crash.setattr(told.stores.notifications, "put_new", _die)
         with pytest.raises(KeyboardInterrupt):
             told.receive(node)
     assert told.deliver(told.plan(2)).outcome == "suppressed"
@@ -392,12 +382,12 @@ def test_the_reply_says_what_became_of_consent(told):
 def test_after_a_renumbering_both_numbers_are_opted_out(house):
     house.network.person("5215512345678", "7777")
     house.network.people["7777"].phone = "5215512345678"
-    house.stage.keys.learn("525512345678@s.whatsapp.net", "7777@lid")
+    house.stage.keys.contacts.learn("525512345678@s.whatsapp.net", "7777@lid")
     mexican = house.network.people["7777"]
     mexican.devices[0].begin(our_bundle(house))
     house.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
     for phone in ("5215512345678", "525512345678"):
-        assert house.store.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
+        assert house.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
 
 
 # -- receipts --------------------------------------------------------------------------------------------
@@ -486,7 +476,7 @@ def test_addresses_told_by_the_own_phone_are_learnt(told):
     message.protocol.type = 22
     message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
     told.receive(own_message(told, message.SerializeToString(), category="peer"))
-    assert told.stage.keys.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
+    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
     assert written(told) == [("receipt", "peer_msg")]
 
 
@@ -501,7 +491,7 @@ def test_a_stranger_may_not_speak_for_the_account(told):
     device = told.siti.devices[0]
     report = told.receive(wrapped(device, told.siti, "X", device.encrypt(message.SerializeToString())))
     assert report.cause == "spoofed"
-    assert told.stage.keys.address("6287777777777@s.whatsapp.net") is None
+    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net") is None
 
 
 # -- notifications ---------------------------------------------------------------------------------------
@@ -527,7 +517,7 @@ def test_a_device_that_was_removed_is_forgotten(told):
     gone = told.siti.devices.pop(1)
     removed = Node("remove", {}, (Node("device", {"jid": gone.jid}),))
     told.receive(notification(told, "devices", removed))
-    assert told.stage.keys.session_facts(told.stage.profile, "1234@lid", 1) is None
+    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 1) is None
     told.tell(2)
     assert texts(gone) == ["Tiket 1"]
 
@@ -567,10 +557,10 @@ def reachout_lock(active: bool, ends: str = "") -> Node:
 
 def test_a_restriction_that_whatsapp_tells_of_is_remembered_with_its_end_and_its_lifting(told):
     told.receive(notification(told, "mex", reachout_lock(True, "1900000000")))
-    limit = told.stage.keys.limit("first-contacts")
+    limit = told.stage.keys.account.limit("first-contacts")
     assert (limit.until, limit.cause) == (1_900_000_000, "notification")
     told.receive(notification(told, "mex", reachout_lock(False), id="n2"))
-    assert told.stage.keys.limit("first-contacts") is None
+    assert told.stage.keys.account.limit("first-contacts") is None
 
 
 @pytest.mark.parametrize("kind", ["picture", "server_sync", "privacy_token", "unheard-of"])

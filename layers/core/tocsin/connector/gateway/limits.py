@@ -54,7 +54,7 @@ class Limits:
 
     async def load(self) -> None:
         """Read the limits that are stored. Raises what the table raises."""
-        for kind, limit in (await self._aws.call(self._keys.limits)).items():
+        for kind, limit in (await self._aws.call(self._keys.account.limits)).items():
             self._know(kind, limit)
 
     def active(self, kind: str) -> Limit | None:
@@ -81,7 +81,7 @@ class Limits:
             self._know(kind, heard)
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                counts = await self._aws.call(self._keys.note_limit, heard, guessed=guessed)
+                counts = await self._aws.call(self._keys.account.note_limit, heard, guessed=guessed)
         except Exception as exc:  # noqa: BLE001  the table is away: we know it, and hold to it
             problem = str(exc) or type(exc).__name__
             log.error("a limit can't be written down: %s", problem, extra={"account": self._account})

@@ -1,4 +1,4 @@
-"""How an account stands at this moment, and what the Lambdas may ask of it (the endpoint's `Accounts`)."""
+"""The status of an account, and what Lambdas may ask of it in each (the endpoint's `Accounts`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import FIRST_CONTACTS, MESSAGES, Limit
+from tocsin.accounts.state import AccountState, may_follow
 from tocsin.connector.gateway.acks import Acks
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
@@ -23,15 +25,23 @@ T = TypeVar("T")
 
 
 async def unlimited(error: str) -> None:
-    """Nobody minds what the server refuses."""
+    """The default of `on_refused`: nothing is done about it."""
+
+
+class Lease(Protocol):
+    """What of `connector.held_lease.HeldLease` is used here."""
+
+    def valid(self) -> bool: ...
+    async def set_state(self, state: AccountState, detail: str = "") -> None: ...
 
 
 @dataclass
 class AccountStatus:
-    """`state`: as the lease says it. `ready`: after login, prekeys and backlog, messages may go out.
+    """`state`: as the lease says it; `set` is its only writer. `ready`: after login, prekeys and backlog,
+    messages may go out. `lease`: None until this process first holds the account.
 
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
-    `limit(kind)`: what the server keeps it from at this moment. `on_refused`: hears the error of every
+    `limit(kind)`: the active WhatsApp restriction of this kind. `on_refused`: hears the error of every
     message that was refused, before the Lambda does. `token` is kept when the lease is lost, so that a Lambda
     that comes late is told so. `leaving`: the account is about to move; what is under way ends here.
     """
@@ -39,11 +49,11 @@ class AccountStatus:
     account: str
     token: str | None = field(default=None, repr=False)
     incarnation: int = 0
-    state: str = "connecting"
+    state: AccountState = AccountState.CONNECTING
     line: Line | None = None
     ready: bool = False
     until: float | None = None
-    holds: Callable[[], bool] = lambda: False
+    lease: Lease | None = None
     on_resumed: Callable[[], None] = lambda: None
     limit: Callable[[str], Limit | None] = lambda kind: None
     on_refused: Callable[[str], Awaitable[None]] = unlimited
@@ -56,9 +66,32 @@ class AccountStatus:
     def __post_init__(self) -> None:
         self.idle.set()
 
+    def begin(self, lease: Lease) -> None:
+        """The account is ours: each lease begins as `connecting`."""
+        self.lease, self.state, self.leaving = lease, AccountState.CONNECTING, False
+
+    def end(self) -> None:
+        """The account is ours no more, or served by nobody here."""
+        self.state = AccountState.CONNECTING
+
+    def holds(self) -> bool:
+        """Return whether this process may act for the account now."""
+        return self.lease is not None and self.lease.valid()
+
+    async def set(self, state: AccountState, detail: str = "") -> None:
+        """Write the state into the lease, then here. `detail`: for the operator. Raises LeaseLost; then the
+        state stays as it was."""
+        if self.lease is None:
+            raise LeaseLost(self.account)
+        if not may_follow(self.state, state):
+            # The table of transitions is wrong then. The lease must tell the truth all the same.
+            log.error("unexpected state", extra={"account": self.account, "from": self.state, "to": state})
+        await self.lease.set_state(state, detail)
+        self.state = state
+
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """As long as somebody waits for an answer of the server's; `idle` is set while nobody does."""
+        """For as long as a Lambda waits for an answer from the server. `idle` is set while none does."""
         self._under_way += 1
         self.idle.clear()
         try:
@@ -69,108 +102,108 @@ class AccountStatus:
                 self.idle.set()
 
 
-class Desk:
-    """Serves the endpoint from the standings of all accounts."""
+class AccountGateway:
+    """What the endpoint calls: carries out requests of Lambdas, as the status of their account allows."""
 
-    def __init__(self, standings: Mapping[str, AccountStatus]) -> None:
-        self._standings = standings
+    def __init__(self, statuses: Mapping[str, AccountStatus]) -> None:
+        self._statuses = statuses
 
     def token(self, account: str) -> str | None:
-        standing = self._standings.get(account)
-        return standing.token if standing is not None else None
+        status = self._statuses.get(account)
+        return status.token if status is not None else None
 
     async def request(self, account: str, incarnation: int, node: Node, seconds: int) -> Node:
-        standing, line = self._line(account, incarnation)
-        with standing.busy():
-            return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
+        status, line = self._line(account, incarnation)
+        with status.busy():
+            return await _answered(status, protocol.REQUEST_TIMEOUT, line.request(node, seconds))
 
     async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
-        standing, _ = self._line(account, incarnation)
+        status, _ = self._line(account, incarnation)
 
         async def hand_over() -> Node:
             # Asked again here: another message under this id may have been waited for.
             _, line = self._line(account, incarnation)
-            self._check_ready(standing, how.resumed)
-            self._check_limits(standing, how.first_contact)
-            return await _answered(standing, protocol.ACK_TIMEOUT, line.message(node))
+            self._check_ready(status, how.resumed)
+            self._check_limits(status, how.first_contact)
+            return await _answered(status, protocol.ACK_TIMEOUT, line.message(node))
 
-        with standing.busy():
-            ack = await standing.acks.handed_over(str(node.attrs["id"]), body, hand_over)
+        with status.busy():
+            ack = await status.acks.handed_over(str(node.attrs["id"]), body, hand_over)
             error = ack.attrs.get("error")
             if isinstance(error, str):
-                await standing.on_refused(error)
+                await status.on_refused(error)
             return ack
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None:
-        standing, line = self._line(account, incarnation)
+        status, line = self._line(account, incarnation)
         try:
             line.write(node)
         except LineClosed as exc:
-            raise _not_connected(standing) from exc
+            raise _not_connected(status) from exc
 
     async def upload(self, account: str, incarnation: int, kind: str, blob: bytes) -> tuple[str, str]:
-        standing, line = self._line(account, incarnation)
+        status, line = self._line(account, incarnation)
 
         async def ask(node: Node) -> Node:
-            with standing.busy():
-                return await _answered(standing, protocol.REQUEST_TIMEOUT, line.request(node))
+            with status.busy():
+                return await _answered(status, protocol.REQUEST_TIMEOUT, line.request(node))
 
         try:
             async with asyncio.timeout(protocol.UPLOAD_TIMEOUT):
-                return await standing.uploader.upload(ask, kind, blob)
+                return await status.uploader.upload(ask, kind, blob)
         except UploadRefused as exc:
             raise Refusal(protocol.UPLOAD_REFUSED, str(exc)) from exc
         except (UploadFailed, TimeoutError) as exc:
             raise Refusal(protocol.UPLOAD_FAILED, str(exc) or "no host took it in time") from exc
 
     async def resumed(self, account: str, incarnation: int) -> None:
-        standing = self._held(account, incarnation)
-        standing.on_resumed()
+        status = self._held(account, incarnation)
+        status.on_resumed()
 
     def _held(self, account: str, incarnation: int) -> AccountStatus:
-        """The standing, if this process may act for the account, and in this incarnation."""
-        standing = self._standings[account]  # its token was checked, so it is there
-        if not standing.holds() or standing.leaving:
+        """The status, if this process may act for the account, and in this incarnation."""
+        status = self._statuses[account]  # its token was checked, so it is there
+        if not status.holds() or status.leaving:
             raise Refusal(protocol.LEASE, "this connector doesn't hold the account; read the lease")
-        if incarnation != standing.incarnation:
-            detail = f"the account's incarnation is {standing.incarnation}, not {incarnation}"
+        if incarnation != status.incarnation:
+            detail = f"the account's incarnation is {status.incarnation}, not {incarnation}"
             raise Refusal(protocol.INCARNATION_REFUSED, detail)
-        return standing
+        return status
 
     def _line(self, account: str, incarnation: int) -> tuple[AccountStatus, Line]:
-        standing = self._held(account, incarnation)
-        if standing.line is None:
-            raise _not_connected(standing)
-        return standing, standing.line
+        status = self._held(account, incarnation)
+        if status.line is None:
+            raise _not_connected(status)
+        return status, status.line
 
     @staticmethod
-    def _check_ready(standing: AccountStatus, resumed: bool) -> None:
-        if not standing.ready:
+    def _check_ready(status: AccountStatus, resumed: bool) -> None:
+        if not status.ready:
             raise Refusal(protocol.RESUMING, "logged in; what waited at the server comes first")
-        if standing.state == "resuming" and not resumed:
+        if status.state == AccountState.RESUMING and not resumed:
             raise Refusal(protocol.RESUMING, "parked notifications go first")
 
     @staticmethod
-    def _check_limits(standing: AccountStatus, first_contact: bool) -> None:
+    def _check_limits(status: AccountStatus, first_contact: bool) -> None:
         """Each attempt against a limit would make it longer."""
-        limit = standing.limit(MESSAGES) or (standing.limit(FIRST_CONTACTS) if first_contact else None)
+        limit = status.limit(MESSAGES) or (status.limit(FIRST_CONTACTS) if first_contact else None)
         if limit is not None:
             detail = f"{limit.kind}: {limit.cause}"
             raise Refusal(protocol.RESTRICTED, detail, until=limit.until, limit=limit.kind)
 
 
-async def _answered(standing: AccountStatus, timeout_code: str, answer: Awaitable[Node]) -> Node:
+async def _answered(status: AccountStatus, timeout_code: str, answer: Awaitable[Node]) -> Node:
     try:
         return await answer
     except TimeoutError as exc:
         raise Refusal(timeout_code, "WhatsApp didn't answer in time") from exc
     except (LineLost, LineClosed) as exc:
-        raise _not_connected(standing, str(exc)) from exc
+        raise _not_connected(status, str(exc)) from exc
 
 
-def _not_connected(standing: AccountStatus, detail: str = "") -> Refusal:
-    if standing.state == "restricted" and standing.line is None:
+def _not_connected(status: AccountStatus, detail: str = "") -> Refusal:
+    if status.state == AccountState.RESTRICTED and status.line is None:
         detail = detail or "the server keeps the account away"
-        return Refusal(protocol.RESTRICTED, detail, until=standing.until)
-    state = "connecting" if standing.line is not None else standing.state
-    return Refusal(protocol.NOT_CONNECTED, detail or f"the account is {standing.state}", state=state)
+        return Refusal(protocol.RESTRICTED, detail, until=status.until)
+    state = AccountState.CONNECTING if status.line is not None else status.state
+    return Refusal(protocol.NOT_CONNECTED, detail or f"the account is {status.state}", state=state)

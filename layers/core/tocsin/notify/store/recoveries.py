@@ -1,25 +1,20 @@
-"""The ledger of recoveries: each time somebody couldn't read, why, what was done, and whether it healed.
+"""Recoveries: each time somebody couldn't read, why, what was done, and whether it healed.
 
-| pk                 | sk                   | holds                                              |
-| ------------------ | -------------------- | -------------------------------------------------- |
-| `recoveries#A#DAY` | `theirs#N#device`    | their device couldn't read our notification N      |
-| `recoveries#A#DAY` | `ours#hash#device`   | we couldn't read a message of theirs               |
-
-DAY is the day (UTC) on which it began. One item for one device and message, however often it asks. A day is
+One item for one device and message, however often it asks, under the day (UTC) on which it began. A day is
 one query, so statistics need neither an index nor a scan, and nothing of this lies on the way of a send. The
 items outlive the notifications (`KEPT_SECONDS`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tocsin.notify.store.attributes import Item, from_item
-from tocsin.notify.store.change import Change
+from tocsin.dynamo.patient_table import PatientTable
+from tocsin.dynamo.table import ConditionFailed
+from tocsin.dynamo.writes import Exists, Item, Key, Update
+from tocsin.tables.notifications import recoveries_pk, recovery_sk, stanza_name
 
 KEPT_SECONDS = 90 * 24 * 3600
 
@@ -29,8 +24,10 @@ OURS = "ours"
 # A message that heals did so long before two days are over; what took longer was given up by its sender.
 _DAYS_LOOKED_BACK = 2
 
-# Nothing is healed of which nobody said that it was ill.
-KNOWN_AS_ILL = "attribute_exists(first_at)"
+# Nothing heals that nobody complained of.
+COMPLAINED_OF = (Exists("first_at"),)
+
+_MS_PER_DAY = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -44,16 +41,15 @@ class UnreadableMessage:
     device: str
     about: str
 
-    @property
-    def sort_key(self) -> str:
-        # Stanza ids come from outside and may hold anything.
-        about = self.about if self.side == THEIRS else hashlib.sha256(self.about.encode()).hexdigest()[:18]
-        return f"{self.side}#{about}#{self.device}"
+    def key(self, since: int) -> Key:
+        """Where its record lies if it began at `since` (ms)."""
+        about = self.about if self.side == THEIRS else stanza_name(self.about)
+        return recoveries_pk(self.account, since), recovery_sk(self.side, about, self.device)
 
 
 @dataclass(frozen=True)
 class RecoveryRecord:
-    """One illness from its first sign to its end. Times in milliseconds.
+    """One message that couldn't be read, from the first complaint to its end. Times in milliseconds.
 
     `cause`: the first complaint. `requests`: how often it was asked again. `rebuilt`: where the last new
     session came from (`keys`, `bundle`), empty if the old one served. `failure`: why it was given up.
@@ -86,107 +82,64 @@ class RecoveryRecord:
         return None if self.healed_at is None else max(self.healed_at - self.first_at, 0) / 1000
 
 
-class Ledger:
-    """Recoveries in the notifications table behind `client` (a boto3 DynamoDB client)."""
+class Recoveries:
+    """The records of recoveries. `at`, `since`: milliseconds; `since`: when the first complaint was."""
 
-    def __init__(self, client: Any, table: str) -> None:
-        self._client = client
+    def __init__(self, table: PatientTable) -> None:
         self._table = table
 
     def asked(
-        self, illness: UnreadableMessage, *, since: int, at: int, cause: str, rebuilt: str = ""
+        self, unreadable: UnreadableMessage, *, since: int, at: int, cause: str, rebuilt: str = ""
     ) -> None:
-        """A request to send again was answered (or, of ours, made). `since` (ms): when the first was."""
-        change = self._noting(illness, since, at, cause)
-        change.add("requests", 1)
-        if rebuilt:
-            change.set("rebuilt", rebuilt)
-        self._update(illness, since, change)
+        """A request to send again was answered (or, of ours, made)."""
+        noted = _noted(unreadable, since, at, cause, {"rebuilt": rebuilt} if rebuilt else {})
+        self._table.update(noted._replace(add={"requests": 1}))
 
-    def failed(self, illness: UnreadableMessage, *, since: int, at: int, cause: str, failure: str) -> None:
+    def failed(self, unreadable: UnreadableMessage, *, since: int, at: int, cause: str, failure: str) -> None:
         """It was given up."""
-        change = self._noting(illness, since, at, cause)
-        change.set("failed_at", at)
-        change.set("failure", failure)
-        self._update(illness, since, change)
+        self._table.update(_noted(unreadable, since, at, cause, {"failed_at": at, "failure": failure}))
 
     def healed(
-        self, illness: UnreadableMessage, *, at: int, since: int | None = None
+        self, unreadable: UnreadableMessage, *, at: int, since: int | None = None
     ) -> RecoveryRecord | None:
-        """It was read after all; the illness, if it was known. `since` unknown: one of the last days."""
-        started = (
-            [since] if since is not None else [at - day * 86_400_000 for day in range(_DAYS_LOOKED_BACK)]
-        )
-        healed = (self._heal(illness, moment, at) for moment in started)
-        return next((episode for episode in healed if episode is not None), None)
+        """It was read after all; its record, if anybody had complained. `since` unknown: one of the last
+        days."""
+        days = [at - day * _MS_PER_DAY for day in range(_DAYS_LOOKED_BACK)]
+        healed = (self._heal(unreadable, day, at) for day in (days if since is None else [since]))
+        return next((record for record in healed if record is not None), None)
 
-    def episodes(self, account: str, days: int, now: int) -> Iterator[RecoveryRecord]:
+    def _heal(self, unreadable: UnreadableMessage, since: int, at: int) -> RecoveryRecord | None:
+        update = Update(unreadable.key(since), set_first={"healed_at": at}, when=COMPLAINED_OF)
+        try:
+            return _record(self._table.update(update))
+        except ConditionFailed:
+            return None
+
+    def of_days(self, account: str, days: int, now: int) -> Iterator[RecoveryRecord]:
         """What began in the last `days` days (today is one of them), day by day, newest day first."""
         for back in range(days):
-            yield from self._query(_partition(account, now - back * 86_400_000), "")
+            yield from map(_record, self._table.walk(recoveries_pk(account, now - back * _MS_PER_DAY)))
 
     def of_notification(
         self, account: str, notification_id: str, moments: Iterable[int]
     ) -> list[RecoveryRecord]:
         """What is known of a notification, as far as it began on the days of these moments (ms)."""
-        days = sorted({_partition(account, moment) for moment in moments})
-        return [found for day in days for found in self._query(day, f"{THEIRS}#{notification_id}#")]
-
-    def _query(self, partition: str, prefix: str) -> Iterator[RecoveryRecord]:
-        condition, values = "pk = :pk", {":pk": {"S": partition}}
-        if prefix:
-            condition, values[":prefix"] = f"{condition} AND begins_with(sk, :prefix)", {"S": prefix}
-        start: dict[str, Any] = {}
-        while True:
-            page = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                **start,
-            )
-            yield from (_episode(item) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-    def _noting(self, illness: UnreadableMessage, since: int, at: int, cause: str) -> Change:
-        change = Change(outcome=False)
-        for name in ("side", "account", "user", "device", "about"):
-            change.set(name, getattr(illness, name))
-        change.set_first("cause", cause)
-        change.set_first("first_at", since)
-        change.set("last_at", at)
-        change.set("expire_at", since // 1000 + KEPT_SECONDS)
-        return change
-
-    def _heal(self, illness: UnreadableMessage, since: int, at: int) -> RecoveryRecord | None:
-        change = Change(outcome=False)
-        change.set_first("healed_at", at)
-        change.require(KNOWN_AS_ILL)
-        return self._update(illness, since, change)
-
-    def _update(self, illness: UnreadableMessage, since: int, change: Change) -> RecoveryRecord | None:
-        """The entry as it is now; None if the condition refused the change."""
-        from botocore.exceptions import ClientError
-
-        key = {"pk": {"S": _partition(illness.account, since)}, "sk": {"S": illness.sort_key}}
-        try:
-            answer = self._client.update_item(
-                TableName=self._table, Key=key, ReturnValues="ALL_NEW", **change.expressions()
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return None
-        return _episode(answer["Attributes"])
+        days = sorted({recoveries_pk(account, moment) for moment in moments})
+        prefix = recovery_sk(THEIRS, notification_id)
+        return [_record(item) for day in days for item in self._table.query(day, prefix)]
 
 
-def _partition(account: str, at: int) -> str:
-    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
-    return f"recoveries#{account}#{day:%Y-%m-%d}"
+def _noted(
+    unreadable: UnreadableMessage, since: int, at: int, cause: str, more: dict[str, str | int]
+) -> Update:
+    return Update(
+        unreadable.key(since),
+        set={**vars(unreadable), "last_at": at, "expire_at": since // 1000 + KEPT_SECONDS, **more},
+        set_first={"cause": cause, "first_at": since},
+    )
 
 
-def _episode(item: Item) -> RecoveryRecord:
-    values = from_item(item)
+def _record(item: Item) -> RecoveryRecord:
+    values: dict[str, Any] = dict(item)
     names = RecoveryRecord.__dataclass_fields__
     return RecoveryRecord(**{name: value for name, value in values.items() if name in names})

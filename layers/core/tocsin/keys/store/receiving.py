@@ -1,0 +1,53 @@
+"""Receiving from the devices of one user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tocsin.keys.account import Credentials
+from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import OtherPairing
+from tocsin.keys.profile import AccountProfile
+from tocsin.keys.receive import Arrival, Received, count_retry, mark_handled, receive
+
+
+class ReceivingKeys:
+    """The part `KeyStore.receiving`. `user`: a bare JID."""
+
+    def __init__(self, context: KeyContext) -> None:
+        self._context = context
+
+    def receive(
+        self,
+        profile: AccountProfile | int,
+        credentials: Credentials,
+        user: str,
+        device: int,
+        stanza_id: str,
+        enc_type: str,
+        body: bytes,
+        *,
+        abridge: Callable[[bytes], bytes] | None = None,
+    ) -> Received:
+        """Decrypt an `msg` or `pkmsg` and store what it changed, with the plaintext, in one transaction.
+
+        `profile`: or the incarnation that the stanza belongs to. `abridge` cuts a plaintext above 256 KB to
+        what will be handled, because no more can be stored. Raises OtherPairing if the incarnation isn't the
+        stored one, Contended, and the errors of `signal.session`; nothing was changed then. Duplicate:
+        the key was used, and no plaintext of this very ciphertext is stored.
+        """
+        incarnation = profile if isinstance(profile, int) else profile.incarnation
+        if incarnation != credentials.incarnation:
+            raise OtherPairing(incarnation, credentials.incarnation)
+        arrival = Arrival(device, stanza_id, enc_type, body)
+        return receive(self._context, incarnation, credentials.local, user, arrival, abridge=abridge)
+
+    def mark_handled(self, received: Received) -> None:
+        """Note that what the plaintext asked for is done. The plaintext is forgotten."""
+        mark_handled(self._context, received)
+
+    def count_retry(
+        self, profile: AccountProfile, user: str, device: int, stanza_id: str, at_least: int = 0
+    ) -> int:
+        """Count our next retry receipt for a stanza. Returns its number, which is `at_least` or more."""
+        return count_retry(self._context, profile.incarnation, user, device, stanza_id, at_least)

@@ -1,0 +1,102 @@
+"""Each stanza of the queue goes to what handles its tag."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from tocsin.connector_client.client import ConnectorError
+from tocsin.keys.errors import OtherPairing
+from tocsin.keys.seal import DamagedRecord
+from tocsin.multidevice.account import Account
+from tocsin.multidevice.inbound.device_news import DeviceNews, note_call
+from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
+from tocsin.multidevice.inbound.messages import Messages
+from tocsin.multidevice.inbound.receipts import ReceiptStanzas
+from tocsin.multidevice.read_receipts import Readers
+from tocsin.multidevice.refusals import failure_of_connector
+from tocsin.multidevice.retries import RetryReceiptHandler
+from tocsin.multidevice.transport import MultiDevice, damaged_account
+from tocsin.notify.receipts import Receipts
+from tocsin.notify.replies import Replies
+from tocsin.notify.store.stores import Stores
+from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
+from tocsin.whatsapp.node import Node
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Account, Envelope], Report]
+
+
+class Inbound:
+    """Handles the stanzas of the queue."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        transport: MultiDevice,
+        retry_receipts: RetryReceiptHandler,
+        replies: Replies,
+        receipts: Receipts,
+        *,
+        read_receipts: bool = False,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """`read_receipts`: mark replies as read once they are told to the bus."""
+        self._transport = transport
+        self._clock = clock
+        readers = Readers(clock) if read_receipts else None
+        messages = Messages(stores.recoveries, transport, replies, readers, clock=clock, random=random)
+        self._handlers: Mapping[str, Handler] = {
+            "message": messages.handle,
+            "receipt": ReceiptStanzas(receipts, stores, retry_receipts).handle,
+            "notification": DeviceNews(clock).handle,
+            "call": note_call,
+        }
+
+    def handle(self, body: str) -> Report:
+        """Handle one queue message.
+
+        Raises a `Failure` for what may pass by itself (then nothing was lost: bring it again), and whatever
+        nobody foresaw. What is malformed is named in the report and not brought again.
+        """
+        try:
+            envelope = Envelope.parse(body)
+        except MalformedEnvelope as error:
+            return Report("envelope", "malformed", error.reason)
+        handler = self._handlers.get(envelope.stanza.tag)
+        if handler is None:
+            return Report(envelope.stanza.tag, "ignored")
+        try:
+            account = self._account(envelope)
+            if account is None:
+                return Report(envelope.stanza.tag, "refused", "other-pairing")
+            return handler(account, envelope)
+        except StanzaRefused as refusal:
+            log.warning("stanza refused", extra={"why": refusal.reason, "stanza": _id_of(envelope.stanza)})
+            return Report(envelope.stanza.tag, "refused", refusal.reason)
+        except (InvalidStanza, InvalidJid) as error:
+            return Report(envelope.stanza.tag, "malformed", str(error))
+        except OtherPairing:
+            self._transport.forget(envelope.account)
+            return Report(envelope.stanza.tag, "refused", "other-pairing")
+        except ConnectorError as error:
+            self._transport.forget(envelope.account)
+            raise failure_of_connector(error, now=int(self._clock())) from error
+        except DamagedRecord as error:
+            raise damaged_account(error) from error
+
+    def _account(self, envelope: Envelope) -> Account | None:
+        """Return the account, if the stanza belongs to its present pairing."""
+        account = self._transport.account(envelope.account)
+        if account.profile.incarnation < envelope.incarnation:
+            self._transport.forget(envelope.account)
+            account = self._transport.account(envelope.account)
+        return account if account.profile.incarnation == envelope.incarnation else None
+
+
+def _id_of(stanza: Node) -> str:
+    return str(stanza.attrs.get("id", ""))[:64]

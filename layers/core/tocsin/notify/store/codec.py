@@ -1,0 +1,194 @@
+"""Notifications ⇄ items of the notifications table.
+
+Stored attributes are public: whatever was ever written can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, assert_never
+
+from tocsin.dynamo.writes import Item
+from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.hold import held_until
+from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
+from tocsin.tables.names import message_id_of
+
+KEPT_SECONDS = 35 * 24 * 3600
+"""How long a notification is kept after its last start or failure. A dead letter lives 14 days from its move,
+and any retry receipt must be servable, so never less than 30 days."""
+
+DETAIL_LENGTH = 500
+
+CONTENT_VERSION = 1
+"""Of the form in which contents are stored. A form that this code can't read has another one."""
+
+_PLAIN = (
+    "id",
+    "account",
+    "ticket_id",
+    "event_type",
+    "revision",
+    "audience",
+    "recipient",
+    "recipient_name",
+    "language",
+    "created_at",
+    "expires_at",
+    "retries_used",
+    "generation",
+)
+_OPTIONAL = (
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "failed_at",
+    "suppressed_at",
+    "overdue_at",
+    "waiting_since",
+    "due_at",
+    "held_until",
+    "event_at",
+    "requeued_at",
+    "recipient_lid",
+    "refused_address",
+)
+_COUNTERS = ("parkings", "redriven", "attempts_dropped")
+
+
+class UnknownContent(ValueError):
+    """A record holds a content that this code doesn't know. It was written by a newer version: deploy that
+    one, and send the notification again (`tocsin dead-letters redrive`)."""
+
+    def __init__(self, kind: str, version: int) -> None:
+        super().__init__(kind, version)
+        self.kind = kind
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"a content of kind {self.kind}, version {self.version}, is unknown: a newer version wrote it"
+
+
+def item_of_notification(notification: Notification, expire_at: int) -> dict[str, Any]:
+    """The attributes of a notification's item, without its key. `expire_at`: seconds."""
+    plain = {name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)}
+    return present(
+        {
+            **plain,
+            "state": notification.state,
+            "message_id": notification.message_id,
+            "attempts": [attempt.to_json() for attempt in notification.attempts],
+            "recoveries": {device: one.to_json() for device, one in notification.recoveries.items()},
+            "receipts": dict(notification.receipts),
+            "event_id": notification.event_id or None,
+            "content": stored_content(notification.content),
+            "last_error": notification.last_error.to_json() if notification.last_error else None,
+            "expire_at": expire_at,
+        }
+    )
+
+
+def notification_of_item(item: Item) -> Notification:
+    """The notification that an item (or a stream image of it) holds."""
+    values: Mapping[str, Any] = item
+    plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
+    optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
+    optional |= {name: values.get(name, 0) for name in _COUNTERS}
+    message_id = values.get("message_id")
+    optional["given_message_id"] = None if message_id == message_id_of(plain["id"]) else message_id
+    last_error = values.get("last_error")
+    recoveries = values.get("recoveries", {})
+    if "held_until" not in values and last_error:
+        # A record from before holds were written down.
+        optional["held_until"] = held_until(last_error["code"], values.get("due_at"))
+    return Notification(
+        **plain,
+        **optional,
+        state=State(values["state"]),
+        attempts=tuple(Attempt.from_json(attempt) for attempt in values.get("attempts", ())),
+        recoveries=MappingProxyType({device: Recovery.from_json(one) for device, one in recoveries.items()}),
+        receipts=MappingProxyType(values.get("receipts", {})),
+        event_id=values.get("event_id", ""),
+        content=read_content(values["content"]) if "content" in values else _untagged_content(values),
+        last_error=Problem.from_json(last_error) if last_error else None,
+    )
+
+
+def stored_content(content: Content) -> dict[str, Any]:
+    """A content as it is stored: its kind, the version of this form, and what it is made of."""
+    kind: str
+    parts: dict[str, Any]
+    match content:
+        case Text(text, quote, preview):
+            kind, parts = "text", {"text": text, "quote": _parts(quote), "preview": _parts(preview)}
+        case File(attachment, caption):
+            kind, parts = "file", {"attachment": _parts(attachment), "caption": caption}
+        case Edit(message_id, text, at, preview):
+            kind = "edit"
+            parts = {"message_id": message_id, "text": text, "at": at, "preview": _parts(preview)}
+        case Reaction(message_id, emoji, at, author):
+            kind = "reaction"
+            parts = {"message_id": message_id, "emoji": emoji, "at": at, "author": author}
+        case _:
+            assert_never(content)
+    return {"v": CONTENT_VERSION, "kind": kind, **present(parts)}
+
+
+def read_content(stored: Mapping[str, Any]) -> Content:
+    """The content in `stored`. Raises UnknownContent."""
+    if stored["v"] != CONTENT_VERSION:
+        raise UnknownContent(stored["kind"], stored["v"])
+    match stored["kind"]:
+        case "text":
+            quote, preview = stored.get("quote"), _preview(stored)
+            return Text(stored["text"], Quote(**quote) if quote else None, preview)
+        case "file":
+            return File(Attachment(**stored["attachment"]), stored["caption"])
+        case "edit":
+            return Edit(stored["message_id"], stored["text"], stored["at"], _preview(stored))
+        case "reaction":
+            return Reaction(stored["message_id"], stored["emoji"], stored["at"], stored.get("author"))
+        case kind:
+            raise UnknownContent(kind, CONTENT_VERSION)
+
+
+def _untagged_content(values: Mapping[str, Any]) -> Content:
+    """The content of a record from before contents had kinds: which optional attribute is there tells it."""
+    text, at = values["text"], values["created_at"]
+    if "attachment" in values:
+        return File(Attachment(**values["attachment"]), text)
+    if "edits" in values:
+        return Edit(values["edits"], text, at, _preview(values))
+    if "reacts_to" in values:
+        return Reaction(values["reacts_to"], text, at, values.get("reacts_to_author"))
+    quote = values.get("quote")
+    return Text(text, Quote(**quote) if quote else None, _preview(values))
+
+
+def _preview(values: Mapping[str, Any]) -> Preview | None:
+    preview = values.get("preview")
+    return Preview(**preview) if preview else None
+
+
+def _parts(part: Quote | Preview | Attachment | None) -> dict[str, str] | None:
+    return None if part is None else vars(part)
+
+
+def present(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not None: absent is how an item says None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def bounded(problem: Problem) -> dict[str, str]:
+    """A problem as it is stored."""
+    return Problem(problem.code, problem.class_, cut(problem.detail)).to_json()
+
+
+def bounded_attempt(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as it is stored."""
+    return {**attempt.to_json(), "detail": cut(attempt.detail)}
+
+
+def cut(detail: str) -> str:
+    return detail if len(detail) <= DETAIL_LENGTH else detail[: DETAIL_LENGTH - 1] + "…"

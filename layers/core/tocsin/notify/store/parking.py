@@ -1,0 +1,205 @@
+"""Notifications that wait: for the account, for the end of a limit, or behind an earlier one.
+
+A parked notification has a row, which resumes it, and a turn at its recipient, which keeps later ones behind
+it. What was parked anew since its row was read has another tag.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tocsin.dynamo.patient_table import PatientTable
+from tocsin.dynamo.table import ConditionFailed, Conflict
+from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
+from tocsin.notify.hold import Hold, expiry, held_until
+from tocsin.notify.notification import Attempt, Notification, Problem, State
+from tocsin.notify.store.codec import (
+    KEPT_SECONDS,
+    bounded,
+    bounded_attempt,
+    notification_of_item,
+    present,
+)
+from tocsin.notify.store.notifications import MAX_ATTEMPTS
+from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
+from tocsin.tables.names import user_of
+from tocsin.tables.notifications import conduct_key, notification_key, waiting_key
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """A parked notification. `due_at` None: as soon as the account is connected; `held_until` None: no limit
+    of the account's holds it. Times in ms, `expires_at` in s."""
+
+    account: str
+    turn: str
+    notification: str
+    planned_at: int
+    recipient: str
+    audience: str
+    cause: str
+    due_at: int | None
+    expires_at: int
+    tag: str
+    parked_at: int
+    held_until: int | None = None
+
+    @property
+    def hold(self) -> Hold | None:
+        return None if self.held_until is None else Hold(self.parked_at, self.held_until)
+
+    def expiry(self, now: float) -> int:
+        """When it is given up, as it stands at `now` (both seconds)."""
+        return expiry(self.expires_at, self.planned_at, self.hold, now)
+
+
+class Parking:
+    """The rows of what waits, and the line of each recipient. `clock`: seconds since the epoch."""
+
+    def __init__(self, table: PatientTable, *, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+
+    def park(
+        self,
+        notification: Notification,
+        cause: str,
+        at: int,
+        *,
+        due_at: int | None = None,
+        detail: str = "",
+        behind: Notification | None = None,
+    ) -> Transition:
+        """Let it wait: state, row and its turn at the recipient in one transaction, so that none exists
+        without the others.
+
+        `due_at` (ms) None: as soon as the account can send. `behind`: the earlier one that it waits for; what
+        holds that one holds both. Not applied if it was sent, failed or suppressed meanwhile. Raises
+        NotificationMissing.
+        """
+        until = behind.held_until if behind is not None else held_until(cause, due_at)
+        times = present({"due_at": due_at, "held_until": until})
+        tag = secrets.token_hex(8)
+        turn = Update(
+            conduct_key(notification.account, user_of(notification.recipient)),
+            add={"parked": frozenset({notification.turn})},
+        )
+        writes = (
+            untold(_waits(notification, Attempt(cause, at, "wait", detail), times)),
+            Put(
+                waiting_key(notification.account, notification.turn),
+                {**_row(notification), "cause": cause, "parked_at": at, "tag": tag, **times},
+            ),
+            turn,
+        )
+        try:
+            self._table.transact(writes, tag)
+        except Conflict as refused:
+            item = refused.failed[0]
+            if item is None:
+                raise NotificationMissing(notification.id) from None
+            return Transition(False, notification_of_item(item))
+        parked = self._table.get(notification_key(notification.id))
+        if parked is None:
+            raise NotificationMissing(notification.id)
+        return Transition(True, notification_of_item(parked))
+
+    def waiting(self, account: str) -> Iterator[WaitingRow]:
+        """The account's parked notifications, oldest first, read as they are asked for."""
+        pk, _ = waiting_key(account)
+        return (_waiting_row(account, item) for item in self._table.walk(pk))
+
+    def requeue(
+        self, notification_id: str, *, row: WaitingRow | None = None, expires_at: int | None = None
+    ) -> Transition:
+        """Back from waiting: `planned` again, under the next generation. Applied a second time after a crash
+        between this and the queue, so the row may then be resumed once more. Not applied if `row`, by which
+        it was found, names another account, recipient or audience. `expires_at` (seconds): its expiry from
+        now on, if that has moved. Raises NotificationMissing."""
+        planned = {"state": State.PLANNED, "requeued_at": int(self._clock() * 1000), "expires_at": expires_at}
+        update = Update(
+            notification_key(notification_id),
+            set=present(planned),
+            add={"generation": 1},
+            remove=OF_A_WAIT,
+            when=(*enters(State.PLANNED, State.WAITING, State.PLANNED), *(_of_the_same(row) if row else ())),
+        )
+        return change(self._table, update)
+
+    def drop_waiting(self, row: WaitingRow) -> bool:
+        """Delete the row if it wasn't parked anew since it was read; whether it was deleted."""
+        try:
+            self._table.delete(Delete(waiting_key(row.account, row.turn), when=(Equals("tag", row.tag),)))
+        except ConditionFailed:
+            return False
+        return True
+
+    def leave_line(self, account: str, user: str, turn: str) -> None:
+        """A parked notification to `user` (bare JID) came to its end: it holds up nobody any more."""
+        update = Update(
+            conduct_key(account, user), discard={"parked": frozenset({turn})}, when=(ITEM_EXISTS,)
+        )
+        with suppress(ConditionFailed):
+            self._table.update(update)
+
+
+def _waits(notification: Notification, attempt: Attempt, times: Item) -> Update:
+    """The step into waiting. `times`: those of `due_at` and `held_until` that are known."""
+    last = notification.attempts[-1] if notification.attempts else None
+    # A limit may park it a hundred times over: its first time is history enough.
+    is_news = last is None or last.cause != attempt.cause
+    has_room = len(notification.attempts) < MAX_ATTEMPTS
+    problem = bounded(Problem(attempt.cause, attempt.class_, attempt.detail))
+    return Update(
+        notification_key(notification.id),
+        set={"state": State.WAITING, "last_error": problem, **times},
+        set_first={"waiting_since": attempt.at},
+        append={"attempts": bounded_attempt(attempt)} if is_news and has_room else {},
+        add={"parkings": 1},
+        remove=tuple(name for name in ("due_at", "held_until") if name not in times),
+        when=enters(State.WAITING),
+    )
+
+
+def _row(notification: Notification) -> Item:
+    return {
+        "notification": notification.id,
+        "planned_at": notification.created_at,
+        "recipient": notification.recipient,
+        "audience": notification.audience,
+        "expires_at": notification.expires_at,
+        "expire_at": notification.expires_at + KEPT_SECONDS,
+    }
+
+
+def _of_the_same(row: WaitingRow) -> tuple[Condition, ...]:
+    """The row names the account, the recipient and the audience of its notification."""
+    return (
+        Equals("account", row.account),
+        Equals("recipient", row.recipient),
+        Equals("audience", row.audience),
+    )
+
+
+def _waiting_row(account: str, item: Item) -> WaitingRow:
+    values: Mapping[str, Any] = item
+    return WaitingRow(
+        account=account,
+        turn=values["sk"],
+        notification=values["notification"],
+        planned_at=values["planned_at"],
+        recipient=values["recipient"],
+        audience=values["audience"],
+        cause=values["cause"],
+        due_at=values.get("due_at"),
+        expires_at=values["expires_at"],
+        tag=values["tag"],
+        # A row from before holds were written down doesn't say when it was parked.
+        parked_at=values.get("parked_at", values["planned_at"]),
+        held_until=values.get("held_until", held_until(values["cause"], values.get("due_at"))),
+    )

@@ -1,0 +1,100 @@
+"""All small stores of the notifications table, and the one read of a send."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tocsin.dynamo.patient_table import PatientTable
+from tocsin.dynamo.table import IndexedTable, Table
+from tocsin.notify.notification import Notification
+from tocsin.notify.store.codec import notification_of_item
+from tocsin.notify.store.notifications import Notifications
+from tocsin.notify.store.recipients import Conduct, Recipients, conduct_of_item
+from tocsin.tables.keys import address_key
+from tocsin.tables.notifications import conduct_key, notification_key
+
+if TYPE_CHECKING:
+    from tocsin.notify.store.parking import Parking
+    from tocsin.notify.store.recoveries import Recoveries
+    from tocsin.notify.store.replies import Replies
+    from tocsin.notify.store.threads import Threads
+
+
+@dataclass(frozen=True)
+class SendView:
+    """All that a send has to know before it reserves, from one read."""
+
+    notification: Notification | None
+    conduct: Conduct
+    address: Mapping[str, Any] | None
+
+
+class Stores:
+    """The stores over one notifications table. What a plain send doesn't need is imported when it is used.
+
+    `keys`: the keys table, of which a send reads the recipient's address. `clock`: seconds since the epoch;
+    `random(n)`: n random bytes.
+    """
+
+    def __init__(
+        self,
+        table: IndexedTable,
+        keys: Table | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table = table
+        self._keys = keys
+        self._clock = clock
+        self._patient = PatientTable(table, random=random, sleep=sleep)
+        self.notifications = Notifications(self._patient)
+        self.recipients = Recipients(self._patient)
+
+    @cached_property
+    def parking(self) -> Parking:
+        from tocsin.notify.store.parking import Parking
+
+        return Parking(self._patient, clock=self._clock)
+
+    @cached_property
+    def replies(self) -> Replies:
+        from tocsin.notify.store.replies import Replies
+
+        return Replies(self._patient)
+
+    @cached_property
+    def threads(self) -> Threads:
+        from tocsin.notify.store.threads import Threads
+
+        return Threads(self._patient)
+
+    @cached_property
+    def recoveries(self) -> Recoveries:
+        from tocsin.notify.store.recoveries import Recoveries
+
+        return Recoveries(self._patient)
+
+    def batch_get_for_send(
+        self, notification_id: str, account: str, user: str, *, address: bool = True
+    ) -> SendView:
+        """The notification, the conduct towards `user` (bare JID) and, if asked for, what is known of the
+        user's addresses in the keys table: one strongly consistent request. Raises Contention."""
+        notification, conduct = notification_key(notification_id), conduct_key(account, user)
+        place = address_key(account, user)
+        if address and self._keys is not None:
+            found, addresses = self._table.get_beside([notification, conduct], self._keys, [place])
+        else:
+            found, addresses = self._table.get_many([notification, conduct]), {}
+        state, known = found.get(notification), addresses.get(place)
+        return SendView(
+            notification_of_item(state) if state is not None else None,
+            conduct_of_item(found.get(conduct)),
+            None if known is None else {name: known[name] for name in known if name not in ("pk", "sk")},
+        )

@@ -1,0 +1,102 @@
+"""Where things lie in the notifications table: the one place that spells its keys and its indexes.
+
+| pk                 | sk                   | holds                                                        |
+| ------------------ | -------------------- | ------------------------------------------------------------ |
+| `notification#N`   | `state`              | the notification                                             |
+| `waiting#A`        | `planned_at#N`       | a parked one: cause, due time, expiry, tag                   |
+| `recipient#A#U`    | `conduct`            | opt-out, recoveries since the last success, parked ones      |
+| `recipient#A#U`    | `recoveries#H`       | recoveries in hour H                                         |
+| `recipient#A#U`    | `questions#H`        | questions for their device list in hour H                    |
+| `reply#A#U`        | message id           | what a recipient answered                                    |
+| `thread#A#U`       | ticket id            | the first and the last message to them about a ticket        |
+| `identity#A#U`     | `D#key#H`            | device D of theirs got a new identity, in hour H             |
+| `recoveries#A#DAY` | `theirs#N#device`    | their device couldn't read our notification N                |
+| `recoveries#A#DAY` | `ours#hash#device`   | we couldn't read a message of theirs                         |
+| `accounts`         | A                    | an account that no parameter names                           |
+| `generation#A`     | `witness`            | how far the account's keys had got                           |
+
+A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
+
+`expire_at` (seconds) is the table's time to live. `watching` (the account) and `watch_due` (milliseconds)
+are the keys of the index `watch`: sent, but no receipt yet. `ticket_id` is the key of the index `ticket`:
+whatever belongs to a ticket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from tocsin.dynamo.writes import Index, Key
+
+WATCH = Index("watch", "watching", "watch_due")
+TICKET = Index("ticket", "ticket_id")
+
+ROSTER = "accounts"
+_NOTIFICATION = "notification#"
+_MS_PER_HOUR = 3_600_000
+
+
+def notification_key(notification_id: str) -> Key:
+    return f"{_NOTIFICATION}{notification_id}", "state"
+
+
+def notification_of(key: Key) -> str | None:
+    """The notification whose key it is; None for other items."""
+    pk, _ = key
+    return pk.removeprefix(_NOTIFICATION) if pk.startswith(_NOTIFICATION) else None
+
+
+def waiting_key(account: str, turn: str = "") -> Key:
+    return f"waiting#{account}", turn
+
+
+def conduct_key(account: str, user: str) -> Key:
+    return f"recipient#{account}#{user}", "conduct"
+
+
+def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
+    """`what`: `recoveries` or `questions`."""
+    return f"recipient#{account}#{user}", f"{what}#{hour}"
+
+
+def reply_key(account: str, user: str, message_id: str = "") -> Key:
+    return f"reply#{account}#{user}", message_id
+
+
+def thread_key(account: str, user: str, ticket_id: str) -> Key:
+    return f"thread#{account}#{user}", ticket_id
+
+
+def identity_change_key(account: str, user: str, device: int, fingerprint: str, at: int) -> Key:
+    """`at`: ms. One item an hour: told again within it, it is the same news."""
+    return identity_changes_pk(account, user), f"{device}#{fingerprint}#{at // _MS_PER_HOUR}"
+
+
+def identity_changes_pk(account: str, user: str) -> str:
+    return f"identity#{account}#{user}"
+
+
+def recoveries_pk(account: str, at: int) -> str:
+    """`at`: ms; all that began on one day share a partition."""
+    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+    return f"recoveries#{account}#{day:%Y-%m-%d}"
+
+
+def recovery_sk(side: str, about: str, device: str = "") -> str:
+    """`side`: `theirs` (`about` a notification) or `ours` (`about` a stanza id)."""
+    return f"{side}#{about}#{device}"
+
+
+def stanza_name(stanza_id: str) -> str:
+    """What stands for a stanza id in a sort key: it comes from outside and may hold anything."""
+    return hashlib.sha256(stanza_id.encode()).hexdigest()[:18]
+
+
+def roster_key(account: str) -> Key:
+    return ROSTER, account
+
+
+def high_water_mark_key(account: str) -> Key:
+    """What must not be restored together with the keys."""
+    return f"generation#{account}", "witness"

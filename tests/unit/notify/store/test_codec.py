@@ -1,0 +1,88 @@
+"""A content is stored as what it is, and what was stored before contents had kinds is still read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.notification_stores import N, StoredNotification
+from tocsin.dynamo.writes import Put, Update
+from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.store.codec import UnknownContent, read_content, stored_content
+from tocsin.notify.store.stores import Stores
+from tocsin.tables.notifications import notification_key
+
+QUOTE = Quote("3EB0AA", "Halo")
+PREVIEW = Preview("https://t.example/1", "No internet", "since 09:00")
+PDF = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
+
+# Content → its stored form, version 1.
+FORMS: list[tuple[Content, dict[str, Any]]] = [
+    (Text("Halo"), {"kind": "text", "text": "Halo"}),
+    (
+        Text("Halo", QUOTE, PREVIEW),
+        {"kind": "text", "text": "Halo", "quote": vars(QUOTE), "preview": vars(PREVIEW)},
+    ),
+    (File(PDF), {"kind": "file", "attachment": vars(PDF), "caption": ""}),
+    (File(PDF, "yours"), {"kind": "file", "attachment": vars(PDF), "caption": "yours"}),
+    (Edit("3EB0AA", "solved", 5), {"kind": "edit", "message_id": "3EB0AA", "text": "solved", "at": 5}),
+    (
+        Edit("3EB0AA", "solved", 5, PREVIEW),
+        {"kind": "edit", "message_id": "3EB0AA", "text": "solved", "at": 5, "preview": vars(PREVIEW)},
+    ),
+    (Reaction("R1", "👍", 5), {"kind": "reaction", "message_id": "R1", "emoji": "👍", "at": 5}),
+    (
+        Reaction("R1", "👍", 5, "1234@lid"),
+        {"kind": "reaction", "message_id": "R1", "emoji": "👍", "at": 5, "author": "1234@lid"},
+    ),
+]
+
+# What a record held before contents had kinds, beside `text` and `created_at` → its content.
+UNTAGGED: list[tuple[dict[str, Any], Content]] = [
+    ({}, Text("Halo")),
+    ({"quote": vars(QUOTE)}, Text("Halo", QUOTE)),
+    ({"preview": vars(PREVIEW)}, Text("Halo", preview=PREVIEW)),
+    ({"attachment": vars(PDF)}, File(PDF, "Halo")),
+    ({"edits": "3EB0AA"}, Edit("3EB0AA", "Halo", N.created_at)),
+    ({"edits": "3EB0AA", "preview": vars(PREVIEW)}, Edit("3EB0AA", "Halo", N.created_at, PREVIEW)),
+    ({"reacts_to": "R1"}, Reaction("R1", "Halo", N.created_at)),
+    (
+        {"reacts_to": "R1", "reacts_to_author": "1234@lid"},
+        Reaction("R1", "Halo", N.created_at, "1234@lid"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "form"), FORMS)
+def test_a_content_is_stored_with_its_kind_and_version(content: Content, form: dict[str, Any]) -> None:
+    assert stored_content(content) == {"v": 1, **form}
+    assert read_content({"v": 1, **form}) == content
+
+
+@pytest.mark.parametrize(("content", "form"), FORMS)
+def test_a_notification_is_read_with_its_content(
+    stores: Stores, content: Content, form: dict[str, Any]
+) -> None:
+    written = replace(N, id="f" * 18, content=content)
+    assert stores.notifications.put_new(written) is None
+    assert stores.notifications.get(written.id) == written
+
+
+@pytest.mark.parametrize(("attributes", "content"), UNTAGGED)
+def test_a_record_from_before_contents_had_kinds_is_read(
+    stored: StoredNotification, attributes: dict[str, Any], content: Content
+) -> None:
+    as_before = {name: value for name, value in stored.item.items() if name not in ("pk", "sk", "content")}
+    stored.table.put(Put(notification_key(N.id), {**as_before, "text": "Halo", **attributes}))
+    assert stored.stores.notifications.get(N.id) == replace(N, content=content)
+
+
+@pytest.mark.parametrize("newer", [{"v": 2, "kind": "text"}, {"v": 1, "kind": "poll"}])
+def test_a_content_of_a_newer_version_is_refused_by_name(
+    stored: StoredNotification, newer: dict[str, Any]
+) -> None:
+    stored.table.update(Update(notification_key(N.id), set={"content": newer}))
+    with pytest.raises(UnknownContent, match=f"kind {newer['kind']}, version {newer['v']}"):
+        stored.stores.notifications.get(N.id)
