@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.engine import Target
+from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
-from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
-from tests.unit.whatsapp import test_stanzas as stanzas
-from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success, refresh
+from tests.support.pairing_stanzas import KEYS, offer, offered, pair_success, refresh
+from tests.support.running_endpoint import TOKEN, ScriptedAccounts
 from tocsin.connector.gateway.endpoint import Endpoint
 from tocsin.connector.gateway.httpd import Limits, _Stream
 from tocsin.connector.version import VersionUnknown

@@ -145,6 +145,18 @@ def sources(root: Path = ROOT) -> dict[str, Path]:
     return found
 
 
+def sources_of_tests(root: Path = ROOT) -> dict[str, Path]:
+    """Each module below tests/ by its full name."""
+    paths = [path for path in sorted((root / "tests").rglob("*.py")) if "node_modules" not in path.parts]
+    return {".".join(path.relative_to(root).with_suffix("").parts): path for path in paths}
+
+
+def is_test_module(name: str) -> bool:
+    """True for what pytest collects or loads by itself: nobody else may import it."""
+    last = name.rpartition(".")[2]
+    return is_below(name, "tests") and (last.startswith("test_") or last == "conftest")
+
+
 def arrows(modules: Mapping[str, Path]) -> list[Arrow]:
     """Every import in `modules`: those within functions and those for the type checker, too."""
     return [arrow for module, path in modules.items() for arrow in _arrows(module, path, modules)]

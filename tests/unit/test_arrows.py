@@ -56,6 +56,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert rooms.circles(ARROWS, MODULES) == set()
 
 
+def test_no_test_imports_a_test_module() -> None:
+    found = rooms.arrows(rooms.sources_of_tests())
+    assert [arrow for arrow in found if rooms.is_test_module(arrow.target)] == [], "move it to tests/support"
+
+
 def test_the_page_draws_the_table() -> None:
     page = rooms.PAGE.read_text(encoding="utf-8")
     assert rooms.redrawn(page) == page, "run: python -m tests.support.rooms"
@@ -109,3 +114,22 @@ def test_a_circle_through_three_modules_is_found(tmp_path: Path) -> None:
     modules = tree(tmp_path, **{f"keys__{name}": text for name, text in imports.items()})
     circle = frozenset({"tocsin.keys.a", "tocsin.keys.b", "tocsin.keys.c"})
     assert rooms.circles(rooms.arrows(modules), modules) == {circle}
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("from tests.unit.test_inbound import our_bundle", True),
+        ("from tests.unit import test_inbound", True),
+        ("from tests.unit.conftest import TOKEN", True),
+        ("from tests.support.stanzas import note", False),
+        ("from tocsin.notify.queues import test_order", False),
+    ],
+)
+def test_an_import_of_a_test_module_is_found(tmp_path: Path, text: str, refused: bool) -> None:
+    folder = tmp_path / "tests/unit"
+    folder.mkdir(parents=True)
+    (folder / "test_inbound.py").touch()
+    (folder / "test_outbound.py").write_text(text)
+    found = rooms.arrows(rooms.sources_of_tests(tmp_path))
+    assert [rooms.is_test_module(arrow.target) for arrow in found] == [refused]
