@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.events.event import InvalidEvent, parse_event
 from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -36,8 +36,10 @@ _EXPLAINED = {
 
 @dataclass(frozen=True)
 class SampleTicket:
-    """What the test event holds. `phone`: in local or international form; `language`: id, es or en; `file`:
-    to be attached."""
+    """What the test event says.
+
+    `phone` in local or international form; `language`: a tag such as id or es-MX; `file`: to be attached.
+    """
 
     phone: str
     name: str = "Test"

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.conftest import Fleet, Function
+from tests.faults.fleet import Fleet, Function
 from tests.faults.plot import svg
 from tests.faults.processes import PROC
 from tests.faults.witness import Witness

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Connector, Function
+from tests.faults.fleet import Connector, Function
 from tests.faults.looks import causes, failures, kill_all, receipts_for
 from tests.support.stack import ACCOUNT, DESK, Bus, Notice, Person, Stage, eventually
 from tocsin.dynamo.writes import Item, Key, Put

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import PARAMETERS, Connector
+from tests.faults.fleet import PARAMETERS, Connector
 from tests.faults.looks import causes, times_routed
 from tests.support.stack import DESK, Bus, Notice, Stage, eventually, new_ticket
 from tocsin.notify.notification import Notification, Problem, State

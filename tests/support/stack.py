@@ -343,3 +343,10 @@ class Bus:
             for message in found:
                 self.heard.append(json.loads(message["Body"]))
                 self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def failures(stage: Stage, notice: Notice) -> list[str]:
+    """Why the phone couldn't read it before it could."""
+    shown = stage.shown(notice)
+    assert shown is not None
+    return list(shown["failures"])

@@ -75,6 +75,7 @@ def test_the_stack_can_come_from_the_environment(
         (("status", "--check"), 5),
         (("send", "--to", f"+{SITI}", "--wait", "0.1"), 4),
         (("send", "--to", f"+{SITI}", "--wait", "0"), 0),
+        (("send", "--to", f"+{SITI}", "--language", "pt-BR", "--wait", "0"), 0),
         (("dead-letters", "list"), 0),
         (("dead-letters", "list", "--queue", "events"), 0),
         (("dead-letters", "redrive", "--all"), 0),

@@ -13,7 +13,7 @@ from tests.support.fake_deployment import Said
 from tests.support.fake_whatsapp import message_from
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
-from tests.unit.multidevice.test_retries import deaf, reply_of_everybody
+from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.support.fake_deployment import Said
-from tocsin.notify.events.event import schema
+from tocsin.notify.events.schema import schema
 from tocsin_console.output import Output, complain, how_long, iso_moment, moment, plain
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House
-from tests.unit.multidevice.test_retries import deaf
+from tests.support.wired_steps import deaf
 from tocsin.notify.store.recoveries import OURS, THEIRS, RecoveryRecord
 from tocsin_console.errors import Usage
 from tocsin_console.recoveries import Tally, show_recoveries, tallies
@@ -65,7 +65,7 @@ def test_what_was_given_up_is_named_with_the_way_to_its_story(functions, said):
 
 
 def test_what_we_could_not_read_is_told_apart(functions, told):
-    from tests.unit.multidevice.inbound.test_messages import garbled
+    from tests.support.wired_steps import garbled
 
     functions.receive(garbled(functions))
     show(functions, told)
@@ -75,7 +75,7 @@ def test_what_we_could_not_read_is_told_apart(functions, told):
 
 def test_a_resend_that_we_can_read_heals_it(functions, told):
     from tests.support.fake_whatsapp import message_from
-    from tests.unit.multidevice.inbound.test_messages import garbled
+    from tests.support.wired_steps import garbled
 
     functions.receive(garbled(functions, "B1"))
     functions.stage.now += 2

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
 from tocsin.notify.content import Attachment, File, Text
-from tocsin.notify.events.event import parse_event
+from tocsin.notify.events.schema import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin_console import send
 from tocsin_console.deployment import Deployment

@@ -12,7 +12,7 @@ from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said, asked, typing
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import House, texts
-from tests.unit.multidevice.test_retries import reply_of_everybody
+from tests.support.wired_steps import reply_of_everybody
 from tocsin.accounts.operator_requests import read_control
 from tocsin_console import cli
 from tocsin_console.deployment import Deployment

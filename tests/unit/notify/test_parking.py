@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.memory_aws import MemoryAws
+from tests.support.one_delivery import Connector
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.parking import Maintainer, NotTold, Report
+from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key, waiting_key
 
 NOW = 1_800_000_000
 SITI, BUDI = "6281234567890", "6281311112222"
-
-
-@dataclass
-class Connector:
-    """A connector that says how the account is, and notes when it was told of the end of a resume."""
-
-    connection: str | None = "resuming"
-    unreachable: bool = False
-    restricted: bool = True
-    on_resumed: list[Callable[[], None]] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-
-    def state(self, account: str) -> str | None:
-        return self.connection
-
-    def takes_first_contacts(self, account: str) -> bool:
-        return not self.restricted
-
-    def resumed(self, account: str) -> None:
-        if self.unreachable:
-            raise NotTold("ConnectorAway")
-        self.told.append(account)
-        for happening in self.on_resumed:
-            happening()
 
 
 class Scene:

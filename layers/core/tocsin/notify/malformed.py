@@ -7,7 +7,7 @@ import math
 import operator
 from typing import Any
 
-from tocsin.notify.events.event import nested_too_deep
+from tocsin.notify.events.schema import nested_too_deep
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.notifications import Notifications
 
