@@ -1,5 +1,7 @@
 """`tocsin-whatsapp`: run the server until it is told to stop. Prints one line of JSON when it is ready."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import contextlib
@@ -11,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .certificates import BadRootKeyFile, load_root_key
+from tocsin_whatsapp_server.certificates import BadRootKeyFile, load_root_key
 
 DEFAULT_ROOT_KEY_FILE = Path(".run/whatsapp-root.key")
 
@@ -53,9 +55,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 async def run(options: argparse.Namespace) -> None:
     """startup, ready, shutdown. SIGINT, SIGTERM and, if asked for, the end of stdin set a flag."""
-    from .bad_day import live_through
-    from .control import Control
-    from .server import WhatsAppServer
+    from tocsin_whatsapp_server.bad_day import live_through
+    from tocsin_whatsapp_server.control import Control
+    from tocsin_whatsapp_server.server import WhatsAppServer
 
     server = WhatsAppServer(load_root_key(options.root_key_file), host=options.host, port=options.port)
     control = Control(server, host=options.host, port=options.control_port)

@@ -1,11 +1,12 @@
 """What a request is answered with, and what the answer causes besides."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from tocsin.whatsapp.node import Node
-
-from .directory import Account, Device
-from .groups import Change
+from tocsin_whatsapp_server.directory import Account, Device
+from tocsin_whatsapp_server.groups import Change
 
 
 class QueryError(Exception):

@@ -6,12 +6,14 @@ counter; in groups by sending device, group, sender key id and iteration. Two di
 name are one key used twice. The same bytes again are a resend.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from .directory import Device
+from tocsin_whatsapp_server.directory import Device
 
 VERSION = 0x33
 MAC_BYTES = 8

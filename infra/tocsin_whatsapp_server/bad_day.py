@@ -1,12 +1,14 @@
 """A day on which much goes wrong and nothing is lost: mishaps at random moments, the same for a seed."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from .switchboard import Switchboard
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 

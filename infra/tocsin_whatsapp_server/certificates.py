@@ -3,6 +3,8 @@
 A client that is given the root's public key checks this chain exactly as it checks the real service's.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path

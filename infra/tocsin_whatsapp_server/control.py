@@ -3,6 +3,8 @@
 Whoever waits passes `wait=seconds` and is answered as soon as there is something new: no test has to sleep.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
@@ -10,13 +12,13 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from .directory import Account, UnknownNumber
-from .faults import KINDS, InvalidFault
-from .groups import ADMIN, MEMBER, MODES, Change, Group, UnknownGroup
-from .linking import LinkFailed
-from .pairing import InvalidQr
-from .phone import InvalidRequest, Phone
-from .server import NumberTaken, WhatsAppServer
+from tocsin_whatsapp_server.directory import Account, UnknownNumber
+from tocsin_whatsapp_server.faults import KINDS, InvalidFault
+from tocsin_whatsapp_server.groups import ADMIN, MEMBER, MODES, Change, Group, UnknownGroup
+from tocsin_whatsapp_server.linking import LinkFailed
+from tocsin_whatsapp_server.pairing import InvalidQr
+from tocsin_whatsapp_server.phone import InvalidRequest, Phone
+from tocsin_whatsapp_server.server import NumberTaken, WhatsAppServer
 
 MAX_WAIT_SECONDS = 60.0
 MAX_BODY_BYTES = 1_000_000

@@ -7,6 +7,8 @@ Standard library only, so that a demo or a test in any environment can use it.
         ...
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess

@@ -1,12 +1,13 @@
 """Who exists: accounts, their devices, and the keys each device published. Nothing here knows sockets."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, LID, PN
-
-from .mailbox import Mailbox
+from tocsin_whatsapp_server.mailbox import Mailbox
 
 FIRST_LID = 100_000_000_000_001
 PHONE = 0
@@ -30,7 +31,7 @@ class Device:
     `prekeys`: one-time keys still to be handed out, oldest first.
     """
 
-    account: "Account"
+    account: Account
     number: int
     identity: bytes
     registration_id: int

@@ -1,13 +1,14 @@
 """What a phone shows of a message: words, what they quote, a file that was downloaded and checked."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from tocsin.whatsapp import media
 from tocsin.whatsapp.proto.message_pb2 import ContextInfo, DocumentMessage, ImageMessage, Message
-
-from .media import MediaRefused, MediaStore
+from tocsin_whatsapp_server.media import MediaRefused, MediaStore
 
 WRAPPERS = ("ephemeral", "document_with_caption", "edited")
 

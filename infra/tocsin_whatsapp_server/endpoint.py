@@ -4,6 +4,8 @@ It keeps everything in memory and has its records to itself, so none of a server
 are needed here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -15,8 +17,7 @@ from tocsin.signal.session import Ciphertext
 from tocsin.signal.state import ReceivingChain, Record, State
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
-
-from .directory import SignedPreKey
+from tocsin_whatsapp_server.directory import SignedPreKey
 
 Random = Callable[[int], bytes]
 
@@ -46,7 +47,7 @@ class Keys:
     last_prekey_id: int = 0
 
     @classmethod
-    def generate(cls, random: Random) -> "Keys":
+    def generate(cls, random: Random) -> Keys:
         """A new installation. Key ids start anywhere: an id of the one before must not name a key of this."""
         identity, signed_prekey = key_pair(random(32)), key_pair(random(32))
         signature = sign(identity.private, encode_point(signed_prekey.public), random(64))

@@ -1,5 +1,7 @@
 """What happened, in order, for those who wait instead of sleeping."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ A fault is aimed at an account (by number), maybe at one of its devices, maybe a
 lasts for `n` occurrences or until it is cleared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count

@@ -1,13 +1,14 @@
 """Sender keys of a plain endpoint: its own for each group, and those that others sent it. All in memory."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.sender_key import SenderKey, SenderKeyRecord
-
-from .endpoint import Address, Random
+from tocsin_whatsapp_server.endpoint import Address, Random
 
 
 @dataclass

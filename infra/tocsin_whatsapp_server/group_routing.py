@@ -4,14 +4,15 @@ A message to a group carries one ciphertext for everybody (`skmsg`), and for eac
 sender key another one, pairwise. A resend names the one device that it is for (`participant`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from tocsin.whatsapp.jid import JID, LID, phash
 from tocsin.whatsapp.node import InvalidStanza, Node
-
-from .directory import Account, Device, Directory
-from .groups import Group
-from .routing import SCHEMA_VIOLATION, Ciphertext, Delivery, Refused
+from tocsin_whatsapp_server.directory import Account, Device, Directory
+from tocsin_whatsapp_server.groups import Group
+from tocsin_whatsapp_server.routing import SCHEMA_VIOLATION, Ciphertext, Delivery, Refused
 
 NOT_A_MEMBER = 403
 STALE_ADDRESSING = 421

@@ -1,12 +1,13 @@
 """Groups: who is in them and in which address form, and what the server tells of them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tocsin.whatsapp.jid import GROUP, HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node
-
-from .directory import Account, Device
+from tocsin_whatsapp_server.directory import Account, Device
 
 FIRST_GROUP = 120_363_000_000_000_001
 MODES = {"lid": LID, "pn": PN}

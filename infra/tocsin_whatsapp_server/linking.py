@@ -4,6 +4,8 @@ Typed codes replace the QR: the eight characters wrap two ephemeral keys, from w
 secret that a QR code would have shown. From there on both ways are one.
 """
 
+from __future__ import annotations
+
 import asyncio
 import hmac
 import logging
@@ -18,12 +20,11 @@ from tocsin.signal.errors import InvalidKey
 from tocsin.whatsapp.jid import SERVER
 from tocsin.whatsapp.link_code import unwrap_ephemeral, wrap_ephemeral
 from tocsin.whatsapp.node import InvalidStanza, Node
-
-from . import pairing, stanzas
-from .directory import Device
-from .pairing import InvalidQr, QrCode, Registration, ReplyRefused, Voucher
-from .phone import Phone
-from .switchboard import Link, Switchboard
+from tocsin_whatsapp_server import pairing, stanzas
+from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.pairing import InvalidQr, QrCode, Registration, ReplyRefused, Voucher
+from tocsin_whatsapp_server.phone import Phone
+from tocsin_whatsapp_server.switchboard import Link, Switchboard
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,8 @@ A stanza stays here after it was sent: a connection that breaks before the confi
 next login. Messages are confirmed by a receipt, everything else by an ack.
 """
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

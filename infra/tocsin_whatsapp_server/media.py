@@ -4,6 +4,8 @@
 part of the host name, and the certificate must be given to them (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`).
 """
 
+from __future__ import annotations
+
 import asyncio
 import datetime
 import hmac
@@ -15,10 +17,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from tocsin.connector.certificate import make_certificate
-
-from .directory import Device
-from .events import EventLog
-from .faults import Faults
+from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.events import EventLog
+from tocsin_whatsapp_server.faults import Faults
 
 Random = Callable[[int], bytes]
 

@@ -1,5 +1,7 @@
 """The responder's side of Noise_XX, and the bytes that come before the first frame."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError as ProtobufError

@@ -4,6 +4,8 @@ The phone's account key signs the companion's identity, keyed by the secret in t
 back. Both signatures and the MAC are checked as strictly as the official clients do.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hmac
@@ -18,8 +20,7 @@ from tocsin.whatsapp.jid import SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.pairing_pb2 import DeviceIdentity, SignedDeviceIdentity, SignedDeviceIdentityHmac
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload, DeviceProps
-
-from .directory import Device, SignedPreKey
+from tocsin_whatsapp_server.directory import Device, SignedPreKey
 
 Random = Callable[[int], bytes]
 
@@ -52,7 +53,7 @@ class QrCode:
     adv_secret: bytes = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> "QrCode":
+    def parse(cls, text: str) -> QrCode:
         """Read both forms, with and without the web address in front. Raises InvalidQr."""
         parts = text.strip().rpartition("#")[2].split(",")
         if len(parts) < 4:
@@ -77,7 +78,7 @@ class Registration:
     platform: str
 
     @classmethod
-    def parse(cls, payload: ClientPayload, noise_key: bytes) -> "Registration":
+    def parse(cls, payload: ClientPayload, noise_key: bytes) -> Registration:
         """Raises InvalidRegistration."""
         data = payload.device_pairing_data
         lengths = (

@@ -5,6 +5,8 @@ again, links companions, and can be broken in the ways in which phones break. It
 switchboard like any other device.
 """
 
+from __future__ import annotations
+
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,14 +24,13 @@ from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, mask, phash
 from tocsin.whatsapp.node import InvalidStanza, Node, decode
 from tocsin.whatsapp.outgoing import device_sent
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
-
-from .directory import PHONE, Account, Device
-from .display import EDIT_SECONDS, Shown, show
-from .endpoint import Address, Endpoint
-from .group_keys import GroupKeys
-from .groups import Group
-from .pairing import QrCode, Voucher, vouch
-from .switchboard import Random, Switchboard
+from tocsin_whatsapp_server.directory import PHONE, Account, Device
+from tocsin_whatsapp_server.display import EDIT_SECONDS, Shown, show
+from tocsin_whatsapp_server.endpoint import Address, Endpoint
+from tocsin_whatsapp_server.group_keys import GroupKeys
+from tocsin_whatsapp_server.groups import Group
+from tocsin_whatsapp_server.pairing import QrCode, Voucher, vouch
+from tocsin_whatsapp_server.switchboard import Random, Switchboard
 
 log = logging.getLogger(__name__)
 

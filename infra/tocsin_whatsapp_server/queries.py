@@ -4,6 +4,8 @@ What it doesn't understand gets an empty result: silence would hang a client for
 some of them try again.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator
 
@@ -11,14 +13,13 @@ from tocsin.signal.curve import encode_point, verify
 from tocsin.signal.errors import SignalError
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import InvalidStanza, Node
-
-from . import group_queries
-from .answers import Answer, QueryError
-from .audit import Audit
-from .directory import Account, Device, Directory, SignedPreKey
-from .groups import Groups
-from .media import TICKET_SECONDS, MediaStore
-from .stanzas import bundle, device_list, iq_error, key_digest, result
+from tocsin_whatsapp_server import group_queries
+from tocsin_whatsapp_server.answers import Answer, QueryError
+from tocsin_whatsapp_server.audit import Audit
+from tocsin_whatsapp_server.directory import Account, Device, Directory, SignedPreKey
+from tocsin_whatsapp_server.groups import Groups
+from tocsin_whatsapp_server.media import TICKET_SECONDS, MediaStore
+from tocsin_whatsapp_server.stanzas import bundle, device_list, iq_error, key_digest, result
 
 Children = tuple[Node, ...]
 
@@ -40,7 +41,7 @@ class Queries:
         except InvalidStanza as error:
             return Answer(iq_error(iq, 400, f"bad-request: {error.reason}"))
 
-    def _handler(self, iq: Node) -> "Handler":
+    def _handler(self, iq: Node) -> Handler:
         namespace, kind = iq.optional_str("xmlns") or "", iq.optional_str("type") or ""
         first = iq.children()[0].tag if iq.children() else ""
         return HANDLERS.get((namespace, kind, first), unknown)

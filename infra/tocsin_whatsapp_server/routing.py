@@ -4,14 +4,15 @@ A message names each device it is for and carries one ciphertext for each. It is
 that its sender used, phone number or LID, so that the answer finds the same session.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tocsin.whatsapp.jid import JID, LID, PN, phash
 from tocsin.whatsapp.node import InvalidStanza, Node
-
-from .directory import Account, Device, Directory
-from .stanzas import other_address
+from tocsin_whatsapp_server.directory import Account, Device, Directory
+from tocsin_whatsapp_server.stanzas import other_address
 
 UNKNOWN_RECIPIENT = 404
 SCHEMA_VIOLATION = 479

@@ -1,5 +1,7 @@
 """The whole server: sockets on one port, the control API on another, one asyncio loop for both."""
 
+from __future__ import annotations
+
 import logging
 import os
 import re
@@ -10,15 +12,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.whatsapp.jid import HOSTED_DEVICE
-
-from .certificates import certificate_chain
-from .directory import Device
-from .linking import WaitingCompanions, typed
-from .media import MediaServer
-from .pairing import QrCode
-from .phone import Companion, InvalidRequest, Phone
-from .session import Identity, Session
-from .switchboard import Random, Switchboard
+from tocsin_whatsapp_server.certificates import certificate_chain
+from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.linking import WaitingCompanions, typed
+from tocsin_whatsapp_server.media import MediaServer
+from tocsin_whatsapp_server.pairing import QrCode
+from tocsin_whatsapp_server.phone import Companion, InvalidRequest, Phone
+from tocsin_whatsapp_server.session import Identity, Session
+from tocsin_whatsapp_server.switchboard import Random, Switchboard
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,7 @@
 """One socket: handshake, then pairing or login, then stanzas until it ends."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import logging
@@ -16,14 +18,13 @@ from tocsin.whatsapp.jid import mask
 from tocsin.whatsapp.node import InvalidStanza, Node, decode, encode
 from tocsin.whatsapp.noise import Transport
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload
-
-from . import stanzas
-from .certificates import forged_chain
-from .directory import Device
-from .linking import WaitingCompanion, WaitingCompanions
-from .noise import ClientFinish, Intro, ServerHandshake
-from .pairing import VALID_SECONDS, InvalidRegistration, Registration
-from .switchboard import Switchboard
+from tocsin_whatsapp_server import stanzas
+from tocsin_whatsapp_server.certificates import forged_chain
+from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.linking import WaitingCompanion, WaitingCompanions
+from tocsin_whatsapp_server.noise import ClientFinish, Intro, ServerHandshake
+from tocsin_whatsapp_server.pairing import VALID_SECONDS, InvalidRegistration, Registration
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 

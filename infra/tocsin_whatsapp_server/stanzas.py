@@ -1,12 +1,13 @@
 """The stanzas that a server writes. Everything a client writes is built in `tocsin.whatsapp`."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable
 
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
-
-from .directory import Account, Device, SignedPreKey
+from tocsin_whatsapp_server.directory import Account, Device, SignedPreKey
 
 
 def result(iq: Node, *children: Node, now: int | None = None) -> Node:

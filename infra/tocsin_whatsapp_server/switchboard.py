@@ -3,6 +3,8 @@ delivered now. No sockets and no waiting here; a device is connected through a `
 phone in this process.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import logging
@@ -12,18 +14,22 @@ from typing import Protocol
 
 from tocsin.whatsapp.jid import GROUP, JID, mask
 from tocsin.whatsapp.node import InvalidStanza, Node
-
-from . import stanzas
-from .audit import Audit
-from .directory import Account, Device, Directory
-from .events import EventLog
-from .faults import Fault, Faults, InvalidFault
-from .group_routing import group_ciphertexts, route_group_message, route_group_receipt, shared_ciphertext
-from .groups import Change, Group, Groups
-from .mailbox import receipt_ids
-from .media import MediaStore
-from .queries import Queries
-from .routing import Delivery, Refused, ciphertexts, route_message, route_receipt
+from tocsin_whatsapp_server import stanzas
+from tocsin_whatsapp_server.audit import Audit
+from tocsin_whatsapp_server.directory import Account, Device, Directory
+from tocsin_whatsapp_server.events import EventLog
+from tocsin_whatsapp_server.faults import Fault, Faults, InvalidFault
+from tocsin_whatsapp_server.group_routing import (
+    group_ciphertexts,
+    route_group_message,
+    route_group_receipt,
+    shared_ciphertext,
+)
+from tocsin_whatsapp_server.groups import Change, Group, Groups
+from tocsin_whatsapp_server.mailbox import receipt_ids
+from tocsin_whatsapp_server.media import MediaStore
+from tocsin_whatsapp_server.queries import Queries
+from tocsin_whatsapp_server.routing import Delivery, Refused, ciphertexts, route_message, route_receipt
 
 log = logging.getLogger(__name__)
 

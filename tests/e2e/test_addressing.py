@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_baileys_companion import reads
-from tests.interop.baileys_client import Baileys, missing
+from tests.interop.baileys_client import Baileys, missing, reads
 from tests.support.stack import DESK, Bus, Person, Stage, eventually
 from tocsin.notify.notification import State
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.baileys_client import Baileys, missing
+from tests.interop.baileys_client import Baileys, missing, reads
 from tests.support.stack import DESK, Bus, Notice, Person, Stage
 from tocsin.notify.notification import State
 
@@ -113,12 +113,6 @@ def test_what_its_owner_answers_on_it_becomes_an_event(
     after = stage.tell(siti)
     reads(baileys, after)
     stage.nothing_is_lost(notice, after)
-
-
-def reads(baileys: Baileys, notice: Notice) -> str:
-    """The text, once Baileys shows the message."""
-    event = baileys.wait("message", lambda event: event["text"] is not None, id=notice.message_id)
-    return str(event["text"])
 
 
 def shown_once(baileys: Baileys, *notices: Notice) -> None:

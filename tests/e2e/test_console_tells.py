@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_main_job import failures
-from tests.support.stack import ACCOUNT, Bus, Notice, Stage, eventually
+from tests.support.stack import ACCOUNT, Bus, Notice, Stage, eventually, failures
 from tocsin.notify.notification import State
 from tocsin_console.explain import explain
 from tocsin_console.output import Output

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
+from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, failures, new_ticket
 from tocsin.notify.notification import State
 from tocsin_console.send import put_event
 
@@ -264,13 +264,6 @@ def text_of(stage: Stage, notice: Notice) -> str:
     shown = stage.shown(notice)
     assert shown is not None, f"the phone of {notice.person.name} doesn't show it"
     return str(shown["text"])
-
-
-def failures(stage: Stage, notice: Notice) -> list[str]:
-    """Why the phone couldn't read it before it could."""
-    shown = stage.shown(notice)
-    assert shown is not None
-    return list(shown["failures"])
 
 
 def delivered_to_desk(stage: Stage, person: Person, message_id: str) -> bool:

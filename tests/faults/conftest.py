@@ -4,93 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import PROC, Process, with_output, workers
+from tests.faults.fleet import PARAMETERS, UNLINKED, Connector, Fleet, Function
+from tests.faults.processes import PROC
 from tests.support.stack import Bus, Notice, Stage, eventually
 from tocsin_local.emulator import interpreter
 from tocsin_local.world import World, world
-
-PARAMETERS = {
-    # What a crash left behind comes back after these, so the tests wait for them.
-    "PlanTimeoutSeconds": "5",
-    "TicketEventsVisibilitySeconds": "5",
-    "SendTimeoutSeconds": "10",
-    "NotificationsVisibilitySeconds": "10",
-    "ReceiveTimeoutSeconds": "10",
-    "StanzasVisibilitySeconds": "10",
-    "CustomerRetryDelaySeconds": "1",
-    "TechnicianRetryDelaySeconds": "1",
-    "NotificationExpirySeconds": "60",
-    # The second account is never linked: whatever is for it waits.
-    "Accounts": "default,unlinked",
-}
-UNLINKED = "unlinked"
-
-
-@dataclass(frozen=True)
-class Connector:
-    """One connector process."""
-
-    process: Process
-    log: Path
-
-    def said(self, message: str) -> bool:
-        return f'"{message}"' in self.log.read_text(encoding="utf-8")
-
-
-@dataclass
-class Fleet:
-    """The connectors of a world, oldest first. All end with the test session."""
-
-    world: World
-    _running: contextlib.ExitStack
-    started: list[Connector] = field(default_factory=list)
-
-    def start(self) -> Connector:
-        """One more; returns when it holds the account or stands by for it."""
-        child = self._running.enter_context(self.world.connector())
-        process = eventually(lambda: with_output(child.log, "tocsin.connector"), "no connector process")
-        connector = Connector(process, child.log)
-        self.started.append(connector)
-        child.wait_until(lambda: connector.said("lease taken") or connector.said("standing by"))
-        return connector
-
-    def running(self) -> list[Connector]:
-        return [connector for connector in self.started if connector.process.alive()]
-
-
-@dataclass(frozen=True)
-class Function:
-    """A deployed function whose processes can be killed. `output`: that of the stack which names it."""
-
-    world: World
-    output: str
-
-    @property
-    def processes(self) -> list[Process]:
-        return workers(self.world.folder / "tmp", self.world.stack.outputs[self.output])
-
-    def kill(self) -> None:
-        """SIGKILL to all of them, at work or idle."""
-        for process in self.processes:
-            process.kill()
-
-    def pause_intake(self) -> None:
-        """Its queue keeps what comes."""
-        self._switch(on=False)
-
-    def resume_intake(self) -> None:
-        self._switch(on=True)
-
-    def _switch(self, *, on: bool) -> None:
-        functions = self.world.stack.client("lambda")
-        name = self.world.stack.outputs[self.output]
-        for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
-            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.conftest import Function
+from tests.faults.fleet import Function
 from tests.support.stack import DESK, Notice, Person, Stage, eventually
 from tocsin.notify.notification import State
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Connector, Fleet
+from tests.faults.fleet import Connector, Fleet
 from tests.support.stack import DESK, Notice, Person, Stage, eventually
 from tocsin.notify.notification import State
 

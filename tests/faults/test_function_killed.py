@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from tests.faults.conftest import Connector, Function
+from tests.faults.fleet import Connector, Function
 from tests.faults.looks import (
     causes,
     connector_has_all,

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.conftest import Connector, Function
+from tests.faults.fleet import Connector, Function
 from tests.faults.looks import connector_has_all, failures, queued_at_the_desk, receipts_for, times_routed
 from tests.support.stack import DESK, Bus, Stage, eventually, new_ticket
 from tocsin.notify.notification import State

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.engine import Target
+from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
-from tests.unit.connector.conftest import TOKEN, ScriptedAccounts
-from tests.unit.whatsapp import test_stanzas as stanzas
-from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success, refresh
+from tests.support.pairing_stanzas import KEYS, offer, offered, pair_success, refresh
+from tests.support.running_endpoint import TOKEN, ScriptedAccounts
 from tocsin.connector.gateway.endpoint import Endpoint
 from tocsin.connector.gateway.httpd import Limits, _Stream
 from tocsin.connector.version import VersionUnknown
@@ -29,7 +29,7 @@ from tocsin.connector.version import parse as parse_version
 from tocsin.connector_client import protocol
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope
 from tocsin.notify.events import samples
-from tocsin.notify.events.event import InvalidEvent, parse_event
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad

@@ -8,7 +8,16 @@ from itertools import count
 
 import pytest
 
-from tests.support.connector_processes import OWN, SITI, World, eventually, make_maintain_function
+from tests.support.connector_processes import (
+    OWN,
+    SITI,
+    Collected,
+    World,
+    eventually,
+    make_maintain_function,
+    messages_in,
+    texts_arrive,
+)
 from tests.support.tcp_switch import Switch
 from tocsin.connector_client import client as errors
 from tocsin.keys.account import AccountProfile
@@ -30,27 +39,6 @@ def message_to(house: World, number: str, message_id: str) -> Node:
     enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + bytes(60))
     to = Node("participants", {}, (Node("to", {"jid": JID.parse(lid)}, (enc,)),))
     return Node("message", {"id": message_id, "to": JID.parse(lid), "type": "text"}, (to,))
-
-
-def texts_arrive(house: World, texts: list[str]) -> None:
-    for text in texts:
-        house.phones.write(SITI, OWN, text)
-
-
-def messages_in(stanzas: list[Node]) -> list[str]:
-    return [node.attr_str("id") for node in stanzas if node.tag == "message"]
-
-
-class Collected:
-    """Message ids that came through the queue so far."""
-
-    def __init__(self, house: World) -> None:
-        self._house = house
-        self.ids: list[str] = []
-
-    def has(self, number: int) -> bool:
-        self.ids += messages_in(self._house.stanzas())
-        return len(self.ids) >= number
 
 
 # Linking

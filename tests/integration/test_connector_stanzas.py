@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_connector_life import Collected, texts_arrive
-from tests.support.connector_processes import OWN, SITI, World, eventually
+from tests.support.connector_processes import OWN, SITI, Collected, World, eventually, texts_arrive
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 

@@ -9,8 +9,7 @@ import zlib
 
 import pytest
 
-from tests.integration.test_connector_life import Collected, texts_arrive
-from tests.support.connector_processes import OWN, World, eventually
+from tests.support.connector_processes import OWN, Collected, World, eventually, texts_arrive
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, encode
 from tocsin_whatsapp_server.control_client import ControlError

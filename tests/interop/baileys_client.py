@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.interop.driven_client import DrivenClient
+from tests.support.stack import Notice
 
 FOLDER = Path(__file__).parent / "node"
 
@@ -28,3 +29,9 @@ class Baileys(DrivenClient):
         settings = json.dumps({"url": url, "folder": str(folder), **options})
         environment = os.environ | {"NODE_EXTRA_CA_CERTS": media_certificate}
         return cls(cls.launch(["node", "baileys-client.mjs", settings], FOLDER, environment))
+
+
+def reads(baileys: Baileys, notice: Notice) -> str:
+    """The text, once Baileys shows the message."""
+    event = baileys.wait("message", lambda event: event["text"] is not None, id=notice.message_id)
+    return str(event["text"])

@@ -6,21 +6,18 @@ What a client makes of a day is its own affair, and told here as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.interop import whatsmeow_client
+from tests.interop.bad_days import BUDI, DEWI, SITI, is_online, is_well, texts, written
 from tests.interop.baileys_client import Baileys, missing
-from tests.interop.driven_client import ClientFailed, DrivenClient
+from tests.interop.driven_client import ClientFailed
 from tests.interop.whatsmeow_client import WhatsMeow
 from tocsin_whatsapp_server.control_client import ControlClient, ControlError, LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
-
-SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
-texts = (f"text {number}" for number in count(1))
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +45,6 @@ def baileys(linked: Baileys, control: ControlClient) -> Iterator[Baileys]:
     linked.forget_events()
     yield linked
     control.clear_faults()
-
-
-def is_online(control: ControlClient) -> bool:
-    return bool(control.phone(SITI)["devices"][1]["online"])
-
-
-def is_well(client: DrivenClient, control: ControlClient) -> None:
-    """A text goes each way."""
-    there, back = next(texts), next(texts)
-    client.send(BUDI, there)
-    control.wait_for_text(BUDI, there)
-    control.write(BUDI, SITI, back)
-    client.text(back)
-
-
-def written(control: ControlClient, number: int) -> list[str]:
-    """What Budi wrote just now."""
-    wrote = [next(texts) for _ in range(number)]
-    for text in wrote:
-        control.write(BUDI, SITI, text)
-    return wrote
 
 
 class TestDelivery:

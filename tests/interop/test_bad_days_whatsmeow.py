@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.bad_days import BUDI, SITI, is_online, is_well, texts, written
 from tests.interop.driven_client import ClientFailed
-from tests.interop.test_bad_days import BUDI, SITI, is_online, is_well, texts, written
 from tests.interop.whatsmeow_client import WhatsMeow, missing
 from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.interop.libsignal_conversation import Conversation, ratchet_key
 from tests.interop.libsignal_peer import PeerFailed
 from tests.interop.official_peer import OfficialPeer
-from tests.interop.test_libsignal_conversations import Conversation, ratchet_key
 from tests.proofs.resets import MAX_EVENTS, OurEndpoint, Resets
 from tests.proofs.scale import scaled
 from tests.support.signal_peers import Person

@@ -773,3 +773,13 @@ def _harmless(damaged: Ciphertext, letter: Letter, opened: Decryption) -> bool:
     if opened.new_session:
         return one._replace(registration_id=0) == other._replace(registration_id=0)
     return (one.message, one.base_key) == (other.message, other.base_key)
+
+
+def live_up_to_all_limits(seed: int) -> Network:
+    """First few sessions of many chains each, then many sessions."""
+    network = Network((1, 1), random.Random(seed))
+    for emphasis in ({"archive": 0.2, "skip": 0.7}, {"archive": 4, "skip": 0.3}):
+        for _ in range(120):
+            network.live(25, LONG_MEMORY | emphasis)
+            network.settle()
+    return network

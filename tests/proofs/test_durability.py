@@ -7,7 +7,7 @@ import pytest
 
 from tests.proofs.durability import Clean, Machine, Violation
 from tests.proofs.scale import scaled
-from tests.scenarios import test_key_store_mutants as mutants
+from tests.support import key_mutants as mutants
 from tocsin.keys import account, reserve
 from tocsin.keys.account import AccountProfile
 

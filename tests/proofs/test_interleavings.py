@@ -13,7 +13,7 @@ import pytest
 from tests.proofs import interleavings
 from tests.proofs.interleavings import Bounds, Violation, explore
 from tests.proofs.scale import FACTOR
-from tests.scenarios import test_key_store_mutants as mutants
+from tests.support import key_mutants as mutants
 from tocsin.dynamo.writes import Item, Key, Put, as_read
 from tocsin.keys import reserve, turn
 from tocsin.keys.context import KeyContext

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.proofs.network import EVENTS, LONG_MEMORY, SKIPS, WAITS, Network
+from tests.proofs.network import EVENTS, SKIPS, WAITS, Network, live_up_to_all_limits
 from tests.proofs.scale import examples, scaled
 from tocsin.signal.ratchet import MAX_SKIP
 
@@ -83,13 +83,3 @@ def test_a_life_long_enough_for_all_limits(seed: int) -> None:
     # One long jump at least. Whether a second one comes to the same record, up to 2,000, is up to the dice.
     assert network.most["skipped"] >= max(skip for skip in SKIPS if skip <= MAX_SKIP)
     assert (network.most["sessions"], network.most["evicted"], network.most["chains"]) == (41, 40, 5)
-
-
-def live_up_to_all_limits(seed: int) -> Network:
-    """First few sessions of many chains each, then many sessions."""
-    network = Network((1, 1), random.Random(seed))
-    for emphasis in ({"archive": 0.2, "skip": 0.7}, {"archive": 4, "skip": 0.3}):
-        for _ in range(120):
-            network.live(25, LONG_MEMORY | emphasis)
-            network.settle()
-    return network

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from tests.proofs.faulty import stepped
-from tests.proofs.network import Device, Letter, Look, Network, Violation
+from tests.proofs.network import Device, Letter, Look, Network, Violation, live_up_to_all_limits
 from tests.proofs.symbols import Symbols
-from tests.proofs.test_network import live_up_to_all_limits
 from tocsin.multidevice import retries
 from tocsin.signal import ratchet, session, x3dh
 from tocsin.signal.curve import KeyPair, key_pair

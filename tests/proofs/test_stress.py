@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 
-from tests.scenarios import test_key_store_mutants as mutants
+from tests.support import key_mutants as mutants
 from tests.support.key_peers import End
 
 THREADS = 50

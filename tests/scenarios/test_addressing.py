@@ -181,7 +181,7 @@ def test_a_number_that_got_another_lid_is_written_to_there(told: House) -> None:
 
 
 def test_a_session_under_the_number_goes_on_under_the_lid(told: House) -> None:
-    from tests.unit.multidevice.inbound.test_messages import our_bundle
+    from tests.support.wired_steps import our_bundle
 
     person = told.network.person(WHO.user, LID_OF_WHO.user)
     device = person.devices[0]

@@ -11,8 +11,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, wrapped
 from tests.support.wired_functions import House, texts
-from tests.unit.multidevice.inbound.test_messages import our_bundle, sessions
-from tests.unit.multidevice.test_retries import changed, reply_of_everybody, with_count
+from tests.support.wired_steps import changed, our_bundle, reply_of_everybody, sessions, with_count
 from tocsin.notify.notification import State
 from tocsin.signal import errors
 from tocsin.signal.session import Ciphertext, send

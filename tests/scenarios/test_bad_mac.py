@@ -15,8 +15,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, message_from
 from tests.support.wired_functions import House, texts
-from tests.unit.multidevice.inbound.test_messages import garbled, our_bundle, retry_of, sessions
-from tests.unit.multidevice.test_retries import facts, reply_of_everybody
+from tests.support.wired_steps import facts, garbled, our_bundle, reply_of_everybody, retry_of, sessions
 from tocsin.multidevice import retries
 from tocsin.multidevice.retry_case import CAUSES
 from tocsin.notify.config import RetryPolicies, RetryPolicy

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.test_key_store_mutants import ANYTHING, Patch
 from tests.support.group_simulation import GroupWorld
+from tests.support.key_mutants import ANYTHING, Patch
 from tests.support.key_simulation import Violation
 from tocsin.dynamo.writes import Key, Update
 from tocsin.keys import group_receive, reserve, sender_keys

@@ -14,9 +14,9 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
+from tests.support.signal_peers import LOW_ORDER
 from tests.support.wired_functions import House, receipt_of, texts
-from tests.unit.multidevice.inbound.test_messages import our_bundle
-from tests.unit.whatsapp.test_hostile_server import LOW_ORDER
+from tests.support.wired_steps import our_bundle
 from tocsin.multidevice.directory import MAX_DEVICES
 from tocsin.signal import sender_key
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign

@@ -9,127 +9,28 @@ from typing import Any
 
 import pytest
 
+from tests.support import key_stories
+from tests.support.key_mutants import (
+    Patch,
+    a_blind_checkpoint,
+    a_move_that_minds_no_turn,
+    a_number_from_a_read,
+    failures_believed_at_once,
+    no_fence,
+    no_tags,
+    no_tags_on_the_receiving_half,
+    no_tombstone,
+    one_state_for_all_tries,
+    the_session_read_first,
+    the_text_not_stored,
+    used_indexes_forgotten,
+)
 from tests.support.key_peers import Clock, End
 from tests.support.key_simulation import Violation, World
-from tests.unit.keys import test_addresses as story_of_a_move
-from tests.unit.keys import test_establish as story_of_a_maker
-from tocsin.dynamo.table import Contention, OutcomeUnknown
-from tocsin.dynamo.writes import Absent, Condition, Delete, Exists, Item, Key, Update
-from tocsin.keys import establish, receive, reserve, turn
-from tocsin.keys.context import KeyContext
 from tocsin.signal.errors import SignalError
-from tocsin.signal.state import Record, evolve
 
 LIVES = 400
 STEPS = 400
-ANYTHING = Absent("no such attribute")
-
-Patch = Callable[[Any, str, Any], None]
-
-
-def no_fence(patch: Patch) -> None:
-    patch(turn, "fence_holds", lambda fence: Exists("next"))
-
-
-def no_tags(patch: Patch) -> None:
-    patch(turn, "as_read", lambda attribute, item: ANYTHING)
-
-
-def no_tags_on_the_receiving_half(patch: Patch) -> None:
-    patch(turn, "as_read", _but_for("tag"))
-
-
-def a_move_that_minds_no_turn(patch: Patch) -> None:
-    patch(turn, "as_read", _but_for("turn"))
-
-
-def _but_for(*ignored: str) -> Callable[[str, Item | None], Condition]:
-    from tocsin.dynamo.writes import as_read
-
-    return lambda attribute, item: ANYTHING if attribute in ignored else as_read(attribute, item)
-
-
-def a_number_from_a_read(patch: Patch) -> None:
-    def take(vault: KeyContext, key: Key) -> Item:
-        item = vault.table.get(key) or {}
-        if "next" not in item:
-            return properly(vault, key)
-        following = item["next"]
-        assert isinstance(following, int)
-        try:
-            return vault.table.update(Update(key, set={"next": following + 1}))
-        except (Contention, OutcomeUnknown):
-            return properly(vault, key)
-
-    properly = reserve.take_number
-    patch(reserve, "take_number", take)
-
-
-def used_indexes_forgotten(patch: Patch) -> None:
-    """A chain that comes back starts from its beginning."""
-    original = turn.Turn._turn_chain
-
-    def forgetful(self: turn.Turn, device: int, record: Record) -> None:
-        current = record.current
-        if current is not None:
-            record = evolve(record, states=(evolve(current, used=0), *record.archived))
-        original(self, device, record)
-
-    patch(turn.Turn, "_turn_chain", forgetful)
-
-
-def one_state_for_all_tries(patch: Patch) -> None:
-    """What an earlier try may have stored is stored again."""
-    original = establish._Maker.state
-    made: dict[int, Any] = {}
-
-    def repeated(self: Any) -> Any:
-        if id(self) not in made:
-            made[id(self)] = (self, original(self))
-        return made[id(self)][1]
-
-    patch(establish._Maker, "state", repeated)
-    patch(establish._Maker, "has_made", lambda self, record: False)
-
-
-def failures_believed_at_once(patch: Patch) -> None:
-    def believe(self: Any, user: str, sessions: Any, failure: SignalError) -> None:
-        raise failure
-
-    patch(receive._Reception, "_second_look", believe)
-
-
-def the_session_read_first(patch: Patch) -> None:
-    """… then the stanza record and the prekey, and no second look at the session."""
-    known, read = receive.StanzaRecords.known, receive.read_sessions
-    early: list[Any] = []
-
-    def look(self: Any, user: str) -> Any:
-        early[:] = [read(self._context, self._incarnation, user, self._arrival.device)]
-        return known(self, user)
-
-    patch(receive.StanzaRecords, "known", look)
-    patch(receive, "read_sessions", lambda *arguments, **options: early[0])
-    failures_believed_at_once(patch)
-
-
-def the_text_not_stored(patch: Patch) -> None:
-    patch(receive.StanzaRecords, "known", lambda self, user: None)
-
-
-def a_blind_checkpoint(patch: Patch) -> None:
-    patch(reserve, "unchanged", lambda chain, device: ANYTHING)
-    patch(reserve, "CHECKPOINT_DISTANCE", 1)
-
-
-def no_tombstone(patch: Patch) -> None:
-    original = turn.Turn._outbound_writes
-
-    def swept(self: turn.Turn) -> list[Any]:
-        writes = original(self)
-        return [Delete(writes[0].key, writes[0].when)] if self._moved_to is not None else writes
-
-    patch(turn.Turn, "_outbound_writes", swept)
 
 
 MUTANTS = [
@@ -156,10 +57,10 @@ def test_without_this_rule_something_goes_wrong(
 
 # Rare in random lives (one in a thousand); one specification each tells the story.
 RARE = [
-    (a_move_that_minds_no_turn, story_of_a_move.test_a_device_that_joins_between_read_and_commit_moves_too),
+    (a_move_that_minds_no_turn, key_stories.a_device_that_joins_between_read_and_commit_moves_too),
     (
         one_state_for_all_tries,
-        story_of_a_maker.test_a_session_that_was_made_without_our_knowledge_is_not_made_twice,
+        key_stories.a_session_that_was_made_without_our_knowledge_is_not_made_twice,
     ),
 ]
 
@@ -171,7 +72,7 @@ def test_without_this_rule_its_specification_fails(
     mutant(monkeypatch.setattr)
     clock = Clock()
     ends: dict[str, Any] = {"ann": End("100@lid", device=3, clock=clock), "bob": End("200@lid", clock=clock)}
-    ends["old_bob"] = story_of_a_move.Renamed(ends["bob"])
+    ends["old_bob"] = key_stories.Renamed(ends["bob"])
     with pytest.raises((AssertionError, SignalError)):
         story(*(ends[name] for name in signature(story).parameters))
 

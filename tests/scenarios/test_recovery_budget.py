@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.wired_functions import House
+from tests.support.wired_steps import requests_of
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
 
@@ -26,22 +26,6 @@ def house(account: AwsAccount) -> House:
     house = House(account.furnish())
     house.tell(1)
     return house
-
-
-def requests_of(house: House, action: Callable[[], Any]) -> Counter[str]:
-    """The DynamoDB requests that `action` makes."""
-    counted: Counter[str] = Counter()
-
-    def count(model: Any, **_: Any) -> None:
-        counted[model.name] += 1
-
-    events = house.aws.dynamodb.meta.events
-    events.register("before-call.dynamodb", count)
-    try:
-        action()
-    finally:
-        events.unregister("before-call.dynamodb", count)
-    return counted
 
 
 def test_from_plan_to_ack_a_known_session_costs_one_read_and_four_writes(house):

@@ -264,3 +264,24 @@ def make_maintain_function(aws: Emulator, name: str, queue: str) -> str:
         Environment={"Variables": {"QUEUE": queue}},
     )
     return name
+
+
+def texts_arrive(house: World, texts: list[str]) -> None:
+    for text in texts:
+        house.phones.write(SITI, OWN, text)
+
+
+def messages_in(stanzas: list[Node]) -> list[str]:
+    return [node.attr_str("id") for node in stanzas if node.tag == "message"]
+
+
+class Collected:
+    """Message ids that came through the queue so far."""
+
+    def __init__(self, house: World) -> None:
+        self._house = house
+        self.ids: list[str] = []
+
+    def has(self, number: int) -> bool:
+        self.ids += messages_in(self._house.stanzas())
+        return len(self.ids) >= number

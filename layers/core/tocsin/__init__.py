@@ -1,7 +1,6 @@
 """Tocsin: ticket events become WhatsApp messages that arrive.
 
-`signal` and `whatsapp` hold what others specified, `keys` what is remembered, `notify` what it means,
-`connector` the one process that stays awake.
+ARCHITECTURE.md names the packages, what belongs in each, and which may import which.
 """
 
 from __future__ import annotations

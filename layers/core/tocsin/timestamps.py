@@ -1,5 +1,4 @@
-"""Moments. Inside they are milliseconds since 1970, as ints; at the borders seconds, or text as events, dead
-letters and log lines show them."""
+"""Moments are ints of milliseconds since 1970: here they are made of seconds, and into seconds or text."""
 
 from __future__ import annotations
 

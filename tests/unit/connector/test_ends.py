@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.connector.test_session import Around, HeldLease
+from tests.support.connector_fakes import Around, HeldLease
 from tocsin.connector.account_runner import Account
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.whatsapp import reaction

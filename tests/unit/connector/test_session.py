@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from tests.support.connector_fakes import Around, HeldLease, nothing_refused
 from tests.support.key_peers import Interposed, once
 from tocsin.connector.account_runner import Account
-from tocsin.connector.context import Meters
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.gateway.status import AccountStatus
-from tocsin.connector.operator import RequestPoller
 from tocsin.connector.session import Session, _Turn
 from tocsin.connector.socket import LineClosed
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.keys.account import Credentials
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.tables.keys import credentials_key
 from tocsin.whatsapp.jid import HOSTED, JID
@@ -52,27 +50,6 @@ class Line:
 
     def end(self, cause: Any) -> None:
         self.ended.append(cause)
-
-
-@dataclass
-class HeldLease:
-    """Ours for good."""
-
-    epoch: int = 1
-    account: str = "default"
-
-    def valid(self) -> bool:
-        return True
-
-    async def keep(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return await work
-
-    async def set_state(self, state: str, detail: str = "") -> None:
-        pass
-
-
-async def nothing_refused(messages: Sequence[Packed]) -> Mapping[int, bool]:
-    return {}
 
 
 def service(forwarder: Forwarder) -> Session:
@@ -169,33 +146,6 @@ async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object
 
     line: Any = SimpleNamespace(request=request)
     assert await Session._restriction_end(line) == until
-
-
-@dataclass
-class Aws:
-    """Calls at once, in the event loop."""
-
-    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    def client(self, service: str) -> None:
-        """None is needed: the tables are in memory."""
-
-
-@dataclass
-class Around:
-    """As much of the surroundings as an unpaired account looks at."""
-
-    send_batch: Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]] = nothing_refused
-    table: MemoryTable = field(default_factory=MemoryTable)
-    sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
-    aws: Aws = field(default_factory=Aws)
-    meters: Meters = field(default_factory=Meters)
-    poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
-    config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
-
-    def uniform(self, low: float, high: float) -> float:
-        return low
 
 
 async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatch) -> None:

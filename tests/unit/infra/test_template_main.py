@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.templates import as_list, properties, resources, statements, template
+from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin_local.bootstrap import DEPLOYED_PYTHON
 
 FUNCTIONS = {
@@ -89,6 +90,10 @@ class TestParameters:
     )
     def test_accounts_are_names_with_commas_between(self, accounts: str, allowed: bool) -> None:
         assert bool(re.fullmatch(template()["Parameters"]["Accounts"]["AllowedPattern"], accounts)) is allowed
+
+    @pytest.mark.parametrize("language", [*languages(DEFAULTS), "es-mx", "fil"])
+    def test_any_language_may_be_the_default(self, language: str) -> None:
+        assert re.fullmatch(template()["Parameters"]["DefaultLanguage"]["AllowedPattern"], language)
 
     def test_everything_has_a_default(self) -> None:
         assert not [name for name, it in template()["Parameters"].items() if "Default" not in it]

@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.support.key_peers import Clock, End, converse, index_of, once, raising
+from tests.support.key_stories import LID, PN, Renamed, a_device_that_joins_between_read_and_commit_moves_too
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Put
 from tocsin.keys.errors import NoOutbound
 from tocsin.signal.session import Ciphertext
-
-PN = "628111222333@s.whatsapp.net"
-LID = "200@lid"
-
-
-class Renamed:
-    """Bob as Ann knew him: under his phone number."""
-
-    def __init__(self, bob: End, user: str = PN) -> None:
-        self.user, self.device, self.bundle = user, bob.device, bob.bundle
 
 
 @pytest.fixture
@@ -172,16 +163,7 @@ def test_a_maker_who_read_before_the_move_loses(ann: End, bob: End, old_bob: End
 
 
 def test_a_device_that_joins_between_read_and_commit_moves_too(ann: End, bob: End, old_bob: End) -> None:
-    ann.meet(old_bob)
-    tablet = End(LID, device=5, clock=ann.clock)
-
-    def join() -> None:
-        bundles = {5: tablet.bundle()}
-        ann.keys.sending.make_sessions(ann.profile, ann.credentials, PN, bundles, devices=[0, 5])
-
-    ann.table.before = once("transact", join)
-    ann.keys.contacts.learn(PN, LID)
-    assert ann.reserve(bob).chains.keys() == {0, 5}
+    a_device_that_joins_between_read_and_commit_moves_too(ann, bob, old_bob)
 
 
 def test_a_message_to_the_old_name_is_read_at_the_new_one(ann: End, bob: End, old_bob: End) -> None:

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from tests.support.key_peers import NOW, End, converse, once
-from tocsin.dynamo.table import Conflict, OutcomeUnknown
+from tests.support.key_stories import a_session_that_was_made_without_our_knowledge_is_not_made_twice
+from tocsin.dynamo.table import Conflict
 from tocsin.dynamo.writes import Update
 from tocsin.keys.errors import NoOutbound, OtherPairing
 from tocsin.signal.errors import BadSignature, NoSession
@@ -277,21 +278,7 @@ class TestDamage:
 
 
 def test_a_session_that_was_made_without_our_knowledge_is_not_made_twice(ann: End, bob: End) -> None:
-    """Its making was answered by a timeout; it was used, and archived, before we look again. To store it once
-    more would bring its first indexes back."""
-    used = []
-
-    def use_and_archive() -> None:
-        used.append(ann.say(bob, b"first use"))
-        ann.keys.sending.mark_stale(ann.profile, bob.user, bob.device)
-        raise OutcomeUnknown
-
-    ann.table.after = once("transact", use_and_archive)
-    ann.meet(bob)
-    assert ann.reserve(bob).in_need([bob.device]) == [bob.device]
-    ann.meet(bob)
-    again = ann.say(bob, b"second session")
-    assert [bob.read(ann, message) for message in (*used, again)] == [b"first use", b"second session"]
+    a_session_that_was_made_without_our_knowledge_is_not_made_twice(ann, bob)
 
 
 def test_a_removal_between_read_and_commit_is_noticed(ann: End, bob: End) -> None:

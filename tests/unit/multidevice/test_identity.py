@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
-from tests.unit.multidevice.inbound.test_messages import our_bundle
+from tests.support.wired_steps import our_bundle
 from tocsin.multidevice.identity import fingerprint
 
 

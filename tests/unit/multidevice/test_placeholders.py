@@ -7,7 +7,7 @@ import pytest
 from tests.support.fake_whatsapp import NOW, Device, wrapped
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House
-from tests.unit.multidevice.inbound.test_messages import garbled, our_bundle, replies
+from tests.support.wired_steps import garbled, our_bundle, replies
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.failure import Wait
 from tocsin.whatsapp.jid import JID

@@ -7,6 +7,7 @@ import pytest
 from tests.support.fake_whatsapp import Device
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, texts
+from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
@@ -30,10 +31,6 @@ def broken(house: House) -> House:
     house.tell(1)
     house.siti.devices[0].corrupt()
     return house
-
-
-def facts(house: House, device: int = 0):
-    return house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", device)
 
 
 # -- healing ---------------------------------------------------------------------------------------------
@@ -126,12 +123,6 @@ def test_without_a_bundle_the_old_session_stays_and_serves(broken):
     assert facts(broken) == before
 
 
-def reply_of_everybody(house: House) -> None:
-    """Each device answers, so that our next messages are no longer first ones."""
-    for device in house.siti.devices.values():
-        house.reply("ok", f"ok{device.jid.device}", device)
-
-
 # -- ten receipts of one break ---------------------------------------------------------------------------
 
 
@@ -149,13 +140,6 @@ def test_ten_receipts_of_one_break_make_one_session(house):
 
 
 # -- limits ----------------------------------------------------------------------------------------------
-
-
-def deaf(house: House, number: int = 2) -> tuple:
-    """Siti's phone refuses everything, whatever session it is offered."""
-    phone = house.siti.devices[0]
-    phone.receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
-    return house.tell(number), phone
 
 
 def test_a_device_that_never_reads_it_gets_its_retries_and_no_more(house):
@@ -220,18 +204,6 @@ def test_an_hour_has_a_budget_for_each_recipient(house):
 def first_retry(house: House) -> Node:
     house.tell(2)
     return house.network.retries.pop(0)
-
-
-def changed(node: Node, **attrs: object) -> Node:
-    return Node(node.tag, {**node.attrs, **attrs}, node.content)
-
-
-def with_count(node: Node, count: int) -> Node:
-    children = tuple(
-        Node("retry", {**child.attrs, "count": str(count)}) if child.tag == "retry" else child
-        for child in node.children()
-    )
-    return Node(node.tag, node.attrs, children)
 
 
 def test_a_replayed_receipt_is_named_and_changes_nothing(broken):

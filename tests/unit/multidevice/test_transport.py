@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.fake_whatsapp import Device
+from tests.support.fake_whatsapp import NOW, Device
 from tests.support.paired_account import ACCOUNT, OWN_DEVICE, OWN_LID, Stage
 from tocsin.accounts.limits import Limit
 from tocsin.connector_client.client import ConnectorAway, NotConnected, Resuming
@@ -341,6 +341,10 @@ def test_a_participant_hash_without_missing_devices_sends_nothing_more(stage):
     stage.network.extra_ack = {"phash": "2:AAAAAAAA"}
     send(stage, 1)
     assert len(stage.network.messages) == 2
+
+
+def test_the_server_s_time_of_acceptance_is_told_in_milliseconds(stage):
+    assert send(stage).accepted_at == NOW * 1000
 
 
 def test_an_outdated_lid_is_looked_up_for_the_next_time(stage):

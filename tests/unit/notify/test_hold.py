@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.memory_aws import MemoryAccount, everything_in
-from tests.unit.notify.test_delivery import NOW, Scene
-from tests.unit.notify.test_parking import Connector
+from tests.support.one_delivery import NOW, Connector, Scene
 from tocsin.connector.gateway.limits import BY_ACK
 from tocsin.dynamo.writes import Put
 from tocsin.multidevice.refusals import ACK_RULES

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.test_recovery_budget import requests_of
 from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import House, texts
-from tests.unit.multidevice.inbound.test_messages import orders, our_bundle, replies
+from tests.support.wired_steps import orders, our_bundle, replies, requests_of
 from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import device_lists
 from tocsin.notify.notification import Notification, State

@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.memory_aws import MemoryAws
+from tests.support.one_delivery import Connector
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.parking import Maintainer, NotTold, Report
+from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, EnqueueFailed, NotificationsQueue
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key, waiting_key
 
 NOW = 1_800_000_000
 SITI, BUDI = "6281234567890", "6281311112222"
-
-
-@dataclass
-class Connector:
-    """A connector that says how the account is, and notes when it was told of the end of a resume."""
-
-    connection: str | None = "resuming"
-    unreachable: bool = False
-    restricted: bool = True
-    on_resumed: list[Callable[[], None]] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-
-    def state(self, account: str) -> str | None:
-        return self.connection
-
-    def takes_first_contacts(self, account: str) -> bool:
-        return not self.restricted
-
-    def resumed(self, account: str) -> None:
-        if self.unreachable:
-            raise NotTold("ConnectorAway")
-        self.told.append(account)
-        for happening in self.on_resumed:
-            happening()
 
 
 class Scene:
@@ -84,10 +60,9 @@ class Scene:
         return notification
 
     def parked(
-        self, recipient: str = SITI, due: int | None = None, cause: str = "not-connected", **changes: Any
+        self, recipient: str = SITI, due_at: int | None = None, cause: str = "not-connected", **changes: Any
     ) -> Notification:
         notification = self.planned(recipient, **changes)
-        due_at = None if due is None else due * 1000
         self.stores.parking.park(notification, cause, NOW * 1000, due_at=due_at)
         return notification
 
@@ -122,19 +97,19 @@ def scene() -> Scene:
 
 @pytest.mark.parametrize("cause", ["first-contact-restricted", "first-contact-quota"])
 def test_first_contacts_go_as_soon_as_the_restriction_is_lifted(scene: Scene, cause: str) -> None:
-    held = scene.parked(due=NOW + 86_000, cause=cause)
+    held = scene.parked(due_at=(NOW + 86_000) * 1000, cause=cause)
     scene.connector.restricted = False
     assert scene.resume().resumed == 1
     assert scene.order_ids() == [held.id]
 
 
 def test_first_contacts_wait_while_it_lasts(scene: Scene) -> None:
-    scene.parked(due=NOW + 86_000, cause="first-contact-restricted")
+    scene.parked(due_at=(NOW + 86_000) * 1000, cause="first-contact-restricted")
     assert scene.resume().resumed == 0
 
 
 def test_what_waits_for_another_cause_waits_for_its_day(scene: Scene) -> None:
-    scene.parked(due=NOW + 600, cause="rate-limited")
+    scene.parked(due_at=(NOW + 600) * 1000, cause="rate-limited")
     scene.connector.restricted = False
     assert scene.resume().resumed == 0
 
@@ -210,14 +185,14 @@ def test_a_resume_out_of_time_leaves_the_rest_and_keeps_fresh_ones_back(scene: S
 
 def test_what_has_a_date_waits_for_it(scene: Scene) -> None:
     scene.connector.connection = "connected"
-    scene.parked(due=NOW + 60)
+    scene.parked(due_at=(NOW + 60) * 1000)
     assert scene.sweep().resumed == 0
     scene.now += 60
     assert scene.sweep().resumed == 1
 
 
 def test_nothing_overtakes_at_one_recipient(scene: Scene) -> None:
-    scene.parked(SITI, due=NOW + 60)
+    scene.parked(SITI, due_at=(NOW + 60) * 1000)
     scene.parked(SITI)
     other = scene.parked(BUDI)
     scene.resume()

@@ -9,8 +9,7 @@ import pytest
 from tests.support.fake_whatsapp import NOW, message_from
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, receipt_of, texts
-from tests.unit.multidevice.inbound.test_messages import sessions
-from tests.unit.multidevice.test_retries import changed, reply_of_everybody
+from tests.support.wired_steps import changed, reply_of_everybody, sessions
 from tocsin.notify.notification import State
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.jid import JID, LID, PN

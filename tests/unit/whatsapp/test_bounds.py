@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from tests.support.noise_peer import OWN_LID, OWN_PN, Talk, from_server, logged_in
-from tests.unit.whatsapp.test_connection_pairing import KEYS, pair_success
-from tests.unit.whatsapp.test_media import answer as hosts_answer
-from tests.unit.whatsapp.test_stanzas import (
+from tests.support.pairing_stanzas import KEYS, pair_success
+from tests.support.stanzas import (
     ALICE,
     ALICE_PN,
     TABLET,
     TEAM,
     bundle_user,
     inbound,
+    media_answer,
     note,
     result,
     usync_answer,
@@ -141,11 +141,11 @@ FIELDS: dict[str, Case] = {
     ),
     "key index": (usync.parse_devices, lambda v: device("1", v), [SECONDS], [SECONDS_PLUS]),
     "number of a device": (usync.parse_devices, lambda v: device(v, "1"), [SECONDS], [SECONDS_PLUS]),
-    "ticket of the media hosts": (HOSTS, lambda v: hosts_answer("h", auth=v), ["a" * 4096], ["a" * 4097]),
-    "port of a media host": (HOSTS, hosts_answer, ["h:65535"], ["h:65536", "h:99999"]),
-    "label of a media host": (HOSTS, hosts_answer, ["h" * 63 + ".net"], ["h" * 64 + ".net", "a..b", "a."]),
-    "name of a media host": (HOSTS, hosts_answer, ["a." * 126 + "a"], ["a." * 127 + "a"]),
-    "lifetime of a media host": (HOSTS, lambda v: hosts_answer("h", ttl=v), [SECONDS], [SECONDS_PLUS]),
+    "ticket of the media hosts": (HOSTS, lambda v: media_answer("h", auth=v), ["a" * 4096], ["a" * 4097]),
+    "port of a media host": (HOSTS, media_answer, ["h:65535"], ["h:65536", "h:99999"]),
+    "label of a media host": (HOSTS, media_answer, ["h" * 63 + ".net"], ["h" * 64 + ".net", "a..b", "a."]),
+    "name of a media host": (HOSTS, media_answer, ["a." * 126 + "a"], ["a." * 127 + "a"]),
+    "lifetime of a media host": (HOSTS, lambda v: media_answer("h", ttl=v), [SECONDS], [SECONDS_PLUS]),
 }
 
 
@@ -200,7 +200,7 @@ def test_of_a_server_s_words_the_beginning_is_kept_and_an_absurd_wait_is_a_long_
 
 
 def test_a_ticket_of_a_hundred_years_is_asked_for_again_after_a_day() -> None:
-    hosts = media.parse_hosts(hosts_answer("h", ttl="3153600000", auth_ttl=""))
+    hosts = media.parse_hosts(media_answer("h", ttl="3153600000", auth_ttl=""))
     assert hosts.lifetime == media.MAX_LIFETIME
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.noise_peer import NOW, OWN_LID, OWN_PN, ROOT, Peer, Talk, from_server, logged_in, pair
-from tests.unit.whatsapp.test_connection_pairing import KEYS, offer, offered, pair_success
+from tests.support.pairing_stanzas import KEYS, offer, offered, pair_success
+from tests.support.signal_peers import LOW_ORDER
 from tocsin.signal import x3dh
 from tocsin.signal.curve import encode_point, key_pair, sign
 from tocsin.signal.errors import BadSignature, InvalidKey, SignalError
@@ -26,17 +27,6 @@ from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.proto.handshake_pb2 import CertChain, HandshakeMessage
 
 ALICE = JID.parse("777@lid")
-
-LOW_ORDER = [
-    bytes(32),
-    b"\x01" + bytes(31),
-    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
-    bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-    bytes.fromhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-    bytes.fromhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-]
-"""Public keys with which every agreement is the same, whoever makes it (RFC 7748, section 6.1)."""
 
 
 # Handshake

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import pytest
 
+from tests.support.stanzas import media_answer
 from tocsin.whatsapp import media, outgoing
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
@@ -67,14 +68,8 @@ def test_what_is_no_upload_at_all_is_refused(blob: bytes) -> None:
 # The hosts
 
 
-def answer(*hosts: str, **attrs: str) -> Node:
-    told = {"auth": "a+/b", "ttl": "300", "auth_ttl": "100", **attrs}
-    children = tuple(Node("host", {"hostname": host}) for host in hosts)
-    return Node("iq", {"type": "result"}, (Node("media_conn", told, children),))
-
-
 def test_hosts_come_in_the_servers_order_and_live_as_long_as_the_shorter_of_both() -> None:
-    hosts = media.parse_hosts(answer("mmg.whatsapp.net", "127.0.0.1:8443"))
+    hosts = media.parse_hosts(media_answer("mmg.whatsapp.net", "127.0.0.1:8443"))
     assert (hosts.hosts, hosts.lifetime) == (("mmg.whatsapp.net", "127.0.0.1:8443"), 100)
     assert "a+/b" not in repr(hosts)
 
@@ -82,12 +77,12 @@ def test_hosts_come_in_the_servers_order_and_live_as_long_as_the_shorter_of_both
 @pytest.mark.parametrize("host", ["evil.net/x", "a@b", "", "-x", "[::1]", "a b", "x:y", "a?b=", "a#b"])
 def test_a_host_that_could_lead_elsewhere_is_refused(host: str) -> None:
     with pytest.raises(InvalidStanza):
-        media.parse_hosts(answer("mmg.whatsapp.net", host))
+        media.parse_hosts(media_answer("mmg.whatsapp.net", host))
 
 
 def test_no_hosts_and_a_refusal_are_told_apart() -> None:
     with pytest.raises(InvalidStanza, match="no host"):
-        media.parse_hosts(answer())
+        media.parse_hosts(media_answer())
     error = Node("iq", {"type": "error"}, (Node("error", {"code": "429", "text": "slow down"}),))
     with pytest.raises(IqRefused):
         media.parse_hosts(error)

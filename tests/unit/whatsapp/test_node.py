@@ -114,7 +114,7 @@ def test_depth_is_limited_both_ways() -> None:
         (lambda n: n.attr_str("empty"), "has no empty"),
         (lambda n: n.attr_int("name"), "is no number"),
         (lambda n: n.attr_int("arabic"), "is no number"),
-        (lambda n: n.attr_int("long"), "is no number"),
+        (lambda n: n.attr_int("long"), "is too large"),
         (lambda n: n.attr_jid("name"), "is no JID"),
         (lambda n: n.attr_jid("missing"), "has no missing"),
         (lambda n: n.bytes(2), "holds 3 bytes"),

@@ -1,6 +1,5 @@
 """Stanzas as they leave, and as they are read: the forms of the wire, and what is refused."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,12 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.noise_peer import OWN_LID, OWN_PN, device_keys, from_server, pair
+from tests.support.noise_peer import OWN_LID, OWN_PN, device_keys, pair
+from tests.support.stanzas import (
+    ALICE,
+    ALICE_PN,
+    OWN,
+    PARSERS,
+    TABLET,
+    TEAM,
+    VALID,
+    bundle_user,
+    inbound,
+    note,
+    result,
+    usync_answer,
+)
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import bundles, call, content, iq, message, notifications, outgoing, receipts, usync
+from tocsin.whatsapp import bundles, content, iq, message, notifications, outgoing, receipts, usync
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
-from tocsin.whatsapp.jid import GROUP, JID, SERVER
+from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, decode, encode
 
 
@@ -24,11 +37,7 @@ class Ciphertext:
     body: bytes
 
 
-ALICE = JID.parse("200000000000002@lid")
-ALICE_PN = JID.parse("6281234567890@s.whatsapp.net")
-TABLET = ALICE.with_device(12)
 US = OWN_LID.bare
-TEAM = JID("120363000000000000", GROUP)
 MSG, PKMSG = Ciphertext("msg", b"m" * 40), Ciphertext("pkmsg", b"p" * 90)
 
 
@@ -142,11 +151,6 @@ def test_prekeys_are_uploaded_in_the_order_the_server_wants() -> None:
 # Acks and receipts
 
 
-def inbound(**attrs: Any) -> Node:
-    base = {"from": TABLET, "id": "M1", "t": "1788000000", "type": "text", "sender_pn": ALICE_PN}
-    return Node("message", {**base, **attrs}, (Node("enc", {"v": "2", "type": "msg"}, b"x"),))
-
-
 def test_an_ack_echoes_what_it_acknowledges() -> None:
     receipt = Node(
         "receipt", {"from": TEAM, "id": "R", "type": "read", "participant": TABLET, "recipient": US}
@@ -237,9 +241,6 @@ def test_a_receipt_may_name_several_messages_and_people() -> None:
 # Coming in
 
 
-OWN = (OWN_PN, OWN_LID)
-
-
 def test_a_message_of_a_person() -> None:
     seen = message.parse_message(inbound(notify="Alice", offline="0"), OWN)
     assert (seen.sender, seen.sender_alt) == (TABLET, ALICE_PN.with_device(12))
@@ -324,23 +325,6 @@ def test_an_ack_of_a_message() -> None:
 # Queries
 
 
-def result(*children: Node) -> Node:
-    return from_server("iq", {"type": "result", "id": "1"}, *children)
-
-
-def bundle_user(device: JID, **damage: bytes) -> Node:
-    keys = device_keys()
-    part: dict[str, bytes] = {
-        "registration": bytes((0, 0, 4, 210)), "type": b"\x05", "identity": keys.identity.public, **damage
-    }  # fmt: skip
-    parts = [Node(name, {}, value) for name, value in part.items()]
-    return Node(
-        "user",
-        {"jid": device},
-        (*parts, iq.signed_prekey_node(keys.signed_prekey), iq.prekey_node(7, b"k" * 32)),
-    )
-
-
 def test_bundles_and_what_came_instead() -> None:
     listed = (
         bundle_user(ALICE),
@@ -369,11 +353,6 @@ def test_bundles_are_asked_for_by_device() -> None:
     node = same_on_the_wire(bundles.fetch_bundles([ALICE, TABLET], replace=True))
     users = node.require_child("key").children("user")
     assert [user.attrs for user in users] == [{"jid": jid, "reason": "identity"} for jid in (ALICE, TABLET)]
-
-
-def usync_answer(*users: Node, **protocols: Node) -> Node:
-    outcome = Node("result", {}, tuple(Node(name, {}, (error,)) for name, error in protocols.items()))
-    return result(Node("usync", {}, (outcome, Node("list", {}, users))))
 
 
 def test_devices_of_users() -> None:
@@ -447,10 +426,6 @@ def test_a_number_is_asked_for_in_international_form(phone: str) -> None:
 # Notifications
 
 
-def note(kind: str, *children: Node, **attrs: Any) -> Node:
-    return Node("notification", {"from": ALICE, "id": "N", "type": kind, **attrs}, children or None)
-
-
 @pytest.mark.parametrize(
     ("node", "expected"),
     [
@@ -505,55 +480,6 @@ def test_notifications(node: Node, expected: object) -> None:
 
 # Whatever comes
 
-PARSERS: list[Callable[[Node], object]] = [
-    lambda node: message.parse_message(node, OWN),
-    message.parse_ack,
-    receipts.parse_receipt,
-    receipts.parse_retry,
-    notifications.parse_notification,
-    call.parse_call,
-    receipts.refusal_of,
-    lambda node: receipts.read_receipt(node, "read", 1),
-    iq.parse_privacy_settings,
-    bundles.parse_bundles,
-    usync.parse_devices,
-    usync.parse_contacts,
-    iq.parse_prekey_count,
-]
-VALID = [
-    inbound(notify="Alice"),
-    inbound(**{"from": TEAM, "participant": TABLET, "participant_pn": ALICE_PN}),
-    Node("ack", {"class": "message", "id": "M1", "from": ALICE, "t": "9", "error": "479"}),
-    Node(
-        "receipt", {"from": TABLET, "id": "M1", "t": "5"}, (Node("list", {}, (Node("item", {"id": "M2"}),)),)
-    ),
-    Node("receipt", {"from": TABLET, "id": "M1", "type": "retry"}, bundle_user(TABLET).children()),
-    Node(
-        "receipt",
-        {"from": TABLET, "id": "M1", "type": "retry"},
-        (
-            Node("retry", {"count": "2", "id": "M1", "t": "5"}),
-            Node("registration", {}, bytes(4)),
-            Node("keys", {}, bundle_user(TABLET).children()),
-        ),
-    ),
-    note("encrypt", Node("identity")),
-    note("devices", Node("add", {"device_hash": "2:h"}, (Node("device", {"jid": TABLET}),))),
-    note("account_sync", Node("devices", {"dhash": "2:d"}, (Node("device", {"jid": OWN_PN}),))),
-    note("w:gp2", Node("remove", {}, (Node("participant", {"jid": ALICE, "lid": ALICE}),)), **{"from": TEAM}),
-    note(
-        "privacy_token", Node("tokens", {}, (Node("token", {"type": "trusted_contact", "t": "5"}, b"tok"),))
-    ),
-    note("mex", Node("update", {"op_name": "NotificationUserReachoutTimelockUpdate"}, b"[" * 99)),
-    result(Node("list", {}, (bundle_user(ALICE), bundle_user(TABLET)))),
-    result(Node("count", {"value": "9"})),
-    result(Node("privacy", {}, (Node("category", {"name": "readreceipts", "value": "all"}),))),
-    Node(
-        "call", {"from": ALICE, "id": "C"}, (Node("offer", {"call-creator": ALICE, "caller_pn": ALICE_PN}),)
-    ),
-    usync_answer(Node("user", {"jid": ALICE}, (Node("devices", {}, (Node("device-list", {}, ()),)),))),
-    usync_answer(Node("user", {"jid": ALICE, "pn_jid": ALICE_PN}, (Node("contact", {"type": "in"}, b"+6"),))),
-]
 VALUES: list[Any] = [
     "",
     "1",

@@ -1,4 +1,4 @@
-"""The linked accounts: who holds them, what WhatsApp keeps them from, what the operator asks of them.
+"""The linked accounts: who holds them, which restrictions of WhatsApp are active, what the operator requests.
 
 Imports `dynamo` and `tables` only. No key material.
 """

@@ -1,6 +1,5 @@
-"""The one process that stays awake, and the client by which the Lambdas call it.
+"""The one process that stays awake: it holds the accounts' leases and their sockets.
 
-Here: leases held and shared out, the socket, the HTTPS endpoint, forwarding to SQS, uploads, pairing.
-`client` and `protocol` are all that a Lambda may import from here. Nothing of Signal's sessions lives in
-this package.
+Here: leases held and shared out, the socket, the HTTPS endpoint, forwarding to SQS, uploads, pairing. A
+function calls it through `connector_client`. Nothing of Signal's sessions lives in this package.
 """

@@ -1,4 +1,4 @@
-"""The certificate the connector makes at start: its own authority, trusted through the lease alone."""
+"""A self-signed certificate, made at the start. Callers of the connector trust it through the lease alone."""
 
 from __future__ import annotations
 

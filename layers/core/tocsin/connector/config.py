@@ -19,7 +19,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class BadEnvironment(Exception):
-    """A variable is missing or can't be meant. Mend the environment; the process won't start without."""
+    """A variable is missing or invalid. The process doesn't start; correct the environment."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"the environment variable {name} {problem}")

@@ -1,4 +1,4 @@
-"""Whom the connector tells what: the bus about a lost account, the maintain function about a regained one."""
+"""Notices to others: a lost account to the bus, a regained one to the maintain function."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Notices:
 
     @property
     def resumes(self) -> bool:
-        """Whether parked notifications are looked after at all."""
+        """True if a maintain function resumes parked notifications."""
         return bool(self._config.maintain_function and self._config.notifications_table)
 
     async def disconnected(
@@ -51,7 +51,7 @@ class Notices:
             log.error("the bus refused the event", extra={"account": account, "entries": answer["Entries"]})
 
     async def has_parked(self, account: str) -> bool:
-        """Whether notifications of the account wait. If that can't be known, they do."""
+        """True if notifications of the account are parked, or if that can't be read."""
         if not self.resumes:
             return False
         query = self._aws.client("dynamodb").query

@@ -1,4 +1,4 @@
-"""How fast to connect again: the jittered delays, and what makes them start over."""
+"""When to connect again: the jittered delays, and what resets them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tocsin.whatsapp.backoff import STABLE_SECONDS, delays
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 HASTY: Final = 3
-"""Reconnects without delay in a row, then even they wait: no storm, whatever the server says."""
+"""Immediate reconnects in a row. The next one is delayed all the same: no storm, whatever the server says."""
 
 DEAF_SOCKETS: Final = 3
-"""An open-but-deaf socket, and two fresh ones after it. Then it's the process."""
+"""Deaf sockets in a row: an open one and two fresh ones after it. Then the process is at fault."""
 
 DEAF_MEMORY: Final = 600.0
 """Seconds of a working connection after which earlier deafness is forgotten."""
@@ -58,7 +58,7 @@ class Pace:
         return next(self._delays)
 
     def _is_deaf(self, ended: Reaction, lasted: float | None) -> bool:
-        """A deaf socket is replaced at once; the third in a row is no socket's fault."""
+        """A deaf socket is replaced at once. With the third in a row the process is at fault."""
         worked = lasted is not None and (ended.reason != "deaf" or lasted >= DEAF_MEMORY)
         if worked:
             self._deaf = 0

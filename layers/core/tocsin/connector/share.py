@@ -1,7 +1,7 @@
 """Which connector serves how many accounts: pure arithmetic, by what the heartbeats tell.
 
-Everybody is entitled to the whole part of an equal share, and takes that at once. What is left over goes to
-whoever has least. Who has more than its share gives, one at a time, while another has two less: so it ends
+Each connector is entitled to the whole part of an equal share, and takes that at once. What is left over goes
+to whoever has least. Who has more than its share gives, one at a time, while another has two less: so it ends
 with loads that differ by one at most, and nobody takes back what it gave.
 """
 
@@ -27,7 +27,7 @@ class Loads:
 
     @property
     def share(self) -> int:
-        """What everybody is entitled to."""
+        """The accounts to which each connector is entitled."""
         return self.accounts // (len(self.others) + 1)
 
     @property

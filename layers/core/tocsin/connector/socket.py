@@ -87,7 +87,7 @@ async def open_line(url: str, connection: Connection, clock: Callable[[], float]
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """One for all accounts: the certificates of all authorities take 0.7 MB."""
+    """One context for all accounts: the certificates of all authorities take 0.7 MB."""
     return ssl.create_default_context()
 
 
@@ -268,7 +268,8 @@ class Line:
             self._sooner.set()
 
     def _is_free(self) -> bool:
-        """Whether what is written now goes out now: nothing is before it, and the lease is ours."""
+        """True if what is written now goes out at once: nothing is queued before it, and the lease is
+        ours."""
         behind = self._writing or self._outgoing.qsize() or self._socket.transport.get_write_buffer_size()
         return not behind and self._holds()
 

@@ -18,7 +18,7 @@ PAGE: Final = "https://web.whatsapp.com/"
 """Tells it too, to whoever looks like a browser that goes there; asked if the first doesn't tell."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 LEAST: Final = 10**9
-"""A smaller revision is none."""
+"""A smaller number is no revision of the client."""
 
 # The JSON stands inside a JavaScript string, so its quotes may be escaped.
 _REVISION: Final = re.compile(rb'\\?"client_revision\\?"\s*:\s*([0-9]{10,12})')

@@ -1,1 +1,1 @@
-"""How a Lambda reaches the connector: all of it that a function may import."""
+"""How a function reaches the connector. Of the connector, a function may import this alone."""

@@ -108,7 +108,7 @@ class Resuming(ConnectorError):
 
 
 class Restricted(ConnectorError):
-    """The server keeps the account from this until `until` (Unix seconds; None when it didn't say). Wait.
+    """The server forbids the account this until `until` (Unix seconds; None when it didn't say). Wait.
 
     `limit`: what from, as `accounts.limits` names it; empty where it is from everything.
     """

@@ -22,7 +22,8 @@ from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File, Preview, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.audience import Recipient, recipients, unreachable
-from tocsin.notify.events.event import NO_PHONE, InvalidEvent, TicketEvent, parse_event
+from tocsin.notify.events.event import NO_PHONE, TicketEvent
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, Problem, State, notification_id
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue

@@ -1,4 +1,4 @@
-"""Calls: nobody takes one here, but each says who calls."""
+"""Calls: Tocsin takes none, but an offer names the caller."""
 
 from __future__ import annotations
 

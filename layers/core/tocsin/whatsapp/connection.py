@@ -3,7 +3,7 @@
     NEW ─ start ─▶ HANDSHAKE ─ server proves itself ─▶ GREETING ─┬─ pair-device ─▶ PAIRING ─ 515 ─▶ ENDED
                                                                  └─ success ─────▶ OPEN ──────────▶ ENDED
 
-Bytes and the time go in; bytes to send and events come out. The shell owns the socket, the clock and the
+Bytes and the time go in. Bytes to send and events come out. The shell owns the socket, the clock and the
 store: it hands in what it read, sends what `data_to_send` gives, and calls `tick` at `next_tick`. `now` is
 Unix seconds that don't jump (a monotonic clock with an offset taken at start).
 
@@ -381,7 +381,7 @@ class Connection:
         if handler is not None:
             handler(self, node, now)
         elif node.tag not in UNACKED and self.is_open and node.optional_str("id") and "from" in node.attrs:
-            # Left unanswered it would come at every login, and one day the server ends the stream for it.
+            # Unanswered, it would come again at every login, until the server ends the stream because of it.
             self.send_node(ack(node))
             self._events.append(FrameDropped(f"unknown stanza <{node.tag[:40]}>"))
 
@@ -417,7 +417,7 @@ class Connection:
             self._events.append(FrameDropped(f"<{node.tag}> before login"))
             return
         if not self._is_ours(node):
-            # Acknowledged as refused: unanswered it would come at every login.
+            # Acknowledged as refused. Unanswered, it would come again at every login.
             self.send_node(ack(node, UNKNOWN_STANZA))
             self._events.append(FrameDropped(f"<{node.tag}> for another account"))
             return
@@ -429,7 +429,7 @@ class Connection:
         self._events.append(StanzaReceived(node))
 
     def _is_ours(self, node: Node) -> bool:
-        """Whether a stanza that names its addressee names us. Most name none."""
+        """True unless the stanza names an addressee other than us. Most name none."""
         login = self._identity.login
         try:
             to = node.optional_jid("to")
@@ -511,7 +511,7 @@ class Connection:
             self._events.append(OfflineDone(complete))
 
     def _on_dirty(self, child: Node) -> None:
-        """Something of the account changed that a notifier doesn't mirror: say it is clean."""
+        """Account state changed that a notifier doesn't keep: confirm it as clean."""
         kind = child.optional_str("type")
         if kind is not None and self.is_open:
             self._send_iq(iq.clean_dirty(kind, child.optional_str("timestamp")))
@@ -632,7 +632,7 @@ _HANDLERS: Final[dict[str, Callable[[Connection, Node, float], None]]] = {
     "stream:error": Connection._on_stream_error,
     "xmlstreamend": Connection._on_stream_end,
 }
-"""What isn't here is of no use to a notifier."""
+"""Other tags are of no use to a notifier."""
 
 UNACKED: Final = frozenset({"presence", "chatstate", "error", "stream:features"})
 """No handler, and no ack either. Whatever else has an id and a sender is acknowledged, known or not."""

@@ -118,7 +118,7 @@ class Content:
 
     @property
     def is_reply(self) -> bool:
-        """Whether a person said something, with or without words."""
+        """True if a person said something, with or without words."""
         return self.kind in _REPLIES
 
 
@@ -160,7 +160,7 @@ def content_of(message: Message, *, from_me: bool = False) -> Content:
 
 
 def _text(value: str | bytes | None) -> str | None:
-    """A proto2 string whose UTF-8 is broken comes as bytes; a cut emoji must not cost the message."""
+    """A proto2 string with invalid UTF-8 comes as bytes. A cut emoji must not lose the message."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

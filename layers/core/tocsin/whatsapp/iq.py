@@ -48,7 +48,7 @@ def refused(error: Node | None) -> IqRefused:
 
 
 def _number(error: Node, name: str) -> int | None:
-    """None for what can't be read as well: a refusal is a refusal, whatever it says besides."""
+    """Also None for a value that can't be read: the refusal counts all the same."""
     with suppress(InvalidStanza):
         return error.optional_int(name)
     return None
@@ -145,7 +145,7 @@ def pong(ping: Node) -> Node:
 
 
 def not_understood(question: Node) -> Node:
-    """The answer to an iq of the server that we have no use for."""
+    """The answer to a request of the server that Tocsin doesn't use."""
     attrs = present({"to": SERVER, "type": "error", "id": question.attrs.get("id")})
     return Node("iq", attrs, (Node("error", {"code": "501", "text": "feature-not-implemented"}),))
 

@@ -117,7 +117,8 @@ class JID:
 
     @property
     def is_too_long(self) -> bool:
-        """Whether user or server is longer than any is: it can be answered, and not be used as a key."""
+        """True if user or server is longer than any real one. Such a stanza can be answered, but its JID must
+        not become a key."""
         return len(self.user) > MAX_USER or len(self.server) > MAX_SERVER
 
     @property
@@ -168,7 +169,7 @@ class JID:
 
     @property
     def is_recipient(self) -> bool:
-        """Whether a notification may go here by phone number: a person, not a device, bot or list."""
+        """True if a notification may go to this phone number: a person, not a device, bot or list."""
         plain = self.server == PN and not self.device and not self.agent
         return plain and _RECIPIENT.fullmatch(self.user) is not None
 

@@ -1,4 +1,4 @@
-"""Whether the other side is still there. Any frame counts as life; silence is asked about, then believed."""
+"""Liveness: is the other side still there? Any frame counts; after a silence we ping, and wait once more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 SILENCE_SECONDS: Final = 20.0
-"""Without a frame for so long we ask; for so long after our question, and the socket is deaf."""
+"""Seconds without a frame until we ping, and seconds after the ping until the socket counts as deaf."""
 
 MAX_INTERVAL: Final = 1.5
-"""Between two questions, in units of the silence that they are about; the shortest is 1."""
+"""Most time between two pings, in units of the silence. The least is 1."""
 
 
 class Keepalive:
@@ -36,7 +36,7 @@ class Keepalive:
         return self._deadline is not None and now >= self._deadline
 
     def wants_ping(self, now: float) -> bool:
-        """Whether to ask now. Asking starts the patience."""
+        """True if a ping is due now. The wait for its answer starts here."""
         if now < self._next_ping:
             return False
         self._next_ping = self._after(now)

@@ -23,7 +23,8 @@ FINISH_SECONDS: Final = 60.0
 MAX_HELLOS: Final = 3
 MAX_REFS: Final = 32
 MAX_REF_BYTES: Final = 512
-"""Six refs of 44 bytes are usual. More than these no QR code, and no operator's patience, can hold."""
+"""Six refs of 44 bytes are usual. A QR code can't hold longer refs, and no operator waits for more of
+them."""
 
 _PASSKEY: Final = ("passkey_prologue_request", "crsc_continuation")
 
@@ -84,7 +85,7 @@ class Linking:
 
     @property
     def exhausted(self) -> bool:
-        """No code left to show, and none being typed in."""
+        """True if no code is left to show and none is being typed in."""
         return not self.finished and self._ref is None and self._attempt is None
 
     @property

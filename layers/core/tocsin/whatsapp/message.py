@@ -224,8 +224,8 @@ class MessageAck:
 
 
 def parse_ack(node: Node) -> MessageAck:
-    """Raises `InvalidStanza` if it can't be told whether the message was accepted. What else can't be read is
-    left out: refusing the ack of an accepted message would send it once more."""
+    """Raises `InvalidStanza` if the stanza doesn't say whether the message was accepted. Other fields that
+    can't be read are left out: refusing the ack of an accepted message would send it once more."""
     if node.tag != "ack" or node.attrs.get("class") != "message":
         raise InvalidStanza("not the ack of a message")
     return MessageAck(
@@ -354,7 +354,7 @@ def demand_agreement(node: Node, sender: JID, own: Collection[JID]) -> None:
 
 
 def is_shared(origin: JID) -> bool:
-    """Whether a conversation has several people, so that `participant` says who of them it was."""
+    """True if a conversation has several people, so that `participant` names the sender."""
     return origin.server in (GROUP, BROADCAST)
 
 

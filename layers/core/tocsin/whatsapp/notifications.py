@@ -81,7 +81,7 @@ class ReachoutLock:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Nothing for us in it."""
+    """A notification of no use to a notifier."""
 
     type: str
 
@@ -121,7 +121,7 @@ def parse_notification(node: Node) -> Notification:
 
 def _identity_changed(node: Node, origin: JID) -> Notification:
     if origin.device:
-        return Other("encrypt")  # a companion's own affair; its next message says so
+        return Other("encrypt")  # a companion's new keys come with its next message
     return IdentityChanged(origin.chat, _lid(node))
 
 

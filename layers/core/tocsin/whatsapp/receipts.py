@@ -61,7 +61,7 @@ def ack(node: Node, error: int | None = None) -> Node:
 def refusal_of(node: Node) -> int | None:
     """The code of the negative ack for a message of which nothing could ever be read; None for whatever else.
 
-    Nothing of such a one needs storing. A newsletter's has no ciphertext, and is none of our business.
+    Such a message needn't be stored. A newsletter's has no ciphertext, and isn't for us.
     """
     if node.tag != "message":
         return None
@@ -166,7 +166,7 @@ def _keys(keys: RetryKeys) -> Node:
 
 
 def _addressed(node: Node) -> dict[str, str | JID | None]:
-    """A receipt goes back to where the stanza came from, word for word."""
+    """A receipt repeats the stanza's addresses exactly as they came."""
     return {
         "id": node.attrs.get("id"),
         "to": node.attrs.get("from"),
@@ -238,7 +238,7 @@ def _gathered(node: Node) -> tuple[JID, ...]:
 
 
 def _sender(node: Node, origin: JID) -> JID:
-    """Who speaks. Of somebody else's device nobody else may speak, so `participant` needs a group."""
+    """The device that speaks. It speaks for itself alone, so `participant` is allowed in groups only."""
     if is_shared(origin):
         return node.optional_jid("participant") or origin
     if "participant" in node.attrs or node.child("participants") is not None:

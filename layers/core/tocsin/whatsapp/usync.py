@@ -109,7 +109,7 @@ def _device(user: JID, node: Node) -> JID | None:
         # The server refuses bundles of companions without a key index, and with them the whole request.
         return None
     if (node.attrs.get("is_hosted") == "true") != (number == HOSTED_DEVICE):
-        return None  # its address could be no other device's
+        return None  # hosted devices have that number, and no others do
     return user.with_device(number)
 
 

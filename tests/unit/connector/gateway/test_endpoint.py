@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.connector.conftest import TOKEN, House, Lease, LoopThread, Profile, build
+from tests.support.running_endpoint import TOKEN, House, Lease, LoopThread, Profile, build
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.httpd import Limits
 from tocsin.connector_client import client as errors

@@ -9,15 +9,15 @@ import zlib
 import pytest
 
 from tests.support.fake_whatsapp import Device, message_from, wrapped
-from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import House, receipt_of, texts
+from tests.support.wired_steps import garbled, orders, our_bundle, replies, retry_of, sessions
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
 from tocsin.signal.session import Ciphertext
-from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.node import Node, encode
 from tocsin.whatsapp.outgoing import device_sent, text_message
@@ -40,10 +40,6 @@ def told(house: House) -> House:
     """Siti has had one notification, so there are sessions both ways."""
     house.notification = house.tell(1)  # type: ignore[attr-defined]
     return house
-
-
-def replies(house: House) -> list[dict]:
-    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def written(house: House) -> list[tuple[str, str]]:
@@ -116,22 +112,6 @@ def test_a_first_message_spends_its_prekey_and_teaches_the_address(house):
     assert house.stage.keys.contacts.address(USER) == {"pn": USER, "lid": "1234@lid"}
 
 
-def our_bundle(house: House) -> PreKeyBundle:
-    """What the server hands out for the account: uploaded by the connector before."""
-    credentials = house.stage.keys.account.credentials()
-    [prekey] = house.stage.keys.account.new_prekeys(1)
-    signed = credentials.signed_prekey
-    return PreKeyBundle(
-        credentials.registration_id,
-        credentials.identity.public,
-        signed.id,
-        signed.pair.public,
-        signed.signature,
-        prekey.id,
-        prekey.pair.public,
-    )
-
-
 def test_a_reply_ends_the_first_messages_of_that_device(told):
     told.reply("ok")
     told.tell(2)
@@ -181,18 +161,6 @@ def _die(*_: object, **__: object) -> None:
 
 
 # -- what can't be read ----------------------------------------------------------------------------------
-
-
-def garbled(house: House, stanza_id: str = "B1", count: int = 0) -> Node:
-    """A message whose MAC is wrong, though its form is right."""
-    device = house.siti.devices[0]
-    good = device.encrypt(text_message("rusak"))
-    body = good.body[:-1] + bytes((good.body[-1] ^ 1,))
-    return wrapped(device, house.siti, stanza_id, Ciphertext(good.type, body), count=count)
-
-
-def retry_of(house: House) -> Node:
-    return house.network.written[-1].require_child("retry")
 
 
 def test_a_bad_mac_is_asked_for_again_without_keys_at_first(told):
@@ -272,10 +240,6 @@ def test_a_failed_decrypt_leaves_the_session_as_it_was(told):
     assert told.reply("masih bisa").outcome == "reply"
 
 
-def sessions(house: House) -> list:
-    return [item for item in everything_in(house.aws.keys_table) if item["pk"].startswith("session#")]
-
-
 def test_counts_are_not_used_up_while_nobody_can_ask(told):
     told.stage.lease.state = "connecting"
     told.restart()
@@ -316,10 +280,6 @@ def test_invalid_bytes_never_cost_a_session(told):
 
 
 # -- consent ---------------------------------------------------------------------------------------------
-
-
-def orders(house: House) -> list[dict]:
-    return house.aws.messages("notifications")
 
 
 def confirmations(house: House) -> list[str]:

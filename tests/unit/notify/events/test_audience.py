@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tocsin.notify.events.audience import ROUTES, recipients
-from tocsin.notify.events.event import EVENT_TYPES, parse_event
+from tests.support.templates import properties
+from tocsin.notify.events.audience import ROUTES, recipients, technicians
 from tocsin.notify.events.samples import FULL, sample_body
+from tocsin.notify.events.schema import InvalidEvent, parse_event
 
 CUSTOMER = ("customer", "6281234567890")
 BUDI = ("technician", "6281311112222")
@@ -22,12 +23,12 @@ def told(event_type: str = "TicketCreated", **changes: Any) -> list[tuple[str, s
     return [(recipient.audience, recipient.address) for recipient in recipients(event)]
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", ROUTES)
 def test_made_by_an_admin_customer_technicians_and_groups_are_told(event_type: str) -> None:
     assert told(event_type, created_by={"role": "admin", "id": "U-1"}) == [CUSTOMER, BUDI, AYU, GROUP]
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", ROUTES)
 def test_made_by_a_technician_customer_and_the_other_technicians_are_told(event_type: str) -> None:
     assert told(event_type, created_by={"role": "technician", "id": "T-3"}) == [CUSTOMER, AYU, GROUP]
 
@@ -50,5 +51,12 @@ def test_missing_people_are_left_out() -> None:
     assert told(customer=None, technicians=[{"id": "T-3", "name": "Budi"}], groups=[]) == []
 
 
-def test_every_event_type_has_its_routes() -> None:
-    assert set(ROUTES) == set(EVENT_TYPES)
+def test_an_event_type_is_an_entry_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidEvent, match="is unknown"):
+        told("TicketReopened")
+    monkeypatch.setitem(ROUTES, "TicketReopened", (technicians,))
+    assert told("TicketReopened") == [BUDI, AYU]
+
+
+def test_the_rule_of_the_bus_lets_the_event_types_of_the_table_in() -> None:
+    assert properties("TicketEventsRule")["EventPattern"]["detail-type"] == list(ROUTES)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.notify.events.audience import recipients, unreachable
-from tocsin.notify.events.event import MAX_BYTES, InvalidEvent, TicketEvent, parse_event, schema
+from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body, sample_event
+from tocsin.notify.events.schema import MAX_BYTES, InvalidEvent, parse_event, schema
 from tocsin.notify.texts.template import Templates
 
 

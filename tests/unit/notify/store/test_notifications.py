@@ -123,6 +123,12 @@ def test_parking_takes_an_earlier_outcome_away(stored: StoredNotification) -> No
     assert "outcome" not in stored.item
 
 
+def test_a_redrive_s_expiry_is_stored_in_seconds(stored: StoredNotification) -> None:
+    stored.stores.notifications.fail(N.id, GONE, 2)
+    stored.stores.notifications.reset_for_redrive(N.id, at=3_000, expires_at=99_000)
+    assert (stored.item["expires_at"], stored.item["expire_at"]) == (99, 3 + KEPT_SECONDS)
+
+
 def test_a_redrive_starts_anew_and_keeps_the_history(stores: Stores) -> None:
     stores.notifications.record_attempt(N.id, Attempt("ack-timeout", 1, "retry"), spends_retry=True)
     stores.notifications.fail(N.id, GONE, 2)

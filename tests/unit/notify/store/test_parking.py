@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.notification_stores import USER, N
+from tests.support.notification_stores import USER, N, StoredNotification
 from tocsin.notify.notification import Problem, State
 from tocsin.notify.store.stores import Stores
 
@@ -73,6 +73,18 @@ def test_each_requeue_is_another_generation(stores: Stores) -> None:
     stores.parking.park(N, "away", 1)
     assert stores.parking.requeue(N.id).notification.generation == 1
     assert stores.parking.requeue(N.id).notification.generation == 2
+
+
+def test_an_expiry_that_moved_is_stored_in_seconds(stored: StoredNotification) -> None:
+    stored.stores.parking.park(N, "rate-limited", 1, due_at=9)
+    requeued = stored.stores.parking.requeue(N.id, expires_at=99_999).notification
+    assert (stored.item["expires_at"], requeued.expires_at) == (99, 99_000)
+
+
+def test_a_requeue_leaves_an_expiry_that_did_not_move(stored: StoredNotification) -> None:
+    stored.stores.parking.park(N, "away", 1)
+    stored.stores.parking.requeue(N.id)
+    assert stored.item["expires_at"] == N.expires_at // 1000
 
 
 def test_who_came_to_an_end_holds_up_nobody(stores: Stores) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tocsin.notify.texts.consent import Wish, confirmation_text, wish_of
+from tocsin.notify.texts.languages import DEFAULTS, languages
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_an_ordinary_reply_withdraws_nothing(reply):
 
 
 @pytest.mark.parametrize("wish", list(Wish))
-@pytest.mark.parametrize("language", ["en", "id", "es"])
+@pytest.mark.parametrize("language", languages(DEFAULTS))
 def test_every_confirmation_names_the_way_back(wish, language):
     other = Wish.START if wish is Wish.STOP else Wish.STOP
     words = {word.strip(".").casefold() for word in confirmation_text(wish, language).split()}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.notify.texts.lint import lint, main
+from tocsin.notify.events.audience import ROUTES
+from tocsin.notify.texts.languages import DEFAULTS, languages
+from tocsin.notify.texts.lint import AUDIENCES, lint, main
 
 REPOSITORY = Path(__file__).parents[4]
 
@@ -35,6 +37,7 @@ def test_the_texts_of_this_project_are_clean() -> None:
         ("english/TicketCreated.customer.txt", "x", "folders named by their language"),
         ("en/words.json", "{", "words.json"),
         ("en/words.json", '{"and": 1}', "is not an object of texts"),
+        ("fr/consent.json", "{}", "words of consent belong in templates/ of the layer"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, name: str, source: str, finding: str) -> None:
@@ -54,4 +57,5 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_command_shows_every_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--show"]) == 0
-    assert capsys.readouterr().out.count("--- ") == 3 * 4 * 3
+    shown = len(languages(DEFAULTS)) * len(ROUTES) * len(AUDIENCES)
+    assert capsys.readouterr().out.count("--- ") == shown

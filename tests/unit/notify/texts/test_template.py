@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from tocsin.notify.events.audience import Recipient, recipients
-from tocsin.notify.events.event import EVENT_TYPES, TicketEvent, parse_event
+from tocsin.notify.events.audience import ROUTES, Recipient, recipients
+from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.events.samples import FULL, HOSTILE, sample_body
+from tocsin.notify.events.schema import parse_event
+from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin.notify.texts.lint import samples
 from tocsin.notify.texts.template import MAX_CHARACTERS, TemplateFailed, Templates
 
@@ -68,12 +70,12 @@ def test_a_technician_reads_whom_to_call_and_where_to_go() -> None:
 
 
 def test_a_group_never_reads_the_customers_number() -> None:
-    for event_type in EVENT_TYPES:
+    for event_type in ROUTES:
         assert "6281234567890" not in told(event(event_type), "group")
 
 
 def test_a_customer_never_reads_a_technicians_number() -> None:
-    for event_type in EVENT_TYPES:
+    for event_type in ROUTES:
         assert "62813" not in told(event(event_type), "customer")
 
 
@@ -89,8 +91,8 @@ def test_the_four_routes_differ_in_words() -> None:
     assert len(texts) == 4
 
 
-@pytest.mark.parametrize("language", ["id", "es", "en"])
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("language", languages(DEFAULTS))
+@pytest.mark.parametrize("event_type", ROUTES)
 def test_every_text_is_tidy_and_short_enough(event_type: str, language: str) -> None:
     for one, recipient in samples():
         if one.event_type != event_type:
@@ -103,7 +105,7 @@ def test_every_text_is_tidy_and_short_enough(event_type: str, language: str) -> 
 
 
 @pytest.mark.parametrize("audience", ["customer", "technician", "group"])
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", ROUTES)
 def test_hostile_text_leaves_the_formatting_as_it_was(event_type: str, audience: str) -> None:
     """Every delimiter that is left is the template's own, so each line holds them in pairs."""
     for text_line in told(event(event_type, HOSTILE), audience).split("\n"):

@@ -116,7 +116,7 @@ class Forwarder:
         return True
 
     async def progress(self) -> None:
-        """Return when the next stanza has left, and with it some room came."""
+        """Return when the next stanza has left and there is room for another."""
         self._left.clear()
         await self._left.wait()
 
@@ -125,7 +125,8 @@ class Forwarder:
         await self._empty.wait()
 
     def forget(self) -> None:
-        """Drop what isn't under way: its socket is gone unacknowledged, so WhatsApp delivers it again."""
+        """Drop what isn't under way. Its socket is closed and nothing was acknowledged, so WhatsApp delivers
+        it again."""
         for group, lane in list(self._lanes.items()):
             keep = 1 if lane.under_way else 0
             while len(lane.stanzas) > keep:

@@ -13,7 +13,8 @@ from tocsin.connector.forwarding.stanza import Packed
 log = logging.getLogger(__name__)
 
 HOPELESS = frozenset({"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"})
-"""Refusals of SQS that lie in the message. What it refuses for want of a right or a key may yet pass."""
+"""Refusals of SQS that are the message's fault. A missing right or key is another matter: that may still be
+mended."""
 
 
 class StanzaQueue:

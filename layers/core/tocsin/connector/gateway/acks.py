@@ -20,7 +20,7 @@ REMEMBERED = 256
 
 
 class Acks:
-    """`handed_over` is the only door."""
+    """Callers use `handed_over` alone."""
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[bytes, asyncio.Task[Node]]] = {}
@@ -59,6 +59,6 @@ class Acks:
 
 
 def _look(task: asyncio.Task[Node]) -> None:
-    """Look at the outcome: whoever waited for it may be gone."""
+    """Retrieve the outcome, since the one who waited for it may be gone."""
     if not task.cancelled():
         task.exception()

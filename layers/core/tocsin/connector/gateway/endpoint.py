@@ -1,4 +1,4 @@
-"""The doors for the Lambdas: who may come in, what they may hand over, and what they get back.
+"""The endpoint for the Lambdas: authorisation, what they may hand over, and what they get back.
 
 The endpoint knows paths, tokens and limits; what happens with a node is asked of `Accounts`, and every
 refusal of theirs (`Refusal`) becomes one JSON answer. Sources: the paths in `protocol`.
@@ -93,7 +93,7 @@ class Endpoint:
         await self._server.close(grace)
 
     def _admit(self, head: Head) -> Handler | Answer:
-        """The one place where a token is checked; no path but health gets by without it."""
+        """The one place where a token is checked. Only the health path needs none."""
         if (head.method, head.path) == ("GET", "/v1/health"):
             return Answer(200, b'{"ok":true}', protocol.JSON_TYPE)
         match = PATH.fullmatch(head.path)
@@ -111,7 +111,7 @@ class Endpoint:
         return self._guarded(self._doors[match[2]], call)
 
     def _may_enter(self, account: str, authorization: str) -> bool:
-        """Compared in constant time; an unknown account takes as long and is refused alike."""
+        """True if the token fits. It is compared in constant time; an unknown account takes as long."""
         token = self._accounts.token(account)
         expected = f"Bearer {token or 'none'}".encode()
         return hmac.compare_digest(expected, authorization.encode()) and bool(token)

@@ -1,7 +1,7 @@
 """A small HTTPS server: asyncio streams around h11, one request at a time per connection.
 
-The door is opened in two steps, so that nothing of a stranger's body is ever read: `Admit` sees the head
-and gives either the answer (a refusal) or the handler that gets the body.
+A request is admitted in two steps, so that the body of an unauthorised one is never read: `Admit` sees the
+head and gives either the answer (a refusal) or the handler that gets the body.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ class _Stream:
                     pass
 
     def next_request(self) -> bool:
-        """Ready for another request on this connection?"""
+        """True if the connection is ready for another request."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()

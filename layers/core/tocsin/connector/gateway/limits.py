@@ -1,8 +1,8 @@
-"""What WhatsApp keeps one account from, as this process knows it and as the keys table remembers it.
+"""The active WhatsApp restrictions of one account, in this process and in the keys table.
 
 The server tells it in the ack of a message, in a notification, or in place of a login. It is written down
 before anybody is told, so that it survives this process and is known to every function; a table that is away
-keeps nobody waiting: then this process knows it alone.
+delays nobody: then this process knows it alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BY_ACK: Final = {
     "463": (FIRST_CONTACTS, RESTRICTION_SECONDS),
     "475": (FIRST_CONTACTS, RESTRICTION_SECONDS),
 }
-"""Error of a message's ack → what it keeps the account from, and for how many seconds if nobody says."""
+"""Error of a message's ack → which restriction it means, and its seconds where the server gives none."""
 
 WORDS: Final = {
     FIRST_CONTACTS: "no first contacts",
@@ -53,7 +53,7 @@ class Limits:
         self.changed = asyncio.Event()
 
     async def load(self) -> None:
-        """Learn what others heard, or we before. Raises what the table raises."""
+        """Read the limits that are stored. Raises what the table raises."""
         for kind, limit in (await self._aws.call(self._keys.account.limits)).items():
             self._know(kind, limit)
 
@@ -63,7 +63,7 @@ class Limits:
         return limit if limit is not None and limit.until > self._clock() else None
 
     def strictest(self) -> Limit | None:
-        """What to say of the account, if anything holds."""
+        """The active limit of the strictest kind, None without any."""
         return next(filter(None, map(self.active, KINDS)), None)
 
     async def refused(self, error: str) -> Limit | None:

@@ -46,7 +46,7 @@ class UploadFailed(Exception):
 
 
 class UploadRefused(Exception):
-    """A host said why it will never take it."""
+    """A host refused it for good; the text says why."""
 
 
 class Uploader:

@@ -58,7 +58,7 @@ ROUTES: Mapping[str, tuple[Callable[[TicketEvent], Iterator[Recipient]], ...]] =
     "TicketUpdated": (customer, technicians, groups),
     "TicketResolved": (customer, technicians, groups),
 }
-"""Event type → who is told, in the order they are told."""
+"""Event type → who is told, in the order they are told. The event types are those of this table."""
 
 
 def recipients(event: TicketEvent) -> tuple[Recipient, ...]:

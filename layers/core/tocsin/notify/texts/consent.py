@@ -1,13 +1,22 @@
-"""How to behave towards a recipient: consent withdrawn and given again, and a limit to recoveries.
+"""Consent: the replies that withdraw it or give it again, and the words that confirm this.
 
-A reply withdraws consent only if it is one of the words below and nothing else: "stop" does, "please stop
-by at noon" is an ordinary reply. Words that may mean the ticket ("cancel", "batal") are not among them.
+    templates/<language>/consent.json    {"stop": {"words": […], "confirmation": "…"}, "start": {…}}
+
+A reply withdraws consent only if it is one of the words and nothing else: "stop" does, "please stop by at
+noon" is an ordinary reply. Words that may mean the ticket ("cancel", "batal") are not among them.
 """
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONSENT_WITHDRAWN = "ConsentWithdrawn"
 CONSENT_GIVEN = "ConsentGiven"
@@ -17,43 +26,15 @@ CONFIRMATIONS = frozenset({CONSENT_WITHDRAWN, CONSENT_GIVEN})
 CONDUCT_TICKET = "conduct"
 """The ticket id of confirmations: they belong to no ticket."""
 
+FILE = "consent.json"
+MAX_WISH_CHARACTERS = 64
+
 
 class Wish(StrEnum):
     """What a reply asks of us."""
 
     STOP = "stop"
     START = "start"
-
-
-# Word or phrase, as `normalised` leaves it → (wish, language of the confirmation).
-WISHES: dict[str, tuple[Wish, str]] = {
-    **dict.fromkeys(("stop", "stop all", "stopall", "unsubscribe", "opt out", "optout"), (Wish.STOP, "en")),
-    **dict.fromkeys(
-        ("berhenti", "berhenti langganan", "berhenti berlangganan", "hentikan"), (Wish.STOP, "id")
-    ),
-    **dict.fromkeys(("alto", "baja", "dar de baja", "darme de baja", "darse de baja"), (Wish.STOP, "es")),
-    **dict.fromkeys(("start", "unstop", "subscribe", "opt in", "optin"), (Wish.START, "en")),
-    **dict.fromkeys(("mulai", "mulai lagi", "langganan", "berlangganan"), (Wish.START, "id")),
-    **dict.fromkeys(("alta", "darme de alta", "iniciar", "comenzar"), (Wish.START, "es")),
-}
-
-CONFIRMATION_TEXTS: dict[tuple[Wish, str], str] = {
-    (Wish.STOP, "en"): "You won't get any more notifications here. Send START if you change your mind.",
-    (
-        Wish.STOP,
-        "id",
-    ): "Anda tidak akan menerima pemberitahuan lagi di sini. Kirim MULAI bila berubah pikiran.",
-    (Wish.STOP, "es"): "No recibirá más avisos por aquí. Envíe ALTA si cambia de opinión.",
-    (Wish.START, "en"): "You will get notifications here again. Send STOP at any time to end them.",
-    (
-        Wish.START,
-        "id",
-    ): "Anda akan menerima pemberitahuan lagi di sini. Kirim BERHENTI kapan saja untuk mengakhirinya.",
-    (
-        Wish.START,
-        "es",
-    ): "Volverá a recibir avisos por aquí. Envíe ALTO en cualquier momento para dejar de recibirlos.",
-}
 
 
 def normalised(text: str) -> str:
@@ -68,13 +49,42 @@ def normalised(text: str) -> str:
     return joined[start:end]
 
 
-def wish_of(text: str) -> tuple[Wish, str] | None:
-    """Return what a reply asks of us and in which language, or `None` for an ordinary reply."""
-    if len(text) > 64:
+def wish_of(text: str, folder: Path | None = None) -> tuple[Wish, str] | None:
+    """Return what a reply asks of us and in which language, or `None` for an ordinary reply.
+
+    `folder`: where the languages lie, this package's by default.
+    """
+    if len(text) > MAX_WISH_CHARACTERS:
         return None
-    return WISHES.get(normalised(text))
+    return _wishes(folder).get(normalised(text))
 
 
-def confirmation_text(wish: Wish, language: str) -> str:
+def confirmation_text(wish: Wish, language: str, folder: Path | None = None) -> str:
     """Return the words that confirm `wish`. A language without words of its own is answered in English."""
-    return CONFIRMATION_TEXTS.get((wish, language)) or CONFIRMATION_TEXTS[wish, "en"]
+    from tocsin.notify.texts.languages import LAST_LANGUAGE
+
+    spoken = _spoken(folder)
+    confirmation: str = spoken.get(language, spoken[LAST_LANGUAGE])[wish]["confirmation"]
+    return confirmation
+
+
+@cache
+def _wishes(folder: Path | None) -> Mapping[str, tuple[Wish, str]]:
+    """Word or phrase, as `normalised` leaves it → wish, and language of the confirmation."""
+    found: dict[str, tuple[Wish, str]] = {}
+    for language, wishes in _spoken(folder).items():
+        for wish in Wish:
+            for word in wishes[wish]["words"]:
+                found.setdefault(normalised(word), (wish, language))
+    return found
+
+
+@cache
+def _spoken(folder: Path | None) -> Mapping[str, Mapping[str, Any]]:
+    """The content of each language's file. English stands first: a word of several languages is English."""
+    from tocsin.notify.texts.languages import DEFAULTS, LAST_LANGUAGE, languages
+
+    root = folder or DEFAULTS
+    having = [language for language in languages(root) if (root / language / FILE).is_file()]
+    having.sort(key=lambda language: language != LAST_LANGUAGE)
+    return {name: json.loads((root / name / FILE).read_text(encoding="utf-8")) for name in having}

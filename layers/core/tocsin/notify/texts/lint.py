@@ -14,16 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.events.audience import Recipient, recipients
-from tocsin.notify.events.event import EVENT_TYPES, TicketEvent, parse_event
+from tocsin.notify.events.audience import ROUTES, Recipient, recipients
+from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body
+from tocsin.notify.events.schema import parse_event
+from tocsin.notify.texts import consent
+from tocsin.notify.texts.languages import DEFAULTS, is_language, languages
 from tocsin.notify.texts.template import TemplateFailed, Templates, context
 
 AUDIENCES = ("customer", "technician", "group")
 
-_TEXT = re.compile(rf"(?:{'|'.join(EVENT_TYPES)})\.(?:{'|'.join(AUDIENCES)})\.txt")
+_TEXT = re.compile(rf"(?:{'|'.join(ROUTES)})\.(?:{'|'.join(AUDIENCES)})\.txt")
 _PART = re.compile(r"_[a-z_.]+\.txt")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _MAKERS: tuple[dict[str, str] | None, ...] = (
     {"role": "admin", "id": "U-1"},
     {"role": "technician", "id": "T-9"},
@@ -38,7 +40,7 @@ def lint(*folders: Path) -> list[str]:
     findings: list[str] = []
     for folder in templates.folders:
         findings += _misplaced(folder)
-    for language in languages(templates):
+    for language in languages(*templates.folders):
         for path in _paths(templates, language):
             findings += _unknown_fields(templates, path)
     if not findings:
@@ -46,15 +48,9 @@ def lint(*folders: Path) -> list[str]:
     return list(dict.fromkeys(findings))
 
 
-def languages(templates: Templates) -> list[str]:
-    """The languages that have texts."""
-    found = {path.name for folder in templates.folders if folder.is_dir() for path in folder.iterdir()}
-    return sorted(name for name in found if _LANGUAGE.fullmatch(name))
-
-
 def samples() -> Iterator[tuple[TicketEvent, Recipient]]:
     """Each event type × full, minimal and hostile × made by whom, for everybody it tells."""
-    for event_type in EVENT_TYPES:
+    for event_type in ROUTES:
         for detail in (FULL, MINIMAL, HOSTILE):
             for maker in _MAKERS:
                 body = sample_body(event_type, detail, created_by=maker)
@@ -69,12 +65,20 @@ def _misplaced(folder: Path) -> Iterator[str]:
         place = path.relative_to(folder)
         if path.is_dir() or place.name in ("README.md", ".gitkeep"):
             continue
-        if len(place.parts) != 2 or not _LANGUAGE.fullmatch(place.parts[0]):
+        if len(place.parts) != 2 or not is_language(place.parts[0]):
             yield f"{place}: texts lie in folders named by their language"
         elif place.name == "words.json":
             yield from _bad_words(path, place)
+        elif place.name == consent.FILE:
+            yield from _bad_consent(path, place)
         elif not (_TEXT.fullmatch(place.name) or _PART.fullmatch(place.name)):
             yield f"{place}: is no <EventType>.<audience>.txt, no _<part>.txt and no words.json"
+
+
+def _bad_consent(path: Path, place: Path) -> Iterator[str]:
+    """Only the layer's own folder is read for it: the function that reads replies has no other."""
+    if not path.is_relative_to(DEFAULTS):
+        yield f"{place}: nobody reads it here; words of consent belong in {DEFAULTS.name}/ of the layer"
 
 
 def _bad_words(path: Path, place: Path) -> Iterator[str]:
@@ -149,7 +153,7 @@ def _vocabulary() -> Mapping[str, Any]:
 
 def _unrendered(templates: Templates) -> Iterator[str]:
     """Each language as the recipient's and as the account's, so that every text is rendered."""
-    for language in languages(templates):
+    for language in languages(*templates.folders):
         for event, recipient in samples():
             try:
                 templates.render(event, replace(recipient, language=language), language)
@@ -158,8 +162,8 @@ def _unrendered(templates: Templates) -> Iterator[str]:
 
 
 def _show(templates: Templates) -> Iterator[str]:
-    for language in languages(templates):
-        for event_type in EVENT_TYPES:
+    for language in languages(*templates.folders):
+        for event_type in ROUTES:
             event = parse_event(sample_body(event_type), default_region="ID", accounts=["default"])
             for audience in AUDIENCES:
                 told = next(one for one in recipients(event) if one.audience == audience)

@@ -3,6 +3,7 @@
     templates/<language>/<EventType>.<audience>.txt      what is said
     templates/<language>/_<part>.txt                     parts that those include
     templates/<language>/words.json                      priorities and states in that language
+    templates/<language>/consent.json                    the words of consent (`consent.py`)
 
 Folders given first override this package's, file by file. Jinja2 in its sandbox; a name or field that doesn't
 exist is an error and never an empty spot. Whatever a ticket says reaches a template already harmless
@@ -22,14 +23,10 @@ from typing import TYPE_CHECKING, Any
 from tocsin.notify.events.audience import Recipient
 from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.texts.formatting import line, link, paragraph, quote, shortened
+from tocsin.notify.texts.languages import DEFAULTS, LAST_LANGUAGE, is_language
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-DEFAULTS = Path(__file__).parent / "templates"
-
-LAST_LANGUAGE = "en"
-"""Spoken where neither the recipient's language nor the account's has a text."""
 
 MAX_CHARACTERS = 4096
 """A notification is read on a phone. What is longer is cut."""
@@ -38,8 +35,6 @@ MAX_CHARACTERS = 4096
 _ID, _SUBJECT, _NAME, _WORD, _PLACE, _EXTRA = 64, 200, 80, 40, 200, 300
 _DESCRIPTION, _DESCRIPTION_LINES = 600, 8
 _NAMES = 5
-
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
 
 class TemplateFailed(ValueError):
@@ -179,7 +174,7 @@ def _languages(wanted: str, default: str) -> list[str]:
     for tag in (wanted, default, LAST_LANGUAGE):
         parts = tag.strip().lower().replace("_", "-").split("-")
         tried += ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    return [tag for tag in dict.fromkeys(tried) if _LANGUAGE.fullmatch(tag)]
+    return [tag for tag in dict.fromkeys(tried) if is_language(tag)]
 
 
 def _tidy(text: str) -> str:

@@ -1,0 +1,53 @@
+"""What the pages at the root name exists: files, commands, packages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+FOLDERS = ("functions/", "infra/", "layers/", "tests/")
+
+
+def links(page: str) -> set[str]:
+    """The targets of the links to this project's own files, without their anchors."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)}
+    return {target for target in targets if target and not target.startswith("http")}
+
+
+def paths(page: str) -> set[str]:
+    """The paths that stand in backticks."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return {word for word in re.findall(r"`([^`\s<>*]+)`", text) if word.startswith(FOLDERS)}
+
+
+def commands(page: str) -> set[str]:
+    return set(
+        re.findall(r"\bmake ([a-z-]+)(?=`|\s+#|\s+[A-Z]+=)", (ROOT / page).read_text(encoding="utf-8"))
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    assert [name for name in sorted(links(page) | paths(page)) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_a_page_names_exists(page: str) -> None:
+    targets = set(re.findall(r"^([a-z -]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert commands(page) <= {target for line in targets for target in line.split()}
+
+
+def test_the_check_sees_what_the_pages_name() -> None:
+    assert "layers/core/tocsin/notify/planning.py" in links("ARCHITECTURE.md")
+    assert "tests/scenarios" in paths("CONTRIBUTING.md")
+    assert {"check", "interop"} <= commands("CONTRIBUTING.md")
+
+
+def test_every_folder_of_the_tests_is_explained() -> None:
+    folders = {f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
+    assert {name for name in folders if (ROOT / name).is_dir()} == {
+        name for name in paths("CONTRIBUTING.md") if name.count("/") == 1 and (ROOT / name).is_dir()
+    }

@@ -1,0 +1,20 @@
+"""What the send path imports of `whatsapp` loads neither protobuf nor Noise: most starts are cold ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tocsin.whatsapp
+
+LAYER = Path(tocsin.whatsapp.__path__[0]).parent.parent
+
+
+@pytest.mark.parametrize("module", ["message", "receipts", "bundles", "usync", "iq", "notifications"])
+def test_the_send_path_is_light(module: str) -> None:
+    heavy = "[m for m in sys.modules if 'protobuf' in m or 'noise' in m]"
+    code = f"import sys, tocsin.whatsapp.{module}; print({heavy})"
+    env = {"PYTHONPATH": str(LAYER)}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert found.stdout.strip() == "[]"
