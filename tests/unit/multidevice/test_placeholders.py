@@ -108,6 +108,10 @@ def test_asking_again_is_the_same_question(told: House) -> None:
     assert ids[0] == ids[1]
 
 
+def test_it_is_asked_for_two_weeks_long(told: House) -> None:
+    assert told.receive(no_copy(told, t=str(NOW - 13 * 86400))).outcome == "asked-phone"
+
+
 @pytest.mark.parametrize(
     ("why", "attrs"),
     [

@@ -99,6 +99,14 @@ def test_a_number_that_is_not_on_whatsapp_is_permanent(stage):
     assert failure.code == "not-on-whatsapp"
 
 
+@pytest.mark.parametrize(("after", "questions"), [(24 * 3600 - 1, 1), (24 * 3600, 2)])
+def test_a_number_that_is_not_on_whatsapp_is_asked_for_once_a_day(stage, after, questions):
+    failure_of(stage, recipient="6289999999999", address=None)
+    stage.now += after
+    failure_of(stage, recipient="6289999999999", address=None)
+    assert stage.network.queries.count("contact +6289999999999") == questions
+
+
 def test_a_device_without_a_bundle_does_not_hold_up_the_others(stage):
     stage.network.bundle_errors[stage.siti.devices[1].jid] = 406
     send(stage)

@@ -52,6 +52,12 @@ def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
     assert aws.messages("stanzas") == [json.loads(record.body)]
 
 
+def test_before_a_day_is_over_it_is_not_given_up(aws):
+    record = received(aws, age=86_000)
+    with pytest.raises(DeliverAgain):
+        Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(record, Wait("not-connected"), NOW * 1000)
+
+
 def test_after_a_day_it_is_given_up_by_name(aws):
     with pytest.raises(Wait):
         Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(

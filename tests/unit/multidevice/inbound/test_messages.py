@@ -643,8 +643,10 @@ def test_an_owner_who_tells_nobody_what_they_read_tells_nobody(attentive, value)
 def test_the_owner_s_settings_are_asked_for_once_an_hour(attentive):
     for number in range(3):
         attentive.reply("ok", f"R{number}")
+    attentive.stage.now += 3599
+    attentive.reply("ok", "R8")
     assert attentive.network.queries.count("privacy settings") == 1
-    attentive.stage.now += 3600
+    attentive.stage.now += 1
     attentive.reply("ok", "R9")
     assert attentive.network.queries.count("privacy settings") == 2
 
