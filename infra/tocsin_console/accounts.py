@@ -1,7 +1,7 @@
-"""`tocsin accounts`: have a running stack serve one more WhatsApp account, or one less.
+"""`tocsin accounts`: list the WhatsApp accounts of a running stack, add one, remove one.
 
-The connectors look every few seconds; nothing is deployed. Accounts that the stack's parameter names stay
-with it.
+The connectors read the list every few seconds; nothing is deployed. The accounts that the stack's parameter
+names can't be removed here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tocsin_console.output import Output
 
 
 def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[], float] = time.time) -> None:
-    """Print who is served, by whom, and where the name comes from."""
+    """Print each account, its connector, and whether the parameter names it or it was added."""
     named = deployment.named_accounts
     rows = []
     for account in deployment.accounts:
@@ -34,38 +34,42 @@ def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[],
 def add(
     deployment: Deployment, account: str, output: Output, *, clock: Callable[[], float] = time.time
 ) -> None:
-    """Raises Usage for a name that can't be one, ConsoleError for one that is there."""
+    """Add an account. Raises Usage for an invalid name, ConsoleError if it is there already."""
     if account in deployment.accounts:
-        raise ConsoleError(f"the account '{account}' is served already; link it: tocsin pair")
+        raise ConsoleError(f"the account '{account}' is already served; link it: tocsin pair")
     try:
         add_account(deployment.outside_table, account, int(clock()))
     except ValueError as refusal:
         raise Usage(str(refusal)) from None
-    output.say(f"the account '{account}' is served within seconds; link it: tocsin pair --account {account}")
+    output.say(
+        f"the account '{account}' will be served within seconds; link it: tocsin pair --account {account}"
+    )
     output.record({"account": account, "added": True})
 
 
 def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -> None:
-    """Raises NotFound, and ConsoleError while it is linked or named by the stack itself. `yes`: without a
-    question."""
+    """Remove an account. Raises NotFound, and ConsoleError if it is linked or the stack's parameter names it.
+    `yes`: do not ask first."""
     if account in deployment.named_accounts:
         raise ConsoleError(
-            f"the account '{account}' is named by the stack's parameter Accounts: take it out there, deploy"
+            f"the account '{account}' is named by the stack's parameter Accounts: remove it there and deploy"
         )
     if account not in deployment.accounts:
         raise NotFound(f"this stack serves no account '{account}'")
-    # Whoever let the lease of an account run out that isn't linked leaves no link behind.
+    # An account that is not linked can be removed even if the lease of its connector has run out.
     state = look(deployment.keys_table, account).last_state
     if state not in UNLINKED:
         raise ConsoleError(
-            f"the account '{account}' is {state}: first end its link, 'tocsin unpair --account {account}'"
+            f"the account '{account}' is {state}: unpair it first: 'tocsin unpair --account {account}'"
         )
     confirm(lambda: _loss(deployment, account), yes=yes, output=output)
     remove_account(deployment.outside_table, account)
-    output.say(f"the account '{account}' is served no more; what waits for it expires")
+    output.say(f"the account '{account}' is no longer served; its waiting notifications will expire")
     output.record({"account": account, "removed": True})
 
 
 def _loss(deployment: Deployment, account: str) -> str:
     waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
-    return f"the account '{account}' will be served no more, and {waiting} waiting notifications will expire"
+    return (
+        f"the account '{account}' will no longer be served, and {waiting} waiting notifications will expire"
+    )

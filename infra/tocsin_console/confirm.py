@@ -1,4 +1,4 @@
-"""The question before anything is destroyed: asked on a terminal, answered by `--yes` in scripts."""
+"""Asking before something is destroyed: on a terminal. Scripts answer by `--yes`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ _YES = frozenset({"y", "yes"})
 
 
 def confirm(what: Callable[[], str], *, yes: bool, output: Output) -> None:
-    """Return if the operator agrees to `what`: a sentence that says what is destroyed, how much and of whom;
-    empty if there is nothing to destroy. It is made only where somebody is asked.
+    """Return if the operator agrees. `what` is called only if somebody is asked. It returns a sentence that
+    says what is destroyed, how much and whose; empty if there is nothing to destroy.
 
-    Raises Usage where nobody can be asked, ConsoleError if the answer isn't yes. Nothing was done then.
+    Raises Usage if nobody can be asked, ConsoleError if the answer isn't yes.
     """
     if yes:
         return
     if not output.can_ask:
-        raise Usage("nobody can be asked here, so nothing was done: add --yes to go on without a question")
+        raise Usage(
+            "there is no terminal to ask on, so nothing was done: add --yes to go on without being asked"
+        )
     sentence = what()
     if sentence and output.ask(f"{sentence}. Go on? [y/N] ").strip().lower() not in _YES:
         raise ConsoleError("nothing was done")

@@ -1,4 +1,4 @@
-"""How an account is, judged in one place from its lease and the heartbeat of the connector that holds it."""
+"""The state of an account, from its lease and the heartbeat of the connector that holds it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tocsin.dynamo.table import Table
 from tocsin.tables.keys import heartbeat_key
 
 UNREACHABLE = "unreachable"
-"""The state of an account whose connector let its lease run out. No connector says it of itself."""
+"""The state of an account whose connector stopped renewing the lease. Connectors never write it."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An account's lease, and when (seconds) the connector that holds it was last heard of; `silent_for`: how
-    many seconds ago that was. Both are None if nobody holds it, or it left no heartbeat.
+    """An account's lease, and when its connector's last heartbeat was (`heard_at`, in seconds). `silent_for`:
+    seconds since then. Both are None if no connector holds the account or there is no heartbeat.
 
-    Connectors count by their own clock how long another's heartbeat stays the same; one look can only hold
-    the heartbeat's time beside the clock of this machine.
+    Connectors measure by their own clock how long another's heartbeat does not change. The console reads it
+    only once, so it compares the heartbeat's time with the clock of this machine.
     """
 
     lease: LeaseInfo | None
@@ -30,35 +30,35 @@ class Connection:
 
     @property
     def state(self) -> str:
-        """How the account is: `unpaired` where no connector ever held it, `unreachable` where the lease has
-        run out, else what its connector says."""
+        """`unpaired` if no connector ever held the account, `unreachable` if the lease has run out, else what
+        its connector wrote."""
         return UNREACHABLE if self.taken and not self.held else self.last_state
 
     @property
     def last_state(self) -> AccountState:
-        """The last that a connector said, be it dead since."""
+        """What a connector last wrote, even if it is dead since."""
         return self.lease.state if self.lease is not None else AccountState.UNPAIRED
 
     @property
     def since(self) -> int | None:
-        """Since when `state` holds, in seconds; None: nobody knows."""
+        """Since when the account has this `state`, in seconds; None if unknown."""
         if self.state == UNREACHABLE:
             return self.heard_at
         return self.lease.since if self.lease is not None else None
 
     @property
     def taken(self) -> bool:
-        """Whether a connector took the account and didn't give it back."""
+        """Whether a connector took the account and did not release it."""
         return self.lease is not None and self.lease.connector is not None
 
     @property
     def held(self) -> bool:
-        """Whether a connector holds the account and lives, as far as one look can tell."""
+        """Whether a connector holds the account and its heartbeat is fresh."""
         return self.taken and self.silent_for is not None and self.silent_for < TERMS.dead
 
 
 def look(table: Table, account: str, clock: Callable[[], float] = time.time) -> Connection:
-    """Read the lease, and its holder's heartbeat."""
+    """Read an account's lease and the heartbeat of its connector."""
     lease = read_lease(table, account)
     if lease is None or lease.connector is None:
         return Connection(lease)

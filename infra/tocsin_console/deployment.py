@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,18 @@ from botocore.session import Session
 from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.dynamo.table import DynamoTable
 from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.look import SqsQueue
 
 if TYPE_CHECKING:
     from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
+    from tocsin.notify.redrive import Redriver
+    from tocsin.notify.refused_events import RefusedEvents
     from tocsin.notify.store.stores import Stores
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
-"""Longer than the longest poll, short enough that nobody thinks it hangs."""
+"""Longer than the longest poll, and short enough that the command does not seem to hang."""
 
 _TRIES = 4
 _EXPIRY_SECONDS = 24 * 3600
@@ -30,7 +34,7 @@ _EXPIRY_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Deployment:
-    """`outputs`: what the stack says of itself (names, addresses); `parameters`: what it was deployed with.
+    """`outputs` of the stack: names and addresses; `parameters`: what it was deployed with.
     Clients are made when first used, and what reads keys is imported then: most commands need none.
     botocore without boto3 starts a command in two thirds of the time."""
 
@@ -44,7 +48,7 @@ class Deployment:
     def find(
         cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
     ) -> Deployment:
-        """Read what the stack says of itself. Raises NotFound, Usage, and botocore's own errors."""
+        """Read a stack's outputs and parameters. Raises NotFound, Usage, and botocore's own errors."""
         session = Session(profile=profile)
         if region is not None:
             session.set_config_variable("region", region)
@@ -63,7 +67,7 @@ class Deployment:
             ) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
         if not outputs:
-            raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: nothing is deployed (yet)")
+            raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: it has no outputs (yet)")
         parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
         return cls(stack, outputs, session, endpoint_url, parameters)
 
@@ -72,8 +76,8 @@ class Deployment:
             return self.outputs[output]
         except KeyError:
             raise ConsoleError(
-                f"the stack '{self.stack}' has no output '{output}': it is not Tocsin's, or an older "
-                "version; deploy it again"
+                f"the stack '{self.stack}' has no output '{output}': it is another stack, or an older "
+                "version of Tocsin; deploy it again"
             ) from None
 
     def client(self, service: str) -> Any:
@@ -81,21 +85,21 @@ class Deployment:
 
     @property
     def named_accounts(self) -> list[str]:
-        """Those of the parameter."""
+        """The accounts that the stack's parameter names."""
         return [name.strip() for name in self["Accounts"].split(",") if name.strip()]
 
     @property
     def accounts(self) -> list[str]:
-        """All that are served: the parameter's, and those that were added since."""
+        """All accounts that are served: those of the parameter, then those that were added."""
         return list(ServedAccounts(self.named_accounts, self.outside_table).read())
 
     def account(self, name: str | None) -> str:
-        """The account named, or the only one there is."""
+        """The account with this name, or the only one if `name` is None. Raises Usage, NotFound."""
         served = self.accounts
         if name is None:
             if len(served) == 1:
                 return served[0]
-            raise Usage(f"this stack serves several accounts, say which: --account {'|'.join(served)}")
+            raise Usage(f"this stack serves several accounts, choose one: --account {'|'.join(served)}")
         if name not in served:
             raise NotFound(
                 f"this stack doesn't serve the account '{name}' (it serves {', '.join(served)}); "
@@ -105,7 +109,7 @@ class Deployment:
 
     @property
     def attachments_bucket(self) -> str:
-        """Where files lie that events attach; empty if there is no such bucket."""
+        """The bucket with the files that events attach; empty if there is none."""
         return self.parameters.get("AttachmentsBucket", "")
 
     @property
@@ -127,15 +131,37 @@ class Deployment:
 
     @cached_property
     def outside_table(self) -> DynamoTable:
-        """The notifications table, as the key store sees it: it holds the witness of how far the keys are."""
+        """The notifications table, where the key store records its high-water mark."""
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
     @cached_property
     def stores(self) -> Stores:
-        """What lies in the notifications table, by kind."""
+        """What the notifications table holds, by kind."""
         from tocsin.notify.store.stores import Stores
 
         return Stores(self.outside_table, self.keys_table)
+
+    def redriver(self, clock: Callable[[], float] = time.time) -> Redriver:
+        from tocsin.notify.queues import NotificationsQueue
+        from tocsin.notify.redrive import Redriver
+
+        return Redriver(
+            self.stores.notifications,
+            SqsQueue(self.sqs, self["DeadLettersQueueUrl"]),
+            NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
+            expiry_seconds=self.expiry_seconds,
+            clock=clock,
+        )
+
+    @property
+    def refused_events(self) -> RefusedEvents:
+        from tocsin.notify.refused_events import RefusedEvents
+
+        planner = self["TicketEventsQueueUrl"]
+        return RefusedEvents(
+            SqsQueue(self.sqs, self["TicketEventsDeadQueueUrl"]),
+            lambda body: self.sqs.send_message(QueueUrl=planner, MessageBody=body),
+        )
 
     def key_store(self, account: str) -> KeyStore:
         from tocsin.keys.store import KeyStore

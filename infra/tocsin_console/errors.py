@@ -1,39 +1,39 @@
-"""What can go wrong at the console. The text of each is printed to the operator as it stands."""
+"""The errors of the console. Their text is printed to the operator as it is."""
 
 from __future__ import annotations
 
 
 class ConsoleError(Exception):
-    """Something the operator can act on: the message says what is wrong and what to do."""
+    """The message says what is wrong and what to do about it."""
 
     exit_code = 1
 
 
 class Usage(ConsoleError):
-    """The command can't be meant like that. Nothing was done."""
+    """The command line is wrong. Nothing was done."""
 
     exit_code = 2
 
 
 class NotFound(ConsoleError):
-    """The thing asked for isn't there."""
+    """What the command names does not exist."""
 
     exit_code = 3
 
 
 class TimedOut(ConsoleError):
-    """What was waited for didn't happen in time. Nothing was undone."""
+    """What the command waited for did not happen in time. What it did before stays done."""
 
     exit_code = 4
 
 
 class NeedsAttention(ConsoleError):
-    """The look succeeded, and what it saw isn't as it should be (`tocsin status --check`)."""
+    """The command succeeded, and found something that needs attention (`tocsin status --check`)."""
 
     exit_code = 5
 
 
 class Interrupted(ConsoleError):
-    """The operator stopped it (Ctrl-C); the message says what goes on without them."""
+    """The operator stopped the command (Ctrl-C). The message says what still goes on."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""Why did this message not arrive? The whole life of a notification, from the event to the last receipt.
+"""`tocsin explain`: the history of a notification, from the event to the last receipt.
 
 Everything stands in the notifications table: the notification with its attempts and receipts,
 recoveries, replies, changes of identity. What is told of keys are numbers and indexes, never a key.
@@ -17,52 +17,47 @@ from botocore.exceptions import ClientError
 from tocsin.keys.seal import masked
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text
 from tocsin.notify.events.phone import mask_phone
+from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Attempt, Notification, State
+from tocsin.notify.redrive import UNREACHABLE, UNREADABLE, UNREADABLE_RECORD
+from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.tables.names import id_of_message, user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import (
-    UNREACHABLE,
-    UNREADABLE,
-    UNREADABLE_RECORD,
-    DeadLetters,
-    shown_recipient,
-)
+from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
-from tocsin_console.foreign import MALFORMED, UnreadableRecord, read_record
-from tocsin_console.look import Look
 from tocsin_console.output import Output, how_long, moment
-from tocsin_console.refused_events import RefusedEvent
+from tocsin_console.refused_events import event_json
 
 MAX_LIVES = 100
-"""Of one ticket: the last ones."""
+"""How many notifications of one ticket are printed: the last ones."""
 
 _MAX_ID = 1024
 _ID_LENGTH = 18
 _NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
 
-# What a device's complaint means.
+# What a device's request to send again means.
 COMPLAINTS = {
     "bad-mac": "its keys and ours differ",
     "no-session": "it has no session with us",
-    "no-prekey": "the prekey we used is gone there",
+    "no-prekey": "it no longer has the prekey that we used",
     "invalid-key": "it could not read a key",
-    "invalid-message": "it could not read the message's form",
+    "invalid-message": "it could not parse the message",
     "bad-signature": "it refused a signature",
-    "future-message": "our counter ran too far ahead for it",
+    "future-message": "our counter is too far ahead of its own",
     "unknown-companion": "it did not know our device",
     "device-identity": "it could not verify our device's identity",
 }
 
-# Why a complaint was not answered.
+# Why such a request was not answered.
 REFUSALS = {
-    "exhausted": "its retries were used up",
-    "over-budget": "the recipient's recoveries of this hour were used up",
+    "exhausted": "its retries are used up",
+    "over-budget": "the recipient's recoveries of this hour are used up",
     "bad-signature": "the keys it sent were not signed by it",
     "no-bundle": "WhatsApp had no fresh keys of it",
-    "no-session": "no session could be made with it",
+    "no-session": "no session could be created with it",
     "unknown-device": "WhatsApp does not list this device",
 }
 
@@ -130,9 +125,9 @@ def explain(
             output.say(line)
     for identity in odd:
         output.record({"notification": identity, "state": UNREADABLE})
-        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more can be told of it")
+        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more is known of it")
     for event in refused:
-        output.record(event.to_json())
+        output.record(event_json(event))
         output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
         for violation in event.violations:
             output.say(f"    {violation}")
@@ -169,7 +164,7 @@ def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification
     planned, odd = [], []
     for identity in ids:
         try:
-            notification = read_record(deployment.stores, identity)
+            notification = read_record(deployment.stores.notifications, identity)
         except UnreadableRecord:
             odd.append(identity)
         else:
@@ -185,8 +180,8 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
         if error.response["Error"]["Code"] not in _NO_INDEX:
             raise
         raise ConsoleError(
-            "this deployment can't find notifications by their ticket: it is of an older version, or its "
-            "index is still being made; deploy it again, or name a notification ('tocsin dead-letters list')"
+            "this deployment can't find notifications by their ticket: it is an older version, or its "
+            "index is still being built; deploy it again, or name a notification ('tocsin dead-letters list')"
         ) from error
 
 
@@ -204,8 +199,7 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
         notification,
         user,
         look(deployment.keys_table, account, clock).state,
-        buried=notification.state is State.FAILED
-        and DeadLetters(deployment).find(notification.id) is not None,
+        buried=notification.state is State.FAILED and deployment.redriver().find(notification.id) is not None,
         opted_out=view.conduct.opted_out_at is not None,
         episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
         replies=tuple(stores.replies.about(account, phone, notification.id)),
@@ -217,21 +211,19 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
 
 def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
     """The events about a ticket that told nobody."""
-    with Look(deployment.sqs, deployment["TicketEventsDeadQueueUrl"]) as queue:
-        events = [RefusedEvent.parse(message) for message in queue.messages()]
-    return [event for event in events if event.concerns(ticket)]
+    return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
 
 
 def _unknown(wanted: str) -> str:
     if is_one(wanted):
         return (
-            f"there is no notification {wanted}: it never was, or is older than 35 days; its ticket's id may "
-            "tell more, or 'tocsin dead-letters list'"
+            f"there is no notification {wanted}: it never existed, or is older than 35 days. Try the "
+            "ticket's id, or 'tocsin dead-letters list'"
         )
     return (
-        f"nothing is known of '{wanted}': no ticket has this id (nor had one within 35 days), and neither a "
-        "notification (18 hex digits) nor a message of ours (3EB0 and 18 hex digits) looks like it. If the "
-        "ticketing system sent the event, look at its bus, source and rule: 'tocsin status'"
+        f"nothing is known of '{wanted}': no ticket of the last 35 days has this id. A notification's id has "
+        "18 hex digits, a message's id 3EB0 and 18 hex digits. If the ticketing system sent the event, check "
+        "its bus, source and rule: 'tocsin status'"
     )
 
 
@@ -330,11 +322,11 @@ def conclusion(life: Life, now: float) -> str:
 # Why a message was not sent → what it means, and in short.
 _UNSAID = {
     "edit-too-late": (
-        "too late to be sent as an edit: said in a message of its own",
-        "something else says it",
+        "too late to be sent as an edit; sent as a message of its own",
+        "another message says it",
     ),
-    "superseded": ("not sent: a younger edit of the same message says more", "something else says it"),
-    "no-phone": ("not sent: the event names no phone number of theirs", "no phone number"),
+    "superseded": ("not sent: a newer edit of the same message replaced it", "another message says it"),
+    "no-phone": ("not sent: the event names no phone number of the recipient", "no phone number"),
 }
 
 
@@ -342,7 +334,7 @@ def _suppressed(life: Life) -> str:
     problem = life.notification.last_error
     if problem is not None and problem.code in _UNSAID:
         return _UNSAID[problem.code][0]
-    return "not sent: the recipient opted out" + ("" if life.opted_out else ", and is back since")
+    return "not sent: the recipient opted out" + ("" if life.opted_out else ", and opted in again since")
 
 
 def _after(at: int | None, one: Notification) -> str:

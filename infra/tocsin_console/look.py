@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,3 +87,17 @@ def depth(sqs: Any, url: str) -> dict[str, int]:
         "Attributes"
     ]
     return {name: int(found[attribute]) for name, attribute in names.items()}
+
+
+@dataclass(frozen=True)
+class SqsQueue:
+    """A queue of AWS, as `tocsin.notify.redrive` reads it."""
+
+    sqs: Any
+    url: str
+
+    def look(self) -> Look:
+        return Look(self.sqs, self.url)
+
+    def count(self) -> int:
+        return sum(depth(self.sqs, self.url).values())

@@ -1,14 +1,16 @@
-"""How commands speak: text for people, or one JSON document a line for programs (`--json`).
+"""The output of commands: text for people, or one JSON document per line for programs (`--json`).
 
-Everything that the console writes passes here. Ticket ids, names and groups come from other people, so what
-would steer the terminal (escape sequences, line breaks, marks that turn the direction of writing) is shown
-as its escape, such as \\x1b: nobody can hide a line, forge one, or give the terminal an order.
+Everything that the console writes passes through here. Ticket ids, names and groups come from other people.
+Characters that would control the terminal (escape sequences, line breaks, marks of writing direction) are
+printed as escapes, such as \\x1b, so that nobody can hide a line, forge one, or command the terminal.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import re
 import shutil
 import sys
@@ -50,6 +52,19 @@ def plain_logs() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def replace_unencodable() -> None:
+    """Have a terminal that can't show a character show "?" instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def end_after_closed_pipe() -> int:
+    """Keep Python silent about a reader that closed our output early (`| head`). Returns the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def complain(text: str) -> None:

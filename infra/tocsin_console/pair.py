@@ -18,11 +18,11 @@ from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.output import Output
 
 POLL_SECONDS = 0.5
-# How long a connector may take to answer before we say that there is none. A new one starts in a minute.
+# How long to wait for a connector's answer before saying that there is none. A new one starts in a minute.
 SILENCE_SECONDS = 90
-# After which the operator is told that it is not for them that we wait.
+# After which the operator is told that no connector answers yet.
 PATIENCE_SECONDS = 15
-# How long an account that is just connecting may take until it says what it is.
+# How long to wait for an account that is just connecting to reach another state.
 CONNECTING_SECONDS = 20
 LOGIN_SECONDS = 60
 
@@ -86,14 +86,10 @@ def pair(
         state = _logged_in(deployment, account, sleep, clock)
     except KeyboardInterrupt:
         raise Interrupted(
-            "stopped. If no code was used, nothing is linked, and the connector stops offering them by "
-            f"itself; 'tocsin status' tells how '{account}' is"
+            "stopped. If no code was used, nothing is linked, and the connector stops offering codes by "
+            f"itself; 'tocsin status' shows the state of '{account}'"
         ) from None
-    limits = (
-        "; WhatsApp lets it write to known contacts only, for a while"
-        if state == AccountState.RESTRICTED
-        else ""
-    )
+    limits = "; WhatsApp restricts it to known contacts for now" if state == AccountState.RESTRICTED else ""
     output.say(f"the account '{account}' is linked and {state}{limits}")
     output.record({"account": account, "state": state})
 
@@ -147,7 +143,7 @@ def connected(deployment: Deployment, account: str, *, clock: Callable[[], float
 
 
 class _Board:
-    """Where the codes are shown: in a terminal, each takes the place of the one before."""
+    """Shows the codes. In a terminal, each replaces the one before."""
 
     def __init__(self, output: Output, account: str) -> None:
         self._output = output
@@ -170,7 +166,7 @@ class _Board:
         self._say(_validity(offer))
 
     def clear(self) -> None:
-        """Take the code away that was shown: it is used, or a newer one counts."""
+        """Remove the code that was shown, because it was used or a newer one replaces it."""
         if self._rows and self._output.in_terminal:
             self._output.rewind(self._rows)
         self._rows = 0
@@ -205,11 +201,11 @@ def _spaced(code: str) -> str:
 
 
 def _validity(offer: Code | TypedCode) -> str:
-    """How long a code counts. A clock that differs from the connector's is not worth a word."""
+    """How long a code is valid; not said if this machine's clock differs from the connector's."""
     left = offer.expires_at - int(time.time())
     if not 0 < left <= 300:
         return "Ctrl-C stops."
-    # A code to type is the only one; of QR codes the next one follows.
+    # A QR code is followed by the next one; a code to type is not.
     what = "It is replaced in" if isinstance(offer, Code) else "It can be typed in for"
     return f"{what} {left} s. Ctrl-C stops."
 
@@ -221,14 +217,14 @@ def _refuse_if_linked(
     sleep: Callable[[float], None],
     clock: Callable[[], float],
 ) -> None:
-    """Raises ConsoleError if the account is linked. One that a living connector has just taken up is
-    `connecting` for a moment even if it isn't, so that is waited for."""
+    """Raises ConsoleError if the account is linked. One that a connector has just taken is `connecting` for a
+    moment even if it is not linked, so wait for the next state."""
     give_up = clock() + CONNECTING_SECONDS
     connection = look(deployment.keys_table, account, clock)
     while connection.state == AccountState.CONNECTING and clock() < give_up:
         sleep(POLL_SECONDS)
         connection = look(deployment.keys_table, account, clock)
-    # The link outlives the connector that had it.
+    # The link stays when the connector that used it is gone.
     linked = connection.taken and connection.last_state in LOGGED_IN
     if linked or connection.state == AccountState.CONNECTING:
         raise ConsoleError(
@@ -244,8 +240,10 @@ def _silence(control: Control, connection: Connection, account: str) -> str:
             "/tocsin/<stack>/connector; see also 'tocsin status'"
         )
     if control.request is None:
-        return f"the connector took the request up but shows no code; {control.message or 'its log says why'}"
-    return "the connector lives but doesn't answer; its log says why"
+        return (
+            f"the connector accepted the request but shows no code; {control.message or 'its log says why'}"
+        )
+    return "the connector is running but does not answer; its log says why"
 
 
 def _unused(shown: str | None, wait_seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""How recoveries went: by cause, how many succeeded, and how long that took. Read from their records."""
+"""`tocsin recoveries`: by cause, how many recoveries succeeded, and how long they took."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHO = {THEIRS: "recipient could not read", "ours": "we could not read"}
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of the recoveries of one side and cause ("" for all of them). Seconds: sorted."""
+    """The recoveries of one side and cause ("" for all causes). `seconds`: times to heal, sorted."""
 
     side: str
     cause: str
@@ -54,12 +54,12 @@ class Tally:
 
     @property
     def success(self) -> float | None:
-        """Of those that came to an end, how many healed: 0 to 1; None while none has."""
+        """The share of ended recoveries that healed, 0 to 1; None if none has ended."""
         ended = self.healed + self.failed
         return self.healed / ended if ended else None
 
     def percentile(self, share: float) -> float | None:
-        """The time to heal in seconds that `share` of them didn't exceed (nearest rank)."""
+        """The time to heal, in seconds, that `share` of them did not exceed (nearest rank)."""
         if not self.seconds:
             return None
         return self.seconds[max(math.ceil(share * len(self.seconds)) - 1, 0)]
@@ -82,7 +82,7 @@ class Tally:
 
 
 def tallies(episodes: Iterable[RecoveryRecord]) -> list[Tally]:
-    """One tally for each side and cause, the most frequent first, and after them one for each side."""
+    """One tally for each side and cause, the most frequent first, then one for each side."""
     groups: dict[tuple[str, str], list[RecoveryRecord]] = {}
     for one in episodes:
         groups.setdefault((one.side, one.cause), []).append(one)
@@ -119,7 +119,7 @@ def show_recoveries(
         }
     )
     if not episodes:
-        output.say(f"no recoveries in {days} days: every message could be read at once")
+        output.say(f"no recoveries in {days} days: every message could be read the first time")
         return
     output.table(
         ["WHO", "CAUSE", "RECOVERIES", "HEALED", "FAILED", "OPEN", "NEW SESSIONS", "SUCCESS", "P50", "P99"],
@@ -151,7 +151,7 @@ def _row(one: Tally) -> tuple[object, ...]:
 
 
 def _named(one: RecoveryRecord) -> dict[str, Any]:
-    """One that didn't heal, and the way to its story."""
+    """A recovery that did not heal, and the command that explains it."""
     theirs = one.side == THEIRS
     return {
         "side": one.side,

@@ -1,4 +1,4 @@
-"""`tocsin send`: a test notification, by the same way as every other one: a ticket event on the bus."""
+"""`tocsin send`: send a test notification the way every other one is sent, as a ticket event on the bus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.5
 _EVENT = "TicketCreated"
 _ENDS = {State.DELIVERED, State.READ, State.FAILED, State.SUPPRESSED}
 
-# What an operator is told where the reason alone would leave them guessing.
+# What to print where the reason alone does not explain enough.
 _EXPLAINED = {
     "not-on-whatsapp": "this number isn't on WhatsApp",
     "not-in-group": "the account isn't in this group: add it as a member",
@@ -67,7 +67,7 @@ class SampleTicket:
         }
 
     def key(self, ticket_id: str) -> str:
-        """Where the file lies in the deployment's bucket."""
+        """The file's key in the deployment's bucket."""
         return f"tocsin-cli/{ticket_id}/{self.file.name if self.file else ''}"
 
 
@@ -84,8 +84,8 @@ def send_test(
 ) -> None:
     """Put the event on the bus and follow its notification until it arrived, failed, or the wait is over.
 
-    Raises Usage for what the planner would refuse, ConsoleError if it ended otherwise than delivered,
-    TimedOut if it hasn't ended by then.
+    Raises Usage if the planner would refuse the event, ConsoleError if the notification was not delivered,
+    TimedOut if that is not known in time.
     """
     ticket_id = f"TEST-{secrets.token_hex(4).upper()}"
     detail = ticket.detail(ticket_id, account)
@@ -117,7 +117,7 @@ def _put_file(deployment: Deployment, file: Path, key: str) -> None:
 
 
 def put_event(deployment: Deployment, detail_type: str, detail: dict[str, Any]) -> str:
-    """Put one ticket event on the bus; its EventBridge id. Raises ConsoleError if it was refused."""
+    """Put one ticket event on the bus. Return its EventBridge id. Raises ConsoleError if it was refused."""
     answer = deployment.client("events").put_events(
         Entries=[
             {
@@ -145,7 +145,7 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Notification | None:
-    """Tell each new state of a notification until it is at an end or the wait is over; the last one seen."""
+    """Call `tell` with each new state until the last one or the timeout. Return the last state seen."""
     deadline = clock() + wait_seconds
     last: Notification | None = None
     while True:
@@ -159,7 +159,7 @@ def follow(
 
 
 def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any]) -> str:
-    """The recipient's digits, if the planner would take the event. Raises Usage."""
+    """Return the recipient's digits. Raises Usage if the planner would refuse the event."""
     region = deployment["DefaultRegion"]
     try:
         recipient = normalise_phone(ticket.phone, region)
@@ -178,7 +178,7 @@ def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any
 
 
 def _standing(deployment: Deployment, account: str, clock: Callable[[], float]) -> str:
-    """How the account is that sends."""
+    """The state of the account that sends."""
     connection = look(deployment.keys_table, account, clock)
     since = f" since {moment(connection.since * 1000)} UTC" if connection.since else ""
     return f"the account '{account}' is {connection.state}{since}"
@@ -187,7 +187,7 @@ def _standing(deployment: Deployment, account: str, clock: Callable[[], float]) 
 def _judge(
     last: Notification | None, identity: str, wait_seconds: float, standing: Callable[[], str]
 ) -> None:
-    """Nothing if it arrived; else raises what the operator must know. `standing`: how the account is."""
+    """Return if it arrived; else raise what the operator must know. `standing`: the account's state."""
     if last is None:
         raise TimedOut(
             f"nothing was planned within {wait_seconds:.0f} s: see 'tocsin status' and "
@@ -199,26 +199,26 @@ def _judge(
             return
         case State.SUPPRESSED:
             raise ConsoleError(
-                f"not sent: {mask_phone(last.recipient)} opted out by a reply (STOP or the like). Only their "
-                "own START takes it back"
+                f"not sent: {mask_phone(last.recipient)} opted out by a reply such as STOP. Only their own "
+                "START reverses it"
             )
         case State.FAILED:
             why = _EXPLAINED.get(code, code)
             raise ConsoleError(f"it failed: {why}; see 'tocsin explain {identity}'")
         case State.WAITING:
             raise TimedOut(
-                f"it is parked ({code}): {standing()}. It goes out by itself when "
-                f"the cause ends, until {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
+                f"it is parked ({code}): {standing()}. It will be sent when the cause ends, "
+                f"at the latest by {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(
-                f"WhatsApp has it, but no phone confirmed it within {wait_seconds:.0f} s: is it online? "
+                f"WhatsApp accepted it, but no phone confirmed it within {wait_seconds:.0f} s: is it online? "
                 f"A later receipt still counts: 'tocsin explain {identity}'"
             )
         case _:
             raise TimedOut(
-                f"still {last.state} after {wait_seconds:.0f} s: {standing()}. It goes on by itself, and "
-                "'tocsin status' tells more"
+                f"still {last.state} after {wait_seconds:.0f} s: {standing()}. It goes on by itself; see "
+                "'tocsin status'"
             )
 
 
@@ -245,7 +245,7 @@ def _tell(notification: Notification, output: Output) -> None:
 
 
 def _last_moment(notification: Notification) -> int:
-    """When the newest of the things that are known about it happened, in ms."""
+    """When the notification last changed, in ms."""
     times = (
         notification.created_at,
         notification.sent_at,

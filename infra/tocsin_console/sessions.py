@@ -1,6 +1,6 @@
-"""The sessions with recipients' devices: counters, ages, archived states; cleaning; and the reset of all.
+"""`tocsin sessions`: show the sessions with recipients' devices, archive some, or reset all.
 
-What is shown never holds a byte of a key.
+No byte of a key is ever printed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tocsin_console.output import Output, how_long, moment
 
 @dataclass(frozen=True)
 class History:
-    """How it went with a user lately. `recoveries`: messages sent again since the last receipt;
-    `identity_changed_at`: when a device last showed other keys than before (seconds; 0: never known)."""
+    """`recoveries`: messages sent to a user again since their last receipt; `identity_changed_at`: when one
+    of their devices last had other keys than before, in seconds; 0 if never."""
 
     recoveries: int
     identity_changed_at: int
@@ -48,7 +48,7 @@ class Sessions:
     @classmethod
     def of(cls, deployment: Deployment, account: str) -> Sessions:
         """Raises NotFound if the account has none, because it was never linked."""
-        # The views tell of damage; nobody needs it said twice.
+        # The views report damage themselves.
         keys = KeyStore(deployment.keys_table, deployment.sealer, account, on_damage=lambda damaged: None)
         try:
             return cls(deployment, account, keys, keys.account.profile())
@@ -56,7 +56,8 @@ class Sessions:
             raise NotFound(f"{error}: there are no sessions yet; link it with 'tocsin pair'") from error
 
     def user(self, wanted: str) -> str:
-        """The name under which the sessions of `wanted` lie: a phone number in any form, or a JID."""
+        """Return the JID under which the sessions with a user are stored. `wanted`: their phone number in any
+        form, or a JID. Raises Usage."""
         if "@" not in wanted:
             try:
                 phone = normalise_phone(wanted, self.deployment["DefaultRegion"])
@@ -82,8 +83,8 @@ class Sessions:
         view = self.keys.upkeep.view(self.profile, user)
         if view.next is None and not view.devices:
             raise NotFound(
-                f"there are no sessions with {shown(user)}: the next notification makes them; "
-                "'tocsin sessions list' shows whom there are some with"
+                f"there are no sessions with {shown(user)}: the next notification creates them; "
+                "'tocsin sessions list' shows all users with sessions"
             )
         return view
 
@@ -92,14 +93,14 @@ def _jid(text: str) -> str:
     try:
         jid = JID.parse(text)
     except InvalidJid:
-        raise Usage("that is no JID: give one such as 1234@lid, or a phone number") from None
+        raise Usage("not a valid JID: give one such as 1234@lid, or a phone number") from None
     if jid.server not in (LID, PN) or jid.device:
-        raise Usage("give a person's JID such as 1234@lid, without a device (--device names one)")
+        raise Usage("give the JID of a person, such as 1234@lid, without a device (use --device)")
     return str(jid)
 
 
 def shown(user: str) -> str:
-    """A user's name: LIDs are whole, for 'sessions show' takes them; phone numbers are masked."""
+    """A user for people: LIDs are printed whole, because 'sessions show' takes them; numbers are masked."""
     return user if user.endswith(f"@{LID}") else mask_phone(user)
 
 
@@ -107,15 +108,15 @@ def shown(user: str) -> str:
 
 
 def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
-    """The users with sessions, at most so many (0: all)."""
+    """Print the users with sessions, `most` at most (0: all)."""
     listing = sessions.keys.upkeep.sessions(sessions.profile)
-    # What moved to a LID left a tombstone at its phone number: no session.
+    # Sessions that moved to a LID left a tombstone under the phone number.
     users = (one for one in listing if one.moved is None)
     found = sorted(itertools.islice(users, most) if most else users)
     for one in found:
         output.record(_summary_json(one))
     if not found:
-        output.say("no sessions yet: the first notification to somebody makes them")
+        output.say("no sessions yet: the first notification to a recipient creates them")
         return
     output.table(
         ["USER", "DEVICES", "NEXT", "UNANSWERED", "DAMAGED", "USED (UTC)", "LIST CHECKED (UTC)", "BYTES"],
@@ -152,7 +153,7 @@ def _summary_json(one: UserSummary) -> dict[str, Any]:
 def show_sessions(
     sessions: Sessions, wanted: str, *, output: Output, clock: Callable[[], float] = time.time
 ) -> None:
-    """All that is shared with one user, by device. Raises NotFound, Usage."""
+    """Print the sessions with one user, by device. Raises NotFound, Usage."""
     view = sessions.view(wanted)
     history = sessions.history(view.user)
     devices = [asdict(device) for device in view.devices]
@@ -195,13 +196,13 @@ def _device_row(device: DeviceView, now: float) -> tuple[object, ...]:
 
 def _words(device: DeviceView) -> Iterator[str]:
     if device.damage:
-        yield f"damaged: {device.damage}; the next send or message makes a new session"
+        yield f"damaged: {device.damage}; the next send or message creates a new session"
     elif device.index is None:
-        yield "no current session; the next send makes one"
+        yield "no current session; the next send creates one"
     elif device.staleness is not None:
         yield device.staleness.value
     elif device.pending:
-        yield "never wrote back, so it gets first messages (pkmsg) until it does"
+        yield "has not answered yet, so it gets prekey messages (pkmsg) until it does"
 
 
 def _ago(at: int, now: float) -> str:
@@ -214,9 +215,8 @@ def _ago(at: int, now: float) -> str:
 def clean_sessions(
     sessions: Sessions, wanted: str | None, *, device: int | None, dry_run: bool, output: Output, yes: bool
 ) -> None:
-    """Archive the sessions with one device, one user, or (`wanted` None) everybody; the next send makes new
-    ones. Raises NotFound if a user or device was named that isn't there. `yes`: everybody's without a
-    question."""
+    """Archive the sessions with one device, one user, or (`wanted` None) all users; the next send creates new
+    ones. Raises NotFound if the named user or device has none. `yes`: do not ask before archiving all."""
     if wanted is None:
         _clean_all(sessions, dry_run=dry_run, output=output, yes=yes)
         return
@@ -232,7 +232,7 @@ def clean_sessions(
     try:
         _tell(sessions.keys.upkeep.clean(sessions.profile, view.user, device), output)
     except Contended as error:
-        raise ConsoleError("others write to these sessions all the time; try again in a moment") from error
+        raise ConsoleError("these sessions are in use; try again in a moment") from error
 
 
 def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) -> None:
@@ -250,7 +250,7 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
 
 
 def _counted(sessions: Sessions) -> tuple[int, int]:
-    """How many users there are sessions with, and how many of their devices."""
+    """The numbers of users and of devices with sessions."""
     users = devices = 0
     for one in sessions.keys.upkeep.sessions(sessions.profile):
         users, devices = users + (one.moved is None), devices + len(one.devices)
@@ -263,7 +263,7 @@ def _cleaning(sessions: Sessions) -> str:
         return ""
     return (
         f"the sessions of the account '{sessions.account}' with {devices} devices of {users} users will be "
-        "archived, and the next send to each makes new ones"
+        "archived, and the next send to each creates new ones"
     )
 
 
@@ -291,14 +291,14 @@ def reset_sessions(
     yes: bool,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Leave all sessions of an account behind, as after a restored backup. The link to the phone stays.
-    `yes`: without a question."""
+    """Abandon all sessions of an account, as after a restored backup. The link to the phone stays. `yes`: do
+    not ask first."""
     before = sessions.profile.incarnation
     if dry_run:
         output.record({"account": sessions.account, "incarnation": before, "reset": False})
         output.say(
-            f"would leave all sessions of {sessions.account} behind (incarnation {before}), delete its "
-            "one-time prekeys and have the connector log in again"
+            f"would abandon all sessions of {sessions.account} (incarnation {before}), delete its one-time "
+            "prekeys and have the connector log in again"
         )
         return
     confirm(lambda: _resetting(sessions), yes=yes, output=output)
@@ -307,14 +307,16 @@ def reset_sessions(
     request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
     output.record({"account": sessions.account, "incarnation": after.incarnation, "reset": True})
     output.say(
-        f"all sessions of {sessions.account} are left behind (incarnation {after.incarnation}, was {before})"
+        f"all sessions of {sessions.account} are abandoned (incarnation {after.incarnation}, was {before})"
     )
-    output.say("the connector logs in again and uploads new keys; the next send to everybody makes a session")
+    output.say(
+        "the connector logs in again and uploads new keys; the next send to each recipient creates a session"
+    )
 
 
 def _resetting(sessions: Sessions) -> str:
     users, devices = _counted(sessions)
     return (
-        f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be left "
-        "behind for good and its one-time prekeys deleted; the connector logs in again"
+        f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be "
+        "abandoned for good and its one-time prekeys deleted; the connector logs in again"
     )

@@ -1,4 +1,4 @@
-"""`tocsin status`: is everything there, and is anything stuck?"""
+"""`tocsin status`: the accounts and queues of a stack, and what needs attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tocsin_console.errors import NeedsAttention
 from tocsin_console.look import depth
 from tocsin_console.output import Output, how_long, moment
 
-# What each queue is to an operator, and the output of the stack that names it.
+# Each queue, and the output of the stack that holds its URL.
 QUEUES = {
     "ticket events": "TicketEventsQueueUrl",
     "notifications": "NotificationsQueueUrl",
@@ -27,7 +27,7 @@ QUEUES = {
     "dead outcomes": "OutcomesDeadQueueUrl",
 }
 
-# What an operator can do about what lies in a queue where nothing should.
+# What to do about messages in a queue that should be empty.
 REMEDIES = {
     "dead letters": "tocsin dead-letters list",
     "dead ticket events": "tocsin dead-letters list --queue events",
@@ -35,30 +35,29 @@ REMEDIES = {
     "dead outcomes": "outcome events never reached the bus; the log of publish_outcomes says why",
 }
 
-# What an operator can do about an account that isn't connected.
+# What to do about an account that is not connected.
 ADVICE: Mapping[str, str] = {
     AccountState.UNPAIRED: "link it: tocsin pair",
-    AccountState.PAIRING: "somebody is linking it; a new 'tocsin pair' takes over",
-    AccountState.CONNECTING: "if it stays so, the connector's log says why",
-    AccountState.RESUMING: "what was parked goes first; new notifications follow",
+    AccountState.PAIRING: "it is being linked; a new 'tocsin pair' takes over",
+    AccountState.CONNECTING: "if this lasts, the connector's log says why",
+    AccountState.RESUMING: "waiting notifications are sent first; new ones follow",
     AccountState.LOGGED_OUT: "it was unlinked on the phone; link it again: tocsin pair",
     AccountState.REPLACED: "another program uses the same keys; stop it, then restart the connector",
     AccountState.STOPPED: "no connector holds it; is the service running?",
-    AccountState.RESTRICTED: "what may not be sent waits and goes out by itself",
+    AccountState.RESTRICTED: "what may not be sent waits; notifications are sent when the restriction ends",
 }
-# What WhatsApp keeps an account from, for a while. Nothing is tried against it, which would make it longer.
+# Active WhatsApp restrictions. Tocsin does not try to send against one, which would prolong it.
 LIMITS = {
-    FIRST_CONTACTS: "WhatsApp lets it write to nobody new",
-    MESSAGES: "WhatsApp takes no message of it",
-    LOGIN: "WhatsApp doesn't let it log in",
+    FIRST_CONTACTS: "WhatsApp does not let it write to new contacts",
+    MESSAGES: "WhatsApp accepts no messages from it",
+    LOGIN: "WhatsApp does not let it log in",
 }
 
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account as its lease says. `last_state`: what its connector said last; `since`: of `state`, in
-    seconds, None if nobody knows; `waiting`: parked notifications by cause; `limits`: what WhatsApp keeps it
-    from, and until when."""
+    """One account. `last_state`: what its connector last wrote; `since`: when `state` began, in seconds, None
+    if unknown; `waiting`: parked notifications by cause; `limits`: active WhatsApp restrictions."""
 
     account: str
     state: str
@@ -73,7 +72,7 @@ class AccountStatus:
 
     @property
     def advice(self) -> str:
-        """What to say about it; empty if all is well."""
+        """What to print about it; empty if all is well."""
         if self.state == UNREACHABLE:
             return self._unreachable()
         said = self.detail if self.state != AccountState.CONNECTED else ""
@@ -81,10 +80,12 @@ class AccountStatus:
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
     def _unreachable(self) -> str:
-        last = f"the last it said is {self.last_state}"
+        last = f"its last state was {self.last_state}"
         if self.silent_for is None:
             return f"its connector is gone; another takes over as soon as one runs; {last}"
-        return f"its connector is silent for {how_long(self.silent_for)}: is the service running? {last}"
+        return (
+            f"its connector has been silent for {how_long(self.silent_for)}: is the service running? {last}"
+        )
 
     @property
     def well(self) -> bool:
@@ -114,7 +115,7 @@ def show(
     check: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Print accounts and queues. With `check`, raises NeedsAttention if one of them does."""
+    """Print accounts and queues. With `check`, raises NeedsAttention if one of them needs attention."""
     accounts = [_account(deployment, name, clock) for name in deployment.accounts]
     queues = {
         name: depth(deployment.sqs, deployment[key])
@@ -159,7 +160,7 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
             output.say(f"{account.account}: {LIMITS[limit.kind]} until {until} UTC ({limit.cause})")
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
-            output.say(f"{account.account}: waiting, and sent by itself when the cause ends: {causes}")
+            output.say(f"{account.account}: waiting, and sent when the cause ends: {causes}")
 
 
 def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
@@ -177,7 +178,7 @@ def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> A
         name,
         connection.state,
         connection.last_state,
-        lease.detail if lease is not None else "no connector ever held it",
+        lease.detail if lease is not None else "no connector has held it yet",
         connection.since,
         lease.connector if lease is not None else None,
         lease.epoch if lease is not None else 0,

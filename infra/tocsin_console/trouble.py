@@ -72,7 +72,7 @@ def sentence(error: BotoCoreError | ClientError | TableError, *, where: str) -> 
     if isinstance(error, ClientError):
         return _of_answer(error, where)
     if isinstance(error, exceptions.ProfileNotFound):
-        return f"{_plain(error)}: 'aws configure list-profiles' shows which there are"
+        return f"{_plain(error)}: 'aws configure list-profiles' lists the profiles"
     if isinstance(error, _NO_CREDENTIALS):
         return f"no usable AWS credentials ({_plain(error)}): {_LOGIN}"
     if isinstance(error, exceptions.InvalidRegionError | exceptions.NoRegionError):
@@ -96,7 +96,7 @@ def _of_answer(error: ClientError, where: str) -> str:
     code = str(error.response.get("Error", {}).get("Code", "unknown"))
     message = str(error.response.get("Error", {}).get("Message", "")).rstrip(". \n")
     if code in _DENIED:
-        return f"AWS refused it: {message}. Your own rights must allow what this command does"
+        return f"AWS refused it: {message}. Your AWS permissions must allow what this command does"
     if code in _BAD_CREDENTIALS:
         return f"AWS doesn't accept the credentials in {where} ({code}): {_LOGIN}; is the region enabled?"
     if code in _THROTTLED:
@@ -104,7 +104,7 @@ def _of_answer(error: ClientError, where: str) -> str:
     if code in _GONE:
         return (
             f"a part of the stack is gone ({error.operation_name}: {message or code}): was it deleted by "
-            "hand, or is this another --region? 'sam deploy' tells"
+            "hand, or is this another --region? 'sam deploy' shows"
         )
     return f"{error.operation_name} failed in {where}: {code}: {message}"
 

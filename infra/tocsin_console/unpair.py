@@ -29,7 +29,7 @@ def unpair(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Ask the connector to unlink the account, and wait until it did. `yes`: without a question.
+    """Ask the connector to unlink the account, and wait until it did. `yes`: do not ask first.
 
     Raises NotFound if nothing is linked, ConsoleError if no connector holds the account, TimedOut.
     """
@@ -61,19 +61,19 @@ def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
     waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     return (
         f"the account '{account}' ({connection.state}) will be unlinked from its phone and its keys "
-        f"replaced; {waiting} waiting notifications and all that follow wait for the next link, or expire"
+        f"replaced; {waiting} waiting notifications and all new ones wait for the next link, or expire"
     )
 
 
 def _late(account: str, state: str, *, held: bool, taken: bool) -> ConsoleError:
     if not held:
         return ConsoleError(
-            f"no connector serves the account '{account}'. The wish stands: the next one to connect unlinks "
-            "it. At once without any: WhatsApp on the phone → Linked devices, and log the device out"
+            f"no connector serves the account '{account}'. The request stays: the next connector unlinks it. "
+            "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
         )
     if not taken:
         return TimedOut(
-            f"the connector is still {state} and hasn't taken the wish up; it does once it is logged in. "
-            "At once: WhatsApp on the phone → Linked devices, and log the device out"
+            f"the connector is still {state} and has not accepted the request; it will once it is logged in. "
+            "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
         )
-    return TimedOut(f"WhatsApp hasn't confirmed it; the account '{account}' is {state}, see 'tocsin status'")
+    return TimedOut(f"WhatsApp has not confirmed it; the account '{account}' is {state}, see 'tocsin status'")

@@ -1,4 +1,4 @@
-"""Make everything this project needs, where there are Python and the package registries and nothing else.
+"""Set up everything this project needs, on a machine with Python and access to the package registries.
 
     python3 infra/tocsin_local/bootstrap.py demo     what `make demo` and `make local` need
     python3 infra/tocsin_local/bootstrap.py test     that, and what `make test` and `make lint` need
@@ -7,11 +7,11 @@
 It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
 `.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed
 beside it). For tests it also finds Node, or installs it as a Python package, and installs the real WhatsApp
-clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`). Each part bears a stamp of
-the inputs it was made from; a second run is done at once.
+clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`). Each part has a stamp
+with the inputs it was made from; a part with current inputs is not made again.
 
-Standard library only, and no newer syntax than Python 3.7's: an old interpreter must get as far as the
-message that it is too old.
+Standard library only, and no syntax newer than Python 3.7's, so that an old interpreter can print that it is
+too old.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ RUNS = ROOT / ".run"
 REQUIREMENTS = ROOT / "requirements"
 CLIENTS = ROOT / "tests" / "interop" / "node"
 
-# Which requirements `.venv` gets for a profile. Each holds the one before: a fuller one serves a leaner wish.
+# The requirements of `.venv` for each profile. Each includes the one before, and serves its profile too.
 PROFILES = {"demo": "run.txt", "test": "dev.txt", "bench": "bench.txt"}
 
-# What each part takes on the disk, rounded up; `.venv` by its profile.
+# The disk space of each part, rounded up; `.venv` by its profile.
 MEGABYTES = {
     "sam": 350,
     "emulator": 110,
@@ -109,8 +109,7 @@ def set_up(profile: str) -> None:
         progress = Progress()
         names = ", ".join(part.name for part in missing)
         progress.say(f"installing {names}; this takes a minute or two, once")
-        # Node must be there before its clients are, and the project isn't built twice at once; everything
-        # else is independent.
+        # The clients need Node, and the project must not be built twice at once. All else is independent.
         make_all([part for part in missing if not isinstance(part, AFTERWARDS)], progress)
         make_all([part for part in missing if isinstance(part, AFTERWARDS)], progress)
         progress.say(f"ready after {time.monotonic() - started:.0f} s")
@@ -144,15 +143,15 @@ class Part:
         self.megabytes = MEGABYTES.get(name, 0)
 
     def inputs(self) -> Inputs:
-        """What it is made from. JSON; any change means making it anew."""
+        """What it is made from, as JSON. If this changes, the part is made again."""
         raise NotImplementedError
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
-        """Make it, with `run(command)` for each command. `before`: what the one there was made from."""
+        """Make it, with `run(command)` for each command. `before`: the inputs of the existing one, if any."""
         raise NotImplementedError
 
     def check_owner(self) -> None:
-        """Raises `SetupError` if what lies there is somebody else's and would be lost."""
+        """Raises `SetupError` if the folder was not made by this set-up, which would delete it."""
 
     def is_current(self) -> bool:
         """Was it made, completely, from these very inputs?"""
@@ -170,7 +169,7 @@ class Part:
         (self.folder / STAMP).write_text(json.dumps(self.inputs(), indent=1), encoding="utf-8")
 
     def begin(self) -> None:
-        """From here on it counts as unfinished, and still as ours: its stamp is empty."""
+        """Mark it as unfinished, and as made by this set-up: by an empty stamp."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / STAMP).write_text("", encoding="utf-8")
 
@@ -195,14 +194,14 @@ class Environment(Part):
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
         self.clear()
-        run([sys.executable, "-m", "venv", str(self.folder)])
-        # Every version and hash is in the file, its dependencies too: nothing is left to be resolved.
+        run([base_interpreter(), "-m", "venv", str(self.folder)])
+        # The file names every version and hash, also of dependencies: pip has nothing to resolve.
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
 
     def clear(self) -> None:
-        """Remove what is there but for the stamp, by which an unfinished one is known as ours.
+        """Remove everything except the stamp, which marks an unfinished environment as made by this set-up.
 
-        `venv --clear` would take the stamp as well.
+        `venv --clear` would remove the stamp too.
         """
         for entry in self.folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():
@@ -228,7 +227,7 @@ class Project(Environment):
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
         if before in [Project(profile).inputs() for profile in PROFILES]:
-            # Another profile of today: it only lacks packages, and has none in another version.
+            # It was made for another profile, so it only lacks packages, and has none in another version.
             run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
             return
         super().make(run, before)
@@ -236,7 +235,7 @@ class Project(Environment):
 
 
 class DeployedRuntime(Environment):
-    """`.venv` once more, for another interpreter than ours: that of the runtime which is deployed."""
+    """A second `.venv`, for the interpreter of the deployed runtime, where that is not ours."""
 
     def __init__(self, python: str) -> None:
         super().__init__("deployed", DEPLOYED, PROFILES["test"])
@@ -255,7 +254,7 @@ class DeployedRuntime(Environment):
 def find_deployed_python() -> Optional[str]:
     """An interpreter of the deployed runtime, if the machine has one that runs; None if ours is of it.
 
-    What pyenv puts into PATH may refuse to run, so the versions that it keeps are tried as well.
+    pyenv's commands on the PATH may refuse to run, so its installed versions are tried too.
     """
     if sys.version_info[:2] == DEPLOYED_PYTHON:
         return None
@@ -290,7 +289,7 @@ class Clients(Part):
         if node is None:
             raise SetupError(f"no Node {OLDEST_NODE} or newer was found, and its package brought none")
         offer(node)
-        # Scripts of packages are not needed by any of them, and would be other people's code at install time.
+        # No package needs its install scripts, and they would run other people's code.
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
         run([*npm(node), "ci", *options], folder=CLIENTS)
 
@@ -299,7 +298,7 @@ AFTERWARDS = (Clients, DeployedRuntime)
 
 
 def make_all(parts: Sequence[Part], progress: Progress) -> None:
-    """Make `parts`, two at a time: they download and they unpack, and a small machine has two cores.
+    """Make `parts`, two at a time, because a small machine has two cores.
 
     Raises the first `SetupError`, after the others were stopped.
     """
@@ -337,7 +336,7 @@ def make_all(parts: Sequence[Part], progress: Progress) -> None:
 
 
 def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
-    """Make one part, say how it goes, and stamp it when it is complete. Raises `SetupError`."""
+    """Make one part, report progress, and stamp it when it is complete. Raises `SetupError`."""
     log = RUNS / f"setup-{part.name}.log"
     before = part.stamp()
     part.begin()
@@ -364,7 +363,7 @@ def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: th
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        # It holds our lock with us (`one_at_a_time`); Python lets no other descriptor through.
+        # The process holds our lock too (`one_at_a_time`). Python makes no other descriptor inheritable.
         close_fds=False,
     )
     while True:
@@ -379,14 +378,14 @@ def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: th
 
 
 def explain(name: str, log: Path) -> str:
-    """What to tell when an installation failed: its last lines, and where the rest is."""
+    """The message of a failed installation: the last lines of its log, and where the log is."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     end = "\n  ".join(lines[-12:])
     return f"{name} could not be installed. The end of {log.relative_to(ROOT)}:\n  {end}"
 
 
 class Progress:
-    """Says what goes on, in plain lines; a part that takes long says so from time to time."""
+    """Prints progress, line by line; for a part that takes long, repeatedly."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -396,12 +395,12 @@ class Progress:
             try:
                 print(f"setup: {text}", flush=True)
             except BrokenPipeError:
-                # Nobody listens any more (`| head`). The set-up is worth its end all the same.
+                # The output was closed (`| head`). Go on without it.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextlib.contextmanager
     def of(self, name: str) -> Iterator[Callable[[], None]]:
-        """While the block runs, say now and then that it still does. Call what it yields when it is done."""
+        """Repeatedly print that the block still runs. Call the yielded function when it is done."""
         started = time.monotonic()
         finished = threading.Event()
 
@@ -441,7 +440,7 @@ def check_python() -> None:
 
 
 def check_room(parts: Sequence[Part]) -> None:
-    """Raises `SetupError` if the disk has no room for `parts`. One that was there makes room for its heir."""
+    """Raises `SetupError` if the disk has no room for `parts`. A part that is replaced needs no new room."""
     needed = sum(part.megabytes for part in parts if part.stamp() is None)
     free = shutil.disk_usage(str(ROOT)).free // 1_000_000
     if free < needed:
@@ -451,13 +450,21 @@ def check_room(parts: Sequence[Part]) -> None:
         )
 
 
+def base_interpreter() -> str:
+    """The interpreter that makes the environments: ours, or if ours belongs to an environment, its base.
+
+    With `.venv` activated, or with `make PYTHON=.venv/bin/python`, ours may be in the folder to be removed.
+    """
+    return getattr(sys, "_base_executable", sys.executable)
+
+
 def interpreter() -> Inputs:
-    """What of this interpreter an environment depends on."""
+    """The properties of this interpreter that an environment depends on."""
     return {"python": sys.version, "executable": os.path.realpath(sys.executable)}
 
 
 def packaging() -> str:
-    """What an installation depends on in pyproject.toml; the settings of linters and tests don't count."""
+    """A hash of those parts of pyproject.toml that an installation depends on."""
     import tomllib  # not in the old interpreters that come only as far as `check_python`
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -466,7 +473,7 @@ def packaging() -> str:
 
 
 def digest(*files: Path) -> str:
-    """SHA-256 over the contents of files; one that isn't there counts as empty."""
+    """SHA-256 over the contents of files; a missing one counts as empty."""
     total = hashlib.sha256()
     for file in files:
         total.update(file.read_bytes() if file.exists() else b"")
@@ -479,11 +486,11 @@ def pip(environment: Path, *arguments: str) -> List[str]:
 
 
 def quiet_environment() -> Dict[str, str]:
-    """Our own environment, without what would lead an installer astray."""
+    """Our environment variables, without those that would change where an installer installs."""
     astray = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX")
     environment = {name: value for name, value in os.environ.items() if name not in astray}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
-    # These may stand in the user's pip.conf. The rest of it says where packages come from, and stays.
+    # The user's pip.conf may set these. The rest of it, such as the package index, stays in effect.
     environment.update(PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
     return environment
 
@@ -545,9 +552,9 @@ def offer(node: Path) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Two set-ups at once would tear each other's environments down: the second waits for the first.
+    """Have a second set-up wait for the first, because each would remove the other's environments.
 
-    The commands of a set-up hold the lock too. One that was killed leaves them behind, and they still write.
+    The commands of a set-up hold the lock too, because they go on writing after the set-up was killed.
     """
     import fcntl
 

@@ -1,7 +1,7 @@
 """`make demo`: the main job on one machine, step by step, with a session broken and a dead letter redriven.
 
-Everything is the real thing: the deployed template, the protocols, the phones' own decryption. The last
-line counts what happened; the exit code says whether it was as promised.
+The template, the protocols and the phones' decryption are the real ones. The last line counts what happened;
+the exit code is 0 only if everything happened as expected.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.redrive import Letter, Redriver, Selection
 from tocsin_console import pair
-from tocsin_console.dead_letters import DeadLetters, Letter, Selection
 from tocsin_console.errors import ConsoleError
 from tocsin_console.explain import explain
-from tocsin_console.output import Output
+from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
 from tocsin_console.send import put_event
 from tocsin_local.processes import ProcessFailed, exit_on_sigterm
-from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.speech import OutputClosed, say
 from tocsin_local.stack import CommandFailed
 from tocsin_local.view import Row, Shown, View, open_view
 from tocsin_local.world import World, world
 from tocsin_whatsapp_server.control_client import ControlError, WaitedTooLong
 
 ACCOUNT = "default"
-# A cold start of every function on two busy cores comes first.
+# It includes a cold start of every function on two busy cores.
 ARRIVAL_SECONDS = 60
 POLL_SECONDS = 0.05
 
@@ -56,7 +56,7 @@ PEOPLE = (DESK, SITI, CARLOS, BUDI, AYU)
 
 BUCKET = "tocsin-demo"
 REPORT = "tickets/TCK-1041.pdf"
-# As small as a PDF may be that shows one empty page.
+# The smallest PDF that shows one empty page.
 PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
     b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
@@ -81,7 +81,7 @@ class Told:
 
 @dataclass
 class Counts:
-    """What the last line says."""
+    """The numbers in the last line."""
 
     delivered: int = 0
     recovered: int = 0
@@ -96,12 +96,12 @@ class Counts:
         )
 
 
-class NotAsPromised(Exception):
-    """The demo saw something else than it promises. The text says what."""
+class NotAsExpected(Exception):
+    """Something did not happen as the demo expects. The text says what."""
 
 
-# What can go wrong and says so itself.
-EXPECTED = (NotAsPromised, ConsoleError, ControlError, WaitedTooLong, ProcessFailed, CommandFailed)
+# Errors whose text explains them.
+EXPECTED = (NotAsExpected, ConsoleError, ControlError, WaitedTooLong, ProcessFailed, CommandFailed)
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Demo:
         self._followed: list[Following] = []
 
     def run(self) -> None:
-        """Raises NotAsPromised."""
+        """Raises NotAsExpected."""
         self._link()
         self._four_routes()
         self._group()
@@ -221,7 +221,7 @@ class Demo:
         self._follow(followed, until=State.READ)
         self._show_on_phones(followed)
         if self._world.phones.file(SITI.number, self._message_id(followed[-1])) != PDF:
-            raise NotAsPromised("the file on Siti's phone is another one")
+            raise NotAsExpected("the file on Siti's phone is another one")
         self._view.say(f"{len(PDF)} bytes on Siti's phone, the same as in the bucket")
         self.counts.delivered += len(followed)
 
@@ -241,7 +241,7 @@ class Demo:
         (healed,) = followed
         stored = self._stored(healed.identity)
         if not stored.recoveries:
-            raise NotAsPromised("the message arrived without the recovery that was to be shown")
+            raise NotAsExpected("the message arrived without the recovery that was to be shown")
         took = max((stored.delivered_at or 0) - (stored.sent_at or 0), 0) / 1000
         self._view.note(healed.row, f"healed: readable {took:.2f} s after it was first sent")
         healed.end = f"{healed.end}; session healed by itself"
@@ -251,7 +251,7 @@ class Demo:
         self.counts.recovered += 1
 
     def _explain(self, identity: str) -> None:
-        """What the operator would see: each try, with the number and index of each device's copy."""
+        """Print what `tocsin explain` prints: each try, with the number and index of each device's copy."""
         told = io.StringIO()
         explain(self._world.deployment, identity, output=Output(stream=told))
         self._view.say(f"tocsin explain {identity}")
@@ -272,19 +272,19 @@ class Demo:
         )
         self._follow(followed, until=State.FAILED)
         (buried,) = followed
-        letters = DeadLetters(self._world.deployment)
-        letter = self._letter(letters, buried.identity)
+        redriver = self._world.deployment.redriver()
+        letter = self._letter(redriver, buried.identity)
         self._view.note(buried.row, f"dead letter: {letter.reason}, after {len(letter.attempts)} tries")
         self.counts.dead_lettered += 1
         self._world.phones.clear_faults()
         self._view.say("the server is well again")
         self._view.say(f"tocsin dead-letters redrive {buried.identity}")
         began = time.time()
-        for done in letters.redrive(Selection(notification=buried.identity)):
+        for done in redriver.redrive(Selection(notification=buried.identity)):
             if done.result != "redriven":
-                raise NotAsPromised(f"the redrive was refused: {done.why}")
+                raise NotAsExpected(f"the redrive was refused: {done.why}")
             self.counts.redriven += 1
-        # A new life, with a row of its own. Its plan is that of the first one.
+        # A redriven notification gets a row of its own; it keeps the plan of the first one.
         redriven = replace(
             buried, row=Row("redriven → customer (Carlos)"), began=began, shown=set(), latest=0.0
         )
@@ -319,7 +319,7 @@ class Demo:
             f"prekeys handed out twice: {audit['prekeys_handed_out_twice']}"
         )
         if self.counts.lost or audit["message_keys_reused"] or audit["prekeys_handed_out_twice"]:
-            raise NotAsPromised("the audit found something: see above")
+            raise NotAsExpected("the audit found something: see above")
 
     # -- telling -------------------------------------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class Demo:
         made_by: Person | str,
         told: Sequence[Told],
     ) -> list[Following]:
-        """Put one ticket event on the bus; what it must bring about."""
+        """Put one ticket event on the bus. Returns the notifications that it must cause."""
         ids = {BUDI.number: "T-3", AYU.number: "T-4"}
         creator = (
             {"role": "technician", "id": ids[made_by.number]}
@@ -363,7 +363,7 @@ class Demo:
         return followed
 
     def _follow(self, followed: list[Following], *, until: State) -> None:
-        """Show each stage as it comes, until all came to `until`. Raises NotAsPromised."""
+        """Show each stage when it is reached, until all have reached `until`. Raises NotAsExpected."""
 
         def all_there() -> bool:
             looks = [self._look(following, until) for following in followed]
@@ -387,17 +387,17 @@ class Demo:
         if stored.state is State.READ:
             following.end = f"read after {following.latest:.2f} s"
         if stored.state in (State.FAILED, State.SUPPRESSED) and until is not stored.state:
-            raise NotAsPromised(f"{following.told.label} is {stored.state}: {stored.last_error}")
+            raise NotAsExpected(f"{following.told.label} is {stored.state}: {stored.last_error}")
         return stored.state is until
 
     def _stage_if_new(self, following: Following, stage: str, at: int | None) -> None:
-        """`at`: ms. What happened before the row began belongs to an earlier life."""
+        """`at`: ms. Ignores what happened before the row began, that is before a redrive."""
         if at is not None and at / 1000 >= following.began and stage not in following.shown:
             self._stage(following, stage, at / 1000)
 
     def _stage(self, following: Following, stage: str, at: float) -> None:
-        """`at`: seconds. Each time was noted where it happened, so a receipt's may lie some ms before the one
-        of its send; it isn't shown like that."""
+        """`at`: seconds. Different processes note the times, so a receipt may be some ms older than its
+        send. It is not shown like that."""
         following.shown.add(stage)
         following.latest = max(at - following.began, following.latest)
         self._view.stage(following.row, stage, following.latest)
@@ -419,21 +419,21 @@ class Demo:
                 messages = self._world.phones.messages(owner.number)
                 found = next((message for message in messages if message["id"] == identity), None)
                 if found is None:
-                    raise NotAsPromised(f"the phone of {owner.name} doesn't show {identity}")
+                    raise NotAsExpected(f"the phone of {owner.name} doesn't show {identity}")
                 file = f"📄 {found['media']['file_name']}\n" if found.get("media") else ""
                 shown.append(Shown(owner.name, file + found["text"]))
         self._view.phones(shown)
 
-    def _letter(self, letters: DeadLetters, identity: str) -> Letter:
-        """The dead letter, once it lies there."""
+    def _letter(self, redriver: Redriver, identity: str) -> Letter:
+        """Wait for the dead letter and return it."""
         found: list[Letter] = []
 
-        def lies_there() -> bool:
-            letter = letters.find(identity)
+        def arrived() -> bool:
+            letter = redriver.find(identity)
             found.extend([letter] if letter else [])
             return bool(found)
 
-        self._until(lies_there, "the dead letter lies there")
+        self._until(arrived, "the dead letter is in the queue")
         return found[0]
 
     def _message_id(self, following: Following) -> str:
@@ -442,14 +442,14 @@ class Demo:
     def _stored(self, identity: str) -> Notification:
         stored = self._stores.notifications.get(identity)
         if stored is None:
-            raise NotAsPromised(f"the notification {identity} is gone")
+            raise NotAsExpected(f"the notification {identity} is gone")
         return stored
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + ARRIVAL_SECONDS
         while not done():
             if time.monotonic() > deadline:
-                raise NotAsPromised(f"waited {ARRIVAL_SECONDS} s, in vain, until {what}")
+                raise NotAsExpected(f"waited {ARRIVAL_SECONDS} s, but this did not happen: {what}")
             time.sleep(POLL_SECONDS)
 
 
@@ -468,18 +468,18 @@ def ticket(
 
 
 def main() -> int:
-    """Set the world up, tell the story, count. 0 if all was as promised."""
+    """Start everything, run the demo, count. Returns 0 if everything happened as expected."""
     exit_on_sigterm()
-    speak_any_language()
+    replace_unencodable()
     try:
         return _tell()
-    except NobodyListens:
-        return hang_up()
+    except OutputClosed:
+        return end_after_closed_pipe()
 
 
 def _tell() -> int:
     began = time.monotonic()
-    stage = _Backstage()
+    stage = _Run()
     try:
         with open_view() as view:
             view.chapter("One machine: AWS emulator, the deployed template, WhatsApp server, connector")
@@ -493,7 +493,7 @@ def _tell() -> int:
                     demo.run()
                     view.step("stopping everything")
         say(f"all of it took {time.monotonic() - began:.0f} s")
-    except NobodyListens:
+    except OutputClosed:
         raise
     except KeyboardInterrupt:
         print("demo: interrupted; everything was stopped", file=sys.stderr)
@@ -507,8 +507,8 @@ def _tell() -> int:
 
 
 @dataclass
-class _Backstage:
-    """What is known when the story ends early."""
+class _Run:
+    """What to report when the demo ends early."""
 
     folder: Path | None = None
     counts: Counts = field(default_factory=Counts)

@@ -1,4 +1,4 @@
-"""The local AWS emulator: MiniStack on a free port, in a folder of its own, gone when we are.
+"""The local AWS emulator: MiniStack on a free port, in a folder of its own; it ends when we end.
 
 Its functions are processes that inherit its environment variables and see the packages installed beside it.
 So it gets a virtual environment with nothing else in it, and no variable of ours.
@@ -21,7 +21,7 @@ from tocsin_local.processes import Child, ProcessFailed, answers, clean_environm
 
 REGION = "us-east-1"
 
-# The emulator's root user. Whoever signs with them may do anything, with IAM enforced or not.
+# The credentials of the emulator's root user, who may do anything even if IAM is enforced.
 ROOT_USER = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 TRIES = 3
@@ -29,7 +29,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator. `folder` holds its log and is there until the run's folder is removed."""
+    """A running emulator. `folder` holds its log and stays until the run's folder is removed."""
 
     url: str
     folder: Path
@@ -47,14 +47,14 @@ class Emulator:
             AWS_ENDPOINT_URL=self.url,
             AWS_REGION=REGION,
             AWS_DEFAULT_REGION=REGION,
-            # The instance metadata service isn't there, and looking for it takes seconds.
+            # There is no instance metadata service, and looking for it takes seconds.
             AWS_EC2_METADATA_DISABLED="true",
             **credentials,
         )
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client of the emulator, whatever our own environment says about AWS. Without `options` the
-        same one each time: to make one takes longer than what it is asked for."""
+        same one each time: making one takes longer than a request."""
         if options:
             return self._session.client(service, endpoint_url=self.url, **options)
         with self._making_clients:
@@ -83,7 +83,7 @@ def emulator(folder: Path, *, iam: bool = False) -> Iterator[Emulator]:
     for place in (state, temporary):
         place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        # Every worker of a function unpacks code and layer there, and leaves them behind.
+        # Every worker of a function unpacks code and layer there and does not remove them.
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         stack.callback(shutil.rmtree, state, ignore_errors=True)
         url, child = stack.enter_context(_started(folder, iam=iam))
@@ -112,7 +112,7 @@ def _started(folder: Path, *, iam: bool) -> Iterator[tuple[str, Child]]:
                         # They would open ports of their own.
                         IOT_MTLS_ENABLED="0",
                         SFTP_ENABLED="0",
-                        # Nothing of ours needs containers, and a machine's Docker is none of our business.
+                        # Tocsin needs no containers, and must not touch the machine's Docker.
                         DOCKER_HOST="unix:///nonexistent",
                         AUTH="true" if iam else "false",
                     ),

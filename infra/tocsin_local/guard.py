@@ -1,7 +1,7 @@
 """Run a command until it ends or standard input closes; then end all that it started. Exits with its code.
 
-The program that starts us holds the other end of standard input and never writes to it. When it is gone,
-however that came, the pipe closes. Standard library only: this starts in 20 ms and stands beside every child.
+The program that starts us holds the other end of standard input and never writes to it. When that program
+ends, for whatever reason, the pipe closes. Standard library only, so that each guard starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def end_when_abandoned(child: subprocess.Popen[bytes]) -> None:
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end; after a while, make it."""
+    """End the child by SIGTERM, and after a while by SIGKILL."""
     child.terminate()
     try:
         child.wait(GRACE_SECONDS)
@@ -60,7 +60,7 @@ def end_group(leader: int) -> None:
 
 
 def die_with_the_guard() -> None:
-    """Have the kernel end the child should the guard itself be killed. Elsewhere than on Linux, nothing."""
+    """On Linux, have the kernel end the child if the guard itself is killed."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

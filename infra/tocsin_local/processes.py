@@ -1,8 +1,8 @@
-"""Child processes that end with us, whatever happens to us: an exception, Ctrl-C, SIGTERM, even SIGKILL.
+"""Child processes that end with us, even after an exception, Ctrl-C, SIGTERM or SIGKILL.
 
 Each runs behind a small guard (`guard.py`) that holds one end of a pipe. When the other end closes, because
-we stopped the child or because we are gone, the guard ends the child and all that it started. So nothing
-depends on our getting a last word.
+we stopped the child or because we are gone, the guard ends the child and all that it started. So we
+need not do anything when we end.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from urllib.request import urlopen
 
 from tocsin_local.bootstrap import ROOT
 
-# What a program needs of our own environment. Everything else stays behind: a stray AWS_PROFILE, proxy or
-# PYTHONPATH would make one machine behave otherwise than the next.
+# The variables of our environment that a program needs. All others are left out: a stray AWS_PROFILE, proxy
+# or PYTHONPATH would make machines behave differently.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "SYSTEMROOT")
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -33,7 +33,7 @@ READY_SECONDS = 60.0
 
 
 class ProcessFailed(Exception):
-    """A child ended, or didn't get ready in time. `log` holds what it said; its end is part of the text."""
+    """A child ended, or didn't get ready in time. `log` is its output, whose end is part of the text."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:
         super().__init__(name, what, log)
@@ -54,7 +54,7 @@ class Child:
         self._process = process
 
     def alive(self) -> bool:
-        """Is it still there?"""
+        """Whether it still runs."""
         return self._process.poll() is None
 
     def check(self) -> None:
@@ -72,7 +72,7 @@ class Child:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the child and everything it started: first politely, then for certain."""
+        """End the child and everything it started, first by SIGTERM, then by SIGKILL."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -113,7 +113,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,7 @@
-"""How a running stack is found: `.run/NAME.json` tells tools where everything is, and is there while it runs.
+"""How a running stack is found: `.run/NAME.json` tells tools where everything is, while it runs.
 
-Beside it lies `.run/NAME.lock`, which the process holds until it ends, however it ends. So one that was
-killed is known by a free lock, whoever has its process id by then.
+The process holds `.run/NAME.lock` until it ends, for whatever reason. So the lock of a killed one is
+free, even if another process has its id by then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def record_file(name: str) -> Path:
 
 @contextlib.contextmanager
 def claimed(name: str) -> Iterator[None]:
-    """Have `name` for ourselves while the block lasts. Raises `RecordError` if somebody else has it."""
+    """Reserve `name` while the block lasts. Raises `RecordError` if another stack has it."""
     RUNS.mkdir(exist_ok=True)
     with _lock_file(name).open("a+") as lock:
         try:

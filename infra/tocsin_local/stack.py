@@ -1,6 +1,6 @@
 """The template, built by `sam build` and deployed by `sam deploy --config-env local` to a local emulator.
 
-What is deployed here is what is deployed to AWS: the same `template.yaml` and commands, other parameters.
+The same `template.yaml` and commands deploy to AWS, with other parameters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STACK_NAME = "tocsin"
 BUILDS = RUNS / "builds"
 BUILDS_KEPT = 3
 
-# What `sam build` reads. A build is used again as long as none of it changed.
+# What `sam build` reads. A build is reused until one of these changes.
 SOURCES = ("template.yaml", "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml")
 SOURCE_FOLDERS = ("functions", "layers/core")
 
@@ -53,7 +53,7 @@ Progress = Callable[[str], None]
 
 
 class CommandFailed(Exception):
-    """A command of the SAM CLI failed. The end of what it said is part of the text."""
+    """A command of the SAM CLI failed. The end of its output is part of the text."""
 
     def __init__(self, what: str, log: Path) -> None:
         super().__init__(what, log)

@@ -19,12 +19,13 @@ from typing import Any
 
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
+from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.demo import ACCOUNT, DESK, SITI
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
-from tocsin_local.speech import NobodyListens, hang_up, say, speak_any_language
+from tocsin_local.speech import OutputClosed, say
 from tocsin_local.stack import CommandFailed
 from tocsin_local.world import World, world
 from tocsin_whatsapp_server.control_client import ControlError
@@ -46,14 +47,14 @@ QUEUES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C, or do what the options say. 0, or 1 if it didn't come up or something ended."""
+    """Run until Ctrl-C, or do what the options say. Returns 1 if it did not start or a part ended, else 0."""
     options = parse_arguments(arguments)
     exit_on_sigterm()
-    speak_any_language()
+    replace_unencodable()
     try:
         return _act(options)
-    except NobodyListens:
-        return hang_up()
+    except OutputClosed:
+        return end_after_closed_pipe()
 
 
 def _act(options: argparse.Namespace) -> int:
@@ -99,7 +100,7 @@ def _name(text: str) -> str:
 
 
 def _run(name: str) -> None:
-    """Until Ctrl-C. Raises what `main` tells."""
+    """Run the stack until Ctrl-C. Raises the errors that `_act` prints."""
     with claimed(name), world(name, progress=_tell) as here, contextlib.ExitStack() as connectors:
         connector = connectors.enter_context(here.connector())
         _link(here, connector)
@@ -109,7 +110,7 @@ def _run(name: str) -> None:
 
 
 def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> None:
-    """Have a connector all the time, as Fargate does. Raises ProcessFailed when anything else ends."""
+    """Replace the connector when it ends, as Fargate does. Raises ProcessFailed when anything else ends."""
     while True:
         time.sleep(LOOK_SECONDS)
         here.check()
@@ -119,7 +120,7 @@ def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> No
 
 
 def _start_in_background(name: str) -> int:
-    """Start a process that runs the stack, and show what it says until it is ready. Returns the exit code."""
+    """Start a process that runs the stack, and print its output until it is ready. Returns the exit code."""
     check_free(name)
     RUNS.mkdir(exist_ok=True)
     log = RUNS / f"{name}.log"
@@ -168,13 +169,13 @@ def _link(here: World, connector: Child) -> None:
 
 
 def record(here: World) -> dict[str, Any]:
-    """What tools need to attach: everything that has an address, a name or a number. JSON."""
+    """What tools need to attach, as JSON: addresses, credentials, names, phones, and the process id."""
     settings = _settings(here)
     queues = {name: here.stack.outputs[output] for name, output in QUEUES.items()}
     return {
         "pid": os.getpid(),
         "folder": str(here.folder),
-        # As boto3.client takes it; `environment` says the same to all programs.
+        # As arguments of boto3.client; `environment` has the same for any program.
         "aws": {
             "endpoint_url": here.stack.aws.url,
             "region_name": REGION,
@@ -221,7 +222,7 @@ Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md
   curl -X POST {here.phones.url}/phones -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
 
 Ticket events go on the bus {here.stack.outputs["EventBusName"]}, source {here.stack.outputs["EventSource"]}.
-For programs, all of this stands in {record_file(name)}
+For programs, all of this is in {record_file(name)}
 Logs: {here.folder}
 make local-stop{arguments} stops everything{", and so does Ctrl-C here" if sys.stdin.isatty() else ""}.
 """

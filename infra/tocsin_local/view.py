@@ -1,4 +1,4 @@
-"""How the demo is shown: a live table in a terminal, plain lines where there is none. Both fit 80 columns."""
+"""The output of the demo: a live table in a terminal, otherwise plain lines. Both fit 80 columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SIDE_BY_SIDE = 2 * (_WIDEST_PHONE + 2)
 @dataclass
 class Row:
     """One notification on the screen. `at`: stage → seconds since its event; `notes`: what else happened;
-    `end`: `read` or `dead`, once it came to that."""
+    `end`: `read` or `dead`, once reached."""
 
     label: str
     at: dict[str, float] = field(default_factory=dict)
@@ -52,16 +52,16 @@ class Shown:
 
 
 class View(Protocol):
-    """What the demo tells, in its order."""
+    """What the demo shows, in this order."""
 
     def chapter(self, title: str) -> None:
-        """A new part of the story begins."""
+        """A new part of the demo begins."""
 
     def step(self, text: str) -> None:
         """Something begins that takes a while. It ends with the next step or chapter, or with `done`."""
 
     def done(self) -> None:
-        """What the last step said has come about."""
+        """The last step is complete."""
 
     def say(self, text: str) -> None:
         """One line about what is happening now."""
@@ -70,10 +70,10 @@ class View(Protocol):
         """A QR code, as the operator's terminal shows it."""
 
     def stage(self, row: Row, stage: str, seconds: float) -> None:
-        """A notification came one stage further, `seconds` after its event."""
+        """A notification reached its next stage, `seconds` after its event."""
 
     def note(self, row: Row, text: str) -> None:
-        """Something happened to a notification beside its way: a retry, a recovery, a dead letter."""
+        """Something else happened to a notification: a retry, a recovery, a dead letter."""
 
     def phones(self, messages: Sequence[Shown]) -> None:
         """What the phones show."""
@@ -219,7 +219,7 @@ class LiveView:
 
 @contextmanager
 def open_view() -> Iterator[View]:
-    """The view that fits where the output goes."""
+    """The view for the output: `LiveView` for a terminal, else `PlainView`."""
     if not sys.stdout.isatty():
         yield PlainView()
         return

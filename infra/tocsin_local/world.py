@@ -1,6 +1,6 @@
 """The whole of Tocsin on one machine: emulator, deployed template, WhatsApp server, connector.
 
-Everything ends with the block, also on Ctrl-C and when the program is killed; logs stay in the run's folder.
+Everything ends with the block, on Ctrl-C, or when the program is killed. Logs stay in the run's folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class World:
-    """A running whole. `deployment`: the stack as the console sees it; `phones`: the server's control."""
+    """Everything that runs. `deployment`: the stack, for the console; `phones`: the server's control."""
 
     stack: Stack
     deployment: Deployment

@@ -82,8 +82,8 @@ def front_desk(console: Console, stage: Stage) -> Iterator[str]:
     console.run("accounts", "add", name)
     stage.phones.add_phone(FRONT_DESK, "Front desk")
     yield name
-    unpair.unpair(stage.world.deployment, name, wait_seconds=60, output=output)
-    accounts.remove(stage.world.deployment, name, output)
+    unpair.unpair(stage.world.deployment, name, wait_seconds=60, output=output, yes=True)
+    accounts.remove(stage.world.deployment, name, output, yes=True)
 
 
 def records(text: str) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from tests.faults.processes import PROC
 from tests.faults.witness import Witness
 from tests.support.stack import DESK, Notice, Person, Stage, new_ticket
 from tocsin.notify.notification import Notification, State
-from tocsin_console.dead_letters import DeadLetters, Letter
+from tocsin.notify.redrive import Letter
 from tocsin_local.bootstrap import RUNS
 from tocsin_local.emulator import interpreter
 from tocsin_local.processes import exit_on_sigterm
@@ -381,7 +381,7 @@ def report(storm: Storm, began: float) -> Report:
         if found is None or found.state not in ARRIVED:
             unconfirmed.append(about(notice, found))
     audit = stage.phones.audit()
-    letters = DeadLetters(stage.world.deployment).read()
+    letters = stage.world.deployment.redriver().read()
     put = [at for at, _ in seen.put]
     return Report(
         plan=storm.plan,

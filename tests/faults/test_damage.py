@@ -15,7 +15,6 @@ from tocsin.dynamo.writes import Item, Key, Put
 from tocsin.keys.seal import masked
 from tocsin.notify.notification import State
 from tocsin.tables.keys import credentials_key, inbound_key, outbound_key, prekey_key
-from tocsin_console.dead_letters import DeadLetters
 
 pytestmark = pytest.mark.faults
 
@@ -29,7 +28,7 @@ def stage(stage: Stage, never_sent: Notice) -> Iterator[Stage]:
 
     def letters() -> list[str]:
         """Without the one whose time runs out whatever a test does."""
-        found = [letter.notification for letter in DeadLetters(stage.world.deployment).read()]
+        found = [letter.notification for letter in stage.world.deployment.redriver().read()]
         return sorted(str(notification) for notification in found if notification != never_sent.id)
 
     before = letters()

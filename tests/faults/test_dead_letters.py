@@ -14,7 +14,7 @@ from tests.faults.looks import causes, times_routed
 from tests.support.stack import DESK, Bus, Notice, Stage, eventually, new_ticket
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue
-from tocsin_console.dead_letters import DeadLetters, Selection
+from tocsin.notify.redrive import Selection
 
 pytestmark = pytest.mark.faults
 
@@ -97,7 +97,7 @@ def test_what_waited_until_it_was_too_late(stage: Stage, connector: Connector, n
 
 def redriven(stage: Stage, notice: Notice) -> list[str]:
     """Redrive one notification's letter, as the console does; what became of it."""
-    letters = DeadLetters(stage.world.deployment)
+    letters = stage.world.deployment.redriver()
     return [done.result for done in letters.redrive(Selection(notification=notice.id))]
 
 

@@ -1,4 +1,4 @@
-"""A deployed stack small enough for unit tests, and those who act in it: a connector, a sender, a phone."""
+"""A fake deployed stack, and fakes that act in it: a connector, a sender, a phone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _QUEUES = ("TicketEvents", "TicketEventsDead")
 _FIFO_QUEUES = ("Notifications", "DeadLetters", "Stanzas", "StanzasDead", "OutcomesDead")
 
 
-class Cloud:
+class FakeCloud:
     """An AWS account in memory: moto's, and a CloudFormation that knows what was deployed."""
 
     def __init__(self) -> None:
@@ -117,13 +117,13 @@ def _response(url: str, status: int, body: str) -> AWSResponse:
 
 
 @contextmanager
-def cloud() -> Iterator[Cloud]:
+def fake_cloud() -> Iterator[FakeCloud]:
     with pytest.MonkeyPatch.context() as environment, mock_aws(config=_MOTO):
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         for stray in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "TOCSIN_STACK"):
             environment.delenv(stray, raising=False)
-        made = Cloud()
+        made = FakeCloud()
         # Before every request of every session made from now on; moto stands in for the other services.
         hook = ("before-send.cloudformation.DescribeStacks", made.describe_stacks)
         handlers.BUILTIN_HANDLERS.append(hook)
@@ -132,7 +132,7 @@ def cloud() -> Iterator[Cloud]:
 
 
 @dataclass
-class Rig:
+class FakeDeployment:
     """A deployment, and what happens to its notifications."""
 
     stack: str
@@ -253,7 +253,7 @@ class Rig:
 class Connector:
     """A connector that holds the account and says what it is told to say."""
 
-    rig: Rig
+    fake: FakeDeployment
     keeper: LeaseKeeper
     epoch: int
 
@@ -262,7 +262,7 @@ class Connector:
 
     def answers(self, state: str = "pairing", message: str = "", **shown: Any) -> None:
         """Take the operator's request up, and show something."""
-        table = self.rig.deployment.keys_table
+        table = self.fake.deployment.keys_table
         seen = operator_requests.read_control(table, ACCOUNT)
         operator_requests.take_up(table, ACCOUNT, seen)
         operator_requests.answer(table, ACCOUNT, state=state, message=message, **shown)

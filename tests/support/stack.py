@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 from tocsin.accounts.lease import LeaseInfo, read_lease
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.redrive import Letter
 from tocsin.tables.keys import outbound_key
 from tocsin_console import pair
-from tocsin_console.dead_letters import DeadLetters, Letter
 from tocsin_console.send import put_event
 from tocsin_local.stack import Stack
 from tocsin_local.world import World
@@ -254,7 +254,7 @@ class Stage:
 
     def letter(self, notice: Notice, *, seconds: float = LONG_ENOUGH) -> Letter:
         """Its dead letter, once it lies there."""
-        letters = DeadLetters(self.world.deployment)
+        letters = self.world.deployment.redriver()
         return eventually(
             lambda: next((letter for letter in letters.read() if letter.notification == notice.id), None),
             lambda: f"no dead letter: {self.look(notice)}",

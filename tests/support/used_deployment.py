@@ -1,4 +1,4 @@
-"""A deployment in which real notifications lived: the console on the tables of a `House`."""
+"""A deployment with real notifications: the console on the tables and queues of the wired functions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tocsin_console import look
 from tocsin_console.deployment import Deployment
 
 
-def deployment_of(house: House) -> Deployment:
-    """The house as the console finds it."""
-    queues = house.aws.queues
+def deployment_of(functions: House) -> Deployment:
+    """The deployment of these functions, as the console sees it."""
+    queues = functions.aws.queues
     events, dead_events = (
-        house.aws.sqs.create_queue(QueueName=f"{house.aws.keys}-{name}")["QueueUrl"]
+        functions.aws.sqs.create_queue(QueueName=f"{functions.aws.keys}-{name}")["QueueUrl"]
         for name in ("events", "events-dead")
     )
     outputs = {
         "Accounts": ACCOUNT,
         "DefaultRegion": "ID",
-        "KeysTable": house.aws.keys,
-        "NotificationsTable": house.aws.notifications,
+        "KeysTable": functions.aws.keys,
+        "NotificationsTable": functions.aws.notifications,
         "NotificationsQueueUrl": queues["notifications"],
         "DeadLettersQueueUrl": queues["dead-letters"],
         "TicketEventsQueueUrl": events,
@@ -32,7 +32,9 @@ def deployment_of(house: House) -> Deployment:
     }
     deployment = Deployment("tocsin", outputs, None)
     # What the deployment would ask AWS for.
-    vars(deployment).update(dynamodb=house.aws.dynamodb, sqs=house.aws.sqs, sealer=house.stage.sealer)
+    vars(deployment).update(
+        dynamodb=functions.aws.dynamodb, sqs=functions.aws.sqs, sealer=functions.stage.sealer
+    )
     return deployment
 
 

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_deployment import REGION, Cloud, Rig, Said, cloud
+from tests.support.fake_deployment import REGION, FakeCloud, FakeDeployment, Said, fake_cloud
 from tocsin_console import look
 from tocsin_console.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Cloud]:
-    with cloud() as made:
+def aws() -> Iterator[FakeCloud]:
+    with fake_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def rig(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Rig:
+def fake(aws: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     # This SQS has one server, and says "empty" only when it is.
     monkeypatch.setattr(look, "WAIT_SECONDS", 0)
     stack = aws.deploy()
-    return Rig(stack, Deployment.find(stack, region=REGION, endpoint_url=None))
+    return FakeDeployment(stack, Deployment.find(stack, region=REGION, endpoint_url=None))
 
 
 @pytest.fixture

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import REGION, SITI, Cloud, Rig
-from tocsin_console import cli, status
+from tests.support.fake_deployment import REGION, SITI, FakeCloud, FakeDeployment
+from tocsin_console import cli, commands, status
 from tocsin_console.look import Look
 
 
 @pytest.fixture
-def run(aws: Cloud, capsys: pytest.CaptureFixture[str]) -> Any:
+def run(aws: FakeCloud, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the command in the region; its exit code, what it said and what it complained of."""
 
     def command(*words: str, region: str | None = REGION) -> tuple[int, str, str]:
@@ -34,14 +36,29 @@ def test_the_version_is_the_packages(run: Any) -> None:
     assert out.startswith("tocsin 0.")
 
 
-def test_options_stand_before_the_command_or_after_it(rig: Rig, run: Any) -> None:
-    assert run("--stack", rig.stack, "status")[0] == 0
-    assert run("status", "--stack", rig.stack)[0] == 0
-    assert run("--stack", "elsewhere", "status", "--stack", rig.stack)[0] == 0
+def test_every_module_of_commands_is_a_command() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(commands.__path__)} - {"options"}
+    assert {module.__name__.rpartition(".")[2] for module in cli.COMMANDS} == modules
 
 
-def test_the_stack_can_come_from_the_environment(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOCSIN_STACK", rig.stack)
+@pytest.mark.parametrize("module", cli.COMMANDS, ids=lambda module: module.__name__)
+def test_each_command_is_listed_and_explains_itself(run: Any, module: ModuleType) -> None:
+    name = module.__name__.rpartition(".")[2].replace("_", "-")
+    assert f"\n    {name} " in run("--help")[1]
+    code, out, _ = run(name, "--help")
+    assert (code, out.split()[:3]) == (0, ["usage:", "tocsin", name])
+
+
+def test_options_stand_before_the_command_or_after_it(fake: FakeDeployment, run: Any) -> None:
+    assert run("--stack", fake.stack, "status")[0] == 0
+    assert run("status", "--stack", fake.stack)[0] == 0
+    assert run("--stack", "elsewhere", "status", "--stack", fake.stack)[0] == 0
+
+
+def test_the_stack_can_come_from_the_environment(
+    fake: FakeDeployment, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_STACK", fake.stack)
     assert run("status")[0] == 0
 
 
@@ -66,9 +83,9 @@ def test_the_stack_can_come_from_the_environment(rig: Rig, run: Any, monkeypatch
     ],
 )
 def test_exit_codes_and_errors_are_for_people_and_programs(
-    rig: Rig, run: Any, words: tuple[str, ...], code: int
+    fake: FakeDeployment, run: Any, words: tuple[str, ...], code: int
 ) -> None:
-    place = () if "--stack" in words else ("--stack", rig.stack)
+    place = () if "--stack" in words else ("--stack", fake.stack)
     ended, out, complaint = run(*words, *place)
     assert ended == code
     assert complaint.startswith("tocsin: ") == (code != 0)
@@ -103,35 +120,39 @@ def test_a_wrong_command_line_is_an_error_in_json_too(
 
 
 def test_an_unexpected_error_shows_neither_trace_nor_text(
-    rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"the key of {SITI} is 0xdeadbeef")
 
     monkeypatch.setattr(status, "show", broken)
-    code, out, complaint = run("status", "--stack", rig.stack)
+    code, out, complaint = run("status", "--stack", fake.stack)
     assert code == 1
     assert "unexpected RuntimeError" in complaint
     assert "deadbeef" not in out + complaint
     assert "Traceback" not in out + complaint
 
 
-def test_whoever_debugs_sees_the_trace(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_debugs_sees_the_trace(
+    fake: FakeDeployment, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOCSIN_DEBUG", "1")
     monkeypatch.setattr(status, "show", lambda *_, **__: 1 / 0)
-    assert "ZeroDivisionError" in run("status", "--stack", rig.stack)[2]
+    assert "ZeroDivisionError" in run("status", "--stack", fake.stack)[2]
 
 
-def test_ctrl_c_gives_back_what_a_look_holds(rig: Rig, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.failed()
+def test_ctrl_c_gives_back_what_a_look_holds(
+    fake: FakeDeployment, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.failed()
 
     def interrupted(self: Look, message_id: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Look, "remove", interrupted)
-    code, _, complaint = run("dead-letters", "redrive", "--all", "--stack", rig.stack)
+    code, _, complaint = run("dead-letters", "redrive", "--all", "--stack", fake.stack)
     assert (code, complaint) == (130, "tocsin: interrupted\n")
-    assert len(rig.taken("DeadLetters")) == 1
+    assert len(fake.taken("DeadLetters")) == 1
 
 
 def test_without_credentials_the_operator_is_told_to_log_in(

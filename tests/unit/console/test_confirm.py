@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import ACCOUNT, NOW, REGION, Rig, Terminal, asked, typing
+from tests.support.fake_deployment import ACCOUNT, NOW, REGION, FakeDeployment, Terminal, asked, typing
 from tocsin.accounts.operator_requests import read_control
 from tocsin.accounts.served_accounts import added_accounts
+from tocsin.notify.redrive import Selection
+from tocsin.notify.refused_events import EventSelection
 from tocsin_console import cli
 from tocsin_console.accounts import add, remove
 from tocsin_console.confirm import confirm
-from tocsin_console.dead_letters import DeadLetters, Selection, drop_letters
+from tocsin_console.dead_letters import drop_letters
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
 from tocsin_console.output import Output
-from tocsin_console.refused_events import Selection as Events
 from tocsin_console.refused_events import drop_refused
 from tocsin_console.unpair import unpair
 
@@ -62,88 +63,88 @@ def test_who_said_so_before_isnt_asked(output: Output) -> None:
 
 # -- what each command asks --------------------------------------------------------------------------------
 
-Act = Callable[[Rig, Output, bool], None]
+Act = Callable[[FakeDeployment, Output, bool], None]
 
 
-def unpairing(rig: Rig, output: Output, yes: bool) -> None:
+def unpairing(fake: FakeDeployment, output: Output, yes: bool) -> None:
     clock = lambda: NOW  # noqa: E731
-    unpair(rig.deployment, ACCOUNT, wait_seconds=-1, output=output, yes=yes, clock=clock)
+    unpair(fake.deployment, ACCOUNT, wait_seconds=-1, output=output, yes=yes, clock=clock)
 
 
-def dropping(rig: Rig, output: Output, yes: bool) -> None:
-    drop_letters(rig.deployment, Selection(), dry_run=False, output=output, yes=yes)
+def dropping(fake: FakeDeployment, output: Output, yes: bool) -> None:
+    drop_letters(fake.deployment, Selection(), dry_run=False, output=output, yes=yes)
 
 
-def dropping_a_kind(rig: Rig, output: Output, yes: bool) -> None:
-    drop_letters(rig.deployment, Selection(reason="gone"), dry_run=False, output=output, yes=yes)
+def dropping_a_kind(fake: FakeDeployment, output: Output, yes: bool) -> None:
+    drop_letters(fake.deployment, Selection(reason="gone"), dry_run=False, output=output, yes=yes)
 
 
-def dropping_events(rig: Rig, output: Output, yes: bool) -> None:
-    drop_refused(rig.deployment, Events(), dry_run=False, output=output, yes=yes)
+def dropping_events(fake: FakeDeployment, output: Output, yes: bool) -> None:
+    drop_refused(fake.deployment, EventSelection(), dry_run=False, output=output, yes=yes)
 
 
-def removing(rig: Rig, output: Output, yes: bool) -> None:
-    remove(rig.deployment, "support", output, yes=yes)
+def removing(fake: FakeDeployment, output: Output, yes: bool) -> None:
+    remove(fake.deployment, "support", output, yes=yes)
 
 
 @pytest.fixture
-def lived(rig: Rig) -> Rig:
+def filled(fake: FakeDeployment) -> FakeDeployment:
     """Linked, with two letters, an event and a second account that isn't linked."""
-    rig.connector().says("connected")
-    rig.failed()
-    rig.failed("6281311112222", code="gone")
-    rig.refuse({"id": "e-1"})
-    add(rig.deployment, "support", Output(stream=io.StringIO()))
-    return rig
+    fake.connector().says("connected")
+    fake.failed()
+    fake.failed("6281311112222", code="gone")
+    fake.refuse({"id": "e-1"})
+    add(fake.deployment, "support", Output(stream=io.StringIO()))
+    return fake
 
 
-def left(rig: Rig) -> tuple[Any, ...]:
+def left(fake: FakeDeployment) -> tuple[Any, ...]:
     """All that a destruction would change."""
     return (
-        read_control(rig.deployment.keys_table, ACCOUNT).request,
-        DeadLetters(rig.deployment).count(),
-        added_accounts(rig.deployment.outside_table),
-        rig.count("TicketEventsDead"),
+        read_control(fake.deployment.keys_table, ACCOUNT).request,
+        fake.deployment.redriver().count(),
+        added_accounts(fake.deployment.outside_table),
+        fake.count("TicketEventsDead"),
     )
 
 
 UNTOUCHED = (None, 2, ["support"], 1)
 ACTS = [
     (unpairing, "the account 'default' (connected) will be unlinked", ("unpair", 2, ["support"], 1)),
-    (dropping, "all dead letters will be deleted for good: 2 that can be seen", (None, 0, ["support"], 1)),
+    (dropping, "all dead letters will be deleted for good: 2 that can be read", (None, 0, ["support"], 1)),
     (dropping_a_kind, "with the reason gone will be deleted for good: 1", (None, 1, ["support"], 1)),
     (dropping_events, "all refused events of the stack", (None, 2, ["support"], 0)),
-    (removing, "the account 'support' will be served no more", (None, 2, [], 1)),
+    (removing, "the account 'support' will no longer be served", (None, 2, [], 1)),
 ]
 
 
 @pytest.mark.parametrize(("act", "sentence", "_"), ACTS)
 def test_it_says_what_is_lost_and_whose_and_does_nothing_without_a_yes(
-    lived: Rig, act: Act, sentence: str, _: Any
+    filled: FakeDeployment, act: Act, sentence: str, _: Any
 ) -> None:
     output = typing("n\n")
     with pytest.raises(ConsoleError, match="nothing was done"):
-        act(lived, output, False)
+        act(filled, output, False)
     assert sentence in asked(output)
-    assert left(lived) == UNTOUCHED
+    assert left(filled) == UNTOUCHED
 
 
 @pytest.mark.parametrize(("act", "_", "after"), ACTS)
-def test_it_is_done_after_a_yes(lived: Rig, act: Act, _: str, after: Any) -> None:
+def test_it_is_done_after_a_yes(filled: FakeDeployment, act: Act, _: str, after: Any) -> None:
     with unanswered():
-        act(lived, typing("y\n"), False)
-    assert left(lived) == after
+        act(filled, typing("y\n"), False)
+    assert left(filled) == after
 
 
 @pytest.mark.parametrize(("act", "_", "after"), ACTS)
-def test_a_script_does_it_with_yes_only(lived: Rig, act: Act, _: str, after: Any) -> None:
+def test_a_script_does_it_with_yes_only(filled: FakeDeployment, act: Act, _: str, after: Any) -> None:
     script = Output(stream=io.StringIO(), answers=io.StringIO())
     with pytest.raises(Usage, match="--yes"):
-        act(lived, script, False)
-    assert left(lived) == UNTOUCHED
+        act(filled, script, False)
+    assert left(filled) == UNTOUCHED
     with unanswered():
-        act(lived, script, True)
-    assert left(lived) == after
+        act(filled, script, True)
+    assert left(filled) == after
 
 
 def unanswered() -> AbstractContextManager[None]:
@@ -151,18 +152,18 @@ def unanswered() -> AbstractContextManager[None]:
     return suppress(TimedOut)
 
 
-def test_one_letter_that_is_named_is_dropped_without_a_question(rig: Rig) -> None:
-    buried = rig.failed()
+def test_one_letter_that_is_named_is_dropped_without_a_question(fake: FakeDeployment) -> None:
+    buried = fake.failed()
     script = Output(stream=io.StringIO(), answers=io.StringIO())
-    drop_letters(rig.deployment, Selection(notification=buried.id), dry_run=False, output=script, yes=False)
-    assert DeadLetters(rig.deployment).count() == 0
+    drop_letters(fake.deployment, Selection(notification=buried.id), dry_run=False, output=script, yes=False)
+    assert fake.deployment.redriver().count() == 0
 
 
-def test_looking_at_what_would_be_dropped_needs_no_yes(rig: Rig) -> None:
-    rig.failed()
+def test_looking_at_what_would_be_dropped_needs_no_yes(fake: FakeDeployment) -> None:
+    fake.failed()
     script = Output(stream=io.StringIO(), answers=io.StringIO())
-    drop_letters(rig.deployment, Selection(), dry_run=True, output=script, yes=False)
-    assert DeadLetters(rig.deployment).count() == 1
+    drop_letters(fake.deployment, Selection(), dry_run=True, output=script, yes=False)
+    assert fake.deployment.redriver().count() == 1
 
 
 @pytest.mark.parametrize(
@@ -176,11 +177,14 @@ def test_looking_at_what_would_be_dropped_needs_no_yes(rig: Rig) -> None:
     ],
 )
 def test_from_the_command_line_a_script_ends_with_2(
-    lived: Rig, words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    filled: FakeDeployment,
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert cli.main(["--region", REGION, "--stack", lived.stack, *words, *account_of(words)]) == 2
+    assert cli.main(["--region", REGION, "--stack", filled.stack, *words, *account_of(words)]) == 2
     assert "--yes" in capsys.readouterr().err
-    assert left(lived) == UNTOUCHED
+    assert left(filled) == UNTOUCHED
 
 
 def account_of(words: tuple[str, ...]) -> list[str]:

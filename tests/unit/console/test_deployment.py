@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fake_deployment import REGION, Cloud, Rig
+from tests.support.fake_deployment import REGION, FakeCloud, FakeDeployment
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
@@ -13,51 +13,51 @@ def found(stack: str, region: str | None = REGION) -> Deployment:
     return Deployment.find(stack, region=region, endpoint_url=None)
 
 
-def test_outputs_and_parameters_are_the_stacks_own(rig: Rig) -> None:
-    assert rig.deployment["EventBusName"] == f"{rig.stack}-tickets"
-    assert rig.deployment.accounts == ["default"]
-    assert rig.deployment.expiry_seconds == 7200
+def test_outputs_and_parameters_are_the_stacks_own(fake: FakeDeployment) -> None:
+    assert fake.deployment["EventBusName"] == f"{fake.stack}-tickets"
+    assert fake.deployment.accounts == ["default"]
+    assert fake.deployment.expiry_seconds == 7200
 
 
-def test_a_stack_that_isnt_there_is_named_with_its_region(aws: Cloud) -> None:
+def test_a_stack_that_isnt_there_is_named_with_its_region(aws: FakeCloud) -> None:
     with pytest.raises(NotFound) as caught:
         found("tocsim")
     assert "'tocsim' in ap-southeast-3" in str(caught.value)
     assert "--stack" in str(caught.value)
 
 
-def test_a_stack_without_outputs_isnt_deployed(aws: Cloud) -> None:
+def test_a_stack_without_outputs_isnt_deployed(aws: FakeCloud) -> None:
     aws.stacks["half"] = ("ROLLBACK_COMPLETE", {})
     with pytest.raises(NotFound, match="ROLLBACK_COMPLETE"):
         found("half")
 
 
-def test_somebody_elses_stack_is_called_so(aws: Cloud) -> None:
+def test_somebody_elses_stack_is_called_so(aws: FakeCloud) -> None:
     aws.stacks["shop"] = ("CREATE_COMPLETE", {"Url": "https://shop"})
     with pytest.raises(ConsoleError, match="has no output 'KeysTable'"):
         found("shop")["KeysTable"]
 
 
 def test_without_a_region_the_operator_is_asked_for_one(
-    aws: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    aws: FakeCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
     with pytest.raises(Usage, match="--region"):
         found("tocsin", region=None)
 
 
-def test_the_only_account_neednt_be_named(rig: Rig) -> None:
-    assert rig.deployment.account(None) == "default"
-    assert rig.deployment.account("default") == "default"
+def test_the_only_account_neednt_be_named(fake: FakeDeployment) -> None:
+    assert fake.deployment.account(None) == "default"
+    assert fake.deployment.account("default") == "default"
 
 
-def test_among_several_accounts_one_must_be_named(aws: Cloud) -> None:
+def test_among_several_accounts_one_must_be_named(aws: FakeCloud) -> None:
     deployment = found(aws.deploy(Accounts="default, desk-2"))
     with pytest.raises(Usage, match=r"--account default\|desk-2"):
         deployment.account(None)
     assert deployment.account("desk-2") == "desk-2"
 
 
-def test_an_account_that_isnt_served_is_not_found(rig: Rig) -> None:
+def test_an_account_that_isnt_served_is_not_found(fake: FakeDeployment) -> None:
     with pytest.raises(NotFound, match="tocsin accounts add desk-9"):
-        rig.deployment.account("desk-9")
+        fake.deployment.account("desk-9")

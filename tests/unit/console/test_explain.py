@@ -30,22 +30,24 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def functions(account: AwsAccount) -> House:
     return House(account.furnish())
 
 
-def lines(house: House, wanted: str, said: Said, *, text: bool = False) -> list[str]:
-    explain(deployment_of(house), wanted, output=said.output, text=text, clock=lambda: house.stage.now)
+def lines(functions: House, wanted: str, said: Said, *, text: bool = False) -> list[str]:
+    explain(
+        deployment_of(functions), wanted, output=said.output, text=text, clock=lambda: functions.stage.now
+    )
     return said.lines
 
 
-def record(house: House, notification: Notification, told: Said) -> dict:
-    [record] = _records(house, notification.id, told)
+def record(functions: House, notification: Notification, told: Said) -> dict:
+    [record] = _records(functions, notification.id, told)
     return record
 
 
-def _records(house: House, wanted: str, told: Said) -> list[dict]:
-    explain(deployment_of(house), wanted, output=told.output, clock=lambda: house.stage.now)
+def _records(functions: House, wanted: str, told: Said) -> list[dict]:
+    explain(deployment_of(functions), wanted, output=told.output, clock=lambda: functions.stage.now)
     return told.records
 
 
@@ -53,63 +55,63 @@ def whats(record: dict) -> list[str]:
     return [one["what"] for one in record["timeline"]]
 
 
-def after(house: House, seconds: float) -> None:
-    house.stage.now += seconds
+def after(functions: House, seconds: float) -> None:
+    functions.stage.now += seconds
 
 
 # -- what arrived ------------------------------------------------------------------------------------------
 
 
-def test_what_arrived_says_when_and_by_which_device(house, said):
-    notification = house.tell(1)
-    after(house, 3)
-    house.receipt(notification)
-    text = "\n".join(lines(house, notification.id, said))
+def test_what_arrived_says_when_and_by_which_device(functions, said):
+    notification = functions.tell(1)
+    after(functions, 3)
+    functions.receipt(notification)
+    text = "\n".join(lines(functions, notification.id, said))
     assert "state         delivered" in text
     assert "ticket        TCK-1, TicketCreated, revision 1" in text
     assert "says 1234@lid" in text
 
 
-def test_each_device_stands_with_its_number_and_index_and_never_a_key(house, said):
-    house.tell(1)
-    reply_of_everybody(house)
-    notification = house.tell(2)
-    found = [line.strip() for line in lines(house, notification.id, said)]
-    numbers = house.stored(notification).attempts[-1].numbers
+def test_each_device_stands_with_its_number_and_index_and_never_a_key(functions, said):
+    functions.tell(1)
+    reply_of_everybody(functions)
+    notification = functions.tell(2)
+    found = [line.strip() for line in lines(functions, notification.id, said)]
+    numbers = functions.stored(notification).attempts[-1].numbers
     assert f"1234@lid  msg, number {numbers['1234@lid']}, index 0" in found
     assert f"9999@lid  pkmsg, number {numbers['9999@lid']}, index 1  (own device)" in found
 
 
-def test_the_number_of_the_recipient_is_masked(house, said):
-    notification = house.tell(1)
-    assert house.siti.phone not in "\n".join(lines(house, notification.id, said))
+def test_the_number_of_the_recipient_is_masked(functions, said):
+    notification = functions.tell(1)
+    assert functions.siti.phone not in "\n".join(lines(functions, notification.id, said))
 
 
-def test_the_message_id_leads_to_the_same_life_in_either_case(house, said, told):
-    notification = house.tell(1)
-    by_id = lines(house, notification.id, said)
+def test_the_message_id_leads_to_the_same_life_in_either_case(functions, said, told):
+    notification = functions.tell(1)
+    by_id = lines(functions, notification.id, said)
     again = Said()
-    assert lines(house, notification.message_id.lower(), again) == by_id
-    assert record(house, notification, told)["message"] == notification.message_id
+    assert lines(functions, notification.message_id.lower(), again) == by_id
+    assert record(functions, notification, told)["message"] == notification.message_id
 
 
-def test_the_text_is_told_only_when_it_is_asked_for(house, said):
-    notification = house.tell(1, text="Rahasia")
-    assert "Rahasia" not in "\n".join(lines(house, notification.id, said))
-    assert "  | Rahasia" in lines(house, notification.id, Said(stream=said.stream), text=True)
+def test_the_text_is_told_only_when_it_is_asked_for(functions, said):
+    notification = functions.tell(1, text="Rahasia")
+    assert "Rahasia" not in "\n".join(lines(functions, notification.id, said))
+    assert "  | Rahasia" in lines(functions, notification.id, Said(stream=said.stream), text=True)
 
 
 # -- what did not ------------------------------------------------------------------------------------------
 
 
-def test_a_recovery_is_told_with_cause_way_and_time_to_heal(house, told):
-    house.tell(1)
-    house.siti.devices[0].corrupt()
-    notification = house.tell(2)
-    house.answer_retries()
-    after(house, 2)
-    house.receipt(notification)
-    life = record(house, notification, told)
+def test_a_recovery_is_told_with_cause_way_and_time_to_heal(functions, told):
+    functions.tell(1)
+    functions.siti.devices[0].corrupt()
+    notification = functions.tell(2)
+    functions.answer_retries()
+    after(functions, 2)
+    functions.receipt(notification)
+    life = record(functions, notification, told)
     assert whats(life) == ["planned", "sent", "recovered", "delivered", "healed"]
     recovered = next(one for one in life["timeline"] if one["what"] == "recovered")
     assert (
@@ -120,76 +122,78 @@ def test_a_recovery_is_told_with_cause_way_and_time_to_heal(house, told):
     assert next(one for one in life["timeline"] if one["what"] == "healed")["seconds"] == 2.0
 
 
-def test_what_a_device_refused_to_the_end_lies_dead_with_the_way_back(house, said, told):
-    house.tell(1)
-    notification, _ = deaf(house)
-    house.answer_retries()
-    life = record(house, notification, told)
+def test_what_a_device_refused_to_the_end_lies_dead_with_the_way_back(functions, said, told):
+    functions.tell(1)
+    notification, _ = deaf(functions)
+    functions.answer_retries()
+    life = record(functions, notification, told)
     assert whats(life).count("recovered") == 3
-    assert "its retries were used up" in next(
+    assert "its retries are used up" in next(
         one["text"] for one in life["timeline"] if one["what"] == "refused"
     )
     assert life["conclusion"].startswith("given up: recovery-exhausted")
     assert f"tocsin dead-letters redrive {notification.id}" in life["conclusion"]
 
 
-def test_a_device_that_never_answers_is_looked_for(house, told):
-    notification = house.tell(1)
-    after(house, 7200)
-    life = record(house, notification, told)
+def test_a_device_that_never_answers_is_looked_for(functions, told):
+    notification = functions.tell(1)
+    after(functions, 7200)
+    life = record(functions, notification, told)
     assert life["conclusion"] == (
         "WhatsApp accepted it 2 h ago, but no device confirmed it: is the phone on and online?"
     )
 
 
-def test_a_device_that_could_not_read_it_yet_is_named(house, told):
-    house.tell(1)
-    house.siti.devices[0].corrupt()
-    notification = house.tell(2)
-    house.answer_retries()
+def test_a_device_that_could_not_read_it_yet_is_named(functions, told):
+    functions.tell(1)
+    functions.siti.devices[0].corrupt()
+    notification = functions.tell(2)
+    functions.answer_retries()
     assert (
         "1234@lid can't read it (bad-mac): it was sent there again"
-        in record(house, notification, told)["conclusion"]
+        in record(functions, notification, told)["conclusion"]
     )
 
 
-def test_a_parked_one_says_for_what_it_waits(house, told):
-    house.stage.lease.state = "connecting"
-    notification = house.plan(1)
-    house.deliver(notification)
-    life = record(house, notification, told)
+def test_a_parked_one_says_for_what_it_waits(functions, told):
+    functions.stage.lease.state = "connecting"
+    notification = functions.plan(1)
+    functions.deliver(notification)
+    life = record(functions, notification, told)
     assert whats(life) == ["planned", "waits"]
     assert life["conclusion"].startswith("waits for not-connected")
     assert "sent by itself when that ends" in life["conclusion"]
 
 
-def test_a_planned_one_says_how_long_it_is_in_the_queue(house, told):
-    notification = house.plan(1)
-    after(house, 600)
-    assert record(house, notification, told)["conclusion"].startswith("in the queue for 10 min, not sent yet")
+def test_a_planned_one_says_how_long_it_is_in_the_queue(functions, told):
+    notification = functions.plan(1)
+    after(functions, 600)
+    assert record(functions, notification, told)["conclusion"].startswith(
+        "in the queue for 10 min, not sent yet"
+    )
 
 
-def test_a_suppressed_one_says_that_the_recipient_opted_out(house, told):
-    house.tell(1)
-    house.reply("STOP")
-    notification = house.plan(2)
-    house.deliver(notification)
-    assert record(house, notification, told)["conclusion"] == "not sent: the recipient opted out"
+def test_a_suppressed_one_says_that_the_recipient_opted_out(functions, told):
+    functions.tell(1)
+    functions.reply("STOP")
+    notification = functions.plan(2)
+    functions.deliver(notification)
+    assert record(functions, notification, told)["conclusion"] == "not sent: the recipient opted out"
 
 
-def test_a_reply_and_a_new_phone_belong_to_the_life(house, told):
-    notification = house.tell(1)
-    reply_of_everybody(house)
-    after(house, 1)
-    house.receipt(notification)
-    house.siti.devices[0].reinstall()
-    second = house.tell(2)
-    house.answer_retries()
-    after(house, 1)
-    house.receipt(second)
-    at = str(int(house.stage.now))
-    house.receive(message_from(house.siti.devices[0], house.siti, "R9", "Terima kasih", t=at))
-    assert whats(record(house, second, told)) == [
+def test_a_reply_and_a_new_phone_belong_to_the_life(functions, told):
+    notification = functions.tell(1)
+    reply_of_everybody(functions)
+    after(functions, 1)
+    functions.receipt(notification)
+    functions.siti.devices[0].reinstall()
+    second = functions.tell(2)
+    functions.answer_retries()
+    after(functions, 1)
+    functions.receipt(second)
+    at = str(int(functions.stage.now))
+    functions.receive(message_from(functions.siti.devices[0], functions.siti, "R9", "Terima kasih", t=at))
+    assert whats(record(functions, second, told)) == [
         "planned",
         "sent",
         "recovered",
@@ -203,34 +207,34 @@ def test_a_reply_and_a_new_phone_belong_to_the_life(house, told):
 # -- tickets -----------------------------------------------------------------------------------------------
 
 
-def test_a_ticket_shows_all_its_notifications(house, told):
-    house.tell(7)
-    after(house, 1)
-    house.tell(7, audience="technician")
-    assert [one["audience"] for one in _records(house, "TCK-7", told)] == ["customer", "technician"]
+def test_a_ticket_shows_all_its_notifications(functions, told):
+    functions.tell(7)
+    after(functions, 1)
+    functions.tell(7, audience="technician")
+    assert [one["audience"] for one in _records(functions, "TCK-7", told)] == ["customer", "technician"]
 
 
-def test_a_ticket_whose_event_was_refused_says_what_was_wrong(house, said):
-    deployment = deployment_of(house)
+def test_a_ticket_whose_event_was_refused_says_what_was_wrong(functions, said):
+    deployment = deployment_of(functions)
     event = '{"id": "e-1", "detail-type": "TicketCreated", "detail": {"ticket": {"id": "TCK-9"}}}'
-    queue = TicketEventsDeadQueue(house.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
+    queue = TicketEventsDeadQueue(functions.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
     queue.send(event, ("detail.customer.phone: is no number",), 0)
     explain(deployment, "TCK-9", output=said.output)
     assert said.lines[0] == "event e-1 (TicketCreated) told nobody: invalid-event"
     assert "detail.customer.phone: is no number" in said.lines[1]
 
 
-def test_of_a_long_ticket_the_last_ones_are_shown(house, told, monkeypatch):
+def test_of_a_long_ticket_the_last_ones_are_shown(functions, told, monkeypatch):
     monkeypatch.setattr("tocsin_console.explain.MAX_LIVES", 1)
-    house.tell(7)
-    after(house, 1)
-    house.tell(7, audience="technician")
-    assert [one["audience"] for one in _records(house, "TCK-7", told)] == ["technician"]
+    functions.tell(7)
+    after(functions, 1)
+    functions.tell(7, audience="technician")
+    assert [one["audience"] for one in _records(functions, "TCK-7", told)] == ["technician"]
 
 
-def test_a_deployment_without_the_index_is_to_be_deployed_again(house, said):
-    deployment = deployment_of(house)
-    other = {**deployment.outputs, "NotificationsTable": house.aws.keys}
+def test_a_deployment_without_the_index_is_to_be_deployed_again(functions, said):
+    deployment = deployment_of(functions)
+    other = {**deployment.outputs, "NotificationsTable": functions.aws.keys}
     with pytest.raises(ConsoleError, match="deploy it again"):
         explain(replace_outputs(deployment, other), "TCK-1", output=said.output)
 
@@ -242,22 +246,22 @@ def replace_outputs(deployment: Deployment, outputs: dict[str, str]) -> Deployme
 
 
 @pytest.mark.parametrize("wanted", ["0" * 18, "3EB0" + "0" * 18, "TCK-unheard-of", "x" * 5000])
-def test_an_unknown_one_says_what_was_looked_for(house, said, wanted):
+def test_an_unknown_one_says_what_was_looked_for(functions, said, wanted):
     with pytest.raises(NotFound, match=r"there is no notification|nothing is known of"):
-        lines(house, wanted, said)
+        lines(functions, wanted, said)
 
 
 @pytest.mark.parametrize("wanted", ["", "   ", "TCK\n1"])
-def test_what_is_no_id_is_refused(house, said, wanted):
+def test_what_is_no_id_is_refused(functions, said, wanted):
     with pytest.raises(Usage):
-        lines(house, wanted, said)
+        lines(functions, wanted, said)
 
 
 # -- what is more than a text ----------------------------------------------------------------------------
 
 
-def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
-    text = house.tell(1)
+def test_a_file_an_edit_and_a_quote_say_of_what_they_are(functions, said):
+    text = functions.tell(1)
     file = Attachment("tickets/1.pdf", "plan.pdf", "application/pdf")
     for number, content, line in [
         (2, File(file), "file          plan.pdf, application/pdf, from tickets/1.pdf"),
@@ -265,28 +269,29 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(house, said):
         (4, Text("also", Quote(text.message_id, "Tiket 1")), f"quotes        {text.message_id}"),
         (5, Reaction("R1", "👍", 1), "reaction      👍 on R1"),
     ]:
-        one = replace(house.plan(number), id=f"{number:018x}", content=content)
-        house.stores.notifications.put_new(one)
-        assert line in lines(house, one.id, said)
+        one = replace(functions.plan(number), id=f"{number:018x}", content=content)
+        functions.stores.notifications.put_new(one)
+        assert line in lines(functions, one.id, said)
 
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [("edit-too-late", "said in a message of its own"), ("superseded", "a younger edit of the same message")],
+    [("edit-too-late", "sent as a message of its own"), ("superseded", "a newer edit of the same message")],
 )
-def test_an_edit_that_was_not_sent_says_what_was_instead(house, told, code, why):
-    edit = replace(house.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
-    house.stores.notifications.put_new(edit)
-    house.stores.notifications.suppress(edit.id, Problem(code, "permanent"), int(house.stage.now * 1000))
-    assert why in record(house, edit, told)["conclusion"]
+def test_an_edit_that_was_not_sent_says_what_was_instead(functions, told, code, why):
+    edit = replace(functions.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
+    functions.stores.notifications.put_new(edit)
+    now = int(functions.stage.now * 1000)
+    functions.stores.notifications.suppress(edit.id, Problem(code, "permanent"), now)
+    assert why in record(functions, edit, told)["conclusion"]
 
 
 # -- what can't be read ------------------------------------------------------------------------------------
 
 
-def spoil(house: House, notification: Notification, change: str, **values: dict) -> None:
-    house.aws.dynamodb.update_item(
-        TableName=house.aws.notifications,
+def spoil(functions: House, notification: Notification, change: str, **values: dict) -> None:
+    functions.aws.dynamodb.update_item(
+        TableName=functions.aws.notifications,
         Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
         UpdateExpression=change,
         **({"ExpressionAttributeValues": values} if values else {}),
@@ -303,13 +308,13 @@ SPOILT = {
 
 @pytest.mark.parametrize(("change", "values"), SPOILT.values(), ids=SPOILT)
 def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
-    house, said, told, change: str, values: dict
+    functions, said, told, change: str, values: dict
 ):
-    good, odd = house.tell(1), house.tell(1, audience="technician")
-    spoil(house, odd, change, **values)
+    good, odd = functions.tell(1), functions.tell(1, audience="technician")
+    spoil(functions, odd, change, **values)
     for heard in (said, told):
         with pytest.raises(NeedsAttention, match=odd.id):
-            explain(deployment_of(house), "TCK-1", output=heard.output, clock=lambda: house.stage.now)
+            explain(deployment_of(functions), "TCK-1", output=heard.output, clock=lambda: functions.stage.now)
     assert f"notification  {good.id}" in said.text
     assert f"notification  {odd.id}  its record can't be read" in said.text
     assert {one["notification"]: one["state"] for one in told.records} == {
@@ -318,59 +323,63 @@ def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
     }
 
 
-def test_an_odd_record_that_is_named_is_no_unknown_one(house, said):
-    odd = house.tell(1)
-    spoil(house, odd, "REMOVE recipient")
+def test_an_odd_record_that_is_named_is_no_unknown_one(functions, said):
+    odd = functions.tell(1)
+    spoil(functions, odd, "REMOVE recipient")
     with pytest.raises(NeedsAttention, match="can't be read: the record of"):
-        lines(house, odd.id, said)
+        lines(functions, odd.id, said)
 
 
-def test_an_event_nested_too_deep_ends_nothing(house, said):
+def test_an_event_nested_too_deep_ends_nothing(functions, said):
     """The queue of refused events is looked through for the ticket."""
-    notification = house.tell(1)
-    deployment = deployment_of(house)
+    notification = functions.tell(1)
+    deployment = deployment_of(functions)
     deep = '{"detail": {"ticket": {"id": "TCK-1"}, "x": ' + "[" * 5000 + "]" * 5000 + "}}"
     for body in (deep, "hello?"):
-        house.aws.sqs.send_message(QueueUrl=deployment["TicketEventsDeadQueueUrl"], MessageBody=body)
-    explain(deployment, "TCK-1", output=said.output, clock=lambda: house.stage.now)
+        functions.aws.sqs.send_message(QueueUrl=deployment["TicketEventsDeadQueueUrl"], MessageBody=body)
+    explain(deployment, "TCK-1", output=said.output, clock=lambda: functions.stage.now)
     assert f"notification  {notification.id}" in said.text
     [named] = [line for line in said.lines if line.startswith("event ")]
     assert "(not an event) told nobody: crashed" in named
 
 
-def test_an_account_whose_connector_is_dead_is_called_unreachable(house, told):
-    notification = house.plan(1)
+def test_an_account_whose_connector_is_dead_is_called_unreachable(functions, told):
+    notification = functions.plan(1)
     keeper = LeaseKeeper(
-        deployment_of(house).keys_table, "c1", url="u", certificate="c", clock=lambda: house.stage.now - 50
+        deployment_of(functions).keys_table,
+        "c1",
+        url="u",
+        certificate="c",
+        clock=lambda: functions.stage.now - 50,
     )
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "connected")
-    assert record(house, notification, told)["account_state"] == "unreachable"
+    assert record(functions, notification, told)["account_state"] == "unreachable"
 
 
 # -- who could not be told -----------------------------------------------------------------------------------
 
 
-def lost(house: House, **changes: Any) -> Notification:
-    return replace(house.tell(1), id="e" * 18, ticket_id="TCK-LOST", recipient="", **changes)
+def lost(functions: House, **changes: Any) -> Notification:
+    return replace(functions.tell(1), id="e" * 18, ticket_id="TCK-LOST", recipient="", **changes)
 
 
-def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(house, said):
-    mistyped = lost(house, refused_address="0812 ask Budi")
-    house.stores.notifications.put_new(mistyped)
+def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(functions, said):
+    mistyped = lost(functions, refused_address="0812 ask Budi")
+    functions.stores.notifications.put_new(mistyped)
     problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
-    house.stores.notifications.fail(mistyped.id, problem, int(house.stage.now * 1000))
-    text = "\n".join(lines(house, "TCK-LOST", said))
+    functions.stores.notifications.fail(mistyped.id, problem, int(functions.stage.now * 1000))
+    text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "refused       '0812 ask Budi'" in text
     assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
     assert "let that send the event again" in text
 
 
-def test_a_ticket_tells_of_whom_it_names_without_a_number(house, said):
-    nobody = lost(house)
-    house.stores.notifications.put_new(nobody)
+def test_a_ticket_tells_of_whom_it_names_without_a_number(functions, said):
+    nobody = lost(functions)
+    functions.stores.notifications.put_new(nobody)
     problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
-    house.stores.notifications.suppress(nobody.id, problem, int(house.stage.now * 1000))
-    text = "\n".join(lines(house, "TCK-LOST", said))
-    assert "not sent: the event names no phone number of theirs" in text
+    functions.stores.notifications.suppress(nobody.id, problem, int(functions.stage.now * 1000))
+    text = "\n".join(lines(functions, "TCK-LOST", said))
+    assert "not sent: the event names no phone number of the recipient" in text
     assert "opted out" not in text

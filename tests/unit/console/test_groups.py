@@ -27,30 +27,30 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def functions(account: AwsAccount) -> House:
     return House(account.furnish())
 
 
-def shown(house: House, *, as_json: bool = False) -> str:
+def shown(functions: House, *, as_json: bool = False) -> str:
     stream = io.StringIO()
-    list_groups(deployment_of(house), "default", Output(as_json, stream))
+    list_groups(deployment_of(functions), "default", Output(as_json, stream))
     return stream.getvalue()
 
 
-def test_a_group_is_listed_by_its_name_with_its_jid(house: House) -> None:
+def test_a_group_is_listed_by_its_name_with_its_jid(functions: House) -> None:
     told = GroupInfo(GROUP, "lid", (BUDI,), announcement=True, subject="Technicians")
-    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
-    [heads, row] = shown(house).splitlines()
+    functions.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
+    [heads, row] = shown(functions).splitlines()
     assert heads.split()[0] == "GROUP"
     assert row.split()[:4] == ["Technicians", str(GROUP), "1", "admins"]
-    [entry] = map(json.loads, shown(house, as_json=True).splitlines())
+    [entry] = map(json.loads, shown(functions, as_json=True).splitlines())
     assert (entry["group"], entry["subject"], entry["members"]) == (str(GROUP), "Technicians", 1)
 
 
-def test_without_a_group_it_says_what_to_do(house: House) -> None:
-    assert "add the account to one" in shown(house)
+def test_without_a_group_it_says_what_to_do(functions: House) -> None:
+    assert "add the account to one" in shown(functions)
 
 
-def test_what_cant_be_read_is_named_and_left(house: House) -> None:
-    house.stage.keys.groups.save(str(GROUP), " nonsense")
-    assert str(GROUP) in shown(house)
+def test_what_cant_be_read_is_named_and_left(functions: House) -> None:
+    functions.stage.keys.groups.save(str(GROUP), " nonsense")
+    assert str(GROUP) in shown(functions)

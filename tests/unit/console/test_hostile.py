@@ -48,17 +48,17 @@ MESSAGE = "3EB0" + DEAD.upper()
 def deployment() -> Iterator[Deployment]:
     """A stack in which everything that comes from outside is hostile."""
     with aws_account() as account, quick_looks():
-        house = House(account.furnish())
-        house.tell(1)
-        poisoned = deployment_of(house)
+        functions = House(account.furnish())
+        functions.tell(1)
+        poisoned = deployment_of(functions)
         vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
-        _poison_tables(house, poisoned)
-        _poison_queues(house, poisoned)
+        _poison_tables(functions, poisoned)
+        _poison_queues(functions, poisoned)
         yield poisoned
 
 
-def _poison_tables(house: House, deployment: Deployment) -> None:
-    now, table = int(house.stage.now), deployment.keys_table
+def _poison_tables(functions: House, deployment: Deployment) -> None:
+    now, table = int(functions.stage.now), deployment.keys_table
     dead = hostile_notification(DEAD, now * 1000)
     attempts = [
         Attempt(EVIL, now * 1000, "retry", EVIL, {EVIL: 1}, {}, {EVIL: EVIL}),
@@ -76,29 +76,29 @@ def _poison_tables(house: House, deployment: Deployment) -> None:
     deployment.stores.recoveries.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
-    house.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
+    functions.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
 
 
-def _poison_queues(house: House, deployment: Deployment) -> None:
+def _poison_queues(functions: House, deployment: Deployment) -> None:
     names = ("account", "recipient", "audience", "reason", "class", "detail", "failed_at")
     letter: dict[str, Any] = dict.fromkeys(names, LONE)
     letter |= {"attempts": [{"cause": LONE, "detail": LONE, "at": 1, LONE: LONE, "numbers": {LONE: 1}}]}
     for number, body in enumerate((json.dumps(letter | {"notification": DEAD}), "hello?")):
-        house.aws.sqs.send_message(
+        functions.aws.sqs.send_message(
             QueueUrl=deployment["DeadLettersQueueUrl"],
             MessageBody=body,
             MessageGroupId="g",
             MessageDeduplicationId=str(number),
         )
     event = {"id": EVIL, "detail-type": LONE, "detail": {"ticket": {"id": LONE}, LONE: LONE}}
-    queue = TicketEventsDeadQueue(house.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
-    queue.send(json.dumps(event), [EVIL], int(house.stage.now * 1000), reason=EVIL)
+    queue = TicketEventsDeadQueue(functions.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
+    queue.send(json.dumps(event), [EVIL], int(functions.stage.now * 1000), reason=EVIL)
     named = {"id": "e-2", "detail-type": LONE, "detail": {"ticket": {"id": "TCK-2"}}}
-    queue.send(json.dumps(named), [EVIL], int(house.stage.now * 1000), reason=EVIL)
+    queue.send(json.dumps(named), [EVIL], int(functions.stage.now * 1000), reason=EVIL)
 
 
 def hostile_notification(identity: str, at: int) -> Notification:
@@ -219,7 +219,7 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
 
 def test_no_command_is_left_out() -> None:
     tried = {" ".join(command[:2]) for command in COMMANDS} | {command[0] for command in COMMANDS}
-    assert set(commands(cli._parser())) <= tried
+    assert set(commands(cli.parser())) <= tried
 
 
 def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tests.support.fake_deployment import Rig
+from tests.support.fake_deployment import FakeDeployment
 from tocsin_console.look import Look, depth
 
 
 @pytest.fixture
-def look(rig: Rig) -> Look:
-    return Look(rig.deployment.sqs, rig.deployment["DeadLettersQueueUrl"])
+def look(fake: FakeDeployment) -> Look:
+    return Look(fake.deployment.sqs, fake.deployment["DeadLettersQueueUrl"])
 
 
 def bodies(look: Look) -> list[int]:
@@ -24,36 +24,39 @@ def test_an_empty_queue_shows_nothing(look: Look) -> None:
         assert bodies(look) == []
 
 
-def test_of_one_recipient_only_ten_can_be_seen(rig: Rig, look: Look) -> None:
+def test_of_one_recipient_only_ten_can_be_seen(fake: FakeDeployment, look: Look) -> None:
     for number in range(12):
-        rig.put("DeadLetters", str(number))
+        fake.put("DeadLetters", str(number))
     with look:
         assert bodies(look) == list(range(10))
 
 
-def test_what_stood_behind_comes_when_those_before_are_removed(rig: Rig, look: Look) -> None:
+def test_what_stood_behind_comes_when_those_before_are_removed(fake: FakeDeployment, look: Look) -> None:
     for number in range(12):
-        rig.put("DeadLetters", str(number))
+        fake.put("DeadLetters", str(number))
     seen = []
     with look:
         for message in look.messages():
             seen.append(json.loads(message["Body"]))
             look.remove(message["MessageId"])
     assert seen == list(range(12))
-    assert depth(rig.deployment.sqs, rig.deployment["DeadLettersQueueUrl"]) == {"messages": 0, "in_flight": 0}
+    assert depth(fake.deployment.sqs, fake.deployment["DeadLettersQueueUrl"]) == {
+        "messages": 0,
+        "in_flight": 0,
+    }
 
 
-def test_after_the_look_everything_is_back_in_its_order(rig: Rig, look: Look) -> None:
+def test_after_the_look_everything_is_back_in_its_order(fake: FakeDeployment, look: Look) -> None:
     for number in range(3):
-        rig.put("DeadLetters", str(number))
+        fake.put("DeadLetters", str(number))
     with look:
         bodies(look)
-        assert depth(rig.deployment.sqs, rig.deployment["DeadLettersQueueUrl"])["in_flight"] == 3
-    assert rig.taken("DeadLetters") == [0, 1, 2]
+        assert depth(fake.deployment.sqs, fake.deployment["DeadLettersQueueUrl"])["in_flight"] == 3
+    assert fake.taken("DeadLetters") == [0, 1, 2]
 
 
-def test_a_look_that_fails_gives_back_too(rig: Rig, look: Look) -> None:
-    rig.put("DeadLetters", "1")
+def test_a_look_that_fails_gives_back_too(fake: FakeDeployment, look: Look) -> None:
+    fake.put("DeadLetters", "1")
 
     def interrupted() -> None:
         with look:
@@ -62,19 +65,19 @@ def test_a_look_that_fails_gives_back_too(rig: Rig, look: Look) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert rig.taken("DeadLetters") == [1]
+    assert fake.taken("DeadLetters") == [1]
 
 
-def test_a_look_that_comes_round_ends(rig: Rig, look: Look) -> None:
+def test_a_look_that_comes_round_ends(fake: FakeDeployment, look: Look) -> None:
     """Hidden messages become visible again after a while: a long look would go round for ever."""
-    rig.put("TicketEventsDead", "1")
-    round_look = Look(rig.deployment.sqs, rig.deployment["TicketEventsDeadQueueUrl"])
+    fake.put("TicketEventsDead", "1")
+    round_look = Look(fake.deployment.sqs, fake.deployment["TicketEventsDeadQueueUrl"])
     seen = []
     with round_look:
         for message in round_look.messages():
             seen.append(message["Body"])
-            rig.deployment.sqs.change_message_visibility(
-                QueueUrl=rig.deployment["TicketEventsDeadQueueUrl"],
+            fake.deployment.sqs.change_message_visibility(
+                QueueUrl=fake.deployment["TicketEventsDeadQueueUrl"],
                 ReceiptHandle=message["ReceiptHandle"],
                 VisibilityTimeout=0,
             )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +116,25 @@ def test_what_is_no_time_is_shown_as_unknown(odd: float) -> None:
 @pytest.mark.parametrize("far", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_a_time_beyond_the_calendar_ends_nothing(far: str) -> None:
     assert iso_moment(far) in (far, "?")
+
+
+def printed(program: str, stdout: int) -> subprocess.CompletedProcess[bytes]:
+    """What an interpreter of its own leaves that runs `program`."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", f"from tocsin_console.output import *\n{program}"]
+    return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, check=False)
+
+
+def test_a_terminal_that_cannot_show_a_character_shows_another() -> None:
+    done = printed("replace_unencodable()\nOutput().say('café ✓')", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "café ?\n".encode("latin-1"), b"")
+
+
+def test_a_reader_that_has_enough_ends_the_program_without_a_word() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = printed(
+        "try: Output().say('hello')\nexcept BrokenPipeError: exit(end_after_closed_pipe())", stdout=writer
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
 from tocsin.accounts import operator_requests
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
@@ -15,15 +15,15 @@ from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, T
 
 
 @pytest.fixture
-def connector(rig: Rig) -> Connector:
+def connector(fake: FakeDeployment) -> Connector:
     """One that holds the account, which isn't linked."""
-    connector = rig.connector()
+    connector = fake.connector()
     connector.says("unpaired", "link it: tocsin pair")
     return connector
 
 
 def offered(
-    rig: Rig,
+    fake: FakeDeployment,
     *steps: Callable[[], object],
     wait_seconds: float = 180,
     phone: str | None = None,
@@ -33,7 +33,7 @@ def offered(
     script = Script(list(steps), now)
     return list(
         pair.codes(
-            rig.deployment,
+            fake.deployment,
             ACCOUNT,
             wait_seconds=wait_seconds,
             phone=phone,
@@ -43,9 +43,9 @@ def offered(
     )
 
 
-def test_each_new_code_is_shown_until_one_is_scanned(rig: Rig, connector: Connector) -> None:
+def test_each_new_code_is_shown_until_one_is_scanned(fake: FakeDeployment, connector: Connector) -> None:
     codes = offered(
-        rig,
+        fake,
         lambda: connector.answers(qr="first", qr_expires_at=NOW + 60),
         lambda: None,
         lambda: connector.answers(qr="second", qr_expires_at=NOW + 80),
@@ -54,18 +54,18 @@ def test_each_new_code_is_shown_until_one_is_scanned(rig: Rig, connector: Connec
     assert codes == [Code("first", NOW + 60), Code("second", NOW + 80)]
 
 
-def test_the_wish_is_written_for_the_connector_to_find(rig: Rig, connector: Connector) -> None:
+def test_the_wish_is_written_for_the_connector_to_find(fake: FakeDeployment, connector: Connector) -> None:
     def look() -> None:
-        asked = operator_requests.read_control(rig.deployment.keys_table, ACCOUNT)
+        asked = operator_requests.read_control(fake.deployment.keys_table, ACCOUNT)
         assert (asked.request, asked.phone) == ("pair", "6281100000001")
         connector.answers("connecting")
 
-    offered(rig, look, phone="6281100000001")
+    offered(fake, look, phone="6281100000001")
 
 
-def test_a_code_to_type_is_offered_where_it_was_asked_for(rig: Rig, connector: Connector) -> None:
+def test_a_code_to_type_is_offered_where_it_was_asked_for(fake: FakeDeployment, connector: Connector) -> None:
     codes = offered(
-        rig,
+        fake,
         lambda: connector.answers(pairing_code="ABCD1234", qr_expires_at=NOW + 180),
         lambda: connector.answers("connecting"),
         phone="6281100000001",
@@ -73,9 +73,9 @@ def test_a_code_to_type_is_offered_where_it_was_asked_for(rig: Rig, connector: C
     assert codes == [TypedCode("ABCD1234", NOW + 180)]
 
 
-def test_hints_are_shown_once(rig: Rig, connector: Connector) -> None:
+def test_hints_are_shown_once(fake: FakeDeployment, connector: Connector) -> None:
     codes = offered(
-        rig,
+        fake,
         lambda: connector.answers(message="WhatsApp wants a passkey"),
         lambda: None,
         lambda: connector.answers("connecting"),
@@ -83,34 +83,36 @@ def test_hints_are_shown_once(rig: Rig, connector: Connector) -> None:
     assert codes == [Hint("WhatsApp wants a passkey")]
 
 
-def test_what_an_earlier_pairing_left_isnt_taken_for_an_answer(rig: Rig, connector: Connector) -> None:
+def test_what_an_earlier_pairing_left_isnt_taken_for_an_answer(
+    fake: FakeDeployment, connector: Connector
+) -> None:
     connector.answers("unpaired", "no code was used in time")
     codes = offered(
-        rig,
+        fake,
         lambda: connector.answers(qr="fresh", qr_expires_at=NOW + 60),
         lambda: connector.answers("connecting"),
     )
     assert codes == [Code("fresh", NOW + 60)]
 
 
-def test_a_refused_pairing_says_why(rig: Rig, connector: Connector) -> None:
+def test_a_refused_pairing_says_why(fake: FakeDeployment, connector: Connector) -> None:
     refusal = "WhatsApp ended the pairing: client-outdated"
     with pytest.raises(ConsoleError, match=f"wasn't linked: {refusal}"):
-        offered(rig, lambda: connector.answers("unpaired", refusal))
+        offered(fake, lambda: connector.answers("unpaired", refusal))
 
 
 @pytest.mark.parametrize("state", ["resuming", "connected", "restricted"])
-def test_a_linked_account_isnt_linked_over(rig: Rig, connector: Connector, state: str) -> None:
+def test_a_linked_account_isnt_linked_over(fake: FakeDeployment, connector: Connector, state: str) -> None:
     connector.says(state)
     with pytest.raises(ConsoleError, match=f"linked already \\({state}\\).*Linked devices"):
-        offered(rig)
-    assert operator_requests.read_control(rig.deployment.keys_table, ACCOUNT).request is None
+        offered(fake)
+    assert operator_requests.read_control(fake.deployment.keys_table, ACCOUNT).request is None
 
 
-def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(rig: Rig) -> None:
-    connector = rig.connector()  # a lease begins as `connecting`, linked or not
+def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(fake: FakeDeployment) -> None:
+    connector = fake.connector()  # a lease begins as `connecting`, linked or not
     codes = offered(
-        rig,
+        fake,
         lambda: connector.says("unpaired"),
         lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
         lambda: connector.answers("connecting"),
@@ -118,65 +120,67 @@ def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(rig: Rig) -> N
     assert codes == [Code("code", NOW + 60)]
 
 
-def test_an_account_that_goes_on_connecting_is_linked(rig: Rig) -> None:
-    connector = rig.connector()
+def test_an_account_that_goes_on_connecting_is_linked(fake: FakeDeployment) -> None:
+    connector = fake.connector()
 
     def beats() -> None:
-        rig.now += POLL_SECONDS
+        fake.now += POLL_SECONDS
         connector.keeper.beat()
 
     with pytest.raises(ConsoleError, match=r"linked already \(connecting\)"):
-        offered(rig, *[beats] * 60)
+        offered(fake, *[beats] * 60)
 
 
-def test_an_account_stays_linked_when_its_connector_dies(rig: Rig, connector: Connector) -> None:
+def test_an_account_stays_linked_when_its_connector_dies(fake: FakeDeployment, connector: Connector) -> None:
     connector.says("connected")
-    rig.now += 50
+    fake.now += 50
     with pytest.raises(ConsoleError, match=r"linked already \(unreachable\)"):
-        offered(rig, now=rig.now)
+        offered(fake, now=fake.now)
 
 
-def test_an_account_is_connected_while_its_connector_lives(rig: Rig, connector: Connector) -> None:
+def test_an_account_is_connected_while_its_connector_lives(
+    fake: FakeDeployment, connector: Connector
+) -> None:
     connector.says("connected")
-    assert pair.connected(rig.deployment, ACCOUNT, clock=lambda: NOW + 5)
-    assert not pair.connected(rig.deployment, ACCOUNT, clock=lambda: NOW + 50)
+    assert pair.connected(fake.deployment, ACCOUNT, clock=lambda: NOW + 5)
+    assert not pair.connected(fake.deployment, ACCOUNT, clock=lambda: NOW + 50)
 
 
-def test_without_a_connector_the_operator_is_told_and_it_is_waited_for(rig: Rig) -> None:
+def test_without_a_connector_the_operator_is_told_and_it_is_waited_for(fake: FakeDeployment) -> None:
     """After `sam deploy` the task takes a minute to start."""
     made: list[Connector] = []
     starting = [lambda: None] * 40
     codes = offered(
-        rig,
+        fake,
         *starting,
-        lambda: made.append(rig.connector()),
+        lambda: made.append(fake.connector()),
         lambda: made[0].answers(qr="code", qr_expires_at=NOW + 60),
         lambda: made[0].answers("connecting"),
     )
     assert codes == [Hint(NO_CONNECTOR), Code("code", NOW + 60)]
 
 
-def test_no_connector_at_all_is_an_error(rig: Rig) -> None:
+def test_no_connector_at_all_is_an_error(fake: FakeDeployment) -> None:
     with pytest.raises(ConsoleError, match=r"is the service running\?"):
-        offered(rig)
+        offered(fake)
 
 
-def test_a_connector_that_died_is_no_connector(rig: Rig, connector: Connector) -> None:
+def test_a_connector_that_died_is_no_connector(fake: FakeDeployment, connector: Connector) -> None:
     del connector  # its heartbeat grows old while the clock goes on
     with pytest.raises(ConsoleError, match="no connector serves"):
-        offered(rig)
+        offered(fake)
 
 
-def test_a_code_that_nobody_uses_times_out(rig: Rig, connector: Connector) -> None:
+def test_a_code_that_nobody_uses_times_out(fake: FakeDeployment, connector: Connector) -> None:
     with pytest.raises(TimedOut, match="run 'tocsin pair' again"):
-        offered(rig, lambda: connector.answers(qr="code", qr_expires_at=NOW + 60), wait_seconds=30)
+        offered(fake, lambda: connector.answers(qr="code", qr_expires_at=NOW + 60), wait_seconds=30)
 
 
-def paired(rig: Rig, said: Said, *steps: Callable[[], object]) -> None:
+def paired(fake: FakeDeployment, said: Said, *steps: Callable[[], object]) -> None:
     """The command itself. `steps` happen while it sleeps."""
     script = Script(list(steps))
     pair.pair(
-        rig.deployment,
+        fake.deployment,
         ACCOUNT,
         wait_seconds=60,
         output=said.output,
@@ -185,9 +189,9 @@ def paired(rig: Rig, said: Said, *steps: Callable[[], object]) -> None:
     )
 
 
-def test_programs_get_codes_hints_and_the_end(rig: Rig, connector: Connector, told: Said) -> None:
+def test_programs_get_codes_hints_and_the_end(fake: FakeDeployment, connector: Connector, told: Said) -> None:
     paired(
-        rig,
+        fake,
         told,
         lambda: connector.answers(message="update WhatsApp"),
         lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
@@ -201,9 +205,11 @@ def test_programs_get_codes_hints_and_the_end(rig: Rig, connector: Connector, to
     ]
 
 
-def test_people_get_the_code_and_what_to_do_with_it(rig: Rig, connector: Connector, said: Said) -> None:
+def test_people_get_the_code_and_what_to_do_with_it(
+    fake: FakeDeployment, connector: Connector, said: Said
+) -> None:
     paired(
-        rig,
+        fake,
         said,
         lambda: connector.answers(qr="code", qr_expires_at=NOW + 60),
         lambda: connector.answers("connecting"),
@@ -215,9 +221,9 @@ def test_people_get_the_code_and_what_to_do_with_it(rig: Rig, connector: Connect
     assert said.lines[-1].startswith("the account 'default' is linked and restricted; ")
 
 
-def test_a_typed_code_is_shown_in_two_halves(rig: Rig, connector: Connector, said: Said) -> None:
+def test_a_typed_code_is_shown_in_two_halves(fake: FakeDeployment, connector: Connector, said: Said) -> None:
     paired(
-        rig,
+        fake,
         said,
         lambda: connector.answers(pairing_code="ABCD1234"),
         lambda: connector.answers("connecting"),
@@ -227,11 +233,11 @@ def test_a_typed_code_is_shown_in_two_halves(rig: Rig, connector: Connector, sai
 
 
 def test_how_long_a_typed_code_counts_is_said_and_that_of_a_qr_that_another_follows(
-    rig: Rig, connector: Connector, said: Said
+    fake: FakeDeployment, connector: Connector, said: Said
 ) -> None:
     soon = int(time.time()) + 100
     paired(
-        rig,
+        fake,
         said,
         lambda: connector.answers(qr="code", qr_expires_at=soon),
         lambda: connector.answers(pairing_code="ABCD1234", qr_expires_at=soon),
@@ -242,20 +248,22 @@ def test_how_long_a_typed_code_counts_is_said_and_that_of_a_qr_that_another_foll
     assert any(line.startswith("It can be typed in for ") for line in said.lines)
 
 
-def test_an_account_unlinked_at_once_is_no_success(rig: Rig, connector: Connector, said: Said) -> None:
+def test_an_account_unlinked_at_once_is_no_success(
+    fake: FakeDeployment, connector: Connector, said: Said
+) -> None:
     with pytest.raises(ConsoleError, match="is logged_out: device-removed"):
         paired(
-            rig,
+            fake,
             said,
             lambda: connector.answers("connecting"),
             lambda: connector.says("logged_out", "device-removed"),
         )
 
 
-def test_ctrl_c_says_what_goes_on(rig: Rig, connector: Connector, said: Said) -> None:
+def test_ctrl_c_says_what_goes_on(fake: FakeDeployment, connector: Connector, said: Said) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="nothing is linked") as caught:
-        paired(rig, said, interrupt)
+        paired(fake, said, interrupt)
     assert caught.value.exit_code == 130

@@ -22,80 +22,80 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
-    house = House(account.furnish())
-    house.tell(1)
-    return house
+def functions(account: AwsAccount) -> House:
+    functions = House(account.furnish())
+    functions.tell(1)
+    return functions
 
 
-def show(house: House, said, days: int = 7) -> None:
+def show(functions: House, said, days: int = 7) -> None:
     show_recoveries(
-        deployment_of(house), "default", days=days, output=said.output, clock=lambda: house.stage.now
+        deployment_of(functions), "default", days=days, output=said.output, clock=lambda: functions.stage.now
     )
 
 
-def healed_one(house: House, number: int, seconds: float) -> None:
-    house.siti.devices[0].corrupt()
-    notification = house.tell(number)
-    house.answer_retries()
-    house.stage.now += seconds
-    house.receipt(notification)
+def healed_one(functions: House, number: int, seconds: float) -> None:
+    functions.siti.devices[0].corrupt()
+    notification = functions.tell(number)
+    functions.answer_retries()
+    functions.stage.now += seconds
+    functions.receipt(notification)
 
 
-def test_a_quiet_week_is_said_to_be_one(house, said):
-    show(house, said)
-    assert said.text == "no recoveries in 7 days: every message could be read at once\n"
+def test_a_quiet_week_is_said_to_be_one(functions, said):
+    show(functions, said)
+    assert said.text == "no recoveries in 7 days: every message could be read the first time\n"
 
 
-def test_a_healed_break_counts_by_its_cause_with_its_time(house, told):
-    healed_one(house, 2, 0.5)
-    show(house, told)
+def test_a_healed_break_counts_by_its_cause_with_its_time(functions, told):
+    healed_one(functions, 2, 0.5)
+    show(functions, told)
     [cause, total] = told.records[0]["recoveries"]
     assert (cause["side"], cause["cause"], total["cause"]) == ("theirs", "bad-mac", "all")
     assert (cause["recoveries"], cause["healed"], cause["success"]) == (1, 1, 1.0)
     assert (cause["new_sessions"], cause["seconds_p50"]) == (1, 0.5)
 
 
-def test_what_was_given_up_is_named_with_the_way_to_its_story(house, said):
-    notification, _ = deaf(house)
-    house.answer_retries()
-    show(house, said)
+def test_what_was_given_up_is_named_with_the_way_to_its_story(functions, said):
+    notification, _ = deaf(functions)
+    functions.answer_retries()
+    show(functions, said)
     assert said.lines[1].split()[-8:] == ["1", "0", "1", "0", "1", "0.0%", "-", "-"]
     assert said.lines[-1].endswith(f"1234@lid  bad-mac  exhausted  tocsin explain {notification.id}")
 
 
-def test_what_we_could_not_read_is_told_apart(house, told):
+def test_what_we_could_not_read_is_told_apart(functions, told):
     from tests.support.wired_steps import garbled
 
-    house.receive(garbled(house))
-    show(house, told)
+    functions.receive(garbled(functions))
+    show(functions, told)
     [cause, _] = told.records[0]["recoveries"]
     assert (cause["side"], cause["cause"], cause["open"], cause["success"]) == ("ours", "BadMac", 1, None)
 
 
-def test_a_resend_that_we_can_read_heals_it(house, told):
+def test_a_resend_that_we_can_read_heals_it(functions, told):
     from tests.support.fake_whatsapp import message_from
     from tests.support.wired_steps import garbled
 
-    house.receive(garbled(house, "B1"))
-    house.stage.now += 2
-    house.receive(message_from(house.siti.devices[0], house.siti, "B1", "utuh", count=1))
-    show(house, told)
+    functions.receive(garbled(functions, "B1"))
+    functions.stage.now += 2
+    functions.receive(message_from(functions.siti.devices[0], functions.siti, "B1", "utuh", count=1))
+    show(functions, told)
     [cause, _] = told.records[0]["recoveries"]
     assert (cause["healed"], cause["seconds_p50"]) == (1, 2.0)
 
 
-def test_yesterday_is_another_day(house, told):
-    healed_one(house, 2, 0.1)
-    house.stage.now += 86_400
-    show(house, told, days=1)
+def test_yesterday_is_another_day(functions, told):
+    healed_one(functions, 2, 0.1)
+    functions.stage.now += 86_400
+    show(functions, told, days=1)
     assert told.records[0]["recoveries"] == []
 
 
 @pytest.mark.parametrize("days", [0, 91])
-def test_days_that_nobody_kept_are_refused(house, said, days):
+def test_days_that_nobody_kept_are_refused(functions, said, days):
     with pytest.raises(Usage, match="1 to 90"):
-        show(house, said, days=days)
+        show(functions, said, days=days)
 
 
 def episode(cause: str, side: str = THEIRS, **changes) -> RecoveryRecord:

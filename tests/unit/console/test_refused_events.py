@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import Rig, Said
+from tests.support.fake_deployment import FakeDeployment, Said
+from tocsin.notify.refused_events import EventSelection
 from tocsin_console.errors import NotFound
 from tocsin_console.refused_events import (
-    Selection,
     drop_refused,
     list_refused,
     redrive_refused,
@@ -30,99 +30,105 @@ EVENT: dict[str, Any] = {
 VIOLATION = "detail.ticket.revision: is not a whole number"
 
 
-def test_each_is_listed_with_every_violation(rig: Rig, said: Said) -> None:
-    rig.refuse(EVENT, VIOLATION, "detail.customer.phone: holds no digits")
-    list_refused(rig.deployment, said.output)
+def test_each_is_listed_with_every_violation(fake: FakeDeployment, said: Said) -> None:
+    fake.refuse(EVENT, VIOLATION, "detail.customer.phone: holds no digits")
+    list_refused(fake.deployment, said.output)
     assert said.lines[0].startswith(f"{EVENT['id']}  TicketCreated  ticket TCK-7  invalid-event  2026-11-18")
     assert said.lines[1:3] == [f"    {VIOLATION}", "    detail.customer.phone: holds no digits"]
 
 
-def test_nothing_refused_is_said(rig: Rig, said: Said) -> None:
-    list_refused(rig.deployment, said.output)
+def test_nothing_refused_is_said(fake: FakeDeployment, said: Said) -> None:
+    list_refused(fake.deployment, said.output)
     assert said.lines == ["no refused events"]
 
 
-def test_the_list_holds_nothing_that_people_wrote(rig: Rig, said: Said, told: Said) -> None:
-    rig.refuse(EVENT, VIOLATION)
-    list_refused(rig.deployment, said.output)
-    list_refused(rig.deployment, told.output)
+def test_the_list_holds_nothing_that_people_wrote(fake: FakeDeployment, said: Said, told: Said) -> None:
+    fake.refuse(EVENT, VIOLATION)
+    list_refused(fake.deployment, said.output)
+    list_refused(fake.deployment, told.output)
     for text in (said.text, told.text):
         assert "Siti" not in text
         assert "3456" not in text
     assert told.records[0]["violations"] == [VIOLATION]
 
 
-def test_the_event_is_shown_where_asked_for_with_its_numbers_masked(rig: Rig, said: Said, told: Said) -> None:
-    rig.refuse(EVENT, VIOLATION)
-    show_refused(rig.deployment, EVENT["id"], text=False, output=said.output)
+def test_the_event_is_shown_where_asked_for_with_its_numbers_masked(
+    fake: FakeDeployment, said: Said, told: Said
+) -> None:
+    fake.refuse(EVENT, VIOLATION)
+    show_refused(fake.deployment, EVENT["id"], text=False, output=said.output)
     assert "Siti" not in said.text
-    show_refused(rig.deployment, EVENT["id"], text=True, output=told.output)
+    show_refused(fake.deployment, EVENT["id"], text=True, output=told.output)
     content = told.records[0]["content"]
     assert content["detail"]["customer"] == {"name": "Siti", "phone": "0812…90"}
     assert content["detail"]["ticket"] == EVENT["detail"]["ticket"]
 
 
 @pytest.mark.parametrize("body", ["not JSON, call 0812-3456-7890", '["a list", "+62 812 3456 7890"]'])
-def test_what_is_no_event_is_shown_as_text_with_its_numbers_masked(rig: Rig, said: Said, body: str) -> None:
-    rig.refuse(body, "the event is no JSON object")
-    list_refused(rig.deployment, said.output)
+def test_what_is_no_event_is_shown_as_text_with_its_numbers_masked(
+    fake: FakeDeployment, said: Said, body: str
+) -> None:
+    fake.refuse(body, "the event is no JSON object")
+    list_refused(fake.deployment, said.output)
     assert "not an event" in said.lines[0]
     event_id = said.lines[0].split()[0]
-    show_refused(rig.deployment, event_id, text=True, output=said.output)
+    show_refused(fake.deployment, event_id, text=True, output=said.output)
     assert "3456" not in said.text
 
 
-def test_an_event_that_crashed_the_planner_says_so(rig: Rig, told: Said) -> None:
+def test_an_event_that_crashed_the_planner_says_so(fake: FakeDeployment, told: Said) -> None:
     """SQS moves it as it is."""
-    rig.put("TicketEventsDead", json.dumps(EVENT))
-    list_refused(rig.deployment, told.output)
+    fake.put("TicketEventsDead", json.dumps(EVENT))
+    list_refused(fake.deployment, told.output)
     assert told.records[0]["reason"] == "crashed"
     assert "plan_notifications" in told.records[0]["violations"][0]
 
 
-def test_an_event_that_eventbridge_could_not_hand_over_says_why(rig: Rig, told: Said) -> None:
-    rig.put(
+def test_an_event_that_eventbridge_could_not_hand_over_says_why(fake: FakeDeployment, told: Said) -> None:
+    fake.put(
         "TicketEventsDead",
         json.dumps(EVENT),
         ERROR_CODE="NO_PERMISSIONS",
         ERROR_MESSAGE="Lacks sqs:SendMessage",
     )
-    list_refused(rig.deployment, told.output)
+    list_refused(fake.deployment, told.output)
     assert told.records[0]["reason"] == "not-handed-over"
     assert told.records[0]["violations"] == ["EventBridge: NO_PERMISSIONS: Lacks sqs:SendMessage"]
 
 
-def test_looking_takes_nothing_away(rig: Rig, told: Said) -> None:
-    rig.refuse(EVENT)
+def test_looking_takes_nothing_away(fake: FakeDeployment, told: Said) -> None:
+    fake.refuse(EVENT)
     for _ in range(2):
-        list_refused(rig.deployment, told.output)
+        list_refused(fake.deployment, told.output)
     assert len(told.records) == 2
 
 
-def test_a_redriven_event_goes_to_the_planner_as_it_came(rig: Rig, said: Said) -> None:
-    rig.refuse(EVENT, VIOLATION)
-    rig.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
-    redrive_refused(rig.deployment, Selection(), dry_run=False, output=said.output)
-    assert sorted(event["id"] for event in rig.taken("TicketEvents")) == [EVENT["id"], "crashed-1"]
-    assert rig.taken("TicketEventsDead") == []
+def test_a_redriven_event_goes_to_the_planner_as_it_came(fake: FakeDeployment, said: Said) -> None:
+    fake.refuse(EVENT, VIOLATION)
+    fake.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
+    redrive_refused(fake.deployment, EventSelection(), dry_run=False, output=said.output)
+    assert sorted(event["id"] for event in fake.taken("TicketEvents")) == [EVENT["id"], "crashed-1"]
+    assert fake.taken("TicketEventsDead") == []
     assert said.lines[-1] == "2 redriven, 0 kept"
 
 
-def test_only_the_selected_ones_are_touched(rig: Rig, said: Said) -> None:
-    rig.refuse(EVENT)
-    rig.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
-    drop_refused(rig.deployment, Selection(reason="crashed"), dry_run=False, output=said.output, yes=True)
-    drop_refused(rig.deployment, Selection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
-    assert [letter["reason"] for letter in rig.taken("TicketEventsDead")] == ["invalid-event"]
+def test_only_the_selected_ones_are_touched(fake: FakeDeployment, said: Said) -> None:
+    fake.refuse(EVENT)
+    fake.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
+    drop_refused(
+        fake.deployment, EventSelection(reason="crashed"), dry_run=False, output=said.output, yes=True
+    )
+    drop_refused(fake.deployment, EventSelection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
+    assert [letter["reason"] for letter in fake.taken("TicketEventsDead")] == ["invalid-event"]
     assert said.lines[-1] == "0 dropped, 1 kept"
 
 
 @pytest.mark.parametrize("act", [redrive_refused, partial(drop_refused, yes=True)])
-def test_an_id_that_no_event_bears_is_an_error(rig: Rig, said: Said, act: Any) -> None:
+def test_an_id_that_no_event_bears_is_an_error(fake: FakeDeployment, said: Said, act: Any) -> None:
     with pytest.raises(NotFound, match="--queue events"):
-        act(rig.deployment, Selection(id="nobody"), dry_run=False, output=said.output)
+        act(fake.deployment, EventSelection(id="nobody"), dry_run=False, output=said.output)
     with pytest.raises(NotFound):
-        show_refused(rig.deployment, "nobody", text=False, output=said.output)
+        show_refused(fake.deployment, "nobody", text=False, output=said.output)
 
 
 DEEP = json.dumps(EVENT | {"id": "deep"}).replace('"two"', '{"a":' * 5000 + "1" + "}" * 5000)
@@ -139,22 +145,26 @@ ODD = {
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
-def test_an_odd_event_is_named_and_the_others_are_listed(rig: Rig, said: Said, told: Said, body: str) -> None:
-    rig.put("TicketEventsDead", body)
-    rig.refuse(EVENT, VIOLATION)
-    list_refused(rig.deployment, said.output)
-    list_refused(rig.deployment, told.output)
+def test_an_odd_event_is_named_and_the_others_are_listed(
+    fake: FakeDeployment, said: Said, told: Said, body: str
+) -> None:
+    fake.put("TicketEventsDead", body)
+    fake.refuse(EVENT, VIOLATION)
+    list_refused(fake.deployment, said.output)
+    list_refused(fake.deployment, told.output)
     assert sorted(len(record["event"]) > 0 for record in told.records) == [True, True]
     for record in told.records:
         assert any(line.startswith(record["event"]) for line in said.lines)
-        show_refused(rig.deployment, record["event"], text=True, output=said.output)
-        show_refused(rig.deployment, record["event"], text=True, output=told.output)
+        show_refused(fake.deployment, record["event"], text=True, output=said.output)
+        show_refused(fake.deployment, record["event"], text=True, output=told.output)
 
 
-def test_an_event_that_was_refused_for_its_depth_is_shown_as_it_came(rig: Rig, said: Said) -> None:
-    rig.refuse(DEEP, "event: is nested too deep")
-    list_refused(rig.deployment, said.output)
+def test_an_event_that_was_refused_for_its_depth_is_shown_as_it_came(
+    fake: FakeDeployment, said: Said
+) -> None:
+    fake.refuse(DEEP, "event: is nested too deep")
+    list_refused(fake.deployment, said.output)
     event_id = said.lines[0].split()[0]
     assert said.lines[1] == "    event: is nested too deep"
-    show_refused(rig.deployment, event_id, text=True, output=said.output)
+    show_refused(fake.deployment, event_id, text=True, output=said.output)
     assert '{"a":{"a":' in said.text

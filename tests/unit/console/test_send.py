@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from tests.support.fake_deployment import ACCOUNT, NOW, SITI, Rig, Said, Script
+from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
 from tocsin.notify.content import Attachment, File, Text
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.notification import Notification, Problem, State, notification_id
@@ -25,7 +25,7 @@ TICKET = SampleTicket("0812-3456-7890", name="Siti")
 
 
 @pytest.fixture
-def heard(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def heard(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The events that were put on the bus."""
     entries: list[dict[str, Any]] = []
 
@@ -40,10 +40,10 @@ def heard(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 class Way:
     """The notification's way behind the bus: planned as the event says, then whatever the test says."""
 
-    def __init__(self, rig: Rig, heard: list[dict[str, Any]]) -> None:
-        self._rig = rig
+    def __init__(self, fake: FakeDeployment, heard: list[dict[str, Any]]) -> None:
+        self._fake = fake
         self._heard = heard
-        self.stores = rig.deployment.stores
+        self.stores = fake.deployment.stores
 
     def plan(self) -> None:
         event = parse_event(
@@ -85,23 +85,23 @@ class Way:
 
 
 @pytest.fixture
-def way(rig: Rig, heard: list[dict[str, Any]]) -> Way:
-    return Way(rig, heard)
+def way(fake: FakeDeployment, heard: list[dict[str, Any]]) -> Way:
+    return Way(fake, heard)
 
 
 @pytest.fixture
-def sending(rig: Rig) -> Callable[..., None]:
+def sending(fake: FakeDeployment) -> Callable[..., None]:
     def run(said: Said, *steps: Callable[[], object], ticket: SampleTicket = TICKET) -> None:
         script = Script(list(steps))
         send_test(
-            rig.deployment,
+            fake.deployment,
             ticket,
             ACCOUNT,
             wait_seconds=20,
             output=said.output,
             sleep=script.sleep,
             clock=script.clock,
-            wall_clock=lambda: rig.now,
+            wall_clock=lambda: fake.now,
         )
 
     return run
@@ -150,36 +150,36 @@ def test_another_failure_bears_its_code(sending: Callable[..., None], way: Way, 
 
 
 def test_somebody_who_opted_out_gets_nothing(sending: Callable[..., None], way: Way, said: Said) -> None:
-    with pytest.raises(ConsoleError, match=r"6281…90 opted out .* own START takes it back"):
+    with pytest.raises(ConsoleError, match=r"6281…90 opted out .* own START reverses it"):
         sending(said, way.plan, way.suppressed)
 
 
 def test_parked_says_why_and_what_goes_on(
-    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+    fake: FakeDeployment, sending: Callable[..., None], way: Way, said: Said
 ) -> None:
-    rig.connector().says("logged_out")
+    fake.connector().says("logged_out")
     with pytest.raises(TimedOut) as caught:
         sending(said, way.plan, way.parked)
     assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
-    assert "by itself" in str(caught.value)
+    assert "It will be sent when the cause ends" in str(caught.value)
     assert "waiting  (not-connected)" in said.text
 
 
 def test_a_dead_connector_is_named_where_it_keeps_the_notification_waiting(
-    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+    fake: FakeDeployment, sending: Callable[..., None], way: Way, said: Said
 ) -> None:
-    rig.connector().says("connected")
-    rig.now += 50
+    fake.connector().says("connected")
+    fake.now += 50
     dead = "the account 'default' is unreachable since 2026-11-18 11:06:40 UTC"
     with pytest.raises(TimedOut, match=dead):
         sending(said, way.plan, way.parked)
 
 
 def test_neither_is_it_connected_where_nothing_was_tried_yet(
-    rig: Rig, sending: Callable[..., None], way: Way, said: Said
+    fake: FakeDeployment, sending: Callable[..., None], way: Way, said: Said
 ) -> None:
-    rig.connector().says("connected")
-    rig.now += 50
+    fake.connector().says("connected")
+    fake.now += 50
     with pytest.raises(TimedOut, match="still planned after 20 s: the account 'default' is unreachable"):
         sending(said, way.plan)
 
@@ -197,15 +197,15 @@ def test_nothing_planned_points_to_the_refused_events(
 
 
 @pytest.fixture
-def bus(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    events = rig.deployment.client("events")
+def bus(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    events = fake.deployment.client("events")
     monkeypatch.setattr(Deployment, "client", lambda self, service: {"events": events}[service])
     return Stubber(events)
 
 
-def test_the_event_goes_on_the_stacks_bus_from_its_source(rig: Rig, bus: Stubber) -> None:
+def test_the_event_goes_on_the_stacks_bus_from_its_source(fake: FakeDeployment, bus: Stubber) -> None:
     entry = {
-        "EventBusName": f"{rig.stack}-tickets",
+        "EventBusName": f"{fake.stack}-tickets",
         "Source": "ticketing",
         "DetailType": "TicketCreated",
         "Detail": '{"ticket": {"id": "TCK-1"}}',
@@ -213,14 +213,14 @@ def test_the_event_goes_on_the_stacks_bus_from_its_source(rig: Rig, bus: Stubber
     answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "e-1"}]}
     bus.add_response("put_events", answer, {"Entries": [entry]})
     with bus:
-        assert send.put_event(rig.deployment, "TicketCreated", {"ticket": {"id": "TCK-1"}}) == "e-1"
+        assert send.put_event(fake.deployment, "TicketCreated", {"ticket": {"id": "TCK-1"}}) == "e-1"
 
 
-def test_an_event_that_the_bus_refuses_is_an_error(rig: Rig, bus: Stubber) -> None:
+def test_an_event_that_the_bus_refuses_is_an_error(fake: FakeDeployment, bus: Stubber) -> None:
     refused = {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no"}
     bus.add_response("put_events", {"FailedEntryCount": 1, "Entries": [refused]})
     with bus, pytest.raises(ConsoleError, match="NotAuthorizedForSourceException"):
-        send.put_event(rig.deployment, "TicketCreated", {})
+        send.put_event(fake.deployment, "TicketCreated", {})
 
 
 # -- with a file -----------------------------------------------------------------------------------------
@@ -248,27 +248,27 @@ class Attached(Way):
 
 
 @pytest.fixture
-def bucket(rig: Rig) -> Iterator[Any]:
-    rig.deployment.parameters["AttachmentsBucket"] = "files"  # type: ignore[index]
-    client = rig.deployment.client("s3")
+def bucket(fake: FakeDeployment) -> Iterator[Any]:
+    fake.deployment.parameters["AttachmentsBucket"] = "files"  # type: ignore[index]
+    client = fake.deployment.client("s3")
     with suppress(client.exceptions.BucketAlreadyOwnedByYou):
         client.create_bucket(
             Bucket="files", CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
         )
     yield client
-    del rig.deployment.parameters["AttachmentsBucket"]  # type: ignore[attr-defined]
+    del fake.deployment.parameters["AttachmentsBucket"]  # type: ignore[attr-defined]
 
 
 def test_a_file_goes_along_and_both_are_followed(
     sending: Callable[..., None],
-    rig: Rig,
+    fake: FakeDeployment,
     heard: list[dict[str, Any]],
     told: Said,
     bucket: Any,
     tmp_path: Path,
 ) -> None:
     (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7")
-    way = Attached(rig, heard)
+    way = Attached(fake, heard)
     ticket = replace(TICKET, file=tmp_path / "plan.pdf")
     sending(told, way.plan, way.delivered, way.file_arrives, ticket=ticket)
     assert [record["state"] for record in told.records][-1] == "delivered"
@@ -278,12 +278,12 @@ def test_a_file_goes_along_and_both_are_followed(
 
 
 def test_a_file_needs_a_bucket_a_known_ending_and_to_be_there(
-    sending: Callable[..., None], said: Said, bucket: Any, rig: Rig, tmp_path: Path
+    sending: Callable[..., None], said: Said, bucket: Any, fake: FakeDeployment, tmp_path: Path
 ) -> None:
     with pytest.raises(Usage, match="its file name must end in one of"):
         sending(said, ticket=replace(TICKET, file=tmp_path / "plan.exe"))
     with pytest.raises(Usage, match=r"--attach: .*plan.pdf can't be read: No such file"):
         sending(said, ticket=replace(TICKET, file=tmp_path / "plan.pdf"))
-    rig.deployment.parameters["AttachmentsBucket"] = ""  # type: ignore[index]
+    fake.deployment.parameters["AttachmentsBucket"] = ""  # type: ignore[index]
     with pytest.raises(Usage, match="name a bucket in the parameter AttachmentsBucket"):
         sending(said, ticket=replace(TICKET, file=tmp_path / "plan.pdf"))

@@ -27,23 +27,23 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
+def functions(account: AwsAccount) -> House:
     """Siti's two devices and the own phone have read one message and written back."""
-    house = House(account.furnish())
-    house.tell(1)
-    reply_of_everybody(house)
-    return house
+    functions = House(account.furnish())
+    functions.tell(1)
+    reply_of_everybody(functions)
+    return functions
 
 
 @pytest.fixture
-def sessions(house: House) -> Sessions:
-    return Sessions.of(deployment_of(house), "default")
+def sessions(functions: House) -> Sessions:
+    return Sessions.of(deployment_of(functions), "default")
 
 
-def devices(house: House, *numbers: int) -> list[bool]:
+def devices(functions: House, *numbers: int) -> list[bool]:
     """Whether there is a current session with each of Siti's devices."""
     return [
-        house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", number) is not None
+        functions.stage.keys.sending.session_facts(functions.stage.profile, "1234@lid", number) is not None
         for number in numbers
     ]
 
@@ -65,9 +65,9 @@ def test_a_long_list_says_that_there_are_more(sessions, said):
     assert said.lines[-1].endswith("there are more: --limit 0 shows all")
 
 
-def test_one_user_is_shown_device_by_device(house, sessions, said):
-    house.tell(2)
-    show_sessions(sessions, "0812-3456-7890", output=said.output, clock=lambda: house.stage.now + 600)
+def test_one_user_is_shown_device_by_device(functions, sessions, said):
+    functions.tell(2)
+    show_sessions(sessions, "0812-3456-7890", output=said.output, clock=lambda: functions.stage.now + 600)
     assert said.lines[0] == "user          1234@lid  (account default)"
     assert "next number   2" in said.lines
     [first, second] = said.lines[-2:]
@@ -75,29 +75,29 @@ def test_one_user_is_shown_device_by_device(house, sessions, said):
     assert "10 min ago" in first
 
 
-def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(house, sessions, said):
-    house.siti.devices[0].reinstall()
-    notification = house.tell(2)
-    house.answer_retries()
-    now = house.stage.now + 600
+def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(functions, sessions, said):
+    functions.siti.devices[0].reinstall()
+    notification = functions.tell(2)
+    functions.answer_retries()
+    now = functions.stage.now + 600
     show_sessions(sessions, "1234@lid", output=said.output, clock=lambda: now)
     assert "recoveries    1 since the last receipt" in said.lines
     assert "new identity  10 min ago: a new phone, or another person" in said.lines
-    house.receipt(notification)
+    functions.receipt(notification)
     show_sessions(sessions, "1234@lid", output=said.output, clock=lambda: now)
     assert "recoveries    0 since the last receipt" in said.lines
 
 
-def test_what_a_device_needs_is_said(house, sessions, said):
-    house.stage.keys.sending.mark_stale(house.stage.profile, "1234@lid", 0)
+def test_what_a_device_needs_is_said(functions, sessions, said):
+    functions.stage.keys.sending.mark_stale(functions.stage.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
-    assert said.lines[-1] == "device 0: no current session; the next send makes one"
+    assert said.lines[-1] == "device 0: no current session; the next send creates one"
 
 
-def test_nothing_shown_is_a_key(house, sessions, told):
+def test_nothing_shown_is_a_key(functions, sessions, told):
     show_sessions(sessions, "1234@lid", output=told.output)
     list_sessions(sessions, most=0, output=told.output)
-    device = house.siti.devices[0]
+    device = functions.siti.devices[0]
     secrets = [device.identity.public, device.record.current.root_key, device.signed.public]
     assert not any(secret.hex() in told.text or str(list(secret)) in told.text for secret in secrets)
     shown = told.records[0]["devices"][0]
@@ -112,48 +112,48 @@ def test_what_names_nobody_is_refused(sessions, said, wanted):
 
 
 def test_somebody_without_sessions_is_said_to_have_none(sessions, said):
-    with pytest.raises(NotFound, match="the next notification makes them"):
+    with pytest.raises(NotFound, match="the next notification creates them"):
         show_sessions(sessions, "+62 811 0000 0000", output=said.output)
 
 
-def test_an_account_that_was_never_linked_has_none(house):
+def test_an_account_that_was_never_linked_has_none(functions):
     with pytest.raises(NotFound, match="tocsin pair"):
-        Sessions.of(deployment_of(house), "other")
+        Sessions.of(deployment_of(functions), "other")
 
 
 # -- cleaning ----------------------------------------------------------------------------------------------
 
 
-def test_exactly_one_device_is_cleaned(house, sessions, said):
+def test_exactly_one_device_is_cleaned(functions, sessions, said):
     clean_sessions(sessions, "1234@lid", device=1, dry_run=False, output=said.output, yes=True)
     assert said.text == "1234@lid: archived 1\n"
-    assert devices(house, 0, 1) == [True, False]
+    assert devices(functions, 0, 1) == [True, False]
 
 
-def test_one_user_is_cleaned_and_heals_at_the_next_send(house, sessions, said):
+def test_one_user_is_cleaned_and_heals_at_the_next_send(functions, sessions, said):
     clean_sessions(sessions, "0812-3456-7890", device=None, dry_run=False, output=said.output, yes=True)
-    assert devices(house, 0, 1) == [False, False]
-    house.tell(2)
-    assert [texts(device)[-1] for device in house.siti.devices.values()] == ["Tiket 2", "Tiket 2"]
-    assert house.network.retries == []
+    assert devices(functions, 0, 1) == [False, False]
+    functions.tell(2)
+    assert [texts(device)[-1] for device in functions.siti.devices.values()] == ["Tiket 2", "Tiket 2"]
+    assert functions.network.retries == []
 
 
-def test_what_was_on_its_way_is_read_from_the_archive(house, sessions, said):
+def test_what_was_on_its_way_is_read_from_the_archive(functions, sessions, said):
     clean_sessions(sessions, "1234@lid", device=None, dry_run=False, output=said.output, yes=True)
-    assert house.reply("terlambat", "R7").outcome == "reply"
+    assert functions.reply("terlambat", "R7").outcome == "reply"
 
 
-def test_everybody_is_cleaned(house, sessions, said):
+def test_everybody_is_cleaned(functions, sessions, said):
     clean_sessions(sessions, None, device=None, dry_run=False, output=said.output, yes=True)
     assert said.lines[-1] == "cleaned 3 devices of 2 users"
-    assert devices(house, 0, 1) == [False, False]
+    assert devices(functions, 0, 1) == [False, False]
 
 
 @pytest.mark.parametrize("wanted", ["1234@lid", None])
-def test_a_rehearsal_changes_nothing(house, sessions, said, wanted):
+def test_a_rehearsal_changes_nothing(functions, sessions, said, wanted):
     clean_sessions(sessions, wanted, device=None, dry_run=True, output=said.output, yes=True)
     assert "would clean" in said.text
-    assert devices(house, 0, 1) == [True, True]
+    assert devices(functions, 0, 1) == [True, True]
 
 
 def test_a_device_that_isnt_there_is_named(sessions, said):
@@ -164,34 +164,34 @@ def test_a_device_that_isnt_there_is_named(sessions, said):
 # -- reset -------------------------------------------------------------------------------------------------
 
 
-def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(house, sessions, told):
-    before = house.stage.profile.incarnation
+def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(functions, sessions, told):
+    before = functions.stage.profile.incarnation
     reset_sessions(sessions, dry_run=False, output=told.output, yes=True)
     assert told.records[-1]["incarnation"] > before
-    assert devices(house, 0, 1) == [False, False]
+    assert devices(functions, 0, 1) == [False, False]
     assert read_control(sessions.deployment.keys_table, "default").request == "reconnect"
 
 
-def test_after_a_reset_the_next_send_is_read(house, sessions, said):
+def test_after_a_reset_the_next_send_is_read(functions, sessions, said):
     reset_sessions(sessions, dry_run=False, output=said.output, yes=True)
-    house.restart()
-    house.tell(2)
-    assert texts(house.siti.devices[0])[-1] == "Tiket 2"
+    functions.restart()
+    functions.tell(2)
+    assert texts(functions.siti.devices[0])[-1] == "Tiket 2"
 
 
-def test_a_rehearsed_reset_changes_nothing(house, sessions, said):
-    before = house.stage.profile.incarnation
+def test_a_rehearsed_reset_changes_nothing(functions, sessions, said):
+    before = functions.stage.profile.incarnation
     reset_sessions(sessions, dry_run=True, output=said.output, yes=True)
-    assert house.stage.profile.incarnation == before
+    assert functions.stage.profile.incarnation == before
 
 
 # -- the command line --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stack that the command finds is the house."""
-    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_of(house))
+def found(functions: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command finds the deployment of these functions."""
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_of(functions))
 
 
 @pytest.mark.parametrize(
@@ -223,15 +223,15 @@ def test_the_command_line(found, capsys, words, code, key):
             partial(clean_sessions, wanted=None, device=None),
             "the sessions of the account 'default' with 3 devices of 2 users will be archived",
         ),
-        (reset_sessions, "all sessions of the account 'default' (3 devices of 2 users) will be left behind"),
+        (reset_sessions, "all sessions of the account 'default' (3 devices of 2 users) will be abandoned"),
     ],
 )
-def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(house, sessions, act, sentence):
+def test_everybody_s_sessions_are_asked_about_and_need_yes_in_a_script(functions, sessions, act, sentence):
     terminal = typing("n\n")
     with pytest.raises(ConsoleError, match="nothing was done"):
         act(sessions, dry_run=False, output=terminal, yes=False)
     assert sentence in asked(terminal)
     with pytest.raises(Usage, match="--yes"):
         act(sessions, dry_run=False, output=Said().output, yes=False)
-    assert devices(house, 0, 1) == [True, True]
+    assert devices(functions, 0, 1) == [True, True]
     assert sessions.keys.account.profile().incarnation == sessions.profile.incarnation

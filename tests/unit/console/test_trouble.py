@@ -26,7 +26,10 @@ def answer(code: str, message: str = "No.") -> ClientError:
         (exceptions.ConnectTimeoutError(endpoint_url="https://sqs.nowhere"), "check network"),
         (exceptions.ReadTimeoutError(endpoint_url="https://sqs.nowhere"), "check network"),
         (exceptions.SSLError(endpoint_url="https://sqs", error="self-signed"), "AWS_CA_BUNDLE"),
-        (answer("AccessDenied", "User: u is not authorized to perform: sqs:X"), "sqs:X. Your own rights"),
+        (
+            answer("AccessDenied", "User: u is not authorized to perform: sqs:X"),
+            "sqs:X. Your AWS permissions",
+        ),
         (answer("ExpiredToken"), "log in"),
         (answer("UnrecognizedClientException"), "is the region enabled?"),
         (answer("ThrottlingException"), "wait a minute"),

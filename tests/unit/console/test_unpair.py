@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_deployment import ACCOUNT, NOW, Connector, Rig, Said, Script
+from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
 from tocsin.accounts import operator_requests
 from tocsin_console import unpair
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut
 
 
 @pytest.fixture
-def connector(rig: Rig) -> Connector:
-    connector = rig.connector()
+def connector(fake: FakeDeployment) -> Connector:
+    connector = fake.connector()
     connector.says("connected")
     return connector
 
 
-def unlinked(rig: Rig, *steps: Callable[[], object], wait_seconds: float = 60) -> Said:
+def unlinked(fake: FakeDeployment, *steps: Callable[[], object], wait_seconds: float = 60) -> Said:
     script, said = Script(list(steps)), Said()
     unpair.unpair(
-        rig.deployment,
+        fake.deployment,
         ACCOUNT,
         wait_seconds=wait_seconds,
         output=said.output,
@@ -33,43 +33,43 @@ def unlinked(rig: Rig, *steps: Callable[[], object], wait_seconds: float = 60) -
     return said
 
 
-def test_it_waits_until_the_connector_has_unlinked_it(rig: Rig, connector: Connector) -> None:
+def test_it_waits_until_the_connector_has_unlinked_it(fake: FakeDeployment, connector: Connector) -> None:
     def look() -> None:
-        assert operator_requests.read_control(rig.deployment.keys_table, ACCOUNT).request == "unpair"
+        assert operator_requests.read_control(fake.deployment.keys_table, ACCOUNT).request == "unpair"
         connector.answers("unpaired")
 
-    assert "is unlinked; link it again: tocsin pair" in unlinked(rig, look).text
+    assert "is unlinked; link it again: tocsin pair" in unlinked(fake, look).text
 
 
-def test_what_a_logged_out_account_is_told_is_passed_on(rig: Rig, connector: Connector) -> None:
+def test_what_a_logged_out_account_is_told_is_passed_on(fake: FakeDeployment, connector: Connector) -> None:
     connector.says("logged_out")
-    said = unlinked(rig, lambda: connector.answers("unpaired", "nothing was linked here"))
+    said = unlinked(fake, lambda: connector.answers("unpaired", "nothing was linked here"))
     assert "(nothing was linked here)" in said.text
 
 
-def test_what_is_not_linked_can_t_be_unlinked(rig: Rig) -> None:
+def test_what_is_not_linked_can_t_be_unlinked(fake: FakeDeployment) -> None:
     with pytest.raises(NotFound):
-        unlinked(rig)
-    rig.connector().says("unpaired")
+        unlinked(fake)
+    fake.connector().says("unpaired")
     with pytest.raises(NotFound):
-        unlinked(rig)
+        unlinked(fake)
 
 
-def test_a_connector_that_never_takes_it_up_is_too_late(rig: Rig, connector: Connector) -> None:
+def test_a_connector_that_never_takes_it_up_is_too_late(fake: FakeDeployment, connector: Connector) -> None:
     with pytest.raises(TimedOut, match="once it is logged in"):
-        unlinked(rig, wait_seconds=5)
+        unlinked(fake, wait_seconds=5)
 
 
-def test_a_server_that_doesn_t_confirm_is_too_late(rig: Rig, connector: Connector) -> None:
-    with pytest.raises(TimedOut, match="hasn't confirmed"):
-        unlinked(rig, lambda: connector.answers("connected"), wait_seconds=5)
+def test_a_server_that_doesn_t_confirm_is_too_late(fake: FakeDeployment, connector: Connector) -> None:
+    with pytest.raises(TimedOut, match="has not confirmed"):
+        unlinked(fake, lambda: connector.answers("connected"), wait_seconds=5)
 
 
-def test_without_a_connector_the_way_by_the_phone_is_told(rig: Rig, connector: Connector) -> None:
+def test_without_a_connector_the_way_by_the_phone_is_told(fake: FakeDeployment, connector: Connector) -> None:
     script, said = Script([], now=NOW + 3600), Said()
     with pytest.raises(ConsoleError, match="Linked devices"):
         unpair.unpair(
-            rig.deployment,
+            fake.deployment,
             ACCOUNT,
             wait_seconds=20,
             output=said.output,

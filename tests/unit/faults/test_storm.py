@@ -87,7 +87,7 @@ def test_whatever_is_lost_doubled_or_unexplained_makes_it_fail(found: dict[str, 
 
 
 def test_a_letter_about_nothing_stored_is_not_explained() -> None:
-    from tocsin_console.dead_letters import Letter
+    from tocsin.notify.redrive import Letter
 
     letter = Letter(
         "n", "default", SITI.number, "customer", "expired", "permanent", "", "-", ({"cause": "x"},)

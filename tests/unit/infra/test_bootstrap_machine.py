@@ -177,6 +177,20 @@ class TestSomebodysOwnEnvironment:
             bootstrap.set_up("demo")
 
 
+def test_an_environment_whose_own_interpreter_runs_the_set_up_is_made_by_the_one_behind_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = Environment("tocsin", root / ".venv", "run.txt")
+    python = environment.folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    commands: list[list[str]] = []
+    environment.make(commands.append, None)
+    assert not python.exists()
+    assert Path(commands[0][0]).exists()
+
+
 def test_goes_on_when_nobody_listens_any_more() -> None:
     program = """
 from tocsin_local.bootstrap import Progress

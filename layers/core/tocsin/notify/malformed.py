@@ -1,4 +1,4 @@
-"""What others wrote into queues and tables, read so that one odd record fails alone."""
+"""Messages and records that Tocsin may not have written, read so that a malformed one fails alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from tocsin.notify.events.schema import nested_too_deep
 from tocsin.notify.notification import Notification
-from tocsin.notify.store.stores import Stores
-from tocsin_console.errors import ConsoleError
+from tocsin.notify.store.notifications import Notifications
 
 MALFORMED = (
     ValueError,
@@ -20,21 +19,24 @@ MALFORMED = (
     ArithmeticError,
     RecursionError,
 )
-"""How code ends that walks through a record of another form than the one it knows."""
+"""What reading a record raises that has another form than the expected one."""
 
 
-class UnreadableRecord(ConsoleError):
-    """A notification's record isn't of the form that Tocsin writes."""
+class UnreadableRecord(Exception):
+    """A notification's record does not have the form that Tocsin writes."""
 
     def __init__(self, notification: str) -> None:
-        super().__init__(f"the record of notification {notification} can't be read")
+        super().__init__(notification)
         self.notification = notification
+
+    def __str__(self) -> str:
+        return f"the record of notification {self.notification} can't be read"
 
 
 def read_json(text: str) -> Any:
-    """The JSON value in `text`. Raises ValueError, also for what is nested too deep to be walked through.
+    """Return the JSON value in `text`. Raises ValueError, also if it is nested too deep to be walked through.
 
-    Numbers that JSON can't hold (NaN, 1e999) come as text, so that they can be written again.
+    Numbers that JSON can't hold (NaN, 1e999) are returned as text, so that they can be written again.
     """
     try:
         value = json.loads(text, parse_constant=str, parse_float=_finite)
@@ -45,12 +47,12 @@ def read_json(text: str) -> Any:
     return value
 
 
-def read_record(stores: Stores, notification: str) -> Notification | None:
-    """A notification's record; None if there is none. Raises UnreadableRecord."""
+def read_record(store: Notifications, notification: str) -> Notification | None:
+    """Return a notification's record, or None if there is none. Raises UnreadableRecord."""
     try:
-        found = stores.notifications.get(notification)
+        found = store.get(notification)
         if found is not None:
-            # What records are put in order by, and what all their other times are held against.
+            # Records are sorted by it, and all their other times are compared with it.
             operator.index(found.created_at)
         return found
     except MALFORMED as error:

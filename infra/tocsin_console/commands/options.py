@@ -1,0 +1,119 @@
+"""What commands are declared with: the parser, and the options that several of them take."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tocsin_console.errors import Usage
+from tocsin_console.output import Output
+
+if TYPE_CHECKING:
+    from tocsin_console.deployment import Deployment
+
+Run = Callable[[argparse.Namespace, "Deployment", Output], None]
+"""Does what a command line asks for. Raises ConsoleError."""
+
+USER = "a phone number, or a JID such as 1234@lid"
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises Usage for a wrong command line, so that it is printed as every other error is, also as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{message} (see '{self.prog} --help')")
+
+
+class Version(argparse.Action):
+    """Looks the version up only when it is asked for, because that takes long."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata
+
+        print(f"tocsin {metadata.version('tocsin')}")
+        parser.exit()
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]
+
+
+def add_command(commands: Commands, name: str, run: Run, **texts: Any) -> Parser:
+    """Declare a command, or an action of one, that `run` carries out. `texts`: as for `ArgumentParser`."""
+    parser = commands.add_parser(name, parents=[_common()], **texts)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_actions(commands: Commands, name: str, **texts: Any) -> Commands:
+    """Declare a command that only groups actions, such as `list` and `show`."""
+    return commands.add_parser(name, **texts).add_subparsers(dest="action", required=True, metavar="ACTION")
+
+
+def deployment_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:
+    """Options that may stand before the command and after it; those after it take precedence."""
+
+    def default(value: object) -> object:
+        return value if with_defaults else argparse.SUPPRESS
+
+    group = parser.add_argument_group("deployment")
+    group.add_argument(
+        "--stack",
+        default=default(os.environ.get("TOCSIN_STACK", "tocsin")),
+        help="name of the stack (default: TOCSIN_STACK, or tocsin)",
+    )
+    group.add_argument("--region", default=default(None), help="AWS region (default: the AWS CLI's)")
+    group.add_argument(
+        "--profile", default=default(None), help="profile of the AWS CLI (default: AWS_PROFILE, or its own)"
+    )
+    group.add_argument(
+        "--endpoint-url", default=default(None), help="an emulator instead of AWS (default: AWS_ENDPOINT_URL)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default(False), help="print one JSON document per line"
+    )
+
+
+@functools.cache
+def _common() -> Parser:
+    parser = Parser(add_help=False)
+    deployment_options(parser, with_defaults=False)
+    return parser
+
+
+def account_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", help="the WhatsApp account (default: the only one)")
+
+
+def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> None:
+    """`what` the command waits for."""
+    parser.add_argument("--wait", type=_seconds, default=seconds, help=f"{what} (default {seconds} seconds)")
+
+
+def dry_run_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
+
+
+def yes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask first; scripts need this")
+
+
+def count(text: str) -> int:
+    """Raises ArgumentTypeError, ValueError."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("a whole number, 0 or more")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("seconds, 0 or more")
+    return value

@@ -1,0 +1,42 @@
+"""`tocsin pair`: link a WhatsApp account."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tocsin_console.commands.options import account_option, add_command, wait_option
+from tocsin_console.errors import Usage
+from tocsin_console.output import Output
+
+if TYPE_CHECKING:
+    from tocsin_console.commands.options import Commands
+    from tocsin_console.deployment import Deployment
+
+
+def register(commands: Commands) -> None:
+    parser = add_command(
+        commands, "pair", run, help="link a WhatsApp account: show its QR code until it is scanned"
+    )
+    account_option(parser)
+    parser.add_argument(
+        "--code",
+        "--phone",
+        dest="phone",
+        metavar="PHONE",
+        help="show a code to type on this phone, instead of a QR code",
+    )
+    wait_option(parser, seconds=180, what="how long to wait for the phone")
+
+
+def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin.notify.events.phone import InvalidPhone, normalise_phone
+    from tocsin_console import pair
+
+    account, phone = deployment.account(args.account), None
+    if args.phone is not None:
+        try:
+            phone = normalise_phone(args.phone, deployment["DefaultRegion"])
+        except InvalidPhone as refusal:
+            raise Usage(f"--code: the number {refusal}") from None
+    pair.pair(deployment, account, wait_seconds=args.wait, output=output, phone=phone)

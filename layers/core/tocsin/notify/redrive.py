@@ -1,0 +1,288 @@
+"""The way back from the dead letters: read them, and send their notifications again or give them up.
+
+An operator decides which letters; the notification's record decides what may be done with each. Asking the
+operator and printing are the console's part.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
+from tocsin.notify.notification import Notification, State, mismatch
+from tocsin.notify.store.notifications import Notifications
+from tocsin.timestamps import iso
+
+CRASHED = "crashed"
+"""The reason of a letter that SQS moved by itself: its function crashed before it could decide."""
+
+UNREADABLE = "unreadable"
+"""The reason of a message that Tocsin did not write."""
+
+UNREADABLE_RECORD = "its record can't be read"
+UNREACHABLE = (
+    "it has nowhere to go: correct the number or group in the ticketing system and let that send the event "
+    "again, then drop this letter"
+)
+"""Why a letter of a recipient without a usable number is not redriven."""
+
+_ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
+_ID = re.compile(r"[0-9a-f]{18}")
+
+Result = Literal["redriven", "dropped", "kept"]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter. `failed_at`: ISO 8601, "-" if unknown; `message_id`: SQS's, empty if the letter was
+    made from the notification's record."""
+
+    notification: str
+    account: str
+    recipient: str
+    audience: str
+    reason: str
+    class_: str
+    detail: str
+    failed_at: str
+    attempts: tuple[dict[str, Any], ...]
+    message_id: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, message: Mapping[str, Any]) -> Letter:
+        """Read a message as SQS returns it. One that Tocsin did not write becomes an `UNREADABLE` letter."""
+        try:
+            body = read_json(message["Body"])
+            return cls(
+                notification=_id(body["notification"]),
+                account=str(body["account"]),
+                recipient=str(body["recipient"]),
+                audience=str(body["audience"]),
+                reason=str(body.get("reason", CRASHED)),
+                class_=str(body.get("class", "bug")),
+                detail=str(body.get("detail", "send_notification crashed on it ten times; its log says why")),
+                failed_at=str(body.get("failed_at", "-")),
+                attempts=tuple(_attempt(one) for one in body.get("attempts", ())),
+                message_id=message["MessageId"],
+            )
+        except MALFORMED:
+            return cls(
+                notification=message["MessageId"],
+                account="-",
+                recipient="-",
+                audience="-",
+                reason=UNREADABLE,
+                class_="bug",
+                detail="Tocsin did not write this message: it can only be dropped",
+                failed_at="-",
+                attempts=(),
+                message_id=message["MessageId"],
+            )
+
+    @classmethod
+    def of(cls, notification: Notification) -> Letter:
+        """Make the letter of a failed notification from its record."""
+        problem = notification.last_error
+        return cls(
+            notification=notification.id,
+            account=notification.account,
+            recipient=notification.recipient,
+            audience=notification.audience,
+            reason=problem.code if problem else CRASHED,
+            class_=problem.class_ if problem else "bug",
+            detail=problem.detail if problem else "",
+            failed_at=iso(notification.failed_at) if notification.failed_at else "-",
+            attempts=tuple(attempt.to_json() for attempt in notification.attempts),
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which letters are meant. None means "any"."""
+
+    notification: str | None = None
+    reason: str | None = None
+
+    def matches(self, letter: Letter) -> bool:
+        return (self.notification in (None, letter.notification)) and (self.reason in (None, letter.reason))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done with one letter, and why if it was not simply done as asked."""
+
+    letter: Letter
+    result: Result
+    why: str = ""
+
+
+class Look(Protocol):
+    """Messages that are hidden from others while we look at them. Those that were not removed come back."""
+
+    def messages(self) -> Iterator[Mapping[str, Any]]:
+        """Each message that can be received, once."""
+
+    def remove(self, message_id: str) -> None:
+        """Delete a message of this look."""
+
+
+class ReadableQueue(Protocol):
+    """A queue whose messages can be looked at, without taking them."""
+
+    def look(self) -> AbstractContextManager[Look]: ...
+
+    def count(self) -> int:
+        """How many messages it holds, those that somebody is looking at included. May be approximate."""
+
+
+class OrdersQueue(Protocol):
+    """Where a notification is put that is to be sent (`NotificationsQueue`)."""
+
+    def send(self, notification: Notification) -> None: ...
+
+
+class Redriver:
+    """Reads the dead letters, redrives them and drops them.
+
+    `expiry_seconds`: how long a redriven notification may wait before it is too late to send it; `clock`: in
+    seconds.
+    """
+
+    def __init__(
+        self,
+        store: Notifications,
+        letters: ReadableQueue,
+        orders: OrdersQueue,
+        *,
+        expiry_seconds: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._letters = letters
+        self._orders = orders
+        self._expiry_seconds = expiry_seconds
+        self._clock = clock
+
+    def count(self) -> int:
+        """How many letters there are, approximately, those that can't be read now included."""
+        return self._letters.count()
+
+    def read(self) -> list[Letter]:
+        """Return the letters that can be read now, for each recipient the oldest first. All stay."""
+        with self._letters.look() as look:
+            return [Letter.parse(message) for message in look.messages()]
+
+    def find(self, notification_id: str) -> Letter | None:
+        """Return the letter of one notification; None if it can't be read now."""
+        with self._letters.look() as look:
+            letters = (Letter.parse(message) for message in look.messages())
+            return next((letter for letter in letters if letter.notification == notification_id), None)
+
+    def redrive(self, selection: Selection, *, dry_run: bool = False) -> Generator[Done, None, None]:
+        """Put the selected ones back to be sent, with new deduplication ids and the full number of retries.
+
+        A letter is dropped, not sent, if its message arrived meanwhile (a late receipt): nobody is told
+        twice. The letter is deleted last, so that after a crash in between it can be redriven again. A letter
+        that is named but can't be read, because more than ten of its recipient come before it, is redriven
+        from its record; it stays in the queue, and a later redrive drops it. Raises UnreadableRecord for one
+        of these whose record can't be read.
+        """
+        found = False
+        for letter, look in self._selected(selection):
+            found = True
+            done = self._rehearse(letter) if dry_run else self._redrive(letter)
+            if done.result != "kept":
+                look.remove(letter.message_id)
+            yield done
+        if selection.notification and not found:
+            yield from self._redrive_hidden(selection.notification, dry_run)
+
+    def drop(self, selection: Selection, *, dry_run: bool = False) -> Generator[Done, None, None]:
+        """Delete the selected ones. Their notifications stay `failed` until their records expire."""
+        for letter, look in self._selected(selection):
+            if dry_run:
+                yield Done(letter, "kept", "would be dropped")
+                continue
+            look.remove(letter.message_id)
+            yield Done(letter, "dropped")
+
+    def _selected(self, selection: Selection) -> Iterator[tuple[Letter, Look]]:
+        """Each notification once: one that is redriven may fail and have a new letter while we still look."""
+        handled: set[str] = set()
+        with self._letters.look() as look:
+            for message in look.messages():
+                letter = Letter.parse(message)
+                if selection.matches(letter) and letter.notification not in handled:
+                    handled.add(letter.notification)
+                    yield letter, look
+
+    def _rehearse(self, letter: Letter) -> Done:
+        """What a redrive would do, without doing it."""
+        done = self._not_redriven(letter)
+        if done is None:
+            return Done(letter, "kept", "would be sent again")
+        return done if done.result == "kept" else Done(letter, "kept", f"would be dropped: {done.why}")
+
+    def _redrive(self, letter: Letter) -> Done:
+        if done := self._not_redriven(letter):
+            return done
+        now = self._clock()
+        step = self._store.reset_for_redrive(
+            letter.notification, at=int(now * 1000), expires_at=int(now) + self._expiry_seconds
+        )
+        if not step.applied:
+            return Done(letter, "dropped", superfluous(step.notification))
+        self._orders.send(step.notification)
+        return Done(letter, "redriven")
+
+    def _not_redriven(self, letter: Letter) -> Done | None:
+        """What becomes of a letter that can't be redriven or need not be; None if it is to be redriven."""
+        if letter.reason == UNREADABLE:
+            return Done(letter, "kept", letter.detail)
+        try:
+            record = read_record(self._store, letter.notification)
+        except UnreadableRecord:
+            return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and not record.recipient:
+            return Done(letter, "kept", UNREACHABLE)
+        if record is not None and (differs := mismatch(letter, record)):
+            return Done(letter, "dropped", f"it names another {differs} than its notification")
+        why = superfluous(record)
+        return Done(letter, "dropped", why) if why else None
+
+    def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:
+        notification = read_record(self._store, notification_id)
+        if notification is None or notification.state is not State.FAILED:
+            return
+        letter = Letter.of(notification)
+        yield self._rehearse(letter) if dry_run else self._redrive(letter)
+
+
+def superfluous(notification: Notification | None) -> str:
+    """Return why the letter of a notification need not be redriven any more; empty if it should be."""
+    if notification is None:
+        return "its record is gone (older than its time to live)"
+    if notification.state in _ARRIVED:
+        return f"it has arrived meanwhile ({notification.state})"
+    if notification.state in (State.WAITING, State.SUPPRESSED):
+        return f"it is {notification.state}"
+    return ""
+
+
+def _id(value: object) -> str:
+    """Raises ValueError for what can't be a notification's id."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError("not the id of a notification")
+    return value
+
+
+def _attempt(value: Any) -> dict[str, Any]:
+    """One entry of a letter's history; a malformed one becomes an `UNREADABLE` one."""
+    if not isinstance(value, dict) or not isinstance(value.get("numbers", {}), dict):
+        return {"cause": UNREADABLE}
+    return value

@@ -1,0 +1,260 @@
+"""A dead letter is redriven, dropped or kept, as its notification's record decides; nobody is told twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.support.memory_aws import MemoryAws
+from tests.support.memory_queue import MemoryQueue
+from tocsin.notify.content import Text
+from tocsin.notify.malformed import UnreadableRecord
+from tocsin.notify.notification import Attempt, Notification, Problem, State
+from tocsin.notify.queues import DeadLetter, Order
+from tocsin.notify.redrive import Letter, Redriver, Selection
+from tocsin.notify.store.notifications import Notifications
+from tocsin.notify.store.stores import Stores
+
+NOW = 1_800_000_000
+"""Seconds."""
+
+EXPIRY_SECONDS = 7200
+SERVER_ERROR = Problem("server-error", "retry", "the server answered 500")
+
+
+@dataclass
+class FailedNotifications:
+    """Notifications that failed, their letters, and what a redriver sends again."""
+
+    store: Notifications
+    letters: MemoryQueue = field(default_factory=MemoryQueue)
+    sent: list[Notification] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def redriver(self) -> Redriver:
+        return Redriver(
+            self.store, self.letters, self, expiry_seconds=EXPIRY_SECONDS, clock=lambda: float(NOW)
+        )
+
+    def send(self, notification: Notification) -> None:
+        self.sent.append(notification)
+
+    def planned(self, **changes: Any) -> Notification:
+        self.count += 1
+        notification = Notification(
+            id=f"{self.count:018}",
+            account="default",
+            ticket_id="TCK-1",
+            event_type="TicketCreated",
+            revision=1,
+            audience="customer",
+            recipient="6281234567890",
+            recipient_name="",
+            language="id",
+            content=Text("Halo"),
+            created_at=(NOW - 600) * 1000,
+            expires_at=NOW,
+        )
+        notification = replace(notification, **changes)
+        self.store.put_new(notification)
+        return notification
+
+    def failed(self, problem: Problem = SERVER_ERROR, **changes: Any) -> Notification:
+        planned = self.planned(**changes)
+        self.fail(planned, problem)
+        return planned
+
+    def fail(self, notification: Notification, problem: Problem = SERVER_ERROR) -> None:
+        """It fails, and has a letter."""
+        self.store.fail(notification.id, problem, NOW * 1000, Attempt(problem.code, NOW * 1000, "retry"))
+        letter = DeadLetter(Order.of(notification), problem, (), NOW * 1000)
+        self.letters.put(json.dumps(letter.to_json()))
+
+    def stored(self, notification: Notification) -> Notification:
+        found = self.store.get(notification.id)
+        assert found is not None
+        return found
+
+    def redrive(self, selection: Selection | None = None, *, dry_run: bool = False) -> list[tuple[str, str]]:
+        """The result of each letter and why."""
+        done = self.redriver.redrive(selection or Selection(), dry_run=dry_run)
+        return [(one.result, one.why) for one in done]
+
+
+@pytest.fixture
+def dead() -> FailedNotifications:
+    aws = MemoryAws()
+    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table).notifications)
+
+
+# -- redriving ---------------------------------------------------------------------------------------------
+
+
+def test_a_redriven_notification_starts_anew_and_its_letter_is_gone(dead: FailedNotifications) -> None:
+    failed = dead.failed()
+    assert dead.redrive() == [("redriven", "")]
+    stored = dead.stored(failed)
+    assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
+    assert stored.expires_at == NOW + EXPIRY_SECONDS
+    assert dead.sent == [stored]
+    assert dead.letters.count() == 0
+
+
+def test_the_selection_decides_which_ones(dead: FailedNotifications) -> None:
+    first, gone, third = dead.failed(), dead.failed(Problem("gone", "permanent")), dead.failed()
+    dead.redrive(Selection(reason="gone"))
+    dead.redrive(Selection(notification=third.id))
+    assert [one.id for one in dead.sent] == [gone.id, third.id]
+    assert [letter.notification for letter in dead.redriver.read()] == [first.id]
+
+
+def test_a_letter_that_sqs_moved_after_crashes_is_redriven(dead: FailedNotifications) -> None:
+    """It is the order as it was: without a reason, and its notification never became `failed`."""
+    planned = dead.planned()
+    dead.letters.put(json.dumps(Order.of(planned).to_json()))
+    assert dead.redrive(Selection(reason="crashed")) == [("redriven", "")]
+
+
+def test_a_redrive_that_crashed_before_the_letter_was_deleted_can_be_repeated(
+    dead: FailedNotifications,
+) -> None:
+    failed = dead.failed()
+    (letter,) = dead.letters.bodies
+    dead.redrive()
+    dead.letters.put(letter)
+    assert dead.redrive() == [("redriven", "")]
+    assert dead.stored(failed).generation == 2, "the older order is superseded, not sent"
+
+
+def test_one_that_fails_again_at_once_is_redriven_once(dead: FailedNotifications) -> None:
+    """Else `redrive --all` would never end with a number that is not on WhatsApp."""
+    failed = dead.failed()
+    for done in dead.redriver.redrive(Selection()):
+        assert done.result == "redriven"
+        dead.fail(failed)
+    assert len(dead.sent) == 1
+    assert dead.letters.count() == 1
+
+
+def test_one_that_is_named_but_cannot_be_read_is_redriven_from_its_record(dead: FailedNotifications) -> None:
+    dead.letters.readable = 1
+    _, hidden = dead.failed(), dead.failed()
+    assert dead.redrive(Selection(notification=hidden.id)) == [("redriven", "")]
+    assert [one.id for one in dead.sent] == [hidden.id]
+    assert dead.letters.count() == 2
+
+
+def test_a_name_that_no_failed_notification_has_does_nothing(dead: FailedNotifications) -> None:
+    planned = dead.planned()
+    assert dead.redrive(Selection(notification=planned.id)) == []
+    assert dead.redrive(Selection(notification="f" * 18)) == []
+
+
+# -- dropping what is superfluous, keeping what can't be sent ------------------------------------------------
+
+
+def test_what_arrived_meanwhile_is_not_sent_again(dead: FailedNotifications) -> None:
+    failed = dead.failed()
+    dead.store.mark_receipt(failed.id, State.DELIVERED, NOW * 1000)
+    assert dead.redrive() == [("dropped", "it has arrived meanwhile (delivered)")]
+    assert dead.sent == []
+    assert dead.letters.count() == 0
+
+
+def test_a_letter_whose_record_expired_is_dropped(dead: FailedNotifications) -> None:
+    order = Order("0" * 18, "default", "6281234567890", "customer", 0)
+    dead.letters.put(json.dumps(order.to_json()))
+    assert dead.redrive() == [("dropped", "its record is gone (older than its time to live)")]
+
+
+@pytest.mark.parametrize("name", ["account", "recipient", "audience"])
+def test_a_letter_that_names_another_than_its_record_is_dropped(dead: FailedNotifications, name: str) -> None:
+    failed = dead.planned()
+    dead.fail(replace(failed, **{name: "another"}))
+    assert dead.redrive() == [("dropped", f"it names another {name} than its notification")]
+    assert dead.sent == []
+    assert dead.stored(failed).state is State.FAILED
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_one_without_a_usable_address_is_kept_and_says_what_to_do(
+    dead: FailedNotifications, dry_run: bool
+) -> None:
+    dead.failed(recipient="", refused_address="0812 ask Budi")
+    [(result, why)] = dead.redrive(dry_run=dry_run)
+    assert result == "kept"
+    assert "let that send the event again" in why
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_message_that_tocsin_did_not_write_is_kept(dead: FailedNotifications, dry_run: bool) -> None:
+    dead.letters.put("hello?")
+    (letter,) = dead.redriver.read()
+    assert (letter.notification, letter.reason) == ("message-1", "unreadable")
+    assert dead.redrive(dry_run=dry_run) == [("kept", letter.detail)]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_letter_whose_record_cannot_be_read_is_kept(dead: FailedNotifications, dry_run: bool) -> None:
+    spoil(dead, dead.failed())
+    assert dead.redrive(dry_run=dry_run) == [("kept", "its record can't be read")]
+
+
+def test_a_hidden_one_whose_record_cannot_be_read_is_an_error(dead: FailedNotifications) -> None:
+    failed = dead.failed()
+    spoil(dead, failed)
+    dead.letters.readable = 0
+    with pytest.raises(UnreadableRecord, match=failed.id):
+        dead.redrive(Selection(notification=failed.id))
+
+
+def spoil(dead: FailedNotifications, notification: Notification) -> None:
+    """Its record loses a field that every record has."""
+    real = dead.store.get
+
+    def get(notification_id: str) -> Notification | None:
+        if notification_id == notification.id:
+            raise KeyError("recipient")
+        return real(notification_id)
+
+    dead.store.get = get  # type: ignore[method-assign]
+
+
+# -- without doing it, and giving up -------------------------------------------------------------------------
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be_done(dead: FailedNotifications) -> None:
+    failed, arrived = dead.failed(), dead.failed()
+    dead.store.mark_receipt(arrived.id, State.DELIVERED, NOW * 1000)
+    assert dead.redrive(dry_run=True) == [
+        ("kept", "would be sent again"),
+        ("kept", "would be dropped: it has arrived meanwhile (delivered)"),
+    ]
+    assert dead.stored(failed).state is State.FAILED
+    assert dead.letters.count() == 2
+
+
+def test_a_dropped_letter_is_gone_and_its_notification_stays_failed(dead: FailedNotifications) -> None:
+    failed, other = dead.failed(), dead.failed()
+    (done,) = dead.redriver.drop(Selection(notification=failed.id))
+    assert (done.result, done.why) == ("dropped", "")
+    assert dead.stored(failed).state is State.FAILED
+    assert [letter.notification for letter in dead.redriver.read()] == [other.id]
+
+
+def test_a_dry_run_drops_nothing(dead: FailedNotifications) -> None:
+    dead.failed()
+    (done,) = dead.redriver.drop(Selection(), dry_run=True)
+    assert (done.result, done.why) == ("kept", "would be dropped")
+    assert dead.letters.count() == 1
+
+
+def test_the_letter_of_a_record_says_what_the_one_in_the_queue_says(dead: FailedNotifications) -> None:
+    failed = dead.failed()
+    (letter,) = dead.redriver.read()
+    of_record = Letter.of(dead.stored(failed))
+    assert replace(of_record, attempts=(), message_id=letter.message_id) == letter
