@@ -19,9 +19,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--to", required=True, metavar="PHONE", help="in local or international form")
     parser.add_argument("--name", default="Test", help="the customer's name in the text")
     parser.add_argument("--subject", default="Test notification", help="the ticket's subject in the text")
-    parser.add_argument(
-        "--language", metavar="TAG", help="of the text, such as id or es-MX (default: the deployment's)"
-    )
+    parser.add_argument("--language", metavar="TAG", help="such as id or es-MX (default: the deployment's)")
     parser.add_argument(
         "--attach", type=Path, metavar="FILE", help="send this file too, through the bucket AttachmentsBucket"
     )

@@ -130,7 +130,7 @@ def upload(keys, prekeys, **changes):
 
 def test_uploaded_prekeys_are_counted_and_digested(town, asking):
     companion, _ = asking
-    made = companion.endpoint.keys.account.new_prekeys(3, town.random)
+    made = companion.endpoint.keys.new_prekeys(3, town.random)
     assert ask(companion, "encrypt", "set", *upload(companion.endpoint.keys, made)).attrs["type"] == "result"
     count = ask(companion, "encrypt", "get", Node("count")).require_child("count")
     assert count.attr_int("value") == 23
@@ -158,7 +158,7 @@ def test_uploaded_prekeys_are_counted_and_digested(town, asking):
 )
 def test_an_upload_with_one_mistake_is_refused_whole(town, asking, changes, code):
     companion, _ = asking
-    made = companion.endpoint.keys.account.new_prekeys(2, town.random)
+    made = companion.endpoint.keys.new_prekeys(2, town.random)
     before = dict(companion.device.prekeys)
     answer = ask(companion, "encrypt", "set", *upload(companion.endpoint.keys, made, **changes))
     assert answer.require_child("error").attrs["code"] == code
