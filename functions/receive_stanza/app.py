@@ -64,7 +64,7 @@ def receive(record: SQSRecord) -> None:
         group = record.attributes.message_group_id or ""
         receives = int(record.attributes.approximate_receive_count)
         waiting = Received(record.body, record.receipt_handle, group, receives, received_at(record.body))
-        redelivery.wait_for(waiting, failure, time.time())
+        redelivery.wait_for(waiting, failure, time.time_ns() // 1_000_000)
     except Exception:
         logger.exception("unforeseen", sqs_message=record.message_id)
         metrics.add_metric("Bugs", MetricUnit.Count, 1)

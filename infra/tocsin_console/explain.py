@@ -6,7 +6,6 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from tocsin.notify.redrive import UNREACHABLE, UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.tables.names import id_of_message, user_of
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient
@@ -111,7 +111,9 @@ def explain(
     stories = []
     for notification in planned:
         try:
-            stories.append(_story(_life(deployment, notification, clock), text=text, now=clock()))
+            stories.append(
+                _story(_life(deployment, notification, clock), text=text, now=from_seconds(clock()))
+            )
         except MALFORMED:
             odd.append(notification.id)
     refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted)
@@ -238,7 +240,7 @@ class Story:
     lines: tuple[str, ...]
 
 
-def _story(life: Life, *, text: bool, now: float) -> Story:
+def _story(life: Life, *, text: bool, now: int) -> Story:
     """Made as a whole before any of it is told: a record that is odd in some place isn't told by half."""
     notification = life.notification
     why, moments = conclusion(life, now), timeline(life)
@@ -299,8 +301,8 @@ def says(notification: Notification) -> Iterator[tuple[str, str]]:
             yield "quotes", message_id
 
 
-def conclusion(life: Life, now: float) -> str:
-    """One sentence: how it stands, and what to do where something can be done. `now`: seconds."""
+def conclusion(life: Life, now: int) -> str:
+    """One sentence: how it stands, and what to do where something can be done. `now`: ms."""
     one = life.notification
     match one.state:
         case State.READ:
@@ -344,9 +346,9 @@ def _after(at: int | None, one: Notification) -> str:
     return f"{f'{seconds:.1f} s' if seconds < 10 else how_long(seconds)} after it was planned"
 
 
-def _without_receipt(life: Life, now: float) -> str:
+def _without_receipt(life: Life, now: int) -> str:
     one = life.notification
-    since = how_long(now - (one.sent_at or one.created_at) / 1000)
+    since = how_long((now - (one.sent_at or one.created_at)) / 1000)
     asking = [episode for episode in life.episodes if not episode.healed]
     if not asking:
         return f"WhatsApp accepted it {since} ago, but no device confirmed it: is the phone on and online?"
@@ -360,7 +362,7 @@ def _waiting(life: Life) -> str:
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
     return (
-        f"waits for {cause}; {due}, given up at {moment(one.expiry(math.inf) * 1000)} UTC "
+        f"waits for {cause}; {due}, given up at {moment(one.given_up_at)} UTC "
         f"(account {one.account}: {life.account})"
     )
 
@@ -376,9 +378,9 @@ def _failed(life: Life) -> str:
     return f"given up: {_problem(life.notification) or 'for no known reason'}; {way}"
 
 
-def _planned(life: Life, now: float) -> str:
+def _planned(life: Life, now: int) -> str:
     one = life.notification
-    since = how_long(now - (one.requeued_at or one.created_at) / 1000)
+    since = how_long((now - (one.requeued_at or one.created_at)) / 1000)
     last = f"; last: {_problem(one)}" if one.last_error else ""
     return f"in the queue for {since}, not sent yet{last} (account {one.account}: {life.account})"
 
@@ -410,7 +412,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     yield from _healings(life)
     for reply in life.replies:
         yield Moment(reply["received_at"], "reply", f"the recipient answered ({reply.get('kind', 'text')})")
-    until = max(one.read_at or 0, one.delivered_at or 0, one.failed_at or 0) or one.expires_at * 1000
+    until = max(one.read_at or 0, one.delivered_at or 0, one.failed_at or 0) or one.expires_at
     for change in life.identities:
         if one.created_at <= change["changed_at"] <= until:
             device = masked(str(change["device_jid"]))

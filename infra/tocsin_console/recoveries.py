@@ -10,6 +10,7 @@ from typing import Any
 
 from tocsin.keys.seal import masked
 from tocsin.notify.store.recoveries import KEPT_SECONDS, THEIRS, RecoveryRecord
+from tocsin.timestamps import from_seconds
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import Usage
 from tocsin_console.output import Output, moment
@@ -107,7 +108,7 @@ def show_recoveries(
     """Print the recoveries that began in the last `days` days. Raises Usage."""
     if not 1 <= days <= MAX_DAYS:
         raise Usage(f"--days: 1 to {MAX_DAYS}; recoveries are kept that long")
-    episodes = list(deployment.stores.recoveries.of_days(account, days, int(clock() * 1000)))
+    episodes = list(deployment.stores.recoveries.of_days(account, days, from_seconds(clock())))
     found = tallies(episodes)
     unhealed = sorted((one for one in episodes if not one.healed), key=lambda one: -one.last_at)
     output.record(

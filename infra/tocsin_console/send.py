@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import time
 from collections.abc import Callable
@@ -208,7 +207,7 @@ def _judge(
         case State.WAITING:
             raise TimedOut(
                 f"it is parked ({code}): {standing()}. It will be sent when the cause ends, "
-                f"at the latest by {moment(last.expiry(math.inf) * 1000)} UTC; see 'tocsin status'"
+                f"at the latest by {moment(last.given_up_at)} UTC; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(

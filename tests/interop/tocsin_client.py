@@ -254,7 +254,7 @@ class Tocsin(Companion):
             language="id",
             content=Text(text),
             created_at=int(time.time() * 1000),
-            expires_at=int(time.time()) + 3600,
+            expires_at=int(time.time() + 3600) * 1000,
         )
         self.stores.notifications.put_new(notification)
         receives = 1

@@ -251,7 +251,7 @@ def test_an_operator_who_redrives_may_ask_again(wrong: WiredFunctions) -> None:
     wrong.deliver(planned)
     wrong.network.people["1234"] = wrong.siti
     wrong.stores.notifications.reset_for_redrive(
-        planned.id, at=int(wrong.paired.now * 1000), expires_at=int(wrong.paired.now) + 99
+        planned.id, at=int(wrong.paired.now * 1000), expires_at=int(wrong.paired.now + 99) * 1000
     )
     assert wrong.deliver(wrong.stored(planned)).outcome == "sent"
 

@@ -16,13 +16,16 @@ from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import read_limits
 from tocsin.accounts.operator_requests import asked_accounts, read_control
 from tocsin.accounts.served_accounts import added_accounts
+from tocsin.dynamo.writes import Item
 from tocsin.keys.high_water_mark import read_high_water_mark
 from tocsin.multidevice.identity import tell_change
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.store.codec import item_of_notification
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.threads import Thread
+from tocsin.tables.notifications import notification_key, waiting_key
 
 AROUND = frozen("around")
 NAMES: dict[str, str] = AROUND["notifications"]
@@ -41,6 +44,11 @@ STATES = {
     "failed": State.FAILED,
     "suppressed": State.SUPPRESSED,
 }
+
+
+def numbers_of(item: Item) -> dict[str, int]:
+    """The numbers that stand in an item, its moments among them."""
+    return {name: value for name, value in item.items() if isinstance(value, int)}
 
 
 class UpgradedHouse(WiredFunctions):
@@ -137,6 +145,26 @@ def test_what_lies_in_the_keys_table_is_read(wired: UpgradedHouse) -> None:
     assert read_high_water_mark(wired.aws.notifications_table, ACCOUNT) is not None
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notification_is_written_back_with_the_numbers_it_had(wired: UpgradedHouse, name: str) -> None:
+    stored = wired.aws.notifications_table.get(notification_key(NAMES[name]))
+    assert stored is not None
+    before = numbers_of(stored)
+    written = item_of_notification(wired.named(name), expire_at=before["expire_at"])
+    written.pop("held_until", None)  # which records of that time did not say yet
+    assert {"created_at", "expires_at"} <= written.keys()
+    assert before | numbers_of(written) == before
+
+
+def test_a_row_is_written_back_with_the_numbers_it_had(wired: UpgradedHouse) -> None:
+    parked, table = wired.named("waiting"), wired.aws.notifications_table
+    place = waiting_key(ACCOUNT, parked.turn)
+    before = numbers_of(table.get(place) or {})
+    wired.stores.parking.park(parked, "not-connected", NOW * 1000)
+    assert {"planned_at", "expires_at", "expire_at"} == before.keys()
+    assert numbers_of(table.get(place) or {}) == {**before, "parked_at": NOW * 1000}
+
+
 # -- what goes on ----------------------------------------------------------------------------------------
 
 
@@ -187,7 +215,7 @@ def test_what_waited_is_put_back(wired: UpgradedHouse) -> None:
 def test_a_dead_letter_is_redriven_and_sent(wired: UpgradedHouse) -> None:
     failed = NAMES["failed"]
     redriven = wired.stores.notifications.reset_for_redrive(
-        failed, at=(NOW + 60) * 1000, expires_at=NOW + 86_400
+        failed, at=(NOW + 60) * 1000, expires_at=(NOW + 86_400) * 1000
     )
     assert redriven.applied
     assert wired.deliver(redriven.notification) == Verdict("sent")

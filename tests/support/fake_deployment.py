@@ -157,7 +157,7 @@ class FakeDeployment:
             language="id",
             content=Text(text),
             created_at=NOW * 1000,
-            expires_at=NOW + 3600,
+            expires_at=(NOW + 3600) * 1000,
         )
         assert self.deployment.stores.notifications.put_new(notification) is None
         return notification

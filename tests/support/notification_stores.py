@@ -24,7 +24,7 @@ N = Notification(
     language="id",
     content=Text("Halo"),
     created_at=1_000_000,
-    expires_at=2_000,
+    expires_at=2_000_000,
 )
 GONE = Problem("gone", "permanent", "left WhatsApp")
 

@@ -84,7 +84,7 @@ class Scene:
             language="id",
             content=Text("Tiket TCK-1 dibuat"),
             created_at=NOW * 1000,
-            expires_at=NOW + 86400,
+            expires_at=(NOW + 86400) * 1000,
         )
         self.stores.notifications.put_new(self.planned)
 

@@ -103,6 +103,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.keys",
             "tocsin.notify",
             "tocsin.signal",
+            "tocsin.timestamps",
             "tocsin.whatsapp",
             *_STORAGE,
         )

@@ -95,7 +95,7 @@ class WiredFunctions:
             language="id",
             content=Text(text or f"Tiket {number}"),
             created_at=int(self.paired.now * 1000),
-            expires_at=int(self.paired.now) + 86400,
+            expires_at=int(self.paired.now + 86400) * 1000,
         )
         self.stores.notifications.put_new(planned)
         return planned

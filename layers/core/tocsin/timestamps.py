@@ -1,8 +1,18 @@
-"""Moments as text, as events, dead letters and log lines show them."""
+"""Moments are ints of milliseconds since 1970: here they are made of seconds, and into seconds or text."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+
+def from_seconds(seconds: float) -> int:
+    """Return in milliseconds a moment that a clock, a table or a protocol gives in seconds."""
+    return int(seconds * 1000)
+
+
+def to_seconds(milliseconds: int) -> int:
+    """Return the second that a moment lies in, for tables and protocols that know no smaller unit."""
+    return milliseconds // 1000
 
 
 def iso(milliseconds: float) -> str:

@@ -114,7 +114,7 @@ def hostile_notification(identity: str, at: int) -> Notification:
         language=EVIL,
         content=File(Attachment(EVIL, EVIL, EVIL), EVIL),
         created_at=at,
-        expires_at=at // 1000 + 86400,
+        expires_at=at + 86_400_000,
         event_id=EVIL,
         event_at=at,
     )

@@ -62,7 +62,7 @@ class Way:
             language="id",
             content=Text("Halo"),
             created_at=NOW * 1000,
-            expires_at=NOW + 86400,
+            expires_at=(NOW + 86400) * 1000,
         )
         self.stores.notifications.put_new(self.notification)
 

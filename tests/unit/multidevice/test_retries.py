@@ -176,7 +176,7 @@ def test_a_redriven_notification_has_its_retries_again(wired):
     wired.answer_retries()
     wired.paired.now += 60
     wired.stores.notifications.reset_for_redrive(
-        notification.id, at=int(wired.paired.now * 1000), expires_at=2_000_000_000
+        notification.id, at=int(wired.paired.now * 1000), expires_at=2_000_000_000_000
     )
     wired.network.forget_counts()
     assert wired.deliver(notification, generation=1).outcome == "sent"

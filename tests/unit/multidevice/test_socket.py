@@ -43,7 +43,7 @@ def test_a_refusal_of_one_resend_holds_nobody_else_up(asking: WiredFunctions) ->
 
 
 def test_after_a_limit_the_resend_goes_out(asking: WiredFunctions) -> None:
-    asking.paired.now = float(refused(asking, 429).due or 0)
+    asking.paired.now = (refused(asking, 429).due_at or 0) / 1000
     assert asking.receive(asking.network.retries[0]).outcome == "resent"
 
 

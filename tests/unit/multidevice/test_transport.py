@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.fake_whatsapp import Device
+from tests.support.fake_whatsapp import NOW, Device
 from tests.support.paired_account import ACCOUNT, OWN_DEVICE, OWN_LID, PairedAccount
 from tocsin.accounts.limits import Limit
 from tocsin.connector_client.client import ConnectorAway, NotConnected, Resuming
@@ -343,6 +343,10 @@ def test_a_participant_hash_without_missing_devices_sends_nothing_more(paired):
     assert len(paired.network.messages) == 2
 
 
+def test_the_server_s_time_of_acceptance_is_told_in_milliseconds(paired):
+    assert send(paired).accepted_at == NOW * 1000
+
+
 def test_an_outdated_lid_is_looked_up_for_the_next_time(paired):
     send(paired)
     paired.network.queries.clear()
@@ -355,11 +359,11 @@ def test_an_outdated_lid_is_looked_up_for_the_next_time(paired):
 def test_a_rate_limit_holds_for_everybody_and_then_is_over(paired, code):
     send(paired)
     paired.network.refuse_with = [code]
-    due = failure_of(paired, number=1).due
+    due_at = failure_of(paired, number=1).due_at
     with pytest.raises(Wait) as raised:
         paired.transport.check(ACCOUNT, resumed=False)
-    assert raised.value.due == due
-    paired.now = due
+    assert raised.value.due_at == due_at
+    paired.now = due_at / 1000
     paired.transport.check(ACCOUNT, resumed=False)
 
 
@@ -372,7 +376,8 @@ def test_a_restriction_holds_for_first_contacts_and_lets_known_ones_pass(paired,
     attempts = len(paired.network.messages)
     paired.network.person("6286666666666", "6666")
     held = failure_of(paired, number=2, recipient="6286666666666", address=None, first_contact=True)
-    assert (type(held), held.code, held.due) == (Wait, "first-contact-restricted", paired.now + 24 * 3600)
+    assert (type(held), held.code) == (Wait, "first-contact-restricted")
+    assert held.due_at == (paired.now + 24 * 3600) * 1000
     assert len(paired.network.messages) == attempts
     send(paired, 3)
     assert texts(paired.siti.devices[0])[-1] == "Tiket 3"

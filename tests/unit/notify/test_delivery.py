@@ -138,7 +138,7 @@ def test_what_cannot_be_sent_now_is_parked_without_a_try(scene):
 
 
 def test_a_limit_parks_until_its_date(scene):
-    scene.transport.script = [Wait("rate-limited", due=NOW + 900)]
+    scene.transport.script = [Wait("rate-limited", due_at=(NOW + 900) * 1000)]
     scene.deliver()
     assert [row.due_at for row in scene.stores.parking.waiting("default")] == [(NOW + 900) * 1000]
 
@@ -204,7 +204,7 @@ def test_one_that_came_to_its_end_elsewhere_holds_nobody_up(scene, end):
 
 
 def test_what_was_waited_for_is_known_to_the_next_try(scene):
-    scene.transport.script = [Wait("forbidden", due=NOW + 7200)]
+    scene.transport.script = [Wait("forbidden", due_at=(NOW + 7200) * 1000)]
     scene.deliver()
     scene.stores.parking.requeue(scene.planned.id)
     scene.deliver(generation=1, resumed=True)

@@ -29,6 +29,8 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin_console.explain import conclusion
 
 HOUR, DAY = 3600, 86400
+DAY_MS = DAY * 1000
+NOW_MS = NOW * 1000
 
 
 class Line(Scene):
@@ -49,7 +51,10 @@ class Line(Scene):
 
     def plan(self, expiry_seconds: int) -> Notification:
         one = replace(
-            self.planned, id=f"{expiry_seconds:018x}", ticket_id="TCK-9", expires_at=NOW + expiry_seconds
+            self.planned,
+            id=f"{expiry_seconds:018x}",
+            ticket_id="TCK-9",
+            expires_at=(NOW + expiry_seconds) * 1000,
         )
         self.stores.notifications.put_new(one)
         return one
@@ -93,37 +98,39 @@ SECONDS = st.integers(1, 7 * DAY)
     lock=SECONDS,
     life=st.integers(60, 7 * DAY),
     met=st.floats(0, 0.999),
-    late=st.integers(0, GRACE_SECONDS - 1),
+    late=st.integers(0, GRACE_SECONDS * 1000 - 1),
 )
 def test_a_message_held_only_by_the_account_s_limits_always_gets_its_chance(
     lock: int, life: int, met: float, late: int
 ) -> None:
-    parked = NOW + int(life * met)
-    hold = Hold(parked * 1000, (parked + lock) * 1000)
-    assert expiry(NOW + life, NOW * 1000, hold, parked + lock + late) > parked + lock + late
+    parked_at = NOW_MS + int(life * met) * 1000
+    ends_at = parked_at + lock * 1000
+    latest = ends_at + late
+    assert expiry(NOW_MS + life * 1000, NOW_MS, Hold(parked_at, ends_at), latest) > latest
 
 
 @given(lock=SECONDS, life=st.integers(60, 7 * DAY), after=SECONDS)
 def test_the_time_held_is_added_and_no_other(lock: int, life: int, after: int) -> None:
-    hold = Hold(NOW * 1000, (NOW + lock) * 1000)
-    end = expiry(NOW + life, NOW * 1000, hold, NOW + lock + after)
-    assert end == NOW + lock + max(life, GRACE_SECONDS)
+    hold = Hold(NOW_MS, NOW_MS + lock * 1000)
+    end = expiry(NOW_MS + life * 1000, NOW_MS, hold, hold.until + after * 1000)
+    assert end == hold.until + max(life, GRACE_SECONDS) * 1000
 
 
-@given(life=st.integers(60, 7 * DAY), now=st.integers(NOW, NOW + 60 * DAY))
+@given(life=st.integers(60, 7 * DAY), now=st.integers(NOW_MS, NOW_MS + 60 * DAY_MS))
 def test_an_ordinary_wait_adds_nothing(life: int, now: int) -> None:
-    assert expiry(NOW + life, NOW * 1000, None, now) == NOW + life
+    assert expiry(NOW_MS + life * 1000, NOW_MS, None, now) == NOW_MS + life * 1000
 
 
-@given(now=st.integers(NOW, NOW + 400 * DAY))
+@given(now=st.integers(NOW_MS, NOW_MS + 400 * DAY_MS))
 def test_a_limit_without_end_holds_nobody_for_ever(now: int) -> None:
-    hold = Hold(NOW * 1000, (NOW + 4000 * DAY) * 1000)
-    assert expiry(NOW + DAY, NOW * 1000, hold, now) <= NOW + MAX_LIFE_SECONDS
+    hold = Hold(NOW_MS, NOW_MS + 4000 * DAY_MS)
+    assert expiry(NOW_MS + DAY_MS, NOW_MS, hold, now) <= NOW_MS + MAX_LIFE_SECONDS * 1000
 
 
 def test_a_limit_lifted_early_adds_only_what_it_held() -> None:
-    hold = Hold(NOW * 1000, (NOW + DAY) * 1000)
-    assert expiry(NOW + DAY, NOW * 1000, hold, NOW + HOUR) == NOW + DAY + HOUR
+    hold = Hold(NOW_MS, NOW_MS + DAY_MS)
+    lifted_at = NOW_MS + 1500
+    assert expiry(NOW_MS + DAY_MS, NOW_MS, hold, lifted_at) == lifted_at + DAY_MS
 
 
 def test_the_account_s_limits_are_those_that_the_connector_writes_down() -> None:
@@ -146,7 +153,7 @@ def test_held_until_its_expiry_before_it_or_after_it_a_message_is_sent_when_the_
     one = line.plan(life)
     line.now = NOW + life - 1
     due = NOW + life - 1 + lock
-    assert line.meets(one, Wait(code, due=due)) == "parked"
+    assert line.meets(one, Wait(code, due_at=due * 1000)) == "parked"
     for at in sorted({NOW + life, due - 1}):
         if at < due:
             line.minute(at)
@@ -155,7 +162,9 @@ def test_held_until_its_expiry_before_it_or_after_it_a_message_is_sent_when_the_
     assert line.state(one) is State.SENT
 
 
-@pytest.mark.parametrize("failure", [Wait("not-connected"), Wait("forbidden", due=NOW + 2 * HOUR)])
+@pytest.mark.parametrize(
+    "failure", [Wait("not-connected"), Wait("forbidden", due_at=(NOW + 2 * HOUR) * 1000)]
+)
 def test_an_ordinary_wait_still_expires(line: Line, failure: Wait) -> None:
     one = line.plan(HOUR)
     line.meets(one, failure)
@@ -165,7 +174,7 @@ def test_an_ordinary_wait_still_expires(line: Line, failure: Wait) -> None:
 
 def test_the_first_to_meet_a_guessed_lock_is_sent_and_does_not_expire_a_second_before(line: Line) -> None:
     line.now = NOW + 1
-    line.meets(line.planned, Wait("first-contact-restricted", due=NOW + 1 + DAY))
+    line.meets(line.planned, Wait("first-contact-restricted", due_at=(NOW + 1 + DAY) * 1000))
     assert line.minute(NOW + DAY).expired == 0
     line.minute(NOW + DAY + 1)
     assert line.notification.state is State.SENT
@@ -173,7 +182,7 @@ def test_the_first_to_meet_a_guessed_lock_is_sent_and_does_not_expire_a_second_b
 
 def test_after_the_limit_an_ordinary_wait_uses_up_what_is_left(line: Line) -> None:
     one = line.plan(3 * HOUR)
-    line.meets(one, Wait("locked", due=NOW + HOUR))
+    line.meets(one, Wait("locked", due_at=(NOW + HOUR) * 1000))
     line.connector.connection = "connecting"
     assert line.minute(NOW + 4 * HOUR - 1).expired == 0
     assert line.minute(NOW + 4 * HOUR).expired == 1
@@ -181,8 +190,8 @@ def test_after_the_limit_an_ordinary_wait_uses_up_what_is_left(line: Line) -> No
 
 def test_limit_upon_limit_each_adds_its_time(line: Line) -> None:
     one = line.plan(HOUR)
-    line.meets(one, Wait("rate-limited", due=NOW + 2 * HOUR))
-    line.transport.script = [Wait("rate-limited", due=NOW + 9 * HOUR)]
+    line.meets(one, Wait("rate-limited", due_at=(NOW + 2 * HOUR) * 1000))
+    line.transport.script = [Wait("rate-limited", due_at=(NOW + 9 * HOUR) * 1000)]
     line.minute(NOW + 2 * HOUR)
     line.minute(NOW + 9 * HOUR)
     assert line.state(one) is State.SENT
@@ -191,8 +200,8 @@ def test_limit_upon_limit_each_adds_its_time(line: Line) -> None:
 def test_what_waits_behind_a_held_one_gets_its_chance_too(line: Line) -> None:
     first, later = line.plan(HOUR), line.plan_another()
     line.now = NOW + 30
-    line.meets(first, Wait("first-contact-restricted", due=NOW + 30 + DAY))
-    behind = replace(later, id="f" * 18, ticket_id="TCK-8", expires_at=NOW + HOUR)
+    line.meets(first, Wait("first-contact-restricted", due_at=(NOW + 30 + DAY) * 1000))
+    behind = replace(later, id="f" * 18, ticket_id="TCK-8", expires_at=(NOW + HOUR) * 1000)
     line.stores.notifications.put_new(behind)
     assert line.delivery.deliver(Order.of(behind)).cause == "behind"
     assert line.minute(NOW + DAY).expired == 0
@@ -208,7 +217,7 @@ def test_what_was_behind_before_the_first_one_met_the_limit_gets_its_chance_too(
     line.delivery.deliver(Order.of(behind))
     line.stores.parking.requeue(first.id)
     order = replace(Order.of(first), generation=1, resumed=True)
-    line.transport.script = [Wait("first-contact-restricted", due=NOW + DAY)]
+    line.transport.script = [Wait("first-contact-restricted", due_at=(NOW + DAY) * 1000)]
     line.delivery.deliver(order)
     assert line.minute(NOW + 2 * HOUR).expired == 0
     line.minute(NOW + DAY)
@@ -217,7 +226,7 @@ def test_what_was_behind_before_the_first_one_met_the_limit_gets_its_chance_too(
 
 def test_nothing_overtakes_a_held_one_whose_expiry_is_past(line: Line) -> None:
     first = line.plan(HOUR)
-    line.meets(first, Wait("first-contact-restricted", due=NOW + DAY))
+    line.meets(first, Wait("first-contact-restricted", due_at=(NOW + DAY) * 1000))
     later = line.plan_another()
     line.now = NOW + 2 * HOUR
     assert line.delivery.deliver(Order.of(later)).cause == "behind"
@@ -225,7 +234,7 @@ def test_nothing_overtakes_a_held_one_whose_expiry_is_past(line: Line) -> None:
 
 def test_rows_and_records_from_before_holds_were_written_down_are_held_as_well(line: Line) -> None:
     one = line.plan(HOUR)
-    line.meets(one, Wait("first-contact-restricted", due=NOW + DAY))
+    line.meets(one, Wait("first-contact-restricted", due_at=(NOW + DAY) * 1000))
     without_hold(line)
     assert line.minute(NOW + 2 * HOUR).expired == 0
     line.minute(NOW + DAY)
@@ -236,10 +245,10 @@ def test_an_operator_is_told_when_a_held_one_is_given_up(line: Line) -> None:
     from tocsin_console.explain import Life
 
     one = line.plan(HOUR)
-    line.meets(one, Wait("locked", due=NOW + 2 * HOUR))
+    line.meets(one, Wait("locked", due_at=(NOW + 2 * HOUR) * 1000))
     stored = line.stores.notifications.get(one.id)
     assert stored is not None
-    assert "given up at 2027-01-15 11:00:00 UTC" in conclusion(Life(stored, "", "connected"), NOW)
+    assert "given up at 2027-01-15 11:00:00 UTC" in conclusion(Life(stored, "", "connected"), NOW * 1000)
 
 
 def without_hold(line: Line) -> None:

@@ -26,7 +26,7 @@ N = Notification(
     language="id",
     content=Text("Halo"),
     created_at=1_800_000_000_000,
-    expires_at=1_800_086_400,
+    expires_at=1_800_086_400_000,
 )
 
 

@@ -53,17 +53,16 @@ class Scene:
             language="id",
             content=Text("Halo"),
             created_at=NOW * 1000 + self.count,
-            expires_at=NOW + 86_400,
+            expires_at=(NOW + 86_400) * 1000,
         )
         notification = replace(notification, **changes)
         self.stores.notifications.put_new(notification)
         return notification
 
     def parked(
-        self, recipient: str = SITI, due: int | None = None, cause: str = "not-connected", **changes: Any
+        self, recipient: str = SITI, due_at: int | None = None, cause: str = "not-connected", **changes: Any
     ) -> Notification:
         notification = self.planned(recipient, **changes)
-        due_at = None if due is None else due * 1000
         self.stores.parking.park(notification, cause, NOW * 1000, due_at=due_at)
         return notification
 
@@ -98,19 +97,19 @@ def scene() -> Scene:
 
 @pytest.mark.parametrize("cause", ["first-contact-restricted", "first-contact-quota"])
 def test_first_contacts_go_as_soon_as_the_restriction_is_lifted(scene: Scene, cause: str) -> None:
-    held = scene.parked(due=NOW + 86_000, cause=cause)
+    held = scene.parked(due_at=(NOW + 86_000) * 1000, cause=cause)
     scene.connector.restricted = False
     assert scene.resume().resumed == 1
     assert scene.order_ids() == [held.id]
 
 
 def test_first_contacts_wait_while_it_lasts(scene: Scene) -> None:
-    scene.parked(due=NOW + 86_000, cause="first-contact-restricted")
+    scene.parked(due_at=(NOW + 86_000) * 1000, cause="first-contact-restricted")
     assert scene.resume().resumed == 0
 
 
 def test_what_waits_for_another_cause_waits_for_its_day(scene: Scene) -> None:
-    scene.parked(due=NOW + 600, cause="rate-limited")
+    scene.parked(due_at=(NOW + 600) * 1000, cause="rate-limited")
     scene.connector.restricted = False
     assert scene.resume().resumed == 0
 
@@ -186,14 +185,14 @@ def test_a_resume_out_of_time_leaves_the_rest_and_keeps_fresh_ones_back(scene: S
 
 def test_what_has_a_date_waits_for_it(scene: Scene) -> None:
     scene.connector.connection = "connected"
-    scene.parked(due=NOW + 60)
+    scene.parked(due_at=(NOW + 60) * 1000)
     assert scene.sweep().resumed == 0
     scene.now += 60
     assert scene.sweep().resumed == 1
 
 
 def test_nothing_overtakes_at_one_recipient(scene: Scene) -> None:
-    scene.parked(SITI, due=NOW + 60)
+    scene.parked(SITI, due_at=(NOW + 60) * 1000)
     scene.parked(SITI)
     other = scene.parked(BUDI)
     scene.resume()
@@ -276,8 +275,8 @@ def test_a_redriven_dead_letter_begins_anew(scene: Scene) -> None:
     notification = scene.parked()
     scene.now += 86_400
     scene.sweep()
-    at = int(scene.now)
-    scene.stores.notifications.reset_for_redrive(notification.id, at=at * 1000, expires_at=at + 86_400)
+    at = int(scene.now) * 1000
+    scene.stores.notifications.reset_for_redrive(notification.id, at=at, expires_at=at + 86_400_000)
     assert scene.state(notification) is State.PLANNED
     assert scene.rows() == []
 

@@ -89,7 +89,7 @@ def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
     assert stored.id == notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
     assert (stored.recipient, stored.recipient_name, stored.language) == (CUSTOMER, "Siti", "id")
     assert stored.text.startswith("Halo Siti,")
-    assert (stored.created_at, stored.expires_at) == (NOW * 1000, NOW + 86_400)
+    assert (stored.created_at, stored.expires_at) == (NOW * 1000, (NOW + 86_400) * 1000)
     assert stored.state is State.PLANNED
 
 

@@ -33,7 +33,7 @@ N = Notification(
     language="id",
     content=Text("Halo"),
     created_at=1_000_000,
-    expires_at=2_000,
+    expires_at=2_000_000,
     generation=3,
 )
 

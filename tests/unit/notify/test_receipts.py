@@ -29,7 +29,7 @@ N = Notification(
     language="id",
     content=Text("Tiket TCK-1 dibuat"),
     created_at=NOW * 1000,
-    expires_at=NOW + 86400,
+    expires_at=(NOW + 86400) * 1000,
 )
 
 

@@ -40,14 +40,14 @@ def received(aws: Cloud, receives: int = 1, *, age: float = 0.0) -> Received:
 def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
     with pytest.raises(DeliverAgain) as raised:
         Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
-            received(aws, receives), Wait("not-connected"), NOW
+            received(aws, receives), Wait("not-connected"), NOW * 1000
         )
     assert raised.value.seconds == seconds
 
 
 def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
     record = received(aws, receives=4)
-    Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(record, Wait("not-connected"), NOW)
+    Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(record, Wait("not-connected"), NOW * 1000)
     aws.sqs.delete_message(QueueUrl=aws.queues["stanzas"], ReceiptHandle=record.handle)
     assert aws.messages("stanzas") == [json.loads(record.body)]
 
@@ -55,14 +55,14 @@ def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
 def test_after_a_day_it_is_given_up_by_name(aws):
     with pytest.raises(Wait):
         Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
-            received(aws, age=90_000), Wait("not-connected"), NOW
+            received(aws, age=90_000), Wait("not-connected"), NOW * 1000
         )
 
 
 def test_a_server_that_asks_for_patience_gets_it(aws):
     with pytest.raises(DeliverAgain) as raised:
         Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
-            received(aws), Retry("server-error", not_before=120), NOW
+            received(aws), Retry("server-error", not_before=120), NOW * 1000
         )
     assert raised.value.seconds == 120
 

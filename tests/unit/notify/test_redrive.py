@@ -57,7 +57,7 @@ class FailedNotifications:
             language="id",
             content=Text("Halo"),
             created_at=(NOW - 600) * 1000,
-            expires_at=NOW,
+            expires_at=NOW * 1000,
         )
         notification = replace(notification, **changes)
         self.store.put_new(notification)
@@ -99,7 +99,7 @@ def test_a_redriven_notification_starts_anew_and_its_letter_is_gone(dead: Failed
     assert dead.redrive() == [("redriven", "")]
     stored = dead.stored(failed)
     assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
-    assert stored.expires_at == NOW + EXPIRY_SECONDS
+    assert stored.expires_at == (NOW + EXPIRY_SECONDS) * 1000
     assert dead.sent == [stored]
     assert dead.letters.count() == 0
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tocsin.multidevice.account import Account
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.transport import Address
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.bundles import MAX_PER_REQUEST, BundleError, fetch_bundles, parse_bundles
 from tocsin.whatsapp.jid import JID, PN, mask
 from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
@@ -60,12 +61,13 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
     """Ask whether a number (digits) is on WhatsApp and who it is there, and remember the answer.
 
     A number that isn't there is asked for once a day, for WhatsApp watches the volume of such questions; more
-    often only to `recheck` it. Raises `Permanent` for it; `Recover` if it is and the server names no LID.
+    often only to `recheck` it. `now`: ms. Raises `Permanent` for it; `Recover` if it is and the server names
+    no LID.
     """
     asked = JID(phone, PN)
-    absent_since = account.keys.contacts.absent_since(str(asked))
-    if absent_since > now - ABSENT_SECONDS and not recheck:
-        minutes = (now - absent_since) // 60
+    absent_since = from_seconds(account.keys.contacts.absent_since(str(asked)))
+    if absent_since > now - ABSENT_SECONDS * 1000 and not recheck:
+        minutes = (now - absent_since) // 60_000
         raise Permanent(NOT_ON_WHATSAPP, f"WhatsApp didn't know the number {minutes} min ago")
     contact = parse_contacts(account.connector.request(account.profile, usync_contacts([phone]))).get(phone)
     if contact is None or not contact.registered:

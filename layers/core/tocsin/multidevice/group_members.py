@@ -55,7 +55,8 @@ GROUP_ANSWERS = {
 class Target:
     """A device of a member. `jid`: as the group names it; `user`: under which its sessions lie (bare JID).
 
-    `renewed_at`: when the user was last seen with new keys (s); what was given before is lost.
+    `renewed_at`: when the user was last seen with new keys (seconds, as the keys table has it); what was
+    given before is lost.
     """
 
     jid: JID

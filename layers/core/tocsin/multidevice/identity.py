@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.notification import named
 from tocsin.tables.names import recipient_of
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def tell_change(
         "new_fingerprint": fingerprint(change.new),
     }
     keys.groups.note_new_keys(change.user)
-    at = int(clock() * 1000)
+    at = from_seconds(clock())
     stores.recipients.put_identity_change(
         keys.account.name, change.user, change.device, told, fingerprint(change.new), at
     )

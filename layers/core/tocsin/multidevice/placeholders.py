@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from tocsin.notify.failure import Permanent, Recover
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.content import Resent, placeholder_request
 from tocsin.whatsapp.jid import LID, PN
 from tocsin.whatsapp.message import InboundMessage
@@ -31,10 +32,11 @@ NEVER: Final = frozenset(
 )
 
 
-def is_askable(message: InboundMessage, now: float) -> bool:
-    """Whether the phone is asked for a message: one that a person wrote to us directly, lately."""
+def is_askable(message: InboundMessage, now: int) -> bool:
+    """Whether the phone is asked for a message: one that a person wrote to us directly, lately. `now`: ms."""
     direct = not message.from_me and message.chat.server in (LID, PN)
-    return direct and message.unavailable not in NEVER and message.timestamp > now - OLDEST_SECONDS
+    young = from_seconds(message.timestamp) > now - OLDEST_SECONDS * 1000
+    return direct and message.unavailable not in NEVER and young
 
 
 def ask_phone(transport: MultiDevice, account: Account, message: InboundMessage) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tocsin.connector_client.client import ConnectorError, IqError
 from tocsin.dynamo.table import TableError
 from tocsin.keys.errors import Contended
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 
@@ -34,12 +35,13 @@ SALT_SECONDS = 3600
 
 
 def is_valid(issued_at: int, now: float) -> bool:
-    """Whether a contact's token may still be attached: for 21 to 28 days."""
+    """Whether a contact's token may still be attached: for 21 to 28 days. In seconds, as WhatsApp counts."""
     return issued_at >= (int(now) // BUCKET_SECONDS - VALID_BUCKETS) * BUCKET_SECONDS
 
 
 def is_due(issued_at: int, now: float) -> bool:
-    """Whether it is time to issue ours again: once in each week of the calendar that WhatsApp counts by."""
+    """Whether it is time to issue ours again: once in each week of the calendar that WhatsApp counts by, in
+    seconds."""
     return int(now) // BUCKET_SECONDS > issued_at // BUCKET_SECONDS
 
 
@@ -53,7 +55,7 @@ class Tokens:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._salts: dict[str, tuple[bytes | None, float]] = {}
+        self._salts: dict[str, tuple[bytes | None, int]] = {}
 
     def forget(self, account: str) -> None:
         self._salts.pop(account, None)
@@ -74,10 +76,10 @@ class Tokens:
     def _salt(self, account: Account) -> bytes | None:
         """Not Signal's, and the same until the next pairing: so it may be remembered."""
         name = account.profile.account
-        salt, read_at = self._salts.get(name, (None, 0.0))
-        if salt is None and self._clock() - read_at >= SALT_SECONDS:
+        salt, read_at = self._salts.get(name, (None, 0))
+        if salt is None and from_seconds(self._clock()) - read_at >= SALT_SECONDS * 1000:
             salt = account.keys.contacts.salt(account.own_user)
-            self._salts[name] = salt, self._clock()
+            self._salts[name] = salt, from_seconds(self._clock())
         return salt
 
     def issue(self, account: Account, user: str, trust: Trust) -> None:
@@ -95,7 +97,8 @@ class Tokens:
 
 
 def issue_token(account: Account, user: str, at: int) -> None:
-    """Issue our token to a contact (bare LID) as of `at`. A refusal is logged and ignored.
+    """Issue our token to a contact (bare LID) as of `at` (seconds, as WhatsApp counts). A refusal is
+    logged and ignored.
 
     Raises `ConnectorError`, `WireError`.
     """

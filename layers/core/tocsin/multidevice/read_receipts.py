@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tocsin.connector_client.client import ConnectorError
 from tocsin.multidevice.account import Account
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.iq import parse_privacy_settings, privacy_settings
 
@@ -23,15 +24,15 @@ class Readers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._kinds: dict[str, tuple[str, float]] = {}
+        self._kinds: dict[str, tuple[str, int]] = {}
 
     def kind(self, account: Account) -> str:
         """`read`, or `read-self` where the owner switched read receipts off, or that can't be known."""
         name = account.profile.account
-        kind, asked_at = self._kinds.get(name, ("", 0.0))
-        if not kind or self._clock() - asked_at >= SETTINGS_SECONDS:
+        kind, asked_at = self._kinds.get(name, ("", 0))
+        if not kind or from_seconds(self._clock()) - asked_at >= SETTINGS_SECONDS * 1000:
             kind = self._ask(account)
-            self._kinds[name] = kind, self._clock()
+            self._kinds[name] = kind, from_seconds(self._clock())
         return kind
 
     @staticmethod

@@ -31,6 +31,7 @@ from tocsin.connector_client.protocol import (
     UNAUTHORIZED,
 )
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 
 FORBIDDEN_PAUSE_SECONDS = 2 * 3600
@@ -40,33 +41,33 @@ FORBIDDEN_PAUSE_SECONDS = 2 * 3600
 class Rule:
     """What one error code means the first time, and what it means when it comes back.
 
-    `pause` is in seconds and only read for `Wait`; `again` is the class of the second time (`None`: the
+    `pause_seconds` is only read for `Wait`; `again` is the class of the second time (`None`: the
     same as the first).
     """
 
     code: str
     first: type[Failure]
     again: type[Failure] | None = None
-    pause: int = 0
+    pause_seconds: int = 0
 
 
 # Error codes in the ack of a message to one person.
 ACK_RULES: dict[int, Rule] = {
     400: Rule("malformed", Recover, again=Permanent),
     401: Rule("not-authorized", Permanent),
-    403: Rule("forbidden", Wait, again=Permanent, pause=FORBIDDEN_PAUSE_SECONDS),
+    403: Rule("forbidden", Wait, again=Permanent, pause_seconds=FORBIDDEN_PAUSE_SECONDS),
     404: Rule("unknown-recipient", Recover, again=Permanent),
     405: Rule("not-allowed", Recover, again=Permanent),
     406: Rule("not-acceptable", Permanent),
     408: Rule("server-timeout", Retry),
     410: Rule("gone", Permanent),
-    419: Rule("resource-limit", Wait, pause=ACCOUNT_LIMIT_SECONDS),
+    419: Rule("resource-limit", Wait, pause_seconds=ACCOUNT_LIMIT_SECONDS),
     420: Rule("refused", Permanent),
     421: Rule("stale-addressing", Recover, again=Permanent),
-    423: Rule("locked", Wait, pause=ACCOUNT_LIMIT_SECONDS),
-    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_SECONDS),
-    463: Rule("first-contact-restricted", Wait, pause=RESTRICTION_SECONDS),
-    475: Rule("first-contact-quota", Wait, pause=RESTRICTION_SECONDS),
+    423: Rule("locked", Wait, pause_seconds=ACCOUNT_LIMIT_SECONDS),
+    429: Rule("rate-limited", Wait, pause_seconds=RATE_LIMIT_SECONDS),
+    463: Rule("first-contact-restricted", Wait, pause_seconds=RESTRICTION_SECONDS),
+    475: Rule("first-contact-quota", Wait, pause_seconds=RESTRICTION_SECONDS),
     479: Rule("stale-devices", Recover, again=Permanent),
     500: Rule("server-error", Retry),
     503: Rule("server-error", Retry),
@@ -85,9 +86,9 @@ QUERY_RULES: dict[int, Rule] = {
     406: Rule("not-acceptable", Permanent),
     408: Rule("server-timeout", Retry),
     410: Rule("gone", Permanent),
-    419: Rule("resource-limit", Wait, pause=ACCOUNT_LIMIT_SECONDS),
-    423: Rule("locked", Wait, pause=ACCOUNT_LIMIT_SECONDS),
-    429: Rule("rate-limited", Wait, pause=RATE_LIMIT_SECONDS),
+    419: Rule("resource-limit", Wait, pause_seconds=ACCOUNT_LIMIT_SECONDS),
+    423: Rule("locked", Wait, pause_seconds=ACCOUNT_LIMIT_SECONDS),
+    429: Rule("rate-limited", Wait, pause_seconds=RATE_LIMIT_SECONDS),
     500: Rule("server-error", Retry),
     503: Rule("server-error", Retry),
     530: Rule("server-error", Retry),
@@ -103,7 +104,7 @@ def failure_of_ack(code: int, *, group: bool, earlier: Collection[str], now: int
     """Return what the error `code` of a message's ack means.
 
     `earlier` holds the codes of this notification's earlier attempts, since some refusals are worth one
-    repair and no more. `now` is in Unix seconds.
+    repair and no more. `now` is in ms.
     """
     rules = GROUP_ACK_RULES if group else ACK_RULES
     return _apply(rules.get(code, REFUSED), f"the server answered {code}", earlier, now)
@@ -136,7 +137,7 @@ def failure_of_answer(error: WireError, *, earlier: Collection[str] = (), now: i
 def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failure:
     chosen = rule.again if rule.again is not None and rule.code in earlier else rule.first
     if issubclass(chosen, Wait):
-        return chosen(rule.code, detail, due=now + rule.pause)
+        return chosen(rule.code, detail, due_at=now + rule.pause_seconds * 1000)
     return chosen(rule.code, detail)
 
 
@@ -162,7 +163,7 @@ def failure_of_connector(error: ConnectorError, *, earlier: Collection[str] = ()
         return failure_of_query(error.error, error.text, backoff=error.backoff or 0, earlier=earlier, now=now)
     if isinstance(error, Restricted):
         code = RESTRICTED_CODES.get(error.limit, error.code)
-        return Wait(code, str(error), due=int(error.until) if error.until else None)
+        return Wait(code, str(error), due_at=from_seconds(error.until) if error.until else None)
     if isinstance(error, Refused) and error.code == UNAUTHORIZED:
         # The token is as old as the remembered profile: after a new pairing both are read again.
         return Recover(error.code, str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.multidevice.account import Account
 from tocsin.notify.replies import Reply
 from tocsin.tables.names import id_of_message
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.content import Content
 from tocsin.whatsapp.message import InboundMessage
 
@@ -17,7 +18,7 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
         names=names_of(account, user, message),
         kind=content.kind,
         text=content.text or "",
-        at=message.timestamp * 1000,
+        at=from_seconds(message.timestamp),
         sender_name=message.push_name or "",
         quoted=id_of_message(content.quoted_id or ""),
         group=str(message.chat) if message.is_group else None,

@@ -66,6 +66,7 @@ from tocsin.signal.errors import (
     UntrustedIdentity,
 )
 from tocsin.tables.names import id_of_message
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import retry_message_stanza
@@ -220,7 +221,7 @@ class UnreadableMessages:
             keys=keys,
         )
         account.connector.send(account.profile, asking)
-        at = int(self._clock() * 1000)
+        at = from_seconds(self._clock())
         record = unreadable_by_us(account, message, user)
         self._recoveries.asked(record, since=at, at=at, cause=unreadable.cause)
         facts = {"count": count, "with_keys": question.with_keys}
@@ -228,11 +229,11 @@ class UnreadableMessages:
 
     def _give_up(self, unreadable: Unreadable, count: int) -> Report:
         """The sender was asked in vain. Our own phone may have the message."""
-        account, message, at = unreadable.account, unreadable.message, int(self._clock() * 1000)
+        account, message, at = unreadable.account, unreadable.message, from_seconds(self._clock())
         record = unreadable_by_us(account, message, unreadable.user)
         self._recoveries.failed(record, since=at, at=at, cause=unreadable.cause, failure="given-up")
         # Once: whoever sends it again and again has no more asked of the phone.
-        if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, self._clock()):
+        if count <= MAX_RETRY_RECEIPTS + 1 and is_askable(message, at):
             ask_phone(self._transport, account, message)
         return Report("message", "given-up", unreadable.cause, {"count": count, "given_up": True})
 
@@ -364,7 +365,7 @@ class RetryReceiptHandler:
         try:
             listed = device_lists(case.account, [case.user])
         except WireError as error:
-            raise failure_of_answer(error, now=int(self._clock())) from error
+            raise failure_of_answer(error, now=from_seconds(self._clock())) from error
         if case.device not in listed.get(case.user, ()):
             raise Ignored("unknown-device")
 
@@ -492,7 +493,7 @@ class RetryReceiptHandler:
         self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
+        return from_seconds(self._clock())
 
 
 def _session_facts(case: Case) -> SessionFacts | None:

@@ -17,6 +17,7 @@ from tocsin.connector_client.client import ConnectorError
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
+from tocsin.timestamps import from_seconds, to_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.message import parse_ack
 
@@ -100,14 +101,15 @@ class Socket:
     def check_pause(self, account: str) -> None:
         """Raise `Wait` while a limit of the server's holds. Each attempt against it would make it longer."""
         pause = self._pauses.get(account)
-        if pause is not None and pause.due is not None and self._clock() < pause.due:
-            raise Wait(pause.code, pause.detail, due=pause.due)
+        if pause is not None and pause.due_at is not None and self._now_ms() < pause.due_at:
+            raise Wait(pause.code, pause.detail, due_at=pause.due_at)
 
     def check_first_contacts(self, account: Account) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
         limit = account.keys.account.limit(FIRST_CONTACTS)
         if limit is not None:
-            raise Wait("first-contact-restricted", f"told by {limit.cause}", due=limit.until)
+            due_at = from_seconds(limit.until)
+            raise Wait("first-contact-restricted", f"told by {limit.cause}", due_at=due_at)
 
     def hand_over(
         self,
@@ -133,15 +135,15 @@ class Socket:
                 )
             )
             if ack.error:
-                refusal = failure_of_ack(ack.error, group=group, earlier=earlier, now=self._now())
+                refusal = failure_of_ack(ack.error, group=group, earlier=earlier, now=self._now_ms())
                 raise self.heed(account.profile.account, refusal)
         except ConnectorError as error:
             self._forget(account.profile.account)
-            failure = failure_of_connector(error, earlier=earlier, now=self._now())
+            failure = failure_of_connector(error, earlier=earlier, now=self._now_ms())
             raise _with_copies(failure, numbers, copies) from error
         except WireError as error:
             # Not of the stanza that is being handled, and perhaps accepted: the same id goes out again.
-            failure = failure_of_answer(error, earlier=earlier, now=self._now())
+            failure = failure_of_answer(error, earlier=earlier, now=self._now_ms())
             raise _with_copies(failure, numbers, copies) from error
         except Failure as failure:
             _with_copies(failure, numbers, copies)
@@ -152,22 +154,27 @@ class Socket:
         """Remember a limit that is the whole account's. Return the failure that told of it."""
         if isinstance(failure, Wait) and failure.code in PAUSES:
             self._pauses[account] = failure
-        elif isinstance(failure, Wait) and failure.code in FIRST_CONTACT_CODES and failure.due is not None:
+        elif isinstance(failure, Wait) and failure.code in FIRST_CONTACT_CODES and failure.due_at is not None:
             # The connector has written it down before it told us, unless it was just then cut off.
-            self._note_restriction(account, failure.code, failure.due)
+            self._note_restriction(account, failure.code, failure.due_at)
         return failure
 
-    def _note_restriction(self, account: str, code: str, until: int) -> None:
+    def _note_restriction(self, account: str, code: str, due_at: int) -> None:
         from tocsin.accounts.limits import Limit
 
         try:
-            limit = Limit(FIRST_CONTACTS, code, until, self._now())
+            limit = Limit(FIRST_CONTACTS, code, to_seconds(due_at), to_seconds(self._now_ms()))
             self._open_keys(account).account.note_limit(limit, guessed=True)
         except Exception:  # the notification waits all the same
             log.exception("the restriction was not written down", extra={"account": account})
 
-    def _now(self) -> int:
-        return int(self._clock())
+    def _now_ms(self) -> int:
+        return from_seconds(self._clock())
+
+
+def accepted_at_of(ack: MessageAck) -> int | None:
+    """Return when the server accepted a message (ms), if it said so."""
+    return None if ack.timestamp is None else from_seconds(ack.timestamp)
 
 
 def _with_copies(failure: Failure, numbers: Mapping[str, int], copies: Mapping[str, str]) -> Failure:

@@ -24,12 +24,13 @@ from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
-from tocsin.multidevice.socket import RememberedLeases, Socket
+from tocsin.multidevice.socket import RememberedLeases, Socket, accepted_at_of
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.tables.names import is_group, is_lid, message_id_of, user_of
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import message_stanza, peer_message_stanza
@@ -153,7 +154,7 @@ class MultiDevice:
             return self._send(account, outgoing)
         except ConnectorError as error:
             self.forget(outgoing.account)
-            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now())
+            failure = failure_of_connector(error, earlier=outgoing.earlier, now=self._now_ms())
             raise self.socket.heed(outgoing.account, failure) from error
         except OtherPairing as error:
             self.forget(outgoing.account)
@@ -163,7 +164,7 @@ class MultiDevice:
         except DamagedRecord as error:
             raise damaged_account(error) from error
         except WireError as error:
-            failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now())
+            failure = failure_of_answer(error, earlier=outgoing.earlier, now=self._now_ms())
             raise self.socket.heed(outgoing.account, failure) from error
 
     def _send_to_group(self, account: Account, outgoing: Outgoing) -> Sent:
@@ -200,7 +201,7 @@ class MultiDevice:
         return Sent(
             numbers=parcel.numbers,
             devices=len(parcel.recipients),
-            accepted_at=ack.timestamp,
+            accepted_at=accepted_at_of(ack),
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
             recipient_lid=address.lid,
@@ -218,7 +219,7 @@ class MultiDevice:
             return address
         from tocsin.multidevice.directory import locate
 
-        address = locate(account, outgoing.recipient, now=self._now(), recheck=outgoing.recheck)
+        address = locate(account, outgoing.recipient, now=self._now_ms(), recheck=outgoing.recheck)
         outgoing.on_located(address.user)
         return address
 
@@ -432,12 +433,12 @@ class MultiDevice:
         from tocsin.multidevice.directory import locate
 
         try:
-            locate(account, outgoing.recipient, now=self._now())
+            locate(account, outgoing.recipient, now=self._now_ms())
         except (Failure, ConnectorError, Contended, WireError) as error:
             log.warning("the LID could not be refreshed", extra={"cause": getattr(error, "code", str(error))})
 
-    def _now(self) -> int:
-        return int(self._clock())
+    def _now_ms(self) -> int:
+        return from_seconds(self._clock())
 
 
 def _no_uploads() -> Uploads:

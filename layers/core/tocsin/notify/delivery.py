@@ -36,6 +36,7 @@ from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
 from tocsin.tables.names import id_of_message, user_of
+from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Delivery:
         address, conduct = self._transport.address_of(order.recipient, view.address), view.conduct
         if address is not None:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
-        if notification.expired(self._clock()):
+        if notification.expired(self._now_ms()):
             return self._bury(notification, expiry_of(notification))
         if address is not None:
             conduct = self._conduct(notification, conduct, address.user)
@@ -175,7 +176,7 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        if claim is not None and is_editable(claim.notification, self._clock()):
+        if claim is not None and is_editable(claim.notification, self._now_ms()):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)
@@ -199,7 +200,7 @@ class Delivery:
             if turn >= notification.turn:
                 return None
             earlier = self._stores.notifications.get(turn.partition("#")[2])
-            if earlier is not None and not earlier.expired(self._clock()) and earlier.state in IN_LINE:
+            if earlier is not None and not earlier.expired(self._now_ms()) and earlier.state in IN_LINE:
                 return earlier
             self._stores.parking.leave_line(notification.account, user_of(notification.recipient), turn)
         return None
@@ -303,12 +304,11 @@ class Delivery:
             self._stores.notifications.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
-        due_at = None if failure.due is None else failure.due * 1000
         self._stores.parking.park(
             notification,
             failure.code,
             self._now_ms(),
-            due_at=due_at,
+            due_at=failure.due_at,
             detail=failure.detail,
             behind=behind,
         )
@@ -319,7 +319,7 @@ class Delivery:
         return Verdict("failed" if buried else "dropped", failure.code)
 
     def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
+        return from_seconds(self._clock())
 
 
 def _tell_mismatch(order: Order, notification: Notification, differs: str) -> None:

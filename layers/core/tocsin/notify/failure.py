@@ -43,14 +43,14 @@ class Failure(Exception):
 class Wait(Failure):
     """The account can't send now. Park the notification until the cause ends, or until it expires.
 
-    `due` is the Unix second to try again at; `None` means "when the account is connected again".
+    `due_at` (ms) is when to try again; `None` means "when the account is connected again".
     """
 
     kind = "wait"
 
-    def __init__(self, code: str, detail: str = "", *, due: int | None = None) -> None:
+    def __init__(self, code: str, detail: str = "", *, due_at: int | None = None) -> None:
         super().__init__(code, detail)
-        self.due = due
+        self.due_at = due_at
 
 
 class Recover(Failure):

@@ -39,15 +39,14 @@ def held_until(cause: str, due_at: int | None) -> int | None:
     return due_at if cause in ACCOUNT_LIMITS else None
 
 
-def expiry(expires_at: int, planned_at: int, hold: Hold | None, now: float) -> int:
-    """Return the second after which a notification is given up, as it stands at `now` (seconds).
+def expiry(expires_at: int, planned_at: int, hold: Hold | None, now: int) -> int:
+    """Return the moment from which a notification is given up, as it stands at `now`. All in ms.
 
-    `expires_at` (seconds) is its expiry without `hold`; `planned_at` in ms. While a limit holds it, the
-    expiry moves along.
+    `expires_at` is its expiry without `hold`. While a limit holds it, the expiry moves along.
     """
     if hold is None:
         return expires_at
-    end = int(min(now, hold.until / 1000))
-    held = max(0, end - hold.since // 1000)
-    extended = max(expires_at + held, end + GRACE_SECONDS)
-    return max(expires_at, min(extended, planned_at // 1000 + MAX_LIFE_SECONDS))
+    end = min(now, hold.until)
+    held = max(0, end - hold.since)
+    extended = max(expires_at + held, end + GRACE_SECONDS * 1000)
+    return max(expires_at, min(extended, planned_at + MAX_LIFE_SECONDS * 1000))

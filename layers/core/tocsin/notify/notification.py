@@ -9,6 +9,9 @@
 States go forward only. A receipt that overtakes the record of its own send still counts: what is known to
 have happened later includes what came before it. An acknowledgement or a receipt is a fact and wins over a
 verdict (`failed`, say because the notification expired while its message was in flight).
+
+A moment is an int of milliseconds since 1970, here and in all of `notify` and `multidevice`. Who reads or
+writes another unit (the tables' expiry and time to live, a clock, WhatsApp) converts it right there.
 """
 
 from __future__ import annotations
@@ -174,8 +177,8 @@ class Notification:
     `id` 18 lower-case hex digits; `recipient` E.164 digits without "+", a group JID, the LID (a bare JID)
     of somebody who wrote to us and whose number nobody told us, or empty where the event names no usable
     one (`refused_address`: what it names instead, for operators only); `recipient_lid` their LID, once
-    known; times in milliseconds, but `expires_at` in seconds (after it, nothing is sent any more);
-    `generation` goes up with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
+    known; from `expires_at` on, which is stored to the second, nothing is sent any more; `generation` goes up
+    with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
     `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `held_until`:
     when the account's limit ends for which it waits, or the one before it. `given_message_id`: the message
     id, where the transport gave one of its own.
@@ -255,12 +258,17 @@ class Notification:
             return None
         return Hold(self.waiting_since, self.held_until)
 
-    def expiry(self, now: float) -> int:
-        """When it is given up (seconds), as it stands at `now` (seconds): a hold adds to `expires_at`."""
+    def expiry(self, now: int) -> int:
+        """When it is given up, as it stands at `now`: a hold adds to `expires_at`."""
         return expiry(self.expires_at, self.created_at, self.hold, now)
 
-    def expired(self, now: float) -> bool:
-        """Whether it is too late to send at `now` (seconds)."""
+    @property
+    def given_up_at(self) -> int:
+        """When it is given up, once whatever holds it has ended."""
+        return self.expiry(self.expires_at if self.hold is None else self.hold.until)
+
+    def expired(self, now: int) -> bool:
+        """Whether it is too late to send at `now`."""
         return now >= self.expiry(now)
 
     @property

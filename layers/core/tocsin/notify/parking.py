@@ -33,6 +33,7 @@ from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
+from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
 
@@ -122,16 +123,16 @@ class Maintainer:
     # -- what is over --------------------------------------------------------------------------------------
 
     def _expire(self, report: Report) -> None:
-        now = self._clock()
+        now = self._now_ms()
         for row, expires_at in self._rows(report.account):
             if now >= expires_at:
                 self._bury(row, report, now)
                 self._stores.parking.drop_waiting(row)
 
     def _rows(self, account: str) -> Iterator[tuple[WaitingRow, int]]:
-        """Rows, oldest first, each with the second after which it is over: what waits behind one that a limit
+        """Rows, oldest first, each with the moment from which it is over: what waits behind one that a limit
         holds isn't over before that one."""
-        now = self._clock()
+        now = self._now_ms()
         held: dict[str, int] = {}
         for row in self._stores.parking.waiting(account):
             expires_at = max(row.expiry(now), held.get(row.recipient, 0))
@@ -139,7 +140,7 @@ class Maintainer:
                 held[row.recipient] = expires_at
             yield row, expires_at
 
-    def _bury(self, row: WaitingRow, report: Report, now: float) -> None:
+    def _bury(self, row: WaitingRow, report: Report, now: int) -> None:
         notification = self._stores.notifications.get(row.notification)
         if notification is None or notification.state not in (State.WAITING, State.PLANNED):
             return
@@ -147,11 +148,11 @@ class Maintainer:
             _tell_mismatch(row, notification, report)
             return
         expired = Permanent(EXPIRED, f"waited until it was too late: {row.cause}")
-        self._dead_letters.bury(notification, expired, int(now * 1000))
+        self._dead_letters.bury(notification, expired, now)
         report.expired += 1
 
     def _report_overdue(self, report: Report) -> None:
-        now = int(self._clock() * 1000)
+        now = self._now_ms()
         for notification_id in self._stores.notifications.overdue(report.account, now):
             try:
                 transition = self._stores.notifications.mark_overdue(notification_id, now)
@@ -201,10 +202,10 @@ class Maintainer:
 
         A restriction of first contacts may end before the day that was written down when it was met.
         """
-        now = self._clock() * 1000
+        now = self._now_ms()
         held: set[str] = set()
         for row, expires_at in self._rows(run.account):
-            if now >= expires_at * 1000:
+            if now >= expires_at:
                 continue
             waits = row.due_at is not None and row.due_at > now
             if waits and row.cause in FIRST_CONTACT_CODES:
@@ -242,6 +243,9 @@ class Maintainer:
 
     def _count_waiting(self, report: Report) -> None:
         report.waiting = sum(1 for _ in self._stores.parking.waiting(report.account))
+
+    def _now_ms(self) -> int:
+        return from_seconds(self._clock())
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:

@@ -31,6 +31,7 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import placed
+from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Planner:
         """Plan the event in `body`, an EventBridge event as JSON. Whatever is wrong with it, is put aside
         with every violation named; what goes wrong on our side is raised, and the queue delivers the event
         again."""
-        now = int(self._clock() * 1000)
+        now = from_seconds(self._clock())
         try:
             event = parse_event(
                 body,
@@ -135,7 +136,7 @@ class Planner:
         )
 
     def _expires_at(self, now: int) -> int:
-        return now // 1000 + self._config.notification_expiry_seconds
+        return now + self._config.notification_expiry_seconds * 1000
 
     def _end(self, recipient: Recipient, notification: Notification, now: int) -> None:
         """Write down whom the event can't tell, and why. Planned again after a crash, it is ended again."""
@@ -191,7 +192,7 @@ def notifications_of(
     previews: bool = False,
 ) -> list[Notification]:
     """The notifications of an event, rendered: for each recipient the text, then the files, each a message
-    of its own. Raises TemplateFailed. `created_at` ms, `expires_at` s; `previews`: of links in the texts."""
+    of its own. Raises TemplateFailed. `previews`: of links in the texts."""
     planned = []
     for recipient in recipients(event):
         text = text_of(

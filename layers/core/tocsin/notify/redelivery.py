@@ -34,13 +34,14 @@ class DeliverAgain(Exception):
 
 @dataclass(frozen=True)
 class Received:
-    """One record of a queue, as far as waiting needs it. `receives` counts this one."""
+    """One record of a queue, as far as waiting needs it. `receives` counts this one;
+    `first_received_at` (ms): when the connector received what is in it."""
 
     body: str
     handle: str
     group: str
     receives: int
-    first_received_at: float = 0.0
+    first_received_at: int = 0
 
 
 class Redelivery:
@@ -59,14 +60,14 @@ class Redelivery:
         )
         raise DeliverAgain(cause, seconds)
 
-    def wait_for(self, record: Received, failure: Failure, now: float) -> None:
+    def wait_for(self, record: Received, failure: Failure, now: int) -> None:
         """Defer a stanza for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.
 
         The queue counts receives, and would bury a stanza that merely waits as one that crashes. So before
         that a copy starts over, at the end of its group. One that is older than a day isn't worth it any
-        more: the failure itself is raised.
+        more: the failure itself is raised. `now`: ms.
         """
-        if now - record.first_received_at > STANZA_EXPIRY_SECONDS:
+        if now - record.first_received_at > STANZA_EXPIRY_SECONDS * 1000:
             raise failure
         if record.receives <= RECEIVES_BEFORE_RENEWAL:
             asked = failure.not_before if isinstance(failure, Retry) else 0
@@ -81,9 +82,9 @@ class Redelivery:
         )
 
 
-def received_at(body: str) -> float:
-    """Return when the connector received a stanza, in Unix seconds; 0 if the body doesn't say."""
+def received_at(body: str) -> int:
+    """Return when the connector received a stanza (ms); 0 if the body doesn't say."""
     try:
-        return float(json.loads(body)["received_at"]) / 1000
-    except (KeyError, TypeError, ValueError):
-        return 0.0
+        return int(json.loads(body)["received_at"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return 0

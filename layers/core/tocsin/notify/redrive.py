@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.store.notifications import Notifications
-from tocsin.timestamps import iso
+from tocsin.timestamps import from_seconds, iso
 
 CRASHED = "crashed"
 """The reason of a letter that SQS moved by itself: its function crashed before it could decide."""
@@ -231,9 +231,9 @@ class Redriver:
     def _redrive(self, letter: Letter) -> Done:
         if done := self._not_redriven(letter):
             return done
-        now = self._clock()
+        now = from_seconds(self._clock())
         step = self._store.reset_for_redrive(
-            letter.notification, at=int(now * 1000), expires_at=int(now) + self._expiry_seconds
+            letter.notification, at=now, expires_at=now + self._expiry_seconds * 1000
         )
         if not step.applied:
             return Done(letter, "dropped", superfluous(step.notification))

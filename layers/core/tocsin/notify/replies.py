@@ -19,6 +19,7 @@ from tocsin.notify.texts.consent import (
     wish_of,
 )
 from tocsin.tables.names import is_lid, recipient_of, user_of
+from tocsin.timestamps import from_seconds
 
 MAX_KEPT_TEXT = 4096
 GROUP_TALK = "group-talk"
@@ -138,7 +139,7 @@ class Replies:
         self._react(answered, reply)
 
     def _react(self, answered: Notification, reply: Reply) -> None:
-        event, now = REPLY_ACKNOWLEDGED, self._clock()
+        event, now = REPLY_ACKNOWLEDGED, self._now_ms()
         about = (answered.account, answered.ticket_id, event, 0, answered.audience, answered.recipient)
         reaction = Notification(
             id=notification_id(*about, reply.message_id),
@@ -150,9 +151,9 @@ class Replies:
             recipient=answered.recipient,
             recipient_name=answered.recipient_name,
             language=answered.language,
-            content=Reaction(reply.message_id, self._acknowledge_with, int(now * 1000), reply.author),
-            created_at=int(now * 1000),
-            expires_at=int(now) + self._expiry_seconds,
+            content=Reaction(reply.message_id, self._acknowledge_with, now, reply.author),
+            created_at=now,
+            expires_at=now + self._expiry_seconds * 1000,
         )
         self._enqueue(reaction)
 
@@ -172,7 +173,7 @@ class Replies:
         if conduct.last_notification is not None:
             return self._stores.notifications.get(conduct.last_notification)
         if conduct.heard_at is None:
-            self._stores.recipients.note_heard(reply.account, reply.names[0], int(self._clock() * 1000))
+            self._stores.recipients.note_heard(reply.account, reply.names[0], self._now_ms())
         return None
 
     def _heed(self, reply: Reply, answered: Notification | None, wish: Wish, language: str) -> None:
@@ -181,7 +182,7 @@ class Replies:
         A withdrawal counts before its confirmation is under way. A crash in between repeats all of this, and
         the confirmation's id folds the repeat.
         """
-        at = int(self._clock() * 1000)
+        at = self._now_ms()
         if wish is Wish.STOP:
             for name in self._names_to_opt_out(reply):
                 self._stores.recipients.opt_out(reply.account, name, wish.value, at)
@@ -207,7 +208,7 @@ class Replies:
         """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""
         event = CONSENT_WITHDRAWN if wish is Wish.STOP else CONSENT_GIVEN
         recipient = recipient_of(reply.names[0])
-        now = self._clock()
+        now = self._now_ms()
         confirmation = Notification(
             id=notification_id(reply.account, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
             account=reply.account,
@@ -219,10 +220,13 @@ class Replies:
             recipient_name=reply.sender_name,
             language=language,
             content=Text(confirmation_text(wish, language)),
-            created_at=int(now * 1000),
-            expires_at=int(now) + self._expiry_seconds,
+            created_at=now,
+            expires_at=now + self._expiry_seconds * 1000,
         )
         self._enqueue(confirmation)
+
+    def _now_ms(self) -> int:
+        return from_seconds(self._clock())
 
 
 def _who(names: tuple[str, ...]) -> dict[str, str | None]:

@@ -85,11 +85,11 @@ def as_message(edit: Notification, content: Edit) -> Notification:
     )
 
 
-def is_editable(target: Notification, now: float) -> bool:
-    """Whether receivers still take an edit of this message at `now` (seconds)."""
+def is_editable(target: Notification, now: int) -> bool:
+    """Whether receivers still take an edit of this message at `now` (ms)."""
     return (
         target.state in REACHED
         and target.sent_at is not None
         and not isinstance(target.content, File)
-        and now - target.sent_at / 1000 < EDIT_SECONDS
+        and now - target.sent_at < EDIT_SECONDS * 1000
     )

@@ -67,7 +67,7 @@ class Sent:
     """The server accepted the message.
 
     `numbers` maps each user to the reserved number of this send. `devices` counts the devices it went to.
-    `accepted_at` is the server's time in Unix seconds, `None` if it gave none. `copies` names for each device
+    `accepted_at` is the server's time in ms, `None` if it gave none. `copies` names for each device
     (full JID) the type of its ciphertext and the index in its chain ("msg 17"), `left_out` those that got
     none, and why. `recipient_lid`: the LID it went to, `None` for a group. `message_id`: the id that the
     server gave it; `None` if it is the one that is made of the notification's.

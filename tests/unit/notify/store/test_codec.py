@@ -6,11 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.notification_stores import N, StoredNotification
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
-from tocsin.notify.store.codec import UnknownContent, read_content, stored_content
+from tocsin.notify.notification import Notification, State
+from tocsin.notify.store.codec import (
+    UnknownContent,
+    item_of_notification,
+    notification_of_item,
+    read_content,
+    stored_content,
+)
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key
 
@@ -86,3 +95,29 @@ def test_a_content_of_a_newer_version_is_refused_by_name(
     stored.table.update(Update(notification_key(N.id), set={"content": newer}))
     with pytest.raises(UnknownContent, match=f"kind {newer['kind']}, version {newer['v']}"):
         stored.stores.notifications.get(N.id)
+
+
+# -- moments -----------------------------------------------------------------------------------------------
+
+SECOND = st.integers(0, 2**32 - 1)
+MOMENT = st.integers(0, 2**42)
+NOTIFICATIONS = st.builds(
+    replace,
+    st.just(N),
+    created_at=MOMENT,
+    expires_at=SECOND.map(lambda second: second * 1000),
+    state=st.sampled_from(State),
+    **{name: st.none() | MOMENT for name in ("sent_at", "waiting_since", "due_at", "held_until", "event_at")},
+)
+
+
+@given(NOTIFICATIONS)
+def test_a_notification_is_read_as_it_was_written(written: Notification) -> None:
+    assert notification_of_item(item_of_notification(written, expire_at=1)) == written
+
+
+@given(expires_at=MOMENT)
+def test_the_expiry_is_stored_as_the_second_that_it_lies_in(expires_at: int) -> None:
+    item = item_of_notification(replace(N, expires_at=expires_at), expire_at=1)
+    assert item["expires_at"] == expires_at // 1000
+    assert 0 <= expires_at - notification_of_item(item).expires_at < 1000

@@ -45,7 +45,7 @@ STEPS: dict[str, Any] = {
     "suppressed": lambda stores: stores.notifications.suppress(N.id, GONE, 5),
     "waiting": lambda stores: stores.parking.park(N, "away", 5),
     "requeue": lambda stores: stores.parking.requeue(N.id),
-    "redrive": lambda stores: stores.notifications.reset_for_redrive(N.id, at=5, expires_at=9),
+    "redrive": lambda stores: stores.notifications.reset_for_redrive(N.id, at=5, expires_at=9_000),
 }
 REFUSED = {
     "sent": {State.SENT, State.DELIVERED, State.READ, State.SUPPRESSED},
@@ -118,17 +118,23 @@ def test_an_outcome_stands_on_the_item_only_as_long_as_nothing_else_is_written(
 
 def test_parking_takes_an_earlier_outcome_away(stored: StoredNotification) -> None:
     stored.stores.notifications.fail(N.id, GONE, 5)
-    stored.stores.notifications.reset_for_redrive(N.id, at=6, expires_at=99)
+    stored.stores.notifications.reset_for_redrive(N.id, at=6, expires_at=99_000)
     stored.stores.parking.park(N, "away", 7)
     assert "outcome" not in stored.item
+
+
+def test_a_redrive_s_expiry_is_stored_in_seconds(stored: StoredNotification) -> None:
+    stored.stores.notifications.fail(N.id, GONE, 2)
+    stored.stores.notifications.reset_for_redrive(N.id, at=3_000, expires_at=99_000)
+    assert (stored.item["expires_at"], stored.item["expire_at"]) == (99, 3 + KEPT_SECONDS)
 
 
 def test_a_redrive_starts_anew_and_keeps_the_history(stores: Stores) -> None:
     stores.notifications.record_attempt(N.id, Attempt("ack-timeout", 1, "retry"), spends_retry=True)
     stores.notifications.fail(N.id, GONE, 2)
-    stored = stores.notifications.reset_for_redrive(N.id, at=3000, expires_at=99).notification
+    stored = stores.notifications.reset_for_redrive(N.id, at=3000, expires_at=99_000).notification
     assert (stored.state, stored.generation, stored.retries_used) == (State.PLANNED, 1, 0)
-    assert (stored.expires_at, stored.failed_at) == (99, None)
+    assert (stored.expires_at, stored.failed_at) == (99_000, None)
     assert [attempt.cause for attempt in stored.attempts] == ["ack-timeout", "redriven"]
     assert stored.redriven == 1
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.notification_stores import USER, N
+from tests.support.notification_stores import USER, N, StoredNotification
 from tocsin.notify.notification import Problem, State
 from tocsin.notify.store.stores import Stores
 
@@ -16,7 +16,12 @@ def test_a_parked_notification_has_state_row_and_turn(stores: Stores) -> None:
     assert (stored.state, stored.waiting_since, stored.due_at) == (State.WAITING, 7, 9)
     assert stored.last_error == Problem("rate-limited", "wait", "15 min")
     (row,) = stores.parking.waiting("default")
-    assert (row.notification, row.cause, row.due_at, row.expires_at) == (N.id, "rate-limited", 9, 2_000)
+    assert (row.notification, row.cause, row.due_at, row.expires_at) == (
+        N.id,
+        "rate-limited",
+        9,
+        N.expires_at,
+    )
     assert stores.recipients.conduct("default", USER).parked == {N.turn}
 
 
@@ -68,6 +73,18 @@ def test_each_requeue_is_another_generation(stores: Stores) -> None:
     stores.parking.park(N, "away", 1)
     assert stores.parking.requeue(N.id).notification.generation == 1
     assert stores.parking.requeue(N.id).notification.generation == 2
+
+
+def test_an_expiry_that_moved_is_stored_in_seconds(stored: StoredNotification) -> None:
+    stored.stores.parking.park(N, "rate-limited", 1, due_at=9)
+    requeued = stored.stores.parking.requeue(N.id, expires_at=99_999).notification
+    assert (stored.item["expires_at"], requeued.expires_at) == (99, 99_000)
+
+
+def test_a_requeue_leaves_an_expiry_that_did_not_move(stored: StoredNotification) -> None:
+    stored.stores.parking.park(N, "away", 1)
+    stored.stores.parking.requeue(N.id)
+    assert stored.item["expires_at"] == N.expires_at // 1000
 
 
 def test_who_came_to_an_end_holds_up_nobody(stores: Stores) -> None:

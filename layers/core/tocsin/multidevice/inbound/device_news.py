@@ -14,6 +14,7 @@ from tocsin.multidevice.group_members import GroupView
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.privacy_tokens import issue_token
 from tocsin.notify.failure import Permanent
+from tocsin.timestamps import to_seconds
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.errors import StanzaRefused, WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, is_one_person, mask, phash
@@ -72,7 +73,7 @@ class DeviceNews:
         from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 
         log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
-        heard_at = envelope.received_at // 1000
+        heard_at = to_seconds(envelope.received_at)  # as limits are stored
         until = 0 if not news.active else news.until or heard_at + RESTRICTION_SECONDS
         limit = Limit(FIRST_CONTACTS, "notification", until, heard_at)
         account.keys.account.note_limit(limit, guessed=news.active and news.until is None)

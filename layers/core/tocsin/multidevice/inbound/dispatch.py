@@ -22,6 +22,7 @@ from tocsin.multidevice.transport import MultiDevice, damaged_account
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
 from tocsin.whatsapp.node import Node
 
@@ -85,7 +86,7 @@ class Inbound:
             return Report(envelope.stanza.tag, "refused", "other-pairing")
         except ConnectorError as error:
             self._transport.forget(envelope.account)
-            raise failure_of_connector(error, now=int(self._clock())) from error
+            raise failure_of_connector(error, now=from_seconds(self._clock())) from error
         except DamagedRecord as error:
             raise damaged_account(error) from error
 

@@ -31,6 +31,7 @@ from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.names import id_of_message
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.content import (
     Content,
     History,
@@ -229,7 +230,7 @@ class Messages:
     def _unavailable(self, account: Account, message: InboundMessage) -> Report:
         """There is no copy for us: our own phone has one."""
         why = message.unavailable or "no ciphertext"
-        if message.unavailable is None or not is_askable(message, self._clock()):
+        if message.unavailable is None or not is_askable(message, from_seconds(self._clock())):
             return Report("message", "ignored", f"unavailable: {why}")
         ask_phone(self._transport, account, message)
         return Report("message", "asked-phone", why)

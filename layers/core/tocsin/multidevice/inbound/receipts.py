@@ -13,6 +13,7 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.names import id_of_message
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.receipts import (
     Receipt,
@@ -116,6 +117,6 @@ def time_of(receipt: Receipt, envelope: Envelope) -> int:
 
     Its own time is in whole seconds, and so lies up to one second before the truth, or before our ack.
     """
-    given = (receipt.timestamp or 0) * 1000
+    given = from_seconds(receipt.timestamp or 0)
     kept = envelope.received_at - given > KEPT_FOR_US_MS
     return given if given and kept else envelope.received_at

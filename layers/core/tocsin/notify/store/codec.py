@@ -1,6 +1,7 @@
 """Notifications ⇄ items of the notifications table.
 
-Stored attributes are public: whatever was ever written can be read.
+Stored attributes are public: whatever was ever written can be read. Their moments are in ms, but
+`expires_at` and the time to live (`expire_at`) in seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quot
 from tocsin.notify.hold import held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
 from tocsin.tables.names import message_id_of
+from tocsin.timestamps import from_seconds, to_seconds
 
 KEPT_SECONDS = 35 * 24 * 3600
 """How long a notification is kept after its last start or failure. A dead letter lives 14 days from its move,
@@ -35,7 +37,6 @@ _PLAIN = (
     "recipient_name",
     "language",
     "created_at",
-    "expires_at",
     "retries_used",
     "generation",
 )
@@ -76,6 +77,7 @@ def item_of_notification(notification: Notification, expire_at: int) -> dict[str
     return present(
         {
             **plain,
+            "expires_at": to_seconds(notification.expires_at),
             "state": notification.state,
             "message_id": notification.message_id,
             "attempts": [attempt.to_json() for attempt in notification.attempts],
@@ -105,6 +107,7 @@ def notification_of_item(item: Item) -> Notification:
     return Notification(
         **plain,
         **optional,
+        expires_at=from_seconds(values["expires_at"]),
         state=State(values["state"]),
         attempts=tuple(Attempt.from_json(attempt) for attempt in values.get("attempts", ())),
         recoveries=MappingProxyType({device: Recovery.from_json(one) for device, one in recoveries.items()}),

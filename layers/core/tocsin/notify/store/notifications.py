@@ -18,6 +18,7 @@ from tocsin.notify.store.codec import (
 )
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, told
 from tocsin.tables.notifications import TICKET, WATCH, notification_key, notification_of
+from tocsin.timestamps import to_seconds
 
 MAX_ATTEMPTS = 60
 """Attempts kept on an item; later ones only count retries. Far above every retry limit, far below 400 KB."""
@@ -39,7 +40,7 @@ class Notifications:
     def put_new(self, notification: Notification) -> Notification | None:
         """Write a new notification. None: it is written. Else the one that was there already; nothing was
         written."""
-        item = item_of_notification(notification, notification.created_at // 1000 + KEPT_SECONDS)
+        item = item_of_notification(notification, to_seconds(notification.created_at) + KEPT_SECONDS)
         # The same event planned twice finds its own notification.
         put = Put(notification_key(notification.id), item, when=(ITEM_ABSENT,))
         try:
@@ -141,7 +142,11 @@ class Notifications:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
         between the two repeats the dead letter (its deduplication id folds it) and loses nothing.
         Raises NotificationMissing."""
-        end: Item = {"failed_at": at, "last_error": bounded(problem), "expire_at": at // 1000 + KEPT_SECONDS}
+        end: Item = {
+            "failed_at": at,
+            "last_error": bounded(problem),
+            "expire_at": to_seconds(at) + KEPT_SECONDS,
+        }
         update = Update(
             notification_key(notification_id),
             set={**told(State.FAILED, at), **end, **_known(recipient_lid)},
@@ -152,7 +157,7 @@ class Notifications:
         return change(self._table, update)
 
     def reset_for_redrive(self, notification_id: str, *, at: int, expires_at: int) -> Transition:
-        """A dead letter starts anew: retries unspent, a new expiry (seconds), the next generation. Also one
+        """A dead letter starts anew: retries unspent, a new expiry, the next generation. Also one
         that crashed its way to the dead letters and still is `planned`. Not applied to any other state.
         Raises NotificationMissing."""
         update = Update(
@@ -160,8 +165,8 @@ class Notifications:
             set={
                 "state": State.PLANNED,
                 "retries_used": 0,
-                "expires_at": expires_at,
-                "expire_at": at // 1000 + KEPT_SECONDS,
+                "expires_at": to_seconds(expires_at),
+                "expire_at": to_seconds(at) + KEPT_SECONDS,
             },
             add={"generation": 1, "redriven": 1},
             append={"attempts": Attempt("redriven", at, "operator").to_json()},

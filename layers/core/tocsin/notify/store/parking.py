@@ -29,12 +29,13 @@ from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
 from tocsin.tables.names import user_of
 from tocsin.tables.notifications import conduct_key, notification_key, waiting_key
+from tocsin.timestamps import from_seconds, to_seconds
 
 
 @dataclass(frozen=True)
 class WaitingRow:
     """A parked notification. `due_at` None: as soon as the account is connected; `held_until` None: no limit
-    of the account's holds it. Times in ms, `expires_at` in s."""
+    of the account's holds it."""
 
     account: str
     turn: str
@@ -53,8 +54,8 @@ class WaitingRow:
     def hold(self) -> Hold | None:
         return None if self.held_until is None else Hold(self.parked_at, self.held_until)
 
-    def expiry(self, now: float) -> int:
-        """When it is given up, as it stands at `now` (both seconds)."""
+    def expiry(self, now: int) -> int:
+        """When it is given up, as it stands at `now`."""
         return expiry(self.expires_at, self.planned_at, self.hold, now)
 
 
@@ -119,9 +120,13 @@ class Parking:
     ) -> Transition:
         """Back from waiting: `planned` again, under the next generation. Applied a second time after a crash
         between this and the queue, so the row may then be resumed once more. Not applied if `row`, by which
-        it was found, names another account, recipient or audience. `expires_at` (seconds): its expiry from
+        it was found, names another account, recipient or audience. `expires_at`: its expiry from
         now on, if that has moved. Raises NotificationMissing."""
-        planned = {"state": State.PLANNED, "requeued_at": int(self._clock() * 1000), "expires_at": expires_at}
+        planned = {
+            "state": State.PLANNED,
+            "requeued_at": from_seconds(self._clock()),
+            "expires_at": None if expires_at is None else to_seconds(expires_at),
+        }
         update = Update(
             notification_key(notification_id),
             set=present(planned),
@@ -172,8 +177,8 @@ def _row(notification: Notification) -> Item:
         "planned_at": notification.created_at,
         "recipient": notification.recipient,
         "audience": notification.audience,
-        "expires_at": notification.expires_at,
-        "expire_at": notification.expires_at + KEPT_SECONDS,
+        "expires_at": to_seconds(notification.expires_at),
+        "expire_at": to_seconds(notification.expires_at) + KEPT_SECONDS,
     }
 
 
@@ -197,7 +202,7 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
         audience=values["audience"],
         cause=values["cause"],
         due_at=values.get("due_at"),
-        expires_at=values["expires_at"],
+        expires_at=from_seconds(values["expires_at"]),
         tag=values["tag"],
         # A row from before holds were written down doesn't say when it was parked.
         parked_at=values.get("parked_at", values["planned_at"]),

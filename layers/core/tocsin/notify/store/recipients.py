@@ -18,6 +18,7 @@ from tocsin.tables.notifications import (
     identity_change_key,
     identity_changes_pk,
 )
+from tocsin.timestamps import to_seconds
 
 _MS_PER_HOUR = 3_600_000
 
@@ -150,7 +151,7 @@ class Recipients:
             "changed_at": at,
             "outcome": IDENTITY_CHANGED,
             "outcome_at": at,
-            "expire_at": at // 1000 + KEPT_SECONDS,
+            "expire_at": to_seconds(at) + KEPT_SECONDS,
         }
         key = identity_change_key(account, user, device, fingerprint, at)
         try:

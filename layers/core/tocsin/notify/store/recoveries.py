@@ -15,6 +15,7 @@ from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import Exists, Item, Key, Update
 from tocsin.tables.notifications import recoveries_pk, recovery_sk, stanza_name
+from tocsin.timestamps import to_seconds
 
 KEPT_SECONDS = 90 * 24 * 3600
 
@@ -134,7 +135,7 @@ def _noted(
 ) -> Update:
     return Update(
         unreadable.key(since),
-        set={**vars(unreadable), "last_at": at, "expire_at": since // 1000 + KEPT_SECONDS, **more},
+        set={**vars(unreadable), "last_at": at, "expire_at": to_seconds(since) + KEPT_SECONDS, **more},
         set_first={"cause": cause, "first_at": since},
     )
 

@@ -11,6 +11,7 @@ from tocsin.dynamo.writes import ITEM_ABSENT, Put
 from tocsin.notify.notification import REPLY_RECEIVED
 from tocsin.notify.store.codec import KEPT_SECONDS, present
 from tocsin.tables.notifications import reply_key
+from tocsin.timestamps import to_seconds
 
 
 class Replies:
@@ -32,7 +33,7 @@ class Replies:
             "received_at": at,
             "outcome": REPLY_RECEIVED,
             "outcome_at": at,
-            "expire_at": at // 1000 + KEPT_SECONDS,
+            "expire_at": to_seconds(at) + KEPT_SECONDS,
         }
         try:
             self._table.put(Put(reply_key(account, user, message_id), present(kept), when=(ITEM_ABSENT,)))

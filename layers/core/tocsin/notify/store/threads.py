@@ -13,6 +13,7 @@ from tocsin.notify.store.codec import KEPT_SECONDS
 from tocsin.notify.store.transition import Transition, change
 from tocsin.tables.names import user_of
 from tocsin.tables.notifications import notification_key, thread_key
+from tocsin.timestamps import to_seconds
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Threads:
             set={
                 "last": notification.id,
                 "last_at": notification.created_at,
-                "expire_at": notification.created_at // 1000 + KEPT_SECONDS,
+                "expire_at": to_seconds(notification.created_at) + KEPT_SECONDS,
             },
             set_first={"first": notification.id},
         )
