@@ -21,7 +21,7 @@ import pytest
 
 from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, Process, processes, tell
-from tests.support.connector_processes import SECRET, World, world
+from tests.support.connector_processes import SECRET, RunningConnectors, world
 from tocsin.accounts.served_accounts import add_account
 from tocsin.connector.aws import Aws
 from tocsin.connector.login import check_prekeys, device_keys
@@ -93,7 +93,7 @@ def phone_of(name: str) -> str:
     return f"62815{int(name[1:]) if name != 'default' else 0:08}"
 
 
-def idle(built: World, size: int) -> tuple[float, float, float, float]:
+def idle(built: RunningConnectors, size: int) -> tuple[float, float, float, float]:
     """Megabytes and processor share of a connector with so many accounts; seconds and processor seconds
     until all were connected."""
     began = time.monotonic()
@@ -108,7 +108,7 @@ def idle(built: World, size: int) -> tuple[float, float, float, float]:
 
 
 @contextmanager
-def connector(built: World) -> Iterator[subprocess.Popen[bytes]]:
+def connector(built: RunningConnectors) -> Iterator[subprocess.Popen[bytes]]:
     process = built.start(POWERTOOLS_LOG_LEVEL="WARNING")
     try:
         yield process.popen
@@ -120,7 +120,7 @@ def look(running: subprocess.Popen[bytes]) -> Process:
     return next(process for process in processes() if process.pid == running.pid)
 
 
-def wait_until_connected(built: World, size: int, running: subprocess.Popen[bytes]) -> None:
+def wait_until_connected(built: RunningConnectors, size: int, running: subprocess.Popen[bytes]) -> None:
     names = [name_of(number) for number in range(size)]
     deadline = time.monotonic() + 60 + size
     while time.monotonic() < deadline:
@@ -137,7 +137,7 @@ def wait_until_connected(built: World, size: int, running: subprocess.Popen[byte
     raise TimeoutError(f"{connected} of {size} accounts are connected\n{log}")
 
 
-def link(built: World, names: Sequence[str]) -> None:
+def link(built: RunningConnectors, names: Sequence[str]) -> None:
     """Pair the accounts, and upload a few prekeys for each: what an earlier connector would have left."""
     outside = DynamoTable(built.aws.client("dynamodb"), built.environment["NOTIFICATIONS_TABLE"])
     for name in names:
@@ -154,7 +154,7 @@ class _Threads:
         return await asyncio.to_thread(function, *args, **kwargs)
 
 
-async def _link_all(built: World, names: Sequence[str]) -> None:
+async def _link_all(built: RunningConnectors, names: Sequence[str]) -> None:
     room = asyncio.Semaphore(AT_ONCE)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3 * AT_ONCE))
     async with asyncio.TaskGroup() as tasks:
@@ -162,7 +162,7 @@ async def _link_all(built: World, names: Sequence[str]) -> None:
             tasks.create_task(_link(built, name, room))
 
 
-async def _link(built: World, name: str, room: asyncio.Semaphore) -> None:
+async def _link(built: RunningConnectors, name: str, room: asyncio.Semaphore) -> None:
     keys = KeyStore(built.table, Sealer.from_secret(SECRET), name)
     async with room:
         await asyncio.to_thread(keys.account.create)
@@ -170,7 +170,7 @@ async def _link(built: World, name: str, room: asyncio.Semaphore) -> None:
         await _upload(built, keys)
 
 
-async def _pair(built: World, keys: KeyStore) -> None:
+async def _pair(built: RunningConnectors, keys: KeyStore) -> None:
     scanning = None
     async with _line(built, keys) as line:
         while not isinstance(event := await line.next_event(), StreamEnded):
@@ -185,7 +185,7 @@ async def _pair(built: World, keys: KeyStore) -> None:
     await scanning
 
 
-async def _upload(built: World, keys: KeyStore) -> None:
+async def _upload(built: RunningConnectors, keys: KeyStore) -> None:
     credentials = await asyncio.to_thread(keys.account.credentials)
     async with _line(built, keys) as line:
         while not isinstance(await line.next_event(), LoggedIn):
@@ -196,7 +196,7 @@ async def _upload(built: World, keys: KeyStore) -> None:
 
 
 @asynccontextmanager
-async def _line(built: World, keys: KeyStore) -> AsyncIterator[Line]:
+async def _line(built: RunningConnectors, keys: KeyStore) -> AsyncIterator[Line]:
     device = device_keys(await asyncio.to_thread(keys.account.credentials))
     connection = Connection(device, Config(bytes.fromhex(built.whatsapp.root_public_key)), random=os.urandom)
     line = await open_line(built.whatsapp.url, connection, time.time)

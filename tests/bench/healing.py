@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tests.bench.measure import Sheet, percentile
 from tests.bench.surroundings import ConnectorContext, tell
-from tests.support.stack import Notice, Person, Stage
+from tests.support.stack import DeployedStack, Notice, Person
 from tocsin.notify.notification import State
 
 # What the first system waited, blindly, before it sent again.
@@ -30,13 +30,13 @@ FAULTS = {
 
 
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
-    stage = bench.stage
+    deployed = bench.deployed
     tell("healing broken sessions")
-    people = [stage.person() for _ in range(CROWD * 8 if bench.thorough else CROWD)]
-    stage.all_until([stage.tell(person) for person in people], State.READ)
+    people = [deployed.person() for _ in range(CROWD * 8 if bench.thorough else CROWD)]
+    deployed.all_until([deployed.tell(person) for person in people], State.READ)
     sheet = Sheet("Time to heal, from retry receipt to the phone", ("p50", "p99", "of 3 s", "healed"))
     for fault, name in FAULTS.items():
-        times = [time for person in people * ROUNDS for time in heal(stage, fault, [person])]
+        times = [time for person in people * ROUNDS for time in heal(deployed, fault, [person])]
         if not times:
             sheet.notes.append(f"{name}: no message had to heal, a new session was made in time")
             continue
@@ -44,7 +44,7 @@ def measure(bench: ConnectorContext) -> Iterator[Sheet]:
             name, *cells(times), aim=f"p50 < {AIM_SECONDS:g} s", met=percentile(times, 50) < AIM_SECONDS
         )
     crowds = [people[start : start + CROWD] for start in range(0, len(people), CROWD)] * ROUNDS
-    times = [time for crowd in crowds for time in heal(stage, "corrupt-session", crowd)]
+    times = [time for crowd in crowds for time in heal(deployed, "corrupt-session", crowd)]
     sheet.add(f"bad MAC, {CROWD} recipients at once", *cells(times))
     yield sheet
 
@@ -59,14 +59,14 @@ def cells(times: list[float]) -> tuple[str, ...]:
     )
 
 
-def heal(stage: Stage, fault: str, people: list[Person]) -> list[float]:
+def heal(deployed: DeployedStack, fault: str, people: list[Person]) -> list[float]:
     """Break the sessions of these, notify them all; the seconds that each took to heal that had to."""
     for person in people:
-        stage.phones.break_phone(person.number, fault)
-    _, last = stage.phones.events()
-    notices = [stage.tell(person) for person in people]
-    stage.all_until(notices, State.READ)
-    events, _ = stage.phones.events(last)
+        deployed.phones.break_phone(person.number, fault)
+    _, last = deployed.phones.events()
+    notices = [deployed.tell(person) for person in people]
+    deployed.all_until(notices, State.READ)
+    events, _ = deployed.phones.events(last)
     begun = {notice: asked(events, notice) for notice in notices}
     return [shown(events, notice) - at for notice, at in begun.items() if at is not None]
 

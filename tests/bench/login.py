@@ -36,7 +36,7 @@ class Login(NamedTuple):
 
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     rounds = ROUNDS * 3 if bench.thorough else ROUNDS
-    world, phones = bench.stage.world, bench.stage.phones
+    world, phones = bench.deployed.world, bench.deployed.phones
     bench.stop_connector()
     tell("logins")
     problem, folder = missing(), bench.folder / "baileys-login"
@@ -65,9 +65,9 @@ def measure(bench: ConnectorContext) -> Iterator[Sheet]:
 
 
 def link_baileys(bench: ConnectorContext, folder: Path) -> None:
-    phones = bench.stage.phones
+    phones = bench.deployed.phones
     phones.add_phone(COMPANION, "Companion")
-    with Baileys.start(bench.stage.world.whatsapp_url, folder) as client:
+    with Baileys.start(bench.deployed.world.whatsapp_url, folder) as client:
         client.link(phones, COMPANION)
         client.command("disconnect")
         time.sleep(1)  # it writes its keys to files by and by, and tells nobody when that is done

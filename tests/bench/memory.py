@@ -61,7 +61,7 @@ def megabytes(value: float) -> str:
 
 
 def connector_megabytes(bench: ConnectorContext) -> float:
-    bench.stage.wait_for_account("connected")
+    bench.deployed.wait_for_account("connected")
     tell("memory of an idle connector")
     sleep(IDLE_SECONDS)
     return descendant("-m tocsin.connector").megabytes
@@ -70,7 +70,7 @@ def connector_megabytes(bench: ConnectorContext) -> float:
 def baileys_megabytes(bench: ConnectorContext) -> tuple[float, float]:
     """Logged in anew; right after linking."""
     tell("memory of an idle Baileys")
-    world, folder = bench.stage.world, bench.folder / "baileys-memory"
+    world, folder = bench.deployed.world, bench.folder / "baileys-memory"
     world.phones.add_phone(COMPANION, "Companion")
     with Baileys.start(world.whatsapp_url, folder) as client:
         client.link(world.phones, COMPANION)

@@ -83,7 +83,7 @@ class Written:
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     people = [f"6281997{number:06}" for number in range(RECIPIENTS)]
     for number in people:
-        bench.stage.phones.add_phone(number, "Somebody")
+        bench.deployed.phones.add_phone(number, "Somebody")
     rounds = ROUNDS * 5 if bench.thorough else ROUNDS
     problem = missing()
     found: dict[str, list[Rates]] = {"tocsin": []}
@@ -127,7 +127,7 @@ def measure(bench: ConnectorContext) -> Iterator[Sheet]:
 
 @contextmanager
 def linked_client(bench: ConnectorContext) -> Iterator[Client]:
-    world = bench.stage.world
+    world = bench.deployed.world
     world.phones.add_phone(OURS, "Ours")
     with Client(world.whatsapp_url, bytes.fromhex(world.root_public_key)) as client:
         client.link(world.phones, OURS)
@@ -136,7 +136,7 @@ def linked_client(bench: ConnectorContext) -> Iterator[Client]:
 
 def client_rates(bench: ConnectorContext, client: Client, people: Sequence[str], rounds: int) -> Rates:
     tell("messages of a client in one process")
-    phones = bench.stage.phones
+    phones = bench.deployed.phones
     rates = sending_rates(client.transport, client.keys, client.together, people, rounds)
     client.log_out()
     written = write(phones, people, OURS, rounds)
@@ -213,7 +213,7 @@ def receiving_rate(phones: ControlClient, number: str, written: Written) -> floa
 def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) -> Rates:
     """The transport of the sending function, against the connector and the emulator's DynamoDB."""
     tell("messages through connector and emulator")
-    deployment, phones = bench.stage.world.deployment, bench.stage.phones
+    deployment, phones = bench.deployed.world.deployment, bench.deployed.phones
     dynamodb = bench.emulator.client("dynamodb", config=Config(max_pool_connections=2 * RECIPIENTS))
     table = DynamoTable(dynamodb, deployment["KeysTable"])
 
@@ -235,7 +235,7 @@ def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) 
 
 def linked_baileys(bench: ConnectorContext) -> Path:
     """The folder with its keys."""
-    world, folder = bench.stage.world, bench.folder / "baileys-speed"
+    world, folder = bench.deployed.world, bench.folder / "baileys-speed"
     world.phones.add_phone(THEIRS, "Theirs")
     with Baileys.start(world.whatsapp_url, folder) as client:
         client.link(world.phones, THEIRS)
@@ -248,7 +248,7 @@ def baileys_rates(
     bench: ConnectorContext, folder: Path, keys: str, people: Sequence[str], rounds: int
 ) -> Rates:
     tell(f"messages of Baileys, keys in {keys}")
-    world = bench.stage.world
+    world = bench.deployed.world
     options = {"url": world.whatsapp_url, "folder": str(folder), "keys": keys}
     sent = run_baileys(options | {"recipients": people, "rounds": rounds})
     written = write(world.phones, people, THEIRS, rounds)

@@ -17,7 +17,7 @@ from tests.bench.measure import Sheet
 from tests.bench.surroundings import ConnectorContext, tell
 from tests.support.fake_aws import REGION, aws_account
 from tests.support.paired_account import ACCOUNT
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.notification import Notification
 from tocsin.tables.keys import session_pk
 
@@ -33,7 +33,7 @@ BATCH = 25
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     tell("requests to DynamoDB")
     with aws_account() as account:
-        kitchen = Kitchen(House(account.furnish()))
+        kitchen = Kitchen(WiredFunctions(account.furnish()))
         yield costs(kitchen)
         yield growth(kitchen, MANY_SESSIONS if bench.thorough else SESSIONS)
 
@@ -81,14 +81,14 @@ def total(cost: Averages) -> str:
 
 
 class Kitchen:
-    """A house in which every action has its bill."""
+    """Wired functions that count the requests of every action."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, wired: WiredFunctions) -> None:
+        self._wired = wired
         self._numbers = itertools.count(1)
         self._sessions = 0
         self._looking = boto3.client("dynamodb", region_name=REGION)
-        self._meter = Meter(house.aws.dynamodb, self._looking)
+        self._meter = Meter(wired.aws.dynamodb, self._looking)
 
     def first_contact(self) -> Averages:
         return self._cost(lambda _: self._tell(), self.meet_somebody)
@@ -99,24 +99,26 @@ class Kitchen:
         return self._cost(lambda _: self._tell(), times=ROUND)
 
     def receipt(self) -> Averages:
-        return self._cost(self._house.receipt, self._tell)
+        return self._cost(self._wired.receipt, self._tell)
 
     def reply(self) -> Averages:
         """The first one after a notification, so that the session turns."""
-        return self._cost(lambda _: self._house.reply("ok", f"R{next(self._numbers)}"), self._tell)
+        return self._cost(lambda _: self._wired.reply("ok", f"R{next(self._numbers)}"), self._tell)
 
     def recovery(self) -> Averages:
-        return self._cost(lambda _: self._house.answer_retries(), self._tell_in_vain)
+        return self._cost(lambda _: self._wired.answer_retries(), self._tell_in_vain)
 
     def meet_somebody(self) -> None:
         """The person who is notified from now on: nobody has written to them."""
         number = next(self._numbers)
-        stage = self._house.stage
-        stage.siti = self._house.siti = stage.network.person(f"62812{number:07}", f"7{number:07}", devices=2)
+        paired = self._wired.paired
+        paired.siti = self._wired.siti = paired.network.person(
+            f"62812{number:07}", f"7{number:07}", devices=2
+        )
 
     def fill(self, sessions: int) -> None:
         """Have the key table hold that many sessions: copies of the one in use, under other names."""
-        table, pk = self._house.aws.keys, session_partition(self._house)
+        table, pk = self._wired.aws.keys, session_partition(self._wired)
         items = self._looking.query(
             TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}
         )["Items"]
@@ -145,15 +147,15 @@ class Kitchen:
         return bill.averaged(times)
 
     def _tell(self) -> Notification:
-        return self._house.tell(next(self._numbers))
+        return self._wired.tell(next(self._numbers))
 
     def _tell_in_vain(self) -> None:
         """A phone can't read it, and asks for it again."""
-        self._house.stage.now += 3600  # recoveries have a budget for each hour
-        self._house.siti.devices[0].corrupt()
+        self._wired.paired.now += 3600  # recoveries have a budget for each hour
+        self._wired.siti.devices[0].corrupt()
         self._tell()
 
 
-def session_partition(house: House) -> str:
+def session_partition(wired: WiredFunctions) -> str:
     """The partition of the sessions in use."""
-    return session_pk(ACCOUNT, house.stage.profile.incarnation, str(house.siti.user))
+    return session_pk(ACCOUNT, wired.paired.profile.incarnation, str(wired.siti.user))

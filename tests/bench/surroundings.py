@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.bench import node_scripts
-from tests.support.stack import Stage
+from tests.support.stack import DeployedStack
 from tocsin_local import stack
 from tocsin_local.emulator import Emulator, run_folder
 from tocsin_local.processes import GUARD
@@ -32,18 +32,18 @@ class ConnectorContext:
         self._stack = ExitStack()
 
     @cached_property
-    def stage(self) -> Stage:
+    def deployed(self) -> DeployedStack:
         """Emulator, deployed template, WhatsApp server, and a connector whose account is linked."""
-        stage = Stage(self._stack.enter_context(world("bench", progress=tell)))
+        deployed = DeployedStack(self._stack.enter_context(world("bench", progress=tell)))
         self._connector = self._stack.enter_context(ExitStack())
-        self._connector.enter_context(stage.world.connector())
+        self._connector.enter_context(deployed.world.connector())
         tell("linking the account")
-        stage.link()
-        return stage
+        deployed.link()
+        return deployed
 
     @property
     def emulator(self) -> Emulator:
-        return self.stage.stack.aws
+        return self.deployed.stack.aws
 
     def restart_connector(self) -> None:
         """Another connector process in place of the one that runs; returns when it is connected."""
@@ -51,14 +51,14 @@ class ConnectorContext:
         self.start_connector()
 
     def stop_connector(self) -> None:
-        self.stage  # noqa: B018  it starts one
+        self.deployed  # noqa: B018  it starts one
         self._connector.close()
 
     def start_connector(self) -> None:
         """Returns when it is connected."""
-        before = self.stage.lease().epoch
-        self._connector.enter_context(self.stage.world.connector())
-        self.stage.wait_for_account("connected", epoch=before + 1)
+        before = self.deployed.lease().epoch
+        self._connector.enter_context(self.deployed.world.connector())
+        self.deployed.wait_for_account("connected", epoch=before + 1)
 
     @cached_property
     def folder(self) -> Path:

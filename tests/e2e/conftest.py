@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stack import BUCKET, Bus, Stage
+from tests.support.stack import BUCKET, Bus, DeployedStack
 from tocsin_local.emulator import interpreter
 from tocsin_local.world import World, world
 
@@ -18,7 +18,7 @@ def running_world() -> Iterator[World]:
     parameters = {"ReadReceipts": "true", "AttachmentsBucket": BUCKET}
     with world("e2e", parameters=parameters) as built, built.connector():
         built.stack.client("s3").create_bucket(Bucket=BUCKET)
-        Stage(built).link()
+        DeployedStack(built).link()
         yield built
 
 
@@ -28,6 +28,6 @@ def bus(running_world: World) -> Bus:
 
 
 @pytest.fixture
-def stage(running_world: World) -> Stage:
+def deployed(running_world: World) -> DeployedStack:
     running_world.phones.clear_faults()
-    return Stage(running_world)
+    return DeployedStack(running_world)

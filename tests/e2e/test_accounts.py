@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stack import DESK, Bus, Stage
+from tests.support.stack import DESK, Bus, DeployedStack
 from tocsin.notify.notification import State
 from tocsin_console import accounts, pair
 from tocsin_console.output import Output
@@ -32,21 +32,21 @@ def billing(running_world: World) -> Iterator[str]:
     accounts.remove(deployment, name, output, yes=True)
 
 
-def test_each_event_is_told_by_the_account_that_it_names(stage: Stage, billing: str) -> None:
-    siti = stage.person()
-    fault, bill = stage.tell(siti), stage.tell(siti, account=billing)
-    stage.all_until([fault, bill], State.READ)
-    writers = {message["id"]: message["sender"] for message in stage.phones.messages(siti.number)}
+def test_each_event_is_told_by_the_account_that_it_names(deployed: DeployedStack, billing: str) -> None:
+    siti = deployed.person()
+    fault, bill = deployed.tell(siti), deployed.tell(siti, account=billing)
+    deployed.all_until([fault, bill], State.READ)
+    writers = {message["id"]: message["sender"] for message in deployed.phones.messages(siti.number)}
     assert writers == {fault.message_id: DESK, bill.message_id: BILLING}
 
 
 def test_an_answer_is_about_what_the_account_told_that_it_was_written_to(
-    stage: Stage, bus: Bus, billing: str
+    deployed: DeployedStack, bus: Bus, billing: str
 ) -> None:
-    siti = stage.person()
-    for notice in (fault := stage.tell(siti), bill := stage.tell(siti, account=billing)):
-        stage.until(notice, State.READ)
+    siti = deployed.person()
+    for notice in (fault := deployed.tell(siti), bill := deployed.tell(siti, account=billing)):
+        deployed.until(notice, State.READ)
     for number, account, about in ((DESK, "default", fault), (BILLING, billing, bill)):
-        answer = stage.phones.write(siti.number, number, "Terima kasih")
+        answer = deployed.phones.write(siti.number, number, "Terima kasih")
         reply = bus.wait("ReplyReceived", message_id=answer["id"])
         assert (reply["account"], reply["notification_id"]) == (account, about.id)

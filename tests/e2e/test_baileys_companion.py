@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.baileys_client import Baileys, missing, reads
-from tests.support.stack import DESK, Bus, Notice, Person, Stage
+from tests.support.stack import DESK, Bus, DeployedStack, Notice, Person
 from tocsin.notify.notification import State
 
 pytestmark = [
@@ -19,29 +19,31 @@ pytestmark = [
 
 
 @pytest.fixture
-def siti(stage: Stage) -> Person:
-    return stage.person("Siti")
+def siti(deployed: DeployedStack) -> Person:
+    return deployed.person("Siti")
 
 
 @pytest.fixture
-def baileys(stage: Stage, siti: Person, tmp_path: Path) -> Iterator[Baileys]:
+def baileys(deployed: DeployedStack, siti: Person, tmp_path: Path) -> Iterator[Baileys]:
     """Siti's phone has scanned the code that Baileys shows."""
-    with Baileys.start(stage.world.whatsapp_url, tmp_path) as client:
-        client.link(stage.phones, siti.number)
+    with Baileys.start(deployed.world.whatsapp_url, tmp_path) as client:
+        client.link(deployed.phones, siti.number)
         yield client
 
 
 @pytest.mark.cell("Tocsin", "1:1")
 @pytest.mark.cell("Tocsin", "receipts")
 def test_it_reads_a_notification_that_came_from_a_ticket_event(
-    stage: Stage, siti: Person, baileys: Baileys
+    deployed: DeployedStack, siti: Person, baileys: Baileys
 ) -> None:
-    notice = stage.tell(siti)
+    notice = deployed.tell(siti)
     shown = reads(baileys, notice)
     assert notice.ticket_id in shown
-    assert stage.until(notice, State.READ).recoveries == {}
-    assert shown == stage.phones.wait_until(lambda: stage.shown(notice), "the phone shows nothing")["text"]
-    stage.nothing_is_lost(notice)
+    assert deployed.until(notice, State.READ).recoveries == {}
+    assert (
+        shown == deployed.phones.wait_until(lambda: deployed.shown(notice), "the phone shows nothing")["text"]
+    )
+    deployed.nothing_is_lost(notice)
 
 
 @pytest.mark.parametrize(
@@ -52,67 +54,67 @@ def test_it_reads_a_notification_that_came_from_a_ticket_event(
     ],
 )
 def test_its_broken_session_heals_through_its_retry_receipt(
-    stage: Stage, siti: Person, baileys: Baileys, fault: str
+    deployed: DeployedStack, siti: Person, baileys: Baileys, fault: str
 ) -> None:
-    before = stage.tell(siti)
+    before = deployed.tell(siti)
     reads(baileys, before)
     assert baileys.command(fault)["sessions"]
 
-    broken = stage.tell(siti)
+    broken = deployed.tell(siti)
     assert broken.ticket_id in reads(baileys, broken)
-    assert siti_device(stage, siti) in " ".join(stage.until(broken, State.READ).recoveries)
+    assert siti_device(deployed, siti) in " ".join(deployed.until(broken, State.READ).recoveries)
 
-    after = stage.tell(siti)
+    after = deployed.tell(siti)
     reads(baileys, after)
-    assert siti_device(stage, siti) not in " ".join(stage.until(after, State.READ).recoveries)
+    assert siti_device(deployed, siti) not in " ".join(deployed.until(after, State.READ).recoveries)
     shown_once(baileys, before, broken, after)
-    stage.nothing_is_lost(before, broken, after)
+    deployed.nothing_is_lost(before, broken, after)
 
 
 @pytest.mark.cell("Tocsin", "device added")
 def test_linked_after_the_first_notification_it_reads_the_next(
-    stage: Stage, siti: Person, tmp_path: Path
+    deployed: DeployedStack, siti: Person, tmp_path: Path
 ) -> None:
-    first = stage.tell(siti)
-    stage.until(first, State.READ)
-    with Baileys.start(stage.world.whatsapp_url, tmp_path) as baileys:
-        baileys.link(stage.phones, siti.number)
-        second = stage.tell(siti)
+    first = deployed.tell(siti)
+    deployed.until(first, State.READ)
+    with Baileys.start(deployed.world.whatsapp_url, tmp_path) as baileys:
+        baileys.link(deployed.phones, siti.number)
+        second = deployed.tell(siti)
         reads(baileys, second)
-    stage.nothing_is_lost(first, second)
+    deployed.nothing_is_lost(first, second)
 
 
 def test_what_came_while_it_was_away_it_reads_at_its_return_in_order(
-    stage: Stage, siti: Person, baileys: Baileys
+    deployed: DeployedStack, siti: Person, baileys: Baileys
 ) -> None:
-    reads(baileys, stage.tell(siti))
+    reads(baileys, deployed.tell(siti))
     baileys.command("disconnect")
     baileys.command("corrupt-sessions")
-    notices = [stage.tell(siti) for _ in range(3)]
-    stage.all_until(notices, State.READ)
+    notices = [deployed.tell(siti) for _ in range(3)]
+    deployed.all_until(notices, State.READ)
     baileys.command("connect")
     for notice in notices:
         reads(baileys, notice)
     shown_once(baileys, *notices)
-    stage.nothing_is_lost(*notices)
+    deployed.nothing_is_lost(*notices)
 
 
 @pytest.mark.cell("Tocsin", "1:1")
 def test_what_its_owner_answers_on_it_becomes_an_event(
-    stage: Stage, siti: Person, baileys: Baileys, bus: Bus
+    deployed: DeployedStack, siti: Person, baileys: Baileys, bus: Bus
 ) -> None:
-    notice = stage.tell(siti)
+    notice = deployed.tell(siti)
     reads(baileys, notice)
     message_id = baileys.send(DESK, "Terima kasih, sudah jalan lagi")
     reply = bus.wait("ReplyReceived", message_id=message_id)
     assert reply["text"] == "Terima kasih, sudah jalan lagi"
     assert (reply["recipient"], reply["notification_id"]) == (siti.number, notice.id)
     # Not by Baileys' own status: it forgets the receipt of a message that it has not told of yet.
-    stage.phones.wait_for_event("receipt", account=DESK, device=1, ids=[message_id])
+    deployed.phones.wait_for_event("receipt", account=DESK, device=1, ids=[message_id])
 
-    after = stage.tell(siti)
+    after = deployed.tell(siti)
     reads(baileys, after)
-    stage.nothing_is_lost(notice, after)
+    deployed.nothing_is_lost(notice, after)
 
 
 def shown_once(baileys: Baileys, *notices: Notice) -> None:
@@ -121,6 +123,6 @@ def shown_once(baileys: Baileys, *notices: Notice) -> None:
         assert sum(event.get("text") is not None for event in events) == 1, events
 
 
-def siti_device(stage: Stage, siti: Person) -> str:
+def siti_device(deployed: DeployedStack, siti: Person) -> str:
     """How a notification's recoveries name Siti's companion."""
-    return str(stage.phones.phone(siti.number)["lid"]).replace("@", ":1@")
+    return str(deployed.phones.phone(siti.number)["lid"]).replace("@", ":1@")

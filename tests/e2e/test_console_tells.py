@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack import ACCOUNT, Bus, Notice, Stage, eventually, failures
+from tests.support.stack import ACCOUNT, Bus, DeployedStack, Notice, eventually, failures
 from tocsin.notify.notification import State
 from tocsin_console.explain import explain
 from tocsin_console.output import Output
@@ -26,25 +26,25 @@ def told(command: Callable[[Output], None]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def life(stage: Stage, wanted: str) -> dict[str, Any]:
-    [only] = told(lambda output: explain(stage.world.deployment, wanted, output=output))
+def life(deployed: DeployedStack, wanted: str) -> dict[str, Any]:
+    [only] = told(lambda output: explain(deployed.world.deployment, wanted, output=output))
     return only
 
 
-def broken_and_healed(stage: Stage, fault: str = "corrupt-session") -> Notice:
-    siti = stage.person()
-    stage.until(stage.tell(siti), State.READ)
-    stage.phones.break_phone(siti.number, fault)
-    notice = stage.tell(siti)
-    stage.until(notice, State.READ)
+def broken_and_healed(deployed: DeployedStack, fault: str = "corrupt-session") -> Notice:
+    siti = deployed.person()
+    deployed.until(deployed.tell(siti), State.READ)
+    deployed.phones.break_phone(siti.number, fault)
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.READ)
     return notice
 
 
-def test_a_ticket_leads_to_the_story_of_its_message(stage: Stage) -> None:
-    notice = broken_and_healed(stage)
+def test_a_ticket_leads_to_the_story_of_its_message(deployed: DeployedStack) -> None:
+    notice = broken_and_healed(deployed)
 
     def story() -> dict[str, Any] | None:
-        found = life(stage, notice.ticket_id)
+        found = life(deployed, notice.ticket_id)
         return found if "healed" in [one["what"] for one in found["timeline"]] else None
 
     found = eventually(story, "nothing healed")
@@ -52,24 +52,26 @@ def test_a_ticket_leads_to_the_story_of_its_message(stage: Stage) -> None:
     assert whats[:3] == ["event", "planned", "sent"]
     assert {"recovered", "delivered", "read"} <= set(whats)
     assert (found["notification"], found["conclusion"][:5]) == (notice.id, "read ")
-    assert life(stage, notice.message_id)["timeline"] == found["timeline"]
+    assert life(deployed, notice.message_id)["timeline"] == found["timeline"]
 
 
-def test_the_recoveries_have_healed(stage: Stage) -> None:
-    broken_and_healed(stage, "forget-session")
+def test_the_recoveries_have_healed(deployed: DeployedStack) -> None:
+    broken_and_healed(deployed, "forget-session")
 
     def total() -> dict[str, Any] | None:
-        [found] = told(lambda output: show_recoveries(stage.world.deployment, ACCOUNT, days=2, output=output))
+        [found] = told(
+            lambda output: show_recoveries(deployed.world.deployment, ACCOUNT, days=2, output=output)
+        )
         sums = [one for one in found["recoveries"] if (one["side"], one["cause"]) == ("theirs", "all")]
         return sums[0] if sums and sums[0]["healed"] else None
 
     assert eventually(total, "no recovery is known")["seconds_p50"] < 30
 
 
-def test_a_cleaned_session_is_made_anew_without_a_failure(stage: Stage) -> None:
-    siti = stage.person()
-    stage.until(stage.tell(siti), State.READ)
-    sessions = Sessions.of(stage.world.deployment, ACCOUNT)
+def test_a_cleaned_session_is_made_anew_without_a_failure(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    deployed.until(deployed.tell(siti), State.READ)
+    sessions = Sessions.of(deployed.world.deployment, ACCOUNT)
     clean_sessions(
         sessions,
         f"+{siti.number}",
@@ -78,17 +80,17 @@ def test_a_cleaned_session_is_made_anew_without_a_failure(stage: Stage) -> None:
         output=Output(stream=io.StringIO()),
         yes=True,
     )
-    notice = stage.tell(siti)
-    stage.until(notice, State.READ)
-    assert failures(stage, notice) == []
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.READ)
+    assert failures(deployed, notice) == []
     [shown] = told(lambda output: show_sessions(sessions, f"+{siti.number}", output=output))
     assert [device["archived"] for device in shown["devices"]] == [1]
     users = told(lambda output: list_sessions(sessions, most=0, output=output))
     assert shown["user"] in [user["user"] for user in users]
 
 
-def test_a_new_phone_is_told_on_the_bus(stage: Stage, bus: Bus) -> None:
-    notice = broken_and_healed(stage, "reinstall")
+def test_a_new_phone_is_told_on_the_bus(deployed: DeployedStack, bus: Bus) -> None:
+    notice = broken_and_healed(deployed, "reinstall")
     changed = bus.wait("IdentityChanged", recipient=notice.person.number)
     assert changed["account"] == ACCOUNT
     assert changed["old_fingerprint"] != changed["new_fingerprint"]

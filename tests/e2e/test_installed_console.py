@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack import Stage
+from tests.support.stack import DeployedStack
 from tests.support.wheel import build
 from tocsin_console import accounts, unpair
 from tocsin_console.output import Output
@@ -76,42 +76,42 @@ def console(installation: Path, running_world: World, tmp_path: Path) -> Console
 
 
 @pytest.fixture
-def front_desk(console: Console, stage: Stage) -> Iterator[str]:
+def front_desk(console: Console, deployed: DeployedStack) -> Iterator[str]:
     """An account without a phone; gone afterwards, for others share the stack."""
     name, output = "front-desk", Output(as_json=True)
     console.run("accounts", "add", name)
-    stage.phones.add_phone(FRONT_DESK, "Front desk")
+    deployed.phones.add_phone(FRONT_DESK, "Front desk")
     yield name
-    unpair.unpair(stage.world.deployment, name, wait_seconds=60, output=output, yes=True)
-    accounts.remove(stage.world.deployment, name, output, yes=True)
+    unpair.unpair(deployed.world.deployment, name, wait_seconds=60, output=output, yes=True)
+    accounts.remove(deployed.world.deployment, name, output, yes=True)
 
 
 def records(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_status_tells_how_the_account_is(console: Console, stage: Stage) -> None:
+def test_status_tells_how_the_account_is(console: Console, deployed: DeployedStack) -> None:
     (told,) = records(console.run("status", "--json"))
     assert ("default", "connected") in [(one["account"], one["state"]) for one in told["accounts"]]
 
 
-def test_send_brings_a_test_notification_to_a_phone(console: Console, stage: Stage) -> None:
-    siti = stage.person()
+def test_send_brings_a_test_notification_to_a_phone(console: Console, deployed: DeployedStack) -> None:
+    siti = deployed.person()
     told = records(console.run("send", "--to", f"+{siti.number}", "--subject", "Installed", "--json"))
     assert told[-1]["state"] in ("sent", "delivered", "read")
-    (shown,) = stage.phones.messages(siti.number)
+    (shown,) = deployed.phones.messages(siti.number)
     assert "Installed" in shown["text"]
 
 
-def test_pair_links_an_account(console: Console, stage: Stage, front_desk: str) -> None:
+def test_pair_links_an_account(console: Console, deployed: DeployedStack, front_desk: str) -> None:
     with console.start("pair", "--account", front_desk, "--json") as pairing:
         assert pairing.stdout is not None
         offer = json.loads(pairing.stdout.readline())
-        stage.phones.link(FRONT_DESK, offer["qr"])
+        deployed.phones.link(FRONT_DESK, offer["qr"])
         told = records(pairing.stdout.read())
     assert pairing.returncode == 0
     assert told[-1] == {"account": front_desk, "state": "connected"}
 
 
-def test_the_version_is_the_one_that_is_deployed(console: Console, stage: Stage) -> None:
-    assert console.run("--version").split() == ["tocsin", stage.stack.outputs["Version"]]
+def test_the_version_is_the_one_that_is_deployed(console: Console, deployed: DeployedStack) -> None:
+    assert console.run("--version").split() == ["tocsin", deployed.stack.outputs["Version"]]

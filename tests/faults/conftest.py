@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.fleet import PARAMETERS, UNLINKED, Connector, Fleet, Function
 from tests.faults.processes import PROC
-from tests.support.stack import Bus, Notice, Stage, eventually
+from tests.support.stack import Bus, DeployedStack, Notice, eventually
 from tocsin_local.emulator import interpreter
 from tocsin_local.world import World, world
 
@@ -29,15 +29,15 @@ def fleet(running_world: World) -> Iterator[Fleet]:
     with contextlib.ExitStack() as running:
         fleet = Fleet(running_world, running)
         fleet.start()
-        Stage(running_world).link()
+        DeployedStack(running_world).link()
         yield fleet
 
 
 @pytest.fixture(scope="session")
 def never_sent(fleet: Fleet) -> Notice:
     """A notification for the account that is never linked, put before everything else: its time runs."""
-    stage = Stage(fleet.world)
-    return stage.tell(stage.person("Nadia"), account=UNLINKED)
+    deployed = DeployedStack(fleet.world)
+    return deployed.tell(deployed.person("Nadia"), account=UNLINKED)
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +46,18 @@ def bus(running_world: World) -> Bus:
 
 
 @pytest.fixture
-def stage(running_world: World, never_sent: Notice) -> Iterator[Stage]:
+def deployed(running_world: World, never_sent: Notice) -> Iterator[DeployedStack]:
     """Nothing is broken when a test begins and when it ends."""
     running_world.phones.clear_faults()
-    yield Stage(running_world)
+    yield DeployedStack(running_world)
     running_world.phones.clear_faults()
 
 
 @pytest.fixture
-def connector(stage: Stage, fleet: Fleet) -> Connector:
+def connector(deployed: DeployedStack, fleet: Fleet) -> Connector:
     """The only one that runs, connected: the last test's if nothing happened to it, or a fresh one."""
     before = fleet.running()
-    if len(before) == 1 and _at_peace(stage, before[0]):
+    if len(before) == 1 and _at_peace(deployed, before[0]):
         return before[0]
     fresh = fleet.start()
     for old in before:
@@ -67,10 +67,10 @@ def connector(stage: Stage, fleet: Fleet) -> Connector:
     return fresh
 
 
-def _at_peace(stage: Stage, connector: Connector) -> bool:
+def _at_peace(deployed: DeployedStack, connector: Connector) -> bool:
     """Whether it has held the account without a break, so that nothing is left of what a test did to it."""
     said = connector.log.read_text(encoding="utf-8")
-    return said.count('"connected"') == 1 and stage.lease().state == "connected"
+    return said.count('"connected"') == 1 and deployed.lease().state == "connected"
 
 
 @pytest.fixture

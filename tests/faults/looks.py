@@ -1,9 +1,9 @@
-"""What the tests of faults look at besides the stage: the wire, the history, and who confirmed what."""
+"""What the tests of faults look at besides the stack: the wire, the history, and who confirmed what."""
 
 from __future__ import annotations
 
 from tests.faults.fleet import Function
-from tests.support.stack import DESK, Notice, Person, Stage, eventually
+from tests.support.stack import DESK, DeployedStack, Notice, Person, eventually
 from tocsin.notify.notification import State
 
 
@@ -13,46 +13,46 @@ def kill_all(function: Function) -> None:
     eventually(lambda: not function.processes, "a killed process still runs")
 
 
-def connector_has_all(stage: Stage, writer: Person) -> None:
+def connector_has_all(deployed: DeployedStack, writer: Person) -> None:
     """Returns when the connector has all that the server sent it, and a stanza more."""
-    stage.phones.write(writer.number, DESK, "Halo")
-    eventually(lambda: queued_at_the_desk(stage) == 0, "the connector doesn't take a reply")
+    deployed.phones.write(writer.number, DESK, "Halo")
+    eventually(lambda: queued_at_the_desk(deployed) == 0, "the connector doesn't take a reply")
 
 
-def queued_at_the_desk(stage: Stage) -> int:
+def queued_at_the_desk(deployed: DeployedStack) -> int:
     """How many stanzas wait for the account's companion or its confirmation."""
-    devices = stage.phones.phone(DESK)["devices"]
+    devices = deployed.phones.phone(DESK)["devices"]
     return int(next(device["queued"] for device in devices if device["device"] == 1))
 
 
-def times_routed(stage: Stage, notice: Notice) -> int:
+def times_routed(deployed: DeployedStack, notice: Notice) -> int:
     """How often the server passed the message on."""
-    events, _ = stage.phones.events(kind="message")
+    events, _ = deployed.phones.events(kind="message")
     return sum(event["id"] == notice.message_id for event in events)
 
 
-def receipts_for(stage: Stage, person: Person, message_id: str) -> list[str]:
+def receipts_for(deployed: DeployedStack, person: Person, message_id: str) -> list[str]:
     """The receipts by which the desk's companion confirmed what this person wrote."""
-    sent = stage.phones.mailbox(person.number)["sent"]
+    sent = deployed.phones.mailbox(person.number)["sent"]
     devices = (device for entry in sent if entry["id"] == message_id for device in entry["delivered"])
     return [device for device in devices if device == f"{DESK}:1"]
 
 
-def state_of(stage: Stage, notice: Notice) -> State:
-    found = stage.look(notice)
+def state_of(deployed: DeployedStack, notice: Notice) -> State:
+    found = deployed.look(notice)
     assert found is not None
     return found.state
 
 
-def causes(stage: Stage, notice: Notice) -> list[str]:
+def causes(deployed: DeployedStack, notice: Notice) -> list[str]:
     """The history, by causes."""
-    found = stage.look(notice)
+    found = deployed.look(notice)
     assert found is not None
     return [attempt.cause for attempt in found.attempts]
 
 
-def failures(stage: Stage, notice: Notice) -> list[str]:
+def failures(deployed: DeployedStack, notice: Notice) -> list[str]:
     """Why the phone couldn't read it before it could."""
-    shown = stage.shown(notice)
+    shown = deployed.shown(notice)
     assert shown is not None
     return list(shown["failures"])

@@ -29,7 +29,7 @@ from tests.faults.fleet import Fleet, Function
 from tests.faults.plot import svg
 from tests.faults.processes import PROC
 from tests.faults.witness import Witness
-from tests.support.stack import DESK, Notice, Person, Stage, new_ticket
+from tests.support.stack import DESK, DeployedStack, Notice, Person, new_ticket
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import Letter
 from tocsin_local.bootstrap import RUNS
@@ -104,11 +104,11 @@ class Storm:
 
     def __init__(self, plan: Plan, running: World, fleet: Fleet, tell: Any) -> None:
         self.plan = plan
-        self.stage = Stage(running)
+        self.deployed = DeployedStack(running)
         self.fleet = fleet
         self.tell = tell
         self.dice = random.Random(plan.seed)
-        self.witness = Witness(self.stage.phones)
+        self.witness = Witness(self.deployed.phones)
         self.people: list[Recipient] = []
         self.notices: list[Notice] = []
         self.counts: dict[str, int] = dict.fromkeys(
@@ -139,9 +139,9 @@ class Storm:
     def _invite(self) -> None:
         self.tell(f"{self.plan.recipients} recipients with 1 to 3 devices")
         for number in range(self.plan.recipients):
-            person = self.stage.person(f"Person {number}", reads=self.dice.random() < 0.2)
+            person = self.deployed.person(f"Person {number}", reads=self.dice.random() < 0.2)
             more = self.dice.randrange(3)
-            added = [self.stage.phones.add_companion(person.number) for _ in range(more)]
+            added = [self.deployed.phones.add_companion(person.number) for _ in range(more)]
             self.people.append(Recipient(person, (0, *added)))
         self.devices = {one.person.number: one.devices for one in self.people}
 
@@ -160,14 +160,14 @@ class Storm:
             self._bad_luck(recipient)
         ticket = new_ticket()
         to: dict[str, Any] = {"customer": told[0].person, "technicians": [one.person for one in told[1:]]}
-        notices = self.stage.put("TicketCreated", ticket, **to)
+        notices = self.deployed.put("TicketCreated", ticket, **to)
         if self.dice.random() < DOUBLED:
-            self.stage.put("TicketCreated", ticket, **to)
+            self.deployed.put("TicketCreated", ticket, **to)
             self.counts["doubled"] += 1
         self.notices += notices
         self.witness.expect(notices, self.devices)
         if self.dice.random() < WRITES_BACK:
-            self.stage.phones.write(told[0].person.number, DESK, "Terima kasih")
+            self.deployed.phones.write(told[0].person.number, DESK, "Terima kasih")
             self.counts["written_back"] += 1
 
     def _bad_luck(self, recipient: Recipient) -> None:
@@ -175,15 +175,15 @@ class Storm:
         if self.dice.random() < CORRUPTED:
             kind = "forget-session" if self.dice.random() < FORGETFUL else "corrupt-session"
             device = self.dice.choice(recipient.devices)
-            self.stage.phones.break_phone(number, kind, contact=DESK, companion=device or None)
+            self.deployed.phones.break_phone(number, kind, contact=DESK, companion=device or None)
             self.counts["forgotten" if kind == "forget-session" else "corrupted"] += 1
         lost = self.dice.random()
         if lost < CUT_OFF:
             kind = self.dice.choice(("lose-acks", "lose-messages"))
-            self.stage.phones.inject(kind, account=DESK, device=1, to=number, drop=True)
+            self.deployed.phones.inject(kind, account=DESK, device=1, to=number, drop=True)
             self.counts["cut_off"] += 1
         elif lost < CUT_OFF + ACKS_LOST:
-            self.stage.phones.inject("lose-acks", account=DESK, device=1, to=number)
+            self.deployed.phones.inject("lose-acks", account=DESK, device=1, to=number)
             self.counts["acks_lost"] += 1
 
     def _kill(self) -> None:
@@ -192,7 +192,7 @@ class Storm:
         if len(self.kills) % KILLS_PER_CONNECTOR == KILLS_PER_CONNECTOR // 2:
             kind = "connector"
         if kind == "connector":
-            lease = self.stage.lease()
+            lease = self.deployed.lease()
             running = self.fleet.running()
             victim = next(
                 (one for one in running if f'"{lease.connector}"' in one.log.read_text()), running[0]
@@ -201,7 +201,7 @@ class Storm:
             self.fleet.start()
         else:
             deadline = time.monotonic() + 5
-            while not (processes := Function(self.stage.world, kind).processes):
+            while not (processes := Function(self.deployed.world, kind).processes):
                 if time.monotonic() > deadline:
                     return
                 time.sleep(0.05)
@@ -253,7 +253,7 @@ class Storm:
         self.tell(f"nothing has moved for {SETTLE_SECONDS:.0f} s")
 
     def _depths(self) -> dict[str, int]:
-        return {name: depth(self.stage, name) for name in QUEUES}
+        return {name: depth(self.deployed, name) for name in QUEUES}
 
     def _maintain(self) -> None:
         """What the schedule does each minute: what is parked goes on."""
@@ -261,8 +261,8 @@ class Storm:
             return
         self._maintained_at = time.monotonic()
         with contextlib.suppress(Exception):
-            self.stage.stack.client("lambda").invoke(
-                FunctionName=self.stage.stack.outputs["MaintainFunctionName"],
+            self.deployed.stack.client("lambda").invoke(
+                FunctionName=self.deployed.stack.outputs["MaintainFunctionName"],
                 InvocationType="Event",
                 Payload=b"{}",
             )
@@ -359,16 +359,16 @@ class Report:
 
 def report(storm: Storm, began: float) -> Report:
     """Look at every device, every notification and every dead letter."""
-    stage, seen = storm.stage, storm.witness
+    deployed, seen = storm.deployed, storm.witness
     with ThreadPoolExecutor(4) as readers:
         stored = dict(
             zip(
                 (notice.id for notice in storm.notices),
-                readers.map(stage.look, storm.notices),
+                readers.map(deployed.look, storm.notices),
                 strict=True,
             )
         )
-    shown = shown_on_devices(stage, storm.people)
+    shown = shown_on_devices(deployed, storm.people)
     lost: list[dict[str, Any]] = []
     doubled: list[dict[str, Any]] = []
     unconfirmed: list[dict[str, Any]] = []
@@ -380,8 +380,8 @@ def report(storm: Storm, began: float) -> Report:
         found = stored[notice.id]
         if found is None or found.state not in ARRIVED:
             unconfirmed.append(about(notice, found))
-    audit = stage.phones.audit()
-    letters = stage.world.deployment.redriver().read()
+    audit = deployed.phones.audit()
+    letters = deployed.world.deployment.redriver().read()
     put = [at for at, _ in seen.put]
     return Report(
         plan=storm.plan,
@@ -402,17 +402,19 @@ def report(storm: Storm, began: float) -> Report:
         ciphertexts=audit["ciphertexts"],
         identical_resends=sum(one["identical_resends"] for one in audit["accounts"].values()),
         dead_letters=[explained(letter, stored.get(letter.notification)) for letter in letters],
-        dead_stanzas=depth(stage, "StanzasDeadQueueUrl"),
-        dead_elsewhere={name: depth(stage, name) for name in DEAD_QUEUES},
+        dead_stanzas=depth(deployed, "StanzasDeadQueueUrl"),
+        dead_elsewhere={name: depth(deployed, name) for name in DEAD_QUEUES},
     )
 
 
-def shown_on_devices(stage: Stage, people: Sequence[Recipient]) -> dict[tuple[str, int], list[str]]:
+def shown_on_devices(
+    deployed: DeployedStack, people: Sequence[Recipient]
+) -> dict[tuple[str, int], list[str]]:
     """The ids of what each device shows, in order; an id twice if its text is shown under another id too."""
     shown = {}
     for recipient in people:
         for device in recipient.devices:
-            box = stage.phones.mailbox(recipient.person.number, companion=device or None)
+            box = deployed.phones.mailbox(recipient.person.number, companion=device or None)
             first: dict[str, str] = {}
             ids = [first.setdefault(message["text"], message["id"]) for message in box["messages"]]
             shown[recipient.person.number, device] = ids
@@ -452,10 +454,10 @@ def explained(letter: Letter, stored: Notification | None) -> dict[str, Any]:
     }
 
 
-def depth(stage: Stage, queue: str) -> int:
+def depth(deployed: DeployedStack, queue: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = stage.world.deployment.sqs.get_queue_attributes(
-        QueueUrl=stage.stack.outputs[queue], AttributeNames=names
+    found = deployed.world.deployment.sqs.get_queue_attributes(
+        QueueUrl=deployed.stack.outputs[queue], AttributeNames=names
     )
     return sum(int(found["Attributes"][name]) for name in names)
 
@@ -486,7 +488,7 @@ def furnished(tell: Any) -> Iterator[tuple[World, Fleet]]:
         fleet = Fleet(running, connectors)
         fleet.start()
         tell("linking the account")
-        Stage(running).link()
+        DeployedStack(running).link()
         fleet.start()
         yield running, fleet
 

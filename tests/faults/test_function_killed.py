@@ -21,7 +21,7 @@ from tests.faults.looks import (
     state_of,
     times_routed,
 )
-from tests.support.stack import DESK, Bus, Notice, Person, Stage, eventually, new_ticket
+from tests.support.stack import DESK, Bus, DeployedStack, Notice, Person, eventually, new_ticket
 from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.faults
@@ -30,107 +30,109 @@ MID_EVENT_TRIES = 5
 
 
 def test_a_sender_killed_after_its_reservation_and_before_its_send(
-    stage: Stage, connector: Connector, sender: Function
+    deployed: DeployedStack, connector: Connector, sender: Function
 ) -> None:
-    siti = stage.known("Siti")
+    siti = deployed.known("Siti")
     kill_all(sender)  # A fresh one has no connection to the connector, so it stops before it says a word.
-    number = stage.next_number(siti)
+    number = deployed.next_number(siti)
     with connector.process.paused():
-        notice = stage.tell(siti)
-        eventually(lambda: stage.next_number(siti) > number, "no number was taken")
+        notice = deployed.tell(siti)
+        eventually(lambda: deployed.next_number(siti) > number, "no number was taken")
         kill_all(sender)
-    assert times_routed(stage, notice) == 0
+    assert times_routed(deployed, notice) == 0
 
-    stage.until(notice, State.READ)
-    assert stage.next_number(siti) == number + 2, "the lost number is a gap, and no more"
-    assert times_routed(stage, notice) == 1
-    assert "crashed" in causes(stage, notice)
-    stage.nothing_is_lost(notice)
+    deployed.until(notice, State.READ)
+    assert deployed.next_number(siti) == number + 2, "the lost number is a gap, and no more"
+    assert times_routed(deployed, notice) == 1
+    assert "crashed" in causes(deployed, notice)
+    deployed.nothing_is_lost(notice)
 
 
 def test_a_sender_killed_after_the_ack_and_before_its_state_is_noted(
-    stage: Stage, connector: Connector, sender: Function
+    deployed: DeployedStack, connector: Connector, sender: Function
 ) -> None:
-    siti, ayu = stage.known("Siti"), stage.known("Ayu")
-    stage.phones.break_phone(siti.number, "offline")  # No receipt of hers tells that it was sent.
-    stage.phones.inject("delay", account=DESK, device=1, seconds=0.5)
-    notice = stage.tell(siti)
-    stage.phones.wait_for_event("message", id=notice.message_id)
+    siti, ayu = deployed.known("Siti"), deployed.known("Ayu")
+    deployed.phones.break_phone(siti.number, "offline")  # No receipt of hers tells that it was sent.
+    deployed.phones.inject("delay", account=DESK, device=1, seconds=0.5)
+    notice = deployed.tell(siti)
+    deployed.phones.wait_for_event("message", id=notice.message_id)
     for process in sender.processes:
         process.send(signal.SIGSTOP)
-    connector_has_all(stage, ayu)
+    connector_has_all(deployed, ayu)
     kill_all(sender)
-    stage.phones.clear_faults()
-    assert state_of(stage, notice) is State.PLANNED
+    deployed.phones.clear_faults()
+    assert state_of(deployed, notice) is State.PLANNED
 
-    stage.until(notice, State.SENT)
-    assert times_routed(stage, notice) == 2
-    stage.phones.break_phone(siti.number, "online")
-    stage.until(notice, State.READ)
-    stage.nothing_is_lost(notice)
+    deployed.until(notice, State.SENT)
+    assert times_routed(deployed, notice) == 2
+    deployed.phones.break_phone(siti.number, "online")
+    deployed.until(notice, State.READ)
+    deployed.nothing_is_lost(notice)
 
 
-def test_a_planner_killed_in_mid_event(stage: Stage, connector: Connector, planner: Function) -> None:
-    stage.known("Siti")  # A planner is running now.
-    people = [stage.person(f"Technician {number}") for number in range(10)]
+def test_a_planner_killed_in_mid_event(
+    deployed: DeployedStack, connector: Connector, planner: Function
+) -> None:
+    deployed.known("Siti")  # A planner is running now.
+    people = [deployed.person(f"Technician {number}") for number in range(10)]
     for _ in range(MID_EVENT_TRIES):
-        notices = told_all(stage, people)
+        notices = told_all(deployed, people)
         warm = planner.processes
-        while stage.look(notices[0]) is None:
+        while deployed.look(notices[0]) is None:
             pass  # It is a matter of milliseconds.
         for process in warm:
             process.kill()
-        planned = [notice for notice in notices if stage.look(notice) is not None]
-        stage.all_until(notices, State.READ, seconds=60)
-        stage.nothing_is_lost(*notices)
+        planned = [notice for notice in notices if deployed.look(notice) is not None]
+        deployed.all_until(notices, State.READ, seconds=60)
+        deployed.nothing_is_lost(*notices)
         if len(planned) < len(notices):
             return
     pytest.fail(f"the planner was never killed in mid event, in {MID_EVENT_TRIES} tries")
 
 
 def test_a_receiver_killed_after_it_read_a_reply_and_before_it_said_so(
-    stage: Stage, connector: Connector, receiver: Function, bus: Bus
+    deployed: DeployedStack, connector: Connector, receiver: Function, bus: Bus
 ) -> None:
-    siti = stage.known("Siti")
+    siti = deployed.known("Siti")
     kill_all(receiver)
     receiver.pause_intake()
-    reply = stage.phones.write(siti.number, DESK, "Terima kasih")
-    eventually(lambda: queued_at_the_desk(stage) == 0, "the connector doesn't take the reply")
+    reply = deployed.phones.write(siti.number, DESK, "Terima kasih")
+    eventually(lambda: queued_at_the_desk(deployed) == 0, "the connector doesn't take the reply")
     with connector.process.paused():
         receiver.resume_intake()
         bus.wait("ReplyReceived", message_id=reply["id"])
         kill_all(receiver)
-    assert receipts_for(stage, siti, reply["id"]) == []
+    assert receipts_for(deployed, siti, reply["id"]) == []
 
-    eventually(lambda: receipts_for(stage, siti, reply["id"]), "the reply is never confirmed")
+    eventually(lambda: receipts_for(deployed, siti, reply["id"]), "the reply is never confirmed")
     assert len(bus.all("ReplyReceived", message_id=reply["id"])) == 1
-    later = stage.tell(siti)
-    stage.until(later, State.READ)
-    assert failures(stage, later) == [], "the session was harmed"
-    stage.nothing_is_lost(later)
+    later = deployed.tell(siti)
+    deployed.until(later, State.READ)
+    assert failures(deployed, later) == [], "the session was harmed"
+    deployed.nothing_is_lost(later)
 
 
 def test_a_receiver_killed_while_it_sends_again_what_a_phone_could_not_read(
-    stage: Stage, connector: Connector, receiver: Function
+    deployed: DeployedStack, connector: Connector, receiver: Function
 ) -> None:
-    siti = stage.known("Siti")
-    stage.phones.break_phone(siti.number, "corrupt-session")
+    siti = deployed.known("Siti")
+    deployed.phones.break_phone(siti.number, "corrupt-session")
     receiver.pause_intake()
-    notice = stage.tell(siti)
-    stage.until(notice, State.SENT)
-    stage.phones.wait_for_event("phone-retry", id=notice.message_id)
-    stage.phones.inject("lose-messages", account=DESK, device=1, to=siti.number)
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.SENT)
+    deployed.phones.wait_for_event("phone-retry", id=notice.message_id)
+    deployed.phones.inject("lose-messages", account=DESK, device=1, to=siti.number)
     receiver.resume_intake()
-    stage.phones.wait_for_event("fault-met", id=notice.message_id)
+    deployed.phones.wait_for_event("fault-met", id=notice.message_id)
     kill_all(receiver)
     # Else the connector would wait for the lost ack before it hands over another copy.
-    stage.phones.inject("drop", account=DESK)
+    deployed.phones.inject("drop", account=DESK)
 
-    stage.until(notice, State.READ)
-    assert failures(stage, notice) == ["BadMac"], "one session was made for it, not two"
-    stage.nothing_is_lost(notice)
+    deployed.until(notice, State.READ)
+    assert failures(deployed, notice) == ["BadMac"], "one session was made for it, not two"
+    deployed.nothing_is_lost(notice)
 
 
-def told_all(stage: Stage, people: list[Person]) -> list[Notice]:
+def told_all(deployed: DeployedStack, people: list[Person]) -> list[Notice]:
     """One event that all of them must be told of."""
-    return stage.put("TicketCreated", new_ticket(), technicians=people)
+    return deployed.put("TicketCreated", new_ticket(), technicians=people)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.fleet import Connector, Function
 from tests.faults.looks import connector_has_all, failures, queued_at_the_desk, receipts_for, times_routed
-from tests.support.stack import DESK, Bus, Stage, eventually, new_ticket
+from tests.support.stack import DESK, Bus, DeployedStack, eventually, new_ticket
 from tocsin.notify.notification import State
 from tocsin.notify.queues import Order
 
@@ -23,127 +23,131 @@ pytestmark = pytest.mark.faults
 
 @pytest.mark.parametrize("fault", ["lose-acks", "lose-messages"])
 def test_what_was_lost_with_the_connection_goes_out_again_under_its_id(
-    stage: Stage, connector: Connector, fault: str
+    deployed: DeployedStack, connector: Connector, fault: str
 ) -> None:
-    siti, new = stage.known("Siti"), stage.person("Somebody new")
-    stage.phones.inject(fault, account=DESK, device=1, n=2, drop=True)
-    notices = [stage.tell(siti), stage.tell(new)]
-    stage.all_until(notices, State.READ)
+    siti, new = deployed.known("Siti"), deployed.person("Somebody new")
+    deployed.phones.inject(fault, account=DESK, device=1, n=2, drop=True)
+    notices = [deployed.tell(siti), deployed.tell(new)]
+    deployed.all_until(notices, State.READ)
     for notice in notices:
-        assert failures(stage, notice) == []
-    stage.nothing_is_lost(*notices)
+        assert failures(deployed, notice) == []
+    deployed.nothing_is_lost(*notices)
 
 
 def test_an_ack_that_never_comes_holds_up_nobody_else_and_doubles_nothing(
-    stage: Stage, connector: Connector
+    deployed: DeployedStack, connector: Connector
 ) -> None:
-    siti, ayu = stage.known("Siti"), stage.known("Ayu")
-    stage.phones.inject("lose-acks", account=DESK, device=1, to=siti.number)
-    unacknowledged = stage.tell(siti)
+    siti, ayu = deployed.known("Siti"), deployed.known("Ayu")
+    deployed.phones.inject("lose-acks", account=DESK, device=1, to=siti.number)
+    unacknowledged = deployed.tell(siti)
     # The phone's receipt says more than the ack would have.
-    stage.until(unacknowledged, State.READ)
-    after = [stage.tell(siti), stage.tell(ayu)]
-    stage.all_until(after, State.READ)
-    assert times_routed(stage, unacknowledged) == 1
-    stage.nothing_is_lost(unacknowledged, *after)
+    deployed.until(unacknowledged, State.READ)
+    after = [deployed.tell(siti), deployed.tell(ayu)]
+    deployed.all_until(after, State.READ)
+    assert times_routed(deployed, unacknowledged) == 1
+    deployed.nothing_is_lost(unacknowledged, *after)
 
 
 def test_a_socket_that_is_dropped_over_and_over_loses_and_doubles_nothing(
-    stage: Stage, connector: Connector
+    deployed: DeployedStack, connector: Connector
 ) -> None:
-    people = [stage.known("Siti"), stage.known("Budi"), stage.person("Somebody new")]
+    people = [deployed.known("Siti"), deployed.known("Budi"), deployed.person("Somebody new")]
     notices = []
     for _ in range(4):
-        notices += stage.tell_in_turn(people)
-        stage.phones.inject("drop", account=DESK)
-    stage.all_until(notices, State.READ, seconds=60)
+        notices += deployed.tell_in_turn(people)
+        deployed.phones.inject("drop", account=DESK)
+    deployed.all_until(notices, State.READ, seconds=60)
     for person in people:
-        stage.shown_in_order(person, [notice for notice in notices if notice.person == person])
-    stage.nothing_is_lost(*notices)
+        deployed.shown_in_order(person, [notice for notice in notices if notice.person == person])
+    deployed.nothing_is_lost(*notices)
 
 
 # Doubled
 
 
-def test_an_event_that_the_bus_delivers_three_times_is_told_once(stage: Stage, connector: Connector) -> None:
-    siti, ticket = stage.known("Siti"), new_ticket()
-    (notice,) = stage.put("TicketCreated", ticket, customer=siti)
+def test_an_event_that_the_bus_delivers_three_times_is_told_once(
+    deployed: DeployedStack, connector: Connector
+) -> None:
+    siti, ticket = deployed.known("Siti"), new_ticket()
+    (notice,) = deployed.put("TicketCreated", ticket, customer=siti)
     for _ in range(2):
-        stage.put("TicketCreated", ticket, customer=siti)
-    later = stage.tell(siti)
-    stage.all_until([notice, later], State.READ)
-    assert times_routed(stage, notice) == 1
-    stage.nothing_is_lost(notice, later)
+        deployed.put("TicketCreated", ticket, customer=siti)
+    later = deployed.tell(siti)
+    deployed.all_until([notice, later], State.READ)
+    assert times_routed(deployed, notice) == 1
+    deployed.nothing_is_lost(notice, later)
 
 
 def test_an_event_that_its_queue_delivers_again_after_it_was_sent_is_told_once(
-    stage: Stage, connector: Connector, planner: Function
+    deployed: DeployedStack, connector: Connector, planner: Function
 ) -> None:
-    siti, ticket = stage.known("Siti"), new_ticket()
+    siti, ticket = deployed.known("Siti"), new_ticket()
     planner.pause_intake()
     try:
-        (notice,) = stage.put("TicketCreated", ticket, customer=siti)
-        (event,) = taken(stage, "TicketEventsQueueUrl")
+        (notice,) = deployed.put("TicketCreated", ticket, customer=siti)
+        (event,) = taken(deployed, "TicketEventsQueueUrl")
     finally:
         planner.resume_intake()
-    sqs, url = stage.world.deployment.sqs, stage.stack.outputs["TicketEventsQueueUrl"]
+    sqs, url = deployed.world.deployment.sqs, deployed.stack.outputs["TicketEventsQueueUrl"]
     for _ in range(2):
         sqs.send_message(QueueUrl=url, MessageBody=event["Body"])
-        stage.until(notice, State.READ)
-    later = stage.tell(siti)
-    stage.until(later, State.READ)
-    assert times_routed(stage, notice) == 1
-    stage.nothing_is_lost(notice, later)
+        deployed.until(notice, State.READ)
+    later = deployed.tell(siti)
+    deployed.until(later, State.READ)
+    assert times_routed(deployed, notice) == 1
+    deployed.nothing_is_lost(notice, later)
 
 
-def test_an_order_that_its_queue_delivers_again_is_dropped(stage: Stage, connector: Connector) -> None:
-    siti = stage.known("Siti")
-    notice = stage.tell(siti)
-    stored = stage.until(notice, State.READ)
+def test_an_order_that_its_queue_delivers_again_is_dropped(
+    deployed: DeployedStack, connector: Connector
+) -> None:
+    siti = deployed.known("Siti")
+    notice = deployed.tell(siti)
+    stored = deployed.until(notice, State.READ)
     order = Order.of(stored)
     for _ in range(3):
-        stage.world.deployment.sqs.send_message(
-            QueueUrl=stage.stack.outputs["NotificationsQueueUrl"],
+        deployed.world.deployment.sqs.send_message(
+            QueueUrl=deployed.stack.outputs["NotificationsQueueUrl"],
             MessageBody=json.dumps(order.to_json()),
             MessageGroupId=order.group,
             MessageDeduplicationId=uuid4().hex,
         )
-    later = stage.tell(siti)
-    stage.until(later, State.READ)
-    assert times_routed(stage, notice) == 1
-    stage.nothing_is_lost(notice, later)
+    later = deployed.tell(siti)
+    deployed.until(later, State.READ)
+    assert times_routed(deployed, notice) == 1
+    deployed.nothing_is_lost(notice, later)
 
 
 def test_stanzas_that_come_twice_count_once(
-    stage: Stage, connector: Connector, receiver: Function, bus: Bus
+    deployed: DeployedStack, connector: Connector, receiver: Function, bus: Bus
 ) -> None:
     """A message, a request to send again, and receipts: as after a connector that died before its ack."""
-    siti, ayu = stage.known("Siti"), stage.known("Ayu")
-    stage.phones.break_phone(siti.number, "corrupt-session")
+    siti, ayu = deployed.known("Siti"), deployed.known("Ayu")
+    deployed.phones.break_phone(siti.number, "corrupt-session")
     receiver.pause_intake()
-    broken, whole = stage.tell(siti), stage.tell(ayu)
-    stage.all_until([broken, whole], State.SENT)
-    reply = stage.phones.write(ayu.number, DESK, "Oke")
-    connector_has_all(stage, stage.person("Somebody else"))
-    stanzas = taken(stage, "StanzasQueueUrl", at_least=4)
-    twice(stage, stanzas)
+    broken, whole = deployed.tell(siti), deployed.tell(ayu)
+    deployed.all_until([broken, whole], State.SENT)
+    reply = deployed.phones.write(ayu.number, DESK, "Oke")
+    connector_has_all(deployed, deployed.person("Somebody else"))
+    stanzas = taken(deployed, "StanzasQueueUrl", at_least=4)
+    twice(deployed, stanzas)
     receiver.resume_intake()
 
-    stage.all_until([broken, whole], State.READ)
-    later = [stage.tell(siti), stage.tell(ayu)]
-    stage.all_until(later, State.READ)
-    eventually(lambda: queued_at_the_desk(stage) == 0, "the desk's mailbox isn't empty")
-    assert times_routed(stage, broken) == 2, "it was sent again more than once"
-    assert [failures(stage, notice) for notice in later] == [[], []]
-    assert receipts_for(stage, ayu, reply["id"])
+    deployed.all_until([broken, whole], State.READ)
+    later = [deployed.tell(siti), deployed.tell(ayu)]
+    deployed.all_until(later, State.READ)
+    eventually(lambda: queued_at_the_desk(deployed) == 0, "the desk's mailbox isn't empty")
+    assert times_routed(deployed, broken) == 2, "it was sent again more than once"
+    assert [failures(deployed, notice) for notice in later] == [[], []]
+    assert receipts_for(deployed, ayu, reply["id"])
     assert len(bus.all("ReplyReceived", message_id=reply["id"])) == 1
     assert len(bus.all("NotificationRead", notification_id=whole.id)) <= 1
-    stage.nothing_is_lost(broken, whole, *later)
+    deployed.nothing_is_lost(broken, whole, *later)
 
 
-def taken(stage: Stage, queue: str, *, at_least: int = 1) -> list[dict[str, Any]]:
+def taken(deployed: DeployedStack, queue: str, *, at_least: int = 1) -> list[dict[str, Any]]:
     """Everything that lies in a queue whose function doesn't take it, taken away in its order."""
-    sqs, url = stage.world.deployment.sqs, stage.stack.outputs[queue]
+    sqs, url = deployed.world.deployment.sqs, deployed.stack.outputs[queue]
     found: list[dict[str, Any]] = []
 
     def enough() -> bool:
@@ -157,12 +161,12 @@ def taken(stage: Stage, queue: str, *, at_least: int = 1) -> list[dict[str, Any]
     return found
 
 
-def twice(stage: Stage, stanzas: Sequence[dict[str, Any]]) -> None:
+def twice(deployed: DeployedStack, stanzas: Sequence[dict[str, Any]]) -> None:
     """Put stanzas into their queue, each two times in a row, past the queue's own deduplication."""
     for stanza in stanzas:
         for _ in range(2):
-            stage.world.deployment.sqs.send_message(
-                QueueUrl=stage.stack.outputs["StanzasQueueUrl"],
+            deployed.world.deployment.sqs.send_message(
+                QueueUrl=deployed.stack.outputs["StanzasQueueUrl"],
                 MessageBody=stanza["Body"],
                 MessageGroupId=stanza["Attributes"]["MessageGroupId"],
                 MessageDeduplicationId=uuid4().hex,

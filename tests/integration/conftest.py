@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.support.connector_processes import OWN, SITI, World, world
+from tests.support.connector_processes import OWN, SITI, RunningConnectors, world
 from tocsin_local.bootstrap import SAM
 from tocsin_local.emulator import Emulator, emulator, interpreter, run_folder
 from tocsin_local.stack import Stack, deployed
@@ -29,7 +29,7 @@ def aws(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def house(aws: Emulator) -> Iterator[World]:
+def connectors(aws: Emulator) -> Iterator[RunningConnectors]:
     """Two phones, ours and a customer's, and no connector yet."""
     with LocalWhatsApp.start(log_file=aws.folder / "whatsapp.log", log_level="info") as whatsapp:
         whatsapp.control.add_phone(OWN, "Support")

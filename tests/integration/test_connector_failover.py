@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.connector_processes import OWN, SITI, TERMS, World, eventually
+from tests.support.connector_processes import OWN, SITI, TERMS, RunningConnectors, eventually
 from tocsin.connector_client.client import (
     AckTimeout,
     ConnectorAway,
@@ -39,7 +39,7 @@ class Correspondence:
     `acked`: ids of messages whose ack the Lambda saw. Whatever failed it repeats under the same id.
     """
 
-    house: World
+    connectors: RunningConnectors
     profile: AccountProfile
     acked: list[str] = field(default_factory=list)
     errors: Counter[type[ConnectorError]] = field(default_factory=Counter)
@@ -59,11 +59,11 @@ class Correspondence:
 
     def _write(self) -> None:
         while not self._over.wait(0.2):
-            self.house.phones.write(SITI, OWN, f"text {self.written}")
+            self.connectors.phones.write(SITI, OWN, f"text {self.written}")
             self.written += 1
 
     def _send(self) -> None:
-        client, lid = self.house.client(), JID.parse(self.house.phones.phone(SITI)["lid"])
+        client, lid = self.connectors.client(), JID.parse(self.connectors.phones.phone(SITI)["lid"])
         number = 0
         while not self._over.wait(0.1):
             message_id = f"3EB0{number:012X}"
@@ -83,34 +83,36 @@ class Correspondence:
         collected: list[str] = []
 
         def all_there() -> bool:
-            stanzas = self.house.stanzas()
+            stanzas = self.connectors.stanzas()
             collected.extend(node.attr_str("id") for node in stanzas if node.tag == "message")
             return len(collected) >= self.written
 
         eventually(all_there, f"{len(collected)} of {self.written}", 30)
-        assert collected == [entry["id"] for entry in self.house.phones.mailbox(SITI)["sent"]]
-        routed = Counter(event["id"] for event in self.house.phones.events(kind="message")[0])
+        assert collected == [entry["id"] for entry in self.connectors.phones.mailbox(SITI)["sent"]]
+        routed = Counter(event["id"] for event in self.connectors.phones.events(kind="message")[0])
         assert all(routed[message_id] >= 1 for message_id in self.acked)
 
 
-def two_connectors(house: World) -> AccountProfile:
-    house.start()
-    profile = house.pair(OWN)
-    standby = house.start()
+def two_connectors(connectors: RunningConnectors) -> AccountProfile:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    standby = connectors.start()
     standby.wait_until_said("standing by")
     return profile
 
 
-def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubled(house: World) -> None:
-    profile = two_connectors(house)
-    traffic = Correspondence(house, profile)
+def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubled(
+    connectors: RunningConnectors,
+) -> None:
+    profile = two_connectors(connectors)
+    traffic = Correspondence(connectors, profile)
     traffic.start()
     eventually(lambda: len(traffic.acked) > 5, "no traffic")
-    before = house.lease()
-    house.processes[0].kill()
+    before = connectors.lease()
+    connectors.processes[0].kill()
     killed = time.monotonic()
     eventually(
-        lambda: house.lease().epoch > before.epoch and house.lease().state == "connected",
+        lambda: connectors.lease().epoch > before.epoch and connectors.lease().state == "connected",
         "nobody took over",
         TAKEOVER_SECONDS,
     )
@@ -122,15 +124,19 @@ def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubl
     traffic.assert_nothing_lost_or_doubled()
 
 
-def test_told_to_go_it_hands_over_at_once(house: World) -> None:
-    profile = two_connectors(house)
-    traffic = Correspondence(house, profile)
+def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None:
+    profile = two_connectors(connectors)
+    traffic = Correspondence(connectors, profile)
     traffic.start()
     eventually(lambda: len(traffic.acked) > 5, "no traffic")
     told = time.monotonic()
-    assert house.processes[0].terminate() == 0
+    assert connectors.processes[0].terminate() == 0
     gone = time.monotonic() - told
-    eventually(lambda: house.lease().epoch == 2 and house.lease().state == "connected", "nobody took over", 5)
+    eventually(
+        lambda: connectors.lease().epoch == 2 and connectors.lease().state == "connected",
+        "nobody took over",
+        5,
+    )
     took = time.monotonic() - told
     count = len(traffic.acked)
     eventually(lambda: len(traffic.acked) > count + 5, "the new one doesn't serve")
@@ -140,26 +146,28 @@ def test_told_to_go_it_hands_over_at_once(house: World) -> None:
     traffic.assert_nothing_lost_or_doubled()
 
 
-def test_a_frozen_holder_that_wakes_up_late_stays_silent(house: World) -> None:
-    profile = two_connectors(house)
-    frozen = house.processes[0]
+def test_a_frozen_holder_that_wakes_up_late_stays_silent(connectors: RunningConnectors) -> None:
+    profile = two_connectors(connectors)
+    frozen = connectors.processes[0]
     frozen.pause()
-    eventually(lambda: house.lease().epoch == 2 and house.lease().state == "connected", "no takeover", 30)
-    logins = len(house.phones.events(kind="login")[0])
-    house.phones.write(SITI, OWN, "while it slept")
+    eventually(
+        lambda: connectors.lease().epoch == 2 and connectors.lease().state == "connected", "no takeover", 30
+    )
+    logins = len(connectors.phones.events(kind="login")[0])
+    connectors.phones.write(SITI, OWN, "while it slept")
     frozen.go_on()
     frozen.wait_until_said("lease lost")
     frozen.wait_until_said("standing by")
     time.sleep(2)
-    assert len(house.phones.events(kind="login")[0]) == logins
-    assert house.lease().epoch == 2
-    assert house.lease().state == "connected"
-    house.client().request(profile, iq.prekey_count())
+    assert len(connectors.phones.events(kind="login")[0]) == logins
+    assert connectors.lease().epoch == 2
+    assert connectors.lease().state == "connected"
+    connectors.client().request(profile, iq.prekey_count())
 
 
-def test_a_standby_serves_nobody_and_answers_health(house: World) -> None:
-    profile = two_connectors(house)
-    standby = house.processes[1]
+def test_a_standby_serves_nobody_and_answers_health(connectors: RunningConnectors) -> None:
+    profile = two_connectors(connectors)
+    standby = connectors.processes[1]
     started = next(line for line in standby.lines() if line.get("message") == "connector started")
     assert standby.popen.poll() is None
 
@@ -167,5 +175,5 @@ def test_a_standby_serves_nobody_and_answers_health(house: World) -> None:
     url = f"{started['url']}/v1/health"
     with urlopen(url, context=anyone, timeout=5) as answer:  # noqa: S310
         assert answer.status == 200
-    assert house.client().request(profile, iq.prekey_count()).attrs["type"] == "result"
+    assert connectors.client().request(profile, iq.prekey_count()).attrs["type"] == "result"
     assert not any("AccountsDisconnected" in line for line in standby.lines())

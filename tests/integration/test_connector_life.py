@@ -12,7 +12,7 @@ from tests.support.connector_processes import (
     OWN,
     SITI,
     Collected,
-    World,
+    RunningConnectors,
     eventually,
     make_maintain_function,
     messages_in,
@@ -33,9 +33,9 @@ pytestmark = pytest.mark.integration
 _numbers = count(1)
 
 
-def message_to(house: World, number: str, message_id: str) -> Node:
+def message_to(connectors: RunningConnectors, number: str, message_id: str) -> Node:
     """A message that the server routes; nobody can decrypt it."""
-    lid = house.phones.phone(number)["lid"]
+    lid = connectors.phones.phone(number)["lid"]
     enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + bytes(60))
     to = Node("participants", {}, (Node("to", {"jid": JID.parse(lid)}, (enc,)),))
     return Node("message", {"id": message_id, "to": JID.parse(lid), "type": "text"}, (to,))
@@ -44,65 +44,70 @@ def message_to(house: World, number: str, message_id: str) -> Node:
 # Linking
 
 
-def test_it_is_linked_by_qr_and_connects(house: World) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    profile = house.pair(OWN)
+def test_it_is_linked_by_qr_and_connects(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    profile = connectors.pair(OWN)
     assert profile.jid.startswith(OWN)
     assert profile.lid is not None
-    assert house.keys.account.prekey_count() == 812
-    assert house.control().state == "connected"
+    assert connectors.keys.account.prekey_count() == 812
+    assert connectors.control().state == "connected"
 
 
-def test_it_is_linked_by_a_code_typed_on_the_phone(house: World) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    house.wish("pair", phone=OWN)
-    code = eventually(lambda: house.control().pairing_code, "no code")
-    house.phones._call("POST", f"/phones/{OWN}/link", {"code": code})
-    house.wait_for_state("connected", 40)
+def test_it_is_linked_by_a_code_typed_on_the_phone(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    connectors.wish("pair", phone=OWN)
+    code = eventually(lambda: connectors.control().pairing_code, "no code")
+    connectors.phones._call("POST", f"/phones/{OWN}/link", {"code": code})
+    connectors.wait_for_state("connected", 40)
 
 
-def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(house: World) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    house.wish("pair", phone="1")
-    control = eventually(lambda: shown if (shown := house.control()).qr else None, "no QR code")
+def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    connectors.wish("pair", phone="1")
+    control = eventually(lambda: shown if (shown := connectors.control()).qr else None, "no QR code")
     assert "no code to type" in control.message
-    house.phones.link(OWN, str(control.qr))
-    house.wait_for_state("connected", 40)
+    connectors.phones.link(OWN, str(control.qr))
+    connectors.wait_for_state("connected", 40)
 
 
-def test_a_passkey_step_is_told_to_the_operator_with_what_to_do(house: World) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    house.phones.inject("passkey", account=OWN)
-    house.wish("pair")
-    qr = eventually(lambda: house.control().qr, "no QR code")
+def test_a_passkey_step_is_told_to_the_operator_with_what_to_do(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    connectors.phones.inject("passkey", account=OWN)
+    connectors.wish("pair")
+    qr = eventually(lambda: connectors.control().qr, "no QR code")
     with pytest.raises(ControlError, match="passkey"):
-        house.phones.link(OWN, qr)
-    eventually(lambda: "Remove the passkey step" in house.control().message, "no word of it")
-    assert house.control().qr == qr, "the code may be scanned again"
-    house.phones.link(OWN, qr)
-    house.wait_for_state("connected", 40)
+        connectors.phones.link(OWN, qr)
+    eventually(lambda: "Remove the passkey step" in connectors.control().message, "no word of it")
+    assert connectors.control().qr == qr, "the code may be scanned again"
+    connectors.phones.link(OWN, qr)
+    connectors.wait_for_state("connected", 40)
 
 
-def test_a_business_account_is_linked_under_its_name(house: World) -> None:
-    house.start()
-    house.phones.add_phone("6281100000009", "Toko Maju", business=True)
-    house.pair("6281100000009")
-    assert (house.keys.account.credentials().push_name, house.keys.account.credentials().platform) == (
+def test_a_business_account_is_linked_under_its_name(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.phones.add_phone("6281100000009", "Toko Maju", business=True)
+    connectors.pair("6281100000009")
+    assert (
+        connectors.keys.account.credentials().push_name,
+        connectors.keys.account.credentials().platform,
+    ) == (
         "Toko Maju",
         "smba",
     )
 
 
-def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_pairing(house: World) -> None:
-    house.start()
-    first, old = house.pair(OWN), house.keys.account.credentials()
-    house.phones.unlink(OWN, 1)
-    house.wait_for_state("logged_out")
-    second, new = house.pair(OWN), house.keys.account.credentials()
+def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_pairing(
+    connectors: RunningConnectors,
+) -> None:
+    connectors.start()
+    first, old = connectors.pair(OWN), connectors.keys.account.credentials()
+    connectors.phones.unlink(OWN, 1)
+    connectors.wait_for_state("logged_out")
+    second, new = connectors.pair(OWN), connectors.keys.account.credentials()
     assert (new.identity, new.noise) != (old.identity, old.noise)
     assert new.adv_secret != old.adv_secret
     assert second.incarnation > first.incarnation
@@ -110,41 +115,41 @@ def test_linked_anew_over_an_old_link_it_keeps_what_is_ours_and_nothing_of_the_p
     # Lambdas hold the token; a one-time prekey's number may still be known to somebody.
     assert second.connector_token == first.connector_token
     assert new.next_prekey_id == old.next_prekey_id + 812
-    assert house.keys.account.prekey_count() == 812
+    assert connectors.keys.account.prekey_count() == 812
     with pytest.raises(errors.ConnectorError):
-        house.client().send_message(first, message_to(house, SITI, "3EB0000000000010"))
-    texts_arrive(house, ["after all that"])
-    collected = Collected(house)
+        connectors.client().send_message(first, message_to(connectors, SITI, "3EB0000000000010"))
+    texts_arrive(connectors, ["after all that"])
+    collected = Collected(connectors)
     eventually(lambda: collected.has(1), "lost")
 
 
-def test_a_second_wish_to_pair_is_shown_a_code_of_its_own(house: World) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    house.wish("pair")
-    first = eventually(lambda: house.control().qr, "no QR code")
+def test_a_second_wish_to_pair_is_shown_a_code_of_its_own(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    connectors.wish("pair")
+    first = eventually(lambda: connectors.control().qr, "no QR code")
     time.sleep(1)  # the wish names its second
-    house.wish("pair")
-    second = eventually(lambda: house.control().qr, "no second QR code")
+    connectors.wish("pair")
+    second = eventually(lambda: connectors.control().qr, "no second QR code")
     assert second != first
 
 
-def test_a_restart_keeps_token_prekeys_and_pairing(house: World) -> None:
-    first = house.start()
-    before = house.pair(OWN)
+def test_a_restart_keeps_token_prekeys_and_pairing(connectors: RunningConnectors) -> None:
+    first = connectors.start()
+    before = connectors.pair(OWN)
     assert first.terminate() == 0
-    house.start()
-    house.wait_for_state("connected")
-    assert house.keys.account.profile() == before
-    assert house.keys.account.prekey_count() == 812
-    answer = house.client().request(before, iq.prekey_count())
+    connectors.start()
+    connectors.wait_for_state("connected")
+    assert connectors.keys.account.profile() == before
+    assert connectors.keys.account.prekey_count() == 812
+    answer = connectors.client().request(before, iq.prekey_count())
     assert iq.parse_prekey_count(answer) == 812
 
 
-def test_no_secret_is_in_its_log(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    credentials = house.keys.account.credentials()
+def test_no_secret_is_in_its_log(connectors: RunningConnectors) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    credentials = connectors.keys.account.credentials()
     log = process.log.read_text()
     for secret in (
         credentials.connector_token,
@@ -160,109 +165,121 @@ def test_no_secret_is_in_its_log(house: World) -> None:
 # Serving the Lambdas
 
 
-def test_a_lambda_reaches_whatsapp_through_it(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    client = house.client()
+def test_a_lambda_reaches_whatsapp_through_it(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    client = connectors.client()
     contact = parse_contacts(client.request(profile, usync_contacts([SITI])))[SITI]
     assert contact.registered
-    ack = client.send_message(profile, message_to(house, SITI, "3EB0000000000001"))
+    ack = client.send_message(profile, message_to(connectors, SITI, "3EB0000000000001"))
     assert ack.attrs["class"] == "message"
     assert ack.attrs["id"] == "3EB0000000000001"
 
 
-def test_the_same_message_twice_goes_out_once(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    node = message_to(house, SITI, "3EB0000000000002")
-    first = house.client().send_message(profile, node)
-    assert house.client().send_message(profile, node) == first
-    sent, _ = house.phones.events(kind="message")
+def test_the_same_message_twice_goes_out_once(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    node = message_to(connectors, SITI, "3EB0000000000002")
+    first = connectors.client().send_message(profile, node)
+    assert connectors.client().send_message(profile, node) == first
+    sent, _ = connectors.phones.events(kind="message")
     assert [event["id"] for event in sent].count("3EB0000000000002") == 1
 
 
-def test_an_answer_that_does_not_come_is_a_timeout_by_name(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("iq-silence", xmlns="encrypt", account=OWN)
+def test_an_answer_that_does_not_come_is_a_timeout_by_name(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("iq-silence", xmlns="encrypt", account=OWN)
     with pytest.raises(errors.RequestTimeout):
-        house.client().request(profile, iq.prekey_count(), timeout=1)
+        connectors.client().request(profile, iq.prekey_count(), timeout=1)
 
 
-def test_what_the_server_refuses_comes_back_with_its_code(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("iq-error", code=429, xmlns="encrypt", account=OWN)
+def test_what_the_server_refuses_comes_back_with_its_code(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("iq-error", code=429, xmlns="encrypt", account=OWN)
     with pytest.raises(errors.IqError) as raised:
-        house.client().request(profile, iq.prekey_count())
+        connectors.client().request(profile, iq.prekey_count())
     assert raised.value.error == 429
-    house.phones.inject("ack-error", code=479, account=OWN)
-    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000003"))
+    connectors.phones.inject("ack-error", code=479, account=OWN)
+    ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000003"))
     assert ack.attrs["error"] == "479"
 
 
-def routed(house: World) -> int:
+def routed(connectors: RunningConnectors) -> int:
     """Messages of ours that reached the server, refused ones included."""
-    return len(house.phones.events(kind="message")[0])
+    return len(connectors.phones.events(kind="message")[0])
 
 
-def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(house: World) -> None:
-    process = house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("ack-error", code=463, account=OWN)
-    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
+def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(
+    connectors: RunningConnectors,
+) -> None:
+    process = connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("ack-error", code=463, account=OWN)
+    ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000004"))
     assert ack.attrs["error"] == "463"
-    limit = house.keys.account.limit("first-contacts")
+    limit = connectors.keys.account.limit("first-contacts")
     assert limit is not None, "it was not written down before it was told"
-    lease = house.wait_for_state("restricted")
+    lease = connectors.wait_for_state("restricted")
     assert "no first contacts (463) until" in lease.detail
-    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"))
+    connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000005"))
     assert process.said("account restricted", limit="first-contacts")
 
 
-def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_against_it(house: World) -> None:
-    process = house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("ack-error", code=463, account=OWN)
-    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"))
+def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_against_it(
+    connectors: RunningConnectors,
+) -> None:
+    process = connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("ack-error", code=463, account=OWN)
+    connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000004"))
     process.terminate()
-    house.start()
-    lease = house.wait_for_state("restricted")
+    connectors.start()
+    lease = connectors.wait_for_state("restricted")
     assert "no first contacts (463)" in lease.detail
-    before = routed(house)
+    before = routed(connectors)
     with pytest.raises(errors.Restricted) as raised:
-        house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"), first_contact=True)
-    limit = house.keys.account.limit("first-contacts")
+        connectors.client().send_message(
+            profile, message_to(connectors, SITI, "3EB0000000000005"), first_contact=True
+        )
+    limit = connectors.keys.account.limit("first-contacts")
     assert limit is not None
     assert (raised.value.limit, raised.value.until) == ("first-contacts", limit.until)
-    assert routed(house) == before
-    ack = house.client().send_message(profile, message_to(house, SITI, "3EB0000000000006"))
+    assert routed(connectors) == before
+    ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000006"))
     assert "error" not in ack.attrs, "a known contact passes"
 
 
-def test_a_restriction_is_learnt_from_whatsapps_own_word_and_its_end_as_well(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("reachout-lock", seconds=3600, account=OWN)
-    house.wait_for_state("restricted")
+def test_a_restriction_is_learnt_from_whatsapps_own_word_and_its_end_as_well(
+    connectors: RunningConnectors,
+) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("reachout-lock", seconds=3600, account=OWN)
+    connectors.wait_for_state("restricted")
     with pytest.raises(errors.Restricted):
-        house.client().send_message(profile, message_to(house, SITI, "3EB0000000000004"), first_contact=True)
-    house.phones.inject("reachout-lock", seconds=0, account=OWN)
-    house.wait_for_state("connected")
-    house.client().send_message(profile, message_to(house, SITI, "3EB0000000000005"), first_contact=True)
+        connectors.client().send_message(
+            profile, message_to(connectors, SITI, "3EB0000000000004"), first_contact=True
+        )
+    connectors.phones.inject("reachout-lock", seconds=0, account=OWN)
+    connectors.wait_for_state("connected")
+    connectors.client().send_message(
+        profile, message_to(connectors, SITI, "3EB0000000000005"), first_contact=True
+    )
 
 
-def test_a_restriction_that_runs_out_ends_by_itself(house: World) -> None:
-    house.start()
-    house.pair(OWN)
-    house.phones.inject("reachout-lock", seconds=3, account=OWN)
-    house.wait_for_state("restricted")
-    house.wait_for_state("connected")
+def test_a_restriction_that_runs_out_ends_by_itself(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.inject("reachout-lock", seconds=3, account=OWN)
+    connectors.wait_for_state("restricted")
+    connectors.wait_for_state("connected")
 
 
-def test_an_older_pairing_is_refused(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
+def test_an_older_pairing_is_refused(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
     older = AccountProfile(
         profile.account,
         profile.incarnation - 1,
@@ -274,20 +291,22 @@ def test_an_older_pairing_is_refused(house: World) -> None:
         profile.connector_token,
     )
     with pytest.raises(errors.IncarnationRefused):
-        house.client().request(older, iq.prekey_count())
+        connectors.client().request(older, iq.prekey_count())
 
 
 # Forwarding
 
 
-def test_what_arrives_lies_in_the_queue_in_order(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    texts_arrive(house, ["one", "two", "three"])
-    bodies = eventually(lambda: house.queued(house.environment["STANZAS_QUEUE_URL"]), "nothing was forwarded")
-    sent = [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+def test_what_arrives_lies_in_the_queue_in_order(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    texts_arrive(connectors, ["one", "two", "three"])
+    bodies = eventually(
+        lambda: connectors.queued(connectors.environment["STANZAS_QUEUE_URL"]), "nothing was forwarded"
+    )
+    sent = [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     collected = messages_in([body["node"] for body in bodies])
-    more = Collected(house)
+    more = Collected(connectors)
     more.ids = collected
     eventually(lambda: more.has(3), "not all were forwarded")
     assert more.ids == sent
@@ -296,37 +315,37 @@ def test_what_arrives_lies_in_the_queue_in_order(house: World) -> None:
     assert bodies[0]["epoch"] == 1
 
 
-def test_nothing_is_acknowledged_while_the_queue_is_away(house: World) -> None:
+def test_nothing_is_acknowledged_while_the_queue_is_away(connectors: RunningConnectors) -> None:
     """Killed with the queue away, it must find everything again at the next login."""
-    switch = Switch(house.aws.url)
+    switch = Switch(connectors.aws.url)
     try:
-        process = house.start(AWS_ENDPOINT_URL_SQS=switch.url)
-        house.pair(OWN)
+        process = connectors.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        connectors.pair(OWN)
         switch.off()
-        texts_arrive(house, [f"text {number}" for number in range(10)])
+        texts_arrive(connectors, [f"text {number}" for number in range(10)])
         eventually(lambda: "the stanza queue is away" in process.log.read_text(), "it didn't notice")
         process.kill()
         switch.on()
-        house.start(AWS_ENDPOINT_URL_SQS=switch.url)
-        collected = Collected(house)
+        connectors.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        collected = Collected(connectors)
         eventually(lambda: collected.has(10), "lost", seconds=30)
-        assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+        assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     finally:
         switch.close()
 
 
-def test_a_queue_that_comes_back_gets_everything_once(house: World) -> None:
-    switch = Switch(house.aws.url)
+def test_a_queue_that_comes_back_gets_everything_once(connectors: RunningConnectors) -> None:
+    switch = Switch(connectors.aws.url)
     try:
-        process = house.start(AWS_ENDPOINT_URL_SQS=switch.url)
-        house.pair(OWN)
+        process = connectors.start(AWS_ENDPOINT_URL_SQS=switch.url)
+        connectors.pair(OWN)
         switch.off()
-        texts_arrive(house, [f"text {number}" for number in range(10)])
+        texts_arrive(connectors, [f"text {number}" for number in range(10)])
         eventually(lambda: "the stanza queue is away" in process.log.read_text(), "it didn't notice")
         switch.on()
-        collected = Collected(house)
+        collected = Collected(connectors)
         eventually(lambda: collected.has(10), "lost", seconds=30)
-        assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+        assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     finally:
         switch.close()
 
@@ -334,241 +353,249 @@ def test_a_queue_that_comes_back_gets_everything_once(house: World) -> None:
 # Ends of connections
 
 
-def test_a_dropped_socket_is_replaced_and_nothing_is_lost(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
+def test_a_dropped_socket_is_replaced_and_nothing_is_lost(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
     for number in range(3):
-        house.phones.write(SITI, OWN, f"before {number}")
-        house.phones.inject("drop", account=OWN, device=1)
-        house.phones.write(SITI, OWN, f"after {number}")
-    collected = Collected(house)
+        connectors.phones.write(SITI, OWN, f"before {number}")
+        connectors.phones.inject("drop", account=OWN, device=1)
+        connectors.phones.write(SITI, OWN, f"after {number}")
+    collected = Collected(connectors)
     eventually(lambda: collected.has(6), "lost", seconds=30)
-    assert collected.ids == [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
-    house.wait_for_state("connected")
-    house.client().request(profile, iq.prekey_count())
+    assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
+    connectors.wait_for_state("connected")
+    connectors.client().request(profile, iq.prekey_count())
 
 
 @pytest.mark.parametrize("code", [515, 503, 500])
-def test_a_stream_error_that_asks_for_it_is_followed_by_a_new_connection(house: World, code: int) -> None:
-    process = house.start()
-    house.pair(OWN)
-    house.phones.inject("stream-error", code=code, account=OWN, device=1)
+def test_a_stream_error_that_asks_for_it_is_followed_by_a_new_connection(
+    connectors: RunningConnectors, code: int
+) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.inject("stream-error", code=code, account=OWN, device=1)
     process.wait_until_said("connection ended")
-    house.wait_for_state("connected")
+    connectors.wait_for_state("connected")
 
 
-def hellos(house: World) -> list[str]:
+def hellos(connectors: RunningConnectors) -> list[str]:
     """The routing information with each handshake so far, in hex."""
-    return [event["routing"] for event in house.phones.events(kind="hello")[0]]
+    return [event["routing"] for event in connectors.phones.events(kind="hello")[0]]
 
 
-def give_routing(house: World, info: bytes) -> None:
+def give_routing(connectors: RunningConnectors, info: bytes) -> None:
     routing = Node("edge_routing", {}, (Node("routing_info", {}, info),))
-    house.say(Node("ib", {"from": SERVER}, (routing,)))
-    eventually(lambda: house.keys.account.credentials().routing_info == info, "the routing is not kept")
+    connectors.say(Node("ib", {"from": SERVER}, (routing,)))
+    eventually(lambda: connectors.keys.account.credentials().routing_info == info, "the routing is not kept")
 
 
-def comes_again(house: World) -> str:
+def comes_again(connectors: RunningConnectors) -> str:
     """Cut it off; the routing information with the handshake after that."""
-    before = len(hellos(house))
-    house.phones.inject("drop", account=OWN, device=1)
-    return eventually(lambda: hellos(house)[before:], "it doesn't come")[0]
+    before = len(hellos(connectors))
+    connectors.phones.inject("drop", account=OWN, device=1)
+    return eventually(lambda: hellos(connectors)[before:], "it doesn't come")[0]
 
 
 def test_it_comes_again_by_the_route_that_it_was_given_last_and_so_does_the_next_process(
-    house: World,
+    connectors: RunningConnectors,
 ) -> None:
-    process = house.start()
-    house.pair(OWN)
-    assert set(hellos(house)) == {""}
-    give_routing(house, b"\x08\x02")
-    assert comes_again(house) == "0802"
-    hello = house.phones.wait_for_event("hello", routing="0802")
-    house.phones.wait_for_event("login", after=hello["number"])
-    give_routing(house, b"\x08\x0d")
+    process = connectors.start()
+    connectors.pair(OWN)
+    assert set(hellos(connectors)) == {""}
+    give_routing(connectors, b"\x08\x02")
+    assert comes_again(connectors) == "0802"
+    hello = connectors.phones.wait_for_event("hello", routing="0802")
+    connectors.phones.wait_for_event("login", after=hello["number"])
+    give_routing(connectors, b"\x08\x0d")
     process.terminate()
-    house.start()
-    house.wait_for_state("connected")
-    assert hellos(house)[-1] == "080d"
+    connectors.start()
+    connectors.wait_for_state("connected")
+    assert hellos(connectors)[-1] == "080d"
 
 
-def test_a_route_on_which_two_handshakes_failed_is_not_taken_a_third_time(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    give_routing(house, b"\x08\x02")
-    before = len(hellos(house))
-    house.phones.inject("spoil-handshake", n=2)
-    house.phones.inject("drop", account=OWN, device=1)
-    eventually(lambda: len(hellos(house)) == before + 3, "it gave up")
-    assert hellos(house)[before:] == ["0802", "0802", ""]
+def test_a_route_on_which_two_handshakes_failed_is_not_taken_a_third_time(
+    connectors: RunningConnectors,
+) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    give_routing(connectors, b"\x08\x02")
+    before = len(hellos(connectors))
+    connectors.phones.inject("spoil-handshake", n=2)
+    connectors.phones.inject("drop", account=OWN, device=1)
+    eventually(lambda: len(hellos(connectors)) == before + 3, "it gave up")
+    assert hellos(connectors)[before:] == ["0802", "0802", ""]
     process.wait_until_said("connection ended", reason="handshake-failed")
-    house.wait_for_state("connected")
+    connectors.wait_for_state("connected")
 
 
-def test_a_message_in_flight_when_the_socket_drops_is_not_confirmed(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("lose-acks", account=OWN)
+def test_a_message_in_flight_when_the_socket_drops_is_not_confirmed(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("lose-acks", account=OWN)
     failures: list[errors.ConnectorError] = []
 
     def send() -> None:
         with pytest.raises(errors.ConnectorError) as raised:
-            house.client().send_message(profile, message_to(house, SITI, "3EB0000000000006"))
+            connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000006"))
         failures.append(raised.value)
 
     sender = threading.Thread(target=send)
     sender.start()
-    house.phones.wait_for_event("message", id="3EB0000000000006")
-    house.phones.inject("drop", account=OWN, device=1)
+    connectors.phones.wait_for_event("message", id="3EB0000000000006")
+    connectors.phones.inject("drop", account=OWN, device=1)
     sender.join(20)
     assert isinstance(failures[0], errors.NotConnected)
 
 
-def test_unlinked_on_the_phone_it_stops_and_says_so(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    house.phones.unlink(OWN, 1)
-    lease = house.wait_for_state("logged_out")
+def test_unlinked_on_the_phone_it_stops_and_says_so(connectors: RunningConnectors) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.unlink(OWN, 1)
+    lease = connectors.wait_for_state("logged_out")
     assert "device-removed" in lease.detail
-    [event] = eventually(lambda: house.queued(house.environment["OUTCOMES_QUEUE_URL"]), "no event")
+    [event] = eventually(lambda: connectors.queued(connectors.environment["OUTCOMES_QUEUE_URL"]), "no event")
     assert event["detail-type"] == "AccountDisconnected"
     assert event["detail"]["account"] == "default"
     assert event["detail"]["state"] == "logged_out"
-    logins, _ = house.phones.events(kind="login")
+    logins, _ = connectors.phones.events(kind="login")
     time.sleep(3)
-    assert house.phones.events(kind="login")[0] == logins, "it keeps trying"
+    assert connectors.phones.events(kind="login")[0] == logins, "it keeps trying"
     assert process.popen.poll() is None
-    house.pair(OWN)
+    connectors.pair(OWN)
 
 
-def test_replaced_by_another_it_does_not_fight(house: World) -> None:
-    house.start()
-    house.pair(OWN)
-    house.phones.inject("stream-error", conflict="replaced", account=OWN, device=1)
-    house.wait_for_state("replaced")
-    logins = len(house.phones.events(kind="login")[0])
+def test_replaced_by_another_it_does_not_fight(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.inject("stream-error", conflict="replaced", account=OWN, device=1)
+    connectors.wait_for_state("replaced")
+    logins = len(connectors.phones.events(kind="login")[0])
     time.sleep(3)
-    assert len(house.phones.events(kind="login")[0]) == logins
+    assert len(connectors.phones.events(kind="login")[0]) == logins
     with pytest.raises(errors.NotConnected):
-        house.client().request(house.keys.account.profile(), iq.prekey_count())
+        connectors.client().request(connectors.keys.account.profile(), iq.prekey_count())
 
 
-def test_a_temporary_ban_is_sat_out(house: World) -> None:
-    house.start()
-    profile = house.pair(OWN)
-    house.phones.inject("login-failure", reason=402, expire=4, account=OWN)
-    house.phones.inject("drop", account=OWN, device=1)
-    house.wait_for_state("restricted")
+def test_a_temporary_ban_is_sat_out(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("login-failure", reason=402, expire=4, account=OWN)
+    connectors.phones.inject("drop", account=OWN, device=1)
+    connectors.wait_for_state("restricted")
     with pytest.raises(errors.Restricted) as raised:
-        house.client().request(profile, iq.prekey_count())
+        connectors.client().request(profile, iq.prekey_count())
     assert raised.value.until is not None
-    house.wait_for_state("connected")
+    connectors.wait_for_state("connected")
 
 
-def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    house.phones.inject("login-failure", reason=402, expire=20, account=OWN)
-    house.phones.inject("drop", account=OWN, device=1)
-    house.wait_for_state("restricted")
+def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(connectors: RunningConnectors) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.inject("login-failure", reason=402, expire=20, account=OWN)
+    connectors.phones.inject("drop", account=OWN, device=1)
+    connectors.wait_for_state("restricted")
     process.terminate()
-    logins = len(house.phones.events(kind="login")[0])
-    house.start()
-    house.wait_for_state("restricted")
-    assert len(house.phones.events(kind="login")[0]) == logins
-    house.wait_for_state("connected", 40)
+    logins = len(connectors.phones.events(kind="login")[0])
+    connectors.start()
+    connectors.wait_for_state("restricted")
+    assert len(connectors.phones.events(kind="login")[0]) == logins
+    connectors.wait_for_state("connected", 40)
 
 
-def test_a_login_refused_for_good_stops_it(house: World) -> None:
-    house.start()
-    house.pair(OWN)
-    before = house.keys.account.credentials()
-    house.phones.inject("login-failure", reason=401, account=OWN)
-    house.phones.inject("drop", account=OWN, device=1)
-    house.wait_for_state("logged_out")
-    eventually(lambda: house.keys.account.credentials().jid is None, "the void keys are still there")
-    assert house.keys.account.credentials().identity != before.identity
-    assert house.keys.account.credentials().connector_token == before.connector_token
+def test_a_login_refused_for_good_stops_it(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.pair(OWN)
+    before = connectors.keys.account.credentials()
+    connectors.phones.inject("login-failure", reason=401, account=OWN)
+    connectors.phones.inject("drop", account=OWN, device=1)
+    connectors.wait_for_state("logged_out")
+    eventually(lambda: connectors.keys.account.credentials().jid is None, "the void keys are still there")
+    assert connectors.keys.account.credentials().identity != before.identity
+    assert connectors.keys.account.credentials().connector_token == before.connector_token
 
 
-def test_the_operator_unlinks_it(house: World) -> None:
-    house.start()
-    house.pair(OWN)
-    house.wish("unpair")
-    house.wait_for_state("unpaired")
-    house.phones.wait_for_event("unlinked")
-    assert house.keys.account.credentials().jid is None
+def test_the_operator_unlinks_it(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.pair(OWN)
+    connectors.wish("unpair")
+    connectors.wait_for_state("unpaired")
+    connectors.phones.wait_for_event("unlinked")
+    assert connectors.keys.account.credentials().jid is None
 
 
-def test_a_deaf_socket_is_found_and_replaced(house: World) -> None:
+def test_a_deaf_socket_is_found_and_replaced(connectors: RunningConnectors) -> None:
     """Open, and silent: found by pings that nobody answers."""
-    process = house.start(SILENCE_SECONDS="3")
-    house.pair(OWN)
-    house.phones.inject("deaf", account=OWN, device=1, cured=True)
+    process = connectors.start(SILENCE_SECONDS="3")
+    connectors.pair(OWN)
+    connectors.phones.inject("deaf", account=OWN, device=1, cured=True)
     process.wait_until_said("connection ended", reason="deaf")
-    house.wait_for_state("connected")
+    connectors.wait_for_state("connected")
 
 
-def test_deafness_that_no_fresh_socket_cures_ends_the_process(house: World) -> None:
+def test_deafness_that_no_fresh_socket_cures_ends_the_process(connectors: RunningConnectors) -> None:
     """Whoever runs it starts it anew; the lease is free for another at once."""
-    process = house.start(SILENCE_SECONDS="3")
-    house.pair(OWN)
-    house.phones.inject("deaf", account=OWN, device=1)
+    process = connectors.start(SILENCE_SECONDS="3")
+    connectors.pair(OWN)
+    connectors.phones.inject("deaf", account=OWN, device=1)
     assert process.popen.wait(60) == 1
-    assert house.lease().connector is None
+    assert connectors.lease().connector is None
 
 
 # Parked notifications first
 
 
-def test_after_login_parked_notifications_pass_first(house: World) -> None:
-    queue = house.environment["OUTCOMES_QUEUE_URL"]
-    function = make_maintain_function(house.aws, f"maintain-{next(_numbers)}", queue)
-    process = house.start(MAINTAIN_FUNCTION=function)
-    profile = house.pair(OWN)
+def test_after_login_parked_notifications_pass_first(connectors: RunningConnectors) -> None:
+    queue = connectors.environment["OUTCOMES_QUEUE_URL"]
+    function = make_maintain_function(connectors.aws, f"maintain-{next(_numbers)}", queue)
+    process = connectors.start(MAINTAIN_FUNCTION=function)
+    profile = connectors.pair(OWN)
     waiting = {"pk": {"S": "waiting#default"}, "sk": {"S": "0000000000001#n"}}
-    notifications = house.environment["NOTIFICATIONS_TABLE"]
-    house.aws.client("dynamodb").put_item(TableName=notifications, Item=waiting)
-    house.phones.inject("drop", account=OWN, device=1)
+    notifications = connectors.environment["NOTIFICATIONS_TABLE"]
+    connectors.aws.client("dynamodb").put_item(TableName=notifications, Item=waiting)
+    connectors.phones.inject("drop", account=OWN, device=1)
     process.wait_until_said("resuming")
 
-    assert eventually(lambda: house.queued(queue), "nobody was asked to resume") == [{"resume": "default"}]
-    assert house.lease().state == "resuming"
-    client = house.client()
+    assert eventually(lambda: connectors.queued(queue), "nobody was asked to resume") == [
+        {"resume": "default"}
+    ]
+    assert connectors.lease().state == "resuming"
+    client = connectors.client()
     with pytest.raises(errors.Resuming):
-        client.send_message(profile, message_to(house, SITI, "3EB0000000000007"))
-    client.send_message(profile, message_to(house, SITI, "3EB0000000000008"), resumed=True)
+        client.send_message(profile, message_to(connectors, SITI, "3EB0000000000007"))
+    client.send_message(profile, message_to(connectors, SITI, "3EB0000000000008"), resumed=True)
     client.request(profile, iq.prekey_count())
 
-    house.aws.client("dynamodb").delete_item(TableName=notifications, Key=waiting)
+    connectors.aws.client("dynamodb").delete_item(TableName=notifications, Key=waiting)
     client.resumed(profile)
-    house.wait_for_state("connected")
-    client.send_message(profile, message_to(house, SITI, "3EB0000000000009"))
+    connectors.wait_for_state("connected")
+    client.send_message(profile, message_to(connectors, SITI, "3EB0000000000009"))
 
 
 # Bad days of the server
 
 
 @pytest.mark.slow
-def test_a_backlog_of_thousands_comes_whole_in_order_and_in_bounded_memory(house: World) -> None:
+def test_a_backlog_of_thousands_comes_whole_in_order_and_in_bounded_memory(
+    connectors: RunningConnectors,
+) -> None:
     """More than what may wait in the connector at once, so that the server has to wait as well."""
-    first = house.start()
-    house.pair(OWN)
+    first = connectors.start()
+    connectors.pair(OWN)
     before = first.resident_megabytes()
     assert first.terminate() == 0
-    house.phones.inject("pile-up", n=5500, senders=50, account=OWN, device=1)
-    process = house.start()
+    connectors.phones.inject("pile-up", n=5500, senders=50, account=OWN, device=1)
+    process = connectors.start()
     peak = 0.0
     seen: list[Node] = []
 
     def collected() -> bool:
         nonlocal peak
         peak = max(peak, process.resident_megabytes())
-        seen.extend(node for node in house.stanzas() if node.attrs.get("type") == "picture")
+        seen.extend(node for node in connectors.stanzas() if node.attrs.get("type") == "picture")
         return len(seen) >= 5500
 
     eventually(collected, "lost", seconds=300)
-    house.wait_for_state("connected", 60)
+    connectors.wait_for_state("connected", 60)
     # The server numbers what was queued in its order.
     of_each: dict[str, list[int]] = {}
     for node in seen:
@@ -577,20 +604,20 @@ def test_a_backlog_of_thousands_comes_whole_in_order_and_in_bounded_memory(house
     assert len(of_each) == 50
     assert all(places == sorted(set(places)) for places in of_each.values())
     assert not process.said("connection ended")
-    assert house.phones.phone(OWN)["devices"][1]["queued"] == 0
+    assert connectors.phones.phone(OWN)["devices"][1]["queued"] == 0
     assert peak - before < 60, f"{before:.0f} MB grew to {peak:.0f} MB"
     print(f"5,500 stanzas: {before:.0f} MB before, {peak:.0f} MB at most")
 
 
-def test_stanzas_that_come_twice_or_out_of_order_are_each_seen_once(house: World) -> None:
-    house.start()
-    house.pair(OWN)
-    collected = Collected(house)
-    texts_arrive(house, ["hello"])  # with it comes Siti's trust, a stanza of its own
+def test_stanzas_that_come_twice_or_out_of_order_are_each_seen_once(connectors: RunningConnectors) -> None:
+    connectors.start()
+    connectors.pair(OWN)
+    collected = Collected(connectors)
+    texts_arrive(connectors, ["hello"])  # with it comes Siti's trust, a stanza of its own
     eventually(lambda: collected.has(1), "lost")
-    house.phones.inject("duplicate", n=2, account=OWN, device=1)
-    house.phones.inject("reorder", size=3, n=3, account=OWN, device=1)
-    texts_arrive(house, ["one", "two", "three", "four", "five"])
+    connectors.phones.inject("duplicate", n=2, account=OWN, device=1)
+    connectors.phones.inject("reorder", size=3, n=3, account=OWN, device=1)
+    texts_arrive(connectors, ["one", "two", "three", "four", "five"])
     eventually(lambda: collected.has(6), "lost")
-    written = [entry["id"] for entry in house.phones.mailbox(SITI)["sent"]]
+    written = [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     assert collected.ids == [*written[:3], *written[:2:-1]]

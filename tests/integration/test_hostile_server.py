@@ -9,7 +9,8 @@ import zlib
 
 import pytest
 
-from tests.support.connector_processes import OWN, Collected, World, eventually, texts_arrive
+from tests.support.connector_processes import OWN, Collected, RunningConnectors, eventually, texts_arrive
+from tocsin.tables.keys import CONNECTORS
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node, encode
 from tocsin_whatsapp_server.control_client import ControlError
@@ -19,49 +20,55 @@ pytestmark = pytest.mark.integration
 MALLORY = JID.parse("6666@lid")
 
 
-ALIVE = ("lease", "control", "heartbeat")
-"""Items that say how the connector is: they change by themselves."""
+ALIVE = ("lease", "control")
+"""Items that say how the connector is: they change by themselves, as heartbeats do."""
 
 
-def kept(house: World) -> list[str]:
+def kept(connectors: RunningConnectors) -> list[str]:
     """All that the keys table holds beside these, bit by bit."""
     return sorted(
-        repr(sorted(item.items())) for item in house.table.scan().items if str(item["sk"]) not in ALIVE
+        repr(sorted(item.items()))
+        for item in connectors.table.scan().items
+        if item["pk"] != CONNECTORS and item["sk"] not in ALIVE
     )
 
 
 # Before there is a link
 
 
-def test_a_forged_certificate_ends_the_connection_before_anything_is_said(house: World) -> None:
-    process = house.start()
-    house.wait_for_state("unpaired")
-    before = kept(house)
-    house.phones.inject("forge-certificate", n=50)
-    house.wish("pair")
+def test_a_forged_certificate_ends_the_connection_before_anything_is_said(
+    connectors: RunningConnectors,
+) -> None:
+    process = connectors.start()
+    connectors.wait_for_state("unpaired")
+    before = kept(connectors)
+    connectors.phones.inject("forge-certificate", n=50)
+    connectors.wish("pair")
     process.wait_until_said("pairing ended", reason="certificate")
-    eventually(lambda: "certificate" in house.control().message, "the operator hears nothing of it")
-    assert house.control().qr is None
-    assert kept(house) == before
+    eventually(lambda: "certificate" in connectors.control().message, "the operator hears nothing of it")
+    assert connectors.control().qr is None
+    assert kept(connectors) == before
 
 
 @pytest.mark.parametrize(
     ("what", "text"),
     [("hmac", "hmac-mismatch"), ("signature", "signature-mismatch"), ("key", "signature-mismatch")],
 )
-def test_a_forged_pairing_links_nothing_and_stores_nothing(house: World, what: str, text: str) -> None:
-    house.start()
-    house.wait_for_state("unpaired")
-    before = kept(house)
-    house.phones.inject("forge-pairing", what=what, account=OWN)
-    house.wish("pair")
-    qr = eventually(lambda: house.control().qr, "no QR code")
+def test_a_forged_pairing_links_nothing_and_stores_nothing(
+    connectors: RunningConnectors, what: str, text: str
+) -> None:
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    before = kept(connectors)
+    connectors.phones.inject("forge-pairing", what=what, account=OWN)
+    connectors.wish("pair")
+    qr = eventually(lambda: connectors.control().qr, "no QR code")
     with pytest.raises(ControlError):
-        house.phones.link(OWN, qr)
-    eventually(lambda: text in house.control().message, "the operator hears nothing of it")
-    assert house.control().state == "unpaired"
-    assert kept(house) == before
-    house.pair(OWN)
+        connectors.phones.link(OWN, qr)
+    eventually(lambda: text in connectors.control().message, "the operator hears nothing of it")
+    assert connectors.control().state == "unpaired"
+    assert kept(connectors) == before
+    connectors.pair(OWN)
 
 
 # Over a line that looked well
@@ -105,42 +112,44 @@ TRICKS: dict[str, Node | bytes] = {
 }
 
 
-def test_tricks_over_a_line_that_looked_well_change_nothing_and_cost_no_connection(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    house.stanzas()
-    before, epoch = kept(house), house.lease().epoch
+def test_tricks_over_a_line_that_looked_well_change_nothing_and_cost_no_connection(
+    connectors: RunningConnectors,
+) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.stanzas()
+    before, epoch = kept(connectors), connectors.lease().epoch
     for name, trick in TRICKS.items():
-        house.say(trick)
+        connectors.say(trick)
         assert process.popen.poll() is None, name
-    texts_arrive(house, ["after all that"])
-    collected = Collected(house)
+    texts_arrive(connectors, ["after all that"])
+    collected = Collected(connectors)
     eventually(lambda: collected.has(1), "the connector is deaf")
-    assert (house.lease().state, house.lease().epoch) == ("connected", epoch)
+    assert (connectors.lease().state, connectors.lease().epoch) == ("connected", epoch)
     assert not process.said("connection ended")
-    assert kept(house) == before
+    assert kept(connectors) == before
     assert "M" not in collected.ids
 
 
-def test_each_trick_is_named_in_the_log(house: World) -> None:
-    process = house.start()
-    house.pair(OWN)
-    house.say(*TRICKS.values())
+def test_each_trick_is_named_in_the_log(connectors: RunningConnectors) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.say(*TRICKS.values())
     for reason in ("inflated-size", "<message> for another account"):
         process.wait_until_said("frame dropped", reason=reason)
     process.wait_until_said("message refused", code=487)
     process.wait_until_said("message refused", code=488)
 
 
-def test_a_stream_that_can_t_be_decrypted_is_ended_and_begun_anew(house: World) -> None:
+def test_a_stream_that_can_t_be_decrypted_is_ended_and_begun_anew(connectors: RunningConnectors) -> None:
     """What comes after a frame that isn't the server's can't be trusted."""
-    process = house.start()
-    house.pair(OWN)
-    before = kept(house)
+    process = connectors.start()
+    connectors.pair(OWN)
+    before = kept(connectors)
     garbage = base64.b64encode(bytes(64)).decode()
-    house.phones.inject("say", account=OWN, device=1, plain=garbage, sealed=False)
+    connectors.phones.inject("say", account=OWN, device=1, plain=garbage, sealed=False)
     process.wait_until_said("connection ended", reason="undecryptable")
-    house.wait_for_state("connected")
-    assert [item for item in kept(house) if "'credentials'" not in item] == [
+    connectors.wait_for_state("connected")
+    assert [item for item in kept(connectors) if "'credentials'" not in item] == [
         item for item in before if "'credentials'" not in item
     ]

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.stack import BUCKET, DESK, Notice, Person, Stage, eventually, new_ticket
+from tests.support.stack import BUCKET, DESK, DeployedStack, Notice, Person, eventually, new_ticket
 from tocsin.notify.notification import State
 from tocsin_local.bootstrap import SAM
 from tocsin_local.emulator import interpreter
@@ -46,16 +46,16 @@ def enforced() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def linked(enforced: World) -> Stage:
+def linked(enforced: World) -> DeployedStack:
     """The account is linked, and its connector gone again."""
-    stage = Stage(enforced)
+    deployed = DeployedStack(enforced)
     with enforced.connector():
-        stage.link()
-    return stage
+        deployed.link()
+    return deployed
 
 
 @pytest.fixture(scope="module")
-def parked(linked: Stage) -> Notice:
+def parked(linked: DeployedStack) -> Notice:
     """A notification that waits for a connector."""
     notice = linked.tell(linked.person())
     linked.until(notice, State.WAITING)
@@ -63,81 +63,82 @@ def parked(linked: Stage) -> Notice:
 
 
 @pytest.fixture(scope="module")
-def stage(linked: Stage, parked: Notice) -> Iterator[Stage]:
+def deployed(linked: DeployedStack, parked: Notice) -> Iterator[DeployedStack]:
     with linked.world.connector():
         linked.wait_for_account("connected")
         yield linked
 
 
-def test_what_waited_is_resumed(stage: Stage, parked: Notice) -> None:
-    stage.until(parked, State.READ)
-    stage.nothing_is_lost(parked)
+def test_what_waited_is_resumed(deployed: DeployedStack, parked: Notice) -> None:
+    deployed.until(parked, State.READ)
+    deployed.nothing_is_lost(parked)
 
 
-def test_a_ticket_event_is_read_and_its_outcomes_are_told(stage: Stage) -> None:
-    siti = stage.person()
-    first, second = stage.tell(siti), stage.tell(siti)
-    stage.all_until([first, second], State.READ)
-    stage.nothing_is_lost(first, second)
+def test_a_ticket_event_is_read_and_its_outcomes_are_told(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    first, second = deployed.tell(siti), deployed.tell(siti)
+    deployed.all_until([first, second], State.READ)
+    deployed.nothing_is_lost(first, second)
 
 
-def test_a_broken_session_heals(stage: Stage) -> None:
-    siti = stage.person()
-    stage.until(stage.tell(siti), State.READ)
-    stage.phones.break_phone(siti.number, "corrupt-session")
-    healed = stage.tell(siti)
-    stage.until(healed, State.READ)
-    stage.nothing_is_lost(healed)
+def test_a_broken_session_heals(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    deployed.until(deployed.tell(siti), State.READ)
+    deployed.phones.break_phone(siti.number, "corrupt-session")
+    healed = deployed.tell(siti)
+    deployed.until(healed, State.READ)
+    deployed.nothing_is_lost(healed)
 
 
-def test_an_opt_out_is_obeyed_and_confirmed(stage: Stage) -> None:
-    siti = stage.person()
-    stage.until(stage.tell(siti), State.READ)
-    before = len(stage.phones.messages(siti.number))
-    stage.phones.write(siti.number, DESK, "STOP")
-    eventually(lambda: len(stage.phones.messages(siti.number)) > before, "the opt-out is confirmed")
-    stage.until(stage.tell(siti), State.SUPPRESSED)
+def test_an_opt_out_is_obeyed_and_confirmed(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    deployed.until(deployed.tell(siti), State.READ)
+    before = len(deployed.phones.messages(siti.number))
+    deployed.phones.write(siti.number, DESK, "STOP")
+    eventually(lambda: len(deployed.phones.messages(siti.number)) > before, "the opt-out is confirmed")
+    deployed.until(deployed.tell(siti), State.SUPPRESSED)
 
 
-def test_a_file_is_read_from_the_bucket_and_from_no_other_place(stage: Stage) -> None:
-    siti = stage.person()
-    s3 = stage.stack.client("s3")
+def test_a_file_is_read_from_the_bucket_and_from_no_other_place(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    s3 = deployed.stack.client("s3")
     s3.put_object(Bucket=BUCKET, Key="plan.pdf", Body=b"%PDF-1.7 a plan")
-    [text] = stage.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "plan.pdf"}])
-    file = stage.file_of(text, "plan.pdf")
-    stage.until(file, State.READ)
-    assert stage.phones.file(siti.number, file.message_id) == b"%PDF-1.7 a plan"
-    [text] = stage.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "none.pdf"}])
-    assert stage.letter(stage.file_of(text, "none.pdf")).reason == "attachment-missing"
+    [text] = deployed.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "plan.pdf"}])
+    file = deployed.file_of(text, "plan.pdf")
+    deployed.until(file, State.READ)
+    assert deployed.phones.file(siti.number, file.message_id) == b"%PDF-1.7 a plan"
+    [text] = deployed.put("TicketCreated", new_ticket(), customer=siti, attachments=[{"key": "none.pdf"}])
+    assert deployed.letter(deployed.file_of(text, "none.pdf")).reason == "attachment-missing"
 
 
-def test_an_update_edits_and_an_answer_gets_its_reaction(stage: Stage) -> None:
-    siti, ticket = stage.person(), new_ticket()
-    [created] = stage.put("TicketCreated", ticket, customer=siti)
-    stage.until(created, State.READ)
-    stage.put("TicketUpdated", {**ticket, "revision": 2}, customer=siti)
-    eventually(lambda: (stage.shown(created) or {})["edited"], "the message is not edited")
-    sent = stage.phones.write(siti.number, DESK, "thank you")
-    stage.phones.wait_until(
+def test_an_update_edits_and_an_answer_gets_its_reaction(deployed: DeployedStack) -> None:
+    siti, ticket = deployed.person(), new_ticket()
+    [created] = deployed.put("TicketCreated", ticket, customer=siti)
+    deployed.until(created, State.READ)
+    deployed.put("TicketUpdated", {**ticket, "revision": 2}, customer=siti)
+    eventually(lambda: (deployed.shown(created) or {})["edited"], "the message is not edited")
+    sent = deployed.phones.write(siti.number, DESK, "thank you")
+    deployed.phones.wait_until(
         lambda: any(
-            one["id"] == sent["id"] and one["reactions"] for one in stage.phones.mailbox(siti.number)["sent"]
+            one["id"] == sent["id"] and one["reactions"]
+            for one in deployed.phones.mailbox(siti.number)["sent"]
         ),
         "no reaction",
     )
 
 
-def test_nobody_on_whatsapp_is_a_dead_letter(stage: Stage) -> None:
-    stage.letter(stage.tell(Person("6281999999999", "Nobody", "id")))
+def test_nobody_on_whatsapp_is_a_dead_letter(deployed: DeployedStack) -> None:
+    deployed.letter(deployed.tell(Person("6281999999999", "Nobody", "id")))
 
 
-def test_no_log_tells_of_a_refusal(stage: Stage) -> None:
+def test_no_log_tells_of_a_refusal(deployed: DeployedStack) -> None:
     refused = {
         function: [
-            line for line in stage.stack.function_logs(function).splitlines() if "AccessDenied" in line
+            line for line in deployed.stack.function_logs(function).splitlines() if "AccessDenied" in line
         ]
         for function in FUNCTIONS
     }
-    logs = sorted(stage.world.folder.glob("connector-*.log"))
+    logs = sorted(deployed.world.folder.glob("connector-*.log"))
     refused |= {
         log.name: [line for line in log.read_text().splitlines() if "AccessDenied" in line] for log in logs
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.connector_processes import OWN, SECRET, SITI, World, eventually
+from tests.support.connector_processes import OWN, SECRET, SITI, RunningConnectors, eventually
 from tocsin.connector_client.client import IncarnationRefused
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Delete, Item, Put
@@ -28,31 +28,31 @@ DAY = 86400
 
 
 @pytest.fixture
-def house(house: World) -> World:
+def connectors(connectors: RunningConnectors) -> RunningConnectors:
     """Linked already."""
-    house.start()
-    house.wait_for_state("unpaired")
-    house.pair(OWN)
-    return house
+    connectors.start()
+    connectors.wait_for_state("unpaired")
+    connectors.pair(OWN)
+    return connectors
 
 
-def outside(house: World) -> DynamoTable:
-    return DynamoTable(house.aws.client("dynamodb"), house.environment["NOTIFICATIONS_TABLE"])
+def outside(connectors: RunningConnectors) -> DynamoTable:
+    return DynamoTable(connectors.aws.client("dynamodb"), connectors.environment["NOTIFICATIONS_TABLE"])
 
 
-def look_after(house: World, *, days_from_now: float = 0) -> Report:
+def look_after(connectors: RunningConnectors, *, days_from_now: float = 0) -> Report:
     """A run of the upkeep, as the function does it."""
-    sealer, client = Sealer.from_secret(SECRET), house.client()
+    sealer, client = Sealer.from_secret(SECRET), connectors.client()
 
     def open_keys(account: str, on_damage: Any) -> KeyStore:
-        return KeyStore(house.table, sealer, account, on_damage=on_damage)
+        return KeyStore(connectors.table, sealer, account, on_damage=on_damage)
 
     upkeep = KeyMaintenance(
-        house.table,
-        outside(house),
+        connectors.table,
+        outside(connectors),
         open_keys,
         client,
-        LeasedConnectors(house.table, lambda: sealer, client),
+        LeasedConnectors(connectors.table, lambda: sealer, client),
         clock=lambda: time.time() + days_from_now * DAY,
     )
     run = upkeep.run(["default"], lambda: 300.0, force=True)
@@ -60,17 +60,19 @@ def look_after(house: World, *, days_from_now: float = 0) -> Report:
     return run.accounts[0]
 
 
-def offered(house: World) -> int:
+def offered(connectors: RunningConnectors) -> int:
     """How many of our one-time prekeys the server has."""
-    return iq.parse_prekey_count(house.client().request(house.keys.account.profile(), iq.prekey_count()))
+    return iq.parse_prekey_count(
+        connectors.client().request(connectors.keys.account.profile(), iq.prekey_count())
+    )
 
 
-def first_message(house: World) -> bytes:
+def first_message(connectors: RunningConnectors) -> bytes:
     """What Siti's phone makes of the keys that the server offers for us."""
-    house.phones.write(SITI, OWN, "Halo")
+    connectors.phones.write(SITI, OWN, "Halo")
 
     def found() -> Node | None:
-        encs = (enc for node in house.stanzas() if node.tag == "message" for enc in node.children("enc"))
+        encs = (enc for node in connectors.stanzas() if node.tag == "message" for enc in node.children("enc"))
         return next((enc for enc in encs if enc.attr_str("type") == "pkmsg"), None)
 
     return eventually(found, "no first message arrived").bytes()
@@ -83,77 +85,81 @@ def signed_prekey_of(message: bytes) -> int:
     return parsed.signed_prekey_id
 
 
-def backup(house: World) -> Item:
+def backup(connectors: RunningConnectors) -> Item:
     """The account's item as a backup would hold it."""
-    item = house.table.get(credentials_key("default")) or {}
+    item = connectors.table.get(credentials_key("default")) or {}
     return {name: value for name, value in item.items() if name not in ("pk", "sk")}
 
 
-def test_a_rotated_signed_prekey_is_what_strangers_get(house: World) -> None:
-    assert look_after(house, days_from_now=29).rotated == 0
-    report = look_after(house, days_from_now=31)
+def test_a_rotated_signed_prekey_is_what_strangers_get(connectors: RunningConnectors) -> None:
+    assert look_after(connectors, days_from_now=29).rotated == 0
+    report = look_after(connectors, days_from_now=31)
     assert (report.rotated, report.offered, report.troubles) == (2, 812, [])
-    message = first_message(house)
+    message = first_message(connectors)
     assert signed_prekey_of(message) == 2
-    credentials = house.keys.account.credentials()
-    received = house.keys.receiving.receive(
+    credentials = connectors.keys.account.credentials()
+    received = connectors.keys.receiving.receive(
         credentials.incarnation, credentials, "1@lid", 0, "S", "pkmsg", message
     )
     assert received.new_session
 
 
-def test_a_connection_from_before_the_rotation_does_not_bring_the_old_key_back(house: World) -> None:
+def test_a_connection_from_before_the_rotation_does_not_bring_the_old_key_back(
+    connectors: RunningConnectors,
+) -> None:
     """It uploads prekeys whenever the server says that they are low, and the signed one goes along."""
-    assert look_after(house, days_from_now=31).rotated == 2
-    house.phones.inject("drain-prekeys", account=OWN, device=1)
-    eventually(lambda: offered(house) == 812, "no fresh prekeys were uploaded")
-    assert signed_prekey_of(first_message(house)) == 2
+    assert look_after(connectors, days_from_now=31).rotated == 2
+    connectors.phones.inject("drain-prekeys", account=OWN, device=1)
+    eventually(lambda: offered(connectors) == 812, "no fresh prekeys were uploaded")
+    assert signed_prekey_of(first_message(connectors)) == 2
 
 
-def test_prekeys_are_offered_anew_where_none_can_be_opened(house: World) -> None:
-    for key in house.table.keys("prekey#default"):
-        house.table.delete(Delete(key))
-    report = look_after(house)
+def test_prekeys_are_offered_anew_where_none_can_be_opened(connectors: RunningConnectors) -> None:
+    for key in connectors.table.keys("prekey#default"):
+        connectors.table.delete(Delete(key))
+    report = look_after(connectors)
     assert (report.offered, report.uploaded) == (812, 812)
-    assert offered(house) == 2 * 812
-    assert house.keys.account.prekey_count() == 812
+    assert offered(connectors) == 2 * 812
+    assert connectors.keys.account.prekey_count() == 812
 
 
-def test_keys_that_were_set_back_are_not_connected_with_until_they_are_reset(house: World) -> None:
-    look_after(house)
-    kept = backup(house)
-    look_after(house)
-    assert house.processes[-1].terminate() == 0
-    house.table.put(Put(credentials_key("default"), kept))
+def test_keys_that_were_set_back_are_not_connected_with_until_they_are_reset(
+    connectors: RunningConnectors,
+) -> None:
+    look_after(connectors)
+    kept = backup(connectors)
+    look_after(connectors)
+    assert connectors.processes[-1].terminate() == 0
+    connectors.table.put(Put(credentials_key("default"), kept))
 
-    house.start()
-    eventually(lambda: "tocsin sessions reset" in house.lease().detail, "nobody says what to do")
-    assert house.lease().state == "stopped"
-    house.processes[-1].wait_until_said("account disconnected", reason="keys-set-back")
+    connectors.start()
+    eventually(lambda: "tocsin sessions reset" in connectors.lease().detail, "nobody says what to do")
+    assert connectors.lease().state == "stopped"
+    connectors.processes[-1].wait_until_said("account disconnected", reason="keys-set-back")
     with pytest.raises(KeysBehind):
-        house.keys.account.record_high_water_mark(outside(house))
+        connectors.keys.account.record_high_water_mark(outside(connectors))
 
-    house.keys.account.reset_sessions(outside(house))
-    house.wish("reconnect")
-    house.wait_for_state("connected")
-    assert house.keys.account.prekey_count() == 812
-    assert look_after(house).troubles == []
-    assert signed_prekey_of(first_message(house)) == 101
+    connectors.keys.account.reset_sessions(outside(connectors))
+    connectors.wish("reconnect")
+    connectors.wait_for_state("connected")
+    assert connectors.keys.account.prekey_count() == 812
+    assert look_after(connectors).troubles == []
+    assert signed_prekey_of(first_message(connectors)) == 101
 
 
-def test_a_reset_reaches_a_connector_that_is_connected(house: World) -> None:
-    before = house.keys.account.profile()
-    after = house.keys.account.reset_sessions(outside(house)).profile
+def test_a_reset_reaches_a_connector_that_is_connected(connectors: RunningConnectors) -> None:
+    before = connectors.keys.account.profile()
+    after = connectors.keys.account.reset_sessions(outside(connectors)).profile
     with pytest.raises(IncarnationRefused):
-        house.client().request(after, iq.prekey_count())
-    house.wish("reconnect")
+        connectors.client().request(after, iq.prekey_count())
+    connectors.wish("reconnect")
 
     def answered() -> bool:
         try:
-            return bool(house.client().request(after, iq.prekey_count()))
+            return bool(connectors.client().request(after, iq.prekey_count()))
         except Exception:  # noqa: BLE001 - the connection is being changed
             return False
 
     eventually(answered, "the connector doesn't log in again")
     with pytest.raises(IncarnationRefused):
-        house.client().request(before, iq.prekey_count())
+        connectors.client().request(before, iq.prekey_count())

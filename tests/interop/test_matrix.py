@@ -36,7 +36,7 @@ def installed(name: str) -> str:
     return name
 
 
-class Town:
+class Clients:
     """A server, people with phones, and clients to be linked to them."""
 
     def __init__(self, whatsapp: LocalWhatsApp, aws: AwsAccount, folders: pytest.TempPathFactory) -> None:
@@ -54,7 +54,7 @@ class Town:
         return number
 
     def client(self, name: str) -> Companion:
-        """A client that isn't linked yet, with keys of its own. It ends with the town."""
+        """A client that isn't linked yet, with keys of its own. It ends with the others."""
         url, root = self.whatsapp.url, self.whatsapp.root_public_key
         folder = self._folders.mktemp(name)
         made: Baileys | WhatsMeow | Tocsin
@@ -69,11 +69,11 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     with LocalWhatsApp.start() as whatsapp, aws_account() as aws:
-        town = Town(whatsapp, aws, tmp_path_factory)
-        with town.open:
-            yield town
+        clients = Clients(whatsapp, aws, tmp_path_factory)
+        with clients.open:
+            yield clients
 
 
 @dataclass
@@ -114,12 +114,12 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def linked(town: Town, client: str) -> Pair:
-    companion, judge = town.client(client), town.client(installed(JUDGE[client]))
-    siti, budi = town.person("Siti"), town.person("Budi", reads=True)
-    opened = companion.link(town.control, siti)
-    judge_lid = judge.link(town.control, budi)["lid"]
-    return Pair(town.control, companion, siti, judge, budi, opened, judge_lid, map(str, count(1)))
+def linked(clients: Clients, client: str) -> Pair:
+    companion, judge = clients.client(client), clients.client(installed(JUDGE[client]))
+    siti, budi = clients.person("Siti"), clients.person("Budi", reads=True)
+    opened = companion.link(clients.control, siti)
+    judge_lid = judge.link(clients.control, budi)["lid"]
+    return Pair(clients.control, companion, siti, judge, budi, opened, judge_lid, map(str, count(1)))
 
 
 @pytest.fixture
@@ -141,11 +141,11 @@ def test_is_linked_by_a_scanned_code(linked: Pair) -> None:
 
 
 @pytest.mark.cell("pairing by code")
-def test_is_linked_by_a_typed_code(town: Town, client: str) -> None:
-    number, companion = town.person("Agus"), town.client(client)
-    opened = companion.link_by_code(town.control, number)
+def test_is_linked_by_a_typed_code(clients: Clients, client: str) -> None:
+    number, companion = clients.person("Agus"), clients.client(client)
+    opened = companion.link_by_code(clients.control, number)
     assert opened["jid"] == f"{number}:1@s.whatsapp.net"
-    has_prekeys(town.control, number)
+    has_prekeys(clients.control, number)
 
 
 def has_prekeys(control: ControlClient, number: str) -> None:
@@ -172,8 +172,8 @@ def heard_of_all(pair: Pair) -> None:
 
 @pytest.mark.cell("group")
 @pytest.mark.parametrize("mode", ["lid", "pn"])
-def test_writes_to_a_group_and_reads_what_its_members_write(town: Town, pair: Pair, mode: str) -> None:
-    dewi = town.person("Dewi")
+def test_writes_to_a_group_and_reads_what_its_members_write(clients: Clients, pair: Pair, mode: str) -> None:
+    dewi = clients.person("Dewi")
     members = [pair.siti, pair.budi, dewi]
     group = pair.control.add_group("Technicians", members, addressing_mode=mode)
     first, answer, from_phone, second = (pair.text(what) for what in ("all", "answer", "from a phone", "two"))
@@ -292,12 +292,12 @@ def online(pair: Pair, number: str) -> bool:
 
 
 @pytest.mark.cell("prekeys exhausted")
-def test_without_one_time_prekeys_it_is_written_to_and_brings_new_ones(town: Town, pair: Pair) -> None:
+def test_without_one_time_prekeys_it_is_written_to_and_brings_new_ones(clients: Clients, pair: Pair) -> None:
     """Once its own are gone, by somebody whom it never met; once those of somebody it never met."""
     pair.client.leave()
     pair.control.wait_until(lambda: not online(pair, pair.siti), "it is still there")
     pair.control.inject("drain-prekeys", account=pair.siti, device=1)
-    stranger = town.person("Stranger")
+    stranger = clients.person("Stranger")
     pair.control.inject("drain-prekeys", account=stranger)
     text, back = pair.text("we never met"), pair.text("indeed")
     pair.control.write(stranger, pair.siti, text)
@@ -311,7 +311,7 @@ def test_without_one_time_prekeys_it_is_written_to_and_brings_new_ones(town: Tow
 
 
 @pytest.mark.cell("reinstall")
-def test_after_the_other_installed_anew_the_next_message_is_read(town: Town, pair: Pair) -> None:
+def test_after_the_other_installed_anew_the_next_message_is_read(clients: Clients, pair: Pair) -> None:
     """Last of all: Budi's companions are logged out by it, and one is linked again."""
     pair.befriend()
     pair.control.break_phone(pair.budi, "reinstall")
@@ -323,10 +323,10 @@ def test_after_the_other_installed_anew_the_next_message_is_read(town: Town, pai
     pair.client.text(answer)
 
 
-def test_it_used_no_message_key_twice_in_all_of_this(town: Town, linked: Pair) -> None:
-    report = town.control.audit()["accounts"][linked.siti]
+def test_it_used_no_message_key_twice_in_all_of_this(clients: Clients, linked: Pair) -> None:
+    report = clients.control.audit()["accounts"][linked.siti]
     assert report["ciphertexts"] > 30
     assert report["message_keys_reused"] == []
     assert report["prekeys_handed_out_twice"] == []
-    assert town.control.events(kind="unknown-iq")[0] == []
-    assert town.control.events(kind="bad-stanza")[0] == []
+    assert clients.control.events(kind="unknown-iq")[0] == []
+    assert clients.control.events(kind="bad-stanza")[0] == []

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
-from tests.support.wired_functions import House, texts
+from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.notify.notification import State
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN, phash
 from tocsin.whatsapp.node import Node
@@ -28,11 +28,11 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def told(account: AwsAccount) -> House:
+def told(account: AwsAccount) -> WiredFunctions:
     """Siti has had one notification, and our own phone has our session."""
-    house = House(account.furnish())
-    house.notification = house.tell(1)  # type: ignore[attr-defined]
-    return house
+    wired = WiredFunctions(account.furnish())
+    wired.notification = wired.tell(1)  # type: ignore[attr-defined]
+    return wired
 
 
 def stanza(tag: str, *children: Node, **attrs: object) -> Node:
@@ -44,87 +44,87 @@ def garbage() -> Node:
     return Node("enc", {"v": "2", "type": "msg"}, bytes(60))
 
 
-def from_own_phone(house: House, plain: bytes, **attrs: object) -> Node:
-    phone = house.stage.own.devices[0]
-    return wrapped(phone, house.stage.own, "O1", phone.encrypt(plain), **attrs)
+def from_own_phone(wired: WiredFunctions, plain: bytes, **attrs: object) -> Node:
+    phone = wired.paired.own.devices[0]
+    return wrapped(phone, wired.paired.own, "O1", phone.encrypt(plain), **attrs)
 
 
-def migration(house: House, **lids: int) -> Node:
+def migration(wired: WiredFunctions, **lids: int) -> Node:
     payload = LidMigrationPayload()
     payload.mappings.add(pn=int(WHO.user), **lids)
     message = Message()
     message.protocol.type = 22
     message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
-    return from_own_phone(house, message.SerializeToString(), category="peer")
+    return from_own_phone(wired, message.SerializeToString(), category="peer")
 
 
-def history(house: House, chunk: HistorySync) -> Node:
+def history(wired: WiredFunctions, chunk: HistorySync) -> Node:
     message = Message()
     message.protocol.type = 5
     message.protocol.history_sync_notification.inline_payload = zlib.compress(chunk.SerializeToString())
-    return from_own_phone(house, message.SerializeToString(), category="peer")
+    return from_own_phone(wired, message.SerializeToString(), category="peer")
 
 
-def history_mapping(house: House) -> Node:
+def history_mapping(wired: WiredFunctions) -> Node:
     chunk = HistorySync()
     chunk.phone_number_to_lid.add(pn_jid=str(WHO), lid_jid=str(LID_OF_WHO))
-    return history(house, chunk)
+    return history(wired, chunk)
 
 
-def history_chat(house: House) -> Node:
+def history_chat(wired: WiredFunctions) -> Node:
     chunk = HistorySync()
     chunk.conversations.add(id=str(LID_OF_WHO), pn_jid=str(WHO))
-    return history(house, chunk)
+    return history(wired, chunk)
 
 
-def device_change(house: House) -> Node:
+def device_change(wired: WiredFunctions) -> Node:
     device = Node("device", {"jid": WHO.with_device(3), "lid": LID_OF_WHO.with_device(3)})
     return stanza("notification", Node("add", {}, (device,)), type="devices", **{"from": WHO})
 
 
-def members(form: str) -> Callable[[House], Node]:
+def members(form: str) -> Callable[[WiredFunctions], Node]:
     attrs = {"jid": LID_OF_WHO, "phone_number": WHO} if form == "lid" else {"jid": WHO, "lid": LID_OF_WHO}
 
-    def notification(house: House) -> Node:
+    def notification(wired: WiredFunctions) -> Node:
         added = Node("add", {}, (Node("participant", attrs),))
         return stanza("notification", added, type="w:gp2", **{"from": GROUP})
 
     return notification
 
 
-def token(house: House) -> Node:
+def token(wired: WiredFunctions) -> Node:
     tokens = Node("tokens", {}, (Node("token", {"type": "trusted_contact", "t": str(NOW)}, b"tok"),))
     return stanza("notification", tokens, type="privacy_token", sender_lid=LID_OF_WHO, **{"from": WHO})
 
 
-def call(house: House) -> Node:
+def call(wired: WiredFunctions) -> Node:
     offer = Node("offer", {"call-id": "C", "call-creator": LID_OF_WHO.with_device(0), "caller_pn": WHO})
     return stanza("call", offer, **{"from": LID_OF_WHO})
 
 
-SOURCES: dict[str, Callable[[House], Node]] = {
-    "message from a LID": lambda house: stanza(
+SOURCES: dict[str, Callable[[WiredFunctions], Node]] = {
+    "message from a LID": lambda wired: stanza(
         "message", garbage(), sender_pn=WHO, **{"from": LID_OF_WHO.with_device(2)}
     ),
-    "message from a number": lambda house: stanza(
+    "message from a number": lambda wired: stanza(
         "message", garbage(), sender_lid=LID_OF_WHO, **{"from": WHO}
     ),
-    "receipt from a LID": lambda house: stanza(
+    "receipt from a LID": lambda wired: stanza(
         "receipt", sender_pn=WHO, **{"from": LID_OF_WHO.with_device(2)}
     ),
-    "receipt from a number": lambda house: stanza("receipt", sender_lid=LID_OF_WHO, **{"from": WHO}),
-    "group message of a LID": lambda house: stanza(
+    "receipt from a number": lambda wired: stanza("receipt", sender_lid=LID_OF_WHO, **{"from": WHO}),
+    "group message of a LID": lambda wired: stanza(
         "message", garbage(), participant=LID_OF_WHO.with_device(1), participant_pn=WHO, **{"from": GROUP}
     ),
-    "group message of a number": lambda house: stanza(
+    "group message of a number": lambda wired: stanza(
         "message", garbage(), participant=WHO, participant_lid=LID_OF_WHO, **{"from": GROUP}
     ),
-    "group receipt": lambda house: stanza(
+    "group receipt": lambda wired: stanza(
         "receipt", participant=LID_OF_WHO, participant_pn=WHO, **{"from": GROUP}
     ),
     **{
-        f"own message with {name}": lambda house, name=name, one=one, other=other: from_own_phone(  # type: ignore[misc]
-            house, device_sent(one, text_message("x")), recipient=one, **{name: other}
+        f"own message with {name}": lambda wired, name=name, one=one, other=other: from_own_phone(  # type: ignore[misc]
+            wired, device_sent(one, text_message("x")), recipient=one, **{name: other}
         )
         for name, one, other in (
             ("peer_recipient_pn", LID_OF_WHO, WHO),
@@ -135,41 +135,41 @@ SOURCES: dict[str, Callable[[House], Node]] = {
     },
     "group member by LID": members("lid"),
     "group member by number": members("pn"),
-    "devices, for the user": lambda house: stanza(
+    "devices, for the user": lambda wired: stanza(
         "notification", Node("update", {}), type="devices", lid=LID_OF_WHO, **{"from": WHO}
     ),
     "devices, for a device": device_change,
     "privacy token": token,
     "history, its mappings": history_mapping,
     "history, its chats": history_chat,
-    "LID migration": lambda house: migration(house, assigned_lid=int(LID_OF_WHO.user)),
-    "LID migration, the latest of two": lambda house: migration(
-        house, assigned_lid=1111, latest_lid=int(LID_OF_WHO.user)
+    "LID migration": lambda wired: migration(wired, assigned_lid=int(LID_OF_WHO.user)),
+    "LID migration, the latest of two": lambda wired: migration(
+        wired, assigned_lid=1111, latest_lid=int(LID_OF_WHO.user)
     ),
     "call": call,
 }
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_both_names_are_learnt_from(source: str, told: House) -> None:
+def test_both_names_are_learnt_from(source: str, told: WiredFunctions) -> None:
     told.receive(SOURCES[source](told))
     expected = {"pn": str(WHO), "lid": str(LID_OF_WHO)}
-    assert told.stage.keys.contacts.address(str(WHO)) == expected
-    assert told.stage.keys.contacts.address(str(LID_OF_WHO)) == expected
+    assert told.paired.keys.contacts.address(str(WHO)) == expected
+    assert told.paired.keys.contacts.address(str(LID_OF_WHO)) == expected
 
 
-def test_both_names_are_learnt_from_the_answer_to_a_device_query(told: House) -> None:
+def test_both_names_are_learnt_from_the_answer_to_a_device_query(told: WiredFunctions) -> None:
     """The way in which a LID without a known number finds its number."""
     person = told.network.person(WHO.user, LID_OF_WHO.user)
     told.network.tell_numbers = True
-    told.stage.transport.account("default")
+    told.paired.transport.account("default")
     from tocsin.multidevice.directory import device_lists
 
-    device_lists(told.stage.transport.account("default"), [str(person.user)])
-    assert told.stage.keys.contacts.address(str(WHO))["lid"] == str(LID_OF_WHO)
+    device_lists(told.paired.transport.account("default"), [str(person.user)])
+    assert told.paired.keys.contacts.address(str(WHO))["lid"] == str(LID_OF_WHO)
 
 
-def test_a_number_that_got_another_lid_is_written_to_there(told: House) -> None:
+def test_a_number_that_got_another_lid_is_written_to_there(told: WiredFunctions) -> None:
     """The old LID's session stays with the old LID: another person may stand behind the new one."""
     told.siti.lid = "5678"
     told.network.people["5678"] = told.siti
@@ -180,7 +180,7 @@ def test_a_number_that_got_another_lid_is_written_to_there(told: House) -> None:
     assert str(told.network.messages[-1].attr_jid("to")) == "5678@lid"
 
 
-def test_a_session_under_the_number_goes_on_under_the_lid(told: House) -> None:
+def test_a_session_under_the_number_goes_on_under_the_lid(told: WiredFunctions) -> None:
     from tests.support.wired_steps import our_bundle
 
     person = told.network.person(WHO.user, LID_OF_WHO.user)
@@ -189,13 +189,13 @@ def test_a_session_under_the_number_goes_on_under_the_lid(told: House) -> None:
     first = Node("enc", {"v": "2", "type": "pkmsg"}, device.encrypt(text_message("Halo")).body)
     assert told.receive(stanza("message", first, **{"from": WHO})).outcome == "reply"
     assert told.receive(message_from(device, person, "R2", "lagi")).outcome == "reply"
-    assert told.stage.keys.sending.session_facts(told.stage.profile, str(LID_OF_WHO), 0) is not None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, str(LID_OF_WHO), 0) is not None
 
 
 # -- an identity that changed ------------------------------------------------------------------------------
 
 
-def test_an_identity_change_cleans_every_device_under_both_addresses(told: House) -> None:
+def test_an_identity_change_cleans_every_device_under_both_addresses(told: WiredFunctions) -> None:
     """The phone was installed anew: its companions are gone with it, under whatever name they were known."""
     told.reply("ok")
     told.reply("ok", "R2", told.siti.devices[1])
@@ -206,57 +206,59 @@ def test_an_identity_change_cleans_every_device_under_both_addresses(told: House
     assert report.facts == {"archived": 2}
     for user in (told.siti.user, told.siti.pn):
         for device in (0, 1):
-            assert told.stage.keys.sending.session_facts(told.stage.profile, str(user), device) is None
+            assert told.paired.keys.sending.session_facts(told.paired.profile, str(user), device) is None
 
 
-def test_an_identity_change_of_a_companion_is_its_own_affair(told: House) -> None:
+def test_an_identity_change_of_a_companion_is_its_own_affair(told: WiredFunctions) -> None:
     told.reply("ok", "R2", told.siti.devices[1])
     origin = told.siti.user.with_device(1)
     told.receive(stanza("notification", Node("identity"), type="encrypt", **{"from": origin}))
-    assert told.stage.keys.sending.session_facts(told.stage.profile, str(told.siti.user), 1) is not None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, str(told.siti.user), 1) is not None
 
 
 # -- is this number on WhatsApp? ---------------------------------------------------------------------------
 
 
-def undeliverable(house: House, number: int) -> None:
-    planned = house.plan(number)
-    assert house.deliver(planned).cause == "not-on-whatsapp"
-    assert house.stored(planned).state is State.FAILED
+def undeliverable(wired: WiredFunctions, number: int) -> None:
+    planned = wired.plan(number)
+    assert wired.deliver(planned).cause == "not-on-whatsapp"
+    assert wired.stored(planned).state is State.FAILED
 
 
 @pytest.fixture
-def wrong(account: AwsAccount) -> House:
+def wrong(account: AwsAccount) -> WiredFunctions:
     """Siti's number isn't on WhatsApp."""
-    house = House(account.furnish())
-    house.network.people.pop("1234")
-    return house
+    wired = WiredFunctions(account.furnish())
+    wired.network.people.pop("1234")
+    return wired
 
 
-def asked(house: House) -> int:
-    return sum(query.startswith("contact ") for query in house.network.queries)
+def asked(wired: WiredFunctions) -> int:
+    return sum(query.startswith("contact ") for query in wired.network.queries)
 
 
-def test_a_number_that_is_not_on_whatsapp_is_asked_for_once_a_day(wrong: House) -> None:
+def test_a_number_that_is_not_on_whatsapp_is_asked_for_once_a_day(wrong: WiredFunctions) -> None:
     for number in range(5):
         undeliverable(wrong, number)
     assert asked(wrong) == 1
-    wrong.stage.now += 86400 + 1
+    wrong.paired.now += 86400 + 1
     undeliverable(wrong, 6)
     assert asked(wrong) == 2
 
 
-def test_an_operator_who_redrives_may_ask_again(wrong: House) -> None:
+def test_an_operator_who_redrives_may_ask_again(wrong: WiredFunctions) -> None:
     planned = wrong.plan(1)
     wrong.deliver(planned)
     wrong.network.people["1234"] = wrong.siti
     wrong.stores.notifications.reset_for_redrive(
-        planned.id, at=int(wrong.stage.now * 1000), expires_at=int(wrong.stage.now + 99) * 1000
+        planned.id, at=int(wrong.paired.now * 1000), expires_at=int(wrong.paired.now + 99) * 1000
     )
     assert wrong.deliver(wrong.stored(planned)).outcome == "sent"
 
 
-def test_a_number_that_came_to_whatsapp_is_written_to_as_soon_as_it_is_heard_of(wrong: House) -> None:
+def test_a_number_that_came_to_whatsapp_is_written_to_as_soon_as_it_is_heard_of(
+    wrong: WiredFunctions,
+) -> None:
     undeliverable(wrong, 1)
     wrong.network.people["1234"] = wrong.siti
     wrong.receive(stanza("receipt", sender_pn=wrong.siti.pn, **{"from": wrong.siti.user}))
@@ -264,13 +266,13 @@ def test_a_number_that_came_to_whatsapp_is_written_to_as_soon_as_it_is_heard_of(
     assert asked(wrong) == 1
 
 
-def test_a_number_that_is_known_is_not_asked_for_again(told: House) -> None:
-    told.stage.now += 90 * 86400
+def test_a_number_that_is_known_is_not_asked_for_again(told: WiredFunctions) -> None:
+    told.paired.now += 90 * 86400
     told.tell(2)
     assert asked(told) == 1
 
 
-def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> None:
+def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: WiredFunctions) -> None:
     """A Mexican number typed with the 1 of old days: whatever was typed, one person, one set of sessions."""
     from dataclasses import replace
 
@@ -282,7 +284,7 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> N
         assert told.deliver(planned).outcome == "sent"
     assert len(texts(person.devices[0])) == 2
     for typed in ("5215512345678", "525512345678"):
-        assert told.stage.keys.contacts.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
+        assert told.paired.keys.contacts.address(f"{typed}@s.whatsapp.net")["lid"] == "7777@lid"
     assert str(told.network.messages[-1].attr_jid("peer_recipient_pn")).startswith("525512345678")
 
 
@@ -290,14 +292,14 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: House) -> N
 
 
 @pytest.fixture
-def business(account: AwsAccount) -> House:
+def business(account: AwsAccount) -> WiredFunctions:
     """Siti's is the number of a business that Meta hosts."""
-    house = House(account.furnish())
-    house.siti.devices[HOSTED_DEVICE] = Device(house.siti.user.with_device(HOSTED_DEVICE))
-    return house
+    wired = WiredFunctions(account.furnish())
+    wired.siti.devices[HOSTED_DEVICE] = Device(wired.siti.user.with_device(HOSTED_DEVICE))
+    return wired
 
 
-def test_a_hosted_device_gets_its_copy_at_an_address_of_its_own(business: House) -> None:
+def test_a_hosted_device_gets_its_copy_at_an_address_of_its_own(business: WiredFunctions) -> None:
     business.tell(1)
     assert texts(business.siti.devices[HOSTED_DEVICE]) == ["Tiket 1"]
     to = business.network.messages[-1].require_child("participants").children("to")
@@ -306,14 +308,14 @@ def test_a_hosted_device_gets_its_copy_at_an_address_of_its_own(business: House)
     assert "1234:99@hosted.lid" in business.stored(business.plan(1)).attempts[-1].copies
 
 
-def test_what_a_hosted_device_writes_is_the_business_reply(business: House) -> None:
+def test_what_a_hosted_device_writes_is_the_business_reply(business: WiredFunctions) -> None:
     business.tell(1)
     report = business.reply("Selamat siang", "R9", business.siti.devices[HOSTED_DEVICE])
     assert (report.outcome, report.cause) == ("reply", "text")
-    assert business.stage.keys.contacts.address(str(business.siti.pn))["lid"] == "1234@lid"
+    assert business.paired.keys.contacts.address(str(business.siti.pn))["lid"] == "1234@lid"
 
 
-def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: House) -> None:
+def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: WiredFunctions) -> None:
     business.tell(1)
     device = business.siti.devices[HOSTED_DEVICE]
     device.corrupt()
@@ -325,17 +327,17 @@ def test_a_hosted_device_that_can_t_read_is_healed_like_any_other(business: Hous
 # -- lists that the server tells with their hash ----------------------------------------------------------
 
 
-def list_queries(house: House) -> list[str]:
-    return [query for query in house.network.queries if query.startswith("devices ")]
+def list_queries(wired: WiredFunctions) -> list[str]:
+    return [query for query in wired.network.queries if query.startswith("devices ")]
 
 
-def removal(house: House, gone: JID, **hashes: str) -> Node:
+def removal(wired: WiredFunctions, gone: JID, **hashes: str) -> Node:
     removed = Node("remove", hashes, (Node("device", {"jid": gone}),))
-    return stanza("notification", removed, type="devices", lid=house.siti.user, **{"from": house.siti.pn})
+    return stanza("notification", removed, type="devices", lid=wired.siti.user, **{"from": wired.siti.pn})
 
 
 @pytest.mark.parametrize("form", ["device_hash", "device_lid_hash"])
-def test_a_removal_whose_hash_is_ours_asks_for_no_list(told: House, form: str) -> None:
+def test_a_removal_whose_hash_is_ours_asks_for_no_list(told: WiredFunctions, form: str) -> None:
     gone = told.siti.devices.pop(1)
     left = told.siti.pn if form == "device_hash" else told.siti.user
     report = told.receive(removal(told, gone.jid, **{form: phash([left])}))
@@ -347,7 +349,9 @@ def test_a_removal_whose_hash_is_ours_asks_for_no_list(told: House, form: str) -
 
 
 @pytest.mark.parametrize("hashes", [{}, {"device_hash": "2:AAAAAAAA"}], ids=["none", "another"])
-def test_a_removal_whose_hash_is_not_ours_asks_for_the_list(told: House, hashes: dict[str, str]) -> None:
+def test_a_removal_whose_hash_is_not_ours_asks_for_the_list(
+    told: WiredFunctions, hashes: dict[str, str]
+) -> None:
     gone = told.siti.devices.pop(1)
     told.siti.devices[2] = Device(told.siti.user.with_device(2))
     told.receive(removal(told, gone.jid, **hashes))
@@ -355,26 +359,26 @@ def test_a_removal_whose_hash_is_not_ours_asks_for_the_list(told: House, hashes:
     assert texts(told.siti.devices[2]) == ["Tiket 2"]
 
 
-def own_list(house: House, *numbers: int, dhash: str | None = None) -> Node:
-    devices = [house.stage.own.user.with_device(number) for number in numbers]
+def own_list(wired: WiredFunctions, *numbers: int, dhash: str | None = None) -> Node:
+    devices = [wired.paired.own.user.with_device(number) for number in numbers]
     listed = tuple(Node("device", {"jid": device}) for device in devices)
     child = Node("devices", {"dhash": dhash or phash(devices)}, listed)
-    return stanza("notification", child, type="account_sync", **{"from": house.stage.own.pn})
+    return stanza("notification", child, type="account_sync", **{"from": wired.paired.own.pn})
 
 
 def test_a_list_of_our_own_whose_hash_is_right_is_taken_as_it_is(account: AwsAccount) -> None:
-    house = House(account.furnish())
-    house.stage.own.devices[7] = gone = Device(house.stage.own.user.with_device(7))
-    house.tell(1)
-    del house.stage.own.devices[7]
-    assert house.receive(own_list(house, 0, 4)).facts == {"list_holds": True}
-    house.network.queries.clear()
-    house.tell(2)
-    assert list_queries(house) == []
-    assert (texts(gone), texts(house.stage.own.devices[0])) == (["Tiket 1"], ["Tiket 1", "Tiket 2"])
+    wired = WiredFunctions(account.furnish())
+    wired.paired.own.devices[7] = gone = Device(wired.paired.own.user.with_device(7))
+    wired.tell(1)
+    del wired.paired.own.devices[7]
+    assert wired.receive(own_list(wired, 0, 4)).facts == {"list_holds": True}
+    wired.network.queries.clear()
+    wired.tell(2)
+    assert list_queries(wired) == []
+    assert (texts(gone), texts(wired.paired.own.devices[0])) == (["Tiket 1"], ["Tiket 1", "Tiket 2"])
 
 
-def test_a_reinstalled_device_is_met_anew_whatever_the_list_says(told: House) -> None:
+def test_a_reinstalled_device_is_met_anew_whatever_the_list_says(told: WiredFunctions) -> None:
     """Its session is archived; the list alone would leave it without one."""
     gone = told.siti.devices.pop(1)
     told.siti.devices[0].reinstall()
@@ -386,11 +390,11 @@ def test_a_reinstalled_device_is_met_anew_whatever_the_list_says(told: House) ->
 
 
 @pytest.mark.parametrize("dhash", [None, "2:AAAAAAAA"], ids=["a new device", "a wrong hash"])
-def test_a_list_of_our_own_that_needs_more_is_asked_for(told: House, dhash: str | None) -> None:
-    told.stage.own.devices[7] = Device(told.stage.own.user.with_device(7))
+def test_a_list_of_our_own_that_needs_more_is_asked_for(told: WiredFunctions, dhash: str | None) -> None:
+    told.paired.own.devices[7] = Device(told.paired.own.user.with_device(7))
     told.receive(own_list(told, *((0, 4, 7) if dhash is None else (0, 4)), dhash=dhash))
     told.tell(2)
-    assert texts(told.stage.own.devices[7]) == ["Tiket 2"]
+    assert texts(told.paired.own.devices[7]) == ["Tiket 2"]
 
 
 # -- history ----------------------------------------------------------------------------------------------
@@ -399,7 +403,7 @@ def test_a_list_of_our_own_that_needs_more_is_asked_for(told: House, dhash: str 
 @pytest.mark.parametrize(
     "payload", [b"", b"not zlib", zlib.compress(b"\xff" * 9), zlib.compress(bytes(99))[:-4]]
 )
-def test_history_is_confirmed_and_left_where_it_can_t_be_used(told: House, payload: bytes) -> None:
+def test_history_is_confirmed_and_left_where_it_can_t_be_used(told: WiredFunctions, payload: bytes) -> None:
     message = Message()
     message.protocol.type = 5
     message.protocol.history_sync_notification.direct_path = "/v/t62.7118-24/x"
@@ -410,10 +414,10 @@ def test_history_is_confirmed_and_left_where_it_can_t_be_used(told: House, paylo
     assert kinds == ["peer_msg", "hist_sync"]
 
 
-def test_a_history_bomb_is_confirmed_and_left(told: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_bomb_is_confirmed_and_left(told: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
     from tocsin.whatsapp import content
 
     monkeypatch.setattr(content, "MAX_HISTORY_BYTES", 1000)
     report = told.receive(history(told, HistorySync(nct_salt=b"s" * 2000)))
     assert (report.outcome, report.cause) == ("own-device", "history")
-    assert told.stage.keys.contacts.salt("9999@lid") is None
+    assert told.paired.keys.contacts.salt("9999@lid") is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.group_simulation import GroupWorld
+from tests.support.group_simulation import GroupSimulation
 from tests.support.key_mutants import ANYTHING, Patch
 from tests.support.key_simulation import Violation
 from tocsin.dynamo.writes import Key, Update
@@ -32,7 +32,7 @@ def a_number_from_a_read(patch: Patch) -> None:
 def holders_filed_under_the_group(patch: Patch) -> None:
     """A late mark says that a device has the new key, which was never sent to it."""
     patch(sender_keys, "_holders", lambda vault, key, tag: (key[0], "holders"))
-    patch(GroupWorld, "_strangers", lambda self, reservation: False)
+    patch(GroupSimulation, "_strangers", lambda self, reservation: False)
 
 
 def marked_before_the_ack(patch: Patch) -> None:
@@ -41,7 +41,7 @@ def marked_before_the_ack(patch: Patch) -> None:
 
 def who_left_is_forgotten(patch: Patch) -> None:
     patch(sender_keys, "discard_sender_key", lambda vault, incarnation, group: True)
-    patch(GroupWorld, "_strangers", lambda self, reservation: False)
+    patch(GroupSimulation, "_strangers", lambda self, reservation: False)
 
 
 def a_blind_checkpoint(patch: Patch) -> None:
@@ -78,7 +78,7 @@ def test_without_this_rule_something_goes_wrong(
 
 def _goes_wrong(seed: int) -> bool:
     try:
-        GroupWorld(seed, hostility=2).run(STEPS)
+        GroupSimulation(seed, hostility=2).run(STEPS)
     except (Violation, SignalError):
         return True
     return False

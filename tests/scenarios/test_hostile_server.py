@@ -15,7 +15,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
 from tests.support.signal_peers import LOW_ORDER
-from tests.support.wired_functions import House, receipt_of, texts
+from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import our_bundle
 from tocsin.multidevice.directory import MAX_DEVICES
 from tocsin.signal import sender_key
@@ -35,24 +35,26 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
-    house = House(account.furnish())
-    house.stage.keys.contacts.learn(str(house.stage.own.pn), str(house.stage.own.user))  # as each login does
-    return house
+def wired(account: AwsAccount) -> WiredFunctions:
+    wired = WiredFunctions(account.furnish())
+    wired.paired.keys.contacts.learn(
+        str(wired.paired.own.pn), str(wired.paired.own.user)
+    )  # as each login does
+    return wired
 
 
 @pytest.fixture
-def told(house: House) -> House:
-    house.notification = house.tell(1)  # type: ignore[attr-defined]
-    return house
+def told(wired: WiredFunctions) -> WiredFunctions:
+    wired.notification = wired.tell(1)  # type: ignore[attr-defined]
+    return wired
 
 
-def table(house: House) -> list[str]:
+def table(wired: WiredFunctions) -> list[str]:
     """All there is in both tables, bit by bit."""
     return sorted(
         repr(sorted(item.items()))
-        for name in (house.aws.keys, house.aws.notifications)
-        for item in house.aws.dynamodb.scan(TableName=name)["Items"]
+        for name in (wired.aws.keys, wired.aws.notifications)
+        for item in wired.aws.dynamodb.scan(TableName=name)["Items"]
     )
 
 
@@ -69,51 +71,53 @@ def migration() -> bytes:
 # -- a made-up phone of our own --------------------------------------------------------------------------
 
 
-def impostor(house: House) -> Device:
+def impostor(wired: WiredFunctions) -> Device:
     """A device that the server made up, at the address of our own phone."""
-    device = Device(house.stage.own.devices[0].jid)
-    device.begin(our_bundle(house))
+    device = Device(wired.paired.own.devices[0].jid)
+    device.begin(our_bundle(wired))
     return device
 
 
 @pytest.mark.parametrize("content", [migration(), text_message("x")], ids=["migration", "text"])
 def test_a_message_of_a_made_up_phone_of_ours_is_not_even_decrypted(
-    told: House, content: bytes, caplog: pytest.LogCaptureFixture
+    told: WiredFunctions, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = impostor(told)
     before = table(told)
-    node = wrapped(device, told.stage.own, "F", device.encrypt(content), category="peer")
+    node = wrapped(device, told.paired.own, "F", device.encrypt(content), category="peer")
     assert told.receive(node).cause == "forged-identity"
     assert table(told) == before
     assert "foreign identity" in caplog.text
 
 
-def test_a_made_up_phone_of_ours_gets_no_copies(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_made_up_phone_of_ours_gets_no_copies(
+    wired: WiredFunctions, caplog: pytest.LogCaptureFixture
+) -> None:
     """The server hands out a bundle of its own for our phone: what we send would be readable to it."""
-    house.network.people["9999"].devices[0] = stranger = Device(house.stage.own.devices[0].jid)
-    house.tell(1)
-    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+    wired.network.people["9999"].devices[0] = stranger = Device(wired.paired.own.devices[0].jid)
+    wired.tell(1)
+    assert texts(wired.siti.devices[0]) == ["Tiket 1"]
     assert stranger.shown == stranger.failures == []
     assert "foreign identity" in caplog.text
 
 
-def test_a_made_up_phone_of_ours_is_not_sent_anything_again(told: House) -> None:
-    stranger = Device(told.stage.own.devices[0].jid)
+def test_a_made_up_phone_of_ours_is_not_sent_anything_again(told: WiredFunctions) -> None:
+    stranger = Device(told.paired.own.devices[0].jid)
     node = told.network.retry_receipt(stranger, told.notification.message_id, "BadMac", with_keys=True)
     sent = len(told.network.messages)
     assert told.receive(node).outcome == "forged-identity"
     assert len(told.network.messages) == sent
 
 
-def test_a_companion_of_ours_does_not_speak_for_the_account(told: House) -> None:
+def test_a_companion_of_ours_does_not_speak_for_the_account(told: WiredFunctions) -> None:
     """A companion can be made up too; what concerns the account is the phone's to tell."""
-    companion = Device(told.stage.own.user.with_device(6))
+    companion = Device(told.paired.own.user.with_device(6))
     companion.begin(our_bundle(told))
-    told.receive(wrapped(companion, told.stage.own, "C", companion.encrypt(migration()), category="peer"))
-    assert told.stage.keys.contacts.address(str(told.siti.pn))["lid"] == "1234@lid"
+    told.receive(wrapped(companion, told.paired.own, "C", companion.encrypt(migration()), category="peer"))
+    assert told.paired.keys.contacts.address(str(told.siti.pn))["lid"] == "1234@lid"
 
 
-def test_somebody_else_does_not_write_our_history(told: House) -> None:
+def test_somebody_else_does_not_write_our_history(told: WiredFunctions) -> None:
     import zlib
 
     message = Message()
@@ -123,10 +127,10 @@ def test_somebody_else_does_not_write_our_history(told: House) -> None:
     device = told.siti.devices[0]
     report = told.receive(wrapped(device, told.siti, "H", device.encrypt(message.SerializeToString())))
     assert report.cause == "spoofed"
-    assert told.stage.keys.contacts.salt("9999@lid") is None
+    assert told.paired.keys.contacts.salt("9999@lid") is None
 
 
-def test_a_copy_to_ourselves_from_a_stranger_is_no_order_of_ours(told: House) -> None:
+def test_a_copy_to_ourselves_from_a_stranger_is_no_order_of_ours(told: WiredFunctions) -> None:
     device = told.siti.devices[0]
     forged = device_sent(told.siti.user, text_message("STOP"))
     report = told.receive(wrapped(device, told.siti, "D", device.encrypt(forged)))
@@ -156,9 +160,9 @@ def signed_by(identity: KeyPair, public: bytes) -> bytes:
 @pytest.mark.parametrize("point", LOW_ORDER, ids=lambda point: point.hex()[:8])
 @pytest.mark.parametrize("part", ["identity", "signed_prekey", "prekey"])
 def test_of_a_bundle_with_a_point_of_low_order_nothing_is_stored(
-    house: House, part: str, point: bytes, monkeypatch: pytest.MonkeyPatch
+    wired: WiredFunctions, part: str, point: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    companion = house.siti.devices[1]
+    companion = wired.siti.devices[1]
 
     def change(bundle: PreKeyBundle) -> PreKeyBundle:
         changed = replace(bundle, **{part: point})  # type: ignore[arg-type]
@@ -166,10 +170,10 @@ def test_of_a_bundle_with_a_point_of_low_order_nothing_is_stored(
         return replace(changed, signed_prekey_signature=signature)
 
     badly(companion, change, monkeypatch)
-    house.tell(1)
-    assert texts(house.siti.devices[0]) == ["Tiket 1"]
-    assert house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", 1) is None
-    assert not any("inbound#1'" in item and "1234@lid" in item for item in table(house))
+    wired.tell(1)
+    assert texts(wired.siti.devices[0]) == ["Tiket 1"]
+    assert wired.paired.keys.sending.session_facts(wired.paired.profile, "1234@lid", 1) is None
+    assert not any("inbound#1'" in item and "1234@lid" in item for item in table(wired))
 
 
 @pytest.mark.parametrize(
@@ -182,27 +186,27 @@ def test_of_a_bundle_with_a_point_of_low_order_nothing_is_stored(
     ids=["signature", "identity", "signed prekey"],
 )
 def test_of_a_bundle_that_is_signed_wrongly_nothing_is_stored(
-    house: House, change: Callable[[PreKeyBundle], PreKeyBundle], monkeypatch: pytest.MonkeyPatch
+    wired: WiredFunctions, change: Callable[[PreKeyBundle], PreKeyBundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    badly(house.siti.devices[0], change, monkeypatch)
-    badly_too = house.plan(1)
-    house.deliver(badly_too)
-    assert house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", 0) is None
+    badly(wired.siti.devices[0], change, monkeypatch)
+    badly_too = wired.plan(1)
+    wired.deliver(badly_too)
+    assert wired.paired.keys.sending.session_facts(wired.paired.profile, "1234@lid", 0) is None
 
 
 # -- giant lists, repeated ids, wrong senders ------------------------------------------------------------
 
 
-def test_of_a_giant_device_list_the_first_are_taken(house: House) -> None:
+def test_of_a_giant_device_list_the_first_are_taken(wired: WiredFunctions) -> None:
     """More would be too much for one transaction, and whoever is on the list can read what we write."""
     for number in range(1, 256):
-        house.siti.devices[number] = Device(house.siti.user.with_device(number))
-    house.tell(1)
-    assert sum(bool(texts(device)) for device in house.siti.devices.values()) == MAX_DEVICES
-    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+        wired.siti.devices[number] = Device(wired.siti.user.with_device(number))
+    wired.tell(1)
+    assert sum(bool(texts(device)) for device in wired.siti.devices.values()) == MAX_DEVICES
+    assert texts(wired.siti.devices[0]) == ["Tiket 1"]
 
 
-def test_a_receipt_of_thousands_of_ids_looks_nothing_up(told: House) -> None:
+def test_a_receipt_of_thousands_of_ids_looks_nothing_up(told: WiredFunctions) -> None:
     node = receipt_of(told.siti, told.notification.message_id, "read")
     items = tuple(Node("item", {"id": f"3EB0{number:018X}"}) for number in range(5000))
     before = table(told)
@@ -212,11 +216,11 @@ def test_a_receipt_of_thousands_of_ids_looks_nothing_up(told: House) -> None:
 
 
 def test_a_removal_that_names_a_device_a_thousand_times_is_done_once(
-    told: House, monkeypatch: pytest.MonkeyPatch
+    told: WiredFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[int] = []
     monkeypatch.setattr(
-        type(told.stage.keys.sending),
+        type(told.paired.keys.sending),
         "remove_device",
         lambda self, profile, user, device: removed.append(device),
     )
@@ -226,14 +230,14 @@ def test_a_removal_that_names_a_device_a_thousand_times_is_done_once(
     assert removed == [1, 2]
 
 
-def test_the_phone_itself_is_never_removed(told: House) -> None:
+def test_the_phone_itself_is_never_removed(told: WiredFunctions) -> None:
     device = Node("device", {"jid": told.siti.user})
     attrs = {"id": "n", "type": "devices", "t": str(NOW), "from": told.siti.user}
     told.receive(Node("notification", attrs, (Node("remove", {}, (device,)),)))
-    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, "1234@lid", 0) is not None
 
 
-def test_a_message_under_the_id_of_another_is_a_message_of_its_own(told: House) -> None:
+def test_a_message_under_the_id_of_another_is_a_message_of_its_own(told: WiredFunctions) -> None:
     """Ids are the sender's: two people may use one, and one person may use one twice."""
     mallory = told.network.person("6281111111111", "6666")
     mallory.devices[0].begin(our_bundle(told))
@@ -242,14 +246,14 @@ def test_a_message_under_the_id_of_another_is_a_message_of_its_own(told: House) 
     assert told.reply("tiga", "SAME").outcome == "reply"
 
 
-def test_a_ciphertext_under_another_id_is_a_duplicate(told: House) -> None:
+def test_a_ciphertext_under_another_id_is_a_duplicate(told: WiredFunctions) -> None:
     device = told.siti.devices[0]
     ciphertext = device.encrypt(text_message("sekali"))
     told.receive(wrapped(device, told.siti, "A", ciphertext))
     assert told.receive(wrapped(device, told.siti, "B", ciphertext)).outcome == "duplicate"
 
 
-def test_a_ciphertext_under_another_sender_is_not_read(told: House) -> None:
+def test_a_ciphertext_under_another_sender_is_not_read(told: WiredFunctions) -> None:
     device = told.siti.devices[0]
     mallory = told.network.person("6281111111111", "6666")
     ciphertext = device.encrypt(text_message("Siti's words"))
@@ -263,7 +267,7 @@ def test_a_ciphertext_under_another_sender_is_not_read(told: House) -> None:
 
 @pytest.mark.parametrize("sender", [JID("", LID), JID("120363", "g.us"), JID("5", "call"), JID("x", "bot")])
 @pytest.mark.parametrize("tag", ["message", "receipt", "notification", "call"])
-def test_stanzas_of_impossible_senders_store_nothing(told: House, tag: str, sender: JID) -> None:
+def test_stanzas_of_impossible_senders_store_nothing(told: WiredFunctions, tag: str, sender: JID) -> None:
     before = table(told)
     kinds = {"notification": "devices"}
     attrs = {"id": "x", "from": sender, "t": str(NOW), **({"type": kinds[tag]} if tag in kinds else {})}
@@ -275,23 +279,23 @@ def test_stanzas_of_impossible_senders_store_nothing(told: House, tag: str, send
 # -- numbers and lengths beyond all bounds ---------------------------------------------------------------
 
 
-def beyond(house: House, name: str) -> Node:
+def beyond(wired: WiredFunctions, name: str) -> Node:
     """A stanza that would be taken but for one value."""
-    device, message_id = house.siti.devices[0], house.notification.message_id  # type: ignore[attr-defined]
+    device, message_id = wired.siti.devices[0], wired.notification.message_id  # type: ignore[attr-defined]
     change = {**BEYOND_IN_ALL, **BEYOND_IN_SOME}[name]
     tag = name.split()[0]
     if tag == "message":
-        return wrapped(device, house.siti, "M", device.encrypt(text_message("STOP")), **change)
+        return wrapped(device, wired.siti, "M", device.encrypt(text_message("STOP")), **change)
     if tag == "retry":
-        node = house.network.retry_receipt(device, message_id, "BadMac", with_keys=True)
+        node = wired.network.retry_receipt(device, message_id, "BadMac", with_keys=True)
         retry = Node("retry", {**node.require_child("retry").attrs, **change})
         return Node(node.tag, node.attrs, (retry, *(part for part in node.children() if part.tag != "retry")))
     if tag == "receipt":
-        node = receipt_of(house.siti, message_id, "read")
+        node = receipt_of(wired.siti, message_id, "read")
         return Node(tag, {**node.attrs, **change})
     kind = {"type": "devices"} if tag == "notification" else {}
-    attrs = {"id": "x", "from": house.siti.user, "t": str(NOW), **kind}
-    listed = Node("device", {"jid": house.siti.user.with_device(1)})
+    attrs = {"id": "x", "from": wired.siti.user, "t": str(NOW), **kind}
+    listed = Node("device", {"jid": wired.siti.user.with_device(1)})
     return Node(tag, {**attrs, **change}, (Node("remove", {}, (listed,)),))
 
 
@@ -322,7 +326,7 @@ BEYOND_IN_SOME: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", [*BEYOND_IN_ALL, *BEYOND_IN_SOME])
-def test_a_stanza_beyond_all_bounds_is_malformed_and_leaves_nothing(told: House, name: str) -> None:
+def test_a_stanza_beyond_all_bounds_is_malformed_and_leaves_nothing(told: WiredFunctions, name: str) -> None:
     node = beyond(told, name)
     before, sent = table(told), len(told.network.messages)
     assert told.receive(node).outcome == "malformed"
@@ -332,7 +336,7 @@ def test_a_stanza_beyond_all_bounds_is_malformed_and_leaves_nothing(told: House,
 
 @pytest.mark.parametrize("name", ["message", "receipt", "retry", "notification", "call"])
 def test_the_same_stanza_within_bounds_is_taken(
-    told: House, name: str, monkeypatch: pytest.MonkeyPatch
+    told: WiredFunctions, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BEYOND_IN_SOME, name, {})
     assert told.receive(beyond(told, name)).outcome != "malformed"
@@ -354,14 +358,16 @@ def test_the_same_stanza_within_bounds_is_taken(
     ],
     ids=lambda change: str(change)[:30],
 )
-def test_an_envelope_that_no_connector_writes_is_malformed(told: House, change: dict[str, object]) -> None:
+def test_an_envelope_that_no_connector_writes_is_malformed(
+    told: WiredFunctions, change: dict[str, object]
+) -> None:
     node = receipt_of(told.siti, told.notification.message_id)
     report = told.receive(node, **change)
     assert (report.kind, report.outcome) == ("envelope", "malformed")
 
 
 @pytest.mark.parametrize("body", ["[" * 99_999, '{"stanza":' + "1" * 5000 + "}", "null", '"x"', "\ud800"])
-def test_what_is_no_envelope_is_malformed(told: House, body: str) -> None:
+def test_what_is_no_envelope_is_malformed(told: WiredFunctions, body: str) -> None:
     assert told.inbound.handle(body).outcome == "malformed"
 
 
@@ -370,9 +376,9 @@ def test_what_is_no_envelope_is_malformed(told: House, body: str) -> None:
 TEAM = JID("120363000000000001", "g.us")
 
 
-def in_group(house: House, stanza_id: str, iteration: int) -> Node:
+def in_group(wired: WiredFunctions, stanza_id: str, iteration: int) -> Node:
     """Siti hands in a sender key that stands at `iteration`, and writes under it."""
-    device = house.siti.devices[0]
+    device = wired.siti.devices[0]
     key = replace(sender_key.create(7, bytes(32), key_pair(bytes(32))), iteration=iteration)
     pairwise = device.encrypt(with_sender_key(TEAM, sender_key.distribution(key)))
     text = sender_key.encrypt(key, iteration, plaintext=pad(text_message("Halo"), b"\x01"), entropy=bytes(64))
@@ -381,19 +387,19 @@ def in_group(house: House, stanza_id: str, iteration: int) -> Node:
     return Node("message", attrs, tuple(Node("enc", {"v": "2", "type": kind}, body) for kind, body in encs))
 
 
-def sender_keys(house: House) -> list[str]:
-    return [item for item in table(house) if "sender#1234@lid#0" in item]
+def sender_keys(wired: WiredFunctions) -> list[str]:
+    return [item for item in table(wired) if "sender#1234@lid#0" in item]
 
 
 def test_a_sender_key_whose_chain_is_at_its_end_is_not_taken(
-    told: House, caplog: pytest.LogCaptureFixture
+    told: WiredFunctions, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert told.receive(in_group(told, "G", 2**32 - 1)).outcome == "asked-again"
     assert sender_keys(told) == []
     assert "a bad sender key" in caplog.text
 
 
-def test_the_last_message_of_a_sender_key_is_read(told: House) -> None:
+def test_the_last_message_of_a_sender_key_is_read(told: WiredFunctions) -> None:
     assert told.receive(in_group(told, "G", 2**32 - 2)).outcome == "other"
     assert len(sender_keys(told)) == 1
 

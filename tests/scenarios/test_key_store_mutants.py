@@ -26,7 +26,7 @@ from tests.support.key_mutants import (
     used_indexes_forgotten,
 )
 from tests.support.key_peers import Clock, End
-from tests.support.key_simulation import Violation, World
+from tests.support.key_simulation import KeySimulation, Violation
 from tocsin.signal.errors import SignalError
 
 LIVES = 400
@@ -79,7 +79,7 @@ def test_without_this_rule_its_specification_fails(
 
 def _goes_wrong(seed: int) -> bool:
     try:
-        World(seed, hostility=2).run(STEPS)
+        KeySimulation(seed, hostility=2).run(STEPS)
     except (Violation, SignalError):
         return True
     return False

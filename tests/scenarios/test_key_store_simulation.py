@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from tests.support.group_simulation import GroupWorld
-from tests.support.key_simulation import World
+from tests.support.group_simulation import GroupSimulation
+from tests.support.key_simulation import KeySimulation
 
 LIVES = int(os.environ.get("TOCSIN_SIMULATIONS", "60"))
 STEPS = 400
@@ -16,9 +16,9 @@ STEPS = 400
 
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_a_life_without_violation(seed: int) -> None:
-    World(seed).run(STEPS)
+    KeySimulation(seed).run(STEPS)
 
 
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_a_life_in_a_group_without_violation(seed: int) -> None:
-    GroupWorld(seed).run(STEPS)
+    GroupSimulation(seed).run(STEPS)

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAws
-from tests.support.paired_account import ACCOUNT, Stage
+from tests.support.paired_account import ACCOUNT, PairedAccount
 from tests.support.stored_records import FrozenStage, frozen, frozen_table
-from tests.support.wired_functions import House, receipt_of
+from tests.support.wired_functions import WiredFunctions, receipt_of
 from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import read_limits
 from tocsin.accounts.operator_requests import asked_accounts, read_control
@@ -51,16 +51,16 @@ def numbers_of(item: Item) -> dict[str, int]:
     return {name: value for name, value in item.items() if isinstance(value, int)}
 
 
-class UpgradedHouse(House):
+class UpgradedHouse(WiredFunctions):
     """The functions of this version on the tables of the older one."""
 
-    def _stage_on(self, aws: Any) -> tuple[Stage, Stores]:
-        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: stage.now)
-        stage = FrozenStage(
+    def _paired_on(self, aws: Any) -> tuple[PairedAccount, Stores]:
+        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: paired.now)
+        paired = FrozenStage(
             aws.keys_table,
-            lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
+            lambda keys, change: tell_change(stores, keys, change, clock=lambda: paired.now),
         )
-        return stage, stores
+        return paired, stores
 
     def named(self, name: str) -> Notification:
         found = self.stores.notifications.get(NAMES[name])
@@ -69,7 +69,7 @@ class UpgradedHouse(House):
 
 
 @pytest.fixture
-def house() -> UpgradedHouse:
+def wired() -> UpgradedHouse:
     return UpgradedHouse(MemoryAws(frozen_table("notifications"), frozen_table("keys")))
 
 
@@ -77,29 +77,29 @@ def house() -> UpgradedHouse:
 
 
 @pytest.mark.parametrize(("name", "state"), STATES.items())
-def test_a_notification_of_each_state_is_read(house: UpgradedHouse, name: str, state: State) -> None:
-    assert house.named(name).state is state
+def test_a_notification_of_each_state_is_read(wired: UpgradedHouse, name: str, state: State) -> None:
+    assert wired.named(name).state is state
 
 
-def test_contents_are_read_as_what_they_were(house: UpgradedHouse) -> None:
-    first = house.named("read")
-    quoting, linking = house.named("quote").content, house.named("preview").content
+def test_contents_are_read_as_what_they_were(wired: UpgradedHouse) -> None:
+    first = wired.named("read")
+    quoting, linking = wired.named("quote").content, wired.named("preview").content
     assert isinstance(quoting, Text)
     assert quoting.quote is not None
     assert (quoting.quote.message_id, quoting.quote.text) == (first.message_id, "Tiket 1")
     assert isinstance(linking, Text)
     assert linking.preview == Preview("https://t.example/1", "No internet", "since 09:00")
-    assert house.named("file").content == File(
+    assert wired.named("file").content == File(
         Attachment("tickets/1.pdf", "plan.pdf", "application/pdf"), "tiket Anda"
     )
-    created_at = house.named("edit").created_at
-    assert house.named("edit").content == Edit(first.message_id, "sudah selesai", created_at)
-    assert house.named("reaction").content == Reaction("R2", "👍", created_at)
-    assert house.named("group reaction").content == Reaction("R9", "👍", created_at, "1234@lid")
+    created_at = wired.named("edit").created_at
+    assert wired.named("edit").content == Edit(first.message_id, "sudah selesai", created_at)
+    assert wired.named("reaction").content == Reaction("R2", "👍", created_at)
+    assert wired.named("group reaction").content == Reaction("R9", "👍", created_at, "1234@lid")
 
 
-def test_history_receipts_and_recoveries_are_read(house: UpgradedHouse) -> None:
-    read, failed, recovered = house.named("read"), house.named("failed"), house.named("sent")
+def test_history_receipts_and_recoveries_are_read(wired: UpgradedHouse) -> None:
+    read, failed, recovered = wired.named("read"), wired.named("failed"), wired.named("sent")
     assert read.attempts[0].cause == "sent"
     assert {key.rpartition(" ")[2] for key in read.receipts} == {"delivered", "read"}
     assert [attempt.cause for attempt in failed.attempts] == ["ack-timeout", "not-on-whatsapp"]
@@ -108,8 +108,8 @@ def test_history_receipts_and_recoveries_are_read(house: UpgradedHouse) -> None:
     assert [recovery.served for recovery in recovered.recoveries.values()] == [1]
 
 
-def test_what_is_kept_of_recipients_is_read(house: UpgradedHouse) -> None:
-    recipients = house.stores.recipients
+def test_what_is_kept_of_recipients_is_read(wired: UpgradedHouse) -> None:
+    recipients = wired.stores.recipients
     assert recipients.conduct(ACCOUNT, SITI).last_notification == NAMES["delivered"]
     assert recipients.conduct(ACCOUNT, OPTED_OUT).opt_out_word == "stop"
     assert recipients.conduct(ACCOUNT, OPTED_OUT).confirmed_at is not None
@@ -118,11 +118,11 @@ def test_what_is_kept_of_recipients_is_read(house: UpgradedHouse) -> None:
     assert recipients.count_recovery_in_hour(ACCOUNT, SITI, NOW * 1000) > 1
 
 
-def test_replies_threads_and_recoveries_are_read(house: UpgradedHouse) -> None:
-    stores, first = house.stores, NAMES["read"]
+def test_replies_threads_and_recoveries_are_read(wired: UpgradedHouse) -> None:
+    stores, first = wired.stores, NAMES["read"]
     replies = stores.replies.about(ACCOUNT, SITI, NAMES["delivered"])
     assert [reply["text"] for reply in replies] == ["masih rusak", "baru"]
-    assert stores.threads.get(ACCOUNT, SITI, "TCK-1") == Thread(first, first, house.named("read").created_at)
+    assert stores.threads.get(ACCOUNT, SITI, "TCK-1") == Thread(first, first, wired.named("read").created_at)
     records = list(stores.recoveries.of_days(ACCOUNT, 1, NOW * 1000))
     assert [(record.side, record.cause) for record in records] == [
         ("ours", "BadMac"),
@@ -131,8 +131,8 @@ def test_replies_threads_and_recoveries_are_read(house: UpgradedHouse) -> None:
     ]
 
 
-def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
-    keys, table = house.stage.keys, house.stage.table
+def test_what_lies_in_the_keys_table_is_read(wired: UpgradedHouse) -> None:
+    keys, table = wired.paired.keys, wired.paired.table
     lease = read_lease(table, ACCOUNT)
     assert lease is not None
     assert (lease.connector, lease.url) == ("connector-1", "https://127.0.0.1:1")
@@ -141,26 +141,26 @@ def test_what_lies_in_the_keys_table_is_read(house: UpgradedHouse) -> None:
     assert keys.account.prekey_count() > 0
     assert keys.sending.read_upload("message#3EB0AA") == b"upload"
     assert keys.groups.known(GROUP) is not None
-    assert added_accounts(house.aws.notifications_table) == ["second"]
-    assert read_high_water_mark(house.aws.notifications_table, ACCOUNT) is not None
+    assert added_accounts(wired.aws.notifications_table) == ["second"]
+    assert read_high_water_mark(wired.aws.notifications_table, ACCOUNT) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notification_is_written_back_with_the_numbers_it_had(house: UpgradedHouse, name: str) -> None:
-    stored = house.aws.notifications_table.get(notification_key(NAMES[name]))
+def test_a_notification_is_written_back_with_the_numbers_it_had(wired: UpgradedHouse, name: str) -> None:
+    stored = wired.aws.notifications_table.get(notification_key(NAMES[name]))
     assert stored is not None
     before = numbers_of(stored)
-    written = item_of_notification(house.named(name), expire_at=before["expire_at"])
+    written = item_of_notification(wired.named(name), expire_at=before["expire_at"])
     written.pop("held_until", None)  # which records of that time did not say yet
     assert {"created_at", "expires_at"} <= written.keys()
     assert before | numbers_of(written) == before
 
 
-def test_a_row_is_written_back_with_the_numbers_it_had(house: UpgradedHouse) -> None:
-    parked, table = house.named("waiting"), house.aws.notifications_table
+def test_a_row_is_written_back_with_the_numbers_it_had(wired: UpgradedHouse) -> None:
+    parked, table = wired.named("waiting"), wired.aws.notifications_table
     place = waiting_key(ACCOUNT, parked.turn)
     before = numbers_of(table.get(place) or {})
-    house.stores.parking.park(parked, "not-connected", NOW * 1000)
+    wired.stores.parking.park(parked, "not-connected", NOW * 1000)
     assert {"planned_at", "expires_at", "expire_at"} == before.keys()
     assert numbers_of(table.get(place) or {}) == {**before, "parked_at": NOW * 1000}
 
@@ -168,66 +168,66 @@ def test_a_row_is_written_back_with_the_numbers_it_had(house: UpgradedHouse) -> 
 # -- what goes on ----------------------------------------------------------------------------------------
 
 
-def test_a_planned_one_is_sent_in_the_session_that_is_there(house: UpgradedHouse) -> None:
-    assert house.deliver(house.named("planned")) == Verdict("sent")
-    for device in house.siti.devices.values():
+def test_a_planned_one_is_sent_in_the_session_that_is_there(wired: UpgradedHouse) -> None:
+    assert wired.deliver(wired.named("planned")) == Verdict("sent")
+    for device in wired.siti.devices.values():
         assert (device.shown[-1][1], device.failures) == ("Tiket 5", [])
-    assert house.network.queries == []
+    assert wired.network.queries == []
 
 
 @pytest.mark.parametrize("name", ["quote", "preview", "reaction"])
-def test_every_content_is_sent_as_what_it_is(house: UpgradedHouse, name: str) -> None:
-    assert house.deliver(house.named(name)) == Verdict("sent")
-    assert house.named(name).state is State.SENT
-    assert not house.siti.devices[0].failures
+def test_every_content_is_sent_as_what_it_is(wired: UpgradedHouse, name: str) -> None:
+    assert wired.deliver(wired.named(name)) == Verdict("sent")
+    assert wired.named(name).state is State.SENT
+    assert not wired.siti.devices[0].failures
 
 
-def test_receipts_of_what_was_sent_before_count(house: UpgradedHouse) -> None:
+def test_receipts_of_what_was_sent_before_count(wired: UpgradedHouse) -> None:
     for name, state in (("sent", None), ("overdue", "read"), ("delivered", "read")):
-        house.receive(receipt_of(house.siti, house.named(name).message_id, state))
-    states = [house.named(name).state for name in ("sent", "overdue", "delivered")]
+        wired.receive(receipt_of(wired.siti, wired.named(name).message_id, state))
+    states = [wired.named(name).state for name in ("sent", "overdue", "delivered")]
     assert states == [State.DELIVERED, State.READ, State.READ]
 
 
-def test_what_was_sent_before_is_sent_again_to_who_cannot_read_it(house: UpgradedHouse) -> None:
-    phone, sent = house.siti.devices[1], house.named("sent")
+def test_what_was_sent_before_is_sent_again_to_who_cannot_read_it(wired: UpgradedHouse) -> None:
+    phone, sent = wired.siti.devices[1], wired.named("sent")
     phone.corrupt()
-    house.network.retries.append(house.network.retry_receipt(phone, sent.message_id, "BadMac"))
-    assert {report.outcome for report in house.answer_retries()} == {"resent"}
+    wired.network.retries.append(wired.network.retry_receipt(phone, sent.message_id, "BadMac"))
+    assert {report.outcome for report in wired.answer_retries()} == {"resent"}
     assert phone.shown[-1][1] == "Tiket 3"
 
 
-def test_an_answer_is_read_and_belongs_to_what_it_answers(house: UpgradedHouse) -> None:
-    house.receive(message_from(house.siti.devices[1], house.siti, "R10", "sudah baik"))
-    replies = house.stores.replies.about(ACCOUNT, SITI, NAMES["delivered"])
+def test_an_answer_is_read_and_belongs_to_what_it_answers(wired: UpgradedHouse) -> None:
+    wired.receive(message_from(wired.siti.devices[1], wired.siti, "R10", "sudah baik"))
+    replies = wired.stores.replies.about(ACCOUNT, SITI, NAMES["delivered"])
     assert "sudah baik" in [reply["text"] for reply in replies]
 
 
-def test_what_waited_is_put_back(house: UpgradedHouse) -> None:
-    rows = list(house.stores.parking.waiting(ACCOUNT))
+def test_what_waited_is_put_back(wired: UpgradedHouse) -> None:
+    rows = list(wired.stores.parking.waiting(ACCOUNT))
     assert {row.notification for row in rows} == {NAMES["waiting"], NAMES["waiting until"]}
     [row] = [row for row in rows if row.due_at is None]
-    assert house.stores.parking.requeue(row.notification, row=row).applied
-    assert house.stores.parking.drop_waiting(row)
-    assert house.named("waiting").state is State.PLANNED
+    assert wired.stores.parking.requeue(row.notification, row=row).applied
+    assert wired.stores.parking.drop_waiting(row)
+    assert wired.named("waiting").state is State.PLANNED
 
 
-def test_a_dead_letter_is_redriven_and_sent(house: UpgradedHouse) -> None:
+def test_a_dead_letter_is_redriven_and_sent(wired: UpgradedHouse) -> None:
     failed = NAMES["failed"]
-    redriven = house.stores.notifications.reset_for_redrive(
+    redriven = wired.stores.notifications.reset_for_redrive(
         failed, at=(NOW + 60) * 1000, expires_at=(NOW + 86_400) * 1000
     )
     assert redriven.applied
-    assert house.deliver(redriven.notification) == Verdict("sent")
+    assert wired.deliver(redriven.notification) == Verdict("sent")
 
 
-def test_who_withdrew_consent_is_left_alone(house: UpgradedHouse) -> None:
-    assert not house.stores.recipients.opt_out(ACCOUNT, OPTED_OUT, "stop", NOW * 1000)
-    assert house.stores.recipients.opt_in(ACCOUNT, OPTED_OUT)
+def test_who_withdrew_consent_is_left_alone(wired: UpgradedHouse) -> None:
+    assert not wired.stores.recipients.opt_out(ACCOUNT, OPTED_OUT, "stop", NOW * 1000)
+    assert wired.stores.recipients.opt_in(ACCOUNT, OPTED_OUT)
 
 
-def test_the_groups_sender_key_goes_on_where_it_was(house: UpgradedHouse) -> None:
-    keys, profile = house.stage.keys, house.stage.profile
+def test_the_groups_sender_key_goes_on_where_it_was(wired: UpgradedHouse) -> None:
+    keys, profile = wired.paired.keys, wired.paired.profile
     reservation = keys.groups.reserve(profile, GROUP)
     assert reservation.staleness is None
     assert reservation.iteration == 1
@@ -235,8 +235,8 @@ def test_the_groups_sender_key_goes_on_where_it_was(house: UpgradedHouse) -> Non
     assert reservation.encrypt(b"next", os.urandom(64))
 
 
-def test_a_members_sender_key_still_reads_their_messages(house: UpgradedHouse) -> None:
-    received = house.stage.keys.groups.receive(
-        house.stage.profile.incarnation, GROUP, "8888@lid", 1, "G1", bytes.fromhex(AROUND["skmsg"])
+def test_a_members_sender_key_still_reads_their_messages(wired: UpgradedHouse) -> None:
+    received = wired.paired.keys.groups.receive(
+        wired.paired.profile.incarnation, GROUP, "8888@lid", 1, "G1", bytes.fromhex(AROUND["skmsg"])
     )
     assert received.plaintext == b"hello group"

@@ -106,7 +106,7 @@ class Process:
 
 
 @dataclass
-class World:
+class RunningConnectors:
     """One account's surroundings, new for each test."""
 
     aws: Emulator
@@ -191,7 +191,7 @@ class World:
 
 
 @contextmanager
-def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[World]:
+def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[RunningConnectors]:
     """A fresh set of tables and queues; the processes started in it are gone afterwards."""
     name = f"connector-{next(_names)}"
     secret = aws.client("secretsmanager").create_secret(Name=name, SecretString=SECRET)
@@ -212,7 +212,7 @@ def world(aws: Emulator, whatsapp: LocalWhatsApp, folder: Path) -> Iterator[Worl
     hear_bus(aws, name, environment["OUTCOMES_QUEUE_URL"])
     table = DynamoTable(aws.client("dynamodb"), environment["KEYS_TABLE"])
     keys = KeyStore(table, Sealer.from_secret(SECRET), "default")
-    built = World(aws, whatsapp, folder, environment, table, keys)
+    built = RunningConnectors(aws, whatsapp, folder, environment, table, keys)
     try:
         yield built
     finally:
@@ -266,9 +266,9 @@ def make_maintain_function(aws: Emulator, name: str, queue: str) -> str:
     return name
 
 
-def texts_arrive(house: World, texts: list[str]) -> None:
+def texts_arrive(connectors: RunningConnectors, texts: list[str]) -> None:
     for text in texts:
-        house.phones.write(SITI, OWN, text)
+        connectors.phones.write(SITI, OWN, text)
 
 
 def messages_in(stanzas: list[Node]) -> list[str]:
@@ -278,10 +278,10 @@ def messages_in(stanzas: list[Node]) -> list[str]:
 class Collected:
     """Message ids that came through the queue so far."""
 
-    def __init__(self, house: World) -> None:
-        self._house = house
+    def __init__(self, connectors: RunningConnectors) -> None:
+        self._connectors = connectors
         self.ids: list[str] = []
 
     def has(self, number: int) -> bool:
-        self.ids += messages_in(self._house.stanzas())
+        self.ids += messages_in(self._connectors.stanzas())
         return len(self.ids) >= number

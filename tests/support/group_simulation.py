@@ -12,7 +12,7 @@ Messages reach each device in the order in which they were handed over, as Whats
 from dataclasses import dataclass, field
 
 from tests.support.key_peers import Entropy
-from tests.support.key_simulation import LambdaEnds, Violation, World
+from tests.support.key_simulation import KeySimulation, LambdaEnds, Violation
 from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.keys.sender_keys import GroupReservation
 from tocsin.signal import sender_key
@@ -60,7 +60,7 @@ class Member:
         return self.distribution, message
 
 
-class GroupWorld(World):
+class GroupSimulation(KeySimulation):
     """Our account in one group. `members`: who is in it now; `gone`: who left."""
 
     def __init__(self, seed: int, *, hostility: float = 1) -> None:

@@ -101,19 +101,19 @@ class Task:
 class SimulatedTable:
     """A table whose requests stop the task that makes them, and suffer the fault that the dice choose."""
 
-    def __init__(self, world: World, table: Table) -> None:
-        self._world = world
+    def __init__(self, simulation: KeySimulation, table: Table) -> None:
+        self._simulation = simulation
         self._table = table
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        fault = self._world.at_request(writes=name in ("put", "update", "delete", "transact"))
+        fault = self._simulation.at_request(writes=name in ("put", "update", "delete", "transact"))
         if fault == "crash":
             raise LambdaEnds
         if fault == "contention":
             raise Contention
         if fault in ("lost", "late"):
             if fault == "late":
-                self._world.later.append(lambda: getattr(self._table, name)(*arguments))
+                self._simulation.later.append(lambda: getattr(self._table, name)(*arguments))
             raise OutcomeUnknown
         result = getattr(self._table, name)(*arguments)
         if fault == "crash after":
@@ -228,7 +228,7 @@ class Letter:
     text: bytes
 
 
-class World:
+class KeySimulation:
     """Our account, the phones, what is on the way, and the dice."""
 
     def __init__(self, seed: int, *, hostility: float = 1) -> None:

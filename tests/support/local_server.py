@@ -1,4 +1,4 @@
-"""A town without sockets: a switchboard, phones, and companions that note what they are sent."""
+"""A local server without sockets: a switchboard, phones, and companions that note what they are sent."""
 
 import random
 from dataclasses import dataclass, field
@@ -88,7 +88,7 @@ def message_to(
     )
 
 
-class Town:
+class LocalServer:
     def __init__(self) -> None:
         self.clock = Clock()
         self.random = random.Random(1).randbytes

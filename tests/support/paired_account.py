@@ -37,7 +37,7 @@ class Lease:
     certificate: str | None = "pem"
 
 
-class Stage:
+class PairedAccount:
     """Everything but the notifications: keys, network, transport, and a clock to be moved by hand."""
 
     def __init__(
@@ -95,11 +95,11 @@ class Stage:
         return self.keys.account.profile()
 
 
-def stage_on(aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
-    """A stage on the tables of `aws`."""
-    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: stage.now)
-    stage = Stage(
+def paired_on(aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
+    """A paired account on the tables of `aws`."""
+    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: paired.now)
+    paired = PairedAccount(
         aws.keys_table,
-        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: stage.now),
+        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: paired.now),
     )
-    return stage, stores
+    return paired, stores

@@ -88,7 +88,7 @@ class LoopThread:
 
 
 @dataclass
-class House:
+class RunningEndpoint:
     """A running endpoint, what it was asked, and where it is."""
 
     loop: LoopThread
@@ -106,9 +106,11 @@ class House:
         return ConnectorClient(self.read_lease)
 
 
-def build(loop: LoopThread, limits: Limits | None = None, port: int = 0) -> House:
+def build(loop: LoopThread, limits: Limits | None = None, port: int = 0) -> RunningEndpoint:
     certificate = make_certificate("127.0.0.1", datetime.datetime.now(datetime.UTC))
     accounts = ScriptedAccounts()
     endpoint = Endpoint(accounts, limits)
     port = loop.run(endpoint.start("127.0.0.1", port, certificate.server_context()))
-    return House(loop, accounts, endpoint, port, Lease(f"https://127.0.0.1:{port}", certificate.pem))
+    return RunningEndpoint(
+        loop, accounts, endpoint, port, Lease(f"https://127.0.0.1:{port}", certificate.pem)
+    )

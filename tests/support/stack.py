@@ -1,9 +1,9 @@
 """What end-to-end tests say and see: people with phones, ticket events, and what becomes of them.
 
-    siti = stage.person("Siti")
-    notice = stage.tell(siti)
-    stage.until(notice, State.READ)
-    stage.nothing_is_lost(notice)
+    siti = deployed.person("Siti")
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.READ)
+    deployed.nothing_is_lost(notice)
 
 People, tickets and numbers are new in each test, so that tests share a stack and see nothing of each other.
 """
@@ -90,7 +90,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DeployedStack:
     """A running world whose account is linked to the phone `DESK`."""
 
     world: World
@@ -345,8 +345,8 @@ class Bus:
                 self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def failures(stage: Stage, notice: Notice) -> list[str]:
+def failures(deployed: DeployedStack, notice: Notice) -> list[str]:
     """Why the phone couldn't read it before it could."""
-    shown = stage.shown(notice)
+    shown = deployed.shown(notice)
     assert shown is not None
     return list(shown["failures"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fake_whatsapp import Device, Network, Person
-from tests.support.paired_account import ACCOUNT, Lease, Stage
+from tests.support.paired_account import ACCOUNT, Lease, PairedAccount
 from tocsin.dynamo.attributes import from_item
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
@@ -53,7 +53,7 @@ def _decoded(attribute: dict[str, Any]) -> dict[str, Any]:
     return attribute
 
 
-class FrozenStage(Stage):
+class FrozenStage(PairedAccount):
     """The account, its keys and its people as they were; only the socket is new."""
 
     def __init__(self, table: MemoryTable, tell: Callable[[KeyStore, Any], None]) -> None:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.paired_account import ACCOUNT
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin_console import look
 from tocsin_console.deployment import Deployment
 
 
-def deployment_of(functions: House) -> Deployment:
+def deployment_of(functions: WiredFunctions) -> Deployment:
     """The deployment of these functions, as the console sees it."""
     queues = functions.aws.queues
     events, dead_events = (
@@ -33,7 +33,7 @@ def deployment_of(functions: House) -> Deployment:
     deployment = Deployment("tocsin", outputs, None)
     # What the deployment would ask AWS for.
     vars(deployment).update(
-        dynamodb=functions.aws.dynamodb, sqs=functions.aws.sqs, sealer=functions.stage.sealer
+        dynamodb=functions.aws.dynamodb, sqs=functions.aws.sqs, sealer=functions.paired.sealer
     )
     return deployment
 

@@ -137,12 +137,12 @@ async def running(**phones: str) -> AsyncIterator[Running]:
     control = Control(server)
     await server.start()
     await control.start()
-    town = Running(server, control)
+    local = Running(server, control)
     for name, number in phones.items():
         server.add_phone(number, name)
     try:
-        yield town
+        yield local
     finally:
-        town.stop()
+        local.stop()
         await server.stop()
         await control.stop()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
-from tests.support.paired_account import ACCOUNT, Stage, stage_on
+from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.retries import RetryReceiptHandler
@@ -27,27 +27,27 @@ from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
 
 
-class House:
+class WiredFunctions:
     """Delivery and reception as the functions wire them, over one clock."""
 
     def __init__(self, aws: Cloud | MemoryAws) -> None:
         self.aws = aws
-        self.stage, self.stores = self._stage_on(aws)
-        self.network = self.stage.network
-        self.siti = self.stage.siti
+        self.paired, self.stores = self._paired_on(aws)
+        self.network = self.paired.network
+        self.siti = self.paired.siti
         self.dead_letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.restart()
 
-    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
-        return stage_on(aws)
+    def _paired_on(self, aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
+        return paired_on(aws)
 
     def restart(
         self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False, thanks: str = ""
     ) -> None:
         """Throw the containers away: nothing that they remember may matter."""
-        clock = lambda: self.stage.now  # noqa: E731
-        self.transport = self.stage.new_transport()
+        clock = lambda: self.paired.now  # noqa: E731
+        self.transport = self.paired.new_transport()
         self.delivery = Delivery(
             self.stores,
             self.dead_letters,
@@ -57,7 +57,7 @@ class House:
             clock=clock,
         )
         receipts = Receipts(self.stores, self.dead_letters)
-        receiving = self.stage.new_transport()
+        receiving = self.paired.new_transport()
         self.retry_receipts = RetryReceiptHandler(
             self.stores,
             receipts,
@@ -94,8 +94,8 @@ class House:
             recipient_name="Siti",
             language="id",
             content=Text(text or f"Tiket {number}"),
-            created_at=int(self.stage.now * 1000),
-            expires_at=int(self.stage.now + 86400) * 1000,
+            created_at=int(self.paired.now * 1000),
+            expires_at=int(self.paired.now + 86400) * 1000,
         )
         self.stores.notifications.put_new(planned)
         return planned
@@ -122,9 +122,9 @@ class House:
         packed = base64.b64encode(zlib.compress(encode(node))).decode()
         value = {
             "account": ACCOUNT,
-            "incarnation": self.stage.profile.incarnation,
+            "incarnation": self.paired.profile.incarnation,
             "epoch": 1,
-            "received_at": int(self.stage.now * 1000),
+            "received_at": int(self.paired.now * 1000),
             "stanza": packed,
         }
         return json.dumps({**value, **changes})

@@ -1,4 +1,4 @@
-"""A house in a town: Tocsin's functions and the local server's phones in one process, without a socket.
+"""Wired functions and the local server's phones in one process, without a socket.
 
 The connector is played by a link to the switchboard. `hear` hands over to the receiving function whatever the
 server has sent since, as the queue would.
@@ -11,10 +11,10 @@ from typing import Any
 
 from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
-from tests.support.local_server import Town
+from tests.support.local_server import LocalServer
 from tests.support.memory_aws import MemoryAws
-from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, Stage
-from tests.support.wired_functions import House
+from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
+from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.identity import tell_change
@@ -37,8 +37,8 @@ SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
 class Line:
     """Tocsin's device at the switchboard, and the connector's three doors."""
 
-    def __init__(self, town: Town) -> None:
-        self.town = town
+    def __init__(self, local: LocalServer) -> None:
+        self.local = local
         self.got: list[Node] = []
         self.sent: list[Node] = []
         self.asked: list[Node] = []
@@ -80,7 +80,7 @@ class Line:
         return "https://media.test/1", "/v/1?x=1"
 
     def _submit(self, node: Node) -> None:
-        self.town.board.submit(self.device, decode(encode(node)))
+        self.local.board.submit(self.device, decode(encode(node)))
 
     def _taken(self, tag: str, identity: Any) -> Node:
         for stanza in self.got:
@@ -96,36 +96,36 @@ class Line:
         return found
 
 
-class GroupHouse(House):
+class WiredGroup(WiredFunctions):
     """Tocsin is a companion of `phone`; Siti, Budi and Dewi are its colleagues."""
 
     def __init__(self, aws: Cloud | MemoryAws, *, mode: str = "lid") -> None:
-        self.town = Town()
-        self.line = Line(self.town)
-        self.phone = self.town.phone(OWN_PHONE, "Help desk")
+        self.local = LocalServer()
+        self.line = Line(self.local)
+        self.phone = self.local.phone(OWN_PHONE, "Help desk")
         super().__init__(aws)
-        self.colleagues = [self.town.phone(number, number) for number in (SITI, BUDI, DEWI)]
+        self.colleagues = [self.local.phone(number, number) for number in (SITI, BUDI, DEWI)]
         self.group = self.found(self.colleagues, mode=mode)
         self.hear()
 
-    def _stage_on(self, aws: Cloud | MemoryAws) -> tuple[Stage, Stores]:
-        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.town.clock.now)
-        stage = TownStage(self, MemoryTable(), stores)  # moto bears one thread only
-        return stage, stores
+    def _paired_on(self, aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
+        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.local.clock.now)
+        paired = PairedOnServer(self, MemoryTable(), stores)  # moto bears one thread only
+        return paired, stores
 
     def found(self, members: Iterable[Phone], *, mode: str = "lid") -> Group:
         accounts = [member.account for member in members]
-        change = self.town.board.groups.create("Technicians", self.phone.account, accounts, now=1, mode=mode)
-        self.town.board.group_changed(change)
+        change = self.local.board.groups.create("Technicians", self.phone.account, accounts, now=1, mode=mode)
+        self.local.board.group_changed(change)
         return change.group
 
     def remove(self, member: Phone) -> None:
-        groups = self.town.board.groups
-        self.town.board.group_changed(groups.remove(self.group, self.group.creator, [member.account]))
+        groups = self.local.board.groups
+        self.local.board.group_changed(groups.remove(self.group, self.group.creator, [member.account]))
 
     def add(self, member: Phone) -> None:
-        groups = self.town.board.groups
-        self.town.board.group_changed(groups.add(self.group, self.group.creator, [member.account]))
+        groups = self.local.board.groups
+        self.local.board.group_changed(groups.add(self.group, self.group.creator, [member.account]))
 
     # -- both ways ---------------------------------------------------------------------------------------
 
@@ -142,8 +142,8 @@ class GroupHouse(House):
             recipient_name="",
             language="id",
             content=Text(text or f"Tiket {number}"),
-            created_at=int(self.stage.now * 1000),
-            expires_at=int(self.stage.now + 86400) * 1000,
+            created_at=int(self.paired.now * 1000),
+            expires_at=int(self.paired.now + 86400) * 1000,
         )
         self.stores.notifications.put_new(planned)
         return planned
@@ -171,14 +171,14 @@ class GroupHouse(House):
         return reports
 
     def audit(self) -> dict[str, Any]:
-        return self.town.board.audit.report()
+        return self.local.board.audit.report()
 
 
-class TownStage(Stage):
-    """The stage of `stage`, with the town's people in place of its network."""
+class PairedOnServer(PairedAccount):
+    """A paired account with the local server's people in place of the fake network."""
 
-    def __init__(self, house: GroupHouse, table: MemoryTable, stores: Stores) -> None:
-        self._house = house
+    def __init__(self, wired: WiredGroup, table: MemoryTable, stores: Stores) -> None:
+        self._wired = wired
         self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
         self.table = table
         from tocsin.keys.seal import Sealer
@@ -186,9 +186,9 @@ class TownStage(Stage):
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
         self.keys.account.create()
-        account = house.phone.account
+        account = wired.phone.account
         number, key_index = account.next_device()
-        vouched = SignedDeviceIdentity(account_signature_key=house.phone.identity.public)
+        vouched = SignedDeviceIdentity(account_signature_key=wired.phone.identity.public)
         device_identity = vouched.SerializeToString()
         credentials = self.keys.account.save_pairing(
             jid=str(account.pn.with_device(number)),
@@ -196,7 +196,7 @@ class TownStage(Stage):
             device_identity=device_identity,
         )
         signed = credentials.signed_prekey
-        house.line.device = account.devices[number] = Device(
+        wired.line.device = account.devices[number] = Device(
             account=account,
             number=number,
             identity=credentials.identity.public,
@@ -206,8 +206,8 @@ class TownStage(Stage):
             key_index=key_index,
             prekeys={prekey.id: prekey.pair.public for prekey in self.keys.account.new_prekeys(30)},
         )
-        house.town.board.connect(house.line.device, house.line)
-        self.network = house.line  # type: ignore[assignment]
+        wired.local.board.connect(wired.line.device, wired.line)
+        self.network = wired.line  # type: ignore[assignment]
         self.siti = None  # type: ignore[assignment]
         self.lease: Lease | None = Lease()
         self.lease_reads = 0
@@ -223,11 +223,11 @@ class TownStage(Stage):
 
     @property
     def now(self) -> float:  # type: ignore[override]
-        return self._house.town.clock.now
+        return self._wired.local.clock.now
 
     @now.setter
     def now(self, value: float) -> None:
-        self._house.town.clock.now = value
+        self._wired.local.clock.now = value
 
 
 def texts(phone: Phone) -> list[str | None]:

@@ -8,21 +8,21 @@ from typing import Any
 
 from tests.support.fake_whatsapp import wrapped
 from tests.support.memory_aws import everything_in
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import text_message
 
 
-def replies(house: House) -> list[dict]:
-    return [item for item in everything_in(house.aws.notifications_table) if item["pk"].startswith("reply#")]
+def replies(wired: WiredFunctions) -> list[dict]:
+    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
-def our_bundle(house: House) -> PreKeyBundle:
+def our_bundle(wired: WiredFunctions) -> PreKeyBundle:
     """What the server hands out for the account: uploaded by the connector before."""
-    credentials = house.stage.keys.account.credentials()
-    [prekey] = house.stage.keys.account.new_prekeys(1)
+    credentials = wired.paired.keys.account.credentials()
+    [prekey] = wired.paired.keys.account.new_prekeys(1)
     signed = credentials.signed_prekey
     return PreKeyBundle(
         credentials.registration_id,
@@ -35,41 +35,41 @@ def our_bundle(house: House) -> PreKeyBundle:
     )
 
 
-def garbled(house: House, stanza_id: str = "B1", count: int = 0) -> Node:
+def garbled(wired: WiredFunctions, stanza_id: str = "B1", count: int = 0) -> Node:
     """A message whose MAC is wrong, though its form is right."""
-    device = house.siti.devices[0]
+    device = wired.siti.devices[0]
     good = device.encrypt(text_message("rusak"))
     body = good.body[:-1] + bytes((good.body[-1] ^ 1,))
-    return wrapped(device, house.siti, stanza_id, Ciphertext(good.type, body), count=count)
+    return wrapped(device, wired.siti, stanza_id, Ciphertext(good.type, body), count=count)
 
 
-def retry_of(house: House) -> Node:
-    return house.network.written[-1].require_child("retry")
+def retry_of(wired: WiredFunctions) -> Node:
+    return wired.network.written[-1].require_child("retry")
 
 
-def sessions(house: House) -> list:
-    return [item for item in everything_in(house.aws.keys_table) if item["pk"].startswith("session#")]
+def sessions(wired: WiredFunctions) -> list:
+    return [item for item in everything_in(wired.aws.keys_table) if item["pk"].startswith("session#")]
 
 
-def orders(house: House) -> list[dict]:
-    return house.aws.messages("notifications")
+def orders(wired: WiredFunctions) -> list[dict]:
+    return wired.aws.messages("notifications")
 
 
-def facts(house: House, device: int = 0):
-    return house.stage.keys.sending.session_facts(house.stage.profile, "1234@lid", device)
+def facts(wired: WiredFunctions, device: int = 0):
+    return wired.paired.keys.sending.session_facts(wired.paired.profile, "1234@lid", device)
 
 
-def reply_of_everybody(house: House) -> None:
+def reply_of_everybody(wired: WiredFunctions) -> None:
     """Each device answers, so that our next messages are no longer first ones."""
-    for device in house.siti.devices.values():
-        house.reply("ok", f"ok{device.jid.device}", device)
+    for device in wired.siti.devices.values():
+        wired.reply("ok", f"ok{device.jid.device}", device)
 
 
-def deaf(house: House, number: int = 2) -> tuple:
+def deaf(wired: WiredFunctions, number: int = 2) -> tuple:
     """Siti's phone refuses everything, whatever session it is offered."""
-    phone = house.siti.devices[0]
+    phone = wired.siti.devices[0]
     phone.receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
-    return house.tell(number), phone
+    return wired.tell(number), phone
 
 
 def changed(node: Node, **attrs: object) -> Node:
@@ -84,14 +84,14 @@ def with_count(node: Node, count: int) -> Node:
     return Node(node.tag, node.attrs, children)
 
 
-def requests_of(house: House, action: Callable[[], Any]) -> Counter[str]:
+def requests_of(wired: WiredFunctions, action: Callable[[], Any]) -> Counter[str]:
     """The DynamoDB requests that `action` makes."""
     counted: Counter[str] = Counter()
 
     def count(model: Any, **_: Any) -> None:
         counted[model.name] += 1
 
-    events = house.aws.dynamodb.meta.events
+    events = wired.aws.dynamodb.meta.events
     events.register("before-call.dynamodb", count)
     try:
         action()

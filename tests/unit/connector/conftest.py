@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.running_endpoint import (
-    House,
     LoopThread,
+    RunningEndpoint,
     build,
 )
 from tocsin.connector.gateway.httpd import Limits
@@ -23,11 +23,11 @@ def loop() -> Iterator[LoopThread]:
 
 
 @pytest.fixture
-def another(loop: LoopThread) -> Iterator[Callable[..., House]]:
+def another(loop: LoopThread) -> Iterator[Callable[..., RunningEndpoint]]:
     """Builds further endpoints, closed at the end."""
-    built: list[House] = []
+    built: list[RunningEndpoint] = []
 
-    def make(port: int = 0) -> House:
+    def make(port: int = 0) -> RunningEndpoint:
         built.append(build(loop, port=port))
         return built[-1]
 
@@ -37,7 +37,7 @@ def another(loop: LoopThread) -> Iterator[Callable[..., House]]:
 
 
 @pytest.fixture
-def house(loop: LoopThread) -> Iterator[House]:
+def gateway(loop: LoopThread) -> Iterator[RunningEndpoint]:
     limits = Limits(head_seconds=0.3, idle_seconds=5, max_body=64 * 1024, max_connections=4)
     built = build(loop, limits)
     yield built

@@ -26,7 +26,7 @@ async def no_time(seconds: float) -> None:
     await asyncio.sleep(0.001)
 
 
-class House:
+class ThreeAccounts:
     def __init__(self) -> None:
         self.table = Interposed(MemoryTable())
         aws: Any = Aws()
@@ -50,58 +50,58 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def three() -> ThreeAccounts:
+    return ThreeAccounts()
 
 
-async def test_a_wish_reaches_the_account_it_is_for_and_is_taken_up_once(house: House) -> None:
-    async with house.running() as waiting:
-        request(house.table, "b", "pair", 7, phone="628")
+async def test_a_wish_reaches_the_account_it_is_for_and_is_taken_up_once(three: ThreeAccounts) -> None:
+    async with three.running() as waiting:
+        request(three.table, "b", "pair", 7, phone="628")
         seen = await waiting["b"]
         assert (seen.request, seen.phone) == ("pair", "628")
         assert not waiting["a"].done()
-        assert asked_accounts(house.table) == []
-        assert read_control(house.table, "b").request is None
+        assert asked_accounts(three.table) == []
+        assert read_control(three.table, "b").request is None
 
 
-async def test_while_nothing_is_wanted_nobody_looks_into_any_item(house: House) -> None:
-    async with house.running():
-        house.table.requests.clear()
+async def test_while_nothing_is_wanted_nobody_looks_into_any_item(three: ThreeAccounts) -> None:
+    async with three.running():
+        three.table.requests.clear()
         await asyncio.sleep(0.02)
-        assert set(house.table.requests) == {"keys"}
+        assert set(three.table.requests) == {"keys"}
 
 
-async def test_a_wish_from_before_the_start_is_found(house: House) -> None:
-    request(house.table, "c", "unpair", 7)
-    async with house.running() as waiting:
+async def test_a_wish_from_before_the_start_is_found(three: ThreeAccounts) -> None:
+    request(three.table, "c", "unpair", 7)
+    async with three.running() as waiting:
         assert (await waiting["c"]).request == "unpair"
 
 
 async def test_without_the_bell_it_is_found_a_little_later(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    three: ThreeAccounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tocsin.connector.operator.LOOK_SECONDS", 0.02)
-    async with house.running() as waiting:
-        request(house.table.table, "a", "pair", 7)
-        house.table.table.delete(Delete(operator_request_key("a")))
+    async with three.running() as waiting:
+        request(three.table.table, "a", "pair", 7)
+        three.table.table.delete(Delete(operator_request_key("a")))
         assert (await waiting["a"]).request == "pair"
 
 
-async def test_a_newer_wish_is_not_silenced_by_the_older_one(house: House) -> None:
-    request(house.table, "a", "pair", 7)
-    seen = read_control(house.table, "a")
-    request(house.table, "a", "unpair", 8)
-    async with house.running() as waiting:
+async def test_a_newer_wish_is_not_silenced_by_the_older_one(three: ThreeAccounts) -> None:
+    request(three.table, "a", "pair", 7)
+    seen = read_control(three.table, "a")
+    request(three.table, "a", "unpair", 8)
+    async with three.running() as waiting:
         assert (await waiting["a"]).request == "unpair"
     assert seen.requested_at == 7
 
 
-async def test_a_bell_that_rings_for_nothing_is_silenced(house: House) -> None:
+async def test_a_bell_that_rings_for_nothing_is_silenced(three: ThreeAccounts) -> None:
     """The connector died between taking up a request and clearing it."""
-    request(house.table, "a", "pair", 7)
-    async with house.running() as waiting:
+    request(three.table, "a", "pair", 7)
+    async with three.running() as waiting:
         await waiting["a"]
-    house.table.put(Put(operator_request_key("a"), {"requested_at": 7}))
-    async with house.running():
+    three.table.put(Put(operator_request_key("a"), {"requested_at": 7}))
+    async with three.running():
         await asyncio.sleep(0.02)
-        assert asked_accounts(house.table) == []
+        assert asked_accounts(three.table) == []

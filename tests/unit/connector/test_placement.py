@@ -38,7 +38,7 @@ class Tenant:
         self.left += 1
 
 
-class Town:
+class Connectors:
     """A table, a clock, and the accounts of the stack."""
 
     def __init__(self, *accounts: str) -> None:
@@ -65,16 +65,20 @@ class Town:
 class Process:
     """One connector, looking when a test says so."""
 
-    def __init__(self, town: Town, name: str) -> None:
-        self.town = town
+    def __init__(self, connectors: Connectors, name: str) -> None:
+        self.connectors = connectors
         self.tenants: dict[str, Tenant] = {}
-        table: Any = _Shaky(town)
+        table: Any = _Shaky(connectors)
         keeper = LeaseKeeper(
-            table, name, url=f"https://{name}", certificate="pem", monotonic=lambda: town.now
+            table, name, url=f"https://{name}", certificate="pem", monotonic=lambda: connectors.now
         )
         self.leases = Leases(keeper)
         self.placement = Placement(
-            self.leases, town.roster, self._open, monotonic=lambda: town.now, shuffle=lambda names: None
+            self.leases,
+            connectors.roster,
+            self._open,
+            monotonic=lambda: connectors.now,
+            shuffle=lambda names: None,
         )
         self.placement._broken = asyncio.get_running_loop().create_future()
 
@@ -91,8 +95,8 @@ class Process:
 
 
 class _Shaky:
-    def __init__(self, town: Town) -> None:
-        self._town = town
+    def __init__(self, connectors: Connectors) -> None:
+        self._town = connectors
 
     def __getattr__(self, name: str) -> Any:
         if self._town.away:
@@ -100,12 +104,12 @@ class _Shaky:
         return getattr(self._town.table, name)
 
 
-async def looking(town: Town, *processes: Process, seconds: float = 60) -> None:
+async def looking(connectors: Connectors, *processes: Process, seconds: float = 60) -> None:
     """All look once a second, for so long."""
     for _ in range(int(seconds)):
         for process in processes:
             await process.look()
-        town.now += 1
+        connectors.now += 1
 
 
 def numbered(count: int) -> list[str]:
@@ -113,91 +117,91 @@ def numbered(count: int) -> list[str]:
 
 
 async def test_one_connector_serves_all() -> None:
-    town = Town(*numbered(30))
-    only = Process(town, "one")
+    connectors = Connectors(*numbered(30))
+    only = Process(connectors, "one")
     await only.look()
-    assert town.spread() == [30]
+    assert connectors.spread() == [30]
     assert [tenant.epochs for tenant in only.tenants.values()] == [[1]] * 30
 
 
 async def test_three_that_start_together_share_evenly_and_nothing_moves() -> None:
-    town = Town(*numbered(31))
-    three = [Process(town, name) for name in ("one", "two", "three")]
+    connectors = Connectors(*numbered(31))
+    three = [Process(connectors, name) for name in ("one", "two", "three")]
     for process in three:
         await process.leases.tell_load()
-    await looking(town, *three, seconds=20)
-    assert town.spread() == [10, 10, 11]
-    assert town.epochs() == 31
+    await looking(connectors, *three, seconds=20)
+    assert connectors.spread() == [10, 10, 11]
+    assert connectors.epochs() == 31
 
 
 async def test_a_new_one_gets_its_share_one_account_at_a_time_each_moved_once() -> None:
-    town = Town(*numbered(10))
-    old = Process(town, "old")
+    connectors = Connectors(*numbered(10))
+    old = Process(connectors, "old")
     await old.look()
-    new = Process(town, "new")
+    new = Process(connectors, "new")
     await new.leases.tell_load()
     moved: list[int] = []
     for _ in range(60):
-        await looking(town, old, new, seconds=1)
-        moved.append(town.epochs() - 10)
-    assert town.spread() == [5, 5]
-    assert town.epochs() == 15, "some account moved twice"
+        await looking(connectors, old, new, seconds=1)
+        moved.append(connectors.epochs() - 10)
+    assert connectors.spread() == [5, 5]
+    assert connectors.epochs() == 15, "some account moved twice"
     assert max(later - earlier for earlier, later in pairwise(moved)) <= 1
     assert all(tenant.left == 1 for tenant in old.tenants.values() if tenant.name in new.tenants)
 
 
 async def test_a_dead_ones_accounts_go_on_elsewhere_within_the_lease() -> None:
-    town = Town(*numbered(9))
-    one, two, three = (Process(town, name) for name in ("one", "two", "three"))
+    connectors = Connectors(*numbered(9))
+    one, two, three = (Process(connectors, name) for name in ("one", "two", "three"))
     for process in (one, two, three):
         await process.leases.tell_load()
-    await looking(town, one, two, three, seconds=10)
-    assert town.spread() == [3, 3, 3]
+    await looking(connectors, one, two, three, seconds=10)
+    assert connectors.spread() == [3, 3, 3]
     await three.die()
-    before = town.epochs()
-    await looking(town, one, two, seconds=14)
-    assert town.spread() == [3, 3, 3], "it may live yet"
-    await looking(town, one, two, seconds=4)
-    assert "three" not in town.holders().values()
-    assert max(town.spread()) - min(town.spread()) <= 1
-    assert town.epochs() - before == 3
+    before = connectors.epochs()
+    await looking(connectors, one, two, seconds=14)
+    assert connectors.spread() == [3, 3, 3], "it may live yet"
+    await looking(connectors, one, two, seconds=4)
+    assert "three" not in connectors.holders().values()
+    assert max(connectors.spread()) - min(connectors.spread()) <= 1
+    assert connectors.epochs() - before == 3
 
 
 async def test_who_leaves_is_followed_at_once_by_one_that_takes_everything() -> None:
     """A rolling update: the new task stands by, and with one account has nothing to do until then."""
-    town = Town("default")
-    old = Process(town, "old")
+    connectors = Connectors("default")
+    old = Process(connectors, "old")
     await old.look()
-    new = Process(town, "new")
-    await looking(town, old, new, seconds=5)
-    assert town.holders() == {"default": "old"}
+    new = Process(connectors, "new")
+    await looking(connectors, old, new, seconds=5)
+    assert connectors.holders() == {"default": "old"}
     await old.leases.leave()
     await old.placement.stop()
     await old.leases.stop()
     await new.look()
-    assert town.holders() == {"default": "new"}
+    assert connectors.holders() == {"default": "new"}
 
 
 async def test_while_the_table_is_away_sockets_stay_and_nothing_is_claimed() -> None:
-    town = Town(*numbered(2))
-    one = Process(town, "one")
+    connectors = Connectors(*numbered(2))
+    one = Process(connectors, "one")
     await one.look()
-    town.away, town.accounts = True, numbered(3)
+    connectors.away, connectors.accounts = True, numbered(3)
     with pytest.raises(OSError, match="table away"):
         await one.placement._look()
     assert [tenant.epochs for tenant in one.tenants.values()] == [[1], [1]]
     assert not any(tenant.fate.done() for tenant in one.tenants.values() if tenant.fate)
     assert all(held_lease.valid() for _, held_lease in one.placement._tenants.values())
-    town.away = False
+    connectors.away = False
     await one.look()
-    assert town.spread() == [3]
+    assert connectors.spread() == [3]
 
 
 async def test_what_was_given_up_for_want_of_a_heartbeat_is_taken_anew_with_a_new_epoch() -> None:
-    town = Town(*numbered(2))
-    one = Process(town, "one")
+    connectors = Connectors(*numbered(2))
+    one = Process(connectors, "one")
     await one.look()
-    town.now += 13
+    connectors.now += 13
     assert not one.leases.alive
     one.leases._lose_all()
     await asyncio.sleep(0.02)
@@ -207,65 +211,65 @@ async def test_what_was_given_up_for_want_of_a_heartbeat_is_taken_anew_with_a_ne
 
 
 async def test_an_account_that_is_added_is_served_and_one_that_is_removed_let_go() -> None:
-    town = Town("first")
-    one = Process(town, "one")
+    connectors = Connectors("first")
+    one = Process(connectors, "one")
     await one.look()
-    town.accounts.append("second")
+    connectors.accounts.append("second")
     await one.look()
-    assert town.holders() == {"first": "one", "second": "one"}
-    town.accounts.remove("second")
+    assert connectors.holders() == {"first": "one", "second": "one"}
+    connectors.accounts.remove("second")
     await one.look()
-    lease = read_lease(town.table, "second")
+    lease = read_lease(connectors.table, "second")
     assert lease is not None
     assert lease.connector is None
     assert one.tenants["second"].left == 1
 
 
 async def test_what_moves_first_is_what_does_not_work_anyway() -> None:
-    town = Town("a", "b", "c", "d")
-    one = Process(town, "one")
+    connectors = Connectors("a", "b", "c", "d")
+    one = Process(connectors, "one")
     await one.look()
     one.tenants["c"].works = False
-    two = Process(town, "two")
+    two = Process(connectors, "two")
     await two.leases.tell_load()
     await one.look()
     await two.look()
-    assert town.holders()["c"] == "two"
+    assert connectors.holders()["c"] == "two"
 
 
 async def test_an_account_deaf_here_alone_is_left_to_another_and_the_process_lives() -> None:
-    town = Town("good", "deaf")
-    one = Process(town, "one")
+    connectors = Connectors("good", "deaf")
+    one = Process(connectors, "one")
     await one.look()
     fate = one.tenants["deaf"].fate
     assert fate is not None
     fate.set_exception(Unhealable("3 sockets in a row were open but deaf"))
     await asyncio.sleep(0.05)
     await one.look()
-    assert town.holders() == {"good": "one", "deaf": None}
-    two = Process(town, "two")
-    await looking(town, two, one, seconds=3)
-    assert town.holders() == {"good": "one", "deaf": "two"}
+    assert connectors.holders() == {"good": "one", "deaf": None}
+    two = Process(connectors, "two")
+    await looking(connectors, two, one, seconds=3)
+    assert connectors.holders() == {"good": "one", "deaf": "two"}
     assert one.placement._broken is not None
     assert not one.placement._broken.done()
 
 
 async def test_alone_with_it_a_shunned_account_is_tried_again_after_a_while() -> None:
-    town = Town("good", "deaf")
-    one = Process(town, "one")
+    connectors = Connectors("good", "deaf")
+    one = Process(connectors, "one")
     await one.look()
     fate = one.tenants["deaf"].fate
     assert fate is not None
     fate.set_exception(Unhealable("deaf"))
     await asyncio.sleep(0.05)
-    town.now += SHUNNED_SECONDS + 1
+    connectors.now += SHUNNED_SECONDS + 1
     await one.look()
-    assert town.holders()["deaf"] == "one"
+    assert connectors.holders()["deaf"] == "one"
 
 
 async def test_deaf_with_nothing_that_works_the_process_ends() -> None:
-    town = Town("only")
-    one = Process(town, "one")
+    connectors = Connectors("only")
+    one = Process(connectors, "one")
     await one.look()
     fate = one.tenants["only"].fate
     assert fate is not None
@@ -276,29 +280,29 @@ async def test_deaf_with_nothing_that_works_the_process_ends() -> None:
 
 
 async def test_between_two_moves_there_is_time_for_a_login() -> None:
-    town = Town(*numbered(8))
-    old = Process(town, "old")
+    connectors = Connectors(*numbered(8))
+    old = Process(connectors, "old")
     await old.look()
-    new = Process(town, "new")
+    new = Process(connectors, "new")
     await new.leases.tell_load()
     await old.look()
     await new.look()
     await old.look()
-    assert town.spread() == [1, 7]
-    town.now += MOVE_SECONDS + 1
+    assert connectors.spread() == [1, 7]
+    connectors.now += MOVE_SECONDS + 1
     await old.look()
     await new.look()
-    assert town.spread() == [2, 6]
+    assert connectors.spread() == [2, 6]
 
 
 async def test_what_somebody_is_linking_just_now_does_not_move() -> None:
-    town = Town("a", "b", "c")
-    old = Process(town, "old")
+    connectors = Connectors("a", "b", "c")
+    old = Process(connectors, "old")
     await old.look()
     old.tenants["a"].works = old.tenants["a"].settled = False
-    new = Process(town, "new")
+    new = Process(connectors, "new")
     await new.leases.tell_load()
-    await looking(town, old, new, seconds=10)
-    assert town.holders() == {"a": "old", "b": "new", "c": "old"}
+    await looking(connectors, old, new, seconds=10)
+    assert connectors.holders() == {"a": "old", "b": "new", "c": "old"}
     for name in ("a", "c"):
         assert old.tenants[name].left == 0

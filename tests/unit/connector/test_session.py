@@ -405,8 +405,8 @@ class Logins:
 
 
 async def test_a_herd_logs_in_a_few_at_a_time() -> None:
-    house = Logins()
-    turns = [house.turn() for _ in range(5)]
+    logins = Logins()
+    turns = [logins.turn() for _ in range(5)]
     begun: list[int] = []
 
     async def log_in(number: int) -> None:
@@ -431,9 +431,9 @@ async def test_a_server_that_does_not_answer_one_account_keeps_no_other_waiting_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tocsin.connector.session.TURN_SECONDS", 0.01)
-    house = Logins()
+    logins = Logins()
     for _ in range(6):
-        turn = house.turn()
+        turn = logins.turn()
         async with asyncio.timeout(5):
             await turn.take()
         turn.soon_over()

@@ -12,7 +12,7 @@ from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said
 from tests.support.fake_whatsapp import message_from
 from tests.support.used_deployment import deployment_of, quick_looks
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
@@ -30,24 +30,24 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def functions(account: AwsAccount) -> House:
-    return House(account.furnish())
+def functions(account: AwsAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
-def lines(functions: House, wanted: str, said: Said, *, text: bool = False) -> list[str]:
+def lines(functions: WiredFunctions, wanted: str, said: Said, *, text: bool = False) -> list[str]:
     explain(
-        deployment_of(functions), wanted, output=said.output, text=text, clock=lambda: functions.stage.now
+        deployment_of(functions), wanted, output=said.output, text=text, clock=lambda: functions.paired.now
     )
     return said.lines
 
 
-def record(functions: House, notification: Notification, told: Said) -> dict:
+def record(functions: WiredFunctions, notification: Notification, told: Said) -> dict:
     [record] = _records(functions, notification.id, told)
     return record
 
 
-def _records(functions: House, wanted: str, told: Said) -> list[dict]:
-    explain(deployment_of(functions), wanted, output=told.output, clock=lambda: functions.stage.now)
+def _records(functions: WiredFunctions, wanted: str, told: Said) -> list[dict]:
+    explain(deployment_of(functions), wanted, output=told.output, clock=lambda: functions.paired.now)
     return told.records
 
 
@@ -55,8 +55,8 @@ def whats(record: dict) -> list[str]:
     return [one["what"] for one in record["timeline"]]
 
 
-def after(functions: House, seconds: float) -> None:
-    functions.stage.now += seconds
+def after(functions: WiredFunctions, seconds: float) -> None:
+    functions.paired.now += seconds
 
 
 # -- what arrived ------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_device_that_could_not_read_it_yet_is_named(functions, told):
 
 
 def test_a_parked_one_says_for_what_it_waits(functions, told):
-    functions.stage.lease.state = "connecting"
+    functions.paired.lease.state = "connecting"
     notification = functions.plan(1)
     functions.deliver(notification)
     life = record(functions, notification, told)
@@ -191,7 +191,7 @@ def test_a_reply_and_a_new_phone_belong_to_the_life(functions, told):
     functions.answer_retries()
     after(functions, 1)
     functions.receipt(second)
-    at = str(int(functions.stage.now))
+    at = str(int(functions.paired.now))
     functions.receive(message_from(functions.siti.devices[0], functions.siti, "R9", "Terima kasih", t=at))
     assert whats(record(functions, second, told)) == [
         "planned",
@@ -281,7 +281,7 @@ def test_a_file_an_edit_and_a_quote_say_of_what_they_are(functions, said):
 def test_an_edit_that_was_not_sent_says_what_was_instead(functions, told, code, why):
     edit = replace(functions.plan(2), id="ed" * 9, content=Edit("3EB0" + "AB" * 9, "solved", 1))
     functions.stores.notifications.put_new(edit)
-    now = int(functions.stage.now * 1000)
+    now = int(functions.paired.now * 1000)
     functions.stores.notifications.suppress(edit.id, Problem(code, "permanent"), now)
     assert why in record(functions, edit, told)["conclusion"]
 
@@ -289,7 +289,7 @@ def test_an_edit_that_was_not_sent_says_what_was_instead(functions, told, code, 
 # -- what can't be read ------------------------------------------------------------------------------------
 
 
-def spoil(functions: House, notification: Notification, change: str, **values: dict) -> None:
+def spoil(functions: WiredFunctions, notification: Notification, change: str, **values: dict) -> None:
     functions.aws.dynamodb.update_item(
         TableName=functions.aws.notifications,
         Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
@@ -314,7 +314,9 @@ def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
     spoil(functions, odd, change, **values)
     for heard in (said, told):
         with pytest.raises(NeedsAttention, match=odd.id):
-            explain(deployment_of(functions), "TCK-1", output=heard.output, clock=lambda: functions.stage.now)
+            explain(
+                deployment_of(functions), "TCK-1", output=heard.output, clock=lambda: functions.paired.now
+            )
     assert f"notification  {good.id}" in said.text
     assert f"notification  {odd.id}  its record can't be read" in said.text
     assert {one["notification"]: one["state"] for one in told.records} == {
@@ -337,7 +339,7 @@ def test_an_event_nested_too_deep_ends_nothing(functions, said):
     deep = '{"detail": {"ticket": {"id": "TCK-1"}, "x": ' + "[" * 5000 + "]" * 5000 + "}}"
     for body in (deep, "hello?"):
         functions.aws.sqs.send_message(QueueUrl=deployment["TicketEventsDeadQueueUrl"], MessageBody=body)
-    explain(deployment, "TCK-1", output=said.output, clock=lambda: functions.stage.now)
+    explain(deployment, "TCK-1", output=said.output, clock=lambda: functions.paired.now)
     assert f"notification  {notification.id}" in said.text
     [named] = [line for line in said.lines if line.startswith("event ")]
     assert "(not an event) told nobody: crashed" in named
@@ -350,7 +352,7 @@ def test_an_account_whose_connector_is_dead_is_called_unreachable(functions, tol
         "c1",
         url="u",
         certificate="c",
-        clock=lambda: functions.stage.now - 50,
+        clock=lambda: functions.paired.now - 50,
     )
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "connected")
@@ -360,7 +362,7 @@ def test_an_account_whose_connector_is_dead_is_called_unreachable(functions, tol
 # -- who could not be told -----------------------------------------------------------------------------------
 
 
-def lost(functions: House, **changes: Any) -> Notification:
+def lost(functions: WiredFunctions, **changes: Any) -> Notification:
     return replace(functions.tell(1), id="e" * 18, ticket_id="TCK-LOST", recipient="", **changes)
 
 
@@ -368,7 +370,7 @@ def test_a_ticket_tells_of_a_mistyped_number_its_field_and_what_to_do(functions,
     mistyped = lost(functions, refused_address="0812 ask Budi")
     functions.stores.notifications.put_new(mistyped)
     problem = Problem("invalid-phone", "permanent", "detail.technicians[0].phone holds something else")
-    functions.stores.notifications.fail(mistyped.id, problem, int(functions.stage.now * 1000))
+    functions.stores.notifications.fail(mistyped.id, problem, int(functions.paired.now * 1000))
     text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "refused       '0812 ask Budi'" in text
     assert "given up: invalid-phone (detail.technicians[0].phone holds something else)" in text
@@ -379,7 +381,7 @@ def test_a_ticket_tells_of_whom_it_names_without_a_number(functions, said):
     nobody = lost(functions)
     functions.stores.notifications.put_new(nobody)
     problem = Problem("no-phone", "permanent", "detail.customer.phone names no number")
-    functions.stores.notifications.suppress(nobody.id, problem, int(functions.stage.now * 1000))
+    functions.stores.notifications.suppress(nobody.id, problem, int(functions.paired.now * 1000))
     text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "not sent: the event names no phone number of the recipient" in text
     assert "opted out" not in text

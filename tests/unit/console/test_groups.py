@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console.groups import list_groups
@@ -27,19 +27,19 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def functions(account: AwsAccount) -> House:
-    return House(account.furnish())
+def functions(account: AwsAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
-def shown(functions: House, *, as_json: bool = False) -> str:
+def shown(functions: WiredFunctions, *, as_json: bool = False) -> str:
     stream = io.StringIO()
     list_groups(deployment_of(functions), "default", Output(as_json, stream))
     return stream.getvalue()
 
 
-def test_a_group_is_listed_by_its_name_with_its_jid(functions: House) -> None:
+def test_a_group_is_listed_by_its_name_with_its_jid(functions: WiredFunctions) -> None:
     told = GroupInfo(GROUP, "lid", (BUDI,), announcement=True, subject="Technicians")
-    functions.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
+    functions.paired.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     [heads, row] = shown(functions).splitlines()
     assert heads.split()[0] == "GROUP"
     assert row.split()[:4] == ["Technicians", str(GROUP), "1", "admins"]
@@ -47,10 +47,10 @@ def test_a_group_is_listed_by_its_name_with_its_jid(functions: House) -> None:
     assert (entry["group"], entry["subject"], entry["members"]) == (str(GROUP), "Technicians", 1)
 
 
-def test_without_a_group_it_says_what_to_do(functions: House) -> None:
+def test_without_a_group_it_says_what_to_do(functions: WiredFunctions) -> None:
     assert "add the account to one" in shown(functions)
 
 
-def test_what_cant_be_read_is_named_and_left(functions: House) -> None:
-    functions.stage.keys.groups.save(str(GROUP), " nonsense")
+def test_what_cant_be_read_is_named_and_left(functions: WiredFunctions) -> None:
+    functions.paired.keys.groups.save(str(GROUP), " nonsense")
     assert str(GROUP) in shown(functions)

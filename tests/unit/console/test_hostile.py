@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.fake_aws import aws_account
 from tests.support.used_deployment import deployment_of, quick_looks
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
@@ -48,7 +48,7 @@ MESSAGE = "3EB0" + DEAD.upper()
 def deployment() -> Iterator[Deployment]:
     """A stack in which everything that comes from outside is hostile."""
     with aws_account() as account, quick_looks():
-        functions = House(account.furnish())
+        functions = WiredFunctions(account.furnish())
         functions.tell(1)
         poisoned = deployment_of(functions)
         vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
@@ -57,8 +57,8 @@ def deployment() -> Iterator[Deployment]:
         yield poisoned
 
 
-def _poison_tables(functions: House, deployment: Deployment) -> None:
-    now, table = int(functions.stage.now), deployment.keys_table
+def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
+    now, table = int(functions.paired.now), deployment.keys_table
     dead = hostile_notification(DEAD, now * 1000)
     attempts = [
         Attempt(EVIL, now * 1000, "retry", EVIL, {EVIL: 1}, {}, {EVIL: EVIL}),
@@ -76,14 +76,14 @@ def _poison_tables(functions: House, deployment: Deployment) -> None:
     deployment.stores.recoveries.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
-    functions.stage.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
+    functions.paired.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
     keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
 
 
-def _poison_queues(functions: House, deployment: Deployment) -> None:
+def _poison_queues(functions: WiredFunctions, deployment: Deployment) -> None:
     names = ("account", "recipient", "audience", "reason", "class", "detail", "failed_at")
     letter: dict[str, Any] = dict.fromkeys(names, LONE)
     letter |= {"attempts": [{"cause": LONE, "detail": LONE, "at": 1, LONE: LONE, "numbers": {LONE: 1}}]}
@@ -96,9 +96,9 @@ def _poison_queues(functions: House, deployment: Deployment) -> None:
         )
     event = {"id": EVIL, "detail-type": LONE, "detail": {"ticket": {"id": LONE}, LONE: LONE}}
     queue = TicketEventsDeadQueue(functions.aws.sqs, deployment["TicketEventsDeadQueueUrl"])
-    queue.send(json.dumps(event), [EVIL], int(functions.stage.now * 1000), reason=EVIL)
+    queue.send(json.dumps(event), [EVIL], int(functions.paired.now * 1000), reason=EVIL)
     named = {"id": "e-2", "detail-type": LONE, "detail": {"ticket": {"id": "TCK-2"}}}
-    queue.send(json.dumps(named), [EVIL], int(functions.stage.now * 1000), reason=EVIL)
+    queue.send(json.dumps(named), [EVIL], int(functions.paired.now * 1000), reason=EVIL)
 
 
 def hostile_notification(identity: str, at: int) -> Notification:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.used_deployment import deployment_of, quick_looks
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf
 from tocsin.notify.store.recoveries import OURS, THEIRS, RecoveryRecord
 from tocsin_console.errors import Usage
@@ -22,23 +22,23 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def functions(account: AwsAccount) -> House:
-    functions = House(account.furnish())
+def functions(account: AwsAccount) -> WiredFunctions:
+    functions = WiredFunctions(account.furnish())
     functions.tell(1)
     return functions
 
 
-def show(functions: House, said, days: int = 7) -> None:
+def show(functions: WiredFunctions, said, days: int = 7) -> None:
     show_recoveries(
-        deployment_of(functions), "default", days=days, output=said.output, clock=lambda: functions.stage.now
+        deployment_of(functions), "default", days=days, output=said.output, clock=lambda: functions.paired.now
     )
 
 
-def healed_one(functions: House, number: int, seconds: float) -> None:
+def healed_one(functions: WiredFunctions, number: int, seconds: float) -> None:
     functions.siti.devices[0].corrupt()
     notification = functions.tell(number)
     functions.answer_retries()
-    functions.stage.now += seconds
+    functions.paired.now += seconds
     functions.receipt(notification)
 
 
@@ -78,7 +78,7 @@ def test_a_resend_that_we_can_read_heals_it(functions, told):
     from tests.support.wired_steps import garbled
 
     functions.receive(garbled(functions, "B1"))
-    functions.stage.now += 2
+    functions.paired.now += 2
     functions.receive(message_from(functions.siti.devices[0], functions.siti, "B1", "utuh", count=1))
     show(functions, told)
     [cause, _] = told.records[0]["recoveries"]
@@ -87,7 +87,7 @@ def test_a_resend_that_we_can_read_heals_it(functions, told):
 
 def test_yesterday_is_another_day(functions, told):
     healed_one(functions, 2, 0.1)
-    functions.stage.now += 86_400
+    functions.paired.now += 86_400
     show(functions, told, days=1)
     assert told.records[0]["recoveries"] == []
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said, asked, typing
 from tests.support.used_deployment import deployment_of, quick_looks
-from tests.support.wired_functions import House, texts
+from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
 from tocsin.accounts.operator_requests import read_control
 from tocsin_console import cli
@@ -27,23 +27,23 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def functions(account: AwsAccount) -> House:
+def functions(account: AwsAccount) -> WiredFunctions:
     """Siti's two devices and the own phone have read one message and written back."""
-    functions = House(account.furnish())
+    functions = WiredFunctions(account.furnish())
     functions.tell(1)
     reply_of_everybody(functions)
     return functions
 
 
 @pytest.fixture
-def sessions(functions: House) -> Sessions:
+def sessions(functions: WiredFunctions) -> Sessions:
     return Sessions.of(deployment_of(functions), "default")
 
 
-def devices(functions: House, *numbers: int) -> list[bool]:
+def devices(functions: WiredFunctions, *numbers: int) -> list[bool]:
     """Whether there is a current session with each of Siti's devices."""
     return [
-        functions.stage.keys.sending.session_facts(functions.stage.profile, "1234@lid", number) is not None
+        functions.paired.keys.sending.session_facts(functions.paired.profile, "1234@lid", number) is not None
         for number in numbers
     ]
 
@@ -67,7 +67,7 @@ def test_a_long_list_says_that_there_are_more(sessions, said):
 
 def test_one_user_is_shown_device_by_device(functions, sessions, said):
     functions.tell(2)
-    show_sessions(sessions, "0812-3456-7890", output=said.output, clock=lambda: functions.stage.now + 600)
+    show_sessions(sessions, "0812-3456-7890", output=said.output, clock=lambda: functions.paired.now + 600)
     assert said.lines[0] == "user          1234@lid  (account default)"
     assert "next number   2" in said.lines
     [first, second] = said.lines[-2:]
@@ -79,7 +79,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(functions
     functions.siti.devices[0].reinstall()
     notification = functions.tell(2)
     functions.answer_retries()
-    now = functions.stage.now + 600
+    now = functions.paired.now + 600
     show_sessions(sessions, "1234@lid", output=said.output, clock=lambda: now)
     assert "recoveries    1 since the last receipt" in said.lines
     assert "new identity  10 min ago: a new phone, or another person" in said.lines
@@ -89,7 +89,7 @@ def test_recoveries_since_the_last_receipt_and_a_new_identity_are_told(functions
 
 
 def test_what_a_device_needs_is_said(functions, sessions, said):
-    functions.stage.keys.sending.mark_stale(functions.stage.profile, "1234@lid", 0)
+    functions.paired.keys.sending.mark_stale(functions.paired.profile, "1234@lid", 0)
     show_sessions(sessions, "1234@lid", output=said.output)
     assert said.lines[-1] == "device 0: no current session; the next send creates one"
 
@@ -165,7 +165,7 @@ def test_a_device_that_isnt_there_is_named(sessions, said):
 
 
 def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(functions, sessions, told):
-    before = functions.stage.profile.incarnation
+    before = functions.paired.profile.incarnation
     reset_sessions(sessions, dry_run=False, output=told.output, yes=True)
     assert told.records[-1]["incarnation"] > before
     assert devices(functions, 0, 1) == [False, False]
@@ -180,16 +180,16 @@ def test_after_a_reset_the_next_send_is_read(functions, sessions, said):
 
 
 def test_a_rehearsed_reset_changes_nothing(functions, sessions, said):
-    before = functions.stage.profile.incarnation
+    before = functions.paired.profile.incarnation
     reset_sessions(sessions, dry_run=True, output=said.output, yes=True)
-    assert functions.stage.profile.incarnation == before
+    assert functions.paired.profile.incarnation == before
 
 
 # -- the command line --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def found(functions: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def found(functions: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command finds the deployment of these functions."""
     monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_of(functions))
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import FUNCTIONS, Context, load
-from tests.support.wired_functions import House, texts
+from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.queues import Order
@@ -31,46 +31,46 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
-    return House(account.furnish())
+def wired(account: AwsAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture
-def app(house: House, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "send_notification")
     module = load("send_notification")
     config = SendConfig.read(
         Environment(
             {
-                "KEYS_TABLE": house.aws.keys,
-                "NOTIFICATIONS_TABLE": house.aws.notifications,
+                "KEYS_TABLE": wired.aws.keys,
+                "NOTIFICATIONS_TABLE": wired.aws.notifications,
                 "SEALING_SECRET_ARN": "unused",
-                "NOTIFICATIONS_QUEUE_URL": house.aws.queues["notifications"],
-                "DEAD_LETTERS_QUEUE_URL": house.aws.queues["dead-letters"],
+                "NOTIFICATIONS_QUEUE_URL": wired.aws.queues["notifications"],
+                "DEAD_LETTERS_QUEUE_URL": wired.aws.queues["dead-letters"],
             }
         )
     )
     parts = delivery(
         config,
-        dynamodb=house.aws.dynamodb,
-        sqs=house.aws.sqs,
-        sealer=lambda: house.stage.sealer,
-        connector=house.network,
-        lease=lambda account: house.stage.lease,
+        dynamodb=wired.aws.dynamodb,
+        sqs=wired.aws.sqs,
+        sealer=lambda: wired.paired.sealer,
+        connector=wired.network,
+        lease=lambda account: wired.paired.lease,
     )
-    redelivery = Redelivery(house.aws.sqs, config.notifications_queue_url)
+    redelivery = Redelivery(wired.aws.sqs, config.notifications_queue_url)
     monkeypatch.setattr(module, "sender", lambda: (parts, redelivery))
     return module
 
 
-def enqueued(house: House, number: int = 1) -> dict[str, Any]:
+def enqueued(wired: WiredFunctions, number: int = 1) -> dict[str, Any]:
     """An order as the event source mapping delivers it."""
-    house.stage.now = time.time()
-    notification = house.plan(number)
-    house.queue.send(notification)
-    url = house.aws.queues["notifications"]
-    [message] = house.aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    wired.paired.now = time.time()
+    notification = wired.plan(number)
+    wired.queue.send(notification)
+    url = wired.aws.queues["notifications"]
+    [message] = wired.aws.sqs.receive_message(QueueUrl=url)["Messages"]
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -83,67 +83,69 @@ def enqueued(house: House, number: int = 1) -> dict[str, Any]:
     }
 
 
-def test_a_sent_order_is_done(app: ModuleType, house: House) -> None:
-    answer = app.lambda_handler({"Records": [enqueued(house)]}, Context())
+def test_a_sent_order_is_done(app: ModuleType, wired: WiredFunctions) -> None:
+    answer = app.lambda_handler({"Records": [enqueued(wired)]}, Context())
     assert answer == {"batchItemFailures": []}
-    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+    assert texts(wired.siti.devices[0]) == ["Tiket 1"]
 
 
-def test_an_order_for_a_retry_stays_in_the_queue_for_its_delay(app: ModuleType, house: House) -> None:
-    record = enqueued(house)
-    house.network.lose_acks = 1
+def test_an_order_for_a_retry_stays_in_the_queue_for_its_delay(
+    app: ModuleType, wired: WiredFunctions
+) -> None:
+    record = enqueued(wired)
+    wired.network.lose_acks = 1
     answer = app.lambda_handler({"Records": [record]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
     assert app.lambda_handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
-    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+    assert texts(wired.siti.devices[0]) == ["Tiket 1"]
 
 
 def test_what_nobody_foresaw_is_told_and_left_to_the_queue(
-    app: ModuleType, house: House, caplog: pytest.LogCaptureFixture
+    app: ModuleType, wired: WiredFunctions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    record = {**enqueued(house), "body": "not json"}
+    record = {**enqueued(wired), "body": "not json"}
     answer = app.lambda_handler({"Records": [record]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
 
 
 def test_an_order_in_another_lane_is_counted_and_not_sent(
-    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+    app: ModuleType, wired: WiredFunctions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = enqueued(house)
+    record = enqueued(wired)
     record["attributes"]["MessageGroupId"] = "default#6281399998888"
     assert app.lambda_handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
-    assert house.network.messages == []
+    assert wired.network.messages == []
     assert '"OrdersMismatched":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
-def test_after_a_failure_later_orders_of_a_batch_wait_too(app: ModuleType, house: House) -> None:
-    first = enqueued(house, 1)
-    second = {**first, "messageId": "second", "body": json.dumps(Order.of(house.plan(2)).to_json())}
-    house.network.lose_acks = 1
+def test_after_a_failure_later_orders_of_a_batch_wait_too(app: ModuleType, wired: WiredFunctions) -> None:
+    first = enqueued(wired, 1)
+    second = {**first, "messageId": "second", "body": json.dumps(Order.of(wired.plan(2)).to_json())}
+    wired.network.lose_acks = 1
     answer = app.lambda_handler({"Records": [first, second]}, Context())
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == [
         first["messageId"],
         "second",
     ]
-    assert len(house.network.messages) == 1
+    assert len(wired.network.messages) == 1
 
 
 def test_metrics_tell_what_became_of_it(
-    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+    app: ModuleType, wired: WiredFunctions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.lambda_handler({"Records": [enqueued(house)]}, Context())
+    app.lambda_handler({"Records": [enqueued(wired)]}, Context())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     [metrics] = [line for line in lines if "_aws" in line]
     assert metrics["NotificationsSent"] == [1.0]
 
 
 def test_logs_hold_neither_text_nor_number(
-    app: ModuleType, house: House, capsys: pytest.CaptureFixture[str]
+    app: ModuleType, wired: WiredFunctions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.lambda_handler({"Records": [enqueued(house)]}, Context())
+    app.lambda_handler({"Records": [enqueued(wired)]}, Context())
     printed = capsys.readouterr()
     told = printed.out + printed.err
-    assert house.siti.phone not in told
+    assert wired.siti.phone not in told
     assert "Tiket" not in told
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import Context, load
 from tests.support.templates import properties, template
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry
 from tocsin.notify.outcomes import Publisher
@@ -99,8 +99,8 @@ def account() -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def house(account: AwsAccount) -> House:
-    return House(account.furnish())
+def wired(account: AwsAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def published(environment: pytest.MonkeyPatch, image: Mapping[str, Any], bus: Bu
     app.lambda_handler({"Records": [record]}, Context())
 
 
-def buried(house: House, failure: Failure) -> Mapping[str, Any]:
+def buried(wired: WiredFunctions, failure: Failure) -> Mapping[str, Any]:
     """Make a dead letter. Return its notification as the table's stream shows it."""
-    planned = house.plan()
-    house.dead_letters.bury(planned, failure, int(time.time() * 1000))
-    items = house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
+    planned = wired.plan()
+    wired.dead_letters.bury(planned, failure, int(time.time() * 1000))
+    items = wired.aws.dynamodb.scan(TableName=wired.aws.notifications)["Items"]
     [image] = [item for item in items if item.get("outcome", {}).get("S") == "Failed"]
     return dict(image)
 
@@ -140,11 +140,11 @@ def buried(house: House, failure: Failure) -> Mapping[str, Any]:
 @pytest.mark.parametrize("kind", [Permanent, Recover, Retry])
 def test_a_new_dead_letter_rings_the_alarm_of_its_class_until_no_new_one_comes(
     kind: type[Failure],
-    house: House,
+    wired: WiredFunctions,
     environment: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    published(environment, buried(house, kind("not-on-whatsapp")), Bus())
+    published(environment, buried(wired, kind("not-on-whatsapp")), Bus())
     points = datapoints(capsys.readouterr().out)
     soon, later = points[-1].at + 1, points[-1].at + 301
     assert ringing(points, soon) == [BY_CLASS[kind.kind]]
@@ -152,28 +152,28 @@ def test_a_new_dead_letter_rings_the_alarm_of_its_class_until_no_new_one_comes(
 
 
 def test_it_rings_while_the_bus_takes_no_event(
-    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wired: WiredFunctions, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    published(environment, buried(house, Permanent("gone")), Closed())
+    published(environment, buried(wired, Permanent("gone")), Closed())
     points = datapoints(capsys.readouterr().out)
     assert ringing(points, points[-1].at + 1) == [BY_CLASS["permanent"]]
 
 
 def test_what_another_stack_counts_rings_nothing(
-    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wired: WiredFunctions, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("STACK_NAME", "another")
-    published(environment, buried(house, Permanent("gone")), Bus())
+    published(environment, buried(wired, Permanent("gone")), Bus())
     points = datapoints(capsys.readouterr().out)
     assert "DeadLetters" in {point.name for point in points}
     assert ringing(points, points[-1].at + 1) == []
 
 
 def test_a_sent_notification_rings_nothing(
-    house: House, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wired: WiredFunctions, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    house.tell()
-    items = house.aws.dynamodb.scan(TableName=house.aws.notifications)["Items"]
+    wired.tell()
+    items = wired.aws.dynamodb.scan(TableName=wired.aws.notifications)["Items"]
     [image] = [item for item in items if item.get("outcome", {}).get("S") == "Sent"]
     published(environment, image, Bus())
     points = datapoints(capsys.readouterr().out)

@@ -1,8 +1,8 @@
 import pytest
 
-from tests.support.local_server import Town
+from tests.support.local_server import LocalServer
 
 
 @pytest.fixture
-def town() -> Town:
-    return Town()
+def local() -> LocalServer:
+    return LocalServer()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, SITI, Town, enc
+from tests.support.local_server import BUDI, SITI, LocalServer, enc
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.audit import Unreadable, chain_position, protobuf_fields, signal_message
@@ -10,9 +10,9 @@ from tocsin_whatsapp_server.endpoint import Address
 
 
 @pytest.fixture
-def pair(town: Town):
-    siti, budi = town.phone(SITI), town.phone(BUDI)
-    return town.companion(siti.account), budi
+def pair(local: LocalServer):
+    siti, budi = local.phone(SITI), local.phone(BUDI)
+    return local.companion(siti.account), budi
 
 
 def route(companion, target, ciphertext, message_id="3EB0AA"):
@@ -26,39 +26,39 @@ def route(companion, target, ciphertext, message_id="3EB0AA"):
     )
 
 
-def test_messages_of_one_chain_are_no_reuse(town, pair):
+def test_messages_of_one_chain_are_no_reuse(local, pair):
     companion, budi = pair
     for text in ("one", "two", "three"):
         route(companion, budi.device, companion.seal(budi.device, text))
-    report = town.board.audit.report()
+    report = local.board.audit.report()
     assert report["ciphertexts"] == 3
     assert report["message_keys_reused"] == 0
 
 
-def test_two_texts_under_one_key_are_found(town, pair):
+def test_two_texts_under_one_key_are_found(local, pair):
     companion, budi = pair
     companion.seal(budi.device, "settle the session")
     before = dict(companion.endpoint._records)
     route(companion, budi.device, companion.seal(budi.device, "the one"))
     companion.endpoint._records = before
     route(companion, budi.device, companion.seal(budi.device, "the other"))
-    account = town.board.audit.report()["accounts"][SITI]
+    account = local.board.audit.report()["accounts"][SITI]
     assert [(entry["receiver"], entry["counter"]) for entry in account["message_keys_reused"]] == [
         (f"{BUDI}:0", 1)
     ]
 
 
-def test_the_same_bytes_again_are_a_resend(town, pair):
+def test_the_same_bytes_again_are_a_resend(local, pair):
     companion, budi = pair
     ciphertext = companion.seal(budi.device, "once")
     route(companion, budi.device, ciphertext)
     route(companion, budi.device, ciphertext)
-    report = town.board.audit.report()
+    report = local.board.audit.report()
     assert report["message_keys_reused"] == 0
     assert report["accounts"][SITI]["identical_resends"] == 1
 
 
-def test_a_key_used_as_pkmsg_and_as_msg_is_one_key(town, pair):
+def test_a_key_used_as_pkmsg_and_as_msg_is_one_key(local, pair):
     companion, budi = pair
     peer = Address(budi.account.lid_user, 0)
     first = companion.seal(budi.device, "as pkmsg")
@@ -66,17 +66,17 @@ def test_a_key_used_as_pkmsg_and_as_msg_is_one_key(town, pair):
     route(companion, budi.device, first)
     assert peer in companion.endpoint.peers
     route(companion, budi.device, Ciphertext("msg", inner[:-9] + b"\x00" + inner[-8:]))
-    assert town.board.audit.report()["message_keys_reused"] == 1
+    assert local.board.audit.report()["message_keys_reused"] == 1
 
 
-def test_a_refused_message_was_on_the_wire_and_counts(town, pair):
+def test_a_refused_message_was_on_the_wire_and_counts(local, pair):
     companion, budi = pair
-    town.board.faults.make({"kind": "ack-error", "code": 463})
+    local.board.faults.make({"kind": "ack-error", "code": 463})
     route(companion, budi.device, companion.seal(budi.device, "refused"))
-    assert town.board.audit.report()["ciphertexts"] == 1
+    assert local.board.audit.report()["ciphertexts"] == 1
 
 
-def test_a_prekey_handed_out_twice_is_found(town, pair):
+def test_a_prekey_handed_out_twice_is_found(local, pair):
     companion, budi = pair
     prekey_id, prekey = next(iter(budi.device.prekeys.items()))
     request = Node(
@@ -87,7 +87,7 @@ def test_a_prekey_handed_out_twice_is_found(town, pair):
     companion.submit(request)
     budi.device.prekeys = {prekey_id: prekey} | budi.device.prekeys
     companion.submit(request)
-    account = town.board.audit.report()["accounts"][BUDI]
+    account = local.board.audit.report()["accounts"][BUDI]
     assert account["prekeys_handed_out"] == 2
     assert account["prekeys_handed_out_twice"] == [{"device": f"{BUDI}:0", "prekey_id": prekey_id}]
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 import aiohttp
 import pytest
 
-from tests.support.local_server import SITI, Clock, Town
+from tests.support.local_server import SITI, Clock, LocalServer
 from tocsin.whatsapp import outgoing
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, Upload, encrypt, token_of
 from tocsin.whatsapp.proto.message_pb2 import Message
@@ -25,20 +25,20 @@ TOKEN = token_of(FILE.file_enc_sha256)
 
 
 @pytest.fixture
-def town() -> Town:
-    town = Town()
-    town.board.media.host = "127.0.0.1:1"
-    return town
+def local() -> LocalServer:
+    local = LocalServer()
+    local.board.media.host = "127.0.0.1:1"
+    return local
 
 
-def ticket(town: Town) -> str:
-    return town.board.media.ticket(town.phone(SITI).device)
+def ticket(local: LocalServer) -> str:
+    return local.board.media.ticket(local.phone(SITI).device)
 
 
-def test_a_file_lies_under_its_direct_path(town):
-    path = town.board.media.accept("document", TOKEN, ticket(town), ORIGIN, FILE.blob)
-    assert town.board.media.fetch(path) == FILE.blob
-    assert town.board.media.fetch(f"{path}&hash=x&mms-type=document") == FILE.blob
+def test_a_file_lies_under_its_direct_path(local):
+    path = local.board.media.accept("document", TOKEN, ticket(local), ORIGIN, FILE.blob)
+    assert local.board.media.fetch(path) == FILE.blob
+    assert local.board.media.fetch(f"{path}&hash=x&mms-type=document") == FILE.blob
 
 
 @pytest.mark.parametrize(
@@ -51,27 +51,27 @@ def test_a_file_lies_under_its_direct_path(town):
         ({"body": FILE.blob + b"!"}, 400),
     ],
 )
-def test_what_real_hosts_refuse_is_refused(town, change, status):
-    given = {"kind": "document", "token": TOKEN, "auth": ticket(town), "origin": ORIGIN, "body": FILE.blob}
+def test_what_real_hosts_refuse_is_refused(local, change, status):
+    given = {"kind": "document", "token": TOKEN, "auth": ticket(local), "origin": ORIGIN, "body": FILE.blob}
     with pytest.raises(MediaRefused) as refused:
-        town.board.media.accept(**{**given, **change})
+        local.board.media.accept(**{**given, **change})
     assert refused.value.status == status
 
 
-def test_a_ticket_ends_with_the_next_one(town):
-    phone = town.phone(SITI)
-    old = town.board.media.ticket(phone.device)
-    town.board.media.ticket(phone.device)
+def test_a_ticket_ends_with_the_next_one(local):
+    phone = local.phone(SITI)
+    old = local.board.media.ticket(phone.device)
+    local.board.media.ticket(phone.device)
     with pytest.raises(MediaRefused, match="media_conn"):
-        town.board.media.accept("document", TOKEN, old, ORIGIN, FILE.blob)
+        local.board.media.accept("document", TOKEN, old, ORIGIN, FILE.blob)
 
 
-def test_a_fault_makes_a_file_gone_for_clients_and_not_for_phones(town):
-    path = town.board.media.accept("document", TOKEN, ticket(town), ORIGIN, FILE.blob)
-    town.board.faults.make({"kind": "download-error", "code": 410})
+def test_a_fault_makes_a_file_gone_for_clients_and_not_for_phones(local):
+    path = local.board.media.accept("document", TOKEN, ticket(local), ORIGIN, FILE.blob)
+    local.board.faults.make({"kind": "download-error", "code": 410})
     with pytest.raises(MediaRefused, match="410"):
-        town.board.media.fetch(path)
-    assert town.board.media.fetch(path) == FILE.blob
+        local.board.media.fetch(path)
+    assert local.board.media.fetch(path) == FILE.blob
 
 
 # -- what a phone shows ----------------------------------------------------------------------------------
@@ -92,9 +92,9 @@ def described(path: str, **changes: object) -> Message:
     return Message.FromString(outgoing.document_message(upload, "application/pdf", "a.pdf", "look").body)
 
 
-def test_a_phone_fetches_decrypts_and_checks_a_file(town):
-    path = town.board.media.accept("document", TOKEN, ticket(town), ORIGIN, FILE.blob)
-    shown = show(described(path), town.board.media)
+def test_a_phone_fetches_decrypts_and_checks_a_file(local):
+    path = local.board.media.accept("document", TOKEN, ticket(local), ORIGIN, FILE.blob)
+    shown = show(described(path), local.board.media)
     assert (shown.kind, shown.text, shown.file) == ("document", "look", b"%PDF-1.7 a ticket")
     assert shown.media == {
         "mimetype": "application/pdf",
@@ -114,17 +114,17 @@ def test_a_phone_fetches_decrypts_and_checks_a_file(town):
         ({"file_enc_sha256": bytes(32)}, "hash of the download"),
     ],
 )
-def test_a_file_that_is_not_what_the_message_says_is_shown_as_such(town, change, problem):
-    path = town.board.media.accept("document", TOKEN, ticket(town), ORIGIN, FILE.blob)
-    shown = show(described(path, **({"direct_path": path} | change)), town.board.media)
+def test_a_file_that_is_not_what_the_message_says_is_shown_as_such(local, change, problem):
+    path = local.board.media.accept("document", TOKEN, ticket(local), ORIGIN, FILE.blob)
+    shown = show(described(path, **({"direct_path": path} | change)), local.board.media)
     assert shown.file is None
     assert not shown.media["verified"]
     assert problem in shown.media["problem"]
 
 
-def test_a_length_that_is_not_so_is_not_verified(town):
-    path = town.board.media.accept("document", TOKEN, ticket(town), ORIGIN, FILE.blob)
-    assert not show(described(path, length=18), town.board.media).media["verified"]
+def test_a_length_that_is_not_so_is_not_verified(local):
+    path = local.board.media.accept("document", TOKEN, ticket(local), ORIGIN, FILE.blob)
+    assert not show(described(path, length=18), local.board.media).media["verified"]
 
 
 # -- over HTTPS ------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_a_range_is_served_as_players_ask_for_it():
         board = Switchboard(clock=Clock(), random=os.urandom)
         server = MediaServer(board.media, "127.0.0.1")
         await server.start()
-        town_like = Town()
+        town_like = LocalServer()
         phone = town_like.phone(SITI)
         auth = board.media.ticket(phone.device)
         trust = ssl.create_default_context(cadata=server.certificate)
@@ -160,24 +160,24 @@ def test_a_range_is_served_as_players_ask_for_it():
     asyncio.run(body())
 
 
-def test_images_are_shown_with_their_size(town):
+def test_images_are_shown_with_their_size(local):
     image = encrypt(b"\x89PNG", IMAGE, KEY)
     token = token_of(image.file_enc_sha256)
-    path = town.board.media.accept("image", token, ticket(town), ORIGIN, image.blob)
+    path = local.board.media.accept("image", token, ticket(local), ORIGIN, image.blob)
     upload = Upload(IMAGE, KEY, image.file_sha256, image.file_enc_sha256, 4, "https://x", path, 1, 40, 30)
     message = Message.FromString(outgoing.image_message(upload, "image/png").body)
-    shown = show(message, town.board.media)
+    shown = show(message, local.board.media)
     assert (shown.media["width"], shown.media["height"], shown.file) == (40, 30, b"\x89PNG")
 
 
 # -- edits -----------------------------------------------------------------------------------------------
 
 
-def told(town: Town, write: Callable[[str], bytes]) -> tuple[str, bool]:
+def told(local: LocalServer, write: Callable[[str], bytes]) -> tuple[str, bool]:
     """What Siti's phone shows of a message after somebody wrote again."""
-    siti, budi = town.phone(SITI), town.phone("6281200000002")
+    siti, budi = local.phone(SITI), local.phone("6281200000002")
     first = budi.write(siti.account, "open")
-    town.clock.now += write.seconds  # type: ignore[attr-defined]
+    local.clock.now += write.seconds  # type: ignore[attr-defined]
     again = budi.write(siti.account, "x")
     entry = next(one for one in siti.messages() if one.id == again.id)
     siti._understand(entry, write(first.id))
@@ -188,10 +188,10 @@ def told(town: Town, write: Callable[[str], bytes]) -> tuple[str, bool]:
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(EDIT_SECONDS, ("solved", True)), (EDIT_SECONDS + 1, ("open", False))]
 )
-def test_an_edit_counts_for_twenty_minutes(town, seconds, shown):
+def test_an_edit_counts_for_twenty_minutes(local, seconds, shown):
     def write(message_id: str) -> bytes:
         body = outgoing.text_message("solved")
-        return outgoing.edit_message(town.board.directory.by_number(SITI).lid, message_id, body, 1).body
+        return outgoing.edit_message(local.board.directory.by_number(SITI).lid, message_id, body, 1).body
 
     write.seconds = seconds  # type: ignore[attr-defined]
-    assert told(town, write) == shown
+    assert told(local, write) == shown

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, SITI, Town
+from tests.support.local_server import BUDI, SITI, LocalServer
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.phone import InvalidRequest
 
 
 @pytest.fixture
-def friends(town: Town):
-    siti, budi = town.phone(SITI, "Siti"), town.phone(BUDI, "Budi")
+def friends(local: LocalServer):
+    siti, budi = local.phone(SITI, "Siti"), local.phone(BUDI, "Budi")
     siti.write(budi.account, "first")
     budi.write(siti.account, "second")
     return siti, budi
@@ -47,23 +47,23 @@ def test_a_broken_sender_is_understood_in_the_end(friends, fault):
     assert texts(budi)[-1] == "do you understand?"
 
 
-def test_a_corrupt_session_is_a_bad_mac_until_a_new_one_is_made(town, friends):
+def test_a_corrupt_session_is_a_bad_mac_until_a_new_one_is_made(local, friends):
     siti, budi = friends
     assert budi.corrupt_sessions(siti.account) == 1
     siti.write(budi.account, "broken")
     assert budi.messages()[-1].failures == ["BadMac"]
-    event = town.board.events.after(0, "phone-retry")[-1]
+    event = local.board.events.after(0, "phone-retry")[-1]
     assert (event.facts["error"], event.facts["count"]) == ("BadMac", 1)
 
 
-def test_no_heal_ever_uses_a_message_key_twice(town, friends):
+def test_no_heal_ever_uses_a_message_key_twice(local, friends):
     siti, budi = friends
     for fault in ("corrupt_sessions", "forget_sessions", "reinstall"):
         for phone in (siti, budi):
             getattr(phone, fault)()
             siti.write(budi.account, f"{fault} to")
             budi.write(siti.account, f"{fault} back")
-    report = town.board.audit.report()
+    report = local.board.audit.report()
     assert report["message_keys_reused"] == 0
     assert report["prekeys_handed_out_twice"] == 0
 
@@ -86,8 +86,8 @@ def test_a_phone_that_is_away_can_not_write(friends):
         siti.write(budi.account, "hello")
 
 
-def test_an_owner_who_reads_sends_read_receipts(town):
-    siti, budi = town.phone(SITI), town.phone(BUDI, reads=True)
+def test_an_owner_who_reads_sends_read_receipts(local):
+    siti, budi = local.phone(SITI), local.phone(BUDI, reads=True)
     sent = siti.write(budi.account, "seen?")
     assert sent.receipts == {"delivered": [f"{BUDI}:0"], "read": [f"{BUDI}:0"]}
 
@@ -108,26 +108,26 @@ def test_a_quote_names_the_message_it_answers(friends):
         budi.write(siti.account, "about what?", quote="never seen")
 
 
-def test_what_a_companion_writes_stands_on_its_own_phone_but_not_among_what_came_in(town, friends):
+def test_what_a_companion_writes_stands_on_its_own_phone_but_not_among_what_came_in(local, friends):
     siti, budi = friends
-    companion = town.companion(siti.account)
+    companion = local.companion(siti.account)
     budi.write(siti.account, "to phone and companion")
     assert texts(siti)[-1] == "to phone and companion"
     assert len(companion.taken("message")) == 1
 
 
-def test_own_companions_get_a_copy_of_what_the_phone_writes(town, friends):
+def test_own_companions_get_a_copy_of_what_the_phone_writes(local, friends):
     siti, budi = friends
-    companion = town.companion(siti.account)
+    companion = local.companion(siti.account)
     siti.write(budi.account, "copied")
     (copy,) = companion.taken("message")
     assert copy.attrs["from"] == siti.device.lid
     assert copy.attrs["recipient"] == budi.account.lid
 
 
-def test_the_phone_asks_five_times_and_then_waits_in_silence(town, friends):
+def test_the_phone_asks_five_times_and_then_waits_in_silence(local, friends):
     siti, budi = friends
-    companion = town.companion(siti.account)
+    companion = local.companion(siti.account)
     garbage = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + bytes(80))
     for count in range(8):
         attrs = {"count": str(count)} if count else {}
@@ -141,9 +141,9 @@ def test_the_phone_asks_five_times_and_then_waits_in_silence(town, friends):
     assert [entry.id for entry in budi.waiting()] == ["3EB0BAD"]
 
 
-def test_fresh_keys_come_with_the_second_request(town, friends):
+def test_fresh_keys_come_with_the_second_request(local, friends):
     siti, budi = friends
-    companion = town.companion(siti.account)
+    companion = local.companion(siti.account)
     companion.write(budi.account, "settles a session", message_id="A")
     budi.corrupt_sessions()
     for _ in range(2):
@@ -153,9 +153,9 @@ def test_fresh_keys_come_with_the_second_request(town, friends):
     assert [retry.require_child("retry").attrs["error"] for retry in retries] == ["7", "7"]
 
 
-def test_without_a_session_fresh_keys_come_at_once(town, friends):
+def test_without_a_session_fresh_keys_come_at_once(local, friends):
     siti, budi = friends
-    companion = town.companion(siti.account)
+    companion = local.companion(siti.account)
     companion.write(budi.account, "settles a session", message_id="A")
     budi.forget_sessions()
     companion.write(budi.account, "unreadable", message_id="B")
@@ -163,10 +163,10 @@ def test_without_a_session_fresh_keys_come_at_once(town, friends):
     assert retry.child("keys") is not None
 
 
-def test_a_reinstalled_phone_has_a_new_identity_and_no_companions(town, friends):
+def test_a_reinstalled_phone_has_a_new_identity_and_no_companions(local, friends):
     siti, budi = friends
-    companion = town.companion(budi.account)
-    watcher = town.companion(siti.account)
+    companion = local.companion(budi.account)
+    watcher = local.companion(siti.account)
     before = budi.device.identity
     budi.reinstall()
     assert budi.device.identity != before

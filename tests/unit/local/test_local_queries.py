@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, SITI, Town
+from tests.support.local_server import BUDI, SITI, LocalServer
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.endpoint import Endpoint
 
 
 @pytest.fixture
-def asking(town: Town):
-    siti, budi = town.phone(SITI), town.phone(BUDI)
-    return town.companion(siti.account), town.companion(budi.account).device
+def asking(local: LocalServer):
+    siti, budi = local.phone(SITI), local.phone(BUDI)
+    return local.companion(siti.account), local.companion(budi.account).device
 
 
 def ask(companion, xmlns, kind, *children):
@@ -45,10 +45,10 @@ def test_devices_are_listed_in_the_form_asked_for(asking, server):
     assert user.child("status") is None
 
 
-def test_who_asked_for_devices_hears_of_their_changes(town, asking):
+def test_who_asked_for_devices_hears_of_their_changes(local, asking):
     companion, target = asking
     usync(companion, (Node("devices"),), (Node("user", {"jid": target.account.lid}),))
-    town.board.unlink(target)
+    local.board.unlink(target)
     assert companion.taken("notification")[0].child("remove") is not None
 
 
@@ -128,9 +128,9 @@ def upload(keys, prekeys, **changes):
     return tuple(Node(tag, {}, content) for tag, content in parts.items())
 
 
-def test_uploaded_prekeys_are_counted_and_digested(town, asking):
+def test_uploaded_prekeys_are_counted_and_digested(local, asking):
     companion, _ = asking
-    made = companion.endpoint.keys.account.new_prekeys(3, town.random)
+    made = companion.endpoint.keys.new_prekeys(3, local.random)
     assert ask(companion, "encrypt", "set", *upload(companion.endpoint.keys, made)).attrs["type"] == "result"
     count = ask(companion, "encrypt", "get", Node("count")).require_child("count")
     assert count.attr_int("value") == 23
@@ -156,18 +156,18 @@ def test_uploaded_prekeys_are_counted_and_digested(town, asking):
         ),
     ],
 )
-def test_an_upload_with_one_mistake_is_refused_whole(town, asking, changes, code):
+def test_an_upload_with_one_mistake_is_refused_whole(local, asking, changes, code):
     companion, _ = asking
-    made = companion.endpoint.keys.account.new_prekeys(2, town.random)
+    made = companion.endpoint.keys.new_prekeys(2, local.random)
     before = dict(companion.device.prekeys)
     answer = ask(companion, "encrypt", "set", *upload(companion.endpoint.keys, made, **changes))
     assert answer.require_child("error").attrs["code"] == code
     assert companion.device.prekeys == before
 
 
-def test_a_rotated_signed_prekey_is_handed_out_from_then_on(town, asking):
+def test_a_rotated_signed_prekey_is_handed_out_from_then_on(local, asking):
     companion, _ = asking
-    other = Endpoint(town.random, town.clock).keys
+    other = Endpoint(local.random, local.clock).keys
     wrong = Node("rotate", {}, upload(other, {})[-1:])
     assert ask(companion, "encrypt", "set", wrong).require_child("error").attrs["code"] == "406"
     right = Node("rotate", {}, upload(companion.endpoint.keys, {})[-1:])

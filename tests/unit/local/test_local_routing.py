@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, DEWI, SITI, Town, enc, message_to
+from tests.support.local_server import BUDI, DEWI, SITI, LocalServer, enc, message_to
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
@@ -13,12 +13,12 @@ FIRST = Ciphertext("pkmsg", b"sealed")
 
 
 @pytest.fixture
-def people(town: Town):
+def people(local: LocalServer):
     """Siti with a companion, Budi with two."""
-    siti, budi = town.phone(SITI, "Siti"), town.phone(BUDI, "Budi")
+    siti, budi = local.phone(SITI, "Siti"), local.phone(BUDI, "Budi")
     for _ in range(2):
-        town.companion(budi.account)
-    return town.companion(siti.account).device, budi.account
+        local.companion(budi.account)
+    return local.companion(siti.account).device, budi.account
 
 
 def everybody(sender, account, form, ciphertext=SEALED):
@@ -27,10 +27,10 @@ def everybody(sender, account, form, ciphertext=SEALED):
 
 
 @pytest.mark.parametrize(("form", "other"), [("pn", "sender_lid"), ("lid", "sender_pn")])
-def test_each_device_gets_its_own_ciphertext_in_the_senders_address_form(town, people, form, other):
+def test_each_device_gets_its_own_ciphertext_in_the_senders_address_form(local, people, form, other):
     sender, budi = people
     message = message_to(getattr(budi, form), everybody(sender, budi, form))
-    routed = route_message(message, sender, town.board.directory, 1000)
+    routed = route_message(message, sender, local.board.directory, 1000)
     assert [str(delivery.device) for delivery in routed.deliveries] == [
         f"{BUDI}:0",
         f"{BUDI}:1",
@@ -46,42 +46,42 @@ def test_each_device_gets_its_own_ciphertext_in_the_senders_address_form(town, p
     assert "recipient" not in stanza.attrs
 
 
-def test_own_devices_are_told_whom_it_was_for(town, people):
+def test_own_devices_are_told_whom_it_was_for(local, people):
     sender, budi = people
     message = message_to(budi.lid, everybody(sender, budi, "lid"))
-    copy = route_message(message, sender, town.board.directory, 1000).deliveries[-1].stanza
+    copy = route_message(message, sender, local.board.directory, 1000).deliveries[-1].stanza
     assert copy.attrs["recipient"] == budi.lid
     assert copy.attrs["peer_recipient_pn"] == budi.pn
     # A client that learns names from envelopes would take the sender's for the recipient's.
     assert "sender_pn" not in copy.attrs
 
 
-def test_the_device_identity_goes_along_with_first_messages_only(town, people):
+def test_the_device_identity_goes_along_with_first_messages_only(local, people):
     sender, budi = people
     entries = [(budi.devices[0].lid, FIRST), (budi.devices[1].lid, SEALED)]
     message = message_to(budi.lid, entries)
     message = Node("message", message.attrs, (*message.children(), Node("device-identity", {}, b"who")))
-    first, later = route_message(message, sender, town.board.directory, 1000).deliveries
+    first, later = route_message(message, sender, local.board.directory, 1000).deliveries
     assert first.stanza.child("device-identity") is not None
     assert later.stanza.child("device-identity") is None
 
 
-def test_a_complete_fan_out_gets_no_hash(town, people):
+def test_a_complete_fan_out_gets_no_hash(local, people):
     sender, budi = people
     message = message_to(budi.lid, everybody(sender, budi, "lid"))
-    assert route_message(message, sender, town.board.directory, 1000).phash is None
+    assert route_message(message, sender, local.board.directory, 1000).phash is None
 
 
-def test_a_forgotten_device_is_told_by_the_hash_of_all(town, people):
+def test_a_forgotten_device_is_told_by_the_hash_of_all(local, people):
     sender, budi = people
     message = message_to(budi.lid, everybody(sender, budi, "lid")[1:])
-    routed = route_message(message, sender, town.board.directory, 1000)
+    routed = route_message(message, sender, local.board.directory, 1000)
     everyone = [*budi.devices.values(), *sender.account.devices.values()]
     assert routed.phash == phash(device.lid for device in everyone)
     assert len(routed.deliveries) == 3
 
 
-def test_a_resend_goes_to_one_device_and_keeps_its_count(town, people):
+def test_a_resend_goes_to_one_device_and_keeps_its_count(local, people):
     sender, budi = people
     device = budi.devices[1]
     inner = Node("participants", {}, (Node("to", {"jid": device.lid}, (enc(SEALED),)),))
@@ -90,16 +90,16 @@ def test_a_resend_goes_to_one_device_and_keeps_its_count(town, people):
         {"id": "M", "to": device.lid, "type": "text", "device_fanout": "false"},
         (enc(FIRST, count="1"), inner),
     )
-    routed = route_message(message, sender, town.board.directory, 1000)
+    routed = route_message(message, sender, local.board.directory, 1000)
     assert [delivery.device for delivery in routed.deliveries] == [device]
     assert routed.deliveries[0].stanza.children("enc") == (enc(FIRST, count="1"),)
     assert routed.phash is None
 
 
-def test_a_device_that_was_unlinked_gets_nothing(town, people):
+def test_a_device_that_was_unlinked_gets_nothing(local, people):
     sender, budi = people
     entries = [*everybody(sender, budi, "lid"), (budi.lid.with_device(9), SEALED)]
-    routed = route_message(message_to(budi.lid, entries), sender, town.board.directory, 1000)
+    routed = route_message(message_to(budi.lid, entries), sender, local.board.directory, 1000)
     assert len(routed.deliveries) == 4
 
 
@@ -112,40 +112,40 @@ def test_a_device_that_was_unlinked_gets_nothing(town, people):
         ("budi.lid", ["dewi.lid"], 479),
     ],
 )
-def test_what_a_server_refuses(town, people, to, entries, code):
+def test_what_a_server_refuses(local, people, to, entries, code):
     sender, budi = people
     known = {"budi.lid": budi.lid, "budi.pn": budi.pn}
     if "dewi.lid" in entries:
-        known["dewi.lid"] = town.phone(DEWI).account.lid
+        known["dewi.lid"] = local.phone(DEWI).account.lid
     message = message_to(known.get(to, to), [(known[name], SEALED) for name in entries])
     with pytest.raises(Refused) as refused:
-        route_message(message, sender, town.board.directory, 1000)
+        route_message(message, sender, local.board.directory, 1000)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("kind", [None, "read", "inactive"])
-def test_a_receipt_goes_to_every_device_of_the_sender(town, people, kind):
+def test_a_receipt_goes_to_every_device_of_the_sender(local, people, kind):
     sender, budi = people
     reader = budi.devices[2]
     receipt = Node("receipt", {"id": "M", "to": sender.pn} | ({"type": kind} if kind else {}))
-    deliveries = route_receipt(receipt, reader, town.board.directory, 1000)
+    deliveries = route_receipt(receipt, reader, local.board.directory, 1000)
     assert [delivery.device.number for delivery in deliveries] == [0, 1]
     assert deliveries[0].stanza.attrs["from"] == reader.pn
     assert deliveries[0].stanza.optional_str("type") == kind
 
 
-def test_a_retry_receipt_goes_to_the_device_it_names_with_all_it_holds(town, people):
+def test_a_retry_receipt_goes_to_the_device_it_names_with_all_it_holds(local, people):
     sender, budi = people
     children = (Node("retry", {"count": "1", "id": "M"}), Node("registration", {}, b"\0\0\0\1"))
     receipt = Node("receipt", {"id": "M", "to": sender.lid, "type": "retry"}, children)
-    (delivery,) = route_receipt(receipt, budi.devices[1], town.board.directory, 1000)
+    (delivery,) = route_receipt(receipt, budi.devices[1], local.board.directory, 1000)
     assert delivery.device is sender
     assert delivery.stanza.attrs["from"] == budi.devices[1].lid
     assert delivery.stanza.content == children
 
 
 @pytest.mark.parametrize("kind", ["sender", "peer_msg", "hist_sync"])
-def test_what_only_empties_the_queue_is_passed_to_nobody(town, people, kind):
+def test_what_only_empties_the_queue_is_passed_to_nobody(local, people, kind):
     sender, _ = people
     receipt = Node("receipt", {"id": "M", "to": sender.account.lid, "type": kind})
-    assert route_receipt(receipt, sender, town.board.directory, 1000) == ()
+    assert route_receipt(receipt, sender, local.board.directory, 1000) == ()

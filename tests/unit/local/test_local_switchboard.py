@@ -2,21 +2,21 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, DEWI, SITI, Town, enc
+from tests.support.local_server import BUDI, DEWI, SITI, LocalServer, enc
 from tocsin.whatsapp.jid import JID, PN, SERVER
 from tocsin.whatsapp.node import Node
 
 
 @pytest.fixture
-def chat(town: Town):
+def chat(local: LocalServer):
     """Siti's companion writes to Budi's phone, which has issued its privacy token long ago."""
-    siti, budi = town.phone(SITI, "Siti"), town.phone(BUDI, "Budi")
+    siti, budi = local.phone(SITI, "Siti"), local.phone(BUDI, "Budi")
     budi.account.trusts.add(SITI)
-    return town.companion(siti.account), budi
+    return local.companion(siti.account), budi
 
 
-def kinds(town, *wanted):
-    return [event.kind for event in town.board.events.after(0) if event.kind in wanted]
+def kinds(local, *wanted):
+    return [event.kind for event in local.board.events.after(0) if event.kind in wanted]
 
 
 def test_the_ack_comes_before_the_receipts(chat):
@@ -80,12 +80,12 @@ def test_a_second_login_replaces_the_first(chat):
     assert companion.ended[0].child("conflict").attrs["type"] == "replaced"
 
 
-def test_an_unknown_request_gets_an_empty_result_and_is_noted(town, chat):
+def test_an_unknown_request_gets_an_empty_result_and_is_noted(local, chat):
     companion, _ = chat
     companion.submit(Node("iq", {"id": "7", "type": "get", "xmlns": "w:mex", "to": SERVER}, (Node("query"),)))
     (answer,) = companion.taken("iq")
     assert (answer.attrs["type"], answer.attrs["id"], answer.attrs["from"]) == ("result", "7", SERVER)
-    (event,) = town.board.events.after(0, "unknown-iq")
+    (event,) = local.board.events.after(0, "unknown-iq")
     assert (event.facts["xmlns"], event.facts["child"]) == ("w:mex", "query")
 
 
@@ -100,36 +100,36 @@ def test_an_unknown_request_gets_an_empty_result_and_is_noted(town, chat):
         Node("message", {"id": "M", "to": "no jid at all"}),
     ],
 )
-def test_a_broken_stanza_is_noted_and_changes_nothing(town, chat, stanza):
+def test_a_broken_stanza_is_noted_and_changes_nothing(local, chat, stanza):
     companion, budi = chat
     companion.submit(stanza)
-    assert kinds(town, "bad-stanza", "message") == ["bad-stanza"]
+    assert kinds(local, "bad-stanza", "message") == ["bad-stanza"]
     companion.write(budi.account, "still works")
     assert budi.messages()[0].text == "still works"
 
 
-def test_contacts_are_told_of_a_new_device_and_strangers_are_not(town, chat):
+def test_contacts_are_told_of_a_new_device_and_strangers_are_not(local, chat):
     companion, budi = chat
-    stranger = town.companion(town.phone(DEWI).account)
+    stranger = local.companion(local.phone(DEWI).account)
     companion.write(budi.account, "now we know each other")
     companion.got.clear()
-    added = town.companion(budi.account).device
-    town.board.linked(added)
+    added = local.companion(budi.account).device
+    local.board.linked(added)
     (notification,) = companion.taken("notification")
     assert notification.attrs["type"] == "devices"
     assert notification.require_child("add").require_child("device").attrs["lid"] == added.lid
     assert stranger.taken("notification") == []
 
 
-def test_an_unlinked_companion_is_thrown_out_and_can_not_be_addressed(town, chat):
+def test_an_unlinked_companion_is_thrown_out_and_can_not_be_addressed(local, chat):
     companion, _ = chat
-    town.board.unlink(companion.device)
+    local.board.unlink(companion.device)
     assert companion.ended[-1].attrs["code"] == "401"
     assert companion.ended[-1].child("conflict").attrs["type"] == "device_removed"
     assert list(companion.device.account.devices) == [0]
 
 
-def test_few_prekeys_left_are_reported_once_until_more_come(town, chat):
+def test_few_prekeys_left_are_reported_once_until_more_come(local, chat):
     companion, budi = chat
     companion.device.prekeys = dict(list(companion.device.prekeys.items())[:5])
     request = Node("user", {"jid": companion.device.lid})
@@ -137,7 +137,7 @@ def test_few_prekeys_left_are_reported_once_until_more_come(town, chat):
         iq = Node(
             "iq", {"id": str(number), "xmlns": "encrypt", "type": "get"}, (Node("key", {}, (request,)),)
         )
-        town.board.submit(budi.device, iq)
+        local.board.submit(budi.device, iq)
     (notification,) = companion.taken("notification")
     assert notification.require_child("count").attr_int("value") == 4
 
@@ -145,61 +145,61 @@ def test_few_prekeys_left_are_reported_once_until_more_come(town, chat):
 # -- faults ----------------------------------------------------------------------------------------------
 
 
-def test_an_injected_refusal_hits_the_next_message_only(town, chat):
+def test_an_injected_refusal_hits_the_next_message_only(local, chat):
     companion, budi = chat
-    town.board.faults.make({"kind": "ack-error", "code": 463, "account": SITI})
+    local.board.faults.make({"kind": "ack-error", "code": 463, "account": SITI})
     companion.write(budi.account, "refused", message_id="A")
     companion.write(budi.account, "accepted", message_id="B")
     assert [ack.optional_int("error") for ack in companion.taken("ack")] == [463, None]
     assert [entry.text for entry in budi.messages()] == ["accepted"]
 
 
-def test_a_refusal_may_be_aimed_at_one_recipient(town, chat):
+def test_a_refusal_may_be_aimed_at_one_recipient(local, chat):
     companion, budi = chat
-    dewi = town.phone(DEWI)
-    town.board.faults.make({"kind": "ack-error", "code": 400, "to": "+" + DEWI})
+    dewi = local.phone(DEWI)
+    local.board.faults.make({"kind": "ack-error", "code": 400, "to": "+" + DEWI})
     companion.write(budi.account, "through", message_id="A")
     companion.write(dewi.account, "refused", message_id="B")
     assert [ack.optional_int("error") for ack in companion.taken("ack")] == [None, 400]
 
 
-def test_a_lost_ack_leaves_the_message_delivered(town, chat):
+def test_a_lost_ack_leaves_the_message_delivered(local, chat):
     companion, budi = chat
-    town.board.faults.make({"kind": "lose-acks"})
+    local.board.faults.make({"kind": "lose-acks"})
     companion.write(budi.account, "hello")
     assert companion.taken("ack") == []
     assert budi.messages()[0].text == "hello"
 
 
-def test_the_same_message_again_is_shown_once_and_counted_twice(town, chat):
+def test_the_same_message_again_is_shown_once_and_counted_twice(local, chat):
     companion, budi = chat
-    town.board.faults.make({"kind": "lose-acks"})
+    local.board.faults.make({"kind": "lose-acks"})
     stanza = companion.write(budi.account, "hello")
     companion.submit(stanza)
     (shown,) = budi.messages()
     assert len(shown.at) == 2
-    assert town.board.audit.report()["message_keys_reused"] == 0
+    assert local.board.audit.report()["message_keys_reused"] == 0
 
 
-def test_a_lost_message_reaches_nobody(town, chat):
+def test_a_lost_message_reaches_nobody(local, chat):
     companion, budi = chat
-    town.board.faults.make({"kind": "lose-messages", "drop": True})
+    local.board.faults.make({"kind": "lose-messages", "drop": True})
     companion.write(budi.account, "gone")
     assert companion.got == []
     assert companion.ended == [None]
     assert budi.messages() == []
 
 
-def test_a_silent_server_answers_neither_pings_nor_messages_until_it_is_cleared(town, chat):
+def test_a_silent_server_answers_neither_pings_nor_messages_until_it_is_cleared(local, chat):
     companion, budi = chat
-    town.board.faults.make({"kind": "deaf", "account": SITI})
+    local.board.faults.make({"kind": "deaf", "account": SITI})
     ping = Node("iq", {"id": "1", "type": "get", "xmlns": "w:p", "to": SERVER})
     companion.submit(ping)
     companion.write(budi.account, "anybody there?")
     budi.write(companion.device.account, "I am")
     assert companion.got == []
     assert len(companion.device.mailbox) == 1
-    town.board.faults.clear()
+    local.board.faults.clear()
     companion.submit(ping)
     assert [stanza.tag for stanza in companion.got] == ["iq"]
 
@@ -213,29 +213,29 @@ def test_a_silent_server_answers_neither_pings_nor_messages_until_it_is_cleared(
         ({"text": "xml-not-well-formed"}, {}, "xml-not-well-formed"),
     ],
 )
-def test_a_stream_error_ends_the_connection_as_described(town, chat, description, attrs, child):
+def test_a_stream_error_ends_the_connection_as_described(local, chat, description, attrs, child):
     companion, _ = chat
-    fault = town.board.faults.make({"kind": "stream-error", "account": SITI, **description})
-    assert town.board.inject(fault) == 1
+    fault = local.board.faults.make({"kind": "stream-error", "account": SITI, **description})
+    assert local.board.inject(fault) == 1
     (last,) = companion.ended
     assert (last.tag, dict(last.attrs)) == ("stream:error", attrs)
     assert child is None or last.child(child) is not None
-    assert not town.board.is_online(companion.device)
+    assert not local.board.is_online(companion.device)
 
 
-def test_a_drained_stock_of_prekeys_is_reported_and_bundles_go_without(town, chat):
+def test_a_drained_stock_of_prekeys_is_reported_and_bundles_go_without(local, chat):
     companion, budi = chat
-    town.board.inject(town.board.faults.make({"kind": "drain-prekeys", "account": SITI, "device": 1}))
+    local.board.inject(local.board.faults.make({"kind": "drain-prekeys", "account": SITI, "device": 1}))
     assert companion.taken("notification")[0].require_child("count").attr_int("value") == 0
     budi.write(companion.device.account, "without a one-time key")
     (message,) = companion.taken("message")
     assert message.require_child("enc").attrs["type"] == "pkmsg"
 
 
-def test_a_request_can_be_refused_or_left_unanswered(town, chat):
+def test_a_request_can_be_refused_or_left_unanswered(local, chat):
     companion, _ = chat
-    town.board.faults.make({"kind": "iq-error", "code": 503, "xmlns": "usync"})
-    town.board.faults.make({"kind": "iq-silence", "xmlns": "encrypt"})
+    local.board.faults.make({"kind": "iq-error", "code": 503, "xmlns": "usync"})
+    local.board.faults.make({"kind": "iq-silence", "xmlns": "encrypt"})
     ping = Node("iq", {"id": "1", "type": "get", "xmlns": "w:p"})
     count = Node("iq", {"id": "2", "type": "get", "xmlns": "encrypt"}, (Node("count"),))
     usync = Node("iq", {"id": "3", "type": "get", "xmlns": "usync"}, (Node("usync"),))
@@ -250,7 +250,7 @@ def test_a_request_can_be_refused_or_left_unanswered(town, chat):
     assert answers[1].require_child("error").attr_int("code") == 503
 
 
-def test_a_resend_is_not_cancelled_by_the_late_ack_of_the_first_try(town, chat):
+def test_a_resend_is_not_cancelled_by_the_late_ack_of_the_first_try(local, chat):
     """As a real client answers: retry receipt at once, `<ack error="500">` 250 ms later, and by then the
     resend may be queued under the same id."""
     companion, budi = chat
@@ -262,7 +262,7 @@ def test_a_resend_is_not_cancelled_by_the_late_ack_of_the_first_try(town, chat):
     sender = first.attr_jid("from")
     companion.submit(Node("receipt", {"id": sent.id, "to": sender, "type": "retry"}, (retry, registration)))
     companion.log_out()
-    town.board.submit(
+    local.board.submit(
         companion.device,
         Node("ack", {"class": "message", "id": sent.id, "to": sender, "error": "500"}),
     )
@@ -273,9 +273,9 @@ def test_a_resend_is_not_cancelled_by_the_late_ack_of_the_first_try(town, chat):
     assert resend.require_child("enc") != enc(companion.seal(budi.device, "x"))
 
 
-def test_stanzas_can_be_doubled(town, chat):
+def test_stanzas_can_be_doubled(local, chat):
     companion, budi = chat
-    town.board.inject(town.board.faults.make({"kind": "duplicate", "n": 1}))
+    local.board.inject(local.board.faults.make({"kind": "duplicate", "n": 1}))
     budi.write(companion.device.account, "twice")
     budi.write(companion.device.account, "once")
     first, second, third = companion.taken("message")
@@ -284,16 +284,16 @@ def test_stanzas_can_be_doubled(town, chat):
     assert len(companion.device.mailbox) == 2
 
 
-def test_messages_can_overtake_each_other(town, chat):
+def test_messages_can_overtake_each_other(local, chat):
     companion, budi = chat
-    town.board.inject(town.board.faults.make({"kind": "reorder", "size": 3, "n": 3}))
+    local.board.inject(local.board.faults.make({"kind": "reorder", "size": 3, "n": 3}))
     ids = [budi.write(companion.device.account, text).id for text in ("one", "two", "three", "four")]
     assert [stanza.attrs["id"] for stanza in companion.taken("message")] == [*ids[2::-1], ids[3]]
 
 
-def test_what_is_held_back_for_others_comes_at_the_next_login(town, chat):
+def test_what_is_held_back_for_others_comes_at_the_next_login(local, chat):
     companion, budi = chat
-    town.board.inject(town.board.faults.make({"kind": "reorder"}))
+    local.board.inject(local.board.faults.make({"kind": "reorder"}))
     budi.write(companion.device.account, "alone")
     assert companion.taken("message") == []
     companion.log_out()
@@ -301,10 +301,10 @@ def test_what_is_held_back_for_others_comes_at_the_next_login(town, chat):
     assert len(companion.taken("message")) == 1
 
 
-def test_a_heap_of_stanzas_waits_for_a_device_that_was_away(town, chat):
+def test_a_heap_of_stanzas_waits_for_a_device_that_was_away(local, chat):
     companion, _ = chat
     companion.log_out()
-    town.board.inject(town.board.faults.make({"kind": "pile-up", "n": 30, "senders": 3}))
+    local.board.inject(local.board.faults.make({"kind": "pile-up", "n": 30, "senders": 3}))
     assert len(companion.device.mailbox) == 30
     companion.log_in()
     notifications = companion.taken("notification")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.local_server import BUDI, SITI, Town, enc, message_to
+from tests.support.local_server import BUDI, SITI, LocalServer, enc, message_to
 from tocsin.whatsapp.jid import HOSTED_DEVICE, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
@@ -10,10 +10,10 @@ from tocsin_whatsapp_server.phone import Companion as LivingCompanion
 
 
 @pytest.fixture
-def chat(town: Town):
+def chat(local: LocalServer):
     """Siti's companion, and Budi's phone."""
-    siti, budi = town.phone(SITI, "Siti"), town.phone(BUDI, "Budi")
-    return town.companion(siti.account), budi
+    siti, budi = local.phone(SITI, "Siti"), local.phone(BUDI, "Budi")
+    return local.companion(siti.account), budi
 
 
 def token_of(companion):
@@ -23,8 +23,8 @@ def token_of(companion):
     return note, token.bytes()
 
 
-def shown(town):
-    return [event.as_json()["token"] for event in town.board.events.after(0, "message")]
+def shown(local):
+    return [event.as_json()["token"] for event in local.board.events.after(0, "message")]
 
 
 def with_child(stanza, child):
@@ -34,7 +34,7 @@ def with_child(stanza, child):
 # -- privacy tokens --------------------------------------------------------------------------------------
 
 
-def test_a_phone_that_writes_issues_its_token_once(chat, town):
+def test_a_phone_that_writes_issues_its_token_once(chat, local):
     companion, budi = chat
     budi.write(companion.device.account, "halo")
     note, _ = token_of(companion)
@@ -43,7 +43,7 @@ def test_a_phone_that_writes_issues_its_token_once(chat, town):
     assert companion.taken("notification") == []
 
 
-def test_a_client_issues_one_by_asking(chat, town):
+def test_a_client_issues_one_by_asking(chat, local):
     companion, budi = chat
     token = Node("token", {"jid": budi.account.lid, "t": "1", "type": "trusted_contact"})
     attrs = {"id": "1", "type": "set", "xmlns": "privacy", "to": SERVER}
@@ -52,7 +52,7 @@ def test_a_client_issues_one_by_asking(chat, town):
     assert list(budi.account.tokens) == [SITI]
 
 
-def test_the_server_notes_which_token_a_message_shows(chat, town):
+def test_the_server_notes_which_token_a_message_shows(chat, local):
     companion, budi = chat
     budi.write(companion.device.account, "halo")
     _, token = token_of(companion)
@@ -62,12 +62,12 @@ def test_the_server_notes_which_token_a_message_shows(chat, town):
         entries = [(budi.device.lid, companion.seal(budi.device, "x"))]
         stanza = message_to(budi.account.lid, entries, message_id=f"3EB0{number}")
         companion.submit(with_child(stanza, child))
-    assert shown(town)[1:] == ["token", "", "secret"]
+    assert shown(local)[1:] == ["token", "", "secret"]
 
 
-def test_a_server_that_wants_tokens_refuses_messages_without(chat, town):
+def test_a_server_that_wants_tokens_refuses_messages_without(chat, local):
     companion, budi = chat
-    town.board.faults.make({"kind": "want-token"})
+    local.board.faults.make({"kind": "want-token"})
     companion.write(budi.account, "hello")
     assert companion.taken("ack")[0].attrs["error"] == "463"
     entries = [(budi.device.lid, companion.seal(budi.device, "x"))]
@@ -78,9 +78,9 @@ def test_a_server_that_wants_tokens_refuses_messages_without(chat, town):
 # -- hosted devices --------------------------------------------------------------------------------------
 
 
-def test_a_hosted_device_is_listed_as_one_and_reachable_at_its_own_address(chat, town):
+def test_a_hosted_device_is_listed_as_one_and_reachable_at_its_own_address(chat, local):
     companion, budi = chat
-    hosted = LivingCompanion(budi.account, town.board, hosted=True)
+    hosted = LivingCompanion(budi.account, local.board, hosted=True)
     assert str(hosted.device.lid) == f"{budi.account.lid_user}:{HOSTED_DEVICE}@hosted.lid"
     query = Node("query", {}, (Node("devices", {"version": "2"}),))
     users = Node("list", {}, (Node("user", {"jid": budi.account.lid}),))
@@ -97,10 +97,10 @@ def test_a_hosted_device_is_listed_as_one_and_reachable_at_its_own_address(chat,
 # -- messages without a copy -----------------------------------------------------------------------------
 
 
-def test_the_phone_gives_on_what_its_companion_had_no_copy_of(chat, town):
+def test_the_phone_gives_on_what_its_companion_had_no_copy_of(chat, local):
     companion, budi = chat
     account = companion.device.account
-    town.board.faults.make({"kind": "unavailable", "account": SITI, "device": companion.device.number})
+    local.board.faults.make({"kind": "unavailable", "account": SITI, "device": companion.device.number})
     sent = budi.write(account, "penting")
     [message] = companion.taken("message")
     assert [child.tag for child in message.children()] == ["unavailable"]

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from tests.support.memory_aws import MemoryAccount
-from tests.support.wired_functions import House, texts
+from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import our_bundle
 from tocsin.multidevice.identity import fingerprint
 
@@ -18,28 +18,28 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def house(account: MemoryAccount) -> House:
-    house = House(account.furnish())
-    house.tell(1)
-    house.reply("ok")
-    return house
+def wired(account: MemoryAccount) -> WiredFunctions:
+    wired = WiredFunctions(account.furnish())
+    wired.tell(1)
+    wired.reply("ok")
+    return wired
 
 
-def changes(house: House) -> list[dict]:
-    return house.stores.recipients.identity_changes("default", "1234@lid")
+def changes(wired: WiredFunctions) -> list[dict]:
+    return wired.stores.recipients.identity_changes("default", "1234@lid")
 
 
-def test_a_new_phone_that_writes_to_us_is_recorded(house):
-    phone = house.siti.devices[0]
+def test_a_new_phone_that_writes_to_us_is_recorded(wired):
+    phone = wired.siti.devices[0]
     old = phone.identity.public
     phone.reinstall()
-    phone.begin(our_bundle(house))
-    house.reply("HP baru", "R2")
-    [change] = changes(house)
+    phone.begin(our_bundle(wired))
+    wired.reply("HP baru", "R2")
+    [change] = changes(wired)
     assert (change["by"], change["device_jid"], change["recipient"]) == (
         "message",
         "1234@lid",
-        house.siti.phone,
+        wired.siti.phone,
     )
     assert (change["old_fingerprint"], change["new_fingerprint"]) == (
         fingerprint(old),
@@ -48,37 +48,37 @@ def test_a_new_phone_that_writes_to_us_is_recorded(house):
     assert change["outcome"] == "IdentityChanged"
 
 
-def test_a_new_phone_that_asks_for_a_message_is_recorded_healed_and_told_once(house):
-    phone = house.siti.devices[0]
+def test_a_new_phone_that_asks_for_a_message_is_recorded_healed_and_told_once(wired):
+    phone = wired.siti.devices[0]
     phone.reinstall()
-    notification = house.tell(2)
-    retry = house.network.retries[0]
-    [report] = house.answer_retries()
-    house.stage.now += 20 * 60
-    house.receive(retry)
+    notification = wired.tell(2)
+    retry = wired.network.retries[0]
+    [report] = wired.answer_retries()
+    wired.paired.now += 20 * 60
+    wired.receive(retry)
     assert report.outcome == "resent"
     assert texts(phone)[-1] == "Tiket 2"
-    assert [change["by"] for change in changes(house)] == ["bundle"]
-    assert house.stored(notification).recoveries["1234@lid"].count == 1
+    assert [change["by"] for change in changes(wired)] == ["bundle"]
+    assert wired.stored(notification).recoveries["1234@lid"].count == 1
 
 
-def test_a_bundle_with_a_bad_signature_changes_no_identity(house):
-    house.siti.devices[0].reinstall()
-    house.network.spoil_signatures = True
-    house.tell(2)
-    [report] = house.answer_retries()
+def test_a_bundle_with_a_bad_signature_changes_no_identity(wired):
+    wired.siti.devices[0].reinstall()
+    wired.network.spoil_signatures = True
+    wired.tell(2)
+    [report] = wired.answer_retries()
     assert (report.outcome, report.facts["rebuilt"]) == ("bad-signature", "")
-    assert changes(house) == []
+    assert changes(wired) == []
 
 
-def test_the_same_identity_is_no_news(house):
-    house.siti.devices[0].corrupt()
-    house.tell(2)
-    house.answer_retries()
-    assert changes(house) == []
+def test_the_same_identity_is_no_news(wired):
+    wired.siti.devices[0].corrupt()
+    wired.tell(2)
+    wired.answer_retries()
+    assert changes(wired) == []
 
 
-def test_a_fingerprint_tells_nothing_of_the_key(house):
-    key = house.siti.devices[0].identity.public
+def test_a_fingerprint_tells_nothing_of_the_key(wired):
+    key = wired.siti.devices[0].identity.public
     assert fingerprint(key) == hashlib.sha256(key).hexdigest()[:16]
-    assert key.hex() not in str(changes(house))
+    assert key.hex() not in str(changes(wired))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
-from tests.support.paired_account import ACCOUNT, Stage, stage_on
+from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import DynamoTable, Table
@@ -87,28 +87,28 @@ class Connectors:
 class Scene:
     """A paired account with some people it wrote to, and who looks after it."""
 
-    def __init__(self, stage: Stage, outside: Table) -> None:
-        self.stage = stage
+    def __init__(self, paired: PairedAccount, outside: Table) -> None:
+        self.paired = paired
         self.outside = outside
         self.server = Server()
-        self.server.people = stage.network.people
-        stage.network = self.server
-        self.siti = stage.siti
+        self.server.people = paired.network.people
+        paired.network = self.server
+        self.siti = paired.siti
         self.connectors = Connectors()
         self.time_left = lambda: 300.0
         self.messages = 0
-        self.server.offered = {key.id: key.pair.public for key in stage.keys.account.new_prekeys(20)}
+        self.server.offered = {key.id: key.pair.public for key in paired.keys.account.new_prekeys(20)}
 
     @property
     def keys(self) -> KeyStore:
-        return self.stage.keys
+        return self.paired.keys
 
     def write(self, person: Person) -> None:
         self.messages += 1
         known = self.keys.contacts.address(str(person.pn))
         address = Address(known["lid"], known["pn"]) if known else None
         outgoing = Outgoing(ACCOUNT, person.phone, f"{self.messages:018x}", Text("Halo"), address)
-        self.stage.new_transport().send(outgoing)
+        self.paired.new_transport().send(outgoing)
 
     def answer(self, person: Person) -> None:
         """Their phone writes back."""
@@ -116,20 +116,24 @@ class Scene:
         enc = stanza.require_child("enc")
         user, body = str(person.user), enc.bytes()
         credentials = self.keys.account.credentials()
-        self.keys.receiving.receive(self.stage.profile, credentials, user, 0, "A", enc.attr_str("type"), body)
+        self.keys.receiving.receive(
+            self.paired.profile, credentials, user, 0, "A", enc.attr_str("type"), body
+        )
 
     def look_after(self, *accounts: str, force: bool = False) -> Run:
         def open_keys(account: str, on_damage: Any) -> KeyStore:
-            stage = self.stage
-            return KeyStore(stage.table, stage.sealer, account, clock=lambda: stage.now, on_damage=on_damage)
+            paired = self.paired
+            return KeyStore(
+                paired.table, paired.sealer, account, clock=lambda: paired.now, on_damage=on_damage
+            )
 
         after = KeyMaintenance(
-            self.stage.table,
+            self.paired.table,
             self.outside,
             open_keys,
             self.server,
             self.connectors,
-            clock=lambda: self.stage.now,
+            clock=lambda: self.paired.now,
         )
         return after.run(accounts or (ACCOUNT,), lambda: self.time_left(), force=force)
 
@@ -139,7 +143,7 @@ class Scene:
         return run.accounts[0]
 
     def pass_days(self, days: float) -> None:
-        self.stage.now += days * DAY
+        self.paired.now += days * DAY
 
     def people(self, count: int) -> list[Person]:
         people = [self.server.person(f"62855000{n:04}", f"70{n:04}") for n in range(count)]
@@ -157,16 +161,16 @@ def aws() -> Iterator[AwsAccount]:
 @pytest.fixture(params=["memory", "moto"])
 def scene(request: pytest.FixtureRequest, aws: AwsAccount) -> Scene:
     if request.param == "memory":
-        return Scene(Stage(MemoryTable(page=3)), MemoryTable())
+        return Scene(PairedAccount(MemoryTable(page=3)), MemoryTable())
     cloud = aws.furnish()
-    stage, _ = stage_on(cloud)
-    return Scene(stage, DynamoTable(aws.dynamodb, cloud.notifications))
+    paired, _ = paired_on(cloud)
+    return Scene(paired, DynamoTable(aws.dynamodb, cloud.notifications))
 
 
 @pytest.fixture
 def small() -> Scene:
     """In memory, in pages of three items."""
-    return Scene(Stage(MemoryTable(page=3)), MemoryTable())
+    return Scene(PairedAccount(MemoryTable(page=3)), MemoryTable())
 
 
 # -- the account's own keys ------------------------------------------------------------------------------
@@ -275,10 +279,10 @@ def test_a_connector_that_went_away_is_only_noted(small: Scene) -> None:
 
 
 def test_keys_that_were_set_back_are_left_alone(small: Scene) -> None:
-    item = dict(small.stage.table.get(credentials_key(ACCOUNT)) or {})
+    item = dict(small.paired.table.get(credentials_key(ACCOUNT)) or {})
     small.report()
     del item["pk"], item["sk"]
-    small.stage.table.put(Put(credentials_key(ACCOUNT), item))
+    small.paired.table.put(Put(credentials_key(ACCOUNT), item))
     small.pass_days(60)
     report = small.report()
     assert report == Report(ACCOUNT, set_back=True)
@@ -319,14 +323,14 @@ def test_resting_chains_forget_what_was_sent(scene: Scene) -> None:
     scene.write(scene.siti)
     scene.pass_days(8)
     assert scene.report().rested == 3
-    view = scene.keys.upkeep.view(scene.stage.profile, str(scene.siti.user))
+    view = scene.keys.upkeep.view(scene.paired.profile, str(scene.siti.user))
     assert [device.checkpoint for device in view.devices] == [device.index for device in view.devices]
     scene.write(scene.siti)
     assert len(scene.siti.devices[0].shown) == 3
 
 
 def test_a_sender_key_rests_too(scene: Scene) -> None:
-    profile, group = scene.stage.profile, "120363000000000001@g.us"
+    profile, group = scene.paired.profile, "120363000000000001@g.us"
     scene.keys.groups.make_sender_key(profile, group, seen=None)
     said = scene.keys.groups.reserve(profile, group)
     scene.pass_days(8)
@@ -338,7 +342,7 @@ def test_a_round_begins_once_a_day(small: Scene) -> None:
     pages = []
     for _ in range(26):
         pages.append(small.look_after().pages)
-        small.stage.now += 3600
+        small.paired.now += 3600
     begun = [hour for hour, looked in enumerate(pages) if looked]
     assert begun == [0, 23]
     assert small.look_after(force=True).pages > 0
@@ -373,7 +377,7 @@ def test_without_time_nothing_is_begun(small: Scene) -> None:
 def test_a_run_that_crashes_is_repeated_without_harm(small: Scene) -> None:
     small.people(4)
     small.pass_days(31)
-    table, scans = small.stage.table, []
+    table, scans = small.paired.table, []
     scan = table.scan
 
     def fail_at_third(*args: Any, **options: Any) -> Any:
@@ -407,14 +411,14 @@ def test_sessions_of_an_earlier_pairing_are_removed(scene: Scene) -> None:
 
 
 def test_sender_keys_of_an_earlier_link_go_with_it(small: Scene) -> None:
-    before = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
+    before = own_sender_key(ACCOUNT, small.paired.profile.incarnation, "1203@g.us")
     small.keys.account.reset_sessions(small.outside)
-    now = own_sender_key(ACCOUNT, small.stage.profile.incarnation, "1203@g.us")
+    now = own_sender_key(ACCOUNT, small.paired.profile.incarnation, "1203@g.us")
     for key in (before, now):
-        small.stage.table.put(Put(key, {"next": 1}))
+        small.paired.table.put(Put(key, {"next": 1}))
     assert small.report(force=True).orphans == 1
-    assert small.stage.table.get(before) is None
-    assert small.stage.table.get(now) is not None
+    assert small.paired.table.get(before) is None
+    assert small.paired.table.get(now) is not None
 
 
 def test_sessions_of_other_accounts_are_left_alone(small: Scene) -> None:
@@ -427,15 +431,15 @@ def test_sessions_of_other_accounts_are_left_alone(small: Scene) -> None:
 
 def test_damaged_records_are_counted_and_left(small: Scene) -> None:
     small.write(small.siti)
-    key = outbound_key(ACCOUNT, small.stage.profile.incarnation, str(small.siti.user))
-    small.stage.table.update(Update(key, set={"chain#0": bytes(90)}))
+    key = outbound_key(ACCOUNT, small.paired.profile.incarnation, str(small.siti.user))
+    small.paired.table.update(Update(key, set={"chain#0": bytes(90)}))
     small.pass_days(31)
     assert small.report().damaged > 0
-    assert "chain#0" in (small.stage.table.get(key) or {})
+    assert "chain#0" in (small.paired.table.get(key) or {})
 
 
 def test_an_account_that_fails_takes_no_other_with_it(small: Scene) -> None:
-    small.stage.table.put(Put(credentials_key("broken"), {"tag": b"", "secrets": b"", "incarnation": 1}))
+    small.paired.table.put(Put(credentials_key("broken"), {"tag": b"", "secrets": b"", "incarnation": 1}))
     run = small.look_after("broken", ACCOUNT, "unknown")
     assert [type(failure).__name__ for failure in run.failures] == ["DamagedRecord"]
     assert [report.account for report in run.accounts] == ["broken", ACCOUNT, "unknown"]
@@ -446,7 +450,7 @@ def test_an_account_that_fails_takes_no_other_with_it(small: Scene) -> None:
 
 
 def test_lists_of_those_written_to_lately_are_compared_in_one_question() -> None:
-    small = Scene(Stage(MemoryTable(page=500)), MemoryTable())
+    small = Scene(PairedAccount(MemoryTable(page=500)), MemoryTable())
     small.people(5)
     small.server.asked.clear()
     small.pass_days(0.9)
@@ -472,7 +476,7 @@ def test_a_removed_device_gets_nothing_more(small: Scene) -> None:
     small.pass_days(0.9)
     report = small.report()
     assert (report.lists, report.lists_changed) == (2, 1)
-    assert sorted(small.keys.sending.reserve(small.stage.profile, str(small.siti.user)).chains) == [0]
+    assert sorted(small.keys.sending.reserve(small.paired.profile, str(small.siti.user)).chains) == [0]
 
 
 def test_a_new_device_gets_the_next_message(small: Scene) -> None:

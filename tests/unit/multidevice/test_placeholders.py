@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, Device, wrapped
 from tests.support.memory_aws import MemoryAccount
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import garbled, our_bundle, replies
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.failure import Wait
@@ -23,28 +23,30 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def told(account: MemoryAccount) -> House:
-    house = House(account.furnish())
-    house.notification = house.tell(1)  # type: ignore[attr-defined]
-    return house
+def told(account: MemoryAccount) -> WiredFunctions:
+    wired = WiredFunctions(account.furnish())
+    wired.notification = wired.tell(1)  # type: ignore[attr-defined]
+    return wired
 
 
-def no_copy(house: House, why: str | None = None, **attrs: object) -> Node:
+def no_copy(wired: WiredFunctions, why: str | None = None, **attrs: object) -> Node:
     unavailable = Node("unavailable", {"type": why} if why else {})
-    given = {"id": "U", "from": house.siti.user, "t": str(NOW), "type": "text", "sender_pn": house.siti.pn}
+    given = {"id": "U", "from": wired.siti.user, "t": str(NOW), "type": "text", "sender_pn": wired.siti.pn}
     return Node("message", {**given, **attrs}, (unavailable,))  # type: ignore[dict-item]
 
 
-def asked_of(house: House) -> list[Message]:
+def asked_of(wired: WiredFunctions) -> list[Message]:
     """The control messages that our phone got."""
-    messages = [Message.FromString(plain) for plain in house.stage.own.devices[0].plaintexts]
+    messages = [Message.FromString(plain) for plain in wired.paired.own.devices[0].plaintexts]
     return [message for message in messages if message.HasField("protocol")]
 
 
-def answer(house: House, text: str = "Halo", *, device: Device | None = None, **changes: object) -> Node:
+def answer(
+    wired: WiredFunctions, text: str = "Halo", *, device: Device | None = None, **changes: object
+) -> Node:
     """What our phone answers: the message that Siti wrote."""
     info = WebMessageInfo(timestamp=NOW, push_name="Siti")
-    info.key.remote_jid, info.key.from_me, info.key.id = str(house.siti.user), False, "U"
+    info.key.remote_jid, info.key.from_me, info.key.id = str(wired.siti.user), False, "U"
     for name, value in changes.items():
         setattr(info.key, name, value)
     info.message.conversation = text
@@ -53,11 +55,11 @@ def answer(house: House, text: str = "Halo", *, device: Device | None = None, **
     message.protocol.peer_data_response.type = 4
     result = message.protocol.peer_data_response.results.add()
     result.placeholder.web_message_info = info.SerializeToString()
-    phone = device or house.stage.own.devices[0]
-    return wrapped(phone, house.stage.own, "P", phone.encrypt(message.SerializeToString()), category="peer")
+    phone = device or wired.paired.own.devices[0]
+    return wrapped(phone, wired.paired.own, "P", phone.encrypt(message.SerializeToString()), category="peer")
 
 
-def test_our_phone_is_asked_for_it(told: House) -> None:
+def test_our_phone_is_asked_for_it(told: WiredFunctions) -> None:
     assert told.receive(no_copy(told)).outcome == "asked-phone"
     [asked] = asked_of(told)
     request = asked.protocol.peer_data_request
@@ -70,7 +72,7 @@ def test_our_phone_is_asked_for_it(told: House) -> None:
     )
 
 
-def test_the_question_is_a_control_message_to_the_phone_alone(told: House) -> None:
+def test_the_question_is_a_control_message_to_the_phone_alone(told: WiredFunctions) -> None:
     told.receive(no_copy(told))
     node = told.network.messages[-1]
     assert {name: str(value) for name, value in node.attrs.items() if name != "id"} == {
@@ -83,32 +85,32 @@ def test_the_question_is_a_control_message_to_the_phone_alone(told: House) -> No
     assert node.require_child("meta").attrs == {"appdata": "default"}
 
 
-def test_what_the_phone_answers_is_a_reply_like_any_other(told: House) -> None:
+def test_what_the_phone_answers_is_a_reply_like_any_other(told: WiredFunctions) -> None:
     told.receive(no_copy(told))
     told.receive(answer(told))
     [reply] = replies(told)
     assert (reply["text"], reply["message_id"], reply["recipient"]) == ("Halo", "U", "6281234567890")
 
 
-def test_a_stop_that_came_by_the_phone_counts(told: House) -> None:
+def test_a_stop_that_came_by_the_phone_counts(told: WiredFunctions) -> None:
     told.receive(answer(told, "STOP"))
     assert told.deliver(told.plan(2)).outcome == "suppressed"
 
 
-def test_a_reply_that_came_both_ways_is_told_once(told: House) -> None:
+def test_a_reply_that_came_both_ways_is_told_once(told: WiredFunctions) -> None:
     told.receive(answer(told, "Halo"))
     told.reply("Halo", "U")
     assert len(replies(told)) == 1
 
 
-def test_asking_again_is_the_same_question(told: House) -> None:
+def test_asking_again_is_the_same_question(told: WiredFunctions) -> None:
     told.receive(no_copy(told))
     told.receive(no_copy(told))
     ids = [node.attrs["id"] for node in told.network.messages[-2:]]
     assert ids[0] == ids[1]
 
 
-def test_it_is_asked_for_two_weeks_long(told: House) -> None:
+def test_it_is_asked_for_two_weeks_long(told: WiredFunctions) -> None:
     assert told.receive(no_copy(told, t=str(NOW - 13 * 86400))).outcome == "asked-phone"
 
 
@@ -124,26 +126,26 @@ def test_it_is_asked_for_two_weeks_long(told: House) -> None:
     ],
     ids=["bot", "hosted", "view once", "old", "group", "our own"],
 )
-def test_the_phone_is_not_asked_for(told: House, why: str | None, attrs: dict[str, object]) -> None:
+def test_the_phone_is_not_asked_for(told: WiredFunctions, why: str | None, attrs: dict[str, object]) -> None:
     sent = len(told.network.messages)
     assert told.receive(no_copy(told, why, **attrs)).outcome == "ignored"
     assert len(told.network.messages) == sent
 
 
-def test_what_was_asked_for_in_vain_is_asked_of_the_phone(told: House) -> None:
+def test_what_was_asked_for_in_vain_is_asked_of_the_phone(told: WiredFunctions) -> None:
     for _ in range(5):
         told.receive(garbled(told))
     [asked] = asked_of(told)
     assert asked.protocol.peer_data_request.placeholders[0].key.id == "B1"
 
 
-def test_what_comes_garbled_again_and_again_is_asked_of_the_phone_once(told: House) -> None:
+def test_what_comes_garbled_again_and_again_is_asked_of_the_phone_once(told: WiredFunctions) -> None:
     for _ in range(9):
         told.receive(garbled(told))
     assert len(asked_of(told)) == 1
 
 
-def test_while_nobody_can_ask_it_waits(told: House) -> None:
+def test_while_nobody_can_ask_it_waits(told: WiredFunctions) -> None:
     told.network.away = ConnectorAway("gone")
     with pytest.raises(Wait):
         told.receive(no_copy(told))
@@ -151,14 +153,14 @@ def test_while_nobody_can_ask_it_waits(told: House) -> None:
     assert told.receive(no_copy(told)).outcome == "asked-phone"
 
 
-def test_only_the_phone_itself_may_answer(told: House) -> None:
-    companion = Device(told.stage.own.user.with_device(6))
+def test_only_the_phone_itself_may_answer(told: WiredFunctions) -> None:
+    companion = Device(told.paired.own.user.with_device(6))
     companion.begin(our_bundle(told))
     told.receive(answer(told, device=companion))
     assert replies(told) == []
 
 
-def test_a_stranger_s_answer_is_spoofed(told: House) -> None:
+def test_a_stranger_s_answer_is_spoofed(told: WiredFunctions) -> None:
     device = told.siti.devices[0]
     plain = Message.FromString(b"")
     plain.protocol.type = 17
@@ -170,20 +172,20 @@ def test_a_stranger_s_answer_is_spoofed(told: House) -> None:
     "changes", [{"from_me": True}, {"remote_jid": "120363@g.us"}, {"remote_jid": "nobody"}, {"id": ""}]
 )
 def test_what_the_phone_gives_on_and_is_no_message_to_us_is_left(
-    told: House, changes: dict[str, object]
+    told: WiredFunctions, changes: dict[str, object]
 ) -> None:
     assert told.receive(answer(told, **changes)).cause == "peer-data"
     assert replies(told) == []
 
 
-def test_an_answer_that_is_no_message_is_left(told: House) -> None:
+def test_an_answer_that_is_no_message_is_left(told: WiredFunctions) -> None:
     message = Message()
     message.protocol.type = 17
     message.protocol.peer_data_response.type = 4
     for data in (b"", b"\xff" * 9):
         message.protocol.peer_data_response.results.add().placeholder.web_message_info = data
-    phone = told.stage.own.devices[0]
+    phone = told.paired.own.devices[0]
     report = told.receive(
-        wrapped(phone, told.stage.own, "P", phone.encrypt(message.SerializeToString()), category="peer")
+        wrapped(phone, told.paired.own, "P", phone.encrypt(message.SerializeToString()), category="peer")
     )
     assert (report.outcome, replies(told)) == ("own-device", [])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.keys.errors import Contended
@@ -29,62 +29,62 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def house(account: MemoryAccount) -> House:
-    return House(account.furnish())
+def wired(account: MemoryAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
-def entrust(house: House, token: bytes = TOKEN, at: int | None = NOW, **attrs: object) -> str:
+def entrust(wired: WiredFunctions, token: bytes = TOKEN, at: int | None = NOW, **attrs: object) -> str:
     """Siti's phone issues a token to us."""
     given = {
         "type": "trusted_contact",
-        "jid": house.stage.own.pn,
+        "jid": wired.paired.own.pn,
         **({"t": str(at)} if at is not None else {}),
     }
     tokens = Node("tokens", {}, (Node("token", given, token),))
-    named = {"from": house.siti.pn, "sender_lid": house.siti.user, **attrs}
+    named = {"from": wired.siti.pn, "sender_lid": wired.siti.user, **attrs}
     note = {"id": "T", "type": "privacy_token", "t": str(NOW), **named}
-    return house.receive(Node("notification", note, (tokens,))).outcome  # type: ignore[arg-type]
+    return wired.receive(Node("notification", note, (tokens,))).outcome  # type: ignore[arg-type]
 
 
-def own_phone_tells(house: House, chunk: HistorySync) -> None:
+def own_phone_tells(wired: WiredFunctions, chunk: HistorySync) -> None:
     message = Message()
     message.protocol.type = 5
     message.protocol.history_sync_notification.inline_payload = zlib.compress(chunk.SerializeToString())
-    phone = house.stage.own.devices[0]
+    phone = wired.paired.own.devices[0]
     ciphertext = phone.encrypt(message.SerializeToString())
-    house.receive(wrapped(phone, house.stage.own, "H", ciphertext, category="peer"))
+    wired.receive(wrapped(phone, wired.paired.own, "H", ciphertext, category="peer"))
 
 
-def attached(house: House) -> tuple[bytes | None, bytes | None]:
+def attached(wired: WiredFunctions) -> tuple[bytes | None, bytes | None]:
     """Token and secret of the last message."""
-    node = house.network.messages[-1]
+    node = wired.network.messages[-1]
     token, secret = node.child("tctoken"), node.child("cstoken")
     return (token.bytes() if token else None), (secret.bytes() if secret else None)
 
 
-def issued(house: House) -> list[str]:
-    return house.network.issued
+def issued(wired: WiredFunctions) -> list[str]:
+    return wired.network.issued
 
 
 # -- theirs ----------------------------------------------------------------------------------------------
 
 
-def test_a_token_goes_along_with_the_next_message(house: House) -> None:
-    assert entrust(house) == "privacy-token"
-    house.tell(1)
-    assert attached(house) == (TOKEN, None)
-    assert [child.tag for child in house.network.messages[-1].children()][-1] == "tctoken"
+def test_a_token_goes_along_with_the_next_message(wired: WiredFunctions) -> None:
+    assert entrust(wired) == "privacy-token"
+    wired.tell(1)
+    assert attached(wired) == (TOKEN, None)
+    assert [child.tag for child in wired.network.messages[-1].children()][-1] == "tctoken"
 
 
 def test_a_token_that_came_before_the_number_was_known_goes_along_with_the_first_message(
-    house: House,
+    wired: WiredFunctions,
 ) -> None:
-    entrust(house, **{"from": house.siti.user})
-    assert house.stage.keys.contacts.address(SITI) is None
-    house.tell(1)
-    assert attached(house) == (TOKEN, None)
-    house.tell(2)
-    assert attached(house) == (TOKEN, None)
+    entrust(wired, **{"from": wired.siti.user})
+    assert wired.paired.keys.contacts.address(SITI) is None
+    wired.tell(1)
+    assert attached(wired) == (TOKEN, None)
+    wired.tell(2)
+    assert attached(wired) == (TOKEN, None)
 
 
 @pytest.mark.parametrize(
@@ -94,41 +94,41 @@ def test_a_token_is_valid_for_its_week_and_three_more(age: int, valid: bool) -> 
     assert is_valid(BUCKET, BUCKET + age * 86400) is valid
 
 
-def test_a_token_that_ran_out_is_left_at_home(house: House) -> None:
-    entrust(house, at=NOW - 40 * 86400)
-    house.tell(1)
-    assert attached(house) == (None, None)
+def test_a_token_that_ran_out_is_left_at_home(wired: WiredFunctions) -> None:
+    entrust(wired, at=NOW - 40 * 86400)
+    wired.tell(1)
+    assert attached(wired) == (None, None)
 
 
-def test_a_resend_carries_no_token(house: House) -> None:
-    entrust(house)
-    house.tell(1)
-    house.siti.devices[0].corrupt()
-    house.tell(2)
-    house.answer_retries()
-    assert house.network.messages[-1].attrs["id"] == house.network.messages[-2].attrs["id"]
-    assert attached(house) == (None, None)
+def test_a_resend_carries_no_token(wired: WiredFunctions) -> None:
+    entrust(wired)
+    wired.tell(1)
+    wired.siti.devices[0].corrupt()
+    wired.tell(2)
+    wired.answer_retries()
+    assert wired.network.messages[-1].attrs["id"] == wired.network.messages[-2].attrs["id"]
+    assert attached(wired) == (None, None)
 
 
-def test_a_message_to_the_missing_devices_carries_no_token(house: House) -> None:
+def test_a_message_to_the_missing_devices_carries_no_token(wired: WiredFunctions) -> None:
     from tests.support.fake_whatsapp import Device
 
-    entrust(house)
-    house.tell(1)
-    house.siti.devices[2] = Device(house.siti.user.with_device(2))
-    house.network.extra_ack = {"phash": "2:AAAAAAAA"}
-    house.tell(2)
-    assert attached(house) == (None, None)
+    entrust(wired)
+    wired.tell(1)
+    wired.siti.devices[2] = Device(wired.siti.user.with_device(2))
+    wired.network.extra_ack = {"phash": "2:AAAAAAAA"}
+    wired.tell(2)
+    assert attached(wired) == (None, None)
 
 
-def test_only_a_newer_token_takes_the_place_of_another(house: House) -> None:
-    entrust(house, b"new", NOW)
-    entrust(house, b"old", NOW - 9)
-    house.tell(1)
-    assert attached(house)[0] == b"new"
-    entrust(house, b"newer", NOW + 9)
-    house.tell(2)
-    assert attached(house)[0] == b"newer"
+def test_only_a_newer_token_takes_the_place_of_another(wired: WiredFunctions) -> None:
+    entrust(wired, b"new", NOW)
+    entrust(wired, b"old", NOW - 9)
+    wired.tell(1)
+    assert attached(wired)[0] == b"new"
+    entrust(wired, b"newer", NOW + 9)
+    wired.tell(2)
+    assert attached(wired)[0] == b"newer"
 
 
 @pytest.mark.parametrize(
@@ -136,64 +136,64 @@ def test_only_a_newer_token_takes_the_place_of_another(house: House) -> None:
     [(TOKEN, None), (b"", NOW), (b"x" * 1025, NOW), (TOKEN, NOW + 365 * 86400)],
     ids=["without a time", "empty", "giant", "of the future"],
 )
-def test_a_token_that_can_t_be_meant_is_not_kept(house: House, token: bytes, at: int | None) -> None:
-    assert entrust(house, token, at) in ("ignored", "malformed")
-    assert house.stage.keys.contacts.trust(OWN, SITI).token is None
+def test_a_token_that_can_t_be_meant_is_not_kept(wired: WiredFunctions, token: bytes, at: int | None) -> None:
+    assert entrust(wired, token, at) in ("ignored", "malformed")
+    assert wired.paired.keys.contacts.trust(OWN, SITI).token is None
 
 
-def test_tokens_lie_sealed(house: House) -> None:
-    entrust(house)
-    items = everything_in(house.aws.keys_table)
+def test_tokens_lie_sealed(wired: WiredFunctions) -> None:
+    entrust(wired)
+    items = everything_in(wired.aws.keys_table)
     assert TOKEN not in repr(items).encode()
-    assert "token=" not in repr(house.stage.keys.contacts.trust(OWN, SITI))
+    assert "token=" not in repr(wired.paired.keys.contacts.trust(OWN, SITI))
 
 
-def test_a_token_for_another_number_of_ours_is_none(house: House) -> None:
+def test_a_token_for_another_number_of_ours_is_none(wired: WiredFunctions) -> None:
     """After a pairing with another number it can't be opened: it was issued to somebody else."""
-    entrust(house)
-    assert house.stage.keys.contacts.trust("8888@lid", SITI).token is None
-    assert house.stage.keys.contacts.keep_token("8888@lid", SITI, b"anew", NOW - 9)
-    assert house.stage.keys.contacts.trust("8888@lid", SITI).token == b"anew"
+    entrust(wired)
+    assert wired.paired.keys.contacts.trust("8888@lid", SITI).token is None
+    assert wired.paired.keys.contacts.keep_token("8888@lid", SITI, b"anew", NOW - 9)
+    assert wired.paired.keys.contacts.trust("8888@lid", SITI).token == b"anew"
 
 
 # -- nobody's --------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_the_salt_makes_a_secret(house: House) -> None:
-    house.tell(1)
-    own_phone_tells(house, HistorySync(nct_salt=b"salt of the account"))
-    house.restart()
-    house.tell(2)
-    assert attached(house) == (None, hmac.digest(b"salt of the account", b"1234@lid", "sha256"))
+def test_without_a_token_the_salt_makes_a_secret(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    own_phone_tells(wired, HistorySync(nct_salt=b"salt of the account"))
+    wired.restart()
+    wired.tell(2)
+    assert attached(wired) == (None, hmac.digest(b"salt of the account", b"1234@lid", "sha256"))
 
 
-def test_a_container_finds_the_salt_within_the_hour(house: House) -> None:
-    house.tell(1)
-    house.stage.keys.contacts.save_salt(OWN, b"salt")
-    house.tell(2)
-    assert attached(house) == (None, None)
-    house.stage.now += 3600
-    house.tell(3)
-    assert attached(house)[1] is not None
+def test_a_container_finds_the_salt_within_the_hour(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    wired.paired.keys.contacts.save_salt(OWN, b"salt")
+    wired.tell(2)
+    assert attached(wired) == (None, None)
+    wired.paired.now += 3600
+    wired.tell(3)
+    assert attached(wired)[1] is not None
 
 
-def test_a_token_is_preferred_to_the_secret(house: House) -> None:
-    house.stage.keys.contacts.save_salt(OWN, b"salt")
-    entrust(house)
-    house.tell(1)
-    assert attached(house) == (TOKEN, None)
+def test_a_token_is_preferred_to_the_secret(wired: WiredFunctions) -> None:
+    wired.paired.keys.contacts.save_salt(OWN, b"salt")
+    entrust(wired)
+    wired.tell(1)
+    assert attached(wired) == (TOKEN, None)
 
 
 # -- ours ------------------------------------------------------------------------------------------------
 
 
-def test_ours_is_issued_once_a_week(house: House) -> None:
-    house.tell(1)
-    house.tell(2)
-    assert issued(house) == [f"privacy 1234@lid {NOW}"]
-    house.stage.now = BUCKET + BUCKET_SECONDS
-    house.tell(3)
-    assert len(issued(house)) == 2
+def test_ours_is_issued_once_a_week(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    wired.tell(2)
+    assert issued(wired) == [f"privacy 1234@lid {NOW}"]
+    wired.paired.now = BUCKET + BUCKET_SECONDS
+    wired.tell(3)
+    assert len(issued(wired)) == 2
 
 
 def test_a_week_is_one_of_the_calendar() -> None:
@@ -201,73 +201,75 @@ def test_a_week_is_one_of_the_calendar() -> None:
     assert not is_due(BUCKET, BUCKET + BUCKET_SECONDS - 1)
 
 
-def test_ours_is_issued_after_the_message_was_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ours_is_issued_after_the_message_was_recorded(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
-        house.stores.notifications, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        wired.stores.notifications, "mark_sent", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-        house.tell(1)
-    assert issued(house) == []
+        wired.tell(1)
+    assert issued(wired) == []
 
 
-def test_a_refusal_is_not_asked_for_at_every_send(house: House) -> None:
-    house.network.refuse_tokens = IqError(400, "bad-request", None)
-    house.tell(1)
-    house.tell(2)
-    assert len(issued(house)) == 1
+def test_a_refusal_is_not_asked_for_at_every_send(wired: WiredFunctions) -> None:
+    wired.network.refuse_tokens = IqError(400, "bad-request", None)
+    wired.tell(1)
+    wired.tell(2)
+    assert len(issued(wired)) == 1
 
 
-def test_what_couldn_t_be_issued_is_issued_with_the_next_message(house: House) -> None:
-    house.network.refuse_tokens = ConnectorAway("gone")
-    house.tell(1)
-    house.network.refuse_tokens = None
-    house.tell(2)
-    house.tell(3)
-    assert len(issued(house)) == 2
+def test_what_couldn_t_be_issued_is_issued_with_the_next_message(wired: WiredFunctions) -> None:
+    wired.network.refuse_tokens = ConnectorAway("gone")
+    wired.tell(1)
+    wired.network.refuse_tokens = None
+    wired.tell(2)
+    wired.tell(3)
+    assert len(issued(wired)) == 2
 
 
 @pytest.mark.parametrize("error", [Contended(), OutcomeUnknown("the answer was lost")])
 def test_that_it_can_t_be_noted_is_no_failure_of_the_message(
-    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def note(*_: object) -> None:
         raise error
 
     with monkeypatch.context() as away:
         away.setattr(Contacts, "note_issued", note)
-        house.tell(1)
-    house.tell(2)
-    assert len(issued(house)) == 2
+        wired.tell(1)
+    wired.tell(2)
+    assert len(issued(wired)) == 2
 
 
-def test_ourselves_we_trust_already(house: House) -> None:
+def test_ourselves_we_trust_already(wired: WiredFunctions) -> None:
     from dataclasses import replace
 
-    note_to_self = replace(house.plan(1), id="0" * 18, recipient=house.stage.own.phone)
-    house.stores.notifications.put_new(note_to_self)
-    assert house.deliver(note_to_self).outcome == "sent"
-    assert (issued(house), attached(house)) == ([], (None, None))
+    note_to_self = replace(wired.plan(1), id="0" * 18, recipient=wired.paired.own.phone)
+    wired.stores.notifications.put_new(note_to_self)
+    assert wired.deliver(note_to_self).outcome == "sent"
+    assert (issued(wired), attached(wired)) == ([], (None, None))
 
 
-def test_a_reinstalled_contact_gets_ours_again_as_of_its_time(house: House) -> None:
-    house.tell(1)
-    house.stage.now += 60
-    attrs = {"id": "I", "type": "encrypt", "t": str(NOW), "from": house.siti.user}
-    house.receive(Node("notification", attrs, (Node("identity"),)))
-    assert issued(house) == [f"privacy 1234@lid {NOW}"] * 2
+def test_a_reinstalled_contact_gets_ours_again_as_of_its_time(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    wired.paired.now += 60
+    attrs = {"id": "I", "type": "encrypt", "t": str(NOW), "from": wired.siti.user}
+    wired.receive(Node("notification", attrs, (Node("identity"),)))
+    assert issued(wired) == [f"privacy 1234@lid {NOW}"] * 2
 
 
-def test_what_the_history_tells_of_tokens_is_kept(house: House) -> None:
-    house.tell(1)
-    house.network.issued.clear()
+def test_what_the_history_tells_of_tokens_is_kept(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    wired.network.issued.clear()
     chunk = HistorySync()
     chunk.conversations.add(
         id=SITI, tc_token=TOKEN, tc_token_timestamp=NOW - 5, tc_token_sender_timestamp=NOW - 9
     )
     chunk.conversations.add(id="5555@lid", tc_token=b"", tc_token_timestamp=NOW)
-    chunk.conversations.add(id=str(house.siti.pn), tc_token=b"of a number", tc_token_timestamp=NOW)
-    own_phone_tells(house, chunk)
-    assert house.stage.keys.contacts.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
-    house.tell(2)
-    assert attached(house) == (TOKEN, None)
-    assert issued(house) == []
+    chunk.conversations.add(id=str(wired.siti.pn), tc_token=b"of a number", tc_token_timestamp=NOW)
+    own_phone_tells(wired, chunk)
+    assert wired.paired.keys.contacts.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
+    wired.tell(2)
+    assert attached(wired) == (TOKEN, None)
+    assert issued(wired) == []

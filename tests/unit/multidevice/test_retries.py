@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fake_whatsapp import Device
 from tests.support.memory_aws import MemoryAccount
-from tests.support.wired_functions import House, texts
+from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.notify.config import RECOVERIES_PER_HOUR
@@ -21,16 +21,16 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def house(account: MemoryAccount) -> House:
-    return House(account.furnish())
+def wired(account: MemoryAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture
-def broken(house: House) -> House:
+def broken(wired: WiredFunctions) -> WiredFunctions:
     """Siti's phone has read one message, and then its session was damaged."""
-    house.tell(1)
-    house.siti.devices[0].corrupt()
-    return house
+    wired.tell(1)
+    wired.siti.devices[0].corrupt()
+    return wired
 
 
 # -- healing ---------------------------------------------------------------------------------------------
@@ -73,24 +73,24 @@ def test_the_other_devices_are_not_bothered(broken):
     assert texts(broken.siti.devices[1]) == ["Tiket 1", "Tiket 2"]
 
 
-def test_a_forgotten_session_is_healed(house):
-    house.tell(1)
-    reply_of_everybody(house)
-    house.siti.devices[0].forget()
-    house.tell(2)
-    [report] = house.answer_retries()
+def test_a_forgotten_session_is_healed(wired):
+    wired.tell(1)
+    reply_of_everybody(wired)
+    wired.siti.devices[0].forget()
+    wired.tell(2)
+    [report] = wired.answer_retries()
     assert (report.outcome, report.cause) == ("resent", "no-session")
-    assert texts(house.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+    assert texts(wired.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
 
 
-def test_a_reinstalled_phone_is_healed_by_its_new_bundle(house):
-    house.tell(1)
-    reply_of_everybody(house)
-    house.siti.devices[0].reinstall()
-    house.tell(2)
-    house.answer_retries()
-    assert texts(house.siti.devices[0])[-1] == "Tiket 2"
-    assert facts(house).identity == house.siti.devices[0].identity.public
+def test_a_reinstalled_phone_is_healed_by_its_new_bundle(wired):
+    wired.tell(1)
+    reply_of_everybody(wired)
+    wired.siti.devices[0].reinstall()
+    wired.tell(2)
+    wired.answer_retries()
+    assert texts(wired.siti.devices[0])[-1] == "Tiket 2"
+    assert facts(wired).identity == wired.siti.devices[0].identity.public
 
 
 def test_keys_in_the_receipt_are_used_and_no_bundle_is_asked_for(broken):
@@ -106,13 +106,13 @@ def test_keys_in_the_receipt_are_used_and_no_bundle_is_asked_for(broken):
     assert texts(phone) == ["Tiket 1", "Tiket 2"]
 
 
-def test_our_own_phone_can_be_healed_too(house):
-    house.tell(1)
-    house.stage.own.devices[0].corrupt()
-    house.tell(2)
-    [report] = house.answer_retries()
+def test_our_own_phone_can_be_healed_too(wired):
+    wired.tell(1)
+    wired.paired.own.devices[0].corrupt()
+    wired.tell(2)
+    [report] = wired.answer_retries()
     assert report.outcome == "resent"
-    assert texts(house.stage.own.devices[0]) == ["Tiket 1", "Tiket 2"]
+    assert texts(wired.paired.own.devices[0]) == ["Tiket 1", "Tiket 2"]
 
 
 def test_without_a_bundle_the_old_session_stays_and_serves(broken):
@@ -126,74 +126,74 @@ def test_without_a_bundle_the_old_session_stays_and_serves(broken):
 # -- ten receipts of one break ---------------------------------------------------------------------------
 
 
-def test_ten_receipts_of_one_break_make_one_session(house):
-    house.tell(0)
-    reply_of_everybody(house)
-    house.siti.devices[0].corrupt()
+def test_ten_receipts_of_one_break_make_one_session(wired):
+    wired.tell(0)
+    reply_of_everybody(wired)
+    wired.siti.devices[0].corrupt()
     for number in range(1, 11):
-        house.tell(number)
-    bundles_before = house.network.queries.count("bundle 1234@lid")
-    reports = house.answer_retries()
+        wired.tell(number)
+    bundles_before = wired.network.queries.count("bundle 1234@lid")
+    reports = wired.answer_retries()
     assert [report.outcome for report in reports] == ["resent"] * 10
-    assert house.network.queries.count("bundle 1234@lid") == bundles_before + 1
-    assert texts(house.siti.devices[0]) == [f"Tiket {number}" for number in range(11)]
+    assert wired.network.queries.count("bundle 1234@lid") == bundles_before + 1
+    assert texts(wired.siti.devices[0]) == [f"Tiket {number}" for number in range(11)]
 
 
 # -- limits ----------------------------------------------------------------------------------------------
 
 
-def test_a_device_that_never_reads_it_gets_its_retries_and_no_more(house):
-    house.tell(1)
-    notification, _ = deaf(house)
-    reports = house.answer_retries()
+def test_a_device_that_never_reads_it_gets_its_retries_and_no_more(wired):
+    wired.tell(1)
+    notification, _ = deaf(wired)
+    reports = wired.answer_retries()
     assert [report.outcome for report in reports] == ["resent"] * 3 + ["exhausted"]
-    [letter] = house.aws.messages("dead-letters")
+    [letter] = wired.aws.messages("dead-letters")
     assert letter["reason"] == "recovery-exhausted"
-    assert house.stored(notification).state is State.FAILED
+    assert wired.stored(notification).state is State.FAILED
 
 
-def test_a_technician_has_two(house):
-    house.tell(1)
-    deaf(house)
-    house.network.retries.clear()
-    house.tell(3, audience="technician")
-    reports = house.answer_retries()
+def test_a_technician_has_two(wired):
+    wired.tell(1)
+    deaf(wired)
+    wired.network.retries.clear()
+    wired.tell(3, audience="technician")
+    reports = wired.answer_retries()
     assert [report.outcome for report in reports] == ["resent"] * 2 + ["exhausted"]
 
 
-def test_a_message_that_another_device_has_is_no_dead_letter(house):
-    house.tell(1)
-    notification, _ = deaf(house)
-    house.receipt(notification, device=1)
-    house.answer_retries()
-    assert house.aws.messages("dead-letters") == []
-    assert house.stored(notification).state is State.DELIVERED
+def test_a_message_that_another_device_has_is_no_dead_letter(wired):
+    wired.tell(1)
+    notification, _ = deaf(wired)
+    wired.receipt(notification, device=1)
+    wired.answer_retries()
+    assert wired.aws.messages("dead-letters") == []
+    assert wired.stored(notification).state is State.DELIVERED
 
 
-def test_a_redriven_notification_has_its_retries_again(house):
-    house.tell(1)
-    notification, phone = deaf(house)
-    house.answer_retries()
-    house.stage.now += 60
-    house.stores.notifications.reset_for_redrive(
-        notification.id, at=int(house.stage.now * 1000), expires_at=2_000_000_000_000
+def test_a_redriven_notification_has_its_retries_again(wired):
+    wired.tell(1)
+    notification, phone = deaf(wired)
+    wired.answer_retries()
+    wired.paired.now += 60
+    wired.stores.notifications.reset_for_redrive(
+        notification.id, at=int(wired.paired.now * 1000), expires_at=2_000_000_000_000
     )
-    house.network.forget_counts()
-    assert house.deliver(notification, generation=1).outcome == "sent"
-    house.receive(house.network.retries.pop(0))
+    wired.network.forget_counts()
+    assert wired.deliver(notification, generation=1).outcome == "sent"
+    wired.receive(wired.network.retries.pop(0))
     del phone.receive
-    house.answer_retries()
+    wired.answer_retries()
     assert texts(phone)[-1] == "Tiket 2"
 
 
-def test_an_hour_has_a_budget_for_each_recipient(house):
-    house.tell(0)
-    phone = house.siti.devices[0]
+def test_an_hour_has_a_budget_for_each_recipient(wired):
+    wired.tell(0)
+    phone = wired.siti.devices[0]
     outcomes = []
     for number in range(1, RECOVERIES_PER_HOUR + 3):
         phone.corrupt()
-        house.tell(number)
-        outcomes += [report.outcome for report in house.answer_retries()]
+        wired.tell(number)
+        outcomes += [report.outcome for report in wired.answer_retries()]
     assert outcomes.count("resent") == RECOVERIES_PER_HOUR
     assert set(outcomes[RECOVERIES_PER_HOUR:]) == {"over-budget"}
 
@@ -201,9 +201,9 @@ def test_an_hour_has_a_budget_for_each_recipient(house):
 # -- receipts that deserve nothing -----------------------------------------------------------------------
 
 
-def first_retry(house: House) -> Node:
-    house.tell(2)
-    return house.network.retries.pop(0)
+def first_retry(wired: WiredFunctions) -> Node:
+    wired.tell(2)
+    return wired.network.retries.pop(0)
 
 
 def test_a_replayed_receipt_is_named_and_changes_nothing(broken):
@@ -217,7 +217,7 @@ def test_a_replayed_receipt_is_named_and_changes_nothing(broken):
 def test_a_device_that_lost_its_counter_is_served_again_after_a_while(broken):
     retry = first_retry(broken)
     broken.receive(retry)
-    broken.stage.now += 16 * 60
+    broken.paired.now += 16 * 60
     assert broken.receive(retry).outcome == "resent"
 
 
@@ -256,10 +256,10 @@ def test_a_device_that_was_linked_since_is_served(broken):
     assert texts(fresh) == ["Tiket 2"]
 
 
-def own_request(house: House, notification: Notification, number: int, **changes: object) -> Node:
+def own_request(wired: WiredFunctions, notification: Notification, number: int, **changes: object) -> Node:
     """What a device of Siti's that had no copy asks for, with keys of its own."""
-    device = Device(house.siti.user.with_device(number))
-    return house.network.retry_receipt(
+    device = Device(wired.siti.user.with_device(number))
+    return wired.network.retry_receipt(
         device, notification.message_id, "NoSession", with_keys=True, **changes
     )
 
@@ -275,36 +275,36 @@ def test_a_device_nobody_listed_gets_nothing_for_its_keys_and_no_later_text(brok
     assert "1234:9@lid" not in broken.stored(broken.plan(3)).attempts[-1].copies
 
 
-def test_a_listed_device_is_asked_for_once_and_its_keys_are_used(house):
-    notification = house.tell(2)
-    fresh = house.siti.devices[9] = Device(house.siti.user.with_device(9))
-    house.network.queries.clear()
-    node = house.network.retry_receipt(fresh, notification.message_id, "NoSession", with_keys=True)
-    assert house.receive(node).facts["rebuilt"] == "keys"
-    assert house.network.queries == ["devices 1234@lid"]
+def test_a_listed_device_is_asked_for_once_and_its_keys_are_used(wired):
+    notification = wired.tell(2)
+    fresh = wired.siti.devices[9] = Device(wired.siti.user.with_device(9))
+    wired.network.queries.clear()
+    node = wired.network.retry_receipt(fresh, notification.message_id, "NoSession", with_keys=True)
+    assert wired.receive(node).facts["rebuilt"] == "keys"
+    assert wired.network.queries == ["devices 1234@lid"]
     assert texts(fresh) == ["Tiket 2"]
 
 
-def test_an_unlisted_device_uses_up_nobody_s_budget_and_few_questions(house):
-    house.restart(recoveries_per_hour=3)
-    notification = house.tell(2)
-    house.siti.devices[0].corrupt()
-    house.network.queries.clear()
+def test_an_unlisted_device_uses_up_nobody_s_budget_and_few_questions(wired):
+    wired.restart(recoveries_per_hour=3)
+    notification = wired.tell(2)
+    wired.siti.devices[0].corrupt()
+    wired.network.queries.clear()
     for number in range(9, 20):
-        assert house.receive(own_request(house, notification, number)).outcome == "unknown-device"
-    assert house.network.queries == ["devices 1234@lid"] * 3
-    house.tell(3)
-    assert [report.outcome for report in house.answer_retries()] == ["resent"]
+        assert wired.receive(own_request(wired, notification, number)).outcome == "unknown-device"
+    assert wired.network.queries == ["devices 1234@lid"] * 3
+    wired.tell(3)
+    assert [report.outcome for report in wired.answer_retries()] == ["resent"]
 
 
-def test_a_list_that_whatsapp_refuses_to_tell_brings_the_receipt_again(house):
-    notification = house.tell(2)
-    node = own_request(house, notification, 9)
-    house.network.usync_errors["devices"] = 429
+def test_a_list_that_whatsapp_refuses_to_tell_brings_the_receipt_again(wired):
+    notification = wired.tell(2)
+    node = own_request(wired, notification, 9)
+    wired.network.usync_errors["devices"] = 429
     with pytest.raises(Wait):
-        house.receive(node)
-    house.network.usync_errors.clear()
-    assert house.receive(node).outcome == "unknown-device"
+        wired.receive(node)
+    wired.network.usync_errors.clear()
+    assert wired.receive(node).outcome == "unknown-device"
 
 
 @pytest.mark.parametrize("count", [11, 999])
@@ -335,7 +335,7 @@ def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
     first, second = broken.network.retries
     broken.receive(first)
     for _ in range(1001):  # numbers that nobody ever got a message under
-        broken.stage.keys.sending.reserve(broken.stage.profile, "1234@lid")
+        broken.paired.keys.sending.reserve(broken.paired.profile, "1234@lid")
     assert broken.receive(second).outcome == "resent"
     assert texts(broken.siti.devices[0]) == ["Tiket 1", "Tiket 2", "Tiket 3"]
 
@@ -372,7 +372,7 @@ def test_while_the_connector_is_away_the_receipt_waits(broken):
 @pytest.mark.parametrize("step", ["rebuild", "reserve"])
 def test_killed_on_the_way_it_is_repeated_and_shown_once(broken, monkeypatch, step):
     retry = first_retry(broken)
-    store_class = type(broken.stage.keys.sending)
+    store_class = type(broken.paired.keys.sending)
     whole = getattr(store_class, step)
 
     def die(*arguments: object, **named: object) -> object:

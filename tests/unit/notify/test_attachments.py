@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_aws import REGION, AwsAccount, aws_account
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.paired_account import ACCOUNT
-from tests.support.wired_functions import House
+from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import UploadFailed, UploadRefused
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
@@ -130,28 +130,28 @@ def test_a_file_that_begins_as_its_name_says_is_read(bucket, s3, body, media_typ
 
 
 class Sender:
-    """A house whose notifications are files."""
+    """Wired functions whose notifications are files."""
 
     def __init__(self, account: AwsAccount, bucket: Bucket) -> None:
-        self.house = House(MemoryAws())
+        self.wired = WiredFunctions(MemoryAws())
         self.bucket = bucket
         self.restart()
 
     def restart(self) -> None:
-        house = self.house
-        house.stage.uploads = lambda: Uploads(self.bucket, clock=lambda: house.stage.now)
-        house.restart()
+        wired = self.wired
+        wired.paired.uploads = lambda: Uploads(self.bucket, clock=lambda: wired.paired.now)
+        wired.restart()
 
     def plan(self, number: int = 1, *, attachment: Attachment = ATTACHMENT) -> Notification:
-        text = self.house.plan(number)
+        text = self.wired.plan(number)
         key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
         planned = replace(text, id=key, content=File(attachment, "your ticket"))
-        assert self.house.stores.notifications.put_new(planned) is None
+        assert self.wired.stores.notifications.put_new(planned) is None
         return planned
 
     def messages(self) -> list[Message]:
         """What Siti's phone was sent, in the order in which it came."""
-        return [Message.FromString(read) for read in self.house.siti.devices[0].plaintexts]
+        return [Message.FromString(read) for read in self.wired.siti.devices[0].plaintexts]
 
 
 @pytest.fixture
@@ -160,64 +160,64 @@ def sender(account: AwsAccount, bucket: Bucket) -> Sender:
 
 
 def test_a_file_is_uploaded_once_and_described_to_every_device(sender):
-    house = sender.house
-    verdict = house.deliver(sender.plan())
+    wired = sender.wired
+    verdict = wired.deliver(sender.plan())
     assert verdict.outcome == "sent"
-    [(kind, blob)] = house.network.uploads
+    [(kind, blob)] = wired.network.uploads
     document = sender.messages()[0].document_with_caption.message.document
     assert (kind, document.file_name, document.caption) == (DOCUMENT, "ticket.pdf", "your ticket")
     told = (document.media_key, document.file_sha256, document.file_enc_sha256)
     assert decrypt(blob, kind, *told) == PDF
-    node = house.network.messages[-1]
+    node = wired.network.messages[-1]
     assert node.attr_str("type") == "media"
     encs = [to.require_child("enc") for to in node.require_child("participants").children("to")]
     assert {enc.attrs.get("mediatype") for enc in encs} == {"document"}
 
 
 def test_a_retry_in_a_new_container_sends_the_very_same_message(sender):
-    house, planned = sender.house, sender.plan()
-    house.network.lose_acks = 1
-    assert house.deliver(planned).outcome == "retry"
+    wired, planned = sender.wired, sender.plan()
+    wired.network.lose_acks = 1
+    assert wired.deliver(planned).outcome == "retry"
     sender.restart()
-    assert house.deliver(house.stored(planned)).outcome == "sent"
-    assert len(house.network.uploads) == 1
-    assert len(house.siti.devices[0].plaintexts) == 2
-    assert len(set(house.siti.devices[0].plaintexts)) == 1
+    assert wired.deliver(wired.stored(planned)).outcome == "sent"
+    assert len(wired.network.uploads) == 1
+    assert len(wired.siti.devices[0].plaintexts) == 2
+    assert len(set(wired.siti.devices[0].plaintexts)) == 1
 
 
 def test_a_message_whose_file_was_changed_meanwhile_still_says_the_same(sender, s3):
-    house, planned = sender.house, sender.plan()
-    house.network.lose_acks = 1
-    house.deliver(planned)
+    wired, planned = sender.wired, sender.plan()
+    wired.network.lose_acks = 1
+    wired.deliver(planned)
     s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b" another")
-    house.deliver(house.stored(planned))
-    assert len(set(house.siti.devices[0].plaintexts)) == 1
+    wired.deliver(wired.stored(planned))
+    assert len(set(wired.siti.devices[0].plaintexts)) == 1
 
 
 def test_a_second_recipient_of_a_file_gets_the_same_upload_under_another_id(sender):
     first, second = sender.plan(1), sender.plan(2)
-    sender.house.deliver(first)
+    sender.wired.deliver(first)
     sender.restart()
-    sender.house.deliver(second)
-    assert len(sender.house.network.uploads) == 1
+    sender.wired.deliver(second)
+    assert len(sender.wired.network.uploads) == 1
     one, other = sender.messages()
     assert one == other
 
 
 def test_an_upload_is_shared_for_some_days_only(sender):
-    sender.house.deliver(sender.plan(1))
-    sender.house.stage.now += SHARED_SECONDS
-    sender.house.deliver(sender.plan(2))
-    assert len(sender.house.network.uploads) == 2
+    sender.wired.deliver(sender.plan(1))
+    sender.wired.paired.now += SHARED_SECONDS
+    sender.wired.deliver(sender.plan(2))
+    assert len(sender.wired.network.uploads) == 2
 
 
 def test_a_message_sent_again_after_weeks_describes_an_upload_that_can_still_be_fetched(sender):
-    house, planned = sender.house, sender.plan()
-    uploads, account = house.stage.uploads(), house.transport.account(ACCOUNT)
+    wired, planned = sender.wired, sender.plan()
+    uploads, account = wired.paired.uploads(), wired.transport.account(ACCOUNT)
     first = uploads.of_message(account, planned.message_id, ATTACHMENT)
-    house.stage.now += FRESH_SECONDS - 1
+    wired.paired.now += FRESH_SECONDS - 1
     assert uploads.of_message(account, planned.message_id, ATTACHMENT) == first
-    house.stage.now += 1
+    wired.paired.now += 1
     fresh = uploads.of_message(account, planned.message_id, ATTACHMENT)
     assert fresh.direct_path != first.direct_path
     assert fresh.file_sha256 == first.file_sha256
@@ -226,55 +226,55 @@ def test_a_message_sent_again_after_weeks_describes_an_upload_that_can_still_be_
 
 
 def test_a_file_that_changed_is_uploaded_anew(sender, s3):
-    sender.house.deliver(sender.plan(1))
+    sender.wired.deliver(sender.plan(1))
     s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b" another")
-    sender.house.deliver(sender.plan(2))
-    assert len(sender.house.network.uploads) == 2
+    sender.wired.deliver(sender.plan(2))
+    assert len(sender.wired.network.uploads) == 2
 
 
 def test_whoever_decides_second_sends_what_the_first_decided(sender):
-    house, planned = sender.house, sender.plan()
-    uploads = house.stage.uploads()
-    account = house.transport.account(ACCOUNT)
+    wired, planned = sender.wired, sender.plan()
+    uploads = wired.paired.uploads()
+    account = wired.transport.account(ACCOUNT)
 
     def meanwhile(kind: str, blob: bytes) -> None:
-        house.network.on_upload = lambda kind, blob: None
+        wired.network.on_upload = lambda kind, blob: None
         uploads.of_message(account, planned.message_id, ATTACHMENT)
 
-    house.network.on_upload = meanwhile
+    wired.network.on_upload = meanwhile
     mine = uploads.of_message(account, planned.message_id, ATTACHMENT)
     assert mine == uploads.of_message(account, planned.message_id, ATTACHMENT)
 
 
 def test_a_retry_receipt_is_answered_with_the_very_same_message(sender, s3):
-    house = sender.house
-    house.tell(1)
-    house.siti.devices[0].corrupt()
-    house.deliver(sender.plan(2))
+    wired = sender.wired
+    wired.tell(1)
+    wired.siti.devices[0].corrupt()
+    wired.deliver(sender.plan(2))
     s3.delete_object(Bucket="files", Key=ATTACHMENT.key)
-    house.network.uploads.clear()
-    [report] = house.answer_retries()
+    wired.network.uploads.clear()
+    [report] = wired.answer_retries()
     assert report.outcome == "resent"
-    assert house.siti.devices[0].plaintexts[-1] == house.siti.devices[1].plaintexts[-1]
-    assert house.network.uploads == []
-    again = house.network.messages[-1]
+    assert wired.siti.devices[0].plaintexts[-1] == wired.siti.devices[1].plaintexts[-1]
+    assert wired.network.uploads == []
+    again = wired.network.messages[-1]
     assert (again.attr_str("type"), again.require_child("enc").attrs["mediatype"]) == ("media", "document")
 
 
 def test_a_retry_receipt_for_an_upload_that_is_forgotten_is_refused_by_name(sender):
-    house = sender.house
-    house.tell(1)
-    house.siti.devices[0].corrupt()
+    wired = sender.wired
+    wired.tell(1)
+    wired.siti.devices[0].corrupt()
     planned = sender.plan(2)
-    house.deliver(planned)
-    house.aws.keys_table.delete(Delete(upload_key(ACCOUNT, f"message#{planned.message_id}")))
-    assert [report.outcome for report in house.answer_retries()] == ["upload-forgotten"]
+    wired.deliver(planned)
+    wired.aws.keys_table.delete(Delete(upload_key(ACCOUNT, f"message#{planned.message_id}")))
+    assert [report.outcome for report in wired.answer_retries()] == ["upload-forgotten"]
 
 
 def test_the_key_of_an_upload_lies_in_the_table_sealed(sender):
-    sender.house.deliver(sender.plan())
+    sender.wired.deliver(sender.plan())
     key = sender.messages()[0].document_with_caption.message.document.media_key
-    items = everything_in(sender.house.aws.keys_table)
+    items = everything_in(sender.wired.aws.keys_table)
     assert any(item["pk"] == f"upload#{ACCOUNT}" for item in items)
     assert key.hex() not in repr(items)
     assert repr(key)[2:-1] not in repr(items)
@@ -288,20 +288,20 @@ def test_the_key_of_an_upload_lies_in_the_table_sealed(sender):
 )
 def test_an_upload_that_fails_takes_no_number_and_its_class_decides(sender, error, outcome):
     planned = sender.plan()
-    sender.house.network.upload_error = error
-    verdict = sender.house.deliver(planned)
+    sender.wired.network.upload_error = error
+    verdict = sender.wired.deliver(planned)
     assert (verdict.outcome, verdict.cause) == (outcome, error.code)
-    assert sender.house.stored(planned).attempts[-1].numbers == {}
+    assert sender.wired.stored(planned).attempts[-1].numbers == {}
 
 
 def test_a_missing_file_is_a_dead_letter_with_its_reason_and_its_text_arrived(sender):
-    house = sender.house
-    text = house.tell(1)
+    wired = sender.wired
+    text = wired.tell(1)
     planned = sender.plan(2, attachment=replace(ATTACHMENT, key="nothing.pdf"))
-    assert house.deliver(planned).outcome == "failed"
-    assert house.stored(text).state is State.SENT
-    assert house.stored(planned).last_error.code == "attachment-missing"
-    [letter] = house.aws.messages("dead-letters")
+    assert wired.deliver(planned).outcome == "failed"
+    assert wired.stored(text).state is State.SENT
+    assert wired.stored(planned).last_error.code == "attachment-missing"
+    [letter] = wired.aws.messages("dead-letters")
     assert letter["reason"] == "attachment-missing"
 
 

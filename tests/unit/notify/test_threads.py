@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAccount, everything_in
-from tests.support.wired_functions import House
-from tests.support.wired_groups import GroupHouse
+from tests.support.wired_functions import WiredFunctions
+from tests.support.wired_groups import WiredGroup
 from tocsin.dynamo.writes import Delete
 from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
 from tocsin.notify.content import Edit, Text
@@ -41,52 +41,52 @@ def account() -> MemoryAccount:
 
 
 class Desk:
-    """A planner in front of a house. Siti is the customer of one ticket."""
+    """A planner in front of the wired functions. Siti is the customer of one ticket."""
 
     def __init__(self, account: MemoryAccount, **parameters: str) -> None:
-        self.house = House(account.furnish())
+        self.wired = WiredFunctions(account.furnish())
         self.configure(**parameters)
 
     def configure(self, **parameters: str) -> None:
         config = PlanConfig.read(Environment({**VARIABLES, **parameters}))
-        house = self.house
+        wired = self.wired
         self.planner = Planner(
-            house.stores,
-            house.queue,
-            TicketEventsDeadQueue(house.aws.sqs, house.aws.queues["dead-letters"]),
-            DeadLetters(house.stores, DeadLettersQueue(house.aws.sqs, house.aws.queues["dead-letters"])),
+            wired.stores,
+            wired.queue,
+            TicketEventsDeadQueue(wired.aws.sqs, wired.aws.queues["dead-letters"]),
+            DeadLetters(wired.stores, DeadLettersQueue(wired.aws.sqs, wired.aws.queues["dead-letters"])),
             Templates(),
             config,
-            clock=lambda: house.stage.now,
+            clock=lambda: wired.paired.now,
         )
 
     def plan(self, event_type: str, revision: int = 1, url: str = "") -> Notification:
-        customer = {"id": "C-1", "name": "Siti", "phone": f"+{self.house.siti.phone}", "language": "en"}
+        customer = {"id": "C-1", "name": "Siti", "phone": f"+{self.wired.siti.phone}", "language": "en"}
         ticket = {"id": "TCK-1", "revision": revision, "subject": f"No internet {revision}", "url": url}
         ticket["description"] = "since 09:00"
         planned = self.planner.handle(
             sample_body(event_type, detail={"ticket": ticket, "customer": customer})
         )
         [found] = [*planned.new, *planned.repeated]
-        notification = self.house.stores.notifications.get(found)
+        notification = self.wired.stores.notifications.get(found)
         assert notification is not None
         return notification
 
     def tell(self, event_type: str, revision: int = 1) -> Notification:
         planned = self.plan(event_type, revision)
-        assert self.house.deliver(planned).outcome == "sent"
-        return self.house.stored(planned)
+        assert self.wired.deliver(planned).outcome == "sent"
+        return self.wired.stored(planned)
 
     def later(self, seconds: float) -> None:
-        self.house.stage.now += seconds
+        self.wired.paired.now += seconds
 
     def read(self, device: int = 0) -> list[Message]:
-        return [Message.FromString(one) for one in self.house.siti.devices[device].plaintexts]
+        return [Message.FromString(one) for one in self.wired.siti.devices[device].plaintexts]
 
     def all(self) -> list[Notification]:
-        items = everything_in(self.house.aws.notifications_table)
+        items = everything_in(self.wired.aws.notifications_table)
         ids = [item["id"] for item in items if item["sk"] == "state"]
-        return [found for found in map(self.house.stores.notifications.get, ids) if found]
+        return [found for found in map(self.wired.stores.notifications.get, ids) if found]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_without_the_parameters_every_event_is_a_plain_message(account):
     desk.tell("TicketCreated")
     desk.tell("TicketUpdated", 2)
     assert all(message.conversation for message in desk.read())
-    assert desk.house.stores.threads.get("default", str(desk.house.siti.pn), "TCK-1") is None
+    assert desk.wired.stores.threads.get("default", str(desk.wired.siti.pn), "TCK-1") is None
 
 
 def test_a_parameter_that_means_nothing_is_refused_by_name():
@@ -127,7 +127,7 @@ def test_later_messages_quote_the_first(quoting):
     for message in others:
         context = message.extended_text.context_info
         assert (context.stanza_id, context.quoted_message.conversation) == (first.message_id, first.text)
-        assert context.participant == quoting.house.transport.account("default").own_user
+        assert context.participant == quoting.wired.transport.account("default").own_user
     assert others[-1].extended_text.text == resolved.text
 
 
@@ -135,23 +135,23 @@ def test_planned_again_it_quotes_what_it_quoted(quoting):
     first = quoting.tell("TicketCreated")
     assert quoting.plan("TicketCreated") == first
     second = quoting.plan("TicketUpdated", 2)
-    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
+    quoting.wired.aws.notifications_table.delete(Delete(notification_key(first.id)))
     assert quoting.plan("TicketUpdated", 2).content == second.content
 
 
 def test_a_first_message_that_is_forgotten_or_never_arrived_is_not_quoted(quoting):
     first = quoting.plan("TicketCreated")
-    quoting.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
+    quoting.wired.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     assert quoting.plan("TicketUpdated", 2).content.quote is None
-    quoting.house.aws.notifications_table.delete(Delete(notification_key(first.id)))
+    quoting.wired.aws.notifications_table.delete(Delete(notification_key(first.id)))
     assert quoting.plan("TicketUpdated", 3).content.quote is None
 
 
 def test_a_quote_survives_a_retry_receipt(quoting):
     quoting.tell("TicketCreated")
-    quoting.house.siti.devices[0].corrupt()
+    quoting.wired.siti.devices[0].corrupt()
     quoting.tell("TicketUpdated", 2)
-    quoting.house.answer_retries()
+    quoting.wired.answer_retries()
     assert quoting.read(0)[-1] == quoting.read(1)[-1]
     assert quoting.read(0)[-1].extended_text.context_info.stanza_id
 
@@ -167,7 +167,7 @@ def test_an_update_within_twenty_minutes_edits_the_last_message(editing):
     assert (protocol.type, protocol.key.id, protocol.key.from_me) == (14, first.message_id, True)
     assert protocol.edited_message.conversation == update.text
     assert update.message_id != first.message_id
-    node = editing.house.network.messages[-1]
+    node = editing.wired.network.messages[-1]
     assert (node.attr_str("edit"), node.attr_str("type")) == ("1", "text")
     encs = [to.require_child("enc") for to in node.require_child("participants").children("to")]
     assert {enc.attrs.get("decrypt-fail") for enc in encs} == {"hide"}
@@ -206,9 +206,9 @@ def test_an_edit_that_comes_too_late_is_a_message_of_its_own(editing):
     first = editing.tell("TicketCreated")
     edit = editing.plan("TicketUpdated", 2)
     editing.later(EDIT_SECONDS)
-    assert editing.house.deliver(edit).outcome == "sent"
+    assert editing.wired.deliver(edit).outcome == "sent"
     assert editing.read()[-1].conversation == edit.text
-    stored = editing.house.stored(edit)
+    stored = editing.wired.stored(edit)
     assert (stored.state, stored.last_error.code) == (State.SUPPRESSED, "edit-too-late")
     [message] = [one for one in editing.all() if one.id not in (first.id, edit.id)]
     assert (message.state, type(message.content)) == (State.SENT, Text)
@@ -217,10 +217,10 @@ def test_an_edit_that_comes_too_late_is_a_message_of_its_own(editing):
 
 def test_an_edit_of_a_message_that_never_arrived_is_one_too(editing):
     first = editing.plan("TicketCreated")
-    editing.house.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
+    editing.wired.stores.notifications.fail(first.id, Problem("refused", "permanent"), 1)
     edit = editing.plan("TicketUpdated", 2)
     assert isinstance(edit.content, Edit)
-    assert editing.house.deliver(edit).outcome == "sent"
+    assert editing.wired.deliver(edit).outcome == "sent"
     assert editing.read()[-1].conversation == edit.text
 
 
@@ -229,11 +229,11 @@ def test_a_crash_on_the_way_to_the_message_in_its_place_says_it_once(editing, mo
     edit = editing.plan("TicketUpdated", 2)
     editing.later(EDIT_SECONDS)
     with monkeypatch.context() as crashing:
-        crashing.setattr(editing.house.stores.notifications, "suppress", crash)
+        crashing.setattr(editing.wired.stores.notifications, "suppress", crash)
         with pytest.raises(KeyboardInterrupt):
-            editing.house.deliver(edit)
-    assert editing.house.deliver(edit, receives=2) == Verdict("suppressed", "edit-too-late")
-    assert editing.house.deliver(edit, receives=3) == Verdict("dropped", "suppressed")
+            editing.wired.deliver(edit)
+    assert editing.wired.deliver(edit, receives=2) == Verdict("suppressed", "edit-too-late")
+    assert editing.wired.deliver(edit, receives=3) == Verdict("dropped", "suppressed")
     assert [message.conversation for message in editing.read()].count(edit.text) == 1
 
 
@@ -245,18 +245,18 @@ def test_the_message_in_its_place_retries_and_waits_like_any_other(editing):
     editing.tell("TicketCreated")
     edit = editing.plan("TicketUpdated", 2)
     editing.later(EDIT_SECONDS)
-    editing.house.network.lose_acks = 1
-    verdict = editing.house.deliver(edit)
+    editing.wired.network.lose_acks = 1
+    verdict = editing.wired.deliver(edit)
     assert (verdict.outcome, verdict.cause) == ("retry", "ack-timeout")
-    editing.house.network.away = None
-    monkey = editing.house.transport.check
-    editing.house.transport.check = waiting  # type: ignore[method-assign]
-    assert editing.house.deliver(edit, receives=2).outcome == "parked"
-    editing.house.transport.check = monkey  # type: ignore[method-assign]
-    [row] = editing.house.stores.parking.waiting("default")
-    message = editing.house.stores.notifications.get(row.notification)
+    editing.wired.network.away = None
+    monkey = editing.wired.transport.check
+    editing.wired.transport.check = waiting  # type: ignore[method-assign]
+    assert editing.wired.deliver(edit, receives=2).outcome == "parked"
+    editing.wired.transport.check = monkey  # type: ignore[method-assign]
+    [row] = editing.wired.stores.parking.waiting("default")
+    message = editing.wired.stores.notifications.get(row.notification)
     assert (type(message.content), message.retries_used) == (Text, 1)
-    assert editing.house.stored(edit).state is State.SUPPRESSED
+    assert editing.wired.stored(edit).state is State.SUPPRESSED
 
 
 def waiting(account: str, *, resumed: bool) -> None:
@@ -268,31 +268,31 @@ def test_an_older_edit_never_sets_back_a_younger_one(editing):
     older = editing.plan("TicketUpdated", 2)
     editing.later(60)
     younger = editing.plan("TicketUpdated", 3)
-    assert editing.house.deliver(younger).outcome == "sent"
-    assert editing.house.deliver(older) == Verdict("suppressed", "superseded")
-    assert editing.house.stored(older).state is State.SUPPRESSED
+    assert editing.wired.deliver(younger).outcome == "sent"
+    assert editing.wired.deliver(older) == Verdict("suppressed", "superseded")
+    assert editing.wired.stored(older).state is State.SUPPRESSED
     assert len(editing.read()) == 2
 
 
 def test_an_edit_is_tried_again_under_its_own_id_and_says_the_same(editing):
     editing.tell("TicketCreated")
     edit = editing.plan("TicketUpdated", 2)
-    editing.house.network.lose_acks = 1
-    assert editing.house.deliver(edit).outcome == "retry"
-    editing.house.restart()
-    assert editing.house.deliver(edit, receives=2).outcome == "sent"
-    assert len(set(editing.house.siti.devices[0].plaintexts[1:])) == 1
-    ids = [node.attr_str("id") for node in editing.house.network.messages[1:]]
+    editing.wired.network.lose_acks = 1
+    assert editing.wired.deliver(edit).outcome == "retry"
+    editing.wired.restart()
+    assert editing.wired.deliver(edit, receives=2).outcome == "sent"
+    assert len(set(editing.wired.siti.devices[0].plaintexts[1:])) == 1
+    ids = [node.attr_str("id") for node in editing.wired.network.messages[1:]]
     assert ids == [edit.message_id] * 2
 
 
 def test_a_device_that_cannot_read_an_edit_gets_the_very_same(editing):
     editing.tell("TicketCreated")
-    editing.house.siti.devices[0].corrupt()
+    editing.wired.siti.devices[0].corrupt()
     editing.tell("TicketUpdated", 2)
-    editing.house.answer_retries()
+    editing.wired.answer_retries()
     assert editing.read(0)[-1] == editing.read(1)[-1]
-    again = editing.house.network.messages[-1]
+    again = editing.wired.network.messages[-1]
     assert again.attr_str("edit") == "1"
     assert again.require_child("enc").attrs["decrypt-fail"] == "hide"
 
@@ -311,15 +311,15 @@ def test_a_link_is_previewed_only_where_that_is_wanted(account):
     desk = Desk(account)
     assert desk.plan("TicketCreated", 1, url="https://t.example/1").content.preview is None
     desk.configure(LINK_PREVIEWS="true")
-    technician = {"id": "T-1", "name": "Budi", "phone": f"+{desk.house.siti.phone}", "language": "en"}
+    technician = {"id": "T-1", "name": "Budi", "phone": f"+{desk.wired.siti.phone}", "language": "en"}
     ticket = {"id": "TCK-2", "revision": 1, "subject": "*No* internet", "url": "https://t.example/2"}
     planned = desk.planner.handle(
         sample_body("TicketCreated", detail={"ticket": ticket, "technicians": [technician]})
     )
-    [notification] = map(desk.house.stores.notifications.get, planned.new)
+    [notification] = map(desk.wired.stores.notifications.get, planned.new)
     assert notification.content.preview.url in notification.text
     assert notification.content.preview.title == "∗No∗ internet"
-    desk.house.deliver(notification)
+    desk.wired.deliver(notification)
     written = desk.read()[-1].extended_text
     assert (written.matched_text, written.title) == ("https://t.example/2", "∗No∗ internet")
 
@@ -328,25 +328,25 @@ def test_a_link_is_previewed_only_where_that_is_wanted(account):
 
 
 @pytest.fixture
-def thankful(account: MemoryAccount) -> House:
-    house = House(account.furnish())
-    house.restart(thanks="👍")
-    planned = house.tell(1)
-    house.receipt(planned)
-    return house
+def thankful(account: MemoryAccount) -> WiredFunctions:
+    wired = WiredFunctions(account.furnish())
+    wired.restart(thanks="👍")
+    planned = wired.tell(1)
+    wired.receipt(planned)
+    return wired
 
 
-def carry_out(house: House) -> list[Verdict]:
+def carry_out(wired: WiredFunctions) -> list[Verdict]:
     """Deliver what lies in the queue."""
-    return [house.delivery.deliver(Order(**order)) for order in orders(house)]
+    return [wired.delivery.deliver(Order(**order)) for order in orders(wired)]
 
 
-def orders(house: House) -> list[dict[str, object]]:
-    return house.aws.messages("notifications")
+def orders(wired: WiredFunctions) -> list[dict[str, object]]:
+    return wired.aws.messages("notifications")
 
 
-def reactions(house: House) -> list[Message]:
-    read = map(Message.FromString, house.siti.devices[0].plaintexts)
+def reactions(wired: WiredFunctions) -> list[Message]:
+    read = map(Message.FromString, wired.siti.devices[0].plaintexts)
     return [message for message in read if message.HasField("reaction")]
 
 
@@ -390,11 +390,11 @@ def test_whoever_opted_out_gets_no_reactions(thankful):
 
 
 def test_an_answer_to_nothing_we_know_of_gets_none(account):
-    house = House(account.furnish())
-    house.restart(thanks="👍")
-    house.tell(1)
-    house.reply("who is this?")
-    assert orders(house) == []
+    wired = WiredFunctions(account.furnish())
+    wired.restart(thanks="👍")
+    wired.tell(1)
+    wired.reply("who is this?")
+    assert orders(wired) == []
 
 
 def test_an_answer_after_a_reaction_is_about_the_notification(thankful):
@@ -410,34 +410,34 @@ def test_an_answer_after_a_reaction_is_about_the_notification(thankful):
 
 
 def test_without_the_parameter_there_are_none(account):
-    house = House(account.furnish())
-    house.receipt(house.tell(1))
-    house.reply("thank you")
-    assert orders(house) == []
+    wired = WiredFunctions(account.furnish())
+    wired.receipt(wired.tell(1))
+    wired.reply("thank you")
+    assert orders(wired) == []
 
 
 @pytest.mark.parametrize("mode", ["lid", "pn"])
 def test_an_answer_in_a_group_gets_a_reaction_that_names_its_author(account, mode):
-    house = GroupHouse(account.furnish(), mode=mode)
-    house.restart(thanks="👍")
-    notification = house.tell_group(1)
-    siti, budi = house.colleagues[:2]
-    sent = siti.write(house.group, "I go", quote=notification.message_id)
-    house.hear()
-    carry_out(house)
+    wired = WiredGroup(account.furnish(), mode=mode)
+    wired.restart(thanks="👍")
+    notification = wired.tell_group(1)
+    siti, budi = wired.colleagues[:2]
+    sent = siti.write(wired.group, "I go", quote=notification.message_id)
+    wired.hear()
+    carry_out(wired)
     [shown] = [entry for entry in budi.messages() if entry.kind == "reaction"]
     key = Message.FromString(shown.message).reaction.key
-    assert (key.id, key.remote_jid, key.from_me) == (sent.id, str(house.group.jid), False)
-    assert JID.parse(key.participant).user == siti.device.address(house.group.server).user
+    assert (key.id, key.remote_jid, key.from_me) == (sent.id, str(wired.group.jid), False)
+    assert JID.parse(key.participant).user == siti.device.address(wired.group.server).user
     assert list(sent.reactions.values()) == ["👍"]
 
 
 def test_a_group_sees_an_edit_too(account):
-    house = GroupHouse(account.furnish())
-    notification = house.tell_group(1)
-    edit = replace(house.plan_for_group(2), id="ed" * 9, content=Edit(notification.message_id, "solved", 1))
-    house.stores.notifications.put_new(edit)
-    assert house.deliver(edit).outcome == "sent"
-    for phone in house.colleagues:
+    wired = WiredGroup(account.furnish())
+    notification = wired.tell_group(1)
+    edit = replace(wired.plan_for_group(2), id="ed" * 9, content=Edit(notification.message_id, "solved", 1))
+    wired.stores.notifications.put_new(edit)
+    assert wired.deliver(edit).outcome == "sent"
+    for phone in wired.colleagues:
         [shown] = [entry for entry in phone.messages() if entry.id == notification.message_id]
         assert (shown.text, shown.edited_at is not None) == ("solved", True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, message_from
 from tests.support.memory_aws import MemoryAccount
-from tests.support.wired_functions import House, receipt_of, texts
+from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import changed, reply_of_everybody, sessions
 from tocsin.notify.notification import State
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
@@ -38,13 +38,13 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def told(account: MemoryAccount) -> House:
+def told(account: MemoryAccount) -> WiredFunctions:
     """Siti has had one notification, and all devices have written to us."""
-    house = House(account.furnish())
-    house.tell(1)
-    reply_of_everybody(house)
-    house.network.written.clear()
-    return house
+    wired = WiredFunctions(account.furnish())
+    wired.tell(1)
+    reply_of_everybody(wired)
+    wired.network.written.clear()
+    return wired
 
 
 def stanza(tag: str, attrs: dict[str, JID | None]) -> Node:
@@ -137,7 +137,9 @@ def test_a_participant_counts_in_groups_alone(tag: str, origin: JID, participant
     ],
     ids=repr,
 )
-def test_it_teaches_nothing_reads_nothing_and_is_named(told: House, attrs: dict[str, JID | None]) -> None:
+def test_it_teaches_nothing_reads_nothing_and_is_named(
+    told: WiredFunctions, attrs: dict[str, JID | None]
+) -> None:
     """Siti's ciphertext, under a name of ours: its session would have been hers, its rights our phone's."""
     honest = message_from(told.siti.devices[0], told.siti, "X", "halo")
     merged = {name: value for name, value in {**honest.attrs, **attrs}.items() if value is not None}
@@ -145,13 +147,13 @@ def test_it_teaches_nothing_reads_nothing_and_is_named(told: House, attrs: dict[
     report = told.receive(Node("message", merged, honest.content))
     assert (report.kind, report.outcome) == ("message", "refused")
     assert report.cause in ("sender-mismatch", "participant-outside-group")
-    assert told.stage.keys.contacts.address(str(OWN_PN)) is None
+    assert told.paired.keys.contacts.address(str(OWN_PN)) is None
     assert (sessions(told), told.network.written) == (before, [])
     assert told.receive(honest).outcome == "reply"
 
 
 @pytest.mark.parametrize("attrs", [{"from": OTHER_LID, "sender_pn": OWN_PN}, {"from": OWN_LID}], ids=repr)
-def test_a_receipt_of_two_people_moves_nothing(told: House, attrs: dict[str, JID]) -> None:
+def test_a_receipt_of_two_people_moves_nothing(told: WiredFunctions, attrs: dict[str, JID]) -> None:
     notification = told.tell(2)
     report = told.receive(changed(receipt_of(told.siti, notification.message_id, "read"), **attrs))
     assert (report.kind, report.outcome, report.cause) == ("receipt", "refused", "sender-mismatch")
@@ -161,7 +163,7 @@ def test_a_receipt_of_two_people_moves_nothing(told: House, attrs: dict[str, JID
 @pytest.mark.parametrize(
     ("kind", "child"), [("encrypt", "identity"), ("devices", "add"), ("devices", "remove")]
 )
-def test_news_of_two_people_are_refused(told: House, kind: str, child: str) -> None:
+def test_news_of_two_people_are_refused(told: WiredFunctions, kind: str, child: str) -> None:
     attrs = {"id": "n", "type": kind, "t": str(NOW), "from": OTHER_PN, "lid": OWN_LID}
     part = Node(child, {}, (Node("device", {"jid": OTHER_PN.with_device(1)}),))
     before = sessions(told)
@@ -170,17 +172,19 @@ def test_news_of_two_people_are_refused(told: House, kind: str, child: str) -> N
     assert sessions(told) == before
 
 
-def test_our_own_names_are_learnt_from_no_call(told: House) -> None:
+def test_our_own_names_are_learnt_from_no_call(told: WiredFunctions) -> None:
     offer = Node("offer", {"call-id": "C", "call-creator": JID("77", LID), "caller_pn": OWN_PN})
     told.receive(Node("call", {"id": "c", "from": JID("77", LID)}, (offer,)))
-    assert told.stage.keys.contacts.address("77@lid") is None
+    assert told.paired.keys.contacts.address("77@lid") is None
 
 
 # -- somebody else's text ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("with_keys", [False, True])
-def test_a_retry_receipt_for_somebody_else_s_device_yields_nothing(told: House, with_keys: bool) -> None:
+def test_a_retry_receipt_for_somebody_else_s_device_yields_nothing(
+    told: WiredFunctions, with_keys: bool
+) -> None:
     """Mallory asks, and names Siti's device as the one that couldn't read."""
     mallory = told.network.person("6281111111111", "6666")
     notification, device = told.tell(2), told.siti.devices[0]
@@ -201,7 +205,7 @@ def test_twin_in_a_group_a_member_s_device_is_named_by_participant() -> None:
     assert (request.requester, request.to) == (OTHER_LID.with_device(3), GROUP)
 
 
-def test_receipts_gathered_from_several_people_count_in_groups_alone(told: House) -> None:
+def test_receipts_gathered_from_several_people_count_in_groups_alone(told: WiredFunctions) -> None:
     notification = told.tell(2)
     users = (Node("user", {"jid": told.siti.user, "t": str(NOW)}),)
     gathered = Node("participants", {"key": notification.message_id}, users)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.running_endpoint import TOKEN, House, Lease, LoopThread, Profile, build
+from tests.support.running_endpoint import TOKEN, Lease, LoopThread, Profile, RunningEndpoint, build
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.httpd import Limits
 from tocsin.connector_client import client as errors
@@ -26,7 +26,7 @@ from tocsin.connector_client.client import ConnectorClient
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
-Another = Callable[..., House]
+Another = Callable[..., RunningEndpoint]
 MESSAGE = Node("message", {"id": "3EB0AA", "to": "1234@lid"}, b"ciphertext")
 RECEIPT = Node("receipt", {"id": "3EB0AA", "to": "1234@lid"})
 
@@ -34,42 +34,42 @@ RECEIPT = Node("receipt", {"id": "3EB0AA", "to": "1234@lid"})
 # What passes
 
 
-def test_an_iq_is_answered_with_the_servers_result(house: House) -> None:
-    answer = house.client().request(Profile(), IQ, timeout=7)
+def test_an_iq_is_answered_with_the_servers_result(gateway: RunningEndpoint) -> None:
+    answer = gateway.client().request(Profile(), IQ, timeout=7)
     assert answer.content == IQ.content
-    assert house.accounts.seen == [("request", "default", 3, IQ, 7)]
+    assert gateway.accounts.seen == [("request", "default", 3, IQ, 7)]
 
 
-def test_a_message_brings_its_ack_and_says_whether_it_was_parked(house: House) -> None:
+def test_a_message_brings_its_ack_and_says_whether_it_was_parked(gateway: RunningEndpoint) -> None:
     async def ack(node: Node) -> Node:
         return Node("ack", {"class": "message", "id": "3EB0AA", "error": "463"})
 
-    house.accounts.answer = ack
-    client = house.client()
+    gateway.accounts.answer = ack
+    client = gateway.client()
     assert client.send_message(Profile(), MESSAGE).attrs["error"] == "463"
     client.send_message(Profile(), MESSAGE, resumed=True)
     client.send_message(Profile(), MESSAGE, first_contact=True)
-    assert [seen[-1] for seen in house.accounts.seen] == [
+    assert [seen[-1] for seen in gateway.accounts.seen] == [
         Handling(),
         Handling(resumed=True),
         Handling(first_contact=True),
     ]
 
 
-def test_a_receipt_is_handed_over_without_an_answer(house: House) -> None:
-    house.client().send(Profile(), RECEIPT)
-    assert house.accounts.seen == [("stanza", "default", 3, RECEIPT)]
+def test_a_receipt_is_handed_over_without_an_answer(gateway: RunningEndpoint) -> None:
+    gateway.client().send(Profile(), RECEIPT)
+    assert gateway.accounts.seen == [("stanza", "default", 3, RECEIPT)]
 
 
-def test_an_encrypted_file_is_uploaded_and_its_place_told(house: House) -> None:
-    assert house.client().upload(Profile(), "image", b"blob") == ("https://media.test/1", "/v/1?x=1")
-    assert house.accounts.seen == [("upload", "default", 3, "image", b"blob")]
+def test_an_encrypted_file_is_uploaded_and_its_place_told(gateway: RunningEndpoint) -> None:
+    assert gateway.client().upload(Profile(), "image", b"blob") == ("https://media.test/1", "/v/1?x=1")
+    assert gateway.accounts.seen == [("upload", "default", 3, "image", b"blob")]
 
 
-def test_a_file_of_an_unknown_kind_is_refused(house: House) -> None:
+def test_a_file_of_an_unknown_kind_is_refused(gateway: RunningEndpoint) -> None:
     with pytest.raises(errors.Refused, match="Tocsin-Media must be one of image, document"):
-        house.client().upload(Profile(), "sticker", b"blob")
-    assert house.accounts.seen == []
+        gateway.client().upload(Profile(), "sticker", b"blob")
+    assert gateway.accounts.seen == []
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ def test_a_file_of_an_unknown_kind_is_refused(house: House) -> None:
     [(protocol.UPLOAD_FAILED, errors.UploadFailed), (protocol.UPLOAD_REFUSED, errors.UploadRefused)],
 )
 def test_why_an_upload_failed_is_told_by_its_class(
-    house: House, code: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    gateway: RunningEndpoint, code: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> tuple[str, str]:
         raise Refusal(code, "mmg answered 500")
 
-    monkeypatch.setattr(house.accounts, "upload", refuse)
+    monkeypatch.setattr(gateway.accounts, "upload", refuse)
     with pytest.raises(error, match="mmg answered 500"):
-        house.client().upload(Profile(), "image", b"blob")
+        gateway.client().upload(Profile(), "image", b"blob")
 
 
 def test_files_are_taken_one_after_the_other_and_messages_beside_them(loop: LoopThread) -> None:
     """What waits, waits on the wire: many files at once would be too much for the connector's memory."""
-    house = build(loop, Limits(large_body=1024, max_large=1))
+    gateway = build(loop, Limits(large_body=1024, max_large=1))
     first, both, go = threading.Event(), threading.Event(), asyncio.Event()
 
     async def upload(*_: object) -> tuple[str, str]:
@@ -97,23 +97,23 @@ def test_files_are_taken_one_after_the_other_and_messages_beside_them(loop: Loop
         await go.wait()
         return "https://media.test/1", "/v/1?x=1"
 
-    house.accounts.upload = upload  # type: ignore[method-assign]
+    gateway.accounts.upload = upload  # type: ignore[method-assign]
     with ThreadPoolExecutor(2) as beside:
-        uploads = [beside.submit(house.client().upload, Profile(), "image", b"x" * 2048) for _ in range(2)]
+        uploads = [beside.submit(gateway.client().upload, Profile(), "image", b"x" * 2048) for _ in range(2)]
         assert first.wait(5)
-        house.client().request(Profile(), IQ)
+        gateway.client().request(Profile(), IQ)
         assert not both.wait(0.3)
         loop.loop.call_soon_threadsafe(go.set)
         assert [upload.result(5) for upload in uploads] == [("https://media.test/1", "/v/1?x=1")] * 2
     assert both.is_set()
-    loop.run(house.endpoint.close(0.1))
+    loop.run(gateway.endpoint.close(0.1))
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="no such option on this system")
 def test_a_file_that_waits_on_the_wire_isn_t_given_up_as_a_message_is(loop: LoopThread) -> None:
     """The kernel ends a connection that takes nothing for so long (ms)."""
-    house, patience = build(loop), []
-    client = house.client()
+    gateway, patience = build(loop), []
+    client = gateway.client()
     for send in (
         lambda: client.upload(Profile(), "image", bytes(protocol.LARGE_BODY + 1)),
         lambda: client.request(Profile(), IQ),
@@ -123,23 +123,23 @@ def test_a_file_that_waits_on_the_wire_isn_t_given_up_as_a_message_is(loop: Loop
         assert line is not None
         patience.append(line.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
     assert patience == [(protocol.UPLOAD_TIMEOUT + errors.GRACE_SECONDS) * 1000, 5000]
-    loop.run(house.endpoint.close(0.1))
+    loop.run(gateway.endpoint.close(0.1))
 
 
-def test_the_end_of_a_resume_is_told(house: House) -> None:
-    house.client().resumed(Profile())
-    assert house.accounts.seen == [("resumed", "default", 3)]
+def test_the_end_of_a_resume_is_told(gateway: RunningEndpoint) -> None:
+    gateway.client().resumed(Profile())
+    assert gateway.accounts.seen == [("resumed", "default", 3)]
 
 
-def test_one_connection_and_one_look_at_the_lease_serve_many_calls(house: House) -> None:
-    client = house.client()
+def test_one_connection_and_one_look_at_the_lease_serve_many_calls(gateway: RunningEndpoint) -> None:
+    client = gateway.client()
     for _ in range(5):
         client.request(Profile(), IQ)
-    assert house.lease_reads == 1
+    assert gateway.lease_reads == 1
 
 
-def test_health_needs_no_token_and_tells_nothing(house: House) -> None:
-    line = raw(house)
+def test_health_needs_no_token_and_tells_nothing(gateway: RunningEndpoint) -> None:
+    line = raw(gateway)
     line.request("GET", "/v1/health")
     response = line.getresponse()
     assert (response.status, response.read()) == (200, b'{"ok":true}')
@@ -149,61 +149,65 @@ def test_health_needs_no_token_and_tells_nothing(house: House) -> None:
 
 
 def test_a_certificate_that_is_not_the_leases_is_refused_before_a_byte_is_sent(
-    house: House, another: Another
+    gateway: RunningEndpoint, another: Another
 ) -> None:
-    client = ConnectorClient(lambda _: Lease(house.lease.url, another().lease.certificate))
+    client = ConnectorClient(lambda _: Lease(gateway.lease.url, another().lease.certificate))
     with pytest.raises(errors.ConnectorAway, match="certificate verify failed"):
         client.request(Profile(), IQ)
-    assert house.accounts.seen == []
+    assert gateway.accounts.seen == []
 
 
-def test_the_certificate_passes_the_strict_verification_of_python_3_13(house: House) -> None:
-    context = ssl.create_default_context(cadata=house.lease.certificate)
+def test_the_certificate_passes_the_strict_verification_of_python_3_13(gateway: RunningEndpoint) -> None:
+    context = ssl.create_default_context(cadata=gateway.lease.certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     with (
-        socket.create_connection(("127.0.0.1", house.port), 2) as plain,
+        socket.create_connection(("127.0.0.1", gateway.port), 2) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
     ):
         assert secured.version() == "TLSv1.3"
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_tls_below_1_2_is_refused(house: House) -> None:
-    context = ssl.create_default_context(cadata=house.lease.certificate)
+def test_tls_below_1_2_is_refused(gateway: RunningEndpoint) -> None:
+    context = ssl.create_default_context(cadata=gateway.lease.certificate)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with socket.create_connection(("127.0.0.1", house.port), 2) as plain, pytest.raises(ssl.SSLError):
+    with socket.create_connection(("127.0.0.1", gateway.port), 2) as plain, pytest.raises(ssl.SSLError):
         context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 @pytest.mark.parametrize("path", ["iq", "message", "stanza", "resumed", "nowhere"])
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN])
-def test_no_door_opens_without_the_token(house: House, path: str, authorization: str | None) -> None:
+def test_no_door_opens_without_the_token(
+    gateway: RunningEndpoint, path: str, authorization: str | None
+) -> None:
     headers = {protocol.INCARNATION: "3"} | ({"Authorization": authorization} if authorization else {})
-    status, answer = post(house, f"/v1/accounts/default/{path}", encode(IQ), headers)
+    status, answer = post(gateway, f"/v1/accounts/default/{path}", encode(IQ), headers)
     assert (status, answer["error"]) == (401, "unauthorized")
-    assert house.accounts.seen == []
+    assert gateway.accounts.seen == []
 
 
-def test_a_token_opens_only_its_own_account(house: House) -> None:
-    house.accounts.tokens["other"] = "another token"
+def test_a_token_opens_only_its_own_account(gateway: RunningEndpoint) -> None:
+    gateway.accounts.tokens["other"] = "another token"
     with pytest.raises(errors.Refused) as raised:
-        house.client().request(Profile(account="other"), IQ)
+        gateway.client().request(Profile(account="other"), IQ)
     assert raised.value.status == 401
 
 
-def test_an_account_served_elsewhere_is_refused_like_a_wrong_token(house: House) -> None:
-    status, answer = post(house, "/v1/accounts/unknown/iq", encode(IQ), authorized())
+def test_an_account_served_elsewhere_is_refused_like_a_wrong_token(gateway: RunningEndpoint) -> None:
+    status, answer = post(gateway, "/v1/accounts/unknown/iq", encode(IQ), authorized())
     assert (status, answer["error"]) == (401, "unauthorized")
 
 
-def test_a_refused_token_is_checked_against_the_lease_once_more(house: House, another: Another) -> None:
+def test_a_refused_token_is_checked_against_the_lease_once_more(
+    gateway: RunningEndpoint, another: Another
+) -> None:
     moved = another()
-    client = house.client()
+    client = gateway.client()
     client.request(Profile(), IQ)
-    house.accounts.tokens.clear()
-    house.lease = moved.lease
+    gateway.accounts.tokens.clear()
+    gateway.lease = moved.lease
     client.request(Profile(), IQ)
     assert len(moved.accounts.seen) == 1
 
@@ -228,67 +232,71 @@ def test_a_refused_token_is_checked_against_the_lease_once_more(house: House, an
     ids=lambda value: getattr(value, "code", type(value).__name__) if isinstance(value, Exception) else "",
 )
 def test_each_refusal_is_its_error(
-    house: House, refusal: Exception, error: type[errors.ConnectorError]
+    gateway: RunningEndpoint, refusal: Exception, error: type[errors.ConnectorError]
 ) -> None:
     async def refuse(node: Node) -> Node:
         raise refusal
 
-    house.accounts.answer = refuse
+    gateway.accounts.answer = refuse
     with pytest.raises(errors.ConnectorError) as raised:
-        house.client().send_message(Profile(), MESSAGE)
+        gateway.client().send_message(Profile(), MESSAGE)
     assert type(raised.value) is error
 
 
-def test_a_refusal_keeps_its_facts(house: House) -> None:
+def test_a_refusal_keeps_its_facts(gateway: RunningEndpoint) -> None:
     async def banned(node: Node) -> Node:
         raise Refusal(protocol.RESTRICTED, "banned", until=1.5e9)
 
-    house.accounts.answer = banned
+    gateway.accounts.answer = banned
     with pytest.raises(errors.Restricted) as raised:
-        house.client().send_message(Profile(), MESSAGE)
+        gateway.client().send_message(Profile(), MESSAGE)
     assert raised.value.until == 1.5e9
 
 
-def test_a_fault_of_our_own_is_answered_without_its_insides(house: House) -> None:
+def test_a_fault_of_our_own_is_answered_without_its_insides(gateway: RunningEndpoint) -> None:
     async def fail(node: Node) -> Node:
         raise RuntimeError("key material")
 
-    house.accounts.answer = fail
-    status, answer = post(house, "/v1/accounts/default/iq", encode(IQ), authorized())
+    gateway.accounts.answer = fail
+    status, answer = post(gateway, "/v1/accounts/default/iq", encode(IQ), authorized())
     assert (status, answer["error"]) == (500, "broken")
     assert "key material" not in json.dumps(answer)
 
 
-def test_an_iq_that_the_server_refuses_raises_with_its_code(house: House) -> None:
+def test_an_iq_that_the_server_refuses_raises_with_its_code(gateway: RunningEndpoint) -> None:
     async def error(node: Node) -> Node:
         child = Node("error", {"code": "429", "text": "rate-overlimit", "backoff": "60"})
         return Node("iq", {"type": "error", "id": "1"}, (child,))
 
-    house.accounts.answer = error
+    gateway.accounts.answer = error
     with pytest.raises(errors.IqError) as raised:
-        house.client().request(Profile(), IQ)
+        gateway.client().request(Profile(), IQ)
     assert (raised.value.error, raised.value.text, raised.value.backoff) == (429, "rate-overlimit", 60)
 
 
 @pytest.mark.parametrize("number", ["9" * 18, "9" * 5000, "soon"])
-def test_an_iq_that_is_refused_in_absurd_numbers_is_refused_all_the_same(house: House, number: str) -> None:
+def test_an_iq_that_is_refused_in_absurd_numbers_is_refused_all_the_same(
+    gateway: RunningEndpoint, number: str
+) -> None:
     async def error(node: Node) -> Node:
         child = Node("error", {"code": number, "text": "x" * 100_000, "backoff": number})
         return Node("iq", {"type": "error", "id": "1"}, (child,))
 
-    house.accounts.answer = error
+    gateway.accounts.answer = error
     with pytest.raises(errors.IqError) as raised:
-        house.client().request(Profile(), IQ)
+        gateway.client().request(Profile(), IQ)
     assert (raised.value.error, len(raised.value.text), raised.value.backoff) == (500, 200, None)
 
 
 @pytest.mark.parametrize("state", ["unpaired", "pairing", "connecting", "logged_out", "replaced", "stopped"])
-def test_a_lease_that_says_not_connected_is_believed_without_a_call(house: House, state: str) -> None:
-    house.lease = Lease(house.lease.url, house.lease.certificate, state)
+def test_a_lease_that_says_not_connected_is_believed_without_a_call(
+    gateway: RunningEndpoint, state: str
+) -> None:
+    gateway.lease = Lease(gateway.lease.url, gateway.lease.certificate, state)
     with pytest.raises(errors.NotConnected) as raised:
-        house.client().request(Profile(), IQ)
+        gateway.client().request(Profile(), IQ)
     assert raised.value.state == state
-    assert house.accounts.seen == []
+    assert gateway.accounts.seen == []
 
 
 def test_no_lease_at_all_is_a_connector_away() -> None:
@@ -313,27 +321,27 @@ def test_no_lease_at_all_is_a_connector_away() -> None:
         ("stanza", encode(Node("stream:error"))),
     ],
 )
-def test_a_node_at_the_wrong_door_is_malformed(house: House, path: str, body: bytes) -> None:
-    status, answer = post(house, f"/v1/accounts/default/{path}", body, authorized())
+def test_a_node_at_the_wrong_door_is_malformed(gateway: RunningEndpoint, path: str, body: bytes) -> None:
+    status, answer = post(gateway, f"/v1/accounts/default/{path}", body, authorized())
     assert (status, answer["error"]) == (400, "malformed")
-    assert house.accounts.seen == []
+    assert gateway.accounts.seen == []
 
 
 @pytest.mark.parametrize("incarnation", ["", "x", "3.5"])
-def test_an_incarnation_that_is_no_number_is_malformed(house: House, incarnation: str) -> None:
+def test_an_incarnation_that_is_no_number_is_malformed(gateway: RunningEndpoint, incarnation: str) -> None:
     headers = authorized() | {protocol.INCARNATION: incarnation}
-    status, answer = post(house, "/v1/accounts/default/iq", encode(IQ), headers)
+    status, answer = post(gateway, "/v1/accounts/default/iq", encode(IQ), headers)
     assert (status, answer["error"]) == (400, "malformed")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/accounts/default/iq/", "/v1/accounts/../iq", "/v2/health"])
-def test_unknown_paths_are_refused_like_strangers(house: House, path: str) -> None:
-    status, _ = post(house, path, b"", authorized())
+def test_unknown_paths_are_refused_like_strangers(gateway: RunningEndpoint, path: str) -> None:
+    status, _ = post(gateway, path, b"", authorized())
     assert status == 401
 
 
-def test_the_wrong_method_at_a_known_door_is_no_such_path(house: House) -> None:
-    line = raw(house)
+def test_the_wrong_method_at_a_known_door_is_no_such_path(gateway: RunningEndpoint) -> None:
+    line = raw(gateway)
     line.request("PUT", "/v1/accounts/default/iq", b"", authorized())
     assert line.getresponse().status == 404
 
@@ -341,8 +349,8 @@ def test_the_wrong_method_at_a_known_door_is_no_such_path(house: House) -> None:
 # Sizes and slowness
 
 
-def test_an_announced_body_over_the_limit_is_refused_unread(house: House) -> None:
-    line = raw(house)
+def test_an_announced_body_over_the_limit_is_refused_unread(gateway: RunningEndpoint) -> None:
+    line = raw(gateway)
     line.putrequest("POST", "/v1/accounts/default/iq")
     for name, value in (authorized() | {"Content-Length": str(1 << 40)}).items():
         line.putheader(name, value)
@@ -350,52 +358,52 @@ def test_an_announced_body_over_the_limit_is_refused_unread(house: House) -> Non
     assert line.getresponse().status == 413
 
 
-def test_a_chunked_body_over_the_limit_is_cut_off(house: House) -> None:
-    line = raw(house)
+def test_a_chunked_body_over_the_limit_is_cut_off(gateway: RunningEndpoint) -> None:
+    line = raw(gateway)
     chunks = (b"x" * 8192 for _ in range(9))
     line.request("POST", "/v1/accounts/default/iq", chunks, authorized(), encode_chunked=True)
     assert line.getresponse().status == 413
 
 
-def test_a_body_at_the_limit_passes(house: House) -> None:
+def test_a_body_at_the_limit_passes(gateway: RunningEndpoint) -> None:
     node = Node("message", {"id": "1"}, b"x" * (64 * 1024 - 20))
-    house.client().send_message(Profile(), node)
-    assert house.accounts.seen[0][3] == node
+    gateway.client().send_message(Profile(), node)
+    assert gateway.accounts.seen[0][3] == node
 
 
-def test_a_strangers_body_is_not_read(house: House) -> None:
-    status, _ = post(house, "/v1/accounts/default/iq", b"x" * 60_000, {"Authorization": "Bearer wrong"})
+def test_a_strangers_body_is_not_read(gateway: RunningEndpoint) -> None:
+    status, _ = post(gateway, "/v1/accounts/default/iq", b"x" * 60_000, {"Authorization": "Bearer wrong"})
     assert status == 401
 
 
-def test_a_head_over_the_limit_is_refused(house: House) -> None:
-    status, _ = post(house, "/v1/accounts/default/iq", b"", {"X-Long": "x" * 200_000})
+def test_a_head_over_the_limit_is_refused(gateway: RunningEndpoint) -> None:
+    status, _ = post(gateway, "/v1/accounts/default/iq", b"", {"X-Long": "x" * 200_000})
     assert status == 400
 
 
-def test_bytes_that_are_not_http_are_refused(house: House) -> None:
-    with secured(house) as line:
+def test_bytes_that_are_not_http_are_refused(gateway: RunningEndpoint) -> None:
+    with secured(gateway) as line:
         line.sendall(b"\x16\x03\x01 what is this\r\n\r\n")
         assert line.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_a_client_that_dawdles_over_its_request_is_sent_away(house: House) -> None:
-    with secured(house) as line:
+def test_a_client_that_dawdles_over_its_request_is_sent_away(gateway: RunningEndpoint) -> None:
+    with secured(gateway) as line:
         line.sendall(b"POST /v1/accounts/default/iq HTTP/1.1\r\nHost: x\r\n")
         assert line.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_the_time_limit_is_for_the_request_not_for_its_answer(house: House) -> None:
+def test_the_time_limit_is_for_the_request_not_for_its_answer(gateway: RunningEndpoint) -> None:
     async def late(node: Node) -> Node:
         await asyncio.sleep(0.5)  # longer than head_seconds
         return node
 
-    house.accounts.answer = late
-    assert house.client().send_message(Profile(), MESSAGE) == MESSAGE
+    gateway.accounts.answer = late
+    assert gateway.client().send_message(Profile(), MESSAGE) == MESSAGE
 
 
-def test_more_connections_than_allowed_are_closed_unread(house: House) -> None:
-    lines = [secured(house) for _ in range(5)]
+def test_more_connections_than_allowed_are_closed_unread(gateway: RunningEndpoint) -> None:
+    lines = [secured(gateway) for _ in range(5)]
     try:
         lines[4].settimeout(2)
         assert lines[4].recv(10) == b""
@@ -404,8 +412,8 @@ def test_more_connections_than_allowed_are_closed_unread(house: House) -> None:
             line.close()
 
 
-def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(house: House) -> None:
-    client = house.client()
+def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(gateway: RunningEndpoint) -> None:
+    client = gateway.client()
     client.request(Profile(), IQ)
     started = time.perf_counter()
     for _ in range(20):
@@ -421,14 +429,14 @@ def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(house: Hou
     derandomize=True,
 )
 def test_nothing_a_stranger_sends_keeps_the_next_one_from_being_served(
-    house: House, pieces: list[bytes], begin_well: bool
+    gateway: RunningEndpoint, pieces: list[bytes], begin_well: bool
 ) -> None:
-    with secured(house) as line:
+    with secured(gateway) as line:
         line.settimeout(2)
         with contextlib.suppress(OSError):
             for piece in [b"POST /v1/accounts/default/iq HTTP/1.1\r\n"] * begin_well + pieces:
                 line.sendall(piece)
-    test_health_needs_no_token_and_tells_nothing(house)
+    test_health_needs_no_token_and_tells_nothing(gateway)
 
 
 @given(st.binary(max_size=300))
@@ -438,8 +446,8 @@ def test_nothing_a_stranger_sends_keeps_the_next_one_from_being_served(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
-def test_any_body_is_a_node_or_malformed(house: House, body: bytes) -> None:
-    status, answer = post(house, "/v1/accounts/default/iq", body, authorized())
+def test_any_body_is_a_node_or_malformed(gateway: RunningEndpoint, body: bytes) -> None:
+    status, answer = post(gateway, "/v1/accounts/default/iq", body, authorized())
     assert (status, answer["error"]) == (400, "malformed")
 
 
@@ -447,39 +455,39 @@ def test_any_body_is_a_node_or_malformed(house: House, body: bytes) -> None:
 
 
 def test_a_connection_that_the_connector_dropped_is_made_anew_once(
-    house: House, another: Another, loop: LoopThread
+    gateway: RunningEndpoint, another: Another, loop: LoopThread
 ) -> None:
-    client = house.client()
+    client = gateway.client()
     client.request(Profile(), IQ)
-    loop.run(house.endpoint.close(0))
-    again = another(house.port)
-    again.lease = house.lease = Lease(house.lease.url, again.lease.certificate)
+    loop.run(gateway.endpoint.close(0))
+    again = another(gateway.port)
+    again.lease = gateway.lease = Lease(gateway.lease.url, again.lease.certificate)
     client.request(Profile(), IQ)
     assert len(again.accounts.seen) == 1
-    assert house.lease_reads == 2
+    assert gateway.lease_reads == 2
 
 
-def test_a_connector_that_is_gone_is_away(house: House, loop: LoopThread) -> None:
-    client = house.client()
+def test_a_connector_that_is_gone_is_away(gateway: RunningEndpoint, loop: LoopThread) -> None:
+    client = gateway.client()
     client.request(Profile(), IQ)
-    loop.run(house.endpoint.close(0))
+    loop.run(gateway.endpoint.close(0))
     with pytest.raises(errors.ConnectorAway):
         client.request(Profile(), IQ)
 
 
-def test_a_connector_that_does_not_answer_is_away_and_not_asked_twice(house: House) -> None:
+def test_a_connector_that_does_not_answer_is_away_and_not_asked_twice(gateway: RunningEndpoint) -> None:
     async def never(node: Node) -> Node:
         await asyncio.Event().wait()
         raise AssertionError
 
-    house.accounts.answer = never
-    client = house.client()
+    gateway.accounts.answer = never
+    client = gateway.client()
     with pytest.raises(errors.ConnectorAway, match="no answer within"):
         client.request(Profile(), IQ, timeout=-4)
-    assert len(house.accounts.seen) == 1
+    assert len(gateway.accounts.seen) == 1
 
 
-def test_a_closing_endpoint_lets_a_running_request_end(house: House, loop: LoopThread) -> None:
+def test_a_closing_endpoint_lets_a_running_request_end(gateway: RunningEndpoint, loop: LoopThread) -> None:
     inside = asyncio.Event()
 
     async def slow(node: Node) -> Node:
@@ -488,13 +496,13 @@ def test_a_closing_endpoint_lets_a_running_request_end(house: House, loop: LoopT
         return node
 
     async def call_and_close() -> Node:
-        call = asyncio.to_thread(house.client().send_message, Profile(), MESSAGE)
+        call = asyncio.to_thread(gateway.client().send_message, Profile(), MESSAGE)
         running = asyncio.ensure_future(call)
         await inside.wait()
-        await house.endpoint.close(5)
+        await gateway.endpoint.close(5)
         return await running
 
-    house.accounts.answer = slow
+    gateway.accounts.answer = slow
     assert loop.run(call_and_close()) == MESSAGE
 
 
@@ -505,19 +513,21 @@ def authorized() -> dict[str, str]:
     return {"Authorization": f"Bearer {TOKEN}", protocol.INCARNATION: "3"}
 
 
-def secured(house: House) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cadata=house.lease.certificate)
-    plain = socket.create_connection(("127.0.0.1", house.port), 5)
+def secured(gateway: RunningEndpoint) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cadata=gateway.lease.certificate)
+    plain = socket.create_connection(("127.0.0.1", gateway.port), 5)
     return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
-def raw(house: House) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context(cadata=house.lease.certificate)
-    return http.client.HTTPSConnection("127.0.0.1", house.port, timeout=5, context=context)
+def raw(gateway: RunningEndpoint) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cadata=gateway.lease.certificate)
+    return http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=5, context=context)
 
 
-def post(house: House, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
-    line = raw(house)
+def post(
+    gateway: RunningEndpoint, path: str, body: bytes, headers: dict[str, str]
+) -> tuple[int, dict[str, str]]:
+    line = raw(gateway)
     line.request("POST", path, body, headers)
     response = line.getresponse()
     return response.status, json.loads(response.read())

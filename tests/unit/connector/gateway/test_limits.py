@@ -31,7 +31,7 @@ class Aws:
         return function(*args, **kwargs)
 
 
-class House:
+class LimitedAccount:
     """One account in one process after the other."""
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def limited() -> LimitedAccount:
+    return LimitedAccount()
 
 
 @pytest.mark.parametrize(
@@ -61,51 +61,51 @@ def house() -> House:
     ],
 )
 async def test_a_refusal_that_means_the_account_holds_for_a_while(
-    house: House, error: str, kind: str, seconds: int
+    limited: LimitedAccount, error: str, kind: str, seconds: int
 ) -> None:
-    limits = house.process()
+    limits = limited.process()
     await limits.refused(error)
     assert limits.active(kind) == Limit(kind, error, NOW + seconds, NOW)
     assert limits.changed.is_set()
-    house.now += seconds
+    limited.now += seconds
     assert limits.active(kind) is None
 
 
 @pytest.mark.parametrize("error", ["400", "403", "479", "500", "what"])
-async def test_a_refusal_that_means_the_message_holds_nothing(house: House, error: str) -> None:
-    limits = house.process()
+async def test_a_refusal_that_means_the_message_holds_nothing(limited: LimitedAccount, error: str) -> None:
+    limits = limited.process()
     assert await limits.refused(error) is None
     assert limits.strictest() is None
 
 
-async def test_the_next_process_knows_it_and_the_one_after_a_move(house: House) -> None:
-    await house.process().refused("463")
-    successor = house.process()
+async def test_the_next_process_knows_it_and_the_one_after_a_move(limited: LimitedAccount) -> None:
+    await limited.process().refused("463")
+    successor = limited.process()
     await successor.load()
     assert successor.active(FIRST_CONTACTS) is not None
 
 
-async def test_the_end_that_the_server_tells_takes_the_place_of_a_guess(house: House) -> None:
-    limits = house.process()
+async def test_the_end_that_the_server_tells_takes_the_place_of_a_guess(limited: LimitedAccount) -> None:
+    limits = limited.process()
     await limits.refused("463")
     await limits.hear(FIRST_CONTACTS, "463", NOW + 60)
     assert limits.active(FIRST_CONTACTS) == Limit(FIRST_CONTACTS, "463", NOW + 60, NOW)
 
 
-async def test_lifted_it_is_lifted_for_all(house: House) -> None:
-    limits = house.process()
+async def test_lifted_it_is_lifted_for_all(limited: LimitedAccount) -> None:
+    limits = limited.process()
     await limits.refused("463")
     limits.changed.clear()
     await limits.hear(FIRST_CONTACTS, "notification", 0)
     assert limits.active(FIRST_CONTACTS) is None
     assert limits.changed.is_set()
-    other = house.process()
+    other = limited.process()
     await other.load()
     assert other.strictest() is None
 
 
-async def test_a_second_refusal_does_not_shorten_what_is_known(house: House) -> None:
-    limits = house.process()
+async def test_a_second_refusal_does_not_shorten_what_is_known(limited: LimitedAccount) -> None:
+    limits = limited.process()
     await limits.hear(FIRST_CONTACTS, "notification", NOW + 72 * HOUR)
     await limits.refused("463")
     active = limits.active(FIRST_CONTACTS)
@@ -113,15 +113,15 @@ async def test_a_second_refusal_does_not_shorten_what_is_known(house: House) -> 
     assert active.until == NOW + 72 * HOUR
 
 
-async def test_with_the_table_away_this_process_holds_to_it_all_the_same(house: House) -> None:
-    limits = house.process()
-    house.aws.trouble = OSError("away")
+async def test_with_the_table_away_this_process_holds_to_it_all_the_same(limited: LimitedAccount) -> None:
+    limits = limited.process()
+    limited.aws.trouble = OSError("away")
     await limits.refused("429")
     assert limits.active(MESSAGES) is not None
 
 
-async def test_what_keeps_more_people_away_is_said_first(house: House) -> None:
-    limits = house.process()
+async def test_what_keeps_more_people_away_is_said_first(limited: LimitedAccount) -> None:
+    limits = limited.process()
     for kind in (FIRST_CONTACTS, MESSAGES, LOGIN):
         await limits.hear(kind, "x", NOW + 60)
         strictest = limits.strictest()
@@ -129,10 +129,12 @@ async def test_what_keeps_more_people_away_is_said_first(house: House) -> None:
         assert strictest.kind == kind
 
 
-async def test_an_end_that_was_written_down_before_ends_were_bounded_can_be_shown(house: House) -> None:
+async def test_an_end_that_was_written_down_before_ends_were_bounded_can_be_shown(
+    limited: LimitedAccount,
+) -> None:
     limit = Limit(FIRST_CONTACTS, "notification", 10**15, NOW)
-    await house.process().hear(limit.kind, limit.cause, limit.until)
-    again = house.process()
+    await limited.process().hear(limit.kind, limit.cause, limit.until)
+    again = limited.process()
     await again.load()
     known = again.active(FIRST_CONTACTS)
     assert known is not None

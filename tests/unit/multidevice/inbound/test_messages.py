@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fake_whatsapp import Device, message_from, wrapped
 from tests.support.memory_aws import MemoryAccount
-from tests.support.wired_functions import House, receipt_of, texts
+from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import garbled, orders, our_bundle, replies, retry_of, sessions
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.dynamo.writes import Put, Update
@@ -31,20 +31,20 @@ def account() -> MemoryAccount:
 
 
 @pytest.fixture
-def house(account: MemoryAccount) -> House:
-    return House(account.furnish())
+def wired(account: MemoryAccount) -> WiredFunctions:
+    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture
-def told(house: House) -> House:
+def told(wired: WiredFunctions) -> WiredFunctions:
     """Siti has had one notification, so there are sessions both ways."""
-    house.notification = house.tell(1)  # type: ignore[attr-defined]
-    return house
+    wired.notification = wired.tell(1)  # type: ignore[attr-defined]
+    return wired
 
 
-def written(house: House) -> list[tuple[str, str]]:
+def written(wired: WiredFunctions) -> list[tuple[str, str]]:
     """Tag and type of what we wrote to the socket unasked."""
-    return [(node.tag, str(node.attrs.get("type", ""))) for node in house.network.written]
+    return [(node.tag, str(node.attrs.get("type", ""))) for node in wired.network.written]
 
 
 # -- replies ---------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_reply_is_read_confirmed_and_told(told):
 
 def test_with_damaged_account_secrets_a_reply_waits_for_a_person(told):
     body = told.envelope(message_from(told.siti.devices[0], told.siti, "R", "Halo"))
-    table, key = told.stage.table, ("account#default", "credentials")
+    table, key = told.paired.table, ("account#default", "credentials")
     sound = {name: value for name, value in table.get(key).items() if name not in ("pk", "sk")}
     table.put(Put(key, {**sound, "secrets": sound["secrets"] + b"\0"}))
     told.restart()
@@ -95,21 +95,21 @@ def test_a_quoted_notification_is_the_one_it_is_about(told):
     assert replies(told)[0]["ticket_id"] == "TCK-1"
 
 
-def test_somebody_who_writes_first_is_heard_too(house):
-    device = house.siti.devices[0]
-    device.begin(our_bundle(house))
-    report = house.receive(message_from(device, house.siti, "F", "Halo"))
+def test_somebody_who_writes_first_is_heard_too(wired):
+    device = wired.siti.devices[0]
+    device.begin(our_bundle(wired))
+    report = wired.receive(message_from(device, wired.siti, "F", "Halo"))
     assert (report.outcome, report.facts["new_session"]) == ("reply", True)
-    [reply] = replies(house)
+    [reply] = replies(wired)
     assert "ticket_id" not in reply
 
 
-def test_a_first_message_spends_its_prekey_and_teaches_the_address(house):
-    device = house.siti.devices[0]
-    device.begin(our_bundle(house))
-    house.receive(message_from(device, house.siti, "F", "Halo"))
-    assert house.stage.keys.account.prekey_count() == 0
-    assert house.stage.keys.contacts.address(USER) == {"pn": USER, "lid": "1234@lid"}
+def test_a_first_message_spends_its_prekey_and_teaches_the_address(wired):
+    device = wired.siti.devices[0]
+    device.begin(our_bundle(wired))
+    wired.receive(message_from(device, wired.siti, "F", "Halo"))
+    assert wired.paired.keys.account.prekey_count() == 0
+    assert wired.paired.keys.contacts.address(USER) == {"pn": USER, "lid": "1234@lid"}
 
 
 def test_a_reply_ends_the_first_messages_of_that_device(told):
@@ -174,11 +174,11 @@ def test_a_bad_mac_is_asked_for_again_without_keys_at_first(told):
 
 def test_from_the_second_time_on_fresh_keys_come_along_and_the_session_is_archived(told):
     told.receive(garbled(told))
-    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, "1234@lid", 0) is not None
     report = told.receive(garbled(told, count=1))
     assert report.facts == {"count": 2, "with_keys": True}
     assert told.network.written[-1].child("keys") is not None
-    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, "1234@lid", 0) is None
 
 
 def test_after_an_archived_session_our_next_message_founds_a_new_one(told):
@@ -208,28 +208,28 @@ def test_keys_of_a_retry_receipt_heal_the_sender(told):
     assert texts(device)[-1] == "Tiket 2"
 
 
-def test_no_session_is_asked_for_with_keys_at_once(house):
-    device = house.siti.devices[0]
-    device.begin(our_bundle(house))
-    first = message_from(device, house.siti, "F", "Halo")
-    house.receive(first)
-    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
-    house.tell(1)  # the device answers, and then goes on in the session of our message
-    house.stage.keys.sending.remove_device(house.stage.profile, "1234@lid", 0)
-    report = house.receive(message_from(device, house.siti, "N", "Halo?"))
+def test_no_session_is_asked_for_with_keys_at_once(wired):
+    device = wired.siti.devices[0]
+    device.begin(our_bundle(wired))
+    first = message_from(device, wired.siti, "F", "Halo")
+    wired.receive(first)
+    wired.paired.keys.sending.remove_device(wired.paired.profile, "1234@lid", 0)
+    wired.tell(1)  # the device answers, and then goes on in the session of our message
+    wired.paired.keys.sending.remove_device(wired.paired.profile, "1234@lid", 0)
+    report = wired.receive(message_from(device, wired.siti, "N", "Halo?"))
     assert report.outcome == "asked-again"
     assert report.cause == "NoSession"
-    assert house.network.written[-1].child("keys") is not None
+    assert wired.network.written[-1].child("keys") is not None
 
 
-def test_a_spent_prekey_is_asked_for_with_keys_at_once(house):
-    device = house.siti.devices[0]
-    bundle = our_bundle(house)
+def test_a_spent_prekey_is_asked_for_with_keys_at_once(wired):
+    device = wired.siti.devices[0]
+    bundle = our_bundle(wired)
     device.begin(bundle)
-    house.receive(message_from(device, house.siti, "F", "Halo"))
-    other = house.network.person("6285555555555", "5555")
+    wired.receive(message_from(device, wired.siti, "F", "Halo"))
+    other = wired.network.person("6285555555555", "5555")
     other.devices[0].begin(bundle)
-    report = house.receive(message_from(other.devices[0], other, "G", "Halo"))
+    report = wired.receive(message_from(other.devices[0], other, "G", "Halo"))
     assert (report.cause, report.facts["with_keys"]) == ("NoPreKey", True)
 
 
@@ -241,13 +241,13 @@ def test_a_failed_decrypt_leaves_the_session_as_it_was(told):
 
 
 def test_counts_are_not_used_up_while_nobody_can_ask(told):
-    told.stage.lease.state = "connecting"
+    told.paired.lease.state = "connecting"
     told.restart()
-    told.stage.leases.forget("default")
+    told.paired.leases.forget("default")
     for _ in range(6):
         with pytest.raises(Wait):
             told.receive(garbled(told))
-    told.stage.lease.state = "connected"
+    told.paired.lease.state = "connected"
     assert told.receive(garbled(told)).facts["count"] == 1
 
 
@@ -276,19 +276,19 @@ def test_malformed_ciphertexts_are_named_and_change_nothing(told, kind, body):
 def test_invalid_bytes_never_cost_a_session(told):
     for count in range(3):
         told.receive(wrapped(told.siti.devices[0], told.siti, "M", Ciphertext("msg", bytes(60)), count=count))
-    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 0) is not None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, "1234@lid", 0) is not None
 
 
 # -- consent ---------------------------------------------------------------------------------------------
 
 
-def confirmations(house: House) -> list[str]:
+def confirmations(wired: WiredFunctions) -> list[str]:
     """Deliver what is in the queue; the texts that Siti's phone shows of it."""
-    before = len(texts(house.siti.devices[0]))
-    for order in orders(house):
-        notification = house.stores.notifications.get(order["notification"])
-        house.deliver(notification)
-    return texts(house.siti.devices[0])[before:]
+    before = len(texts(wired.siti.devices[0]))
+    for order in orders(wired):
+        notification = wired.stores.notifications.get(order["notification"])
+        wired.deliver(notification)
+    return texts(wired.siti.devices[0])[before:]
 
 
 def test_stop_suppresses_what_comes_and_is_confirmed_once(told):
@@ -320,7 +320,7 @@ def test_killed_before_the_confirmation_it_is_still_confirmed_once(told, monkeyp
 def test_consent_comes_back_with_a_word_and_is_confirmed(told):
     told.reply("STOP", "S1")
     confirmations(told)
-    told.stage.now += 60
+    told.paired.now += 60
     told.reply("MULAI", "S2")
     assert len(confirmations(told)) == 1
     assert told.deliver(told.plan(2)).outcome == "sent"
@@ -328,7 +328,7 @@ def test_consent_comes_back_with_a_word_and_is_confirmed(told):
 
 def test_consent_can_be_withdrawn_a_second_time(told):
     for number, word in enumerate(("STOP", "MULAI", "STOP")):
-        told.stage.now += 60
+        told.paired.now += 60
         told.reply(word, f"S{number}")
         assert len(confirmations(told)) == 1
     assert told.deliver(told.plan(2)).outcome == "suppressed"
@@ -339,15 +339,15 @@ def test_the_reply_says_what_became_of_consent(told):
     assert replies(told)[0]["consent"] == "withdrawn"
 
 
-def test_after_a_renumbering_both_numbers_are_opted_out(house):
-    house.network.person("5215512345678", "7777")
-    house.network.people["7777"].phone = "5215512345678"
-    house.stage.keys.contacts.learn("525512345678@s.whatsapp.net", "7777@lid")
-    mexican = house.network.people["7777"]
-    mexican.devices[0].begin(our_bundle(house))
-    house.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
+def test_after_a_renumbering_both_numbers_are_opted_out(wired):
+    wired.network.person("5215512345678", "7777")
+    wired.network.people["7777"].phone = "5215512345678"
+    wired.paired.keys.contacts.learn("525512345678@s.whatsapp.net", "7777@lid")
+    mexican = wired.network.people["7777"]
+    mexican.devices[0].begin(our_bundle(wired))
+    wired.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
     for phone in ("5215512345678", "525512345678"):
-        assert house.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
+        assert wired.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
 
 
 # -- receipts --------------------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ def test_receipts_that_say_nothing_of_the_recipient(told, kind):
 
 
 def test_receipts_of_our_own_devices_say_nothing(told):
-    assert told.receive(receipt_of(told.stage.own, told.notification.message_id)).outcome == "ignored"
+    assert told.receive(receipt_of(told.paired.own, told.notification.message_id)).outcome == "ignored"
 
 
 def test_a_receipt_proves_wrong_what_was_given_up(told):
@@ -405,10 +405,10 @@ def test_a_receipt_proves_wrong_what_was_given_up(told):
 # -- our own devices -------------------------------------------------------------------------------------
 
 
-def own_message(house: House, plain: bytes, stanza_id: str = "O1", **attrs: object) -> Node:
-    phone = house.stage.own.devices[0]
+def own_message(wired: WiredFunctions, plain: bytes, stanza_id: str = "O1", **attrs: object) -> Node:
+    phone = wired.paired.own.devices[0]
     ciphertext = phone.encrypt(plain)
-    return wrapped(phone, house.stage.own, stanza_id, ciphertext, **attrs)
+    return wrapped(phone, wired.paired.own, stanza_id, ciphertext, **attrs)
 
 
 def test_what_the_owner_writes_elsewhere_is_confirmed_as_the_senders(told):
@@ -420,10 +420,10 @@ def test_what_the_owner_writes_elsewhere_is_confirmed_as_the_senders(told):
 
 
 def test_an_unreadable_copy_of_the_owners_is_confirmed_and_not_asked_for(told):
-    phone = told.stage.own.devices[0]
+    phone = told.paired.own.devices[0]
     good = phone.encrypt(b"\x0a\x01x")
     body = good.body[:-1] + bytes((good.body[-1] ^ 1,))
-    told.receive(wrapped(phone, told.stage.own, "O2", Ciphertext(good.type, body), recipient=told.siti.user))
+    told.receive(wrapped(phone, told.paired.own, "O2", Ciphertext(good.type, body), recipient=told.siti.user))
     assert written(told) == [("receipt", "sender")]
 
 
@@ -436,7 +436,7 @@ def test_addresses_told_by_the_own_phone_are_learnt(told):
     message.protocol.type = 22
     message.protocol.lid_migration_mapping.payload = payload.SerializeToString()
     told.receive(own_message(told, message.SerializeToString(), category="peer"))
-    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
+    assert told.paired.keys.contacts.address("6287777777777@s.whatsapp.net")["lid"] == "4321@lid"
     assert written(told) == [("receipt", "peer_msg")]
 
 
@@ -451,16 +451,16 @@ def test_a_stranger_may_not_speak_for_the_account(told):
     device = told.siti.devices[0]
     report = told.receive(wrapped(device, told.siti, "X", device.encrypt(message.SerializeToString())))
     assert report.cause == "spoofed"
-    assert told.stage.keys.contacts.address("6287777777777@s.whatsapp.net") is None
+    assert told.paired.keys.contacts.address("6287777777777@s.whatsapp.net") is None
 
 
 # -- notifications ---------------------------------------------------------------------------------------
 
 
-def notification(house: House, kind: str, child: Node, **attrs: object) -> Node:
+def notification(wired: WiredFunctions, kind: str, child: Node, **attrs: object) -> Node:
     return Node(
         "notification",
-        {"id": "n1", "type": kind, "t": "1800000000", "from": house.siti.user, **attrs},
+        {"id": "n1", "type": kind, "t": "1800000000", "from": wired.siti.user, **attrs},
         (child,),
     )
 
@@ -477,7 +477,7 @@ def test_a_device_that_was_removed_is_forgotten(told):
     gone = told.siti.devices.pop(1)
     removed = Node("remove", {}, (Node("device", {"jid": gone.jid}),))
     told.receive(notification(told, "devices", removed))
-    assert told.stage.keys.sending.session_facts(told.stage.profile, "1234@lid", 1) is None
+    assert told.paired.keys.sending.session_facts(told.paired.profile, "1234@lid", 1) is None
     told.tell(2)
     assert texts(gone) == ["Tiket 1"]
 
@@ -502,11 +502,11 @@ def test_a_new_identity_in_a_message_is_accepted_and_reported(told):
 
 
 def test_a_new_own_device_gets_its_copies(told):
-    told.stage.own.devices[7] = Device(told.stage.own.user.with_device(7))
-    own = Node("devices", {"dhash": "2:x"}, (Node("device", {"jid": told.stage.own.user.with_device(7)}),))
-    told.receive(notification(told, "account_sync", own, **{"from": told.stage.own.pn}))
+    told.paired.own.devices[7] = Device(told.paired.own.user.with_device(7))
+    own = Node("devices", {"dhash": "2:x"}, (Node("device", {"jid": told.paired.own.user.with_device(7)}),))
+    told.receive(notification(told, "account_sync", own, **{"from": told.paired.own.pn}))
     told.tell(2)
-    assert texts(told.stage.own.devices[7]) == ["Tiket 2"]
+    assert texts(told.paired.own.devices[7]) == ["Tiket 2"]
 
 
 def reachout_lock(active: bool, ends: str = "") -> Node:
@@ -517,10 +517,10 @@ def reachout_lock(active: bool, ends: str = "") -> Node:
 
 def test_a_restriction_that_whatsapp_tells_of_is_remembered_with_its_end_and_its_lifting(told):
     told.receive(notification(told, "mex", reachout_lock(True, "1900000000")))
-    limit = told.stage.keys.account.limit("first-contacts")
+    limit = told.paired.keys.account.limit("first-contacts")
     assert (limit.until, limit.cause) == (1_900_000_000, "notification")
     told.receive(notification(told, "mex", reachout_lock(False), id="n2"))
-    assert told.stage.keys.account.limit("first-contacts") is None
+    assert told.paired.keys.account.limit("first-contacts") is None
 
 
 @pytest.mark.parametrize("kind", ["picture", "server_sync", "privacy_token", "unheard-of"])
@@ -533,26 +533,26 @@ def test_other_news_are_ignored(told, kind):
 
 def test_a_stanza_of_an_earlier_pairing_is_refused(told):
     node = message_from(told.siti.devices[0], told.siti, "R1", "ok")
-    report = told.receive(node, incarnation=told.stage.profile.incarnation - 1)
+    report = told.receive(node, incarnation=told.paired.profile.incarnation - 1)
     assert (report.outcome, report.cause) == ("refused", "other-pairing")
     assert told.network.written == []
 
 
 def test_a_receipt_of_an_earlier_pairing_moves_nothing(told):
     node = receipt_of(told.siti, told.notification.message_id)
-    assert told.receive(node, incarnation=told.stage.profile.incarnation - 1).outcome == "refused"
+    assert told.receive(node, incarnation=told.paired.profile.incarnation - 1).outcome == "refused"
     assert told.stored(told.notification).state is State.SENT
 
 
 def test_a_stanza_of_a_pairing_that_this_container_has_not_seen_is_read(told):
     told.receive(receipt_of(told.siti, told.notification.message_id))  # the profile is remembered now
-    told.stage.pair(5)
+    told.paired.pair(5)
     node = receipt_of(told.siti, told.notification.message_id, "read")
     assert told.receive(node).outcome == "read"
 
 
-def test_a_call_is_ignored(house):
-    assert house.receive(Node("call", {"id": "c", "from": house.siti.user})).outcome == "ignored"
+def test_a_call_is_ignored(wired):
+    assert wired.receive(Node("call", {"id": "c", "from": wired.siti.user})).outcome == "ignored"
 
 
 def test_a_group_message_is_not_taken_for_a_reply(told):
@@ -575,8 +575,8 @@ def test_a_group_message_is_not_taken_for_a_reply(told):
     "attrs", [{}, {"id": "x"}, {"from": JID("1234", "lid")}, {"id": "x", "from": "not a jid", "t": "1"}]
 )
 @pytest.mark.parametrize("tag", ["message", "receipt", "notification"])
-def test_malformed_stanzas_are_named(house, tag, attrs):
-    assert house.receive(Node(tag, attrs)).outcome in ("malformed", "ignored")
+def test_malformed_stanzas_are_named(wired, tag, attrs):
+    assert wired.receive(Node(tag, attrs)).outcome in ("malformed", "ignored")
 
 
 @pytest.mark.parametrize(
@@ -591,8 +591,8 @@ def test_malformed_stanzas_are_named(house, tag, attrs):
         json.dumps({"stanza": base64.b64encode(zlib.compress(encode(Node("receipt")))[:-3]).decode()}),
     ],
 )
-def test_malformed_envelopes_are_named_and_not_brought_again(house, body):
-    assert house.inbound.handle(body).outcome == "malformed"
+def test_malformed_envelopes_are_named_and_not_brought_again(wired, body):
+    assert wired.inbound.handle(body).outcome == "malformed"
 
 
 def test_a_padding_that_is_none_is_still_confirmed(told):
@@ -643,10 +643,10 @@ def test_an_owner_who_tells_nobody_what_they_read_tells_nobody(attentive, value)
 def test_the_owner_s_settings_are_asked_for_once_an_hour(attentive):
     for number in range(3):
         attentive.reply("ok", f"R{number}")
-    attentive.stage.now += 3599
+    attentive.paired.now += 3599
     attentive.reply("ok", "R8")
     assert attentive.network.queries.count("privacy settings") == 1
-    attentive.stage.now += 1
+    attentive.paired.now += 1
     attentive.reply("ok", "R9")
     assert attentive.network.queries.count("privacy settings") == 2
 
