@@ -13,6 +13,8 @@ from tocsin_local.bootstrap import DEPLOYED, DEPLOYED_PYTHON, ROOT
 
 NAME = f"Python {DEPLOYED_PYTHON[0]}.{DEPLOYED_PYTHON[1]}"
 LINES_SHOWN = 60
+PROOFS = "0.25"
+"""The share of the proofs' random lives (tests/proofs/scale.py): our own interpreter lives all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,7 @@ def interpreter() -> Path:
 @pytest.mark.parametrize("folder", ["tests/unit", "tests/vectors", "tests/proofs"])
 def test_they_pass_under_the_runtime_that_is_deployed(interpreter: Path, folder: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["TOCSIN_PROOFS"] = PROOFS
     command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", folder]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     end = "\n".join(done.stdout.splitlines()[-LINES_SHOWN:])
