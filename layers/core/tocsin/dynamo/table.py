@@ -182,7 +182,7 @@ class DynamoTable:
         return list(self.walk(pk, prefix))
 
     def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
-        return map(from_item, self._pages(self._in_partition(pk, prefix)))
+        return map(from_item, self._found(self._in_partition(pk, prefix)))
 
     def indexed(
         self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
@@ -198,12 +198,12 @@ class DynamoTable:
             request["ExpressionAttributeValues"][":most"] = {"N": str(at_most)}
         if limit is not None:
             request["Limit"] = limit
-        found = islice(self._pages(request), limit)
+        found = islice(self._found(request), limit)
         return [key_of(from_item(attributes)) for attributes in found]
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         request = self._in_partition(pk, prefix) | {"ProjectionExpression": "pk, sk"}
-        return [key_of(from_item(attributes)) for attributes in self._pages(request)]
+        return [key_of(from_item(attributes)) for attributes in self._found(request)]
 
     def count(self, pk: str, without: str) -> int:
         request: dict[str, Any] = {
@@ -215,13 +215,7 @@ class DynamoTable:
             "ExpressionAttributeNames": {"#without": without},
             "ExpressionAttributeValues": {":pk": {"S": pk}},
         }
-        counted: int = 0
-        while True:
-            answer = self._client.query(**request)
-            counted += int(answer["Count"])
-            if "LastEvaluatedKey" not in answer:
-                return counted
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return sum(int(answer["Count"]) for answer in self._answers(request))
 
     def _in_partition(self, pk: str, prefix: str) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -235,11 +229,16 @@ class DynamoTable:
             request["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
         return request
 
-    def _pages(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _found(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The items that a query finds, with one request for each page that is asked for."""
+        for answer in self._answers(request):
+            yield from answer["Items"]
+
+    def _answers(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The answers to a query, page by page."""
         while True:
             answer = self._client.query(**request)
-            yield from answer["Items"]
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             request = request | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}

@@ -365,7 +365,7 @@ class RetryReceiptHandler:
         try:
             listed = device_lists(case.account, [case.user])
         except WireError as error:
-            raise failure_of_answer(error, now=from_seconds(self._clock())) from error
+            raise failure_of_answer(error, now=now) from error
         if case.device not in listed.get(case.user, ()):
             raise Ignored("unknown-device")
 

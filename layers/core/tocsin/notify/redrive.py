@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch
@@ -140,6 +140,25 @@ class ReadableQueue(Protocol):
         """How many messages it holds, those that somebody is looking at included. May be approximate."""
 
 
+T = TypeVar("T")
+
+
+def selected(
+    queue: ReadableQueue,
+    parse: Callable[[Mapping[str, Any]], T],
+    matches: Callable[[T], bool],
+    identity: Callable[[T], str],
+) -> Iterator[tuple[T, Look]]:
+    """What of a queue `matches`, with the look that can remove it. The first of those with one `identity`."""
+    handled: set[str] = set()
+    with queue.look() as look:
+        for message in look.messages():
+            one = parse(message)
+            if matches(one) and identity(one) not in handled:
+                handled.add(identity(one))
+                yield one, look
+
+
 class OrdersQueue(Protocol):
     """Where a notification is put that is to be sent (`NotificationsQueue`)."""
 
@@ -213,13 +232,7 @@ class Redriver:
 
     def _selected(self, selection: Selection) -> Iterator[tuple[Letter, Look]]:
         """Each notification once: one that is redriven may fail and have a new letter while we still look."""
-        handled: set[str] = set()
-        with self._letters.look() as look:
-            for message in look.messages():
-                letter = Letter.parse(message)
-                if selection.matches(letter) and letter.notification not in handled:
-                    handled.add(letter.notification)
-                    yield letter, look
+        return selected(self._letters, Letter.parse, selection.matches, lambda letter: letter.notification)
 
     def _rehearse(self, letter: Letter) -> Done:
         """What a redrive would do, without doing it."""

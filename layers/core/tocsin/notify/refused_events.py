@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.malformed import read_json
-from tocsin.notify.redrive import CRASHED, Look, ReadableQueue
+from tocsin.notify.redrive import CRASHED, Look, ReadableQueue, selected
 
 NOT_HANDED_OVER = "not-handed-over"
 """The reason of an event that EventBridge could not put into the planner's queue."""
@@ -124,13 +124,7 @@ class RefusedEvents:
 
     def _selected(self, selection: EventSelection) -> Iterator[tuple[RefusedEvent, Look]]:
         """Each event once: one that is planned again may be refused again while we still look."""
-        handled: set[str] = set()
-        with self._queue.look() as look:
-            for message in look.messages():
-                event = RefusedEvent.parse(message)
-                if selection.matches(event) and event.body not in handled:
-                    handled.add(event.body)
-                    yield event, look
+        return selected(self._queue, RefusedEvent.parse, selection.matches, lambda event: event.body)
 
 
 def _object(text: str) -> dict[str, Any]:
