@@ -22,6 +22,7 @@ from uuid import uuid4
 from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
+from tests.support.notifications import a_notification
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.bootstrap import delivery, inbound
 from tocsin.connector.forwarding.stanza import Origin, pack
@@ -40,7 +41,7 @@ from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
-from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.notification import notification_id
 from tocsin.notify.queues import Order
 from tocsin.notify.store.stores import Stores
 from tocsin.signal.state import State, decode_lost, evolve
@@ -242,16 +243,12 @@ class Tocsin(Companion):
     def send(self, to: str, text: str) -> str:
         """Notify somebody of an event of its own. Returns the message id, once the server has it."""
         ticket = next(self._tickets)
-        notification = Notification(
+        notification = a_notification(
             id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", to),
             account=ACCOUNT,
             ticket_id=ticket,
-            event_type="TicketCreated",
-            revision=1,
-            audience="customer",
             recipient=to,
             recipient_name="",
-            language="id",
             content=Text(text),
             created_at=int(time.time() * 1000),
             expires_at=int(time.time() + 3600) * 1000,

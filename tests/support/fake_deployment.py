@@ -17,6 +17,7 @@ from botocore import handlers
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
+from tests.support.notifications import a_notification
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Text
@@ -145,16 +146,11 @@ class FakeDeployment:
 
     def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
         ticket = f"TCK-{next(self.numbers)}"
-        notification = Notification(
+        notification = a_notification(
             id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
             account=ACCOUNT,
             ticket_id=ticket,
-            event_type="TicketCreated",
-            revision=1,
-            audience="customer",
             recipient=recipient,
-            recipient_name="Siti",
-            language="id",
             content=Text(text),
             created_at=NOW * 1000,
             expires_at=(NOW + 3600) * 1000,

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.support.notifications import N
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item
-from tocsin.notify.content import Text
-from tocsin.notify.notification import Notification, Problem, State
+from tocsin.notify.notification import Problem, State
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key
 
 USER = "6281234567890@s.whatsapp.net"
-N = Notification(
-    id="0123456789abcdef01",
-    account="default",
-    ticket_id="TCK-1",
-    event_type="TicketCreated",
-    revision=1,
-    audience="customer",
-    recipient="6281234567890",
-    recipient_name="Siti",
-    language="id",
-    content=Text("Halo"),
-    created_at=1_000_000,
-    expires_at=2_000_000,
-)
 GONE = Problem("gone", "permanent", "left WhatsApp")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import a_notification
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -72,16 +73,11 @@ class Scene:
             clock=lambda: self.now,
             jitter=lambda low, high: 1.0,
         )
-        self.planned = Notification(
+        self.planned = a_notification(
             id=notification_id("default", "TCK-1", event_type, 1, audience, CUSTOMER),
-            account="default",
-            ticket_id="TCK-1",
             event_type=event_type,
-            revision=1,
             audience=audience,
             recipient=CUSTOMER,
-            recipient_name="Siti",
-            language="id",
             content=Text("Tiket TCK-1 dibuat"),
             created_at=NOW * 1000,
             expires_at=(NOW + 86400) * 1000,

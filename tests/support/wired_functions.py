@@ -11,6 +11,7 @@ from dataclasses import replace
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import a_notification
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
@@ -83,16 +84,12 @@ class WiredFunctions:
 
     def plan(self, number: int = 1, *, audience: str = "customer", text: str | None = None) -> Notification:
         """Write a notification to Siti."""
-        planned = Notification(
+        planned = a_notification(
             id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, audience, self.siti.phone),
             account=ACCOUNT,
             ticket_id=f"TCK-{number}",
-            event_type="TicketCreated",
-            revision=1,
-            audience=audience,  # type: ignore[arg-type]
+            audience=audience,
             recipient=self.siti.phone,
-            recipient_name="Siti",
-            language="id",
             content=Text(text or f"Tiket {number}"),
             created_at=int(self.paired.now * 1000),
             expires_at=int(self.paired.now + 86400) * 1000,

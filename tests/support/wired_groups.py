@@ -13,6 +13,7 @@ from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
 from tests.support.local_server import LocalServer
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import a_notification
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import IqError
@@ -131,16 +132,13 @@ class WiredGroup(WiredFunctions):
 
     def plan_for_group(self, number: int = 1, text: str | None = None) -> Notification:
         group = str(self.group.jid)
-        planned = Notification(
+        planned = a_notification(
             id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "group", group),
             account=ACCOUNT,
             ticket_id=f"TCK-{number}",
-            event_type="TicketCreated",
-            revision=1,
             audience="group",
             recipient=group,
             recipient_name="",
-            language="id",
             content=Text(text or f"Tiket {number}"),
             created_at=int(self.paired.now * 1000),
             expires_at=int(self.paired.now + 86400) * 1000,

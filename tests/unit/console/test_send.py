@@ -13,9 +13,10 @@ import pytest
 from botocore.stub import Stubber
 
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
-from tocsin.notify.content import Attachment, File, Text
+from tests.support.notifications import a_notification
+from tocsin.notify.content import Attachment, File
 from tocsin.notify.events.schema import parse_event
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Problem, State, notification_id
 from tocsin_console import send
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -50,17 +51,12 @@ class Way:
             json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT], attachments=True
         )
         identity = notification_id(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
-        self.notification = Notification(
+        self.notification = a_notification(
             id=identity,
             account=ACCOUNT,
             ticket_id=event.ticket.id,
             event_type=event.event_type,
-            revision=1,
-            audience="customer",
             recipient=SITI,
-            recipient_name="Siti",
-            language="id",
-            content=Text("Halo"),
             created_at=NOW * 1000,
             expires_at=(NOW + 86400) * 1000,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.notifications import a_notification
 from tocsin.dynamo.attributes import to_attribute
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
@@ -14,17 +15,7 @@ from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Publisher, outcome_of
 from tocsin.notify.store.codec import item_of_notification
 
-N = Notification(
-    id="0123456789abcdef01",
-    account="default",
-    ticket_id="TCK-1",
-    event_type="TicketCreated",
-    revision=1,
-    audience="customer",
-    recipient="6281234567890",
-    recipient_name="Siti",
-    language="id",
-    content=Text("Halo"),
+N = a_notification(
     created_at=1_800_000_000_000,
     expires_at=1_800_086_400_000,
 )

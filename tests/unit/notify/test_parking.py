@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import a_notification
 from tests.support.one_delivery import Connector
 from tocsin.dynamo.writes import Delete, Put, Update
-from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, Report
@@ -41,17 +41,10 @@ class Scene:
 
     def planned(self, recipient: str = SITI, **changes: Any) -> Notification:
         self.count += 1
-        notification = Notification(
+        notification = a_notification(
             id=f"{self.count:018}",
-            account="default",
-            ticket_id="TCK-1",
-            event_type="TicketCreated",
-            revision=1,
-            audience="customer",
             recipient=recipient,
             recipient_name="",
-            language="id",
-            content=Text("Halo"),
             created_at=NOW * 1000 + self.count,
             expires_at=(NOW + 86_400) * 1000,
         )

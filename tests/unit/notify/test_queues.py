@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from tests.support.fake_aws import Cloud, cloud
-from tocsin.notify.content import Text
-from tocsin.notify.notification import Attempt, Notification, Problem
+from tests.support.notifications import a_notification
+from tocsin.notify.notification import Attempt, Problem
 from tocsin.notify.queues import (
     DeadLettersQueue,
     EnqueueFailed,
@@ -21,19 +21,7 @@ from tocsin.notify.queues import (
     TicketEventsDeadQueue,
 )
 
-N = Notification(
-    id="0123456789abcdef01",
-    account="default",
-    ticket_id="TCK-1",
-    event_type="TicketCreated",
-    revision=1,
-    audience="customer",
-    recipient="6281234567890",
-    recipient_name="Siti",
-    language="id",
-    content=Text("Halo"),
-    created_at=1_000_000,
-    expires_at=2_000_000,
+N = a_notification(
     generation=3,
 )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import a_notification
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Permanent
@@ -17,16 +18,8 @@ from tocsin.notify.store.stores import Stores
 
 NOW = 1_800_000_000
 AT = NOW * 1000 + 5000
-N = Notification(
+N = a_notification(
     id="ab" * 9,
-    account="default",
-    ticket_id="TCK-1",
-    event_type="TicketCreated",
-    revision=1,
-    audience="customer",
-    recipient="6281234567890",
-    recipient_name="Siti",
-    language="id",
     content=Text("Tiket TCK-1 dibuat"),
     created_at=NOW * 1000,
     expires_at=(NOW + 86400) * 1000,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAws
 from tests.support.memory_queue import MemoryQueue
-from tocsin.notify.content import Text
+from tests.support.notifications import a_notification
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
@@ -45,17 +45,9 @@ class FailedNotifications:
 
     def planned(self, **changes: Any) -> Notification:
         self.count += 1
-        notification = Notification(
+        notification = a_notification(
             id=f"{self.count:018}",
-            account="default",
-            ticket_id="TCK-1",
-            event_type="TicketCreated",
-            revision=1,
-            audience="customer",
-            recipient="6281234567890",
             recipient_name="",
-            language="id",
-            content=Text("Halo"),
             created_at=(NOW - 600) * 1000,
             expires_at=NOW * 1000,
         )

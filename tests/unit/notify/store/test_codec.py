@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.notification_stores import N, StoredNotification
+from tests.support.notification_stores import StoredNotification
+from tests.support.notifications import N
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, State

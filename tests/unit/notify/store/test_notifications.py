@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.notification_stores import GONE, USER, N, StoredNotification
+from tests.support.notification_stores import GONE, USER, StoredNotification
+from tests.support.notifications import N
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.notify.notification import Attempt, Problem, Recovery, State
 from tocsin.notify.store.codec import KEPT_SECONDS

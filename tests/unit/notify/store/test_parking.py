@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.notification_stores import USER, N, StoredNotification
+from tests.support.notification_stores import USER, StoredNotification
+from tests.support.notifications import N
 from tocsin.notify.notification import Problem, State
 from tocsin.notify.store.stores import Stores
 

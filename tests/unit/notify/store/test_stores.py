@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
-from tests.support.notification_stores import USER, N
+from tests.support.notification_stores import USER
+from tests.support.notifications import N
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Put
 from tocsin.notify.store.stores import Stores

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.notification_stores import USER, N
+from tests.support.notification_stores import USER
+from tests.support.notifications import N
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.threads import Thread
 from tocsin.notify.store.transition import NotificationMissing
