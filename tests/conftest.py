@@ -7,7 +7,7 @@ import pytest
 
 from tests.interop.matrix import Recorder
 from tests.scheduling import Scheduling
-from tests.unit.quick_moto import quick_moto
+from tests.support.quick_moto import quick_moto
 
 
 @pytest.fixture(scope="session", autouse=True)
