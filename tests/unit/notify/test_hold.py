@@ -26,7 +26,7 @@ from tocsin.notify.hold import (
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
-from tocsin_console.explain import conclusion
+from tocsin_console.life import conclusion
 
 HOUR, DAY = 3600, 86400
 DAY_MS = DAY * 1000
@@ -242,7 +242,7 @@ def test_rows_and_records_from_before_holds_were_written_down_are_held_as_well(l
 
 
 def test_an_operator_is_told_when_a_held_one_is_given_up(line: Line) -> None:
-    from tocsin_console.explain import Life
+    from tocsin_console.life import Life
 
     one = line.plan(HOUR)
     line.meets(one, Wait("locked", due_at=(NOW + 2 * HOUR) * 1000))
