@@ -28,8 +28,8 @@ from typing import TypeAlias
 
 from tests.proofs.symbols import Local as PublicLocal
 from tests.proofs.symbols import Names, Sealed, Setup, Symbols
+from tests.support.questions import question_for
 from tests.support.signal_peers import NOW, Entropy
-from tocsin.multidevice.retries import question_for
 from tocsin.signal import session
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError

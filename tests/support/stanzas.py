@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tests.support.noise_peer import OWN_LID, OWN_PN, device_keys, from_server
@@ -10,24 +10,16 @@ from tocsin.whatsapp import bundles, call, iq, message, notifications, receipts,
 from tocsin.whatsapp.jid import GROUP, JID
 from tocsin.whatsapp.node import Node
 
+OWN = (OWN_PN, OWN_LID)
 ALICE = JID.parse("200000000000002@lid")
-
-
 ALICE_PN = JID.parse("6281234567890@s.whatsapp.net")
-
-
 TABLET = ALICE.with_device(12)
-
-
 TEAM = JID("120363000000000000", GROUP)
 
 
 def inbound(**attrs: Any) -> Node:
     base = {"from": TABLET, "id": "M1", "t": "1788000000", "type": "text", "sender_pn": ALICE_PN}
     return Node("message", {**base, **attrs}, (Node("enc", {"v": "2", "type": "msg"}, b"x"),))
-
-
-OWN = (OWN_PN, OWN_LID)
 
 
 def result(*children: Node) -> Node:
@@ -56,11 +48,16 @@ def note(kind: str, *children: Node, **attrs: Any) -> Node:
     return Node("notification", {"from": ALICE, "id": "N", "type": kind, **attrs}, children or None)
 
 
+def parse_retry(node: Node, own: Collection[JID] = ()) -> receipts.RetryRequest:
+    """A retry receipt in one step, as the handlers read it in two."""
+    return receipts.retry_request(receipts.parse_receipt(node, own), node)
+
+
 PARSERS: list[Callable[[Node], object]] = [
     lambda node: message.parse_message(node, OWN),
     message.parse_ack,
     receipts.parse_receipt,
-    receipts.parse_retry,
+    parse_retry,
     notifications.parse_notification,
     call.parse_call,
     receipts.refusal_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.questions import question_for
 from tocsin.multidevice.retries import (
     ANSWERS,
     ASK_AGAIN,
@@ -12,7 +13,6 @@ from tocsin.multidevice.retries import (
     AskAgain,
     answer_to,
     confirm_again,
-    question_for,
 )
 from tocsin.signal import errors
 from tocsin.signal.errors import BadMac, Duplicate, InvalidMessage, NoSession, SignalError

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, message_from
 from tests.support.memory_aws import MemoryAccount
+from tests.support.stanzas import parse_retry
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import changed, reply_of_everybody, sessions
 from tocsin.notify.notification import State
@@ -15,7 +16,7 @@ from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.message import parse_message
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.receipts import parse_receipt, parse_retry
+from tocsin.whatsapp.receipts import parse_receipt
 
 OWN_PN, OWN_LID = JID("6280000000001", PN), JID("9999", LID)
 OTHER_PN, OTHER_LID = JID("6281234567890", PN), JID("1234", LID)

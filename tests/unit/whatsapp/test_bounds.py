@@ -21,6 +21,7 @@ from tests.support.stanzas import (
     inbound,
     media_answer,
     note,
+    parse_retry,
     result,
     usync_answer,
 )
@@ -94,7 +95,7 @@ def device(number: str, index: str) -> Node:
 
 Case = tuple[Callable[[Node], object], Callable[[Any], Node], list[Any], list[Any]]
 
-MESSAGE, RECEIPT, RETRY = message.parse_message, receipts.parse_receipt, receipts.parse_retry
+MESSAGE, RECEIPT, RETRY = message.parse_message, receipts.parse_receipt, parse_retry
 NEWS, HOSTS = notifications.parse_notification, media.parse_hosts
 
 FIELDS: dict[str, Case] = {

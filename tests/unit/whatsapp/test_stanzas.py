@@ -20,6 +20,7 @@ from tests.support.stanzas import (
     bundle_user,
     inbound,
     note,
+    parse_retry,
     result,
     usync_answer,
 )
@@ -187,7 +188,7 @@ def test_a_retry_receipt_can_be_read_by_the_one_it_asks() -> None:
     assert (asked.attrs["to"], asked.attrs["type"]) == (TABLET, "retry")
     # As the server forwards it: from the device that couldn't read.
     forwarded = Node("receipt", {**asked.attrs, "from": OWN_LID, "sender_pn": OWN_PN.bare}, asked.content)
-    request = receipts.parse_retry(same_on_the_wire(forwarded))
+    request = parse_retry(same_on_the_wire(forwarded))
     assert (request.id, request.requester, request.count, request.error) == ("M1", OWN_LID, 2, 7)
     assert (request.requester_alt, request.registration_id, request.timestamp) == (OWN_PN, 1234, "1788000000")
     assert request.bundle == PreKeyBundle(
@@ -204,7 +205,7 @@ def test_a_retry_receipt_can_be_read_by_the_one_it_asks() -> None:
 
 def test_the_first_retry_receipt_has_no_keys() -> None:
     asked = receipts.retry_receipt(inbound(), count=1, registration_id=1234)
-    request = receipts.parse_retry(Node("receipt", {**asked.attrs, "from": TABLET}, asked.content))
+    request = parse_retry(Node("receipt", {**asked.attrs, "from": TABLET}, asked.content))
     assert (request.bundle, request.device_identity) == (None, None)
 
 
@@ -215,7 +216,7 @@ def test_a_retry_count_out_of_range_is_refused(count: str) -> None:
         "receipt", {"from": TABLET, "id": "M1", "type": "retry"}, (retry, Node("registration", {}, bytes(4)))
     )
     with pytest.raises(InvalidStanza):
-        receipts.parse_retry(node)
+        parse_retry(node)
 
 
 @pytest.mark.parametrize(

@@ -181,12 +181,6 @@ def answer_to(error: SignalError) -> Answer:
     return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
 
 
-def question_for(error: SignalError, count: int) -> Question | None:
-    """Return what to ask the sender after the `count`-th failure of a message; `None`: nothing."""
-    answer = answer_to(error)
-    return answer.question(error, count) if isinstance(answer, AskAgain) else None
-
-
 class UnreadableMessages:
     """Asks senders for the messages that we can't read."""
 

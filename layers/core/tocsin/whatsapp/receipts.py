@@ -273,11 +273,6 @@ class RetryRequest:
     error: int = 0
 
 
-def parse_retry(node: Node, own: Collection[JID] = ()) -> RetryRequest:
-    """`own`, errors: as for `parse_receipt`."""
-    return retry_request(parse_receipt(node, own), node)
-
-
 def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
     """Return what a receipt (`node`, parsed already) asks for. Raises `InvalidStanza`."""
     if receipt.type != "retry":
