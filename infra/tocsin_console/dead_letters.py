@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import (
@@ -19,6 +18,7 @@ from tocsin.notify.redrive import (
     Selection,
     superfluous,
 )
+from tocsin.people.numbers import mask_phone
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound

@@ -18,11 +18,11 @@ from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.look import SqsQueue
 
 if TYPE_CHECKING:
-    from tocsin.keys.seal import Sealer
     from tocsin.keys.store import KeyStore
     from tocsin.notify.redrive import Redriver
     from tocsin.notify.refused_events import RefusedEvents
     from tocsin.notify.store.stores import Stores
+    from tocsin.sealing import Sealer
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -170,7 +170,7 @@ class Deployment:
 
     @cached_property
     def sealer(self) -> Sealer:
-        from tocsin.keys.seal import Sealer
+        from tocsin.sealing import Sealer
 
         secret = self.client("secretsmanager").get_secret_value(SecretId=self["SealingSecretArn"])
         return Sealer.from_secret(secret["SecretString"])

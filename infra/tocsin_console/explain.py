@@ -14,11 +14,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text
-from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
+from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import id_of_message, user_of
 from tocsin.timestamps import from_seconds
 from tocsin_console.connection import look

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.keys.seal import masked
 from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.redrive import UNREACHABLE
 from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.dead_letters import shown_recipient

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.keys.seal import masked
 from tocsin.notify.store.recoveries import KEPT_SECONDS, THEIRS, RecoveryRecord
+from tocsin.sealing import masked
 from tocsin.timestamps import from_seconds
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import Usage

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any, Literal
 
-from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
+from tocsin.people.numbers import mask_phone
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage

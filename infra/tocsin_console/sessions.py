@@ -17,7 +17,7 @@ from tocsin.keys.maintenance import Cleaned
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
-from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
+from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN

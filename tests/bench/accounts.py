@@ -29,8 +29,8 @@ from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line, open_line
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys import prekeys
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.tables.keys import lease_key
 from tocsin.whatsapp.connection import Config, Connection
 from tocsin.whatsapp.events import LoggedIn, PairingSucceeded, QrOffered, StreamEnded

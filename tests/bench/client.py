@@ -25,11 +25,11 @@ from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.account import AccountProfile
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
+from tocsin.sealing import Sealer
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.content import content_of, parse_plaintext

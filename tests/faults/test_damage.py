@@ -12,8 +12,8 @@ from tests.faults.fleet import Connector, Function
 from tests.faults.looks import causes, failures, kill_all, receipts_for
 from tests.support.stack import ACCOUNT, DESK, Bus, DeployedStack, Notice, Person, eventually
 from tocsin.dynamo.writes import Item, Key, Put
-from tocsin.keys.seal import masked
 from tocsin.notify.notification import State
+from tocsin.sealing import masked
 from tocsin.tables.keys import credentials_key, inbound_key, outbound_key, prekey_key
 
 pytestmark = pytest.mark.faults

@@ -12,10 +12,10 @@ from tocsin.connector_client.client import IncarnationRefused
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.key_maintenance import KeyMaintenance, Report
 from tocsin.multidevice.leased_connectors import LeasedConnectors
+from tocsin.sealing import Sealer
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.keys import credentials_key

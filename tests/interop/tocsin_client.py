@@ -34,7 +34,6 @@ from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Item
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.context import KeyContext
-from tocsin.keys.seal import Sealer
 from tocsin.keys.sessions import pack_inbound, read_sessions
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.inbound.envelope import Report
@@ -44,6 +43,7 @@ from tocsin.notify.failure import Failure
 from tocsin.notify.notification import notification_id
 from tocsin.notify.queues import Order
 from tocsin.notify.store.stores import Stores
+from tocsin.sealing import Sealer
 from tocsin.signal.state import State, decode_lost, evolve
 from tocsin.tables.keys import inbound_device, inbound_key, owner_of
 from tocsin.whatsapp import iq

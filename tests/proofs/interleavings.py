@@ -29,8 +29,8 @@ from tocsin.dynamo.table import Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.errors import NoOutbound
 from tocsin.keys.reserve import Reservation
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.signal.errors import Duplicate
 from tocsin.signal.session import Ciphertext, parse
 from tocsin.signal.wire import PreKeyMessage

@@ -11,7 +11,7 @@ from tocsin.connector.context import Meters
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.operator import RequestPoller
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.keys.seal import Sealer
+from tocsin.sealing import Sealer
 
 
 @dataclass

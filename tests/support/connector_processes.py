@@ -24,8 +24,8 @@ from tocsin.accounts.operator_requests import Control, read_control, request
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import AccountProfile
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin_local.emulator import Emulator
 from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp

@@ -13,8 +13,8 @@ from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
 from tocsin.keys.account import Credentials
 from tocsin.keys.observe import IdentityChange
 from tocsin.keys.reserve import Reservation
-from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import DamagedRecord, Sealer
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.tables.keys import inbound_key, outbound_key

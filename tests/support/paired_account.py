@@ -12,13 +12,13 @@ from tests.support.memory_aws import MemoryAws
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Table
 from tocsin.keys.observe import IdentityChange
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.store.stores import Stores
+from tocsin.sealing import Sealer
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 

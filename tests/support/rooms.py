@@ -54,7 +54,7 @@ IMPURE = frozenset(
 )
 """Modules of the standard library that a pure room doesn't import."""
 
-_STORAGE = ("tocsin.accounts", "tocsin.dynamo", "tocsin.tables")
+_STORAGE = ("tocsin.accounts", "tocsin.dynamo", "tocsin.people", "tocsin.sealing", "tocsin.tables")
 _BELOW_BOOTSTRAP = (
     *_STORAGE,
     "tocsin.aws",
@@ -112,8 +112,11 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.notify": Room(
         (*_STORAGE, "tocsin.timestamps"), ("botocore", "jinja2", "jsonschema", "phonenumbers")
     ),
-    "tocsin.keys": Room(("tocsin.signal", *_STORAGE), ("cryptography",)),
-    "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.tables")),
+    "tocsin.keys": Room(("tocsin.signal", *_STORAGE)),
+    "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.sealing", "tocsin.tables")),
+    "tocsin.people": Room(
+        ("tocsin.dynamo", "tocsin.sealing", "tocsin.tables", "tocsin.timestamps"), ("phonenumbers",)
+    ),
     "tocsin.tables": Room(("tocsin.dynamo.writes",)),
     "tocsin.dynamo": Room((), ("botocore",)),
     "tocsin.whatsapp": Room(
@@ -122,6 +125,7 @@ ROOMS: Mapping[str, Room] = {
         pure=True,
     ),
     "tocsin.signal": Room((), ("cryptography", "nacl"), pure=True),
+    "tocsin.sealing": Room((), ("cryptography",)),
     "tocsin.aws": Room((), ("boto3", "botocore")),
     "tocsin.timestamps": Room(),
 }

@@ -18,9 +18,9 @@ from tests.support.paired_account import ACCOUNT, Lease, PairedAccount
 from tocsin.dynamo.attributes import from_item
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
 from tocsin.multidevice.socket import RememberedLeases
+from tocsin.sealing import Sealer
 from tocsin.signal.curve import key_pair
 from tocsin.signal.state import decode_record
 from tocsin.whatsapp.jid import JID

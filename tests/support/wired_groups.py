@@ -179,7 +179,7 @@ class PairedOnServer(PairedAccount):
         self._wired = wired
         self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
         self.table = table
-        from tocsin.keys.seal import Sealer
+        from tocsin.sealing import Sealer
 
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)

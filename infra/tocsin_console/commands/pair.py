@@ -30,7 +30,7 @@ def register(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin.notify.events.phone import InvalidPhone, normalise_phone
+    from tocsin.people.numbers import InvalidPhone, normalise_phone
     from tocsin_console import pair
 
     account, phone = deployment.account(args.account), None

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
     from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.keys.observe import IdentityChange
-    from tocsin.keys.seal import DamagedRecord, Sealer
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
     from tocsin.multidevice.inbound.dispatch import Inbound
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
     from tocsin.notify.replies import Replies
+    from tocsin.sealing import DamagedRecord, Sealer
 
 
 class Later:
@@ -284,7 +284,7 @@ def _unsealing(stores: StoreConfig) -> Callable[[], Sealer]:
 
     @cache
     def read_sealer() -> Sealer:
-        from tocsin.keys.seal import Sealer
+        from tocsin.sealing import Sealer
 
         secret = aws.client("secretsmanager").get_secret_value(SecretId=stores.sealing_secret_arn)
         return Sealer.from_secret(secret["SecretString"])

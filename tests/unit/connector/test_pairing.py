@@ -12,8 +12,8 @@ from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 from tocsin.connector.aws import Aws
 from tocsin.connector.pairing import store_pairing, why_no_code
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.pairing import Pairing

@@ -12,8 +12,8 @@ from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Update
 from tocsin.keys.account import MAX_PREKEY_ID
 from tocsin.keys.errors import NoAccount, NotPaired, OtherPairing
-from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import DamagedRecord, Sealer
 from tocsin.signal.curve import encode_point, verify
 from tocsin.tables.keys import credentials_key
 

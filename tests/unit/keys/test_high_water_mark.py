@@ -11,8 +11,8 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind
 from tocsin.keys.high_water_mark import is_behind, read_high_water_mark
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.tables.keys import credentials_key
 from tocsin.tables.notifications import high_water_mark_key
 

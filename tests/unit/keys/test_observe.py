@@ -10,8 +10,8 @@ import pytest
 from tests.support.key_peers import Clock, End, converse, once, raising
 from tocsin.dynamo.table import Conflict, Contention
 from tocsin.keys.observe import IdentityChange, Observer, type_of
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.tables.keys import inbound_key, outbound_key
 
 LID, PN = "200@lid", "6281234567890@s.whatsapp.net"

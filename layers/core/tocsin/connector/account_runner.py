@@ -36,8 +36,8 @@ from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import Credentials
 from tocsin.keys.errors import KeysBehind
 from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_high_water_mark
-from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import DamagedRecord
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.reaction import Kind, Reaction
 

@@ -16,7 +16,7 @@ from tocsin.connector.held_lease import Leases
 from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.dynamo.table import Table
-from tocsin.keys.seal import Sealer
+from tocsin.sealing import Sealer
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.connection import Config as ClientConfig
 from tocsin.whatsapp.connection import Connection, DeviceKeys

@@ -37,7 +37,7 @@ from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
 from tocsin.dynamo.table import DynamoTable
-from tocsin.keys.seal import Sealer
+from tocsin.sealing import Sealer
 
 log = logging.getLogger(__name__)
 

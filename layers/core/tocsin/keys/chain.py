@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tocsin.dynamo.writes import Item
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import Staleness
-from tocsin.keys.seal import DamagedRecord
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.state import SendingChain, decode_chain, encode_chain
 from tocsin.tables.keys import chain_attribute, tag_attribute
 

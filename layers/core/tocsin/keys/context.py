@@ -13,7 +13,7 @@ from tocsin.dynamo.contention import repeated
 from tocsin.dynamo.table import Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.errors import Contended
-from tocsin.keys.seal import DamagedRecord, Place, Sealer
+from tocsin.sealing import DamagedRecord, Place, Sealer
 
 if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange, Observer

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from tocsin.dynamo.writes import ITEM_ABSENT, Item, Key, Put, Write, as_read
 from tocsin.keys.context import KeyContext
 from tocsin.keys.receive import Arrival, Received, StanzaRecords
-from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.turn import Try, commit, turning
+from tocsin.sealing import DamagedRecord
 from tocsin.signal import sender_key
 from tocsin.signal.errors import InvalidRecord, SignalError, TornRecord
 from tocsin.signal.sender_key import SenderKeyRecord

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed, Conflict, ScanPage, Table, TableError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
-from tocsin.keys.seal import masked
+from tocsin.sealing import masked
 from tocsin.tables.keys import INBOUND, OUTBOUND, inbound_device
 
 if TYPE_CHECKING:

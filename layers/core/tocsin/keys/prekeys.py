@@ -13,8 +13,8 @@ from tocsin.dynamo.table import TRANSACTION_LIMIT, Conflict
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Value
 from tocsin.keys.account import take_prekey_ids
 from tocsin.keys.context import KeyContext
-from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.turn import commit
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.tables.keys import prekey_key
 

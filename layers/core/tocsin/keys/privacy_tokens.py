@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import Equals, Item, Update, Value
 from tocsin.keys.context import KeyContext
-from tocsin.keys.seal import DamagedRecord, Place
+from tocsin.sealing import DamagedRecord, Place
 from tocsin.tables.keys import address_key, privacy_key
 
 TRUST = ("token", "token_at", "issued_at")

@@ -18,9 +18,9 @@ from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Updat
 from tocsin.keys.addresses import other_name
 from tocsin.keys.context import KeyContext
 from tocsin.keys.prekeys import PreKey, read_prekey, spend
-from tocsin.keys.seal import DamagedRecord
 from tocsin.keys.sessions import Sessions, read_sessions
 from tocsin.keys.turn import Try, Turn, commit, turning
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.errors import Duplicate, SignalError, TornRecord
 from tocsin.signal.session import Decryption, decrypt, parse
 from tocsin.signal.wire import PreKeyMessage

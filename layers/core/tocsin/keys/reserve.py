@@ -16,7 +16,7 @@ from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
-from tocsin.keys.seal import masked
+from tocsin.sealing import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
 

@@ -24,8 +24,8 @@ from tocsin.keys.chain import CHECKPOINT_DISTANCE, GAP_LIMIT, read_origin, write
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, Staleness, StaleSenderKey
 from tocsin.keys.reserve import HAS_COUNTER, take_number
-from tocsin.keys.seal import DamagedRecord, masked
 from tocsin.keys.turn import Try, commit, fence_holds, turning
+from tocsin.sealing import DamagedRecord, masked
 from tocsin.signal import sender_key
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import InvalidRecord

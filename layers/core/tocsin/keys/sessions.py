@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tocsin.dynamo.writes import Item
 from tocsin.keys.chain import Chain, chain_devices, read_chain
 from tocsin.keys.context import KeyContext
-from tocsin.keys.seal import DamagedRecord
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import Record, decode_lost, decode_record, encode_record, evolve
 from tocsin.tables.keys import (

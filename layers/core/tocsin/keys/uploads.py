@@ -9,7 +9,7 @@ from __future__ import annotations
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Put
 from tocsin.keys.context import KeyContext
-from tocsin.keys.seal import DamagedRecord
+from tocsin.sealing import DamagedRecord
 from tocsin.tables.keys import upload_key
 
 # As long as a notification is kept: any retry receipt must be servable.

@@ -45,8 +45,8 @@ from tocsin.whatsapp.usync import MAX_PER_REQUEST, parse_devices, usync_devices
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials
-    from tocsin.keys.seal import DamagedRecord
     from tocsin.keys.store import KeyStore
+    from tocsin.sealing import DamagedRecord
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.usync import UserDevices
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tocsin.accounts.state import AccountState
     from tocsin.connector_client.client import ConnectorClient
     from tocsin.dynamo.table import Table
-    from tocsin.keys.seal import Sealer
+    from tocsin.sealing import Sealer
 
 
 class LeasedConnectors:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
-from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.privacy_tokens import Tokens
@@ -28,6 +27,7 @@ from tocsin.multidevice.socket import RememberedLeases, Socket, accepted_at_of
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.padding import pad
 from tocsin.tables.names import is_group, is_lid, message_id_of, user_of
 from tocsin.timestamps import from_seconds

@@ -323,7 +323,7 @@ class Delivery:
 
 
 def _tell_mismatch(order: Order, notification: Notification, differs: str) -> None:
-    from tocsin.notify.events.phone import mask_phone
+    from tocsin.people.numbers import mask_phone
 
     log.error(
         "an order disagrees with its notification and was dropped",

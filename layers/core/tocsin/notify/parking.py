@@ -25,7 +25,6 @@ from typing import Protocol
 
 from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
-from tocsin.notify.events.phone import mask_phone
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
@@ -33,6 +32,7 @@ from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
+from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import pytest
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
 from tocsin.connector.gateway.limits import Limits
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.keys.seal import Sealer
 from tocsin.keys.store import KeyStore
+from tocsin.sealing import Sealer
 from tocsin.timestamps import iso
 
 HOUR = 3600

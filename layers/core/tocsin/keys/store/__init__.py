@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from tocsin.dynamo.table import Table
 from tocsin.keys.context import KeyContext, log_damage
-from tocsin.keys.seal import DamagedRecord, Sealer
 from tocsin.keys.store.account import AccountKeys
 from tocsin.keys.store.contacts import Contacts
 from tocsin.keys.store.sending import SendingKeys
+from tocsin.sealing import DamagedRecord, Sealer
 
 if TYPE_CHECKING:
     from tocsin.keys.observe import IdentityChange, Observer

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
-from tocsin.keys.seal import DamagedRecord
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.inbound.device_news import DeviceNews, note_call
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
@@ -22,6 +21,7 @@ from tocsin.multidevice.transport import MultiDevice, damaged_account
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
+from tocsin.sealing import DamagedRecord
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
 from tocsin.whatsapp.node import Node

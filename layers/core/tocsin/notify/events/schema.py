@@ -32,8 +32,8 @@ from tocsin.notify.events.event import (
     TicketEvent,
     Unreachable,
 )
-from tocsin.notify.events.phone import InvalidPhone, normalise_phone
 from tocsin.notify.texts.formatting import name, shortened
+from tocsin.people.numbers import InvalidPhone, normalise_phone
 
 MAX_BYTES = 256 * 1024
 """What EventBridge and SQS carry."""

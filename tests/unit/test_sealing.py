@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.keys.seal import DamagedRecord, Place, Sealer, masked
+from tocsin.sealing import DamagedRecord, Place, Sealer, masked
 
 PLACE = Place("session#a.1#1@lid", "outbound", "chain#0", b"tag")
 SECRET = '{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.notify.events.phone import InvalidPhone, mask_phone, normalise_phone
+from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone
 
 
 @pytest.mark.parametrize(
