@@ -51,8 +51,10 @@ from tocsin.whatsapp.errors import (
     PairingRefused,
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
+from tocsin.whatsapp.history import history_of
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
+from tocsin.whatsapp.message_secret import open_edit
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
@@ -226,10 +228,17 @@ def peer_identity(data: bytes) -> str:
 
 
 def plaintext(data: bytes) -> str:
+    """As a customer's, as our own phone's, and as it is kept where it is too long."""
     try:
-        return type(content.content_of(content.parse_plaintext(data)).kind).__name__
+        message = content.parse_plaintext(data)
+        said = content.content_of(message)
+        content.content_of(message, from_me=True)
+        content.content_of(content.shortened(message, 64))
     except InvalidStanza as error:
         return error.reason[:40]
+    if said.sealed is not None:
+        open_edit(said.sealed, bytes(32), ("1@lid",))
+    return said.kind
 
 
 def history(data: bytes) -> str:
@@ -237,7 +246,7 @@ def history(data: bytes) -> str:
     outcomes = []
     for compressed in (data, zlib.compress(data, 1)):
         try:
-            content.history_of(compressed)
+            history_of(compressed)
             outcomes.append("ok")
         except InvalidStanza as error:
             outcomes.append(error.reason[:20])

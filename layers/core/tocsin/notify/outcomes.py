@@ -229,7 +229,9 @@ _NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
 def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["received_at"] = iso(told.get("received_at", at))
-    told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}"
+    # What was told without its content is told once more with it: two events, so two ids.
+    unread = "unread." if told.get("unread") else ""
+    told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{unread}{REPLY_RECEIVED}"
     return _UNNAMED | told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tocsin.notify.content import Reaction, Text
@@ -22,9 +22,25 @@ from tocsin.tables.names import is_lid, recipient_of, user_of
 from tocsin.timestamps import from_seconds
 
 MAX_KEPT_TEXT = 4096
+"""Characters; the rest of a longer text is cut off, and the event says so (`cut`)."""
+
 GROUP_TALK = "group-talk"
 TEXT = "text"
 REACTION = "reaction"
+EDIT = "edit"
+DELETED = "deleted"
+CHANGES = frozenset({EDIT, DELETED})
+"""Kinds that change an earlier message of the same person. Each is told as an event of its own."""
+
+WORDED = frozenset({TEXT, EDIT, "button", "list", "interactive", "image", "video", "document"})
+"""Kinds whose text is the sender's own words, or an answer that they chose: only there STOP counts."""
+
+UNREAD = frozenset({"unreadable", "unavailable", "view_once", "hosted", "bot"})
+"""Kinds that only tell that somebody wrote. The content may come later, under the same message id."""
+
+UNACKNOWLEDGED = frozenset({REACTION, *CHANGES, *UNREAD})
+"""Kinds that get no reaction."""
+
 REPLY_ACKNOWLEDGED = "ReplyAcknowledged"
 """Event type of the reaction that an answer gets."""
 
@@ -36,10 +52,12 @@ class Reply:
     """What somebody wrote to an account, as a transport hands it over.
 
     `message_id`: the transport's. `names`: by which the sender is known (as `user_of` spells them); the one
-    that notifications use comes first, the LID last. `kind`: `text`, `reaction`, or what else it is, in the
-    transport's words. `at`: when it was written (ms). `sender_name`: as the sender calls themselves.
-    `quoted`: the notification that it quotes or reacts to. `group`: where it was written, `None` in a chat of
-    two; `author`: by whom, as the transport names them in that group.
+    that notifications use comes first, the LID last. `kind`: `text`, `reaction`, `edit`, `deleted`, one of
+    `UNREAD`, or what else it is, in the transport's words. `at`: when it was written (ms). `sender_name`: as
+    the sender calls themselves. `quoted`: the notification that it quotes or reacts to. `group`: where it was
+    written, `None` in a chat of two; `author`: by whom, as the transport names them in that group. `about`:
+    the message (the transport's id) that it edits, deletes, reacts to or votes in. `details`: what else there
+    is to tell, flat, by the names that the transport documents.
 
     `is_from(recipient)`: whether that recipient of a notification is the sender. `names_now()`: the sender's
     names, looked up anew.
@@ -55,6 +73,8 @@ class Reply:
     quoted: str | None = None
     group: str | None = None
     author: str | None = None
+    about: str | None = None
+    details: Mapping[str, str | int] = field(default_factory=dict, repr=False)
     is_from: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
     names_now: Callable[[], Iterable[str]] = field(default=tuple, compare=False, repr=False)
 
@@ -91,7 +111,7 @@ class Replies:
 
     def _take_from_person(self, reply: Reply) -> str:
         answered = self._answered(reply)
-        wish = wish_of(reply.text) if reply.kind == TEXT else None
+        wish = _wish_of(reply)
         if wish is not None:
             self._heed(reply, answered, *wish)
         self._record(reply, answered, CONSENT[wish[0]] if wish else None)
@@ -100,24 +120,29 @@ class Replies:
         return wish[0].value if wish else reply.kind
 
     def _take_in_group(self, reply: Reply) -> str:
-        """Record what a member wrote in answer to a notification: it quotes one, or reacts to one. Everything
-        else is no business of ours.
+        """Record what a member wrote in answer to a notification: it quotes one, reacts to one, or changes
+        such an answer of theirs. Everything else is no business of ours.
 
         STOP is a word like others here: one member doesn't speak for the group, and can leave it.
         """
-        answered = self._stores.notifications.get(reply.quoted) if reply.quoted else None
+        answered = self._changed(reply)
+        if answered is None and reply.quoted:
+            answered = self._stores.notifications.get(reply.quoted)
         if answered is None or answered.group != reply.group or answered.account != reply.account:
             return GROUP_TALK
         self._record(reply, answered, None)
-        if self._acknowledge_with and reply.kind != REACTION:
+        if self._acknowledge_with and reply.kind not in UNACKNOWLEDGED:
             self._react(answered, reply)
         return reply.kind
 
     def _record(self, reply: Reply, answered: Notification | None, consent: str | None) -> None:
         """Write the reply down, and with that tell the world."""
         told = {
+            **reply.details,
             "text": reply.text[:MAX_KEPT_TEXT],
+            "cut": ["text"] if len(reply.text) > MAX_KEPT_TEXT else None,
             "kind": reply.kind,
+            "about_message_id": reply.about,
             **_who(reply.names),
             **({"group": reply.group} if reply.group is not None else {}),
             "notification_id": answered.id if answered else None,
@@ -125,14 +150,18 @@ class Replies:
             "audience": answered.audience if answered else None,
             "consent": consent,
         }
-        self._stores.replies.put(reply.account, reply.names[0], reply.message_id, told, reply.at)
+        unread = reply.kind in UNREAD
+        self._stores.replies.put(
+            reply.account, reply.names[0], reply.message_id, told, reply.at, unread=unread
+        )
 
     def _acknowledge(self, reply: Reply, answered: Notification | None) -> None:
         """React to what a recipient answered, by a notification of its own: so it arrives like one, once.
 
-        Not to reactions, nor to whom wants to hear nothing; a withdrawal of consent is confirmed in words.
+        Not to what says nothing new (`UNACKNOWLEDGED`), nor to whom wants to hear nothing; a withdrawal of
+        consent is confirmed in words.
         """
-        if answered is None or reply.kind == REACTION:
+        if answered is None or reply.kind in UNACKNOWLEDGED:
             return
         if self._stores.recipients.conduct(reply.account, reply.names[0]).opted_out_at is not None:
             return
@@ -164,7 +193,11 @@ class Replies:
             self._notifications.send(known or notification)
 
     def _answered(self, reply: Reply) -> Notification | None:
-        """Return the notification a reply is about: the quoted one, else the last that reached the person."""
+        """Return the notification a reply is about: that of the reply it changes, else the quoted one, else
+        the last that reached the person."""
+        changed = self._changed(reply)
+        if changed is not None:
+            return changed
         if reply.quoted:
             notification = self._stores.notifications.get(reply.quoted)
             if notification is not None and reply.answers(notification):
@@ -174,6 +207,16 @@ class Replies:
             return self._stores.notifications.get(conduct.last_notification)
         if conduct.heard_at is None:
             self._stores.recipients.note_heard(reply.account, reply.names[0], self._now_ms())
+        return None
+
+    def _changed(self, reply: Reply) -> Notification | None:
+        """Return the notification that the sender's reply was about which `reply` edits or deletes."""
+        if reply.kind not in CHANGES or reply.about is None:
+            return None
+        for name in reply.names:
+            original = self._stores.replies.get(reply.account, name, reply.about)
+            if original is not None and "notification_id" in original:
+                return self._stores.notifications.get(original["notification_id"])
         return None
 
     def _heed(self, reply: Reply, answered: Notification | None, wish: Wish, language: str) -> None:
@@ -227,6 +270,15 @@ class Replies:
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())
+
+
+def _wish_of(reply: Reply) -> tuple[Wish, str] | None:
+    """Return what a reply asks of us. An edit can take consent back but not give it: who edits the STOP that
+    they wrote has not asked for anything."""
+    if reply.kind not in WORDED:
+        return None
+    wish = wish_of(reply.text)
+    return None if reply.kind == EDIT and wish is not None and wish[0] is Wish.START else wish
 
 
 def _who(names: tuple[str, ...]) -> dict[str, str | None]:

@@ -21,8 +21,10 @@ from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.node import Node, encode
 from tocsin.whatsapp.outgoing import device_sent, text_message
+from tocsin.whatsapp.proto.message_pb2 import Message, ProtocolMessage
 
 USER = "6281234567890@s.whatsapp.net"
+TIMER = Message(protocol=ProtocolMessage(type=3, ephemeral_expiration=86400)).SerializeToString()
 
 
 @pytest.fixture
@@ -84,8 +86,6 @@ def test_a_reply_is_about_the_last_notification_that_reached_its_sender(told):
 
 
 def test_a_quoted_notification_is_the_one_it_is_about(told):
-    from tocsin.whatsapp.proto.message_pb2 import Message
-
     told.receipt(told.tell(2))
     message = Message()
     message.extended_text.text = "Yang ini"
@@ -628,7 +628,7 @@ def test_a_reply_is_marked_as_read_where_that_is_wanted(attentive):
 
 def test_only_replies_are_marked_as_read(attentive):
     device = attentive.siti.devices[0]
-    attentive.receive(wrapped(device, attentive.siti, "X", device.encrypt(b"")))
+    attentive.receive(wrapped(device, attentive.siti, "X", device.encrypt(TIMER)))
     assert written(attentive) == [("receipt", "inactive")]
 
 
