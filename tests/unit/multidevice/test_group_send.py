@@ -20,6 +20,7 @@ from tocsin.tables.keys import group_pk
 from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import Message, MessageKey, ProtocolMessage
 from tocsin_whatsapp_server.directory import SignedPreKey
 from tocsin_whatsapp_server.phone import Companion
 
@@ -520,6 +521,35 @@ def test_what_quotes_a_notification_is_a_reply_to_its_ticket(wired):
     [reply] = replies(wired)
     assert (reply["text"], reply["ticket_id"], reply["audience"]) == ("I go", "TCK-1", "group")
     assert (reply["recipient"], reply["group"]) == (siti.account.number, str(wired.group.jid))
+
+
+def changing(kind: int, of: str, text: str = "") -> Message:
+    """An edit (14) or a deletion (0)."""
+    said = Message(conversation=text)
+    return Message(protocol=ProtocolMessage(type=kind, key=MessageKey(id=of), edited_message=said))
+
+
+@pytest.mark.parametrize(("change", "kind"), [(14, "edit"), (0, "deleted")])
+def test_a_change_of_an_answer_is_told_about_its_ticket(wired, change, kind):
+    notification = wired.tell_group(1)
+    siti = wired.colleagues[0]
+    answer = siti.write(wired.group, "I go", quote=notification.message_id)
+    changed = siti.say(wired.group, changing(change, answer.id, "STOP"))
+    wired.hear()
+    told = next(reply for reply in replies(wired) if reply["message_id"] == changed.id)
+    assert (told["kind"], told["about_message_id"], told["ticket_id"]) == (kind, answer.id, "TCK-1")
+    assert "consent" not in told
+
+
+@pytest.mark.parametrize("of", ["another member's", "talk"])
+def test_a_change_of_anything_else_is_talk(wired, of):
+    notification = wired.tell_group(1)
+    siti, budi = wired.colleagues[:2]
+    quoted = notification.message_id if of != "talk" else None
+    written = (budi if of != "talk" else siti).write(wired.group, "I go", quote=quoted)
+    changed = siti.say(wired.group, changing(14, written.id, "I don't"))
+    wired.hear()
+    assert changed.id not in [reply["message_id"] for reply in replies(wired)]
 
 
 @pytest.mark.parametrize("quoting", [True, False])

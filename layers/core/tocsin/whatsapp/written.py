@@ -87,7 +87,7 @@ SILENT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Field of Message → why it is nothing that a person wrote."""
 
-_DETAILS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
+DETAILS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
     {
         "mimetype": ("mime_type", MAX_NAME),
         "file_name": ("file_name", MAX_NAME),
@@ -244,7 +244,7 @@ def _words(part: Any) -> str | None:
 def _details(part: Any) -> dict[str, Detail]:
     details: dict[str, Detail] = {}
     for described, value in part.ListFields():
-        name, most = _DETAILS.get(described.name, ("", 0))
+        name, most = DETAILS.get(described.name, ("", 0))
         if not name:
             continue
         if isinstance(value, bool):

@@ -72,6 +72,22 @@ def test_a_reply_is_kept_once(stored: StoredNotification) -> None:
     assert "ticket_id" not in item
 
 
+def test_what_was_told_without_its_content_is_told_once_more_with_it(stored: StoredNotification) -> None:
+    put = stored.stores.replies.put
+    assert put("default", USER, "ABC", {"kind": "unavailable"}, 5, unread=True)
+    assert not put("default", USER, "ABC", {"kind": "unavailable"}, 5, unread=True)
+    assert put("default", USER, "ABC", {"kind": "text", "text": "thanks"}, 5)
+    assert not put("default", USER, "ABC", {"kind": "unavailable"}, 5, unread=True)
+    assert not put("default", USER, "ABC", {"kind": "text", "text": "another"}, 5)
+    item = stored.stores.replies.get("default", USER, "ABC")
+    assert item is not None
+    assert (item["kind"], item["text"], "unread" in item) == ("text", "thanks", False)
+
+
+def test_what_nobody_wrote_is_not_found(stores: Stores) -> None:
+    assert stores.replies.get("default", USER, "ABC") is None
+
+
 def test_the_replies_to_a_notification_are_listed_oldest_first(stores: Stores) -> None:
     for message, about, at in (("A", "n1", 9), ("B", "n2", 5), ("C", "n1", 3)):
         stores.replies.put("default", USER, message, {"notification_id": about}, at)
