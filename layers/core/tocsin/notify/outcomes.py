@@ -6,7 +6,8 @@
 | Failed                          | NotificationFailed      | reason, class, detail, attempts      |
 | Suppressed                      | NotificationSuppressed  | reason                               |
 | Overdue (no receipt in time)    | NotificationOverdue     |                                      |
-| ReplyReceived                   | ReplyReceived           | what the recipient answered          |
+| ReplyReceived                   | ReplyReceived           | what the recipient answered: see     |
+|                                 |                         | multidevice/REPLIES.md               |
 | IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
 
 Each names the person by `recipient`, the number (or the group), and `recipient_lid`, WhatsApp's own name for

@@ -115,8 +115,8 @@ class Written:
 
     `kind`: a value of `KINDS`, `other` or `empty`. `text`: its words, `None` if it has none. `quoted_id`: the
     message that it answers or reacts to. `target_id`: the message that its key names (which it reacts to,
-    votes in, pins). `details`: what else can be told, by the names in multidevice/KINDS.md. `expiration`: the
-    chat's timer in seconds, if told.
+    votes in, pins). `details`: what else can be told, by the names in multidevice/REPLIES.md.
+    `expiration`: the chat's timer in seconds, if told.
     """
 
     kind: str
