@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_groups import WiredGroup, texts
+from tests.support.wired_steps import replies
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import directory, group_members, group_send
 from tocsin.multidevice.group_members import remembered
@@ -495,10 +496,6 @@ def test_receipts_gathered_by_the_server_are_told_apart(wired):
 
 
 # -- what members write ------------------------------------------------------------------------------------
-
-
-def replies(wired: WiredGroup) -> list[dict]:
-    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
 
 
 def test_what_members_write_to_each_other_is_confirmed_and_left_alone(wired):

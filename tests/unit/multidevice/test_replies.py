@@ -10,11 +10,12 @@ import pytest
 from tests.support.fake_whatsapp import wrapped
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions
-from tests.support.wired_steps import orders, replies
+from tests.support.wired_steps import garbled, orders, our_bundle, replies
 from tests.vectors.folder import load, unhex
 from tocsin.dynamo.writes import Update
 from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.outgoing import text_message
 from tocsin.whatsapp.proto import message_pb2 as pb
 from tocsin.whatsapp.written import DETAILS
 
@@ -253,6 +254,66 @@ def test_a_long_text_is_cut_and_says_so(told):
     writes(told, saying("x" * 5000))
     reply = by_id(told)["M1"]
     assert (len(reply["text"]), reply["cut"]) == (4096, ["text"])
+
+
+# -- what can't be read yet --------------------------------------------------------------------------------
+
+
+def an_hour_later(wired: WiredFunctions) -> list[dict[str, Any]]:
+    wired.paired.now += 3600
+    wired.stores.replies.tell_overdue("default", int(wired.paired.now * 1000))
+    return replies(wired)
+
+
+def test_what_nobody_sends_again_is_told_after_an_hour(told):
+    assert told.receive(garbled(told)).outcome == "asked-again"
+    assert replies(told) == []
+    [reply] = an_hour_later(told)
+    assert (reply["kind"], reply["message_id"], reply["ticket_id"]) == ("unreadable", "B1", "TCK-2")
+
+
+def test_what_is_sent_again_in_time_is_told_with_its_content_alone(told):
+    told.receive(garbled(told))
+    device = told.siti.devices[0]
+    told.receive(wrapped(device, told.siti, "B1", device.encrypt(text_message("Halo")), count=1))
+    [reply] = an_hour_later(told)
+    assert (reply["kind"], reply["text"], "unread" in reply) == ("text", "Halo", False)
+
+
+def test_what_is_sent_again_after_that_is_told_with_its_content(told):
+    told.receive(garbled(told))
+    an_hour_later(told)
+    device = told.siti.devices[0]
+    told.receive(wrapped(device, told.siti, "B1", device.encrypt(text_message("STOP")), count=1))
+    [reply] = replies(told)
+    assert (reply["text"], reply["consent"]) == ("STOP", "withdrawn")
+
+
+def test_what_turns_out_to_be_nobodys_words_is_not_told(told):
+    told.receive(garbled(told))
+    device = told.siti.devices[0]
+    timer = changing(3, "").SerializeToString()
+    told.receive(wrapped(device, told.siti, "B1", device.encrypt(timer), count=1))
+    assert an_hour_later(told) == []
+
+
+def test_what_is_given_up_within_the_hour_is_told_once(told):
+    for _ in range(6):
+        told.receive(garbled(told))
+    assert len(replies(told)) == 1
+    [reply] = an_hour_later(told)
+    assert reply["outcome_at"] < told.paired.now * 1000
+
+
+def test_what_can_t_be_read_makes_nobody_known(account):
+    """Whoever sends what we can't read has not opened the chat, so what limits first contacts still does."""
+    wired = WiredFunctions(account.furnish())
+    device = wired.siti.devices[0]
+    device.begin(our_bundle(wired))
+    for _ in range(6):
+        wired.receive(garbled(wired))
+    assert len(replies(wired)) == 1
+    assert wired.stores.recipients.conduct("default", USER).heard_at is None
 
 
 # -- crashes -----------------------------------------------------------------------------------------------

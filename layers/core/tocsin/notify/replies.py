@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import Notification, State, named, notification_id
@@ -37,6 +38,9 @@ WORDED = frozenset({TEXT, EDIT, "button", "list", "interactive", "image", "video
 
 UNREAD = frozenset({"unreadable", "unavailable", "view_once", "hosted", "bot"})
 """Kinds that only tell that somebody wrote. The content may come later, under the same message id."""
+
+EXPECTED_SECONDS = 3600
+"""So long a sender has to send again what we couldn't read, before it is told that they wrote."""
 
 UNACKNOWLEDGED = frozenset({REACTION, *CHANGES, *UNREAD})
 """Kinds that get no reaction."""
@@ -109,6 +113,16 @@ class Replies:
         in a group and about no notification. Recording it twice is harmless."""
         return self._take_from_person(reply) if reply.group is None else self._take_in_group(reply)
 
+    def expect(self, reply: Reply) -> None:
+        """Note that somebody wrote what can't be read yet. It is told in an hour, unless it is taken before
+        (under the same message id), or turns out to be nothing that they wrote (`expect_no_more`)."""
+        due_at = self._now_ms() + EXPECTED_SECONDS * 1000
+        told = _told(reply, self._answered(reply), None)
+        self._stores.replies.expect(reply.account, reply.names[0], reply.message_id, told, reply.at, due_at)
+
+    def expect_no_more(self, reply: Reply) -> None:
+        self._stores.replies.expect_no_more(reply.account, reply.names[0], reply.message_id)
+
     def _take_from_person(self, reply: Reply) -> str:
         answered = self._answered(reply)
         wish = _wish_of(reply)
@@ -137,22 +151,13 @@ class Replies:
 
     def _record(self, reply: Reply, answered: Notification | None, consent: str | None) -> None:
         """Write the reply down, and with that tell the world."""
-        told = {
-            **reply.details,
-            "text": reply.text[:MAX_KEPT_TEXT],
-            "cut": ["text"] if len(reply.text) > MAX_KEPT_TEXT else None,
-            "kind": reply.kind,
-            "about_message_id": reply.about,
-            **_who(reply.names),
-            **({"group": reply.group} if reply.group is not None else {}),
-            "notification_id": answered.id if answered else None,
-            "ticket_id": answered.ticket_id if answered else None,
-            "audience": answered.audience if answered else None,
-            "consent": consent,
-        }
-        unread = reply.kind in UNREAD
         self._stores.replies.put(
-            reply.account, reply.names[0], reply.message_id, told, reply.at, unread=unread
+            reply.account,
+            reply.names[0],
+            reply.message_id,
+            _told(reply, answered, consent),
+            reply.at,
+            unread=reply.kind in UNREAD,
         )
 
     def _acknowledge(self, reply: Reply, answered: Notification | None) -> None:
@@ -205,7 +210,7 @@ class Replies:
         conduct = self._stores.recipients.conduct(reply.account, reply.names[0])
         if conduct.last_notification is not None:
             return self._stores.notifications.get(conduct.last_notification)
-        if conduct.heard_at is None:
+        if conduct.heard_at is None and reply.kind not in UNREAD:
             self._stores.recipients.note_heard(reply.account, reply.names[0], self._now_ms())
         return None
 
@@ -279,6 +284,23 @@ def _wish_of(reply: Reply) -> tuple[Wish, str] | None:
         return None
     wish = wish_of(reply.text)
     return None if reply.kind == EDIT and wish is not None and wish[0] is Wish.START else wish
+
+
+def _told(reply: Reply, answered: Notification | None, consent: str | None) -> dict[str, Any]:
+    """Return what the event says, flat; `None` for what there isn't."""
+    return {
+        **reply.details,
+        "text": reply.text[:MAX_KEPT_TEXT],
+        "cut": ["text"] if len(reply.text) > MAX_KEPT_TEXT else None,
+        "kind": reply.kind,
+        "about_message_id": reply.about,
+        **_who(reply.names),
+        **({"group": reply.group} if reply.group is not None else {}),
+        "notification_id": answered.id if answered else None,
+        "ticket_id": answered.ticket_id if answered else None,
+        "audience": answered.audience if answered else None,
+        "consent": consent,
+    }
 
 
 def _who(names: tuple[str, ...]) -> dict[str, str | None]:

@@ -18,8 +18,8 @@
 A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` (the account) and `watch_due` (milliseconds)
-are the keys of the index `watch`: sent, but no receipt yet. `ticket_id` is the key of the index `ticket`:
-whatever belongs to a ticket.
+are the keys of the index `watch`: sent, but no receipt yet; and under `A#replies` what somebody wrote and we
+couldn't read yet. `ticket_id` is the key of the index `ticket`: whatever belongs to a ticket.
 """
 
 from __future__ import annotations

@@ -134,6 +134,8 @@ class Messages:
         outcomes = {report.outcome for report in reports}
         if outcomes & LOST or outcomes == {"ignored"}:
             self._tell_unread(account, message, user, UNREADABLE)
+        elif "asked-again" in outcomes and is_to_us(message):
+            self._replies.expect(unread_reply_of(account, message, user, UNREADABLE))
         if outcomes & ARRIVED and not outcomes & QUESTIONED:
             self._confirm(account, node, message, reports)
         # Of a group's message, the sender key comes first and says least.
@@ -166,6 +168,8 @@ class Messages:
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
+        if enc.count and outcome == "other" and is_to_us(message):
+            self._replies.expect_no_more(unread_reply_of(account, message, user, UNREADABLE))
         account.keys.receiving.mark_handled(received)
         return Report("message", outcome, cause, facts)
 
