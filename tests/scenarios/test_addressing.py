@@ -415,9 +415,7 @@ def test_history_is_confirmed_and_left_where_it_can_t_be_used(told: WiredFunctio
 
 
 def test_a_history_bomb_is_confirmed_and_left(told: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tocsin.whatsapp import content
-
-    monkeypatch.setattr(content, "MAX_HISTORY_BYTES", 1000)
+    monkeypatch.setattr("tocsin.whatsapp.history.MAX_HISTORY_BYTES", 1000)
     report = told.receive(history(told, HistorySync(nct_salt=b"s" * 2000)))
     assert (report.outcome, report.cause) == ("own-device", "history")
     assert told.paired.keys.contacts.salt("9999@lid") is None
