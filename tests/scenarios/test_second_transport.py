@@ -214,6 +214,17 @@ def test_who_says_stop_gets_the_confirmation_and_nothing_more(deployment: Deploy
     assert deployment.deliver() == [Verdict("suppressed", "opted-out")]
 
 
+def test_an_answer_that_is_edited_to_stop_stops(deployment: Deployment) -> None:
+    deployment.told()
+    at = NOW * 1000 + 9000
+    deployment.transport.answered(SITI, "Thanks!", at, quoted="no-1")
+    changed = deployment.transport.answered(SITI, "STOP", at + 1, kind="edit", about=f"answer-{at}")
+    assert changed == "stop"
+    edit = deployment.stores.replies.get("default", user_of(SITI), f"answer-{at + 1}")
+    assert edit is not None
+    assert (edit["kind"], edit["ticket_id"]) == ("edit", MINIMAL["ticket"]["id"])
+
+
 def test_a_record_of_today_has_the_id_that_is_made_of_its_own(deployment: Deployment) -> None:
     deployment.event()
     planned = deployment.stored()
