@@ -85,7 +85,9 @@ class Tocsin:
 
     def send(self, content: Content, to: str = SITI) -> str:
         notification = f"{next(self.numbers):018x}"
-        address = self.transport.address_of(to, self.client.keys.contacts.address(f"{to}@s.whatsapp.net"))
+        address = self.transport.address_of(
+            ACCOUNT, to, self.client.keys.contacts.address_item(f"{to}@s.whatsapp.net")
+        )
         self.transport.send(Outgoing(ACCOUNT, to, notification, content, address))
         self.transport.settle()
         return message_id_of(notification)

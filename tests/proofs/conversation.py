@@ -140,7 +140,7 @@ class Conversation:
 
     def check(self) -> None:
         assert sorted(self.table.heard) == sorted(self.expected)
-        conduct = self.stores.recipients.conduct(ACCOUNT, USER)
+        conduct = self.stores.people.find(ACCOUNT, USER)
         assert (conduct.opted_out_at is not None) == self.opted_out
 
     def _forget(self, message_id: str) -> None:

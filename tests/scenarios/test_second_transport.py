@@ -62,6 +62,7 @@ class Deployment:
             self.stores,
             letters,
             self.transport,
+            queue,
             RetryPolicies(),
             receipt_deadline_seconds=3600,
             clock=clock,
@@ -202,7 +203,7 @@ def test_an_answer_is_told_with_its_ticket(deployment: Deployment) -> None:
     deployment.told()
     assert deployment.transport.answered(SITI, "Thanks!", NOW * 1000 + 9000, quoted="no-1") == "text"
     notification = deployment.stored().id
-    [reply] = deployment.stores.replies.about("default", user_of(SITI), notification)
+    [reply] = deployment.stores.replies.about("default", [user_of(SITI)], notification)
     assert (reply["text"], reply["ticket_id"]) == ("Thanks!", MINIMAL["ticket"]["id"])
 
 

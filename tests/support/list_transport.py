@@ -37,7 +37,7 @@ class ListTransport:
 
     # -- sending ---------------------------------------------------------------------------------------
 
-    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         return None
 
     def check(self, account: str, *, resumed: bool) -> None:

@@ -557,7 +557,7 @@ def test_stop_in_a_group_stops_nothing(wired, quoting):
     wired.hear()
     assert len(replies(wired)) == int(quoting)
     for phone in (f"{siti.account.number}@s.whatsapp.net", str(wired.group.jid)):
-        assert wired.stores.recipients.conduct("default", phone).opted_out_at is None
+        assert wired.stores.people.find("default", phone).opted_out_at is None
     wired.tell_group(2)
     assert texts(siti) == ["Tiket 1", "Tiket 2"]
 

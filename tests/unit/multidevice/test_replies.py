@@ -131,7 +131,7 @@ def test_an_edit_gets_no_thanks(told):
 def test_stop_counts_in_every_kind_that_holds_their_words(told, message):
     assert writes(told, message) == ("reply", "stop")
     assert by_id(told)["M1"]["consent"] == "withdrawn"
-    assert told.stores.recipients.conduct("default", USER).opted_out_at is not None
+    assert told.stores.people.find("default", USER).opted_out_at is not None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_stop_counts_in_every_kind_that_holds_their_words(told, message):
 )
 def test_the_word_elsewhere_is_no_wish(told, message):
     writes(told, message)
-    assert told.stores.recipients.conduct("default", USER).opted_out_at is None
+    assert told.stores.people.find("default", USER).opted_out_at is None
 
 
 @pytest.mark.parametrize("later", [edit("M1", "Terima kasih"), edit("M1", "START"), changing(0, "M1")])
@@ -154,7 +154,7 @@ def test_an_edited_or_deleted_stop_still_counts(told, later):
     writes(told, saying("STOP"))
     writes(told, later, "M2")
     assert "consent" not in by_id(told)["M2"]
-    assert told.stores.recipients.conduct("default", USER).opted_out_at is not None
+    assert told.stores.people.find("default", USER).opted_out_at is not None
 
 
 # -- sealed edits ------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_what_can_t_be_read_makes_nobody_known(account):
     for _ in range(6):
         wired.receive(garbled(wired))
     assert len(replies(wired)) == 1
-    assert wired.stores.recipients.conduct("default", USER).heard_at is None
+    assert wired.stores.people.find("default", USER).heard_at is None
 
 
 # -- crashes -----------------------------------------------------------------------------------------------

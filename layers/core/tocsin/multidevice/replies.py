@@ -46,7 +46,7 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
     return Reply(
         account=account.profile.account,
         message_id=message.id,
-        names=names_of(account, user, message),
+        names=names_of(account, user),
         kind=content.kind,
         text=content.text or "",
         at=from_seconds(message.timestamp),
@@ -56,8 +56,6 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
         author=str(message.sender.chat) if message.is_group else None,
         about=content.target_id,
         details=content.details,
-        is_from=lambda recipient: account.is_person(user, recipient),
-        names_now=lambda: (account.keys.contacts.address(user) or {}).values(),
     )
 
 
@@ -74,7 +72,7 @@ def opened(account: Account, message: InboundMessage, user: str, content: Conten
     sealed = content.sealed
     if sealed is None:
         return content
-    names = names_of(account, user, message)
+    names = names_of(account, user)
     kept = (account.keys.receiving.secret_of(name, sealed.target_id) for name in (user, *names))
     secret = next((secret for secret in kept if secret is not None), None)
     if secret is None:
@@ -96,14 +94,12 @@ def keep_secret(account: Account, message: InboundMessage, user: str, content: C
         account.keys.receiving.keep_secret(user, message.id, content.secret)
 
 
-def names_of(account: Account, user: str, message: InboundMessage) -> tuple[str, ...]:
-    """Return the names (bare JIDs) of a sender; the one that notifications use first, the LID last.
+def names_of(account: Account, user: str) -> tuple[str, ...]:
+    """Return the names (bare JIDs) that are known to be a sender's: their number first, the LID last.
 
-    After a national renumbering WhatsApp's digits differ from those that the ticketing system knows. Of
-    somebody without a known number there is the LID alone.
+    Of somebody without a known number there is the LID alone.
     """
-    known = account.keys.contacts.address(user)
-    names = [known["pn"]] if known else []
-    if message.pn is not None:
-        names.append(str(message.pn.chat))
-    return tuple(dict.fromkeys([*names, user]))
+    known = account.keys.contacts.known(user)
+    if known is None or known.lid != user or known.moved_to is not None:
+        return (user,)
+    return known.pn, user

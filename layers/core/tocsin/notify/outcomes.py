@@ -239,7 +239,8 @@ def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
 def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["changed_at"] = iso(told.get("changed_at", at))
-    told["id"] = f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}"
+    what = f"{told['device_jid']}.{told['new_fingerprint']}" if "device_jid" in told else told["user"]
+    told["id"] = f"{told['account']}.{what}.{at}"
     return _UNNAMED | told
 
 

@@ -110,9 +110,9 @@ class Messages:
         """Read a message. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
         node = envelope.stanza
         message = parse_message(node, account.own_names)
-        account.learn(message.sender, message.sender_alt)
-        account.learn(message.recipient, message.recipient_alt)
-        user = account.canonical(message.sender, message.sender_alt)
+        user = account.sender(message.sender, message.sender_alt)
+        if message.recipient is not None:
+            account.sender(message.recipient, message.recipient_alt)
         if not message.encs:
             return self._unavailable(account, message, user)
         credentials = account.keys.account.credentials()

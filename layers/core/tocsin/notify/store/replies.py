@@ -11,7 +11,7 @@ their own message id; the item that they change stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tocsin.dynamo.patient_table import PatientTable
@@ -107,14 +107,14 @@ class Replies:
         item = self._table.get(reply_key(account, user, message_id))
         return None if item is None else dict(item)
 
-    def about(self, account: str, user: str, notification_id: str) -> list[dict[str, Any]]:
-        """What `user` (bare JID) answered to a notification, oldest first. For the operator: it reads all
-        that they ever answered."""
-        pk, _ = reply_key(account, user)
+    def about(self, account: str, names: Iterable[str], notification_id: str) -> list[dict[str, Any]]:
+        """What a person, under any of these names (bare JIDs), answered to a notification, oldest first. For
+        the operator: it reads all that they ever answered."""
         found: list[dict[str, Any]] = [
             dict(item)
-            for item in self._table.query(pk)
-            if item.get("notification_id") == notification_id and "outcome" in item
+            for name in names
+            for item in self._table.query(reply_key(account, name)[0])
+            if item.get("notification_id") == notification_id
         ]
         return sorted(found, key=lambda reply: reply["received_at"])
 
