@@ -109,18 +109,21 @@ def split(digits: str) -> tuple[str, str]:
     return ("", digits) if code is None else (code[0], digits[code.end() :])
 
 
-def in_normal_form(digits: str) -> str:
+def in_normal_form(digits: str, *, at_home: bool = False) -> str:
     """The number's normal spelling: without trunk prefixes, in the plan of today.
 
-    Mobiles of Argentina keep their 9, which callers from abroad need, and WhatsApp.
+    Mobiles of Argentina keep their 9, which callers from abroad need, and WhatsApp. `at_home`: no country
+    code was written. Then a 0 is dropped by the rules of the country alone: where it has none, the number may
+    be that of another country.
     """
     code, rest = split(digits)
     if not code:
         return digits
-    for rule in SPELLINGS.get(code, _NONE) + (_NONE if code in ZERO_BELONGS else _TRUNK_ZERO):
+    keeps_zero = at_home or code in ZERO_BELONGS
+    for rule in SPELLINGS.get(code, _NONE) + (_NONE if keeps_zero else _TRUNK_ZERO):
         changed = rule.found.sub(rule.replacement, rest, count=1) if rule.found.match(rest) else rest
         if changed != rest:
-            return in_normal_form(code + changed)
+            return in_normal_form(code + changed, at_home=at_home)
     return digits
 
 
