@@ -122,6 +122,10 @@ class Recipients:
         """One more question in the hour of `at` whether a device is one of `user`'s; how many."""
         return self._count_in_hour("questions", account, user, at)
 
+    def count_unreadable_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more message of `user`'s in the hour of `at` that we can't read and would ask for; how many."""
+        return self._count_in_hour("unreadable", account, user, at)
+
     def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
         """Each hour has an item of its own, which expires two days later."""
         hour = at // _MS_PER_HOUR
