@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumber
 
 from tests.support.phones import REPLACED, digits, examples, national, real_numbers
-from tocsin.people.national import ZERO_BELONGS, split
-from tocsin.people.numbers import same_person_key
+from tocsin.people.national import ZERO_BELONGS, spellings_on_whatsapp, split
+from tocsin.people.numbers import normalise_phone, same_person_key
 
 SPELLINGS = [
     ("447911123456", "4407911123456"),
@@ -99,6 +99,29 @@ def test_a_prefix_that_the_library_drops_behind_a_country_code_changes_no_key(pr
     assert dropped
     for written, number in dropped.items():
         assert same_person_key(written.removeprefix("+")) == same_person_key(digits(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "others"),
+    [
+        ("525512345678", ["5215512345678"]),
+        ("5491123456789", ["541123456789"]),
+        ("541123456789", ["5491123456789"]),
+        ("5511981234567", ["551181234567"]),
+        ("551132345678", []),
+        ("6281234567890", []),
+    ],
+)
+def test_a_number_is_looked_for_under_the_digits_that_its_account_may_have(
+    number: str, others: list[str]
+) -> None:
+    assert spellings_on_whatsapp(number) == (number, *others)
+
+
+@given(real_numbers())
+def test_all_spellings_that_are_looked_for_are_one_person(number: PhoneNumber) -> None:
+    normal = normalise_phone("+" + digits(number), "ID")
+    assert {same_person_key(one) for one in spellings_on_whatsapp(normal)} == {same_person_key(normal)}
 
 
 def test_country_codes_are_those_of_the_library() -> None:

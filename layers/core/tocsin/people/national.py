@@ -131,3 +131,18 @@ def without_marks(digits: str) -> str:
     """Of a normal spelling what only this number has: Argentina's 9 tells a mobile, and no fixed line has the
     same ten digits."""
     return re.sub(r"^549(?=[1-3]\d{9}$)", "54", digits)
+
+
+_ON_WHATSAPP = (
+    (re.compile(r"52(?=[2-9]\d{9}$)"), "521"),
+    (re.compile(r"549(?=[1-3]\d{9}$)"), "54"),
+    (re.compile(r"54(?=[1-3]\d{9}$)"), "549"),
+    (re.compile(r"(55[1-9][1-9])9(?=[6-9]\d{7}$)"), r"\1"),
+)
+
+
+def spellings_on_whatsapp(digits: str) -> tuple[str, ...]:
+    """The digits under which WhatsApp may know a number, its normal form first. An account keeps the digits
+    of the day it was made: Mexico's 1, Argentina's 9 or none, Brazil's eight digits."""
+    others = (form.sub(other, digits, count=1) for form, other in _ON_WHATSAPP if form.match(digits))
+    return (digits, *others)
