@@ -118,6 +118,15 @@ class Deployment:
 
         return normalise_phone(written, self["DefaultRegion"], self.default_area)
 
+    def is_phone(self, written: str) -> bool:
+        """Whether somebody may have this phone number."""
+        from tocsin.people.numbers import InvalidPhone
+
+        try:
+            return bool(self.phone(written))
+        except InvalidPhone:
+            return False
+
     @property
     def attachments_bucket(self) -> str:
         """The bucket with the files that events attach; empty if there is none."""

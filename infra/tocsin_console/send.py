@@ -13,7 +13,7 @@ from typing import Any
 
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.people.numbers import InvalidPhone, mask_phone
+from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -92,7 +92,7 @@ def send_test(
     if ticket.file is not None:
         _put_file(deployment, ticket.file, ticket.key(ticket_id))
     put_event(deployment, _EVENT, detail)
-    whom = (account, ticket_id, _EVENT, 1, "customer", recipient)
+    whom = (account, ticket_id, _EVENT, 1, "customer", same_person_key(recipient))
     identity = notification_id(*whom)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})

@@ -215,6 +215,13 @@ def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
     assert stored.recipient == "34612345678"
 
 
+def test_an_event_told_again_with_another_spelling_of_the_number_is_told_once(scene: Scene) -> None:
+    for_customer = {"technicians": [], "groups": []}
+    first = scene.planner.handle(sample_body(customer={"phone": "+54 9 11 2345 6789"}, **for_customer))
+    again = scene.planner.handle(sample_body(customer={"phone": "+54 11 2345 6789"}, **for_customer))
+    assert (again.new, again.repeated) == ((), first.new)
+
+
 # -- who can't be told -----------------------------------------------------------------------------------
 
 BUDI, AYU = FULL["technicians"]

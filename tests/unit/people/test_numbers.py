@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
 
 import phonenumbers
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from phonenumbers import PhoneNumber, PhoneNumberFormat
+from phonenumbers import PhoneNumber
 
-from tests.support.phones import REPLACED, digits, national, real_numbers
+from tests.support.phones import FORMS, REPLACED, digits, real_numbers
 from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone, same_person_key
 
 
@@ -214,29 +213,6 @@ def test_a_refusal_never_repeats_the_number(written: str) -> None:
 
 def region_of(number: PhoneNumber) -> str:
     return str(phonenumbers.region_code_for_number(number))
-
-
-def formatted(form: int) -> Callable[[PhoneNumber], str]:
-    return lambda number: phonenumbers.format_number(number, form)
-
-
-def in_thai(number: PhoneNumber) -> str:
-    return "+" + "".join(chr(0x0E50 + int(digit)) for digit in digits(number))
-
-
-FORMS: dict[str, Callable[[PhoneNumber], str]] = {
-    "E.164": formatted(PhoneNumberFormat.E164),
-    "international": formatted(PhoneNumberFormat.INTERNATIONAL),
-    "national": formatted(PhoneNumberFormat.NATIONAL),
-    "tel": formatted(PhoneNumberFormat.RFC3966),
-    "bare": national,
-    "without +": digits,
-    "wa.me": lambda number: "https://wa.me/" + digits(number),
-    "Thai digits": in_thai,
-    "with marks": lambda number: "\u200e+" + "\u200b".join(digits(number)),
-    "extension": lambda number: formatted(PhoneNumberFormat.INTERNATIONAL)(number) + " ext. 123",
-}
-"""How a number is written in its own country, or anywhere."""
 
 
 @given(real_numbers(), st.sampled_from(sorted(FORMS)))

@@ -127,10 +127,10 @@ def in_normal_form(digits: str, *, at_home: bool = False) -> str:
     return digits
 
 
-def without_marks(digits: str) -> str:
-    """Of a normal spelling what only this number has: Argentina's 9 tells a mobile, and no fixed line has the
-    same ten digits."""
-    return re.sub(r"^549(?=[1-3]\d{9}$)", "54", digits)
+def as_mobile(digits: str) -> str:
+    """A normal spelling with the mark that mobiles have in Argentina. No fixed line there has the ten digits
+    of a mobile, so it tells nobody from anybody."""
+    return re.sub(r"^54(?=[1-3]\d{9}$)", "549", digits)
 
 
 _ON_WHATSAPP = (

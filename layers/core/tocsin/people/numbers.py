@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tocsin.people.national import in_normal_form, without_marks
+from tocsin.people.national import as_mobile, in_normal_form
 from tocsin.people.written import InvalidPhone, read
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def same_person_key(digits: str) -> str:
 
     It names whoever has the number; it isn't what WhatsApp is asked for. Asks nobody; idempotent.
     """
-    return without_marks(in_normal_form(digits))
+    return as_mobile(in_normal_form(digits))
 
 
 def mask_phone(text: str) -> str:
