@@ -41,7 +41,7 @@ def read(text: str) -> Written:
     """Raises InvalidPhone where there is no number, or more than one."""
     if len(text) > MAX_LINK_CHARACTERS:
         raise InvalidPhone(f"is longer than {MAX_CHARACTERS} characters")
-    number = _in_link(text)
+    number = _in_link(_visible(text).strip())
     if len(number) > MAX_CHARACTERS:
         raise InvalidPhone(f"is longer than {MAX_CHARACTERS} characters")
     plain = _EXTENSION.sub("", _plain(number))
@@ -74,9 +74,15 @@ _INVISIBLE = frozenset({"Cf", "Me", "Mn"})
 _DASHES = frozenset("\u2212\u30fc")
 
 
+def _visible(text: str) -> str:
+    """Without what has no width. (A letter with an accent is one character first.)"""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(one for one in composed if unicodedata.category(one) not in _INVISIBLE)
+
+
 def _plain(text: str) -> str:
-    """With ASCII digits, ASCII separators, and without what has no width."""
-    return "".join(map(_plain_character, unicodedata.normalize("NFC", text)))
+    """With ASCII digits and ASCII separators."""
+    return "".join(map(_plain_character, text))
 
 
 def _plain_character(character: str) -> str:
@@ -84,8 +90,6 @@ def _plain_character(character: str) -> str:
     category = unicodedata.category(character)
     if decimal is not None:
         return str(decimal)
-    if category in _INVISIBLE:
-        return ""
     if category == "Pd" or character in _DASHES:
         return "-"
     if category == "Zs":
@@ -97,9 +101,9 @@ def _plain_character(character: str) -> str:
 
 # -- links ---------------------------------------------------------------------------------------------------
 
+_NO_NUMBER = "is a link that names no number"
 _DIALLED = re.compile(r"(?:tel|callto|sms|smsto|whatsapp):(?://)?(?=[^a-z/])", re.IGNORECASE)
 _WA_ME = re.compile(r"/(?:c/)?([^/?]+)/?")
-_SENDERS = frozenset({"api.whatsapp.com", "web.whatsapp.com", "whatsapp.com"})
 _OF_WHATSAPP = re.compile(
     r"(?:https?://)?(?:www\.)?(?:wa\.me|(?:api\.|web\.)?whatsapp\.com)/|whatsapp://", re.I
 )
@@ -107,7 +111,6 @@ _OF_WHATSAPP = re.compile(
 
 def _in_link(text: str) -> str:
     """The number that a link names, with + where the link takes no other; what is no link, as it is."""
-    text = text.strip()
     if _OF_WHATSAPP.match(text):
         return "+" + _of_whatsapp(text).strip().removeprefix("+")
     dialled = _DIALLED.match(text)
@@ -130,12 +133,15 @@ def _of_whatsapp(text: str) -> str:
     """`wa.me/NUMBER`, or `…/send?phone=NUMBER`. Raises InvalidPhone for those that name none."""
     from urllib.parse import parse_qs, unquote, urlsplit
 
-    parts = urlsplit(text if "://" in text else "https://" + text)
+    try:
+        parts = urlsplit(text if "://" in text else "https://" + text)
+    except ValueError as odd:
+        raise InvalidPhone(_NO_NUMBER) from odd
     if (parts.hostname or "").removeprefix("www.") == "wa.me":
         path = _WA_ME.fullmatch(unquote(parts.path))
         named = "" if path is None else path[1]
     else:
         named = parse_qs(parts.query).get("phone", [""])[0]
     if not re.search(r"\d", named):
-        raise InvalidPhone("is a link that names no number")
+        raise InvalidPhone(_NO_NUMBER)
     return named
