@@ -7,11 +7,11 @@ import re
 
 import phonenumbers
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber
 
-from tests.support.phones import FORMS, REPLACED, digits, real_numbers
+from tests.support.phones import FORMS, REPLACED, digits, national, real_numbers
 from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone, same_person_key
 
 
@@ -231,6 +231,28 @@ def test_a_normal_form_stays_and_has_the_same_person(number: PhoneNumber) -> Non
     assert same_person_key(normal) == same_person_key(digits(number))
 
 
+@st.composite
+def local_numbers(draw: st.DrawFn) -> tuple[PhoneNumber, str, str]:
+    """A number, its area code (with the trunk prefix or not), and what people there dial without it."""
+    has_area = phonenumbers.length_of_geographical_area_code
+    number = draw(real_numbers().filter(lambda one: has_area(one) and not REPLACED.fullmatch(digits(one))))
+    length = has_area(number)
+    trunk = phonenumbers.ndd_prefix_for_region(region_of(number), True) or ""
+    area = draw(st.sampled_from(["", trunk])) + national(number)[:length]
+    return number, area, national(number)[length:]
+
+
+@given(local_numbers())
+def test_a_local_number_is_found_by_its_area_or_refused_but_never_taken_for_another(
+    local: tuple[PhoneNumber, str, str],
+) -> None:
+    number, area, written = local
+    try:
+        assert normalise_phone(written, region_of(number), area) == digits(number)
+    except InvalidPhone as refusal:
+        event(str(refusal))
+
+
 @given(real_numbers())
 def test_foreign_digits_without_their_plus_are_refused_unless_they_are_a_number_here(
     number: PhoneNumber,
@@ -249,6 +271,17 @@ def digits_alone(written: str, region: str) -> str:
     if found.startswith("0"):
         return str(phonenumbers.country_code_for_region(region)) + found[1:]
     return found
+
+
+def area_before_everything(written: str, region: str, area: str) -> str:
+    """A twin: what has no country code gets the area code."""
+    return normalise_phone(area + written, region)
+
+
+def test_an_area_code_before_what_has_one_would_be_somebody_else_s_number() -> None:
+    assert area_before_everything("30 123456", "DE", "030") == "493030123456"
+    with pytest.raises(InvalidPhone, match="two different numbers"):
+        normalise_phone("30 123456", "DE", "030")
 
 
 @pytest.mark.parametrize(
