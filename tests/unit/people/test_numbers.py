@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumber
 
 from tests.support.phones import FORMS, REPLACED, digits, national, real_numbers
-from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone, same_person_key
+from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone, own_phone, same_person_key
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,22 @@ def test_an_area_code_before_what_has_one_would_be_somebody_else_s_number() -> N
 def test_taking_the_digits_alone_would_miss_the_number(written: str) -> None:
     assert normalise_phone(written, "GB") == "447911123456"
     assert digits_alone(written, "GB") != "447911123456"
+
+
+@pytest.mark.parametrize(
+    ("written", "digits"),
+    [
+        ("+52 1 55 1234 5678", "5215512345678"),
+        ("+52 55 1234 5678", "525512345678"),
+        ("+55 31 8123-4567", "553181234567"),
+        ("+55 31 98123-4567", "5531981234567"),
+        ("+54 9 11 2345 6789", "5491123456789"),
+        ("+44 (0)7911 123456", "447911123456"),
+        ("0812-3456-7890", "6281234567890"),
+    ],
+)
+def test_the_number_of_an_own_account_keeps_the_plan_in_which_it_was_made(written: str, digits: str) -> None:
+    assert own_phone(written, "ID") == digits
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tocsin.people.national import as_mobile, in_normal_form
+from tocsin.people.national import as_mobile, in_normal_form, spellings_on_whatsapp
 from tocsin.people.written import InvalidPhone, read
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-__all__ = ["InvalidPhone", "mask_phone", "normalise_phone", "same_person_key"]
+__all__ = ["InvalidPhone", "mask_phone", "normalise_phone", "own_phone", "same_person_key"]
 
 # E.164 allows 15 digits; WhatsApp refuses fewer than 7 and a leading 0, and no number starts with 10.
 _CANDIDATE = re.compile(r"(?!10)[1-9][0-9]{6,14}")
@@ -53,6 +53,14 @@ def normalise_phone(text: str, default_region: str, default_area: str = "") -> s
     if _BOT.fullmatch(candidate):
         raise InvalidPhone("belongs to a bot, not to a person")
     return candidate
+
+
+def own_phone(text: str, default_region: str, default_area: str = "") -> str:
+    """As `normalise_phone`, for the number of an account of one's own, typed as WhatsApp shows it: digits
+    behind a + stay those of the numbering plan in which the account was made."""
+    normal, written = normalise_phone(text, default_region, default_area), read(text)
+    kept = written.international and written.digits in spellings_on_whatsapp(normal)
+    return written.digits if kept else normal
 
 
 def _with_country_code(digits: str) -> str:
