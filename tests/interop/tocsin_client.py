@@ -23,6 +23,7 @@ from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
 from tests.support.notifications import a_notification
+from tests.support.sealed_texts import TEXTS
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.bootstrap import delivery, inbound
 from tocsin.connector.forwarding.stanza import Origin, pack
@@ -199,7 +200,9 @@ class Tocsin(Companion):
             url, bytes.fromhex(root_public_key), aws, lambda node, body: self._stanzas.put((node, body))
         )
         self.stores = Stores(
-            DynamoTable(aws.dynamodb, aws.notifications), DynamoTable(aws.dynamodb, aws.keys)
+            DynamoTable(aws.dynamodb, aws.notifications),
+            DynamoTable(aws.dynamodb, aws.keys),
+            texts=TEXTS,
         )
         self._tickets = (f"TCK-{uuid4().hex[:6]}-{number}" for number in count(1))
         self._wire()
@@ -211,6 +214,7 @@ class Tocsin(Companion):
             "KEYS_TABLE": self._cloud.keys,
             "NOTIFICATIONS_TABLE": self._cloud.notifications,
             "SEALING_SECRET_ARN": "handed over",
+            "TEXTS_SECRET_ARN": "handed over",
             "NOTIFICATIONS_QUEUE_URL": self._cloud.queues["notifications"],
             "DEAD_LETTERS_QUEUE_URL": self._cloud.queues["dead-letters"],
             "STANZAS_QUEUE_URL": self._cloud.queues["stanzas"],
@@ -221,6 +225,7 @@ class Tocsin(Companion):
             "dynamodb": self._cloud.dynamodb,
             "sqs": self._cloud.sqs,
             "sealer": lambda: self.connection.sealer,
+            "texts": TEXTS,
             "connector": self.connection,
             "lease": lambda account: lease,
         }

@@ -8,7 +8,9 @@ from typing import Any
 
 from tests.support.fake_whatsapp import wrapped
 from tests.support.memory_aws import everything_in
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
+from tocsin.notify.store.replies import open_reply
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.node import Node
@@ -16,7 +18,8 @@ from tocsin.whatsapp.outgoing import text_message
 
 
 def replies(wired: WiredFunctions) -> list[dict]:
-    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
+    items = everything_in(wired.aws.notifications_table)
+    return [open_reply(item, TEXTS) for item in items if item["pk"].startswith("reply#")]
 
 
 def our_bundle(wired: WiredFunctions) -> PreKeyBundle:

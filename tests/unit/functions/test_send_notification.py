@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import FUNCTIONS, Context, load
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
@@ -46,6 +47,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
                 "KEYS_TABLE": wired.aws.keys,
                 "NOTIFICATIONS_TABLE": wired.aws.notifications,
                 "SEALING_SECRET_ARN": "unused",
+                "TEXTS_SECRET_ARN": "unused",
                 "NOTIFICATIONS_QUEUE_URL": wired.aws.queues["notifications"],
                 "DEAD_LETTERS_QUEUE_URL": wired.aws.queues["dead-letters"],
             }
@@ -56,6 +58,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         dynamodb=wired.aws.dynamodb,
         sqs=wired.aws.sqs,
         sealer=lambda: wired.paired.sealer,
+        texts=TEXTS,
         connector=wired.network,
         lease=lambda account: wired.paired.lease,
     )
@@ -180,6 +183,7 @@ VARIABLES = {
     "KEYS_TABLE": "keys",
     "NOTIFICATIONS_TABLE": "notifications",
     "SEALING_SECRET_ARN": "unused",
+    "TEXTS_SECRET_ARN": "unused",
     "NOTIFICATIONS_QUEUE_URL": "unused",
     "DEAD_LETTERS_QUEUE_URL": "unused",
     "AWS_DEFAULT_REGION": "ap-southeast-3",

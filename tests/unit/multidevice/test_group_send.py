@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_groups import WiredGroup, texts
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import directory, group_members, group_send
@@ -15,6 +16,7 @@ from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import State
+from tocsin.notify.store.replies import open_reply
 from tocsin.signal.wire import parse_sender_key_message
 from tocsin.tables.keys import group_pk
 from tocsin.whatsapp import usync
@@ -497,7 +499,8 @@ def test_receipts_gathered_by_the_server_are_told_apart(wired):
 
 
 def replies(wired: WiredGroup) -> list[dict]:
-    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
+    items = everything_in(wired.aws.notifications_table)
+    return [open_reply(item, TEXTS) for item in items if item["pk"].startswith("reply#")]
 
 
 def test_what_members_write_to_each_other_is_confirmed_and_left_alone(wired):

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import orders, our_bundle, replies, requests_of
 from tocsin.dynamo.attributes import to_attribute
@@ -59,7 +60,7 @@ def event(wired: WiredFunctions, pk: str) -> dict[str, Any]:
     [item] = [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith(pk)]
     image = {name: to_attribute(value) for name, value in item.items()}
     stream = {"SequenceNumber": "1", "NewImage": image}
-    outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream})
+    outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream}, TEXTS)
     assert outcome is not None
     return dict(outcome.detail)
 

@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Absent, Exists, Item, Put, Update
 from tocsin.notify.notification import IDENTITY_CHANGED
-from tocsin.notify.store.codec import KEPT_SECONDS, present
+from tocsin.notify.store.codec import present
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import (
     conduct_key,
     count_in_hour_key,
     identity_change_key,
     identity_changes_pk,
 )
-from tocsin.timestamps import to_seconds
 
 _MS_PER_HOUR = 3_600_000
 
@@ -50,7 +49,7 @@ class Conduct:
 class Recipients:
     """What is kept of recipients. `user` is a bare JID everywhere, `at` is in milliseconds."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: NotificationsTable) -> None:
         self._table = table
 
     def conduct(self, account: str, user: str) -> Conduct:
@@ -151,7 +150,7 @@ class Recipients:
             "changed_at": at,
             "outcome": IDENTITY_CHANGED,
             "outcome_at": at,
-            "expire_at": to_seconds(at) + KEPT_SECONDS,
+            "expire_at": self._table.expire_at(at),
         }
         key = identity_change_key(account, user, device, fingerprint, at)
         try:
