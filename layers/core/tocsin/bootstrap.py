@@ -81,7 +81,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         NotificationsQueue(sqs, config.notifications_queue_url),
         TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-        Templates(own_texts),
+        Templates(own_texts, clickable_customer_links=config.clickable_customer_links),
         config,
         accounts=ServedAccounts(config.accounts, table),
     )

@@ -230,6 +230,7 @@ class PlanConfig:
     quote_first_message: bool = False
     edit_updates: bool = False
     link_previews: bool = False
+    clickable_customer_links: bool = False
     retention_days: int = RETENTION_DAYS
 
     @classmethod
@@ -250,6 +251,8 @@ class PlanConfig:
             quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
             edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",
             link_previews=environment.switch("LINK_PREVIEWS"),
+            clickable_customer_links=environment.choice("CUSTOMER_LINKS", "plain", "clickable")
+            == "clickable",
             retention_days=retention_days(environment),
         )
 
