@@ -277,22 +277,22 @@ class TestRights:
             assert "SealingSecret" not in theirs
 
     @pytest.mark.parametrize(
-        ("policy", "secret", "roles"),
+        ("policies", "secret", "roles"),
         [
-            ("TextsPolicy", "TextsSecret", {"Plan", "Send", "Receive", "Publish"}),
-            ("KeyStorePolicy", "SealingSecret", {"Send", "Receive", "Maintain"}),
+            (["TextsPolicy"], "TextsSecret", {"Plan", "Send", "Receive", "Publish"}),
+            (["KeyStorePolicy", "ConnectorPolicy"], "SealingSecret", {"Send", "Receive", "Maintain"}),
         ],
     )
     def test_each_secret_is_read_by_those_who_need_it(
-        self, policy: str, secret: str, roles: set[str]
+        self, policies: list[str], secret: str, roles: set[str]
     ) -> None:
         readers = [
             (owner, it["Action"])
             for owner, it in statements()
             if f"'{secret}'" in str(it["Resource"]) or f"{secret}.Id" in str(it["Resource"])
         ]
-        assert readers == [(policy, "secretsmanager:GetSecretValue")]
-        having = {name for name, it in resources("AWS::IAM::Role").items() if f"'{policy}'" in str(it)}
+        assert readers == [(policy, "secretsmanager:GetSecretValue") for policy in policies]
+        having = {name for name, it in resources("AWS::IAM::Role").items() if f"'{policies[0]}'" in str(it)}
         assert {re.sub("[A-Z].*", "", name[0].lower() + name[1:]).capitalize() for name in having} == roles
 
     def test_no_connector_reads_the_secret_of_the_texts(self) -> None:
