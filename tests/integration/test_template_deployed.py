@@ -108,10 +108,13 @@ class TestParts:
         assert watched <= queues | functions | services | CLASSES | {stack.name}
         assert len(alarms) == 16
 
-    def test_the_sealing_secret_is_made_with_a_key_of_its_own(self, stack: Stack) -> None:
-        secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["SealingSecretArn"])
+    @pytest.mark.parametrize(("output", "identity"), [("SealingSecretArn", "k1"), ("TextsSecretArn", "t1")])
+    def test_each_secret_is_made_with_a_key_of_its_own(
+        self, stack: Stack, output: str, identity: str
+    ) -> None:
+        secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs[output])
         made = json.loads(secret["SecretString"])
-        assert made["id"] == "k1"
+        assert made["id"] == identity
         assert len(made["key"]) == 64
 
     def test_deploying_what_is_deployed_changes_nothing_and_is_no_error(self, stack: Stack) -> None:

@@ -221,3 +221,31 @@ def test_a_seal_is_of_the_form_that_is_documented() -> None:
     place = json.dumps(["default"]).encode()
     assert sealed[:3] == b"\x02t1"
     assert RECORD_SEALER.unseal(sealed, Place(*KEY, SEALED, place)) == b'{"text":"ok"}'
+
+
+# -- what is written today is read tomorrow ------------------------------------------------------------------
+
+# Written once, under `sealed_texts.SECRET`, and never written again.
+FROZEN_NOTIFICATION = bytes.fromhex(
+    "027431000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f34dc7a01e7530b487817c84cf9f9"
+    "96f15aac1b5ba070adaf2185af250d537f63ee3f5760b106578589445e2cf901c0f35a8ae45f3df6923aa3240268432fbd"
+    "1e97d263b1d1ae911701e53ecdaab4d8be8ff1a894c4d1a1b63fe6e4053d2d3ddd797edc44a9dca6b75760a5a815ddb2ed"
+    "eb8929514f5cc606d2656b3406d46b2fb9f1516fb381f518a4874a337211b75df864c41b64d189959b0caa687cd9a4d67f"
+    "ef92b20f7613ee2dcf248af3fb94055dcfe2171af4614b1d316daa7057fe9fcfe59c47736b8c161ed913788890d835af6d"
+    "789a7b1a5b4ce8979e0054fa2db1a355542ccfa087588cb6c7d8a3b2a80829d190d8ccfc790718"
+)
+FROZEN_REPLY = bytes.fromhex(
+    "027431000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f34dc6d0bf1534c1c2e419a56b5e4"
+    "c7e947a25259a77aebb739d3be38010520fdbacd65e01613c73cdeae65b25f4ddd"
+)
+
+
+def test_a_notification_sealed_by_an_earlier_version_is_read() -> None:
+    found = notification_of_item({**item_of(N), SEALED: FROZEN_NOTIFICATION}, TEXTS)
+    preview = Preview("https://t.example/1", "No internet")
+    assert found.content == Text("Tiket 1", Quote("3EB0AA", "Halo"), preview)
+    assert (found.recipient_name, found.refused_address) == ("Siti", "0812 ask Budi")
+
+
+def test_a_reply_sealed_by_an_earlier_version_is_read() -> None:
+    assert TEXTS.open(FROZEN_REPLY, reply_key("default", USER, "R1")) == {"text": "thanks", "kind": "text"}
