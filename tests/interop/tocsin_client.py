@@ -43,6 +43,7 @@ from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import notification_id
 from tocsin.notify.queues import Order
+from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.stores import Stores
 from tocsin.sealing import Sealer
 from tocsin.signal.state import State, decode_lost, evolve
@@ -318,9 +319,8 @@ class Tocsin(Companion):
 
     def _tell_reply(self, name: str) -> None:
         """What the outcome event will say."""
-        [reply] = (
-            DynamoTable(self._cloud.dynamodb, self._cloud.notifications).scan(prefix="reply#", sk=name).items
-        )
+        table = DynamoTable(self._cloud.dynamodb, self._cloud.notifications)
+        [reply] = (open_reply(item, TEXTS) for item in table.scan(prefix="reply#", sk=name).items)
         if any(event["event"] == "message" and event["id"] == name for event in self.events):
             return  # sent again under the same id: told once
         about = (

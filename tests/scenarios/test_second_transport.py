@@ -11,7 +11,7 @@ import pytest
 from tests.support.list_transport import ListTransport
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.sealed_texts import TEXTS
-from tocsin.dynamo.attributes import to_attribute
+from tests.support.streams import image_of
 from tocsin.notify.config import PlanConfig, RetryPolicies
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -101,8 +101,8 @@ class Deployment:
         """What the stream's latest image of it becomes on the bus."""
         item = self.aws.notifications_table.get(notification_key(self.stored().id))
         assert item is not None
-        image = {name: to_attribute(value) for name, value in item.items()}
-        record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
+        stream = {"SequenceNumber": "1", "NewImage": image_of(item)}
+        record = {"eventName": "MODIFY", "dynamodb": stream}
         outcome = outcome_of(record, TEXTS)
         assert outcome is not None
         return outcome.detail_type, dict(outcome.detail)

@@ -14,6 +14,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import Context, load
 from tests.support.sealed_texts import TEXTS
+from tests.support.streams import as_handed_over
 from tests.support.templates import properties, template
 from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.config import PublishConfig
@@ -125,7 +126,7 @@ def published(environment: pytest.MonkeyPatch, image: Mapping[str, Any], bus: Bu
     app = load_function(environment, "PublishOutcomesFunction")
     publisher = Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
     environment.setattr(app, "publisher", lambda: publisher)
-    record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
+    record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": as_handed_over(image)}}
     app.lambda_handler({"Records": [record]}, Context())
 
 

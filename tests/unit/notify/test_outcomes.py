@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.notifications import a_notification
 from tests.support.sealed_texts import TEXTS
-from tocsin.dynamo.attributes import to_attribute
+from tests.support.streams import image_of
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
@@ -46,11 +46,6 @@ def publisher(bus: Bus) -> Publisher:
     return Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
 
 
-def stored(values: dict[str, Any]) -> dict[str, Any]:
-    """An item as the stream shows it."""
-    return {name: to_attribute(value) for name, value in values.items() if value is not None}
-
-
 def identity_change() -> Any:
     told = {
         "recipient": "6281234567890",
@@ -62,7 +57,7 @@ def identity_change() -> Any:
     values = {"pk": "identity#default#1234@lid", "sk": "2#11#500000", **told, "account": "default"}
     values |= {"user": "1234@lid", "device": 2, "changed_at": 1_800_000_000_000}
     values |= {"outcome": "IdentityChanged", "outcome_at": 1_800_000_000_000, "expire_at": 1}
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": stored(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": image_of(values)}}
 
 
 def record(
@@ -75,7 +70,7 @@ def record(
         values |= {"outcome": outcome, "outcome_at": at}
     return {
         "eventName": "MODIFY",
-        "dynamodb": {"SequenceNumber": sequence, "NewImage": stored(values)},
+        "dynamodb": {"SequenceNumber": sequence, "NewImage": image_of(values)},
     }
 
 
@@ -95,7 +90,7 @@ def reply(**changes: Any) -> Any:
         "expire_at": 9,
         **changes,
     }
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": stored(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": image_of(values)}}
 
 
 def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.dynamo.writes import Key
 from tocsin.notify.content import DAMAGED, LOCKED
-from tocsin.sealing import SALT_BYTES, DamagedRecord, Place, RecordSealer
+
+if TYPE_CHECKING:
+    from tocsin.sealing import Place, RecordSealer
 
 SEALED = "sealed"
 """The attribute."""
@@ -56,6 +58,8 @@ class Texts:
         sealer = self._sealer()
         if sealer is None:
             raise TextWithheld(LOCKED)
+        from tocsin.sealing import SALT_BYTES
+
         plain = json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         return sealer.seal(plain, _place(key, bound_to), self._random(SALT_BYTES))
 
@@ -64,6 +68,8 @@ class Texts:
         sealer = self._sealer()
         if sealer is None:
             raise TextWithheld(LOCKED)
+        from tocsin.sealing import DamagedRecord
+
         try:
             words: dict[str, Any] = json.loads(sealer.unseal(sealed, _place(key, bound_to)))
         except DamagedRecord:
@@ -72,5 +78,8 @@ class Texts:
 
 
 def _place(key: Key, bound_to: tuple[str, ...]) -> Place:
+    # Who only looks at records without a key needn't load what seals: most commands of the console.
+    from tocsin.sealing import Place
+
     pk, sk = key
     return Place(pk, sk, SEALED, json.dumps(bound_to, ensure_ascii=False).encode())
