@@ -148,6 +148,8 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
     output.say(f"detail        {letter.detail or '-'}")
     if record is not None and record.refused_address:
         output.say(f"refused       {record.refused_address!r}")
+    if record is not None and isinstance(record.content, Withheld):
+        output.say(f"words         {withheld(record.content.why)}")
     if meanwhile := odd or superfluous(record):
         output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
@@ -243,7 +245,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "state": str(record.state),
             "refused_address": record.refused_address,
         }
-        if text:
+        if text or isinstance(record.content, Withheld):
             shown |= text_json(record)
     return shown
 
