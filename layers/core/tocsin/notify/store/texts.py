@@ -60,6 +60,7 @@ class Texts:
             raise TextWithheld(LOCKED)
         from tocsin.sealing import SALT_BYTES
 
+        # Half a surrogate pair, which UTF-8 doesn't hold, becomes "?".
         plain = json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         return sealer.seal(plain, _place(key, bound_to), self._random(SALT_BYTES))
 
