@@ -19,7 +19,6 @@ from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.content import Text
@@ -180,7 +179,7 @@ class PairedOnServer(PairedAccount):
 
     def __init__(self, wired: WiredGroup, table: MemoryTable, stores: Stores) -> None:
         self._wired = wired
-        self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
+        self.stores = stores
         self.table = table
         from tocsin.sealing import Sealer
 

@@ -18,8 +18,11 @@ from tocsin.whatsapp.outgoing import text_message
 
 
 def replies(wired: WiredFunctions) -> list[dict]:
+    """The replies that were told to the world."""
     items = everything_in(wired.aws.notifications_table)
-    return [open_reply(item, TEXTS) for item in items if item["pk"].startswith("reply#")]
+    return [
+        open_reply(item, TEXTS) for item in items if item["pk"].startswith("reply#") and "outcome" in item
+    ]
 
 
 def our_bundle(wired: WiredFunctions) -> PreKeyBundle:

@@ -25,7 +25,7 @@ OUT_OF_REACH: list[tuple[str, Key]] = [
     ("NotificationsTable", told.notification_key("f" * 18)),
     ("NotificationsTable", told.reply_key("default", NUMBER, "R1")),
     ("NotificationsTable", told.thread_key("default", NUMBER, "TCK-1")),
-    ("NotificationsTable", told.conduct_key("default", NUMBER)),
+    ("NotificationsTable", told.person_key("default", NUMBER)),
     ("NotificationsTable", told.identity_change_key("default", NUMBER, 1, "aa", 1)),
     ("NotificationsTable", (told.recoveries_pk("default", 1), "theirs#1#2")),
 ]

@@ -217,6 +217,17 @@ def test_an_outcome_is_told_even_where_the_words_are_gone() -> None:
     assert told.detail_type == "NotificationSent"
 
 
+def test_what_was_told_without_its_content_and_its_content_are_two_events() -> None:
+    before, after = (
+        outcome_of(reply(kind="unavailable", unread=True), TEXTS),
+        outcome_of(reply(kind="text"), TEXTS),
+    )
+    assert before is not None
+    assert after is not None
+    assert before.detail["id"] == "default.628@s.whatsapp.net.ABC.unread.ReplyReceived"
+    assert after.detail["id"] == "default.628@s.whatsapp.net.ABC.ReplyReceived"
+
+
 def test_a_long_reply_is_cut_and_says_so() -> None:
     told = outcome_of(reply(text="x" * 100_000), TEXTS)
     assert told is not None

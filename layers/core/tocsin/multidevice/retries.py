@@ -357,7 +357,7 @@ class RetryReceiptHandler:
         if was_sent_copy(case.notification, str(case.jid)):
             return
         account, now = case.notification.account, self._now_ms()
-        if self._stores.recipients.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+        if self._stores.people.count_list_question_in_hour(account, case.user, now) > self._per_hour:
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])
@@ -375,7 +375,7 @@ class RetryReceiptHandler:
             raise Ignored("exhausted")
         now = self._now_ms()
         account = case.notification.account
-        if self._stores.recipients.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
+        if self._stores.people.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
             limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
@@ -486,7 +486,7 @@ class RetryReceiptHandler:
             count=case.request.count,
         )
         self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
-        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._stores.people.count_recovery(case.notification.account, case.recipient)
         self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:

@@ -128,12 +128,14 @@ class RetryPolicies:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """Where keys and notifications lie, what unseals the keys, and how long notifications are kept."""
+    """Where keys and notifications lie, what unseals the keys, and how long notifications are kept.
+    `on_number_moved`: `hold` what is for a number that belongs to somebody else by now, or `send` it."""
 
     keys_table: str
     notifications_table: str
     sealing_secret_arn: str
     retention_days: int = RETENTION_DAYS
+    on_number_moved: str = "hold"
 
     @classmethod
     def read(cls, environment: Environment) -> StoreConfig:
@@ -143,6 +145,7 @@ class StoreConfig:
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
             sealing_secret_arn=environment.text("SEALING_SECRET_ARN"),
             retention_days=retention_days(environment),
+            on_number_moved=environment.choice("ON_NUMBER_MOVED", "hold", "send"),
         )
 
 

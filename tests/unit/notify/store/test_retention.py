@@ -30,7 +30,7 @@ class House:
         stores.notifications.put_new(N)
         stores.threads.follow(N)
         stores.replies.put("default", USER, "R1", {"text": "ok"}, N.created_at)
-        stores.recipients.put_identity_change("default", USER, 1, {}, "aa", N.created_at)
+        stores.identity_changes.put("default", USER, 1, {}, "aa", N.created_at)
         about = UnreadableMessage(THEIRS, "default", USER, USER, N.id)
         stores.recoveries.asked(about, since=N.created_at, at=N.created_at, cause="bad-mac")
         stores.recoveries.failed(about, since=N.created_at, at=N.created_at, cause="bad-mac", failure="x")

@@ -91,7 +91,7 @@ def test_a_reply_says_in_the_clear_what_it_is_found_by(stored: StoredNotificatio
     item = stored.table.get(reply_key("default", USER, "R1")) or {}
     assert {"text", "seconds"}.isdisjoint(item)
     assert (item["ticket_id"], item["notification_id"]) == ("TCK-1", N.id)
-    [read] = stored.stores.replies.about("default", USER, N.id)
+    [read] = stored.stores.replies.about("default", [USER], N.id)
     assert {name: read[name] for name in reply} == reply
 
 
@@ -148,7 +148,7 @@ def test_a_reply_that_was_moved_says_why_it_is_not_told(stored: StoredNotificati
     moved = stored.table.get(reply_key("default", USER, "R1")) or {}
     whole = {name: value for name, value in moved.items() if name not in ("pk", "sk")}
     stored.table.put(Put(reply_key("default", "62899@s.whatsapp.net", "R1"), whole))
-    [found] = stored.stores.replies.about("default", "62899@s.whatsapp.net", N.id)
+    [found] = stored.stores.replies.about("default", ["62899@s.whatsapp.net"], N.id)
     assert (found["withheld"], "text" in found) == (DAMAGED, False)
 
 
@@ -157,7 +157,7 @@ def test_what_stands_beside_the_seal_of_a_reply_is_not_believed(stored: StoredNo
     stored.stores.replies.put("default", USER, "R1", reply, 5)
     forged: dict[str, Value] = {"text": "STOP", "consent": "withdrawn"}
     stored.table.update(Update(reply_key("default", USER, "R1"), set=forged))
-    [found] = stored.stores.replies.about("default", USER, N.id)
+    [found] = stored.stores.replies.about("default", [USER], N.id)
     assert (found["text"], found["consent"]) == ("ok", "given")
 
 

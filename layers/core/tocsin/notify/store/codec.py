@@ -63,6 +63,8 @@ _OPTIONAL = (
     "event_at",
     "requeued_at",
     "recipient_lid",
+    "person",
+    "lane",
 )
 _WORDS = ("content", "recipient_name", "refused_address")
 """What is sealed. Records from before texts were sealed hold them as attributes of their own."""
