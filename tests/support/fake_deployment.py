@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from tests.support.notifications import a_notification
+from tests.support.sealed_texts import SECRET
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Text
@@ -54,6 +55,7 @@ class FakeCloud:
         self.dynamodb = boto3.client("dynamodb", region_name=REGION)
         self.sqs = boto3.client("sqs", region_name=REGION)
         self.events = boto3.client("events", region_name=REGION)
+        self.secrets = boto3.client("secretsmanager", region_name=REGION)
         self.stacks: dict[str, tuple[str, dict[str, str]]] = {}
         self._numbers = itertools.count(1)
 
@@ -62,6 +64,8 @@ class FakeCloud:
         stack = f"tocsin-{next(self._numbers)}"
         told = {"EventBusName": f"{stack}-tickets", "EventSource": "ticketing"}
         told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
+        secret = self.secrets.create_secret(Name=f"{stack}-texts", SecretString=SECRET)
+        told["TextsSecretArn"] = secret["ARN"]
         self.events.create_event_bus(Name=told["EventBusName"])
         ticket = {"AttributeName": "ticket_id", "AttributeType": "S"}
         indexed = {"AttributeDefinitions": [*_KEY_TYPES, ticket], "GlobalSecondaryIndexes": [_BY_TICKET]}

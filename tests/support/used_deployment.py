@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.paired_account import ACCOUNT
+from tests.support.sealed_texts import RECORD_SEALER
 from tests.support.wired_functions import WiredFunctions
 from tocsin_console import look
 from tocsin_console.deployment import Deployment
@@ -33,7 +34,10 @@ def deployment_of(functions: WiredFunctions) -> Deployment:
     deployment = Deployment("tocsin", outputs, None)
     # What the deployment would ask AWS for.
     vars(deployment).update(
-        dynamodb=functions.aws.dynamodb, sqs=functions.aws.sqs, sealer=functions.paired.sealer
+        dynamodb=functions.aws.dynamodb,
+        sqs=functions.aws.sqs,
+        sealer=functions.paired.sealer,
+        record_sealer=RECORD_SEALER,
     )
     return deployment
 

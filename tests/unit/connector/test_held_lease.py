@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
-from tocsin.dynamo.memory import MemoryTable
 
 
 @dataclass
@@ -215,7 +215,7 @@ async def test_what_the_work_raises_comes_through() -> None:
 
 
 async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> None:
-    table = MemoryTable()
+    table = GrantedTable()
     keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem")
     leases = Leases(keeper, sleep=no_time)
     held_lease = await claimed(leases)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.memory_aws import MemoryAws, everything_in
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Put, Update
 from tocsin.notify.config import PlanConfig
@@ -26,6 +27,7 @@ NOW = 1_800_000_000
 CUSTOMER = "6281234567890"
 CONFIG = PlanConfig(
     notifications_table="notifications",
+    texts_secret_arn="",
     notifications_queue_url="",
     ticket_events_dead_queue_url="",
     dead_letters_queue_url="",
@@ -41,7 +43,7 @@ class Scene:
 
     def __init__(self, aws: MemoryAws, *texts: Path, sqs: Any = None) -> None:
         self.aws = aws
-        self.stores = Stores(aws.notifications_table)
+        self.stores = Stores(aws.notifications_table, texts=TEXTS)
         self.planner = Planner(
             self.stores,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),

@@ -49,6 +49,7 @@ from tocsin.multidevice.retry_case import (
 )
 from tocsin.multidevice.retry_content import plaintext_again, question_stanza
 from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.content import Withheld
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Attempt, Notification, Recovery, State
@@ -320,6 +321,8 @@ class RetryReceiptHandler:
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
         if notification.state is State.SUPPRESSED:
             raise Ignored("suppressed")
+        if isinstance(notification.content, Withheld):
+            raise Ignored(notification.content.why)
         user = account.canonical(request.requester, request.requester_alt)
         if not self._may_ask(account, request, user, notification):
             raise Ignored("foreign-device")
