@@ -148,6 +148,10 @@ class RecordSealer:
         """From a secret in the form of `Sealer.from_secret`. Raises ValueError."""
         return cls(*keys_of_secret(secret))
 
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed under the current key, not under an earlier one."""
+        return sealed[:1] == bytes((len(self._current),)) and sealed[1:].startswith(self._current)
+
     def seal(self, plain: bytes, place: Place, salt: bytes) -> bytes:
         """`salt`: `SALT_BYTES` random bytes, fresh for each seal."""
         cipher = _record_cipher(self._keys[self._current], salt)

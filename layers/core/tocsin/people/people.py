@@ -9,7 +9,7 @@ writes to the name is refused and follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from tocsin.dynamo.writes import (
     Write,
     as_read,
 )
+from tocsin.people.forgotten import Forgotten, OptOut
 from tocsin.people.person import (
     FORMERLY,
     LANE,
@@ -66,14 +67,19 @@ class TooManyHops(RuntimeError):
 class People:
     """The people of all accounts. `name` is a bare JID everywhere, `at` is in milliseconds."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: PatientTable, forgotten: Forgotten) -> None:
         self._table = table
+        self.forgotten = forgotten
 
     # -- who is it? ----------------------------------------------------------------------------------------
 
     def find(self, account: str, name: str) -> Person:
         """The person of a name; an unknown one if nothing is stored."""
         return self.follow(account, name, self._table.get(person_key(account, name)))
+
+    def is_known(self, account: str, name: str) -> bool:
+        """Whether anything is stored of a name."""
+        return self._table.get(person_key(account, name)) is not None
 
     def follow(self, account: str, name: str, item: Item | None) -> Person:
         """The person of a name whose item was read already."""
@@ -86,11 +92,13 @@ class People:
 
     def address(self, account: str, spellings: Iterable[Sequence[str]]) -> list[Addressee]:
         """For each recipient the person of the first of its spellings that is known; of the last one if none
-        is. One read, however many they are."""
+        is. One read, however many they are; one more for those of whom nothing is stored, if anybody was
+        ever forgotten who had opted out."""
         wanted = [tuple(names) for names in spellings]
         keys = {name: person_key(account, name) for names in wanted for name in names}
-        found = self._table.get_many(list(keys.values())) if keys else {}
+        found = self._table.get_many([*keys.values(), *self.forgotten.place(account)]) if keys else {}
         chosen = [next((name for name in names if keys[name] in found), names[-1]) for names in wanted]
+        self._recall(account, [name for name in chosen if keys[name] not in found], found)
         return [addressee_of_item(name, found.get(keys[name])) for name in chosen]
 
     def names_on_the_way(self, account: str, name: str) -> Iterator[str]:
@@ -115,7 +123,12 @@ class People:
 
     def _join(self, account: str, name: str, into: str, names: Sequence[Name]) -> Person | None:
         key, target = person_key(account, name), person_key(account, into)
-        found = self._table.get_many([key, target])
+        found = self._table.get_many([key, target, *self.forgotten.place(account)])
+        records = [
+            one for one, place in ((name, key), (into, target)) if pointer_of(found.get(place)) is None
+        ]
+        if self._recall(account, records, found):
+            return None
         whose = pointer_of(found.get(key))
         if whose == into:
             return self.follow(account, into, found.get(target))
@@ -191,9 +204,17 @@ class People:
         )
 
     def opt_in(self, account: str, name: str) -> bool:
-        """Take an opt-out back; whether there was one."""
+        """Take an opt-out back, also one from before they were erased; whether there was one."""
+        person = self.find(account, name)
+        recalled = self.forgotten.drop(account, {name, person.id, *person.names})
         gone = ("opted_out_at", "opt_out_word", "confirmed_at")
-        return self._said(account, name, Update(("", ""), remove=gone, when=OPTED_OUT))
+        return self._said(account, name, Update(("", ""), remove=gone, when=OPTED_OUT)) or recalled
+
+    def _recall(self, account: str, names: Sequence[str], found: Mapping[Key, Item]) -> bool:
+        """Somebody who was erased is written to again: the opt-out that was kept of them holds. Return
+        whether that was news. `found`: what was read with `Forgotten.place`."""
+        kept = self.forgotten.of(account, names, found) if names else {}
+        return sum(self._said(account, name, _opting_out(opt_out)) for name, opt_out in kept.items()) > 0
 
     def _said(self, account: str, name: str, update: Update) -> bool:
         try:
@@ -267,6 +288,10 @@ class People:
                     raise
                 name = whose
         raise TooManyHops(account)
+
+
+def _opting_out(opt_out: OptOut) -> Update:
+    return Update(("", ""), set=opt_out.to_item(), when=NOT_OPTED_OUT)
 
 
 def turned_to(account: str, name: str, update: Update) -> Update:

@@ -14,6 +14,8 @@
 | `identity#A#U`     | `D#key#H`            | device D of theirs got a new identity, in hour H             |
 | `recoveries#A#DAY` | `theirs#N#device`    | their device couldn't read our notification N                |
 | `recoveries#A#DAY` | `ours#hash#device`   | we couldn't read a message of theirs                         |
+| `forgotten#A`      | `key`                | the key of the hashes below, sealed                          |
+| `forgotten#A#H`    | `opt-out`            | somebody who was erased had opted out; H: hash of their name |
 | `accounts`         | A                    | an account that no parameter names                           |
 | `generation#A`     | `witness`            | how far the account's keys had got                           |
 
@@ -97,6 +99,16 @@ def recovery_sk(side: str, about: str, device: str = "") -> str:
 def stanza_name(stanza_id: str) -> str:
     """What stands for a stanza id in a sort key: it comes from outside and may hold anything."""
     return hashlib.sha256(stanza_id.encode()).hexdigest()[:18]
+
+
+def forgotten_names_key(account: str) -> Key:
+    """Where the key lies under which names of erased people are hashed."""
+    return f"forgotten#{account}", "key"
+
+
+def forgotten_key(account: str, digest: str) -> Key:
+    """`digest`: of a name of theirs."""
+    return f"forgotten#{account}#{digest}", "opt-out"
 
 
 def roster_key(account: str) -> Key:

@@ -16,12 +16,14 @@ from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.notifications import Notifications
 from tocsin.notify.store.table import NotificationsTable
 from tocsin.notify.store.texts import Texts
+from tocsin.people.forgotten import Forgotten
 from tocsin.people.people import People
 from tocsin.people.person import Person
 from tocsin.tables.keys import address_key
 from tocsin.tables.notifications import notification_key, person_key
 
 if TYPE_CHECKING:
+    from tocsin.notify.store.belongings import Belongings
     from tocsin.notify.store.identity_changes import IdentityChanges
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
@@ -64,13 +66,19 @@ class Stores:
             table, texts or Texts(), retention_days, random=random, sleep=sleep
         )
         self.notifications = Notifications(self._patient)
-        self.people = People(self._patient)
+        self.people = People(self._patient, Forgotten(self._patient, self._patient.texts, random))
 
     @cached_property
     def identity_changes(self) -> IdentityChanges:
         from tocsin.notify.store.identity_changes import IdentityChanges
 
         return IdentityChanges(self._patient)
+
+    @cached_property
+    def belongings(self) -> Belongings:
+        from tocsin.notify.store.belongings import Belongings
+
+        return Belongings(self._patient)
 
     @cached_property
     def parking(self) -> Parking:

@@ -77,6 +77,11 @@ class Texts:
             raise TextWithheld(DAMAGED) from None
         return words
 
+    def is_current(self, sealed: object) -> bool:
+        """Whether it was sealed under the secret's current key; nothing is, for who may not read texts."""
+        sealer = self._sealer()
+        return sealer is not None and isinstance(sealed, bytes) and sealer.is_current(sealed)
+
 
 def _place(key: Key, bound_to: tuple[str, ...]) -> Place:
     # Who only looks at records without a key needn't load what seals: most commands of the console.
