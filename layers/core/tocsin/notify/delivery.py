@@ -30,7 +30,7 @@ from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
+from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch, was_erased
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -118,6 +118,8 @@ class Delivery:
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
+        if was_erased(notification):
+            return Verdict("dropped", "erased")
         if was_rerouted(notification, order):
             # A crash may have come between the record and the queue; what lies there already is folded.
             return self._enqueue_rerouted(notification)

@@ -24,7 +24,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from tocsin.notify.content import Content
+from tocsin.notify.content import ERASED, Content, Withheld
 from tocsin.notify.hold import Hold, expiry
 from tocsin.tables.names import ID_BYTES, is_group, is_lid, message_id_of, user_of
 
@@ -310,6 +310,12 @@ def mismatch(claim: Claim, notification: Notification) -> str:
     """
     fields = ("account", "recipient", "audience")
     return next((one for one in fields if getattr(claim, one) != getattr(notification, one)), "")
+
+
+def was_erased(notification: Notification) -> bool:
+    """Whether its recipient was erased: it tells nothing of them, and nobody can be sent it."""
+    content = notification.content
+    return not notification.recipient and isinstance(content, Withheld) and content.why == ERASED
 
 
 def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:

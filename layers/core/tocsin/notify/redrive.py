@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
-from tocsin.notify.notification import Notification, State, mismatch
+from tocsin.notify.notification import Notification, State, mismatch, was_erased
 from tocsin.notify.store.notifications import Notifications
 from tocsin.timestamps import from_seconds, iso
 
@@ -30,6 +30,8 @@ UNREACHABLE = (
     "again, then drop this letter"
 )
 """Why a letter of a recipient without a usable number is not redriven."""
+
+RECIPIENT_ERASED = "its recipient was erased: drop this letter"
 
 _ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
 _ID = re.compile(r"[0-9a-f]{18}")
@@ -261,6 +263,8 @@ class Redriver:
             record = read_record(self._store, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and was_erased(record):
+            return Done(letter, "kept", RECIPIENT_ERASED)
         if record is not None and not record.recipient:
             return Done(letter, "kept", UNREACHABLE)
         if record is not None and (differs := mismatch(letter, record)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tocsin.dynamo.writes import Item
 from tocsin.keys.context import KeyContext
+from tocsin.keys.forgetting import KeysHeld, forget, held_of, names_of
 from tocsin.keys.maintenance import Cleaned, Limits, Tended, clean, clean_all, needs_care, tend, tend_group
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.views import Listing, UserView, view_user
@@ -47,3 +48,15 @@ class Upkeep:
     def tend_group(self, item: Item, limits: Limits) -> bool:
         """Rest our sender key in a group, as a walk through the table finds it; return whether it was due."""
         return tend_group(self._context, item, limits)
+
+    def names(self, user: str) -> frozenset[str]:
+        """The names (bare JIDs) of a user that WhatsApp told; a number that went to somebody else is none."""
+        return names_of(self._context, user)
+
+    def held(self, users: Iterable[str], message_ids: Iterable[str] = ()) -> KeysHeld:
+        """What is held of a person with these names (bare JIDs), who was sent these messages."""
+        return held_of(self._context, users, message_ids)
+
+    def forget(self, users: Iterable[str], message_ids: Iterable[str] = ()) -> None:
+        """Erase what `held` counts. Somebody who writes again begins anew."""
+        forget(self._context, users, message_ids)

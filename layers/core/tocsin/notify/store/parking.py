@@ -145,6 +145,16 @@ class Parking:
         )
         return change(self._table, update)
 
+    def release(self, row: WaitingRow, at: int) -> bool:
+        """Let it go with the next sweep, whatever it was to wait for, unless it was parked anew since it was
+        read; whether it goes. `at`: now, in ms."""
+        due = Update(waiting_key(row.account, row.turn), set={"due_at": at}, when=(Equals("tag", row.tag),))
+        try:
+            self._table.update(due)
+        except ConditionFailed:
+            return False
+        return True
+
     def drop_waiting(self, row: WaitingRow) -> bool:
         """Delete the row if it wasn't parked anew since it was read; whether it was deleted."""
         try:
