@@ -14,6 +14,7 @@ from tocsin_console.commands import (
     explain,
     groups,
     pair,
+    people,
     recoveries,
     send,
     sessions,
@@ -24,7 +25,19 @@ from tocsin_console.commands.options import Parser, Version, deployment_options
 from tocsin_console.errors import ConsoleError, Interrupted
 from tocsin_console.output import Output, complain, end_after_closed_pipe, plain_logs, replace_unencodable
 
-COMMANDS = (pair, unpair, status, send, explain, recoveries, accounts, sessions, groups, dead_letters)
+COMMANDS = (
+    pair,
+    unpair,
+    status,
+    send,
+    explain,
+    recoveries,
+    accounts,
+    people,
+    sessions,
+    groups,
+    dead_letters,
+)
 """As `--help` lists them."""
 
 DEBUG = "TOCSIN_DEBUG"

@@ -42,6 +42,19 @@ def deployment_of(functions: WiredFunctions) -> Deployment:
     return deployment
 
 
+def deployment_in_memory(functions: WiredFunctions) -> Deployment:
+    """The same over tables in memory; it has no queues that the console could look into."""
+    outputs = {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
+    deployment = Deployment("tocsin", outputs, None)
+    vars(deployment).update(
+        outside_table=functions.aws.notifications_table,
+        keys_table=functions.aws.keys_table,
+        sealer=functions.paired.sealer,
+        record_sealer=RECORD_SEALER,
+    )
+    return deployment
+
+
 @contextmanager
 def quick_looks() -> Iterator[None]:
     """This SQS has one server, and says "empty" only when it is."""

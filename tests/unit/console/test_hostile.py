@@ -21,6 +21,7 @@ from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
+from tocsin.people.person import Name
 from tocsin.tables.notifications import roster_key
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
@@ -74,6 +75,10 @@ def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
     illness = UnreadableMessage(THEIRS, "default", "1234@lid", EVIL, DEAD)
     lately = int(time.time() * 1000)
     deployment.stores.recoveries.failed(illness, since=lately, at=lately, cause=EVIL, failure=EVIL)
+    deployment.stores.people.opt_out("default", "1234@lid", EVIL, now * 1000)
+    deployment.stores.people.join(
+        "default", "6281234567891@s.whatsapp.net", "1234@lid", [Name(EVIL, EVIL, now * 1000)]
+    )
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
     functions.paired.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
@@ -175,6 +180,11 @@ COMMANDS: list[tuple[str, ...]] = [
     ("sessions", "show", "1234@lid", "--account", EVIL),
     ("sessions", "clean", "--all", "--account", EVIL),
     ("sessions", "reset", "--account", EVIL),
+    ("people", "show", "1234@lid", "--account", "default"),
+    ("people", "show", f"{EVIL}@lid", "--account", "default"),
+    ("people", "confirm", EVIL, "--account", "default"),
+    ("people", "forget", "0812-3456-7890", "--account", OTHER),
+    ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
     # Errors that name what was typed or found.
     ("pair",),
     ("explain", OTHER),
@@ -188,6 +198,9 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("people", "confirm", EVIL, "--account", "default"),
+    ("people", "show", f"{EVIL}@lid", "--account", "default"),
+    ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
     ("accounts", "add", OTHER),
     ("explain", OTHER),
     ("sessions", "list", "--account", "default"),

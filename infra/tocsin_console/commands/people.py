@@ -1,0 +1,70 @@
+"""`tocsin people`: who somebody is, whose a number is, and to forget a person."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tocsin_console.commands.options import (
+    USER,
+    account_option,
+    add_actions,
+    add_command,
+    dry_run_option,
+    yes_option,
+)
+from tocsin_console.output import Output
+
+if TYPE_CHECKING:
+    from tocsin_console.commands.options import Commands
+    from tocsin_console.deployment import Deployment
+    from tocsin_console.people import People
+
+
+def register(commands: Commands) -> None:
+    actions = add_actions(
+        commands, "people", help="show what is stored of a person, confirm whose a number is, forget somebody"
+    )
+    showing = add_command(actions, "show", run_show, help="show everything that is stored of a person")
+    confirming = add_command(
+        actions,
+        "confirm",
+        run_confirm,
+        help="let what is for a number that went to somebody else go there, and release what waits for it",
+    )
+    forgetting = add_command(
+        actions, "forget", run_forget, help="erase a person; an opt-out is kept as a keyed hash"
+    )
+    showing.add_argument("person", metavar="PERSON", help=USER)
+    confirming.add_argument("person", metavar="NUMBER", help="the phone number")
+    forgetting.add_argument("person", metavar="PERSON", help=USER)
+    for parser in (showing, confirming, forgetting):
+        account_option(parser)
+    dry_run_option(forgetting)
+    for parser in (confirming, forgetting):
+        yes_option(parser)
+
+
+def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import people
+
+    people.show_person(_people(args, deployment), args.person, output=output)
+
+
+def run_confirm(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import people
+
+    people.confirm_number(_people(args, deployment), args.person, output=output, yes=args.yes)
+
+
+def run_forget(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import forget
+
+    found = _people(args, deployment)
+    forget.forget_person(found, args.person, dry_run=args.dry_run, output=output, yes=args.yes)
+
+
+def _people(args: argparse.Namespace, deployment: Deployment) -> People:
+    from tocsin_console.people import People
+
+    return People(deployment, deployment.account(args.account))

@@ -1,0 +1,96 @@
+"""`tocsin people forget`: erase a person, and say what is erased, what is kept, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tocsin.keys.forgetting import KeysHeld
+from tocsin.notify.forgetting import Erased, Forgetting
+from tocsin.notify.store.belongings import Held, OptedOutMeanwhile
+from tocsin.notify.store.texts import TextWithheld
+from tocsin.people.person import Person
+from tocsin.timestamps import from_seconds
+from tocsin_console.confirm import confirm
+from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.output import Output
+from tocsin_console.people import Found, People, message_ids, needs_texts
+
+KEPT = (
+    "of each notification its ticket, event and state, so that a doubled event tells nobody once more",
+    "dead letters in their queue, with the number: 14 days at most; 'tocsin dead-letters drop' deletes them",
+    "events and stanzas in queues, 14 days at most, and what was told on the bus: your own targets hold it",
+    "logs, without numbers, and changes of identity of other people who have had the number",
+    "in groups, that they are a member, and their sender keys",
+    "point-in-time recovery and backups: both tables as they were, 35 days",
+)
+"""What forgetting doesn't reach."""
+
+
+def forget_person(
+    people: People,
+    wanted: str,
+    *,
+    dry_run: bool,
+    output: Output,
+    yes: bool,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Erase a person. Whoever was cut off does it again. Raises NotFound if nothing is stored, Usage."""
+    found, at = people.find(wanted), from_seconds(clock())
+    held = people.held(found, at, output)
+    keys = people.keys_held(found, held)
+    counts = {**held.counts(), **keys._asdict()}
+    is_stored = found.person != Person.unknown(found.person.id)
+    if not any(counts.values()) and not is_stored:
+        raise NotFound(f"nothing is stored of {found.shown(found.asked[0])}, or it was erased before")
+    if dry_run:
+        _tell(found, held, counts, output, erased=None)
+        return
+    confirm(lambda: _loss(found, held, keys), yes=yes, output=output)
+    forgetting = Forgetting(people.deployment.stores)
+    try:
+        erased = forgetting.forget(found.whose, found.person, held, at)
+    except TextWithheld as refusal:
+        raise needs_texts(refusal) from None
+    people.keys.upkeep.forget(found.whose.present, message_ids(held))
+    try:
+        forgetting.forget_names(found.whose, erased)
+    except OptedOutMeanwhile:
+        raise ConsoleError("they opted out in this very moment: run it again, so that this is kept") from None
+    _tell(found, held, counts, output, erased=erased)
+
+
+def _loss(found: Found, held: Held, keys: KeysHeld) -> str:
+    waiting = f"; {len(held.unended)} that still wait are never sent" if held.unended else ""
+    return (
+        f"{found.shown(found.person.id)} will be erased for good: the words and addresses of "
+        f"{len(held.notifications)} notifications, {len(held.replies)} replies, {len(held.threads)} threads, "
+        f"{keys.sessions} sessions{waiting}"
+    )
+
+
+def _tell(found: Found, held: Held, counts: dict[str, int], output: Output, *, erased: Erased | None) -> None:
+    done: dict[str, Any] = {"person": found.shown(found.person.id), "erased": erased is not None, **counts}
+    if erased is not None:
+        done |= {"opt_out_hashes": erased.hashes, "ended": erased.ended}
+        done |= {"in_flight": erased.in_flight, "left": erased.left}
+    output.record({**done, "unreadable": len(held.unreadable), "kept": list(KEPT)})
+    said = "erased" if erased is not None else "would erase"
+    output.say(f"{found.shown(found.person.id)}: {said}")
+    for kind, count in counts.items():
+        output.say(f"  {count} {kind.replace('_', ' ')}")
+    if found.person.opted_out_at is not None:
+        output.say("kept: the opt-out, as a keyed hash of each name: no ticket reaches them")
+    for reason in KEPT:
+        output.say(f"kept: {reason}")
+    if held.unreadable:
+        output.say(f"{len(held.unreadable)} records have an unknown form: nobody can tell whose they are")
+    if erased is not None and erased.left:
+        output.say(f"{erased.left} notifications are in no known state, and were left as they are")
+    if erased is not None and erased.in_flight:
+        output.say(
+            f"{erased.in_flight} notifications lay in the queue. A send that had begun may add to their "
+            f"record: run 'tocsin people forget {found.person.id}' again in some minutes"
+        )
