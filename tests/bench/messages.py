@@ -31,7 +31,7 @@ from tests.bench.measure import Sheet, timed
 from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
 from tests.support.stack import DESK, eventually
-from tocsin.accounts.lease import read_lease
+from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.store import KeyStore
@@ -218,7 +218,7 @@ def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) 
     table = DynamoTable(dynamodb, deployment["KeysTable"])
 
     def transport() -> MultiDevice:
-        leases = RememberedLeases(lambda account: read_lease(table, account))
+        leases = RememberedLeases(lambda account: read_whereabouts(table, account, deployment.sealer))
         return MultiDevice(open_keys, ConnectorClient(leases), leases)
 
     def open_keys(account: str) -> KeyStore:

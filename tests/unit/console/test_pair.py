@@ -56,7 +56,7 @@ def test_each_new_code_is_shown_until_one_is_scanned(fake: FakeDeployment, conne
 
 def test_the_wish_is_written_for_the_connector_to_find(fake: FakeDeployment, connector: Connector) -> None:
     def look() -> None:
-        asked = operator_requests.read_control(fake.deployment.keys_table, ACCOUNT)
+        asked = connector.asked()
         assert (asked.request, asked.phone) == ("pair", "6281100000001")
         connector.answers("connecting")
 
@@ -106,7 +106,7 @@ def test_a_linked_account_isnt_linked_over(fake: FakeDeployment, connector: Conn
     connector.says(state)
     with pytest.raises(ConsoleError, match=f"linked already \\({state}\\).*Linked devices"):
         offered(fake)
-    assert operator_requests.read_control(fake.deployment.keys_table, ACCOUNT).request is None
+    assert operator_requests.read_request(fake.deployment.keys_table, ACCOUNT).what is None
 
 
 def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(fake: FakeDeployment) -> None:

@@ -1,4 +1,4 @@
-"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted through the lease.
+"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted by the sealed lease.
 
 Light on purpose, since it is imported at every cold start: http.client, ssl, json, and the node codec. Where
 the connector is (the lease) may be remembered between calls, for it is no key material; any failure or
@@ -20,6 +20,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from tocsin.accounts.state import LOGGED_IN, AccountState
+from tocsin.accounts.whereabouts import LeaseRefused
 from tocsin.connector_client import protocol
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.iq import refused
@@ -46,7 +47,7 @@ class Profile(Protocol):
 
 
 class Whereabouts(Protocol):
-    """What of `accounts.lease.LeaseInfo` a call needs; `certificate` is PEM."""
+    """What of `accounts.whereabouts.Whereabouts` a call needs; `certificate` is PEM."""
 
     @property
     def state(self) -> AccountState: ...
@@ -58,6 +59,7 @@ class Whereabouts(Protocol):
 
 # ConnectorError
 # ├── ConnectorAway        nobody answers where the lease points
+# ├── LeaseUntrusted       the lease's seal doesn't say where that is
 # ├── NotConnected         the account has no open WhatsApp connection
 # ├── LeaseMoved           the connector asked no longer holds the account
 # ├── Resuming             parked notifications go first
@@ -82,6 +84,13 @@ class ConnectorAway(ConnectorError):
     """
 
     code = "connector-away"
+
+
+class LeaseUntrusted(ConnectorError):
+    """The lease isn't sealed as a connector seals it, so nobody was called. Wait (park); whoever takes the
+    account next writes another."""
+
+    code = "lease-untrusted"
 
 
 class NotConnected(ConnectorError):
@@ -268,8 +277,11 @@ class ConnectorClient:
         yield self._open(account)
 
     def _open(self, account: str) -> _Line:
-        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`."""
-        lease = self._read_lease(account)
+        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`, `LeaseUntrusted`."""
+        try:
+            lease = self._read_lease(account)
+        except LeaseRefused as refused:
+            raise LeaseUntrusted(str(refused)) from refused
         if lease is None or not lease.url or not lease.certificate:
             raise ConnectorAway("no connector holds the account")
         if lease.state not in LOGGED_IN:

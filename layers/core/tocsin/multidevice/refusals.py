@@ -16,6 +16,7 @@ from tocsin.connector_client.client import (
     IncarnationRefused,
     IqError,
     LeaseMoved,
+    LeaseUntrusted,
     NotConnected,
     Refused,
     RequestTimeout,
@@ -145,6 +146,7 @@ def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failu
 # unknown, the same message id goes out again, which the recipient's phone folds.
 CONNECTOR_RULES: dict[type[ConnectorError], type[Failure]] = {
     ConnectorAway: Wait,
+    LeaseUntrusted: Wait,
     NotConnected: Wait,
     LeaseMoved: Wait,
     Resuming: Wait,

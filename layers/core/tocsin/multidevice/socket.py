@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
+from tocsin.accounts.whereabouts import LeaseRefused
 from tocsin.connector_client.client import ConnectorError
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
@@ -48,11 +49,14 @@ class RememberedLeases:
         self._remembered: dict[str, Whereabouts] = {}
 
     def __call__(self, account: str) -> Whereabouts | None:
-        """Read the lease, and remember it."""
-        lease = self._read(account)
-        if lease is None:
-            self._remembered.pop(account, None)
-        else:
+        """Read the lease, and remember it. Raises LeaseRefused; then nothing is remembered."""
+        self.forget(account)
+        try:
+            lease = self._read(account)
+        except LeaseRefused as refused:
+            log.error("lease refused", extra={"account": account, "reason": refused.reason})
+            raise
+        if lease is not None:
             self._remembered[account] = lease
         return lease
 
@@ -64,7 +68,10 @@ class RememberedLeases:
         """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
         lease = self._remembered.get(account)
         if lease is None or not may_send(lease.state, resumed=resumed):
-            lease = self(account)
+            try:
+                lease = self(account)
+            except LeaseRefused as refused:
+                raise Wait("lease-untrusted", str(refused)) from refused
         if lease is None:
             raise Wait("connector-away", "no connector holds the account")
         if lease.state == AccountState.RESUMING and not resumed:
