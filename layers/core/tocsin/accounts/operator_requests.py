@@ -6,7 +6,7 @@
 
 The console needs no door into the network for it: it seals a request, the connector finds it, does it, and
 seals what the operator must see (a QR to scan, a code to type, what went wrong). Both hold the sealing key.
-Who can only write to the table asks for nothing, and shows the operator no code; who can only read it sees none.
+Who can only write to the table asks for nothing, and shows the operator no code. Who can only read sees none.
 """
 
 from __future__ import annotations
