@@ -65,6 +65,7 @@ class Whereabouts(Protocol):
 # ├── Resuming             parked notifications go first
 # ├── Restricted           the server won't have the account for a while
 # ├── IncarnationRefused   the caller's state is of an older pairing
+# ├── KeyUsed              a message key went out before, with other content
 # ├── AckTimeout           handed over, and no ack came
 # ├── RequestTimeout       asked, and no answer came
 # ├── IqError              the server answered the IQ with an error
@@ -134,6 +135,17 @@ class IncarnationRefused(ConnectorError):
     """The profile is of an older pairing. Forget it, read the account again, encrypt again."""
 
     code = protocol.INCARNATION_REFUSED
+
+
+class KeyUsed(ConnectorError):
+    """A ciphertext's key went out before with other content, so nothing was sent. Give up the chains to
+    `names` (full JIDs of devices, and groups), encrypt again."""
+
+    code = protocol.KEY_USED
+
+    def __init__(self, detail: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.names = names
 
 
 class AckTimeout(ConnectorError):
@@ -398,6 +410,8 @@ def _understand(status: int, body: bytes) -> bytes:
             raise Resuming(detail)
         case protocol.INCARNATION_REFUSED:
             raise IncarnationRefused(detail)
+        case protocol.KEY_USED:
+            raise KeyUsed(detail, tuple(str(answer.get("names", "")).split()))
         case protocol.ACK_TIMEOUT:
             raise AckTimeout(detail)
         case protocol.REQUEST_TIMEOUT:

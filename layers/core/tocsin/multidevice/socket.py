@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
 from tocsin.accounts.whereabouts import LeaseRefused
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.client import ConnectorError, KeyUsed
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
@@ -146,6 +146,10 @@ class Socket:
                 raise self.heed(account.profile.account, refusal)
         except ConnectorError as error:
             self._forget(account.profile.account)
+            if isinstance(error, KeyUsed):
+                from tocsin.multidevice.used_keys import give_up
+
+                give_up(account, error.names)
             failure = failure_of_connector(error, earlier=earlier, now=self._now_ms())
             raise _with_copies(failure, numbers, copies) from error
         except WireError as error:

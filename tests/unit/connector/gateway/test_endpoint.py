@@ -222,6 +222,7 @@ def test_a_refused_token_is_checked_against_the_lease_once_more(
         (Refusal(protocol.RESUMING, "parked first"), errors.Resuming),
         (Refusal(protocol.INCARNATION_REFUSED, "it is 4"), errors.IncarnationRefused),
         (Refusal(protocol.LEASE, "lost"), errors.LeaseMoved),
+        (Refusal(protocol.KEY_USED, "used"), errors.KeyUsed),
         (Refusal(protocol.RESTRICTED, "banned", until=1.5e9), errors.Restricted),
         (Refusal(protocol.ACK_TIMEOUT, "75 s"), errors.AckTimeout),
         (Refusal(protocol.REQUEST_TIMEOUT, "60 s"), errors.RequestTimeout),
