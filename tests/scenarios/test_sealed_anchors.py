@@ -13,11 +13,13 @@ from tocsin.accounts.lease import LeaseKeeper
 from tocsin.accounts.whereabouts import WHEREABOUTS, read_whereabouts
 from tocsin.connector_client.client import ConnectorClient, LeaseUntrusted
 from tocsin.dynamo.writes import Put, Update
+from tocsin.keys import profile, reserve
+from tocsin.multidevice.account import Account
 from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.parking import Maintainer
-from tocsin.tables.keys import lease_key
+from tocsin.tables.keys import credentials_key, lease_key, outbound_key
 
 PLENTY = 900.0
 PARKED = Verdict("parked", "lease-untrusted")
@@ -108,3 +110,57 @@ def test_the_log_names_the_refused_lease(house: SealedHouse, caplog: pytest.LogC
     house.deliver(house.plan(1))
     told = [vars(record)["reason"] for record in caplog.records if record.message == "lease refused"]
     assert told == ["unsealed"]
+
+
+# -- other ways to lead a message astray -----------------------------------------------------------------
+
+
+def led_to_budi(house: SealedHouse) -> list[str]:
+    """Siti's sessions "moved" to Budi's name, says somebody who can write to the table. What Budi reads."""
+    siti, budi = house.siti, house.network.person("6281399990000", "5678")
+    house.siti = budi
+    house.tell(0, text="for Budi")  # a session to follow the tombstone into
+    house.siti = siti
+    house.tell(1)
+    key = outbound_key(ACCOUNT, house.paired.profile.incarnation, str(siti.user))
+    house.paired.table.put(Put(key, {"moved": str(budi.user)}))
+    house.restart()
+    planned = house.plan(2)
+    for _ in range(2):
+        house.deliver(house.stored(planned))
+    return texts(budi.devices[0])
+
+
+def test_a_forged_tombstone_sends_nobody_s_message_to_another_person(house: SealedHouse) -> None:
+    assert led_to_budi(house) == ["for Budi"]
+    assert texts(house.siti.devices[0]) == ["Tiket 1", "Tiket 2"]
+
+
+def test_twin_that_follows_any_tombstone_sends_it_there(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reserve, "read_signpost", lambda context, item: (item or {}).get("moved"))
+    assert led_to_budi(house) == ["for Budi", "Tiket 2"]
+
+
+def copied_to_eve(house: SealedHouse) -> list[str]:
+    """Each message goes to our own phone, too; in the table, Eve takes its place. What Eve reads."""
+    eve = house.network.person("6281399990000", "5678")
+    forged = {"lid": "5678:4@lid", "jid": "6281399990000:4@s.whatsapp.net"}
+    house.paired.table.update(Update(credentials_key(ACCOUNT), set=forged))
+    house.restart()
+    house.deliver(house.plan(1))
+    return texts(eve.devices[0])
+
+
+def test_a_forged_name_of_our_own_gets_no_copy_of_our_messages(house: SealedHouse) -> None:
+    assert copied_to_eve(house) == []
+    assert texts(house.siti.devices[0]) == ["Tiket 1"]
+
+
+def test_twin_that_believes_the_plain_name_gives_it_one(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profile, "BOUND", "nothing of that name")
+    monkeypatch.setattr(Account, "is_forged", lambda *_: False)
+    assert copied_to_eve(house) == ["Tiket 1"]
