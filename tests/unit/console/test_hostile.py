@@ -190,8 +190,10 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("accounts", "add", EVIL),
     ("accounts", "add", OTHER),
     ("explain", OTHER),
+    ("sessions", "list"),
     ("sessions", "list", "--account", "default"),
     ("sessions", "show", "1234@lid", "--account", "default"),
 }
