@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
 from tocsin.accounts import operator_requests
+from tocsin.accounts.operator_requests import NOT_OURS
+from tocsin.dynamo.writes import Item, Update
+from tocsin.tables.keys import control_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode
@@ -93,6 +96,24 @@ def test_what_an_earlier_pairing_left_isnt_taken_for_an_answer(
         lambda: connector.answers("connecting"),
     )
     assert codes == [Code("fresh", NOW + 60)]
+
+
+def test_a_code_that_somebody_else_wrote_is_not_shown_and_the_operator_is_told(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    """Whoever scans a stranger's code links their phone to the stranger."""
+
+    def forge() -> None:
+        forged: Item = {"qr": "evil", "state": "pairing", "shown": b"evil"}
+        fake.deployment.keys_table.update(Update(control_key(ACCOUNT), set=forged))
+
+    codes = offered(
+        fake,
+        forge,
+        lambda: connector.answers(qr="ours", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+    )
+    assert codes == [Hint(NOT_OURS), Code("ours", NOW + 60)]
 
 
 def test_a_refused_pairing_says_why(fake: FakeDeployment, connector: Connector) -> None:

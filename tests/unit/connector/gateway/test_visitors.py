@@ -250,6 +250,14 @@ def test_silent_connections_keep_no_function_out(running: Open) -> None:
         assert closed(lines[0])
 
 
+def test_a_flood_is_told_once(running: Open, caplog: pytest.LogCaptureFixture) -> None:
+    gateway = running(stranger_seconds=ENOUGH, max_connections=2)
+    with ExitStack() as held:
+        lines = [held.enter_context(silent(gateway)) for _ in range(8)]
+        assert closed(lines[5])
+    assert [record.message for record in caplog.records].count("too many connections") == 1
+
+
 def test_with_the_limits_in_use_too(running: Open) -> None:
     gateway = running(stranger_seconds=STRANGER_SECONDS, head_seconds=HEAD_SECONDS, idle_seconds=IDLE_SECONDS)
     with ExitStack() as held:

@@ -49,6 +49,9 @@ MAX_CONNECTIONS = 512
 STRANGERS_OF_ONE = MAX_CONNECTIONS // 4
 """Connections of one address that haven't shown a token yet."""
 
+WARN_SECONDS = 10.0
+"""Between two warnings of too many connections: a flood of them must not become one of log lines."""
+
 ACCEPT_PAUSE_SECONDS = 1.0
 """While the system has no room for another connection."""
 
@@ -107,6 +110,7 @@ class HttpsServer:
         self._large = asyncio.Semaphore(limits.max_large)
         self._connections: dict[Visitor, asyncio.Task[None]] = {}
         self._busy: set[asyncio.Task[None]] = set()
+        self._warned_at = float("-inf")
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
@@ -153,7 +157,7 @@ class HttpsServer:
             if leaving is not None:
                 self._connections[leaving].cancel()
             if visitor is None or leaving is not None:
-                log.warning("too many connections", extra={"connections": len(self._visitors)})
+                self._warn(loop.time())
             if visitor is None:
                 connection.close()
                 continue
@@ -161,6 +165,11 @@ class HttpsServer:
             await asyncio.sleep(
                 0
             )  # it begins before anything can cancel it: then it closes what it was given
+
+    def _warn(self, now: float) -> None:
+        if now - self._warned_at >= WARN_SECONDS:
+            self._warned_at = now
+            log.warning("too many connections", extra={"connections": len(self._visitors)})
 
     async def _carry(self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext) -> None:
         """One connection, from TLS to its end."""
