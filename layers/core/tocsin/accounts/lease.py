@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import AccountState
 from tocsin.accounts.whereabouts import WHEREABOUTS, seal_whereabouts
@@ -36,8 +37,10 @@ from tocsin.dynamo.writes import (
     Value,
     Write,
 )
-from tocsin.sealing import Sealer
 from tocsin.tables.keys import CONNECTORS, heartbeat_key, lease_key
+
+if TYPE_CHECKING:
+    from tocsin.sealing import Sealer
 
 # A heartbeat that nobody renews is garbage after a day.
 HEARTBEAT_LIFETIME = 86400

@@ -14,12 +14,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import AccountState
-from tocsin.dynamo.table import Table
-from tocsin.dynamo.writes import Item
-from tocsin.sealing import DamagedRecord, Place, Sealer
 from tocsin.tables.keys import lease_key
+
+if TYPE_CHECKING:
+    from tocsin.dynamo.table import Table
+    from tocsin.dynamo.writes import Item
+    from tocsin.sealing import Place, Sealer
+
+# `sealing` is imported where it is needed: a console's command that shows a state needs no cryptography.
 
 WHEREABOUTS = "whereabouts"
 _EPOCH_BYTES = 8
@@ -63,6 +68,8 @@ def read_whereabouts(table: Table, account: str, sealer: Sealer) -> Whereabouts 
 
 def open_whereabouts(account: str, lease: Item, sealer: Sealer) -> Whereabouts:
     """What a lease item tells of its holder. Raises LeaseRefused."""
+    from tocsin.sealing import DamagedRecord
+
     state = AccountState.read(lease.get("state"))
     if "connector" not in lease:
         return Whereabouts(account, state)
@@ -85,6 +92,8 @@ def seal_whereabouts(
 
 def _place(account: str, epoch: object) -> Place:
     """An epoch that is no number of eight bytes was written by no connector, and fits no seal."""
+    from tocsin.sealing import Place
+
     usable = isinstance(epoch, int) and not isinstance(epoch, bool) and 0 <= epoch < 1 << 8 * _EPOCH_BYTES
     tag = epoch.to_bytes(_EPOCH_BYTES, "big") if usable and isinstance(epoch, int) else b""
     return Place(*lease_key(account), WHEREABOUTS, tag)
