@@ -147,13 +147,12 @@ class HostileTable(WiredFunctions):
         return key, items[key]
 
     def _items(self) -> dict[Key, dict[str, Value]]:
-        """All but address pairs, which have a proof of their own."""
-        found = {}
-        for item in self.paired.table.scan().items:
-            key = str(item["pk"]), str(item["sk"])
-            if key[1] != "address":
-                found[key] = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-        return found
+        return {
+            (str(item["pk"]), str(item["sk"])): {
+                name: value for name, value in item.items() if name not in ("pk", "sk")
+            }
+            for item in self.paired.table.scan().items
+        }
 
     def _write(self, key: Key, attributes: dict[str, Value]) -> None:
         self.paired.table.put(Put(key, attributes))

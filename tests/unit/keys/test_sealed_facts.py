@@ -13,7 +13,7 @@ from tocsin.dynamo.writes import Put, Update, Value
 from tocsin.keys.errors import NoOutbound
 from tocsin.keys.signpost import read_signpost, signpost_to
 from tocsin.sealing import Place
-from tocsin.tables.keys import credentials_key, group_key, outbound_key
+from tocsin.tables.keys import address_key, credentials_key, group_key, outbound_key
 
 STRANGER = "666@lid"
 GROUP = "123-456@g.us"
@@ -104,6 +104,36 @@ def test_no_value_of_a_stranger_is_a_signpost(ann: End, sealed: Value, moved: Va
     item: dict[str, Value] = {"pk": "session#main.2#777@lid", "sk": "outbound", "moved": moved}
     assert read_signpost(ann.keys._context, {**item, "signpost": sealed}) is None
     assert read_signpost(ann.keys._context, item) is None
+
+
+# -- whose number it is -----------------------------------------------------------------------------------
+
+PN, LID = "628111@s.whatsapp.net", "777@lid"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(name=st.sampled_from(["pn", "lid", "absent_at", "checked_at"]), value=values)
+def test_whatever_is_written_in_plain_a_number_stays_whose_it_is(ann: End, name: str, value: Value) -> None:
+    ann.keys.contacts.learn(PN, LID)
+    ann.table.update(Update(address_key("main", PN), set={name: value}))
+    assert ann.opened().contacts.address(PN) == {"pn": PN, "lid": LID}
+
+
+def test_the_address_of_another_number_is_refused(ann: End) -> None:
+    ann.keys.contacts.learn(PN, LID)
+    ann.keys.contacts.learn("628222@s.whatsapp.net", STRANGER)
+    put(ann, address_key("main", PN), item_of(ann, address_key("main", "628222@s.whatsapp.net")))
+    assert ann.opened().contacts.address(PN) is None
+
+
+def test_what_remains_is_an_address_of_earlier_put_back(ann: End) -> None:
+    """Said in SEALED.md: all of it was true once, so its seal opens."""
+    ann.keys.contacts.learn(PN, LID)
+    earlier = item_of(ann, address_key("main", PN))
+    ann.keys.contacts.learn(PN, "888@lid")
+    assert ann.opened().contacts.address(PN) == {"pn": PN, "lid": "888@lid"}
+    put(ann, address_key("main", PN), earlier)
+    assert ann.opened().contacts.address(PN) == {"pn": PN, "lid": LID}
 
 
 # -- who is in a group ------------------------------------------------------------------------------------
