@@ -51,6 +51,15 @@ class Living(RuleBasedStateMachine):
     def move(self, who: int, number: int) -> None:
         self.neighbours.move(who, number)
 
+    @rule(who=choices, number=st.integers(0, 3), days=st.sampled_from((0, 31)))
+    def take_over(self, who: int, number: int, days: int) -> None:
+        spelling = tuple(SPELLINGS.values())[number]
+        self.ticket_at_once(spelling)
+        self.neighbours.move(who, number)
+        self.neighbours.wait(days)
+        for _ in range(2):
+            self.ticket_at_once(spelling)
+
     @rule(who=choices, text=st.sampled_from(("STOP", "START", "halo")))
     def write(self, who: int, text: str) -> None:
         self.neighbours.write(who, text)
