@@ -302,7 +302,7 @@ class TestRights:
         tellers = {owner: it for owner, it in statements() if it["Action"] == "events:PutEvents"}
         assert set(tellers) == {"PublishOutcomesRole", "ConnectorPolicy"}
         for statement in tellers.values():
-            assert statement["Condition"] == {"StringEquals": {"events:source": SOURCE}}
+            assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": SOURCE}}
 
     def test_nobody_reads_another_ones_queue(self) -> None:
         readers = {
