@@ -341,7 +341,7 @@ def confirm_number(
             f"there is nothing to confirm: WhatsApp names nobody else for {recipient_of(names[0])}"
         )
     before, lid = known.lid, known.moved_to or known.lid
-    confirm(lambda: _confirming(recipient_of(number), before, lid, len(rows)), yes=yes, output=output)
+    confirm(lambda: _confirming(recipient_of(number), known, len(rows)), yes=yes, output=output)
     at = from_seconds(clock())
     people.keys.contacts.learn(number, lid)
     _join(people, number, lid, at)
@@ -355,11 +355,12 @@ def confirm_number(
     )
 
 
-def _confirming(number: str, before: str, lid: str, rows: int) -> str:
-    known = f"was known as {masked(before)}" if before != lid else "was confirmed before"
+def _confirming(number: str, known: KnownAddress, rows: int) -> str:
+    lid = masked(known.moved_to or known.lid)
+    before = f"was known as {masked(known.lid)}" if known.moved_to else "was confirmed before"
     return (
-        f"the number {number} {known}; WhatsApp names {masked(lid)} for it now. What is for the number, "
-        f"{rows} waiting notifications included, will go to {masked(lid)}"
+        f"the number {number} {before}; WhatsApp named {lid} for it {moment(from_seconds(known.at))}. What "
+        f"is for the number, {rows} waiting notifications included, will go to {lid}"
     )
 
 

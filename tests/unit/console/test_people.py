@@ -14,7 +14,7 @@ from tests.support.paired_account import ACCOUNT
 from tests.support.used_deployment import deployment_in_memory
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Delete, Put
 from tocsin.multidevice.numbers import NUMBER_MOVED
 from tocsin.notify.content import ERASED, Withheld
 from tocsin.notify.notification import Notification, State
@@ -219,7 +219,7 @@ def test_an_operator_is_asked_with_both_owners_named(functions, people):
     terminal = typing("n\n")
     with pytest.raises(ConsoleError, match="nothing was done"):
         confirm_number(people, TYPED, output=terminal, yes=False)
-    assert f"the number {NUMBER} was known as 1234@lid; WhatsApp names 5678@lid" in asked(terminal)
+    assert f"the number {NUMBER} was known as 1234@lid; WhatsApp named 5678@lid" in asked(terminal)
     assert functions.paired.keys.contacts.known(f"{NUMBER}@s.whatsapp.net").moved_to == "5678@lid"
 
 
@@ -308,6 +308,18 @@ def test_an_erased_person_who_wants_messages_again_gets_them(functions):
     assert functions.stores.people.opt_in(ACCOUNT, LID_OF_SITI)
     functions.restart()
     assert functions.deliver(functions.plan(7)).outcome == "sent"
+
+
+def test_what_was_planned_in_that_moment_is_not_sent_either(functions):
+    functions.reply("STOP", "S1")
+    planned = functions.plan(7)
+    table, key = functions.aws.notifications_table, notification_key(planned.id)
+    item = table.get(key)
+    table.delete(Delete(key))  # no walk through the table has found it yet
+    forget(functions)
+    table.put(Put(key, {name: value for name, value in item.items() if name not in ("pk", "sk")}))
+    functions.restart()
+    assert functions.deliver(planned).outcome == "suppressed"
 
 
 def test_a_shown_person_who_was_erased_had_opted_out(functions):

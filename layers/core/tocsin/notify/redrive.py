@@ -31,7 +31,7 @@ UNREACHABLE = (
 )
 """Why a letter of a recipient without a usable number is not redriven."""
 
-RECIPIENT_ERASED = "its recipient was erased: drop this letter"
+RECIPIENT_ERASED = "its recipient was erased"
 
 _ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
 _ID = re.compile(r"[0-9a-f]{18}")
@@ -264,7 +264,7 @@ class Redriver:
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
         if record is not None and was_erased(record):
-            return Done(letter, "kept", RECIPIENT_ERASED)
+            return Done(letter, "dropped", RECIPIENT_ERASED)
         if record is not None and not record.recipient:
             return Done(letter, "kept", UNREACHABLE)
         if record is not None and (differs := mismatch(letter, record)):

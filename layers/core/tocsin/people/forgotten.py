@@ -11,15 +11,13 @@ where it is read next.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tocsin.dynamo.table import ConditionFailed
-from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Equals, Item, Key, Put, Update
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Key, Put, Update
 from tocsin.tables.names import is_lid, recipient_of, user_of
 from tocsin.tables.notifications import forgotten_key, forgotten_names_key
 
@@ -30,6 +28,7 @@ _KEY_BYTES = 32
 _SEALED = "sealed"
 _SIBLINGS = "siblings"
 _PURPOSE = "forgotten"
+_OPT_OUT = ("opted_out_at", "opt_out_word", "confirmed_at")
 
 
 class Seals(Protocol):
@@ -99,7 +98,10 @@ class Forgotten:
         items = self._items(account, names, None)
         digests = {digest for item in items.values() for digest in _siblings(item)}
         for digest in sorted(digests):
-            self._table.delete(Delete(forgotten_key(account, digest)))
+            # Emptied, not deleted: who receives messages has no right to delete.
+            gone = Update(forgotten_key(account, digest), remove=_OPT_OUT, when=(ITEM_EXISTS,))
+            with suppress(ConditionFailed):
+                self._table.update(gone)
         return bool(digests)
 
     def _items(self, account: str, names: Iterable[str], found: Mapping[Key, Item] | None) -> dict[str, Item]:
@@ -110,7 +112,8 @@ class Forgotten:
             return {}
         places = {name: forgotten_key(account, _digest(key, account, name)) for name in names}
         kept = self._table.get_many(list(dict.fromkeys(places.values()))) if places else {}
-        return {name: kept[place] for name, place in places.items() if place in kept}
+        items = {name: kept.get(place, {}) for name, place in places.items()}
+        return {name: item for name, item in items.items() if "opted_out_at" in item}
 
     def _key(self, account: str, item: Item | None) -> bytes | None:
         """The key of the hashes, once it is there."""
@@ -144,6 +147,10 @@ class Forgotten:
 
 def _digest(key: bytes, account: str, name: str) -> str:
     """All spellings of a number have one hash."""
+    # No known person's send needs these.
+    import hashlib
+    import hmac
+
     canonical = _canonical(name)
     parts = (account.encode(), canonical.encode())
     said = b"".join(len(part).to_bytes(2, "big") + part for part in parts)

@@ -211,6 +211,13 @@ class People:
         gone = ("opted_out_at", "opt_out_word", "confirmed_at")
         return self._said(account, name, Update(("", ""), remove=gone, when=OPTED_OUT)) or recalled
 
+    def recalled(self, account: str, name: str) -> Person:
+        """The person of a name of which nothing is stored: opted out, if they were before they were
+        erased."""
+        place = self.forgotten.place(account)
+        self._recall(account, [name], self._table.get_many(place) if place else {})
+        return self.find(account, name)
+
     def _recall(self, account: str, names: Sequence[str], found: Mapping[Key, Item]) -> bool:
         """Somebody who was erased is written to again: the opt-out that was kept of them holds. Return
         whether that was news. `found`: what was read with `Forgotten.place`."""

@@ -20,6 +20,7 @@ from tocsin.people.forgotten import Forgotten
 from tocsin.people.people import People
 from tocsin.people.person import Person
 from tocsin.tables.keys import address_key
+from tocsin.tables.names import is_lid
 from tocsin.tables.notifications import notification_key, person_key
 
 if TYPE_CHECKING:
@@ -117,8 +118,12 @@ class Stores:
         else:
             found, addresses = self._table.get_many([notification, record]), {}
         state, known = found.get(notification), addresses.get(place)
+        whose = self.people.follow(account, person, found.get(record))
+        if is_lid(whose.id) and whose == Person.unknown(whose.id):
+            # They were erased since it was planned: then nobody looked whether they had opted out.
+            whose = self.people.recalled(account, whose.id)
         return SendView(
             notification_of_item(state, self._patient.texts) if state is not None else None,
-            self.people.follow(account, person, found.get(record)),
+            whose,
             None if known is None else {name: known[name] for name in known if name not in ("pk", "sk")},
         )
