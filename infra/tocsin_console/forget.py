@@ -22,7 +22,7 @@ KEPT = (
     "dead letters in their queue, with the number: 14 days at most; 'tocsin dead-letters drop' deletes them",
     "events and stanzas in queues, 14 days at most, and what was told on the bus: your own targets hold it",
     "logs, without numbers, and changes of identity of other people who have had the number",
-    "in groups, that they are a member, and their sender keys",
+    "in groups: that they are a member, their receipts and their sender keys",
     "point-in-time recovery and backups: both tables as they were, 35 days",
 )
 """What forgetting doesn't reach."""

@@ -11,8 +11,11 @@ import pytest
 
 from tests.support.stack import ACCOUNT, Bus, DeployedStack, Notice, eventually, failures
 from tocsin.notify.notification import State
+from tocsin_console.errors import NotFound
 from tocsin_console.explain import explain
+from tocsin_console.forget import forget_person
 from tocsin_console.output import Output
+from tocsin_console.people import People, show_person
 from tocsin_console.recoveries import show_recoveries
 from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
 
@@ -87,6 +90,22 @@ def test_a_cleaned_session_is_made_anew_without_a_failure(deployed: DeployedStac
     assert [device["archived"] for device in shown["devices"]] == [1]
     users = told(lambda output: list_sessions(sessions, most=0, output=output))
     assert shown["user"] in [user["user"] for user in users]
+
+
+def test_who_was_erased_is_known_to_nobody_until_the_next_ticket(deployed: DeployedStack) -> None:
+    siti, people = deployed.person(), People(deployed.world.deployment, ACCOUNT)
+    deployed.until(deployed.tell(siti), State.READ)
+    [shown] = told(lambda output: show_person(people, f"+{siti.number}", output=output))
+    assert (shown["kept"]["notifications"], len(shown["sessions"]["devices"])) == (1, 1)
+    [erased] = told(
+        lambda output: forget_person(people, f"+{siti.number}", dry_run=False, output=output, yes=True)
+    )
+    assert (erased["notifications"], erased["in_flight"], erased["left"]) == (1, 0, 0)
+    with pytest.raises(NotFound):
+        told(lambda output: show_person(people, f"+{siti.number}", output=output))
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.READ)
+    assert failures(deployed, notice) == []
 
 
 def test_a_new_phone_is_told_on_the_bus(deployed: DeployedStack, bus: Bus) -> None:

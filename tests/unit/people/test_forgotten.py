@@ -167,6 +167,13 @@ def test_where_nobody_was_forgotten_a_stranger_costs_none_either(table: Table) -
     assert table.reads == 1
 
 
+def test_a_group_is_nobody_who_could_be_forgotten(table: Table) -> None:
+    forgotten_of(table).keep(A, [LID], SAID)
+    table.reads = 0
+    stores_of(table).people.address(A, [("120363000000000001@g.us",)])
+    assert table.reads == 1
+
+
 def test_else_a_stranger_costs_one_read_more(table: Table) -> None:
     forgotten_of(table).keep(A, [LID], SAID)
     table.reads = 0

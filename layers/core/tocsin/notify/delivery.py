@@ -116,10 +116,8 @@ class Delivery:
             order.notification, order.account, order.person_name, user_of(order.recipient)
         )
         notification = view.notification
-        if notification is None:
+        if notification is None or was_erased(notification):
             return Verdict("dropped", "unknown-notification")
-        if was_erased(notification):
-            return Verdict("dropped", "erased")
         if was_rerouted(notification, order):
             # A crash may have come between the record and the queue; what lies there already is folded.
             return self._enqueue_rerouted(notification)

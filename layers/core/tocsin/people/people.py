@@ -44,7 +44,7 @@ from tocsin.people.person import (
     pointer_of,
     with_names,
 )
-from tocsin.tables.names import recipient_of
+from tocsin.tables.names import is_group, recipient_of
 from tocsin.tables.notifications import count_in_hour_key, person_key
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class People:
         keys = {name: person_key(account, name) for names in wanted for name in names}
         found = self._table.get_many([*keys.values(), *self.forgotten.place(account)]) if keys else {}
         chosen = [next((name for name in names if keys[name] in found), names[-1]) for names in wanted]
-        self._recall(account, [name for name in chosen if keys[name] not in found], found)
+        strangers = [name for name in chosen if keys[name] not in found and not is_group(name)]
+        self._recall(account, strangers, found)
         return [addressee_of_item(name, found.get(keys[name])) for name in chosen]
 
     def names_on_the_way(self, account: str, name: str) -> Iterator[str]:
