@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.keys.forgetting import KeysHeld
 from tocsin.notify.forgetting import Erased, Forgetting
+from tocsin.notify.notification import State
 from tocsin.notify.store.belongings import Held, OptedOutMeanwhile
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.people.person import Person
@@ -19,7 +20,7 @@ from tocsin_console.people import Found, People, message_ids, needs_texts
 
 KEPT = (
     "of each notification its ticket, event and state, so that a doubled event tells nobody once more",
-    "dead letters in their queue, with the number: 14 days at most; 'tocsin dead-letters drop' deletes them",
+    "dead letters in their queue, with the number: 14 days at most",
     "events and stanzas in queues, 14 days at most, and what was told on the bus: your own targets hold it",
     "logs, without numbers, and changes of identity of other people who have had the number",
     "in groups: that they are a member, their receipts and their sender keys",
@@ -76,7 +77,8 @@ def _tell(found: Found, held: Held, counts: dict[str, int], output: Output, *, e
     if erased is not None:
         done |= {"opt_out_hashes": erased.hashes, "ended": erased.ended}
         done |= {"in_flight": erased.in_flight, "left": erased.left}
-    output.record({**done, "unreadable": len(held.unreadable), "kept": list(KEPT)})
+    failed = Held([item for item in held.notifications if item.get("state") == State.FAILED]).ids
+    output.record({**done, "failed": failed, "unreadable": len(held.unreadable), "kept": list(KEPT)})
     said = "erased" if erased is not None else "would erase"
     output.say(f"{found.shown(found.person.id)}: {said}")
     for kind, count in counts.items():
@@ -85,6 +87,8 @@ def _tell(found: Found, held: Held, counts: dict[str, int], output: Output, *, e
         output.say("kept: the opt-out, as a keyed hash of each name: no ticket reaches them")
     for reason in KEPT:
         output.say(f"kept: {reason}")
+    for notification in failed:
+        output.say(f"a dead letter may lie there: tocsin dead-letters drop {notification}")
     if held.unreadable:
         output.say(f"{len(held.unreadable)} records have an unknown form: nobody can tell whose they are")
     if erased is not None and erased.left:

@@ -17,7 +17,7 @@ from tests.support.wired_steps import reply_of_everybody
 from tocsin.dynamo.writes import Delete, Put
 from tocsin.multidevice.numbers import NUMBER_MOVED
 from tocsin.notify.content import ERASED, Withheld
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.planning import spellings_of
 from tocsin.tables.notifications import notification_key
 from tocsin.timestamps import from_seconds
@@ -341,6 +341,12 @@ def test_what_is_kept_and_why_is_told(functions):
     text = forget(functions).text
     for what in ("dead letters", "on the bus", "logs, without numbers", "point-in-time recovery"):
         assert what in text
+
+
+def test_letters_that_may_still_name_them_are_named(functions):
+    failed = functions.plan(2)
+    functions.stores.notifications.fail(failed.id, Problem("gone", "permanent"), 1)
+    assert f"tocsin dead-letters drop {failed.id}" in forget(functions).text
 
 
 def test_a_second_time_nothing_is_left_to_erase(functions, people, said):
