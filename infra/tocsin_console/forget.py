@@ -14,7 +14,7 @@ from tocsin.notify.store.texts import TextWithheld
 from tocsin.people.person import Person
 from tocsin.timestamps import from_seconds
 from tocsin_console.confirm import confirm
-from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output
 from tocsin_console.people import Found, People, message_ids, needs_texts
 
@@ -40,6 +40,8 @@ def forget_person(
 ) -> None:
     """Erase a person. Whoever was cut off does it again. Raises NotFound if nothing is stored, Usage."""
     found, at = people.find(wanted), from_seconds(clock())
+    if not found.whose.names.isdisjoint(people.own_names):
+        raise Usage("that is the account itself: 'tocsin unpair' ends its link")
     held = people.held(found, at, output)
     keys = people.keys_held(found, held)
     counts = {**held.counts(), **keys._asdict()}

@@ -82,6 +82,15 @@ class People:
         person, whose = identify(self.deployment.stores.people, self.account, asked, self.keys.upkeep.names)
         return Found(asked, person, whose)
 
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The bare JIDs of the account itself; empty if it isn't linked."""
+        try:
+            profile = self.keys.account.profile()
+        except (NoAccount, NotPaired):
+            return frozenset()
+        return frozenset(str(JID.parse(jid).chat) for jid in (profile.jid, profile.lid) if jid)
+
     def held(self, found: Found, now: int, output: Output) -> Held:
         """All that the notifications table holds of them. `now`: ms."""
         seen = 0

@@ -10,7 +10,7 @@ from tests.support.fake_aws import aws_account
 from tests.support.fake_deployment import Said, asked, typing
 from tests.support.fake_whatsapp import Device, Person
 from tests.support.memory_aws import MemoryAws, everything_in
-from tests.support.paired_account import ACCOUNT
+from tests.support.paired_account import ACCOUNT, OWN_LID, OWN_PHONE
 from tests.support.used_deployment import deployment_in_memory
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
@@ -341,6 +341,14 @@ def test_what_is_kept_and_why_is_told(functions):
     text = forget(functions).text
     for what in ("dead letters", "on the bus", "logs, without numbers", "point-in-time recovery"):
         assert what in text
+
+
+@pytest.mark.parametrize("own", [f"+{OWN_PHONE}", f"{OWN_LID}@lid"])
+def test_the_account_itself_is_nobody_to_forget(functions, people, said, own):
+    before = everything(functions)
+    with pytest.raises(Usage, match="the account itself"):
+        forget_person(people, own, dry_run=False, output=said.output, yes=True)
+    assert everything(functions) == before
 
 
 def test_letters_that_may_still_name_them_are_named(functions):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.memory_aws import MemoryAws, everything_in
+from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import reply_of_everybody
+from tocsin.dynamo.writes import Update
 from tocsin.keys.forgetting import KeysHeld
 from tocsin.keys.store import KeyStore
+from tocsin.tables.keys import credentials_key
 
 N, LID = "6281234567890@s.whatsapp.net", "1234@lid"
 NAMES = {N, LID}
@@ -67,6 +70,11 @@ def test_sessions_of_earlier_pairings_go_too(wired: WiredFunctions, keys: KeySto
     wired.tell(2)
     keys.upkeep.forget(NAMES)
     assert named(wired) == []
+
+
+def test_an_incarnation_that_somebody_wrote_makes_it_no_endless_walk(wired: WiredFunctions) -> None:
+    wired.aws.keys_table.update(Update(credentials_key(ACCOUNT), set={"incarnation": 10**15}))
+    wired.paired.keys.upkeep.forget(NAMES)
 
 
 def test_doing_it_again_is_harmless(wired: WiredFunctions, keys: KeyStore) -> None:

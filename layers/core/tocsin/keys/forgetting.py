@@ -90,6 +90,7 @@ def _of_one(context: KeyContext, users: Iterable[str]) -> list[str]:
 
 
 _MAX_TRANSACTED = 100
+_MAX_INCARNATIONS = 500
 _, _ADDRESS = address_key("", "")
 
 
@@ -130,7 +131,10 @@ def _upload_keys(context: KeyContext, message_ids: Iterable[str]) -> list[Key]:
 
 
 def _incarnations(context: KeyContext) -> range:
-    """All that the account ever had: what is older than the present one may not be cleared away yet."""
+    """Those that the account had: what is older than the present one may not be cleared away yet. Whoever
+    writes into the table can't make this endless."""
     item: Item = context.table.get(credentials_key(context.account)) or {}
     incarnation = item.get("incarnation")
-    return range(1, incarnation + 1) if isinstance(incarnation, int) else range(0)
+    if not isinstance(incarnation, int):
+        return range(0)
+    return range(max(1, incarnation + 1 - _MAX_INCARNATIONS), incarnation + 1)
