@@ -183,7 +183,8 @@ class Notification:
     when the account's limit ends for which it waits, or the one before it. `given_message_id`: the message
     id, where the transport gave one of its own. `person`: the id of the person that it is for, as it was when
     that was looked up last; `lane`: what stands for them in the queue's message groups. Both are `None` in
-    records from before people were known, whose recipient stands for them.
+    records from before people were known, whose recipient stands for them. `recipient_username`: as in
+    `Reply`, where it was known when this was planned.
     """
 
     id: str
@@ -225,6 +226,7 @@ class Notification:
     given_message_id: str | None = None
     person: str | None = None
     lane: str | None = None
+    recipient_username: str | None = None
 
     @property
     def person_name(self) -> str:

@@ -146,20 +146,20 @@ class People:
             Update(key, set={NAMES: names}, add={REVISION: 1}, when=(_unchanged(item), IS_RECORD)),
         ]
 
-    def note_names(self, account: str, person: Person, names: Sequence[Name]) -> None:
-        """Keep that a person is known by these names too, if that is news. Losing this is fine."""
-        if all(one.jid in person.names for one in names):
-            return
+    def note_name(self, account: str, person: Person, name: Name) -> Person:
+        """Keep that a person is known by this name too. Return the person as it is then; losing it to
+        somebody else's change is fine."""
         key = person_key(account, person.id)
-        known = with_names(person, names).names
+        known = with_names(person, [name])
         update = Update(
             key,
-            set={NAMES: {jid: one.to_value() for jid, one in known.items()}},
+            set={NAMES: {jid: one.to_value() for jid, one in known.names.items()}},
             add={REVISION: 1},
             when=(as_read(REVISION, {REVISION: person.revision} if person.revision else {}), IS_RECORD),
         )
         with suppress(ConditionFailed):
             self._table.update(update)
+        return known
 
     def _settled(self, attempt: Callable[[], Person | None]) -> Person:
         """Try again while somebody else changes the same people. Raises Contention."""

@@ -56,6 +56,7 @@ _OPTIONAL = (
     "refused_address",
     "person",
     "lane",
+    "recipient_username",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
