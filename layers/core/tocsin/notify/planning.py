@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tocsin.notify.config import PlanConfig
@@ -25,12 +25,13 @@ from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
-from tocsin.notify.threads import placed
+from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -111,14 +112,14 @@ class Planner:
         except TemplateFailed as failure:
             return self._refuse(body, (str(failure),), TEMPLATE_FAILED, now)
         planned = self._commit(event, notifications)
-        for recipient, notification in lost:
-            self._end(recipient, notification, now)
-        return replace(planned, unreachable=tuple(notification.id for _, notification in lost))
+        ended = tuple(self._end(recipient, notification, now) for recipient, notification in lost)
+        return replace(planned, unreachable=ended)
 
     def _render(self, event: TicketEvent, now: int) -> list[Notification]:
         return notifications_of(
             event,
             self._templates,
+            self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
             expires_at=self._expires_at(now),
@@ -130,6 +131,7 @@ class Planner:
             event,
             recipient,
             self._templates,
+            self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
             expires_at=self._expires_at(now),
@@ -138,12 +140,14 @@ class Planner:
     def _expires_at(self, now: int) -> int:
         return now + self._config.notification_expiry_seconds * 1000
 
-    def _end(self, recipient: Recipient, notification: Notification, now: int) -> None:
-        """Write down whom the event can't tell, and why. Planned again after a crash, it is ended again."""
+    def _end(self, recipient: Recipient, notification: Notification, now: int) -> str:
+        """Write down whom the event can't tell, and why; return the id. Planned again after a crash, it is
+        ended again."""
         reason = recipient.unreachable
+        notification = self._planned_before(notification, [recipient.identity]) or notification
         existing = self._stores.notifications.put_new(notification)
         if reason is None or (existing is not None and existing.state is not State.PLANNED):
-            return
+            return notification.id
         log.warning(
             "a recipient can't be told", extra={"notification": notification.id, "why": reason.detail}
         )
@@ -153,6 +157,22 @@ class Planner:
             )
         else:
             self._dead_letters.bury(notification, Permanent(reason.code, reason.detail), now)
+        return notification.id
+
+    def _planned_before(
+        self, notification: Notification, identities: Iterable[tuple[str, ...]]
+    ) -> Notification | None:
+        """The notification as it was planned before ids had a secret part, if it was. `identities`: what told
+        it apart within its audience then."""
+        about = notification
+        for identity in identities:
+            before = self._stores.ids.of_before(
+                about.account, about.ticket_id, about.event_type, about.revision, about.audience, *identity
+            )
+            found = self._stores.notifications.get(before) if before is not None else None
+            if found is not None:
+                return found
+        return None
 
     def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
         self._dead.send(body, violations, now, reason=reason)
@@ -163,7 +183,8 @@ class Planner:
         repeated: list[str] = []
         to_send: list[Notification] = []
         for planned in notifications:
-            notification = placed(planned, self._stores, self._config)
+            before = self._planned_before(planned, _identities(planned))
+            notification = before or placed(planned, self._stores, self._config)
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -182,9 +203,19 @@ class Planner:
         )
 
 
+def _identities(notification: Notification) -> list[tuple[str, ...]]:
+    """What told a message from others of its event and audience when ids had no secret part. A text may have
+    been planned as an edit then."""
+    if isinstance(notification.content, File):
+        return [(notification.recipient, notification.content.attachment.key)]
+    edit = [(notification.recipient, EDIT)] if notification.event_type in EDITS else []
+    return [(notification.recipient,), *edit]
+
+
 def notifications_of(
     event: TicketEvent,
     templates: Templates,
+    ids: Ids,
     *,
     default_language: str,
     created_at: int,
@@ -199,6 +230,7 @@ def notifications_of(
             event,
             recipient,
             templates,
+            ids,
             default_language=default_language,
             created_at=created_at,
             expires_at=expires_at,
@@ -212,6 +244,7 @@ def text_of(
     event: TicketEvent,
     recipient: Recipient,
     templates: Templates,
+    ids: Ids,
     *,
     default_language: str,
     created_at: int,
@@ -222,7 +255,7 @@ def text_of(
     rendered = templates.render(event, recipient, default_language)
     lost = recipient.unreachable
     return Notification(
-        id=notification_id(
+        id=ids.of(
             event.account,
             event.ticket.id,
             event.event_type,

@@ -54,6 +54,7 @@ _OPTIONAL = (
     "requeued_at",
     "recipient_lid",
     "refused_address",
+    "text_id",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 

@@ -19,6 +19,7 @@ from tocsin.tables.keys import address_key
 from tocsin.tables.notifications import conduct_key, notification_key
 
 if TYPE_CHECKING:
+    from tocsin.notify.store.ids import Ids
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
@@ -53,9 +54,16 @@ class Stores:
         self._table = table
         self._keys = keys
         self._clock = clock
+        self._random = random
         self._patient = PatientTable(table, random=random, sleep=sleep)
         self.notifications = Notifications(self._patient)
         self.recipients = Recipients(self._patient)
+
+    @cached_property
+    def ids(self) -> Ids:
+        from tocsin.notify.store.ids import Ids
+
+        return Ids(self._patient, clock=self._clock, random=self._random)
 
     @cached_property
     def parking(self) -> Parking:
