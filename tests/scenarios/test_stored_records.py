@@ -172,7 +172,26 @@ def test_a_planned_one_is_sent_in_the_session_that_is_there(wired: UpgradedHouse
     assert wired.deliver(wired.named("planned")) == Verdict("sent")
     for device in wired.siti.devices.values():
         assert (device.shown[-1][1], device.failures) == ("Tiket 5", [])
-    assert wired.network.queries == []
+    assert "bundle 1234@lid" not in wired.network.queries
+
+
+def test_a_companion_of_before_proofs_were_kept_is_proven_once(wired: UpgradedHouse) -> None:
+    assert wired.deliver(wired.named("planned")) == Verdict("sent")
+    assert wired.network.queries == ["devices 1234@lid", "bundle 1234:1@lid"]
+    wired.tell(77)
+    assert len(wired.network.queries) == 2
+    assert not wired.siti.devices[1].failures
+
+
+@pytest.mark.parametrize(("code", "queries"), [(404, 2), (503, 6)])
+def test_one_that_can_t_be_proven_is_asked_for_again_only_while_whatsapp_is_in_trouble(
+    wired: UpgradedHouse, code: int, queries: int
+) -> None:
+    wired.network.bundle_errors[wired.siti.devices[1].jid] = code
+    wired.deliver(wired.named("planned"))
+    for number in (77, 78):
+        wired.tell(number)
+    assert len(wired.network.queries) == queries
 
 
 @pytest.mark.parametrize("name", ["quote", "preview", "reaction"])

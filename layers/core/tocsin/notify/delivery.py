@@ -34,7 +34,7 @@ from tocsin.notify.store.recipients import Conduct
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
-from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.tables.names import id_of_message, user_of
 from tocsin.timestamps import from_seconds
 
@@ -63,12 +63,14 @@ class Verdict:
 
     `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
     `mismatched`. `cause` says why, as a failure code, a state or a field. `again_after` are the seconds after
-    which the queue shall deliver the order again; `None`: it is done.
+    which the queue shall deliver the order again; `None`: it is done. `unproven`: how many listed devices got
+    nothing because nobody vouches for them.
     """
 
     outcome: str
     cause: str = ""
     again_after: float | None = None
+    unproven: int = 0
 
 
 class Delivery:
@@ -282,7 +284,7 @@ class Delivery:
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
-        return Verdict("sent")
+        return Verdict("sent", unproven=sum(why.endswith(UNPROVEN_DEVICE) for why in sent.left_out.values()))
 
     def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
         """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in

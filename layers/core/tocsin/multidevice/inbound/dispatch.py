@@ -50,7 +50,9 @@ class Inbound:
         self._transport = transport
         self._clock = clock
         readers = Readers(clock) if read_receipts else None
-        messages = Messages(stores.recoveries, transport, replies, readers, clock=clock, random=random)
+        messages = Messages(
+            stores.recoveries, stores.recipients, transport, replies, readers, clock=clock, random=random
+        )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
             "receipt": ReceiptStanzas(receipts, stores, retry_receipts).handle,

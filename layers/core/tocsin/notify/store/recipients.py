@@ -122,6 +122,27 @@ class Recipients:
         """One more question in the hour of `at` whether a device is one of `user`'s; how many."""
         return self._count_in_hour("questions", account, user, at)
 
+    def count_phone_question_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more question in the hour of `at` whether `user` has another phone by now; how many."""
+        return self._count_in_hour("phones", account, user, at)
+
+    def count_guess_in_hour(self, account: str, user: str, at: int) -> int:
+        """One more thing in the hour of `at` that `user` asked for and wasn't sent; how many."""
+        return self._count_in_hour("guesses", account, user, at)
+
+    def guesses_in_hour(self, account: str, user: str, at: int) -> int:
+        """How many there were in the hour of `at`."""
+        return self._counted_in_hour("guesses", account, user, at)
+
+    def recoveries_in_hour(self, account: str, user: str, at: int) -> int:
+        """How many recoveries there were in the hour of `at`."""
+        return self._counted_in_hour("recoveries", account, user, at)
+
+    def _counted_in_hour(self, what: str, account: str, user: str, at: int) -> int:
+        item = self._table.get(count_in_hour_key(account, user, what, at // _MS_PER_HOUR)) or {}
+        counted = item.get(what, 0)
+        return counted if isinstance(counted, int) else 0
+
     def _count_in_hour(self, what: str, account: str, user: str, at: int) -> int:
         """Each hour has an item of its own, which expires two days later."""
         hour = at // _MS_PER_HOUR
