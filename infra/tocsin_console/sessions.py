@@ -71,9 +71,9 @@ class Sessions:
 
     def history(self, user: str) -> History:
         stores, names = self.deployment.stores, self.keys.contacts.address(user) or {}
-        changes = stores.recipients.identity_changes(self.account, user)
+        changes = stores.identity_changes.of(self.account, user)
         return History(
-            stores.recipients.conduct(self.account, names.get("pn", user)).recoveries,
+            stores.people.find(self.account, names.get("lid", user)).recoveries,
             changes[-1]["changed_at"] // 1000 if changes else 0,
         )
 

@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -52,11 +52,14 @@ from tocsin.whatsapp.errors import (
     PairingRefused,
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
+from tocsin.whatsapp.history import history_of
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
+from tocsin.whatsapp.message_secret import open_edit
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity
+from tocsin.whatsapp.proto.message_pb2 import Message, Wrapped
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentityHmac
 from tocsin_whatsapp_server.endpoint import Address
 from tocsin_whatsapp_server.endpoint import Endpoint as Phone
@@ -229,10 +232,17 @@ def peer_identity(data: bytes) -> str:
 
 
 def plaintext(data: bytes) -> str:
+    """As a customer's, as our own phone's, and as it is kept where it is too long."""
     try:
-        return type(content.content_of(content.parse_plaintext(data)).kind).__name__
+        message = content.parse_plaintext(data)
+        said = content.content_of(message)
+        content.content_of(message, from_me=True)
+        content.content_of(content.shortened(message, 64))
     except InvalidStanza as error:
         return error.reason[:40]
+    if said.sealed is not None:
+        open_edit(said.sealed, bytes(32), ("1@lid",))
+    return said.kind
 
 
 def history(data: bytes) -> str:
@@ -240,7 +250,7 @@ def history(data: bytes) -> str:
     outcomes = []
     for compressed in (data, zlib.compress(data, 1)):
         try:
-            content.history_of(compressed)
+            history_of(compressed)
             outcomes.append("ok")
         except InvalidStanza as error:
             outcomes.append(error.reason[:20])
@@ -609,6 +619,21 @@ ANSWERS = [
 ]
 
 
+def _written() -> Iterator[bytes]:
+    """A message for each field that there is, in a wrapper; and an edit that is sealed."""
+    for described in Message.DESCRIPTOR.fields:
+        message = Message()
+        if described.message_type is None:
+            message.conversation = "Hi"
+        else:
+            getattr(message, described.name).SetInParent()
+        yield Message(ephemeral=Wrapped(message=message)).SerializeToString()
+    sealed = Message()
+    sealed.secret_encrypted.type, sealed.secret_encrypted.key.id = 2, "3EB0AA"
+    sealed.secret_encrypted.payload, sealed.secret_encrypted.iv = bytes(40), bytes(12)
+    yield sealed.SerializeToString()
+
+
 def _targets() -> tuple[Target, ...]:
     valid = _seeds([*stanzas.VALID, *ANSWERS])
     extreme = tuple(encode(beyond) for beyond in EXTREMES)
@@ -626,7 +651,7 @@ def _targets() -> tuple[Target, ...]:
         Target("stanzas and receipts", stanza, (*valid, *extreme)),
         Target("open connection", _Connected(logged_in), (*_seeds(LIVE), *extreme)),
         Target("pairing connection", _Connected(_pairing_talk), _seeds(PAIRING)),
-        Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03")),
+        Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03", *_written())),
         Target("history protobuf", history, (TEXT, zlib.compress(TEXT))),
         Target("signal messages", signal_message, _signal_seeds()),
         Target("open session", conversation, conversation.seeds),

@@ -23,7 +23,7 @@ def wired() -> WiredFunctions:
 
 def breaks(wired: WiredFunctions) -> int:
     user = "6281234567890@s.whatsapp.net"
-    return wired.stores.recipients.recoveries_in_hour("default", user, int(wired.paired.now * 1000))
+    return wired.stores.people.recoveries_in_hour("default", user, int(wired.paired.now * 1000))
 
 
 def thirty_in_flight(wired: WiredFunctions) -> list[str]:
@@ -48,7 +48,7 @@ def test_twin_that_counts_messages_loses_copies(
     def counting(self: RetryReceiptHandler, case: object) -> None:
         retries_left(self, case)  # type: ignore[arg-type]
         self._demand_budget(case)  # type: ignore[arg-type]
-        wired.stores.recipients.count_recovery_in_hour(
+        wired.stores.people.count_recovery_in_hour(
             "default", "6281234567890@s.whatsapp.net", int(wired.paired.now * 1000)
         )
 

@@ -325,7 +325,7 @@ class RetryReceiptHandler:
         """Raise `Ignored` if so many of this user's sessions broke within the hour that another new one would
         be no better. What is counted is breaks, not messages: one broken session may have many in flight."""
         account, now = case.notification.account, self._now_ms()
-        if self._stores.recipients.recoveries_in_hour(account, case.recipient, now) >= self._per_hour:
+        if self._stores.people.recoveries_in_hour(account, case.recipient, now) >= self._per_hour:
             limit_of_hour = f"{self._per_hour} broken sessions in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
@@ -399,7 +399,7 @@ class RetryReceiptHandler:
             return False
         if replaced:
             account, now = case.notification.account, self._now_ms()
-            self._stores.recipients.count_recovery_in_hour(account, case.recipient, now)
+            self._stores.people.count_recovery_in_hour(account, case.recipient, now)
         return True
 
     def _send_again(self, case: Case) -> Copy:
@@ -458,7 +458,7 @@ class RetryReceiptHandler:
             count=case.request.count,
         )
         self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
-        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._stores.people.count_recovery(case.notification.account, case.recipient)
         self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:

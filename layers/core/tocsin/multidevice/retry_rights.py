@@ -87,7 +87,7 @@ class RetryRights:
             return
         self._demand_patience(case.account, case.user)
         account, now = case.notification.account, self._now_ms()
-        asked = self._stores.recipients.count_list_question_in_hour(account, case.user, now)
+        asked = self._stores.people.count_list_question_in_hour(account, case.user, now)
         if asked > self._questions_per_hour:
             raise Ignored("unknown-device")
         try:
@@ -100,11 +100,11 @@ class RetryRights:
     def note_guess(self, account: Account, user: str, refusal: str) -> None:
         """Count a refusal that says: the sender (bare JID) asked for what they were never sent."""
         if refusal in GUESSES:
-            self._stores.recipients.count_guess_in_hour(account.profile.account, user, self._now_ms())
+            self._stores.people.count_guess_in_hour(account.profile.account, user, self._now_ms())
 
     def _demand_patience(self, account: Account, user: str) -> None:
         """Raise `Ignored` for somebody who asked too often for what they were never sent."""
-        guessed = self._stores.recipients.guesses_in_hour(account.profile.account, user, self._now_ms())
+        guessed = self._stores.people.guesses_in_hour(account.profile.account, user, self._now_ms())
         if guessed >= GUESSES_PER_HOUR:
             raise Ignored("guessing")
 

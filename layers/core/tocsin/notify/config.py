@@ -115,11 +115,13 @@ class RetryPolicies:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """Where keys and notifications lie, and what unseals the keys."""
+    """Where keys and notifications lie, and what unseals the keys. `on_number_moved`: `hold` what is for a
+    number that belongs to somebody else by now, or `send` it."""
 
     keys_table: str
     notifications_table: str
     sealing_secret_arn: str
+    on_number_moved: str = "hold"
 
     @classmethod
     def read(cls, environment: Environment) -> StoreConfig:
@@ -128,6 +130,7 @@ class StoreConfig:
             keys_table=environment.text("KEYS_TABLE"),
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
             sealing_secret_arn=environment.text("SEALING_SECRET_ARN"),
+            on_number_moved=environment.choice("ON_NUMBER_MOVED", "hold", "send"),
         )
 
 

@@ -32,6 +32,9 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import EDIT, EDITS, placed
+from tocsin.people.numbers import same_person_key
+from tocsin.people.person import Addressee
+from tocsin.tables.names import user_of
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -178,13 +181,21 @@ class Planner:
         self._dead.send(body, violations, now, reason=reason)
         return Planned(violations=tuple(violations))
 
+    def _people(self, notifications: Sequence[Notification]) -> list[Addressee]:
+        """Whom they are for, as far as is known without asking anybody."""
+        if not notifications:
+            return []
+        spellings = [spellings_of(notification.recipient) for notification in notifications]
+        return self._stores.people.address(notifications[0].account, spellings)
+
     def _commit(self, event: TicketEvent, notifications: Sequence[Notification]) -> Planned:
         new: list[str] = []
         repeated: list[str] = []
         to_send: list[Notification] = []
-        for planned in notifications:
-            before = self._planned_before(planned, _identities(planned))
-            notification = before or placed(planned, self._stores, self._config)
+        for planned, person in zip(notifications, self._people(notifications), strict=True):
+            addressed = replace(planned, person=person.id, lane=person.lane)
+            before = self._planned_before(addressed, _identities(addressed))
+            notification = before or placed(addressed, self._stores, self._config)
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -210,6 +221,14 @@ def _identities(notification: Notification) -> list[tuple[str, ...]]:
         return [(notification.recipient, notification.content.attachment.key)]
     edit = [(notification.recipient, EDIT)] if notification.event_type in EDITS else []
     return [(notification.recipient,), *edit]
+
+
+def spellings_of(recipient: str) -> tuple[str, ...]:
+    """The names (bare JIDs) under which the person of a recipient may be known: as it is written, and the
+    one in which all spellings of a number meet."""
+    if "@" in recipient:
+        return (recipient,)
+    return tuple(dict.fromkeys((user_of(recipient), user_of(same_person_key(recipient)))))
 
 
 def notifications_of(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tocsin.people.national import in_normal_form, without_marks
+
 MAX_CHARACTERS = 40
 """A written number is never longer, and a hostile one is refused before it costs time."""
 
@@ -98,6 +100,16 @@ def _of_region(digits: str, region: str) -> str:
             f"is no valid number of the region {region} (a foreign one needs + and its country code)"
         )
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+
+
+def same_person_key(digits: str) -> str:
+    """The one spelling of a number (E.164 digits, without "+") under which all its spellings meet: with and
+    without Mexico's 1, Argentina's 9, Brazil's ninth digit or a trunk prefix, and before and after a
+    renumbering that follows a rule.
+
+    It names whoever has the number; it isn't what WhatsApp is asked for. Asks nobody; idempotent.
+    """
+    return without_marks(in_normal_form(digits))
 
 
 def mask_phone(text: str) -> str:

@@ -51,7 +51,7 @@ class Inbound:
         self._clock = clock
         readers = Readers(clock) if read_receipts else None
         messages = Messages(
-            stores.recoveries, stores.recipients, transport, replies, readers, clock=clock, random=random
+            stores.recoveries, stores.people, transport, replies, readers, clock=clock, random=random
         )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,

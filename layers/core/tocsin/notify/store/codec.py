@@ -55,6 +55,8 @@ _OPTIONAL = (
     "recipient_lid",
     "refused_address",
     "text_id",
+    "person",
+    "lane",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
