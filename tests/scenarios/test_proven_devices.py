@@ -12,7 +12,7 @@ from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import our_bundle, replies
 from tocsin.multidevice import directory
-from tocsin.multidevice.inbound.messages import PHONE_QUESTIONS_PER_HOUR
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR
 from tocsin.signal.curve import key_pair
 from tocsin.whatsapp.jid import HOSTED_DEVICE
 

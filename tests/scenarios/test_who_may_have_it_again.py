@@ -12,6 +12,7 @@ from tests.support.fake_whatsapp import Device, Person
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, facts
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR
 from tocsin.multidevice.retry_rights import (
     GUESSES_PER_HOUR,
     MAX_DEVICES_AGAIN,
@@ -152,6 +153,22 @@ def test_no_message_goes_to_more_devices_than_a_person_has(wired: WiredFunctions
         device = wired.siti.devices[number] = Device(wired.siti.user.with_device(number))
         outcomes.append(asks(wired, notification, device))
     assert outcomes == ["resent"] * MAX_DEVICES_AGAIN + ["too-many-devices"] * 2
+
+
+def test_a_device_of_the_old_phone_makes_us_ask_for_the_new_one_a_few_times_an_hour(
+    wired: WiredFunctions,
+) -> None:
+    notification, tablet = wired.tell(1), wired.siti.devices[1]
+    old = wired.siti.devices[0].identity
+    wired.siti.devices[0].reinstall()
+    tablet.vouched_by = old
+    wired.tell(2)
+    wired.answer_retries()
+    wired.network.queries.clear()
+    outcomes = {asks(wired, notification, tablet, keys=False) for _ in range(10)}
+    assert outcomes == {"unproven-device"}
+    assert wired.network.queries.count("bundle 1234@lid") == PHONE_QUESTIONS_PER_HOUR
+    assert [shown for _, shown in tablet.shown].count("Tiket 1") == 1
 
 
 # -- guessing --------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ TROUBLE_CODES = frozenset({408, 500, 503, 530})
 UNUSABLE = 0
 UNPROVEN = 1
 PHONE = 0
+PHONE_QUESTIONS_PER_HOUR = 5
+"""So often somebody's companion makes us look whether their phone is another one by now."""
 # A phone links four companions, a business some more. All sessions are made in one transaction, of 100 items.
 MAX_DEVICES = 64
 UNANSWERED = BundleError(404, "not in the answer")
@@ -203,7 +205,7 @@ def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
             {**found.refused, **dict.fromkeys(unlinked, UNPROVEN)},
         )
         need = replace(needs[user], replace=needs[user].replace | _renewed(phones[user], phone))
-        made[user] = equip(account, credentials, user, counting, need, judged)
+        made[user] = equip(account, credentials, user, counting, need, judged, looks_for_phone=True)
     return made
 
 
@@ -232,8 +234,14 @@ def equip(
     devices: Sequence[int],
     need: Need,
     bundles: Bundles,
+    *,
+    looks_for_phone: bool = False,
 ) -> Bundles:
-    """Make one user's sessions in a turn. Return the bundles without those that turned out bad."""
+    """Make one user's sessions in a turn. Return the bundles without those that turned out bad.
+
+    `looks_for_phone`: ask whether a companion that nobody vouches for is that of a new phone. It takes one of
+    that phone's prekeys, so only where devices are asked for once a day.
+    """
     bundles = _without_forged(account, user, bundles)
     devices = [device for device in devices if not _is_hopeless(device, need, bundles)]
     if credentials is None or not bundles.usable:
@@ -256,7 +264,7 @@ def equip(
 
     bad = dict(make(bundles.usable, need.replace))
     unproven = {device: bundles.usable[device] for device in bad if _is_unproven(bad[device])}
-    if unproven and PHONE not in {*bundles.usable, *bundles.refused}:
+    if looks_for_phone and unproven and PHONE not in {*bundles.usable, *bundles.refused}:
         phone = changed_phone(account, user)
         if phone is not None:
             bad |= dict.fromkeys(unproven)

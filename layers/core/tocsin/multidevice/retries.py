@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
-from tocsin.multidevice.directory import fetch, pin_phone
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, fetch, pin_phone
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.placeholders import ask_phone, is_askable
 from tocsin.multidevice.retry_case import (
@@ -373,9 +373,15 @@ class RetryReceiptHandler:
         if self._replaces(case, facts, found):
             return "bundle"
         # A companion of a phone that we don't know, or not any more.
-        if pin_phone(case.account, case.user) and self._replaces(case, _session_facts(case), found):
+        if self._has_new_phone(case) and self._replaces(case, _session_facts(case), found):
             return "bundle"
         raise Ignored(UNPROVEN_DEVICE)
+
+    def _has_new_phone(self, case: Case) -> bool:
+        """Whether the user has another phone than we knew, which is pinned now. A few times an hour."""
+        account, now = case.notification.account, self._now_ms()
+        asked = self._stores.people.count_phone_question_in_hour(account, case.user, now)
+        return asked <= PHONE_QUESTIONS_PER_HOUR and pin_phone(case.account, case.user)
 
     def _replaces(self, case: Case, facts: SessionFacts | None, bundle: PreKeyBundle) -> bool:
         """Replace the session by one from this bundle, unless another one than `facts` is there by now; False

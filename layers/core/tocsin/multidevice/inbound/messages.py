@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tocsin.multidevice.account import Account
-from tocsin.multidevice.directory import pin_phone
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
 from tocsin.multidevice.read_receipts import Readers
@@ -87,9 +87,6 @@ ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
 QUESTIONED = frozenset({"asked-again", "given-up"})
 # What nobody will bring once more.
 LOST = frozenset({"given-up", "malformed"})
-
-PHONE_QUESTIONS_PER_HOUR = 5
-"""So often somebody's companion makes us look whether their phone is another one by now."""
 
 
 class Messages:
