@@ -33,6 +33,7 @@ METRICS = {
     ("message", "asked-again"): "RetryReceiptsSent",
     ("message", "given-up"): "MessagesUnreadable",
     ("message", "unproven-device"): "DevicesUnproven",
+    ("message", "over-budget"): "QuestionsOverBudget",
     ("receipt", "delivered"): "NotificationsDelivered",
     ("receipt", "read"): "NotificationsRead",
     ("retry", "exhausted"): "RecoveriesExhausted",

@@ -10,6 +10,7 @@ import base64
 import json
 import logging
 import random
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -30,6 +31,7 @@ from tocsin.connector_client import protocol
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope
 from tocsin.notify.events import samples
 from tocsin.notify.events.schema import InvalidEvent, parse_event
+from tocsin.people.numbers import InvalidPhone, normalise_phone, same_person_key
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad
@@ -388,6 +390,26 @@ def ticket(data: bytes) -> str:
     return "ok"
 
 
+def phone(data: bytes) -> str:
+    """Whatever is written is refused with a reason that quotes no number, or is one: its normal form is its
+    own, and it names the person whom the key names."""
+    text = data.decode("utf-8", "replace")
+    outcomes = []
+    for region, area in (("ID", "21"), ("AR", ""), ("DE", "30")):
+        try:
+            digits = normalise_phone(text, region, area)
+        except InvalidPhone as refusal:
+            if re.search("[0-9]{3}", refusal.reason):
+                raise AssertionError(f"quotes a number: {refusal.reason}") from refusal
+            outcomes.append(refusal.reason[:12])
+            continue
+        key = same_person_key(digits)
+        if normalise_phone("+" + digits, region) != digits or same_person_key(key) != key:
+            raise AssertionError(f"{digits} is no normal form")
+        outcomes.append("ok")
+    return "/".join(outcomes)
+
+
 def address(data: bytes) -> str:
     try:
         JID.parse(data.decode("utf-8", "replace"))
@@ -563,6 +585,24 @@ def corpus_file(target: str) -> Path:
     return CORPUS / f"{target.replace(' ', '-')}.hex"
 
 
+_PHONES = tuple(
+    written.encode()
+    for written in (
+        "0812-3456-7890",
+        "+44 (0)7911 123456",
+        "+54 9 11 15 2345 6789",
+        "+52 1 55 1234 5678",
+        "+55 11 8123-4567",
+        "00 81 90 1234 5678",
+        "tel:0812-3456;phone-context=+62;ext=5",
+        "https://wa.me/6281234567890?text=%20",
+        "https://api.whatsapp.com/send?phone=%2B6281234567890",
+        "\u0660\u0668\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669",
+        "\uff0b\uff16\uff12 812 3456 7890 ext. 5",
+    )
+)
+
+
 def targets() -> tuple[Target, ...]:
     """All of them, fresh, with what earlier runs kept."""
     return tuple(replace(target, seeds=(*target.seeds, *_kept(target.name))) for target in _targets())
@@ -658,6 +698,7 @@ def _targets() -> tuple[Target, ...]:
         Target("group messages", group_message, (to_group, told, *ends)),
         Target("attachments", attachment, _ATTACHMENTS),
         Target("ticket event", ticket, _ticket_seeds()),
+        Target("phone numbers", phone, _PHONES),
         Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
         Target("version page", page, (b'{"client_revision":1045649367}',)),
         Target("queue envelope", envelope, (ENVELOPE, ENVELOPE.replace(b": 1,", b": 99999999999999999999,"))),

@@ -11,17 +11,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber
 
-from tests.support.phones import digits, examples, national, real_numbers
-from tocsin.people.national import ZERO_BELONGS, split
-from tocsin.people.numbers import same_person_key
+from tests.support.phones import REPLACED, digits, examples, national, real_numbers
+from tocsin.people.national import ZERO_BELONGS, spellings_on_whatsapp, split
+from tocsin.people.numbers import normalise_phone, same_person_key
 
 SPELLINGS = [
     ("447911123456", "4407911123456"),
     ("6281234567890", "62081234567890"),
     ("525512345678", "5215512345678", "52015512345678", "520445512345678", "520455512345678"),
-    ("541123456789", "5491123456789", "54111523456789", "540111523456789", "5490111523456789"),
-    ("542234567890", "5492234567890", "54223154567890", "5490223154567890", "549223154567890"),
-    ("542966123456", "5492966123456", "54296615123456", "540296615123456"),
+    ("5491123456789", "541123456789", "54111523456789", "540111523456789", "5490111523456789"),
+    ("5492234567890", "542234567890", "54223154567890", "5490223154567890", "549223154567890"),
+    ("5492966123456", "542966123456", "54296615123456", "540296615123456"),
     ("5511981234567", "551181234567", "55011981234567", "5501511981234567"),
     ("14155552671", "114155552671"),
     ("79123456789", "789123456789"),
@@ -77,31 +77,51 @@ def test_what_is_no_number_is_no_error(text: str) -> None:
     assert isinstance(same_person_key(text), str)
 
 
-RENUMBERED = re.compile(r"241.*|55\d\d7\d{7}")
-"""Gabon's numbers of before 2019, Brazil's radios of before 2018: valid to the library, gone in the world."""
-
-
-def same_number(one: PhoneNumber, another: PhoneNumber) -> bool:
-    return digits(one) == digits(another)
-
-
 def key_by_the_library(number: PhoneNumber) -> str:
-    """What the key of a valid number must be: its own digits, of Argentina's mobiles without the 9."""
-    return re.sub(r"^549", "54", digits(number))
+    """What the key of a valid number must be: its own digits, in Argentina as those of a mobile."""
+    return re.sub(r"^54(?=[1-3])", "549", digits(number))
 
 
 @given(real_numbers())
 def test_a_number_of_any_country_keeps_its_digits(number: PhoneNumber) -> None:
-    assume(not RENUMBERED.fullmatch(digits(number)))
+    assume(not REPLACED.fullmatch(digits(number)))
     assert same_person_key(digits(number)) == key_by_the_library(number)
 
 
-@given(real_numbers(), st.sampled_from(["0", "00", "8", "1", "06"]))
-def test_a_trunk_prefix_behind_any_country_code_changes_no_key(number: PhoneNumber, prefix: str) -> None:
-    """Whatever the library drops there, the key drops."""
-    spelled = f"+{number.country_code}{prefix}{national(number)}"
-    assume(same_number(phonenumbers.parse(spelled), number))
-    assert same_person_key(spelled.removeprefix("+")) == same_person_key(digits(number))
+@pytest.mark.parametrize("prefix", ["0", "8", "80", "1", "06"])
+def test_a_prefix_that_the_library_drops_behind_a_country_code_changes_no_key(prefix: str) -> None:
+    spelled = {f"+{number.country_code}{prefix}{national(number)}": number for number in examples()}
+    dropped = {
+        written: number
+        for written, number in spelled.items()
+        if digits(phonenumbers.parse(written)) == digits(number)
+    }
+    assert dropped
+    for written, number in dropped.items():
+        assert same_person_key(written.removeprefix("+")) == same_person_key(digits(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "others"),
+    [
+        ("525512345678", ["5215512345678"]),
+        ("5491123456789", ["541123456789"]),
+        ("541123456789", ["5491123456789"]),
+        ("5511981234567", ["551181234567"]),
+        ("551132345678", []),
+        ("6281234567890", []),
+    ],
+)
+def test_a_number_is_looked_for_under_the_digits_that_its_account_may_have(
+    number: str, others: list[str]
+) -> None:
+    assert spellings_on_whatsapp(number) == (number, *others)
+
+
+@given(real_numbers())
+def test_all_spellings_that_are_looked_for_are_one_person(number: PhoneNumber) -> None:
+    normal = normalise_phone("+" + digits(number), "ID")
+    assert {same_person_key(one) for one in spellings_on_whatsapp(normal)} == {same_person_key(normal)}
 
 
 def test_country_codes_are_those_of_the_library() -> None:

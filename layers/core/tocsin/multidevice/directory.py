@@ -14,11 +14,19 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.numbers import NUMBER_DOUBTED, held_back
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address
+from tocsin.people.national import spellings_on_whatsapp
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.adv import KeyIndexes, Voucher
 from tocsin.whatsapp.bundles import MAX_PER_REQUEST, BundleError, fetch_bundles, parse_bundles
 from tocsin.whatsapp.jid import JID, PN, mask
-from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
+from tocsin.whatsapp.usync import (
+    Contact,
+    parse_contacts,
+    parse_devices,
+    usync_contacts,
+    usync_devices,
+    usync_lids,
+)
 
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
@@ -110,7 +118,7 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
     if absent_since > now - ABSENT_SECONDS * 1000 and not recheck:
         minutes = (now - absent_since) // 60_000
         raise Permanent(NOT_ON_WHATSAPP, f"WhatsApp didn't know the number {minutes} min ago")
-    contact = parse_contacts(account.connector.request(account.profile, usync_contacts([phone]))).get(phone)
+    contact = _contact_of(account, phone)
     if contact is None or not contact.registered:
         if contact is not None:
             account.numbers.lost(account, str(asked))
@@ -123,6 +131,14 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
     if not all(agreed):
         raise held_back(now)
     return Address(str(lid), str(contact.pn or asked), trust=account.keys.contacts.address_item(str(lid)))
+
+
+def _contact_of(account: Account, phone: str) -> Contact | None:
+    """What WhatsApp says of a number, asked under all of its spellings at once; `None`: nothing."""
+    spellings = spellings_on_whatsapp(phone)
+    answers = parse_contacts(account.connector.request(account.profile, usync_contacts(spellings)))
+    found = [answers[one] for one in spellings if one in answers]
+    return next((one for one in found if one.registered), found[0] if found else None)
 
 
 def _lid_of(account: Account, phone_number: JID) -> JID:

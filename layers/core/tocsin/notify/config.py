@@ -202,6 +202,7 @@ class PlanConfig:
     default_region: str
     default_language: str
     notification_expiry_seconds: int
+    default_area: str = ""
     attachments_bucket: str = ""
     quote_first_message: bool = False
     edit_updates: bool = False
@@ -220,6 +221,7 @@ class PlanConfig:
             default_region=environment.text("DEFAULT_REGION", "ID"),
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+            default_area=environment.text("DEFAULT_AREA", ""),
             attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
             quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
             edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",

@@ -49,7 +49,8 @@ class Planned:
 
     `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
     being planned at all. `unreachable` are those (new or not) of recipients who can't be told. `ignored`
-    names fields that the schema doesn't know, `cut` those that were too long.
+    names fields that the schema doesn't know, `cut` those that were too long, `left_out` those of a person
+    that were malformed.
     """
 
     event_id: str = ""
@@ -61,6 +62,7 @@ class Planned:
     ignored: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -105,6 +107,7 @@ class Planner:
             event = parse_event(
                 body,
                 default_region=self._config.default_region,
+                default_area=self._config.default_area,
                 accounts=self._accounts,
                 attachments=bool(self._config.attachments_bucket),
             )
@@ -211,6 +214,7 @@ class Planner:
             repeated=tuple(repeated),
             ignored=event.ignored,
             cut=event.cut,
+            left_out=event.left_out,
         )
 
 

@@ -109,22 +109,40 @@ def split(digits: str) -> tuple[str, str]:
     return ("", digits) if code is None else (code[0], digits[code.end() :])
 
 
-def in_normal_form(digits: str) -> str:
+def in_normal_form(digits: str, *, at_home: bool = False) -> str:
     """The number's normal spelling: without trunk prefixes, in the plan of today.
 
-    Mobiles of Argentina keep their 9, which callers from abroad need, and WhatsApp.
+    Mobiles of Argentina keep their 9, which callers from abroad need, and WhatsApp. `at_home`: no country
+    code was written. Then a 0 is dropped by the rules of the country alone: where it has none, the number may
+    be that of another country.
     """
     code, rest = split(digits)
     if not code:
         return digits
-    for rule in SPELLINGS.get(code, _NONE) + (_NONE if code in ZERO_BELONGS else _TRUNK_ZERO):
+    keeps_zero = at_home or code in ZERO_BELONGS
+    for rule in SPELLINGS.get(code, _NONE) + (_NONE if keeps_zero else _TRUNK_ZERO):
         changed = rule.found.sub(rule.replacement, rest, count=1) if rule.found.match(rest) else rest
         if changed != rest:
-            return in_normal_form(code + changed)
+            return in_normal_form(code + changed, at_home=at_home)
     return digits
 
 
-def without_marks(digits: str) -> str:
-    """Of a normal spelling what only this number has: Argentina's 9 tells a mobile, and no fixed line has the
-    same ten digits."""
-    return re.sub(r"^549(?=[1-3]\d{9}$)", "54", digits)
+def as_mobile(digits: str) -> str:
+    """A normal spelling with the mark that mobiles have in Argentina. No fixed line there has the ten digits
+    of a mobile, so it tells nobody from anybody."""
+    return re.sub(r"^54(?=[1-3]\d{9}$)", "549", digits)
+
+
+_ON_WHATSAPP = (
+    (re.compile(r"52(?=[2-9]\d{9}$)"), "521"),
+    (re.compile(r"549(?=[1-3]\d{9}$)"), "54"),
+    (re.compile(r"54(?=[1-3]\d{9}$)"), "549"),
+    (re.compile(r"(55[1-9][1-9])9(?=[6-9]\d{7}$)"), r"\1"),
+)
+
+
+def spellings_on_whatsapp(digits: str) -> tuple[str, ...]:
+    """The digits under which WhatsApp may know a number, its normal form first. An account keeps the digits
+    of the day it was made: Mexico's 1, Argentina's 9 or none, Brazil's eight digits."""
+    others = (form.sub(other, digits, count=1) for form, other in _ON_WHATSAPP if form.match(digits))
+    return (digits, *others)

@@ -236,6 +236,10 @@ class People:
         """One more question in the hour of `at` whether a device is one of theirs; how many."""
         return self._count_in_hour("questions", account, name, at)
 
+    def count_unreadable_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more question in the hour of `at` for a message of theirs that we can't read; how many."""
+        return self._count_in_hour("unreadable", account, name, at)
+
     def count_number_question_in_hour(self, account: str, at: int) -> int:
         """One more question in the hour of `at` whose a number is that a stanza names; how many."""
         return self._count_in_hour("numbers", account, "", at)

@@ -10,6 +10,7 @@
 | `recipient#A#U`    | `phones#H`           | questions whether they have another phone, in hour H         |
 | `recipient#A#U`    | `guesses#H`          | messages that they asked for and weren't sent, in hour H     |
 | `recipient#A#`     | `numbers#H`          | questions whose a number is that a stanza names, in hour H   |
+| `recipient#A#U`    | `unreadable#H`       | questions for what we can't read of theirs, in hour H        |
 | `reply#A#U`        | message id           | what a recipient answered                                    |
 | `thread#A#U`       | ticket id            | the first and the last message to them about a ticket        |
 | `identity#A#U`     | `D#key#H`            | device D of theirs got a new identity, in hour H             |
@@ -61,7 +62,7 @@ def person_key(account: str, name: str) -> Key:
 
 
 def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
-    """`what`: `recoveries`, `questions`, `phones`, `guesses` or `numbers`."""
+    """`what`: `recoveries`, `questions`, `phones`, `guesses`, `numbers` or `unreadable`."""
     return f"recipient#{account}#{user}", f"{what}#{hour}"
 
 

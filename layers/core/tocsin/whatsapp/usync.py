@@ -115,7 +115,7 @@ def _user_devices(user: Node) -> UserDevices:
         lid,
         pn,
         tuple(found),
-        device_hash=listed.optional_str("hash"),
+        device_hash=listed.optional_label("hash"),
         key_indexes={device.device: index for device, index in found.items() if device.device},
         # Without companions there is nothing to be signed.
         counting=KeyIndexes(signed.bytes()) if signed is not None and signed.content else None,

@@ -19,6 +19,7 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
+from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.replies import (
@@ -84,13 +85,14 @@ NO_MESSAGE = b"\xff"
 
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
 ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
-QUESTIONED = frozenset({"asked-again", "given-up"})
+QUESTIONED = frozenset({"asked-again", "given-up", OVER_BUDGET})
 # What nobody will bring once more.
 LOST = frozenset({"given-up", "malformed"})
 
 
 class Messages:
-    """Handles `<message>`. `readers`: which kind of read receipt replies get, `None` for none."""
+    """Handles `<message>`. `readers`: which kind of read receipt replies get, `None` for none; `budget`: how
+    often a sender may be asked for what can't be read."""
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class Messages:
         transport: MultiDevice,
         replies: Replies,
         readers: Readers | None,
+        budget: QuestionBudget,
         *,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
@@ -110,7 +113,7 @@ class Messages:
         self._readers = readers
         self._clock = clock
         self._random = random
-        self._unreadable = UnreadableMessages(transport, recoveries, clock=clock)
+        self._unreadable = UnreadableMessages(transport, recoveries, budget, clock=clock)
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
         """Read a message. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
