@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from botocore import handlers
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
+from tests.support.key_peers import SEALER
 from tests.support.notifications import a_notification, an_id
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
@@ -142,6 +144,9 @@ class FakeDeployment:
     now: float = NOW
     """The connector's clock."""
 
+    def __post_init__(self) -> None:
+        vars(self.deployment)["sealer"] = SEALER  # which the deployment would ask AWS for
+
     # -- notifications -------------------------------------------------------------------------------------
 
     def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
@@ -239,6 +244,7 @@ class FakeDeployment:
             name,
             url="https://10.0.0.1",
             certificate="PEM",
+            sealer=self.deployment.sealer,
             clock=lambda: self.now,
         )
         keeper.beat()
@@ -258,10 +264,19 @@ class Connector:
 
     def answers(self, state: str = "pairing", message: str = "", **shown: Any) -> None:
         """Take the operator's request up, and show something."""
-        table = self.fake.deployment.keys_table
-        seen = operator_requests.read_control(table, ACCOUNT)
+        table, sealer = self.fake.deployment.keys_table, self.fake.deployment.sealer
+        seen = operator_requests.read_request(table, ACCOUNT)
         operator_requests.take_up(table, ACCOUNT, seen)
-        operator_requests.answer(table, ACCOUNT, state=state, message=message, **shown)
+        operator_requests.answer(
+            table, sealer, ACCOUNT, os.urandom(12), state=state, message=message, **shown
+        )
+
+    def asked(self) -> operator_requests.Asked:
+        """What the operator asks for now."""
+        table, sealer = self.fake.deployment.keys_table, self.fake.deployment.sealer
+        return operator_requests.open_request(
+            operator_requests.read_request(table, ACCOUNT), ACCOUNT, sealer, NOW
+        )
 
 
 @dataclass

@@ -17,6 +17,7 @@ from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, r
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
 from tocsin.keys.proof import PHONE
+from tocsin.keys.signpost import read_signpost
 from tocsin.sealing import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
@@ -86,8 +87,8 @@ def reserve(context: KeyContext, incarnation: int, user: str) -> Reservation:
         try:
             outbound = take_number(context, key)
         except ConditionFailed as failed:
-            moved = failed.item.get("moved") if failed.item else None
-            if not isinstance(moved, str):
+            moved = read_signpost(context, failed.item)
+            if moved is None:
                 raise NoOutbound(user) from None
             user = moved
             continue
