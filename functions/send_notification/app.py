@@ -85,6 +85,8 @@ def send(record: SQSRecord) -> None:
 
 def tell(order: Order, verdict: Verdict) -> None:
     metrics.add_metric(METRICS[verdict.outcome], MetricUnit.Count, 1)
+    if verdict.unproven:
+        metrics.add_metric("DevicesUnproven", MetricUnit.Count, verdict.unproven)
     say = logger.warning if verdict.outcome in ("failed", "retry", "mismatched") else logger.info
     say(
         verdict.outcome,

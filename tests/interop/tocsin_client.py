@@ -22,7 +22,7 @@ from uuid import uuid4
 from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.bootstrap import delivery, inbound
 from tocsin.connector.forwarding.stanza import Origin, pack
@@ -40,7 +40,6 @@ from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
-from tocsin.notify.notification import notification_id
 from tocsin.notify.queues import Order
 from tocsin.notify.store.stores import Stores
 from tocsin.sealing import Sealer
@@ -244,7 +243,7 @@ class Tocsin(Companion):
         """Notify somebody of an event of its own. Returns the message id, once the server has it."""
         ticket = next(self._tickets)
         notification = a_notification(
-            id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", to),
+            id=an_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", to),
             account=ACCOUNT,
             ticket_id=ticket,
             recipient=to,

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from tests.support.fake_whatsapp import NOW, Person, message_from
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import an_id
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import our_bundle
 from tocsin.accounts.state import AccountState
 from tocsin.multidevice.identity import NUMBER_MOVED
 from tocsin.notify.delivery import Verdict
-from tocsin.notify.notification import notification_id
 from tocsin.notify.parking import Maintainer
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import Order
@@ -117,7 +117,7 @@ class Neighbours:
         [person] = self.wired.stores.people.address(ACCOUNT, [spellings_of(spelling)])
         planned = replace(
             self.wired.plan(0),
-            id=notification_id(ACCOUNT, f"T{self.count}", "TicketCreated", 1, "customer", spelling),
+            id=an_id(ACCOUNT, f"T{self.count}", "TicketCreated", 1, "customer", spelling),
             ticket_id=f"T{self.count}",
             recipient=spelling,
             content=replace(self.wired.plan(0).content, text=f"T{self.count}"),

@@ -19,11 +19,11 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from tests.support.key_peers import SEALER
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.notify.content import Text
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
 from tocsin_console.deployment import Deployment
 from tocsin_console.look import depth
@@ -152,7 +152,7 @@ class FakeDeployment:
     def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
         ticket = f"TCK-{next(self.numbers)}"
         notification = a_notification(
-            id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
+            id=an_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
             account=ACCOUNT,
             ticket_id=ticket,
             recipient=recipient,

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from tests.support.fake_aws import aws_account
+from tests.support.notifications import an_id
 from tests.support.used_deployment import deployment_of, quick_looks
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
 from tocsin.notify.content import Attachment, File
-from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
+from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.tables.notifications import roster_key
@@ -40,7 +41,7 @@ STEERS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 GROUP = JID("120363000000000001", "g.us")
-DEAD = notification_id("default", "TCK-9", "TicketCreated", 1, "customer", "6281234567890")
+DEAD = an_id("default", "TCK-9", "TicketCreated", 1, "customer", "6281234567890")
 MESSAGE = "3EB0" + DEAD.upper()
 
 
@@ -133,7 +134,7 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
     def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
         ticket, recipient = detail["ticket"]["id"], "6281234567890"
-        identity = notification_id("default", ticket, event_type, 1, "customer", recipient)
+        identity = deployment.stores.ids.of("default", ticket, event_type, 1, "customer", recipient)
         deployment.stores.notifications.put_new(hostile_notification(identity, 1_795_000_000_000))
         deployment.stores.notifications.fail(identity, Problem(EVIL, EVIL, EVIL), 1_795_000_000_001)
 

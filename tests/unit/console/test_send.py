@@ -16,7 +16,7 @@ from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Sa
 from tests.support.notifications import a_notification
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.events.schema import parse_event
-from tocsin.notify.notification import Problem, State, notification_id
+from tocsin.notify.notification import Problem, State
 from tocsin_console import send
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -50,7 +50,7 @@ class Way:
         event = parse_event(
             json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT], attachments=True
         )
-        identity = notification_id(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
+        identity = self.stores.ids.of(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
         self.notification = a_notification(
             id=identity,
             account=ACCOUNT,
@@ -227,10 +227,9 @@ class Attached(Way):
 
     def file_arrives(self) -> None:
         key = f"tocsin-cli/{self.notification.ticket_id}/plan.pdf"
-        about = (ACCOUNT, self.notification.ticket_id, "TicketCreated", 1, "customer", SITI, key)
         file = replace(
             self.notification,
-            id=notification_id(*about),
+            id=self.notification.sibling_id(key),
             content=File(Attachment(key, "plan.pdf", "application/pdf")),
         )
         self.stores.notifications.put_new(file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.content import Reaction, Text
-from tocsin.notify.notification import Notification, State, named, notification_id
+from tocsin.notify.notification import Notification, State, derived_id, named
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import (
@@ -185,9 +185,8 @@ class Replies:
 
     def _react(self, answered: Notification, reply: Reply) -> None:
         event, now = REPLY_ACKNOWLEDGED, self._now_ms()
-        about = (answered.account, answered.ticket_id, event, 0, answered.audience, answered.recipient)
         reaction = Notification(
-            id=notification_id(*about, reply.message_id),
+            id=derived_id(answered.id, event, reply.message_id),
             account=answered.account,
             ticket_id=answered.ticket_id,
             event_type=event,
@@ -263,7 +262,7 @@ class Replies:
         recipient = recipient_of(reply.names[0])
         now = self._now_ms()
         confirmation = Notification(
-            id=notification_id(reply.account, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
+            id=self._stores.ids.of(reply.account, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
             account=reply.account,
             ticket_id=CONDUCT_TICKET,
             event_type=event,

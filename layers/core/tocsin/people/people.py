@@ -245,6 +245,27 @@ class People:
         """One more question in the hour of `at` whose a number is that a stanza names; how many."""
         return self._count_in_hour("numbers", account, "", at)
 
+    def count_phone_question_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more question in the hour of `at` whether they have another phone by now; how many."""
+        return self._count_in_hour("phones", account, name, at)
+
+    def count_guess_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more thing in the hour of `at` that they asked for and weren't sent; how many."""
+        return self._count_in_hour("guesses", account, name, at)
+
+    def guesses_in_hour(self, account: str, name: str, at: int) -> int:
+        """How many there were in the hour of `at`."""
+        return self._counted_in_hour("guesses", account, name, at)
+
+    def recoveries_in_hour(self, account: str, name: str, at: int) -> int:
+        """How many recoveries there were in the hour of `at`."""
+        return self._counted_in_hour("recoveries", account, name, at)
+
+    def _counted_in_hour(self, what: str, account: str, name: str, at: int) -> int:
+        item = self._table.get(count_in_hour_key(account, name, what, at // _MS_PER_HOUR)) or {}
+        counted = item.get(what, 0)
+        return counted if isinstance(counted, int) else 0
+
     def _count_in_hour(self, what: str, account: str, name: str, at: int) -> int:
         """Each hour has an item of its own, which expires two days later."""
         hour = at // _MS_PER_HOUR

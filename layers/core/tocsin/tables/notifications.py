@@ -5,8 +5,10 @@
 | `notification#N`   | `state`              | the notification                                             |
 | `waiting#A`        | `planned_at#N`       | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`    | `conduct`            | a person: names, opt-out, parked ones; or whose name U is    |
-| `recipient#A#U`    | `recoveries#H`       | recoveries in hour H                                         |
+| `recipient#A#U`    | `recoveries#H`       | sessions that broke and were replaced in hour H              |
 | `recipient#A#U`    | `questions#H`        | questions for their device list in hour H                    |
+| `recipient#A#U`    | `phones#H`           | questions whether they have another phone, in hour H         |
+| `recipient#A#U`    | `guesses#H`          | messages that they asked for and weren't sent, in hour H     |
 | `recipient#A#`     | `numbers#H`          | questions whose a number is that a stanza names, in hour H   |
 | `recipient#A#U`    | `unreadable#H`       | questions for what we can't read of theirs, in hour H        |
 | `reply#A#U`        | message id           | what a recipient answered                                    |
@@ -16,6 +18,7 @@
 | `recoveries#A#DAY` | `ours#hash#device`   | we couldn't read a message of theirs                         |
 | `accounts`         | A                    | an account that no parameter names                           |
 | `generation#A`     | `witness`            | how far the account's keys had got                           |
+| `ids`              | `secret`             | what ids of notifications are made with                      |
 
 A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
 
@@ -59,7 +62,7 @@ def person_key(account: str, name: str) -> Key:
 
 
 def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
-    """`what`: `recoveries`, `questions`, `numbers` or `unreadable`."""
+    """`what`: `recoveries`, `questions`, `phones`, `guesses`, `numbers` or `unreadable`."""
     return f"recipient#{account}#{user}", f"{what}#{hour}"
 
 
@@ -94,6 +97,10 @@ def recovery_sk(side: str, about: str, device: str = "") -> str:
 def stanza_name(stanza_id: str) -> str:
     """What stands for a stanza id in a sort key: it comes from outside and may hold anything."""
     return hashlib.sha256(stanza_id.encode()).hexdigest()[:18]
+
+
+def ids_secret_key() -> Key:
+    return "ids", "secret"
 
 
 def roster_key(account: str) -> Key:

@@ -54,6 +54,7 @@ _OPTIONAL = (
     "requeued_at",
     "recipient_lid",
     "refused_address",
+    "text_id",
     "person",
     "lane",
     "recipient_username",

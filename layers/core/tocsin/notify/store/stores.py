@@ -21,6 +21,7 @@ from tocsin.tables.notifications import notification_key, person_key
 
 if TYPE_CHECKING:
     from tocsin.notify.store.identity_changes import IdentityChanges
+    from tocsin.notify.store.ids import Ids
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
@@ -55,6 +56,7 @@ class Stores:
         self._table = table
         self._keys = keys
         self._clock = clock
+        self._random = random
         self._patient = PatientTable(table, random=random, sleep=sleep)
         self.notifications = Notifications(self._patient)
         self.people = People(self._patient)
@@ -64,6 +66,12 @@ class Stores:
         from tocsin.notify.store.identity_changes import IdentityChanges
 
         return IdentityChanges(self._patient)
+
+    @cached_property
+    def ids(self) -> Ids:
+        from tocsin.notify.store.ids import Ids
+
+        return Ids(self._patient, clock=self._clock, random=self._random)
 
     @cached_property
     def parking(self) -> Parking:
