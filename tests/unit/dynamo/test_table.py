@@ -44,7 +44,7 @@ class TestDynamoTable(TableContract):
 
     @pytest.fixture
     def other(self, dynamo_table: DynamoTable) -> IndexedTable:
-        return make_dynamo_table(dynamo_table._client, "other")
+        return make_dynamo_table(dynamo_table._client, f"{dynamo_table._name}-other")
 
     def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
         pytest.skip("moto doesn't look at tokens; memory and the emulator do")
