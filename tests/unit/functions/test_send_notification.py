@@ -159,6 +159,8 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HEAVY = {
+    "asyncio",
+    "aws_lambda_powertools.utilities.data_classes",
     "aws_xray_sdk",
     "aws_lambda_powertools.utilities.parser",
     "google.protobuf",
