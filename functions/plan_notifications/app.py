@@ -45,5 +45,6 @@ def plan(record: SQSRecord) -> None:
         logger.error("event refused", violations=planned.violations, sqs_message=record.message_id)
     else:
         odd = planned.has_no_recipients or planned.ignored or planned.unreachable or planned.cut
+        odd = odd or planned.left_out
         tell = logger.warning if odd else logger.info
         tell("event planned", **vars(planned))

@@ -76,25 +76,33 @@ def list_letters(deployment: Deployment, output: Output) -> None:
 
 
 def _listed_json(letter: Letter, record: Notification | UnreadableRecord | None) -> dict[str, Any]:
+    more: dict[str, str | None] = dict.fromkeys(("ticket", "ticket_event", "state", "refused_address"))
     if isinstance(record, UnreadableRecord):
-        more = {"ticket": None, "ticket_event": None, "state": UNREADABLE}
-    elif record is None:
-        more = {"ticket": None, "ticket_event": None, "state": None}
-    else:
-        more = {"ticket": record.ticket_id, "ticket_event": record.event_type, "state": str(record.state)}
+        more["state"] = UNREADABLE
+    elif record is not None:
+        more = {
+            "ticket": record.ticket_id,
+            "ticket_event": record.event_type,
+            "state": str(record.state),
+            "refused_address": record.refused_address,
+        }
     return letter_json(letter) | more
 
 
 def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> tuple[str, ...]:
+    whom = shown_recipient(letter.recipient)
     if isinstance(record, UnreadableRecord):
         ticket, meanwhile = "-", UNREADABLE_RECORD
     else:
         ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
         meanwhile = superfluous(record)
+        if record is not None and record.refused_address:
+            # Whoever corrects it must see it.
+            whom = repr(record.refused_address)
     return (
         letter.notification,
         ticket,
-        f"{letter.audience} {shown_recipient(letter.recipient)}",
+        f"{letter.audience} {whom}",
         f"{letter.reason} ({meanwhile})" if meanwhile else letter.reason,
         iso_moment(letter.failed_at),
     )

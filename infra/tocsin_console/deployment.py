@@ -108,6 +108,26 @@ class Deployment:
         return name
 
     @property
+    def default_area(self) -> str:
+        """The area code of phone numbers that are written without one; empty if they are refused."""
+        return self.parameters.get("DefaultArea", "")
+
+    def phone(self, written: str) -> str:
+        """The digits of a phone number (E.164), read as the functions read it. Raises InvalidPhone."""
+        from tocsin.people.numbers import normalise_phone
+
+        return normalise_phone(written, self["DefaultRegion"], self.default_area)
+
+    def is_phone(self, written: str) -> bool:
+        """Whether somebody may have this phone number."""
+        from tocsin.people.numbers import InvalidPhone
+
+        try:
+            return bool(self.phone(written))
+        except InvalidPhone:
+            return False
+
+    @property
     def attachments_bucket(self) -> str:
         """The bucket with the files that events attach; empty if there is none."""
         return self.parameters.get("AttachmentsBucket", "")

@@ -19,7 +19,7 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.people.numbers import mask_phone
-from tocsin.tables.names import id_of_message, user_of
+from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient
@@ -137,23 +137,19 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
     stores, account = deployment.stores, notification.account
     if not notification.recipient:
         return Life(notification, "", look(deployment.keys_table, account).state)
-    phone = user_of(notification.recipient)
-    view = stores.batch_get_for_send(notification.id, account, phone)
-    user = str((view.address or {}).get("lid") or phone)
+    person = stores.people.find(account, notification.recipient_lid or notification.person_name)
     moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
     moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
-    names = dict.fromkeys((phone, user))
+    names = dict.fromkeys((*person.ids, *person.names))
     return Life(
         notification,
-        user,
+        person.id,
         look(deployment.keys_table, account, clock).state,
         buried=notification.state is State.FAILED and deployment.redriver().find(notification.id) is not None,
-        opted_out=view.conduct.opted_out_at is not None,
+        opted_out=person.opted_out_at is not None,
         episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
-        replies=tuple(stores.replies.about(account, phone, notification.id)),
-        identities=tuple(
-            change for name in names for change in stores.recipients.identity_changes(account, name)
-        ),
+        replies=tuple(stores.replies.about(account, names, notification.id)),
+        identities=tuple(change for name in names for change in stores.identity_changes.of(account, name)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.redrive import UNREACHABLE
+from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.sealing import masked
 from tocsin.tables.names import user_of
@@ -27,6 +28,9 @@ COMPLAINTS = {
     "unknown-companion": "it did not know our device",
     "device-identity": "it could not verify our device's identity",
 }
+
+# What a change did to an answer.
+DONE = {EDIT: "edited", DELETED: "deleted"}
 
 # Why such a request was not answered.
 REFUSALS = {
@@ -178,7 +182,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     yield from _ends(one)
     yield from _healings(life)
     for reply in life.replies:
-        yield Moment(reply["received_at"], "reply", f"the recipient answered ({reply.get('kind', 'text')})")
+        yield Moment(reply["received_at"], "reply", _answer(reply))
     until = max(one.read_at or 0, one.delivered_at or 0, one.failed_at or 0) or one.expires_at
     for change in life.identities:
         if one.created_at <= change["changed_at"] <= until:
@@ -186,6 +190,18 @@ def _moments(life: Life) -> Iterator[Moment]:
             yield Moment(
                 change["changed_at"], "identity", f"{device} has new keys, as a {change['by']} proved"
             )
+
+
+def _answer(reply: Mapping[str, Any]) -> str:
+    """What is said of a reply: never its text."""
+    kind = reply.get("kind", TEXT)
+    consent = f"; consent {reply['consent']}" if "consent" in reply else ""
+    if kind in CHANGES:
+        return f"the recipient {DONE[kind]} an answer ({reply.get('about_message_id', 'unnamed')}){consent}"
+    if kind in UNREAD:
+        return f"the recipient wrote what Tocsin can't read ({kind})"
+    what = f"{kind}, {reply['type']}" if "type" in reply else kind
+    return f"the recipient answered ({what}){consent}"
 
 
 def _attempt(attempt: Attempt, life: Life) -> Moment:

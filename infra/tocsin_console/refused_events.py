@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, Literal
 
@@ -40,7 +40,8 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     event = next(iter(deployment.refused_events.read(EventSelection(event_id))), None)
     if event is None:
         raise NotFound(_no_such_event(event_id))
-    output.record(event_json(event) | ({"content": masked_content(event)} if text else {}))
+    content = masked_content(event, deployment.is_phone) if text else ""
+    output.record(event_json(event) | ({"content": content} if text else {}))
     output.say(f"event       {event.id}")
     output.say(f"what        {event.detail_type}, ticket {event.ticket}")
     output.say(f"refused     {iso_moment(event.refused_at)} UTC")
@@ -48,7 +49,6 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     for violation in event.violations:
         output.say(f"  {violation}")
     if text:
-        content = masked_content(event)
         shown = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
         output.say()
         for line in shown.split("\n"):
@@ -86,9 +86,12 @@ def event_json(event: RefusedEvent) -> dict[str, Any]:
     }
 
 
-def masked_content(event: RefusedEvent) -> Any:
-    """The event as it came, its phone numbers masked: a JSON object, or text if it is none."""
-    return _without_phones(event.event) if event.event else _LONG_NUMBER.sub(_mask_match, event.body)
+def masked_content(event: RefusedEvent, is_phone: Callable[[str], bool]) -> Any:
+    """The event as it came, its phone numbers masked: a JSON object, or text if it is none. What stands in a
+    field `phone` and is none is shown, for somebody must correct it."""
+    if not event.event:
+        return _LONG_NUMBER.sub(_mask_match, event.body)
+    return _without_phones(event.event, is_phone)
 
 
 def _title(event: RefusedEvent) -> str:
@@ -129,14 +132,16 @@ def _no_such_event(event_id: str) -> str:
     return f"no refused event {event_id}: see 'tocsin dead-letters list --queue events'"
 
 
-def _without_phones(value: Any) -> Any:
+def _without_phones(value: Any, is_phone: Callable[[str], bool]) -> Any:
     if isinstance(value, dict):
         return {
-            name: mask_phone(inner) if name == "phone" and isinstance(inner, str) else _without_phones(inner)
+            name: mask_phone(inner)
+            if name == "phone" and isinstance(inner, str) and is_phone(inner)
+            else _without_phones(inner, is_phone)
             for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [_without_phones(inner) for inner in value]
+        return [_without_phones(inner, is_phone) for inner in value]
     return value
 
 

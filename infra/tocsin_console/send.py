@@ -13,7 +13,7 @@ from typing import Any
 
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, notification_id
-from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone
+from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -92,7 +92,7 @@ def send_test(
     if ticket.file is not None:
         _put_file(deployment, ticket.file, ticket.key(ticket_id))
     put_event(deployment, _EVENT, detail)
-    whom = (account, ticket_id, _EVENT, 1, "customer", recipient)
+    whom = (account, ticket_id, _EVENT, 1, "customer", same_person_key(recipient))
     identity = notification_id(*whom)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})
@@ -159,13 +159,13 @@ def follow(
 
 def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any]) -> str:
     """Return the recipient's digits. Raises Usage if the planner would refuse the event."""
-    region = deployment["DefaultRegion"]
     try:
-        recipient = normalise_phone(ticket.phone, region)
+        recipient = deployment.phone(ticket.phone)
         event = {"id": "test", "detail-type": _EVENT, "detail": detail}
-        parse_event(
+        parsed = parse_event(
             json.dumps(event),
-            default_region=region,
+            default_region=deployment["DefaultRegion"],
+            default_area=deployment.default_area,
             accounts=deployment.accounts,
             attachments=bool(deployment.attachments_bucket),
         )
@@ -173,6 +173,8 @@ def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any
         raise Usage(f"--to: the number {refusal}") from None
     except InvalidEvent as refusal:
         raise Usage(f"the event would be refused: {refusal}") from None
+    if parsed.left_out:
+        raise Usage(f"this would be left out: {'; '.join(parsed.left_out)}")
     return recipient
 
 

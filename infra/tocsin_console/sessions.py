@@ -17,7 +17,7 @@ from tocsin.keys.maintenance import Cleaned
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
-from tocsin.people.numbers import InvalidPhone, mask_phone, normalise_phone
+from tocsin.people.numbers import InvalidPhone, mask_phone
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
@@ -60,7 +60,7 @@ class Sessions:
         form, or a JID. Raises Usage."""
         if "@" not in wanted:
             try:
-                phone = normalise_phone(wanted, self.deployment["DefaultRegion"])
+                phone = self.deployment.phone(wanted)
             except InvalidPhone as refusal:
                 raise Usage(f"the number {refusal}: give a phone number, or a JID such as 1234@lid") from None
             jid = user_of(phone)
@@ -71,9 +71,9 @@ class Sessions:
 
     def history(self, user: str) -> History:
         stores, names = self.deployment.stores, self.keys.contacts.address(user) or {}
-        changes = stores.recipients.identity_changes(self.account, user)
+        changes = stores.identity_changes.of(self.account, user)
         return History(
-            stores.recipients.conduct(self.account, names.get("pn", user)).recoveries,
+            stores.people.find(self.account, names.get("lid", user)).recoveries,
             changes[-1]["changed_at"] // 1000 if changes else 0,
         )
 

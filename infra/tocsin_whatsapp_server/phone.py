@@ -201,12 +201,8 @@ class Phone:
     def write(self, to: Account | Group, text: str, *, quote: str | None = None) -> Sent:
         """Send a text to every device of `to`, or of a group's members, and to the own companions. Raises
         InvalidRequest."""
-        if not self.online:
-            raise InvalidRequest("the phone is offline; POST a fault of kind online first")
         if not text:
             raise InvalidRequest("text must not be empty")
-        if isinstance(to, Group) and self.account not in to.members:
-            raise InvalidRequest("the phone's account isn't in this group")
         message = Message()
         if quote is None:
             message.conversation = text
@@ -214,6 +210,14 @@ class Phone:
             message.extended_text.text = text
             message.extended_text.context_info.stanza_id = quote
             message.extended_text.context_info.participant = str(self._quoted_author(quote))
+        return self.say(to, message, text)
+
+    def say(self, to: Account | Group, message: Message, text: str = "") -> Sent:
+        """Send a message of any kind, as `write` does. `text`: what is shown of it here."""
+        if not self.online:
+            raise InvalidRequest("the phone is offline; POST a fault of kind online first")
+        if isinstance(to, Group) and self.account not in to.members:
+            raise InvalidRequest("the phone's account isn't in this group")
         sent = Sent(
             id=self._random(16).hex().upper(),
             to=to,

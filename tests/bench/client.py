@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from greenlet import getcurrent, greenlet
 
 from tests.interop.own_line import OwnLine
+from tests.support.silent_numbers import silent_numbers
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.connector.gateway.media import Uploader
 from tocsin.connector.pairing import store_pairing
@@ -90,7 +91,7 @@ class Client(OwnLine):
         """What one Lambda sends with, this client in the place of the connector's."""
         lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
         leases = RememberedLeases(lambda account: lease)
-        return MultiDevice(self.open_keys, self, leases, uploads=uploads, beside=Inline())
+        return MultiDevice(self.open_keys, self, leases, silent_numbers(), uploads=uploads, beside=Inline())
 
     def together(self, calls: Sequence[Callable[[], object]]) -> None:
         """Make all calls at once; while one waits for an answer, the others go on."""

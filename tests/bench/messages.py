@@ -30,6 +30,7 @@ from tests.bench.client import ACCOUNT, Client
 from tests.bench.measure import Sheet, timed
 from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
+from tests.support.silent_numbers import silent_numbers
 from tests.support.stack import DESK, eventually
 from tocsin.accounts.lease import read_lease
 from tocsin.connector_client.client import ConnectorClient
@@ -219,7 +220,7 @@ def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) 
 
     def transport() -> MultiDevice:
         leases = RememberedLeases(lambda account: read_lease(table, account))
-        return MultiDevice(open_keys, ConnectorClient(leases), leases)
+        return MultiDevice(open_keys, ConnectorClient(leases), leases, silent_numbers())
 
     def open_keys(account: str) -> KeyStore:
         return KeyStore(table, deployment.sealer, account)

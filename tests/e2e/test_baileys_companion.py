@@ -117,6 +117,27 @@ def test_what_its_owner_answers_on_it_becomes_an_event(
     deployed.nothing_is_lost(notice, after)
 
 
+@pytest.mark.cell("Tocsin", "1:1")
+def test_a_place_and_a_change_of_mind_become_events(
+    deployed: DeployedStack, siti: Person, baileys: Baileys, bus: Bus
+) -> None:
+    reads(baileys, deployed.tell(siti))
+    place = {"location": {"degreesLatitude": -6.2, "degreesLongitude": 106.816667}}
+    sent = baileys.command("send-content", to=DESK, content=place)["id"]
+    located = bus.wait("ReplyReceived", message_id=sent)
+    assert (located["kind"], located["latitude"], located["longitude"]) == (
+        "location",
+        "-6.200000",
+        "106.816667",
+    )
+    written = baileys.send(DESK, "tomorrow")
+    bus.wait("ReplyReceived", message_id=written)
+    key = {"remoteJid": f"{DESK}@s.whatsapp.net", "fromMe": True, "id": written}
+    edit = baileys.command("send-content", to=DESK, content={"text": "STOP", "edit": key})["id"]
+    edited = bus.wait("ReplyReceived", message_id=edit)
+    assert (edited["kind"], edited["about_message_id"], edited["consent"]) == ("edit", written, "withdrawn")
+
+
 def shown_once(baileys: Baileys, *notices: Notice) -> None:
     for notice in notices:
         events = [event for event in baileys.events if event.get("id") == notice.message_id]

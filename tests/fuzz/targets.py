@@ -10,8 +10,9 @@ import base64
 import json
 import logging
 import random
+import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ from tocsin.connector_client import protocol
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope
 from tocsin.notify.events import samples
 from tocsin.notify.events.schema import InvalidEvent, parse_event
+from tocsin.people.numbers import InvalidPhone, normalise_phone, same_person_key
 from tocsin.signal import sender_key, session, state
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import unpad
@@ -51,11 +53,14 @@ from tocsin.whatsapp.errors import (
     PairingRefused,
 )
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
+from tocsin.whatsapp.history import history_of
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
+from tocsin.whatsapp.message_secret import open_edit
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
+from tocsin.whatsapp.proto.message_pb2 import Message, Wrapped
 from tocsin_whatsapp_server.endpoint import Address
 from tocsin_whatsapp_server.endpoint import Endpoint as Phone
 
@@ -226,10 +231,17 @@ def peer_identity(data: bytes) -> str:
 
 
 def plaintext(data: bytes) -> str:
+    """As a customer's, as our own phone's, and as it is kept where it is too long."""
     try:
-        return type(content.content_of(content.parse_plaintext(data)).kind).__name__
+        message = content.parse_plaintext(data)
+        said = content.content_of(message)
+        content.content_of(message, from_me=True)
+        content.content_of(content.shortened(message, 64))
     except InvalidStanza as error:
         return error.reason[:40]
+    if said.sealed is not None:
+        open_edit(said.sealed, bytes(32), ("1@lid",))
+    return said.kind
 
 
 def history(data: bytes) -> str:
@@ -237,7 +249,7 @@ def history(data: bytes) -> str:
     outcomes = []
     for compressed in (data, zlib.compress(data, 1)):
         try:
-            content.history_of(compressed)
+            history_of(compressed)
             outcomes.append("ok")
         except InvalidStanza as error:
             outcomes.append(error.reason[:20])
@@ -373,6 +385,26 @@ def ticket(data: bytes) -> str:
     except InvalidEvent as error:
         return f"{len(error.violations)} violations {error.violations[0][:30]}"
     return "ok"
+
+
+def phone(data: bytes) -> str:
+    """Whatever is written is refused with a reason that quotes no number, or is one: its normal form is its
+    own, and it names the person whom the key names."""
+    text = data.decode("utf-8", "replace")
+    outcomes = []
+    for region, area in (("ID", "21"), ("AR", ""), ("DE", "30")):
+        try:
+            digits = normalise_phone(text, region, area)
+        except InvalidPhone as refusal:
+            if re.search("[0-9]{3}", refusal.reason):
+                raise AssertionError(f"quotes a number: {refusal.reason}") from refusal
+            outcomes.append(refusal.reason[:12])
+            continue
+        key = same_person_key(digits)
+        if normalise_phone("+" + digits, region) != digits or same_person_key(key) != key:
+            raise AssertionError(f"{digits} is no normal form")
+        outcomes.append("ok")
+    return "/".join(outcomes)
 
 
 def address(data: bytes) -> str:
@@ -545,6 +577,24 @@ def corpus_file(target: str) -> Path:
     return CORPUS / f"{target.replace(' ', '-')}.hex"
 
 
+_PHONES = tuple(
+    written.encode()
+    for written in (
+        "0812-3456-7890",
+        "+44 (0)7911 123456",
+        "+54 9 11 15 2345 6789",
+        "+52 1 55 1234 5678",
+        "+55 11 8123-4567",
+        "00 81 90 1234 5678",
+        "tel:0812-3456;phone-context=+62;ext=5",
+        "https://wa.me/6281234567890?text=%20",
+        "https://api.whatsapp.com/send?phone=%2B6281234567890",
+        "\u0660\u0668\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669",
+        "\uff0b\uff16\uff12 812 3456 7890 ext. 5",
+    )
+)
+
+
 def targets() -> tuple[Target, ...]:
     """All of them, fresh, with what earlier runs kept."""
     return tuple(replace(target, seeds=(*target.seeds, *_kept(target.name))) for target in _targets())
@@ -601,6 +651,21 @@ ANSWERS = [
 ]
 
 
+def _written() -> Iterator[bytes]:
+    """A message for each field that there is, in a wrapper; and an edit that is sealed."""
+    for described in Message.DESCRIPTOR.fields:
+        message = Message()
+        if described.message_type is None:
+            message.conversation = "Hi"
+        else:
+            getattr(message, described.name).SetInParent()
+        yield Message(ephemeral=Wrapped(message=message)).SerializeToString()
+    sealed = Message()
+    sealed.secret_encrypted.type, sealed.secret_encrypted.key.id = 2, "3EB0AA"
+    sealed.secret_encrypted.payload, sealed.secret_encrypted.iv = bytes(40), bytes(12)
+    yield sealed.SerializeToString()
+
+
 def _targets() -> tuple[Target, ...]:
     valid = _seeds([*stanzas.VALID, *ANSWERS])
     extreme = tuple(encode(beyond) for beyond in EXTREMES)
@@ -618,13 +683,14 @@ def _targets() -> tuple[Target, ...]:
         Target("stanzas and receipts", stanza, (*valid, *extreme)),
         Target("open connection", _Connected(logged_in), (*_seeds(LIVE), *extreme)),
         Target("pairing connection", _Connected(_pairing_talk), _seeds(PAIRING)),
-        Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03")),
+        Target("message protobuf", plaintext, (TEXT + b"\x01", TEXT * 3 + b"\x03\x03\x03", *_written())),
         Target("history protobuf", history, (TEXT, zlib.compress(TEXT))),
         Target("signal messages", signal_message, _signal_seeds()),
         Target("open session", conversation, conversation.seeds),
         Target("group messages", group_message, (to_group, told, *ends)),
         Target("attachments", attachment, _ATTACHMENTS),
         Target("ticket event", ticket, _ticket_seeds()),
+        Target("phone numbers", phone, _PHONES),
         Target("addresses", address, (b"628:1@s.whatsapp.net", b"1.2:3@hosted.lid", b"@g.us")),
         Target("version page", page, (b'{"client_revision":1045649367}',)),
         Target("queue envelope", envelope, (ENVELOPE, ENVELOPE.replace(b": 1,", b": 99999999999999999999,"))),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.connector_processes import OWN, SECRET, SITI, RunningConnectors, eventually
+from tests.support.silent_numbers import silent_numbers
 from tocsin.connector_client.client import IncarnationRefused
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Delete, Item, Put
@@ -53,6 +54,7 @@ def look_after(connectors: RunningConnectors, *, days_from_now: float = 0) -> Re
         open_keys,
         client,
         LeasedConnectors(connectors.table, lambda: sealer, client),
+        silent_numbers(),
         clock=lambda: time.time() + days_from_now * DAY,
     )
     run = upkeep.run(["default"], lambda: 300.0, force=True)

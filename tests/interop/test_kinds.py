@@ -85,7 +85,9 @@ class Tocsin:
 
     def send(self, content: Content, to: str = SITI) -> str:
         notification = f"{next(self.numbers):018x}"
-        address = self.transport.address_of(to, self.client.keys.contacts.address(f"{to}@s.whatsapp.net"))
+        address = self.transport.address_of(
+            ACCOUNT, to, self.client.keys.contacts.address_item(f"{to}@s.whatsapp.net")
+        )
         self.transport.send(Outgoing(ACCOUNT, to, notification, content, address))
         self.transport.settle()
         return message_id_of(notification)
@@ -171,6 +173,33 @@ def uploaded(
     with urlopen(told.url, context=trust) as answer:  # noqa: S310  # our own server's
         blob = answer.read()
     return decrypt(blob, kind, told.media_key, told.file_sha256, told.file_enc_sha256)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "text"),
+    [
+        ({"location": {"degreesLatitude": -6.2, "degreesLongitude": 106.8}}, "location", None),
+        ({"contacts": {"displayName": "B", "contacts": [{"vcard": "BEGIN:VCARD"}]}}, "contact", None),
+        ({"poll": {"name": "When?", "values": ["now", "later"]}}, "poll", "When?"),
+        ({"buttonReply": {"displayText": "STOP", "id": "1"}, "type": "plain"}, "button", "STOP"),
+    ],
+    ids=["location", "contact", "poll", "button"],
+)
+def test_tocsin_reads_what_baileys_sends_of_each_kind(tocsin, baileys, content, kind, text):
+    sent = baileys.command("send-content", to=DESK, content=content)
+    read = content_of(tocsin.await_message(sent["id"]))
+    assert (read.kind, read.text, read.is_reply) == (kind, text, True)
+
+
+@pytest.mark.parametrize(("change", "kind"), [({"text": "STOP"}, "edit"), ({}, "deleted")])
+def test_tocsin_reads_which_message_baileys_edits_or_deletes(tocsin, baileys, change, kind):
+    written = baileys.send(DESK, "START")
+    tocsin.await_message(written)
+    key = {"remoteJid": str(tocsin.client.own[1]), "fromMe": True, "id": written}
+    content = {**change, "edit": key} if change else {"delete": key}
+    sent = baileys.command("send-content", to=DESK, content=content)
+    read = content_of(tocsin.await_message(sent["id"]))
+    assert (read.kind, read.text, read.target_id) == (kind, change.get("text"), written)
 
 
 @pytest.fixture(scope="module")

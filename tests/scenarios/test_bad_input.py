@@ -184,7 +184,7 @@ def test_keys_of_another_identity_are_accepted_recorded_and_reported(
     with caplog.at_level(logging.WARNING, logger="tocsin"):
         assert wired.receive(node).outcome == "resent"
     assert texts(wired.siti.devices[0])[-1] == "Tiket 2"
-    [change] = wired.stores.recipients.identity_changes("default", "1234@lid")
+    [change] = wired.stores.identity_changes.of("default", "1234@lid")
     assert (change["by"], change["outcome"]) == ("bundle", "IdentityChanged")
     assert "identity changed" in [line.message for line in caplog.records]
 

@@ -62,6 +62,7 @@ class Deployment:
             self.stores,
             letters,
             self.transport,
+            queue,
             RetryPolicies(),
             receipt_deadline_seconds=3600,
             clock=clock,
@@ -202,7 +203,7 @@ def test_an_answer_is_told_with_its_ticket(deployment: Deployment) -> None:
     deployment.told()
     assert deployment.transport.answered(SITI, "Thanks!", NOW * 1000 + 9000, quoted="no-1") == "text"
     notification = deployment.stored().id
-    [reply] = deployment.stores.replies.about("default", user_of(SITI), notification)
+    [reply] = deployment.stores.replies.about("default", [user_of(SITI)], notification)
     assert (reply["text"], reply["ticket_id"]) == ("Thanks!", MINIMAL["ticket"]["id"])
 
 
@@ -212,6 +213,17 @@ def test_who_says_stop_gets_the_confirmation_and_nothing_more(deployment: Deploy
     assert deployment.deliver() == [Verdict("sent")]
     deployment.event("TicketResolved", revision=1)
     assert deployment.deliver() == [Verdict("suppressed", "opted-out")]
+
+
+def test_an_answer_that_is_edited_to_stop_stops(deployment: Deployment) -> None:
+    deployment.told()
+    at = NOW * 1000 + 9000
+    deployment.transport.answered(SITI, "Thanks!", at, quoted="no-1")
+    changed = deployment.transport.answered(SITI, "STOP", at + 1, kind="edit", about=f"answer-{at}")
+    assert changed == "stop"
+    edit = deployment.stores.replies.get("default", user_of(SITI), f"answer-{at + 1}")
+    assert edit is not None
+    assert (edit["kind"], edit["ticket_id"]) == ("edit", MINIMAL["ticket"]["id"])
 
 
 def test_a_record_of_today_has_the_id_that_is_made_of_its_own(deployment: Deployment) -> None:

@@ -37,7 +37,7 @@ class ListTransport:
 
     # -- sending ---------------------------------------------------------------------------------------
 
-    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         return None
 
     def check(self, account: str, *, resumed: bool) -> None:
@@ -77,16 +77,19 @@ class ListTransport:
     def bounced(self, message_id: str, at: int) -> None:
         self.receipts.failed(self._notifications[message_id], Permanent("bounced", "nobody is there"), at)
 
-    def answered(self, recipient: str, text: str, at: int, quoted: str = "") -> str:
-        """Somebody writes to the account."""
+    def answered(
+        self, recipient: str, text: str, at: int, quoted: str = "", *, kind: str = "text", about: str = ""
+    ) -> str:
+        """Somebody writes to the account, or changes (`kind`) the answer `about`."""
         return self.replies.take(
             Reply(
                 account="default",
                 message_id=f"answer-{at}",
                 names=(user_of(recipient),),
-                kind="text",
+                kind=kind,
                 text=text,
                 at=at,
                 quoted=self._notifications.get(quoted),
+                about=about or None,
             )
         )

@@ -15,7 +15,7 @@ from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.notification import Notification, notification_id
 from tocsin.notify.parking import NotTold
-from tocsin.notify.queues import DeadLettersQueue, Order
+from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.transport import Address, Outgoing, Sent
 
@@ -37,7 +37,7 @@ class ScriptedTransport:
     sent: list[Outgoing] = field(default_factory=list)
     settled: int = 0
 
-    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         return Address(known["lid"], USER) if known else None
 
     def check(self, account: str, *, resumed: bool) -> None:
@@ -68,6 +68,7 @@ class Scene:
             self.stores,
             DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             self.transport,
+            NotificationsQueue(aws.sqs, aws.queues["notifications"]),
             RetryPolicies(),
             receipt_deadline_seconds=3600,
             clock=lambda: self.now,

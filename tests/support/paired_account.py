@@ -11,9 +11,11 @@ from tests.support.fake_whatsapp import NOW, Network
 from tests.support.memory_aws import MemoryAws
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Table
+from tocsin.keys.addresses import KnownAddress
 from tocsin.keys.observe import IdentityChange
 from tocsin.keys.store import KeyStore
-from tocsin.multidevice.identity import tell_change
+from tocsin.multidevice.identity import tell_change, tell_moved
+from tocsin.multidevice.numbers import HOLD, NumberOwners
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
@@ -40,11 +42,13 @@ class Lease:
 class PairedAccount:
     """Everything but the notifications: keys, network, transport, and a clock to be moved by hand."""
 
-    def __init__(
-        self, table: Table | None = None, tell: Callable[[KeyStore, IdentityChange], None] | None = None
-    ) -> None:
+    stores: Stores | None
+    """Where changes of identity are told; nobody hears of them without."""
+    on_number_moved = HOLD
+
+    def __init__(self, table: Table | None = None, stores: Stores | None = None) -> None:
         self.now = float(NOW)
-        self._tell = tell or (lambda keys, change: None)
+        self.stores = stores
         self.table = table or MemoryTable()
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)
@@ -80,10 +84,32 @@ class PairedAccount:
         )
         return keys
 
+    def _tell(self, keys: KeyStore, change: IdentityChange) -> None:
+        if self.stores is not None:
+            tell_change(self.stores, keys, change, clock=lambda: self.now)
+
+    def _tell_moved(self, account: str, known: KnownAddress, to: str | None) -> None:
+        if self.stores is not None:
+            tell_moved(self.stores, account, known, to, clock=lambda: self.now)
+
+    def _count_question(self, account: str, at: int) -> int:
+        return self.stores.people.count_number_question_in_hour(account, at) if self.stores else 1
+
+    @property
+    def numbers(self) -> NumberOwners:
+        return NumberOwners(
+            self._tell_moved, self._count_question, on_moved=self.on_number_moved, clock=lambda: self.now
+        )
+
     def new_transport(self) -> MultiDevice:
         """As a Lambda container that just started has it."""
         return MultiDevice(
-            self.open_keys, self.network, self.leases, uploads=self.uploads, clock=lambda: self.now
+            self.open_keys,
+            self.network,
+            self.leases,
+            self.numbers,
+            uploads=self.uploads,
+            clock=lambda: self.now,
         )
 
     def _read_lease(self, account: str) -> Lease | None:
@@ -98,8 +124,5 @@ class PairedAccount:
 def paired_on(aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
     """A paired account on the tables of `aws`."""
     stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: paired.now)
-    paired = PairedAccount(
-        aws.keys_table,
-        tell=lambda keys, change: tell_change(stores, keys, change, clock=lambda: paired.now),
-    )
+    paired = PairedAccount(aws.keys_table, stores)
     return paired, stores

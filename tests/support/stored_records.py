@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from tests.support.paired_account import ACCOUNT, Lease, PairedAccount
 from tocsin.dynamo.attributes import from_item
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
-from tocsin.keys.store import KeyStore
 from tocsin.multidevice.socket import RememberedLeases
+from tocsin.notify.store.stores import Stores
 from tocsin.sealing import Sealer
 from tocsin.signal.curve import key_pair
 from tocsin.signal.state import decode_record
@@ -56,10 +55,10 @@ def _decoded(attribute: dict[str, Any]) -> dict[str, Any]:
 class FrozenStage(PairedAccount):
     """The account, its keys and its people as they were; only the socket is new."""
 
-    def __init__(self, table: MemoryTable, tell: Callable[[KeyStore, Any], None]) -> None:
+    def __init__(self, table: MemoryTable, stores: Stores) -> None:
         around = frozen("around")
         self.now = float(around["now"] + 60)
-        self._tell = tell
+        self.stores = stores
         self.table = table
         self.sealer = Sealer({"k1": bytes(32)}, "k1")
         self.keys = self.open_keys(ACCOUNT)

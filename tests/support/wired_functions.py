@@ -21,6 +21,7 @@ from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
@@ -53,6 +54,7 @@ class WiredFunctions:
             self.stores,
             self.dead_letters,
             self.transport,
+            self.queue,
             RetryPolicies(),
             receipt_deadline_seconds=3600,
             clock=clock,
@@ -83,7 +85,8 @@ class WiredFunctions:
     # -- going out -----------------------------------------------------------------------------------
 
     def plan(self, number: int = 1, *, audience: str = "customer", text: str | None = None) -> Notification:
-        """Write a notification to Siti."""
+        """Write a notification to Siti, as the planner does."""
+        [person] = self.stores.people.address(ACCOUNT, [spellings_of(self.siti.phone)])
         planned = a_notification(
             id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, audience, self.siti.phone),
             account=ACCOUNT,
@@ -93,6 +96,8 @@ class WiredFunctions:
             content=Text(text or f"Tiket {number}"),
             created_at=int(self.paired.now * 1000),
             expires_at=int(self.paired.now + 86400) * 1000,
+            person=person.id,
+            lane=person.lane,
         )
         self.stores.notifications.put_new(planned)
         return planned

@@ -18,7 +18,6 @@ from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccoun
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.multidevice.identity import tell_change
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.content import Text
@@ -177,7 +176,7 @@ class PairedOnServer(PairedAccount):
 
     def __init__(self, wired: WiredGroup, table: MemoryTable, stores: Stores) -> None:
         self._wired = wired
-        self._tell = lambda keys, change: tell_change(stores, keys, change, clock=lambda: self.now)
+        self.stores = stores
         self.table = table
         from tocsin.sealing import Sealer
 

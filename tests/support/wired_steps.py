@@ -16,7 +16,9 @@ from tocsin.whatsapp.outgoing import text_message
 
 
 def replies(wired: WiredFunctions) -> list[dict]:
-    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
+    """The replies that were told to the world."""
+    items = everything_in(wired.aws.notifications_table)
+    return [item for item in items if item["pk"].startswith("reply#") and "outcome" in item]
 
 
 def our_bundle(wired: WiredFunctions) -> PreKeyBundle:

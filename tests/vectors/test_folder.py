@@ -10,6 +10,7 @@ KNOWN = {
     "noise",
     "pairing",
     "ratchet",
+    "replies",
     "sender-key",
     "signal-kdf",
     "x3dh",

@@ -30,13 +30,13 @@ def register(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin.people.numbers import InvalidPhone, normalise_phone
+    from tocsin.people.numbers import InvalidPhone, own_phone
     from tocsin_console import pair
 
     account, phone = deployment.account(args.account), None
     if args.phone is not None:
         try:
-            phone = normalise_phone(args.phone, deployment["DefaultRegion"])
+            phone = own_phone(args.phone, deployment["DefaultRegion"], deployment.default_area)
         except InvalidPhone as refusal:
             raise Usage(f"--code: the number {refusal}") from None
     pair.pair(deployment, account, wait_seconds=args.wait, output=output, phone=phone)

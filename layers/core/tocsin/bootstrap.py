@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
     from tocsin.dynamo.table import DynamoTable, Table
+    from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
     from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.key_maintenance import KeyMaintenance
+    from tocsin.multidevice.numbers import NumberOwners
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.multidevice.uploads import Uploads
     from tocsin.notify.config import (
@@ -99,10 +101,10 @@ def delivery(
 
     dynamodb = dynamodb or aws.client("dynamodb")
     stores = _notifications(config.stores, dynamodb)
-    dead_letters = DeadLettersQueue(sqs or Later("sqs"), config.dead_letters_queue_url)
+    sqs = sqs or Later("sqs")
     return Delivery(
         stores,
-        DeadLetters(stores, dead_letters),
+        DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         _transport(
             config.stores,
             dynamodb,
@@ -111,6 +113,7 @@ def delivery(
             lease,
             uploads=lambda: _uploads(s3 or aws.client("s3"), config.attachments_bucket),
         ),
+        NotificationsQueue(sqs, config.notifications_queue_url),
         config.policies,
         receipt_deadline_seconds=config.receipt_deadline_seconds,
     )
@@ -196,6 +199,7 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
         open_keys,
         connector,
         LeasedConnectors(table, unsealing, connector),
+        _numbers(config.stores, dynamodb),
         limits=Limits(idle=config.session_idle_days * DAY),
     )
 
@@ -228,6 +232,20 @@ def _connector(table: Table) -> ConnectorClient:
     return ConnectorClient(lambda account: read_lease(table, account))
 
 
+def _numbers(stores: StoreConfig, dynamodb: Any) -> NumberOwners:
+    from tocsin.multidevice.numbers import NumberOwners
+
+    def tell_moved(account: str, known: KnownAddress, to: str | None) -> None:
+        from tocsin.multidevice.identity import tell_moved
+
+        tell_moved(_notifications(stores, dynamodb), account, known, to)
+
+    def count_question(account: str, at: int) -> int:
+        return _notifications(stores, dynamodb).people.count_number_question_in_hour(account, at)
+
+    return NumberOwners(tell_moved, count_question, on_moved=stores.on_number_moved)
+
+
 def _transport(
     stores: StoreConfig,
     dynamodb: Any,
@@ -257,7 +275,8 @@ def _transport(
         keys = KeyStore(table, unsealing(), account, on_identity_change=tell)
         return keys
 
-    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, uploads=uploads)
+    numbers = _numbers(stores, dynamodb)
+    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, numbers, uploads=uploads)
 
 
 def _replies(config: ReceiveConfig, stores: Stores, queue: NotificationsQueue) -> Replies:

@@ -18,7 +18,8 @@
 //   {"request": 13, "command": "change-group", "group", "action": "add" or "remove", "members"}
 //   {"request": 14, "command": "leave-group", "group"}
 //   {"request": 15, "command": "forget-sender-keys"}   delete every key of others in groups, and our own → "keys"
-//   {"request": 16, "command": "quit"}
+//   {"request": 16, "command": "send-content", "to", "content": what sendMessage takes}                    → "id"
+//   {"request": 17, "command": "quit"}
 //
 // Events on stdout: qr {qr}, open {jid, lid}, closed {code}, message {id, chat, other, from_me, text, offline, key},
 // status {id, status}, edit {id, text}, reaction {id, text}. A message also says what kind it is and what it tells of
@@ -203,6 +204,11 @@ const commands = {
 	},
 	async edit({ to, id, text }) {
 		await socket.sendMessage(jidOf(to), { text, edit: { remoteJid: jidOf(to), fromMe: true, id } })
+	},
+	async 'send-content'({ to, content }) {
+		const message = await socket.sendMessage(jidOf(to), content)
+		sent.set(message.key.id, message.message)
+		return { id: message.key.id }
 	},
 	async react({ to, key, text }) {
 		const message = await socket.sendMessage(jidOf(to), { react: { text, key } })

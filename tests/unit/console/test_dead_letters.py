@@ -283,11 +283,19 @@ def test_it_is_listed_and_shown_with_what_the_event_says(
     list_letters(fake.deployment, said.output)
     show_letter(fake.deployment, lost.id, text=False, output=said.output)
     lines = "\n".join(said.lines)
-    assert "customer without a usable address" in lines
+    assert "customer '0812\\x1b Budi'  invalid-phone" in lines
+    assert "(customer, without a usable address)" in lines
     assert "detail        detail.technicians[0].phone is not text" in lines
     assert "refused       '0812\\x1b Budi'" in lines
     show_letter(fake.deployment, lost.id, text=False, output=told.output)
     assert (told.records[0]["recipient"], told.records[0]["refused_address"]) == (None, "0812\x1b Budi")
+
+
+def test_programs_get_what_was_refused_too(fake: FakeDeployment, told: Said) -> None:
+    fake.unreachable("0812 Budi")
+    fake.failed()
+    list_letters(fake.deployment, told.output)
+    assert sorted(str(one["refused_address"]) for one in told.records) == ["0812 Budi", "None"]
 
 
 def test_more_than_ten_of_them_are_all_seen(fake: FakeDeployment, redriver: Redriver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.session import Session
 
 from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import FakeDeployment
@@ -62,3 +63,14 @@ def test_among_several_accounts_one_must_be_named(aws: MemoryCloud) -> None:
 def test_an_account_that_isnt_served_is_not_found(fake: FakeDeployment) -> None:
     with pytest.raises(NotFound, match="tocsin accounts add desk-9"):
         fake.deployment.account("desk-9")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "written", "digits"),
+    [({}, "0812 3456 7890", "6281234567890"), ({"DefaultArea": "21"}, "555 1234", "62215551234")],
+)
+def test_a_number_is_read_as_the_functions_read_it(
+    parameters: dict[str, str], written: str, digits: str
+) -> None:
+    deployment = Deployment("tocsin", {"DefaultRegion": "ID"}, Session(), parameters=parameters)
+    assert deployment.phone(written) == digits

@@ -198,6 +198,28 @@ def test_a_reply_and_a_new_phone_belong_to_the_life(functions, told):
     ]
 
 
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ({"kind": "voice"}, "the recipient answered (voice)"),
+        ({"kind": "other", "type": "eventMessage"}, "the recipient answered (other, eventMessage)"),
+        (
+            {"kind": "edit", "about_message_id": "R1", "consent": "withdrawn"},
+            "the recipient edited an answer (R1); consent withdrawn",
+        ),
+        ({"kind": "deleted"}, "the recipient deleted an answer (unnamed)"),
+        ({"kind": "view_once"}, "the recipient wrote what Tocsin can't read (view_once)"),
+    ],
+)
+def test_a_reply_says_what_kind_it_was(functions, told, reply, text):
+    notification = functions.tell(1)
+    user, at = f"{functions.siti.phone}@s.whatsapp.net", int(functions.paired.now * 1000) + 1
+    functions.stores.replies.put(
+        notification.account, user, "R1", {**reply, "notification_id": notification.id}, at
+    )
+    assert record(functions, notification, told)["timeline"][-1]["text"] == text
+
+
 # -- tickets -----------------------------------------------------------------------------------------------
 
 

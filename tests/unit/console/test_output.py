@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
@@ -68,6 +69,22 @@ def test_what_would_steer_the_terminal_is_shown_as_its_escape(said: Said, foreig
     said.output.say(foreign)
     said.output.table(["HEAD"], [(foreign,)])
     assert said.text == f"{shown}\nHEAD\n{shown}\n"
+
+
+TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def test_of_all_characters_those_that_control_break_or_turn_a_line_are_escaped(said: Said) -> None:
+    steering = [
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(character) in TURNING
+    ]
+    said.output.say("".join(steering))
+    assert len(said.lines) == 1
+    assert said.text.isascii()
+    assert said.text.rstrip("\n").isprintable()
 
 
 @pytest.mark.parametrize("text", ["señor", "تذكرة", "票 42", "\u200d\u200c", "👩\u200d🔧", "a\\b", "e\u0301"])

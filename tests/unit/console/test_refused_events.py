@@ -64,6 +64,17 @@ def test_the_event_is_shown_where_asked_for_with_its_numbers_masked(
     assert content["detail"]["ticket"] == EVENT["detail"]["ticket"]
 
 
+def test_a_phone_that_is_none_is_shown_to_whoever_must_correct_it(
+    fake: FakeDeployment, said: Said, told: Said
+) -> None:
+    event = {**EVENT, "detail": {**EVENT["detail"], "customer": {"phone": "0812-3456-789O"}}}
+    fake.refuse(event, VIOLATION, "detail.customer.phone: holds letters")
+    list_refused(fake.deployment, said.output)
+    assert "789O" not in said.text
+    show_refused(fake.deployment, EVENT["id"], text=True, output=told.output)
+    assert told.records[0]["content"]["detail"]["customer"] == {"phone": "0812-3456-789O"}
+
+
 @pytest.mark.parametrize("body", ["not JSON, call 0812-3456-7890", '["a list", "+62 812 3456 7890"]'])
 def test_what_is_no_event_is_shown_as_text_with_its_numbers_masked(
     fake: FakeDeployment, said: Said, body: str

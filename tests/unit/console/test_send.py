@@ -122,7 +122,7 @@ def test_people_read_the_times(sending: Callable[..., None], way: Way, said: Sai
     ("ticket", "complaint"),
     [
         (SampleTicket("0812"), "--to: the number is no valid number of the region ID"),
-        (SampleTicket("call me"), "--to: the number holds something else"),
+        (SampleTicket("call me"), "--to: the number holds letters"),
         (SampleTicket(f"+{SITI}", subject=" "), "detail.ticket.subject"),
         (SampleTicket(f"+{SITI}", language="x-"), "detail.customer.language"),
     ],

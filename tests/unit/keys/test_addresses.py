@@ -30,13 +30,16 @@ def test_known_names_cost_one_read(ann: End) -> None:
     assert ann.table.requests == ["get"]
 
 
-def test_who_is_known_is_looked_up_once(ann: End) -> None:
-    """Every stanza names people; whoever is known stays so."""
-    assert not ann.keys.contacts.is_known(LID)
+def test_who_is_known_is_looked_up_once_in_a_while(ann: End, clock: Clock) -> None:
+    """Every stanza names people; but a number may go to another one."""
+    assert not ann.keys.contacts.is_known(PN, LID)
     ann.keys.contacts.learn(PN, LID)
     ann.table.requests.clear()
-    assert all(ann.keys.contacts.is_known(LID) for _ in range(3))
+    assert all(ann.keys.contacts.is_known(PN, LID) for _ in range(3))
     assert ann.table.requests == ["get"]
+    clock.now += 600
+    assert ann.keys.contacts.is_known(PN, LID)
+    assert ann.table.requests == ["get", "get"]
 
 
 # Numbers that aren't on WhatsApp, and what contacts entrusted to us

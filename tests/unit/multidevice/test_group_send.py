@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_groups import WiredGroup, texts
+from tests.support.wired_steps import replies
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import directory, group_members, group_send
 from tocsin.multidevice.group_members import remembered
@@ -20,6 +21,7 @@ from tocsin.tables.keys import group_pk
 from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.proto.message_pb2 import Message, MessageKey, ProtocolMessage
 from tocsin_whatsapp_server.directory import SignedPreKey
 from tocsin_whatsapp_server.phone import Companion
 
@@ -496,10 +498,6 @@ def test_receipts_gathered_by_the_server_are_told_apart(wired):
 # -- what members write ------------------------------------------------------------------------------------
 
 
-def replies(wired: WiredGroup) -> list[dict]:
-    return [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith("reply#")]
-
-
 def test_what_members_write_to_each_other_is_confirmed_and_left_alone(wired):
     siti = wired.colleagues[0]
     sent = siti.write(wired.group, "who is near?")
@@ -522,6 +520,35 @@ def test_what_quotes_a_notification_is_a_reply_to_its_ticket(wired):
     assert (reply["recipient"], reply["group"]) == (siti.account.number, str(wired.group.jid))
 
 
+def changing(kind: int, of: str, text: str = "") -> Message:
+    """An edit (14) or a deletion (0)."""
+    said = Message(conversation=text)
+    return Message(protocol=ProtocolMessage(type=kind, key=MessageKey(id=of), edited_message=said))
+
+
+@pytest.mark.parametrize(("change", "kind"), [(14, "edit"), (0, "deleted")])
+def test_a_change_of_an_answer_is_told_about_its_ticket(wired, change, kind):
+    notification = wired.tell_group(1)
+    siti = wired.colleagues[0]
+    answer = siti.write(wired.group, "I go", quote=notification.message_id)
+    changed = siti.say(wired.group, changing(change, answer.id, "STOP"))
+    wired.hear()
+    told = next(reply for reply in replies(wired) if reply["message_id"] == changed.id)
+    assert (told["kind"], told["about_message_id"], told["ticket_id"]) == (kind, answer.id, "TCK-1")
+    assert "consent" not in told
+
+
+@pytest.mark.parametrize("of", ["another member's", "talk"])
+def test_a_change_of_anything_else_is_talk(wired, of):
+    notification = wired.tell_group(1)
+    siti, budi = wired.colleagues[:2]
+    quoted = notification.message_id if of != "talk" else None
+    written = (budi if of != "talk" else siti).write(wired.group, "I go", quote=quoted)
+    changed = siti.say(wired.group, changing(14, written.id, "I don't"))
+    wired.hear()
+    assert changed.id not in [reply["message_id"] for reply in replies(wired)]
+
+
 @pytest.mark.parametrize("quoting", [True, False])
 def test_stop_in_a_group_stops_nothing(wired, quoting):
     notification = wired.tell_group(1)
@@ -530,7 +557,7 @@ def test_stop_in_a_group_stops_nothing(wired, quoting):
     wired.hear()
     assert len(replies(wired)) == int(quoting)
     for phone in (f"{siti.account.number}@s.whatsapp.net", str(wired.group.jid)):
-        assert wired.stores.recipients.conduct("default", phone).opted_out_at is None
+        assert wired.stores.people.find("default", phone).opted_out_at is None
     wired.tell_group(2)
     assert texts(siti) == ["Tiket 1", "Tiket 2"]
 

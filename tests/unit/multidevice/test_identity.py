@@ -26,7 +26,7 @@ def wired(account: MemoryAccount) -> WiredFunctions:
 
 
 def changes(wired: WiredFunctions) -> list[dict]:
-    return wired.stores.recipients.identity_changes("default", "1234@lid")
+    return wired.stores.identity_changes.of("default", "1234@lid")
 
 
 def test_a_new_phone_that_writes_to_us_is_recorded(wired):

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
+from tests.support.silent_numbers import silent_numbers
 from tocsin.connector_client.client import ConnectorAway, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import DynamoTable, Table
@@ -133,6 +134,7 @@ class Scene:
             open_keys,
             self.server,
             self.connectors,
+            silent_numbers(),
             clock=lambda: self.paired.now,
         )
         return after.run(accounts or (ACCOUNT,), lambda: self.time_left(), force=force)

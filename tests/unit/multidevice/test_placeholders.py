@@ -128,8 +128,72 @@ def test_it_is_asked_for_two_weeks_long(told: WiredFunctions) -> None:
 )
 def test_the_phone_is_not_asked_for(told: WiredFunctions, why: str | None, attrs: dict[str, object]) -> None:
     sent = len(told.network.messages)
-    assert told.receive(no_copy(told, why, **attrs)).outcome == "ignored"
+    assert told.receive(no_copy(told, why, **attrs)).outcome in ("reply", "ignored")
     assert len(told.network.messages) == sent
+
+
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        ("bot_unavailable_fanout", "bot"),
+        ("hosted_unavailable_fanout", "hosted"),
+        ("view_once_unavailable_fanout", "view_once"),
+        ("view_once", "view_once"),
+        ("something newer", "unavailable"),
+        (None, "unavailable"),
+    ],
+)
+def test_that_somebody_wrote_is_told_once(told: WiredFunctions, why: str | None, kind: str) -> None:
+    told.receive(no_copy(told, why))
+    told.receive(no_copy(told, why))
+    [reply] = replies(told)
+    assert (reply["kind"], reply["text"], reply["unread"]) == (kind, "", True)
+
+
+def test_a_message_without_any_ciphertext_is_told_as_empty(told: WiredFunctions) -> None:
+    node = no_copy(told)
+    told.receive(Node("message", node.attrs, ()))
+    [reply] = replies(told)
+    assert reply["kind"] == "empty"
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"from": JID.parse("120363@g.us"), "participant": JID.parse("1234@lid")},
+        {"from": JID.parse("status@broadcast"), "participant": JID.parse("1234@lid")},
+        {"from": OWN_LID, "sender_pn": OWN_PN, "recipient": JID.parse("1234@lid")},
+    ],
+    ids=["group", "status", "our own"],
+)
+def test_what_isn_t_written_to_us_is_not_told(told: WiredFunctions, attrs: dict[str, object]) -> None:
+    told.receive(no_copy(told, **attrs))
+    assert replies(told) == []
+
+
+def test_the_phone_s_answer_tells_the_content_of_what_was_told_without(told: WiredFunctions) -> None:
+    told.receive(no_copy(told))
+    assert told.receive(answer(told, "STOP")).outcome == "own-device"
+    [reply] = replies(told)
+    assert (reply["kind"], reply["text"], reply.get("unread")) == ("text", "STOP", None)
+    assert reply["consent"] == "withdrawn"
+
+
+def test_once_the_content_is_told_its_absence_isn_t_any_more(told: WiredFunctions) -> None:
+    told.receive(no_copy(told))
+    told.receive(answer(told))
+    told.receive(no_copy(told))
+    [reply] = replies(told)
+    assert (reply["kind"], reply["text"]) == ("text", "Halo")
+
+
+def test_what_was_asked_for_in_vain_is_told_as_unreadable(told: WiredFunctions) -> None:
+    for _ in range(4):
+        told.receive(garbled(told))
+    assert replies(told) == []
+    told.receive(garbled(told))
+    [reply] = replies(told)
+    assert (reply["kind"], reply["message_id"], reply["unread"]) == ("unreadable", "B1", True)
 
 
 def test_what_was_asked_for_in_vain_is_asked_of_the_phone(told: WiredFunctions) -> None:

@@ -406,8 +406,8 @@ def _die(*_: object, **__: object) -> None:
 def test_a_success_is_timed_and_forgives_the_count(broken):
     notification = broken.tell(2)
     broken.answer_retries()
-    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 1
+    assert broken.stores.people.find("default", str(broken.siti.pn)).recoveries == 1
     report = broken.receipt(notification)
     assert report.outcome == "delivered"
     assert report.facts["healed"] == [("bad-mac", 0.0)]
-    assert broken.stores.recipients.conduct("default", str(broken.siti.pn)).recoveries == 0
+    assert broken.stores.people.find("default", str(broken.siti.pn)).recoveries == 0

@@ -31,7 +31,7 @@ def outgoing(paired: PairedAccount, number: int = 0, **changes: object) -> Outgo
         "recipient": paired.siti.phone,
         "notification": f"{NOTIFICATION[:-2]}{number:02x}",
         "content": Text(f"Tiket {number}"),
-        "address": paired.transport.address_of(paired.siti.phone, known),
+        "address": paired.transport.address_of(ACCOUNT, paired.siti.phone, known),
     }
     return Outgoing(**{**values, **changes})
 

@@ -64,7 +64,7 @@ def test_an_expired_notification_becomes_a_dead_letter(scene):
 
 
 def test_who_opted_out_gets_nothing(scene):
-    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.people.opt_out("default", USER, "stop", NOW * 1000)
     assert scene.deliver() == Verdict("suppressed", "opted-out")
     assert scene.notification.state is State.SUPPRESSED
     assert scene.letters() == []
@@ -72,7 +72,7 @@ def test_who_opted_out_gets_nothing(scene):
 
 def test_the_confirmation_of_an_opt_out_is_still_sent(aws):
     scene = Scene(aws, event_type=CONSENT_WITHDRAWN)
-    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.people.opt_out("default", USER, "stop", NOW * 1000)
     assert scene.deliver() == Verdict("sent")
 
 
@@ -101,14 +101,14 @@ def test_an_order_that_names_another_than_its_notification_is_dropped_and_change
 
 
 def test_an_order_to_another_recipient_gets_past_no_opt_out(scene):
-    scene.stores.recipients.opt_out("default", USER, "stop", NOW * 1000)
+    scene.stores.people.opt_out("default", USER, "stop", NOW * 1000)
     scene.deliver(recipient=STRANGER)
     assert scene.transport.sent == []
     assert scene.deliver() == Verdict("suppressed", "opted-out")
 
 
 def test_the_opt_out_of_another_than_its_notification_suppresses_nothing(scene):
-    scene.stores.recipients.opt_out("default", f"{STRANGER}@s.whatsapp.net", "stop", NOW * 1000)
+    scene.stores.people.opt_out("default", f"{STRANGER}@s.whatsapp.net", "stop", NOW * 1000)
     scene.deliver(recipient=STRANGER)
     assert scene.deliver() == Verdict("sent")
 
@@ -179,7 +179,7 @@ def test_a_fresh_order_does_not_overtake_a_resumed_one_that_lies_behind_it_in_th
     assert scene.deliver(generation=1, resumed=True).outcome == "sent"
     scene.stores.parking.requeue(later.id)
     assert scene.delivery.deliver(replace(Order.of(later), generation=1, resumed=True)).outcome == "sent"
-    assert scene.stores.recipients.conduct("default", USER).parked == frozenset()
+    assert scene.stores.people.find("default", USER).parked == frozenset()
 
 
 def test_a_parked_one_holds_up_neither_earlier_ones_nor_other_recipients(scene):
@@ -200,7 +200,7 @@ def test_one_that_came_to_its_end_elsewhere_holds_nobody_up(scene, end):
     else:
         scene.stores.notifications.fail(scene.planned.id, Problem("expired", "permanent"), NOW * 1000)
     assert scene.delivery.deliver(Order.of(later)).outcome == "sent"
-    assert scene.stores.recipients.conduct("default", USER).parked == frozenset()
+    assert scene.stores.people.find("default", USER).parked == frozenset()
 
 
 def test_what_was_waited_for_is_known_to_the_next_try(scene):

@@ -15,6 +15,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import orders, our_bundle, replies, requests_of
 from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import device_lists
+from tocsin.multidevice.numbers import SEND
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.outcomes import outcome_of
 from tocsin.whatsapp.jid import JID, LID, PN
@@ -210,7 +211,7 @@ def test_start_takes_it_back_for_both(wired: WiredFunctions, meanwhile: bool) ->
     assert confirmation.recipient == wired.siti.phone
     assert wired.deliver(wired.plan(3)).outcome == "sent"
     for name in (NUMBER, NAME):
-        assert wired.stores.recipients.conduct("default", str(name)).opted_out_at is None
+        assert wired.stores.people.find("default", str(name)).opted_out_at is None
 
 
 def test_stop_is_confirmed_once_under_whichever_name(wired: WiredFunctions) -> None:
@@ -225,22 +226,25 @@ def test_a_number_that_is_learnt_while_stop_is_written_down_is_opted_out(
     wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A send looks at the LID's conduct just before the opt-out is there, and never again."""
-    opt_out = wired.stores.recipients.opt_out
+    opt_out = wired.stores.people.opt_out
 
     def after_a_send(*arguments: Any) -> bool:
-        monkeypatch.setattr(wired.stores.recipients, "opt_out", opt_out)
+        monkeypatch.setattr(wired.stores.people, "opt_out", opt_out)
         wired.tell(2)
         return opt_out(*arguments)
 
-    monkeypatch.setattr(wired.stores.recipients, "opt_out", after_a_send)
+    monkeypatch.setattr(wired.stores.people, "opt_out", after_a_send)
     write(wired, "STOP")
     assert wired.deliver(wired.plan(3)).outcome == "suppressed"
 
 
 def test_a_lid_that_the_number_moves_to_is_looked_at_too(wired: WiredFunctions) -> None:
+    wired.paired.on_number_moved = SEND
+    wired.restart()
     wired.tell(1)
+    wired.network.people.pop("1234")
     mover = Person(wired.siti.phone, "5678", {0: Device(JID("5678", LID))})
-    wired.stores.recipients.opt_out("default", str(mover.user), "stop", NOW * 1000)
+    wired.stores.people.opt_out("default", str(mover.user), "stop", NOW * 1000)
     wired.network.people["5678"] = mover
     wired.receive(Node("receipt", {"id": "R", "from": mover.user, "sender_pn": NUMBER, "t": str(NOW)}))
     assert wired.deliver(wired.plan(2)).outcome == "suppressed"
@@ -252,7 +256,7 @@ def test_it_is_looked_for_once() -> None:
         wired = WiredFunctions(account.furnish())
         wired.tell(1)
         found = requests_of(wired, lambda: wired.tell(2))
-    assert found == {"BatchGetItem": 1, "PutItem": 1, "UpdateItem": 3}
+    assert found == {"BatchGetItem": 2, "PutItem": 1, "UpdateItem": 3}
 
 
 def test_replies_without_a_known_number_are_kept_under_the_lid(wired: WiredFunctions) -> None:

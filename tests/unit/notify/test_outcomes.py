@@ -185,6 +185,14 @@ def test_a_reply_is_told_with_its_ticket() -> None:
     }
 
 
+def test_what_was_told_without_its_content_and_its_content_are_two_events() -> None:
+    before, after = outcome_of(reply(kind="unavailable", unread=True)), outcome_of(reply(kind="text"))
+    assert before is not None
+    assert after is not None
+    assert before.detail["id"] == "default.628@s.whatsapp.net.ABC.unread.ReplyReceived"
+    assert after.detail["id"] == "default.628@s.whatsapp.net.ABC.ReplyReceived"
+
+
 def test_a_long_reply_is_cut_and_says_so() -> None:
     told = outcome_of(reply(text="x" * 100_000))
     assert told is not None

@@ -316,6 +316,25 @@ def test_a_sent_notification_without_receipt_is_reported_once(scene: Scene) -> N
     assert (stored.state, stored.overdue_at) == (State.SENT, deadline)
 
 
+def test_a_message_that_nobody_sent_again_is_told_once(scene: Scene) -> None:
+    due_at = (NOW + 3600) * 1000
+    scene.stores.replies.expect("default", f"{SITI}@s.whatsapp.net", "R1", {"kind": "unreadable"}, 5, due_at)
+    scene.sweep()
+    assert "outcome" not in _reply(scene)
+    scene.now += 3600
+    scene.sweep()
+    assert (_reply(scene)["outcome"], _reply(scene)["outcome_at"]) == ("ReplyReceived", due_at)
+    scene.now += 60
+    scene.sweep()
+    assert _reply(scene)["outcome_at"] == due_at
+
+
+def _reply(scene: Scene) -> dict[str, Any]:
+    reply = scene.stores.replies.get("default", f"{SITI}@s.whatsapp.net", "R1")
+    assert reply is not None
+    return reply
+
+
 def test_a_resume_asks_after_no_receipts(scene: Scene) -> None:
     """It has something to do that others wait for."""
     notification = scene.planned()

@@ -215,6 +215,13 @@ def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
     assert stored.recipient == "34612345678"
 
 
+def test_an_event_told_again_with_another_spelling_of_the_number_is_told_once(scene: Scene) -> None:
+    for_customer = {"technicians": [], "groups": []}
+    first = scene.planner.handle(sample_body(customer={"phone": "+54 9 11 2345 6789"}, **for_customer))
+    again = scene.planner.handle(sample_body(customer={"phone": "+54 11 2345 6789"}, **for_customer))
+    assert (again.new, again.repeated) == ((), first.new)
+
+
 # -- who can't be told -----------------------------------------------------------------------------------
 
 BUDI, AYU = FULL["technicians"]
@@ -235,7 +242,8 @@ def test_one_mistyped_number_loses_that_recipient_and_everybody_else_is_told(sce
 @pytest.mark.parametrize(
     ("phone", "reason"),
     [
-        (MISTYPED, "holds something else than digits, one leading + and separators"),
+        (MISTYPED, "holds letters, not only digits, one leading + and separators"),
+        ("0812*34", "holds something else than digits, one leading + and separators"),
         ("0812", "is no valid number of the region ID (a foreign one needs + and its country code)"),
         (81311112222, "is not text"),
         (["0813"], "is not text"),
@@ -254,6 +262,22 @@ def test_it_is_a_dead_letter_that_names_the_field_and_keeps_the_value_to_its_rec
     assert lost.refused_address is not None
     assert told.startswith(lost.refused_address.rstrip("…"))
     assert lost.refused_address.rstrip("…") not in json.dumps(letter)
+
+
+def test_a_technician_who_is_no_object_is_a_dead_letter_and_everybody_else_is_told(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(technicians=["0813-1111-2222", AYU]))
+    lost = scene.lost(planned)
+    assert (len(planned.new), lost.audience, lost.refused_address) == (3, "technician", "0813-1111-2222")
+    assert lost.last_error is not None
+    assert lost.last_error.detail == "detail.technicians[0] is not an object with a phone"
+
+
+def test_a_malformed_language_costs_nobody_the_message(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(technicians=[{**BUDI, "language": "en-"}, AYU]))
+    assert len(planned.new) == 4
+    assert planned.left_out == (
+        "detail.technicians[0].language: doesn't match ^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*)?$",
+    )
 
 
 def test_planned_twice_it_is_one_dead_letter(scene: Scene) -> None:

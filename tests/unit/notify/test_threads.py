@@ -107,7 +107,7 @@ def test_without_the_parameters_every_event_is_a_plain_message(account):
     desk.tell("TicketCreated")
     desk.tell("TicketUpdated", 2)
     assert all(message.conversation for message in desk.read())
-    assert desk.wired.stores.threads.get("default", str(desk.wired.siti.pn), "TCK-1") is None
+    assert desk.wired.stores.threads.get(desk.wired.plan(1)) is None
 
 
 def test_a_parameter_that_means_nothing_is_refused_by_name():
@@ -405,7 +405,7 @@ def test_an_answer_after_a_reaction_is_about_the_notification(thankful):
         for node in thankful.network.messages[-1:]
     ]
     thankful.receipt(reaction)
-    conduct = thankful.stores.recipients.conduct("default", str(thankful.siti.pn))
+    conduct = thankful.stores.people.find("default", str(thankful.siti.pn))
     assert conduct.last_notification != reaction.id
 
 

@@ -30,6 +30,7 @@ from tocsin.whatsapp import (
     bundles,
     content,
     group,
+    history,
     iq,
     media,
     message,
@@ -266,7 +267,7 @@ def test_a_message_that_is_given_on_is_bounded_as_if_it_had_come() -> None:
 def test_a_token_of_the_history_that_is_issued_beyond_every_clock_is_left(at: int, kept: int) -> None:
     chunk = HistorySync()
     chunk.conversations.add(id=str(ALICE), tc_token=b"t", tc_token_timestamp=at, tc_token_sender_timestamp=at)
-    assert len(content.history_of(zlib.compress(chunk.SerializeToString())).entrusted) == kept
+    assert len(history.history_of(zlib.compress(chunk.SerializeToString())).entrusted) == kept
 
 
 # Pairing

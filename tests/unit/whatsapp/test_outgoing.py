@@ -54,7 +54,7 @@ def test_an_edit_names_our_message_and_replaces_it() -> None:
     assert (protocol.key.id, protocol.key.from_me, protocol.key.remote_jid) == (ORIGINAL, True, str(ALICE))
     assert protocol.edited_message.conversation == "now solved"
     read = content_of(Message.FromString(edit.body))
-    assert (read.kind, read.text, read.quoted_id) == ("edit", "now solved", ORIGINAL)
+    assert (read.kind, read.text, read.target_id) == ("edit", "now solved", ORIGINAL)
 
 
 @pytest.mark.parametrize(("chat", "author"), [(ALICE, None), (TEAM, ALICE.with_device(3))])

@@ -36,6 +36,13 @@ class PatientTable:
     def get(self, key: Key) -> Item | None:
         return self.table.get(key)
 
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        return self.table.get_many(keys)
+
+    def new_token(self) -> str:
+        """Return a name for one attempt at a transaction."""
+        return self._random(16).hex()
+
     def query(self, pk: str, prefix: str = "") -> list[Item]:
         return self.table.query(pk, prefix)
 

@@ -7,23 +7,69 @@ a second session there.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from typing import NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed
-from tocsin.dynamo.writes import Absent, Item, Key, Put, Update, Value, Write, as_read
+from tocsin.dynamo.writes import Absent, Exists, Item, Key, Put, Update, Value, Write, as_read
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoAccount
 from tocsin.keys.privacy_tokens import TRUST
 from tocsin.keys.sessions import Sessions, read_sessions
 from tocsin.keys.turn import Try, Turn, commit, turning
+from tocsin.sealing import DamagedRecord, Place
 from tocsin.signal.session import merge
 from tocsin.signal.state import Record
 from tocsin.tables.keys import address_key, credentials_key, outbound_key
 
+PROOF = "proof"
+"""The sealed attribute that says which LID a number has. The plain ones beside it decide nothing."""
+
+JUST_NOW_SECONDS = 60
+FRESH_SECONDS = 24 * 3600
+"""What was told within this time needn't be written down again."""
+
+
+class KnownAddress(NamedTuple):
+    """Which LID a number has, as WhatsApp told us. Bare JIDs; times in seconds.
+
+    `at`: when it was last told. `doubted`: something said otherwise since. `moved_to`: the LID that WhatsApp
+    named for the number last, if nobody has confirmed yet that it may be written to.
+    """
+
+    pn: str
+    lid: str
+    at: int
+    doubted: bool = False
+    moved_to: str | None = None
+
+
+def read_known(context: KeyContext, user: str) -> KnownAddress | None:
+    """What is known of a user, by either of their names."""
+    return open_known(context, user, context.table.get(address_key(context.account, user)))
+
+
+def open_known(context: KeyContext, user: str, item: Item | None) -> KnownAddress | None:
+    """The same, from an item as it was read. What isn't sealed for this very place counts for nothing:
+    whoever can write to the table must not choose where messages go."""
+    if item is None or PROOF not in item:
+        return None
+    place = Place(*address_key(context.account, user), PROOF)
+    try:
+        told = json.loads(context.sealer.unseal(item[PROOF], place))
+    except DamagedRecord as damaged:
+        context.on_damage(damaged)
+        return None
+    doubted_at = item.get("doubted_at")
+    doubted = isinstance(doubted_at, int) and doubted_at >= told["at"]
+    return KnownAddress(told["pn"], told["lid"], told["at"], doubted, told.get("moved_to"))
+
 
 def read_address(context: KeyContext, user: str) -> dict[str, str] | None:
     """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
-    return _both_names(context.table.get(address_key(context.account, user)))
+    known = read_known(context, user)
+    return {"pn": known.pn, "lid": known.lid} if known is not None else None
 
 
 def read_item(context: KeyContext, user: str) -> Item:
@@ -37,9 +83,43 @@ def other_name(context: KeyContext, user: str) -> str | None:
     return next((name for name in names.values() if name != user), None)
 
 
-def _both_names(item: Item | None) -> dict[str, str] | None:
-    pn, lid = (item or {}).get("pn"), (item or {}).get("lid")
-    return {"pn": pn, "lid": lid} if isinstance(pn, str) and isinstance(lid, str) else None
+def doubt(context: KeyContext, pn: str) -> bool:
+    """Something contradicts what is known of a number: it is asked for before anything is sent there. False
+    if WhatsApp was asked just now: then that answer holds."""
+    known = read_known(context, pn)
+    if known is None or context.now() - known.at < JUST_NOW_SECONDS:
+        return False
+    update = Update(
+        address_key(context.account, pn), set={"doubted_at": context.now()}, when=(Exists(PROOF),)
+    )
+    with suppress(ConditionFailed):
+        context.patiently(lambda: context.table.update(update))
+    return True
+
+
+def note_moved(context: KeyContext, pn: str, to: str) -> bool:
+    """WhatsApp names another LID for a known number; whether that is news. Nothing else changes yet."""
+    key = address_key(context.account, pn)
+
+    def attempt(_: Try) -> bool:
+        item = context.table.get(key)
+        known = open_known(context, pn, item)
+        if known is None or known.lid == to or known.moved_to == to:
+            return False
+        proof = _sealed(context, pn, known._replace(at=context.now(), moved_to=to))
+        moved = Update(key, set={PROOF: proof}, remove=("doubted_at",), when=(as_read(PROOF, item),))
+        commit(context, [moved])
+        return True
+
+    return turning(context, attempt)
+
+
+def _sealed(context: KeyContext, user: str, known: KnownAddress) -> bytes:
+    told: dict[str, str | int] = {"pn": known.pn, "lid": known.lid, "at": known.at}
+    if known.moved_to is not None:
+        told["moved_to"] = known.moved_to
+    plain = json.dumps(told, separators=(",", ":")).encode()
+    return context.seal(plain, address_key(context.account, user), PROOF)
 
 
 def absent_since(context: KeyContext, pn: str) -> int:
@@ -57,24 +137,29 @@ def note_absent(context: KeyContext, pn: str) -> None:
 
 def learn(context: KeyContext, pn: str, lid: str) -> bool:
     """See `Contacts.learn`. A number that went to another person takes no session along."""
-    if _lid_of(read_address(context, pn)) == lid:
+    if _holds(context, read_known(context, pn), lid):
         return False
     incarnation = _incarnation(context)
 
     def attempt(current: Try) -> bool:
         address = context.table.get(address_key(context.account, pn))
-        if _lid_of(_both_names(address)) == lid:
+        known = open_known(context, pn, address)
+        if _holds(context, known, lid):
             return False
-        moves, turns = _moves(context, incarnation, pn, lid, current)
-        known = context.table.get(address_key(context.account, lid))
-        commit(context, [*moves, *_names(context, pn, lid, address, known)], *turns)
-        return True
+        is_news = known is None or known.lid != lid
+        moves, turns = _moves(context, incarnation, pn, lid, current) if is_news else ([], [])
+        other = context.table.get(address_key(context.account, lid))
+        commit(context, [*moves, *_names(context, pn, lid, address, other)], *turns)
+        return is_news
 
     return turning(context, attempt)
 
 
-def _lid_of(names: dict[str, str] | None) -> str | None:
-    return names["lid"] if names is not None else None
+def _holds(context: KeyContext, known: KnownAddress | None, lid: str) -> bool:
+    """Whether it is known already that a number is this LID's, and was told lately."""
+    if known is None or known.lid != lid or known.doubted or known.moved_to is not None:
+        return False
+    return context.now() - known.at < FRESH_SECONDS
 
 
 def _incarnation(context: KeyContext) -> int:
@@ -89,9 +174,14 @@ def _names(context: KeyContext, pn: str, lid: str, address: Item | None, known: 
     us under the LID (`known`) is found under the number too."""
     trust = {name: value for name, value in (known or {}).items() if name in TRUST}
     names: dict[str, Value] = {"pn": pn, "lid": lid, **trust}
+    told = KnownAddress(pn, lid, context.now())
     return [
-        Put(address_key(context.account, pn), names, when=(as_read("lid", address),)),
-        Put(address_key(context.account, lid), names, when=(as_read("token_at", known),)),
+        Put(
+            address_key(context.account, user),
+            {**names, PROOF: _sealed(context, user, told)},
+            when=(as_read(PROOF, item), as_read(as_it_was, item)),
+        )
+        for user, item, as_it_was in ((pn, address, "lid"), (lid, known, "token_at"))
     ]
 
 

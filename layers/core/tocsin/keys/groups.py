@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete, Item, Update, Value
+from tocsin.keys.addresses import open_known
 from tocsin.keys.context import KeyContext
 from tocsin.tables.keys import address_key, devices_key, group_key
 
@@ -83,7 +84,8 @@ def read_names(context: KeyContext, users: Sequence[str]) -> dict[str, str]:
     """The LIDs of these users (bare JIDs), where both names are known."""
     keys = {address_key(context.account, user): user for user in users}
     found: Mapping[tuple[str, str], Item] = context.table.get_many(list(keys)) if keys else {}
-    return {keys[key]: str(item["lid"]) for key, item in found.items() if "lid" in item}
+    known = {keys[key]: open_known(context, keys[key], item) for key, item in found.items()}
+    return {user: names.lid for user, names in known.items() if names is not None}
 
 
 def _device_list(item: Item) -> DeviceList:

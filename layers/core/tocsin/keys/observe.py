@@ -36,7 +36,13 @@ MADE, ARCHIVED, CLOSED, PROMOTED = "made", "archived", "closed", "promoted"
 CLEANED, FORGOTTEN, RECOVERED, MOVED = "cleaned", "forgotten", "recovered", "moved"
 
 # First part of the partition key → what such an item is; `account` and `user` items are named by sort key.
-_TYPES = {"prekey": "prekey", "stanza": "stanza", "connectors": "heartbeat", "group": "sender-key"}
+_TYPES = {
+    "prekey": "prekey",
+    "stanza": "stanza",
+    "secret": "message-secret",
+    "connectors": "heartbeat",
+    "group": "sender-key",
+}
 
 
 class IdentityChange(NamedTuple):

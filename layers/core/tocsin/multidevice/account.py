@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tocsin.tables.names import user_of
+from tocsin.whatsapp.errors import StanzaRefused
 from tocsin.whatsapp.jid import JID, LID, PN, is_one_person
+from tocsin.whatsapp.message import SENDER_MISMATCH
 
 if TYPE_CHECKING:
     from tocsin.keys.account import AccountProfile
@@ -34,6 +37,16 @@ class Connector(Protocol):
     def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> tuple[str, str]: ...
 
 
+class Numbers(Protocol):
+    """What of `numbers.NumberOwners` an account uses."""
+
+    def ask(self, account: Account, pn: JID) -> str | None: ...
+
+    def heed(self, account: Account, pn: str, lid: str) -> bool: ...
+
+    def lost(self, account: Account, pn: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Account:
     """One account as one call sees it: its keys, its public facts, and the socket."""
@@ -41,6 +54,7 @@ class Account:
     keys: KeyStore
     profile: AccountProfile
     connector: Connector
+    numbers: Numbers
 
     @property
     def own_user(self) -> str:
@@ -89,18 +103,63 @@ class Account:
         phone = user_of(recipient)
         return user in (phone, self.lid_of(phone))
 
-    def learn(self, *names: JID | None) -> None:
-        """Remember that a phone number and a LID among `names` (devices or users) are one person's, which
-        moves the sessions to the LID. Anything but one of each teaches nothing, nor does a stanza teach us
-        our own names: those are known since the pairing.
+    def sender(self, *names: JID | None) -> str:
+        """Return the canonical bare JID of the one person whom all these names (devices or users, from one
+        stanza) mean. Nothing is learnt from a stanza: where it says what isn't known, WhatsApp is asked.
 
-        A LID that is known already keeps its number: after a national renumbering it is the one that the
-        ticketing system uses, under which conduct is filed, while stanzas name WhatsApp's own digits. A
-        number that is known gets its newest LID.
+        Raises `StanzaRefused` if the names are two people's; `ConnectorError` if nobody can be asked now.
         """
-        users = {jid.chat for jid in names if jid is not None and jid.user}
+        users = [jid.chat for jid in names if jid is not None]
+        if not is_one_person(users, self.own_names):
+            raise StanzaRefused(SENDER_MISMATCH)
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
-        if pn is None or lid is None or not is_one_person(users, self.own_names):
-            return
-        if not self.keys.contacts.is_known(str(lid)):
-            self.keys.contacts.learn(str(pn), str(lid))
+        if lid is None or pn is None or not pn.user or not lid.user:
+            return str(lid) if lid is not None else self.lid_of(str(users[0]))
+        if not self.is_own(str(lid)) and not self.keys.contacts.is_known(str(pn), str(lid)):
+            self._demand_pair(pn, lid)
+        return str(lid)
+
+    def _demand_pair(self, pn: JID, lid: JID) -> None:
+        """Raise `StanzaRefused` unless the number is this LID's, or nobody says anything else."""
+        known = self.keys.contacts.known(str(pn))
+        answer = self.numbers.ask(self, pn)
+        present = answer or (known.lid if known is not None else None)
+        if present not in (None, str(lid)):
+            raise StanzaRefused(SENDER_MISMATCH)
+
+    def learn(self, *names: JID | None) -> bool:
+        """Heed that an answer of WhatsApp's, or our own phone, names a phone number and a LID as one person's
+        in passing. Anything but one of each teaches nothing, nor does it teach us our own names: those are
+        known since the pairing.
+
+        News is learnt. What contradicts something known is a reason to ask before the next send: False. It is
+        none if that was asked just now.
+        """
+        pair = self._pair(names)
+        if pair is None or self.keys.contacts.is_known(*pair):
+            return True
+        contradicted = self._contradicted(*pair)
+        if not contradicted:
+            self.keys.contacts.learn(*pair)
+        doubts = [self.keys.contacts.doubt(number) for number in contradicted]
+        return not any(doubts)
+
+    def compare(self, *names: JID | None) -> None:
+        """As `learn`, for what a stanza names in passing: it teaches nothing."""
+        pair = self._pair(names)
+        if pair is not None and not self.keys.contacts.is_known(*pair):
+            for number in self._contradicted(*pair):
+                self.keys.contacts.doubt(number)
+
+    def _pair(self, names: Iterable[JID | None]) -> tuple[str, str] | None:
+        """The number and the LID of somebody else than us, if that is what `names` are."""
+        users = {jid.chat for jid in names if jid is not None and jid.user}
+        pn, lid = (next((str(user) for user in users if user.server == server), "") for server in (PN, LID))
+        if not pn or not lid or not is_one_person(users, self.own_names) or self.is_own(lid):
+            return None
+        return pn, lid
+
+    def _contradicted(self, pn: str, lid: str) -> list[str]:
+        """The known numbers that can't be right if `pn` is `lid`."""
+        found = (self.keys.contacts.known(pn), self.keys.contacts.known(lid))
+        return [known.pn for known in found if known is not None and (known.pn, known.lid) != (pn, lid)]

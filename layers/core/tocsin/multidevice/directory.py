@@ -11,12 +11,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tocsin.multidevice.account import Account
+from tocsin.multidevice.numbers import NUMBER_DOUBTED, held_back
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.transport import Address
+from tocsin.people.national import spellings_on_whatsapp
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.bundles import MAX_PER_REQUEST, BundleError, fetch_bundles, parse_bundles
 from tocsin.whatsapp.jid import JID, PN, mask
-from tocsin.whatsapp.usync import parse_contacts, parse_devices, usync_contacts, usync_devices, usync_lids
+from tocsin.whatsapp.usync import (
+    Contact,
+    parse_contacts,
+    parse_devices,
+    usync_contacts,
+    usync_devices,
+    usync_lids,
+)
 
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
@@ -69,16 +78,27 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
     if absent_since > now - ABSENT_SECONDS * 1000 and not recheck:
         minutes = (now - absent_since) // 60_000
         raise Permanent(NOT_ON_WHATSAPP, f"WhatsApp didn't know the number {minutes} min ago")
-    contact = parse_contacts(account.connector.request(account.profile, usync_contacts([phone]))).get(phone)
+    contact = _contact_of(account, phone)
     if contact is None or not contact.registered:
         if contact is not None:
+            account.numbers.lost(account, str(asked))
             account.keys.contacts.note_absent(str(asked))
         raise Permanent(NOT_ON_WHATSAPP, "WhatsApp doesn't know the number")
     lid = contact.lid or _lid_of(account, contact.pn or asked)
     # National renumbering: the server's digits may differ from those that were asked for. Both lead there.
-    for phone_number in dict.fromkeys((contact.pn or asked, asked)):
-        account.keys.contacts.learn(str(phone_number), str(lid))
-    return Address(str(lid), str(contact.pn or asked), account.keys.contacts.address_item(str(lid)))
+    numbers = dict.fromkeys((contact.pn or asked, asked))
+    agreed = [account.numbers.heed(account, str(number), str(lid)) for number in numbers]
+    if not all(agreed):
+        raise held_back(now)
+    return Address(str(lid), str(contact.pn or asked), trust=account.keys.contacts.address_item(str(lid)))
+
+
+def _contact_of(account: Account, phone: str) -> Contact | None:
+    """What WhatsApp says of a number, asked under all of its spellings at once; `None`: nothing."""
+    spellings = spellings_on_whatsapp(phone)
+    answers = parse_contacts(account.connector.request(account.profile, usync_contacts(spellings)))
+    found = [answers[one] for one in spellings if one in answers]
+    return next((one for one in found if one.registered), found[0] if found else None)
 
 
 def _lid_of(account: Account, phone_number: JID) -> JID:
@@ -89,8 +109,9 @@ def _lid_of(account: Account, phone_number: JID) -> JID:
     raise Recover(NO_LID, "WhatsApp names no LID for the number")
 
 
-def device_lists(account: Account, users: Sequence[str]) -> dict[str, list[int]]:
-    """Ask for the devices of some users (bare LIDs); without this very device of ours.
+def device_lists(account: Account, users: Sequence[str], *, strict: bool = False) -> dict[str, list[int]]:
+    """Ask for the devices of some users (bare LIDs); without this very device of ours. `strict`: raise
+    `Recover` if the answer contradicts whose a number is, so that this is asked before anything is sent.
 
     A user whose list can't be had counts as having the phone alone. The device that Meta operates for a
     business (`HOSTED_DEVICE`) is among them; groups do without it.
@@ -98,7 +119,8 @@ def device_lists(account: Account, users: Sequence[str]) -> dict[str, list[int]]
     query = usync_devices([JID.parse(user) for user in users])
     lists = {user: [0] for user in users}
     for found in parse_devices(account.connector.request(account.profile, query)):
-        account.learn(found.pn, found.lid)
+        if not account.learn(found.pn, found.lid) and strict:
+            raise Recover(NUMBER_DOUBTED, "the list of devices names another number for the recipient")
         devices = {device.device for device in found.devices}
         if len(devices) > MAX_DEVICES:
             log.error("a giant device list", extra={"user": repr(found.user), "devices": len(devices)})
@@ -137,7 +159,7 @@ def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
     One query for all lists, one (for up to 100 devices) for all bundles, one turn for each user. Returns
     what came of the bundles. Whoever reserved before must reserve again.
     """
-    lists = device_lists(account, list(needs))
+    lists = device_lists(account, list(needs), strict=True)
     wanted = [
         JID.parse(user).with_device(device)
         for user, devices in lists.items()

@@ -1,8 +1,9 @@
-"""A recipient's device has a new identity key: they reinstalled, or somebody else has the number now.
+"""Changes of identity: a recipient's device has a new key, or their number belongs to somebody else.
 
-It is accepted, as the official client does by default, and published (`IdentityChanged` on the bus). The key
-store calls this once a message or a signed bundle has proved it, and before it stores it: a crash in between
-publishes it twice rather than never.
+A new key (they reinstalled, or somebody else has the number now) is accepted, as the official client does by
+default, and published (`IdentityChanged` on the bus). The key store calls this once a message or a signed
+bundle has proved it, and before it stores it: a crash in between publishes it twice rather than never. That a
+number moved is published before anything is sent there.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
+    from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
     from tocsin.notify.store.stores import Stores
 
 log = logging.getLogger(__name__)
+
+NEW_KEYS = "new-keys"
+NUMBER_MOVED = "number-moved"
+"""Kinds of a change of identity, as the event names them."""
 
 
 def tell_change(
@@ -36,6 +42,7 @@ def tell_change(
     """Record one change of identity, and with that put it on the bus."""
     names = keys.contacts.address(change.user)
     told = {
+        "kind": NEW_KEYS,
         **(named(recipient_of(names["pn"]), names["lid"]) if names else named(recipient_of(change.user))),
         "device_jid": str(JID.parse(change.user).with_device(change.device)),
         "by": change.by,
@@ -44,11 +51,26 @@ def tell_change(
     }
     keys.groups.note_new_keys(change.user)
     at = from_seconds(clock())
-    stores.recipients.put_identity_change(
+    stores.identity_changes.put(
         keys.account.name, change.user, change.device, told, fingerprint(change.new), at
     )
     device = JID.parse(change.user).with_device(change.device)
     log.warning("identity changed", extra={"device": repr(device), "by": change.by})
+
+
+def tell_moved(
+    stores: Stores,
+    account: str,
+    known: KnownAddress,
+    to: str | None,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Record that the number of `known` went to another LID (`to`), or is no longer on WhatsApp (`None`), and
+    with that put it on the bus."""
+    told = {"kind": NUMBER_MOVED, **named(recipient_of(known.pn), known.lid), "moved_to": to}
+    what = f"{NUMBER_MOVED}-{known.pn}-{to}"
+    stores.identity_changes.put(account, known.lid, 0, told, what, from_seconds(clock()))
 
 
 def fingerprint(identity: bytes) -> str:

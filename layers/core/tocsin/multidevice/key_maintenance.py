@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials
     from tocsin.keys.store import KeyStore
+    from tocsin.multidevice.numbers import NumberOwners
     from tocsin.sealing import DamagedRecord
     from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.usync import UserDevices
@@ -155,6 +156,7 @@ class KeyMaintenance:
         open_keys: Callable[[str, Callable[[DamagedRecord], None]], KeyStore],
         connector: Connector,
         connectors: Connectors,
+        numbers: NumberOwners,
         *,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
@@ -164,6 +166,7 @@ class KeyMaintenance:
         self._open_keys = open_keys
         self._connector = connector
         self._connectors = connectors
+        self._numbers = numbers
         self._limits = limits or Limits()
         self._clock = clock
 
@@ -206,7 +209,7 @@ class KeyMaintenance:
             log.error("%s", behind, extra={"account": report.account})
             return None
         try:
-            account = Account(keys, credentials.profile, self._connector)
+            account = Account(keys, credentials.profile, self._connector, self._numbers)
         except NotPaired:
             account = None
         askable = account is not None and self._connectors.state(report.account) in CAN_SEND

@@ -3,7 +3,7 @@
 **We can't read a message.** `ANSWERS` says what each Signal error leads to: the receipt again, or a retry
 receipt of ours, with which `UnreadableMessages` asks for the message:
 
-    count ── more than 4? ──▶ given up: our own phone is asked for it
+    hour's budget used up? ──▶ nothing; else count ── more than 4? ──▶ given up: our own phone is asked for it
       └ ask ── from the 2nd time on: fresh keys go along, and the session is archived
 
 **A recipient's device can't read ours.** It sends a retry receipt, and `RetryReceiptHandler` sends it the
@@ -34,6 +34,7 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import device_lists, fetch
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.placeholders import ask_phone, is_askable
+from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.retry_case import (
     CAUSES,
@@ -46,7 +47,7 @@ from tocsin.multidevice.retry_case import (
     unreadable_by_us,
     was_sent_copy,
 )
-from tocsin.multidevice.retry_content import fresh_keys, plaintext_again
+from tocsin.multidevice.retry_content import plaintext_again, question_stanza
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
@@ -70,7 +71,6 @@ from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import retry_message_stanza
-from tocsin.whatsapp.receipts import retry_receipt
 
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
@@ -184,36 +184,40 @@ def answer_to(error: SignalError) -> Answer:
 class UnreadableMessages:
     """Asks senders for the messages that we can't read."""
 
-    def __init__(self, transport: MultiDevice, recoveries: Recoveries, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        transport: MultiDevice,
+        recoveries: Recoveries,
+        budget: QuestionBudget,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._transport = transport
         self._recoveries = recoveries
+        self._budget = budget
         self._clock = clock
 
     def ask(self, unreadable: Unreadable, answer: AskAgain) -> Report:
         """Ask the sender for a message; a few times, then no more. Raises `Wait`, `ConnectorError`."""
         account, message, user = unreadable.account, unreadable.message, unreadable.user
-        said = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
-        log.warning("can't decrypt", extra=said)
         if message.from_me and not message.peer:
             return Report("message", "own-device", unreadable.cause)
         # A count says that we asked; so it isn't raised while there is nobody to carry the question.
         self._transport.check(account.profile.account, resumed=True)
+        if self._budget.is_spent(account.profile.account, user):
+            return Report("message", OVER_BUDGET, unreadable.cause)
+        said = {"cause": unreadable.cause, "sender": repr(message.sender), "stanza": message.id}
+        log.warning("can't decrypt", extra=said)
         device = message.sender.device
         least = unreadable.enc.count + 1
         count = account.keys.receiving.count_retry(account.profile, user, device, message.id, at_least=least)
         question = answer.question(unreadable.error, count)
         if question is None:
             return self._give_up(unreadable, count)
-        keys = fresh_keys(account, unreadable.credentials) if question.with_keys else None
         if question.session_is_stale and account.keys.sending.mark_stale(account.profile, user, device):
             account.keys.sending.expire_device_list(account.profile, user)
-        asking = retry_receipt(
-            unreadable.node,
-            count=question.count,
-            registration_id=unreadable.credentials.registration_id,
-            error=question.error,
-            keys=keys,
-        )
+        own, asked = unreadable.credentials, (question.count, question.error)
+        asking = question_stanza(account, own, unreadable.node, *asked, with_keys=question.with_keys)
         account.connector.send(account.profile, asking)
         at = from_seconds(self._clock())
         record = unreadable_by_us(account, message, user)
@@ -354,7 +358,7 @@ class RetryReceiptHandler:
         if was_sent_copy(case.notification, str(case.jid)):
             return
         account, now = case.notification.account, self._now_ms()
-        if self._stores.recipients.count_list_question_in_hour(account, case.user, now) > self._per_hour:
+        if self._stores.people.count_list_question_in_hour(account, case.user, now) > self._per_hour:
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])
@@ -372,7 +376,7 @@ class RetryReceiptHandler:
             raise Ignored("exhausted")
         now = self._now_ms()
         account = case.notification.account
-        if self._stores.recipients.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
+        if self._stores.people.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
             limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
@@ -483,7 +487,7 @@ class RetryReceiptHandler:
             count=case.request.count,
         )
         self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
-        self._stores.recipients.count_recovery(case.notification.account, case.recipient)
+        self._stores.people.count_recovery(case.notification.account, case.recipient)
         self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
 
     def _now_ms(self) -> int:

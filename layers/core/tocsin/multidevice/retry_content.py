@@ -14,15 +14,30 @@ from tocsin.notify.notification import Notification
 from tocsin.signal.padding import pad
 from tocsin.signal.x3dh import SignedPreKey
 from tocsin.tables.names import user_of
-from tocsin.whatsapp.receipts import RetryKeys
+from tocsin.whatsapp.receipts import RetryKeys, retry_receipt
 
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
     from tocsin.whatsapp.media import Upload
+    from tocsin.whatsapp.node import Node
     from tocsin.whatsapp.outgoing import Kind
 
 
-def fresh_keys(account: Account, credentials: Credentials) -> RetryKeys:
+def question_stanza(
+    account: Account, credentials: Credentials, node: Node, count: int, error: int, *, with_keys: bool
+) -> Node:
+    """Return the retry receipt for a message (`node`) that we can't read. `with_keys`: a new prekey of ours
+    is stored and goes along."""
+    return retry_receipt(
+        node,
+        count=count,
+        registration_id=credentials.registration_id,
+        error=error,
+        keys=_fresh_keys(account, credentials) if with_keys else None,
+    )
+
+
+def _fresh_keys(account: Account, credentials: Credentials) -> RetryKeys:
     """Return keys with which the sender can start a new session with us."""
     prekey, signed = account.keys.account.retry_prekey(), credentials.signed_prekey
     return RetryKeys(

@@ -21,6 +21,7 @@ from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
+from tocsin.multidevice.numbers import NUMBER_DOUBTED, NumberOwners, held_back
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
 from tocsin.multidevice.socket import RememberedLeases, Socket, accepted_at_of
@@ -56,7 +57,7 @@ PHONE = 0
 
 # Refusals after which the device lists are asked for anew, and those after which the address is.
 STALE_DEVICES = frozenset({"malformed", "not-allowed", "stale-devices", "unknown-recipient", "no-bundles"})
-STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid"})
+STALE_ADDRESS = frozenset({"malformed", "not-allowed", "unknown-recipient", "no-lid", NUMBER_DOUBTED})
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class MultiDevice:
         open_keys: Callable[[str], KeyStore],
         connector: Connector,
         leases: RememberedLeases,
+        numbers: NumberOwners,
         *,
         uploads: Callable[[], Uploads] | None = None,
         clock: Callable[[], float] = time.time,
@@ -95,6 +97,7 @@ class MultiDevice:
         self._open_keys = open_keys
         self._connector = connector
         self._leases = leases
+        self._numbers = numbers
         self.socket = Socket(open_keys, leases, self.forget, clock=clock)
         self._uploads = cache(uploads or _no_uploads)
         self._clock = clock
@@ -104,13 +107,18 @@ class MultiDevice:
         self._unsettled: list[Callable[[], object]] = []
         self._tokens = Tokens(clock)
 
-    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
-        known = known or {}
+        if known is None and not is_lid(recipient):
+            return None
+        number = user_of(recipient)
+        told = self._open_keys(account).contacts.open_known(number, known)
         if is_lid(recipient):
-            return Address(recipient, known.get("pn"), trust=known)
-        lid = known.get("lid")
-        return Address(str(lid), user_of(recipient), trust=known) if lid else None
+            return Address(recipient, told.pn if told is not None else None, trust=known or {})
+        if told is None or known is None:
+            return None
+        is_due, is_held = self._numbers.is_due(told), self._numbers.is_held(told)
+        return Address(told.lid, number, is_due, is_held, trust=known)
 
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
@@ -136,7 +144,7 @@ class MultiDevice:
                 raise Permanent("unknown-account", str(error)) from error
             except DamagedRecord as error:
                 raise damaged_account(error) from error
-        return Account(keys, profile, self._connector)
+        return Account(keys, profile, self._connector, self._numbers)
 
     def forget(self, name: str) -> None:
         """Drop what is remembered of an account, after somebody refused it."""
@@ -215,7 +223,10 @@ class MultiDevice:
             self.socket.check_first_contacts(account)
         if is_lid(outgoing.recipient):  # WhatsApp is asked about numbers, and here is none
             return address or Address(outgoing.recipient)
-        if address is not None and not STALE_ADDRESS.intersection(outgoing.earlier):
+        if address is not None and address.is_held:
+            raise held_back(self._now_ms())
+        is_stale = address is None or address.is_due or STALE_ADDRESS.intersection(outgoing.earlier)
+        if address is not None and not is_stale:
             return address
         from tocsin.multidevice.directory import locate
 

@@ -114,11 +114,13 @@ class RetryPolicies:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """Where keys and notifications lie, and what unseals the keys."""
+    """Where keys and notifications lie, and what unseals the keys. `on_number_moved`: `hold` what is for a
+    number that belongs to somebody else by now, or `send` it."""
 
     keys_table: str
     notifications_table: str
     sealing_secret_arn: str
+    on_number_moved: str = "hold"
 
     @classmethod
     def read(cls, environment: Environment) -> StoreConfig:
@@ -127,6 +129,7 @@ class StoreConfig:
             keys_table=environment.text("KEYS_TABLE"),
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
             sealing_secret_arn=environment.text("SEALING_SECRET_ARN"),
+            on_number_moved=environment.choice("ON_NUMBER_MOVED", "hold", "send"),
         )
 
 
@@ -198,6 +201,7 @@ class PlanConfig:
     default_region: str
     default_language: str
     notification_expiry_seconds: int
+    default_area: str = ""
     attachments_bucket: str = ""
     quote_first_message: bool = False
     edit_updates: bool = False
@@ -216,6 +220,7 @@ class PlanConfig:
             default_region=environment.text("DEFAULT_REGION", "ID"),
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),
             notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
+            default_area=environment.text("DEFAULT_AREA", ""),
             attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
             quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
             edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",

@@ -9,9 +9,11 @@
 An order is believed only where it agrees with its notification as stored: in account, recipient, audience,
 and the queue's message group made of them. One that disagrees is dropped.
 
-What follows a parked one to the same recipient parks behind it, so that nothing overtakes.
+What follows a parked one to the same person parks behind it, so that nothing overtakes. Who the recipient is
+may turn out on the way, and then be a person whom we know by another name: what holds for them holds at once.
 
-Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`).
+Known session: one read (`batch_get_for_send`), two reservations, one write (`mark_sent`). The planner read
+once who the recipient is.
 """
 
 from __future__ import annotations
@@ -29,13 +31,13 @@ from tocsin.notify.content import Content, Edit
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
-from tocsin.notify.queues import Order
-from tocsin.notify.store.recipients import Conduct
+from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Address, Outgoing, Sent, Transport
-from tocsin.tables.names import id_of_message, user_of
+from tocsin.people.person import Name, Person, Source
+from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -49,26 +51,27 @@ TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 
 
-class OptedOut(Permanent):
-    """Who the recipient is was asked just now, and under that name (`lid`) they had withdrawn consent."""
-
-    def __init__(self, lid: str) -> None:
-        super().__init__(OPTED_OUT.code, OPTED_OUT.detail)
-        self.lid = lid
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What became of one order.
 
     `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
-    `mismatched`. `cause` says why, as a failure code, a state or a field. `again_after` are the seconds after
-    which the queue shall deliver the order again; `None`: it is done.
+    `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be). `cause` says
+    why, as a failure code, a state or a field. `again_after` are the seconds after which the queue shall
+    deliver the order again; `None`: it is done.
     """
 
     outcome: str
     cause: str = ""
     again_after: float | None = None
+
+
+class Stopped(Exception):
+    """Who the recipient is was asked just now, and that ended the order's turn: `verdict`."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.outcome)
+        self.verdict = verdict
 
 
 class Delivery:
@@ -79,6 +82,7 @@ class Delivery:
         stores: Stores,
         dead_letters: DeadLetters,
         transport: Transport,
+        queue: NotificationsQueue,
         policies: RetryPolicies,
         *,
         receipt_deadline_seconds: int,
@@ -88,6 +92,7 @@ class Delivery:
         self._stores = stores
         self._dead_letters = dead_letters
         self._transport = transport
+        self._queue = queue
         self._policies = policies
         self._receipt_deadline_seconds = receipt_deadline_seconds
         self._clock = clock
@@ -107,57 +112,97 @@ class Delivery:
             raise
 
     def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
-        view = self._stores.batch_get_for_send(order.notification, order.account, user_of(order.recipient))
+        view = self._stores.batch_get_for_send(
+            order.notification, order.account, order.person_name, user_of(order.recipient)
+        )
         notification = view.notification
         if notification is None:
             return Verdict("dropped", "unknown-notification")
+        if was_rerouted(notification, order):
+            # A crash may have come between the record and the queue; what lies there already is folded.
+            return self._enqueue_rerouted(notification)
         differs = mismatch(order, notification) or ("lane" if lane not in (None, order.group) else "")
         if differs:
-            # Conduct and address were read for whom the order names: neither may be believed.
+            # Person and address were read for whom the order names: neither may be believed.
             _tell_mismatch(order, notification, differs)
             return Verdict("mismatched", differs)
         stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
-        address, conduct = self._transport.address_of(order.recipient, view.address), view.conduct
+        address = self._transport.address_of(order.account, order.recipient, view.address)
         if address is not None:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
         if notification.expired(self._now_ms()):
             return self._bury(notification, expiry_of(notification))
-        if address is not None:
-            conduct = self._conduct(notification, conduct, address.user)
-        if is_unwanted(notification, conduct):
-            return self._suppress(notification, OPTED_OUT)
-        earlier = self._one_before(notification, conduct)
-        if earlier is not None:
-            behind = Wait(BEHIND, "an earlier one to the same recipient waits")
-            return self._park(notification, behind, earlier)
-        first_contact = is_first_contact(notification, conduct)
+        found = self._person(notification, view.person, address.user if address else None)
+        if isinstance(found, Verdict):
+            return found
+        notification = replace(notification, person=found.id)
         send = partial(
-            self._try, conduct=conduct, address=address, resumed=order.resumed, first_contact=first_contact
+            self._try,
+            person=found,
+            address=address,
+            resumed=order.resumed,
+            first_contact=is_first_contact(notification, found),
         )
         content = notification.content
         verdict = self._edit(notification, content, send) if isinstance(content, Edit) else send(notification)
-        if verdict.outcome == "sent" and notification.turn in conduct.parked:
-            self._stores.parking.leave_line(
-                notification.account, user_of(notification.recipient), notification.turn
-            )
+        if verdict.outcome == "sent" and notification.turn in found.parked:
+            self._stores.people.leave_line(notification.account, found.id, notification.turn)
         return verdict
 
-    def _conduct(self, notification: Notification, conduct: Conduct, user: str) -> Conduct:
-        """The conduct towards the recipient, now that their LID (`user`) is known: who withdrew consent while
-        we knew nothing but the LID did so for the number too. Looked for once for each LID."""
-        if user in (user_of(notification.recipient), conduct.lid):
-            return conduct
-        return self._stores.recipients.adopt_conduct(
-            notification.account, user_of(notification.recipient), user
-        )
+    def _person(self, notification: Notification, person: Person, user: str | None) -> Person | Verdict:
+        """Return the person whom it is for, whose canonical name is `user` (bare JID, `None` where that isn't
+        known yet); or what becomes of it, if it can't go on to them now.
 
-    def _demand_consent(self, notification: Notification, conduct: Conduct, user: str) -> None:
-        """Raise `OptedOut` if it turns out on the way that the recipient doesn't want it."""
-        if is_unwanted(notification, self._conduct(notification, conduct, user)):
-            raise OptedOut(user)
+        Whatever was said, planned or parked under another name of theirs counts. If their lane is another
+        one, it goes there, behind what is on its way already.
+        """
+        if user is not None and user != person.id:
+            person = self._joined(notification, person, user)
+        notification = replace(notification, person=person.id)
+        if is_unwanted(notification, person):
+            return self._suppress(notification, OPTED_OUT)
+        if person.lane != (notification.lane or notification.recipient):
+            return self._reroute(notification, person)
+        earlier = self._one_before(notification, person)
+        if earlier is not None:
+            behind = Wait(BEHIND, "an earlier one to the same recipient waits")
+            return self._park(notification, behind, earlier)
+        return person
+
+    def _joined(self, notification: Notification, person: Person, user: str) -> Person:
+        """The person `user`, now that it is known that the notification's recipient is they.
+
+        If the recipient was thought to be somebody else (`person`, a LID as well), nothing of that one's goes
+        along: the number has a new owner.
+        """
+        at, account = self._now_ms(), notification.account
+        number = Name(user_of(notification.recipient), Source.TICKET, at)
+        names = dict.fromkeys((person.id, number.jid) if not is_lid(person.id) else (number.jid,))
+        if notification.turn in person.parked and is_lid(person.id):
+            self._stores.people.leave_line(account, person.id, notification.turn)
+        for name in names:
+            person = self._stores.people.join(account, name, user, [number])
+        return person
+
+    def _reroute(self, notification: Notification, person: Person) -> Verdict:
+        """Let it go in the person's lane: there it overtakes nothing of theirs."""
+        moved = self._stores.notifications.reroute(notification.id, person.id, person.lane)
+        if not moved.applied:
+            return Verdict("dropped", str(moved.notification.state))
+        return self._enqueue_rerouted(moved.notification)
+
+    def _enqueue_rerouted(self, notification: Notification) -> Verdict:
+        self._queue.send(notification)
+        return Verdict("rerouted")
+
+    def _check_located(self, notification: Notification, person: Person, user: str) -> None:
+        """Raise `Stopped` if it turns out on the way that it can't go on to whom the recipient is."""
+        found = self._person(replace(notification, recipient_lid=user), person, user)
+        if isinstance(found, Verdict):
+            raise Stopped(found)
 
     def _suppress(self, notification: Notification, why: Problem) -> Verdict:
         lid = notification.recipient_lid
@@ -190,25 +235,25 @@ class Delivery:
             self._suppress(notification, TOO_LATE)
         return verdict
 
-    def _one_before(self, notification: Notification, conduct: Conduct) -> Notification | None:
-        """The earlier one to the same recipient that is parked, or lies resumed in the queue behind it.
+    def _one_before(self, notification: Notification, person: Person) -> Notification | None:
+        """The earlier one to the same person that is parked, or lies resumed in the queue behind it.
 
         The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
         struck off here, so that nobody is held up by a crash.
         """
-        for turn in sorted(conduct.parked):
+        for turn in sorted(person.parked):
             if turn >= notification.turn:
                 return None
             earlier = self._stores.notifications.get(turn.partition("#")[2])
             if earlier is not None and not earlier.expired(self._now_ms()) and earlier.state in IN_LINE:
                 return earlier
-            self._stores.parking.leave_line(notification.account, user_of(notification.recipient), turn)
+            self._stores.people.leave_line(notification.account, person.id, turn)
         return None
 
     def _try(
         self,
         notification: Notification,
-        conduct: Conduct,
+        person: Person,
         address: Address | None,
         resumed: bool,
         first_contact: bool,
@@ -227,15 +272,15 @@ class Delivery:
                 resumed=resumed,
                 recheck=notification.redriven > 0,
                 first_contact=first_contact,
-                on_located=partial(self._demand_consent, notification, conduct),
+                on_located=partial(self._check_located, notification, person),
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
                 sent = self._transport.send(outgoing)
             except Wait as failure:
                 return self._park(notification, failure)
-            except OptedOut as refusal:
-                return self._suppress(replace(notification, recipient_lid=refusal.lid), OPTED_OUT)
+            except Stopped as stopped:
+                return stopped.verdict
             except Permanent as failure:
                 return self._bury(notification, failure)
             except (Recover, Retry) as failure:
@@ -336,6 +381,15 @@ def _tell_mismatch(order: Order, notification: Notification, differs: str) -> No
     )
 
 
+def was_rerouted(notification: Notification, order: Order) -> bool:
+    """Return whether an order is the one that sent its notification to another lane, come again."""
+    return (
+        notification.state is State.PLANNED
+        and order.generation < notification.generation
+        and order.group != Order.of(notification).group
+    )
+
+
 def reason_to_drop(notification: Notification, order: Order) -> str | None:
     """Return why this order has nothing to do any more, or `None` if it has.
 
@@ -373,16 +427,16 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
     return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
 
 
-def is_unwanted(notification: Notification, conduct: Conduct) -> bool:
-    """Return whether the recipient withdrew consent; that this was heard, they are told all the same."""
-    return conduct.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
+def is_unwanted(notification: Notification, person: Person) -> bool:
+    """Return whether the person withdrew consent; that this was heard, they are told all the same."""
+    return person.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
 
 
-def is_first_contact(notification: Notification, conduct: Conduct) -> bool:
-    """Return whether the recipient has nothing of us yet and never wrote: whom WhatsApp may keep us from.
+def is_first_contact(notification: Notification, person: Person) -> bool:
+    """Return whether the person has nothing of us yet and never wrote: whom WhatsApp may keep us from.
 
     Known is who got a notification, or answered one; a confirmation is itself an answer.
     """
     if notification.event_type in CONFIRMATIONS or notification.group is not None:
         return False
-    return conduct.last_notification is None and conduct.heard_at is None
+    return person.last_notification is None and person.heard_at is None

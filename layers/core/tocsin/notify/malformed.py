@@ -54,6 +54,8 @@ def read_record(store: Notifications, notification: str) -> Notification | None:
         if found is not None:
             # Records are sorted by it, and all their other times are compared with it.
             operator.index(found.created_at)
+            if found.id != notification or not isinstance(found.text, str):
+                raise ValueError("the record of another notification, or one without a text")
         return found
     except MALFORMED as error:
         raise UnreadableRecord(notification) from error

@@ -26,7 +26,7 @@ from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import Content
 from tocsin.notify.hold import Hold, expiry
-from tocsin.tables.names import ID_BYTES, is_group, is_lid, message_id_of
+from tocsin.tables.names import ID_BYTES, is_group, is_lid, message_id_of, user_of
 
 Audience = Literal["customer", "technician", "group"]
 
@@ -74,7 +74,7 @@ REPLY_RECEIVED = "ReplyReceived"
 OVERDUE = "Overdue"
 IDENTITY_CHANGED = "IdentityChanged"
 """Outcomes without a state: a reply came; a sent notification got no delivery receipt within its deadline; a
-recipient's device has new keys."""
+recipient's device has new keys, or their number belongs to somebody else."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,9 @@ class Notification:
     with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
     `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `held_until`:
     when the account's limit ends for which it waits, or the one before it. `given_message_id`: the message
-    id, where the transport gave one of its own.
+    id, where the transport gave one of its own. `person`: the id of the person that it is for, as it was when
+    that was looked up last; `lane`: what stands for them in the queue's message groups. Both are `None` in
+    records from before people were known, whose recipient stands for them.
     """
 
     id: str
@@ -221,6 +223,13 @@ class Notification:
     recipient_lid: str | None = None
     refused_address: str | None = None
     given_message_id: str | None = None
+    person: str | None = None
+    lane: str | None = None
+
+    @property
+    def person_name(self) -> str:
+        """A name (bare JID) of the person it is for: it leads to their record."""
+        return self.person or user_of(self.recipient)
 
     @property
     def text(self) -> str:

@@ -6,7 +6,8 @@
 | Failed                          | NotificationFailed      | reason, class, detail, attempts      |
 | Suppressed                      | NotificationSuppressed  | reason                               |
 | Overdue (no receipt in time)    | NotificationOverdue     |                                      |
-| ReplyReceived                   | ReplyReceived           | what the recipient answered          |
+| ReplyReceived                   | ReplyReceived           | what the recipient answered: see     |
+|                                 |                         | multidevice/REPLIES.md               |
 | IdentityChanged                 | IdentityChanged         | whose device, what proved it         |
 
 Each names the person by `recipient`, the number (or the group), and `recipient_lid`, WhatsApp's own name for
@@ -229,14 +230,17 @@ _NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
 def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["received_at"] = iso(told.get("received_at", at))
-    told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{REPLY_RECEIVED}"
+    # What was told without its content is told once more with it: two events, so two ids.
+    unread = "unread." if told.get("unread") else ""
+    told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{unread}{REPLY_RECEIVED}"
     return _UNNAMED | told
 
 
 def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
     told["changed_at"] = iso(told.get("changed_at", at))
-    told["id"] = f"{told['account']}.{told['device_jid']}.{told['new_fingerprint']}.{at}"
+    what = f"{told['device_jid']}.{told['new_fingerprint']}" if "device_jid" in told else told["user"]
+    told["id"] = f"{told['account']}.{what}.{at}"
     return _UNNAMED | told
 
 

@@ -115,9 +115,10 @@ class Maintainer:
         return report
 
     def sweep(self, account: str, time_left: Callable[[], float]) -> Report:
-        """Each minute: a resume of what is due, and a look for receipts that never came."""
+        """Each minute: a resume of what is due, and a look for receipts and for messages that never came."""
         report = self.resume(account, time_left)
         self._report_overdue(report)
+        self._tell_unread(account)
         return report
 
     # -- what is over --------------------------------------------------------------------------------------
@@ -161,6 +162,12 @@ class Maintainer:
             if transition.applied:
                 log.warning("no delivery receipt in time", extra={"notification": notification_id})
                 report.overdue += 1
+
+    def _tell_unread(self, account: str) -> None:
+        """Somebody wrote what we couldn't read, and didn't send it again."""
+        told = self._stores.replies.tell_overdue(account, self._now_ms())
+        if told:
+            log.warning("messages that stay unreadable", extra={"account": account, "messages": told})
 
     # -- what goes back to the queue -----------------------------------------------------------------------
 

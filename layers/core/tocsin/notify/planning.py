@@ -31,6 +31,9 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.notify.threads import placed
+from tocsin.people.numbers import same_person_key
+from tocsin.people.person import Addressee
+from tocsin.tables.names import user_of
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ class Planned:
 
     `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
     being planned at all. `unreachable` are those (new or not) of recipients who can't be told. `ignored`
-    names fields that the schema doesn't know, `cut` those that were too long.
+    names fields that the schema doesn't know, `cut` those that were too long, `left_out` those of a person
+    that were malformed.
     """
 
     event_id: str = ""
@@ -57,6 +61,7 @@ class Planned:
     ignored: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -101,6 +106,7 @@ class Planner:
             event = parse_event(
                 body,
                 default_region=self._config.default_region,
+                default_area=self._config.default_area,
                 accounts=self._accounts,
                 attachments=bool(self._config.attachments_bucket),
             )
@@ -158,12 +164,20 @@ class Planner:
         self._dead.send(body, violations, now, reason=reason)
         return Planned(violations=tuple(violations))
 
+    def _people(self, notifications: Sequence[Notification]) -> list[Addressee]:
+        """Whom they are for, as far as is known without asking anybody."""
+        if not notifications:
+            return []
+        spellings = [spellings_of(notification.recipient) for notification in notifications]
+        return self._stores.people.address(notifications[0].account, spellings)
+
     def _commit(self, event: TicketEvent, notifications: Sequence[Notification]) -> Planned:
         new: list[str] = []
         repeated: list[str] = []
         to_send: list[Notification] = []
-        for planned in notifications:
-            notification = placed(planned, self._stores, self._config)
+        for planned, person in zip(notifications, self._people(notifications), strict=True):
+            addressed = replace(planned, person=person.id, lane=person.lane)
+            notification = placed(addressed, self._stores, self._config)
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -179,7 +193,16 @@ class Planner:
             repeated=tuple(repeated),
             ignored=event.ignored,
             cut=event.cut,
+            left_out=event.left_out,
         )
+
+
+def spellings_of(recipient: str) -> tuple[str, ...]:
+    """The names (bare JIDs) under which the person of a recipient may be known: as it is written, and the
+    one in which all spellings of a number meet."""
+    if "@" in recipient:
+        return (recipient,)
+    return tuple(dict.fromkeys((user_of(recipient), user_of(same_person_key(recipient)))))
 
 
 def notifications_of(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.notify.notification import Attempt, Notification, Problem
+from tocsin.tables.names import user_of
 from tocsin.timestamps import iso
 
 _BATCH = 10
@@ -29,7 +30,8 @@ class EnqueueFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Order:
-    """What a message of the notifications queue asks for: send this notification."""
+    """What a message of the notifications queue asks for: send this notification. `person`, `lane`: as in
+    the notification; an order from before people were known has neither."""
 
     notification: str
     account: str
@@ -37,12 +39,19 @@ class Order:
     audience: str
     generation: int
     resumed: bool = False
+    person: str | None = None
+    lane: str | None = None
 
     @property
     def group(self) -> str:
-        """One message group per account and recipient, so that a recipient's messages stay in order. Those
-        that have no recipient are nobody's: each is a group of its own."""
-        return f"{self.account}#{self.recipient or self.notification}"
+        """One message group per account and person, so that a person's messages stay in order. Those that
+        have no recipient are nobody's: each is a group of its own."""
+        return f"{self.account}#{self.lane or self.recipient or self.notification}"
+
+    @property
+    def person_name(self) -> str:
+        """A name (bare JID) of the person it is for."""
+        return self.person or user_of(self.recipient)
 
     @property
     def deduplication_id(self) -> str:
@@ -56,6 +65,8 @@ class Order:
             "audience": self.audience,
             "generation": self.generation,
             "resumed": self.resumed,
+            **({"person": self.person} if self.person is not None else {}),
+            **({"lane": self.lane} if self.lane is not None else {}),
         }
 
     @classmethod
@@ -70,6 +81,8 @@ class Order:
                 audience=str(value["audience"]),
                 generation=int(value["generation"]),
                 resumed=bool(value.get("resumed", False)),
+                person=_text(value.get("person")),
+                lane=_text(value.get("lane")),
             )
         except (KeyError, TypeError) as exc:
             raise ValueError(f"not an order to send a notification: {exc!r}") from exc
@@ -83,6 +96,8 @@ class Order:
             notification.audience,
             notification.generation,
             resumed,
+            notification.person,
+            notification.lane,
         )
 
 
@@ -181,6 +196,10 @@ class TicketEventsDeadQueue:
             MessageBody=_json({**letter, "event": _cut_escaped(body, room)}),
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _json(value: Any) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Reaction
 from tocsin.notify.notification import Notification, State
-from tocsin.tables.names import user_of
 
 if TYPE_CHECKING:
     from tocsin.notify.dead_letters import DeadLetters
@@ -60,8 +59,8 @@ class Receipts:
             self._stores.notifications.mark_receipt(notification.id, state, at, by).applied
         )
         if moved and not isinstance(notification.content, Reaction):
-            user = user_of(notification.recipient)
-            self._stores.recipients.note_delivery(notification.account, user, notification.id)
+            name = notification.recipient_lid or notification.person_name
+            self._stores.people.note_delivery(notification.account, name, notification.id)
         else:
             self._stores.notifications.note_receipt(notification.id, state, at, by)
         return moved

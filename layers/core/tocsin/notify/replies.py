@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import Notification, State, named, notification_id
@@ -18,13 +19,33 @@ from tocsin.notify.texts.consent import (
     confirmation_text,
     wish_of,
 )
-from tocsin.tables.names import is_lid, recipient_of, user_of
+from tocsin.people.person import Name, Person, Source
+from tocsin.tables.names import is_lid, recipient_of
 from tocsin.timestamps import from_seconds
 
 MAX_KEPT_TEXT = 4096
+"""Characters; the rest of a longer text is cut off, and the event says so (`cut`)."""
+
 GROUP_TALK = "group-talk"
 TEXT = "text"
 REACTION = "reaction"
+EDIT = "edit"
+DELETED = "deleted"
+CHANGES = frozenset({EDIT, DELETED})
+"""Kinds that change an earlier message of the same person. Each is told as an event of its own."""
+
+WORDED = frozenset({TEXT, EDIT, "button", "list", "interactive", "image", "video", "document"})
+"""Kinds whose text is the sender's own words, or an answer that they chose: only there STOP counts."""
+
+UNREAD = frozenset({"unreadable", "unavailable", "view_once", "hosted", "bot"})
+"""Kinds that only tell that somebody wrote. The content may come later, under the same message id."""
+
+EXPECTED_SECONDS = 3600
+"""So long a sender has to send again what we couldn't read, before it is told that they wrote."""
+
+UNACKNOWLEDGED = frozenset({REACTION, *CHANGES, *UNREAD})
+"""Kinds that get no reaction."""
+
 REPLY_ACKNOWLEDGED = "ReplyAcknowledged"
 """Event type of the reaction that an answer gets."""
 
@@ -35,14 +56,13 @@ CONSENT = {Wish.STOP: "withdrawn", Wish.START: "given"}
 class Reply:
     """What somebody wrote to an account, as a transport hands it over.
 
-    `message_id`: the transport's. `names`: by which the sender is known (as `user_of` spells them); the one
-    that notifications use comes first, the LID last. `kind`: `text`, `reaction`, or what else it is, in the
-    transport's words. `at`: when it was written (ms). `sender_name`: as the sender calls themselves.
-    `quoted`: the notification that it quotes or reacts to. `group`: where it was written, `None` in a chat of
-    two; `author`: by whom, as the transport names them in that group.
-
-    `is_from(recipient)`: whether that recipient of a notification is the sender. `names_now()`: the sender's
-    names, looked up anew.
+    `message_id`: the transport's. `names`: those (as `user_of` spells them) that are known to be the
+    sender's; the canonical one comes last. `kind`: `text`, `reaction`, `edit`, `deleted`, one of `UNREAD`, or
+    what else it is, in the transport's words. `at`: when it was written (ms). `sender_name`: as the sender
+    calls themselves. `quoted`: the notification that it quotes or reacts to. `group`: where it was written,
+    `None` in a chat of two; `author`: by whom, as the transport names them in that group. `about`: the
+    message (the transport's id) that it edits, deletes, reacts to or votes in. `details`: what else there is
+    to tell, flat, by the names that the transport documents.
     """
 
     account: str
@@ -55,14 +75,13 @@ class Reply:
     quoted: str | None = None
     group: str | None = None
     author: str | None = None
-    is_from: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
-    names_now: Callable[[], Iterable[str]] = field(default=tuple, compare=False, repr=False)
+    about: str | None = None
+    details: Mapping[str, str | int] = field(default_factory=dict, repr=False)
 
-    def answers(self, notification: Notification) -> bool:
-        """Whether the sender is whom the notification was for."""
-        if self.is_from is not None:
-            return self.is_from(notification.recipient)
-        return user_of(notification.recipient) in self.names
+    @property
+    def person(self) -> str:
+        """The sender's canonical name."""
+        return self.names[-1]
 
 
 class Replies:
@@ -89,52 +108,73 @@ class Replies:
         in a group and about no notification. Recording it twice is harmless."""
         return self._take_from_person(reply) if reply.group is None else self._take_in_group(reply)
 
+    def expect(self, reply: Reply) -> None:
+        """Note that somebody wrote what can't be read yet. It is told in an hour, unless it is taken before
+        (under the same message id), or turns out to be nothing that they wrote (`expect_no_more`)."""
+        due_at = self._now_ms() + EXPECTED_SECONDS * 1000
+        person = self._person(reply)
+        told = _told(reply, person, self._answered(reply, person), None)
+        self._stores.replies.expect(reply.account, person.id, reply.message_id, told, reply.at, due_at)
+
+    def expect_no_more(self, reply: Reply) -> None:
+        self._stores.replies.expect_no_more(reply.account, reply.person, reply.message_id)
+
     def _take_from_person(self, reply: Reply) -> str:
-        answered = self._answered(reply)
-        wish = wish_of(reply.text) if reply.kind == TEXT else None
+        person = self._person(reply)
+        answered = self._answered(reply, person)
+        wish = _wish_of(reply)
         if wish is not None:
-            self._heed(reply, answered, *wish)
-        self._record(reply, answered, CONSENT[wish[0]] if wish else None)
+            self._heed(reply, person, answered, *wish)
+        self._record(reply, person, answered, CONSENT[wish[0]] if wish else None)
         if wish is None and self._acknowledge_with:
-            self._acknowledge(reply, answered)
+            self._acknowledge(reply, person, answered)
         return wish[0].value if wish else reply.kind
 
+    def _person(self, reply: Reply) -> Person:
+        """The sender. What was known under a name that turned out to be theirs holds for them from now on."""
+        person = self._stores.people.find(reply.account, reply.person)
+        for name in reply.names:
+            if name not in (person.id, *person.names):
+                written = Name(name, Source.WROTE, reply.at)
+                person = self._stores.people.join(reply.account, name, person.id, [written])
+        return person
+
     def _take_in_group(self, reply: Reply) -> str:
-        """Record what a member wrote in answer to a notification: it quotes one, or reacts to one. Everything
-        else is no business of ours.
+        """Record what a member wrote in answer to a notification: it quotes one, reacts to one, or changes
+        such an answer of theirs. Everything else is no business of ours.
 
         STOP is a word like others here: one member doesn't speak for the group, and can leave it.
         """
-        answered = self._stores.notifications.get(reply.quoted) if reply.quoted else None
+        answered = self._changed(reply)
+        if answered is None and reply.quoted:
+            answered = self._stores.notifications.get(reply.quoted)
         if answered is None or answered.group != reply.group or answered.account != reply.account:
             return GROUP_TALK
-        self._record(reply, answered, None)
-        if self._acknowledge_with and reply.kind != REACTION:
+        self._record(reply, self._person(reply), answered, None)
+        if self._acknowledge_with and reply.kind not in UNACKNOWLEDGED:
             self._react(answered, reply)
         return reply.kind
 
-    def _record(self, reply: Reply, answered: Notification | None, consent: str | None) -> None:
+    def _record(
+        self, reply: Reply, person: Person, answered: Notification | None, consent: str | None
+    ) -> None:
         """Write the reply down, and with that tell the world."""
-        told = {
-            "text": reply.text[:MAX_KEPT_TEXT],
-            "kind": reply.kind,
-            **_who(reply.names),
-            **({"group": reply.group} if reply.group is not None else {}),
-            "notification_id": answered.id if answered else None,
-            "ticket_id": answered.ticket_id if answered else None,
-            "audience": answered.audience if answered else None,
-            "consent": consent,
-        }
-        self._stores.replies.put(reply.account, reply.names[0], reply.message_id, told, reply.at)
+        self._stores.replies.put(
+            reply.account,
+            person.id,
+            reply.message_id,
+            _told(reply, person, answered, consent),
+            reply.at,
+            unread=reply.kind in UNREAD,
+        )
 
-    def _acknowledge(self, reply: Reply, answered: Notification | None) -> None:
+    def _acknowledge(self, reply: Reply, person: Person, answered: Notification | None) -> None:
         """React to what a recipient answered, by a notification of its own: so it arrives like one, once.
 
-        Not to reactions, nor to whom wants to hear nothing; a withdrawal of consent is confirmed in words.
+        Not to what says nothing new (`UNACKNOWLEDGED`), nor to whom wants to hear nothing; a withdrawal of
+        consent is confirmed in words.
         """
-        if answered is None or reply.kind == REACTION:
-            return
-        if self._stores.recipients.conduct(reply.account, reply.names[0]).opted_out_at is not None:
+        if answered is None or reply.kind in UNACKNOWLEDGED or person.opted_out_at is not None:
             return
         self._react(answered, reply)
 
@@ -154,6 +194,8 @@ class Replies:
             content=Reaction(reply.message_id, self._acknowledge_with, now, reply.author),
             created_at=now,
             expires_at=now + self._expiry_seconds * 1000,
+            person=answered.person,
+            lane=answered.lane,
         )
         self._enqueue(reaction)
 
@@ -163,48 +205,53 @@ class Replies:
         if known is None or known.state is State.PLANNED:
             self._notifications.send(known or notification)
 
-    def _answered(self, reply: Reply) -> Notification | None:
-        """Return the notification a reply is about: the quoted one, else the last that reached the person."""
+    def _answered(self, reply: Reply, person: Person) -> Notification | None:
+        """Return the notification a reply is about: that of the reply it changes, else the quoted one, else
+        the last that reached the person."""
+        changed = self._changed(reply)
+        if changed is not None:
+            return changed
         if reply.quoted:
             notification = self._stores.notifications.get(reply.quoted)
-            if notification is not None and reply.answers(notification):
+            if notification is not None and was_for(notification, person):
                 return notification
-        conduct = self._stores.recipients.conduct(reply.account, reply.names[0])
-        if conduct.last_notification is not None:
-            return self._stores.notifications.get(conduct.last_notification)
-        if conduct.heard_at is None:
-            self._stores.recipients.note_heard(reply.account, reply.names[0], self._now_ms())
+        if person.last_notification is not None:
+            return self._stores.notifications.get(person.last_notification)
+        if person.heard_at is None and reply.kind not in UNREAD:
+            self._stores.people.note_heard(reply.account, person.id, self._now_ms())
         return None
 
-    def _heed(self, reply: Reply, answered: Notification | None, wish: Wish, language: str) -> None:
+    def _changed(self, reply: Reply) -> Notification | None:
+        """Return the notification that the sender's reply was about which `reply` edits or deletes."""
+        if reply.kind not in CHANGES or reply.about is None:
+            return None
+        for name in reply.names:
+            original = self._stores.replies.get(reply.account, name, reply.about)
+            if original is not None and "notification_id" in original:
+                return self._stores.notifications.get(original["notification_id"])
+        return None
+
+    def _heed(
+        self, reply: Reply, person: Person, answered: Notification | None, wish: Wish, language: str
+    ) -> None:
         """Remember that consent was withdrawn or given again, and confirm it once.
 
         A withdrawal counts before its confirmation is under way. A crash in between repeats all of this, and
         the confirmation's id folds the repeat.
         """
-        at = self._now_ms()
+        at, people = self._now_ms(), self._stores.people
         if wish is Wish.STOP:
-            for name in self._names_to_opt_out(reply):
-                self._stores.recipients.opt_out(reply.account, name, wish.value, at)
-        conducts = [self._stores.recipients.conduct(reply.account, name) for name in reply.names]
-        withdrawn_at = [known.opted_out_at for known in conducts if known.opted_out_at is not None]
-        confirmed = any(known.confirmed_at is not None for known in conducts)
-        if not withdrawn_at or (wish is Wish.STOP and confirmed):
+            people.opt_out(reply.account, person.id, wish.value, at)
+            person = people.find(reply.account, person.id)
+        if person.opted_out_at is None or (wish is Wish.STOP and person.confirmed_at is not None):
             return
-        self._confirm(reply, wish, min(withdrawn_at), answered.language if answered else language)
-        for name in reply.names:
-            if wish is Wish.STOP:
-                self._stores.recipients.confirm_opt_out(reply.account, name, at)
-            else:
-                self._stores.recipients.opt_in(reply.account, name)
+        self._confirm(reply, person, wish, person.opted_out_at, answered.language if answered else language)
+        if wish is Wish.STOP:
+            people.confirm_opt_out(reply.account, person.id, at)
+        else:
+            people.opt_in(reply.account, person.id)
 
-    def _names_to_opt_out(self, reply: Reply) -> Iterator[str]:
-        """All names of the sender; and then those that were learnt in the meantime, for a send may have
-        looked at the LID's conduct just before that was written."""
-        yield from reply.names
-        yield from (name for name in reply.names_now() if name not in reply.names)
-
-    def _confirm(self, reply: Reply, wish: Wish, opted_out_at: int, language: str) -> None:
+    def _confirm(self, reply: Reply, person: Person, wish: Wish, opted_out_at: int, language: str) -> None:
         """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""
         event = CONSENT_WITHDRAWN if wish is Wish.STOP else CONSENT_GIVEN
         recipient = recipient_of(reply.names[0])
@@ -222,6 +269,8 @@ class Replies:
             content=Text(confirmation_text(wish, language)),
             created_at=now,
             expires_at=now + self._expiry_seconds * 1000,
+            person=person.id,
+            lane=person.lane,
         )
         self._enqueue(confirmation)
 
@@ -229,6 +278,40 @@ class Replies:
         return from_seconds(self._clock())
 
 
-def _who(names: tuple[str, ...]) -> dict[str, str | None]:
+def was_for(notification: Notification, person: Person) -> bool:
+    """Whether a notification was for a person: to whom it went decides, where that is known."""
+    if notification.recipient_lid is not None:
+        return notification.recipient_lid == person.id
+    return notification.person_name in (*person.ids, *person.names)
+
+
+def _wish_of(reply: Reply) -> tuple[Wish, str] | None:
+    """Return what a reply asks of us. An edit can take consent back but not give it: who edits the STOP that
+    they wrote has not asked for anything."""
+    if reply.kind not in WORDED:
+        return None
+    wish = wish_of(reply.text)
+    return None if reply.kind == EDIT and wish is not None and wish[0] is Wish.START else wish
+
+
+def _told(reply: Reply, person: Person, answered: Notification | None, consent: str | None) -> dict[str, Any]:
+    """Return what the event says, flat; `None` for what there isn't."""
+    return {
+        **reply.details,
+        "text": reply.text[:MAX_KEPT_TEXT],
+        "cut": ["text"] if len(reply.text) > MAX_KEPT_TEXT else None,
+        "kind": reply.kind,
+        "about_message_id": reply.about,
+        **_who(person),
+        **({"group": reply.group} if reply.group is not None else {}),
+        "notification_id": answered.id if answered else None,
+        "ticket_id": answered.ticket_id if answered else None,
+        "audience": answered.audience if answered else None,
+        "consent": consent,
+    }
+
+
+def _who(person: Person) -> dict[str, str | None]:
     """How events name the sender: a LID is never taken for a number."""
-    return named(recipient_of(names[0]), names[-1] if is_lid(names[-1]) else None)
+    name = next(iter(person.numbers), person.id)
+    return named(recipient_of(name), person.id if is_lid(person.id) else None)

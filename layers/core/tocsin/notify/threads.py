@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tocsin.notify.content import Edit, File, Quote, Text
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.texts.formatting import shortened
-from tocsin.tables.names import message_id_of, user_of
+from tocsin.tables.names import message_id_of
 
 if TYPE_CHECKING:
     from tocsin.notify.config import PlanConfig
@@ -38,7 +38,7 @@ _EDIT = "edit"
 
 
 def placed(notification: Notification, stores: Stores, config: PlanConfig) -> Notification:
-    """Return a text as it is to be said, by what was said about its ticket before.
+    """Return a text as it is to be said, by what its person was told about its ticket before.
 
     Planned a second time, it stays what it was the first time.
     """
@@ -60,8 +60,7 @@ def placed(notification: Notification, stores: Stores, config: PlanConfig) -> No
 
 
 def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Notification | None:
-    user = user_of(notification.recipient)
-    thread = stores.threads.get(notification.account, user, notification.ticket_id)
+    thread = stores.threads.get(notification)
     if thread is None:
         return None
     last = message_id_of(thread.last)

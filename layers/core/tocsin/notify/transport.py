@@ -23,11 +23,14 @@ class Address:
     """Where a recipient lives. `user` is the canonical identity (a bare JID as text: LID where known).
 
     `phone` is the bare phone-number JID, `None` for somebody known by LID only. `trust`: what the transport
-    remembers of them, as it was read.
+    remembers of them, as it was read. `is_due`: that they live there must be asked again before a send;
+    `is_held`: somebody else has the number by now, and nothing goes there before an operator confirmed it.
     """
 
     user: str
     phone: str | None = None
+    is_due: bool = False
+    is_held: bool = False
     trust: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -85,7 +88,7 @@ class Sent:
 class Transport(Protocol):
     """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw."""
 
-    def address_of(self, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
+    def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         """Return where `recipient` lives, by what was read of them; `None` if it must be asked for. Asks
         nobody."""
 

@@ -81,6 +81,11 @@ def retry_key(account: str, incarnation: int, user: str, device: int, stanza_id:
     return f"stanza#{account}.{incarnation}#{user}", f"{device}#{_stanza_part(stanza_id)}"
 
 
+def message_secret_key(account: str, user: str, message_id: str) -> Key:
+    """Under which `user` seals edits of a message of theirs."""
+    return f"secret#{account}#{user}", _stanza_part(message_id)
+
+
 def upload_key(account: str, name: str) -> Key:
     """`name`: `message#` and a message id, or `file#` and what names a file."""
     return f"upload#{account}", name

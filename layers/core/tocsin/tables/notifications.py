@@ -4,9 +4,11 @@
 | ------------------ | -------------------- | ------------------------------------------------------------ |
 | `notification#N`   | `state`              | the notification                                             |
 | `waiting#A`        | `planned_at#N`       | a parked one: cause, due time, expiry, tag                   |
-| `recipient#A#U`    | `conduct`            | opt-out, recoveries since the last success, parked ones      |
+| `recipient#A#U`    | `conduct`            | a person: names, opt-out, parked ones; or whose name U is    |
 | `recipient#A#U`    | `recoveries#H`       | recoveries in hour H                                         |
 | `recipient#A#U`    | `questions#H`        | questions for their device list in hour H                    |
+| `recipient#A#`     | `numbers#H`          | questions whose a number is that a stanza names, in hour H   |
+| `recipient#A#U`    | `unreadable#H`       | questions for what we can't read of theirs, in hour H        |
 | `reply#A#U`        | message id           | what a recipient answered                                    |
 | `thread#A#U`       | ticket id            | the first and the last message to them about a ticket        |
 | `identity#A#U`     | `D#key#H`            | device D of theirs got a new identity, in hour H             |
@@ -18,8 +20,8 @@
 A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` (the account) and `watch_due` (milliseconds)
-are the keys of the index `watch`: sent, but no receipt yet. `ticket_id` is the key of the index `ticket`:
-whatever belongs to a ticket.
+are the keys of the index `watch`: sent, but no receipt yet; and under `A#replies` what somebody wrote and we
+couldn't read yet. `ticket_id` is the key of the index `ticket`: whatever belongs to a ticket.
 """
 
 from __future__ import annotations
@@ -51,12 +53,13 @@ def waiting_key(account: str, turn: str = "") -> Key:
     return f"waiting#{account}", turn
 
 
-def conduct_key(account: str, user: str) -> Key:
-    return f"recipient#{account}#{user}", "conduct"
+def person_key(account: str, name: str) -> Key:
+    """Where the record of a person lies, or the pointer to it. The sort key is as old as the table."""
+    return f"recipient#{account}#{name}", "conduct"
 
 
 def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
-    """`what`: `recoveries` or `questions`."""
+    """`what`: `recoveries`, `questions`, `numbers` or `unreadable`."""
     return f"recipient#{account}#{user}", f"{what}#{hour}"
 
 

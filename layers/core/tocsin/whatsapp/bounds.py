@@ -20,6 +20,9 @@ MAX_NAME: Final = 256
 """Characters of a name that people choose. WhatsApp allows 25 for a person and 100 for a group; the rest of a
 longer one is cut off, for a message is worth more than its sender's name."""
 
+MAX_DETAIL: Final = 4096
+"""Characters of what is told of a message beside its text: an address, a contact's card."""
+
 MAX_TOLD: Final = 200
 """Characters of a server's own words that are kept for logs and records."""
 

@@ -132,7 +132,7 @@ def privacy_settings() -> Node:
 def parse_privacy_settings(answer: Node) -> dict[str, str]:
     """Each category and what it is set to: `readreceipts` → `all` or `none`."""
     listed = checked(answer).require_child("privacy").children("category")
-    return {one.attr_str("name"): one.attr_str("value") for one in listed}
+    return {one.attr_label("name"): one.attr_label("value") for one in listed}
 
 
 def group_info(group: JID) -> Node:

@@ -109,7 +109,7 @@ def parse_notification(node: Node) -> Notification:
     if kind == "account_sync" and node.child("devices") is not None:
         listed = node.require_child("devices")
         devices = tuple(_device(device) for device in listed.children("device"))
-        return OwnDevices(devices, listed.optional_str("dhash"))
+        return OwnDevices(devices, listed.optional_label("dhash"))
     if kind == "w:gp2" and origin.server == GROUP:
         return _group_changed(node, origin)
     if kind == "privacy_token":
@@ -142,9 +142,9 @@ def _devices_changed(node: Node, origin: JID) -> Notification:
                 _lid(node),
                 action,
                 tuple(jid for jid, _ in listed),
-                change.optional_str("device_hash"),
+                change.optional_label("device_hash"),
                 tuple((jid, lid) for jid, lid in listed if lid is not None)[: MAX_DEVICE + 1],
-                change.optional_str("device_lid_hash"),
+                change.optional_label("device_lid_hash"),
             )
     raise InvalidStanza("a devices notification without a change")
 

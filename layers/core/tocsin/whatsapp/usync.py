@@ -100,7 +100,7 @@ def _user_devices(user: Node) -> UserDevices:
         return UserDevices(jid, lid, pn, ())
     # Each once, however often it is listed: there are as many as there are numbers for them, at most.
     found = dict.fromkeys(device for node in listed.children("device") if (device := _device(jid, node)))
-    return UserDevices(jid, lid, pn, tuple(found), device_hash=listed.optional_str("hash"))
+    return UserDevices(jid, lid, pn, tuple(found), device_hash=listed.optional_label("hash"))
 
 
 def _device(user: JID, node: Node) -> JID | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -21,8 +22,10 @@ from tocsin.signal.session import Ciphertext
 from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.node import Node, encode
 from tocsin.whatsapp.outgoing import device_sent, text_message
+from tocsin.whatsapp.proto.message_pb2 import Message, ProtocolMessage
 
 USER = "6281234567890@s.whatsapp.net"
+TIMER = Message(protocol=ProtocolMessage(type=3, ephemeral_expiration=86400)).SerializeToString()
 
 
 @pytest.fixture
@@ -84,8 +87,6 @@ def test_a_reply_is_about_the_last_notification_that_reached_its_sender(told):
 
 
 def test_a_quoted_notification_is_the_one_it_is_about(told):
-    from tocsin.whatsapp.proto.message_pb2 import Message
-
     told.receipt(told.tell(2))
     message = Message()
     message.extended_text.text = "Yang ini"
@@ -339,15 +340,18 @@ def test_the_reply_says_what_became_of_consent(told):
     assert replies(told)[0]["consent"] == "withdrawn"
 
 
-def test_after_a_renumbering_both_numbers_are_opted_out(wired):
+def test_after_a_renumbering_stop_holds_for_both_numbers(wired):
     wired.network.person("5215512345678", "7777")
     wired.network.people["7777"].phone = "5215512345678"
     wired.paired.keys.contacts.learn("525512345678@s.whatsapp.net", "7777@lid")
     mexican = wired.network.people["7777"]
     mexican.devices[0].begin(our_bundle(wired))
     wired.receive(message_from(mexican.devices[0], mexican, "X", "ALTO"))
-    for phone in ("5215512345678", "525512345678"):
-        assert wired.stores.recipients.conduct("default", f"{phone}@s.whatsapp.net").opted_out_at is not None
+    wired.network.aliases["525512345678"] = "5215512345678"
+    for number, phone in enumerate(("5215512345678", "525512345678")):
+        planned = replace(wired.plan(number), id=f"{number:018x}", recipient=phone, person=None, lane=None)
+        wired.stores.notifications.put_new(planned)
+        assert wired.deliver(planned).outcome == "suppressed"
 
 
 # -- receipts --------------------------------------------------------------------------------------------
@@ -628,7 +632,7 @@ def test_a_reply_is_marked_as_read_where_that_is_wanted(attentive):
 
 def test_only_replies_are_marked_as_read(attentive):
     device = attentive.siti.devices[0]
-    attentive.receive(wrapped(device, attentive.siti, "X", device.encrypt(b"")))
+    attentive.receive(wrapped(device, attentive.siti, "X", device.encrypt(TIMER)))
     assert written(attentive) == [("receipt", "inactive")]
 
 

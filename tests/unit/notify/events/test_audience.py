@@ -47,6 +47,20 @@ def test_nobody_is_told_twice_in_one_role() -> None:
     assert told(technicians=doubled).count(BUDI) == 1
 
 
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("+54 9 11 2345 6789", "+54 11 2345 6789", "+54 11 15 2345 6789"),
+        ("+52 55 1234 5678", "+52 1 55 1234 5678"),
+        ("+55 11 98123-4567", "+55 11 8123-4567"),
+        ("0813 1111 2222", "+62 0813 1111 2222"),
+    ],
+)
+def test_nobody_is_told_twice_in_one_role_however_their_number_is_spelled(spellings: tuple[str, ...]) -> None:
+    people = [{"id": f"T-{n}", "phone": written} for n, written in enumerate(spellings)]
+    assert [audience for audience, _ in told(technicians=people)] == ["customer", "technician", "group"]
+
+
 def test_missing_people_are_left_out() -> None:
     assert told(customer=None, technicians=[{"id": "T-3", "name": "Budi"}], groups=[]) == []
 

@@ -23,7 +23,7 @@ def test_a_parked_notification_has_state_row_and_turn(stores: Stores) -> None:
         9,
         N.expires_at,
     )
-    assert stores.recipients.conduct("default", USER).parked == {N.turn}
+    assert stores.people.find("default", USER).parked == {N.turn}
 
 
 def test_what_was_sent_meanwhile_gets_neither_row_nor_turn(stores: Stores) -> None:
@@ -31,7 +31,7 @@ def test_what_was_sent_meanwhile_gets_neither_row_nor_turn(stores: Stores) -> No
     refused = stores.parking.park(N, "away", 2)
     assert (refused.applied, refused.notification.state) == (False, State.SENT)
     assert list(stores.parking.waiting("default")) == []
-    assert stores.recipients.conduct("default", USER).parked == frozenset()
+    assert stores.people.find("default", USER).parked == frozenset()
 
 
 def test_without_a_date_an_earlier_one_goes(stores: Stores) -> None:
@@ -90,14 +90,14 @@ def test_a_requeue_leaves_an_expiry_that_did_not_move(stored: StoredNotification
 
 def test_who_came_to_an_end_holds_up_nobody(stores: Stores) -> None:
     stores.parking.park(N, "away", 1)
-    stores.parking.leave_line("default", USER, N.turn)
-    assert stores.recipients.conduct("default", USER).parked == frozenset()
+    stores.people.leave_line("default", USER, N.turn)
+    assert stores.people.find("default", USER).parked == frozenset()
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_leaving_a_line_that_is_not_there_changes_nothing(stores: Stores, known: bool) -> None:
     if known:
-        stores.recipients.note_heard("default", USER, 5)
-    before = stores.recipients.conduct("default", USER)
-    stores.parking.leave_line("default", USER, N.turn)
-    assert stores.recipients.conduct("default", USER) == before
+        stores.people.note_heard("default", USER, 5)
+    before = stores.people.find("default", USER)
+    stores.people.leave_line("default", USER, N.turn)
+    assert replace(stores.people.find("default", USER), revision=before.revision) == before

@@ -40,10 +40,10 @@ def test_all_that_a_send_must_know_is_one_request(aws: Cloud) -> None:
     stores = Stores(DynamoTable(client, NOTIFICATIONS), keys)
     keys.put(Put(address_key("default", USER), {"lid": "99@lid"}))
     stores.notifications.put_new(N)
-    stores.recipients.opt_out("default", USER, "STOP", 5)
+    stores.people.opt_out("default", USER, "STOP", 5)
     client.calls.clear()
-    view = stores.batch_get_for_send(N.id, "default", USER)
-    assert (view.notification, view.conduct.opted_out_at, view.address) == (N, 5, {"lid": "99@lid"})
+    view = stores.batch_get_for_send(N.id, "default", USER, USER)
+    assert (view.notification, view.person.opted_out_at, view.address) == (N, 5, {"lid": "99@lid"})
     assert client.calls == ["batch_get_item"]
 
 
@@ -57,10 +57,10 @@ def test_the_record_of_an_ack_is_one_request(aws: Cloud) -> None:
 
 
 def test_what_is_not_there_is_none(stores: Stores) -> None:
-    view = stores.batch_get_for_send("f" * 18, "default", "nobody@s.whatsapp.net")
+    view = stores.batch_get_for_send("f" * 18, "default", "nobody@s.whatsapp.net", "nobody@s.whatsapp.net")
     assert (view.notification, view.address) == (None, None)
-    assert view.conduct.opted_out_at is None
+    assert view.person.opted_out_at is None
 
 
 def test_without_a_keys_table_no_address_is_asked_for(stores: Stores) -> None:
-    assert stores.batch_get_for_send(N.id, "default", USER, address=False).address is None
+    assert stores.batch_get_for_send(N.id, "default", USER, USER, address=False).address is None

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.notification_stores import USER
 from tests.support.notifications import N
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.threads import Thread
@@ -18,12 +17,12 @@ LATER = replace(N, id="f" * 18, created_at=N.created_at + 5)
 def test_the_first_message_of_a_thread_stays_the_first(stores: Stores) -> None:
     assert stores.threads.follow(N) == Thread(N.id, N.id, N.created_at)
     assert stores.threads.follow(LATER) == Thread(N.id, LATER.id, LATER.created_at)
-    assert stores.threads.get("default", USER, "TCK-1") == Thread(N.id, LATER.id, LATER.created_at)
+    assert stores.threads.get(N) == Thread(N.id, LATER.id, LATER.created_at)
 
 
 def test_another_ticket_is_another_thread(stores: Stores) -> None:
     stores.threads.follow(N)
-    assert stores.threads.get("default", USER, "TCK-2") is None
+    assert stores.threads.get(replace(N, ticket_id="TCK-2")) is None
 
 
 def test_an_older_edit_is_refused(stores: Stores) -> None:

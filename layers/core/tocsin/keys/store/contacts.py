@@ -10,9 +10,11 @@ from tocsin.dynamo.writes import Item
 from tocsin.keys.context import KeyContext
 
 if TYPE_CHECKING:
+    from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.privacy_tokens import Trust
 
-MAX_REMEMBERED_LIDS = 10_000
+MAX_REMEMBERED_PAIRS = 10_000
+REMEMBERED_SECONDS = 600
 
 
 class Contacts:
@@ -20,7 +22,7 @@ class Contacts:
 
     def __init__(self, context: KeyContext) -> None:
         self._context = context
-        self._known_lids: set[str] = set()
+        self._known_pairs: dict[tuple[str, str], int] = {}
 
     def address(self, user: str) -> dict[str, str] | None:
         """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
@@ -28,19 +30,48 @@ class Contacts:
 
         return read_address(self._context, user)
 
-    def is_known(self, lid: str) -> bool:
-        """Return whether both names of a LID are known. A yes is remembered, because it never changes."""
-        if lid in self._known_lids:
+    def known(self, user: str) -> KnownAddress | None:
+        """What WhatsApp told of a user, by either name, and when; None: nothing."""
+        from tocsin.keys.addresses import read_known
+
+        return read_known(self._context, user)
+
+    def open_known(self, user: str, item: Item | None) -> KnownAddress | None:
+        """The same, from an address item that was read already: no request."""
+        from tocsin.keys.addresses import open_known
+
+        return open_known(self._context, user, item)
+
+    def is_known(self, pn: str, lid: str) -> bool:
+        """Whether `pn` is known to be `lid`. A yes is remembered for some minutes, for every stanza asks."""
+        now, pair = self._context.now(), (pn, lid)
+        if now - self._known_pairs.get(pair, 0) < REMEMBERED_SECONDS:
             return True
-        known = self.address(lid) is not None
-        if known:
-            if len(self._known_lids) >= MAX_REMEMBERED_LIDS:
-                self._known_lids.clear()
-            self._known_lids.add(lid)
-        return known
+        known = self.known(pn)
+        if known is None or known.lid != lid or known.moved_to is not None:
+            self._known_pairs.pop(pair, None)
+            return False
+        if len(self._known_pairs) >= MAX_REMEMBERED_PAIRS:
+            self._known_pairs.clear()
+        self._known_pairs[pair] = now
+        return True
+
+    def doubt(self, pn: str) -> bool:
+        """Something contradicts what is known of a number: WhatsApp is asked before the next send there.
+        False if it was asked just now."""
+        from tocsin.keys.addresses import doubt
+
+        return doubt(self._context, pn)
+
+    def note_moved(self, pn: str, to: str) -> bool:
+        """WhatsApp names the LID `to` for a number that is known as another's; whether that is news."""
+        from tocsin.keys.addresses import note_moved
+
+        return note_moved(self._context, pn, to)
 
     def learn(self, pn: str, lid: str) -> bool:
-        """Remember that `pn` is `lid` (bare JIDs), and move the sessions there; return whether it was new."""
+        """WhatsApp told that `pn` is `lid` (bare JIDs): remember it, and move the sessions there. Return
+        whether it was new."""
         from tocsin.keys.addresses import learn
 
         return learn(self._context, pn, lid)

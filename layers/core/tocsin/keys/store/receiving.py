@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tocsin.keys.account import Credentials
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import OtherPairing
+from tocsin.keys.message_secrets import keep_message_secret, read_message_secret
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.receive import Arrival, Received, count_retry, mark_handled, receive
 
@@ -51,3 +52,11 @@ class ReceivingKeys:
     ) -> int:
         """Count our next retry receipt for a stanza. Returns its number, which is `at_least` or more."""
         return count_retry(self._context, profile.incarnation, user, device, stanza_id, at_least)
+
+    def keep_secret(self, user: str, message_id: str, secret: bytes) -> None:
+        """Keep the 32 bytes under which `user` seals edits of a message, for three days."""
+        keep_message_secret(self._context, user, message_id, secret)
+
+    def secret_of(self, user: str, message_id: str) -> bytes | None:
+        """The secret of a message that `user` wrote, `None` if it isn't kept (any more)."""
+        return read_message_secret(self._context, user, message_id)

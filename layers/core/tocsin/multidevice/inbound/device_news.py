@@ -16,9 +16,8 @@ from tocsin.multidevice.privacy_tokens import issue_token
 from tocsin.notify.failure import Permanent
 from tocsin.timestamps import to_seconds
 from tocsin.whatsapp.call import parse_call
-from tocsin.whatsapp.errors import StanzaRefused, WireError
-from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, is_one_person, mask, phash
-from tocsin.whatsapp.message import SENDER_MISMATCH
+from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask, phash
 from tocsin.whatsapp.notifications import (
     DevicesChanged,
     GroupChanged,
@@ -97,7 +96,7 @@ class DeviceNews:
         """A companion was linked or removed: the next send asks for the list; a removed one is forgotten."""
         user = _named(account, news.user, news.lid)
         for device, lid in news.pairs:
-            account.learn(device, lid)
+            account.compare(device, lid)
         if news.action == "remove":
             ours = account.own_device.device if account.is_own(user) else 0
             for number in sorted({device.device for device in news.devices} - {0, ours}):
@@ -126,7 +125,7 @@ class DeviceNews:
         """Who is out can't read on: a new key is due. Who is in is asked anew, if that can be had now: the
         next send would ask as well, but the operator looks for a new group's JID (`tocsin groups`)."""
         for pn, lid in news.pairs:
-            account.learn(pn, lid)
+            account.compare(pn, lid)
         group = str(news.group)
         account.keys.groups.forget(group)
         if news.removed and account.keys.groups.discard_sender_key(account.profile, group):
@@ -139,17 +138,14 @@ class DeviceNews:
 def note_call(account: Account, envelope: Envelope) -> Report:
     """Nobody takes it (the connector may have declined it); it tells who has the number that calls."""
     call = parse_call(envelope.stanza)
-    account.learn(call.caller, call.caller_pn)
+    account.sender(call.caller, call.caller_pn)
     return Report("call", "ignored", call.kind)
 
 
 def _named(account: Account, user: JID, lid: JID | None) -> str:
     """Return the canonical name of a user, learning the pair if both names are told. Raises
     `StanzaRefused` if they aren't one person's."""
-    if not is_one_person((user, lid), account.own_names):
-        raise StanzaRefused(SENDER_MISMATCH)
-    account.learn(user, lid)
-    return account.canonical(user, lid)
+    return account.sender(user, lid)
 
 
 def _in_session(account: Account, user: str) -> set[int] | None:

@@ -14,6 +14,7 @@ from tocsin.multidevice.inbound.device_news import DeviceNews, note_call
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
 from tocsin.multidevice.inbound.messages import Messages
 from tocsin.multidevice.inbound.receipts import ReceiptStanzas
+from tocsin.multidevice.question_budget import QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.refusals import failure_of_connector
 from tocsin.multidevice.retries import RetryReceiptHandler
@@ -50,7 +51,10 @@ class Inbound:
         self._transport = transport
         self._clock = clock
         readers = Readers(clock) if read_receipts else None
-        messages = Messages(stores.recoveries, transport, replies, readers, clock=clock, random=random)
+        budget = QuestionBudget(stores.people.count_unreadable_in_hour, clock=clock)
+        messages = Messages(
+            stores.recoveries, transport, replies, readers, budget, clock=clock, random=random
+        )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
             "receipt": ReceiptStanzas(receipts, stores, retry_receipts).handle,

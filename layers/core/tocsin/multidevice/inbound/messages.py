@@ -4,6 +4,9 @@ A message has one ciphertext or more:
 
     decrypt ── act: a reply, a sender key, news of our own phone's ── confirm by a receipt
       └ can't ── `retries`: the receipt again, or a question for the message
+
+Whatever a person writes to us reaches the bus. Where the content can't be had, it is told that they wrote;
+the content is told when it comes after all.
 """
 
 from __future__ import annotations
@@ -15,8 +18,17 @@ from typing import TYPE_CHECKING, Any
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
+from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
-from tocsin.multidevice.replies import reply_of
+from tocsin.multidevice.replies import (
+    UNREADABLE,
+    WITHOUT_COPY,
+    is_to_us,
+    keep_secret,
+    opened,
+    reply_of,
+    unread_reply_of,
+)
 from tocsin.multidevice.retries import (
     AskAgain,
     Unreadable,
@@ -25,7 +37,7 @@ from tocsin.multidevice.retries import (
 )
 from tocsin.multidevice.retry_case import unreadable_by_us
 from tocsin.multidevice.transport import MultiDevice
-from tocsin.notify.replies import GROUP_TALK, MAX_KEPT_TEXT, Replies
+from tocsin.notify.replies import CHANGES, GROUP_TALK, MAX_KEPT_TEXT, Replies
 from tocsin.signal.errors import SignalError
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
@@ -34,18 +46,17 @@ from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.content import (
     Content,
-    History,
     Resent,
     SenderKey,
     content_of,
-    history_of,
     parse_plaintext,
+    shortened,
 )
 from tocsin.whatsapp.errors import InvalidStanza
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.history import History, history_of
+from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.outgoing import text_message
 from tocsin.whatsapp.receipts import (
     INVALID_PROTOBUF,
     ack,
@@ -53,6 +64,7 @@ from tocsin.whatsapp.receipts import (
     history_receipt,
     read_receipt,
 )
+from tocsin.whatsapp.written import EMPTY, UNAVAILABLE
 
 if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
@@ -64,13 +76,19 @@ log = logging.getLogger(__name__)
 PAIRWISE = frozenset({"msg", "pkmsg"})
 SHARED = "skmsg"
 
+# What is no protobuf, and is never taken for an empty message.
+NO_MESSAGE = b"\xff"
+
 # Outcomes of a ciphertext that are confirmed by a receipt, and those that must not be.
 ARRIVED = frozenset({"reply", "duplicate", "own-device", "malformed", "other"})
-UNREADABLE = frozenset({"asked-again", "given-up"})
+QUESTIONED = frozenset({"asked-again", "given-up", OVER_BUDGET})
+# What nobody will bring once more.
+LOST = frozenset({"given-up", "malformed"})
 
 
 class Messages:
-    """Handles `<message>`. `readers`: which kind of read receipt replies get, `None` for none."""
+    """Handles `<message>`. `readers`: which kind of read receipt replies get, `None` for none; `budget`: how
+    often a sender may be asked for what can't be read."""
 
     def __init__(
         self,
@@ -78,6 +96,7 @@ class Messages:
         transport: MultiDevice,
         replies: Replies,
         readers: Readers | None,
+        budget: QuestionBudget,
         *,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
@@ -88,17 +107,17 @@ class Messages:
         self._readers = readers
         self._clock = clock
         self._random = random
-        self._unreadable = UnreadableMessages(transport, recoveries, clock=clock)
+        self._unreadable = UnreadableMessages(transport, recoveries, budget, clock=clock)
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
         """Read a message. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
         node = envelope.stanza
         message = parse_message(node, account.own_names)
-        account.learn(message.sender, message.sender_alt)
-        account.learn(message.recipient, message.recipient_alt)
+        user = account.sender(message.sender, message.sender_alt)
+        if message.recipient is not None:
+            account.sender(message.recipient, message.recipient_alt)
         if not message.encs:
-            return self._unavailable(account, message)
-        user = account.canonical(message.sender, message.sender_alt)
+            return self._unavailable(account, message, user)
         credentials = account.keys.account.credentials()
         reports = []
         asks: list[tuple[Unreadable, AskAgain]] = []
@@ -116,7 +135,11 @@ class Messages:
             # Once, however many ciphertexts failed: they are answered by one message.
             reports.append(self._unreadable.ask(*asks[0]))
         outcomes = {report.outcome for report in reports}
-        if outcomes & ARRIVED and not outcomes & UNREADABLE:
+        if outcomes & LOST or outcomes == {"ignored"}:
+            self._tell_unread(account, message, user, UNREADABLE)
+        elif "asked-again" in outcomes and is_to_us(message):
+            self._replies.expect(unread_reply_of(account, message, user, UNREADABLE))
+        if outcomes & ARRIVED and not outcomes & QUESTIONED:
             self._confirm(account, node, message, reports)
         # Of a group's message, the sender key comes first and says least.
         told = reversed(reports) if message.is_group else reports
@@ -148,6 +171,8 @@ class Messages:
             if healed is not None:
                 facts["healed"] = [(healed.cause, healed.seconds_to_heal)]
         outcome, cause = self._act(account, envelope, message, user, received)
+        if enc.count and outcome == "other" and is_to_us(message):
+            self._replies.expect_no_more(unread_reply_of(account, message, user, UNREADABLE))
         account.keys.receiving.mark_handled(received)
         return Report("message", outcome, cause, facts)
 
@@ -193,14 +218,29 @@ class Messages:
         if content.kind == "spoofed":
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})
             return "other", "spoofed"
-        if message.is_group and content.is_reply:
-            if id_of_message(content.quoted_id or "") is None:
-                return "other", GROUP_TALK  # by far the most, so nobody is looked up for it
-            kind = self._replies.take(reply_of(account, message, user, content))
-            return ("other" if kind == GROUP_TALK else "reply"), kind
-        if message.chat.server not in (LID, PN) or not content.is_reply:
+        if not content.is_reply or not (message.is_group or is_to_us(message)):
             return "other", content.kind
-        return "reply", self._replies.take(reply_of(account, message, user, content))
+        return self._take(account, message, user, content)
+
+    def _take(
+        self, account: Account, message: InboundMessage, user: str, content: Content
+    ) -> tuple[str, str]:
+        """Tell what a person wrote. In a group that is what answers a notification, or changes an answer."""
+        may_answer = content.kind in CHANGES or id_of_message(content.quoted_id or "") is not None
+        if message.is_group and not may_answer:
+            return "other", GROUP_TALK  # by far the most, so nobody is looked up for it
+        content = opened(account, message, user, content)
+        kind = self._replies.take(reply_of(account, message, user, content))
+        if kind == GROUP_TALK:
+            return "other", kind
+        keep_secret(account, message, user, content)
+        return "reply", kind
+
+    def _tell_unread(self, account: Account, message: InboundMessage, user: str, kind: str) -> bool:
+        """Tell that a person wrote to us what we can't read; whether one did."""
+        if is_to_us(message):
+            self._replies.take(unread_reply_of(account, message, user, kind))
+        return is_to_us(message)
 
     def _own_news(self, account: Account, content: Content) -> None:
         """What our own phone tells: addresses and tokens (a LID migration, a piece of history), and messages
@@ -227,11 +267,13 @@ class Messages:
         if history.salt is not None:
             account.keys.contacts.save_salt(account.own_user, history.salt)
 
-    def _unavailable(self, account: Account, message: InboundMessage) -> Report:
-        """There is no copy for us: our own phone has one."""
+    def _unavailable(self, account: Account, message: InboundMessage, user: str) -> Report:
+        """There is no copy for us: our own phone may have one."""
         why = message.unavailable or "no ciphertext"
+        kind = EMPTY if message.unavailable is None else WITHOUT_COPY.get(why, UNAVAILABLE)
+        told = self._tell_unread(account, message, user, kind)
         if message.unavailable is None or not is_askable(message, from_seconds(self._clock())):
-            return Report("message", "ignored", f"unavailable: {why}")
+            return Report("message", "reply" if told else "ignored", f"unavailable: {why}")
         ask_phone(self._transport, account, message)
         return Report("message", "asked-phone", why)
 
@@ -243,7 +285,7 @@ class Messages:
         content = content_of(resent.message)
         if content.is_reply:
             user = account.canonical(message.sender, None)
-            self._replies.take(reply_of(account, message, user, content))
+            self._take(account, message, user, content)
 
     def _confirm(
         self, account: Account, node: Node, message: InboundMessage, reports: Sequence[Report]
@@ -298,9 +340,11 @@ def _is_forged(account: Account, message: InboundMessage, user: str, enc: Enc) -
 
 
 def abridged(padded: bytes, random: Callable[[int], bytes]) -> bytes:
-    """Return what is worth keeping of a plaintext that is too long to be stored: its text."""
+    """Return what is worth keeping of a plaintext that is too long to be stored: all but files and the rest
+    of long texts."""
     try:
-        content = content_of(parse_plaintext(unpad(padded)))
+        # One more than is told, so that it is seen to have been longer.
+        message = shortened(parse_plaintext(unpad(padded)), MAX_KEPT_TEXT + 1)
     except (InvalidStanza, SignalError):
-        return pad(b"", random(1))
-    return pad(text_message((content.text or "")[:MAX_KEPT_TEXT]), random(1))
+        return pad(NO_MESSAGE, random(1))
+    return pad(message.SerializeToString(), random(1))

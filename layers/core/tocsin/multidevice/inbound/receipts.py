@@ -52,7 +52,7 @@ class ReceiptStanzas:
     def handle(self, account: Account, envelope: Envelope) -> Report:
         """Note a receipt. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
         receipt = parse_receipt(envelope.stanza, account.own_names)
-        account.learn(receipt.sender, receipt.sender_alt)
+        speaker = account.sender(receipt.sender, receipt.sender_alt)
         if receipt.type == "retry":
             return self._retry(account, envelope, receipt)
         if receipt.status is None:
@@ -62,7 +62,7 @@ class ReceiptStanzas:
         healed: list[tuple[str, float]] = []
         # In groups the server may gather those of several members into one.
         for sender in receipt.participants or (receipt.sender,):
-            user = account.canonical(sender, receipt.sender_alt if not receipt.participants else None)
+            user = account.canonical(sender, None) if receipt.participants else speaker
             if account.is_own(user):
                 continue
             told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(sender.device)), healed)
@@ -109,6 +109,8 @@ def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
     """Whether who gave a receipt was sent the notification: in a group that is whoever is in it."""
     if notification.group is not None:
         return str(told.receipt.chat) == notification.group
+    if notification.recipient_lid is not None:
+        return told.user == notification.recipient_lid
     return account.is_person(told.user, notification.recipient)
 
 

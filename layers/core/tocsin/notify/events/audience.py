@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tocsin.notify.events.event import Person, TicketEvent, Unreachable
 from tocsin.notify.notification import Audience
+from tocsin.people.numbers import same_person_key
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Recipient:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells them apart within their audience."""
+        """What tells them apart within their audience, however their number is spelled."""
         if self.unreachable is None:
-            return (self.address,)
+            return (self.address if self.audience == "group" else same_person_key(self.address),)
         return ("", self.person or self.unreachable.path, self.unreachable.written)
 
 
@@ -62,7 +63,7 @@ ROUTES: Mapping[str, tuple[Callable[[TicketEvent], Iterator[Recipient]], ...]] =
 
 
 def recipients(event: TicketEvent) -> tuple[Recipient, ...]:
-    """Everybody to be told, each address once per audience. May be empty: then nobody is told."""
+    """Everybody to be told, each person and group once per audience. May be empty: then nobody is told."""
     return tuple(one for one in _concerned(event) if one.unreachable is None)
 
 

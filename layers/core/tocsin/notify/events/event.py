@@ -84,8 +84,9 @@ class Enclosure:
 @dataclass(frozen=True)
 class TicketEvent:
     """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps);
-    `cut`: those that were too long; `lost_groups`: entries of `groups` that are no group. `event_at`: when it
-    was put on the bus (ms), as far as EventBridge said so."""
+    `cut`: those that were too long; `left_out`: what of a person was malformed, as violations that quote
+    nothing; `lost_groups`: entries of `groups` that are no group. `event_at`: when it was put on the bus
+    (ms), as far as EventBridge said so."""
 
     event_id: str
     event_type: str
@@ -99,4 +100,5 @@ class TicketEvent:
     event_at: int | None = None
     enclosures: tuple[Enclosure, ...] = ()
     cut: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     lost_groups: tuple[Unreachable, ...] = ()

@@ -4,16 +4,18 @@ The schema lies beside this file (`ticket-event.schema.json`); it describes the 
 event.
 
 Texts that are too long are cut, not refused (`x-cut-after` in the schema). An address that nobody can be told
-by loses that recipient, not the event: see `Unreachable`.
+by loses that recipient, not the event: see `Unreachable`. What else is malformed of a person is left out, and
+they are told all the same.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,27 +72,39 @@ class InvalidEvent(ValueError):
 
 
 def parse_event(
-    body: str, *, default_region: str, accounts: Collection[str], attachments: bool = False
+    body: str,
+    *,
+    default_region: str,
+    default_area: str = "",
+    accounts: Collection[str],
+    attachments: bool = False,
 ) -> TicketEvent:
     """Read an EventBridge event. Raises InvalidEvent with every violation.
 
-    `default_region`: the country of numbers written without a country code; `accounts`: those this deployment
-    serves; `attachments`: whether it has a bucket of them.
+    `default_region`: the country of numbers written without a country code; `default_area`: the area code
+    there of those written without one; `accounts`: those this deployment serves; `attachments`: whether it
+    has a bucket of them.
     """
     envelope = _load(body)
     violations = list(_envelope_violations(envelope))
-    cut: list[str] = []
+    fitted = _Fitted()
+    normalise = partial(normalise_phone, default_region=default_region, default_area=default_area)
     detail = envelope.get("detail")
     if isinstance(detail, dict):
-        detail = _fitted(detail, schema(), "detail", cut)
+        detail = fitted.fit(detail, schema(), "detail")
         violations += _schema_violations(detail)
         violations += _account_violations(detail, accounts)
         violations += _attachment_violations(detail, attachments)
         if violations:
-            violations += _address_violations(detail, default_region)
+            violations += fitted.left_out[:MAX_VIOLATIONS]
+            violations += _address_violations(detail, normalise)
     if violations:
-        raise InvalidEvent(violations)
-    return _event({**envelope, "detail": detail}, default_region, tuple(cut))
+        raise InvalidEvent(_listed(violations))
+    return replace(
+        _event({**envelope, "detail": detail}, normalise),
+        cut=tuple(fitted.cut),
+        left_out=tuple(fitted.left_out),
+    )
 
 
 @cache
@@ -145,33 +159,53 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _fitted(value: Any, rule: Mapping[str, Any], path: str, cut: list[str]) -> Any:
-    """`value` with its texts no longer than the schema's `rule` wants them; `cut` gets the paths of those
-    that were. What the schema doesn't know, stays."""
-    if "$ref" in rule:
-        rule = {**rule, **schema()["$defs"]["person"]}
-    if isinstance(value, str):
-        return _fitted_text(value, rule, path, cut)
-    if isinstance(value, dict) and ("properties" in rule or "additionalProperties" in rule):
-        known, others = rule.get("properties", {}), rule.get("additionalProperties", {})
-        return {
-            key: _fitted(inner, known.get(key, others), f"{path}.{key[:64]}", cut)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list) and "items" in rule:
-        return [_fitted(inner, rule["items"], f"{path}[{n}]", cut) for n, inner in enumerate(value)]
-    return value
+@dataclass(frozen=True)
+class _Fitted:
+    """Brings an event to the lengths and the form that the schema wants, as far as it says how. What the
+    schema doesn't know, stays.
+
+    `cut`: paths of texts that were too long; `left_out`: what of a person was malformed, as violations.
+    """
+
+    cut: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def fit(self, value: Any, rule: Mapping[str, Any], path: str) -> Any:
+        """Return `value` as it fits the schema's `rule`."""
+        if "$ref" in rule:
+            rule = {**rule, **schema()["$defs"][rule["$ref"].rpartition("/")[2]]}
+        if isinstance(value, str):
+            return self._text(value, rule, path)
+        if isinstance(value, dict) and ("properties" in rule or "additionalProperties" in rule):
+            known, others = rule.get("properties", {}), rule.get("additionalProperties", {})
+            places = {key: (known.get(key, others), f"{path}.{key[:64]}") for key in value}
+            return {
+                key: self.fit(inner, *places[key])
+                for key, inner in value.items()
+                if self._stays(inner, *places[key])
+            }
+        if isinstance(value, list) and "items" in rule:
+            return [self.fit(inner, rule["items"], f"{path}[{n}]") for n, inner in enumerate(value)]
+        return value
+
+    def _text(self, text: str, rule: Mapping[str, Any], path: str) -> str | None:
+        most = rule.get("x-cut-after") or rule.get("x-left-out-after")
+        if most is None or len(text) <= most:
+            return text
+        self.cut.append(path)
+        return shortened(text, most) if "x-cut-after" in rule else None
+
+    def _stays(self, value: Any, rule: Mapping[str, Any], path: str) -> bool:
+        error = next(_validator().descend(value, rule), None) if rule.get("x-left-out-if-malformed") else None
+        if error is not None:
+            self.left_out.append(f"{path}: {_sentence(error)}")
+        return error is None
 
 
-def _fitted_text(text: str, rule: Mapping[str, Any], path: str, cut: list[str]) -> str | None:
-    most = rule.get("x-cut-after") or rule.get("x-left-out-after")
-    if most is None or len(text) <= most:
-        return text
-    cut.append(path)
-    return shortened(text, most) if "x-cut-after" in rule else None
+_Normalise = Callable[[str], str]
 
 
-def _event(envelope: Mapping[str, Any], region: str, cut: tuple[str, ...]) -> TicketEvent:
+def _event(envelope: Mapping[str, Any], normalise: _Normalise) -> TicketEvent:
     detail = envelope["detail"]
     ticket = detail["ticket"]
     creator = detail.get("created_by")
@@ -186,9 +220,9 @@ def _event(envelope: Mapping[str, Any], region: str, cut: tuple[str, ...]) -> Ti
             revision=int(ticket["revision"]),
             extra=ticket.get("extra", {}),
         ),
-        customer=None if customer is None else _person(customer, "detail.customer", region),
+        customer=None if customer is None else _person(customer, "detail.customer", normalise),
         technicians=tuple(
-            _person(person, f"detail.technicians[{n}]", region)
+            _person(person, f"detail.technicians[{n}]", normalise)
             for n, person in enumerate(detail.get("technicians") or ())
         ),
         groups=tuple(group for group in groups if isinstance(group, str)),
@@ -197,7 +231,6 @@ def _event(envelope: Mapping[str, Any], region: str, cut: tuple[str, ...]) -> Ti
         ignored=tuple(sorted(set(detail) - set(schema()["properties"]))),
         event_at=_moment(envelope.get("time")),
         enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
-        cut=cut,
     )
 
 
@@ -223,25 +256,29 @@ _TICKET_TEXTS = (
 )
 
 
-def _person(value: Mapping[str, Any], path: str, region: str) -> Person:
-    phone = _phone(value.get("phone"), f"{path}.phone", region)
+def _person(value: Any, path: str, normalise: _Normalise) -> Person:
+    told = value if isinstance(value, dict) else {}
+    phone = _phone_of(value, path, normalise)
     return Person(
-        id=value.get("id") or "",
-        name=value.get("name") or "",
+        id=told.get("id") or "",
+        name=told.get("name") or "",
         phone=phone if isinstance(phone, str) else None,
-        language=value.get("language") or "",
+        language=told.get("language") or "",
         unreachable=None if isinstance(phone, str) else phone,
     )
 
 
-def _phone(value: Any, path: str, region: str) -> str | Unreachable:
-    """The digits of what was written as somebody's phone, or why nobody can be told by it."""
+def _phone_of(person: Any, path: str, normalise: _Normalise) -> str | Unreachable:
+    """The digits of somebody's phone, or why nobody can be told by it."""
+    if person is not None and not isinstance(person, dict):
+        return Unreachable(INVALID_PHONE, path, "is not an object with a phone", _as_written(person))
+    value, path = (person or {}).get("phone"), f"{path}.phone"
     if value is None or (isinstance(value, str) and not value.strip()):
         return Unreachable(NO_PHONE, path, "names no number")
     try:
         if not isinstance(value, str):
             raise InvalidPhone("is not text")
-        return normalise_phone(value.strip(), region)
+        return normalise(value.strip())
     except InvalidPhone as refusal:
         return Unreachable(INVALID_PHONE, path, str(refusal), _as_written(value))
 
@@ -300,22 +337,26 @@ def _controls() -> re.Pattern[str]:
 
 
 def _schema_violations(detail: Mapping[str, Any]) -> list[str]:
-    errors = list(islice(_validator().iter_errors(detail), MAX_VIOLATIONS + 1))
-    violations = sorted({f"{_path(error.absolute_path)}: {_sentence(error)}" for error in errors})
-    if len(errors) > MAX_VIOLATIONS:
-        return [*violations[:MAX_VIOLATIONS], "detail: holds more violations than are listed"]
-    return violations
+    errors = islice(_validator().iter_errors(detail), MAX_VIOLATIONS + 1)
+    return sorted({f"{_path(error.absolute_path)}: {_sentence(error)}" for error in errors})
 
 
-def _address_violations(detail: Mapping[str, Any], region: str) -> Iterator[str]:
+def _listed(violations: Sequence[str]) -> Sequence[str]:
+    """No more of them than anybody reads."""
+    if len(violations) <= MAX_VIOLATIONS:
+        return violations
+    return [*violations[:MAX_VIOLATIONS], "detail: holds more violations than are listed"]
+
+
+def _address_violations(detail: Mapping[str, Any], normalise: _Normalise) -> Iterator[str]:
     """Of an event that is refused for something else: an operator wants to see it all at once."""
     technicians, groups = detail.get("technicians"), detail.get("groups")
-    people = [("detail.customer", detail.get("customer"))]
+    found = [_phone_of(detail.get("customer"), "detail.customer", normalise)]
     if isinstance(technicians, list):
-        people += [(f"detail.technicians[{n}]", one) for n, one in enumerate(technicians[:MAX_VIOLATIONS])]
-    found = [
-        _phone(one.get("phone"), f"{path}.phone", region) for path, one in people if isinstance(one, dict)
-    ]
+        found += [
+            _phone_of(one, f"detail.technicians[{n}]", normalise)
+            for n, one in enumerate(technicians[:MAX_VIOLATIONS])
+        ]
     if isinstance(groups, list):
         found += [_group(one, f"detail.groups[{n}]") for n, one in enumerate(groups[:MAX_VIOLATIONS])]
     for one in found:

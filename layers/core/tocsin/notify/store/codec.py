@@ -54,6 +54,8 @@ _OPTIONAL = (
     "requeued_at",
     "recipient_lid",
     "refused_address",
+    "person",
+    "lane",
 )
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 

@@ -55,6 +55,17 @@ class Notifications:
         item = self._table.get(notification_key(notification_id))
         return notification_of_item(item) if item is not None else None
 
+    def reroute(self, notification_id: str, person: str, lane: str) -> Transition:
+        """It is for `person` (bare JID) and goes in that one's lane from now on, under the next generation.
+        Not applied unless it is planned. Raises NotificationMissing."""
+        update = Update(
+            notification_key(notification_id),
+            set={"person": person, "lane": lane},
+            add={"generation": 1},
+            when=enters(State.PLANNED, State.PLANNED),
+        )
+        return change(self._table, update)
+
     # -- sending -------------------------------------------------------------------------------------------
 
     def mark_sent(

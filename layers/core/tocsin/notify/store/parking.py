@@ -9,13 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed, Conflict
-from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
+from tocsin.dynamo.writes import Condition, Delete, Equals, Item, Put, Update
 from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.store.codec import (
@@ -27,8 +26,8 @@ from tocsin.notify.store.codec import (
 )
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
-from tocsin.tables.names import user_of
-from tocsin.tables.notifications import conduct_key, notification_key, waiting_key
+from tocsin.people.people import People, turned_to
+from tocsin.tables.notifications import notification_key, waiting_key
 from tocsin.timestamps import from_seconds, to_seconds
 
 
@@ -60,10 +59,13 @@ class WaitingRow:
 
 
 class Parking:
-    """The rows of what waits, and the line of each recipient. `clock`: seconds since the epoch."""
+    """The rows of what waits, and the line of each person. `clock`: seconds since the epoch."""
 
-    def __init__(self, table: PatientTable, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, table: PatientTable, people: People, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._table = table
+        self._people = people
         self._clock = clock
 
     def park(
@@ -76,7 +78,7 @@ class Parking:
         detail: str = "",
         behind: Notification | None = None,
     ) -> Transition:
-        """Let it wait: state, row and its turn at the recipient in one transaction, so that none exists
+        """Let it wait: state, row and its turn in the person's line in one transaction, so that none exists
         without the others.
 
         `due_at` (ms) None: as soon as the account can send. `behind`: the earlier one that it waits for; what
@@ -86,25 +88,24 @@ class Parking:
         until = behind.held_until if behind is not None else held_until(cause, due_at)
         times = present({"due_at": due_at, "held_until": until})
         tag = secrets.token_hex(8)
-        turn = Update(
-            conduct_key(notification.account, user_of(notification.recipient)),
-            add={"parked": frozenset({notification.turn})},
+        waits = untold(_waits(notification, Attempt(cause, at, "wait", detail), times))
+        row = Put(
+            waiting_key(notification.account, notification.turn),
+            {**_row(notification), "cause": cause, "parked_at": at, "tag": tag, **times},
         )
-        writes = (
-            untold(_waits(notification, Attempt(cause, at, "wait", detail), times)),
-            Put(
-                waiting_key(notification.account, notification.turn),
-                {**_row(notification), "cause": cause, "parked_at": at, "tag": tag, **times},
-            ),
-            turn,
-        )
-        try:
-            self._table.transact(writes, tag)
-        except Conflict as refused:
-            item = refused.failed[0]
-            if item is None:
-                raise NotificationMissing(notification.id) from None
-            return Transition(False, notification_of_item(item))
+        turn = Update(("", ""), add={"parked": frozenset({notification.turn})})
+        for name in self._people.names_on_the_way(notification.account, notification.person_name):
+            try:
+                in_line = turned_to(notification.account, name, turn)
+                self._table.transact((waits, row, in_line), self._table.new_token())
+                break
+            except Conflict as refused:
+                if 0 not in refused.failed:
+                    continue  # the person goes by another name since
+                item = refused.failed[0]
+                if item is None:
+                    raise NotificationMissing(notification.id) from None
+                return Transition(False, notification_of_item(item))
         parked = self._table.get(notification_key(notification.id))
         if parked is None:
             raise NotificationMissing(notification.id)
@@ -143,14 +144,6 @@ class Parking:
         except ConditionFailed:
             return False
         return True
-
-    def leave_line(self, account: str, user: str, turn: str) -> None:
-        """A parked notification to `user` (bare JID) came to its end: it holds up nobody any more."""
-        update = Update(
-            conduct_key(account, user), discard={"parked": frozenset({turn})}, when=(ITEM_EXISTS,)
-        )
-        with suppress(ConditionFailed):
-            self._table.update(update)
 
 
 def _waits(notification: Notification, attempt: Attempt, times: Item) -> Update:

@@ -1,17 +1,32 @@
-"""What recipients answered, one item for each message of theirs."""
+"""What recipients answered, one item for each message of theirs.
+
+    text, kind, and what else the event tells      flat, one attribute each, absent where there is nothing
+    account, user, message_id, received_at         whose, and when they wrote it (ms)
+    unread                                         true: that they wrote is all that is known
+    watching, watch_due                            awaited: told by then (ms), if its content hasn't come
+
+An item without `outcome` was not told to the world. An edit and a deletion are items of their own, under
+their own message id; the item that they change stays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
-from tocsin.dynamo.writes import ITEM_ABSENT, Put
+from tocsin.dynamo.writes import ITEM_ABSENT, AnyOf, Condition, Exists, Item, Key, Put, Update
 from tocsin.notify.notification import REPLY_RECEIVED
 from tocsin.notify.store.codec import KEPT_SECONDS, present
-from tocsin.tables.notifications import reply_key
+from tocsin.tables.notifications import WATCH, reply_key
 from tocsin.timestamps import to_seconds
+
+# Nothing was told of this message yet, or only that it came.
+CONTENT_IS_NEWS = (AnyOf((ITEM_ABSENT, Exists("unread"))),)
+# Nothing is known of this message, or only that it is awaited.
+ABSENCE_IS_NEWS = (AnyOf((ITEM_ABSENT, Exists("watching"))),)
+AWAITED = (Exists("watching"),)
 
 
 class Replies:
@@ -20,32 +35,90 @@ class Replies:
     def __init__(self, table: PatientTable) -> None:
         self._table = table
 
-    def put(self, account: str, user: str, message_id: str, reply: Mapping[str, Any], at: int) -> bool:
+    def put(
+        self,
+        account: str,
+        user: str,
+        message_id: str,
+        reply: Mapping[str, Any],
+        at: int,
+        *,
+        unread: bool = False,
+    ) -> bool:
         """Keep an answer of `user` (bare JID) and tell the world, once per message id; whether it is news.
 
         `reply`: what the event shall say, such as text, ticket_id, notification_id, audience. `at`: ms.
+        `unread`: the content isn't known. If it comes later, that is news once more.
         """
+        told: Item = {"outcome": REPLY_RECEIVED, "outcome_at": at}
+        news = ABSENCE_IS_NEWS if unread else CONTENT_IS_NEWS
+        return self._put(account, user, message_id, {**reply, **told, "unread": unread or None}, at, news)
+
+    def expect(
+        self, account: str, user: str, message_id: str, reply: Mapping[str, Any], at: int, due_at: int
+    ) -> bool:
+        """Keep that `user` wrote what may still become readable; the world is told at `due_at` (ms), if the
+        content hasn't come (`tell_overdue`)."""
+        awaited: Item = {"unread": True, "watching": _watch(account), "watch_due": due_at}
+        return self._put(account, user, message_id, {**reply, **awaited}, at, (ITEM_ABSENT,))
+
+    def _put(
+        self,
+        account: str,
+        user: str,
+        message_id: str,
+        reply: Mapping[str, Any],
+        at: int,
+        when: tuple[Condition, ...],
+    ) -> bool:
         kept = {
             **reply,
             "account": account,
             "user": user,
             "message_id": message_id,
             "received_at": at,
-            "outcome": REPLY_RECEIVED,
-            "outcome_at": at,
             "expire_at": to_seconds(at) + KEPT_SECONDS,
         }
         try:
-            self._table.put(Put(reply_key(account, user, message_id), present(kept), when=(ITEM_ABSENT,)))
+            self._table.put(Put(reply_key(account, user, message_id), present(kept), when=when))
         except ConditionFailed:
             return False
         return True
 
-    def about(self, account: str, user: str, notification_id: str) -> list[dict[str, Any]]:
-        """What `user` (bare JID) answered to a notification, oldest first. For the operator: it reads all
-        that they ever answered."""
-        pk, _ = reply_key(account, user)
+    def expect_no_more(self, account: str, user: str, message_id: str) -> None:
+        """What was awaited turned out to be nothing that a person wrote."""
+        self._change(reply_key(account, user, message_id), {})
+
+    def tell_overdue(self, account: str, now: int, limit: int = 100) -> int:
+        """Tell the world of what was awaited until now (ms) in vain; how many."""
+        keys = self._table.indexed(WATCH, _watch(account), at_most=now, limit=limit)
+        return sum(self._change(key, {"outcome": REPLY_RECEIVED, "outcome_at": now}) for key in keys)
+
+    def _change(self, key: Key, outcome: Item) -> bool:
+        """No more awaited, with this outcome; whether it was."""
+        try:
+            self._table.update(Update(key, set=outcome, remove=("watching", "watch_due"), when=AWAITED))
+        except ConditionFailed:
+            return False
+        return True
+
+    def get(self, account: str, user: str, message_id: str) -> dict[str, Any] | None:
+        """What `user` (bare JID) wrote in one message; `None` if it isn't kept."""
+        item = self._table.get(reply_key(account, user, message_id))
+        return None if item is None else dict(item)
+
+    def about(self, account: str, names: Iterable[str], notification_id: str) -> list[dict[str, Any]]:
+        """What a person, under any of these names (bare JIDs), answered to a notification, oldest first. For
+        the operator: it reads all that they ever answered."""
         found: list[dict[str, Any]] = [
-            dict(item) for item in self._table.query(pk) if item.get("notification_id") == notification_id
+            dict(item)
+            for name in names
+            for item in self._table.query(reply_key(account, name)[0])
+            if item.get("notification_id") == notification_id
         ]
         return sorted(found, key=lambda reply: reply["received_at"])
+
+
+def _watch(account: str) -> str:
+    """The partition of the index `watch` for replies: notifications have one of their own."""
+    return f"{account}#replies"

@@ -14,11 +14,13 @@ from tocsin.dynamo.table import IndexedTable, Table
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.notifications import Notifications
-from tocsin.notify.store.recipients import Conduct, Recipients, conduct_of_item
+from tocsin.people.people import People
+from tocsin.people.person import Person
 from tocsin.tables.keys import address_key
-from tocsin.tables.notifications import conduct_key, notification_key
+from tocsin.tables.notifications import notification_key, person_key
 
 if TYPE_CHECKING:
+    from tocsin.notify.store.identity_changes import IdentityChanges
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
@@ -30,7 +32,7 @@ class SendView:
     """All that a send has to know before it reserves, from one read."""
 
     notification: Notification | None
-    conduct: Conduct
+    person: Person
     address: Mapping[str, Any] | None
 
 
@@ -55,13 +57,19 @@ class Stores:
         self._clock = clock
         self._patient = PatientTable(table, random=random, sleep=sleep)
         self.notifications = Notifications(self._patient)
-        self.recipients = Recipients(self._patient)
+        self.people = People(self._patient)
+
+    @cached_property
+    def identity_changes(self) -> IdentityChanges:
+        from tocsin.notify.store.identity_changes import IdentityChanges
+
+        return IdentityChanges(self._patient)
 
     @cached_property
     def parking(self) -> Parking:
         from tocsin.notify.store.parking import Parking
 
-        return Parking(self._patient, clock=self._clock)
+        return Parking(self._patient, self.people, clock=self._clock)
 
     @cached_property
     def replies(self) -> Replies:
@@ -73,7 +81,7 @@ class Stores:
     def threads(self) -> Threads:
         from tocsin.notify.store.threads import Threads
 
-        return Threads(self._patient)
+        return Threads(self._patient, self.people)
 
     @cached_property
     def recoveries(self) -> Recoveries:
@@ -82,19 +90,20 @@ class Stores:
         return Recoveries(self._patient)
 
     def batch_get_for_send(
-        self, notification_id: str, account: str, user: str, *, address: bool = True
+        self, notification_id: str, account: str, person: str, recipient: str, *, address: bool = True
     ) -> SendView:
-        """The notification, the conduct towards `user` (bare JID) and, if asked for, what is known of the
-        user's addresses in the keys table: one strongly consistent request. Raises Contention."""
-        notification, conduct = notification_key(notification_id), conduct_key(account, user)
-        place = address_key(account, user)
+        """The notification, the person that it is for and, if asked for, what is known of the recipient's
+        address in the keys table: one strongly consistent request, and one more if the person goes by another
+        name by now. `person`, `recipient`: bare JIDs. Raises Contention."""
+        notification, record = notification_key(notification_id), person_key(account, person)
+        place = address_key(account, recipient)
         if address and self._keys is not None:
-            found, addresses = self._table.get_beside([notification, conduct], self._keys, [place])
+            found, addresses = self._table.get_beside([notification, record], self._keys, [place])
         else:
-            found, addresses = self._table.get_many([notification, conduct]), {}
+            found, addresses = self._table.get_many([notification, record]), {}
         state, known = found.get(notification), addresses.get(place)
         return SendView(
             notification_of_item(state) if state is not None else None,
-            conduct_of_item(found.get(conduct)),
+            self.people.follow(account, person, found.get(record)),
             None if known is None else {name: known[name] for name in known if name not in ("pk", "sk")},
         )

@@ -11,7 +11,7 @@ from tocsin.dynamo.writes import ITEM_EXISTS, Absent, AnyOf, AtMost, Item, Updat
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import KEPT_SECONDS
 from tocsin.notify.store.transition import Transition, change
-from tocsin.tables.names import user_of
+from tocsin.people.people import People
 from tocsin.tables.notifications import notification_key, thread_key
 from tocsin.timestamps import to_seconds
 
@@ -29,19 +29,21 @@ class Thread:
 class Threads:
     """The items that hold threads."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: PatientTable, people: People) -> None:
         self._table = table
+        self._people = people
 
-    def get(self, account: str, user: str, ticket_id: str) -> Thread | None:
-        """What `user` (bare JID) was told about a ticket; None: nothing yet."""
-        item = self._table.get(thread_key(account, user, ticket_id))
-        return _thread(item) if item is not None else None
+    def get(self, notification: Notification) -> Thread | None:
+        """What its person was told about its ticket, under whatever name; None: nothing yet."""
+        key = thread_key(notification.account, notification.person_name, notification.ticket_id)
+        item = self._table.get(key)
+        return _thread(item) if item is not None else self._earlier(notification)
 
     def follow(self, notification: Notification) -> Thread:
-        """It is the last message about its ticket, and the first if there was none; the thread as it is
-        then."""
+        """It is the last message to its person about its ticket, and the first if there was none; the thread
+        as it is then."""
         update = Update(
-            thread_key(notification.account, user_of(notification.recipient), notification.ticket_id),
+            thread_key(notification.account, notification.person_name, notification.ticket_id),
             set={
                 "last": notification.id,
                 "last_at": notification.created_at,
@@ -49,7 +51,22 @@ class Threads:
             },
             set_first={"first": notification.id},
         )
-        return _thread(self._table.update(update))
+        thread = _thread(self._table.update(update))
+        earlier = self._earlier(notification) if thread.first == notification.id else None
+        if earlier is None:
+            return thread
+        # It began under another name of the person, and goes on under this one.
+        return _thread(self._table.update(Update(update.key, set={"first": earlier.first})))
+
+    def _earlier(self, notification: Notification) -> Thread | None:
+        """What the person was told about the ticket under earlier names, as one thread."""
+        person = self._people.find(notification.account, notification.person_name)
+        keys = [thread_key(notification.account, name, notification.ticket_id) for name in person.formerly]
+        threads = [_thread(item) for item in self._table.get_many(keys).values()] if keys else []
+        if not threads:
+            return None
+        first, last = (choose(threads, key=lambda thread: thread.last_at) for choose in (min, max))
+        return Thread(first.first, last.last, last.last_at)
 
     def claim_edit(self, notification_id: str, turn: str) -> Transition:
         """Before an edit of a notification's message: make sure that no younger one was sent, or is about to

@@ -41,6 +41,48 @@ class Opaque(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class QuotingAt1(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class QuotingAt3(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class QuotingAt4(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class QuotingAt7(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class QuotingAt11(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class QuotingAt17(_message.Message):
+    __slots__ = ("context_info",)
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class About(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: MessageKey
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ...) -> None: ...
+
 class SenderKeyDistribution(_message.Message):
     __slots__ = ("group_id", "distribution")
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
@@ -50,7 +92,7 @@ class SenderKeyDistribution(_message.Message):
     def __init__(self, group_id: _Optional[str] = ..., distribution: _Optional[bytes] = ...) -> None: ...
 
 class ImageMessage(_message.Message):
-    __slots__ = ("url", "mimetype", "caption", "file_sha256", "file_length", "height", "width", "media_key", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info")
+    __slots__ = ("url", "mimetype", "caption", "file_sha256", "file_length", "height", "width", "media_key", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info", "view_once")
     URL_FIELD_NUMBER: _ClassVar[int]
     MIMETYPE_FIELD_NUMBER: _ClassVar[int]
     CAPTION_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +105,7 @@ class ImageMessage(_message.Message):
     DIRECT_PATH_FIELD_NUMBER: _ClassVar[int]
     MEDIA_KEY_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    VIEW_ONCE_FIELD_NUMBER: _ClassVar[int]
     url: str
     mimetype: str
     caption: str
@@ -75,7 +118,8 @@ class ImageMessage(_message.Message):
     direct_path: str
     media_key_timestamp: int
     context_info: ContextInfo
-    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., caption: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+    view_once: bool
+    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., caption: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., view_once: _Optional[bool] = ...) -> None: ...
 
 class ExtendedTextMessage(_message.Message):
     __slots__ = ("text", "matched_text", "description", "title", "context_info")
@@ -92,12 +136,13 @@ class ExtendedTextMessage(_message.Message):
     def __init__(self, text: _Optional[str] = ..., matched_text: _Optional[str] = ..., description: _Optional[str] = ..., title: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
 
 class DocumentMessage(_message.Message):
-    __slots__ = ("url", "mimetype", "title", "file_sha256", "file_length", "media_key", "file_name", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info", "caption")
+    __slots__ = ("url", "mimetype", "title", "file_sha256", "file_length", "page_count", "media_key", "file_name", "file_enc_sha256", "direct_path", "media_key_timestamp", "context_info", "caption")
     URL_FIELD_NUMBER: _ClassVar[int]
     MIMETYPE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     FILE_SHA256_FIELD_NUMBER: _ClassVar[int]
     FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    PAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MEDIA_KEY_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_ENC_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +155,7 @@ class DocumentMessage(_message.Message):
     title: str
     file_sha256: bytes
     file_length: int
+    page_count: int
     media_key: bytes
     file_name: str
     file_enc_sha256: bytes
@@ -117,15 +163,266 @@ class DocumentMessage(_message.Message):
     media_key_timestamp: int
     context_info: ContextInfo
     caption: str
-    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., title: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_name: _Optional[str] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., caption: _Optional[str] = ...) -> None: ...
+    def __init__(self, url: _Optional[str] = ..., mimetype: _Optional[str] = ..., title: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., page_count: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_name: _Optional[str] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., media_key_timestamp: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., caption: _Optional[str] = ...) -> None: ...
 
 class VideoMessage(_message.Message):
-    __slots__ = ("caption", "context_info")
+    __slots__ = ("mimetype", "file_length", "seconds", "caption", "context_info", "view_once")
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
+    FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     CAPTION_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    VIEW_ONCE_FIELD_NUMBER: _ClassVar[int]
+    mimetype: str
+    file_length: int
+    seconds: int
     caption: str
     context_info: ContextInfo
-    def __init__(self, caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+    view_once: bool
+    def __init__(self, mimetype: _Optional[str] = ..., file_length: _Optional[int] = ..., seconds: _Optional[int] = ..., caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., view_once: _Optional[bool] = ...) -> None: ...
+
+class AudioMessage(_message.Message):
+    __slots__ = ("mimetype", "file_length", "seconds", "ptt", "context_info", "view_once")
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
+    FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PTT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    VIEW_ONCE_FIELD_NUMBER: _ClassVar[int]
+    mimetype: str
+    file_length: int
+    seconds: int
+    ptt: bool
+    context_info: ContextInfo
+    view_once: bool
+    def __init__(self, mimetype: _Optional[str] = ..., file_length: _Optional[int] = ..., seconds: _Optional[int] = ..., ptt: _Optional[bool] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., view_once: _Optional[bool] = ...) -> None: ...
+
+class StickerMessage(_message.Message):
+    __slots__ = ("mimetype", "file_length", "context_info")
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
+    FILE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    mimetype: str
+    file_length: int
+    context_info: ContextInfo
+    def __init__(self, mimetype: _Optional[str] = ..., file_length: _Optional[int] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class ContactMessage(_message.Message):
+    __slots__ = ("name", "vcard", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VCARD_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    vcard: str
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., vcard: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class ContactsMessage(_message.Message):
+    __slots__ = ("name", "contacts", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    contacts: _containers.RepeatedCompositeFieldContainer[ContactMessage]
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[ContactMessage, _Mapping]]] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class LocationMessage(_message.Message):
+    __slots__ = ("latitude", "longitude", "name", "address", "text", "context_info")
+    LATITUDE_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    latitude: float
+    longitude: float
+    name: str
+    address: str
+    text: str
+    context_info: ContextInfo
+    def __init__(self, latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., name: _Optional[str] = ..., address: _Optional[str] = ..., text: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class LiveLocationMessage(_message.Message):
+    __slots__ = ("latitude", "longitude", "caption", "context_info")
+    LATITUDE_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    latitude: float
+    longitude: float
+    caption: str
+    context_info: ContextInfo
+    def __init__(self, latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class PollCreation(_message.Message):
+    __slots__ = ("text", "options", "context_info")
+    class Option(_message.Message):
+        __slots__ = ("name",)
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        def __init__(self, name: _Optional[str] = ...) -> None: ...
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    options: _containers.RepeatedCompositeFieldContainer[PollCreation.Option]
+    context_info: ContextInfo
+    def __init__(self, text: _Optional[str] = ..., options: _Optional[_Iterable[_Union[PollCreation.Option, _Mapping]]] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class EventMessage(_message.Message):
+    __slots__ = ("context_info", "name", "text")
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    name: str
+    text: str
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., name: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class CommentMessage(_message.Message):
+    __slots__ = ("message", "key")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    message: Message
+    key: MessageKey
+    def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ..., key: _Optional[_Union[MessageKey, _Mapping]] = ...) -> None: ...
+
+class SecretEncrypted(_message.Message):
+    __slots__ = ("key", "payload", "iv", "type")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    IV_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    key: MessageKey
+    payload: bytes
+    iv: bytes
+    type: int
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., payload: _Optional[bytes] = ..., iv: _Optional[bytes] = ..., type: _Optional[int] = ...) -> None: ...
+
+class GroupInvite(_message.Message):
+    __slots__ = ("name", "caption", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    caption: str
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class NewsletterAdminInvite(_message.Message):
+    __slots__ = ("name", "caption", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    caption: str
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class NewsletterFollowerInvite(_message.Message):
+    __slots__ = ("name", "caption", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    caption: str
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., caption: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class ButtonsMessage(_message.Message):
+    __slots__ = ("text", "context_info")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    context_info: ContextInfo
+    def __init__(self, text: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class ListMessage(_message.Message):
+    __slots__ = ("name", "text", "context_info")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    context_info: ContextInfo
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class InteractiveMessage(_message.Message):
+    __slots__ = ("body", "context_info")
+    class Body(_message.Message):
+        __slots__ = ("text",)
+        TEXT_FIELD_NUMBER: _ClassVar[int]
+        text: str
+        def __init__(self, text: _Optional[str] = ...) -> None: ...
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    body: InteractiveMessage.Body
+    context_info: ContextInfo
+    def __init__(self, body: _Optional[_Union[InteractiveMessage.Body, _Mapping]] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class TemplateMessage(_message.Message):
+    __slots__ = ("context_info", "body")
+    class Body(_message.Message):
+        __slots__ = ("text",)
+        TEXT_FIELD_NUMBER: _ClassVar[int]
+        text: str
+        def __init__(self, text: _Optional[str] = ...) -> None: ...
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    context_info: ContextInfo
+    body: TemplateMessage.Body
+    def __init__(self, context_info: _Optional[_Union[ContextInfo, _Mapping]] = ..., body: _Optional[_Union[TemplateMessage.Body, _Mapping]] = ...) -> None: ...
+
+class ProductMessage(_message.Message):
+    __slots__ = ("text", "context_info")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    context_info: ContextInfo
+    def __init__(self, text: _Optional[str] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class OrderMessage(_message.Message):
+    __slots__ = ("text", "name", "key", "context_info")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    name: str
+    key: MessageKey
+    context_info: ContextInfo
+    def __init__(self, text: _Optional[str] = ..., name: _Optional[str] = ..., key: _Optional[_Union[MessageKey, _Mapping]] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
+
+class SendPayment(_message.Message):
+    __slots__ = ("note", "key")
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    note: Message
+    key: MessageKey
+    def __init__(self, note: _Optional[_Union[Message, _Mapping]] = ..., key: _Optional[_Union[MessageKey, _Mapping]] = ...) -> None: ...
+
+class RequestPayment(_message.Message):
+    __slots__ = ("note",)
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    note: Message
+    def __init__(self, note: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
+
+class QuestionResponse(_message.Message):
+    __slots__ = ("key", "text")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    key: MessageKey
+    text: str
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., text: _Optional[str] = ...) -> None: ...
+
+class StatusQuoted(_message.Message):
+    __slots__ = ("text", "key")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    key: MessageKey
+    def __init__(self, text: _Optional[str] = ..., key: _Optional[_Union[MessageKey, _Mapping]] = ...) -> None: ...
 
 class HistorySyncNotification(_message.Message):
     __slots__ = ("file_sha256", "file_length", "media_key", "file_enc_sha256", "direct_path", "sync_type", "chunk_order", "progress", "inline_payload")
@@ -384,7 +681,7 @@ class InteractiveResponse(_message.Message):
     def __init__(self, body: _Optional[_Union[InteractiveResponse.Body, _Mapping]] = ..., native_flow_response: _Optional[_Union[InteractiveResponse.NativeFlowResponse, _Mapping]] = ..., context_info: _Optional[_Union[ContextInfo, _Mapping]] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("conversation", "sender_key_distribution", "image", "contact", "location", "extended_text", "document", "audio", "video", "protocol", "sticker", "template_button_reply", "device_sent", "message_context_info", "view_once", "list_response", "ephemeral", "buttons_response", "reaction", "interactive_response", "poll_update", "document_with_caption", "view_once_v2", "encrypted_reaction", "edited", "view_once_v2_extension", "bot_invoke", "encrypted_edit", "associated_child", "group_status", "group_status_v2")
+    __slots__ = ("conversation", "sender_key_distribution", "image", "contact", "location", "extended_text", "document", "audio", "video", "call", "chat", "protocol", "contacts_array", "highly_structured", "fast_ratchet_key_sender_key_distribution", "send_payment", "live_location", "request_payment", "decline_payment_request", "cancel_payment_request", "template", "sticker", "group_invite", "template_button_reply", "product", "device_sent", "message_context_info", "list", "view_once", "order", "list_response", "ephemeral", "invoice", "buttons", "buttons_response", "payment_invite", "interactive", "reaction", "sticker_sync_rmr", "interactive_response", "poll_creation", "poll_update", "keep_in_chat", "document_with_caption", "request_phone_number", "view_once_v2", "encrypted_reaction", "edited", "view_once_v2_extension", "poll_creation_v2", "scheduled_call_creation", "group_mentioned", "pin_in_chat", "poll_creation_v3", "scheduled_call_edit", "ptv", "bot_invoke", "call_log", "message_history_bundle", "encrypted_comment", "bcall", "lottie_sticker", "event", "encrypted_event_response", "comment", "newsletter_admin_invite", "placeholder", "secret_encrypted", "album", "event_cover_image", "sticker_pack", "status_mention", "poll_result_snapshot", "poll_creation_option_image", "associated_child", "group_status_mention", "poll_creation_v4", "status_add_yours", "group_status", "rich_response", "status_notification", "limit_sharing", "bot_task", "question", "message_history_notice", "group_status_v2", "bot_forwarded", "status_question_answer", "question_reply", "question_response", "status_quoted", "status_sticker_interaction", "poll_creation_v5", "newsletter_follower_invite_v2", "poll_result_snapshot_v3")
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     SENDER_KEY_DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
@@ -394,57 +691,185 @@ class Message(_message.Message):
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    CHAT_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_ARRAY_FIELD_NUMBER: _ClassVar[int]
+    HIGHLY_STRUCTURED_FIELD_NUMBER: _ClassVar[int]
+    FAST_RATCHET_KEY_SENDER_KEY_DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    SEND_PAYMENT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_PAYMENT_FIELD_NUMBER: _ClassVar[int]
+    DECLINE_PAYMENT_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_PAYMENT_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     STICKER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_INVITE_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_BUTTON_REPLY_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
     DEVICE_SENT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_CONTEXT_INFO_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
     VIEW_ONCE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
     LIST_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    BUTTONS_FIELD_NUMBER: _ClassVar[int]
     BUTTONS_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_INVITE_FIELD_NUMBER: _ClassVar[int]
+    INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
     REACTION_FIELD_NUMBER: _ClassVar[int]
+    STICKER_SYNC_RMR_FIELD_NUMBER: _ClassVar[int]
     INTERACTIVE_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_FIELD_NUMBER: _ClassVar[int]
     POLL_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_IN_CHAT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_WITH_CAPTION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_PHONE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     VIEW_ONCE_V2_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTED_REACTION_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
     VIEW_ONCE_V2_EXTENSION_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_V2_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_CALL_CREATION_FIELD_NUMBER: _ClassVar[int]
+    GROUP_MENTIONED_FIELD_NUMBER: _ClassVar[int]
+    PIN_IN_CHAT_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_V3_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_CALL_EDIT_FIELD_NUMBER: _ClassVar[int]
+    PTV_FIELD_NUMBER: _ClassVar[int]
     BOT_INVOKE_FIELD_NUMBER: _ClassVar[int]
-    ENCRYPTED_EDIT_FIELD_NUMBER: _ClassVar[int]
+    CALL_LOG_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_HISTORY_BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTED_COMMENT_FIELD_NUMBER: _ClassVar[int]
+    BCALL_FIELD_NUMBER: _ClassVar[int]
+    LOTTIE_STICKER_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTED_EVENT_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    NEWSLETTER_ADMIN_INVITE_FIELD_NUMBER: _ClassVar[int]
+    PLACEHOLDER_FIELD_NUMBER: _ClassVar[int]
+    SECRET_ENCRYPTED_FIELD_NUMBER: _ClassVar[int]
+    ALBUM_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COVER_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    STICKER_PACK_FIELD_NUMBER: _ClassVar[int]
+    STATUS_MENTION_FIELD_NUMBER: _ClassVar[int]
+    POLL_RESULT_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_OPTION_IMAGE_FIELD_NUMBER: _ClassVar[int]
     ASSOCIATED_CHILD_FIELD_NUMBER: _ClassVar[int]
+    GROUP_STATUS_MENTION_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_V4_FIELD_NUMBER: _ClassVar[int]
+    STATUS_ADD_YOURS_FIELD_NUMBER: _ClassVar[int]
     GROUP_STATUS_FIELD_NUMBER: _ClassVar[int]
+    RICH_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_SHARING_FIELD_NUMBER: _ClassVar[int]
+    BOT_TASK_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_HISTORY_NOTICE_FIELD_NUMBER: _ClassVar[int]
     GROUP_STATUS_V2_FIELD_NUMBER: _ClassVar[int]
+    BOT_FORWARDED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_QUESTION_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_REPLY_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_QUOTED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_STICKER_INTERACTION_FIELD_NUMBER: _ClassVar[int]
+    POLL_CREATION_V5_FIELD_NUMBER: _ClassVar[int]
+    NEWSLETTER_FOLLOWER_INVITE_V2_FIELD_NUMBER: _ClassVar[int]
+    POLL_RESULT_SNAPSHOT_V3_FIELD_NUMBER: _ClassVar[int]
     conversation: str
     sender_key_distribution: SenderKeyDistribution
     image: ImageMessage
-    contact: Opaque
-    location: Opaque
+    contact: ContactMessage
+    location: LocationMessage
     extended_text: ExtendedTextMessage
     document: DocumentMessage
-    audio: Opaque
+    audio: AudioMessage
     video: VideoMessage
+    call: QuotingAt7
+    chat: Opaque
     protocol: ProtocolMessage
-    sticker: Opaque
+    contacts_array: ContactsMessage
+    highly_structured: Opaque
+    fast_ratchet_key_sender_key_distribution: SenderKeyDistribution
+    send_payment: SendPayment
+    live_location: LiveLocationMessage
+    request_payment: RequestPayment
+    decline_payment_request: About
+    cancel_payment_request: About
+    template: TemplateMessage
+    sticker: StickerMessage
+    group_invite: GroupInvite
     template_button_reply: TemplateButtonReply
+    product: ProductMessage
     device_sent: DeviceSentMessage
     message_context_info: MessageContextInfo
+    list: ListMessage
     view_once: Wrapped
+    order: OrderMessage
     list_response: ListResponse
     ephemeral: Wrapped
+    invoice: Opaque
+    buttons: ButtonsMessage
     buttons_response: ButtonsResponse
+    payment_invite: Opaque
+    interactive: InteractiveMessage
     reaction: Reaction
+    sticker_sync_rmr: Opaque
     interactive_response: InteractiveResponse
-    poll_update: Opaque
+    poll_creation: PollCreation
+    poll_update: About
+    keep_in_chat: About
     document_with_caption: Wrapped
+    request_phone_number: QuotingAt1
     view_once_v2: Wrapped
-    encrypted_reaction: Opaque
+    encrypted_reaction: About
     edited: Wrapped
     view_once_v2_extension: Wrapped
+    poll_creation_v2: PollCreation
+    scheduled_call_creation: Opaque
+    group_mentioned: Wrapped
+    pin_in_chat: About
+    poll_creation_v3: PollCreation
+    scheduled_call_edit: About
+    ptv: VideoMessage
     bot_invoke: Wrapped
-    encrypted_edit: Opaque
+    call_log: Opaque
+    message_history_bundle: QuotingAt7
+    encrypted_comment: About
+    bcall: Opaque
+    lottie_sticker: Wrapped
+    event: EventMessage
+    encrypted_event_response: About
+    comment: CommentMessage
+    newsletter_admin_invite: NewsletterAdminInvite
+    placeholder: Opaque
+    secret_encrypted: SecretEncrypted
+    album: QuotingAt17
+    event_cover_image: Wrapped
+    sticker_pack: QuotingAt11
+    status_mention: Wrapped
+    poll_result_snapshot: QuotingAt3
+    poll_creation_option_image: Wrapped
     associated_child: Wrapped
+    group_status_mention: Wrapped
+    poll_creation_v4: Wrapped
+    status_add_yours: Wrapped
     group_status: Wrapped
+    rich_response: QuotingAt4
+    status_notification: About
+    limit_sharing: Wrapped
+    bot_task: Wrapped
+    question: Wrapped
+    message_history_notice: QuotingAt1
     group_status_v2: Wrapped
-    def __init__(self, conversation: _Optional[str] = ..., sender_key_distribution: _Optional[_Union[SenderKeyDistribution, _Mapping]] = ..., image: _Optional[_Union[ImageMessage, _Mapping]] = ..., contact: _Optional[_Union[Opaque, _Mapping]] = ..., location: _Optional[_Union[Opaque, _Mapping]] = ..., extended_text: _Optional[_Union[ExtendedTextMessage, _Mapping]] = ..., document: _Optional[_Union[DocumentMessage, _Mapping]] = ..., audio: _Optional[_Union[Opaque, _Mapping]] = ..., video: _Optional[_Union[VideoMessage, _Mapping]] = ..., protocol: _Optional[_Union[ProtocolMessage, _Mapping]] = ..., sticker: _Optional[_Union[Opaque, _Mapping]] = ..., template_button_reply: _Optional[_Union[TemplateButtonReply, _Mapping]] = ..., device_sent: _Optional[_Union[DeviceSentMessage, _Mapping]] = ..., message_context_info: _Optional[_Union[MessageContextInfo, _Mapping]] = ..., view_once: _Optional[_Union[Wrapped, _Mapping]] = ..., list_response: _Optional[_Union[ListResponse, _Mapping]] = ..., ephemeral: _Optional[_Union[Wrapped, _Mapping]] = ..., buttons_response: _Optional[_Union[ButtonsResponse, _Mapping]] = ..., reaction: _Optional[_Union[Reaction, _Mapping]] = ..., interactive_response: _Optional[_Union[InteractiveResponse, _Mapping]] = ..., poll_update: _Optional[_Union[Opaque, _Mapping]] = ..., document_with_caption: _Optional[_Union[Wrapped, _Mapping]] = ..., view_once_v2: _Optional[_Union[Wrapped, _Mapping]] = ..., encrypted_reaction: _Optional[_Union[Opaque, _Mapping]] = ..., edited: _Optional[_Union[Wrapped, _Mapping]] = ..., view_once_v2_extension: _Optional[_Union[Wrapped, _Mapping]] = ..., bot_invoke: _Optional[_Union[Wrapped, _Mapping]] = ..., encrypted_edit: _Optional[_Union[Opaque, _Mapping]] = ..., associated_child: _Optional[_Union[Wrapped, _Mapping]] = ..., group_status: _Optional[_Union[Wrapped, _Mapping]] = ..., group_status_v2: _Optional[_Union[Wrapped, _Mapping]] = ...) -> None: ...
+    bot_forwarded: Wrapped
+    status_question_answer: About
+    question_reply: Wrapped
+    question_response: QuestionResponse
+    status_quoted: StatusQuoted
+    status_sticker_interaction: About
+    poll_creation_v5: PollCreation
+    newsletter_follower_invite_v2: NewsletterFollowerInvite
+    poll_result_snapshot_v3: QuotingAt3
+    def __init__(self, conversation: _Optional[str] = ..., sender_key_distribution: _Optional[_Union[SenderKeyDistribution, _Mapping]] = ..., image: _Optional[_Union[ImageMessage, _Mapping]] = ..., contact: _Optional[_Union[ContactMessage, _Mapping]] = ..., location: _Optional[_Union[LocationMessage, _Mapping]] = ..., extended_text: _Optional[_Union[ExtendedTextMessage, _Mapping]] = ..., document: _Optional[_Union[DocumentMessage, _Mapping]] = ..., audio: _Optional[_Union[AudioMessage, _Mapping]] = ..., video: _Optional[_Union[VideoMessage, _Mapping]] = ..., call: _Optional[_Union[QuotingAt7, _Mapping]] = ..., chat: _Optional[_Union[Opaque, _Mapping]] = ..., protocol: _Optional[_Union[ProtocolMessage, _Mapping]] = ..., contacts_array: _Optional[_Union[ContactsMessage, _Mapping]] = ..., highly_structured: _Optional[_Union[Opaque, _Mapping]] = ..., fast_ratchet_key_sender_key_distribution: _Optional[_Union[SenderKeyDistribution, _Mapping]] = ..., send_payment: _Optional[_Union[SendPayment, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocationMessage, _Mapping]] = ..., request_payment: _Optional[_Union[RequestPayment, _Mapping]] = ..., decline_payment_request: _Optional[_Union[About, _Mapping]] = ..., cancel_payment_request: _Optional[_Union[About, _Mapping]] = ..., template: _Optional[_Union[TemplateMessage, _Mapping]] = ..., sticker: _Optional[_Union[StickerMessage, _Mapping]] = ..., group_invite: _Optional[_Union[GroupInvite, _Mapping]] = ..., template_button_reply: _Optional[_Union[TemplateButtonReply, _Mapping]] = ..., product: _Optional[_Union[ProductMessage, _Mapping]] = ..., device_sent: _Optional[_Union[DeviceSentMessage, _Mapping]] = ..., message_context_info: _Optional[_Union[MessageContextInfo, _Mapping]] = ..., list: _Optional[_Union[ListMessage, _Mapping]] = ..., view_once: _Optional[_Union[Wrapped, _Mapping]] = ..., order: _Optional[_Union[OrderMessage, _Mapping]] = ..., list_response: _Optional[_Union[ListResponse, _Mapping]] = ..., ephemeral: _Optional[_Union[Wrapped, _Mapping]] = ..., invoice: _Optional[_Union[Opaque, _Mapping]] = ..., buttons: _Optional[_Union[ButtonsMessage, _Mapping]] = ..., buttons_response: _Optional[_Union[ButtonsResponse, _Mapping]] = ..., payment_invite: _Optional[_Union[Opaque, _Mapping]] = ..., interactive: _Optional[_Union[InteractiveMessage, _Mapping]] = ..., reaction: _Optional[_Union[Reaction, _Mapping]] = ..., sticker_sync_rmr: _Optional[_Union[Opaque, _Mapping]] = ..., interactive_response: _Optional[_Union[InteractiveResponse, _Mapping]] = ..., poll_creation: _Optional[_Union[PollCreation, _Mapping]] = ..., poll_update: _Optional[_Union[About, _Mapping]] = ..., keep_in_chat: _Optional[_Union[About, _Mapping]] = ..., document_with_caption: _Optional[_Union[Wrapped, _Mapping]] = ..., request_phone_number: _Optional[_Union[QuotingAt1, _Mapping]] = ..., view_once_v2: _Optional[_Union[Wrapped, _Mapping]] = ..., encrypted_reaction: _Optional[_Union[About, _Mapping]] = ..., edited: _Optional[_Union[Wrapped, _Mapping]] = ..., view_once_v2_extension: _Optional[_Union[Wrapped, _Mapping]] = ..., poll_creation_v2: _Optional[_Union[PollCreation, _Mapping]] = ..., scheduled_call_creation: _Optional[_Union[Opaque, _Mapping]] = ..., group_mentioned: _Optional[_Union[Wrapped, _Mapping]] = ..., pin_in_chat: _Optional[_Union[About, _Mapping]] = ..., poll_creation_v3: _Optional[_Union[PollCreation, _Mapping]] = ..., scheduled_call_edit: _Optional[_Union[About, _Mapping]] = ..., ptv: _Optional[_Union[VideoMessage, _Mapping]] = ..., bot_invoke: _Optional[_Union[Wrapped, _Mapping]] = ..., call_log: _Optional[_Union[Opaque, _Mapping]] = ..., message_history_bundle: _Optional[_Union[QuotingAt7, _Mapping]] = ..., encrypted_comment: _Optional[_Union[About, _Mapping]] = ..., bcall: _Optional[_Union[Opaque, _Mapping]] = ..., lottie_sticker: _Optional[_Union[Wrapped, _Mapping]] = ..., event: _Optional[_Union[EventMessage, _Mapping]] = ..., encrypted_event_response: _Optional[_Union[About, _Mapping]] = ..., comment: _Optional[_Union[CommentMessage, _Mapping]] = ..., newsletter_admin_invite: _Optional[_Union[NewsletterAdminInvite, _Mapping]] = ..., placeholder: _Optional[_Union[Opaque, _Mapping]] = ..., secret_encrypted: _Optional[_Union[SecretEncrypted, _Mapping]] = ..., album: _Optional[_Union[QuotingAt17, _Mapping]] = ..., event_cover_image: _Optional[_Union[Wrapped, _Mapping]] = ..., sticker_pack: _Optional[_Union[QuotingAt11, _Mapping]] = ..., status_mention: _Optional[_Union[Wrapped, _Mapping]] = ..., poll_result_snapshot: _Optional[_Union[QuotingAt3, _Mapping]] = ..., poll_creation_option_image: _Optional[_Union[Wrapped, _Mapping]] = ..., associated_child: _Optional[_Union[Wrapped, _Mapping]] = ..., group_status_mention: _Optional[_Union[Wrapped, _Mapping]] = ..., poll_creation_v4: _Optional[_Union[Wrapped, _Mapping]] = ..., status_add_yours: _Optional[_Union[Wrapped, _Mapping]] = ..., group_status: _Optional[_Union[Wrapped, _Mapping]] = ..., rich_response: _Optional[_Union[QuotingAt4, _Mapping]] = ..., status_notification: _Optional[_Union[About, _Mapping]] = ..., limit_sharing: _Optional[_Union[Wrapped, _Mapping]] = ..., bot_task: _Optional[_Union[Wrapped, _Mapping]] = ..., question: _Optional[_Union[Wrapped, _Mapping]] = ..., message_history_notice: _Optional[_Union[QuotingAt1, _Mapping]] = ..., group_status_v2: _Optional[_Union[Wrapped, _Mapping]] = ..., bot_forwarded: _Optional[_Union[Wrapped, _Mapping]] = ..., status_question_answer: _Optional[_Union[About, _Mapping]] = ..., question_reply: _Optional[_Union[Wrapped, _Mapping]] = ..., question_response: _Optional[_Union[QuestionResponse, _Mapping]] = ..., status_quoted: _Optional[_Union[StatusQuoted, _Mapping]] = ..., status_sticker_interaction: _Optional[_Union[About, _Mapping]] = ..., poll_creation_v5: _Optional[_Union[PollCreation, _Mapping]] = ..., newsletter_follower_invite_v2: _Optional[_Union[NewsletterFollowerInvite, _Mapping]] = ..., poll_result_snapshot_v3: _Optional[_Union[QuotingAt3, _Mapping]] = ...) -> None: ...

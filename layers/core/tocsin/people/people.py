@@ -1,0 +1,305 @@
+"""The records of people in the notifications table: each name leads to its person, each change to the record.
+
+    name ──▶ record                     the name is the person's id
+         └─▶ pointer ──▶ record         another name of theirs
+
+A pointer takes the place of a name's own record in the transaction that joins the two, so whoever still
+writes to the name is refused and follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tocsin.dynamo.table import ConditionFailed, Conflict, Contention
+from tocsin.dynamo.writes import (
+    ITEM_EXISTS,
+    Absent,
+    Condition,
+    Exists,
+    Item,
+    Key,
+    Put,
+    Update,
+    Write,
+    as_read,
+)
+from tocsin.people.person import (
+    FORMERLY,
+    LANE,
+    NAMES,
+    POINTER,
+    REVISION,
+    Addressee,
+    Name,
+    Person,
+    addressee_of_item,
+    joined,
+    known_names,
+    person_of_item,
+    pointer_of,
+    with_names,
+)
+from tocsin.tables.names import recipient_of
+from tocsin.tables.notifications import count_in_hour_key, person_key
+
+if TYPE_CHECKING:
+    from tocsin.dynamo.patient_table import PatientTable
+
+_MS_PER_HOUR = 3_600_000
+_MAX_HOPS = 4
+_MAX_TRIES = 8
+
+IS_RECORD = Absent(POINTER)
+# A second opt-out, or a second confirmation, changes nothing.
+NOT_OPTED_OUT = (Absent("opted_out_at"),)
+OPTED_OUT = (Exists("opted_out_at"),)
+OPTED_OUT_UNCONFIRMED = (Exists("opted_out_at"), Absent("confirmed_at"))
+
+
+class TooManyHops(RuntimeError):
+    """Pointers lead in a circle, or along a chain that no join makes. `tocsin people show` names them."""
+
+
+class People:
+    """The people of all accounts. `name` is a bare JID everywhere, `at` is in milliseconds."""
+
+    def __init__(self, table: PatientTable) -> None:
+        self._table = table
+
+    # -- who is it? ----------------------------------------------------------------------------------------
+
+    def find(self, account: str, name: str) -> Person:
+        """The person of a name; an unknown one if nothing is stored."""
+        return self.follow(account, name, self._table.get(person_key(account, name)))
+
+    def follow(self, account: str, name: str, item: Item | None) -> Person:
+        """The person of a name whose item was read already."""
+        for _ in range(_MAX_HOPS):
+            whose = pointer_of(item)
+            if whose is None:
+                return person_of_item(name, item)
+            name, item = whose, self._table.get(person_key(account, whose))
+        raise TooManyHops(account)
+
+    def address(self, account: str, spellings: Iterable[Sequence[str]]) -> list[Addressee]:
+        """For each recipient the person of the first of its spellings that is known; of the last one if none
+        is. One read, however many they are."""
+        wanted = [tuple(names) for names in spellings]
+        keys = {name: person_key(account, name) for names in wanted for name in names}
+        found = self._table.get_many(list(keys.values())) if keys else {}
+        chosen = [next((name for name in names if keys[name] in found), names[-1]) for names in wanted]
+        return [addressee_of_item(name, found.get(keys[name])) for name in chosen]
+
+    def names_on_the_way(self, account: str, name: str) -> Iterator[str]:
+        """A name, and while it turns out to be a pointer, where that leads. Ask for the next one only once
+        the last was refused as a pointer. Raises TooManyHops."""
+        for _ in range(_MAX_HOPS):
+            yield name
+            name = self.find(account, name).id
+        raise TooManyHops(account)
+
+    # -- two names of one person -----------------------------------------------------------------------------
+
+    def join(self, account: str, name: str, into: str, names: Sequence[Name]) -> Person:
+        """`name` turned out to be a name of the person `into`. Return that person as it is then.
+
+        What was said, planned or parked under the name holds for the person. Repeating it changes nothing.
+        A name that leads to another person already goes over, without anything of that person's.
+        """
+        if name == into:
+            return self.find(account, into)
+        return self._settled(lambda: self._join(account, name, into, names))
+
+    def _join(self, account: str, name: str, into: str, names: Sequence[Name]) -> Person | None:
+        key, target = person_key(account, name), person_key(account, into)
+        found = self._table.get_many([key, target])
+        whose = pointer_of(found.get(key))
+        if whose == into:
+            return self.follow(account, into, found.get(target))
+        person = person_of_item(into, found.get(target))
+        writes: list[Write] = []
+        if whose is None:
+            person = joined(person, person_of_item(name, found.get(key)), names)
+        else:
+            at = max((one.at for one in names), default=0)
+            writes += self._lose_name(account, whose, name, at)
+            person = with_names(person, names, lane=recipient_of(name))
+        as_it_was = (as_read(POINTER, found.get(key)), _unchanged(found.get(key)))
+        writes.append(Put(key, {POINTER: into, LANE: person.lane}, when=as_it_was))
+        writes.append(_stored(target, person, found.get(target)))
+        return person if self._transacted(writes) else None
+
+    def _lose_name(self, account: str, whose: str, name: str, at: int) -> list[Write]:
+        """The person who had a name keeps it as one of the past."""
+        key = person_key(account, whose)
+        item = self._table.get(key)
+        known = person_of_item(whose, item).names
+        if item is None or name not in known:
+            return []
+        lost = Name(name, known[name].source, known[name].at, until=at)
+        names = {jid: one.to_value() for jid, one in {**known, name: lost}.items()}
+        return [
+            Update(key, set={NAMES: names}, add={REVISION: 1}, when=(_unchanged(item), IS_RECORD)),
+        ]
+
+    def note_names(self, account: str, person: Person, names: Sequence[Name]) -> None:
+        """Keep that a person is known by these names too, if that is news. Losing this is fine."""
+        if all(one.jid in person.names for one in names):
+            return
+        key = person_key(account, person.id)
+        known = with_names(person, names).names
+        update = Update(
+            key,
+            set={NAMES: {jid: one.to_value() for jid, one in known.items()}},
+            add={REVISION: 1},
+            when=(as_read(REVISION, {REVISION: person.revision} if person.revision else {}), IS_RECORD),
+        )
+        with suppress(ConditionFailed):
+            self._table.update(update)
+
+    def _settled(self, attempt: Callable[[], Person | None]) -> Person:
+        """Try again while somebody else changes the same people. Raises Contention."""
+        for _ in range(_MAX_TRIES):
+            person = attempt()
+            if person is not None:
+                return person
+        raise Contention("a person's record changes all the time")
+
+    def _transacted(self, writes: Sequence[Write]) -> bool:
+        try:
+            self._table.transact(writes, self._table.new_token())
+        except Conflict:
+            return False
+        return True
+
+    # -- consent -------------------------------------------------------------------------------------------
+
+    def opt_out(self, account: str, name: str, word: str, at: int) -> bool:
+        """Remember the opt-out; whether it is news."""
+        said: Item = {"opted_out_at": at, "opt_out_word": word}
+        return self._said(
+            account, name, Update(("", ""), set=said, remove=("confirmed_at",), when=NOT_OPTED_OUT)
+        )
+
+    def confirm_opt_out(self, account: str, name: str, at: int) -> bool:
+        """Claim the one confirmation of an opt-out; whether it is still to be said."""
+        return self._said(
+            account, name, Update(("", ""), set={"confirmed_at": at}, when=OPTED_OUT_UNCONFIRMED)
+        )
+
+    def opt_in(self, account: str, name: str) -> bool:
+        """Take an opt-out back; whether there was one."""
+        gone = ("opted_out_at", "opt_out_word", "confirmed_at")
+        return self._said(account, name, Update(("", ""), remove=gone, when=OPTED_OUT))
+
+    def _said(self, account: str, name: str, update: Update) -> bool:
+        try:
+            self.change(account, name, update)
+        except ConditionFailed:
+            return False
+        return True
+
+    # -- what reached them, and what they wrote --------------------------------------------------------------
+
+    def note_delivery(self, account: str, name: str, notification_id: str) -> None:
+        """A device of theirs confirmed a notification: a reply without a quote is taken to be about it, and
+        the count of recoveries starts again."""
+        last: Item = {"last_notification": notification_id}
+        self.change(account, name, Update(("", ""), set=last, remove=("recoveries",)))
+
+    def note_heard(self, account: str, name: str, at: int) -> None:
+        """They wrote to us before any notification reached them: they know us from now on."""
+        self.change(account, name, Update(("", ""), set={"heard_at": at}))
+
+    def leave_line(self, account: str, name: str, turn: str) -> None:
+        """A parked notification to them came to its end: it holds up nobody any more."""
+        update = Update(("", ""), discard={"parked": frozenset({turn})}, when=(ITEM_EXISTS,))
+        with suppress(ConditionFailed):
+            self.change(account, name, update)
+
+    # -- counts --------------------------------------------------------------------------------------------
+
+    def count_recovery(self, account: str, name: str) -> int:
+        """One more recovery since the last success; how many."""
+        counted = self.change(account, name, Update(("", ""), add={"recoveries": 1}))["recoveries"]
+        assert isinstance(counted, int)  # noqa: S101  it was just added to
+        return counted
+
+    def count_recovery_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more recovery in the hour of `at`; how many."""
+        return self._count_in_hour("recoveries", account, name, at)
+
+    def count_list_question_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more question in the hour of `at` whether a device is one of theirs; how many."""
+        return self._count_in_hour("questions", account, name, at)
+
+    def count_unreadable_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more question in the hour of `at` for a message of theirs that we can't read; how many."""
+        return self._count_in_hour("unreadable", account, name, at)
+
+    def count_number_question_in_hour(self, account: str, at: int) -> int:
+        """One more question in the hour of `at` whose a number is that a stanza names; how many."""
+        return self._count_in_hour("numbers", account, "", at)
+
+    def _count_in_hour(self, what: str, account: str, name: str, at: int) -> int:
+        """Each hour has an item of its own, which expires two days later."""
+        hour = at // _MS_PER_HOUR
+        expiry: Item = {"expire_at": (hour + 48) * 3600}
+        update = Update(count_in_hour_key(account, name, what, hour), set=expiry, add={what: 1})
+        counted = self._table.update(update)[what]
+        assert isinstance(counted, int)  # noqa: S101  it was just added to
+        return counted
+
+    # -- one write to whom a name belongs --------------------------------------------------------------------
+
+    def change(self, account: str, name: str, update: Update) -> Item:
+        """Apply `update` (its key is filled in) to the record of the person of a name. Return the record
+        after it. Raises ConditionFailed if a condition of the update's own doesn't hold."""
+        for _ in range(_MAX_HOPS):
+            try:
+                return self._table.update(turned_to(account, name, update))
+            except ConditionFailed as refused:
+                whose = pointer_of(refused.item)
+                if whose is None:
+                    raise
+                name = whose
+        raise TooManyHops(account)
+
+
+def turned_to(account: str, name: str, update: Update) -> Update:
+    """Return an update of the record under a name; it is refused if that is a pointer."""
+    return update._replace(
+        key=person_key(account, name),
+        add={**update.add, REVISION: 1},
+        when=(*update.when, IS_RECORD),
+    )
+
+
+def _unchanged(item: Item | None) -> Condition:
+    return Absent("pk") if item is None else as_read(REVISION, item)
+
+
+def _stored(key: Key, person: Person, item: Item | None) -> Update:
+    """The write that makes a record what `person` is. It stands as it was read."""
+    values: dict[str, object] = {
+        LANE: person.lane,
+        NAMES: {jid: one.to_value() for jid, one in known_names(person.names.values()).items()},
+        FORMERLY: person.formerly or None,
+        "opted_out_at": person.opted_out_at,
+        "opt_out_word": person.opt_out_word,
+        "confirmed_at": person.confirmed_at,
+        "recoveries": person.recoveries or None,
+        "last_notification": person.last_notification,
+        "parked": person.parked or None,
+        "heard_at": person.heard_at,
+    }
+    present = {name: value for name, value in values.items() if value is not None}
+    return Update(
+        key,
+        set=present,  # type: ignore[arg-type]
+        add={REVISION: 1},
+        when=(_unchanged(item), IS_RECORD),
+    )

@@ -1,0 +1,188 @@
+"""One person as we know them, and what becomes of two records that turn out to be one person's.
+
+Nothing here reads a table or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from tocsin.dynamo.writes import Item, Value
+from tocsin.tables.names import is_lid, recipient_of
+
+POINTER = "person"
+"""The attribute of a name that isn't a record of its own: whose name it is."""
+
+REVISION = "revision"
+"""Counts the changes of a record, so that a join notices one that came in between."""
+
+NAMES = "names"
+FORMERLY = "formerly"
+LANE = "lane"
+
+
+class Source(StrEnum):
+    """From where a name is known. `TICKET`: the ticketing system wrote to it. `ANSWER`: WhatsApp answered a
+    question of ours with it. `WROTE`: a message came under it. `OPERATOR`: an operator confirmed it."""
+
+    TICKET = "ticket"
+    ANSWER = "answer"
+    WROTE = "wrote"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name (bare JID) of a person. `at`: when it was first known to be theirs; `until`: when it went to
+    somebody else, `None` if it didn't. Both in ms."""
+
+    jid: str
+    source: str
+    at: int
+    until: int | None = None
+
+    def to_value(self) -> dict[str, Value]:
+        known: dict[str, Value] = {"source": self.source, "at": self.at}
+        return known if self.until is None else {**known, "until": self.until}
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of one person of one account. Moments in ms.
+
+    `id`: the canonical bare JID. `lane`: what stands for the person in the queue's message groups; it never
+    changes, so that a name that is learnt overtakes nothing. `names`: every name by which they were written
+    to or wrote. `formerly`: earlier ids, under which some of their records still lie.
+    `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
+    they first wrote to us, of somebody whom no notification had reached before.
+    """
+
+    id: str
+    lane: str
+    names: Mapping[str, Name] = field(default_factory=dict)
+    formerly: frozenset[str] = frozenset()
+    opted_out_at: int | None = None
+    opt_out_word: str | None = None
+    confirmed_at: int | None = None
+    recoveries: int = 0
+    last_notification: str | None = None
+    parked: frozenset[str] = frozenset()
+    heard_at: int | None = None
+    revision: int = 0
+
+    @classmethod
+    def unknown(cls, name: str) -> Person:
+        """Somebody of whom nothing is stored."""
+        return cls(name, recipient_of(name))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All ids under which records of theirs may lie, the present one first."""
+        return self.id, *sorted(self.formerly)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The bare JIDs of their present numbers, those that tickets use first."""
+        present = [name for name in self.names.values() if name.until is None and not is_lid(name.jid)]
+        return tuple(
+            name.jid for name in sorted(present, key=lambda one: (one.source != Source.TICKET, one.at))
+        )
+
+
+class Addressee(NamedTuple):
+    """Whom something is for. `id`: the person's canonical name (bare JID); `lane`: as in `Person`."""
+
+    id: str
+    lane: str
+
+
+def pointer_of(item: Item | None) -> str | None:
+    """Return whose name an item is, `None` if it is a record itself, or absent."""
+    whose = (item or {}).get(POINTER)
+    return whose if isinstance(whose, str) else None
+
+
+def person_of_item(name: str, item: Item | None) -> Person:
+    """The person whose record lies under `name`; an unknown one where there is none."""
+    values: Mapping[str, Any] = item or {}
+    return Person(
+        id=name,
+        lane=values.get(LANE, recipient_of(name)),
+        names={
+            jid: Name(jid, value["source"], value["at"], value.get("until"))
+            for jid, value in values.get(NAMES, {}).items()
+        },
+        formerly=values.get(FORMERLY, frozenset()),
+        opted_out_at=values.get("opted_out_at"),
+        opt_out_word=values.get("opt_out_word"),
+        confirmed_at=values.get("confirmed_at"),
+        recoveries=values.get("recoveries", 0),
+        last_notification=values.get("last_notification"),
+        parked=values.get("parked", frozenset()),
+        heard_at=values.get("heard_at"),
+        revision=values.get(REVISION, 0),
+    )
+
+
+def addressee_of_item(name: str, item: Item | None) -> Addressee:
+    """Whom a name means, by its item alone: a pointer knows the lane as well."""
+    lane = (item or {}).get(LANE)
+    return Addressee(pointer_of(item) or name, lane if isinstance(lane, str) else recipient_of(name))
+
+
+def with_names(person: Person, names: Iterable[Name], lane: str | None = None) -> Person:
+    """Return a person known by some more names. `lane`: of one that came from somebody else."""
+    newcomer = Person(person.id, lane or person.lane)
+    return joined(person, newcomer, names)
+
+
+def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
+    """Return `person` after `other` turned out to be the same one: nothing that either knew is lost.
+
+    Consent that was withdrawn under one name is withdrawn; where it was under both, the earlier one counts,
+    with its confirmation. `names`: what else is known by now.
+    """
+    withdrawn = min(
+        (one for one in (person, other) if one.opted_out_at is not None),
+        key=lambda one: one.opted_out_at or 0,
+        default=None,
+    )
+    return Person(
+        id=person.id,
+        lane=_lane(person, other),
+        names=known_names([*person.names.values(), *other.names.values(), *names]),
+        formerly=(person.formerly | other.formerly | {other.id}) - {person.id},
+        opted_out_at=withdrawn.opted_out_at if withdrawn else None,
+        opt_out_word=withdrawn.opt_out_word if withdrawn else None,
+        confirmed_at=_earliest(person.confirmed_at, other.confirmed_at) if withdrawn else None,
+        recoveries=person.recoveries + other.recoveries,
+        last_notification=person.last_notification or other.last_notification,
+        parked=person.parked | other.parked,
+        heard_at=_earliest(person.heard_at, other.heard_at),
+        revision=person.revision,
+    )
+
+
+def known_names(names: Iterable[Name]) -> dict[str, Name]:
+    """Each name once, with the earliest moment; a name that a ticket uses stays one."""
+    known: dict[str, Name] = {}
+    for name in names:
+        before = known.get(name.jid)
+        if before is None:
+            known[name.jid] = name
+            continue
+        source = Source.TICKET if Source.TICKET in (before.source, name.source) else before.source
+        known[name.jid] = Name(name.jid, source, min(before.at, name.at), before.until or name.until)
+    return known
+
+
+def _lane(person: Person, other: Person) -> str:
+    """A LID's own lane has seen answers at most; what tickets ask for goes through a number's, for good."""
+    return other.lane if is_lid(person.lane) else person.lane
+
+
+def _earliest(*moments: int | None) -> int | None:
+    return min((moment for moment in moments if moment is not None), default=None)

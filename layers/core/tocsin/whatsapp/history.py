@@ -1,0 +1,100 @@
+"""A piece of history from our own phone: addresses, names and tokens are taken, texts are not."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from google.protobuf.message import DecodeError as ProtobufError
+
+from tocsin.whatsapp.bounds import MAX_NUMBER
+from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
+from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.notifications import MAX_TOKEN_BYTES
+from tocsin.whatsapp.proto.message_pb2 import HistorySync
+from tocsin.whatsapp.written import readable
+
+MAX_HISTORY_BYTES: Final = 64 * 2**20
+MAX_SALT_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPair:
+    """One person's two addresses, bare."""
+
+    pn: JID
+    lid: JID
+
+
+@dataclass(frozen=True, slots=True)
+class Entrusted:
+    """A privacy token of the contact `lid` (bare), issued at `at`; `issued_at`: when we issued ours, 0 if
+    never. Unix seconds."""
+
+    lid: JID
+    token: bytes = field(repr=False)
+    at: int
+    issued_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The part of a history chunk that a notifier has use for. `push_names`: by JID text. `salt`: for contact
+    secrets, where the chunk has it."""
+
+    pairs: tuple[AddressPair, ...]
+    push_names: dict[str, str] = field(repr=False)
+    entrusted: tuple[Entrusted, ...] = field(repr=False, default=())
+    salt: bytes | None = field(repr=False, default=None)
+
+
+def history_of(compressed: bytes) -> History:
+    """Read a history chunk (one zlib stream: an inline payload, or a decrypted download).
+
+    Raises `InvalidStanza`; more than 64 MiB inflated is refused too.
+    """
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(compressed, MAX_HISTORY_BYTES + 1)
+        if len(data) > MAX_HISTORY_BYTES or not stream.eof:
+            raise InvalidStanza("history chunk")
+        chunk = HistorySync.FromString(data)
+    except (zlib.error, ProtobufError) as exc:
+        raise InvalidStanza("history chunk") from exc
+    told = [(one.pn_jid, one.lid_jid) for one in chunk.phone_number_to_lid]
+    for chat in chunk.conversations:
+        told += [(chat.pn_jid or chat.id, chat.lid_jid or chat.id)]
+    pairs = (pair for pn, lid in told if (pair := _pair(pn, lid)) is not None)
+    names = ((readable(one.id), readable(one.push_name)) for one in chunk.push_names)
+    salt = chunk.nct_salt if 0 < len(chunk.nct_salt) <= MAX_SALT_BYTES else None
+    return History(
+        tuple(dict.fromkeys(pairs)),
+        {jid: name for jid, name in names if jid and name},
+        tuple(one for chat in chunk.conversations if (one := _entrusted(chat)) is not None),
+        salt,
+    )
+
+
+def _entrusted(chat: HistorySync.Conversation) -> Entrusted | None:
+    lid = jid_in(chat.lid_jid or chat.id)
+    if lid is None or lid.server != LID or not 0 < len(chat.tc_token) <= MAX_TOKEN_BYTES:
+        return None
+    if not 0 < chat.tc_token_timestamp <= MAX_NUMBER:
+        return None
+    issued_at = chat.tc_token_sender_timestamp
+    return Entrusted(lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at <= MAX_NUMBER else 0)
+
+
+def jid_in(text: str) -> JID | None:
+    try:
+        return JID.parse(readable(text)).chat
+    except InvalidJid:
+        return None
+
+
+def _pair(pn: str, lid: str) -> AddressPair | None:
+    number, user = jid_in(pn), jid_in(lid)
+    if number is None or user is None or not number.user or not user.user:
+        return None
+    return AddressPair(number, user) if (number.server, user.server) == (PN, LID) else None

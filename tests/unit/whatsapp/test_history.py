@@ -1,0 +1,26 @@
+"""A piece of history: what of it is taken, and what is refused."""
+
+import zlib
+
+import pytest
+
+from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.history import AddressPair, history_of
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.proto import message_pb2 as pb
+
+
+def test_history_yields_addresses_and_names() -> None:
+    chunk = pb.HistorySync()
+    chunk.phone_number_to_lid.add(pn_jid="628111@s.whatsapp.net", lid_jid="2@lid")
+    chunk.phone_number_to_lid.add(pn_jid="not a jid", lid_jid="3@lid")
+    chunk.push_names.add(id="628111@s.whatsapp.net", push_name="Alice")
+    history = history_of(zlib.compress(chunk.SerializeToString()))
+    assert history.pairs == (AddressPair(JID.parse("628111@s.whatsapp.net"), JID.parse("2@lid")),)
+    assert history.push_names == {"628111@s.whatsapp.net": "Alice"}
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"\xff\xff"), zlib.compress(b"x" * 500)[:-3]])
+def test_a_damaged_history_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidStanza):
+        history_of(data)
