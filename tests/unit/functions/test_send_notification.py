@@ -162,6 +162,7 @@ HEAVY = {
     "asyncio",
     "aws_lambda_powertools.utilities.data_classes",
     "aws_xray_sdk",
+    "boto3",
     "aws_lambda_powertools.utilities.parser",
     "google.protobuf",
     "jinja2",
