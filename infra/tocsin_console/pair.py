@@ -1,10 +1,12 @@
 """`tocsin pair`: link a WhatsApp account, by a QR code or by one to type.
 
-Both come through the keys table: no door into the network is needed.
+Both come through the keys table, sealed: no door into the network is needed, and nobody else who may read the
+table sees them.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,12 +110,12 @@ def codes(
     Raises ConsoleError if the account is linked already, if WhatsApp or the connector refuses, or if no
     connector answers; TimedOut if no code was used.
     """
-    table = deployment.keys_table
+    table, sealer = deployment.keys_table, deployment.sealer
     _refuse_if_linked(deployment, account, sleep=sleep, clock=clock)
-    request(table, account, "pair", int(clock()), phone=phone)
+    request(table, sealer, account, "pair", int(clock()), os.urandom(12), phone=phone)
     began, shown, hinted = clock(), None, ""
     while True:
-        control, connection = read_control(table, account), look(table, account, clock)
+        control, connection = read_control(table, account, sealer), look(table, account, clock)
         if control.state in PAIRED or connection.state in LOGGED_IN:
             return
         if control.state == AccountState.UNPAIRED and control.message:

@@ -6,6 +6,7 @@ No byte of a key is ever printed.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -304,7 +305,15 @@ def reset_sessions(
     confirm(lambda: _resetting(sessions), yes=yes, output=output)
     after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
     # The connector uploads the new keys when it logs in.
-    request(sessions.deployment.keys_table, sessions.account, "reconnect", int(clock()))
+    deployment = sessions.deployment
+    request(
+        deployment.keys_table,
+        deployment.sealer,
+        sessions.account,
+        "reconnect",
+        int(clock()),
+        os.urandom(12),
+    )
     output.record({"account": sessions.account, "incarnation": after.incarnation, "reset": True})
     output.say(
         f"all sessions of {sessions.account} are abandoned (incarnation {after.incarnation}, was {before})"

@@ -6,6 +6,7 @@ is linked again. Notifications wait meanwhile, until they expire.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -38,11 +39,12 @@ def unpair(
     if connection.lease is None or connection.last_state == AccountState.UNPAIRED:
         raise NotFound(f"the account '{account}' isn't linked")
     confirm(lambda: _loss(deployment, account, connection), yes=yes, output=output)
-    request(table, account, "unpair", int(clock()))
+    sealer = deployment.sealer
+    request(table, sealer, account, "unpair", int(clock()), os.urandom(12))
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
     while True:
-        control, connection = read_control(table, account), look(table, account, clock)
+        control, connection = read_control(table, account, sealer), look(table, account, clock)
         if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
             break
         waited = clock() - began
@@ -68,7 +70,7 @@ def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
 def _late(account: str, state: str, *, held: bool, taken: bool) -> ConsoleError:
     if not held:
         return ConsoleError(
-            f"no connector serves the account '{account}'. The request stays: the next connector unlinks it. "
+            f"no connector serves the account '{account}'. One that starts within 15 minutes unlinks it. "
             "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
         )
     if not taken:

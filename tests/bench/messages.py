@@ -32,7 +32,7 @@ from tests.bench.surroundings import ConnectorContext, descendant, tell
 from tests.interop.baileys_client import Baileys, missing
 from tests.support.silent_numbers import silent_numbers
 from tests.support.stack import DESK, eventually
-from tocsin.accounts.lease import read_lease
+from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.store import KeyStore
@@ -219,7 +219,7 @@ def deployed_rates(bench: ConnectorContext, people: Sequence[str], rounds: int) 
     table = DynamoTable(dynamodb, deployment["KeysTable"])
 
     def transport() -> MultiDevice:
-        leases = RememberedLeases(lambda account: read_lease(table, account))
+        leases = RememberedLeases(lambda account: read_whereabouts(table, account, deployment.sealer))
         return MultiDevice(open_keys, ConnectorClient(leases), leases, silent_numbers())
 
     def open_keys(account: str) -> KeyStore:

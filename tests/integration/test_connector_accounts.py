@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.connector_processes import SITI, TERMS, RunningConnectors, eventually, world
+from tests.support.connector_processes import SECRET, SITI, TERMS, RunningConnectors, eventually, world
 from tests.support.tcp_switch import Switch
-from tocsin.accounts.lease import LeaseInfo, LeaseKeeper, read_lease
+from tocsin.accounts.lease import LeaseKeeper, read_lease
 from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.accounts.whereabouts import Whereabouts
 from tocsin.connector_client.client import ConnectorClient, LeaseMoved
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import AccountProfile
+from tocsin.sealing import Sealer
 from tocsin.tables.keys import CONNECTORS
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID
@@ -89,7 +91,7 @@ def test_a_holder_paused_for_longer_than_its_lease_writes_and_sends_nothing_when
         profile = connectors.pair(NUMBERS["default"])
         standby = connectors.start()
         standby.wait_until_said("standing by")
-        stale = connectors.lease()
+        stale = connectors.whereabouts()
         connectors.phones.write(SITI, NUMBERS["default"], "before it froze")
         frozen.pause()
         connectors.phones.write(SITI, NUMBERS["default"], "while it was frozen")
@@ -125,7 +127,12 @@ def test_a_holder_paused_for_longer_than_its_lease_closes_its_socket_by_itself(
         paused = connectors.start(WHATSAPP_URL=wire.url.replace("http", "ws") + "/ws/chat")
         connectors.pair(NUMBERS["default"])
         taker = LeaseKeeper(
-            connectors.table, "taker", url="https://127.0.0.1:1", certificate="none", terms=TERMS
+            connectors.table,
+            "taker",
+            url="https://127.0.0.1:1",
+            certificate="none",
+            sealer=Sealer.from_secret(SECRET),
+            terms=TERMS,
         )
         paused.pause()
         eventually(taken_by(taker), "it can't be taken", 30)
@@ -174,7 +181,7 @@ def test_with_the_store_away_sockets_stay_while_the_lease_allows_and_then_close_
         assert connectors.lease().epoch > 1
 
 
-def client_of(lease: LeaseInfo) -> ConnectorClient:
+def client_of(lease: Whereabouts | None) -> ConnectorClient:
     """A Lambda that remembers an old lease, and can read no newer one."""
     return ConnectorClient(lambda account: lease)
 

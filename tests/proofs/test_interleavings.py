@@ -82,7 +82,8 @@ def no_fence_at_a_move(patch: Patch) -> None:
         if self._moved_to is None:
             return writes
         when = as_read("turn", self.sessions.outbound)
-        return [Put(writes[0].key, {"moved": self._moved_to}, when=(when,))]
+        assert isinstance(writes[0], Put)
+        return [writes[0]._replace(when=(when,))]
 
     patch(turn.Turn, "_outbound_writes", unfenced)
 

@@ -13,10 +13,11 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, PairedAccount
 from tests.support.stored_records import FrozenStage, frozen, frozen_table
 from tests.support.wired_functions import WiredFunctions, receipt_of
-from tocsin.accounts.lease import read_lease
+from tocsin.accounts.lease import LeaseKeeper, read_lease
 from tocsin.accounts.limits import read_limits
-from tocsin.accounts.operator_requests import asked_accounts, read_control
+from tocsin.accounts.operator_requests import RequestRefused, asked_accounts, open_request, read_request
 from tocsin.accounts.served_accounts import added_accounts
+from tocsin.accounts.whereabouts import LeaseRefused, read_whereabouts
 from tocsin.dynamo.writes import Item
 from tocsin.keys.high_water_mark import read_high_water_mark
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
@@ -134,14 +135,38 @@ def test_what_lies_in_the_keys_table_is_read(wired: UpgradedHouse) -> None:
     keys, table = wired.paired.keys, wired.paired.table
     lease = read_lease(table, ACCOUNT)
     assert lease is not None
-    assert (lease.connector, lease.url) == ("connector-1", "https://127.0.0.1:1")
+    assert lease.connector == "connector-1"
     assert set(read_limits(table, ACCOUNT, NOW)) == {"first-contacts"}
-    assert (read_control(table, ACCOUNT).request, asked_accounts(table)) == ("pair", [ACCOUNT])
+    assert (read_request(table, ACCOUNT).what, asked_accounts(table)) == ("pair", [ACCOUNT])
     assert keys.account.prekey_count() > 0
     assert keys.sending.read_upload("message#3EB0AA") == b"upload"
-    assert keys.groups.known(GROUP) is not None
+    assert keys.groups.known(GROUP) is None  # nobody sealed it: asked for anew
     assert added_accounts(wired.aws.notifications_table) == ["second"]
     assert read_high_water_mark(wired.aws.notifications_table, ACCOUNT) is not None
+
+
+def test_a_lease_of_before_the_seals_is_refused_until_a_connector_takes_it_over(wired: UpgradedHouse) -> None:
+    """Where messages wait meanwhile: test_sealed_anchors.py."""
+    table, sealer = wired.paired.table, wired.paired.sealer
+    with pytest.raises(LeaseRefused, match="unsealed"):
+        read_whereabouts(table, ACCOUNT, sealer)
+    lease = read_lease(table, ACCOUNT)
+    assert lease is not None
+    old, new = (
+        LeaseKeeper(table, name, url="https://new", certificate="PEM", sealer=sealer)
+        for name in ("connector-1", "connector-2")
+    )
+    old.release(ACCOUNT, lease.epoch)
+    assert new.acquire(ACCOUNT) == lease.epoch + 1
+    where = read_whereabouts(table, ACCOUNT, sealer)
+    assert where is not None
+    assert (where.connector, where.url) == ("connector-2", "https://new")
+
+
+def test_a_request_of_before_the_seals_is_refused_by_name(wired: UpgradedHouse) -> None:
+    seen = read_request(wired.paired.table, ACCOUNT)
+    with pytest.raises(RequestRefused, match="unsealed"):
+        open_request(seen, ACCOUNT, wired.paired.sealer, NOW)
 
 
 @pytest.mark.parametrize("name", NAMES)

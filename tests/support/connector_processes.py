@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from tocsin.accounts.lease import LeaseInfo, Terms, read_lease
 from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.accounts.whereabouts import Whereabouts, read_whereabouts
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import AccountProfile
@@ -147,11 +148,15 @@ class RunningConnectors:
         last = self.processes[-1].log
         return eventually(found, f"the account {account} is not {state}:\n{last.read_text()}", seconds)
 
+    def whereabouts(self, account: str = "default") -> Whereabouts | None:
+        return read_whereabouts(self.table, account, Sealer.from_secret(SECRET))
+
     def control(self, account: str = "default") -> Control:
-        return read_control(self.table, account)
+        return read_control(self.table, account, Sealer.from_secret(SECRET))
 
     def wish(self, what: str, phone: str | None = None, *, account: str = "default") -> None:
-        request(self.table, account, what, int(time.time()), phone=phone)
+        now, sealer = int(time.time()), Sealer.from_secret(SECRET)
+        request(self.table, sealer, account, what, now, os.urandom(12), phone=phone)
 
     def pair(self, number: str, account: str = "default") -> AccountProfile:
         """Link the account to a phone by its QR code, and wait until it is connected."""
@@ -168,7 +173,7 @@ class RunningConnectors:
             self.phones.inject("say", account=OWN, device=1, plain=base64.b64encode(plain).decode())
 
     def client(self) -> ConnectorClient:
-        return ConnectorClient(lambda account: read_lease(self.table, account))
+        return ConnectorClient(self.whereabouts)
 
     def stanzas(self) -> list[Node]:
         """All stanzas in the queue so far, oldest first."""

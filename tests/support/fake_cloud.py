@@ -17,6 +17,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.session import Session
 from moto import mock_aws
 
+from tests.support.key_peers import SEALER
 from tests.support.memory_queues import MemoryQueues
 from tocsin.dynamo.memory import MemoryTable
 from tocsin_console import look
@@ -190,6 +191,8 @@ def _operator() -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         for stray in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "TOCSIN_STACK"):
             patch.delenv(stray, raising=False)
+        # No secret was deployed.
+        patch.setattr(Deployment, "sealer", SEALER)
         yield patch
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -131,6 +132,7 @@ class FakeDeployment:
             name,
             url="https://10.0.0.1",
             certificate="PEM",
+            sealer=self.deployment.sealer,
             clock=lambda: self.now,
         )
         keeper.beat()
@@ -150,10 +152,19 @@ class Connector:
 
     def answers(self, state: str = "pairing", message: str = "", **shown: Any) -> None:
         """Take the operator's request up, and show something."""
-        table = self.fake.deployment.keys_table
-        seen = operator_requests.read_control(table, ACCOUNT)
+        table, sealer = self.fake.deployment.keys_table, self.fake.deployment.sealer
+        seen = operator_requests.read_request(table, ACCOUNT)
         operator_requests.take_up(table, ACCOUNT, seen)
-        operator_requests.answer(table, ACCOUNT, state=state, message=message, **shown)
+        operator_requests.answer(
+            table, sealer, ACCOUNT, os.urandom(12), state=state, message=message, **shown
+        )
+
+    def asked(self) -> operator_requests.Asked:
+        """What the operator asks for now."""
+        table, sealer = self.fake.deployment.keys_table, self.fake.deployment.sealer
+        return operator_requests.open_request(
+            operator_requests.read_request(table, ACCOUNT), ACCOUNT, sealer, NOW
+        )
 
 
 @dataclass

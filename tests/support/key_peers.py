@@ -20,6 +20,7 @@ from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.tables.keys import inbound_key, outbound_key
 
 SECRET = '{"id": "k1", "key": "an-entirely-random-text-of-40-characters"}'
+SEALER = Sealer.from_secret(SECRET)
 NOW = 1_795_000_000
 
 

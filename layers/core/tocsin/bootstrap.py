@@ -170,12 +170,12 @@ def maintainer(config: MaintainConfig) -> Maintainer:
 
     dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
     stores = _notifications(config.stores, dynamodb)
-    table = _table(dynamodb, config.stores.keys_table)
+    table, unsealing = _table(dynamodb, config.stores.keys_table), _unsealing(config.stores)
     return Maintainer(
         stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-        LeasedConnectors(table, _unsealing(config.stores), _connector(table)),
+        LeasedConnectors(table, unsealing, _connector(table, unsealing)),
     )
 
 
@@ -188,7 +188,8 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
 
     dynamodb = aws.client("dynamodb")
     table = _table(dynamodb, config.stores.keys_table)
-    unsealing, connector = _unsealing(config.stores), _connector(table)
+    unsealing = _unsealing(config.stores)
+    connector = _connector(table, unsealing)
 
     def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
         return KeyStore(table, unsealing(), account, on_damage=on_damage)
@@ -225,11 +226,11 @@ def _table(dynamodb: Any, name: str) -> DynamoTable:
     return DynamoTable(dynamodb, name)
 
 
-def _connector(table: Table) -> ConnectorClient:
-    from tocsin.accounts.lease import read_lease
+def _connector(table: Table, unsealing: Callable[[], Sealer]) -> ConnectorClient:
+    from tocsin.accounts.whereabouts import read_whereabouts
     from tocsin.connector_client.client import ConnectorClient
 
-    return ConnectorClient(lambda account: read_lease(table, account))
+    return ConnectorClient(lambda account: read_whereabouts(table, account, unsealing()))
 
 
 def _numbers(stores: StoreConfig, dynamodb: Any) -> NumberOwners:
@@ -255,15 +256,15 @@ def _transport(
     *,
     uploads: Callable[[], Uploads] | None = None,
 ) -> MultiDevice:
-    from tocsin.accounts.lease import read_lease
+    from tocsin.accounts.whereabouts import read_whereabouts
     from tocsin.connector_client.client import ConnectorClient
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.socket import RememberedLeases
     from tocsin.multidevice.transport import MultiDevice
 
     table = _table(dynamodb, stores.keys_table)
-    leases = RememberedLeases(lease or (lambda account: read_lease(table, account)))
     unsealing = sealer or _unsealing(stores)
+    leases = RememberedLeases(lease or (lambda account: read_whereabouts(table, account, unsealing())))
 
     @cache
     def open_keys(account: str) -> KeyStore:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.key_peers import NOW, Clock, Entropy, Interposed, once, raising
+from tests.support.key_peers import NOW, SEALER, Clock, Entropy, Interposed, once, raising
 from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
-from tocsin.accounts.operator_requests import Control, answer, read_control, request, take_up
+from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Delete
@@ -23,6 +23,7 @@ class Connector(LeaseKeeper):
             name,
             url=f"https://{name}",
             certificate=f"PEM of {name}",
+            sealer=SEALER,
             monotonic=self.time,
             clock=lambda: NOW,
             random=Entropy(name),
@@ -52,8 +53,10 @@ def test_a_free_account_is_taken_with_epoch_1(table: MemoryTable, one: Connector
     assert one.acquire("main") == 1
     lease = read_lease(table, "main")
     assert lease is not None
-    assert (lease.connector, lease.epoch, lease.url) == ("one", 1, "https://one")
-    assert (lease.certificate, lease.state, lease.since) == ("PEM of one", "connecting", NOW)
+    assert (lease.connector, lease.epoch, lease.state, lease.since) == ("one", 1, "connecting", NOW)
+    where = read_whereabouts(table, "main", SEALER)
+    assert where is not None
+    assert (where.connector, where.url, where.certificate) == ("one", "https://one", "PEM of one")
 
 
 def test_the_holder_may_ask_again(one: Connector) -> None:
@@ -79,9 +82,9 @@ def test_a_dead_holder_loses_it_after_15_seconds(table: MemoryTable, one: Connec
         two.acquire("main")
     two.wait(0.1)
     assert two.acquire("main") == 2
-    lease = read_lease(table, "main")
-    assert lease is not None
-    assert (lease.connector, lease.url) == ("two", "https://two")
+    where = read_whereabouts(table, "main", SEALER)
+    assert where is not None
+    assert (where.connector, where.url) == ("two", "https://two")
 
 
 def test_who_was_only_slow_learns_that_it_lost_everything(one: Connector, two: Connector) -> None:
@@ -144,7 +147,8 @@ def test_a_released_lease_is_free_at_once(table: MemoryTable, one: Connector, tw
     one.release("main", epoch)
     lease = read_lease(table, "main")
     assert lease is not None
-    assert (lease.connector, lease.url, lease.state) == (None, None, "stopped")
+    assert (lease.connector, lease.state) == (None, "stopped")
+    assert read_whereabouts(table, "main", SEALER).url is None  # type: ignore[union-attr]
     assert two.acquire("main") == 2
 
 
@@ -183,34 +187,6 @@ def test_a_beat_whose_answer_was_lost(table: MemoryTable, when: str) -> None:
         one.beat()
     one.beat()
     assert one.held == {"main": 1}
-
-
-class TestControl:
-    def test_a_request_is_taken_up_once(self, table: MemoryTable) -> None:
-        request(table, "main", "pair", NOW)
-        seen = read_control(table, "main")
-        assert (seen.request, seen.requested_at) == ("pair", NOW)
-        assert take_up(table, "main", seen)
-        assert not take_up(table, "main", seen)
-        assert read_control(table, "main").request is None
-
-    def test_a_request_of_meanwhile_is_not_taken_up_by_mistake(self, table: MemoryTable) -> None:
-        request(table, "main", "pair", NOW)
-        seen = read_control(table, "main")
-        request(table, "main", "unpair", NOW + 1)
-        assert not take_up(table, "main", seen)
-
-    def test_the_answer_shows_what_is_given_and_nothing_of_before(self, table: MemoryTable) -> None:
-        answer(table, "main", state="pairing", qr="2@abc", qr_expires_at=NOW + 60)
-        assert read_control(table, "main").qr == "2@abc"
-        answer(table, "main", state="connected")
-        assert read_control(table, "main") == Control(state="connected")
-
-    def test_the_qr_shows_in_no_log(self) -> None:
-        assert "2@abc" not in repr(Control(qr="2@abc", pairing_code="ABCD-EFGH"))
-
-    def test_without_an_item_it_is_empty(self, table: MemoryTable) -> None:
-        assert read_control(table, "main") == Control()
 
 
 # -- every case a lease can be found in -------------------------------------------------------------------

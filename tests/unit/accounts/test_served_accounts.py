@@ -15,6 +15,8 @@ from tocsin.accounts.served_accounts import (
     remove_account,
 )
 from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Put
+from tocsin.tables.notifications import roster_key
 
 
 @pytest.fixture
@@ -63,6 +65,15 @@ def test_a_name_that_could_not_be_one_is_refused(table: Interposed, name: str) -
     with pytest.raises(ValueError, match="a-z, 0-9"):
         add_account(table, name, 1)
     assert not is_added(table, name)
+
+
+@pytest.mark.parametrize("name", ["-a", "A", "default#1234@lid", "../a", "a" * 33, "a\n"])
+def test_a_row_that_nobody_could_have_added_makes_no_account(
+    table: Interposed, serving: Serving, name: str
+) -> None:
+    table.put(Put(roster_key(name), {"added_at": 1}))
+    assert added_accounts(table) == []
+    assert serving.accounts.latest() == ("default",)
 
 
 # -- all of them -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.support.key_peers import SEALER
 from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
 from tocsin.dynamo.memory import MemoryTable
@@ -216,15 +217,15 @@ async def test_what_the_work_raises_comes_through() -> None:
 
 async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> None:
     table = MemoryTable()
-    keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem")
+    keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem", sealer=SEALER)
     leases = Leases(keeper, sleep=no_time)
     held_lease = await claimed(leases)
     await held_lease.set_state("connected")
     await leases.stop()
     lease = read_lease(table, "default")
     assert lease is not None
-    assert (lease.connector, lease.url, lease.state) == (None, None, "stopped")
+    assert (lease.connector, lease.state) == (None, "stopped")
     assert not held_lease.valid()
 
-    successor = Leases(LeaseKeeper(table, "c2", url="u", certificate="pem"), sleep=no_time)
+    successor = Leases(LeaseKeeper(table, "c2", url="u", certificate="pem", sealer=SEALER), sleep=no_time)
     assert (await claimed(successor)).epoch == 2

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.key_peers import Interposed
-from tocsin.accounts.operator_requests import asked_accounts, read_control, request
+from tests.support.key_peers import SEALER, Interposed
+from tocsin.accounts.operator_requests import asked_accounts, read_request, request
 from tocsin.connector.operator import OperatorRequests, RequestPoller
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Put
-from tocsin.tables.keys import operator_request_key
+from tocsin.tables.keys import control_key, operator_request_key
 
 
 class Aws:
@@ -29,11 +29,19 @@ async def no_time(seconds: float) -> None:
 class ThreeAccounts:
     def __init__(self) -> None:
         self.table = Interposed(MemoryTable())
+        self.now = 7.0
+        self.nonces = 0
         aws: Any = Aws()
         self.poller = RequestPoller(aws, self.table, sleep=no_time)
         self.accounts = {
-            name: OperatorRequests(aws, self.table, name, self.poller) for name in ("a", "b", "c")
+            name: OperatorRequests(aws, self.table, SEALER, name, self.poller, clock=lambda: self.now)
+            for name in ("a", "b", "c")
         }
+
+    def wish(self, account: str, what: str, at: int = 7, phone: str | None = None) -> None:
+        self.nonces += 1
+        nonce = self.nonces.to_bytes(12, "big")
+        request(self.table.table, SEALER, account, what, at, nonce, phone=phone)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
@@ -56,12 +64,12 @@ def three() -> ThreeAccounts:
 
 async def test_a_wish_reaches_the_account_it_is_for_and_is_taken_up_once(three: ThreeAccounts) -> None:
     async with three.running() as waiting:
-        request(three.table, "b", "pair", 7, phone="628")
+        three.wish("b", "pair", phone="628")
         seen = await waiting["b"]
         assert (seen.request, seen.phone) == ("pair", "628")
         assert not waiting["a"].done()
         assert asked_accounts(three.table) == []
-        assert read_control(three.table, "b").request is None
+        assert read_request(three.table, "b").what is None
 
 
 async def test_while_nothing_is_wanted_nobody_looks_into_any_item(three: ThreeAccounts) -> None:
@@ -72,7 +80,7 @@ async def test_while_nothing_is_wanted_nobody_looks_into_any_item(three: ThreeAc
 
 
 async def test_a_wish_from_before_the_start_is_found(three: ThreeAccounts) -> None:
-    request(three.table, "c", "unpair", 7)
+    three.wish("c", "unpair")
     async with three.running() as waiting:
         assert (await waiting["c"]).request == "unpair"
 
@@ -82,15 +90,15 @@ async def test_without_the_bell_it_is_found_a_little_later(
 ) -> None:
     monkeypatch.setattr("tocsin.connector.operator.LOOK_SECONDS", 0.02)
     async with three.running() as waiting:
-        request(three.table.table, "a", "pair", 7)
+        three.wish("a", "pair")
         three.table.table.delete(Delete(operator_request_key("a")))
         assert (await waiting["a"]).request == "pair"
 
 
 async def test_a_newer_wish_is_not_silenced_by_the_older_one(three: ThreeAccounts) -> None:
-    request(three.table, "a", "pair", 7)
-    seen = read_control(three.table, "a")
-    request(three.table, "a", "unpair", 8)
+    three.wish("a", "pair")
+    seen = read_request(three.table, "a")
+    three.wish("a", "unpair", 8)
     async with three.running() as waiting:
         assert (await waiting["a"]).request == "unpair"
     assert seen.requested_at == 7
@@ -98,10 +106,99 @@ async def test_a_newer_wish_is_not_silenced_by_the_older_one(three: ThreeAccount
 
 async def test_a_bell_that_rings_for_nothing_is_silenced(three: ThreeAccounts) -> None:
     """The connector died between taking up a request and clearing it."""
-    request(three.table, "a", "pair", 7)
+    three.wish("a", "pair")
     async with three.running() as waiting:
         await waiting["a"]
     three.table.put(Put(operator_request_key("a"), {"requested_at": 7}))
     async with three.running():
         await asyncio.sleep(0.02)
         assert asked_accounts(three.table) == []
+
+
+# -- what nobody with the sealing key asked for ------------------------------------------------------------
+
+
+def written(three: ThreeAccounts, account: str, **item: Any) -> None:
+    """Somebody writes the item, and rings."""
+    three.table.put(Put(control_key(account), item))
+    three.table.put(Put(operator_request_key(account), {"requested_at": 7}))
+
+
+async def dropped(three: ThreeAccounts, account: str) -> None:
+    """It is taken off the table, and nothing is done about it."""
+    async with three.running() as waiting:
+        for _ in range(200):
+            if read_request(three.table, account).what is None and asked_accounts(three.table) == []:
+                break
+            await no_time(0)
+        assert read_request(three.table, account).what is None
+        assert asked_accounts(three.table) == []
+        assert not waiting[account].done()
+
+
+async def test_a_forged_request_is_named_and_dropped(
+    three: ThreeAccounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(three, "a", request="unpair", requested_at=7)
+    await dropped(three, "a")
+    assert [(record.message, vars(record)["reason"]) for record in caplog.records] == [
+        ("operator request refused", "unsealed")
+    ]
+
+
+async def test_a_request_moved_to_another_account_is_named_and_dropped(
+    three: ThreeAccounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    three.wish("a", "unpair")
+    seen = read_request(three.table, "a")
+    written(three, "b", request="unpair", requested_at=7, asked=seen.sealed)
+    await dropped(three, "b")
+    assert [vars(record)["reason"] for record in caplog.records] == ["damaged"]
+
+
+async def test_a_request_put_back_is_a_replay(three: ThreeAccounts, caplog: pytest.LogCaptureFixture) -> None:
+    three.wish("a", "unpair")
+    seen = read_request(three.table, "a")
+    async with three.running() as waiting:
+        assert (await waiting["a"]).request == "unpair"
+    three.now += 600
+    written(three, "a", request="unpair", requested_at=7, asked=seen.sealed)
+    await dropped(three, "a")
+    assert [vars(record)["reason"] for record in caplog.records] == ["replayed"]
+
+
+async def test_twin_without_a_memory_carries_it_out_again(three: ThreeAccounts) -> None:
+    three.wish("a", "unpair")
+    seen = read_request(three.table, "a")
+    async with three.running() as waiting:
+        await waiting["a"]
+    three.accounts["a"]._taken.clear()
+    written(three, "a", request="unpair", requested_at=7, asked=seen.sealed)
+    async with three.running() as waiting:
+        assert (await waiting["a"]).request == "unpair"
+
+
+async def test_a_request_of_yesterday_is_stale_even_to_a_new_process(
+    three: ThreeAccounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    three.wish("a", "unpair")
+    three.now += 86_400
+    await dropped(three, "a")
+    assert [vars(record)["reason"] for record in caplog.records] == ["stale"]
+
+
+async def test_what_was_taken_up_is_remembered_only_while_it_could_come_back(three: ThreeAccounts) -> None:
+    for _ in range(3):
+        three.wish("a", "reconnect", int(three.now))
+        async with three.running() as waiting:
+            await waiting["a"]
+        three.now += 86_400
+    assert len(three.accounts["a"]._taken) == 1
+
+
+async def test_a_true_request_behind_a_forged_one_is_carried_out(three: ThreeAccounts) -> None:
+    written(three, "a", request="unpair", requested_at=7)
+    await dropped(three, "a")
+    three.wish("a", "reconnect")
+    async with three.running() as waiting:
+        assert (await waiting["a"]).request == "reconnect"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.key_peers import SEALER
 from tocsin.accounts.lease import LeaseKeeper, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
 from tocsin.connector.pacing import Unhealable
@@ -70,7 +71,12 @@ class Process:
         self.tenants: dict[str, Tenant] = {}
         table: Any = _Shaky(connectors)
         keeper = LeaseKeeper(
-            table, name, url=f"https://{name}", certificate="pem", monotonic=lambda: connectors.now
+            table,
+            name,
+            url=f"https://{name}",
+            certificate="pem",
+            sealer=SEALER,
+            monotonic=lambda: connectors.now,
         )
         self.leases = Leases(keeper)
         self.placement = Placement(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fake_cloud import REGION
 from tests.support.fake_deployment import ACCOUNT, NOW, FakeDeployment, Terminal, asked, typing
-from tocsin.accounts.operator_requests import read_control
+from tocsin.accounts.operator_requests import read_request
 from tocsin.accounts.served_accounts import added_accounts
 from tocsin.notify.redrive import Selection
 from tocsin.notify.refused_events import EventSelection
@@ -102,7 +102,7 @@ def filled(fake: FakeDeployment) -> FakeDeployment:
 def left(fake: FakeDeployment) -> tuple[Any, ...]:
     """All that a destruction would change."""
     return (
-        read_control(fake.deployment.keys_table, ACCOUNT).request,
+        read_request(fake.deployment.keys_table, ACCOUNT).what,
         fake.deployment.redriver().count(),
         added_accounts(fake.deployment.outside_table),
         fake.count("TicketEventsDead"),

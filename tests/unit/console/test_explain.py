@@ -350,6 +350,7 @@ def test_an_account_whose_connector_is_dead_is_called_unreachable(functions, tol
         "c1",
         url="u",
         certificate="c",
+        sealer=functions.paired.sealer,
         clock=lambda: functions.paired.now - 50,
     )
     keeper.beat()

@@ -76,7 +76,7 @@ def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
     members = (Member(JID("100", "lid"), None, admin=False),)
     told = GroupInfo(GROUP, "lid", members, announcement=True, subject=EVIL)
     functions.paired.keys.groups.save(str(GROUP), f"2:hash {told.to_text()}")
-    keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM")
+    keeper = LeaseKeeper(table, EVIL, url="https://10.0.0.1", certificate="PEM", sealer=deployment.sealer)
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
@@ -126,7 +126,9 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     table = deployment.keys_table
 
     def refused(*_: object, **__: object) -> None:
-        operator_requests.answer(table, "default", state="unpaired", message=EVIL)
+        operator_requests.answer(
+            table, deployment.sealer, "default", bytes(12), state="unpaired", message=EVIL
+        )
 
     def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
         ticket, recipient = detail["ticket"]["id"], "6281234567890"
@@ -187,8 +189,10 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("accounts", "add", EVIL),
     ("accounts", "add", OTHER),
     ("explain", OTHER),
+    ("sessions", "list"),
     ("sessions", "list", "--account", "default"),
     ("sessions", "show", "1234@lid", "--account", "default"),
 }

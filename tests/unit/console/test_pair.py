@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
 from tocsin.accounts import operator_requests
+from tocsin.accounts.operator_requests import NOT_OURS
+from tocsin.dynamo.writes import Item, Update
+from tocsin.tables.keys import control_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode
@@ -56,7 +59,7 @@ def test_each_new_code_is_shown_until_one_is_scanned(fake: FakeDeployment, conne
 
 def test_the_wish_is_written_for_the_connector_to_find(fake: FakeDeployment, connector: Connector) -> None:
     def look() -> None:
-        asked = operator_requests.read_control(fake.deployment.keys_table, ACCOUNT)
+        asked = connector.asked()
         assert (asked.request, asked.phone) == ("pair", "6281100000001")
         connector.answers("connecting")
 
@@ -95,6 +98,24 @@ def test_what_an_earlier_pairing_left_isnt_taken_for_an_answer(
     assert codes == [Code("fresh", NOW + 60)]
 
 
+def test_a_code_that_somebody_else_wrote_is_not_shown_and_the_operator_is_told(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    """Whoever scans a stranger's code links their phone to the stranger."""
+
+    def forge() -> None:
+        forged: Item = {"qr": "evil", "state": "pairing", "shown": b"evil"}
+        fake.deployment.keys_table.update(Update(control_key(ACCOUNT), set=forged))
+
+    codes = offered(
+        fake,
+        forge,
+        lambda: connector.answers(qr="ours", qr_expires_at=NOW + 60),
+        lambda: connector.answers("connecting"),
+    )
+    assert codes == [Hint(NOT_OURS), Code("ours", NOW + 60)]
+
+
 def test_a_refused_pairing_says_why(fake: FakeDeployment, connector: Connector) -> None:
     refusal = "WhatsApp ended the pairing: client-outdated"
     with pytest.raises(ConsoleError, match=f"wasn't linked: {refusal}"):
@@ -106,7 +127,7 @@ def test_a_linked_account_isnt_linked_over(fake: FakeDeployment, connector: Conn
     connector.says(state)
     with pytest.raises(ConsoleError, match=f"linked already \\({state}\\).*Linked devices"):
         offered(fake)
-    assert operator_requests.read_control(fake.deployment.keys_table, ACCOUNT).request is None
+    assert operator_requests.read_request(fake.deployment.keys_table, ACCOUNT).what is None
 
 
 def test_an_account_just_taken_up_is_given_time_to_say_what_it_is(fake: FakeDeployment) -> None:

@@ -12,7 +12,7 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
-from tocsin.accounts.operator_requests import read_control
+from tocsin.accounts.operator_requests import read_request
 from tocsin_console import cli
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -162,7 +162,7 @@ def test_a_reset_leaves_all_behind_and_has_the_connector_log_in_again(functions,
     reset_sessions(sessions, dry_run=False, output=told.output, yes=True)
     assert told.records[-1]["incarnation"] > before
     assert devices(functions, 0, 1) == [False, False]
-    assert read_control(sessions.deployment.keys_table, "default").request == "reconnect"
+    assert read_request(sessions.deployment.keys_table, "default").what == "reconnect"
 
 
 def test_after_a_reset_the_next_send_is_read(functions, sessions, said):

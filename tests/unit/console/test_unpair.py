@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
-from tocsin.accounts import operator_requests
 from tocsin_console import unpair
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut
 
@@ -35,7 +34,7 @@ def unlinked(fake: FakeDeployment, *steps: Callable[[], object], wait_seconds: f
 
 def test_it_waits_until_the_connector_has_unlinked_it(fake: FakeDeployment, connector: Connector) -> None:
     def look() -> None:
-        assert operator_requests.read_control(fake.deployment.keys_table, ACCOUNT).request == "unpair"
+        assert connector.asked().request == "unpair"
         connector.answers("unpaired")
 
     assert "is unlinked; link it again: tocsin pair" in unlinked(fake, look).text

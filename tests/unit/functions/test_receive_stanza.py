@@ -16,7 +16,7 @@ from tests.support.fake_whatsapp import message_from
 from tests.support.handlers import Context, load
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tocsin.bootstrap import inbound
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.notification import State
 from tocsin.notify.redelivery import Redelivery
@@ -112,15 +112,16 @@ def test_a_retry_receipt_heals(
     assert '"cause":"bad-mac"' in capsys.readouterr().out.replace(" ", "")
 
 
+@pytest.mark.parametrize("away", [ConnectorAway("gone"), LeaseUntrusted("the lease is unsealed")])
 def test_what_needs_the_connector_is_put_off_and_its_sender_with_it(
-    app: ModuleType, wired: WiredFunctions
+    app: ModuleType, wired: WiredFunctions, away: Exception
 ) -> None:
     notification = wired.tell(1)
     device = wired.siti.devices[0]
     first = enqueued(wired, message_from(device, wired.siti, "R1", "satu"))
     second = enqueued(wired, message_from(device, wired.siti, "R2", "dua"))
     other = enqueued(wired, receipt_of(wired.siti, notification.message_id), group="default#other")
-    wired.network.away = ConnectorAway("gone")
+    wired.network.away = away
     answer = app.lambda_handler({"Records": [first, second, other]}, Context())
     assert failed(answer) == [first["messageId"], second["messageId"]]
     assert wired.stored(notification).state is State.DELIVERED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -287,7 +288,7 @@ def test_no_key_and_no_number_is_in_any_line(ann: End, bob: End, lines: pytest.L
     assert "key written" in everything
     for secret in secrets:
         assert not any(secret[start : start + 16] in everything for start in range(0, len(secret) - 16, 2))
-    assert "b'" not in everything
+    assert not re.search(r"\bb'", everything)
     assert "6281234567890" not in everything
     assert "6281…90" in everything
 

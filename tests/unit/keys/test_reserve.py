@@ -11,7 +11,9 @@ from tocsin.dynamo.table import Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.chain import GAP_LIMIT, Chain
 from tocsin.keys.errors import Contended, NoOutbound, StaleChain, Staleness
+from tocsin.keys.signpost import signpost_to
 from tocsin.signal.state import Pending, SendingChain
+from tocsin.tables.keys import outbound_key
 
 
 def chain(checkpoint: int = 0, pending: Pending | None = None, origin: int = 100) -> Chain:
@@ -91,17 +93,20 @@ def test_a_crash_between_reserving_and_sending_is_a_gap(ann: End, bob: End) -> N
     assert bob.read(ann, ann.say(bob, b"the next one")) == b"the next one"
 
 
+def tombstone(ann: End, user: str, to: str) -> Put:
+    key = outbound_key("main", ann.profile.incarnation, user)
+    return Put(key, signpost_to(ann.keys._context, key, to))
+
+
 def test_sessions_that_moved_are_followed(ann: End, bob: End) -> None:
     ann.meet(bob)
-    pk = f"session#main.{ann.profile.incarnation}#"
-    ann.table.put(Put((pk + "628111@s.whatsapp.net", "outbound"), {"moved": bob.user}))
+    ann.table.put(tombstone(ann, "628111@s.whatsapp.net", bob.user))
     reservation = ann.keys.sending.reserve(ann.profile, "628111@s.whatsapp.net")
     assert (reservation.user, reservation.number) == (bob.user, 0)
 
 
 def test_a_ring_of_tombstones_ends(ann: End, bob: End) -> None:
-    pk = f"session#main.{ann.profile.incarnation}#"
-    ann.table.put(Put((pk + bob.user, "outbound"), {"moved": bob.user}))
+    ann.table.put(tombstone(ann, bob.user, bob.user))
     with pytest.raises(NoOutbound):
         ann.reserve(bob)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.notification_stores import USER
+from tocsin.dynamo.writes import Put
 from tocsin.notify.store.stores import Stores
-from tocsin.people.person import Person
+from tocsin.people.people import TooManyHops
+from tocsin.people.person import Name, Person, Source
+from tocsin.tables.notifications import person_key
 
 HOUR = 3_600_000
 
@@ -43,3 +48,60 @@ def test_recoveries_count_until_a_delivery(stores: Stores) -> None:
 def test_recoveries_of_an_hour_are_counted_apart(stores: Stores) -> None:
     count = stores.people.count_recovery_in_hour
     assert [count("default", USER, at) for at in (1, HOUR - 1, HOUR)] == [1, 2, 1]
+
+
+# -- two names of one person -------------------------------------------------------------------------------
+
+LID = "1234@lid"
+SPELT = "628001@s.whatsapp.net"
+
+
+def joined(stores: Stores, name: str = USER, into: str = LID) -> Person:
+    return stores.people.join("default", name, into, [Name(name, Source.TICKET, 7)])
+
+
+def test_what_was_said_under_a_name_holds_for_the_person(stores: Stores) -> None:
+    stores.people.opt_out("default", USER, "STOP", 5)
+    assert joined(stores).opted_out_at == 5
+    assert stores.people.find("default", USER) == stores.people.find("default", LID)
+
+
+def test_whoever_writes_to_a_name_writes_to_the_person(stores: Stores) -> None:
+    joined(stores)
+    stores.people.opt_out("default", USER, "STOP", 5)
+    assert stores.people.find("default", LID).opted_out_at == 5
+
+
+def test_a_third_spelling_is_the_same_person(stores: Stores) -> None:
+    joined(stores)
+    joined(stores, SPELT)
+    assert set(stores.people.find("default", SPELT).names) == {USER, SPELT}
+
+
+def test_joining_twice_changes_nothing(stores: Stores) -> None:
+    assert joined(stores) == joined(stores)
+
+
+def test_a_name_that_goes_to_somebody_else_takes_nothing_along(stores: Stores) -> None:
+    stores.people.opt_out("default", USER, "STOP", 5)
+    joined(stores)
+    newcomer = joined(stores, into="5678@lid")
+    assert (newcomer.opted_out_at, newcomer.formerly) == (None, frozenset())
+    before = stores.people.find("default", LID)
+    assert (before.opted_out_at, before.names[USER].until) == (5, 7)
+    assert stores.people.find("default", USER).id == "5678@lid"
+
+
+def test_recipients_are_addressed_in_one_read(stores: Stores) -> None:
+    joined(stores)
+    addressed = stores.people.address("default", [(USER,), (SPELT, "628009@s.whatsapp.net")])
+    assert addressed == [(LID, "6281234567890"), ("628009@s.whatsapp.net", "628009")]
+
+
+def test_pointers_in_a_circle_are_no_endless_way(stores: Stores) -> None:
+    for name, other in ((USER, LID), (LID, USER)):
+        stores.people._table.put(Put(person_key("default", name), {"person": other}))
+    with pytest.raises(TooManyHops):
+        stores.people.find("default", USER)
+    with pytest.raises(TooManyHops):
+        stores.people.opt_out("default", USER, "STOP", 5)

@@ -8,6 +8,9 @@ connector that couldn't beat for twelve seconds, counted from before its last be
 
 The heartbeat also says how many accounts its connector holds. One query shows them all, and with it whether
 some account is held by nobody: only then are the leases themselves looked through.
+
+What is plain here decides who tries to serve an account and what the console shows. Where the holder answers
+is sealed (`whereabouts`), because a function hands its token over there.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import AccountState
+from tocsin.accounts.whereabouts import WHEREABOUTS, seal_whereabouts
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import (
     ITEM_ABSENT,
@@ -33,6 +38,9 @@ from tocsin.dynamo.writes import (
     Write,
 )
 from tocsin.tables.keys import CONNECTORS, heartbeat_key, lease_key
+
+if TYPE_CHECKING:
+    from tocsin.sealing import Sealer
 
 # A heartbeat that nobody renews is garbage after a day.
 HEARTBEAT_LIFETIME = 86400
@@ -77,15 +85,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class LeaseInfo:
-    """An account's lease as read. `connector`: None if nobody holds it; then nobody answers at `url` either.
-    `url`, `certificate` (PEM): where the holder answers and the only certificate to trust there. `since`:
-    when `state` was set, in seconds."""
+    """An account's lease as anybody may read it. `connector`: None if nobody holds it. `since`: when `state`
+    was set, in seconds."""
 
     account: str
     epoch: int
     connector: str | None = None
-    url: str | None = None
-    certificate: str | None = field(repr=False, default=None)
     state: AccountState = AccountState.STOPPED
     detail: str = ""
     since: int = 0
@@ -120,7 +125,8 @@ def read_lease(table: Table, account: str) -> LeaseInfo | None:
 class LeaseKeeper:
     """One connector's side: its heartbeat, and the leases it holds.
 
-    `connector`: a name that no other process ever had. `monotonic`, `clock`: seconds. Not thread-safe.
+    `connector`: a name that no other process ever had. `url`, `certificate`: where it answers, sealed into
+    each lease. `monotonic`, `clock`: seconds. Not thread-safe.
     """
 
     def __init__(
@@ -130,6 +136,7 @@ class LeaseKeeper:
         *,
         url: str,
         certificate: str,
+        sealer: Sealer,
         terms: Terms = TERMS,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
@@ -139,6 +146,7 @@ class LeaseKeeper:
         self._table = table
         self._url = url
         self._certificate = certificate
+        self._sealer = sealer
         self.terms = terms
         self._monotonic = monotonic
         self._clock = clock
@@ -244,7 +252,7 @@ class LeaseKeeper:
         update = Update(
             lease_key(account),
             set={"state": AccountState.STOPPED, "detail": "", "since": int(self._clock())},
-            remove=("connector", "url", "certificate"),
+            remove=("connector", "url", "certificate", WHEREABOUTS),
             when=self._ours(epoch),
         )
         try:
@@ -298,7 +306,7 @@ class LeaseKeeper:
     def _take(self, account: str, lease: Item | None) -> int:
         """Write ourselves into the lease as it was read. Raises LeaseHeld, and what the table raises."""
         if lease is None:
-            self._table.put(Put(lease_key(account), self._lease(1), when=(ITEM_ABSENT,)))
+            self._table.put(Put(lease_key(account), self._lease(account, 1), when=(ITEM_ABSENT,)))
             return 1
         info = _info(account, lease)
         epoch = info.epoch + 1
@@ -334,12 +342,25 @@ class LeaseKeeper:
         return now - since
 
     def _taking(self, account: str, epoch: int, holder: Absent | Equals) -> Update:
-        return Update(lease_key(account), set=self._lease(epoch + 1), when=(Equals("epoch", epoch), holder))
+        taken = self._lease(account, epoch + 1)
+        return Update(lease_key(account), set=taken, when=(Equals("epoch", epoch), holder))
 
-    def _lease(self, epoch: int) -> dict[str, Value]:
+    def _lease(self, account: str, epoch: int) -> dict[str, Value]:
+        """`url` and `certificate` stand here in plain too for functions of 0.1.0, after a rollback of theirs
+        alone. No later function reads them."""
+        whereabouts = seal_whereabouts(
+            self._sealer,
+            account,
+            epoch,
+            connector=self.connector,
+            url=self._url,
+            certificate=self._certificate,
+            nonce=self._random(12),
+        )
         return {
             "connector": self.connector,
             "epoch": epoch,
+            WHEREABOUTS: whereabouts,
             "url": self._url,
             "certificate": self._certificate,
             "state": AccountState.CONNECTING,
@@ -364,8 +385,6 @@ def _info(account: str, item: Item) -> LeaseInfo:
         account,
         number("epoch"),
         text("connector"),
-        text("url"),
-        text("certificate"),
         AccountState.read(item.get("state")),
         text("detail") or "",
         number("since"),

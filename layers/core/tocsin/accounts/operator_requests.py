@@ -1,33 +1,76 @@
 """What the operator asks of an account, and what the connector answers: one item that both look at.
 
-The console needs no door into the network for it: it writes a request, the connector finds it, does it, and
-writes what the operator must see (a QR to scan, a code to type, what went wrong). A second item per request
-says for which account there is one, so that nobody has to look into every account's item all the time.
+    account#A   control   `asked`: sealed, what is asked for   `shown`: sealed, what the operator is to see
+                          `request`, `requested_at`: that a request is open, for everybody to read
+    wishes      A         for which account there is one, so that nobody looks into every item all the time
+
+The console needs no door into the network for it: it seals a request, the connector finds it, does it, and
+seals what the operator must see (a QR to scan, a code to type, what went wrong). Both hold the sealing key.
+Who can only write to the table asks for nothing, and shows the operator no code. Who can only read sees none.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Table
-from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value
+from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value, as_read
+from tocsin.sealing import DamagedRecord, Place, Sealer
 from tocsin.tables.keys import OPERATOR_REQUESTS, control_key, operator_request_key
 
-# `reconnect`: log in again, with the account as it is stored now; a halted account tries again.
-REQUESTS = ("pair", "unpair", "reconnect")
+REQUESTS: Final = ("pair", "unpair", "reconnect")
+"""`reconnect`: log in again, with the account as it is stored now; a halted account tries again."""
+
+REQUEST_SECONDS: Final = 900
+"""How long a request may wait for a connector. A new one starts in a minute or two."""
+
+AHEAD_SECONDS: Final = 300
+"""How far the operator's clock may be ahead. With more, AWS refuses their signature."""
+
+ASKED: Final = "asked"
+SHOWN: Final = "shown"
+_PLAIN: Final = ("qr", "qr_expires_at", "pairing_code", "state", "message", "phone")
+"""What 0.1.0 wrote in clear; it goes with the next request or answer."""
+
+NOT_OURS: Final = (
+    "what the table shows was not sealed by this stack's connector, so it isn't shown; who else may write to "
+    "it?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it lies there; `what` is None if none is open. It doesn't count before `open_request`."""
+
+    what: str | None = None
+    requested_at: int = 0
+    sealed: Value | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operator really asked for. `phone`: digits, to pair with a code instead of a QR.
+    `requested_at`: seconds, by the operator's clock. `sealed`: tells it from every other one."""
+
+    request: str
+    requested_at: int
+    phone: str | None = None
+    sealed: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """`request`: what the operator asked for and the connector hasn't taken up. `phone`: digits, to pair with
-    a code instead of a QR. `requested_at`, `qr_expires_at`: seconds. `state`: how far pairing is; None:
-    nothing was answered yet. `message`: for the operator, when something went wrong."""
+    """What the operator sees. `request`: what is asked for and not taken up. `state`: how far pairing is;
+    None: nothing was answered yet. `message`: for the operator, when something went wrong. `requested_at`,
+    `qr_expires_at`: seconds."""
 
     request: str | None = None
     requested_at: int = 0
-    phone: str | None = None
     qr: str | None = field(repr=False, default=None)
     qr_expires_at: int = 0
     pairing_code: str | None = field(repr=False, default=None)
@@ -35,62 +78,112 @@ class Control:
     message: str = ""
 
 
-def read_control(table: Table, account: str) -> Control:
-    """The control item; empty if there is none."""
-    item = table.get(control_key(account)) or {}
-    return Control(
-        _text(item, "request"),
-        _number(item, "requested_at"),
-        _text(item, "phone"),
-        _text(item, "qr"),
-        _number(item, "qr_expires_at"),
-        _text(item, "pairing_code"),
-        AccountState.read(item["state"]) if "state" in item else None,
-        _text(item, "message") or "",
-    )
+class RequestRefused(Exception):
+    """Nobody who holds the sealing key asks for this here and now: drop it.
+
+    `reason`: `unsealed` (by a console of 0.1.0, or by a stranger), `damaged` (changed, or of another
+    account), `stale` or `early` (by its own time), `replayed` (carried out before).
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-def request(table: Table, account: str, what: str, now: int, *, phone: str | None = None) -> None:
-    """The operator's side: ask for something. What an earlier request left to see is cleared."""
+# The operator's side
+
+
+def request(
+    table: Table, sealer: Sealer, account: str, what: str, now: int, nonce: bytes, *, phone: str | None = None
+) -> None:
+    """Ask for something. What an earlier request left to see is cleared. `nonce`: 12 random bytes."""
     if what not in REQUESTS:
         raise ValueError(f"no such request: {what}")
-    asked: dict[str, Value] = {"request": what, "requested_at": now}
-    if phone is not None:
-        asked["phone"] = phone
-    gone = ("qr", "qr_expires_at", "pairing_code", "state", "message")
-    remove = gone if phone is not None else (*gone, "phone")
-    table.update(Update(control_key(account), set=asked, remove=remove))
+    asked = _seal(sealer, account, ASKED, {"request": what, "requested_at": now, "phone": phone}, nonce)
+    told: dict[str, Value] = {"request": what, "requested_at": now, ASKED: asked}
+    table.update(Update(control_key(account), set=told, remove=(SHOWN, *_PLAIN)))
     table.put(Put(operator_request_key(account), {"requested_at": now}))
 
 
+def read_control(table: Table, account: str, sealer: Sealer) -> Control:
+    """What is asked for and shown; empty if there is nothing. What somebody else wrote there isn't shown,
+    which `message` says."""
+    item = table.get(control_key(account)) or {}
+    open_now, requested_at = _text(item, "request"), _number(item, "requested_at")
+    if SHOWN not in item:
+        return Control(open_now, requested_at)
+    try:
+        shown = _open(sealer, account, SHOWN, item[SHOWN])
+    except DamagedRecord:
+        return Control(open_now, requested_at, message=NOT_OURS)
+    return Control(
+        open_now,
+        requested_at,
+        shown["qr"],
+        shown["qr_expires_at"],
+        shown["pairing_code"],
+        AccountState.read(shown["state"]),
+        shown["message"],
+    )
+
+
+# The connector's side
+
+
 def asked_accounts(table: Table) -> list[str]:
-    """The connector's side: the accounts that may have an open request."""
+    """The accounts that may have an open request."""
     return [account for _, account in table.keys(OPERATOR_REQUESTS)]
 
 
-def take_up(table: Table, account: str, seen: Control) -> bool:
-    """The connector's side: it works on the request now. False if the operator asked anew meanwhile."""
-    if seen.request is None:
-        return False
-    asked = (Equals("request", seen.request), Equals("requested_at", seen.requested_at))
+def read_request(table: Table, account: str) -> Request:
+    """The request as it lies there."""
+    item = table.get(control_key(account)) or {}
+    return Request(_text(item, "request"), _number(item, "requested_at"), item.get(ASKED))
+
+
+def open_request(seen: Request, account: str, sealer: Sealer, now: float) -> Asked:
+    """What is really asked for. Raises RequestRefused. `now`: seconds."""
+    if not isinstance(seen.sealed, bytes):
+        raise RequestRefused("unsealed")
     try:
-        table.update(Update(control_key(account), remove=("request",), when=asked))
+        told = _open(sealer, account, ASKED, seen.sealed)
+    except DamagedRecord:
+        raise RequestRefused("damaged") from None
+    asked = Asked(told["request"], told["requested_at"], told["phone"], seen.sealed)
+    if now - asked.requested_at > REQUEST_SECONDS:
+        raise RequestRefused("stale")
+    if asked.requested_at - now > AHEAD_SECONDS:
+        raise RequestRefused("early")
+    return asked
+
+
+def take_up(table: Table, account: str, seen: Request) -> bool:
+    """Take the request off the table, to carry it out or to drop it. False if the operator asked anew
+    meanwhile."""
+    found = {
+        name: value for name, value in (("request", seen.what), (ASKED, seen.sealed)) if value is not None
+    }
+    unchanged = (as_read("request", found), as_read(ASKED, found))
+    try:
+        table.update(Update(control_key(account), remove=("request", ASKED), when=unchanged))
     except ConditionFailed:
         return False
-    clear_request(table, account, seen)
+    clear_request(table, account, seen.requested_at)
     return True
 
 
-def clear_request(table: Table, account: str, seen: Control) -> None:
-    """The connector's side: no request is open after the one that was seen."""
-    asked = (Equals("requested_at", seen.requested_at),)
+def clear_request(table: Table, account: str, requested_at: int) -> None:
+    """No request is open after the one of that time."""
+    asked = (Equals("requested_at", requested_at),)
     with suppress(ConditionFailed):  # asked anew, or cleared before
         table.delete(Delete(operator_request_key(account), when=asked))
 
 
 def answer(
     table: Table,
+    sealer: Sealer,
     account: str,
+    nonce: bytes,
     *,
     state: AccountState,
     message: str = "",
@@ -98,17 +191,27 @@ def answer(
     qr_expires_at: int = 0,
     pairing_code: str | None = None,
 ) -> None:
-    """The connector's side: what the operator is to see now. What isn't given is taken away."""
-    shown: dict[str, Value | None] = {
+    """What the operator is to see now, in place of what they saw before. `nonce`: 12 random bytes."""
+    shown = {
         "state": state,
-        "message": message or None,
+        "message": message,
         "qr": qr,
-        "qr_expires_at": qr_expires_at or None,
+        "qr_expires_at": qr_expires_at,
         "pairing_code": pairing_code,
     }
-    present = {name: value for name, value in shown.items() if value is not None}
-    absent = tuple(name for name, value in shown.items() if value is None)
-    table.update(Update(control_key(account), set=present, remove=absent))
+    sealed = _seal(sealer, account, SHOWN, shown, nonce)
+    table.update(Update(control_key(account), set={SHOWN: sealed}, remove=_PLAIN))
+
+
+def _seal(sealer: Sealer, account: str, attribute: str, content: Mapping[str, Any], nonce: bytes) -> bytes:
+    return sealer.seal(json.dumps(content).encode(), Place(*control_key(account), attribute), nonce)
+
+
+def _open(sealer: Sealer, account: str, attribute: str, sealed: object) -> dict[str, Any]:
+    """Raises DamagedRecord."""
+    content = sealer.unseal(sealed, Place(*control_key(account), attribute))
+    opened: dict[str, Any] = json.loads(content)
+    return opened
 
 
 def _text(item: Item, name: str) -> str | None:

@@ -85,8 +85,9 @@ class ServedAccounts(Collection[str]):
 
 
 def added_accounts(table: Table) -> list[str]:
-    """Return the names of the accounts that were added, in order."""
-    return sorted(sk for _, sk in table.keys(ROSTER))
+    """Return the names of the accounts that were added, in order. What could be no name was not added by us:
+    a connector must not make an account of it."""
+    return sorted(sk for _, sk in table.keys(ROSTER) if NAME.fullmatch(sk))
 
 
 def is_added(table: Table, account: str) -> bool:

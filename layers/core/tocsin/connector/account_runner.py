@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import KINDS, LOGIN
-from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.operator_requests import Asked
 from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
@@ -73,7 +73,7 @@ class Account:
         self._context = context
         table = Fenced(context.table, name, self.status.holds)
         self._keys = KeyStore(table, context.sealer, name)
-        self._requests = OperatorRequests(context.aws, table, name, context.poller)
+        self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
         self.status.limit = self._limits.active
         self._forwarder = Forwarder(self._send_batch, context.meters.stanzas)
@@ -322,9 +322,9 @@ class Account:
             return None
         return self._halted.seconds or STOPPED_SECONDS
 
-    async def _carry_out(self, held_lease: HeldLease, credentials: Credentials, asked: Control) -> None:
+    async def _carry_out(self, held_lease: HeldLease, credentials: Credentials, asked: Asked) -> None:
         """Pair with fresh keys where the old ones were in use. A newer request replaces this one."""
-        following: Control | None = asked
+        following: Asked | None = asked
         while following is not None:
             if following.request == "reconnect":
                 self._halted = None
@@ -340,7 +340,7 @@ class Account:
                 return
             following = await self._pair(held_lease, credentials, following)
 
-    async def _pair(self, held_lease: HeldLease, credentials: Credentials, asked: Control) -> Control | None:
+    async def _pair(self, held_lease: HeldLease, credentials: Credentials, asked: Asked) -> Asked | None:
         """Carry out one request. Return the newer one that interrupted it, if one did."""
         await self.status.set(AccountState.PAIRING)
         pairer = Pairer(self._context, self._keys, held_lease, self._requests, asked)

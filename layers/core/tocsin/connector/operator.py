@@ -1,18 +1,31 @@
-"""The operator's requests, read from the account's control item, and what the operator is shown in answer."""
+"""The operator's requests, read from the account's control item, and what the operator is shown in answer.
+
+A request counts if its seal opens, it is young, and this process has not seen it before. Anything else is
+logged by its reason and dropped.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tocsin.accounts import operator_requests
-from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.operator_requests import (
+    AHEAD_SECONDS,
+    REQUEST_SECONDS,
+    Asked,
+    Request,
+    RequestRefused,
+)
 from tocsin.accounts.state import AccountState
 from tocsin.connector.aws import Aws
 from tocsin.dynamo.table import Table
+from tocsin.sealing import Sealer
 
 log = logging.getLogger(__name__)
 
@@ -50,42 +63,94 @@ class RequestPoller:
 
 
 class OperatorRequests:
-    """One account's control item. Answers that can't be written are logged; the account goes on."""
+    """One account's control item. Answers that can't be written are logged; the account goes on.
 
-    def __init__(self, aws: Aws, table: Table, account: str, poller: RequestPoller) -> None:
+    `clock`: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        table: Table,
+        sealer: Sealer,
+        account: str,
+        poller: RequestPoller,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._aws = aws
         self._table = table
+        self._sealer = sealer
         self._account = account
         self._waking = poller.of(account)
+        self._clock = clock
+        # Sealed requests that were taken up, each with the time from which it is refused as stale.
+        self._taken: dict[bytes, float] = {}
 
-    async def next(self) -> Control:
+    async def next(self) -> Asked:
         """Wait for a request and take it up."""
         while True:
             woken = self._waking.is_set()
             self._waking.clear()
             try:
-                seen = await self._aws.call(operator_requests.read_control, self._table, self._account)
-                if seen.request is not None:
-                    if await self._aws.call(operator_requests.take_up, self._table, self._account, seen):
-                        return seen
-                    continue  # asked anew meanwhile
-                if woken:
-                    await self._aws.call(operator_requests.clear_request, self._table, self._account, seen)
+                asked = await self._take_open_one(woken)
             except Exception as exc:  # noqa: BLE001  the table is away: the operator waits a little longer
                 log.warning("the control item can't be read: %s", exc, extra={"account": self._account})
                 await asyncio.sleep(POLL_SECONDS)
                 continue
+            if asked is not None:
+                return asked
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._waking.wait()
             except TimeoutError:
                 pass
 
+    async def _take_open_one(self, woken: bool) -> Asked | None:
+        """Take the first request that counts off the table, and drop those that don't; None without any.
+        `woken`: somebody said that there is one. Raises what the table raises."""
+        while True:
+            seen = await self._aws.call(operator_requests.read_request, self._table, self._account)
+            if seen.what is None:
+                break
+            try:
+                asked = self._counts(seen)
+            except RequestRefused as refused:
+                why = {"account": self._account, "reason": refused.reason}
+                log.error("operator request refused", extra=why)
+                asked = None
+            if not await self._aws.call(operator_requests.take_up, self._table, self._account, seen):
+                continue  # asked anew meanwhile
+            if asked is not None:
+                self._taken[asked.sealed] = asked.requested_at + REQUEST_SECONDS
+                return asked
+        if woken:  # whoever took it up died before saying that none is open
+            await self._aws.call(
+                operator_requests.clear_request, self._table, self._account, seen.requested_at
+            )
+        return None
+
+    def _counts(self, seen: Request) -> Asked:
+        """What is asked for. Raises RequestRefused."""
+        now = self._clock()
+        asked = operator_requests.open_request(seen, self._account, self._sealer, now)
+        self._taken = {sealed: until for sealed, until in self._taken.items() if until >= now - AHEAD_SECONDS}
+        if asked.sealed in self._taken:
+            raise RequestRefused("replayed")
+        return asked
+
     async def show(self, state: AccountState, message: str = "", **shown: Any) -> None:
         """`qr`, `qr_expires_at`, `pairing_code`: see `accounts.operator_requests.answer`."""
         try:
             await self._aws.call(
-                operator_requests.answer, self._table, self._account, state=state, message=message, **shown
+                operator_requests.answer,
+                self._table,
+                self._sealer,
+                self._account,
+                os.urandom(12),
+                state=state,
+                message=message,
+                **shown,
             )
         except Exception:
             log.exception("the operator can't be answered", extra={"account": self._account})

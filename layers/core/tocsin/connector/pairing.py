@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from tocsin.accounts.operator_requests import Control
+from tocsin.accounts.operator_requests import Asked
 from tocsin.accounts.state import AccountState
 from tocsin.connector.aws import Aws
 from tocsin.connector.context import ConnectorContext
@@ -76,7 +76,7 @@ class Pairer:
         keys: KeyStore,
         held_lease: HeldLease,
         requests: OperatorRequests,
-        asked: Control,
+        asked: Asked,
     ) -> None:
         self._context = context
         self._keys = keys

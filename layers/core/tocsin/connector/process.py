@@ -101,11 +101,16 @@ class Connector:
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
         url = f"https://{config.host}:{port}"
         lease_table = DynamoTable(aws.impatient_client("dynamodb"), config.keys_table)
+        sealer = Sealer.from_secret((await secret)["SecretString"])
         keeper = LeaseKeeper(
-            lease_table, name, url=url, certificate=certificate.pem, terms=config.lease_terms
+            lease_table,
+            name,
+            url=url,
+            certificate=certificate.pem,
+            sealer=sealer,
+            terms=config.lease_terms,
         )
         self._leases = Leases(keeper)
-        sealer = Sealer.from_secret((await secret)["SecretString"])
         self._poller = RequestPoller(aws, table)
         self._context = ConnectorContext(
             config, aws, table, sealer, self._leases, Notices(aws, config), queue.send, self._poller

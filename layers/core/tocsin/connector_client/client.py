@@ -1,4 +1,4 @@
-"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted through the lease.
+"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted by the sealed lease.
 
 Light on purpose, since it is imported at every cold start: http.client, ssl, json, and the node codec. Where
 the connector is (the lease) may be remembered between calls, for it is no key material; any failure or
@@ -20,6 +20,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from tocsin.accounts.state import LOGGED_IN, AccountState
+from tocsin.accounts.whereabouts import LeaseRefused
 from tocsin.connector_client import protocol
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.iq import refused
@@ -46,7 +47,7 @@ class Profile(Protocol):
 
 
 class Whereabouts(Protocol):
-    """What of `accounts.lease.LeaseInfo` a call needs; `certificate` is PEM."""
+    """What of `accounts.whereabouts.Whereabouts` a call needs; `certificate` is PEM."""
 
     @property
     def state(self) -> AccountState: ...
@@ -58,11 +59,13 @@ class Whereabouts(Protocol):
 
 # ConnectorError
 # ├── ConnectorAway        nobody answers where the lease points
+# ├── LeaseUntrusted       the lease's seal doesn't say where that is
 # ├── NotConnected         the account has no open WhatsApp connection
 # ├── LeaseMoved           the connector asked no longer holds the account
 # ├── Resuming             parked notifications go first
 # ├── Restricted           the server won't have the account for a while
 # ├── IncarnationRefused   the caller's state is of an older pairing
+# ├── KeyUsed              a message key went out before, with other content
 # ├── AckTimeout           handed over, and no ack came
 # ├── RequestTimeout       asked, and no answer came
 # ├── IqError              the server answered the IQ with an error
@@ -82,6 +85,13 @@ class ConnectorAway(ConnectorError):
     """
 
     code = "connector-away"
+
+
+class LeaseUntrusted(ConnectorError):
+    """The lease isn't sealed as a connector seals it, so nobody was called. Wait (park); whoever takes the
+    account next writes another."""
+
+    code = "lease-untrusted"
 
 
 class NotConnected(ConnectorError):
@@ -125,6 +135,17 @@ class IncarnationRefused(ConnectorError):
     """The profile is of an older pairing. Forget it, read the account again, encrypt again."""
 
     code = protocol.INCARNATION_REFUSED
+
+
+class KeyUsed(ConnectorError):
+    """A ciphertext's key went out before with other content, so nothing was sent. Give up the chains to
+    `names` (full JIDs of devices, and groups), encrypt again."""
+
+    code = protocol.KEY_USED
+
+    def __init__(self, detail: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.names = names
 
 
 class AckTimeout(ConnectorError):
@@ -268,8 +289,11 @@ class ConnectorClient:
         yield self._open(account)
 
     def _open(self, account: str) -> _Line:
-        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`."""
-        lease = self._read_lease(account)
+        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`, `LeaseUntrusted`."""
+        try:
+            lease = self._read_lease(account)
+        except LeaseRefused as refused:
+            raise LeaseUntrusted(str(refused)) from refused
         if lease is None or not lease.url or not lease.certificate:
             raise ConnectorAway("no connector holds the account")
         if lease.state not in LOGGED_IN:
@@ -386,6 +410,8 @@ def _understand(status: int, body: bytes) -> bytes:
             raise Resuming(detail)
         case protocol.INCARNATION_REFUSED:
             raise IncarnationRefused(detail)
+        case protocol.KEY_USED:
+            raise KeyUsed(detail, tuple(str(answer.get("names", "")).split()))
         case protocol.ACK_TIMEOUT:
             raise AckTimeout(detail)
         case protocol.REQUEST_TIMEOUT:

@@ -61,6 +61,7 @@ UNAUTHORIZED: Final = "unauthorized"
 NO_SUCH_PATH: Final = "no-such-path"
 SLOW: Final = "slow"
 TOO_LARGE: Final = "too-large"
+KEY_USED: Final = "key-used"
 LEASE: Final = "lease"
 INCARNATION_REFUSED: Final = "incarnation"
 NOT_CONNECTED: Final = "not-connected"
@@ -78,6 +79,7 @@ STATUS: Final = {
     UNAUTHORIZED: 401,
     NO_SUCH_PATH: 404,
     SLOW: 408,
+    KEY_USED: 409,
     LEASE: 409,
     INCARNATION_REFUSED: 409,
     NOT_CONNECTED: 409,

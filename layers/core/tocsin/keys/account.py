@@ -17,8 +17,8 @@ from tocsin.dynamo.table import ConditionFailed, OutcomeUnknown
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Equals, Item, Put, Update, Value, as_read
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import Contended, NoAccount, NotPaired, OtherPairing
+from tocsin.keys.profile import BOUND, bound_facts, open_secrets, read_item
 from tocsin.keys.profile import AccountProfile as AccountProfile
-from tocsin.keys.profile import open_secrets, read_item
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.x3dh import Local, SignedPreKey
 from tocsin.tables.keys import credentials_key
@@ -105,7 +105,11 @@ def read_credentials(context: KeyContext) -> Credentials:
 def create_account(context: KeyContext) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
     with contextlib.suppress(NoAccount):
-        return read_credentials(context)
+        item = read_item(context)
+        if BOUND in open_secrets(context, item):
+            return _decoded(context, item)
+        # Last written by 0.1.0: from now on nobody can change in the table who we are.
+        return change_credentials(context, lambda old: old)
     made = _new_credentials(context, token=context.random(32).hex(), incarnation=1, next_prekey_id=1)
     key = credentials_key(context.account)
     try:
@@ -302,7 +306,7 @@ def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> Da
     return DatedPreKey(prekey_id, pair, signature, context.now())
 
 
-# The attributes beside the sealed ones, all optional but the first two.
+# The attributes beside the sealed ones, all optional but the first two. Who we are is sealed, too (`BOUND`).
 _PLAIN = ("incarnation", "next_prekey_id", "mark", "jid", "lid", "device_identity", "push_name", "platform")
 _PLAIN_OF_LOGIN = ("login_counter", "routing_info")
 # What is also written by itself, under no new tag.
@@ -323,6 +327,7 @@ def _encoded(context: KeyContext, credentials: Credentials) -> dict[str, Value]:
         "current_signed_prekey_id": credentials.current_signed_prekey_id,
         "adv_secret": credentials.adv_secret.hex(),
         "connector_token": credentials.connector_token,
+        BOUND: _bound(credentials),
     }
     plain = {name: getattr(credentials, name) for name in _PLAIN + _PLAIN_OF_LOGIN}
     sealed = context.seal(json.dumps(secrets).encode(), credentials_key(context.account), "secrets", tag)
@@ -330,9 +335,16 @@ def _encoded(context: KeyContext, credentials: Credentials) -> dict[str, Value]:
     return {"tag": tag, "secrets": sealed, **present}
 
 
+def _bound(credentials: Credentials) -> list[int | str | None]:
+    identity = credentials.device_identity
+    hexed = None if identity is None else identity.hex()
+    return [credentials.incarnation, credentials.jid, credentials.lid, hexed]
+
+
 def _decoded(context: KeyContext, item: Item) -> Credentials:
     secrets = open_secrets(context, item)
     plain: dict[str, Any] = {name: item[name] for name in _PLAIN + _PLAIN_OF_LOGIN if name in item}
+    plain |= bound_facts(item, secrets)._asdict()
     signed_prekeys = {
         prekey_id: DatedPreKey(prekey_id, _pair(pair), bytes.fromhex(signature), created)
         for prekey_id, pair, signature, created in secrets["signed_prekeys"]

@@ -17,6 +17,7 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoAccount
 from tocsin.keys.privacy_tokens import TRUST
 from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.signpost import SIGNPOST, signpost_to
 from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.sealing import DamagedRecord, Place
 from tocsin.signal.session import merge
@@ -215,4 +216,4 @@ def _merged(context: KeyContext, record: Record | None, moved: Record) -> Record
 
 def _signpost(context: KeyContext, source: Sessions, lid: str) -> Write:
     key: Key = outbound_key(context.account, source.incarnation, source.user)
-    return Put(key, {"moved": lid}, when=(as_read("moved", source.outbound),))
+    return Put(key, signpost_to(context, key, lid), when=(as_read(SIGNPOST, source.outbound),))

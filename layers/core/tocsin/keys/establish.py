@@ -15,6 +15,7 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.observe import LOG, RECOVERED
 from tocsin.keys.reserve import HAS_COUNTER
 from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.signpost import read_signpost
 from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import SignalError
@@ -165,8 +166,8 @@ def expire_devices(context: KeyContext, incarnation: int, user: str) -> None:
         try:
             context.patiently(lambda update=update: context.table.update(update))  # type: ignore[misc]
         except ConditionFailed as failed:
-            moved = failed.item.get("moved") if failed.item else None
-            if not isinstance(moved, str):
+            moved = read_signpost(context, failed.item)
+            if moved is None:
                 return
             user = moved
             continue

@@ -1,9 +1,10 @@
 """What WhatsApp told of groups and of their members' devices, remembered between sends.
 
-    user#A#G   group      what was told of the group, as text; when
+    user#A#G   group      what was told of the group, as text, sealed; when
     user#A#U   devices    the devices of a user; when they were told, and since when they have new keys
 
-None of it is key material: it is asked for again when it is old, or when somebody says that it changed.
+None of it is key material: it is asked for again when it is old, or when somebody says that it changed. Who
+is in a group is sealed all the same: whoever stands there gets our key to the group's messages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete, Item, Update, Value
 from tocsin.keys.addresses import open_known
 from tocsin.keys.context import KeyContext
+from tocsin.sealing import DamagedRecord
 from tocsin.tables.keys import address_key, devices_key, group_key
 
 
@@ -30,8 +32,8 @@ class DeviceList(NamedTuple):
 def read_group(context: KeyContext, group: str) -> tuple[str, int] | None:
     """What was told of a group, and when (s); None if nothing is known, or it changed since."""
     item = context.table.get(group_key(context.account, group)) or {}
-    told, checked_at = item.get("told"), item.get("checked_at")
-    return (told, checked_at) if isinstance(told, str) and isinstance(checked_at, int) else None
+    told, checked_at = _told(context, item), item.get("checked_at")
+    return (told, checked_at) if told is not None and isinstance(checked_at, int) else None
 
 
 def list_groups(context: KeyContext) -> Iterator[tuple[str, str, int]]:
@@ -40,14 +42,31 @@ def list_groups(context: KeyContext) -> Iterator[tuple[str, str, int]]:
     while True:
         page = context.table.scan(after, prefix=prefix, sk="group")
         for item in page.items:
-            yield str(item["pk"]).removeprefix(prefix), str(item["told"]), int(str(item["checked_at"]))
+            told = _told(context, item)
+            if told is not None:
+                yield str(item["pk"]).removeprefix(prefix), told, int(str(item["checked_at"]))
         if (after := page.following) is None:
             return
 
 
 def save_group(context: KeyContext, group: str, told: str) -> None:
-    values: dict[str, Value] = {"told": told, "checked_at": context.now()}
-    context.insistently(lambda: context.table.update(Update(group_key(context.account, group), set=values)))
+    key = group_key(context.account, group)
+    values: dict[str, Value] = {
+        "told": context.seal(told.encode(), key, "told"),
+        "checked_at": context.now(),
+    }
+    context.insistently(lambda: context.table.update(Update(key, set=values)))
+
+
+def _told(context: KeyContext, item: Item) -> str | None:
+    """What was told of a group; None if nothing is known, if 0.1.0 wrote it, or if the seal doesn't open."""
+    if not isinstance(item.get("told"), bytes):
+        return None
+    try:
+        return context.unseal(item, "told").decode()
+    except DamagedRecord as damaged:
+        context.on_damage(damaged)
+        return None
 
 
 def forget_group(context: KeyContext, group: str) -> None:

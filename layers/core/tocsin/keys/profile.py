@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tocsin.dynamo.writes import Item
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.tables.keys import credentials_key
+
+BOUND = "bound"
+"""Among the secrets: incarnation, jid, lid and device identity (hex)."""
 
 
 class AccountProfile(NamedTuple):
@@ -35,22 +39,46 @@ class AccountProfile(NamedTuple):
         return f"AccountProfile({self.account!r}, incarnation={self.incarnation})"
 
 
+class BoundFacts(NamedTuple):
+    """What isn't secret of an account, and yet must be true: whoever is "our own phone" gets a copy of each
+    message. It stands in the item in plain, for conditions and people, and once more under the seal."""
+
+    incarnation: int
+    jid: str | None = None
+    lid: str | None = None
+    device_identity: bytes | None = None
+
+
+def bound_facts(item: Item, secrets: Mapping[str, Any]) -> BoundFacts:
+    """The sealed facts; those in plain of an account that was last written by 0.1.0."""
+    if BOUND in secrets:
+        incarnation, jid, lid, identity = secrets[BOUND]
+        return BoundFacts(incarnation, jid, lid, None if identity is None else bytes.fromhex(identity))
+    incarnation, identity = item.get("incarnation"), item.get("device_identity")
+    jid, lid = item.get("jid"), item.get("lid")
+    return BoundFacts(
+        incarnation if isinstance(incarnation, int) else 0,
+        jid if isinstance(jid, str) else None,
+        lid if isinstance(lid, str) else None,
+        identity if isinstance(identity, bytes) else None,
+    )
+
+
 def read_profile(context: KeyContext) -> AccountProfile:
     """Raises NoAccount, NotPaired, DamagedRecord."""
     item = read_item(context)
-    jid, lid, incarnation = item.get("jid"), item.get("lid"), item.get("incarnation")
-    device_identity = item.get("device_identity", b"")
-    if not isinstance(jid, str) or not isinstance(incarnation, int):
-        raise NotPaired(context.account)
     secrets = open_secrets(context, item)
+    bound = bound_facts(item, secrets)
+    if bound.jid is None or not bound.incarnation:
+        raise NotPaired(context.account)
     return AccountProfile(
         context.account,
-        incarnation,
-        jid,
-        lid if isinstance(lid, str) else None,
+        bound.incarnation,
+        bound.jid,
+        bound.lid,
         bytes.fromhex(secrets["identity"][1]),
         secrets["registration_id"],
-        device_identity if isinstance(device_identity, bytes) else b"",
+        bound.device_identity or b"",
         secrets["connector_token"],
     )
 

@@ -200,7 +200,7 @@ class _Reception:
                 return known
         key = outbound_key(self._context.account, self._incarnation, user)
         before, after = sessions.outbound or {}, self._context.table.get(key) or {}
-        if any(before.get(name) != after.get(name) for name in ("turn", "moved")):
+        if any(before.get(name) != after.get(name) for name in ("turn", "signpost")):
             raise TornRecord("the sessions were turned or moved while we read them") from failure
         raise failure
 

@@ -16,6 +16,7 @@ from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
+from tocsin.keys.signpost import read_signpost
 from tocsin.sealing import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
@@ -80,8 +81,8 @@ def reserve(context: KeyContext, incarnation: int, user: str) -> Reservation:
         try:
             outbound = take_number(context, key)
         except ConditionFailed as failed:
-            moved = failed.item.get("moved") if failed.item else None
-            if not isinstance(moved, str):
+            moved = read_signpost(context, failed.item)
+            if moved is None:
                 raise NoOutbound(user) from None
             user = moved
             continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tocsin.dynamo.writes import Item
 from tocsin.keys.chain import Chain, chain_devices, read_chain
 from tocsin.keys.context import KeyContext
+from tocsin.keys.signpost import read_signpost
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.errors import InvalidRecord, TornRecord
 from tocsin.signal.state import Record, decode_lost, decode_record, encode_record, evolve
@@ -62,8 +63,7 @@ class Sessions:
     @property
     def moved(self) -> str | None:
         """The name under which these sessions lie now, if they moved."""
-        moved = (self.outbound or {}).get("moved")
-        return moved if isinstance(moved, str) else None
+        return read_signpost(self.context, self.outbound)
 
     @property
     def checked_at(self) -> int:

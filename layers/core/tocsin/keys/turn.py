@@ -46,6 +46,7 @@ from tocsin.keys.observe import (
     session_changes,
 )
 from tocsin.keys.sessions import Sessions, pack_inbound
+from tocsin.keys.signpost import TOMBSTONE, signpost_to
 from tocsin.signal.errors import TornRecord
 from tocsin.signal.state import Record
 from tocsin.tables.keys import chain_attribute, inbound_key, outbound_key, tag_attribute
@@ -59,8 +60,6 @@ ATTEMPTS = 16
 # Two reads around somebody's turn don't fit each other. If that lasts, it is damage, not a race.
 TORN_READS = 4
 
-# Nobody counts here: the item is absent, or was damaged beyond counting, and is no tombstone either.
-NO_COUNTER = (Absent("next"), Absent("moved"))
 HAS_COUNTER = (Exists("next"),)
 
 
@@ -223,7 +222,9 @@ class Turn:
         if self._moved_to is not None:
             # The tag of the last turn stands for all chains, also for one that came after our reading.
             when = (*self._counter_as_read(), as_read("turn", self._items()))
-            return [Put(self._outbound, {"moved": self._moved_to}, when=when)]
+            return [
+                Put(self._outbound, signpost_to(self._context, self._outbound, self._moved_to), when=when)
+            ]
         if not self._chains_change:
             noted = self._set and self.sessions.next is not None
             return [Update(self._outbound, set=self._set, when=HAS_COUNTER)] if noted else []
@@ -232,13 +233,18 @@ class Turn:
         return [Update(self._outbound, set=changes, remove=self._removed(), when=when)]
 
     def _counter_as_read(self) -> tuple[Condition, ...]:
-        return NO_COUNTER if self.sessions.next is None else (fence_holds(self.fence),)
+        """Without a counter the item is absent, was damaged beyond counting, or is a tombstone that leads
+        nowhere. Whichever it is, nobody has begun to count since."""
+        if self.sessions.next is not None:
+            return (fence_holds(self.fence),)
+        return Absent("next"), *(as_read(name, self.sessions.outbound) for name in TOMBSTONE)
 
     def _removed(self) -> tuple[str, ...]:
         """Chains to be taken out; where the counter was lost, all that this turn doesn't make anew."""
         if self.sessions.next is not None:
             return tuple(self._remove)
-        return tuple(name for name in self._items() if "#" in name and name not in self._set)
+        void = (name for name in self._items() if "#" in name or name in TOMBSTONE)
+        return tuple(name for name in void if name not in self._set)
 
     def _items(self) -> Item:
         return self.sessions.outbound or {}

@@ -123,7 +123,7 @@ def view_user(context: KeyContext, incarnation: int, user: str) -> UserView:
 
 
 def _summary(context: KeyContext, user: str, outbound: Item) -> UserSummary:
-    following, moved = outbound.get("next"), outbound.get("moved")
+    following = outbound.get("next")
     sessions = Sessions(context, 0, user, outbound, {})
     chains = {device: read_chain(context, outbound, device) for device in chain_devices(outbound)}
     return UserSummary(
@@ -135,7 +135,7 @@ def _summary(context: KeyContext, user: str, outbound: Item) -> UserSummary:
         sessions.used_at,
         sessions.checked_at,
         item_bytes(outbound),
-        moved if isinstance(moved, str) else None,
+        sessions.moved,
     )
 
 

@@ -85,10 +85,7 @@ def locate(account: Account, phone: str, *, now: int, recheck: bool = False) -> 
             account.keys.contacts.note_absent(str(asked))
         raise Permanent(NOT_ON_WHATSAPP, "WhatsApp doesn't know the number")
     lid = contact.lid or _lid_of(account, contact.pn or asked)
-    # National renumbering: the server's digits may differ from those that were asked for. Both lead there.
-    numbers = dict.fromkeys((contact.pn or asked, asked))
-    agreed = [account.numbers.heed(account, str(number), str(lid)) for number in numbers]
-    if not all(agreed):
+    if not account.numbers.heed(account, asked, contact.pn, str(lid)):
         raise held_back(now)
     return Address(str(lid), str(contact.pn or asked), trust=account.keys.contacts.address_item(str(lid)))
 

@@ -95,12 +95,18 @@ class NumberOwners:
             return None
         if contact is None or contact.lid is None:
             return None
-        self.heed(account, str(pn), str(contact.lid))
+        self.heed(account, pn, contact.pn, str(contact.lid))
         return str(contact.lid)
 
-    def heed(self, account: Account, pn: str, lid: str) -> bool:
-        """Put WhatsApp's answer into effect: the number `pn` is `lid` (bare JIDs). Return whether it may be
-        written to there now."""
+    def heed(self, account: Account, asked: JID, answered: JID | None, lid: str) -> bool:
+        """Put WhatsApp's answer into effect: the number `asked` (bare) is `lid`, and `answered` are its
+        digits at WhatsApp, which may be others after a national renumbering. Both lead there. Return whether
+        it may be written to now."""
+        numbers = dict.fromkeys((str(answered or asked), str(asked)))
+        agreed = [self._heed(account, number, lid) for number in numbers]
+        return all(agreed)
+
+    def _heed(self, account: Account, pn: str, lid: str) -> bool:
         known = account.keys.contacts.known(pn)
         if known is None or known.lid == lid:
             self._doubt_other_number(account, pn, lid)

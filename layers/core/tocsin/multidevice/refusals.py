@@ -15,7 +15,9 @@ from tocsin.connector_client.client import (
     ConnectorError,
     IncarnationRefused,
     IqError,
+    KeyUsed,
     LeaseMoved,
+    LeaseUntrusted,
     NotConnected,
     Refused,
     RequestTimeout,
@@ -145,11 +147,13 @@ def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failu
 # unknown, the same message id goes out again, which the recipient's phone folds.
 CONNECTOR_RULES: dict[type[ConnectorError], type[Failure]] = {
     ConnectorAway: Wait,
+    LeaseUntrusted: Wait,
     NotConnected: Wait,
     LeaseMoved: Wait,
     Resuming: Wait,
     Restricted: Wait,
     IncarnationRefused: Recover,
+    KeyUsed: Recover,
     AckTimeout: Retry,
     RequestTimeout: Retry,
     UploadFailed: Retry,

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
-from tocsin.connector_client.client import ConnectorError
+from tocsin.accounts.whereabouts import LeaseRefused
+from tocsin.connector_client.client import ConnectorError, KeyUsed
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
@@ -48,11 +49,14 @@ class RememberedLeases:
         self._remembered: dict[str, Whereabouts] = {}
 
     def __call__(self, account: str) -> Whereabouts | None:
-        """Read the lease, and remember it."""
-        lease = self._read(account)
-        if lease is None:
-            self._remembered.pop(account, None)
-        else:
+        """Read the lease, and remember it. Raises LeaseRefused; then nothing is remembered."""
+        self.forget(account)
+        try:
+            lease = self._read(account)
+        except LeaseRefused as refused:
+            log.error("lease refused", extra={"account": account, "reason": refused.reason})
+            raise
+        if lease is not None:
             self._remembered[account] = lease
         return lease
 
@@ -64,7 +68,10 @@ class RememberedLeases:
         """Raise `Wait` if the account can't send now. Only good news are believed without reading."""
         lease = self._remembered.get(account)
         if lease is None or not may_send(lease.state, resumed=resumed):
-            lease = self(account)
+            try:
+                lease = self(account)
+            except LeaseRefused as refused:
+                raise Wait("lease-untrusted", str(refused)) from refused
         if lease is None:
             raise Wait("connector-away", "no connector holds the account")
         if lease.state == AccountState.RESUMING and not resumed:
@@ -139,6 +146,10 @@ class Socket:
                 raise self.heed(account.profile.account, refusal)
         except ConnectorError as error:
             self._forget(account.profile.account)
+            if isinstance(error, KeyUsed):
+                from tocsin.multidevice.used_keys import give_up
+
+                give_up(account, error.names)
             failure = failure_of_connector(error, earlier=earlier, now=self._now_ms())
             raise _with_copies(failure, numbers, copies) from error
         except WireError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention
@@ -130,7 +131,7 @@ class People:
         as_it_was = (as_read(POINTER, found.get(key)), _unchanged(found.get(key)))
         writes.append(Put(key, {POINTER: into, LANE: person.lane}, when=as_it_was))
         writes.append(_stored(target, person, found.get(target)))
-        return person if self._transacted(writes) else None
+        return replace(person, revision=person.revision + 1) if self._transacted(writes) else None
 
     def _lose_name(self, account: str, whose: str, name: str, at: int) -> list[Write]:
         """The person who had a name keeps it as one of the past."""

@@ -14,9 +14,12 @@ from tocsin.accounts.state import AccountState
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
+from tocsin.signal.curve import key_pair
+from tocsin.signal.wire import MAC_LENGTH, encode_signal_message
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get"})
+RATCHET = key_pair(bytes(32)).public
 MESSAGE = Node("message", {"id": "M"}, b"x")
 RECEIPT = Node("receipt", {"id": "M"})
 ACK = Node("ack", {"class": "message", "id": "M"})
@@ -206,6 +209,46 @@ async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_quer
     assert await refusal(account, "message") == "restricted"
     await ask(account, "iq")
     await ask(account, "stanza")
+
+
+def a_message(message_id: str, text: bytes, number: int = 4) -> Node:
+    """To one device, under one key of the chain."""
+    body = encode_signal_message(RATCHET, number, 0, text) + bytes(MAC_LENGTH)
+    return Node("message", {"id": message_id, "to": "1234@lid"}, (Node("enc", {"type": "msg"}, body),))
+
+
+async def sent(gateway: AccountGateway, message: Node) -> Node:
+    return await gateway.message("default", 3, message, encode(message), Handling())
+
+
+async def test_a_message_key_never_reaches_the_wire_twice() -> None:
+    line = Line()
+    gateway = AccountGateway({"default": status(line)})
+    first, repeat = a_message("M", b"one"), a_message("N", b"one")
+    await sent(gateway, first)
+    await sent(gateway, repeat)  # the same ciphertext: nothing is given away
+    with pytest.raises(Refusal) as raised:
+        await sent(gateway, a_message("O", b"other"))
+    assert (raised.value.code, raised.value.fields) == ("key-used", {"names": "1234@lid"})
+    assert line.written == [first, repeat]
+
+
+async def test_a_message_that_was_held_back_uses_no_key() -> None:
+    """Only what leaves is remembered: after a refusal the function encrypts anew, now or later."""
+    account, line = limited("messages"), Line()
+    gateway = AccountGateway({"default": account})
+    with pytest.raises(Refusal, match="restricted"):
+        await sent(gateway, a_message("M", b"one"))
+    account.limit, account.line = (lambda kind: None), line
+    await sent(gateway, a_message("M", b"other"))
+    assert len(line.written) == 1
+
+
+async def test_accounts_of_one_process_share_the_memory_and_never_each_others_keys() -> None:
+    two = AccountGateway({name: status(Line()) for name in ("default", "second")})
+    await sent(two, a_message("M", b"one"))
+    other = a_message("M", b"other", number=5)
+    assert await two.message("second", 3, other, encode(other), Handling()) == ACK
 
 
 def test_a_token_is_known_only_for_accounts_that_were_served() -> None:

@@ -77,7 +77,7 @@ class Endpoint:
 
     def __init__(self, accounts: Accounts, limits: Limits | None = None) -> None:
         self._accounts = accounts
-        self._server = HttpsServer(self._admit, refuse, limits or Limits())
+        self._server = HttpsServer(self._admit, refuse, limits)
         self._doors: dict[str, Callable[[_Call], Awaitable[Answer]]] = {
             "iq": self._iq,
             "message": self._message,

@@ -1,7 +1,8 @@
 """A small HTTPS server: asyncio streams around h11, one request at a time per connection.
 
 A request is admitted in two steps, so that the body of an unauthorised one is never read: `Admit` sees the
-head and gives either the answer (a refusal) or the handler that gets the body.
+head and gives either the answer (a refusal) or the handler that gets the body. A handler is what makes a
+stranger welcome (`visitors`): until then a connection has seconds, from the TCP handshake on.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import h11
 
+from tocsin.connector.gateway.visitors import Visitor, Visitors
 from tocsin.connector_client import protocol
 
 log = logging.getLogger(__name__)
@@ -25,8 +28,13 @@ MAX_HEAD = 16 * 1024
 HEAD_SECONDS = 10.0
 """For the head of a request, and again for its body."""
 
+STRANGER_SECONDS = 5.0
+"""From the TCP handshake to the head of the first authorised request, TLS included. A function connects in
+order to ask at once; two seconds are its own patience for TCP and TLS."""
+
 IDLE_SECONDS = 600.0
-"""How long a kept-alive connection may be silent. A frozen Lambda says nothing for minutes."""
+"""How long a kept-alive connection may be silent, once it was authorised. A frozen Lambda says nothing for
+minutes."""
 
 LINGER_SECONDS = 1.0
 """How long the unread body of a refused request is thrown away, lest a reset overtakes the refusal."""
@@ -36,7 +44,16 @@ MAX_LARGE = 4
 files must not cost all accounts their connector."""
 
 MAX_CONNECTIONS = 512
-"""A Lambda keeps one. Beyond it a connection is closed at once, before anything is read."""
+"""A Lambda keeps one. Beyond it the oldest stranger goes; without any, a connection is closed at once."""
+
+STRANGERS_OF_ONE = MAX_CONNECTIONS // 4
+"""Connections of one address that haven't shown a token yet."""
+
+WARN_SECONDS = 10.0
+"""Between two warnings of too many connections: a flood of them must not become one of log lines."""
+
+ACCEPT_PAUSE_SECONDS = 1.0
+"""While the system has no room for another connection."""
 
 
 @dataclass(frozen=True)
@@ -71,50 +88,52 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Limits:
     head_seconds: float = HEAD_SECONDS
+    stranger_seconds: float = STRANGER_SECONDS
     idle_seconds: float = IDLE_SECONDS
     max_body: int = protocol.MAX_BODY
     large_body: int = protocol.LARGE_BODY
     max_large: int = MAX_LARGE
     max_connections: int = MAX_CONNECTIONS
+    strangers_of_one: int = STRANGERS_OF_ONE
 
 
-@dataclass
 class HttpsServer:
     """`start`, then `close`: no new connections, then the running requests get `grace` seconds to end."""
 
-    admit: Admit
-    refuse: Callable[[str, str], Answer]
-    limits: Limits = field(default_factory=Limits)
-    _server: asyncio.Server | None = None
-    _connections: set[asyncio.Task[None]] = field(default_factory=set)
-    _busy: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._large = asyncio.Semaphore(self.limits.max_large)
+    def __init__(
+        self, admit: Admit, refuse: Callable[[str, str], Answer], limits: Limits | None = None
+    ) -> None:
+        self._admit = admit
+        self._refuse = refuse
+        self._limits = limits = limits or Limits()
+        self._visitors = Visitors(limits.max_connections, limits.strangers_of_one, limits.stranger_seconds)
+        self._large = asyncio.Semaphore(limits.max_large)
+        self._connections: dict[Visitor, asyncio.Task[None]] = {}
+        self._busy: set[asyncio.Task[None]] = set()
+        self._warned_at = float("-inf")
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
-        """Listen; the port in use, which matters when `port` is 0."""
-        self._server = await asyncio.start_server(
-            self._connected,
-            host,
-            port,
-            ssl=context,
-            ssl_handshake_timeout=5,
-            ssl_shutdown_timeout=2,
-            limit=64 * 1024,
-        )
-        chosen: int = self._server.sockets[0].getsockname()[1]
+        """Listen at `host`, an IP address; the port in use, which matters when `port` is 0."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=128)
+        self._listener.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept_for_ever(self._listener, context))
+        chosen: int = self._listener.getsockname()[1]
         return chosen
 
     async def close(self, grace: float) -> None:
-        if self._server is None:
+        if self._listener is None or self._accepting is None:
             return
-        self._server.close()
-        for task in self._connections - self._busy:
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listener.close()
+        for task in set(self._connections.values()) - self._busy:
             task.cancel()
         if self._busy:
             await asyncio.wait(set(self._busy), timeout=grace)
-        remaining = set(self._connections)
+        remaining = set(self._connections.values())
         for task in remaining:
             task.cancel()
         if remaining:
@@ -122,39 +141,81 @@ class HttpsServer:
 
     @property
     def closing(self) -> bool:
-        return self._server is not None and not self._server.is_serving()
+        return self._accepting is not None and (self._accepting.done() or self._accepting.cancelling() > 0)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  streams run this as a task
-        if len(self._connections) >= self.limits.max_connections:
-            log.warning("too many connections", extra={"connections": len(self._connections)})
-            writer.close()
-            return
-        self._connections.add(task)
+    async def _accept_for_ever(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+        """Each connection is counted before TLS begins: a stranger who never begins it takes a place too."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(listener)
+            except OSError as exc:  # out of file descriptors, or the peer is gone already
+                log.warning("a connection can't be accepted: %s", exc)
+                await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
+            visitor, leaving = self._visitors.enter(str(peer[0]), loop.time())
+            if leaving is not None:
+                self._connections[leaving].cancel()
+            if visitor is None or leaving is not None:
+                self._warn(loop.time())
+            if visitor is None:
+                connection.close()
+                continue
+            self._connections[visitor] = asyncio.create_task(self._carry(visitor, connection, context))
+            await asyncio.sleep(
+                0
+            )  # it begins before anything can cancel it: then it closes what it was given
+
+    def _warn(self, now: float) -> None:
+        if now - self._warned_at >= WARN_SECONDS:
+            self._warned_at = now
+            log.warning("too many connections", extra={"connections": len(self._visitors)})
+
+    async def _carry(self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext) -> None:
+        """One connection, from TLS to its end."""
+        writer = None
         try:
-            await self._serve(_Stream(reader, writer, self.limits), task)
+            reader, writer = await self._greet(visitor, connection, context)
+            await self._serve(_Stream(reader, writer, self._limits), visitor)
             writer.close()
             async with asyncio.timeout(2):
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.CancelledError):
-            writer.transport.abort()  # the other side went away, or we are closing and don't wait for it
+            pass  # the other side went away, it took too long, or we don't wait for it
         except Exception:
             log.exception("a connection of the endpoint broke")
-            writer.transport.abort()
         finally:
-            self._connections.discard(task)
-            self._busy.discard(task)
+            if writer is not None:
+                writer.transport.abort()  # nothing, if it is closed
+            self._visitors.leave(visitor)
+            self._busy.discard(self._connections.pop(visitor))
 
-    async def _serve(self, stream: _Stream, task: asyncio.Task[None]) -> None:
-        while await stream.wait_for_bytes():
+    async def _greet(
+        self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """TLS. Raises OSError and TimeoutError, as TLS does."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(64 * 1024, loop=loop)
+        async with asyncio.timeout_at(visitor.deadline):
+            transport, protocol_of_it = await loop.connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=self._limits.stranger_seconds,
+                ssl_shutdown_timeout=2,
+            )
+        return reader, asyncio.StreamWriter(transport, protocol_of_it, reader, loop)
+
+    async def _serve(self, stream: _Stream, visitor: Visitor) -> None:
+        task = self._connections[visitor]
+        while await stream.wait_for_bytes(self._patience(visitor)):
             self._busy.add(task)
             try:
-                answer = await self._exchange(stream)
+                answer = await self._exchange(stream, visitor)
             except h11.RemoteProtocolError as exc:
-                answer = self.refuse(protocol.MALFORMED, str(exc))
+                answer = self._refuse(protocol.MALFORMED, str(exc))
             except TimeoutError:
-                answer = self.refuse(protocol.SLOW, f"no whole request in {self.limits.head_seconds:g} s")
+                answer = self._refuse(protocol.SLOW, "no whole request in time")
             except Refused as exc:
                 answer = exc.answer
             await stream.write(answer, last=self.closing)
@@ -163,22 +224,29 @@ class HttpsServer:
                 await stream.linger()
                 return
 
-    async def _exchange(self, stream: _Stream) -> Answer:
+    def _patience(self, visitor: Visitor) -> float:
+        """Seconds that it may be silent."""
+        if visitor.welcome:
+            return self._limits.idle_seconds
+        return max(visitor.deadline - asyncio.get_running_loop().time(), 0)
+
+    async def _exchange(self, stream: _Stream, visitor: Visitor) -> Answer:
         """Read one request, and have it answered. The time limit is the client's, not the handler's."""
-        async with asyncio.timeout(self.limits.head_seconds):
+        async with asyncio.timeout(min(self._limits.head_seconds, self._patience(visitor))):
             head = await stream.head()
-        handler = self.admit(head)
+        handler = self._admit(head)
         if isinstance(handler, Answer):
             return handler
+        self._visitors.accept(visitor)
         async with self._room_for(head):
-            async with asyncio.timeout(self.limits.head_seconds):
-                body = await stream.body(head, self.refuse)
+            async with asyncio.timeout(self._limits.head_seconds):
+                body = await stream.body(head, self._refuse)
             return await handler(body)
 
     def _room_for(self, head: Head) -> contextlib.AbstractAsyncContextManager[None]:
         """Held from before the body is read until it was answered."""
         announced = int(head.headers.get("content-length", "0"))  # h11 has checked that it is a number
-        large = announced > self.limits.large_body or "transfer-encoding" in head.headers
+        large = announced > self._limits.large_body or "transfer-encoding" in head.headers
         return self._large if large else contextlib.nullcontext()
 
 
@@ -191,12 +259,12 @@ class _Stream:
         self._limits = limits
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
-    async def wait_for_bytes(self) -> bool:
-        """False when the client closed, or said nothing for too long."""
+    async def wait_for_bytes(self, seconds: float) -> bool:
+        """False when the client closed, or said nothing for so long."""
         if self._http.trailing_data[0]:
             return True
         try:
-            async with asyncio.timeout(self._limits.idle_seconds):
+            async with asyncio.timeout(seconds):
                 data = await self._reader.read(64 * 1024)
         except TimeoutError:
             return False

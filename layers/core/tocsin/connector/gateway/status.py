@@ -15,6 +15,7 @@ from tocsin.accounts.state import AccountState, may_follow
 from tocsin.connector.gateway.acks import Acks
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
+from tocsin.connector.gateway.used_keys import UsedKeys
 from tocsin.connector.socket import Line, LineClosed, LineLost
 from tocsin.connector_client import protocol
 from tocsin.whatsapp.node import Node
@@ -22,6 +23,9 @@ from tocsin.whatsapp.node import Node
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+MAX_NAMES = 50
+"""Of the copies that are refused, in one answer. The next try is told of the rest."""
 
 
 async def unlimited(error: str) -> None:
@@ -107,6 +111,7 @@ class AccountGateway:
 
     def __init__(self, statuses: Mapping[str, AccountStatus]) -> None:
         self._statuses = statuses
+        self._used_keys = UsedKeys()
 
     def token(self, account: str) -> str | None:
         status = self._statuses.get(account)
@@ -125,6 +130,7 @@ class AccountGateway:
             _, line = self._line(account, incarnation)
             self._check_ready(status, how.resumed)
             self._check_limits(status, how.first_contact)
+            self._check_keys(account, node)
             return await _answered(status, protocol.ACK_TIMEOUT, line.message(node))
 
         with status.busy():
@@ -175,6 +181,14 @@ class AccountGateway:
         if status.line is None:
             raise _not_connected(status)
         return status, status.line
+
+    def _check_keys(self, account: str, message: Node) -> None:
+        """The last look before the message leaves: from here on its keys are used."""
+        refused = self._used_keys.claim(message)
+        if refused:
+            log.error("message key used before", extra={"account": account, "copies": len(refused)})
+            names = " ".join(refused[:MAX_NAMES])
+            raise Refusal(protocol.KEY_USED, "its key went out before with other content", names=names)
 
     @staticmethod
     def _check_ready(status: AccountStatus, resumed: bool) -> None:

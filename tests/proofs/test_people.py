@@ -1,0 +1,138 @@
+"""Whoever moves, writes, lies and withdraws consent, in any order: nobody reads what was meant for somebody
+else, and STOP holds under every number. Twins with one rule broken are noticed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from tests.proofs.people import SPELLINGS, Neighbours
+from tests.proofs.scale import examples
+from tocsin.keys.addresses import KnownAddress
+from tocsin.multidevice.account import Account
+from tocsin.multidevice.numbers import NumberOwners
+from tocsin.notify.delivery import Delivery
+from tocsin.people.person import Person
+
+choices = st.integers(0, 11)
+spellings = st.sampled_from(tuple(SPELLINGS))
+
+
+class Living(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.neighbours = Neighbours()
+
+    @rule(spelling=spellings)
+    def ticket(self, spelling: str) -> None:
+        self.neighbours.ticket(spelling)
+
+    @rule(spelling=spellings)
+    def ticket_at_once(self, spelling: str) -> None:
+        self.neighbours.ticket(spelling)
+        self.neighbours.deliver_all()
+
+    @rule(spelling=spellings)
+    def ticket_while_closed(self, spelling: str) -> None:
+        self.neighbours.close(True)
+        self.neighbours.ticket(spelling)
+        self.neighbours.deliver_all()
+        self.neighbours.close(False)
+
+    @rule(which=choices, twice=st.booleans())
+    def deliver(self, which: int, twice: bool) -> None:
+        self.neighbours.deliver(which, twice=twice)
+
+    @rule(who=choices, number=choices)
+    def move(self, who: int, number: int) -> None:
+        self.neighbours.move(who, number)
+
+    @rule(who=choices, number=st.integers(0, 3), days=st.sampled_from((0, 31)))
+    def take_over(self, who: int, number: int, days: int) -> None:
+        spelling = tuple(SPELLINGS.values())[number]
+        self.ticket_at_once(spelling)
+        self.neighbours.move(who, number)
+        self.neighbours.wait(days)
+        for _ in range(2):
+            self.ticket_at_once(spelling)
+
+    @rule(who=choices, text=st.sampled_from(("STOP", "START", "halo")))
+    def write(self, who: int, text: str) -> None:
+        self.neighbours.write(who, text)
+
+    @rule(who=choices, claimed=st.one_of(st.just(""), spellings))
+    def receipt(self, who: int, claimed: str) -> None:
+        self.neighbours.receipt(who, claimed)
+
+    @rule(days=st.sampled_from((1, 31)))
+    def wait(self, days: int) -> None:
+        self.neighbours.wait(days)
+
+    @rule(spelling=spellings)
+    def confirm(self, spelling: str) -> None:
+        self.neighbours.confirm(spelling)
+
+    @rule(closed=st.booleans())
+    def close(self, closed: bool) -> None:
+        self.neighbours.close(closed)
+
+    @rule()
+    def sweep(self) -> None:
+        self.neighbours.sweep()
+
+    @invariant()
+    def numbers_belong_to_whom_whatsapp_named(self) -> None:
+        self.neighbours.check()
+
+
+TestLiving = Living.TestCase
+TestLiving.settings = examples(40, steps=30)
+
+# The first failure is enough: nobody reads a smaller one.
+UNTIL_NOTICED = settings(examples(150, steps=40), phases=(Phase.generate,))
+
+
+def send_to_the_new_owner(owners: NumberOwners, account: Account, pn: str, lid: str) -> bool:
+    account.keys.contacts.learn(pn, lid)
+    return True
+
+
+def believe_stanzas(account: Account, *names: Any) -> str:
+    users = [jid.chat for jid in names if jid is not None]
+    pn = next((str(user) for user in users if user.server != "lid"), None)
+    lid = next((str(user) for user in users if user.server == "lid"), None)
+    if pn is not None and lid is not None:
+        account.keys.contacts.learn(pn, lid)
+    return lid or account.lid_of(str(pn))
+
+
+def never_held(owners: NumberOwners, known: KnownAddress) -> bool:
+    return False
+
+
+def never_join(delivery: Delivery, notification: Any, person: Person, user: str) -> Person:
+    return person
+
+
+def overtake(delivery: Delivery, notification: Any, person: Person) -> None:
+    return None
+
+
+TWINS: dict[str, tuple[type, str, Any]] = {
+    "what moved is sent at once": (NumberOwners, "_heed", send_to_the_new_owner),
+    "what a stanza says is learnt": (Account, "sender", believe_stanzas),
+    "what is held is sent": (NumberOwners, "is_held", never_held),
+    "a number stays a person of its own": (Delivery, "_joined", never_join),
+    "a parked one is overtaken": (Delivery, "_one_before", overtake),
+}
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_broken_rule_is_noticed(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*TWINS[twin])
+    with pytest.raises((AssertionError, BaseExceptionGroup)):
+        run_state_machine_as_test(Living, settings=UNTIL_NOTICED)
