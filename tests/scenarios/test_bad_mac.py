@@ -7,13 +7,12 @@ to a single session stands beside those.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, message_from
+from tests.support.memory_aws import MemoryAws
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import facts, garbled, our_bundle, reply_of_everybody, retry_of, sessions
 from tocsin.multidevice import retries, retry_rights
@@ -23,16 +22,10 @@ from tocsin.notify.notification import State
 from tocsin.signal.state import SendingChain
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def wired(account: AwsAccount) -> WiredFunctions:
+def wired() -> WiredFunctions:
     """Siti's two devices have read one message and written back."""
-    wired = WiredFunctions(account.furnish())
+    wired = WiredFunctions(MemoryAws())
     wired.tell(1)
     reply_of_everybody(wired)
     return wired

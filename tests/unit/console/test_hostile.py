@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import aws_account
+from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import an_id
-from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
@@ -46,16 +46,15 @@ MESSAGE = "3EB0" + DEAD.upper()
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
+def deployment() -> Deployment:
     """A stack in which everything that comes from outside is hostile."""
-    with aws_account() as account, quick_looks():
-        functions = WiredFunctions(account.furnish())
-        functions.tell(1)
-        poisoned = deployment_of(functions)
-        vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
-        _poison_tables(functions, poisoned)
-        _poison_queues(functions, poisoned)
-        yield poisoned
+    functions = WiredFunctions(MemoryAws())
+    functions.tell(1)
+    poisoned = deployment_of(functions)
+    vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
+    _poison_tables(functions, poisoned)
+    _poison_queues(functions, poisoned)
+    return poisoned
 
 
 def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.stub import Stubber
+from moto import mock_aws
 
+from tests.support.fake_cloud import REGION
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
 from tests.support.notifications import a_notification
 from tocsin.notify.content import Attachment, File
@@ -194,7 +196,7 @@ def test_nothing_planned_points_to_the_refused_events(
 
 @pytest.fixture
 def bus(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    events = fake.deployment.client("events")
+    events = boto3.client("events", region_name=REGION)
     monkeypatch.setattr(Deployment, "client", lambda self, service: {"events": events}[service])
     return Stubber(events)
 
@@ -243,15 +245,14 @@ class Attached(Way):
 
 
 @pytest.fixture
-def bucket(fake: FakeDeployment) -> Iterator[Any]:
-    fake.deployment.parameters["AttachmentsBucket"] = "files"  # type: ignore[index]
-    client = fake.deployment.client("s3")
-    with suppress(client.exceptions.BucketAlreadyOwnedByYou):
-        client.create_bucket(
-            Bucket="files", CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
-        )
-    yield client
-    del fake.deployment.parameters["AttachmentsBucket"]  # type: ignore[attr-defined]
+def bucket(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """S3, with a bucket that the deployment names."""
+    with mock_aws():
+        client = boto3.client("s3", region_name=REGION)
+        client.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+        monkeypatch.setattr(Deployment, "client", lambda self, service: {"s3": client}[service])
+        monkeypatch.setitem(fake.deployment.parameters, "AttachmentsBucket", "files")  # type: ignore[arg-type]
+        yield client
 
 
 def test_a_file_goes_along_and_both_are_followed(
