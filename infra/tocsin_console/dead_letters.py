@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
+from tocsin.notify.content import LOCKED, WITHHELD, Withheld
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import (
@@ -30,6 +31,30 @@ _READERS = 8
 def shown_recipient(recipient: str) -> str:
     """The recipient, masked."""
     return mask_phone(recipient) if recipient else "without a usable address"
+
+
+def withheld(why: str) -> str:
+    """Why the words of a notification can't be shown, and what to do."""
+    if why == LOCKED:
+        return (
+            "sealed: you have no right to the key. Ask for secretsmanager:GetSecretValue on the stack's "
+            "output TextsSecretArn"
+        )
+    return WITHHELD[why]
+
+
+def shown_text(notification: Notification) -> list[str]:
+    """What the recipient was to read, line by line; or why that can't be shown."""
+    if isinstance(notification.content, Withheld):
+        return [f"  | ({withheld(notification.content.why)})"]
+    return [f"  | {line}" for line in notification.text.split("\n")]
+
+
+def text_json(notification: Notification) -> dict[str, Any]:
+    """The same for programs."""
+    if isinstance(notification.content, Withheld):
+        return {"text": None, "text_withheld": notification.content.why}
+    return {"text": notification.text}
 
 
 def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
@@ -131,6 +156,8 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
     output.say(f"detail        {letter.detail or '-'}")
     if record is not None and record.refused_address:
         output.say(f"refused       {record.refused_address!r}")
+    if record is not None and isinstance(record.content, Withheld):
+        output.say(f"words         {withheld(record.content.why)}")
     if meanwhile := odd or superfluous(record):
         output.say(f"meanwhile     {meanwhile}")
     output.say(f"attempts      {len(letter.attempts)}")
@@ -138,8 +165,8 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         output.say(f"  {_attempt_line(attempt)}")
     if text and record is not None:
         output.say()
-        for line in record.text.split("\n"):
-            output.say(f"  | {line}")
+        for line in shown_text(record):
+            output.say(line)
 
 
 def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
@@ -226,8 +253,8 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "state": str(record.state),
             "refused_address": record.refused_address,
         }
-        if text:
-            shown["text"] = record.text
+        if text or isinstance(record.content, Withheld):
+            shown |= text_json(record)
     return shown
 
 

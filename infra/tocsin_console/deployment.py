@@ -14,6 +14,7 @@ from botocore.session import Session
 
 from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.dynamo.table import DynamoTable
+from tocsin.notify.config import RETENTION_DAYS
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.look import SqsQueue
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from tocsin.notify.redrive import Redriver
     from tocsin.notify.refused_events import RefusedEvents
     from tocsin.notify.store.stores import Stores
-    from tocsin.sealing import Sealer
+    from tocsin.sealing import RecordSealer, Sealer
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 """Longer than the longest poll, and short enough that the command does not seem to hang."""
 
+# Who may read the secret but not use its KMS key is refused by the same name.
+_NO_RIGHT = frozenset({"AccessDenied", "AccessDeniedException"})
 _TRIES = 4
 _EXPIRY_SECONDS = 24 * 3600
 
@@ -137,6 +140,11 @@ class Deployment:
         """How long a notification may wait in this deployment before it is too late to send it."""
         return int(self.parameters.get("NotificationExpirySeconds", _EXPIRY_SECONDS))
 
+    @property
+    def retention_days(self) -> int:
+        """How long this deployment keeps a record."""
+        return int(self.parameters.get("RetentionDays", RETENTION_DAYS))
+
     @cached_property
     def dynamodb(self) -> Any:
         return self.client("dynamodb")
@@ -158,8 +166,14 @@ class Deployment:
     def stores(self) -> Stores:
         """What the notifications table holds, by kind."""
         from tocsin.notify.store.stores import Stores
+        from tocsin.notify.store.texts import Texts
 
-        return Stores(self.outside_table, self.keys_table)
+        return Stores(
+            self.outside_table,
+            self.keys_table,
+            texts=Texts(lambda: self.record_sealer),
+            retention_days=self.retention_days,
+        )
 
     def redriver(self, clock: Callable[[], float] = time.time) -> Redriver:
         from tocsin.notify.queues import NotificationsQueue
@@ -192,8 +206,25 @@ class Deployment:
     def sealer(self) -> Sealer:
         from tocsin.sealing import Sealer
 
-        secret = self.client("secretsmanager").get_secret_value(SecretId=self["SealingSecretArn"])
-        return Sealer.from_secret(secret["SecretString"])
+        return Sealer.from_secret(self._secret(self["SealingSecretArn"]))
+
+    @cached_property
+    def record_sealer(self) -> RecordSealer | None:
+        """What opens the texts; None for an operator without the right to its secret, who sees everything
+        else. Also None in a deployment from before texts were sealed."""
+        from tocsin.sealing import RecordSealer
+
+        try:
+            arn = self.outputs.get("TextsSecretArn")
+            return RecordSealer.from_secret(self._secret(arn)) if arn else None
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NO_RIGHT:
+                raise
+            return None
+
+    def _secret(self, arn: str) -> str:
+        text: str = self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        return text
 
 
 def _client(session: Session, service: str, endpoint_url: str | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tocsin.notify.content import Edit, File, Quote, Reaction, Text
+from tocsin.notify.content import Edit, File, Quote, Reaction, Text, Withheld
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
@@ -22,7 +22,7 @@ from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import shown_recipient
+from tocsin_console.dead_letters import shown_recipient, shown_text, text_json, withheld
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.life import Life, Moment, conclusion, timeline
@@ -64,7 +64,7 @@ def explain(
             odd.append(notification.id)
     refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted)
     if not (stories or odd or refused):
-        raise NotFound(_unknown(wanted))
+        raise NotFound(_unknown(wanted, deployment.retention_days))
     for number, story in enumerate(stories):
         if number:
             output.say()
@@ -158,16 +158,16 @@ def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
     return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
 
 
-def _unknown(wanted: str) -> str:
+def _unknown(wanted: str, days: int) -> str:
     if is_one(wanted):
         return (
-            f"there is no notification {wanted}: it never existed, or is older than 35 days. Try the "
+            f"there is no notification {wanted}: it never existed, or is older than {days} days. Try the "
             "ticket's id, or 'tocsin dead-letters list'"
         )
     return (
-        f"nothing is known of '{wanted}': no ticket of the last 35 days has this id. A notification's id has "
-        "18 hex digits, a message's id 3EB0 and 18 hex digits. If the ticketing system sent the event, check "
-        "its bus, source and rule: 'tocsin status'"
+        f"nothing is known of '{wanted}': no ticket of the last {days} days has this id. A notification's id "
+        "has 18 hex digits, a message's id 3EB0 and 18 hex digits. If the ticketing system sent the event, "
+        "check its bus, source and rule: 'tocsin status'"
     )
 
 
@@ -200,7 +200,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "state": str(notification.state),
         "conclusion": why,
         **dict(says(notification)),
-        **({"text": notification.text} if text else {}),
+        **(text_json(notification) if text else {}),
         "timeline": [one.to_json() for one in moments],
     }
     return Story(record, tuple(_lines(notification, why, moments, text=text)))
@@ -226,8 +226,7 @@ def _lines(notification: Notification, why: str, moments: list[Moment], *, text:
             yield f"{' ' * 23}  {' ' * width}    {line}"
     if text:
         yield ""
-        for line in notification.text.split("\n"):
-            yield f"  | {line}"
+        yield from shown_text(notification)
 
 
 def says(notification: Notification) -> Iterator[tuple[str, str]]:
@@ -241,6 +240,8 @@ def says(notification: Notification) -> Iterator[tuple[str, str]]:
             yield "reaction", f"{emoji} on {message_id}"
         case Text(_, Quote(message_id)):
             yield "quotes", message_id
+        case Withheld(why):
+            yield "words", withheld(why)
 
 
 def _time(at: int) -> str:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.notify.store.recoveries import KEPT_SECONDS, THEIRS, RecoveryRecord
+from tocsin.notify.store.recoveries import THEIRS, RecoveryRecord
 from tocsin.sealing import masked
 from tocsin.timestamps import from_seconds
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import Usage
 from tocsin_console.output import Output, moment
 
-MAX_DAYS = KEPT_SECONDS // 86_400
 MAX_NAMED = 20
 
 WHO = {THEIRS: "recipient could not read", "ours": "we could not read"}
@@ -106,8 +105,9 @@ def show_recoveries(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Print the recoveries that began in the last `days` days. Raises Usage."""
-    if not 1 <= days <= MAX_DAYS:
-        raise Usage(f"--days: 1 to {MAX_DAYS}; recoveries are kept that long")
+    most = deployment.retention_days
+    if not 1 <= days <= most:
+        raise Usage(f"--days: 1 to {most}; recoveries are kept that long")
     episodes = list(deployment.stores.recoveries.of_days(account, days, from_seconds(clock())))
     found = tallies(episodes)
     unhealed = sorted((one for one in episodes if not one.healed), key=lambda one: -one.last_at)

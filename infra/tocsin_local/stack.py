@@ -42,6 +42,7 @@ VARIABLES = {
     "STANZAS_QUEUE_URL": "StanzasQueueUrl",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "TicketEventsDeadQueueUrl",
     "SEALING_SECRET_ARN": "SealingSecretArn",
+    "TEXTS_SECRET_ARN": "TextsSecretArn",
     "EVENT_BUS_NAME": "EventBusName",
     "EVENT_SOURCE": "EventSource",
     "MAINTAIN_FUNCTION": "MaintainFunctionName",
@@ -98,13 +99,12 @@ class Stack:
 
     @cached_property
     def _connector_credentials(self) -> Mapping[str, str]:
-        """Where IAM is enforced, those of a user with the connector's two policies; else the root user's."""
+        """Where IAM is enforced, those of a user with the connector's policy; else the root user's."""
         if not self.aws.iam:
             return ROOT_USER
         iam = self.client("iam")
         iam.create_user(UserName="connector")
-        for policy in ("KeyStorePolicyArn", "ConnectorPolicyArn"):
-            iam.attach_user_policy(UserName="connector", PolicyArn=self.outputs[policy])
+        iam.attach_user_policy(UserName="connector", PolicyArn=self.outputs["ConnectorPolicyArn"])
         key = iam.create_access_key(UserName="connector")["AccessKey"]
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 

@@ -65,6 +65,7 @@ VARIABLES = {
     "STANZAS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/stanzas.fifo",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/refused",
     "SEALING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:0:secret:sealing",
+    "TEXTS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:0:secret:sealing",
     "EVENT_BUS_NAME": "bus",
     "EVENT_SOURCE": "tickets",
     "PYTHONDONTWRITEBYTECODE": "1",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.templates import properties
+from tests.support.templates import container
 from tocsin_local.emulator import interpreter
 from tocsin_local.processes import answers, free_port, running
 from tocsin_local.stack import Stack, deploy
@@ -108,10 +108,13 @@ class TestParts:
         assert watched <= queues | functions | services | CLASSES | {stack.name}
         assert len(alarms) == 16
 
-    def test_the_sealing_secret_is_made_with_a_key_of_its_own(self, stack: Stack) -> None:
-        secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["SealingSecretArn"])
+    @pytest.mark.parametrize(("output", "identity"), [("SealingSecretArn", "k1"), ("TextsSecretArn", "t1")])
+    def test_each_secret_is_made_with_a_key_of_its_own(
+        self, stack: Stack, output: str, identity: str
+    ) -> None:
+        secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs[output])
         made = json.loads(secret["SecretString"])
-        assert made["id"] == "k1"
+        assert made["id"] == identity
         assert len(made["key"]) == 64
 
     def test_deploying_what_is_deployed_changes_nothing_and_is_no_error(self, stack: Stack) -> None:
@@ -194,32 +197,34 @@ class TestOutcomes:
 
 
 class TestConnectorTask:
-    """What the Fargate task does, done here: its command and its health check as connector.yaml has them."""
-
-    (container,) = properties("Task", "infra/connector.yaml")["ContainerDefinitions"]
+    """What the Fargate task does, done here: its commands and its health check as connector.yaml has them."""
 
     def test_starts_the_connector_from_the_deployed_layer_and_is_healthy_unpaired(
         self, stack: Stack, tmp_path: Path
     ) -> None:
-        root, port = tmp_path / "opt", str(free_port())
+        root, scratch, port = tmp_path / "opt", tmp_path / "scratch", str(free_port())
+        scratch.mkdir()
         environment = stack.connector_environment(
             LAYER_VERSION_ARN=stack.outputs["LayerVersionArn"],
             LAYER_ROOT=str(root),
+            SCRATCH=str(scratch),
+            TMPDIR=str(scratch),
             PYTHONPATH=str(root / "python"),
             CONNECTOR_PORT=port,
             WHATSAPP_URL="ws://127.0.0.1:9/nobody",
         )
         # Like the Lambda image, the emulator's interpreter has boto3 and nothing of what the layer brings.
-        command = [str(interpreter()), "-c", *self.container["Command"]]
+        fetch = [str(interpreter()), "-c", *container("layer")["Command"]]
+        fetched = subprocess.run(fetch, env=environment, capture_output=True, text=True, check=True)
+        assert fetched.stdout == f"fetched {stack.outputs['LayerVersionArn']}\n"
+        command = [str(interpreter()), "-m", *container("connector")["Command"]]
         with running("task", command, environment=environment, log=tmp_path / "log", folder=tmp_path) as task:
             task.wait_until(lambda: self.is_healthy(environment))
             assert (root / "python" / "tocsin" / "connector").is_dir()
             assert task.alive()
-        said = (tmp_path / "log").read_text()
-        assert f"starting the connector from {stack.outputs['LayerVersionArn']}" in said
 
     def is_healthy(self, environment: Mapping[str, str]) -> bool:
-        kind, _, *arguments = self.container["HealthCheck"]["Command"]
+        kind, _, *arguments = container("connector")["HealthCheck"]["Command"]
         assert kind == "CMD"
         check = [sys.executable, *arguments]
         return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0

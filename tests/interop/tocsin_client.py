@@ -23,6 +23,7 @@ from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
 from tests.support.notifications import a_notification, an_id
+from tests.support.sealed_texts import TEXTS
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.bootstrap import delivery, inbound
 from tocsin.connector.forwarding.stanza import Origin, pack
@@ -41,6 +42,7 @@ from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
 from tocsin.notify.queues import Order
+from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.stores import Stores
 from tocsin.sealing import Sealer
 from tocsin.signal.state import State, decode_lost, evolve
@@ -198,7 +200,9 @@ class Tocsin(Companion):
             url, bytes.fromhex(root_public_key), aws, lambda node, body: self._stanzas.put((node, body))
         )
         self.stores = Stores(
-            DynamoTable(aws.dynamodb, aws.notifications), DynamoTable(aws.dynamodb, aws.keys)
+            DynamoTable(aws.dynamodb, aws.notifications),
+            DynamoTable(aws.dynamodb, aws.keys),
+            texts=TEXTS,
         )
         self._tickets = (f"TCK-{uuid4().hex[:6]}-{number}" for number in count(1))
         self._wire()
@@ -210,6 +214,7 @@ class Tocsin(Companion):
             "KEYS_TABLE": self._cloud.keys,
             "NOTIFICATIONS_TABLE": self._cloud.notifications,
             "SEALING_SECRET_ARN": "handed over",
+            "TEXTS_SECRET_ARN": "handed over",
             "NOTIFICATIONS_QUEUE_URL": self._cloud.queues["notifications"],
             "DEAD_LETTERS_QUEUE_URL": self._cloud.queues["dead-letters"],
             "STANZAS_QUEUE_URL": self._cloud.queues["stanzas"],
@@ -220,6 +225,7 @@ class Tocsin(Companion):
             "dynamodb": self._cloud.dynamodb,
             "sqs": self._cloud.sqs,
             "sealer": lambda: self.connection.sealer,
+            "texts": TEXTS,
             "connector": self.connection,
             "lease": lambda account: lease,
         }
@@ -312,9 +318,8 @@ class Tocsin(Companion):
 
     def _tell_reply(self, name: str) -> None:
         """What the outcome event will say."""
-        [reply] = (
-            DynamoTable(self._cloud.dynamodb, self._cloud.notifications).scan(prefix="reply#", sk=name).items
-        )
+        table = DynamoTable(self._cloud.dynamodb, self._cloud.notifications)
+        [reply] = (open_reply(item, TEXTS) for item in table.scan(prefix="reply#", sk=name).items)
         if any(event["event"] == "message" and event["id"] == name for event in self.events):
             return  # sent again under the same id: told once
         about = (

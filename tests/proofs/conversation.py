@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.notification import Notification
@@ -62,7 +63,7 @@ class Conversation:
     def __init__(self) -> None:
         self.now = 1_800_000_000
         self.table = Told()
-        self.stores = Stores(self.table, clock=lambda: self.now)
+        self.stores = Stores(self.table, texts=TEXTS, clock=lambda: self.now)
         self.replies = Replies(self.stores, Queue(), expiry_seconds=60, clock=lambda: self.now)  # type: ignore[arg-type]
         self.count = 0
         self.expected: list[tuple[str, str]] = []

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.list_transport import ListTransport
 from tests.support.memory_aws import MemoryAws, everything_in
-from tocsin.dynamo.attributes import to_attribute
+from tests.support.sealed_texts import TEXTS
+from tests.support.streams import image_of
 from tocsin.notify.config import PlanConfig, RetryPolicies
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -33,6 +34,7 @@ NOW = 1_800_000_000
 SITI = "6281234567890"
 CONFIG = PlanConfig(
     notifications_table="",
+    texts_secret_arn="",
     notifications_queue_url="",
     ticket_events_dead_queue_url="",
     dead_letters_queue_url="",
@@ -51,7 +53,7 @@ class Deployment:
         self.aws = aws
         self.now = float(NOW)
         clock = lambda: self.now  # noqa: E731
-        self.stores = Stores(aws.notifications_table, clock=clock)
+        self.stores = Stores(aws.notifications_table, texts=TEXTS, clock=clock)
         letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         replies = Replies(self.stores, queue, expiry_seconds=86_400, clock=clock)
@@ -100,9 +102,9 @@ class Deployment:
         """What the stream's latest image of it becomes on the bus."""
         item = self.aws.notifications_table.get(notification_key(self.stored().id))
         assert item is not None
-        image = {name: to_attribute(value) for name, value in item.items()}
-        record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
-        outcome = outcome_of(record)
+        stream = {"SequenceNumber": "1", "NewImage": image_of(item)}
+        record = {"eventName": "MODIFY", "dynamodb": stream}
+        outcome = outcome_of(record, TEXTS)
         assert outcome is not None
         return outcome.detail_type, dict(outcome.detail)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, PairedAccount
+from tests.support.sealed_texts import TEXTS
 from tests.support.stored_records import FrozenStage, frozen, frozen_table
 from tests.support.wired_functions import WiredFunctions, receipt_of
 from tocsin.accounts.lease import LeaseKeeper, read_lease
@@ -56,7 +57,7 @@ class UpgradedHouse(WiredFunctions):
     """The functions of this version on the tables of the older one."""
 
     def _paired_on(self, aws: Any) -> tuple[PairedAccount, Stores]:
-        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: paired.now)
+        stores = Stores(aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: paired.now)
         paired = FrozenStage(aws.keys_table, stores)
         return paired, stores
 
@@ -174,7 +175,7 @@ def test_a_notification_is_written_back_with_the_numbers_it_had(wired: UpgradedH
     stored = wired.aws.notifications_table.get(notification_key(NAMES[name]))
     assert stored is not None
     before = numbers_of(stored)
-    written = item_of_notification(wired.named(name), expire_at=before["expire_at"])
+    written = item_of_notification(wired.named(name), expire_at=before["expire_at"], texts=TEXTS)
     written.pop("held_until", None)  # which records of that time did not say yet
     assert {"created_at", "expires_at"} <= written.keys()
     assert before | numbers_of(written) == before

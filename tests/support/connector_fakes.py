@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+from tests.support.leading_keys import GrantedTable
 from tocsin.connector.context import Meters
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.operator import RequestPoller
@@ -51,11 +52,11 @@ class Around:
     """As much of the surroundings as an unpaired account looks at."""
 
     send_batch: Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]] = nothing_refused
-    table: MemoryTable = field(default_factory=MemoryTable)
+    table: MemoryTable = field(default_factory=GrantedTable)
     sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
     aws: Aws = field(default_factory=Aws)
     meters: Meters = field(default_factory=Meters)
-    poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), MemoryTable()))
+    poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), GrantedTable()))
     config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
 
     def uniform(self, low: float, high: float) -> float:

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tests.support.key_peers import SEALER
 from tests.support.memory_queues import MemoryQueues
+from tests.support.sealed_texts import SECRET
 from tocsin.dynamo.memory import MemoryTable
 from tocsin_console import look
 from tocsin_console.deployment import Deployment
@@ -55,7 +56,7 @@ class FakeCloud:
         """The name of a new stack with everything the console looks for. `outputs` replace its own."""
         stack = f"tocsin-{next(self._numbers)}"
         told = {"EventBusName": f"{stack}-tickets", "EventSource": "ticketing"}
-        told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
+        told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID", "TextsSecretArn": f"{stack}-texts"}
         told |= {table: f"{stack}-{table}" for table in _TABLES}
         told |= {f"{name}QueueUrl": self._queue(f"{stack}-{name}") for name in _QUEUES}
         told |= {f"{name}QueueUrl": self._queue(f"{stack}-{name}.fifo") for name in FIFO_QUEUES}
@@ -114,7 +115,10 @@ class MemoryCloud(FakeCloud):
 
     def client(self, service: str) -> Any:
         """What a deployment makes a client for, beside those that it keeps."""
-        return {"sqs": self.sqs, "events": self}[service]
+        return {"sqs": self.sqs, "events": self, "secretsmanager": self}[service]
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:
+        return {"SecretString": SECRET}
 
 
 class MotoCloud(FakeCloud):
@@ -122,8 +126,9 @@ class MotoCloud(FakeCloud):
 
     def __init__(self) -> None:
         super().__init__()
-        self._dynamodb, self._sqs, self._events = (
-            boto3.client(service, region_name=REGION) for service in ("dynamodb", "sqs", "events")
+        self._dynamodb, self._sqs, self._events, self._secrets = (
+            boto3.client(service, region_name=REGION)
+            for service in ("dynamodb", "sqs", "events", "secretsmanager")
         )
 
     def _queue(self, name: str) -> str:
@@ -132,6 +137,7 @@ class MotoCloud(FakeCloud):
 
     def _furnish(self, outputs: dict[str, str]) -> None:
         self._events.create_event_bus(Name=outputs["EventBusName"])
+        self._secrets.create_secret(Name=outputs["TextsSecretArn"], SecretString=SECRET)
         ticket = {"AttributeName": "ticket_id", "AttributeType": "S"}
         indexed = {"AttributeDefinitions": [*_KEY_TYPES, ticket], "GlobalSecondaryIndexes": [_BY_TICKET]}
         for table, more in zip(_TABLES, ({"AttributeDefinitions": _KEY_TYPES}, indexed), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.support.notifications import N
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item
 from tocsin.notify.notification import Problem, State
@@ -23,7 +24,7 @@ class StoredNotification:
     keys: MemoryTable = field(default_factory=MemoryTable)
 
     def __post_init__(self) -> None:
-        self.stores = Stores(self.table, self.keys)
+        self.stores = Stores(self.table, self.keys, texts=TEXTS)
         assert self.stores.notifications.put_new(N) is None
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
+from tests.support.sealed_texts import TEXTS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -62,7 +63,7 @@ class Scene:
     ) -> None:
         self.aws = aws
         self.now = float(NOW)
-        self.stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.now)
+        self.stores = Stores(aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: self.now)
         self.transport = ScriptedTransport()
         self.delivery = Delivery(
             self.stores,

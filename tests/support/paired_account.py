@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Network
 from tests.support.memory_aws import MemoryAws
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Table
 from tocsin.keys.addresses import KnownAddress
@@ -123,6 +124,6 @@ class PairedAccount:
 
 def paired_on(aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
     """A paired account on the tables of `aws`."""
-    stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: paired.now)
+    stores = Stores(aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: paired.now)
     paired = PairedAccount(aws.keys_table, stores)
     return paired, stores

@@ -70,6 +70,12 @@ def properties(logical_id: str, name: str = "template.yaml") -> dict[str, Any]:
     return found
 
 
+def container(name: str) -> dict[str, Any]:
+    """A container of the connector's task."""
+    found = {one["Name"]: one for one in properties("Task", "infra/connector.yaml")["ContainerDefinitions"]}
+    return dict(found[name])
+
+
 def statements(name: str = "template.yaml") -> Iterator[tuple[str, Resource]]:
     """Every statement of every role and managed policy, with the logical id it belongs to."""
     for key, role in resources("AWS::IAM::Role", name).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.paired_account import ACCOUNT
+from tests.support.sealed_texts import RECORD_SEALER
 from tests.support.wired_functions import WiredFunctions
 from tocsin_console.deployment import Deployment
 
@@ -24,5 +25,6 @@ def deployment_of(functions: WiredFunctions) -> Deployment:
         outside_table=functions.aws.notifications_table,
         sqs=functions.aws.sqs,
         sealer=functions.paired.sealer,
+        record_sealer=RECORD_SEALER,
     )
     return deployment

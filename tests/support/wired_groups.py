@@ -15,6 +15,7 @@ from tests.support.local_server import LocalServer
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import IqError
 from tocsin.dynamo.memory import MemoryTable
@@ -109,7 +110,9 @@ class WiredGroup(WiredFunctions):
         self.hear()
 
     def _paired_on(self, aws: Cloud | MemoryAws) -> tuple[PairedAccount, Stores]:
-        stores = Stores(aws.notifications_table, aws.keys_table, clock=lambda: self.local.clock.now)
+        stores = Stores(
+            aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: self.local.clock.now
+        )
         paired = PairedOnServer(self, MemoryTable(), stores)  # moto bears one thread only
         return paired, stores
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from tests.support.fake_whatsapp import wrapped
 from tests.support.memory_aws import everything_in
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
+from tocsin.notify.store.replies import open_reply
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.node import Node
@@ -18,7 +20,9 @@ from tocsin.whatsapp.outgoing import text_message
 def replies(wired: WiredFunctions) -> list[dict]:
     """The replies that were told to the world."""
     items = everything_in(wired.aws.notifications_table)
-    return [item for item in items if item["pk"].startswith("reply#") and "outcome" in item]
+    return [
+        open_reply(item, TEXTS) for item in items if item["pk"].startswith("reply#") and "outcome" in item
+    ]
 
 
 def our_bundle(wired: WiredFunctions) -> PreKeyBundle:

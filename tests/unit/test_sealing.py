@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import hmac
+import json
+from hashlib import sha256
 
-from tocsin.sealing import DamagedRecord, Place, Sealer, masked
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tocsin.sealing import (
+    SALT_BYTES,
+    DamagedRecord,
+    Place,
+    RecordSealer,
+    Sealer,
+    derive_key,
+    masked,
+)
 
 PLACE = Place("session#a.1#1@lid", "outbound", "chain#0", b"tag")
 SECRET = '{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}'
@@ -87,3 +100,59 @@ def test_a_damaged_record_is_named_without_the_whole_number() -> None:
 )
 def test_numbers_are_masked(key: str, shown: str) -> None:
     assert masked(key) == shown
+
+
+# -- a key for each record ---------------------------------------------------------------------------------
+
+SALT = bytes(range(SALT_BYTES))
+
+
+@pytest.fixture
+def records() -> RecordSealer:
+    return RecordSealer.from_secret(SECRET)
+
+
+def test_a_record_is_opened_by_whoever_follows_the_drawing(records: RecordSealer) -> None:
+    """Only hmac and AES-GCM, in the words of RFC 5869 and of the class."""
+    sealed = records.seal(b"Halo", PLACE, SALT)
+    pseudorandom = hmac.digest(SALT, derive_key(json.loads(SECRET)["key"]), sha256)
+    key = hmac.digest(pseudorandom, b"tocsin record key\x00" + b"\x01", sha256)
+    assert sealed[: 3 + SALT_BYTES] == b"\x02k1" + SALT
+    assert AESGCM(key).decrypt(bytes(12), sealed[3 + SALT_BYTES :], PLACE.associated_data()) == b"Halo"
+
+
+def test_each_record_has_a_key_of_its_own(records: RecordSealer) -> None:
+    other = bytes(SALT_BYTES)
+    first, second = records.seal(bytes(32), PLACE, SALT), records.seal(bytes(32), PLACE, other)
+    swapped = first[: 3 + SALT_BYTES] + second[3 + SALT_BYTES :]
+    assert first[3 + SALT_BYTES :] != second[3 + SALT_BYTES :]
+    with pytest.raises(DamagedRecord):
+        records.unseal(swapped, PLACE)
+
+
+def test_a_record_in_another_place_changed_or_cut_is_refused(records: RecordSealer) -> None:
+    sealed = records.seal(b"Halo", PLACE, SALT)
+    assert records.unseal(sealed, PLACE) == b"Halo"
+    with pytest.raises(DamagedRecord):
+        records.unseal(sealed, Place(PLACE.pk, PLACE.sk, PLACE.attribute, b"another"))
+    changed = [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in range(len(sealed))]
+    for broken in [*changed, *(sealed[:end] for end in range(len(sealed))), sealed + b"\0", None, "text", 7]:
+        with pytest.raises(DamagedRecord):
+            records.unseal(broken, PLACE)
+
+
+def test_an_earlier_key_still_opens_after_a_new_one_was_introduced(records: RecordSealer) -> None:
+    old, new = json.loads(SECRET)["key"], "f" * 32
+    rotated = RecordSealer.from_secret(json.dumps({"current": "k2", "keys": {"k1": old, "k2": new}}))
+    assert rotated.unseal(records.seal(b"Halo", PLACE, SALT), PLACE) == b"Halo"
+    with pytest.raises(DamagedRecord):
+        records.unseal(rotated.seal(b"Halo", PLACE, SALT), PLACE)
+
+
+def test_one_secret_for_both_would_still_be_two_keys(records: RecordSealer, sealer: Sealer) -> None:
+    with pytest.raises(DamagedRecord):
+        sealer.unseal(records.seal(b"Halo", PLACE, SALT), PLACE)
+
+
+def test_a_sealer_of_records_shows_no_key(records: RecordSealer) -> None:
+    assert repr(records) == "RecordSealer(current='k1')"

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
     from tocsin.notify.replies import Replies
-    from tocsin.sealing import DamagedRecord, Sealer
+    from tocsin.notify.store.texts import Texts
+    from tocsin.sealing import DamagedRecord, RecordSealer, Sealer
 
 
 class Later:
@@ -74,13 +75,15 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
 
     sqs = aws.client("sqs")
     table = _table(aws.client("dynamodb"), config.notifications_table)
-    stores = Stores(table)
+    stores = Stores(
+        table, texts=_texts(_secrets(), config.texts_secret_arn), retention_days=config.retention_days
+    )
     return Planner(
         stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
         TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-        Templates(own_texts),
+        Templates(own_texts, clickable_customer_links=config.clickable_customer_links),
         config,
         accounts=ServedAccounts(config.accounts, table),
     )
@@ -92,6 +95,7 @@ def delivery(
     dynamodb: Any = None,
     sqs: Any = None,
     sealer: Callable[[], Sealer] | None = None,
+    texts: Texts | None = None,
     connector: Connector | None = None,
     lease: Callable[[str], Whereabouts | None] | None = None,
     s3: Any = None,
@@ -99,16 +103,15 @@ def delivery(
     """Return what carries out the orders of the notifications queue."""
     from tocsin.notify.delivery import Delivery
 
-    dynamodb = dynamodb or aws.client("dynamodb")
-    stores = _notifications(config.stores, dynamodb)
-    sqs = sqs or Later("sqs")
+    dynamodb, sqs, secrets = dynamodb or aws.client("dynamodb"), sqs or Later("sqs"), _secrets()
+    stores = _notifications(config.stores, dynamodb, texts or _texts(secrets, config.texts_secret_arn))
     return Delivery(
         stores,
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         _transport(
             config.stores,
             dynamodb,
-            sealer,
+            sealer or _unsealing(secrets, config.stores),
             connector,
             lease,
             uploads=lambda: _uploads(s3 or aws.client("s3"), config.attachments_bucket),
@@ -125,6 +128,7 @@ def inbound(
     dynamodb: Any = None,
     sqs: Any = None,
     sealer: Callable[[], Sealer] | None = None,
+    texts: Texts | None = None,
     connector: Connector | None = None,
     lease: Callable[[str], Whereabouts | None] | None = None,
 ) -> Inbound:
@@ -133,12 +137,13 @@ def inbound(
     from tocsin.multidevice.retries import RetryReceiptHandler
     from tocsin.notify.receipts import Receipts
 
-    dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
-    stores = _notifications(config.stores, dynamodb)
+    dynamodb, sqs, secrets = dynamodb or aws.client("dynamodb"), sqs or Later("sqs"), _secrets()
+    stores = _notifications(config.stores, dynamodb, texts or _texts(secrets, config.texts_secret_arn))
     dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
     replies = _replies(config, stores, NotificationsQueue(sqs, config.notifications_queue_url))
     receipts = Receipts(stores, dead_letters)
-    transport = _transport(config.stores, dynamodb, sealer, connector, lease)
+    unsealing = sealer or _unsealing(secrets, config.stores)
+    transport = _transport(config.stores, dynamodb, unsealing, connector, lease)
     return Inbound(
         stores,
         transport,
@@ -160,17 +165,17 @@ def publisher(config: PublishConfig) -> Publisher:
     """Return what puts outcomes on the bus."""
     from tocsin.notify.outcomes import Publisher
 
-    return Publisher(aws.client("events"), config)
+    return Publisher(aws.client("events"), config, _texts(_secrets(), config.texts_secret_arn))
 
 
 def maintainer(config: MaintainConfig) -> Maintainer:
-    """Return what looks after parked notifications."""
+    """Return what looks after parked notifications. It has no need of their texts, and no key to them."""
     from tocsin.multidevice.leased_connectors import LeasedConnectors
     from tocsin.notify.parking import Maintainer
 
     dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
     stores = _notifications(config.stores, dynamodb)
-    table, unsealing = _table(dynamodb, config.stores.keys_table), _unsealing(config.stores)
+    table, unsealing = _table(dynamodb, config.stores.keys_table), _unsealing(_secrets(), config.stores)
     return Maintainer(
         stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
@@ -188,7 +193,7 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
 
     dynamodb = aws.client("dynamodb")
     table = _table(dynamodb, config.stores.keys_table)
-    unsealing = _unsealing(config.stores)
+    unsealing = _unsealing(_secrets(), config.stores)
     connector = _connector(table, unsealing)
 
     def open_keys(account: str, on_damage: Callable[[DamagedRecord], None]) -> KeyStore:
@@ -216,8 +221,13 @@ def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
 # -- what they share -------------------------------------------------------------------------------------
 
 
-def _notifications(stores: StoreConfig, dynamodb: Any) -> Stores:
-    return Stores(_table(dynamodb, stores.notifications_table), _table(dynamodb, stores.keys_table))
+def _notifications(stores: StoreConfig, dynamodb: Any, texts: Texts | None = None) -> Stores:
+    return Stores(
+        _table(dynamodb, stores.notifications_table),
+        _table(dynamodb, stores.keys_table),
+        texts=texts,
+        retention_days=stores.retention_days,
+    )
 
 
 def _table(dynamodb: Any, name: str) -> DynamoTable:
@@ -250,7 +260,7 @@ def _numbers(stores: StoreConfig, dynamodb: Any) -> NumberOwners:
 def _transport(
     stores: StoreConfig,
     dynamodb: Any,
-    sealer: Callable[[], Sealer] | None,
+    unsealing: Callable[[], Sealer],
     connector: Connector | None,
     lease: Callable[[str], Whereabouts | None] | None,
     *,
@@ -263,7 +273,6 @@ def _transport(
     from tocsin.multidevice.transport import MultiDevice
 
     table = _table(dynamodb, stores.keys_table)
-    unsealing = sealer or _unsealing(stores)
     leases = RememberedLeases(lease or (lambda account: read_whereabouts(table, account, unsealing())))
 
     @cache
@@ -298,7 +307,13 @@ def _uploads(s3: Any, bucket: str) -> Uploads:
     return Uploads(Bucket(s3, bucket))
 
 
-def _unsealing(stores: StoreConfig) -> Callable[[], Sealer]:
+def _secrets() -> Later:
+    """One client, so one connection, for both secrets. One request for both (BatchGetSecretValue) would need
+    a right on every secret of the AWS account: IAM knows no narrower resource for it."""
+    return Later("secretsmanager")
+
+
+def _unsealing(secrets: Later, stores: StoreConfig) -> Callable[[], Sealer]:
     """Return what fetches the sealing key when it is first wanted. The key stays in memory: it never changes,
     and without it no record is readable."""
 
@@ -306,7 +321,29 @@ def _unsealing(stores: StoreConfig) -> Callable[[], Sealer]:
     def read_sealer() -> Sealer:
         from tocsin.sealing import Sealer
 
-        secret = aws.client("secretsmanager").get_secret_value(SecretId=stores.sealing_secret_arn)
-        return Sealer.from_secret(secret["SecretString"])
+        return Sealer.from_secret(_secret(secrets, stores.sealing_secret_arn))
 
     return read_sealer
+
+
+def _texts(secrets: Later, secret_arn: str) -> Texts:
+    from tocsin.notify.store.texts import Texts
+
+    return Texts(_record_sealer(secrets, secret_arn))
+
+
+def _record_sealer(secrets: Later, secret_arn: str) -> Callable[[], RecordSealer]:
+    """Return what fetches the key of the texts when the first one is opened or sealed."""
+
+    @cache
+    def read_sealer() -> RecordSealer:
+        from tocsin.sealing import RecordSealer
+
+        return RecordSealer.from_secret(_secret(secrets, secret_arn))
+
+    return read_sealer
+
+
+def _secret(secrets: Later, arn: str) -> str:
+    text: str = secrets.get_secret_value(SecretId=arn)["SecretString"]
+    return text

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.key_peers import SEALER
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
-from tocsin.dynamo.memory import MemoryTable
 
 
 @dataclass
@@ -216,7 +216,7 @@ async def test_what_the_work_raises_comes_through() -> None:
 
 
 async def test_stopping_releases_everything_and_takes_the_heartbeat_away() -> None:
-    table = MemoryTable()
+    table = GrantedTable()
     keeper = LeaseKeeper(table, "c1", url="https://127.0.0.1:1", certificate="pem", sealer=SEALER)
     leases = Leases(keeper, sleep=no_time)
     held_lease = await claimed(leases)

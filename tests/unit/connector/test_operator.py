@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.key_peers import SEALER, Interposed
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.operator_requests import asked_accounts, read_request, request
 from tocsin.connector.operator import OperatorRequests, RequestPoller
-from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Put
 from tocsin.tables.keys import control_key, operator_request_key
 
@@ -28,7 +28,7 @@ async def no_time(seconds: float) -> None:
 
 class ThreeAccounts:
     def __init__(self) -> None:
-        self.table = Interposed(MemoryTable())
+        self.table = Interposed(GrantedTable())
         self.now = 7.0
         self.nonces = 0
         aws: Any = Aws()

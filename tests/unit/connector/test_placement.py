@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.support.key_peers import SEALER
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.lease import LeaseKeeper, read_lease
 from tocsin.connector.held_lease import HeldLease, Leases
 from tocsin.connector.pacing import Unhealable
 from tocsin.connector.placement import MOVE_SECONDS, SHUNNED_SECONDS, Placement
-from tocsin.dynamo.memory import MemoryTable
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Connectors:
     """A table, a clock, and the accounts of the stack."""
 
     def __init__(self, *accounts: str) -> None:
-        self.table = MemoryTable()
+        self.table = GrantedTable()
         self.now = 0.0
         self.accounts: list[str] = list(accounts)
         self.away = False

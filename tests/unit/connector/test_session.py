@@ -14,13 +14,13 @@ import pytest
 
 from tests.support.connector_fakes import Around, HeldLease, nothing_refused
 from tests.support.key_peers import Interposed, once
+from tests.support.leading_keys import GrantedTable
 from tocsin.connector.account_runner import Account
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.session import Session, _Turn
 from tocsin.connector.socket import LineClosed
-from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.keys.account import Credentials
 from tocsin.keys.store import KeyStore
@@ -179,7 +179,9 @@ class Linked:
 
     monkeypatch: pytest.MonkeyPatch
     said: list[str] = field(default_factory=list)
-    notifications_table: Interposed = field(default_factory=lambda: Interposed(MemoryTable()))
+    notifications_table: Interposed = field(
+        default_factory=lambda: Interposed(GrantedTable("NotificationsTable"))
+    )
 
     def __post_init__(self) -> None:
         self.around: Any = Around(config=SimpleNamespace(notifications_table="notifications"))

@@ -305,3 +305,16 @@ def test_more_than_ten_of_them_are_all_seen(fake: FakeDeployment, redriver: Redr
         fake.deployment.stores.notifications.put_new(another)
         fake.bury(another, problem)
     assert len(redriver.read()) == 12
+
+
+def test_without_the_right_to_the_key_a_letter_is_shown_but_for_its_words(
+    fake: FakeDeployment, said: Said, told: Said
+) -> None:
+    buried = fake.unreachable("0812 ask Budi")
+    vars(fake.deployment).update(record_sealer=None)
+    show_letter(fake.deployment, buried.id, text=True, output=said.output)
+    assert "reason        invalid-phone (permanent)" in said.text
+    assert "words         sealed: you have no right to the key" in said.text
+    assert "ask Budi" not in said.text
+    show_letter(fake.deployment, buried.id, text=False, output=told.output)
+    assert (told.records[0]["text"], told.records[0]["text_withheld"]) == (None, "text-locked")

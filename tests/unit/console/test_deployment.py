@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import FakeDeployment
+from tocsin.notify.content import LOCKED, Withheld
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
@@ -19,6 +21,46 @@ def test_outputs_and_parameters_are_the_stacks_own(fake: FakeDeployment) -> None
     assert fake.deployment["EventBusName"] == f"{fake.stack}-tickets"
     assert fake.deployment.accounts == ["default"]
     assert fake.deployment.expiry_seconds == 7200
+
+
+class Refusing:
+    """Secrets Manager as it answers whom IAM doesn't allow it, or who asks for what isn't there."""
+
+    def __init__(self, code: str) -> None:
+        self._error = ClientError({"Error": {"Code": code}}, "GetSecretValue")
+
+    def get_secret_value(self, **_: str) -> None:
+        raise self._error
+
+
+def test_texts_are_opened_with_the_operators_own_right(fake: FakeDeployment) -> None:
+    planned = fake.planned(text="Halo")
+    assert fake.stored(planned).text == "Halo"
+
+
+def test_without_the_right_to_the_key_texts_stay_locked(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = fake.planned()
+    other = found(fake.stack)
+    monkeypatch.setattr(Deployment, "client", lambda self, service: Refusing("AccessDeniedException"))
+    seen = other.stores.notifications.get(planned.id)
+    assert seen is not None
+    assert (seen.content, seen.ticket_id) == (Withheld(LOCKED), planned.ticket_id)
+
+
+def test_a_secret_that_isnt_there_is_no_missing_right(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Deployment, "client", lambda self, service: Refusing("ResourceNotFoundException"))
+    with pytest.raises(ClientError):
+        assert fake.deployment.record_sealer
+
+
+def test_a_deployment_from_before_texts_were_sealed_has_no_key(aws: MemoryCloud) -> None:
+    stack = aws.deploy()
+    del aws.stacks[stack][1]["TextsSecretArn"]
+    assert found(stack).record_sealer is None
 
 
 def test_a_stack_that_isnt_there_is_named_with_its_region(aws: MemoryCloud) -> None:

@@ -95,6 +95,18 @@ def test_the_text_is_told_only_when_it_is_asked_for(functions, said):
     assert "  | Rahasia" in lines(functions, notification.id, Said(stream=said.stream), text=True)
 
 
+def test_without_the_right_to_the_key_everything_else_is_told(functions, said, told):
+    notification = functions.tell(1, text="Rahasia")
+    deployment = deployment_of(functions)
+    vars(deployment).update(record_sealer=None)
+    explain(deployment, notification.id, output=said.output, text=True)
+    assert "state         sent" in said.text
+    assert "words         sealed: you have no right to the key" in said.text
+    assert "Rahasia" not in said.text
+    explain(deployment, notification.id, output=told.output, text=True)
+    assert (told.records[0]["text"], told.records[0]["text_withheld"]) == (None, "text-locked")
+
+
 # -- what did not ------------------------------------------------------------------------------------------
 
 

@@ -157,7 +157,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("accounts", "add", EVIL),
     ("accounts", "add", OTHER),
     ("groups", "--account", "default"),
-    ("recoveries", "--account", "default", "--days", "90"),
+    ("recoveries", "--account", "default", "--days", "35"),
     ("explain", DEAD, "--text"),
     ("explain", MESSAGE),
     ("explain", "f" * 18),

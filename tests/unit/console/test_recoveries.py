@@ -8,6 +8,7 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf
+from tocsin.notify.config import RETENTION_DAYS
 from tocsin.notify.store.recoveries import OURS, THEIRS, RecoveryRecord
 from tocsin_console.errors import Usage
 from tocsin_console.recoveries import Tally, show_recoveries, tallies
@@ -84,9 +85,9 @@ def test_yesterday_is_another_day(functions, told):
     assert told.records[0]["recoveries"] == []
 
 
-@pytest.mark.parametrize("days", [0, 91])
+@pytest.mark.parametrize("days", [0, RETENTION_DAYS + 1])
 def test_days_that_nobody_kept_are_refused(functions, said, days):
-    with pytest.raises(Usage, match="1 to 90"):
+    with pytest.raises(Usage, match=f"1 to {RETENTION_DAYS}"):
         show(functions, said, days=days)
 
 

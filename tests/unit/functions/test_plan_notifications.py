@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 
 from tests.support.handlers import Context, load
+from tests.support.sealed_texts import SECRET
 from tocsin.notify.events.samples import sample_body
 
 ENVIRONMENT = {
@@ -34,6 +35,8 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         letters = sqs.create_queue(QueueName="letters.fifo", Attributes={"FifoQueue": "true"})
         monkeypatch.setenv("DEAD_LETTERS_QUEUE_URL", letters["QueueUrl"])
         monkeypatch.setenv("TICKET_EVENTS_DEAD_QUEUE_URL", sqs.create_queue(QueueName="dead")["QueueUrl"])
+        secret = boto3.client("secretsmanager").create_secret(Name="texts", SecretString=SECRET)
+        monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
         boto3.client("dynamodb").create_table(
             TableName="notifications",
             KeySchema=[

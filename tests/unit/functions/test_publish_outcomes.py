@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from types import ModuleType
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from tests.support.handlers import Context, load
+from tests.support.sealed_texts import SECRET
 from tocsin.notify.outcomes import Published
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-3")
     monkeypatch.setenv("EVENT_BUS_NAME", "tickets")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "publish_outcomes")
-    return load("publish_outcomes")
+    with mock_aws():
+        secret = boto3.client("secretsmanager").create_secret(Name="texts", SecretString=SECRET)
+        monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
+        yield load("publish_outcomes")
 
 
 def test_what_could_not_be_told_is_where_the_stream_begins_again(
@@ -40,3 +48,11 @@ def test_bad_records_are_answered_like_any_other(
 ) -> None:
     assert app.lambda_handler(event, Context()) == {"batchItemFailures": []}
     assert ("unreadable stream record" in caplog.text) is bool(event)
+
+
+def test_without_the_key_of_the_texts_all_records_come_back(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXTS_SECRET_ARN", "arn:aws:secretsmanager:ap-southeast-3:123456789012:secret:none")
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        app.lambda_handler({"Records": [{}]}, Context())

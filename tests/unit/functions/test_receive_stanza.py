@@ -14,6 +14,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import message_from
 from tests.support.handlers import Context, load
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tocsin.bootstrap import inbound
 from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
@@ -48,6 +49,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
                 "KEYS_TABLE": wired.aws.keys,
                 "NOTIFICATIONS_TABLE": wired.aws.notifications,
                 "SEALING_SECRET_ARN": "unused",
+                "TEXTS_SECRET_ARN": "unused",
                 "STANZAS_QUEUE_URL": wired.aws.queues["stanzas"],
                 "NOTIFICATIONS_QUEUE_URL": wired.aws.queues["notifications"],
                 "DEAD_LETTERS_QUEUE_URL": wired.aws.queues["dead-letters"],
@@ -59,6 +61,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         dynamodb=wired.aws.dynamodb,
         sqs=wired.aws.sqs,
         sealer=lambda: wired.paired.sealer,
+        texts=TEXTS,
         connector=wired.network,
         lease=lambda account: wired.paired.lease,
     )

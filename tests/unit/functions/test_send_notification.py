@@ -17,7 +17,9 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import FUNCTIONS, Context, load
+from tests.support.sealed_texts import SECRET, TEXTS
 from tests.support.wired_functions import WiredFunctions, texts
+from tocsin import aws
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.queues import Order
@@ -46,6 +48,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
                 "KEYS_TABLE": wired.aws.keys,
                 "NOTIFICATIONS_TABLE": wired.aws.notifications,
                 "SEALING_SECRET_ARN": "unused",
+                "TEXTS_SECRET_ARN": "unused",
                 "NOTIFICATIONS_QUEUE_URL": wired.aws.queues["notifications"],
                 "DEAD_LETTERS_QUEUE_URL": wired.aws.queues["dead-letters"],
             }
@@ -56,6 +59,7 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         dynamodb=wired.aws.dynamodb,
         sqs=wired.aws.sqs,
         sealer=lambda: wired.paired.sealer,
+        texts=TEXTS,
         connector=wired.network,
         lease=lambda account: wired.paired.lease,
     )
@@ -183,6 +187,7 @@ VARIABLES = {
     "KEYS_TABLE": "keys",
     "NOTIFICATIONS_TABLE": "notifications",
     "SEALING_SECRET_ARN": "unused",
+    "TEXTS_SECRET_ARN": "unused",
     "NOTIFICATIONS_QUEUE_URL": "unused",
     "DEAD_LETTERS_QUEUE_URL": "unused",
     "AWS_DEFAULT_REGION": "ap-southeast-3",
@@ -207,3 +212,41 @@ def test_garbage_is_collected_again_after_the_start() -> None:
     load("send_notification")
     assert gc.isenabled()
     logging.getLogger("tocsin").handlers = []
+
+
+class Secrets:
+    """Secrets Manager, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:
+        self.asked.append(SecretId)
+        return {"SecretString": SECRET}
+
+
+def test_the_key_of_the_texts_is_fetched_by_the_first_send_and_by_no_other(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = Secrets()
+    monkeypatch.setattr(aws, "client", {"secretsmanager": secrets}.__getitem__)
+    variables = {
+        "KEYS_TABLE": wired.aws.keys,
+        "NOTIFICATIONS_TABLE": wired.aws.notifications,
+        "SEALING_SECRET_ARN": "arn:sealing",
+        "TEXTS_SECRET_ARN": "arn:texts",
+        "NOTIFICATIONS_QUEUE_URL": wired.aws.queues["notifications"],
+        "DEAD_LETTERS_QUEUE_URL": wired.aws.queues["dead-letters"],
+    }
+    parts = delivery(
+        SendConfig.read(Environment(variables)),
+        dynamodb=wired.aws.dynamodb,
+        sqs=wired.aws.sqs,
+        sealer=lambda: wired.paired.sealer,
+        connector=wired.network,
+        lease=lambda account: wired.paired.lease,
+    )
+    assert secrets.asked == []
+    outcomes = [parts.deliver(Order.of(wired.plan(number))).outcome for number in (1, 2)]
+    assert outcomes == ["sent", "sent"]
+    assert secrets.asked == ["arn:texts"]

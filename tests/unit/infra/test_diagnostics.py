@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tocsin.multidevice.refusals import GROUP_ACK_RULES, QUERY_RULES
+from tocsin.notify.content import LOCKED, WITHHELD
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / "layers/core/tocsin"
@@ -25,7 +26,7 @@ def reasons() -> set[str]:
         path.read_text() for room in ("notify", "multidevice") for path in (LAYER / room).rglob("*.py")
     )
     rules = {rule.code for rules in (GROUP_ACK_RULES, QUERY_RULES) for rule in rules.values()}
-    return rules | set(FAILURES.findall(sources))
+    return rules | set(FAILURES.findall(sources)) | (set(WITHHELD) - {LOCKED})
 
 
 def metrics() -> set[str]:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import Context, load
+from tests.support.sealed_texts import TEXTS
+from tests.support.streams import as_handed_over
 from tests.support.templates import properties, template
 from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.config import PublishConfig
@@ -122,9 +124,9 @@ def load_function(environment: pytest.MonkeyPatch, logical_id: str) -> ModuleTyp
 def published(environment: pytest.MonkeyPatch, image: Mapping[str, Any], bus: Bus | Closed) -> None:
     """Run publish_outcomes on a stream record with the item as it stands in the table."""
     app = load_function(environment, "PublishOutcomesFunction")
-    publisher = Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
+    publisher = Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
     environment.setattr(app, "publisher", lambda: publisher)
-    record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
+    record = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": as_handed_over(image)}}
     app.lambda_handler({"Records": [record]}, Context())
 
 

@@ -1,4 +1,4 @@
-"""The start script of the Fargate task: the very layer version, or nothing.
+"""The first container of the Fargate task: it fetches the very layer version, or nothing.
 
 Run as the task runs it, by a Python with boto3, against a stand-in for the Lambda API.
 """
@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import stat
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.templates import properties
+from tests.support.templates import container
 from tocsin_local.processes import clean_environment
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
@@ -68,45 +69,65 @@ def lambda_api(content: bytes, digest: str) -> Iterator[str]:
 
 def start(url: str, root: Path) -> subprocess.CompletedProcess[str]:
     """Run the task's command with the layer unpacked to `root` instead of /opt."""
-    (container,) = properties("Task", "infra/connector.yaml")["ContainerDefinitions"]
-    assert container["EntryPoint"] == ["/var/lang/bin/python3", "-c"]
+    assert container("layer")["EntryPoint"] == ["/var/lang/bin/python3", "-c"]
+    scratch = root.parent / "scratch"
+    scratch.mkdir()
     environment = clean_environment(
         LAYER_VERSION_ARN=ARN,
         LAYER_ROOT=str(root),
-        PYTHONPATH=str(root / "python"),
+        SCRATCH=str(scratch),
         AWS_ENDPOINT_URL=url,
         AWS_DEFAULT_REGION="eu-west-1",
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
     )
-    command = [sys.executable, "-c", *container["Command"]]
+    command = [sys.executable, "-c", *container("layer")["Command"]]
     return subprocess.run(
         command, env=environment, cwd=root, capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_becomes_the_connector_of_that_layer_version(tmp_path: Path) -> None:
-    content = layer("import os, sys; print('connector', sys.argv[1:], os.getpid() > 0); sys.exit(7)")
+def test_fetches_that_layer_version_for_the_connector_to_run(tmp_path: Path) -> None:
+    root, content = tmp_path / "opt", layer("import sys; print('connector'); sys.exit(7)")
+    root.mkdir()
     with lambda_api(content, sha256(content)) as url:
-        ended = start(url, tmp_path)
-    assert ended.returncode == 7, ended.stderr
-    assert f"starting the connector from {ARN}" in ended.stdout
-    assert "connector [] True" in ended.stdout
+        fetched = start(url, root)
+    assert fetched.returncode == 0, fetched.stderr
+    assert f"fetched {ARN}" in fetched.stdout
+    assert container("connector")["EntryPoint"] == ["/var/lang/bin/python3", "-m"]
+    command = [sys.executable, "-m", *container("connector")["Command"]]
+    environment = clean_environment(PYTHONPATH=str(root / "python"))
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (7, "connector\n")
+
+
+def test_the_connector_may_write_where_it_makes_its_certificate(tmp_path: Path) -> None:
+    root, content = tmp_path / "opt", layer("")
+    root.mkdir()
+    with lambda_api(content, sha256(content)) as url:
+        start(url, root)
+    assert stat.S_IMODE((tmp_path / "scratch").stat().st_mode) == 0o1777
 
 
 def test_refuses_a_layer_that_is_not_the_one_and_unpacks_nothing(tmp_path: Path) -> None:
-    content = layer("print('never')")
+    root, content = tmp_path / "opt", layer("print('never')")
+    root.mkdir()
     with lambda_api(content, sha256(b"another")) as url:
-        ended = start(url, tmp_path)
+        ended = start(url, root)
     assert ended.returncode == 1
     assert "not started" in ended.stderr
     assert "never" not in ended.stdout
-    assert not list(tmp_path.iterdir())
+    assert not list(root.iterdir())
 
 
 @pytest.mark.parametrize(
-    "variable", ["PYTHONPATH", "LAYER_VERSION_ARN", "CONNECTOR_PORT", "AWS_ACCOUNT_ID_ENDPOINT_MODE"]
+    ("name", "variable"),
+    [
+        ("layer", "LAYER_VERSION_ARN"),
+        ("connector", "PYTHONPATH"),
+        ("connector", "CONNECTOR_PORT"),
+        ("connector", "AWS_ACCOUNT_ID_ENDPOINT_MODE"),
+    ],
 )
-def test_has_what_it_needs_in_its_environment(variable: str) -> None:
-    (container,) = properties("Task", "infra/connector.yaml")["ContainerDefinitions"]
-    assert variable in [pair.get("Name") for pair in container["Environment"]]
+def test_has_what_it_needs_in_its_environment(name: str, variable: str) -> None:
+    assert variable in [pair.get("Name") for pair in container(name)["Environment"]]

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from tests.support.templates import as_list, properties, resources, statements, template
+from tocsin.notify.config import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, RETENTION_DAYS
+from tocsin.notify.outcomes import SOURCE
 from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin_local.bootstrap import DEPLOYED_PYTHON
 
@@ -38,6 +40,7 @@ OUTPUTS = {
     "EventBusName",
     "EventSource",
     "SealingSecretArn",
+    "TextsSecretArn",
     "MaintainFunctionName",
     "PlanFunctionName",
     "SendFunctionName",
@@ -111,6 +114,23 @@ class TestParameters:
     ) -> None:
         parameters = template()["Parameters"]
         assert parameters[visibility]["Default"] > parameters[timeout]["Default"]
+
+    def test_records_are_kept_within_the_bounds_that_the_functions_know(self) -> None:
+        days = template()["Parameters"]["RetentionDays"]
+        assert (days["MinValue"], days["MaxValue"]) == (MIN_RETENTION_DAYS, MAX_RETENTION_DAYS)
+        assert days["Default"] == RETENTION_DAYS
+
+    def test_a_dead_letter_never_outlives_its_record(self) -> None:
+        kept = properties("DeadLettersQueue")["MessageRetentionPeriod"]
+        assert template()["Parameters"]["RetentionDays"]["MinValue"] * 86_400 > kept
+
+    @pytest.mark.parametrize("secret", ["Sealing", "Texts"])
+    def test_the_secret_of_an_earlier_stack_can_be_adopted(self, secret: str) -> None:
+        name = f"{secret}SecretArn"
+        made = template()["Resources"][f"{secret}Secret"]
+        value = template()["Outputs"][name]["Value"]["Fn::If"]
+        assert (value[0], value[2]) == (made["Condition"], {"Ref": name})
+        assert template()["Conditions"][made["Condition"]] == {"Fn::Equals": [{"Ref": name}, ""]}
 
 
 class TestFunctions:
@@ -217,7 +237,7 @@ class TestTables:
         assert notifications["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert notifications["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
-    @pytest.mark.parametrize("name", ["SealingSecret", "KeysKey"])
+    @pytest.mark.parametrize("name", ["SealingSecret", "TextsSecret", "KeysKey"])
     def test_what_unseals_them_outlives_the_stack_too(self, name: str) -> None:
         assert template()["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
 
@@ -249,12 +269,40 @@ class TestRights:
         roles = resources("AWS::IAM::Role").items()
         assert [name for name, it in roles if "AttachmentsPolicy" in str(it)] == ["SendNotificationRole"]
 
-    def test_planner_and_publisher_touch_neither_keys_nor_secret(self) -> None:
+    def test_planner_and_publisher_touch_neither_keys_nor_their_secret(self) -> None:
         for role in ("PlanNotificationsRole", "PublishOutcomesRole"):
-            assert "ManagedPolicyArns" not in properties(role)
+            assert properties(role)["ManagedPolicyArns"] == [{"Ref": "TextsPolicy"}]
             theirs = str([statement for owner, statement in statements() if owner == role])
             assert "KeysTable" not in theirs
             assert "SealingSecret" not in theirs
+
+    @pytest.mark.parametrize(
+        ("policies", "secret", "roles"),
+        [
+            (["TextsPolicy"], "TextsSecret", {"Plan", "Send", "Receive", "Publish"}),
+            (["KeyStorePolicy", "ConnectorPolicy"], "SealingSecret", {"Send", "Receive", "Maintain"}),
+        ],
+    )
+    def test_each_secret_is_read_by_those_who_need_it(
+        self, policies: list[str], secret: str, roles: set[str]
+    ) -> None:
+        readers = [
+            (owner, it["Action"])
+            for owner, it in statements()
+            if f"'{secret}'" in str(it["Resource"]) or f"{secret}.Id" in str(it["Resource"])
+        ]
+        assert readers == [(policy, "secretsmanager:GetSecretValue") for policy in policies]
+        having = {name for name, it in resources("AWS::IAM::Role").items() if f"'{policies[0]}'" in str(it)}
+        assert {re.sub("[A-Z].*", "", name[0].lower() + name[1:]).capitalize() for name in having} == roles
+
+    def test_no_connector_reads_the_secret_of_the_texts(self) -> None:
+        assert "Texts" not in str(properties("Connector"))
+
+    def test_who_tells_outcomes_can_make_up_no_ticket_event(self) -> None:
+        tellers = {owner: it for owner, it in statements() if it["Action"] == "events:PutEvents"}
+        assert set(tellers) == {"PublishOutcomesRole", "ConnectorPolicy"}
+        for statement in tellers.values():
+            assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": SOURCE}}
 
     def test_nobody_reads_another_ones_queue(self) -> None:
         readers = {

@@ -1,17 +1,14 @@
 """infra/*.yaml by their definition: network, connector and alarms."""
 
+import re
+
 import pytest
 
-from tests.support.templates import properties, resources, statements, template
+from tests.support.templates import container, properties, resources, statements, template
 
 NETWORK, CONNECTOR, ALARMS = "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml"
 
 PUBLIC, PRIVATE = {"Ref": "PublicRoutes"}, {"Ref": "PrivateRoutes"}
-
-
-def container() -> dict[str, object]:
-    (found,) = properties("Task", CONNECTOR)["ContainerDefinitions"]
-    return dict(found)
 
 
 class TestNestedStacks:
@@ -87,14 +84,51 @@ class TestConnector:
         assert service["DeploymentConfiguration"]["MaximumPercent"] == 200
 
     def test_has_time_to_hand_over(self) -> None:
-        assert container()["StopTimeout"] == 60
+        assert container("connector")["StopTimeout"] == 60
 
-    def test_runs_the_stock_image_of_the_functions_runtime(self) -> None:
-        written, _ = container()["Image"]["Fn::Sub"]  # type: ignore[index]
-        assert written == "public.ecr.aws/lambda/python:${Version}-${Architecture}"
+    @pytest.mark.parametrize("name", ["layer", "connector"])
+    def test_runs_the_stock_image_of_the_functions_runtime_by_a_dated_tag(self, name: str) -> None:
+        _, own, stock = container(name)["Image"]["Fn::If"]
+        assert own == {"Ref": "ConnectorImage"}
+        assert stock["Fn::Sub"][0] == "public.ecr.aws/lambda/python:${Version}-${Architecture}"
         versions = template(CONNECTOR)["Mappings"]["Image"]
         runtimes = template()["Parameters"]["PythonRuntime"]["AllowedValues"]
-        assert {f"python{versions[runtime]['Version']}" for runtime in runtimes} == set(runtimes)
+        assert set(versions) == set(runtimes)
+        for runtime, image in versions.items():
+            dated = rf"{runtime.removeprefix('python')}\.20\d\d\.\d\d\.\d\d\.\d\d"
+            assert re.fullmatch(dated, image["Version"])
+
+    @pytest.mark.parametrize(
+        ("image", "allowed"),
+        [
+            ("", True),
+            ("public.ecr.aws/lambda/python:3.13.2026.06.05.14-arm64", True),
+            ("1.dkr.ecr.eu-west-1.amazonaws.com/mirror/python@sha256:" + "ab" * 32, True),
+            ("public.ecr.aws/lambda/python:3.13", False),
+            ("public.ecr.aws/lambda/python:3.13-arm64", False),
+            ("public.ecr.aws/lambda/python", False),
+            ("python:latest", False),
+        ],
+    )
+    def test_an_image_of_ones_own_is_named_so_that_it_stays_the_same(self, image: str, allowed: bool) -> None:
+        pattern = template()["Parameters"]["ConnectorImage"]["AllowedPattern"]
+        assert bool(re.fullmatch(pattern, image)) is allowed
+
+    @pytest.mark.parametrize("name", ["layer", "connector"])
+    def test_no_container_writes_its_own_image_or_has_rights_of_the_kernel(self, name: str) -> None:
+        assert container(name)["ReadonlyRootFilesystem"] is True
+        assert container(name)["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+
+    def test_who_talks_to_the_world_is_nobody_and_cannot_write_its_own_code(self) -> None:
+        assert container("connector")["User"] == "65534:65534"
+        mounts = {
+            one["ContainerPath"]: one.get("ReadOnly", False) for one in container("connector")["MountPoints"]
+        }
+        assert mounts == {"/opt": True, "/tmp": False}  # noqa: S108
+
+    def test_it_starts_once_its_code_is_there_and_checked(self) -> None:
+        assert container("connector")["DependsOn"] == [{"ContainerName": "layer", "Condition": "SUCCESS"}]
+        assert (container("layer")["Essential"], container("connector")["Essential"]) == (False, True)
 
     def test_may_fetch_its_own_layer_version_and_no_other(self) -> None:
         theirs = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
@@ -107,7 +141,7 @@ class TestConnector:
         assert only["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
 
     def test_no_secret_stands_in_the_environment(self) -> None:
-        names = [pair["Name"] for pair in container()["Environment"] if "Name" in pair]  # type: ignore[attr-defined]
+        names = [pair["Name"] for pair in container("connector")["Environment"] if "Name" in pair]
         assert "SEALING_SECRET_ARN" in names
         assert not [name for name in names if "TOKEN" in name or name.endswith("_KEY")]
 

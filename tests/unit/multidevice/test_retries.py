@@ -9,10 +9,13 @@ from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
 from tocsin.connector_client.client import ConnectorAway
+from tocsin.dynamo.writes import Update
 from tocsin.multidevice.retry_rights import GUESSES_PER_HOUR
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.store.texts import SEALED
+from tocsin.tables.notifications import notification_key
 from tocsin.whatsapp.node import Node
 
 
@@ -230,6 +233,13 @@ def test_an_unknown_message(broken):
     )
     report = broken.receive(Node("receipt", {**retry.attrs, "id": "3EB0" + "00" * 9}, unknown))
     assert report.outcome == "unknown-message"
+
+
+def test_a_message_whose_words_are_gone(broken):
+    notification = broken.tell(2)
+    broken.aws.notifications_table.update(Update(notification_key(notification.id), remove=(SEALED,)))
+    assert [report.outcome for report in broken.answer_retries()] == ["text-erased"]
+    assert texts(broken.siti.devices[0]) == ["Tiket 1"]
 
 
 def test_a_foreign_device(broken):

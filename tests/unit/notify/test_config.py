@@ -2,12 +2,22 @@
 
 import pytest
 
-from tocsin.notify.config import Environment, InvalidVariable, MissingVariable, RetryPolicy, SendConfig
+from tocsin.notify.config import (
+    MAX_RETENTION_DAYS,
+    MIN_RETENTION_DAYS,
+    RETENTION_DAYS,
+    Environment,
+    InvalidVariable,
+    MissingVariable,
+    RetryPolicy,
+    SendConfig,
+)
 
 COMPLETE = {
     "KEYS_TABLE": "keys",
     "NOTIFICATIONS_TABLE": "notifications",
     "SEALING_SECRET_ARN": "arn:secret",
+    "TEXTS_SECRET_ARN": "arn:secret",
     "NOTIFICATIONS_QUEUE_URL": "https://queue/notifications.fifo",
     "DEAD_LETTERS_QUEUE_URL": "https://queue/dead.fifo",
 }
@@ -38,3 +48,14 @@ def test_a_number_that_is_none_is_refused(value):
     with pytest.raises(InvalidVariable) as refused:
         SendConfig.read(Environment({**COMPLETE, "CUSTOMER_RETRIES": value}))
     assert refused.value.name == "CUSTOMER_RETRIES"
+
+
+def test_records_are_kept_as_long_as_the_deployment_says() -> None:
+    days = SendConfig.read(Environment({**COMPLETE, "RETENTION_DAYS": "20"})).stores.retention_days
+    assert (days, SendConfig.read(Environment(COMPLETE)).stores.retention_days) == (20, RETENTION_DAYS)
+
+
+@pytest.mark.parametrize("days", [MIN_RETENTION_DAYS - 1, MAX_RETENTION_DAYS + 1])
+def test_a_retention_out_of_bounds_is_refused(days: int) -> None:
+    with pytest.raises(InvalidVariable, match=f"{MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS}"):
+        SendConfig.read(Environment({**COMPLETE, "RETENTION_DAYS": str(days)}))

@@ -8,14 +8,16 @@ import pytest
 
 from tests.support.memory_aws import MemoryAccount, MemoryAws
 from tests.support.one_delivery import NOW, USER, Scene
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Problem, State
 from tocsin.notify.queues import Order
+from tocsin.notify.store.texts import SEALED
 from tocsin.notify.texts.consent import CONSENT_WITHDRAWN
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.tables.keys import address_key
+from tocsin.tables.notifications import notification_key
 
 
 @pytest.fixture
@@ -60,6 +62,22 @@ def test_an_expired_notification_becomes_a_dead_letter(scene):
     scene.now += 86400
     assert scene.deliver() == Verdict("failed", "expired")
     assert [letter["reason"] for letter in scene.letters()] == ["expired"]
+    assert scene.transport.sent == []
+
+
+def test_whose_words_were_tampered_with_becomes_a_dead_letter_by_that_name(scene):
+    """Sent, they might be meant for another person; raised, the order would come back for ever."""
+    other = scene.plan_another(recipient="6289999999999")
+    moved = scene.aws.notifications_table.get(notification_key(other.id))[SEALED]
+    scene.aws.notifications_table.update(Update(notification_key(scene.planned.id), set={SEALED: moved}))
+    assert scene.deliver() == Verdict("failed", "text-damaged")
+    assert [letter["reason"] for letter in scene.letters()] == ["text-damaged"]
+    assert (scene.transport.sent, scene.notification.state) == ([], State.FAILED)
+
+
+def test_whose_words_were_erased_is_not_sent(scene):
+    scene.aws.notifications_table.update(Update(notification_key(scene.planned.id), remove=(SEALED,)))
+    assert scene.deliver() == Verdict("failed", "text-erased")
     assert scene.transport.sent == []
 
 

@@ -11,9 +11,10 @@ import pytest
 from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.sealed_texts import TEXTS
+from tests.support.streams import image_of
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import orders, our_bundle, replies, requests_of
-from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import device_lists
 from tocsin.multidevice.numbers import SEND
 from tocsin.notify.notification import Notification, State
@@ -58,9 +59,8 @@ def answers(wired: WiredFunctions) -> list[Notification]:
 def event(wired: WiredFunctions, pk: str) -> dict[str, Any]:
     """The event that an item of the notifications table brings."""
     [item] = [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith(pk)]
-    image = {name: to_attribute(value) for name, value in item.items()}
-    stream = {"SequenceNumber": "1", "NewImage": image}
-    outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream})
+    stream = {"SequenceNumber": "1", "NewImage": image_of(item)}
+    outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream}, TEXTS)
     assert outcome is not None
     return dict(outcome.detail)
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from tests.support.notifications import a_notification
-from tocsin.dynamo.attributes import to_attribute
+from tests.support.sealed_texts import TEXTS
+from tests.support.streams import image_of
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Publisher, outcome_of
 from tocsin.notify.store.codec import item_of_notification
+from tocsin.tables.notifications import notification_key
 
 N = a_notification(
     created_at=1_800_000_000_000,
@@ -41,12 +43,7 @@ class Bus:
 
 
 def publisher(bus: Bus) -> Publisher:
-    return Publisher(bus, PublishConfig("tickets"), sleep=lambda _: None)
-
-
-def stored(values: dict[str, Any]) -> dict[str, Any]:
-    """An item as the stream shows it."""
-    return {name: to_attribute(value) for name, value in values.items() if value is not None}
+    return Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
 
 
 def identity_change() -> Any:
@@ -60,18 +57,20 @@ def identity_change() -> Any:
     values = {"pk": "identity#default#1234@lid", "sk": "2#11#500000", **told, "account": "default"}
     values |= {"user": "1234@lid", "device": 2, "changed_at": 1_800_000_000_000}
     values |= {"outcome": "IdentityChanged", "outcome_at": 1_800_000_000_000, "expire_at": 1}
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": stored(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": image_of(values)}}
 
 
 def record(
     sequence: str = "1", outcome: str | None = "Sent", at: int = 1_800_000_001_000, **changes: Any
 ) -> Any:
-    values = item_of_notification(Notification(**{**vars(N), **changes}), expire_at=1)
+    written = Notification(**{**vars(N), **changes})
+    pk, sk = notification_key(written.id)
+    values = {"pk": pk, "sk": sk, **item_of_notification(written, expire_at=1, texts=TEXTS)}
     if outcome:
         values |= {"outcome": outcome, "outcome_at": at}
     return {
         "eventName": "MODIFY",
-        "dynamodb": {"SequenceNumber": sequence, "NewImage": stored(values)},
+        "dynamodb": {"SequenceNumber": sequence, "NewImage": image_of(values)},
     }
 
 
@@ -91,7 +90,7 @@ def reply(**changes: Any) -> Any:
         "expire_at": 9,
         **changes,
     }
-    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": stored(values)}}
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": image_of(values)}}
 
 
 def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
@@ -124,7 +123,7 @@ def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
 
 @pytest.mark.parametrize("outcome", ["Sent", "Delivered", "Read", "Failed", "Suppressed", "Overdue"])
 def test_every_outcome_has_its_event(outcome: str) -> None:
-    told = outcome_of(record(outcome=outcome))
+    told = outcome_of(record(outcome=outcome), TEXTS)
     assert told is not None
     assert told.detail_type == f"Notification{outcome}"
 
@@ -136,7 +135,8 @@ def test_a_failure_tells_reason_and_attempts() -> None:
             state=State.FAILED,
             last_error=Problem("gone", "permanent", "left WhatsApp"),
             attempts=(Attempt("ack-timeout", 1_800_000_000_000, "retry", "no ack"),),
-        )
+        ),
+        TEXTS,
     )
     assert told is not None
     assert (told.detail["reason"], told.detail["class"]) == ("gone", "permanent")
@@ -155,7 +155,7 @@ def test_a_failure_tells_reason_and_attempts() -> None:
     ],
 )
 def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]) -> None:
-    outcome = outcome_of(record(content=content))
+    outcome = outcome_of(record(content=content), TEXTS)
     assert outcome is not None
     assert {
         name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail
@@ -163,13 +163,13 @@ def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]
 
 
 def test_a_success_after_trouble_tells_no_reason() -> None:
-    told = outcome_of(record(state=State.SENT, last_error=Problem("ack-timeout", "retry")))
+    told = outcome_of(record(state=State.SENT, last_error=Problem("ack-timeout", "retry")), TEXTS)
     assert told is not None
     assert "reason" not in told.detail
 
 
 def test_a_reply_is_told_with_its_ticket() -> None:
-    told = outcome_of(reply())
+    told = outcome_of(reply(), TEXTS)
     assert told is not None
     assert told.detail_type == "ReplyReceived"
     assert told.detail == {
@@ -187,8 +187,43 @@ def test_a_reply_is_told_with_its_ticket() -> None:
     }
 
 
+def sealed_reply(pk: str = "reply#default#628@s.whatsapp.net") -> Any:
+    """One as it is written now, of whom `pk` names; it stands at 628's place."""
+    sealed = TEXTS.seal({"text": "thanks", "recipient": "628", "seconds": 7}, (pk, "ABC"))
+    return reply(text=None, sealed=sealed)
+
+
+def test_a_sealed_reply_is_told_as_it_was_written() -> None:
+    told = outcome_of(sealed_reply(), TEXTS)
+    assert told is not None
+    assert (told.detail["text"], told.detail["seconds"]) == ("thanks", 7)
+    assert "sealed" not in told.detail
+
+
+def test_a_reply_from_another_place_is_refused_by_name_and_blocks_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bus = Bus()
+    published = publisher(bus).publish([sealed_reply("reply#default#62899@s.whatsapp.net"), record()])
+    assert (published.told, published.unreadable, published.again) == (1, 1, ())
+    [refused] = [one for one in caplog.records if one.message == "refused reply"]
+    assert vars(refused)["error"] == "text-damaged"
+    assert "628@" not in caplog.text
+
+
+def test_an_outcome_is_told_even_where_the_words_are_gone() -> None:
+    erased = record()
+    del erased["dynamodb"]["NewImage"]["sealed"]
+    told = outcome_of(erased, TEXTS)
+    assert told is not None
+    assert told.detail_type == "NotificationSent"
+
+
 def test_what_was_told_without_its_content_and_its_content_are_two_events() -> None:
-    before, after = outcome_of(reply(kind="unavailable", unread=True)), outcome_of(reply(kind="text"))
+    before, after = (
+        outcome_of(reply(kind="unavailable", unread=True), TEXTS),
+        outcome_of(reply(kind="text"), TEXTS),
+    )
     assert before is not None
     assert after is not None
     assert before.detail["id"] == "default.628@s.whatsapp.net.ABC.unread.ReplyReceived"
@@ -196,7 +231,7 @@ def test_what_was_told_without_its_content_and_its_content_are_two_events() -> N
 
 
 def test_a_long_reply_is_cut_and_says_so() -> None:
-    told = outcome_of(reply(text="x" * 100_000))
+    told = outcome_of(reply(text="x" * 100_000), TEXTS)
     assert told is not None
     assert len(told.detail["text"]) == 16_384
     assert told.detail["cut"] == ["text"]
@@ -263,7 +298,7 @@ def test_a_bus_out_of_reach_is_no_crash() -> None:
 
 
 def test_a_changed_identity_says_whose_and_how_it_showed():
-    outcome = outcome_of(identity_change())
+    outcome = outcome_of(identity_change(), TEXTS)
     assert outcome is not None
     assert outcome.detail_type == "IdentityChanged"
     told = outcome.detail
@@ -281,7 +316,7 @@ def test_of_a_recipient_without_a_number_the_reason_is_told_and_not_what_was_ref
 ) -> None:
     problem = Problem(code, "permanent", "detail.customer.phone is not text")
     lost = {"recipient": "", "refused_address": "0812 secret", "state": state, "last_error": problem}
-    told = outcome_of(record(outcome=outcome, **lost))
+    told = outcome_of(record(outcome=outcome, **lost), TEXTS)
     assert told is not None
     assert (told.detail_type, told.detail["recipient"]) == (f"Notification{outcome}", None)
     assert (told.detail["audience"], told.detail["reason"]) == ("customer", code)

@@ -10,6 +10,7 @@ import pytest
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification
 from tests.support.one_delivery import Connector
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.notification import Notification, State
@@ -30,7 +31,7 @@ class Scene:
         self.now = float(NOW)
         self.left = 300.0
         self.connector = Connector()
-        self.stores = Stores(aws.notifications_table, aws.keys_table)
+        self.stores = Stores(aws.notifications_table, aws.keys_table, texts=TEXTS)
         self.queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         self.count = 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.memory_aws import MemoryAws, everything_in
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Put, Update
 from tocsin.notify.config import PlanConfig
@@ -20,15 +21,16 @@ from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.notification import Notification, Problem, State, guessable_id
 from tocsin.notify.planning import Planned, Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
-from tocsin.notify.store.codec import KEPT_SECONDS
 from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.table import RETENTION_DAYS
 from tocsin.notify.texts.template import Templates
 
 NOW = 1_800_000_000
 CUSTOMER = "6281234567890"
 CONFIG = PlanConfig(
     notifications_table="notifications",
+    texts_secret_arn="",
     notifications_queue_url="",
     ticket_events_dead_queue_url="",
     dead_letters_queue_url="",
@@ -46,7 +48,7 @@ class Scene:
         self, aws: MemoryAws, *texts: Path, sqs: Any = None, clock: Callable[[], float] = lambda: NOW
     ) -> None:
         self.aws = aws
-        self.stores = Stores(aws.notifications_table, clock=clock)
+        self.stores = Stores(aws.notifications_table, clock=clock, texts=TEXTS)
         self.planner = Planner(
             self.stores,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
@@ -220,7 +222,7 @@ def requests_of_one(aws: MemoryAws, at: float) -> list[str]:
 def test_one_notification_costs_one_write_and_while_older_ids_are_about_one_read() -> None:
     aws = MemoryAws(notifications_table=Recorded())
     assert requests_of_one(aws, NOW) == ["get", "put"]
-    assert requests_of_one(aws, NOW + KEPT_SECONDS + 1) == ["put"]
+    assert requests_of_one(aws, NOW + RETENTION_DAYS * 86_400 + 1) == ["put"]
 
 
 # -- ids -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification
+from tests.support.sealed_texts import TEXTS
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.failure import Permanent
@@ -31,7 +32,7 @@ class Scene:
 
     def __init__(self, aws: MemoryAws) -> None:
         self.aws = aws
-        self.stores = Stores(aws.notifications_table, clock=lambda: float(NOW))
+        self.stores = Stores(aws.notifications_table, texts=TEXTS, clock=lambda: float(NOW))
         self.sent, self.planned = N, replace(N, id="cd" * 9, ticket_id="TCK-2")
         self.stores.notifications.put_new(self.sent)
         self.stores.notifications.put_new(self.planned)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.memory_aws import MemoryAws
 from tests.support.memory_queue import MemoryQueue
 from tests.support.notifications import a_notification
+from tests.support.sealed_texts import TEXTS
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
@@ -80,7 +81,7 @@ class FailedNotifications:
 @pytest.fixture
 def dead() -> FailedNotifications:
     aws = MemoryAws()
-    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table).notifications)
+    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table, texts=TEXTS).notifications)
 
 
 # -- redriving ---------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from tocsin.whatsapp.proto.message_pb2 import Message
 VARIABLES = {
     "NOTIFICATIONS_TABLE": "n",
     "NOTIFICATIONS_QUEUE_URL": "q",
+    "TEXTS_SECRET_ARN": "s",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "d",
     "DEAD_LETTERS_QUEUE_URL": "l",
 }

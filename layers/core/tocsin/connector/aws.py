@@ -7,6 +7,7 @@ to try again.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import botocore.session
 from botocore.config import Config as ClientConfig
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,16 +35,25 @@ PROSE = frozenset({"documentation", "examples"})
 """What a description of a service holds for people: more than half of it, kept in memory for good."""
 
 
-class _WithoutProse(JSONFileLoader):  # type: ignore[misc]
+class WithoutProse(JSONFileLoader):  # type: ignore[misc]
     """Loads descriptions of services without their documentation."""
 
-    def _load_file(self, full_path: str, open_method: Callable[..., Any]) -> Any:
-        if not os.path.isfile(full_path):
-            return None
-        with open_method(full_path, "rb") as file:
-            if os.path.basename(full_path).startswith("service-"):
-                return json.loads(file.read(), object_pairs_hook=_without_prose)
-            return json.loads(file.read())
+    def load_file(self, file_path: str) -> Any:
+        """The content of `file_path`, a name without its `.json`, packed or not; None: there is none."""
+        for ending, opened in ((".json", open), (".json.gz", gzip.open)):
+            if os.path.isfile(file_path + ending):
+                with opened(file_path + ending, "rb") as file:
+                    is_service = os.path.basename(file_path).startswith("service-")
+                    hook = _without_prose if is_service else None
+                    return json.loads(file.read(), object_pairs_hook=hook)
+        return None
+
+
+class FewServices(Loader):  # type: ignore[misc]
+    """Knows by itself what there is."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return list(SERVICES)
 
 
 def _without_prose(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,9 +65,7 @@ class Aws:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
-        loader = self._session.get_component("data_loader")
-        loader.file_loader = _WithoutProse()
-        loader.list_available_services = lambda type_name: SERVICES
+        self._session.register_component("data_loader", FewServices(file_loader=WithoutProse()))
         self._clients: dict[str, Any] = {}
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 

@@ -5,6 +5,7 @@ boto3's own converter goes through Decimal and is one more import on the cold pa
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,12 +37,14 @@ def to_attribute(value: Value) -> dict[str, Any]:
 
 
 def from_attribute(attribute: Mapping[str, Any]) -> Any:
-    """The Python value of an attribute value. Raises TypeError for a type that the tables don't hold."""
+    """The Python value of an attribute value, as boto3 returns it, or as Lambda hands over that of a stream:
+    there, bytes are base64 text. Raises TypeError for a type that the tables don't hold, ValueError for text
+    that isn't base64."""
     ((kind, value),) = attribute.items()
     if kind == "N":
         return int(value)
     if kind == "B":
-        return bytes(value)
+        return b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
     if kind == "L":
         return [from_attribute(member) for member in value]
     if kind == "M":

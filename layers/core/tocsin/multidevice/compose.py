@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
 from tocsin.multidevice.account import Account
-from tocsin.notify.content import Content, Edit, File, Reaction, Text
+from tocsin.notify.content import Content, Edit, File, Reaction, Text, Withheld
 from tocsin.signal.padding import pad
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.outgoing import (
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 def compose(content: Content, chat: str, own: JID, upload: Upload | None = None) -> OutgoingMessage:
     """Return the message for `chat` (a bare JID: a person's or a group's). `own`: we, as that chat names us.
-    `upload`: what was uploaded of a file. Raises ValueError for a file without one."""
+    `upload`: what was uploaded of a file. Raises ValueError for a file without one, and for words that are
+    withheld."""
     match content:
         case Text(text, None, None):
             return OutgoingMessage(text_message(text))
@@ -52,6 +53,8 @@ def compose(content: Content, chat: str, own: JID, upload: Upload | None = None)
             return reaction_message(
                 JID.parse(chat), message_id, emoji, at, JID.parse(author) if author else None
             )
+        case Withheld(why):
+            raise ValueError(why)
         case _:
             assert_never(content)
 

@@ -23,6 +23,7 @@ from tocsin.multidevice.directory import device_lists
 from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.retry_case import Case, Ignored, addressees, recovery_of, was_sent_copy
 from tocsin.notify.config import RECOVERIES_PER_HOUR
+from tocsin.notify.content import Withheld
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.stores import Stores
@@ -116,6 +117,8 @@ class RetryRights:
         # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
         if notification.state is State.SUPPRESSED:
             raise Ignored("suppressed")
+        if isinstance(notification.content, Withheld):
+            raise Ignored(notification.content.why)
         if not self._was_written_to(account, request, user, notification):
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)

@@ -44,15 +44,18 @@ class Environment:
             raise MissingVariable(name)
         return value
 
-    def number(self, name: str, default: int | None = None, *, at_least: int = 0) -> int:
-        """Return the variable as a whole number of `at_least` or more. Raises `InvalidVariable`."""
+    def number(
+        self, name: str, default: int | None = None, *, at_least: int = 0, at_most: int | None = None
+    ) -> int:
+        """Return the variable as a whole number within these bounds. Raises `InvalidVariable`."""
         text = self.text(name, None if default is None else str(default))
+        wanted = f"{at_least} or more" if at_most is None else f"{at_least} to {at_most}"
         try:
             value = int(text)
         except ValueError:
             value = at_least - 1
-        if value < at_least:
-            raise InvalidVariable(name, text, f"a whole number of {at_least} or more")
+        if value < at_least or (at_most is not None and value > at_most):
+            raise InvalidVariable(name, text, f"a whole number of {wanted}")
         return value
 
     def switch(self, name: str) -> bool:
@@ -77,6 +80,17 @@ class Environment:
 RECOVERIES_PER_HOUR = 30
 """Sessions with one recipient's devices that are replaced because they broke; messages don't count. Two
 broken peers must not ask each other for ever."""
+
+
+RETENTION_DAYS = 35
+"""How long a notification is kept after its last start or failure, and what else is kept of it: replies,
+threads, recoveries, changes of identity. Unless the deployment says otherwise."""
+
+MIN_RETENTION_DAYS = 15
+"""A dead letter lies 14 days in its queue from its move, and needs its record for as long. What is kept less
+than WhatsApp keeps messages for an offline phone (30 days) can't be sent again to one that can't read it."""
+
+MAX_RETENTION_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -115,12 +129,13 @@ class RetryPolicies:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """Where keys and notifications lie, and what unseals the keys. `on_number_moved`: `hold` what is for a
-    number that belongs to somebody else by now, or `send` it."""
+    """Where keys and notifications lie, what unseals the keys, and how long notifications are kept.
+    `on_number_moved`: `hold` what is for a number that belongs to somebody else by now, or `send` it."""
 
     keys_table: str
     notifications_table: str
     sealing_secret_arn: str
+    retention_days: int = RETENTION_DAYS
     on_number_moved: str = "hold"
 
     @classmethod
@@ -130,8 +145,16 @@ class StoreConfig:
             keys_table=environment.text("KEYS_TABLE"),
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
             sealing_secret_arn=environment.text("SEALING_SECRET_ARN"),
+            retention_days=retention_days(environment),
             on_number_moved=environment.choice("ON_NUMBER_MOVED", "hold", "send"),
         )
+
+
+def retention_days(environment: Environment) -> int:
+    """Return for how many days records are kept. Raises `InvalidVariable`."""
+    return environment.number(
+        "RETENTION_DAYS", RETENTION_DAYS, at_least=MIN_RETENTION_DAYS, at_most=MAX_RETENTION_DAYS
+    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +162,7 @@ class SendConfig:
     """What `send_notification` needs."""
 
     stores: StoreConfig
+    texts_secret_arn: str
     notifications_queue_url: str
     dead_letters_queue_url: str
     policies: RetryPolicies
@@ -151,6 +175,7 @@ class SendConfig:
         environment = environment or Environment()
         return cls(
             stores=StoreConfig.read(environment),
+            texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             policies=RetryPolicies.read(environment),
@@ -164,6 +189,7 @@ class ReceiveConfig:
     """What `receive_stanza` needs."""
 
     stores: StoreConfig
+    texts_secret_arn: str
     stanzas_queue_url: str
     notifications_queue_url: str
     dead_letters_queue_url: str
@@ -179,6 +205,7 @@ class ReceiveConfig:
         environment = environment or Environment()
         return cls(
             stores=StoreConfig.read(environment),
+            texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
             stanzas_queue_url=environment.text("STANZAS_QUEUE_URL"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
@@ -195,6 +222,7 @@ class PlanConfig:
     """What `plan_notifications` needs."""
 
     notifications_table: str
+    texts_secret_arn: str
     notifications_queue_url: str
     ticket_events_dead_queue_url: str
     dead_letters_queue_url: str
@@ -207,6 +235,8 @@ class PlanConfig:
     quote_first_message: bool = False
     edit_updates: bool = False
     link_previews: bool = False
+    clickable_customer_links: bool = False
+    retention_days: int = RETENTION_DAYS
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PlanConfig:
@@ -214,6 +244,7 @@ class PlanConfig:
         environment = environment or Environment()
         return cls(
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
+            texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             ticket_events_dead_queue_url=environment.text("TICKET_EVENTS_DEAD_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
@@ -226,6 +257,9 @@ class PlanConfig:
             quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
             edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",
             link_previews=environment.switch("LINK_PREVIEWS"),
+            clickable_customer_links=environment.choice("CUSTOMER_LINKS", "plain", "clickable")
+            == "clickable",
+            retention_days=retention_days(environment),
         )
 
 
@@ -234,11 +268,13 @@ class PublishConfig:
     """What `publish_outcomes` needs."""
 
     event_bus_name: str
+    texts_secret_arn: str
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PublishConfig:
         """Read the environment of the function. Raises `MissingVariable`."""
-        return cls((environment or Environment()).text("EVENT_BUS_NAME"))
+        environment = environment or Environment()
+        return cls(environment.text("EVENT_BUS_NAME"), environment.text("TEXTS_SECRET_ARN"))
 
 
 @dataclass(frozen=True)

@@ -83,4 +83,33 @@ class Reaction:
         return self.emoji
 
 
-Content = Text | File | Edit | Reaction
+@dataclass(frozen=True)
+class Withheld:
+    """What stands in for words that can't be had: `why` is `LOCKED`, `DAMAGED` or `ERASED`. It is read, never
+    written, and never sent."""
+
+    why: str
+
+    @property
+    def text(self) -> str:
+        return ""
+
+
+LOCKED = "text-locked"
+"""They are sealed, and who reads has no key: a function that needs no texts, or an operator without the
+right."""
+
+DAMAGED = "text-damaged"
+"""What lies there was not sealed for this record: it was cut, altered, or moved here from another one; or its
+key is in no secret that we have."""
+
+ERASED = "text-erased"
+"""The words were erased, the record was left."""
+
+WITHHELD = {
+    LOCKED: "its words are sealed, and their key isn't at hand",
+    DAMAGED: "its words were damaged, moved here from another record, or sealed with an unknown key",
+    ERASED: "its words were erased",
+}
+
+Content = Text | File | Edit | Reaction | Withheld

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.content import Content, Edit
+from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch
@@ -137,6 +137,9 @@ class Delivery:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
         if notification.expired(self._now_ms()):
             return self._bury(notification, expiry_of(notification))
+        if isinstance(notification.content, Withheld):
+            why = notification.content.why
+            return self._bury(notification, Permanent(why, WITHHELD[why]))
         found = self._person(notification, view.person, address.user if address else None)
         if isinstance(found, Verdict):
             return found

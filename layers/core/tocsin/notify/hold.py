@@ -21,8 +21,8 @@ GRACE_SECONDS = 3600
 """What a held one has left at least when its limit ends: time to connect and to be sent."""
 
 MAX_LIFE_SECONDS = 28 * 86400
-"""However long limits hold it, a notification is given up this long after its planning, before its record
-goes (`KEPT_SECONDS`)."""
+"""However long limits hold it, a notification is given up this long after its planning. Parking it prolongs
+the life of its record by as much as it may have to wait."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from tocsin.notify.content import Edit, File, Reaction
 from tocsin.notify.failure import Bug
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
 from tocsin.notify.store.codec import notification_of_item
+from tocsin.notify.store.replies import open_reply
+from tocsin.notify.store.texts import Texts, TextWithheld
 from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
@@ -96,20 +98,28 @@ class Publisher:
     """Puts outcomes on the bus."""
 
     def __init__(
-        self, events: Any, config: PublishConfig, *, sleep: Callable[[float], None] = time.sleep
+        self, events: Any, config: PublishConfig, texts: Texts, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        """`texts`: opens what events carry of what people wrote."""
         self._events = events
         self._bus = config.event_bus_name
+        self._texts = texts
         self._sleep = sleep
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
-        """Tell the outcomes in the records of a stream batch. Never raises: a record that can't be read would
-        come back for ever and block all behind it, so it is logged; one that can't be told comes back."""
+        """Tell the outcomes in the records of a stream batch. Never raises for a record: one that can't be
+        read would come back for ever and block all behind it, so it is logged; one that can't be told comes
+        back. Raises what keeps the key of the texts away: then all of them come back."""
+        self._texts.prepare()
         outcomes: list[Outcome] = []
         unreadable = 0
         for record in records:
             try:
-                outcome = outcome_of(record)
+                outcome = outcome_of(record, self._texts)
+            except TextWithheld as refusal:
+                log.error("refused reply", extra={"record": _place(record), "error": refusal.why})
+                unreadable += 1
+                continue
             except Exception as exc:  # noqa: BLE001 - bad data of whatever kind must not block the stream
                 log.error("unreadable stream record", extra={"record": _place(record), "error": repr(exc)})
                 unreadable += 1
@@ -165,8 +175,9 @@ def dead_letters(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
     return Counter(detail.get("class", Bug.kind) for detail in failed)
 
 
-def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
-    """The outcome that a stream record brings, None if it brings none. Raises for what it can't read."""
+def outcome_of(record: Mapping[str, Any], texts: Texts) -> Outcome | None:
+    """The outcome that a stream record brings, None if it brings none. Raises TextWithheld for a reply whose
+    words can't be opened, and whatever reading raises for what it can't read."""
     stream = record["dynamodb"]
     image = stream.get("NewImage")
     if record.get("eventName") not in ("INSERT", "MODIFY") or not image or "outcome" not in image:
@@ -175,10 +186,10 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
     at = int(image["outcome_at"]["N"])
     sequence = stream["SequenceNumber"]
     if outcome == REPLY_RECEIVED:
-        return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at)), at)
+        return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at, texts)), at)
     if outcome == IDENTITY_CHANGED:
         return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
-    detail = _notification(notification_of_item(from_item(image)), outcome, at)
+    detail = _notification(notification_of_item(from_item(image), texts), outcome, at)
     return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
 
 
@@ -228,8 +239,9 @@ _UNNAMED: dict[str, Any] = {"recipient": None, "recipient_lid": None, "username"
 _NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
 
 
-def _reply(image: Mapping[str, Any], at: int) -> dict[str, Any]:
-    told = {name: value for name, value in from_item(image).items() if name not in _NOT_TOLD}
+def _reply(image: Mapping[str, Any], at: int, texts: Texts) -> dict[str, Any]:
+    reply = open_reply(from_item(image), texts)
+    told = {name: value for name, value in reply.items() if name not in _NOT_TOLD}
     told["received_at"] = iso(told.get("received_at", at))
     # What was told without its content is told once more with it: two events, so two ids.
     unread = "unread." if told.get("unread") else ""

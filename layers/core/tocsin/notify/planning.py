@@ -30,7 +30,7 @@ from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
-from tocsin.notify.texts.template import TemplateFailed, Templates
+from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
 from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Addressee
@@ -259,7 +259,7 @@ def notifications_of(
             expires_at=expires_at,
             previews=previews,
         )
-        planned += [text, *_enclosed(event, text)]
+        planned += [text, *_enclosed(event, text, templates.shown_to(recipient.audience))]
     return planned
 
 
@@ -294,7 +294,12 @@ def text_of(
         recipient=recipient.address,
         recipient_name=recipient.name,
         language=rendered.language,
-        content=Text(rendered.text, preview=_preview(event, rendered.text) if previews else None),
+        content=Text(
+            rendered.text,
+            preview=_preview(event, rendered.text, templates.shown_to(recipient.audience))
+            if previews
+            else None,
+        ),
         created_at=created_at,
         expires_at=expires_at,
         event_id=event.event_id,
@@ -303,22 +308,22 @@ def text_of(
     )
 
 
-def _preview(event: TicketEvent, text: str) -> Preview | None:
-    """Of the ticket's page, where the text links to it."""
+def _preview(event: TicketEvent, text: str, shown: Shown) -> Preview | None:
+    """Of the ticket's page, where the text links to it. `shown`: as in `template.context`."""
     url = link(event.ticket.url)
     if not url or url not in text:
         return None
-    return Preview(url, line(event.ticket.subject, 200), line(event.ticket.description, 300))
+    return Preview(url, shown(line(event.ticket.subject, 200)), shown(line(event.ticket.description, 300)))
 
 
-def _enclosed(event: TicketEvent, text: Notification) -> Iterator[Notification]:
-    """The files that follow a text. Each is a moment younger than the one before, which keeps their order
-    where they have to wait."""
+def _enclosed(event: TicketEvent, text: Notification, shown: Shown) -> Iterator[Notification]:
+    """The files that follow a text, their captions `shown` like it. Each is a moment younger than the one
+    before, which keeps their order where they have to wait."""
     files = [enclosure for enclosure in event.enclosures if enclosure.is_for(text.audience)]
     for number, enclosure in enumerate(files, 1):
         yield replace(
             text,
             id=text.sibling_id(enclosure.attachment.key),
-            content=File(enclosure.attachment, paragraph(enclosure.caption, 1000, 8)),
+            content=File(enclosure.attachment, shown(paragraph(enclosure.caption, 1000, 8))),
             created_at=text.created_at + number,
         )

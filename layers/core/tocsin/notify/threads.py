@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tocsin.notify.content import Edit, File, Quote, Text
+from tocsin.notify.content import Edit, File, Quote, Text, Withheld
 from tocsin.notify.notification import Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
 from tocsin.tables.names import message_id_of
@@ -55,6 +55,8 @@ def placed(notification: Notification, stores: Stores, config: PlanConfig) -> No
     thread = stores.threads.follow(notification)
     first = stores.notifications.get(thread.first) if config.quote_first_message else None
     if first is None or first.id == notification.id or first.state in LOST:
+        return notification
+    if isinstance(first.content, Withheld):
         return notification
     quote = Quote(first.message_id, shortened(first.text, MAX_QUOTED))
     return replace(notification, content=replace(text, quote=quote))

@@ -20,6 +20,9 @@
 | `generation#A`     | `witness`            | how far the account's keys had got                           |
 | `ids`              | `secret`             | what ids of notifications are made with                      |
 
+`sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
+away erases their words and nothing else.
+
 A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` (the account) and `watch_due` (milliseconds)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
 from tocsin.connector.gateway.limits import Limits
-from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
 from tocsin.timestamps import iso
@@ -36,7 +36,7 @@ class LimitedAccount:
 
     def __init__(self) -> None:
         self.now = float(NOW)
-        self.table = MemoryTable()
+        self.table = GrantedTable()
         self.aws = Aws()
 
     def process(self) -> Limits:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.notification_stores import StoredNotification
 from tests.support.notifications import N
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, State
@@ -22,6 +23,7 @@ from tocsin.notify.store.codec import (
     stored_content,
 )
 from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.texts import SEALED
 from tocsin.tables.notifications import notification_key
 
 QUOTE = Quote("3EB0AA", "Halo")
@@ -84,7 +86,8 @@ def test_a_notification_is_read_with_its_content(
 def test_a_record_from_before_contents_had_kinds_is_read(
     stored: StoredNotification, attributes: dict[str, Any], content: Content
 ) -> None:
-    as_before = {name: value for name, value in stored.item.items() if name not in ("pk", "sk", "content")}
+    as_before = {name: value for name, value in stored.item.items() if name not in ("pk", "sk", SEALED)}
+    as_before["recipient_name"] = N.recipient_name
     stored.table.put(Put(notification_key(N.id), {**as_before, "text": "Halo", **attributes}))
     assert stored.stores.notifications.get(N.id) == replace(N, content=content)
 
@@ -93,7 +96,7 @@ def test_a_record_from_before_contents_had_kinds_is_read(
 def test_a_content_of_a_newer_version_is_refused_by_name(
     stored: StoredNotification, newer: dict[str, Any]
 ) -> None:
-    stored.table.update(Update(notification_key(N.id), set={"content": newer}))
+    stored.table.update(Update(notification_key(N.id), set={"content": newer}, remove=(SEALED,)))
     with pytest.raises(UnknownContent, match=f"kind {newer['kind']}, version {newer['v']}"):
         stored.stores.notifications.get(N.id)
 
@@ -112,13 +115,19 @@ NOTIFICATIONS = st.builds(
 )
 
 
+def item_of(written: Notification) -> dict[str, Any]:
+    """It as it lies in the table."""
+    pk, sk = notification_key(written.id)
+    return {"pk": pk, "sk": sk, **item_of_notification(written, expire_at=1, texts=TEXTS)}
+
+
 @given(NOTIFICATIONS)
 def test_a_notification_is_read_as_it_was_written(written: Notification) -> None:
-    assert notification_of_item(item_of_notification(written, expire_at=1)) == written
+    assert notification_of_item(item_of(written), TEXTS) == written
 
 
 @given(expires_at=MOMENT)
 def test_the_expiry_is_stored_as_the_second_that_it_lies_in(expires_at: int) -> None:
-    item = item_of_notification(replace(N, expires_at=expires_at), expire_at=1)
+    item = item_of(replace(N, expires_at=expires_at))
     assert item["expires_at"] == expires_at // 1000
-    assert 0 <= expires_at - notification_of_item(item).expires_at < 1000
+    assert 0 <= expires_at - notification_of_item(item, TEXTS).expires_at < 1000

@@ -10,6 +10,7 @@ import pytest
 from tests.support.fake_aws import KEYS, NOTIFICATIONS, Cloud, cloud
 from tests.support.notification_stores import USER
 from tests.support.notifications import N
+from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Put
 from tocsin.notify.store.stores import Stores
@@ -37,7 +38,7 @@ def aws() -> Iterator[Cloud]:
 def test_all_that_a_send_must_know_is_one_request(aws: Cloud) -> None:
     client = Counting(aws.dynamodb)
     keys = DynamoTable(client, KEYS)
-    stores = Stores(DynamoTable(client, NOTIFICATIONS), keys)
+    stores = Stores(DynamoTable(client, NOTIFICATIONS), keys, texts=TEXTS)
     keys.put(Put(address_key("default", USER), {"lid": "99@lid"}))
     stores.notifications.put_new(N)
     stores.people.opt_out("default", USER, "STOP", 5)
@@ -49,7 +50,7 @@ def test_all_that_a_send_must_know_is_one_request(aws: Cloud) -> None:
 
 def test_the_record_of_an_ack_is_one_request(aws: Cloud) -> None:
     client = Counting(aws.dynamodb)
-    stores = Stores(DynamoTable(client, NOTIFICATIONS))
+    stores = Stores(DynamoTable(client, NOTIFICATIONS), texts=TEXTS)
     stores.notifications.put_new(N)
     client.calls.clear()
     stores.notifications.mark_sent(N.id, {USER: 7}, at=5, account="default", receipt_deadline=100)

@@ -1,7 +1,8 @@
 """Notifications ⇄ items of the notifications table.
 
 Stored attributes are public: whatever was ever written can be read. Their moments are in ms, but
-`expires_at` and the time to live (`expire_at`) in seconds.
+`expires_at` and the time to live (`expire_at`) in seconds. What people wrote is one sealed attribute
+(`texts.py`): the content, the recipient's name, and an address that was refused.
 """
 
 from __future__ import annotations
@@ -11,15 +12,25 @@ from types import MappingProxyType
 from typing import Any, assert_never
 
 from tocsin.dynamo.writes import Item
-from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quote, Reaction, Text
+from tocsin.notify.content import (
+    DAMAGED,
+    ERASED,
+    Attachment,
+    Content,
+    Edit,
+    File,
+    Preview,
+    Quote,
+    Reaction,
+    Text,
+    Withheld,
+)
 from tocsin.notify.hold import held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, Recovery, State
+from tocsin.notify.store.texts import SEALED, Texts, TextWithheld
 from tocsin.tables.names import message_id_of
+from tocsin.tables.notifications import notification_key
 from tocsin.timestamps import from_seconds, to_seconds
-
-KEPT_SECONDS = 35 * 24 * 3600
-"""How long a notification is kept after its last start or failure. A dead letter lives 14 days from its move,
-and any retry receipt must be servable, so never less than 30 days."""
 
 DETAIL_LENGTH = 500
 
@@ -34,7 +45,6 @@ _PLAIN = (
     "revision",
     "audience",
     "recipient",
-    "recipient_name",
     "language",
     "created_at",
     "retries_used",
@@ -53,12 +63,14 @@ _OPTIONAL = (
     "event_at",
     "requeued_at",
     "recipient_lid",
-    "refused_address",
     "text_id",
     "person",
     "lane",
     "recipient_username",
 )
+_WORDS = ("content", "recipient_name", "refused_address")
+"""What is sealed. Records from before texts were sealed hold them as attributes of their own."""
+
 _COUNTERS = ("parkings", "redriven", "attempts_dropped")
 
 
@@ -75,8 +87,9 @@ class UnknownContent(ValueError):
         return f"a content of kind {self.kind}, version {self.version}, is unknown: a newer version wrote it"
 
 
-def item_of_notification(notification: Notification, expire_at: int) -> dict[str, Any]:
-    """The attributes of a notification's item, without its key. `expire_at`: seconds."""
+def item_of_notification(notification: Notification, expire_at: int, texts: Texts) -> dict[str, Any]:
+    """The attributes of a notification's item, without its key. `expire_at`: seconds. Raises TextWithheld
+    where texts can't be sealed."""
     plain = {name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)}
     return present(
         {
@@ -88,16 +101,18 @@ def item_of_notification(notification: Notification, expire_at: int) -> dict[str
             "recoveries": {device: one.to_json() for device, one in notification.recoveries.items()},
             "receipts": dict(notification.receipts),
             "event_id": notification.event_id or None,
-            "content": stored_content(notification.content),
+            SEALED: _sealed(notification, texts),
             "last_error": notification.last_error.to_json() if notification.last_error else None,
             "expire_at": expire_at,
         }
     )
 
 
-def notification_of_item(item: Item) -> Notification:
-    """The notification that an item (or a stream image of it) holds."""
+def notification_of_item(item: Item, texts: Texts) -> Notification:
+    """The notification that an item (or a stream image of it) holds, with its key. Words that can't be had
+    are `Withheld`: the rest of the record is worth reading without them. Raises UnknownContent."""
     values: Mapping[str, Any] = item
+    words = _words(values, texts)
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
@@ -117,13 +132,52 @@ def notification_of_item(item: Item) -> Notification:
         recoveries=MappingProxyType({device: Recovery.from_json(one) for device, one in recoveries.items()}),
         receipts=MappingProxyType(values.get("receipts", {})),
         event_id=values.get("event_id", ""),
-        content=read_content(values["content"]) if "content" in values else _untagged_content(values),
+        content=_content(words, values),
+        recipient_name=words.get("recipient_name", ""),
+        refused_address=words.get("refused_address"),
         last_error=Problem.from_json(last_error) if last_error else None,
     )
 
 
+def _sealed(notification: Notification, texts: Texts) -> bytes:
+    words = {
+        "content": stored_content(notification.content),
+        "recipient_name": notification.recipient_name,
+        "refused_address": notification.refused_address,
+    }
+    return texts.seal(words, notification_key(notification.id), *_bound_to(vars(notification)))
+
+
+def _bound_to(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """To what the words of a notification are bound beside its place: to whom they go, and what they may pass
+    (a confirmation passes an opt-out). None of it ever changes."""
+    return (values["account"], values["recipient"], values["audience"], values["event_type"])
+
+
+def _words(values: Mapping[str, Any], texts: Texts) -> Mapping[str, Any]:
+    """The content (as it is stored, or `Withheld`), name and refused address of an item."""
+    if SEALED not in values:
+        return {name: values[name] for name in _WORDS if name in values}
+    try:
+        return texts.open(values[SEALED], (values["pk"], values["sk"]), *_bound_to(values))
+    except TextWithheld as refusal:
+        return {"content": Withheld(refusal.why)}
+
+
+def _content(words: Mapping[str, Any], values: Mapping[str, Any]) -> Content:
+    stored = words.get("content")
+    if isinstance(stored, Withheld):
+        return stored
+    if stored is not None:
+        return read_content(stored)
+    return (
+        _untagged_content(values) if "text" in values else Withheld(DAMAGED if SEALED in values else ERASED)
+    )
+
+
 def stored_content(content: Content) -> dict[str, Any]:
-    """A content as it is stored: its kind, the version of this form, and what it is made of."""
+    """A content as it is stored: its kind, the version of this form, and what it is made of. Raises
+    ValueError for one that is withheld."""
     kind: str
     parts: dict[str, Any]
     match content:
@@ -137,6 +191,8 @@ def stored_content(content: Content) -> dict[str, Any]:
         case Reaction(message_id, emoji, at, author):
             kind = "reaction"
             parts = {"message_id": message_id, "emoji": emoji, "at": at, "author": author}
+        case Withheld(why):
+            raise ValueError(f"words that are withheld ({why}) can't be written")
         case _:
             assert_never(content)
     return {"v": CONTENT_VERSION, "kind": kind, **present(parts)}

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Put
 from tocsin.notify.notification import IDENTITY_CHANGED
-from tocsin.notify.store.codec import KEPT_SECONDS, present
+from tocsin.notify.store.codec import present
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import identity_change_key, identity_changes_pk
-from tocsin.timestamps import to_seconds
 
 
 class IdentityChanges:
     """The items that hold changes of identity. `user`: a bare JID; `at`: ms."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: NotificationsTable) -> None:
         self._table = table
 
     def put(
@@ -36,7 +35,7 @@ class IdentityChanges:
             "changed_at": at,
             "outcome": IDENTITY_CHANGED,
             "outcome_at": at,
-            "expire_at": to_seconds(at) + KEPT_SECONDS,
+            "expire_at": self._table.expire_at(at),
         }
         key = identity_change_key(account, user, device, fingerprint, at)
         try:

@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Item, Put
 from tocsin.notify.notification import guessable_id, notification_id
-from tocsin.notify.store.codec import KEPT_SECONDS
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import ids_secret_key
 from tocsin.timestamps import from_seconds
 
@@ -35,7 +34,11 @@ class Ids:
     """Makes ids of notifications. One request in the life of a container, two in that of a deployment."""
 
     def __init__(
-        self, table: PatientTable, *, clock: Callable[[], float] = time.time, random: Callable[[int], bytes]
+        self,
+        table: NotificationsTable,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes],
     ) -> None:
         self._table = table
         self._clock = clock
@@ -56,7 +59,7 @@ class Ids:
 
         An event that was planned then and comes again now must not be told twice.
         """
-        if from_seconds(self._clock()) > self.secret.made_at + KEPT_SECONDS * 1000:
+        if self._clock() > self._table.expire_at(self.secret.made_at):
             return None
         return guessable_id(account, ticket_id, event_type, revision, audience, *recipient)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Absent, Equals, Item, Put, Shorter, Update
 from tocsin.notify.notification import OVERDUE, Attempt, Notification, Problem, Recovery, State
 from tocsin.notify.store.codec import (
-    KEPT_SECONDS,
     bounded,
     bounded_attempt,
     item_of_notification,
     notification_of_item,
 )
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, told
 from tocsin.tables.notifications import TICKET, WATCH, notification_key, notification_of
 from tocsin.timestamps import to_seconds
@@ -34,13 +33,14 @@ ROOM_FOR_ATTEMPT = (ITEM_EXISTS, Shorter("attempts", MAX_ATTEMPTS))
 class Notifications:
     """The items that hold notifications."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: NotificationsTable) -> None:
         self._table = table
 
     def put_new(self, notification: Notification) -> Notification | None:
         """Write a new notification. None: it is written. Else the one that was there already; nothing was
-        written."""
-        item = item_of_notification(notification, to_seconds(notification.created_at) + KEPT_SECONDS)
+        written. Raises TextWithheld where texts can't be sealed."""
+        table = self._table
+        item = item_of_notification(notification, table.expire_at(notification.created_at), table.texts)
         # The same event planned twice finds its own notification.
         put = Put(notification_key(notification.id), item, when=(ITEM_ABSENT,))
         try:
@@ -48,12 +48,12 @@ class Notifications:
         except ConditionFailed as refused:
             if refused.item is None:
                 raise NotificationMissing(notification.id) from None
-            return notification_of_item(refused.item)
+            return notification_of_item(refused.item, table.texts)
         return None
 
     def get(self, notification_id: str) -> Notification | None:
         item = self._table.get(notification_key(notification_id))
-        return notification_of_item(item) if item is not None else None
+        return notification_of_item(item, self._table.texts) if item is not None else None
 
     def reroute(self, notification_id: str, person: str, lane: str) -> Transition:
         """It is for `person` (bare JID) and goes in that one's lane from now on, under the next generation.
@@ -156,7 +156,7 @@ class Notifications:
         end: Item = {
             "failed_at": at,
             "last_error": bounded(problem),
-            "expire_at": to_seconds(at) + KEPT_SECONDS,
+            "expire_at": self._table.expire_at(at),
         }
         update = Update(
             notification_key(notification_id),
@@ -177,7 +177,7 @@ class Notifications:
                 "state": State.PLANNED,
                 "retries_used": 0,
                 "expires_at": to_seconds(expires_at),
-                "expire_at": to_seconds(at) + KEPT_SECONDS,
+                "expire_at": self._table.expire_at(at),
             },
             add={"generation": 1, "redriven": 1},
             append={"attempts": Attempt("redriven", at, "operator").to_json()},

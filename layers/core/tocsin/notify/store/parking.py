@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed, Conflict
 from tocsin.dynamo.writes import Condition, Delete, Equals, Item, Put, Update
 from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.store.codec import (
-    KEPT_SECONDS,
     bounded,
     bounded_attempt,
     notification_of_item,
     present,
 )
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
 from tocsin.people.people import People, turned_to
 from tocsin.tables.notifications import notification_key, waiting_key
@@ -62,7 +61,7 @@ class Parking:
     """The rows of what waits, and the line of each person. `clock`: seconds since the epoch."""
 
     def __init__(
-        self, table: PatientTable, people: People, *, clock: Callable[[], float] = time.time
+        self, table: NotificationsTable, people: People, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._table = table
         self._people = people
@@ -87,11 +86,20 @@ class Parking:
         """
         until = behind.held_until if behind is not None else held_until(cause, due_at)
         times = present({"due_at": due_at, "held_until": until})
+        # It may wait for longer than a record is kept: row and record must outlive that.
+        expire_at = self._table.expire_at(max(at, notification.expires_at, due_at or 0, until or 0))
         tag = secrets.token_hex(8)
-        waits = untold(_waits(notification, Attempt(cause, at, "wait", detail), times))
+        waits = untold(_waits(notification, Attempt(cause, at, "wait", detail), times, expire_at))
         row = Put(
             waiting_key(notification.account, notification.turn),
-            {**_row(notification), "cause": cause, "parked_at": at, "tag": tag, **times},
+            {
+                **_row(notification),
+                "expire_at": expire_at,
+                "cause": cause,
+                "parked_at": at,
+                "tag": tag,
+                **times,
+            },
         )
         turn = Update(("", ""), add={"parked": frozenset({notification.turn})})
         for name in self._people.names_on_the_way(notification.account, notification.person_name):
@@ -105,11 +113,11 @@ class Parking:
                 item = refused.failed[0]
                 if item is None:
                     raise NotificationMissing(notification.id) from None
-                return Transition(False, notification_of_item(item))
+                return Transition(False, notification_of_item(item, self._table.texts))
         parked = self._table.get(notification_key(notification.id))
         if parked is None:
             raise NotificationMissing(notification.id)
-        return Transition(True, notification_of_item(parked))
+        return Transition(True, notification_of_item(parked, self._table.texts))
 
     def waiting(self, account: str) -> Iterator[WaitingRow]:
         """The account's parked notifications, oldest first, read as they are asked for."""
@@ -146,8 +154,9 @@ class Parking:
         return True
 
 
-def _waits(notification: Notification, attempt: Attempt, times: Item) -> Update:
-    """The step into waiting. `times`: those of `due_at` and `held_until` that are known."""
+def _waits(notification: Notification, attempt: Attempt, times: Item, expire_at: int) -> Update:
+    """The step into waiting. `times`: those of `due_at` and `held_until` that are known. `expire_at`: of the
+    record from now on, seconds."""
     last = notification.attempts[-1] if notification.attempts else None
     # A limit may park it a hundred times over: its first time is history enough.
     is_news = last is None or last.cause != attempt.cause
@@ -155,7 +164,7 @@ def _waits(notification: Notification, attempt: Attempt, times: Item) -> Update:
     problem = bounded(Problem(attempt.cause, attempt.class_, attempt.detail))
     return Update(
         notification_key(notification.id),
-        set={"state": State.WAITING, "last_error": problem, **times},
+        set={"state": State.WAITING, "last_error": problem, "expire_at": expire_at, **times},
         set_first={"waiting_since": attempt.at},
         append={"attempts": bounded_attempt(attempt)} if is_news and has_room else {},
         add={"parkings": 1},
@@ -171,7 +180,6 @@ def _row(notification: Notification) -> Item:
         "recipient": notification.recipient,
         "audience": notification.audience,
         "expires_at": to_seconds(notification.expires_at),
-        "expire_at": to_seconds(notification.expires_at) + KEPT_SECONDS,
     }
 
 

@@ -2,7 +2,7 @@
 
 One item for one device and message, however often it asks, under the day (UTC) on which it began. A day is
 one query, so statistics need neither an index nor a scan, and nothing of this lies on the way of a send. The
-items outlive the notifications (`KEPT_SECONDS`).
+items are kept as long as notifications are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import Exists, Item, Key, Update
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import recoveries_pk, recovery_sk, stanza_name
-from tocsin.timestamps import to_seconds
-
-KEPT_SECONDS = 90 * 24 * 3600
 
 THEIRS = "theirs"
 OURS = "ours"
@@ -86,19 +83,19 @@ class RecoveryRecord:
 class Recoveries:
     """The records of recoveries. `at`, `since`: milliseconds; `since`: when the first complaint was."""
 
-    def __init__(self, table: PatientTable) -> None:
+    def __init__(self, table: NotificationsTable) -> None:
         self._table = table
 
     def asked(
         self, unreadable: UnreadableMessage, *, since: int, at: int, cause: str, rebuilt: str = ""
     ) -> None:
         """A request to send again was answered (or, of ours, made)."""
-        noted = _noted(unreadable, since, at, cause, {"rebuilt": rebuilt} if rebuilt else {})
+        noted = self._noted(unreadable, since, at, cause, {"rebuilt": rebuilt} if rebuilt else {})
         self._table.update(noted._replace(add={"requests": 1}))
 
     def failed(self, unreadable: UnreadableMessage, *, since: int, at: int, cause: str, failure: str) -> None:
         """It was given up."""
-        self._table.update(_noted(unreadable, since, at, cause, {"failed_at": at, "failure": failure}))
+        self._table.update(self._noted(unreadable, since, at, cause, {"failed_at": at, "failure": failure}))
 
     def healed(
         self, unreadable: UnreadableMessage, *, at: int, since: int | None = None
@@ -116,6 +113,12 @@ class Recoveries:
         except ConditionFailed:
             return None
 
+    def _noted(
+        self, unreadable: UnreadableMessage, since: int, at: int, cause: str, more: dict[str, str | int]
+    ) -> Update:
+        known = {**vars(unreadable), "last_at": at, "expire_at": self._table.expire_at(since), **more}
+        return Update(unreadable.key(since), set=known, set_first={"cause": cause, "first_at": since})
+
     def of_days(self, account: str, days: int, now: int) -> Iterator[RecoveryRecord]:
         """What began in the last `days` days (today is one of them), day by day, newest day first."""
         for back in range(days):
@@ -128,16 +131,6 @@ class Recoveries:
         days = sorted({recoveries_pk(account, moment) for moment in moments})
         prefix = recovery_sk(THEIRS, notification_id)
         return [_record(item) for day in days for item in self._table.query(day, prefix)]
-
-
-def _noted(
-    unreadable: UnreadableMessage, since: int, at: int, cause: str, more: dict[str, str | int]
-) -> Update:
-    return Update(
-        unreadable.key(since),
-        set={**vars(unreadable), "last_at": at, "expire_at": to_seconds(since) + KEPT_SECONDS, **more},
-        set_first={"cause": cause, "first_at": since},
-    )
 
 
 def _record(item: Item) -> RecoveryRecord:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import IndexedTable, Table
+from tocsin.notify.config import RETENTION_DAYS
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.notifications import Notifications
+from tocsin.notify.store.table import NotificationsTable
+from tocsin.notify.store.texts import Texts
 from tocsin.people.people import People
 from tocsin.people.person import Person
 from tocsin.tables.keys import address_key
@@ -40,7 +42,8 @@ class SendView:
 class Stores:
     """The stores over one notifications table. What a plain send doesn't need is imported when it is used.
 
-    `keys`: the keys table, of which a send reads the recipient's address. `clock`: seconds since the epoch;
+    `keys`: the keys table, of which a send reads the recipient's address. `texts`: what seals what people
+    wrote; without it texts stay locked, and no notification can be put. `clock`: seconds since the epoch;
     `random(n)`: n random bytes.
     """
 
@@ -49,6 +52,8 @@ class Stores:
         table: IndexedTable,
         keys: Table | None = None,
         *,
+        texts: Texts | None = None,
+        retention_days: int = RETENTION_DAYS,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], None] = time.sleep,
@@ -57,7 +62,9 @@ class Stores:
         self._keys = keys
         self._clock = clock
         self._random = random
-        self._patient = PatientTable(table, random=random, sleep=sleep)
+        self._patient = NotificationsTable(
+            table, texts or Texts(), retention_days, random=random, sleep=sleep
+        )
         self.notifications = Notifications(self._patient)
         self.people = People(self._patient)
 
@@ -111,7 +118,7 @@ class Stores:
             found, addresses = self._table.get_many([notification, record]), {}
         state, known = found.get(notification), addresses.get(place)
         return SendView(
-            notification_of_item(state) if state is not None else None,
+            notification_of_item(state, self._patient.texts) if state is not None else None,
             self.people.follow(account, person, found.get(record)),
             None if known is None else {name: known[name] for name in known if name not in ("pk", "sk")},
         )

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.writes import ITEM_EXISTS, Absent, AnyOf, AtMost, Item, Update
 from tocsin.notify.notification import Notification
-from tocsin.notify.store.codec import KEPT_SECONDS
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.notify.store.transition import Transition, change
 from tocsin.people.people import People
 from tocsin.tables.notifications import notification_key, thread_key
-from tocsin.timestamps import to_seconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Thread:
 class Threads:
     """The items that hold threads."""
 
-    def __init__(self, table: PatientTable, people: People) -> None:
+    def __init__(self, table: NotificationsTable, people: People) -> None:
         self._table = table
         self._people = people
 
@@ -47,7 +45,7 @@ class Threads:
             set={
                 "last": notification.id,
                 "last_at": notification.created_at,
-                "expire_at": to_seconds(notification.created_at) + KEPT_SECONDS,
+                "expire_at": self._table.expire_at(notification.created_at),
             },
             set_first={"first": notification.id},
         )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tocsin.dynamo.patient_table import PatientTable
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import OneOf, Update, Value
 from tocsin.notify.notification import FROM, OUTCOMES, Notification, State
 from tocsin.notify.store.codec import notification_of_item
+from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import notification_of
 
 OF_A_WAIT = ("waiting_since", "due_at", "held_until")
@@ -56,12 +56,12 @@ def untold(update: Update) -> Update:
     return update._replace(remove=(*removed, *update.remove))
 
 
-def change(table: PatientTable, update: Update) -> Transition:
+def change(table: NotificationsTable, update: Update) -> Transition:
     """Make a change of a notification. `update` must demand that it is there: an update would otherwise found
     a torso of an item that its time to live has taken. Raises NotificationMissing."""
     try:
-        return Transition(True, notification_of_item(table.update(untold(update))))
+        return Transition(True, notification_of_item(table.update(untold(update)), table.texts))
     except ConditionFailed as refused:
         if refused.item is None:
             raise NotificationMissing(notification_of(update.key) or "") from None
-        return Transition(False, notification_of_item(refused.item))
+        return Transition(False, notification_of_item(refused.item, table.texts))

@@ -5,6 +5,9 @@
 WhatsApp knows no escape character. What a ticket says is therefore shown with look-alikes where a character
 could format, without characters that steer the direction or the layout of what follows, and never at any
 length.
+
+Phones make a link of whatever looks like one, and whoever opens a ticket may write one into it. Where that
+shall not be, links are shown with look-alikes as well (`unclickable`).
 """
 
 from __future__ import annotations
@@ -59,6 +62,29 @@ def name(text: str, most: int) -> str:
 def link(url: str) -> str:
     """A URL that means the same and formats nothing. `url`: printable ASCII, as the schema asks."""
     return url.replace("*", "%2A").replace("~", "%7E").replace("`", "%60")
+
+
+# Phones look for a scheme, for "//", for a full stop within a word, and for numbers with dots.
+_SCHEME = re.compile(r"(?<=[A-Za-z]):(?=\S)|(?<=[0-9+.-]):(?=[^\s\d])|:(?=//)")
+_SLASHES = re.compile(r"//(?=\S)")
+_INNER_DOT = re.compile(
+    r"(?<=\S)[.\uff0e\uff61](?=[.\uff0e\uff61]*[^\s.\uff0e\uff61])|(?<=\w)\u3002(?=[A-Za-z0-9])"
+)
+# With three dots it may be an IP address, or hold one.
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.]\d+){1,2}(?![\w.@/:-])")
+_COLON, _SLASH, _DOT = "\u2236", "\u2215", "\u2024"
+
+
+def unclickable(text: str) -> str:
+    """The same words, of which no phone makes a link: a colon, slashes and full stops that a link needs are
+    replaced by look-alikes, sign for sign. Prices and times stay; so do phone numbers."""
+    kept = [found.span() for found in _NUMBER.finditer(text)]
+    dotted = _INNER_DOT.sub(lambda dot: dot[0] if _within(dot.start(), kept) else _DOT, text)
+    return _SLASHES.sub(_SLASH * 2, _SCHEME.sub(_COLON, dotted))
+
+
+def _within(place: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in spans)
 
 
 def quote(text: str) -> str:

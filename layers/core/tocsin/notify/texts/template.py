@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.events.audience import Recipient
 from tocsin.notify.events.event import TicketEvent
-from tocsin.notify.texts.formatting import line, link, paragraph, quote, shortened
+from tocsin.notify.texts.formatting import line, link, paragraph, quote, shortened, unclickable
 from tocsin.notify.texts.languages import DEFAULTS, LAST_LANGUAGE, is_language
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ MAX_CHARACTERS = 4096
 _ID, _SUBJECT, _NAME, _WORD, _PLACE, _EXTRA = 64, 200, 80, 40, 200, 300
 _DESCRIPTION, _DESCRIPTION_LINES = 600, 8
 _NAMES = 5
+
+Shown = Callable[[str], str]
 
 
 class TemplateFailed(ValueError):
@@ -59,10 +61,14 @@ class Rendered:
 
 
 class Templates:
-    """The texts in `folders`, earlier ones first, and after them those of this package."""
+    """The texts in `folders`, earlier ones first, and after them those of this package.
 
-    def __init__(self, *folders: Path) -> None:
+    `clickable_customer_links`: whether phones of technicians may make links of what a ticket says.
+    """
+
+    def __init__(self, *folders: Path, clickable_customer_links: bool = False) -> None:
         self.folders = (*folders, DEFAULTS)
+        self._clickable = clickable_customer_links
 
     def render(self, event: TicketEvent, recipient: Recipient, default_language: str) -> Rendered:
         """What `recipient` is told about `event`. Raises TemplateFailed."""
@@ -71,13 +77,20 @@ class Templates:
         template = self._select(name, languages)
         language = template.name.split("/")[0]
         try:
-            text = template.render(context(event, recipient, self._words(language)))
+            text = template.render(
+                context(event, recipient, self._words(language), self.shown_to(recipient.audience))
+            )
         except Exception as exc:
             raise TemplateFailed(template.name, f"{type(exc).__name__}: {exc}") from exc
         text = _tidy(text)
         if not text:
             raise TemplateFailed(template.name, "says nothing")
         return Rendered(language, text)
+
+    def shown_to(self, audience: str) -> Shown:
+        """What is done to foreign words before this audience reads them. A customer reads their own; those
+        who work on tickets read what any stranger wrote."""
+        return str if self._clickable or audience == "customer" else unclickable
 
     @cached_property
     def environment(self) -> ImmutableSandboxedEnvironment:
@@ -116,28 +129,38 @@ class Templates:
         return words
 
 
-def context(event: TicketEvent, recipient: Recipient, words: Mapping[str, str]) -> dict[str, Any]:
-    """All that a template may name, harmless and bounded. Empty text where the event says nothing."""
+def context(
+    event: TicketEvent, recipient: Recipient, words: Mapping[str, str], shown: Shown = str
+) -> dict[str, Any]:
+    """All that a template may name, harmless and bounded. Empty text where the event says nothing.
+
+    `shown`: what is done, besides, to whatever the event says, but for `ticket.url`, the ticketing system's
+    own link, and the customer's phone number.
+    """
     ticket, customer = event.ticket, event.customer
-    names = [line(person.name, _NAME) for person in event.technicians if line(person.name, _NAME)]
-    own_name = line(recipient.name, _NAME)
+
+    def foreign(text: str, most: int) -> str:
+        return shown(line(text, most))
+
+    names = [foreign(person.name, _NAME) for person in event.technicians if line(person.name, _NAME)]
+    own_name = foreign(recipient.name, _NAME)
     return {
         "event_type": event.event_type,
         "recipient": {"name": own_name, "audience": recipient.audience},
         "ticket": {
-            "id": line(ticket.id, _ID),
+            "id": foreign(ticket.id, _ID),
             "revision": ticket.revision,
-            "subject": line(ticket.subject, _SUBJECT) or "–",
-            "description": paragraph(ticket.description, _DESCRIPTION, _DESCRIPTION_LINES),
-            "priority": _word("priority", ticket.priority, words),
-            "status": _word("status", ticket.status, words),
-            "location": line(ticket.location, _PLACE),
+            "subject": foreign(ticket.subject, _SUBJECT) or "–",
+            "description": shown(paragraph(ticket.description, _DESCRIPTION, _DESCRIPTION_LINES)),
+            "priority": shown(_word("priority", ticket.priority, words)),
+            "status": shown(_word("status", ticket.status, words)),
+            "location": foreign(ticket.location, _PLACE),
             "url": link(ticket.url),
-            "created_at": line(ticket.created_at, _WORD),
-            "extra": {name: _extra(value) for name, value in ticket.extra.items()},
+            "created_at": foreign(ticket.created_at, _WORD),
+            "extra": {name: _extra(value, shown) for name, value in ticket.extra.items()},
         },
         "customer": {
-            "name": line(customer.name, _NAME) if customer else "",
+            "name": foreign(customer.name, _NAME) if customer else "",
             "phone": f"+{customer.phone}" if customer and customer.phone else "",
         },
         "technicians": _enumerated(names, words),
@@ -146,10 +169,10 @@ def context(event: TicketEvent, recipient: Recipient, words: Mapping[str, str]) 
     }
 
 
-def _extra(value: Any) -> Any:
+def _extra(value: Any, shown: Shown) -> Any:
     if value is None:
         return ""
-    return line(value, _EXTRA) if isinstance(value, str) else value
+    return shown(line(value, _EXTRA)) if isinstance(value, str) else value
 
 
 def _word(kind: str, value: str, words: Mapping[str, str]) -> str:

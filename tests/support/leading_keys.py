@@ -1,0 +1,77 @@
+"""A table that grants the connector what the template does: partitions that its policy names, and no other.
+
+No emulator heeds `dynamodb:LeadingKeys`, so the connector's unit tests run on this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Literal
+
+from tests.support.templates import as_list, statements
+from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
+
+ConnectorsView = Literal["KeysTable", "NotificationsTable"]
+
+
+class NotGranted(AssertionError):
+    """The policy doesn't grant this partition: DynamoDB would answer AccessDenied."""
+
+
+@cache
+def granted(table: ConnectorsView) -> tuple[str, ...]:
+    """The patterns of the partition keys that the connector may name in a table."""
+    [condition] = [
+        statement["Condition"]["ForAllValues:StringLike"]
+        for owner, statement in statements()
+        if owner == "ConnectorPolicy" and statement["Resource"] == {"Fn::GetAtt": [table, "Arn"]}
+    ]
+    return tuple(as_list(condition["dynamodb:LeadingKeys"]))
+
+
+class GrantedTable(MemoryTable):
+    """`view`: which of the two tables it stands for."""
+
+    def __init__(self, view: ConnectorsView = "KeysTable", *, page: int = 100) -> None:
+        super().__init__(page=page)
+        self._view: ConnectorsView = view
+
+    def _demand(self, partitions: Iterable[str]) -> None:
+        for pk in partitions:
+            if not any(fnmatchcase(pk, pattern) for pattern in granted(self._view)):
+                raise NotGranted(pk)
+
+    def get(self, key: Key) -> Item | None:
+        self._demand([key[0]])
+        return super().get(key)
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        self._demand(pk for pk, _ in keys)
+        return super().get_many(keys)
+
+    def query(self, pk: str, prefix: str = "") -> list[Item]:
+        self._demand([pk])
+        return super().query(pk, prefix)
+
+    def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        self._demand([pk])
+        return super().walk(pk, prefix)
+
+    def keys(self, pk: str, prefix: str = "") -> list[Key]:
+        self._demand([pk])
+        return super().keys(pk, prefix)
+
+    def count(self, pk: str, without: str) -> int:
+        self._demand([pk])
+        return super().count(pk, without)
+
+    def _single(self, write: Put | Update | Delete) -> Item:
+        self._demand([write.key[0]])
+        return super()._single(write)
+
+    def transact(self, writes: Sequence[Write], token: str) -> None:
+        self._demand(write.key[0] for write in writes)
+        super().transact(writes, token)
