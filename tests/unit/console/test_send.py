@@ -250,7 +250,12 @@ def bucket(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     with mock_aws():
         client = boto3.client("s3", region_name=REGION)
         client.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
-        monkeypatch.setattr(Deployment, "client", lambda self, service: {"s3": client}[service])
+        others = Deployment.client
+        monkeypatch.setattr(
+            Deployment,
+            "client",
+            lambda self, service: client if service == "s3" else others(self, service),
+        )
         monkeypatch.setitem(fake.deployment.parameters, "AttachmentsBucket", "files")  # type: ignore[arg-type]
         yield client
 

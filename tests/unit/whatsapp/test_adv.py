@@ -80,7 +80,21 @@ def adv_sign(pair: KeyPair, text: bytes) -> bytes:
         b"",
         vouched() + bytes(MAX_IDENTITY_BYTES),
     ],
-    ids=lambda content: content[-4:].hex(),
+    ids=[
+        "another phone's",
+        "another phone's under the name of ours",
+        "another phone's without a name",
+        "another companion's",
+        "another phone's name beside it",
+        "an empty device signature",
+        "an empty account signature",
+        "no account signature",
+        "hosted details",
+        "malformed details",
+        "malformed",
+        "nothing",
+        "too long",
+    ],
 )
 def test_nobody_else_is(content: bytes) -> None:
     assert not vouches(content)
