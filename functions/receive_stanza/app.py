@@ -32,6 +32,7 @@ METRICS = {
     ("message", "reply"): "RepliesReceived",
     ("message", "asked-again"): "RetryReceiptsSent",
     ("message", "given-up"): "MessagesUnreadable",
+    ("message", "unproven-device"): "DevicesUnproven",
     ("message", "over-budget"): "QuestionsOverBudget",
     ("receipt", "delivered"): "NotificationsDelivered",
     ("receipt", "read"): "NotificationsRead",

@@ -35,11 +35,15 @@ DONE = {EDIT: "edited", DELETED: "deleted"}
 # Why such a request was not answered.
 REFUSALS = {
     "exhausted": "its retries are used up",
-    "over-budget": "the recipient's recoveries of this hour are used up",
+    "over-budget": "too many of the recipient's sessions broke in this hour",
     "bad-signature": "the keys it sent were not signed by it",
     "no-bundle": "WhatsApp had no fresh keys of it",
     "no-session": "no session could be created with it",
     "unknown-device": "WhatsApp does not list this device",
+    "unproven-device": "the recipient's phone does not vouch for this device",
+    "too-many-devices": "more devices asked for this message than a person has",
+    "guessing": "this person's devices asked too often for what they were never sent",
+    "forged-identity": "it pretends to be our own phone",
 }
 
 

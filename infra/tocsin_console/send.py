@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.notify.events.schema import InvalidEvent, parse_event
-from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.notification import Notification, State, derived_id
 from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -93,12 +93,12 @@ def send_test(
         _put_file(deployment, ticket.file, ticket.key(ticket_id))
     put_event(deployment, _EVENT, detail)
     whom = (account, ticket_id, _EVENT, 1, "customer", same_person_key(recipient))
-    identity = notification_id(*whom)
+    identity = deployment.stores.ids.of(*whom)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
     output.record({"ticket": ticket_id, "notification": identity, "state": "event"})
     if wait_seconds <= 0:
         return
-    parts = [identity] if ticket.file is None else [identity, notification_id(*whom, ticket.key(ticket_id))]
+    parts = [identity] if ticket.file is None else [identity, derived_id(identity, ticket.key(ticket_id))]
     for part in parts:
         last = follow(
             deployment, part, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock

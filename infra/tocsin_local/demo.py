@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.notification import Notification, State, derived_id
 from tocsin.notify.redrive import Letter, Redriver, Selection
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
@@ -352,10 +352,10 @@ class Demo:
         put_event(self._world.deployment, event_type, detail)
         followed = []
         for one in told:
-            part = [one.file] if one.file else []
-            identity = notification_id(
-                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient, *part
+            identity = self._world.deployment.stores.ids.of(
+                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient
             )
+            identity = derived_id(identity, one.file) if one.file else identity
             following = Following(one, identity, event_type, Row(one.label), began)
             self._stage(following, "event", time.time())
             followed.append(following)

@@ -26,6 +26,9 @@ ROOT_USER = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 TRIES = 3
 
+MINISTACK = Path(__file__).with_name("unpack_once.py")
+"""The program that the emulator's interpreter runs."""
+
 
 @dataclass(frozen=True)
 class Emulator:
@@ -83,7 +86,7 @@ def emulator(folder: Path, *, iam: bool = False) -> Iterator[Emulator]:
     for place in (state, temporary):
         place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        # Every worker of a function unpacks code and layer there and does not remove them.
+        # Code and layers are unpacked there, and every worker of a function leaves a folder of links behind.
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         stack.callback(shutil.rmtree, state, ignore_errors=True)
         url, child = stack.enter_context(_started(folder, iam=iam))
@@ -100,7 +103,7 @@ def _started(folder: Path, *, iam: bool) -> Iterator[tuple[str, Child]]:
             child = stack.enter_context(
                 running(
                     "emulator",
-                    [str(interpreter()), "-m", "ministack"],
+                    [str(interpreter()), "-P", str(MINISTACK)],
                     environment=clean_environment(
                         GATEWAY_PORT=str(port),
                         BIND_HOST="127.0.0.1",

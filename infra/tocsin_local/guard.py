@@ -1,5 +1,7 @@
 """Run a command until it ends or standard input closes; then end all that it started. Exits with its code.
 
+    python guard.py SECONDS COMMAND …    SECONDS: how long it may take to end by itself
+
 The program that starts us holds the other end of standard input and never writes to it. When that program
 ends, for whatever reason, the pipe closes. Standard library only, so that each guard starts in 20 ms.
 """
@@ -16,39 +18,38 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-GRACE_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1
 
 
-def main(command: Sequence[str]) -> int:
+def main(grace_seconds: float, command: Sequence[str]) -> int:
     """Run `command` in a process group of its own. Returns its exit code."""
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_the_guard
     )
 
     def when_asked(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=end, args=(child,), daemon=True).start()
+        threading.Thread(target=end, args=(child, grace_seconds), daemon=True).start()
 
     signal.signal(signal.SIGTERM, when_asked)
     signal.signal(signal.SIGINT, when_asked)
-    threading.Thread(target=end_when_abandoned, args=(child,), daemon=True).start()
+    threading.Thread(target=end_when_abandoned, args=(child, grace_seconds), daemon=True).start()
     code = child.wait()
     end_group(child.pid)
     return code if code >= 0 else 128 - code
 
 
-def end_when_abandoned(child: subprocess.Popen[bytes]) -> None:
+def end_when_abandoned(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """Wait for the end of standard input, then end the child."""
     while os.read(0, 1024):
         pass
-    end(child)
+    end(child, grace_seconds)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """End the child by SIGTERM, and after a while by SIGKILL."""
     child.terminate()
     try:
-        child.wait(GRACE_SECONDS)
+        child.wait(grace_seconds)
     except subprocess.TimeoutExpired:
         child.kill()
 
@@ -66,4 +67,4 @@ def die_with_the_guard() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(float(sys.argv[1]), sys.argv[2:]))

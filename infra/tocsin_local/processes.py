@@ -27,8 +27,12 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "SYSTEMROO
 
 GUARD = Path(__file__).with_name("guard.py")
 
-# The guard gives its child ten seconds to end by itself.
-STOP_SECONDS = 15.0
+GRACE_SECONDS = 10.0
+"""What a child has to end by itself, before the guard kills it."""
+
+PATIENCE_SECONDS = 5.0
+"""What the guard has beyond that."""
+
 READY_SECONDS = 60.0
 
 
@@ -48,10 +52,17 @@ class ProcessFailed(Exception):
 class Child:
     """A running child process. Make it with `running`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self.name = name
         self.log = log
         self._process = process
+        self._grace_seconds = grace_seconds
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -77,7 +88,7 @@ class Child:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._grace_seconds + PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -86,13 +97,19 @@ class Child:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path = ROOT
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    folder: Path = ROOT,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> Iterator[Child]:
     """Run `command` with exactly `environment` while the block lasts; its output goes to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), *command],
+            [sys.executable, "-I", "-S", str(GUARD), str(grace_seconds), *command],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.PIPE,
@@ -100,7 +117,7 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    child = Child(name, process, log)
+    child = Child(name, process, log, grace_seconds)
     try:
         yield child
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tocsin.signal.x3dh import PreKeyBundle
@@ -80,6 +80,7 @@ class Account:
 
     `business`: of WhatsApp Business, whose name is told to its companions as it is.
     `contacts`: numbers of the accounts it exchanged messages with; they are told when its devices change.
+    `key_indexes`: the phone's signed word, as of now, on which companions count.
     `tokens`: the privacy tokens that others issued to it, by their numbers. `trusts`: whom it issued one to.
     """
 
@@ -91,6 +92,7 @@ class Account:
     tokens: dict[str, bytes] = field(default_factory=dict)
     trusts: set[str] = field(default_factory=set)
     business: bool = False
+    key_indexes: Callable[[], bytes] | None = field(repr=False, default=None)
     last_device: int = 0
     last_key_index: int = 0
 

@@ -26,7 +26,7 @@ class Kind:
     at_once: bool = False
 
 
-SPOILT_BUNDLES = ("error", "signature", "low-order")
+SPOILT_BUNDLES = ("error", "signature", "low-order", "unvouched", "foreign")
 
 KINDS: dict[str, Kind] = {
     "drop": Kind("cut the connections, as a failing network would", {}, at_once=True),
@@ -71,7 +71,8 @@ KINDS: dict[str, Kind] = {
     "ack-error": Kind("refuse the next n messages with this error code", {"code": int, "n": 1}),
     "bundle": Kind(
         "hand out the next n key bundles of the device with something wrong: error (there is none),"
-        " signature (of the signed prekey), low-order (a key that makes every secret zero)",
+        " signature (of the signed prekey), low-order (a key that makes every secret zero), unvouched"
+        " (without the phone's word for a companion), foreign (with that of another phone)",
         {"what": str, "n": 1},
     ),
     "phash": Kind("tell the sender of the next n messages that its list of devices isn't ours", {"n": 1}),

@@ -10,22 +10,29 @@ import base64
 import binascii
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from tocsin.signal.curve import KeyPair, encode_point, sign, verify
+from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign, verify
 from tocsin.signal.errors import SignalError
+from tocsin.whatsapp.adv import ACCOUNT, ACCOUNT_HOSTED, DEVICE, DEVICE_HOSTED, KEY_INDEXES
 from tocsin.whatsapp.jid import SERVER
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.proto.pairing_pb2 import DeviceIdentity, SignedDeviceIdentity, SignedDeviceIdentityHmac
+from tocsin.whatsapp.proto.pairing_pb2 import (
+    E2EE,
+    HOSTED,
+    DeviceIdentity,
+    KeyIndexList,
+    SignedDeviceIdentity,
+    SignedDeviceIdentityHmac,
+    SignedKeyIndexList,
+)
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload, DeviceProps
 from tocsin_whatsapp_server.directory import Device, SignedPreKey
 
 Random = Callable[[int], bytes]
 
-ACCOUNT_SIGNATURE = b"\x06\x00"
-DEVICE_SIGNATURE = b"\x06\x01"
 REFS = 6
 VALID_SECONDS = 160
 """How long the six refs last together: the first 60 seconds, the others 20."""
@@ -138,13 +145,55 @@ def vouch(
 ) -> Voucher:
     """What the phone makes of a scanned code: the signed identity, and its MAC under the code's secret."""
     details = DeviceIdentity(raw_id=raw_id, timestamp=now, key_index=key_index).SerializeToString()
-    signature = sign(account_key.private, ACCOUNT_SIGNATURE + details + qr.identity, random(64))
+    signature = sign(account_key.private, ACCOUNT + details + qr.identity, random(64))
     signed = SignedDeviceIdentity(
         details=details, account_signature_key=account_key.public, account_signature=signature
     ).SerializeToString()
     mac = hmac.digest(qr.adv_secret, signed, sha256)
     sealed = SignedDeviceIdentityHmac(details=signed, hmac=mac).SerializeToString()
     return Voucher(details, account_key.public, signature, sealed, key_index)
+
+
+def device_identity(
+    phone: KeyPair, companion: KeyPair, *, key_index: int, now: int, random: Random, hosted: bool = False
+) -> bytes:
+    """What a linked companion shows to others: the phone's signature and its own, without the ceremony.
+
+    `hosted`: of the device that Meta operates for a business, with the prefixes of such.
+    """
+    kind = HOSTED if hosted else E2EE
+    details = DeviceIdentity(
+        raw_id=1, timestamp=now, key_index=key_index, account_type=kind, device_type=kind
+    ).SerializeToString()
+    statement = details + companion.public
+    account, device = (ACCOUNT_HOSTED, DEVICE_HOSTED) if hosted else (ACCOUNT, DEVICE)
+    return SignedDeviceIdentity(
+        details=details,
+        account_signature_key=phone.public,
+        account_signature=sign(phone.private, account + statement, random(64)),
+        device_signature=sign(companion.private, device + statement + phone.public, random(64)),
+    ).SerializeToString()
+
+
+def foreign_identity(companion: bytes) -> bytes:
+    """What a companion with this identity (32 bytes) might show that a phone of nobody's linked."""
+    phone = key_pair(bytes(range(32)))
+    details = DeviceIdentity(raw_id=1, key_index=1).SerializeToString()
+    signature = sign(phone.private, ACCOUNT + details + companion, bytes(64))
+    return SignedDeviceIdentity(
+        details=details, account_signature_key=phone.public, account_signature=signature
+    ).SerializeToString()
+
+
+def key_index_list(
+    phone: KeyPair, indexes: Iterable[int], *, current: int, now: int, random: Random
+) -> bytes:
+    """The phone's word on which of its companions count. `current`: the newest key index it ever gave out."""
+    details = KeyIndexList(
+        raw_id=1, timestamp=now, current_index=current, valid_indexes=sorted(indexes)
+    ).SerializeToString()
+    signature = sign(phone.private, KEY_INDEXES + details, random(64))
+    return SignedKeyIndexList(details=details, account_signature=signature).SerializeToString()
 
 
 FORGERIES = ("hmac", "signature", "key")
@@ -216,7 +265,7 @@ def verified_identity(reply: Node, voucher: Voucher, identity: bytes) -> bytes:
     try:
         verify(
             identity,
-            DEVICE_SIGNATURE + voucher.details + identity + voucher.account_key,
+            DEVICE + voucher.details + identity + voucher.account_key,
             signed.device_signature,
         )
     except SignalError as error:

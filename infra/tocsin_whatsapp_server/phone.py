@@ -29,7 +29,7 @@ from tocsin_whatsapp_server.display import EDIT_SECONDS, Shown, show
 from tocsin_whatsapp_server.endpoint import Address, Endpoint
 from tocsin_whatsapp_server.group_keys import GroupKeys
 from tocsin_whatsapp_server.groups import Group
-from tocsin_whatsapp_server.pairing import QrCode, Voucher, vouch
+from tocsin_whatsapp_server.pairing import QrCode, Voucher, device_identity, key_index_list, vouch
 from tocsin_whatsapp_server.switchboard import Random, Switchboard
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,17 @@ class Phone:
         self.go_online()
 
     def _install(self) -> Device:
+        self.account.key_indexes = self._key_indexes
         return self._register(PHONE, "phone")
+
+    def _key_indexes(self) -> bytes:
+        return key_index_list(
+            self.identity,
+            (device.key_index for device in self.account.devices.values() if device.number != PHONE),
+            current=self.account.last_key_index,
+            now=self._board.now,
+            random=self._random,
+        )
 
     def _register(self, number: int, platform: str, key_index: int = 0) -> Device:
         keys = self._endpoint.keys
@@ -554,7 +564,7 @@ class Phone:
         return Node("receipt", attrs, tuple(children))
 
     def _fresh_keys(self) -> Node:
-        """A bundle of its own, with a prekey that was never uploaded. A phone needs no device identity."""
+        """A bundle of its own, with a prekey never uploaded. A companion shows who vouches for it."""
         keys = self._endpoint.keys
         ((prekey_id, prekey),) = keys.new_prekeys(1, self._random).items()
         signed = keys.signed_prekey
@@ -572,8 +582,13 @@ class Phone:
                 Node("identity", {}, keys.identity.public),
                 Node("key", {}, one_time),
                 Node("skey", {}, signed_prekey),
+                *self._vouching(),
             ),
         )
+
+    def _vouching(self) -> tuple[Node, ...]:
+        identity = self.device.device_identity
+        return (Node("device-identity", {}, identity),) if identity is not None else ()
 
     def _on_receipt(self, receipt: Node) -> None:
         self._acknowledge(receipt)
@@ -753,14 +768,22 @@ class Phone:
 class Companion(Phone):
     """A companion that lives in this process like the phones: reads, confirms, asks again, breaks and heals.
 
-    For crowds of devices without a client for each. It writes nothing of its own, so it needs no voucher.
+    For crowds of devices without a client for each.
     """
 
     def __init__(
-        self, account: Account, switchboard: Switchboard, *, reads: bool = False, hosted: bool = False
+        self,
+        account: Account,
+        switchboard: Switchboard,
+        *,
+        reads: bool = False,
+        hosted: bool = False,
+        phone: KeyPair | None = None,
     ) -> None:
-        """`hosted`: the one that Meta operates for a business."""
+        """`hosted`: the one that Meta operates for a business. `phone`: the account key that vouches for it;
+        None: nobody does."""
         self._hosted = hosted
+        self._voucher = phone
         super().__init__(account, switchboard, reads=reads)
 
     def _install(self) -> Device:
@@ -769,6 +792,15 @@ class Companion(Phone):
             device = self._register(HOSTED_DEVICE, "hosted", key_index)
         else:
             device = self._register(number, "tablet", key_index)
+        if self._voucher is not None:
+            device.device_identity = device_identity(
+                self._voucher,
+                self.identity,
+                key_index=key_index,
+                now=self._board.now,
+                random=self._random,
+                hosted=self._hosted,
+            )
         self._board.linked(device)
         return device
 

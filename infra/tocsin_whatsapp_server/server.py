@@ -111,7 +111,9 @@ class WhatsAppServer:
         phone = self.phone(number)
         if hosted and HOSTED_DEVICE in phone.account.devices:
             raise InvalidRequest("the account has its hosted device already")
-        companion = Companion(phone.account, self.switchboard, reads=phone.reads, hosted=hosted)
+        companion = Companion(
+            phone.account, self.switchboard, reads=phone.reads, hosted=hosted, phone=phone.identity
+        )
         self.companions[phone.account.number, companion.device.number] = companion
         return companion
 

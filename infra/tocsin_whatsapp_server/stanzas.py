@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, PN, SERVER, phash
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.directory import Account, Device, SignedPreKey
+from tocsin_whatsapp_server.pairing import foreign_identity
 
 
 def result(iq: Node, *children: Node, now: int | None = None) -> Node:
@@ -100,6 +101,10 @@ def spoilt_bundle(user: Node, what: str) -> Node:
     jid = {"jid": user.attr_jid("jid")}
     if what == "error":
         return Node("user", jid, (Node("error", {"code": "503", "text": "service-unavailable"}),))
+    if what in ("unvouched", "foreign"):
+        kept = tuple(child for child in user.children() if child.tag != "device-identity")
+        vouched = (Node("device-identity", {}, foreign_identity(user.require_child("identity").bytes(32))),)
+        return Node("user", user.attrs, (*kept, *(vouched if what == "foreign" else ())))
     return Node("user", user.attrs, tuple(_spoilt(child, what) for child in user.children()))
 
 
@@ -165,7 +170,11 @@ def device_list(account: Account, server: str) -> Node:
     )
     listed = Node("device-list", {"hash": device_hash(account, server)}, nodes)
     newest = max((device.linked_at for device in account.devices.values()), default=0)
-    return Node("devices", {}, (listed, Node("key-index-list", {"ts": str(newest)})))
+    return Node("devices", {}, (listed, _key_index_list(account, newest)))
+
+
+def _key_index_list(account: Account, ts: int) -> Node:
+    return Node("key-index-list", {"ts": str(ts)}, account.key_indexes() if account.key_indexes else None)
 
 
 def device_hash(account: Account, server: str) -> str:
@@ -185,7 +194,7 @@ def devices_changed(device: Device, change: str, identity: str, now: int) -> Nod
         "device_hash": device_hash(account, account.pn.server),
         "device_lid_hash": device_hash(account, account.lid.server),
     }
-    children = (entry, Node("key-index-list", {"ts": str(now)}))
+    children = (entry, _key_index_list(account, now))
     return Node(
         "notification",
         {"from": account.pn, "lid": account.lid, "type": "devices", "id": identity, "t": str(now)},

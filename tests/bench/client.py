@@ -33,6 +33,7 @@ from tocsin.multidevice.uploads import Uploads
 from tocsin.sealing import Sealer
 from tocsin.signal.padding import unpad
 from tocsin.whatsapp import iq
+from tocsin.whatsapp.adv import Voucher
 from tocsin.whatsapp.content import content_of, parse_plaintext
 from tocsin.whatsapp.events import Event, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
 from tocsin.whatsapp.jid import JID
@@ -188,7 +189,14 @@ class Client(OwnLine):
         for enc in message.encs:
             user, device = str(message.sender.bare), message.sender.device
             received = self.keys.receiving.receive(
-                self.credentials.incarnation, self.credentials, user, device, message.id, enc.type, enc.body
+                self.credentials.incarnation,
+                self.credentials,
+                user,
+                device,
+                message.id,
+                enc.type,
+                enc.body,
+                voucher=Voucher(message.device_identity) if message.device_identity else None,
             )
             assert received.plaintext is not None
             said = parse_plaintext(unpad(received.plaintext))

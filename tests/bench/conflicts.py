@@ -22,7 +22,7 @@ from botocore.config import Config
 
 from tests.bench.measure import Sheet, timed
 from tests.bench.surroundings import ConnectorContext, tell
-from tests.support.key_peers import End
+from tests.support.key_peers import End, Vouches
 from tests.support.table_contract import make_dynamo_table
 from tocsin.dynamo.table import Conflict, DynamoTable, TableError
 from tocsin.dynamo.writes import Item, Update, Write
@@ -103,7 +103,9 @@ class Meeting:
         make_dynamo_table(client, name)
         self.table = Watched(client, name)
         self.us = End("100@lid", device=3, table=self.table, entropy=os.urandom)
-        self.peers = [End(USER, device, entropy=os.urandom) for device in range(devices)]
+        phone = End(USER, entropy=os.urandom)
+        companions = (End(USER, device, entropy=os.urandom, phone=phone) for device in range(1, devices))
+        self.peers = [phone, *companions]
         bundles = {peer.device: peer.bundle() for peer in self.peers}
         self.us.keys.sending.make_sessions(
             self.us.profile, self.us.credentials, USER, bundles, devices=list(bundles)
@@ -135,14 +137,14 @@ class Meeting:
             peer.read(us, message)
             answer = peer.say(us, b"answer")
             arrival = (USER, peer.device, f"A{peer.device}.{number}", answer.type, answer.body)
-            _, took = timed(lambda arrival=arrival: self._receive(keys, arrival))
+            _, took = timed(lambda arrival=arrival: self._receive(keys, arrival, peer.voucher))
             self.times.append(took)
 
-    def _receive(self, keys: KeyStore, arrival: tuple[Any, ...]) -> None:
+    def _receive(self, keys: KeyStore, arrival: tuple[Any, ...], voucher: Vouches | None) -> None:
         """Where it is given up after 16 attempts, the queue brings it again."""
         while True:
             try:
-                keys.receiving.receive(self.us.profile, self.us.credentials, *arrival)
+                keys.receiving.receive(self.us.profile, self.us.credentials, *arrival, voucher=voucher)
             except Contended:
                 self.given_up += 1
             else:

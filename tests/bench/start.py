@@ -20,7 +20,7 @@ from tests.bench.surroundings import ConnectorContext, tell
 from tocsin_local.processes import clean_environment
 
 RUNS = 12
-AIM = 1.5
+AIM = 1.3
 HEAVIEST = 8
 
 YARDSTICK = "import boto3; boto3.client('dynamodb')"

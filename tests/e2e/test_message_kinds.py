@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.stack import DeployedStack, eventually, new_ticket
-from tocsin.notify.notification import State, notification_id
+from tocsin.notify.notification import State, derived_id
+from tocsin.notify.threads import EDIT
 from tocsin_local.emulator import interpreter
 from tocsin_local.world import world
 
@@ -37,7 +38,9 @@ def test_an_update_edits_the_message_and_the_end_of_the_ticket_quotes_it(deploye
         lambda: (shown := deployed.shown(created)) and shown["edited"] and shown, "the message is not edited"
     )
     assert "In progress" in edited["text"]
-    edit_id = notification_id("default", ticket["id"], "TicketUpdated", 2, "customer", siti.number, "edit")
+    ids = deployed.world.deployment.stores.ids
+    text_id = ids.of("default", ticket["id"], "TicketUpdated", 2, "customer", siti.number)
+    edit_id = derived_id(text_id, EDIT)
     edit = eventually(
         lambda: (
             (found := deployed.world.deployment.stores.notifications.get(edit_id))

@@ -42,6 +42,7 @@ from tocsin.signal.wire import (
 )
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp import call, content, group, media, outgoing, receipts
+from tocsin.whatsapp.adv import KeyIndexes, Voucher
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
@@ -59,8 +60,9 @@ from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
 from tocsin.whatsapp.message_secret import open_edit
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
-from tocsin.whatsapp.pairing import accept_device_identity, verify_device_identity
+from tocsin.whatsapp.pairing import accept_device_identity
 from tocsin.whatsapp.proto.message_pb2 import Message, Wrapped
+from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentityHmac
 from tocsin_whatsapp_server.endpoint import Address
 from tocsin_whatsapp_server.endpoint import Endpoint as Phone
 
@@ -219,12 +221,13 @@ def identity(data: bytes) -> str:
     return "ok"
 
 
+ACCOUNT_KEY = pair("account").public
+
+
 def peer_identity(data: bytes) -> str:
-    try:
-        verify_device_identity(data, KEYS.identity.public)
-    except InvalidStanza as error:
-        return error.reason
-    return "ok"
+    counting = KeyIndexes(data).hold(1, ACCOUNT_KEY)
+    vouched = Voucher(data).vouches(KEYS.identity.public, ACCOUNT_KEY)
+    return f"vouched for: {vouched}, listed: {counting}"
 
 
 # What peers encrypt, and what is read before it decrypts
@@ -504,6 +507,11 @@ def _handshake_seeds() -> tuple[bytes, ...]:
     return answer[:-1], b"", b"\x1a\x02\x0a\x00"
 
 
+def _vouched() -> bytes:
+    """What the phone signed for our device, as another one might show it."""
+    return SignedDeviceIdentityHmac.FromString(_container(pair_success(KEYS.adv_secret))).details
+
+
 def _container(node: Node) -> bytes:
     return node.require_child("pair-success").require_child("device-identity").bytes()
 
@@ -679,7 +687,7 @@ def _targets() -> tuple[Target, ...]:
         Target("noise hello", hello, _handshake_seeds()),
         Target("certificate", chain, (_GENUINE,)),
         Target("pairing identity", identity, (_container(pair_success(KEYS.adv_secret)),)),
-        Target("peer identity", peer_identity, (_container(pair_success(KEYS.adv_secret)),)),
+        Target("peer identity", peer_identity, (_vouched(),)),
         Target("stanzas and receipts", stanza, (*valid, *extreme)),
         Target("open connection", _Connected(logged_in), (*_seeds(LIVE), *extreme)),
         Target("pairing connection", _Connected(_pairing_talk), _seeds(PAIRING)),

@@ -71,7 +71,9 @@ def test_32_senders_use_every_index_once_and_wait_for_nobody(table: DynamoTable)
     """To one user and to our own devices, where every send reserves."""
     ann = End("100@lid", device=3, table=table, entropy=os.urandom)
     for user, devices in (("200@lid", RECIPIENT_DEVICES), (ann.user, OWN_DEVICES)):
-        bundles = {device: End(user, device).bundle() for device in devices}
+        phone = End(user)
+        companions = {device: End(user, device, phone=phone) for device in devices if device}
+        bundles = {device: companions.get(device, phone).bundle() for device in devices}
         ann.keys.sending.make_sessions(ann.profile, ann.credentials, user, bundles, devices=devices)
     traffic, start = Traffic(), threading.Barrier(SENDERS)
     ann.table.requests.clear()

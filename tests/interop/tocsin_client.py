@@ -22,7 +22,7 @@ from uuid import uuid4
 from tests.interop.driven_client import ClientFailed, Companion, Json
 from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
 from tocsin.accounts.lease import LeaseInfo
 from tocsin.bootstrap import delivery, inbound
@@ -41,7 +41,6 @@ from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import Environment, ReceiveConfig, SendConfig
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure
-from tocsin.notify.notification import notification_id
 from tocsin.notify.queues import Order
 from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.stores import Stores
@@ -250,7 +249,7 @@ class Tocsin(Companion):
         """Notify somebody of an event of its own. Returns the message id, once the server has it."""
         ticket = next(self._tickets)
         notification = a_notification(
-            id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", to),
+            id=an_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", to),
             account=ACCOUNT,
             ticket_id=ticket,
             recipient=to,

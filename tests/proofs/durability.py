@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.support.key_peers import Clock, End, Entropy
-from tests.support.key_simulation import LID, PN, US, LambdaEnds, Phone, Violation
+from tests.support.key_simulation import LID, PN, US, LambdaEnds, Violation, household
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Key
@@ -103,7 +103,7 @@ class Machine:
         self._end.table.before = lambda name, argument: self._disturb(name, after=False)
         self._end.table.after = lambda name, argument: self._disturb(name, after=True)
         self._keys = self._end.keys
-        self._phones = {device: Phone(device, Entropy(f"{device} {seed}")) for device in (0, 6)}
+        self._phones = household((0, 6), lambda device: Entropy(f"{device} {seed}"))
         self._listed = [0]
         self._backups: list[Backup] = []
         # Lambdas remember the profile between their calls; the connector, what it logged in with.
@@ -145,7 +145,14 @@ class Machine:
             if not needy:
                 break
             bundles = {device: self._phones[device].bundle() for device in needy}
-            self._keys.sending.make_sessions(profile, self._credentials(), user, bundles, devices=devices)
+            self._keys.sending.make_sessions(
+                profile,
+                self._credentials(),
+                user,
+                bundles,
+                devices=devices,
+                account_key=self._phones[0].identity,
+            )
         else:
             return
         reached = [
@@ -187,6 +194,8 @@ class Machine:
                 letter.stanza_id,
                 letter.message.type,
                 letter.message.body,
+                voucher=self._phones[letter.device].voucher,
+                account_key=self._phones[letter.device].account,
             )
         except (Contended, LambdaEnds, Contention, OutcomeUnknown):
             self._to_us.append(letter)
@@ -208,8 +217,15 @@ class Machine:
 
     def rebuild(self) -> None:
         device = self._device()
-        bundle = self._phones[device].bundle()
-        self._keys.sending.rebuild(self._profile(), self._credentials(), self._user(), device, bundle)
+        phone = self._phones[device]
+        self._keys.sending.rebuild(
+            self._profile(),
+            self._credentials(),
+            self._user(),
+            device,
+            phone.bundle(),
+            account_key=phone.account,
+        )
 
     def archive(self) -> None:
         self._clock.now += 3601

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from tests.support.key_peers import SECRET, Clock, End, Entropy
-from tests.support.key_simulation import LID, PN, US, LambdaEnds, Letter, Phone, Task, Violation
+from tests.support.key_simulation import LID, PN, US, LambdaEnds, Letter, Phone, Task, Violation, household
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Item, Key
@@ -109,7 +109,7 @@ class Scenario:
         self.programs = programs
         self.clock = Clock()
         self.end = End(US, device=3, table=MemoryTable(), clock=self.clock, entropy=Entropy("us"))
-        self.phones = {device: Phone(device, Entropy(f"phone {device}")) for device in DEVICES}
+        self.phones = household(DEVICES, lambda device: Entropy(f"phone {device}"))
         self.letters: dict[str, Letter] = {}
         self._converse()
         self.clock.now += 2 * 3600
@@ -145,20 +145,26 @@ class Scenario:
 
     def _hear(self, device: int) -> None:
         letter = self._letter(device, f"hello {device}")
-        read(self.end.keys, self.end, PN, letter)
+        self.read(self.end.keys, PN, letter)
 
     def _letter(self, device: int, text: str) -> Letter:
         return Letter(device, f"S {text}", self.phones[device].say(text.encode()), text.encode())
 
-
-def read(keys: KeyStore, end: End, user: str, letter: Letter) -> None:
-    """Receive a letter. Raises Violation if it yields something else than what was written."""
-    profile, credentials, message = end.profile, end.credentials, letter.message
-    received = keys.receiving.receive(
-        profile, credentials, user, letter.device, letter.stanza_id, message.type, message.body
-    )
-    if received.plaintext != letter.text:
-        raise Violation(f"{received.plaintext!r} instead of {letter.text!r}")
+    def read(self, keys: KeyStore, user: str, letter: Letter) -> None:
+        """Receive a letter. Raises Violation if it yields something else than what was written."""
+        end, message = self.end, letter.message
+        received = keys.receiving.receive(
+            end.profile,
+            end.credentials,
+            user,
+            letter.device,
+            letter.stanza_id,
+            message.type,
+            message.body,
+            voucher=self.phones[letter.device].voucher,
+        )
+        if received.plaintext != letter.text:
+            raise Violation(f"{received.plaintext!r} instead of {letter.text!r}")
 
 
 class Run:
@@ -238,7 +244,7 @@ class Run:
         keys = self.store(self.table, Entropy("afterwards"))
         user = LID if self.known_lid else PN
         for letter in (*self.scenario.letters.values(), *answers):
-            read(keys, self.scenario.end, user, letter)
+            self.scenario.read(keys, user, letter)
             self._refuse(keys, user, letter)
         for device, phone in self.phones.items():
             self._converse(keys, user, device, phone)
@@ -259,7 +265,7 @@ class Run:
     def _refuse(self, keys: KeyStore, user: str, letter: Letter) -> None:
         """Its key is gone: the same ciphertext in another stanza is a duplicate."""
         try:
-            read(keys, self.scenario.end, user, replace(letter, stanza_id=f"again {letter.stanza_id}"))
+            self.scenario.read(keys, user, replace(letter, stanza_id=f"again {letter.stanza_id}"))
         except Duplicate:
             return
         raise Violation(f"{letter.text!r} was decrypted twice")
@@ -271,7 +277,7 @@ class Run:
             self.use(message)
             self._read_by_phones({device: phone}, [Sent(device, message, b"text")])
             text = b"finally %d" % number
-            read(keys, end, user, Letter(device, f"{device} {number}", phone.say(text), text))
+            self.scenario.read(keys, user, Letter(device, f"{device} {number}", phone.say(text), text))
 
     def store(self, table: Any, entropy: Entropy) -> KeyStore:
         """A key store of its own, as each Lambda has."""
@@ -454,7 +460,7 @@ class Actor:
         self._receive("new")
 
     def _receive(self, name: str) -> None:
-        read(self._keys, self._run.scenario.end, self._user(), self._run.scenario.letters[name])
+        self._run.scenario.read(self._keys, self._user(), self._run.scenario.letters[name])
 
     def archive(self) -> None:
         self._keys.sending.mark_stale(self._run.scenario.end.profile, self._user(), 0)

@@ -7,22 +7,25 @@ person arrives in the order in which it was planned, under however many spelling
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from tests.support.fake_whatsapp import NOW, Person, message_from
 from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import an_id
 from tests.support.paired_account import ACCOUNT
+from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import our_bundle
 from tocsin.accounts.state import AccountState
 from tocsin.multidevice.identity import NUMBER_MOVED
 from tocsin.notify.delivery import Verdict
-from tocsin.notify.notification import notification_id
 from tocsin.notify.parking import Maintainer
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import Order
+from tocsin.notify.store.replies import open_reply
 from tocsin.people.person import Name, Source
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID, PN
@@ -117,7 +120,7 @@ class Neighbours:
         [person] = self.wired.stores.people.address(ACCOUNT, [spellings_of(spelling)])
         planned = replace(
             self.wired.plan(0),
-            id=notification_id(ACCOUNT, f"T{self.count}", "TicketCreated", 1, "customer", spelling),
+            id=an_id(ACCOUNT, f"T{self.count}", "TicketCreated", 1, "customer", spelling),
             ticket_id=f"T{self.count}",
             recipient=spelling,
             content=replace(self.wired.plan(0).content, text=f"T{self.count}"),
@@ -241,7 +244,7 @@ class Neighbours:
         self._check_replies()
 
     def _check_replies(self) -> None:
-        for item in self._items("reply#"):
+        for item in (open_reply(sealed, TEXTS) for sealed in self._items("reply#")):
             number, lid = item.get("recipient"), item.get("recipient_lid")
             assert "@lid" not in str(number), "a LID stands where a number belongs"
             assert lid is not None
@@ -273,9 +276,8 @@ class Neighbours:
 
     def _fetch(self) -> None:
         """Orders that lie in the queue, group by group."""
-        bodies = self.wired.aws.sqs.take_all(self.wired.aws.queues["notifications"])
-        for body in bodies:
-            order = Order.parse(body)
+        for message in self.wired.aws.messages("notifications"):
+            order = Order.parse(json.dumps(message))
             self.queue[order.group].append(order)
 
     def _items(self, prefix: str) -> Iterator[dict]:

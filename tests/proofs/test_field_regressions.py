@@ -304,7 +304,13 @@ def test_a_late_message_of_an_archived_session_through_the_key_store() -> None:
     ada, ben = ends()
     late = ben.say(ada, b"held back")
     ben.keys.sending.make_sessions(
-        ben.profile, ben.credentials, ada.user, {1: ada.bundle()}, devices=[1], replace=frozenset({1})
+        ben.profile,
+        ben.credentials,
+        ada.user,
+        {1: ada.bundle()},
+        devices=[1],
+        replace=frozenset({1}),
+        account_key=ada.account_key,
     )
     for _ in range(2):
         converse(ben, ada)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
+from tests.support.memory_aws import MemoryAws
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.multidevice.numbers import QUESTIONS_PER_HOUR
 from tocsin.notify.notification import State
@@ -22,16 +22,10 @@ LID_OF_WHO = JID("4321", LID)
 GROUP = JID("120363000000000000", "g.us")
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def told(account: AwsAccount) -> WiredFunctions:
+def told() -> WiredFunctions:
     """Siti has had one notification, and our own phone has our session."""
-    wired = WiredFunctions(account.furnish())
+    wired = WiredFunctions(MemoryAws())
     wired.notification = wired.tell(1)  # type: ignore[attr-defined]
     return wired
 
@@ -271,9 +265,9 @@ def undeliverable(wired: WiredFunctions, number: int) -> None:
 
 
 @pytest.fixture
-def wrong(account: AwsAccount) -> WiredFunctions:
+def wrong() -> WiredFunctions:
     """Siti's number isn't on WhatsApp."""
-    wired = WiredFunctions(account.furnish())
+    wired = WiredFunctions(MemoryAws())
     wired.network.people.pop("1234")
     return wired
 
@@ -344,9 +338,9 @@ def test_the_canonical_number_is_the_one_that_whatsapp_answers(told: WiredFuncti
 
 
 @pytest.fixture
-def business(account: AwsAccount) -> WiredFunctions:
+def business() -> WiredFunctions:
     """Siti's is the number of a business that Meta hosts."""
-    wired = WiredFunctions(account.furnish())
+    wired = WiredFunctions(MemoryAws())
     wired.siti.devices[HOSTED_DEVICE] = Device(wired.siti.user.with_device(HOSTED_DEVICE))
     return wired
 
@@ -418,8 +412,8 @@ def own_list(wired: WiredFunctions, *numbers: int, dhash: str | None = None) -> 
     return stanza("notification", child, type="account_sync", **{"from": wired.paired.own.pn})
 
 
-def test_a_list_of_our_own_whose_hash_is_right_is_taken_as_it_is(account: AwsAccount) -> None:
-    wired = WiredFunctions(account.furnish())
+def test_a_list_of_our_own_whose_hash_is_right_is_taken_as_it_is() -> None:
+    wired = WiredFunctions(MemoryAws())
     wired.paired.own.devices[7] = gone = Device(wired.paired.own.user.with_device(7))
     wired.tell(1)
     del wired.paired.own.devices[7]

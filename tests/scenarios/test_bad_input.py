@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, wrapped
+from tests.support.memory_aws import MemoryAws
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, our_bundle, reply_of_everybody, sessions, with_count
 from tocsin.notify.notification import State
@@ -21,15 +21,9 @@ from tocsin.whatsapp.outgoing import text_message
 UNHEARD_OF = "3EB0" + "00" * 9
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def wired(account: AwsAccount) -> WiredFunctions:
-    wired = WiredFunctions(account.furnish())
+def wired() -> WiredFunctions:
+    wired = WiredFunctions(MemoryAws())
     wired.tell(1)
     reply_of_everybody(wired)
     return wired

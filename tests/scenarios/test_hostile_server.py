@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
+from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.signal_peers import LOW_ORDER
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import our_bundle
+from tocsin.dynamo.attributes import to_attribute
 from tocsin.multidevice.directory import MAX_DEVICES
 from tocsin.signal import sender_key
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
@@ -28,15 +29,9 @@ from tocsin.whatsapp.outgoing import device_sent, text_message, with_sender_key
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, LidMigrationPayload, Message
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def wired(account: AwsAccount) -> WiredFunctions:
-    wired = WiredFunctions(account.furnish())
+def wired() -> WiredFunctions:
+    wired = WiredFunctions(MemoryAws())
     wired.paired.keys.contacts.learn(
         str(wired.paired.own.pn), str(wired.paired.own.user)
     )  # as each login does
@@ -52,9 +47,9 @@ def told(wired: WiredFunctions) -> WiredFunctions:
 def table(wired: WiredFunctions) -> list[str]:
     """All there is in both tables, bit by bit."""
     return sorted(
-        repr(sorted(item.items()))
-        for name in (wired.aws.keys, wired.aws.notifications)
-        for item in wired.aws.dynamodb.scan(TableName=name)["Items"]
+        repr(sorted(to_attribute(item)["M"].items()))
+        for table in (wired.aws.keys_table, wired.aws.notifications_table)
+        for item in everything_in(table)
     )
 
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import message_from
+from tests.support.memory_aws import MemoryAws
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.connector_client.client import NotConnected
 from tocsin.notify.notification import State
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def linked_anew(account: AwsAccount) -> WiredFunctions:
+def linked_anew() -> WiredFunctions:
     """Siti has had a notification and withdrawn her consent to none; then the account was linked anew."""
-    wired = WiredFunctions(account.furnish())
+    wired = WiredFunctions(MemoryAws())
     wired.first = wired.tell(1)  # type: ignore[attr-defined]
     wired.late = message_from(wired.siti.devices[0], wired.siti, "L", "terlambat")  # type: ignore[attr-defined]
     wired.old = wired.paired.profile  # type: ignore[attr-defined]
@@ -65,8 +57,8 @@ def test_a_device_that_asks_again_for_a_message_of_before_gets_it_in_a_new_sessi
     assert texts(device) == ["Tiket 1"]
 
 
-def test_opt_outs_and_addresses_outlive_the_link(account: AwsAccount) -> None:
-    wired = WiredFunctions(account.furnish())
+def test_opt_outs_and_addresses_outlive_the_link() -> None:
+    wired = WiredFunctions(MemoryAws())
     wired.tell(1)
     wired.reply("STOP")
     wired.paired.keys.account.renew()
@@ -76,8 +68,8 @@ def test_opt_outs_and_addresses_outlive_the_link(account: AwsAccount) -> None:
     assert wired.paired.keys.contacts.address(str(wired.siti.pn))["lid"] == "1234@lid"
 
 
-def test_while_nothing_is_linked_notifications_wait(account: AwsAccount) -> None:
-    wired = WiredFunctions(account.furnish())
+def test_while_nothing_is_linked_notifications_wait() -> None:
+    wired = WiredFunctions(MemoryAws())
     wired.tell(1)
     wired.paired.keys.account.renew()
     wired.restart()

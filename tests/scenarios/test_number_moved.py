@@ -150,6 +150,20 @@ def test_consent_and_threads_stay_with_whom_they_belong_to(wired: WiredFunctions
     assert name.until is not None
 
 
+def test_the_new_owner_gets_nothing_of_the_predecessors(wired: WiredFunctions) -> None:
+    """A retry receipt for what was sent to who had the number before."""
+    before = wired.tell(3)
+    stranger = move_number(wired)
+    a_month(wired, stranger)
+    wired.paired.keys.contacts.learn(str(stranger.pn), str(stranger.user))
+    device = stranger.devices[0]
+    device.begin(our_bundle(wired))
+    wired.network.retries.append(wired.network.retry_receipt(device, before.message_id, "NoSession"))
+    [report] = wired.answer_retries()
+    assert report.outcome != "resent"
+    assert texts(device) == []
+
+
 def test_a_receipt_of_the_new_owner_says_nothing_of_what_the_old_one_got(wired: WiredFunctions) -> None:
     before = wired.tell(3)
     stranger = move_number(wired)

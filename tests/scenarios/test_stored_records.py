@@ -197,10 +197,23 @@ def test_a_planned_one_is_sent_in_the_session_that_is_there(wired: UpgradedHouse
     assert wired.deliver(wired.named("planned")) == Verdict("sent")
     for device in wired.siti.devices.values():
         assert (device.shown[-1][1], device.failures) == ("Tiket 5", [])
-    # Whose the number is lay there unsealed, which proves nothing: it is asked once.
-    assert wired.network.queries == ["contact +6281234567890"]
+    # Whose the number is lay there unsealed, which proves nothing: it is asked once. So is who vouches for a
+    # companion, which nobody kept.
+    asked = ["contact +6281234567890", "devices 1234@lid", "bundle 1234:1@lid"]
+    assert wired.network.queries == asked
     assert wired.deliver(wired.named("quote")) == Verdict("sent")
-    assert len(wired.network.queries) == 1
+    assert wired.network.queries == asked
+
+
+@pytest.mark.parametrize(("code", "times"), [(404, 1), (503, 3)])
+def test_one_that_can_t_be_proven_is_asked_for_again_only_while_whatsapp_is_in_trouble(
+    wired: UpgradedHouse, code: int, times: int
+) -> None:
+    wired.network.bundle_errors[wired.siti.devices[1].jid] = code
+    wired.deliver(wired.named("planned"))
+    for number in (77, 78):
+        wired.tell(number)
+    assert wired.network.queries.count("bundle 1234:1@lid") == times
 
 
 @pytest.mark.parametrize("name", ["quote", "preview", "reaction"])

@@ -1,9 +1,8 @@
-"""The two tables and the FIFO queues on moto, with the keys and indexes that the template gives them."""
+"""The two tables and the queues on moto, with the keys and indexes that the template gives them."""
 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.memory_queues import FIFO_QUEUES, PLAIN_QUEUES, take_all
 from tocsin.dynamo.table import DynamoTable
 
 REGION = "ap-southeast-3"
@@ -40,14 +40,7 @@ class Cloud:
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take every message of a queue off it; bodies parsed."""
-        taken: list[dict[str, Any]] = []
-        while True:
-            answer = self.sqs.receive_message(QueueUrl=self.queues[queue], MaxNumberOfMessages=10)
-            if not answer.get("Messages"):
-                return taken
-            for message in answer["Messages"]:
-                self.sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"])
-                taken.append(json.loads(message["Body"]))
+        return take_all(self.sqs, self.queues[queue])
 
 
 class AwsAccount:
@@ -88,8 +81,8 @@ class AwsAccount:
             name: self.sqs.create_queue(
                 QueueName=f"{name}{suffix}.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "30"}
             )["QueueUrl"]
-            for name in ("notifications", "dead-letters", "stanzas")
-        }
+            for name in FIFO_QUEUES
+        } | {name: self.sqs.create_queue(QueueName=f"{name}{suffix}")["QueueUrl"] for name in PLAIN_QUEUES}
         return Cloud(self.dynamodb, self.sqs, keys, notifications, queues)
 
 

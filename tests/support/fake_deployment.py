@@ -7,135 +7,26 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
 
-import boto3
-import pytest
-from botocore import handlers
-from botocore.awsrequest import AWSResponse
-from moto import mock_aws
-
-from tests.support.key_peers import SEALER
-from tests.support.notifications import a_notification
-from tests.support.sealed_texts import SECRET
+from tests.support.fake_cloud import ACCOUNT, FIFO_QUEUES, FakeCloud
+from tests.support.memory_queues import take_all
+from tests.support.notifications import a_notification, an_id
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.dynamo.writes import Update
 from tocsin.notify.content import Text
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
+from tocsin.tables.notifications import notification_key
 from tocsin_console.deployment import Deployment
 from tocsin_console.look import depth
 from tocsin_console.output import Output
 
-REGION = "ap-southeast-3"
-ACCOUNT = "default"
 SITI = "6281234567890"
 NOW = 1_795_000_000
 """Seconds."""
-
-# moto's own CloudFormation wants packages for every service there is.
-_MOTO: Any = {"core": {"passthrough": {"services": ["cloudformation"]}}}
-
-_KEY_SCHEMA = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-_KEY_TYPES = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
-_BY_TICKET = {
-    "IndexName": "ticket",
-    "KeySchema": [{"AttributeName": "ticket_id", "KeyType": "HASH"}],
-    "Projection": {"ProjectionType": "KEYS_ONLY"},
-}
-_QUEUES = ("TicketEvents", "TicketEventsDead")
-_FIFO_QUEUES = ("Notifications", "DeadLetters", "Stanzas", "StanzasDead", "OutcomesDead")
-
-
-class FakeCloud:
-    """An AWS account in memory: moto's, and a CloudFormation that knows what was deployed."""
-
-    def __init__(self) -> None:
-        self.dynamodb = boto3.client("dynamodb", region_name=REGION)
-        self.sqs = boto3.client("sqs", region_name=REGION)
-        self.events = boto3.client("events", region_name=REGION)
-        self.secrets = boto3.client("secretsmanager", region_name=REGION)
-        self.stacks: dict[str, tuple[str, dict[str, str]]] = {}
-        self._numbers = itertools.count(1)
-
-    def deploy(self, **outputs: str) -> str:
-        """The name of a new stack with everything the console looks for. `outputs` replace its own."""
-        stack = f"tocsin-{next(self._numbers)}"
-        told = {"EventBusName": f"{stack}-tickets", "EventSource": "ticketing"}
-        told |= {"Accounts": ACCOUNT, "DefaultRegion": "ID"}
-        secret = self.secrets.create_secret(Name=f"{stack}-texts", SecretString=SECRET)
-        told["TextsSecretArn"] = secret["ARN"]
-        self.events.create_event_bus(Name=told["EventBusName"])
-        ticket = {"AttributeName": "ticket_id", "AttributeType": "S"}
-        indexed = {"AttributeDefinitions": [*_KEY_TYPES, ticket], "GlobalSecondaryIndexes": [_BY_TICKET]}
-        for table, more in (
-            ("KeysTable", {"AttributeDefinitions": _KEY_TYPES}),
-            ("NotificationsTable", indexed),
-        ):
-            told[table] = f"{stack}-{table}"
-            self.dynamodb.create_table(
-                TableName=told[table], KeySchema=_KEY_SCHEMA, BillingMode="PAY_PER_REQUEST", **more
-            )
-        for name in _QUEUES:
-            told[f"{name}QueueUrl"] = self.sqs.create_queue(QueueName=f"{stack}-{name}")["QueueUrl"]
-        for name in _FIFO_QUEUES:
-            fifo = {"FifoQueue": "true"}
-            told[f"{name}QueueUrl"] = self.sqs.create_queue(
-                QueueName=f"{stack}-{name}.fifo", Attributes=fifo
-            )["QueueUrl"]
-        self.stacks[stack] = ("CREATE_COMPLETE", told | outputs)
-        return stack
-
-    def describe_stacks(self, request: Any, **_: Any) -> AWSResponse | None:
-        """Answers the one question that the console asks CloudFormation."""
-        if "amazonaws.com" not in request.url:
-            return None
-        body = request.body.decode() if isinstance(request.body, bytes) else request.body
-        name = parse_qs(body)["StackName"][0]
-        if name not in self.stacks:
-            error = f"<Code>ValidationError</Code><Message>Stack with id {name} does not exist</Message>"
-            return _response(request.url, 400, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
-        status, outputs = self.stacks[name]
-        members = "".join(
-            f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
-            for key, value in outputs.items()
-        )
-        expiry = "<ParameterKey>NotificationExpirySeconds</ParameterKey><ParameterValue>7200</ParameterValue>"
-        return _response(
-            request.url,
-            200,
-            "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>"
-            f"<StackName>{name}</StackName><StackStatus>{status}</StackStatus><Outputs>{members}</Outputs>"
-            f"<Parameters><member>{expiry}</member></Parameters>"
-            "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
-        )
-
-
-class _Raw(io.BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.getvalue()
-
-
-def _response(url: str, status: int, body: str) -> AWSResponse:
-    return AWSResponse(url, status, {"Content-Type": "text/xml"}, _Raw(body.encode()))
-
-
-@contextmanager
-def fake_cloud() -> Iterator[FakeCloud]:
-    with pytest.MonkeyPatch.context() as environment, mock_aws(config=_MOTO):
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        for stray in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "TOCSIN_STACK"):
-            environment.delenv(stray, raising=False)
-        made = FakeCloud()
-        # Before every request of every session made from now on; moto stands in for the other services.
-        hook = ("before-send.cloudformation.DescribeStacks", made.describe_stacks)
-        handlers.BUILTIN_HANDLERS.append(hook)
-        yield made
-        handlers.BUILTIN_HANDLERS.remove(hook)
 
 
 @dataclass
@@ -148,15 +39,18 @@ class FakeDeployment:
     now: float = NOW
     """The connector's clock."""
 
-    def __post_init__(self) -> None:
-        vars(self.deployment)["sealer"] = SEALER  # which the deployment would ask AWS for
+    @classmethod
+    def on(cls, cloud: FakeCloud) -> FakeDeployment:
+        """A new one."""
+        stack = cloud.deploy()
+        return cls(stack, cloud.deployment(stack))
 
     # -- notifications -------------------------------------------------------------------------------------
 
     def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
         ticket = f"TCK-{next(self.numbers)}"
         notification = a_notification(
-            id=notification_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
+            id=an_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
             account=ACCOUNT,
             ticket_id=ticket,
             recipient=recipient,
@@ -202,11 +96,8 @@ class FakeDeployment:
 
     def spoil(self, notification: Notification) -> None:
         """Its record loses a field that every record has."""
-        self.deployment.dynamodb.update_item(
-            TableName=self.deployment["NotificationsTable"],
-            Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-            UpdateExpression="REMOVE recipient",
-        )
+        key = notification_key(notification.id)
+        self.deployment.outside_table.update(Update(key, remove=("recipient",)))
 
     # -- queues --------------------------------------------------------------------------------------------
 
@@ -219,7 +110,7 @@ class FakeDeployment:
     def put(self, queue: str, body: str, **attributes: str) -> None:
         """Any message in any queue."""
         more: dict[str, Any] = {}
-        if queue in _FIFO_QUEUES:
+        if queue in FIFO_QUEUES:
             more = {"MessageGroupId": "g", "MessageDeduplicationId": str(next(self.numbers))}
         told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         url = self.deployment[f"{queue}QueueUrl"]
@@ -231,14 +122,7 @@ class FakeDeployment:
 
     def taken(self, queue: str) -> list[Any]:
         """The bodies of a queue's messages, parsed; they are gone then."""
-        url, bodies = self.deployment[f"{queue}QueueUrl"], []
-        while found := self.deployment.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in found:
-                self.deployment.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                bodies.append(json.loads(message["Body"]))
-        return bodies
+        return take_all(self.deployment.sqs, self.deployment[f"{queue}QueueUrl"])
 
     # -- the connector -------------------------------------------------------------------------------------
 

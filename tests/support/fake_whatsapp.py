@@ -26,6 +26,7 @@ from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.outgoing import text_message
+from tocsin_whatsapp_server.pairing import device_identity, key_index_list
 
 NOW = 1_800_000_000
 
@@ -65,7 +66,10 @@ def text_of(message: bytes) -> str:
 
 @dataclass
 class Device:
-    """One device of a person: its keys, and its session with the account under test."""
+    """One device of a person: its keys, and its session with the account under test.
+
+    `vouched`: it shows a device identity, which the phone signed, or `vouched_by` in its place.
+    """
 
     jid: JID
     identity: KeyPair = field(default_factory=lambda: key_pair(os.urandom(32)))
@@ -78,6 +82,8 @@ class Device:
     plaintexts: list[bytes] = field(default_factory=list)
     keys_used: list[bytes] = field(default_factory=list)
     fresh_ids: Any = field(default_factory=lambda: itertools.count(1))
+    vouched: bool = True
+    vouched_by: KeyPair | None = None
 
     @property
     def local(self) -> Local:
@@ -163,11 +169,17 @@ class Device:
 
 @dataclass
 class Person:
-    """Somebody with a number, a LID and devices."""
+    """Somebody with a number, a LID and devices.
+
+    `unlinked`: companions that the phone doesn't count any more, though they are listed. `list_signed_by`:
+    signs the list of those that count, in the phone's place.
+    """
 
     phone: str
     lid: str
     devices: dict[int, Device]
+    unlinked: set[int] = field(default_factory=set)
+    list_signed_by: KeyPair | None = None
 
     @property
     def user(self) -> JID:
@@ -176,6 +188,32 @@ class Person:
     @property
     def pn(self) -> JID:
         return JID(self.phone, PN)
+
+    def counting(self) -> Node:
+        """The phone's word on which companions count."""
+        content = key_index_list(
+            self.list_signed_by or self.devices[0].identity,
+            self.devices.keys() - {0} - self.unlinked,
+            current=max(self.devices),
+            now=NOW,
+            random=os.urandom,
+        )
+        return Node("key-index-list", {"ts": str(NOW)}, content)
+
+    def vouching(self, device: Device) -> tuple[Node, ...]:
+        """The `<device-identity>` that a device shows: none of the phone, of a companion one that the phone
+        signed, or `device.vouched_by` in its place."""
+        if device.jid.device == 0 or not device.vouched:
+            return ()
+        content = device_identity(
+            device.vouched_by or self.devices[0].identity,
+            device.identity,
+            key_index=device.jid.device,
+            now=NOW,
+            random=os.urandom,
+            hosted=device.jid.device == HOSTED_DEVICE,
+        )
+        return (Node("device-identity", {}, content),)
 
 
 class Network:
@@ -363,6 +401,7 @@ class Network:
                     Node("signature", {}, signature),
                 ),
             ),
+            *self.people[device.jid.user].vouching(device),
         )
 
     def _bundles(self, node: Node) -> Node:
@@ -419,7 +458,8 @@ class Network:
             if jid.with_device(number) not in self.unlisted
         )
         number = {"pn_jid": person.pn} if self.tell_numbers else {}
-        listed = Node("devices", {}, (Node("device-list", {}, devices),))
+        counting = (person.counting(),) if len(person.devices) > 1 else ()
+        listed = Node("devices", {}, (Node("device-list", {}, devices), *counting))
         return Node("user", {"jid": jid, **number}, (listed,))
 
 
@@ -450,4 +490,5 @@ def wrapped(device: Device, person: Person, stanza_id: str, ciphertext: Cipherte
         "notify": "Siti",
         "sender_pn": person.pn,
     }
-    return _over_the_wire(Node("message", {**known, **attrs}, (enc,)))
+    shown = person.vouching(device) if ciphertext.type == "pkmsg" else ()
+    return _over_the_wire(Node("message", {**known, **attrs}, (enc, *shown)))

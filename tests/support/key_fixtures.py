@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
+from tests.support.fake_aws import aws_account
 from tests.support.key_peers import Clock, End
 from tests.support.table_contract import make_dynamo_table
 from tocsin.dynamo.memory import MemoryTable
@@ -29,12 +30,19 @@ def bob(clock: Clock) -> End:
     return End("200@lid", clock=clock)
 
 
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    """A client of moto's DynamoDB. Clients are dear, tables are cheap: each test has one of its own."""
+    with aws_account() as account:
+        yield account.dynamodb
+
+
+_numbers = count(1)
+
+
 @pytest.fixture
-def dynamo_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoTable]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        yield make_dynamo_table(boto3.client("dynamodb", region_name="eu-central-1"))
+def dynamo_table(dynamodb: Any) -> DynamoTable:
+    return make_dynamo_table(dynamodb, f"keys-{next(_numbers)}")
 
 
 @pytest.fixture(params=["memory", "moto"])

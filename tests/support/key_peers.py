@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tocsin.dynamo.memory import MemoryTable
@@ -118,6 +119,17 @@ def raising(error: Exception) -> Callable[[], None]:
     return action
 
 
+@dataclass(frozen=True)
+class Vouches:
+    """A voucher that speaks for one identity, in the name of one phone. Signatures are `whatsapp.adv`'s."""
+
+    identity: bytes
+    account: bytes
+
+    def vouches(self, identity: bytes, account: bytes) -> bool:
+        return (identity, account) == (self.identity, self.account)
+
+
 class End:
     """One end of conversations: an account with its key store, named by its bare JID `user`."""
 
@@ -128,7 +140,9 @@ class End:
         table: Table | None = None,
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] | None = None,
+        phone: End | None = None,
     ) -> None:
+        """`phone`: which vouches for this companion; a made-up one, where it plays no part."""
         self.user = user
         self.device = device
         self.clock = clock or Clock()
@@ -143,6 +157,7 @@ class End:
             jid=lid.replace("lid", "s.whatsapp.net"), lid=lid, device_identity=b"identity"
         )
         self._stanzas = 0
+        self.phone = phone
 
     def opened(
         self,
@@ -166,6 +181,18 @@ class End:
     def profile(self):
         return self.credentials.profile
 
+    @property
+    def account_key(self) -> bytes | None:
+        """The identity of the phone that vouches for this end; None for a phone."""
+        if self.device == 0:
+            return None
+        return self.phone.profile.identity_public if self.phone else hashlib.sha256(b"phone").digest()
+
+    @property
+    def voucher(self) -> Vouches | None:
+        account = self.account_key
+        return Vouches(self.credentials.identity.public, account) if account else None
+
     def bundle(self, *, prekey: bool = True) -> PreKeyBundle:
         """What this end's server would hand out."""
         signed, made = self.credentials.signed_prekey, self.keys.account.new_prekeys(1)[0] if prekey else None
@@ -177,6 +204,7 @@ class End:
             signed.signature,
             made.id if made else None,
             made.pair.public if made else None,
+            voucher=self.voucher,
         )
 
     def meet(self, peer: End, **options: Any) -> None:
@@ -187,7 +215,7 @@ class End:
             peer.user,
             {peer.device: peer.bundle()},
             devices=[peer.device],
-            **options,
+            **({"account_key": peer.account_key} | options),
         )
         assert not refused
 
@@ -209,6 +237,8 @@ class End:
             stanza_id or f"S{self._stanzas}",
             message.type,
             message.body,
+            voucher=peer.voucher,
+            account_key=peer.account_key,
         )
 
     def read(self, peer: End, message: Ciphertext) -> bytes | None:
@@ -243,7 +273,8 @@ def previous_counter_of(message: Ciphertext) -> int:
 def family(count: int = 3) -> tuple[End, list[End]]:
     """One who wrote to so many devices of one user."""
     ann = End("100@lid", device=3)
-    devices = [End("200@lid", device) for device in range(count)]
+    phone = End("200@lid")
+    devices = [phone, *(End("200@lid", device, phone=phone) for device in range(1, count))]
     bundles = {device.device: device.bundle() for device in devices}
     ann.keys.sending.make_sessions(ann.profile, ann.credentials, "200@lid", bundles, devices=range(count))
     return ann, devices

@@ -17,11 +17,11 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.support.key_peers import Clock, End, Entropy
+from tests.support.key_peers import Clock, End, Entropy, Vouches
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Contention, OutcomeUnknown, Table, TableError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
@@ -157,10 +157,12 @@ class SimulatedTable:
 
 
 class Phone:
-    """A device of the other user: one record, one thing at a time."""
+    """A device of the other user: one record, one thing at a time. `account`: the identity of the phone that
+    vouches for a companion."""
 
-    def __init__(self, device: int, entropy: Entropy) -> None:
+    def __init__(self, device: int, entropy: Entropy, account: bytes | None = None) -> None:
         self.device = device
+        self.account = account
         self._entropy = entropy
         self._identity = key_pair(entropy(32))
         self._signed = key_pair(entropy(32))
@@ -169,6 +171,14 @@ class Phone:
         self._record: Record | None = None
         # libsignal-node: what a chain may still bring once its successor told where it ended.
         self._closed: dict[bytes, int] = {}
+
+    @property
+    def identity(self) -> bytes:
+        return self._identity.public
+
+    @property
+    def voucher(self) -> Vouches | None:
+        return Vouches(self.identity, self.account) if self.account else None
 
     def bundle(self) -> PreKeyBundle:
         prekey_id = len(self._prekeys) + 1
@@ -182,6 +192,7 @@ class Phone:
             signature,
             prekey_id,
             self._prekeys[prekey_id].public,
+            voucher=self.voucher,
         )
 
     def meet(self, bundle: PreKeyBundle, now: int) -> None:
@@ -218,6 +229,13 @@ class Phone:
                 self._closed.setdefault(keys[keys.index(ratchet_public) + 1], previous_counter)
 
 
+def household(devices: Iterable[int], entropy: Callable[[int], Entropy]) -> dict[int, Phone]:
+    """The devices of one user, the phone among them, which vouches for the others."""
+    phone = Phone(0, entropy(0))
+    companions = (Phone(device, entropy(device), phone.identity) for device in devices if device)
+    return {0: phone, **{companion.device: companion for companion in companions}}
+
+
 @dataclass(frozen=True)
 class Letter:
     """A ciphertext from a phone, as WhatsApp would deliver it, and deliver again."""
@@ -237,7 +255,7 @@ class KeySimulation:
         self.clock = Clock()
         self.end = End(US, device=3, table=MemoryTable(), clock=self.clock, entropy=Entropy(f"us {seed}"))
         self.store = self.end.opened(SimulatedTable(self, self.end.table.table))
-        self.phones = {device: Phone(device, Entropy(f"{device} {seed}")) for device in (0, 6)}
+        self.phones = household((0, 6), lambda device: Entropy(f"{device} {seed}"))
         self.tasks: list[Task] = []
         self.running: Task | None = None
         self.later: list[Callable[[], None]] = []
@@ -388,7 +406,12 @@ class KeySimulation:
     def _make(self, user: str, needy: list[int], devices: list[int]) -> None:
         bundles = {device: self.phones[device].bundle() for device in needy}
         self.store.sending.make_sessions(
-            self.end.profile, self.end.credentials, user, bundles, devices=devices
+            self.end.profile,
+            self.end.credentials,
+            user,
+            bundles,
+            devices=devices,
+            account_key=self.phones[0].identity,
         )
 
     def _encrypt(self, reservation: Reservation, device: int, text: bytes) -> Ciphertext | None:
@@ -423,6 +446,8 @@ class KeySimulation:
                     letter.stanza_id,
                     letter.message.type,
                     letter.message.body,
+                    voucher=self.phones[letter.device].voucher,
+                    account_key=self.phones[letter.device].account,
                 )
             except (Contended, LambdaEnds):
                 self.to_us.insert(0, letter)
@@ -442,8 +467,16 @@ class KeySimulation:
             keys, end = self.store, self.end
             try:
                 facts = keys.sending.session_facts(end.profile, user, device)
-                bundle = self.phones[device].bundle()
-                keys.sending.rebuild(end.profile, end.credentials, user, device, bundle, seen=facts)
+                phone = self.phones[device]
+                keys.sending.rebuild(
+                    end.profile,
+                    end.credentials,
+                    user,
+                    device,
+                    phone.bundle(),
+                    seen=facts,
+                    account_key=phone.account,
+                )
             except Contended:
                 return
 

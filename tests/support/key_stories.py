@@ -16,11 +16,12 @@ class Renamed:
 
     def __init__(self, bob: End, user: str = PN) -> None:
         self.user, self.device, self.bundle = user, bob.device, bob.bundle
+        self.account_key, self.voucher = bob.account_key, bob.voucher
 
 
 def a_device_that_joins_between_read_and_commit_moves_too(ann: End, bob: End, old_bob: End) -> None:
     ann.meet(old_bob)
-    tablet = End(LID, device=5, clock=ann.clock)
+    tablet = End(LID, device=5, clock=ann.clock, phone=bob)
 
     def join() -> None:
         bundles = {5: tablet.bundle()}

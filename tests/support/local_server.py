@@ -9,6 +9,7 @@ from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message
 from tocsin_whatsapp_server.directory import Account, Device
 from tocsin_whatsapp_server.endpoint import Address, Endpoint
+from tocsin_whatsapp_server.pairing import device_identity
 from tocsin_whatsapp_server.phone import Phone
 from tocsin_whatsapp_server.switchboard import Switchboard
 
@@ -93,9 +94,12 @@ class LocalServer:
         self.clock = Clock()
         self.random = random.Random(1).randbytes
         self.board = Switchboard(clock=self.clock, random=self.random)
+        self.phones: dict[str, Phone] = {}
 
     def phone(self, number: str, name: str = "Somebody", *, reads: bool = False) -> Phone:
-        return Phone(self.board.directory.register(number, name), self.board, reads=reads)
+        phone = Phone(self.board.directory.register(number, name), self.board, reads=reads)
+        self.phones[number] = phone
+        return phone
 
     def companion(self, account: Account, *, online: bool = True) -> Companion:
         """Link one without the ceremony."""
@@ -108,7 +112,13 @@ class LocalServer:
             registration_id=endpoint.keys.registration_id,
             signed_prekey=endpoint.keys.signed_prekey,
             noise_key=self.random(32),
-            device_identity=b"vouched for",
+            device_identity=device_identity(
+                self.phones[account.number].identity,
+                endpoint.keys.identity,
+                key_index=key_index,
+                now=START,
+                random=self.random,
+            ),
             key_index=key_index,
             linked_at=START,
         )

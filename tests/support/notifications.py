@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tocsin.notify.content import Text
-from tocsin.notify.notification import Notification
+from tocsin.notify.notification import Notification, derived_id
 
 N = Notification(
     id="0123456789abcdef01",
@@ -27,3 +27,8 @@ N = Notification(
 def a_notification(**changes: Any) -> Notification:
     """`N` with other fields."""
     return replace(N, **changes)
+
+
+def an_id(*about: object) -> str:
+    """An id that is the same for the same, where it doesn't matter how ids are made."""
+    return derived_id("", *map(str, about))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.memory_aws import MemoryAws
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
 from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.failure import Failure, Wait
-from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.notification import Notification
 from tocsin.notify.parking import NotTold
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
@@ -76,7 +76,7 @@ class Scene:
             jitter=lambda low, high: 1.0,
         )
         self.planned = a_notification(
-            id=notification_id("default", "TCK-1", event_type, 1, audience, CUSTOMER),
+            id=an_id("default", "TCK-1", event_type, 1, audience, CUSTOMER),
             event_type=event_type,
             audience=audience,
             recipient=CUSTOMER,
@@ -94,7 +94,7 @@ class Scene:
         """A later one."""
         another = replace(
             self.planned,
-            id=notification_id("default", ticket_id, "TicketCreated", 1, "customer", recipient),
+            id=an_id("default", ticket_id, "TicketCreated", 1, "customer", recipient),
             ticket_id=ticket_id,
             recipient=recipient,
             created_at=self.planned.created_at + 5,

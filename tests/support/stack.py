@@ -18,7 +18,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from tocsin.accounts.lease import LeaseInfo, read_lease
-from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.notification import Notification, State, derived_id
 from tocsin.notify.redrive import Letter
 from tocsin.tables.keys import outbound_key
 from tocsin_console import pair
@@ -174,7 +174,7 @@ class DeployedStack:
         told += [(Person(group, "", ""), "group") for group in groups]
         return [
             Notice(
-                notification_id(
+                self.world.deployment.stores.ids.of(
                     account, ticket["id"], event_type, ticket["revision"], audience, person.number
                 ),
                 person,
@@ -218,9 +218,7 @@ class DeployedStack:
 
     def file_of(self, notice: Notice, key: str) -> Notice:
         """The notification that brings a file of the event along."""
-        incident = ("customer", notice.person.number, key)
-        file_id = notification_id(ACCOUNT, notice.ticket_id, "TicketCreated", 1, *incident)
-        return Notice(file_id, notice.person, notice.ticket_id)
+        return Notice(derived_id(notice.id, key), notice.person, notice.ticket_id)
 
     # -- what became of it ---------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from tocsin.dynamo.writes import (
     Equals,
     Exists,
     Item,
+    Key,
     OneOf,
     Put,
     Shorter,
@@ -231,6 +232,11 @@ class TableContract:
         with pytest.raises(InvalidWrite):
             table.put(Put(KEY, {"record": bytes(410 * 1024)}))
         assert table.get(KEY) is None
+
+    @pytest.mark.parametrize("key", [("k" * 2049, "s"), ("k", "s" * 1025)], ids=["partition", "sort"])
+    def test_too_long_a_key_is_invalid(self, table: Table, key: Key) -> None:
+        with pytest.raises(InvalidWrite):
+            table.put(Put(key, {}))
 
     def test_every_type_comes_back_as_it_was(self, table: Table) -> None:
         values: Item = {

@@ -32,7 +32,7 @@ ANY_TEXT = "any text"
 """Stands for what a parameter without `AllowedValues` may hold besides its default."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads the short forms of CloudFormation's functions as the long ones: `!Ref X` is `{"Ref": "X"}`."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
@@ -20,7 +20,7 @@ from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
-from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.notification import Notification
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.receipts import Receipts
@@ -88,7 +88,7 @@ class WiredFunctions:
         """Write a notification to Siti, as the planner does."""
         [person] = self.stores.people.address(ACCOUNT, [spellings_of(self.siti.phone)])
         planned = a_notification(
-            id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, audience, self.siti.phone),
+            id=an_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, audience, self.siti.phone),
             account=ACCOUNT,
             ticket_id=f"TCK-{number}",
             audience=audience,

@@ -13,7 +13,7 @@ from tests.support.fake_aws import Cloud
 from tests.support.key_peers import Interposed
 from tests.support.local_server import LocalServer
 from tests.support.memory_aws import MemoryAws
-from tests.support.notifications import a_notification
+from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
@@ -22,7 +22,7 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.content import Text
-from tocsin.notify.notification import Notification, notification_id
+from tocsin.notify.notification import Notification
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node, decode, encode
@@ -135,7 +135,7 @@ class WiredGroup(WiredFunctions):
     def plan_for_group(self, number: int = 1, text: str | None = None) -> Notification:
         group = str(self.group.jid)
         planned = a_notification(
-            id=notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "group", group),
+            id=an_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "group", group),
             account=ACCOUNT,
             ticket_id=f"TCK-{number}",
             audience="group",

@@ -8,10 +8,11 @@ import pytest
 from tests.vectors.wire_files import load
 from tocsin.signal.curve import KeyPair, key_pair, verify
 from tocsin.whatsapp import link_code
-from tocsin.whatsapp.errors import InvalidStanza, PairingRefused
+from tocsin.whatsapp.adv import Voucher
+from tocsin.whatsapp.errors import PairingRefused
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.pairing import qr_text, verify_device_identity, verify_pair_success
+from tocsin.whatsapp.pairing import qr_text, verify_pair_success
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 
 PAIRING = load("pairing")
@@ -98,12 +99,9 @@ def test_device_identity_at_pairing(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", ADV["device_identity_nodes"], ids=lambda case: case["name"])
 def test_device_identity_of_a_peer(case: dict[str, Any]) -> None:
-    arguments = (unhex(case, "node"), unhex(case, "companion_identity_pub")[1:])
-    if case["expect"] == "ok":
-        assert len(verify_device_identity(*arguments)) == 32
-    else:
-        with pytest.raises(InvalidStanza):
-            verify_device_identity(*arguments)
+    node, companion = unhex(case, "node"), unhex(case, "companion_identity_pub")[1:]
+    account = signed(node).account_signature_key
+    assert Voucher(node).vouches(companion, account) is (case["expect"] == "ok")
 
 
 @pytest.mark.parametrize("case", PAIRING["link_code"])

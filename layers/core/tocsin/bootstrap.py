@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class Later:
-    """A boto3 client that is made when it is first used: most sends need no SQS."""
+    """A client that is made when it is first used: most sends need no SQS."""
 
     def __init__(self, service: str) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""A stack of its own for each test, in one account for all: making the account is what takes time."""
+"""A stack of its own for each test, in one account for all."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_deployment import REGION, FakeCloud, FakeDeployment, Said, fake_cloud
-from tocsin_console import look
-from tocsin_console.deployment import Deployment
+from tests.support.fake_cloud import MemoryCloud, memory_cloud
+from tests.support.fake_deployment import FakeDeployment, Said
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[FakeCloud]:
-    with fake_cloud() as made:
+def aws() -> Iterator[MemoryCloud]:
+    with memory_cloud() as made:
         yield made
 
 
 @pytest.fixture
-def fake(aws: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    # This SQS has one server, and says "empty" only when it is.
-    monkeypatch.setattr(look, "WAIT_SECONDS", 0)
-    stack = aws.deploy()
-    return FakeDeployment(stack, Deployment.find(stack, region=REGION, endpoint_url=None))
+def fake(aws: MemoryCloud) -> FakeDeployment:
+    return FakeDeployment.on(aws)
 
 
 @pytest.fixture

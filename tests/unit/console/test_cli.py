@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import REGION, SITI, FakeCloud, FakeDeployment
+from tests.support.fake_cloud import REGION, MemoryCloud
+from tests.support.fake_deployment import SITI, FakeDeployment
 from tocsin_console import cli, commands, status
 from tocsin_console.look import Look
 
 
 @pytest.fixture
-def run(aws: FakeCloud, capsys: pytest.CaptureFixture[str]) -> Any:
+def run(aws: MemoryCloud, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the command in the region; its exit code, what it said and what it complained of."""
 
     def command(*words: str, region: str | None = REGION) -> tuple[int, str, str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import ACCOUNT, NOW, REGION, FakeDeployment, Terminal, asked, typing
+from tests.support.fake_cloud import REGION
+from tests.support.fake_deployment import ACCOUNT, NOW, FakeDeployment, Terminal, asked, typing
 from tocsin.accounts.operator_requests import read_request
 from tocsin.accounts.served_accounts import added_accounts
 from tocsin.notify.redrive import Selection

@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from tests.support.fake_deployment import REGION, FakeCloud, FakeDeployment
+from tests.support.fake_cloud import REGION, MemoryCloud
+from tests.support.fake_deployment import FakeDeployment
 from tocsin.notify.content import LOCKED, Withheld
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -43,7 +44,6 @@ def test_without_the_right_to_the_key_texts_stay_locked(
     planned = fake.planned()
     other = found(fake.stack)
     monkeypatch.setattr(Deployment, "client", lambda self, service: Refusing("AccessDeniedException"))
-    vars(other).update(dynamodb=fake.deployment.dynamodb)
     seen = other.stores.notifications.get(planned.id)
     assert seen is not None
     assert (seen.content, seen.ticket_id) == (Withheld(LOCKED), planned.ticket_id)
@@ -57,33 +57,33 @@ def test_a_secret_that_isnt_there_is_no_missing_right(
         assert fake.deployment.record_sealer
 
 
-def test_a_deployment_from_before_texts_were_sealed_has_no_key(aws: FakeCloud) -> None:
+def test_a_deployment_from_before_texts_were_sealed_has_no_key(aws: MemoryCloud) -> None:
     stack = aws.deploy()
     del aws.stacks[stack][1]["TextsSecretArn"]
     assert found(stack).record_sealer is None
 
 
-def test_a_stack_that_isnt_there_is_named_with_its_region(aws: FakeCloud) -> None:
+def test_a_stack_that_isnt_there_is_named_with_its_region(aws: MemoryCloud) -> None:
     with pytest.raises(NotFound) as caught:
         found("tocsim")
     assert "'tocsim' in ap-southeast-3" in str(caught.value)
     assert "--stack" in str(caught.value)
 
 
-def test_a_stack_without_outputs_isnt_deployed(aws: FakeCloud) -> None:
+def test_a_stack_without_outputs_isnt_deployed(aws: MemoryCloud) -> None:
     aws.stacks["half"] = ("ROLLBACK_COMPLETE", {})
     with pytest.raises(NotFound, match="ROLLBACK_COMPLETE"):
         found("half")
 
 
-def test_somebody_elses_stack_is_called_so(aws: FakeCloud) -> None:
+def test_somebody_elses_stack_is_called_so(aws: MemoryCloud) -> None:
     aws.stacks["shop"] = ("CREATE_COMPLETE", {"Url": "https://shop"})
     with pytest.raises(ConsoleError, match="has no output 'KeysTable'"):
         found("shop")["KeysTable"]
 
 
 def test_without_a_region_the_operator_is_asked_for_one(
-    aws: FakeCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    aws: MemoryCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
     with pytest.raises(Usage, match="--region"):
@@ -95,7 +95,7 @@ def test_the_only_account_neednt_be_named(fake: FakeDeployment) -> None:
     assert fake.deployment.account("default") == "default"
 
 
-def test_among_several_accounts_one_must_be_named(aws: FakeCloud) -> None:
+def test_among_several_accounts_one_must_be_named(aws: MemoryCloud) -> None:
     deployment = found(aws.deploy(Accounts="default, desk-2"))
     with pytest.raises(Usage, match=r"--account default\|desk-2"):
         deployment.account(None)

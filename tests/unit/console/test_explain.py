@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said
 from tests.support.fake_whatsapp import message_from
-from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.memory_aws import MemoryAws
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.dynamo.writes import Update
 from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
-from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
+from tocsin.tables.notifications import notification_key
+from tocsin_console.errors import NeedsAttention, NotFound, Usage
 from tocsin_console.explain import explain
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account, quick_looks():
-        yield account
-
-
 @pytest.fixture
-def functions(account: AwsAccount) -> WiredFunctions:
-    return WiredFunctions(account.furnish())
+def functions() -> WiredFunctions:
+    return WiredFunctions(MemoryAws())
 
 
 def lines(functions: WiredFunctions, wanted: str, said: Said, *, text: bool = False) -> list[str]:
@@ -266,19 +260,6 @@ def test_of_a_long_ticket_the_last_ones_are_shown(functions, told, monkeypatch):
     assert [one["audience"] for one in _records(functions, "TCK-7", told)] == ["technician"]
 
 
-def test_a_deployment_without_the_index_is_to_be_deployed_again(functions, said):
-    deployment = deployment_of(functions)
-    other = {**deployment.outputs, "NotificationsTable": functions.aws.keys}
-    with pytest.raises(ConsoleError, match="deploy it again"):
-        explain(replace_outputs(deployment, other), "TCK-1", output=said.output)
-
-
-def replace_outputs(deployment: Deployment, outputs: dict[str, str]) -> Deployment:
-    changed = replace(deployment, outputs=outputs)
-    vars(changed).update(dynamodb=deployment.dynamodb, sqs=deployment.sqs)
-    return changed
-
-
 @pytest.mark.parametrize("wanted", ["0" * 18, "3EB0" + "0" * 18, "TCK-unheard-of", "x" * 5000])
 def test_an_unknown_one_says_what_was_looked_for(functions, said, wanted):
     with pytest.raises(NotFound, match=r"there is no notification|nothing is known of"):
@@ -323,29 +304,24 @@ def test_an_edit_that_was_not_sent_says_what_was_instead(functions, told, code, 
 # -- what can't be read ------------------------------------------------------------------------------------
 
 
-def spoil(functions: WiredFunctions, notification: Notification, change: str, **values: dict) -> None:
-    functions.aws.dynamodb.update_item(
-        TableName=functions.aws.notifications,
-        Key={"pk": {"S": f"notification#{notification.id}"}, "sk": {"S": "state"}},
-        UpdateExpression=change,
-        **({"ExpressionAttributeValues": values} if values else {}),
-    )
+def spoil(functions: WiredFunctions, notification: Notification, **change: Any) -> None:
+    functions.aws.notifications_table.update(Update(notification_key(notification.id), **change))
 
 
-SPOILT = {
-    "a missing field": ("REMOVE recipient", {}),
-    "a field of another type": ("SET attempts = :a", {":a": {"N": "7"}}),
-    "a moment that is none": ("SET created_at = :a", {":a": {"S": "yesterday"}}),
-    "a moment beyond the calendar": ("SET created_at = :a", {":a": {"N": "9" * 30}}),
+SPOILT: dict[str, dict[str, Any]] = {
+    "a missing field": {"remove": ("recipient",)},
+    "a field of another type": {"set": {"attempts": 7}},
+    "a moment that is none": {"set": {"created_at": "yesterday"}},
+    "a moment beyond the calendar": {"set": {"created_at": int("9" * 30)}},
 }
 
 
-@pytest.mark.parametrize(("change", "values"), SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("change", SPOILT.values(), ids=SPOILT)
 def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
-    functions, said, told, change: str, values: dict
+    functions, said, told, change: dict[str, Any]
 ):
     good, odd = functions.tell(1), functions.tell(1, audience="technician")
-    spoil(functions, odd, change, **values)
+    spoil(functions, odd, **change)
     for heard in (said, told):
         with pytest.raises(NeedsAttention, match=odd.id):
             explain(
@@ -361,7 +337,7 @@ def test_an_odd_record_is_named_and_the_others_of_its_ticket_are_told(
 
 def test_an_odd_record_that_is_named_is_no_unknown_one(functions, said):
     odd = functions.tell(1)
-    spoil(functions, odd, "REMOVE recipient")
+    spoil(functions, odd, **SPOILT["a missing field"])
     with pytest.raises(NeedsAttention, match="can't be read: the record of"):
         lines(functions, odd.id, said)
 

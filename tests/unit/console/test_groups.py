@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.memory_aws import MemoryAws
 from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tocsin.whatsapp.group import GroupInfo, Member
@@ -20,15 +19,9 @@ GROUP = JID("120363000000000001", "g.us")
 BUDI = Member(JID("100", "lid"), None, admin=False)
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
 @pytest.fixture
-def functions(account: AwsAccount) -> WiredFunctions:
-    return WiredFunctions(account.furnish())
+def functions() -> WiredFunctions:
+    return WiredFunctions(MemoryAws())
 
 
 def shown(functions: WiredFunctions, *, as_json: bool = False) -> str:

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import aws_account
-from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.memory_aws import MemoryAws
+from tests.support.notifications import an_id
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
 from tocsin.notify.content import Attachment, File
-from tocsin.notify.notification import Attempt, Notification, Problem, notification_id
+from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.people.person import Name
@@ -41,21 +42,20 @@ STEERS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 GROUP = JID("120363000000000001", "g.us")
-DEAD = notification_id("default", "TCK-9", "TicketCreated", 1, "customer", "6281234567890")
+DEAD = an_id("default", "TCK-9", "TicketCreated", 1, "customer", "6281234567890")
 MESSAGE = "3EB0" + DEAD.upper()
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
+def deployment() -> Deployment:
     """A stack in which everything that comes from outside is hostile."""
-    with aws_account() as account, quick_looks():
-        functions = WiredFunctions(account.furnish())
-        functions.tell(1)
-        poisoned = deployment_of(functions)
-        vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
-        _poison_tables(functions, poisoned)
-        _poison_queues(functions, poisoned)
-        yield poisoned
+    functions = WiredFunctions(MemoryAws())
+    functions.tell(1)
+    poisoned = deployment_of(functions)
+    vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
+    _poison_tables(functions, poisoned)
+    _poison_queues(functions, poisoned)
+    return poisoned
 
 
 def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
@@ -138,7 +138,7 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
     def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
         ticket, recipient = detail["ticket"]["id"], "6281234567890"
-        identity = notification_id("default", ticket, event_type, 1, "customer", recipient)
+        identity = deployment.stores.ids.of("default", ticket, event_type, 1, "customer", recipient)
         deployment.stores.notifications.put_new(hostile_notification(identity, 1_795_000_000_000))
         deployment.stores.notifications.fail(identity, Problem(EVIL, EVIL, EVIL), 1_795_000_000_001)
 

@@ -1,13 +1,21 @@
-"""A look into a queue takes nothing away and shows each message once."""
+"""A look into a queue, in memory and over the wire, takes nothing away and shows each message once."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
+from tests.support.fake_cloud import memory_cloud, moto_cloud
 from tests.support.fake_deployment import FakeDeployment
 from tocsin_console.look import Look, depth
+
+
+@pytest.fixture(params=[memory_cloud, moto_cloud], ids=["memory", "moto"])
+def fake(request: pytest.FixtureRequest) -> Iterator[FakeDeployment]:
+    with request.param() as cloud:
+        yield FakeDeployment.on(cloud)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from tocsin.notify.failure import Retry
 from tocsin.notify.notification import Notification
 from tocsin.notify.queues import Order
 from tocsin.notify.redrive import Letter
+from tocsin.notify.store.codec import stored_content
+from tocsin.notify.store.texts import SEALED
 from tocsin.tables.notifications import notification_key
 from tocsin_console.dead_letters import list_letters, show_letter
 from tocsin_console.deployment import Deployment
@@ -61,7 +63,10 @@ class Scene:
         self._table = functions.aws.notifications_table
         self._key = notification_key(self.odd.id)
         found = self._table.get(self._key) or {}
-        self._whole = {name: value for name, value in found.items() if name not in ("pk", "sk")}
+        # As older versions wrote it: with its words in clear, which have more places to be odd at.
+        words = {"content": stored_content(self.odd.content), "recipient_name": self.odd.recipient_name}
+        plain = {name: value for name, value in found.items() if name not in ("pk", "sk", SEALED)}
+        self._whole = plain | words
         self._letters = [Letter.parse(message(one)) for one in (self.sound, self.odd)]
         self.deployment = Deployment("tocsin", {"Accounts": "default"}, Session())
         vars(self.deployment).update(

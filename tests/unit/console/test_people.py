@@ -11,7 +11,7 @@ from tests.support.fake_deployment import Said, asked, typing
 from tests.support.fake_whatsapp import Device, Person
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.paired_account import ACCOUNT, OWN_LID, OWN_PHONE
-from tests.support.used_deployment import deployment_in_memory
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
 from tocsin.dynamo.writes import Delete, Put
@@ -50,7 +50,7 @@ def people(functions: WiredFunctions) -> People:
 
 
 def people_of(functions: WiredFunctions) -> People:
-    return People(deployment_in_memory(functions), ACCOUNT)
+    return People(deployment_of(functions), ACCOUNT)
 
 
 def show(functions: WiredFunctions, wanted: str = TYPED) -> Said:
@@ -254,7 +254,7 @@ def test_what_was_sent_stays_as_a_fact_without_words_or_names(functions):
     assert (stored.state, stored.ticket_id, stored.recipient) == (State.SENT, "TCK-2", "")
     assert stored.content == Withheld(ERASED)
     said = Said()
-    explain(deployment_in_memory(functions), sent.id, output=said.output, text=True)
+    explain(deployment_of(functions), sent.id, output=said.output, text=True)
     assert sent.id in said.text
 
 
@@ -444,7 +444,7 @@ def test_over_the_wire_it_is_the_same():
 @pytest.fixture
 def found(functions: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command finds the deployment of these functions."""
-    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_in_memory(functions))
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment_of(functions))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
-from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.memory_aws import MemoryAws
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf
 from tocsin.notify.config import RETENTION_DAYS
@@ -16,15 +14,9 @@ from tocsin_console.errors import Usage
 from tocsin_console.recoveries import Tally, show_recoveries, tallies
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account, quick_looks():
-        yield account
-
-
 @pytest.fixture
-def functions(account: AwsAccount) -> WiredFunctions:
-    functions = WiredFunctions(account.furnish())
+def functions() -> WiredFunctions:
+    functions = WiredFunctions(MemoryAws())
     functions.tell(1)
     return functions
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.stub import Stubber
+from moto import mock_aws
 
+from tests.support.fake_cloud import REGION
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
 from tests.support.notifications import a_notification
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.events.schema import parse_event
-from tocsin.notify.notification import Problem, State, notification_id
+from tocsin.notify.notification import Problem, State
 from tocsin_console import send
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -50,7 +52,7 @@ class Way:
         event = parse_event(
             json.dumps(self._heard[0]), default_region="ID", accounts=[ACCOUNT], attachments=True
         )
-        identity = notification_id(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
+        identity = self.stores.ids.of(ACCOUNT, event.ticket.id, event.event_type, 1, "customer", SITI)
         self.notification = a_notification(
             id=identity,
             account=ACCOUNT,
@@ -194,7 +196,7 @@ def test_nothing_planned_points_to_the_refused_events(
 
 @pytest.fixture
 def bus(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    events = fake.deployment.client("events")
+    events = boto3.client("events", region_name=REGION)
     monkeypatch.setattr(Deployment, "client", lambda self, service: {"events": events}[service])
     return Stubber(events)
 
@@ -227,10 +229,9 @@ class Attached(Way):
 
     def file_arrives(self) -> None:
         key = f"tocsin-cli/{self.notification.ticket_id}/plan.pdf"
-        about = (ACCOUNT, self.notification.ticket_id, "TicketCreated", 1, "customer", SITI, key)
         file = replace(
             self.notification,
-            id=notification_id(*about),
+            id=self.notification.sibling_id(key),
             content=File(Attachment(key, "plan.pdf", "application/pdf")),
         )
         self.stores.notifications.put_new(file)
@@ -244,15 +245,19 @@ class Attached(Way):
 
 
 @pytest.fixture
-def bucket(fake: FakeDeployment) -> Iterator[Any]:
-    fake.deployment.parameters["AttachmentsBucket"] = "files"  # type: ignore[index]
-    client = fake.deployment.client("s3")
-    with suppress(client.exceptions.BucketAlreadyOwnedByYou):
-        client.create_bucket(
-            Bucket="files", CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
+def bucket(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """S3, with a bucket that the deployment names."""
+    with mock_aws():
+        client = boto3.client("s3", region_name=REGION)
+        client.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+        others = Deployment.client
+        monkeypatch.setattr(
+            Deployment,
+            "client",
+            lambda self, service: client if service == "s3" else others(self, service),
         )
-    yield client
-    del fake.deployment.parameters["AttachmentsBucket"]  # type: ignore[attr-defined]
+        monkeypatch.setitem(fake.deployment.parameters, "AttachmentsBucket", "files")  # type: ignore[arg-type]
+        yield client
 
 
 def test_a_file_goes_along_and_both_are_followed(

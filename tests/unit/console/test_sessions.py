@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_deployment import Said, asked, typing
-from tests.support.used_deployment import deployment_of, quick_looks
+from tests.support.memory_aws import MemoryAws
+from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
 from tocsin.accounts.operator_requests import read_request
@@ -20,16 +19,10 @@ from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, reset_sessions, show_sessions
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account, quick_looks():
-        yield account
-
-
 @pytest.fixture
-def functions(account: AwsAccount) -> WiredFunctions:
+def functions() -> WiredFunctions:
     """Siti's two devices and the own phone have read one message and written back."""
-    functions = WiredFunctions(account.furnish())
+    functions = WiredFunctions(MemoryAws())
     functions.tell(1)
     reply_of_everybody(functions)
     return functions

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tocsin.accounts.limits import Limit, note_limit
+from tocsin.dynamo.writes import Delete
+from tocsin.tables.keys import heartbeat_key
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.output import moment
 from tocsin_console.status import show
@@ -107,9 +109,7 @@ def test_unreachable_is_told_from_the_last_beat_on(fake: FakeDeployment, told: S
 def test_a_connector_without_a_heartbeat_is_gone(fake: FakeDeployment, said: Said) -> None:
     connector = fake.connector("c9")
     connector.says("connected")
-    fake.deployment.dynamodb.delete_item(
-        TableName=fake.deployment["KeysTable"], Key={"pk": {"S": "connectors"}, "sk": {"S": "c9"}}
-    )
+    fake.deployment.keys_table.delete(Delete(heartbeat_key("c9")))
     text = shown(fake, said)
     assert said.lines[1].split()[:3] == ["default", "unreachable", "-"]
     assert "its connector is gone" in text

@@ -1,3 +1,3 @@
-from tests.support.key_fixtures import ann, bob, clock, dynamo_table, table
+from tests.support.key_fixtures import ann, bob, clock, dynamo_table, dynamodb, table
 
-__all__ = ["ann", "bob", "clock", "dynamo_table", "table"]
+__all__ = ["ann", "bob", "clock", "dynamo_table", "dynamodb", "table"]

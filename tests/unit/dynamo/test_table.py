@@ -14,6 +14,7 @@ from tocsin.dynamo.table import (
     TableError,
     cancelled,
 )
+from tocsin.dynamo.writes import Update
 
 
 class TestMemoryTable(TableContract):
@@ -43,7 +44,7 @@ class TestDynamoTable(TableContract):
 
     @pytest.fixture
     def other(self, dynamo_table: DynamoTable) -> IndexedTable:
-        return make_dynamo_table(dynamo_table._client, "other")
+        return make_dynamo_table(dynamo_table._client, f"{dynamo_table._name}-other")
 
     def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
         pytest.skip("moto doesn't look at tokens; memory and the emulator do")
@@ -61,3 +62,13 @@ class TestDynamoTable(TableContract):
 )
 def test_a_cancelled_transaction_has_a_named_outcome(codes: list[str], meaning: type[TableError]) -> None:
     assert type(cancelled([{"Code": code} for code in codes])) is meaning
+
+
+def test_in_memory_too_a_transaction_has_a_hundred_members() -> None:
+    """Of a request over the wire `dynamodb_rules` says so."""
+    table = MemoryTable()
+    writes = [Update(("p", str(number)), add={"next": 1}) for number in range(101)]
+    with pytest.raises(InvalidWrite):
+        table.transact(writes, "t1")
+    table.transact(writes[:100], "t2")
+    assert len(table.query("p")) == 100

@@ -163,7 +163,10 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HEAVY = {
+    "asyncio",
+    "aws_lambda_powertools.utilities.data_classes",
     "aws_xray_sdk",
+    "boto3",
     "aws_lambda_powertools.utilities.parser",
     "google.protobuf",
     "jinja2",

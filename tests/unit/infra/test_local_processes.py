@@ -57,10 +57,9 @@ def test_ends_with_the_block(tmp_path: Path) -> None:
     assert not child.alive()
 
 
-@pytest.mark.slow
 def test_ends_with_all_it_started_even_if_it_does_not_want_to(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with running("child", python(STUBBORN), environment=clean_environment(), log=log) as child:
+    log, environment = tmp_path / "log", clean_environment()
+    with running("child", python(STUBBORN), environment=environment, log=log, grace_seconds=0.2) as child:
         child.wait_until(lambda: len(ids_in(log)) == 2)
     wait_until_gone(*ids_in(log))
 

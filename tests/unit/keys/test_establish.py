@@ -11,8 +11,12 @@ from tests.support.key_stories import a_session_that_was_made_without_our_knowle
 from tocsin.dynamo.table import Conflict
 from tocsin.dynamo.writes import Update
 from tocsin.keys.errors import NoOutbound, OtherPairing
-from tocsin.signal.errors import BadSignature, NoSession
+from tocsin.keys.maintenance import Limits
+from tocsin.keys.sessions import read_sessions
+from tocsin.keys.turn import Turn
+from tocsin.signal.errors import BadSignature, Duplicate, NoSession
 from tocsin.signal.session import Ciphertext
+from tocsin.signal.state import Record
 from tocsin.tables.keys import inbound_key, outbound_key
 
 
@@ -72,7 +76,7 @@ def test_two_who_replace_make_one_session(ann: End, bob: End) -> None:
 def test_a_new_device_joins_without_touching_the_others(ann: End, bob: End) -> None:
     ann.meet(bob)
     before = ann.outbound(bob)
-    tablet = End(bob.user, device=5, clock=ann.clock)
+    tablet = End(bob.user, device=5, clock=ann.clock, phone=bob)
     ann.reserve(bob)
     bundles = {0: bob.bundle(), 5: tablet.bundle()}
     ann.keys.sending.make_sessions(ann.profile, ann.credentials, bob.user, bundles, devices=[0, 5])
@@ -108,7 +112,7 @@ def test_checking_the_list_of_a_stranger_is_nothing(ann: End, bob: End) -> None:
 
 def test_a_bad_bundle_holds_up_no_other_device(ann: End, bob: End) -> None:
     good = bob.bundle()
-    bad = dataclasses.replace(good, signed_prekey_signature=bytes(64))
+    bad = dataclasses.replace(End(bob.user, device=5, phone=bob).bundle(), signed_prekey_signature=bytes(64))
     refused = ann.keys.sending.make_sessions(
         ann.profile, ann.credentials, bob.user, {0: good, 5: bad}, devices=[0, 5]
     )
@@ -188,7 +192,76 @@ def test_a_removed_device_is_forgotten(ann: End, bob: End) -> None:
     ann.keys.sending.remove_device(ann.profile, bob.user, 0)
     with pytest.raises(NoSession):
         ann.read(bob, Ciphertext("msg", bob.say(ann, b"gone").body))
+    assert ann.reserve(bob).chains == {}
+    assert ann.keys.upkeep.view(ann.profile, bob.user).devices == ()
     ann.keys.sending.remove_device(ann.profile, bob.user, 0)
+
+
+def test_what_a_removed_device_sent_is_a_duplicate_when_it_comes_again(ann: End, bob: End) -> None:
+    """Its first message too, under a stanza id of its own, which spends no one-time prekey."""
+    bob.keys.sending.make_sessions(
+        bob.profile,
+        bob.credentials,
+        ann.user,
+        {3: ann.bundle(prekey=False)},
+        devices=[3],
+        account_key=ann.account_key,
+    )
+    first, second = bob.say(ann, b"STOP"), bob.say(ann, b"second")
+    assert ann.read(bob, first) == b"STOP"
+    assert ann.read(bob, second) == b"second"
+    ann.keys.sending.remove_device(ann.profile, bob.user, 0)
+    for message in (first, second):
+        with pytest.raises(Duplicate):
+            ann.read(bob, message)
+
+
+def test_twin_that_deletes_a_removed_device_reads_its_first_message_again(
+    ann: End, bob: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turn, "forget", lambda turn, device, record: turn.drop(device))
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        test_what_a_removed_device_sent_is_a_duplicate_when_it_comes_again(ann, bob)
+
+
+def test_nothing_secret_is_kept_of_a_removed_device(ann: End, bob: End) -> None:
+    ann.meet(bob)
+    converse(ann, bob)
+    before = record_of(ann, bob)
+    ann.keys.sending.remove_device(ann.profile, bob.user, 0)
+    after = record_of(ann, bob)
+    assert not secrets_in(before) & secrets_in(after)
+
+
+def record_of(ann: End, bob: End) -> Record:
+    sessions = read_sessions(ann.keys._context, ann.profile.incarnation, bob.user, bob.device)
+    record = sessions.record(bob.device, sessions.next or 0)
+    assert record is not None
+    return record
+
+
+def secrets_in(record: Record) -> set[bytes]:
+    return {
+        secret
+        for state in record.states
+        for secret in (
+            state.root_key,
+            state.ratchet.private,
+            state.sending.chain_key,
+            *(chain.chain_key for chain in state.receiving),
+            *(seed for chain in state.receiving for _, seed in chain.skipped),
+        )
+    }
+
+
+def test_a_removed_device_is_dropped_after_30_days(ann: End, bob: End) -> None:
+    ann.meet(bob)
+    converse(ann, bob)
+    ann.keys.sending.remove_device(ann.profile, bob.user, 0)
+    for days in (29, 33, 66):
+        ann.clock.now = NOW + days * 86400
+        ann.keys.upkeep.tend(ann.profile, bob.user, Limits())
+    assert read_sessions(ann.keys._context, ann.profile.incarnation, bob.user).inbounds == {}
 
 
 class TestDamage:

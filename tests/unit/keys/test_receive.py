@@ -178,7 +178,7 @@ def test_a_reinstalled_peer_is_accepted_once_its_message_proved_itself(ann: End,
         jid="100:3@s.whatsapp.net", lid="100:3@lid", device_identity=b"new"
     )
     reinstalled.meet(bob)
-    received = bob.hear(ann, reinstalled.say(bob, b"new phone"))
+    received = bob.hear(reinstalled, reinstalled.say(bob, b"new phone"))
     assert received.identity_change == (
         ann.credentials.identity.public,
         reinstalled.credentials.identity.public,
@@ -237,6 +237,8 @@ def test_a_text_beyond_an_item_is_cut_to_what_will_be_handled(ann: End, bob: End
         message.type,
         message.body,
         abridge=lambda text: text[:4],
+        voucher=ann.voucher,
+        account_key=ann.account_key,
     )
     assert len(received.plaintext or b"") == 300_004
     assert bob.hear(ann, message, "S1").plaintext == b"text"

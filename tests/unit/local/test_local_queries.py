@@ -100,7 +100,7 @@ def test_a_bundle_has_exact_lengths_and_the_jid_as_asked(asking):
         user.require_child("identity").bytes(32)
         user.require_child("skey").require_child("signature").bytes(64)
         assert user.require_child("type").bytes() == b"\x05"
-        assert user.require_child("device-identity").bytes() == b"vouched for"
+        assert user.require_child("device-identity").bytes() == target.device_identity
 
 
 def test_an_unknown_device_is_an_error_of_that_device_only(asking):

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.support.local_server import BUDI, SITI, LocalServer, enc, message_to
+from tocsin.whatsapp.adv import KeyIndexes
+from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.jid import HOSTED_DEVICE, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
@@ -131,3 +133,46 @@ def test_the_phone_gives_on_what_its_companion_had_no_copy_of(chat, local):
         "penting",
     )
     assert answer.attrs["category"] == "peer"
+
+
+# -- who vouches for a companion -------------------------------------------------------------------------
+
+
+def bundle_of(local, asking, device, what=""):
+    """What the server hands out of a device, spoilt in one way or not at all."""
+    if what:
+        local.board.faults.make(
+            {"kind": "bundle", "account": device.account.number, "device": device.number, "what": what}
+        )
+    wanted = Node("key", {}, (Node("user", {"jid": device.lid}),))
+    asking.submit(Node("iq", {"id": "1", "type": "get", "xmlns": "encrypt", "to": SERVER}, (wanted,)))
+    [answer] = asking.taken("iq")
+    [user] = answer.require_child("list").children("user")
+    return parse_bundle(user, user)
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+def test_the_phone_vouches_for_its_companions(chat, local, hosted):
+    asking, budi = chat
+    companion = LivingCompanion(budi.account, local.board, hosted=hosted, phone=budi.identity)
+    bundle = bundle_of(local, asking, companion.device)
+    assert bundle.voucher.vouches(companion.device.identity, budi.identity.public)
+    assert bundle_of(local, asking, budi.device).voucher is None
+
+
+def test_a_hostile_server_hands_out_companions_that_nobody_or_another_phone_vouches_for(chat, local):
+    asking, budi = chat
+    companion = LivingCompanion(budi.account, local.board, phone=budi.identity).device
+    assert bundle_of(local, asking, companion, "unvouched").voucher is None
+    foreign = bundle_of(local, asking, companion, "foreign")
+    assert foreign.identity == companion.identity
+    assert not foreign.voucher.vouches(companion.identity, budi.identity.public)
+
+
+def test_the_phone_signs_which_of_its_companions_count(chat, local):
+    _, budi = chat
+    gone = LivingCompanion(budi.account, local.board, phone=budi.identity).device
+    kept = LivingCompanion(budi.account, local.board, phone=budi.identity).device
+    local.board.unlink(gone)
+    listed = KeyIndexes(budi.account.key_indexes())
+    assert [listed.hold(one.key_index, budi.identity.public) for one in (gone, kept)] == [False, True]

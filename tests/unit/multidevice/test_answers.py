@@ -13,20 +13,30 @@ from tocsin.multidevice.retries import (
     AskAgain,
     answer_to,
     confirm_again,
+    refuse_unproven,
 )
 from tocsin.signal import errors
-from tocsin.signal.errors import BadMac, Duplicate, InvalidMessage, NoSession, SignalError
+from tocsin.signal.errors import BadMac, Duplicate, InvalidMessage, NoSession, SignalError, UnprovenDevice
 
 ERRORS = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, SignalError)]
 
 
 def an(error: type[SignalError]) -> SignalError:
+    if error is errors.UnprovenDevice:
+        return error(phone_known=True)
     return error(b"", b"") if error is errors.UntrustedIdentity else error()
 
 
-@pytest.mark.parametrize("error", sorted(set(ERRORS) - {Duplicate}, key=lambda one: one.__name__))
-def test_every_error_but_a_duplicate_is_asked_about(error: type[SignalError]) -> None:
+NEVER_ASKED = {Duplicate, UnprovenDevice}
+
+
+@pytest.mark.parametrize("error", sorted(set(ERRORS) - NEVER_ASKED, key=lambda one: one.__name__))
+def test_every_other_error_is_asked_about(error: type[SignalError]) -> None:
     assert isinstance(answer_to(an(error)), AskAgain)
+
+
+def test_an_unproven_device_is_refused_and_never_asked() -> None:
+    assert answer_to(an(UnprovenDevice)) is refuse_unproven
 
 
 def test_a_duplicate_is_confirmed_again_and_never_asked_about() -> None:

@@ -267,16 +267,26 @@ def test_who_joined_without_our_knowledge_gets_the_message_alone(wired):
 def test_a_companion_that_is_linked_reads_the_next_one(wired):
     siti = wired.colleagues[0]
     wired.tell_group(1)
-    companion = Companion(siti.account, wired.local.board)
+    companion = Companion(siti.account, wired.local.board, phone=siti.identity)
     wired.hear()
     wired.tell_group(2)
     assert texts(companion) == ["Tiket 2"]
     assert addressed(wired) == [str(companion.device.address(wired.group.server))]
 
 
+def test_a_companion_that_nobody_vouches_for_gets_no_key_and_is_named(wired):
+    siti = wired.colleagues[0]
+    stranger = Companion(siti.account, wired.local.board)
+    notification = wired.tell_group(1)
+    assert texts(stranger) == []
+    sent, asked = wired.stored(notification).attempts
+    assert (sent.cause, asked.detail) == ("sent", "unproven-device")
+    assert sent.left_out == {str(stranger.device.lid): "no sender key: unproven device"}
+
+
 def test_a_companion_that_is_unlinked_makes_a_new_key(wired):
     siti = wired.colleagues[0]
-    companion = Companion(siti.account, wired.local.board)
+    companion = Companion(siti.account, wired.local.board, phone=siti.identity)
     wired.tell_group(1)
     wired.local.board.unlink(companion.device)
     wired.hear()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_whatsapp import wrapped
+from tests.support.fake_whatsapp import message_from, wrapped
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import garbled, orders, our_bundle, replies
@@ -338,3 +338,37 @@ def test_an_image_too_large_to_be_kept_is_told_whole_after_a_crash(told, monkeyp
 
 def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+# -- the public name of the sender ---------------------------------------------------------------------------
+
+
+def named(wired: WiredFunctions, stanza_id: str, username: str) -> dict:
+    device = wired.siti.devices[0]
+    wired.receive(message_from(device, wired.siti, stanza_id, "halo", username=username))
+    [reply] = [one for one in replies(wired) if one["message_id"] == stanza_id]
+    return reply
+
+
+def test_a_reply_names_the_username_of_who_wrote(told: WiredFunctions) -> None:
+    assert named(told, "U1", "siti.rahma")["username"] == "siti.rahma"
+
+
+def test_a_username_is_remembered_and_its_newest_counts(told: WiredFunctions) -> None:
+    for number, username in enumerate(("siti", "siti_2", "siti")):
+        told.paired.now += 1
+        message = message_from(
+            told.siti.devices[0],
+            told.siti,
+            f"U{number}",
+            "halo",
+            username=username,
+            t=str(int(told.paired.now)),
+        )
+        told.receive(message)
+    assert told.stores.people.find("default", "1234@lid").username == "siti"
+
+
+@pytest.mark.parametrize("username", ["", "12345", "a", "x" * 36, "\x1b]0;x", "@"])
+def test_what_can_be_no_username_says_nothing(told: WiredFunctions, username: str) -> None:
+    assert "username" not in named(told, "U1", username)

@@ -10,6 +10,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.dynamo.writes import Update
+from tocsin.multidevice.retry_rights import GUESSES_PER_HOUR
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, State
@@ -300,8 +301,8 @@ def test_an_unlisted_device_uses_up_nobody_s_budget_and_few_questions(wired):
     notification = wired.tell(2)
     wired.siti.devices[0].corrupt()
     wired.network.queries.clear()
-    for number in range(9, 20):
-        assert wired.receive(own_request(wired, notification, number)).outcome == "unknown-device"
+    outcomes = [wired.receive(own_request(wired, notification, number)).outcome for number in range(9, 20)]
+    assert outcomes == ["unknown-device"] * GUESSES_PER_HOUR + ["guessing"]
     assert wired.network.queries == ["devices 1234@lid"] * 3
     wired.tell(3)
     assert [report.outcome for report in wired.answer_retries()] == ["resent"]

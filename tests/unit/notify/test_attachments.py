@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_aws import REGION, AwsAccount, aws_account
 from tests.support.memory_aws import MemoryAws, everything_in
+from tests.support.notifications import an_id
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import UploadFailed, UploadRefused
@@ -19,7 +20,7 @@ from tocsin.notify import attachments
 from tocsin.notify.attachments import Bucket, media_type_of
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.failure import Failure, Permanent, Retry
-from tocsin.notify.notification import Notification, State, notification_id
+from tocsin.notify.notification import Notification, State
 from tocsin.tables.keys import upload_key
 from tocsin.whatsapp.media import DOCUMENT, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
@@ -144,7 +145,7 @@ class Sender:
 
     def plan(self, number: int = 1, *, attachment: Attachment = ATTACHMENT) -> Notification:
         text = self.wired.plan(number)
-        key = notification_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
+        key = an_id(ACCOUNT, f"TCK-{number}", "TicketCreated", 1, "customer", "1", attachment.key)
         planned = replace(text, id=key, content=File(attachment, "your ticket"))
         assert self.wired.stores.notifications.put_new(planned) is None
         return planned

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+from dataclasses import replace
 
 import pytest
 
-from tocsin.notify.notification import FROM, OUTCOMES, State, notification_id
+from tests.support.notifications import a_notification
+from tocsin.notify.notification import FROM, OUTCOMES, State, guessable_id, notification_id
 from tocsin.tables.names import id_of_message
 
+ABOUT = ("default", "TCK-1042", "TicketCreated", 1, "customer", "6281234567890")
+CANONICAL = b'["default","TCK-1042","TicketCreated",1,"customer","6281234567890"]'
 
-def test_the_id_is_a_hash_of_what_makes_a_notification_the_same() -> None:
-    canonical = '["default","TCK-1042","TicketCreated",1,"customer","6281234567890"]'
-    expected = hashlib.sha256(canonical.encode()).hexdigest()[:18]
-    assert notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", "6281234567890") == expected
+
+def test_the_id_is_a_mac_of_what_makes_a_notification_the_same() -> None:
+    secret = bytes(range(32))
+    assert notification_id(secret, *ABOUT) == hmac.new(secret, CANONICAL, "sha256").hexdigest()[:18]
+
+
+def test_another_deployment_makes_other_ids() -> None:
+    assert notification_id(bytes(32), *ABOUT) != notification_id(bytes([1]) * 32, *ABOUT)
+
+
+def test_before_ids_had_a_secret_part_they_were_hashes() -> None:
+    assert guessable_id(*ABOUT) == hashlib.sha256(CANONICAL).hexdigest()[:18]
 
 
 def test_another_revision_is_another_notification() -> None:
-    ids = {notification_id("a", "T", "TicketUpdated", revision, "customer", "1") for revision in range(5)}
+    about = ("a", "T", "TicketUpdated")
+    ids = {notification_id(bytes(32), *about, revision, "customer", "1") for revision in range(5)}
     assert len(ids) == 5
+
+
+def test_a_sibling_s_id_follows_from_the_text_s_own_and_leads_back_to_it() -> None:
+    text = a_notification()
+    edit = replace(text, id=text.sibling_id("edit"), text_id=text.id)
+    assert edit.id != text.id
+    assert edit.sibling_id() == text.id
+    assert edit.sibling_id("plan.pdf") == text.sibling_id("plan.pdf")
 
 
 @pytest.mark.parametrize(

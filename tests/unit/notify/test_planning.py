@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.samples import FULL, sample_body
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State, guessable_id
 from tocsin.notify.planning import Planned, Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.table import RETENTION_DAYS
 from tocsin.notify.texts.template import Templates
 
 NOW = 1_800_000_000
@@ -41,9 +44,11 @@ CONFIG = PlanConfig(
 class Scene:
     """A planner, and what it wrote and enqueued."""
 
-    def __init__(self, aws: MemoryAws, *texts: Path, sqs: Any = None) -> None:
+    def __init__(
+        self, aws: MemoryAws, *texts: Path, sqs: Any = None, clock: Callable[[], float] = lambda: NOW
+    ) -> None:
         self.aws = aws
-        self.stores = Stores(aws.notifications_table, texts=TEXTS)
+        self.stores = Stores(aws.notifications_table, clock=clock, texts=TEXTS)
         self.planner = Planner(
             self.stores,
             NotificationsQueue(sqs or aws.sqs, aws.queues["notifications"]),
@@ -51,11 +56,13 @@ class Scene:
             DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             Templates(*texts),
             CONFIG,
-            clock=lambda: NOW,
+            clock=clock,
         )
 
     def written(self) -> int:
-        return len(everything_in(self.aws.notifications_table))
+        """How many notifications."""
+        kept = everything_in(self.aws.notifications_table)
+        return sum(item["pk"].startswith("notification#") for item in kept)
 
     def orders(self) -> list[str]:
         return [order["notification"] for order in self.aws.messages("notifications")]
@@ -88,7 +95,7 @@ def test_a_notification_knows_all_that_its_sending_needs(scene: Scene) -> None:
     planned = scene.planner.handle(sample_body())
     stored = scene.stores.notifications.get(planned.new[0])
     assert stored is not None
-    assert stored.id == notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
+    assert stored.id == scene.stores.ids.of("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
     assert (stored.recipient, stored.recipient_name, stored.language) == (CUSTOMER, "Siti", "id")
     assert stored.text.startswith("Halo Siti,")
     assert (stored.created_at, stored.expires_at) == (NOW * 1000, (NOW + 86_400) * 1000)
@@ -202,10 +209,78 @@ class Recorded(MemoryTable):
         return super().update(update)
 
 
-def test_one_notification_costs_one_write(scene: Scene) -> None:
+def requests_of_one(aws: MemoryAws, at: float) -> list[str]:
+    """What one notification costs a container that has planned before."""
+    scene = Scene(aws, clock=lambda: at)
+    scene.planner.handle(sample_body(technicians=[], groups=[]))
+    aws.notifications_table.requests.clear()
+    other = {**FULL["ticket"], "id": f"TCK-{at}"}
+    scene.planner.handle(sample_body(ticket=other, technicians=[], groups=[]))
+    return aws.notifications_table.requests
+
+
+def test_one_notification_costs_one_write_and_while_older_ids_are_about_one_read() -> None:
     aws = MemoryAws(notifications_table=Recorded())
-    Scene(aws).planner.handle(sample_body(technicians=[], groups=[]))
-    assert aws.notifications_table.requests == ["put"]
+    assert requests_of_one(aws, NOW) == ["get", "put"]
+    assert requests_of_one(aws, NOW + RETENTION_DAYS * 86_400 + 1) == ["put"]
+
+
+# -- ids -------------------------------------------------------------------------------------------------
+
+
+def test_nobody_can_tell_the_id_from_what_the_event_says(scene: Scene) -> None:
+    planned = scene.planner.handle(sample_body(technicians=[], groups=[]))
+    about = ("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
+    assert guessable_id(*about) not in planned.new
+
+
+def test_containers_that_plan_first_at_once_agree_on_one_secret(aws: MemoryAws) -> None:
+    one, other = Scene(aws), Scene(aws)
+    read = one.stores.ids._read
+    one.stores.ids._read = lambda: (other.stores.ids.secret, None)[1]  # type: ignore[method-assign]
+    first = one.stores.ids.secret
+    one.stores.ids._read = read  # type: ignore[method-assign]
+    assert first == other.stores.ids.secret == Scene(aws).stores.ids.secret
+
+
+def planned_by_the_older_version(scene: Scene, body: str, monkeypatch: pytest.MonkeyPatch) -> Planned:
+    with monkeypatch.context() as older:
+        older.setattr(Ids, "of", lambda self, *about: guessable_id(*about))
+        older.setattr(Ids, "of_before", lambda self, *about: None)
+        older.setattr(
+            Notification,
+            "sibling_id",
+            lambda self, *part: guessable_id(
+                self.account,
+                self.ticket_id,
+                self.event_type,
+                self.revision,
+                self.audience,
+                self.recipient,
+                *part,
+            ),
+        )
+        return Scene(scene.aws).planner.handle(body)
+
+
+@pytest.mark.parametrize("body", [sample_body(), sample_body(customer={"phone": "0812"}, groups=[])])
+def test_an_event_planned_just_before_the_upgrade_is_not_told_twice(
+    scene: Scene, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = planned_by_the_older_version(scene, body, monkeypatch)
+    written = scene.written()
+    again = scene.planner.handle(body)
+    assert (again.new, again.repeated) == ((), before.new)
+    assert again.unreachable == before.unreachable
+    assert scene.written() == written
+
+
+def test_twin_that_looks_for_no_older_ids_tells_it_twice(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = planned_by_the_older_version(scene, sample_body(), monkeypatch)
+    monkeypatch.setattr(Ids, "of_before", lambda self, *about: None)
+    assert len(scene.planner.handle(sample_body()).new) == len(before.new)
 
 
 def test_the_region_of_the_deployment_is_only_the_default(scene: Scene) -> None:
@@ -395,7 +470,8 @@ def test_the_same_event_twice_makes_the_same_files_once(with_bucket):
 
 def test_the_ids_of_texts_are_what_they_were_before_there_were_files(with_bucket):
     planned = with_bucket.planner.handle(attached())
-    assert notification_id("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER) in planned.new
+    text = with_bucket.stores.ids.of("default", "TCK-1042", "TicketCreated", 1, "customer", CUSTOMER)
+    assert text in planned.new
 
 
 def test_a_stack_without_a_bucket_refuses_the_event_by_name(scene):

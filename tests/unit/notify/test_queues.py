@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.fake_aws import Cloud, cloud
+from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tests.support.notifications import a_notification
 from tocsin.notify.notification import Attempt, Problem
 from tocsin.notify.queues import (
@@ -26,10 +26,15 @@ N = a_notification(
 )
 
 
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
 @pytest.fixture
-def aws() -> Iterator[Cloud]:
-    with cloud() as furnished:
-        yield furnished
+def aws(account: AwsAccount) -> Cloud:
+    return account.furnish()
 
 
 def received(aws: Cloud, queue: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from tests.support.noise_peer import NOW, Talk, from_server, pair
 from tests.support.pairing_stanzas import KEYS, PHONE, REFS, offer, offered, pair_success, refresh
 from tocsin.signal.curve import agree, sign, verify
 from tocsin.whatsapp import link_code
+from tocsin.whatsapp.adv import Voucher
 from tocsin.whatsapp.connection import NotOpen
 from tocsin.whatsapp.events import (
     Event,
@@ -23,7 +24,6 @@ from tocsin.whatsapp.events import (
 )
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.pairing import verify_device_identity
 from tocsin.whatsapp.proto.pairing_pb2 import DeviceIdentity, SignedDeviceIdentity, SignedDeviceIdentityHmac
 
 
@@ -57,7 +57,7 @@ def test_a_scanned_code_pairs_and_restarts() -> None:
     pairing = event.pairing
     assert (str(pairing.jid), str(pairing.lid)) == ("6281234567890:7@s.whatsapp.net", "1000:7@lid")
     assert (pairing.platform, pairing.time, pairing.key_index) == ("android", int(NOW), 3)
-    assert verify_device_identity(pairing.device_identity, KEYS.identity.public) == pairing.account_key
+    assert Voucher(pairing.device_identity).vouches(KEYS.identity.public, pairing.account_key)
 
     talk.client.confirm_pairing()
     [reply] = talk.says()

@@ -26,6 +26,7 @@ from tests.support.stanzas import (
 )
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp import bundles, content, iq, message, notifications, outgoing, receipts, usync
+from tocsin.whatsapp.adv import KeyIndexes, Voucher
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import JID, SERVER
@@ -199,14 +200,14 @@ def test_a_retry_receipt_can_be_read_by_the_one_it_asks() -> None:
         signed_prekey_signature=keys.signed_prekey.signature,
         prekey_id=9,
         prekey=b"k" * 32,
+        voucher=Voucher(b"identity"),
     )
-    assert request.device_identity == b"identity"
 
 
 def test_the_first_retry_receipt_has_no_keys() -> None:
     asked = receipts.retry_receipt(inbound(), count=1, registration_id=1234)
     request = parse_retry(Node("receipt", {**asked.attrs, "from": TABLET}, asked.content))
-    assert (request.bundle, request.device_identity) == (None, None)
+    assert request.bundle is None
 
 
 @pytest.mark.parametrize("count", ["0", "1001", "x", ""])
@@ -364,7 +365,8 @@ def test_devices_of_users() -> None:
         Node("device", {"id": "99", "key-index": "3", "is_hosted": "true"}),
         Node("device", {"id": "98", "key-index": "3", "is_hosted": "true"}),  # hosted is one number alone
     )
-    devices = Node("devices", {}, (Node("device-list", {"hash": "2:h"}, listed),))
+    signed = Node("key-index-list", {"ts": "1"}, b"signed")
+    devices = Node("devices", {}, (Node("device-list", {"hash": "2:h"}, listed), signed))
     alice = Node("user", {"jid": ALICE_PN}, (devices, Node("lid", {"val": ALICE})))
     broken = Node("user", {"jid": US}, (Node("devices", {}, (Node("error", {"code": "500"}),)),))
     first, second = usync.parse_devices(usync_answer(alice, broken))
@@ -374,6 +376,8 @@ def test_devices_of_users() -> None:
         ALICE_PN,
         (ALICE_PN, ALICE_PN.with_device(12), JID(ALICE_PN.user, "hosted", 99)),
         device_hash="2:h",
+        key_indexes={12: 1, 99: 3},
+        counting=KeyIndexes(b"signed"),
     )
     assert (second.devices, second.error) == ((US,), 500)
 

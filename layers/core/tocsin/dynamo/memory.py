@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from tocsin.dynamo.attributes import item_bytes, to_attribute
 from tocsin.dynamo.errors import ConditionFailed, Conflict, InvalidWrite
-from tocsin.dynamo.table import ScanPage
+from tocsin.dynamo.table import TRANSACTION_LIMIT, ScanPage
 from tocsin.dynamo.writes import Check, Delete, Index, Item, Key, Put, Update, Value, Write, holds
 
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
 
-# DynamoDB's limit for one item, names included.
+# DynamoDB's limits: for one item, names included, and for the values of its keys.
 ITEM_LIMIT_BYTES = 400 * 1024
+PARTITION_KEY_LIMIT_BYTES = 2048
+SORT_KEY_LIMIT_BYTES = 1024
 
 
 class MemoryTable:
@@ -114,6 +116,8 @@ class MemoryTable:
             return dict(after or {})
 
     def transact(self, writes: Sequence[Write], token: str) -> None:
+        if len(writes) > TRANSACTION_LIMIT:
+            raise InvalidWrite(f"a transaction has at most {TRANSACTION_LIMIT} members")
         if len({write.key for write in writes}) < len(writes):
             raise InvalidWrite("a transaction names one item twice")
         with self._lock:
@@ -140,7 +144,11 @@ class MemoryTable:
 
 
 def applied(write: Write, before: Item | None) -> dict[str, Value] | None:
-    """What `write` makes of an item (None: no item). Raises InvalidWrite if that were too large."""
+    """What `write` makes of an item (None: no item). Raises InvalidWrite if that, or its key, were too
+    large."""
+    pk, sk = write.key
+    if len(pk.encode()) > PARTITION_KEY_LIMIT_BYTES or len(sk.encode()) > SORT_KEY_LIMIT_BYTES:
+        raise InvalidWrite("Size of a key has exceeded the maximum size limit")
     if isinstance(write, Delete):
         return None
     if isinstance(write, Check):

@@ -203,6 +203,10 @@ def _moves(
         record = leaving.record(device)
         if record is not None:
             merged = _merged(context, arriving.record(device), record)
+            vouched = arriving.vouched_by(device, merged.identity) or leaving.vouched_by(
+                device, merged.identity
+            )
+            arriving.prove(device, vouched)
             arriving.replace(device, merged, heard_at=source.heard_at(device))
     if source.checked_at and target.next is None:
         arriving.check_devices(source.checked_at)

@@ -10,11 +10,13 @@ never changes while the chain lies there, and may be negative after a chain move
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tocsin.dynamo.writes import Item
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import Staleness
+from tocsin.keys.proof import PHONE, name_of, vouched_by
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.state import SendingChain, decode_chain, encode_chain
 from tocsin.tables.keys import chain_attribute, tag_attribute
@@ -31,7 +33,7 @@ CHECKPOINT_DISTANCE = 32
 
 class Chain(NamedTuple):
     """`born`: the number at which its session was made. `created`: when, in seconds. `tag`, `sealed`: as they
-    lie in the item, for conditions."""
+    lie in the item, for conditions. A companion's tag names the phone that vouched for it (`proof`)."""
 
     sending: SendingChain
     origin: int
@@ -62,6 +64,25 @@ class Chain(NamedTuple):
         if self.sending.pending is not None and now - self.created > UNANSWERED_SECONDS:
             return Staleness.UNANSWERED
         return None
+
+
+def staleness_of(chains: Mapping[int, Chain], device: int, number: int, now: int) -> Staleness | None:
+    """Why `number` can't be used for one device of those with `chains`, or None if it can."""
+    chain = chains.get(device)
+    if chain is None:
+        return Staleness.ABSENT
+    if not _is_proven(device, chain, chains.get(PHONE)):
+        return Staleness.UNPROVEN
+    return chain.staleness(number, now)
+
+
+def _is_proven(device: int, chain: Chain, phone: Chain | None) -> bool:
+    """Whether the phone with which we have a session vouched for this device. While there is no session with
+    it, the one that was pinned last is believed."""
+    if device == PHONE:
+        return True
+    vouched = vouched_by(chain.tag)
+    return bool(vouched) and (phone is None or vouched == name_of(phone.sending.remote_identity))
 
 
 def pack(chain: Chain) -> bytes:

@@ -90,6 +90,7 @@ class Staleness(Enum):
     BEHIND = "the chain has moved past this number: make a new session"
     GAP = "too many numbers were taken since the last one known to have arrived: make a new session"
     UNANSWERED = "the device never answered in 30 days: make a new session"
+    UNPROVEN = "unproven device: its user's phone doesn't vouch for it"
 
 
 class StaleChain(KeyStoreError):

@@ -13,12 +13,13 @@ from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import Update
 from tocsin.keys.context import KeyContext
 from tocsin.keys.observe import LOG, RECOVERED
+from tocsin.keys.proof import PHONE, is_proven, name_of
 from tocsin.keys.reserve import HAS_COUNTER
 from tocsin.keys.sessions import Sessions, read_sessions
 from tocsin.keys.signpost import read_signpost
 from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.signal.curve import key_pair
-from tocsin.signal.errors import SignalError
+from tocsin.signal.errors import SignalError, UnprovenDevice
 from tocsin.signal.session import archive_current, start
 from tocsin.signal.state import Record, State
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
@@ -70,24 +71,29 @@ def make_sessions(
     user: str,
     bundles: Mapping[int, PreKeyBundle],
     *,
-    devices: Iterable[int],
+    devices: Iterable[int] | None,
     replace: frozenset[int] = frozenset(),
+    account_key: bytes | None = None,
 ) -> dict[int, SignalError]:
     """See `SendingKeys.make_sessions`."""
-    listed = frozenset(devices)
+    listed = None if devices is None else frozenset(devices)
+    # The phone comes first: its identity is the one that vouches for the others.
     makers = {
-        device: _Maker(context, local, bundle) for device, bundle in bundles.items() if local is not None
+        device: _Maker(context, local, bundles[device], account_key)
+        for device in sorted(bundles)
+        if local is not None
     }
 
     def attempt(current: Try) -> None:
         sessions = follow(context, incarnation, user, current)
         turn = Turn(sessions, current.leap)
         for device in sessions.devices:
-            if device not in listed:
+            if listed is not None and device not in listed:
                 _end(turn, device)
         for device, maker in makers.items():
             maker.renew(turn, device, even_if_usable=device in replace)
-        turn.check_devices(context.now())
+        if listed is not None:
+            turn.check_devices(context.now())
         commit(context, turn.writes(), turn)
 
     turning(context, attempt)
@@ -101,8 +107,12 @@ class _Maker:
     and its indexes would be taken again.
     """
 
-    def __init__(self, context: KeyContext, local: Local, bundle: PreKeyBundle) -> None:
+    def __init__(
+        self, context: KeyContext, local: Local, bundle: PreKeyBundle, account_key: bytes | None = None
+    ) -> None:
+        """`account_key`: see `SendingKeys.make_sessions`."""
         self.refused: SignalError | None = None
+        self._account_key = account_key
         self._context = context
         self._local = local
         self._bundle = bundle
@@ -112,16 +122,20 @@ class _Maker:
     def renew(self, turn: Turn, device: int, *, even_if_usable: bool) -> None:
         """Put a new session into the turn, unless there is one that serves."""
         record = turn.record(device)
-        if self.refused is not None or self.has_made(record):
+        self.refused = None
+        if self.has_made(record):
             return
         # Another one than at first: somebody was faster, and that one serves.
         replaced = self.replaced_since(record)
         if (replaced or not even_if_usable) and _usable(turn, device, record):
             return
         try:
+            self.prove(turn, device)
             state = self.state()
         except SignalError as error:
             self.refused = error
+            if isinstance(error, UnprovenDevice) and not _is_proven(turn, device, record):
+                _end(turn, device)
             return
         rebuilt = self._context.now() if record is not None and record.states else None
         turn.replace(device, start(record, state, self._context.now()), rebuilt=rebuilt)
@@ -132,6 +146,15 @@ class _Maker:
         state = initiate(self._local, self._bundle, base=base, ratchet=ratchet, now=self._context.now())
         self._tried.add(state.base_key)
         return state
+
+    def prove(self, turn: Turn, device: int) -> None:
+        """Note in the turn who vouches for the device of this bundle. Raises UnprovenDevice."""
+        phone, identity = self._account_key or turn.phone_identity(), self._bundle.identity
+        vouched = turn.vouched_by(device, identity)
+        if not is_proven(device, phone, vouched, identity, self._bundle.voucher):
+            raise UnprovenDevice(phone_known=phone is not None)
+        if device != PHONE:
+            turn.prove(device, name_of(phone))
 
     def has_made(self, record: Record | None) -> bool:
         """Whether an earlier try was stored after all. Then the bundle is spent, whatever came of it."""
@@ -183,20 +206,22 @@ def rebuild(
     bundle: PreKeyBundle,
     *,
     seen: SessionFacts | None = None,
+    account_key: bytes | None = None,
 ) -> bool:
     """See `SendingKeys.rebuild`."""
-    maker = _Maker(context, local, bundle)
+    maker = _Maker(context, local, bundle, account_key)
     if seen is not None:
         maker.expect(seen.base_key)
 
     def attempt(current: Try) -> bool:
-        sessions = follow(context, incarnation, user, current, device=device)
+        sessions = follow(context, incarnation, user, current, device=device, phone=True)
         turn = Turn(sessions, current.leap)
         record = turn.record(device)
         if maker.has_made(record):
             return maker.has_made_current(record)
         if maker.replaced_since(record) and _usable(turn, device, record):
             return False
+        maker.prove(turn, device)
         turn.replace(device, start(record, maker.state(), context.now()), rebuilt=context.now())
         commit(context, turn.writes(), turn)
         (context.observer or LOG).session(RECOVERED, sessions.user, device)
@@ -223,22 +248,42 @@ def mark_stale(context: KeyContext, incarnation: int, user: str, device: int) ->
 
 
 def remove_device(context: KeyContext, incarnation: int, user: str, device: int) -> None:
-    """Forget everything shared with a device that its user removed."""
+    """See `SendingKeys.remove_device`."""
 
     def attempt(current: Try) -> None:
         turn = Turn(follow(context, incarnation, user, current, device=device), current.leap)
-        turn.drop(device)
+        record = turn.record(device)
+        if record is not None:
+            turn.forget(device, record)
+        else:
+            turn.drop(device)
         commit(context, turn.writes(), turn)
 
     turning(context, attempt)
 
 
+def phone_identity(context: KeyContext, incarnation: int, user: str) -> bytes | None:
+    """The identity of a user's phone as pinned by our session with it; None if there was never one."""
+    return turning(
+        context,
+        lambda current: follow(context, incarnation, user, current, device=PHONE).phone_identity(),
+    )
+
+
 def follow(
-    context: KeyContext, incarnation: int, user: str, current: Try, *, device: int | None = None
+    context: KeyContext,
+    incarnation: int,
+    user: str,
+    current: Try,
+    *,
+    device: int | None = None,
+    phone: bool = False,
 ) -> Sessions:
-    """The sessions of `user` (all, or those with one device), where they lie now."""
+    """The sessions of `user` (all, or those with one device, and with the phone too), where they lie now."""
     while True:
-        sessions = read_sessions(context, incarnation, user, device, torn_is_lost=current.torn_is_lost)
+        sessions = read_sessions(
+            context, incarnation, user, device, torn_is_lost=current.torn_is_lost, phone=phone
+        )
         if sessions.moved in (None, user):
             return sessions
         user = sessions.moved or user
@@ -252,9 +297,17 @@ def _base_key(record: Record | None) -> bytes:
 def _usable(turn: Turn, device: int, record: Record | None) -> bool:
     """Whether the next number could be sent with the current session."""
     chain = turn.sessions.chain(device)
-    if chain is None or record is None or record.current is None:
+    if chain is None or record is None or record.current is None or not _is_proven(turn, device, record):
         return False
     return chain.staleness(turn.fence, turn.sessions.context.now()) is None
+
+
+def _is_proven(turn: Turn, device: int, record: Record | None) -> bool:
+    """Whether the phone as pinned now vouched for the device as we know it."""
+    identity, phone = record.identity if record is not None else None, turn.phone_identity()
+    if identity is None:
+        return False
+    return is_proven(device, phone, turn.vouched_by(device, identity), identity, None)
 
 
 def _end(turn: Turn, device: int, *, rebuilt: int | None = None) -> bool:

@@ -18,13 +18,14 @@ from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Updat
 from tocsin.keys.addresses import other_name
 from tocsin.keys.context import KeyContext
 from tocsin.keys.prekeys import PreKey, read_prekey, spend
+from tocsin.keys.proof import PHONE, is_proven, name_of
 from tocsin.keys.sessions import Sessions, read_sessions
 from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.sealing import DamagedRecord
-from tocsin.signal.errors import Duplicate, SignalError, TornRecord
+from tocsin.signal.errors import Duplicate, SignalError, TornRecord, UnprovenDevice
 from tocsin.signal.session import Decryption, decrypt, parse
 from tocsin.signal.wire import PreKeyMessage
-from tocsin.signal.x3dh import Local
+from tocsin.signal.x3dh import Local, Voucher
 from tocsin.tables.keys import outbound_key, retry_key, stanza_key
 
 STANZA_LIFETIME = 14 * 86400
@@ -52,12 +53,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A ciphertext as it came: from which device, in which stanza."""
+    """A ciphertext as it came: from which device, in which stanza.
+
+    `voucher`: what the stanza shows for a companion. `account_key`: the identity of the phone that must vouch
+    for it, where that is known beside the session with the phone: our own account's.
+    """
 
     device: int
     stanza_id: str
     type: str
     body: bytes = field(repr=False)
+    voucher: Voucher | None = field(repr=False, default=None)
+    account_key: bytes | None = field(repr=False, default=None)
 
     @property
     def digest(self) -> str:
@@ -163,17 +170,23 @@ class _Reception:
         prekey_id = self._message.prekey_id if isinstance(self._message, PreKeyMessage) else None
         prekey = read_prekey(self._context, prekey_id) if prekey_id is not None else None
         sessions = read_sessions(
-            self._context, self._incarnation, user, self._arrival.device, torn_is_lost=current.torn_is_lost
+            self._context,
+            self._incarnation,
+            user,
+            self._arrival.device,
+            torn_is_lost=current.torn_is_lost,
+            phone=self._wants_proof,
         )
         if sessions.moved is not None and sessions.moved != user:
             return self.attempt(sessions.moved, current)
         turn = Turn(sessions, current.leap)
         try:
             decryption = self._decrypt(turn, prekey)
+            proven = self._prove(turn, decryption)
         except SignalError as failure:
             return self._second_look(user, sessions, failure)
         # Comparing chains wouldn't tell: the one that was read may come back from the archive.
-        store = turn.replace if decryption.turned else turn.receive
+        store = turn.replace if decryption.turned or proven else turn.receive
         store(self._arrival.device, decryption.record, heard_at=self._context.now())
         received = self._yield(user, decryption)
         record = self._stanzas.record(received)
@@ -190,6 +203,28 @@ class _Reception:
             ratchet=self._context.random(32),
             now=self._context.now(),
         )
+
+    @property
+    def _wants_proof(self) -> bool:
+        """Whether it may found a session with a companion."""
+        return isinstance(self._message, PreKeyMessage) and self._arrival.device != PHONE
+
+    def _prove(self, turn: Turn, decryption: Decryption) -> bool:
+        """Note in the turn who vouches for a companion; whether that is news. Raises UnprovenDevice if nobody
+        does and the message founds a session: nothing is stored of it then."""
+        message, device = self._message, self._arrival.device
+        if not isinstance(message, PreKeyMessage) or device == PHONE:
+            return False
+        phone = self._arrival.account_key or turn.phone_identity()
+        known = turn.vouched_by(device, message.identity)
+        if is_proven(device, phone, known, message.identity, self._arrival.voucher):
+            # Of a late message from an installation that is gone, nothing is proved of the present one.
+            if decryption.record.identity == message.identity:
+                turn.prove(device, name_of(phone))
+            return known != name_of(phone)
+        if decryption.new_session:
+            raise UnprovenDevice(phone_known=phone is not None)
+        return False
 
     def _second_look(self, user: str, sessions: Sessions, failure: SignalError) -> Received:
         """A failure is believed only if nobody was faster: neither with this message nor with the session."""

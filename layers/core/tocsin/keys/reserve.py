@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed, Contention, OutcomeUnknown
 from tocsin.dynamo.writes import Equals, Exists, Item, Key, Update
-from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain
+from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, read_chain, staleness_of
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
+from tocsin.keys.proof import PHONE
 from tocsin.keys.signpost import read_signpost
 from tocsin.sealing import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
@@ -49,8 +50,13 @@ class Reservation(NamedTuple):
 
     def staleness(self, device: int) -> Staleness | None:
         """Why this number can't be used for `device`, or None if it can."""
-        chain = self.chains.get(device)
-        return Staleness.ABSENT if chain is None else chain.staleness(self.number, self.at)
+        return staleness_of(self.chains, device, self.number, self.at)
+
+    @property
+    def phone_identity(self) -> bytes | None:
+        """The identity of the user's phone, as pinned by the session with it; None without one."""
+        phone = self.chains.get(PHONE)
+        return phone.sending.remote_identity if phone is not None else None
 
     def in_need(self, devices: Iterable[int]) -> list[int]:
         """Those of `devices` that need a new session before anything can be sent to them."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tocsin.dynamo.writes import Item
 from tocsin.keys.chain import Chain, chain_devices, read_chain
 from tocsin.keys.context import KeyContext
+from tocsin.keys.proof import PHONE, UNPROVEN, vouched_by
 from tocsin.keys.signpost import read_signpost
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.errors import InvalidRecord, TornRecord
@@ -108,6 +109,19 @@ class Sessions:
             self._inbounds[device] = _read_inbound(self.context, self.inbounds[device])
         return self._inbounds.get(device)
 
+    def vouched_by(self, device: int) -> bytes:
+        """The name of the phone that vouched for the device's present identity; empty without proof."""
+        readable = self.inbound(device) is not None
+        return vouched_by(self.inbounds[device].get("tag")) if readable else UNPROVEN
+
+    def phone_identity(self) -> bytes | None:
+        """The identity of the user's phone as pinned; None if there was never a session with it, or it wasn't
+        read."""
+        chain, inbound = self.chain(PHONE), self.inbound(PHONE)
+        if chain is not None:
+            return chain.sending.remote_identity
+        return decode_lost(inbound.encoded, bytes(32)).identity if inbound is not None else None
+
     def record(self, device: int, fence: int) -> Record | None:
         """The whole record of a device, with as many indexes of its chain used as a turn at `fence` finds.
 
@@ -163,16 +177,24 @@ def _read_inbound(context: KeyContext, item: Item) -> Inbound | None:
 
 
 def read_sessions(
-    context: KeyContext, incarnation: int, user: str, device: int | None = None, *, torn_is_lost: bool = False
+    context: KeyContext,
+    incarnation: int,
+    user: str,
+    device: int | None = None,
+    *,
+    torn_is_lost: bool = False,
+    phone: bool = False,
 ) -> Sessions:
-    """All sessions with a user, or those with one device; one request either way."""
+    """All sessions with a user, or those with one device, and with its user's phone if that is asked for; one
+    request either way."""
     items: Iterable[Item]
     if device is None:
         items = context.table.query(session_pk(context.account, incarnation, user))
     else:
         outbound = outbound_key(context.account, incarnation, user)
-        inbound = inbound_key(context.account, incarnation, user, device)
-        items = context.table.get_many([outbound, inbound]).values()
+        devices = dict.fromkeys((device, PHONE) if phone else (device,))
+        inbounds = [inbound_key(context.account, incarnation, user, each) for each in devices]
+        items = context.table.get_many([outbound, *inbounds]).values()
     return _sessions(context, incarnation, user, items, torn_is_lost)
 
 

@@ -45,9 +45,11 @@ from tocsin.keys.observe import (
     log_identity_change,
     session_changes,
 )
+from tocsin.keys.proof import PHONE, UNPROVEN
 from tocsin.keys.sessions import Sessions, pack_inbound
 from tocsin.keys.signpost import TOMBSTONE, signpost_to
 from tocsin.signal.errors import TornRecord
+from tocsin.signal.session import forgotten
 from tocsin.signal.state import Record
 from tocsin.tables.keys import chain_attribute, inbound_key, outbound_key, tag_attribute
 
@@ -151,6 +153,8 @@ class Turn:
         self._chains_change = False
         self._moved_to: str | None = None
         self._found: dict[int, Record | None] = {}
+        self._made: dict[int, Record] = {}
+        self._vouched: dict[int, bytes] = {}
         self.changes: list[tuple[int, str]] = []
         self.identity_changes: list[IdentityChange] = []
 
@@ -159,6 +163,23 @@ class Turn:
         if device not in self._found:
             self._found[device] = self.sessions.record(device, self.fence)
         return self._found[device]
+
+    def phone_identity(self) -> bytes | None:
+        """The identity of the user's phone as it is pinned after this turn; None if no phone is known."""
+        made = self._made.get(PHONE)
+        return made.identity if made is not None else self.sessions.phone_identity()
+
+    def prove(self, device: int, name: bytes) -> None:
+        """The phone of this name vouches for the identity that this turn has yet to write."""
+        self._vouched[device] = name
+
+    def vouched_by(self, device: int, identity: bytes | None) -> bytes:
+        """The name of the phone that vouched for a device with this identity; empty without proof."""
+        if device in self._vouched:
+            return self._vouched[device]
+        found = self.record(device)
+        same = found is not None and identity is not None and found.identity == identity
+        return self.sessions.vouched_by(device) if same else UNPROVEN
 
     def replace(self, device: int, record: Record, *, rebuilt: int | None = None, heard_at: int = 0) -> None:
         """The device's record becomes `record`; its current state's chain goes where it can be reserved from.
@@ -174,7 +195,8 @@ class Turn:
         self._note(device, record)
         inbound = self.sessions.inbound(device)
         kept = inbound.rebuilt if inbound is not None else 0
-        key, tag = self._inbound_key(device), self._context.new_tag()
+        key = self._inbound_key(device)
+        tag = self._context.new_tag() + self.vouched_by(device, record.identity)
         item = self.sessions.inbounds.get(device)
         packed = pack_inbound(record, kept if rebuilt is None else rebuilt)
         states = self._context.seal(packed, key, "states", tag)
@@ -184,6 +206,14 @@ class Turn:
         if heard_at:
             attributes["heard_at"] = heard_at
         self._inbounds.append(Put(key, attributes, when=(when,)))
+
+    def forget(self, device: int, record: Record) -> None:
+        """The device is gone: what tells a repetition stays of its sessions, and nothing secret."""
+        now = self._context.now()
+        self.receive(device, forgotten(record, self._context.random, now), rebuilt=now)
+        self._remove_chain(device)
+        self.changes = [change for change in self.changes if change[0] != device]
+        self.changes.append((device, FORGOTTEN))
 
     def drop(self, device: int) -> None:
         """Forget the device altogether."""
@@ -213,10 +243,14 @@ class Turn:
     def _note(self, device: int, record: Record) -> None:
         """Keep in mind what is to be told of this change."""
         found = self.record(device)
+        self._made[device] = record
         self.changes += [(device, what) for what in session_changes(found, record)]
         change = identity_change(self.sessions.user, device, found, record)
         if change is not None:
             self.identity_changes.append(change)
+            if device == PHONE:
+                # Its companions have to be proven anew, which takes their bundles.
+                self.check_devices(0)
 
     def _outbound_writes(self) -> list[Write]:
         if self._moved_to is not None:
@@ -261,7 +295,8 @@ class Turn:
         chain = Chain(
             state.sending, self.fence - state.used, self._born(device, state.base_key), state.created
         )
-        name, tag_name, tag = chain_attribute(device), tag_attribute(device), self._context.new_tag()
+        name, tag_name = chain_attribute(device), tag_attribute(device)
+        tag = self._context.new_tag() + self.vouched_by(device, state.remote_identity)
         self._set[name] = self._context.seal(pack(chain), self._outbound, name, tag)
         self._set[tag_name] = tag
         self._when.append(as_read(tag_name, self.sessions.outbound))

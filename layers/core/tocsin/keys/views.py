@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from tocsin.dynamo.attributes import item_bytes
 from tocsin.dynamo.writes import Item, Key
-from tocsin.keys.chain import Chain, chain_devices, read_chain
+from tocsin.keys.chain import Chain, chain_devices, read_chain, staleness_of
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import Staleness
 from tocsin.keys.establish import follow
+from tocsin.keys.proof import PHONE
 from tocsin.keys.sessions import Sessions
 from tocsin.keys.turn import Try, turning
 from tocsin.signal.errors import InvalidRecord, TornRecord
@@ -116,7 +117,7 @@ def view_user(context: KeyContext, incarnation: int, user: str) -> UserView:
             sessions.used_at,
             sessions.checked_at,
             item_bytes(sessions.outbound) if sessions.outbound else 0,
-            tuple(_device_view(sessions, device) for device in sessions.devices),
+            tuple(view for device in sessions.devices if (view := _device_view(sessions, device))),
         )
 
     return turning(context, look)
@@ -139,7 +140,8 @@ def _summary(context: KeyContext, user: str, outbound: Item) -> UserSummary:
     )
 
 
-def _device_view(sessions: Sessions, device: int) -> DeviceView:
+def _device_view(sessions: Sessions, device: int) -> DeviceView | None:
+    """None for a device that is gone, of which only what tells a repetition is kept."""
     item, following = sessions.inbounds.get(device), sessions.next or 0
     chain = sessions.chain(device)
     damage, record = "", None
@@ -154,6 +156,8 @@ def _device_view(sessions: Sessions, device: int) -> DeviceView:
     elif chain is None and device in chain_devices(sessions.outbound or {}):
         damage = "the sending chain can't be read"
     inbound = sessions.inbound(device) if record is not None else None
+    if record is not None and record.is_gone:
+        return None
     return _filled(
         DeviceView(
             device,
@@ -165,12 +169,17 @@ def _device_view(sessions: Sessions, device: int) -> DeviceView:
         chain,
         record,
         following,
-        sessions.context.now(),
+        _staleness(sessions, device, following),
     )
 
 
+def _staleness(sessions: Sessions, device: int, following: int) -> Staleness | None:
+    chains = {each: chain for each in (PHONE, device) if (chain := sessions.chain(each)) is not None}
+    return staleness_of(chains, device, following, sessions.context.now())
+
+
 def _filled(
-    view: DeviceView, chain: Chain | None, record: Record | None, following: int, now: int
+    view: DeviceView, chain: Chain | None, record: Record | None, following: int, staleness: Staleness | None
 ) -> DeviceView:
     """The view with what chain and record tell."""
     if chain is not None:
@@ -181,7 +190,7 @@ def _filled(
             born=chain.born,
             created=chain.created,
             pending=chain.sending.pending is not None,
-            staleness=chain.staleness(following, now),
+            staleness=staleness,
         )
     if record is None:
         return view

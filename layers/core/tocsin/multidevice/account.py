@@ -76,11 +76,17 @@ class Account:
 
         The server can make up devices and bundles; what our own phone tells, we believe.
         """
-        if device or not self.is_own(user):
-            return False
+        key = self.account_key(user)
+        return not device and key is not None and identity != key
+
+    def account_key(self, user: str) -> bytes | None:
+        """The identity of the phone that vouches for a user's companions, where it is known beside our
+        session with that phone: our own account's, since the pairing."""
+        if not self.is_own(user):
+            return None
         from tocsin.whatsapp.pairing import account_key_of
 
-        return identity != account_key_of(self.profile.device_identity)
+        return account_key_of(self.profile.device_identity)
 
     def is_own(self, user: str) -> bool:
         """Whether a bare JID, in either address form, is the account itself."""
@@ -100,8 +106,12 @@ class Account:
 
     def is_person(self, user: str, recipient: str) -> bool:
         """Whether a user (canonical bare JID) is this recipient of a notification."""
+        return user in self.names_of(recipient)
+
+    def names_of(self, recipient: str) -> frozenset[str]:
+        """The bare JIDs that a recipient of a notification has now."""
         phone = user_of(recipient)
-        return user in (phone, self.lid_of(phone))
+        return frozenset((phone, self.lid_of(phone)))
 
     def sender(self, *names: JID | None) -> str:
         """Return the canonical bare JID of the one person whom all these names (devices or users, from one

@@ -21,11 +21,11 @@ from tocsin.connector_client.client import ConnectorError, IqError
 from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.compose import compose
-from tocsin.multidevice.directory import Bundles, Need, blame, equip, fetch
+from tocsin.multidevice.directory import UNPROVEN, Bundles, Need, blame, equip, fetch
 from tocsin.multidevice.group_members import GroupView, Roster, Target, side_by_side
 from tocsin.multidevice.socket import accepted_at_of
 from tocsin.notify.failure import Failure, Permanent, Recover
-from tocsin.notify.transport import Outgoing, Sent
+from tocsin.notify.transport import UNPROVEN_DEVICE, Outgoing, Sent
 from tocsin.signal.padding import pad
 from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.errors import WireError
@@ -82,6 +82,12 @@ class Round:
             str(JID.parse(target.user).with_device(target.jid.device)): (f"{copy.type} {self._index(target)}")
             for target, copy in islice(self.copies.items(), MAX_TOLD)
         }
+
+    def why_without(self, target: Target) -> str:
+        """Why a device was given no sender key."""
+        bundles = self.bundles.get(target.user, Bundles())
+        unproven = bundles.refused.get(target.jid.device) == UNPROVEN
+        return f"no sender key: {UNPROVEN_DEVICE if unproven else 'no session'}"
 
     def _index(self, target: Target) -> int:
         reservation = self.reservations[target.user]
@@ -165,7 +171,7 @@ class GroupPost:
             accepted_at=accepted_at_of(ack),
             copies={str(self._group): f"skmsg {reservation.iteration}", **copies.told(), **missed},
             left_out={
-                str(JID.parse(target.user).with_device(target.jid.device)): "no sender key: no session"
+                str(JID.parse(target.user).with_device(target.jid.device)): copies.why_without(target)
                 for target in left_out[:MAX_TOLD]
             },
         )

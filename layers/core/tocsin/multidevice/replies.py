@@ -51,6 +51,7 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
         text=content.text or "",
         at=from_seconds(message.timestamp),
         sender_name=message.push_name or "",
+        username=message.username,
         quoted=id_of_message(content.quoted_id or ""),
         group=str(message.chat) if message.is_group else None,
         author=str(message.sender.chat) if message.is_group else None,

@@ -10,14 +10,15 @@ receipt of ours, with which `UnreadableMessages` asks for the message:
 message again under the same id, encrypted for it alone:
 
     whose message? whose device? how often?  ── no ──▶ named in the log, no session changes
-      │                └ one that was sent a copy, or that WhatsApp lists now
+      │  └──── `retry_rights` ────┘
       └ yes ── session older than the message ── replace it (keys in the receipt, else a bundle)
                      └ already replaced since ──── only send again
              ── reserve ── encrypt ── hand over ── record
 
-A device whose retries are used up gets no more, and a recipient no more than so many an hour: two broken
-peers come to an end. If nobody else has the message then, it is a dead letter. The ledger holds each message
-that couldn't be read, from the first question to the receipt that says it could.
+A device whose retries are used up gets no more, and with a recipient no more than so many sessions are
+replaced in an hour: two broken peers come to an end. If nobody else has the message then, it is a dead
+letter. The ledger holds each message that couldn't be read, from the first question to the receipt that says
+it could.
 """
 
 from __future__ import annotations
@@ -31,11 +32,10 @@ from typing import TYPE_CHECKING
 
 from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
-from tocsin.multidevice.directory import device_lists, fetch
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, fetch, pin_phone
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.placeholders import ask_phone, is_askable
 from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
-from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.retry_case import (
     CAUSES,
     Case,
@@ -43,16 +43,14 @@ from tocsin.multidevice.retry_case import (
     Outcome,
     log_refusal,
     must_rebuild,
-    recovery_of,
     unreadable_by_us,
-    was_sent_copy,
 )
 from tocsin.multidevice.retry_content import plaintext_again, question_stanza
+from tocsin.multidevice.retry_rights import RetryRights
 from tocsin.notify.config import RECOVERIES_PER_HOUR
-from tocsin.notify.content import Withheld
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
-from tocsin.notify.notification import Attempt, Notification, Recovery, State
+from tocsin.notify.notification import Attempt, Recovery
 from tocsin.notify.store.stores import Stores
 from tocsin.signal.errors import (
     BadMac,
@@ -65,12 +63,10 @@ from tocsin.signal.errors import (
     NoPreKey,
     NoSession,
     SignalError,
+    UnprovenDevice,
     UntrustedIdentity,
 )
-from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
-from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import retry_message_stanza
 
 if TYPE_CHECKING:
@@ -153,6 +149,15 @@ def confirm_again(unreadable: Unreadable) -> Report:
     return Report("message", "duplicate", unreadable.enc.type)
 
 
+def refuse_unproven(unreadable: Unreadable) -> Report:
+    """A companion writes for whom nobody vouches. It gets neither a session nor a receipt, and isn't asked to
+    repeat it: whoever it is would show the same again."""
+    sender, stanza = repr(unreadable.message.sender), unreadable.message.id
+    said = {"sender": sender, "stanza": stanza, "why": str(unreadable.error)}
+    log.warning("a message of an unproven device", extra=said)
+    return Report("message", UNPROVEN_DEVICE, unreadable.cause)
+
+
 Answer = AskAgain | Callable[[Unreadable], Report]
 
 ASK_AGAIN = AskAgain(blames_session=True)
@@ -168,6 +173,7 @@ ANSWERS: Mapping[type[SignalError], Answer] = MappingProxyType(
         NoSession: ASK_AGAIN,
         NoPreKey: ASK_AGAIN,
         UntrustedIdentity: ASK_AGAIN,
+        UnprovenDevice: refuse_unproven,
         InvalidRecord: ASK_AGAIN,
         InvalidMessage: ASK_IN_THIS_SESSION,
         BadSignature: ASK_IN_THIS_SESSION,
@@ -240,12 +246,9 @@ class UnreadableMessages:
 # -- a recipient's device can't read ours ----------------------------------------------------------------
 
 MAX_RECOVERIES_PER_DEVICE = 5
-MAX_PLAUSIBLE_COUNT = 10
-REPLAY_SECONDS = 15 * 60
-"""For this long a count that was served is a repetition. Later the device has forgotten its counter."""
-
-# Refusals that don't say that the device goes without the message.
-NOT_IN_LEDGER = frozenset({"unknown-device"})
+UNPROVEN_DEVICE = "unproven-device"
+# Refusals that don't say that a device of the recipient's goes without the message.
+NOT_IN_LEDGER = frozenset({"unknown-device", UNPROVEN_DEVICE, "too-many-devices"})
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,7 @@ class RetryReceiptHandler:
         self._socket = socket
         self._recoveries = stores.recoveries
         self._per_hour = per_hour
+        self._rights = RetryRights(stores, questions_per_hour=per_hour, clock=clock)
         self._random = random
         self._clock = clock
 
@@ -290,19 +294,22 @@ class RetryReceiptHandler:
         """
         cause = CAUSES.get(request.error, CAUSES[0])
         try:
-            case = self._case(account, request, cause, self._now_ms() if asked_at is None else asked_at)
+            case = self._rights.case(
+                account, request, cause, self._now_ms() if asked_at is None else asked_at
+            )
         except Ignored as ignored:
             log_refusal(request, cause, ignored.name)
             return Outcome(ignored.name, cause)
         self._socket.check_pause(account.profile.account)
         try:
-            self._demand_listed(case)
+            self._rights.demand_device(case)
             self._demand_retries_left(case)
             rebuilt = self._mend(case)
             # What is told later must not look later than the receipt that answers it.
             at = self._now_ms()
             sent = self._send_again(case)
         except Ignored as ignored:
+            self._rights.note_guess(account, case.user, ignored.name)
             self._refuse(case, ignored.name)
             return Outcome(ignored.name, cause, given_up=ignored.name not in NOT_IN_LEDGER)
         self._record(case, rebuilt, sent, at)
@@ -310,77 +317,20 @@ class RetryReceiptHandler:
 
     # -- may it be served? ------------------------------------------------------------------------------
 
-    def _case(self, account: Account, request: RetryRequest, cause: str, asked_at: int) -> Case:
-        """Judge a receipt. Raises `Ignored` for one about no message of ours, or from somebody else."""
-        if request.count > MAX_PLAUSIBLE_COUNT:
-            raise Ignored("absurd-count")
-        notification_id = id_of_message(request.id)
-        notification = self._stores.notifications.get(notification_id) if notification_id else None
-        if notification is None or notification.account != account.profile.account:
-            raise Ignored("unknown-message")
-        # Any other state is served, `planned` too: a device is sometimes faster than the record of the ack.
-        if notification.state is State.SUPPRESSED:
-            raise Ignored("suppressed")
-        if isinstance(notification.content, Withheld):
-            raise Ignored(notification.content.why)
-        user = account.canonical(request.requester, request.requester_alt)
-        if not self._may_ask(account, request, user, notification):
-            raise Ignored("foreign-device")
-        device = JID.parse(user).with_device(request.requester.device)
-        previous = recovery_of(notification, str(device))
-        age = self._now_ms() - previous.at if previous else 0
-        if previous and request.count <= previous.count and age < REPLAY_SECONDS * 1000:
-            raise Ignored("replayed")
-        served = previous.served if previous else 0
-        since = previous.since if previous and previous.since else asked_at
-        return Case(account, request, notification, user, device.device, cause, served, since)
-
-    def _may_ask(
-        self, account: Account, request: RetryRequest, user: str, notification: Notification
-    ) -> bool:
-        """Whether the message was for this user: the recipient, a member of the group, or ourselves."""
-        group = notification.group
-        if group is None:
-            return account.is_own(user) or account.is_person(user, notification.recipient)
-        if str(request.to) != group:
-            return False
-        from tocsin.multidevice.group_resend import is_member
-
-        try:
-            return is_member(account, group, user, clock=self._clock)
-        except Permanent:  # we are out ourselves
-            return False
-
-    def _demand_listed(self, case: Case) -> None:
-        """Raise `Ignored` for a device that was sent no copy and isn't in WhatsApp's list now either: keys
-        are no proof, and whoever is served once gets every later text.
-
-        It is asked for before anything is counted, so that nobody uses up what the recipient's own devices
-        may ask; and so often in an hour at most.
-        """
-        if was_sent_copy(case.notification, str(case.jid)):
-            return
-        account, now = case.notification.account, self._now_ms()
-        if self._stores.people.count_list_question_in_hour(account, case.user, now) > self._per_hour:
-            raise Ignored("unknown-device")
-        try:
-            listed = device_lists(case.account, [case.user])
-        except WireError as error:
-            raise failure_of_answer(error, now=now) from error
-        if case.device not in listed.get(case.user, ()):
-            raise Ignored("unknown-device")
-
     def _demand_retries_left(self, case: Case) -> None:
-        """Raise `Ignored` if this device, or its user, used up its retries or its hour."""
+        """Raise `Ignored` if this device used up its retries of this message."""
         limit = min(self._policies.of(case.notification.audience).retries, MAX_RECOVERIES_PER_DEVICE)
         if case.served >= limit:
             refusals = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_EXHAUSTED, refusals))
             raise Ignored("exhausted")
-        now = self._now_ms()
-        account = case.notification.account
-        if self._stores.people.count_recovery_in_hour(account, case.recipient, now) > self._per_hour:
-            limit_of_hour = f"{self._per_hour} recoveries in an hour, last: {case.cause}"
+
+    def _demand_budget(self, case: Case) -> None:
+        """Raise `Ignored` if so many of this user's sessions broke within the hour that another new one would
+        be no better. What is counted is breaks, not messages: one broken session may have many in flight."""
+        account, now = case.notification.account, self._now_ms()
+        if self._stores.people.recoveries_in_hour(account, case.recipient, now) >= self._per_hour:
+            limit_of_hour = f"{self._per_hour} broken sessions in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
 
@@ -409,30 +359,58 @@ class RetryReceiptHandler:
         return self._rebuild(case, facts) if must_rebuild(case, facts) else ""
 
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
-        """Replace the session by one from fresh keys. Return their source, empty if there were none."""
-        bundle, source = self._bundle(case, facts)
-        if bundle is None:
-            return ""
+        """Replace the session by one from fresh keys. Return their source, empty if there were none.
+
+        The source is the receipt, else the server. Keys for which nobody vouches are as good as none.
+        """
+        self._demand_budget(case)
+        offered = case.request.bundle
+        if offered is not None and self._replaces(case, facts, offered):
+            return "keys"
+        found = fetch(case.account, [case.jid], replace=True)[case.user].usable.get(case.device)
+        if found is None and offered is not None:
+            raise Ignored(UNPROVEN_DEVICE)
+        if found is None and facts is None:
+            raise Ignored("no-bundle")
+        if found is None:
+            return ""  # the old session serves
+        if self._replaces(case, facts, found):
+            return "bundle"
+        # A companion of a phone that we don't know, or not any more.
+        if self._has_new_phone(case) and self._replaces(case, _session_facts(case), found):
+            return "bundle"
+        raise Ignored(UNPROVEN_DEVICE)
+
+    def _has_new_phone(self, case: Case) -> bool:
+        """Whether the user has another phone than we knew, which is pinned now. A few times an hour."""
+        account, now = case.notification.account, self._now_ms()
+        asked = self._stores.people.count_phone_question_in_hour(account, case.user, now)
+        return asked <= PHONE_QUESTIONS_PER_HOUR and pin_phone(case.account, case.user)
+
+    def _replaces(self, case: Case, facts: SessionFacts | None, bundle: PreKeyBundle) -> bool:
+        """Replace the session by one from this bundle, unless another one than `facts` is there by now; False
+        if nobody vouches for the device. Raises `Ignored` for bad keys. One break is counted once."""
         if case.account.is_forged(case.user, case.device, bundle.identity):
             raise Ignored("forged-identity")
-        credentials = case.account.keys.account.credentials()
+        keys = case.account.keys
         try:
-            case.account.keys.sending.rebuild(
-                case.account.profile, credentials, case.user, case.device, bundle, seen=facts
+            replaced = keys.sending.rebuild(
+                case.account.profile,
+                keys.account.credentials(),
+                case.user,
+                case.device,
+                bundle,
+                seen=facts,
+                account_key=case.account.account_key(case.user),
             )
         except (BadSignature, InvalidKey) as error:
             raise Ignored("bad-signature") from error
-        return source
-
-    def _bundle(self, case: Case, facts: SessionFacts | None) -> tuple[PreKeyBundle | None, str]:
-        """Return fresh keys and their source: the receipt's, else the server's, else none (the old serve)."""
-        if case.request.bundle is not None:
-            return case.request.bundle, "keys"
-        fetched = fetch(case.account, [case.jid], replace=True)[case.user]
-        bundle = fetched.usable.get(case.device)
-        if bundle is None and facts is None:
-            raise Ignored("no-bundle")
-        return bundle, "bundle"
+        except UnprovenDevice:
+            return False
+        if replaced:
+            account, now = case.notification.account, self._now_ms()
+            self._stores.people.count_recovery_in_hour(account, case.recipient, now)
+        return True
 
     def _send_again(self, case: Case) -> Copy:
         """Reserve, encrypt for this device alone, hand over. Return what went out."""

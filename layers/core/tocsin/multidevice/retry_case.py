@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tocsin.multidevice.account import Account
 from tocsin.notify.notification import Notification, Recovery
 from tocsin.notify.store.recoveries import OURS, THEIRS, UnreadableMessage
-from tocsin.tables.names import user_of
+from tocsin.tables.names import is_lid, user_of
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
@@ -132,6 +132,20 @@ def last_number(case: Case) -> int | None:
         return recovery.number
     numbers = (attempt.numbers.get(case.user) for attempt in reversed(case.notification.attempts))
     return next((number for number in numbers if number is not None), None)
+
+
+def addressees(notification: Notification) -> frozenset[str]:
+    """Return to whom the history says that a notification was sent (bare JIDs, canonical), our own account
+    among them. Empty: nothing is recorded of a send.
+
+    By their LIDs alone, once one is named: a number under which sessions lay before may be somebody else's.
+    """
+    named = {notification.recipient_lid or ""} - {""}
+    for attempt in notification.attempts:
+        named |= {str(JID.parse(device).chat) for device in attempt.copies}
+        named |= set(attempt.numbers)
+    lids = {user for user in named if is_lid(user)}
+    return frozenset(lids or named)
 
 
 def was_sent_copy(notification: Notification, device: str) -> bool:

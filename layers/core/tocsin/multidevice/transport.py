@@ -476,10 +476,10 @@ def list_lifetime(number: int) -> int:
 
 def _named(unreachable: Mapping[tuple[str, int], int], besides: Collection[str]) -> dict[str, str]:
     """Return the devices that got nothing for want of a bundle, by full JID, each with why."""
+    from tocsin.multidevice.directory import why_left_out
+
     named = {
-        str(JID.parse(user).with_device(device)): f"no bundle: error {code}"
-        if code
-        else "no bundle: unusable"
+        str(JID.parse(user).with_device(device)): why_left_out(code)
         for (user, device), code in unreachable.items()
     }
     return {jid: why for jid, why in named.items() if jid not in besides}

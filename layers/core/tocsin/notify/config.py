@@ -78,7 +78,8 @@ class Environment:
 
 
 RECOVERIES_PER_HOUR = 30
-"""For one recipient, over all messages and devices. Two broken peers must not ask each other for ever."""
+"""Sessions with one recipient's devices that are replaced because they broke; messages don't count. Two
+broken peers must not ask each other for ever."""
 
 
 RETENTION_DAYS = 35

@@ -35,7 +35,7 @@ from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.texts.consent import CONFIRMATIONS
-from tocsin.notify.transport import Address, Outgoing, Sent, Transport
+from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.people.person import Name, Person, Source
 from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
@@ -58,12 +58,14 @@ class Verdict:
     `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
     `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be). `cause` says
     why, as a failure code, a state or a field. `again_after` are the seconds after which the queue shall
-    deliver the order again; `None`: it is done.
+    deliver the order again; `None`: it is done. `unproven`: how many listed devices got nothing because
+    nobody vouches for them.
     """
 
     outcome: str
     cause: str = ""
     again_after: float | None = None
+    unproven: int = 0
 
 
 class Stopped(Exception):
@@ -330,7 +332,7 @@ class Delivery:
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
         self._transport.settle()
-        return Verdict("sent")
+        return Verdict("sent", unproven=sum(why.endswith(UNPROVEN_DEVICE) for why in sent.left_out.values()))
 
     def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
         """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in

@@ -17,6 +17,7 @@ writes another unit (the tables' expiry and time to live, a clock, WhatsApp) con
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -181,9 +182,11 @@ class Notification:
     with each re-enqueue, since SQS drops a repeated deduplication id for five minutes.
     `receipts`: when which device said what, by "<full JID> delivered" or "<full JID> read". `held_until`:
     when the account's limit ends for which it waits, or the one before it. `given_message_id`: the message
-    id, where the transport gave one of its own. `person`: the id of the person that it is for, as it was when
-    that was looked up last; `lane`: what stands for them in the queue's message groups. Both are `None` in
-    records from before people were known, whose recipient stands for them.
+    id, where the transport gave one of its own. `text_id`: of an edit, the id that the text has where it is
+    a message. `person`: the id of the person that it is for, as it was when that was looked up last; `lane`:
+    what stands for them in the queue's message groups. Both are `None` in records from before people were
+    known, whose recipient stands for them. `recipient_username`: as in `Reply`, where it was known when this
+    was planned.
     """
 
     id: str
@@ -223,8 +226,10 @@ class Notification:
     recipient_lid: str | None = None
     refused_address: str | None = None
     given_message_id: str | None = None
+    text_id: str | None = None
     person: str | None = None
     lane: str | None = None
+    recipient_username: str | None = None
 
     @property
     def person_name(self) -> str:
@@ -249,16 +254,12 @@ class Notification:
 
     def sibling_id(self, *part: str) -> str:
         """The id of another message of the same event to the same recipient; of the text itself without
-        `part`."""
-        return notification_id(
-            self.account,
-            self.ticket_id,
-            self.event_type,
-            self.revision,
-            self.audience,
-            self.recipient,
-            *part,
-        )
+        `part`.
+
+        It follows from the text's own, which nobody but the recipient knows.
+        """
+        text = self.text_id or self.id
+        return derived_id(text, *part) if part else text
 
     @property
     def hold(self) -> Hold | None:
@@ -327,10 +328,33 @@ def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
 
 
 def notification_id(
-    account: str, ticket_id: str, event_type: str, revision: int, audience: str, recipient: str, *part: str
+    secret: bytes,
+    account: str,
+    ticket_id: str,
+    event_type: str,
+    revision: int,
+    audience: str,
+    *recipient: str,
 ) -> str:
     """The id that makes a doubled event harmless: planning the same event again makes the same
-    notifications. `part`: which of several messages to one recipient, where there are several."""
-    identity = [account, ticket_id, event_type, revision, audience, recipient, *part]
-    canonical = json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
-    return hashlib.sha256(canonical).digest()[:ID_BYTES].hex()
+    notifications. `secret`: of the deployment, so that nobody else can tell it. `recipient`: what tells them
+    apart within their audience."""
+    identity = _canonical(account, ticket_id, event_type, revision, audience, *recipient)
+    return hmac.digest(secret, identity, "sha256")[:ID_BYTES].hex()
+
+
+def derived_id(notification_id: str, *part: str) -> str:
+    """The id of another message to the recipient of a notification, beside that one. `part`: which."""
+    return hashlib.sha256(_canonical(notification_id, *part)).digest()[:ID_BYTES].hex()
+
+
+def guessable_id(
+    account: str, ticket_id: str, event_type: str, revision: int, audience: str, *recipient: str
+) -> str:
+    """The id that a notification had before ids had a secret part. `recipient`: what told it apart."""
+    identity = _canonical(account, ticket_id, event_type, revision, audience, *recipient)
+    return hashlib.sha256(identity).digest()[:ID_BYTES].hex()
+
+
+def _canonical(*identity: str | int) -> bytes:
+    return json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()

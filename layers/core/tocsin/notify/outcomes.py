@@ -205,6 +205,7 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "account": notification.account,
         "audience": notification.audience,
         **named(notification.recipient, notification.recipient_lid),
+        "username": notification.recipient_username,
         "language": notification.language,
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
@@ -233,7 +234,7 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
 
 
 # Items leave out what isn't known; events say so.
-_UNNAMED: dict[str, Any] = {"recipient": None, "recipient_lid": None}
+_UNNAMED: dict[str, Any] = {"recipient": None, "recipient_lid": None, "username": None}
 
 _NOT_TOLD = frozenset({"pk", "sk", "outcome", "outcome_at", "expire_at"})
 

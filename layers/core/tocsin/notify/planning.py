@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tocsin.notify.config import PlanConfig
@@ -25,12 +25,13 @@ from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification, Problem, State, notification_id
+from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
-from tocsin.notify.threads import placed
+from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Addressee
 from tocsin.tables.names import user_of
@@ -117,14 +118,14 @@ class Planner:
         except TemplateFailed as failure:
             return self._refuse(body, (str(failure),), TEMPLATE_FAILED, now)
         planned = self._commit(event, notifications)
-        for recipient, notification in lost:
-            self._end(recipient, notification, now)
-        return replace(planned, unreachable=tuple(notification.id for _, notification in lost))
+        ended = tuple(self._end(recipient, notification, now) for recipient, notification in lost)
+        return replace(planned, unreachable=ended)
 
     def _render(self, event: TicketEvent, now: int) -> list[Notification]:
         return notifications_of(
             event,
             self._templates,
+            self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
             expires_at=self._expires_at(now),
@@ -136,6 +137,7 @@ class Planner:
             event,
             recipient,
             self._templates,
+            self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
             expires_at=self._expires_at(now),
@@ -144,12 +146,14 @@ class Planner:
     def _expires_at(self, now: int) -> int:
         return now + self._config.notification_expiry_seconds * 1000
 
-    def _end(self, recipient: Recipient, notification: Notification, now: int) -> None:
-        """Write down whom the event can't tell, and why. Planned again after a crash, it is ended again."""
+    def _end(self, recipient: Recipient, notification: Notification, now: int) -> str:
+        """Write down whom the event can't tell, and why; return the id. Planned again after a crash, it is
+        ended again."""
         reason = recipient.unreachable
+        notification = self._planned_before(notification, [recipient.identity]) or notification
         existing = self._stores.notifications.put_new(notification)
         if reason is None or (existing is not None and existing.state is not State.PLANNED):
-            return
+            return notification.id
         log.warning(
             "a recipient can't be told", extra={"notification": notification.id, "why": reason.detail}
         )
@@ -159,6 +163,22 @@ class Planner:
             )
         else:
             self._dead_letters.bury(notification, Permanent(reason.code, reason.detail), now)
+        return notification.id
+
+    def _planned_before(
+        self, notification: Notification, identities: Iterable[tuple[str, ...]]
+    ) -> Notification | None:
+        """The notification as it was planned before ids had a secret part, if it was. `identities`: what told
+        it apart within its audience then."""
+        about = notification
+        for identity in identities:
+            before = self._stores.ids.of_before(
+                about.account, about.ticket_id, about.event_type, about.revision, about.audience, *identity
+            )
+            found = self._stores.notifications.get(before) if before is not None else None
+            if found is not None:
+                return found
+        return None
 
     def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
         self._dead.send(body, violations, now, reason=reason)
@@ -177,7 +197,8 @@ class Planner:
         to_send: list[Notification] = []
         for planned, person in zip(notifications, self._people(notifications), strict=True):
             addressed = replace(planned, person=person.id, lane=person.lane)
-            notification = placed(addressed, self._stores, self._config)
+            before = self._planned_before(addressed, _identities(addressed))
+            notification = before or placed(addressed, self._stores, self._config)
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -197,6 +218,15 @@ class Planner:
         )
 
 
+def _identities(notification: Notification) -> list[tuple[str, ...]]:
+    """What told a message from others of its event and audience when ids had no secret part. A text may have
+    been planned as an edit then."""
+    if isinstance(notification.content, File):
+        return [(notification.recipient, notification.content.attachment.key)]
+    edit = [(notification.recipient, EDIT)] if notification.event_type in EDITS else []
+    return [(notification.recipient,), *edit]
+
+
 def spellings_of(recipient: str) -> tuple[str, ...]:
     """The names (bare JIDs) under which the person of a recipient may be known: as it is written, and the
     one in which all spellings of a number meet."""
@@ -208,6 +238,7 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
 def notifications_of(
     event: TicketEvent,
     templates: Templates,
+    ids: Ids,
     *,
     default_language: str,
     created_at: int,
@@ -222,6 +253,7 @@ def notifications_of(
             event,
             recipient,
             templates,
+            ids,
             default_language=default_language,
             created_at=created_at,
             expires_at=expires_at,
@@ -235,6 +267,7 @@ def text_of(
     event: TicketEvent,
     recipient: Recipient,
     templates: Templates,
+    ids: Ids,
     *,
     default_language: str,
     created_at: int,
@@ -245,7 +278,7 @@ def text_of(
     rendered = templates.render(event, recipient, default_language)
     lost = recipient.unreachable
     return Notification(
-        id=notification_id(
+        id=ids.of(
             event.account,
             event.ticket.id,
             event.event_type,

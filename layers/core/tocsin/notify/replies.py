@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.content import Reaction, Text
-from tocsin.notify.notification import Notification, State, named, notification_id
+from tocsin.notify.notification import Notification, State, derived_id, named
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.consent import (
@@ -19,7 +19,7 @@ from tocsin.notify.texts.consent import (
     confirmation_text,
     wish_of,
 )
-from tocsin.people.person import Name, Person, Source
+from tocsin.people.person import USERNAME_SIGN, Name, Person, Source
 from tocsin.tables.names import is_lid, recipient_of
 from tocsin.timestamps import from_seconds
 
@@ -59,10 +59,11 @@ class Reply:
     `message_id`: the transport's. `names`: those (as `user_of` spells them) that are known to be the
     sender's; the canonical one comes last. `kind`: `text`, `reaction`, `edit`, `deleted`, one of `UNREAD`, or
     what else it is, in the transport's words. `at`: when it was written (ms). `sender_name`: as the sender
-    calls themselves. `quoted`: the notification that it quotes or reacts to. `group`: where it was written,
-    `None` in a chat of two; `author`: by whom, as the transport names them in that group. `about`: the
-    message (the transport's id) that it edits, deletes, reacts to or votes in. `details`: what else there is
-    to tell, flat, by the names that the transport documents.
+    calls themselves; `username`: their public name at the transport, which may change at any time. `quoted`:
+    the notification that it quotes or reacts to. `group`: where it was written, `None` in a chat of two;
+    `author`: by whom, as the transport names them in that group. `about`: the message (the transport's id)
+    that it edits, deletes, reacts to or votes in. `details`: what else there is to tell, flat, by the names
+    that the transport documents.
     """
 
     account: str
@@ -72,6 +73,7 @@ class Reply:
     text: str
     at: int
     sender_name: str = ""
+    username: str | None = None
     quoted: str | None = None
     group: str | None = None
     author: str | None = None
@@ -137,7 +139,10 @@ class Replies:
             if name not in (person.id, *person.names):
                 written = Name(name, Source.WROTE, reply.at)
                 person = self._stores.people.join(reply.account, name, person.id, [written])
-        return person
+        if reply.username is None or reply.username == person.username:
+            return person
+        called = Name(USERNAME_SIGN + reply.username, Source.WROTE, reply.at)
+        return self._stores.people.note_name(reply.account, person, called)
 
     def _take_in_group(self, reply: Reply) -> str:
         """Record what a member wrote in answer to a notification: it quotes one, reacts to one, or changes
@@ -180,9 +185,8 @@ class Replies:
 
     def _react(self, answered: Notification, reply: Reply) -> None:
         event, now = REPLY_ACKNOWLEDGED, self._now_ms()
-        about = (answered.account, answered.ticket_id, event, 0, answered.audience, answered.recipient)
         reaction = Notification(
-            id=notification_id(*about, reply.message_id),
+            id=derived_id(answered.id, event, reply.message_id),
             account=answered.account,
             ticket_id=answered.ticket_id,
             event_type=event,
@@ -196,6 +200,7 @@ class Replies:
             expires_at=now + self._expiry_seconds * 1000,
             person=answered.person,
             lane=answered.lane,
+            recipient_username=answered.recipient_username,
         )
         self._enqueue(reaction)
 
@@ -257,7 +262,7 @@ class Replies:
         recipient = recipient_of(reply.names[0])
         now = self._now_ms()
         confirmation = Notification(
-            id=notification_id(reply.account, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
+            id=self._stores.ids.of(reply.account, CONDUCT_TICKET, event, opted_out_at, "customer", recipient),
             account=reply.account,
             ticket_id=CONDUCT_TICKET,
             event_type=event,
@@ -271,6 +276,7 @@ class Replies:
             expires_at=now + self._expiry_seconds * 1000,
             person=person.id,
             lane=person.lane,
+            recipient_username=person.username,
         )
         self._enqueue(confirmation)
 
@@ -314,4 +320,7 @@ def _told(reply: Reply, person: Person, answered: Notification | None, consent: 
 def _who(person: Person) -> dict[str, str | None]:
     """How events name the sender: a LID is never taken for a number."""
     name = next(iter(person.numbers), person.id)
-    return named(recipient_of(name), person.id if is_lid(person.id) else None)
+    return {
+        **named(recipient_of(name), person.id if is_lid(person.id) else None),
+        "username": person.username,
+    }

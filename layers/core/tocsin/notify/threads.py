@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Edit, File, Quote, Text, Withheld
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
 from tocsin.tables.names import message_id_of
 
@@ -34,7 +34,8 @@ MAX_QUOTED = 1000
 REACHED = frozenset({State.SENT, State.DELIVERED, State.READ})
 LOST = frozenset({State.FAILED, State.SUPPRESSED})
 
-_EDIT = "edit"
+EDIT = "edit"
+"""Tells the id of an edit from that of the text."""
 
 
 def placed(notification: Notification, stores: Stores, config: PlanConfig) -> Notification:
@@ -67,7 +68,7 @@ def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Not
         return None
     last = message_id_of(thread.last)
     edited = Edit(last, text.text, notification.created_at, text.preview)
-    edit = replace(notification, id=notification.sibling_id(_EDIT), content=edited)
+    edit = replace(notification, id=notification.sibling_id(EDIT), text_id=notification.id, content=edited)
     fresh = notification.created_at - thread.last_at < EDIT_SECONDS * 1000
     return edit if fresh or stores.notifications.get(edit.id) is not None else None
 
@@ -75,9 +76,12 @@ def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Not
 def as_message(edit: Notification, content: Edit) -> Notification:
     """Return the message in the place of an edit that comes too late: under the id that it would have had
     without edits."""
+    about = (edit.account, edit.ticket_id, edit.event_type, edit.revision, edit.audience, edit.recipient)
     return replace(
         edit,
-        id=edit.sibling_id(),
+        # An edit of before ids had a secret part doesn't name its text.
+        id=edit.text_id or guessable_id(*about),
+        text_id=None,
         content=Text(content.text, preview=content.preview),
         attempts=(),
         retries_used=0,

@@ -17,6 +17,10 @@ from typing import Any, Protocol
 from tocsin.notify.content import Content
 from tocsin.tables.names import is_lid
 
+UNPROVEN_DEVICE = "unproven device"
+"""Ends what `Sent.left_out` says of a device that nobody vouches for: it is listed as the recipient's, and
+the recipient's phone doesn't say so."""
+
 
 @dataclass(frozen=True)
 class Address:

@@ -160,20 +160,20 @@ class People:
             Update(key, set={NAMES: names}, add={REVISION: 1}, when=(_unchanged(item), IS_RECORD)),
         ]
 
-    def note_names(self, account: str, person: Person, names: Sequence[Name]) -> None:
-        """Keep that a person is known by these names too, if that is news. Losing this is fine."""
-        if all(one.jid in person.names for one in names):
-            return
+    def note_name(self, account: str, person: Person, name: Name) -> Person:
+        """Keep that a person is known by this name too. Return the person as it is then; losing it to
+        somebody else's change is fine."""
         key = person_key(account, person.id)
-        known = with_names(person, names).names
+        known = with_names(person, [name])
         update = Update(
             key,
-            set={NAMES: {jid: one.to_value() for jid, one in known.items()}},
+            set={NAMES: {jid: one.to_value() for jid, one in known.names.items()}},
             add={REVISION: 1},
             when=(as_read(REVISION, {REVISION: person.revision} if person.revision else {}), IS_RECORD),
         )
         with suppress(ConditionFailed):
             self._table.update(update)
+        return known
 
     def _settled(self, attempt: Callable[[], Person | None]) -> Person:
         """Try again while somebody else changes the same people. Raises Contention."""
@@ -273,6 +273,27 @@ class People:
     def count_number_question_in_hour(self, account: str, at: int) -> int:
         """One more question in the hour of `at` whose a number is that a stanza names; how many."""
         return self._count_in_hour("numbers", account, "", at)
+
+    def count_phone_question_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more question in the hour of `at` whether they have another phone by now; how many."""
+        return self._count_in_hour("phones", account, name, at)
+
+    def count_guess_in_hour(self, account: str, name: str, at: int) -> int:
+        """One more thing in the hour of `at` that they asked for and weren't sent; how many."""
+        return self._count_in_hour("guesses", account, name, at)
+
+    def guesses_in_hour(self, account: str, name: str, at: int) -> int:
+        """How many there were in the hour of `at`."""
+        return self._counted_in_hour("guesses", account, name, at)
+
+    def recoveries_in_hour(self, account: str, name: str, at: int) -> int:
+        """How many recoveries there were in the hour of `at`."""
+        return self._counted_in_hour("recoveries", account, name, at)
+
+    def _counted_in_hour(self, what: str, account: str, name: str, at: int) -> int:
+        item = self._table.get(count_in_hour_key(account, name, what, at // _MS_PER_HOUR)) or {}
+        counted = item.get(what, 0)
+        return counted if isinstance(counted, int) else 0
 
     def _count_in_hour(self, what: str, account: str, name: str, at: int) -> int:
         """Each hour has an item of its own, which expires two days later."""

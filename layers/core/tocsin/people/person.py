@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tocsin.dynamo.writes import Item, Value
-from tocsin.tables.names import is_lid, recipient_of
+from tocsin.tables.names import is_lid, is_number, recipient_of
 
 POINTER = "person"
 """The attribute of a name that isn't a record of its own: whose name it is."""
@@ -22,6 +22,10 @@ REVISION = "revision"
 NAMES = "names"
 FORMERLY = "formerly"
 LANE = "lane"
+
+
+USERNAME_SIGN = "@"
+"""Before the public name that somebody chose, among their names. No JID begins with it."""
 
 
 class Source(StrEnum):
@@ -36,8 +40,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Name:
-    """A name (bare JID) of a person. `at`: when it was first known to be theirs; `until`: when it went to
-    somebody else, `None` if it didn't. Both in ms."""
+    """A name (bare JID, or "@" and a username) of a person. `at`: when it was first known to be theirs, of a
+    username when it was last seen; `until`: when it went to somebody else, `None` if it didn't. In ms."""
 
     jid: str
     source: str
@@ -86,10 +90,17 @@ class Person:
     @property
     def numbers(self) -> tuple[str, ...]:
         """The bare JIDs of their present numbers, those that tickets use first."""
-        present = [name for name in self.names.values() if name.until is None and not is_lid(name.jid)]
+        present = [name for name in self.names.values() if name.until is None and is_number(name.jid)]
         return tuple(
             name.jid for name in sorted(present, key=lambda one: (one.source != Source.TICKET, one.at))
         )
+
+    @property
+    def username(self) -> str | None:
+        """The public name that they were last seen under, without its sign."""
+        called = [name for name in self.names.values() if name.jid.startswith(USERNAME_SIGN)]
+        last = max(called, key=lambda name: name.at, default=None)
+        return last.jid.removeprefix(USERNAME_SIGN) if last is not None else None
 
 
 class Addressee(NamedTuple):
@@ -175,7 +186,8 @@ def known_names(names: Iterable[Name]) -> dict[str, Name]:
             known[name.jid] = name
             continue
         source = Source.TICKET if Source.TICKET in (before.source, name.source) else before.source
-        known[name.jid] = Name(name.jid, source, min(before.at, name.at), before.until or name.until)
+        at = (max if name.jid.startswith(USERNAME_SIGN) else min)(before.at, name.at)
+        known[name.jid] = Name(name.jid, source, at, before.until or name.until)
     return known
 
 

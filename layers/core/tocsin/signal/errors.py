@@ -7,6 +7,7 @@
     ├── NoSession             ask again, with fresh keys at once (code 1)
     ├── NoPreKey              ask again, with fresh keys at once (code 3)
     ├── UntrustedIdentity     decide whether the new identity is accepted
+    ├── UnprovenDevice        refuse it; nobody vouches for this device
     ├── InvalidMessage        ask again (code 4)
     │   ├── BadSignature      ask again (code 5)
     │   └── InvalidKey        ask again (code 2)
@@ -71,6 +72,23 @@ class UntrustedIdentity(SignalError):
 
     def __str__(self) -> str:
         return "the identity key differs from the pinned one"
+
+
+class UnprovenDevice(SignalError):
+    """No session with a companion for which its account's phone doesn't vouch. Nothing was stored.
+
+    `phone_known`: whether the phone's identity is known; else nothing could be checked against it.
+    """
+
+    retry_code = 12
+
+    def __init__(self, *, phone_known: bool) -> None:
+        super().__init__(phone_known)
+        self.phone_known = phone_known
+
+    def __str__(self) -> str:
+        known = "the phone does not vouch for this companion"
+        return known if self.phone_known else "nothing is known of the phone that should vouch"
 
 
 class InvalidMessage(SignalError):

@@ -8,6 +8,7 @@ Spec: Signal, "The Sesame Algorithm", for the order and the promotion of states.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tocsin.signal import cipher, ratchet, wire
@@ -143,6 +144,29 @@ def archive_current(record: Record, now: int) -> Record:
     return _bounded(Record(_archived(record.states, now), record.evicted, record.superseded), now)
 
 
+def forgotten(record: Record, random: Callable[[int], bytes], now: int) -> Record:
+    """The record of a device that is gone: it sends and reads nothing, and tells a repetition of what it once
+    sent. The names of its sessions and how far each chain had got stay, for as long as archived states do.
+
+    `random(n)`: n random bytes, which take the place of each secret, for nothing that anybody knows must pass
+    for one.
+    """
+    states = tuple(_without_secrets(state, random) for state in _archived(record.states, now))
+    identities = dict.fromkeys((*record.superseded, *(state.remote_identity for state in states)))
+    return _bounded(Record(states, record.evicted, tuple(identities)), now)
+
+
+def _without_secrets(state: State, random: Callable[[int], bytes]) -> State:
+    receiving = tuple(evolve(chain, chain_key=random(32), skipped=()) for chain in state.receiving)
+    return evolve(
+        state,
+        root_key=random(32),
+        ratchet=KeyPair(random(32), state.ratchet.public),
+        sending=evolve(state.sending, chain_key=random(32)),
+        receiving=receiving,
+    )
+
+
 def prune(record: Record, now: int) -> Record:
     """The record without archived states whose time is over; otherwise every change does so in passing."""
     return _bounded(record, now)
@@ -209,6 +233,23 @@ def decrypt(
 
 
 def _decrypt_known(
+    record: Record,
+    message: SignalMessage,
+    places: range | tuple[int, ...],
+    local: Local,
+    next_ratchet: KeyPair | bytes,
+    now: int,
+) -> Decryption:
+    """Decrypt with one of the states at `places`. Of a device that is gone, none can."""
+    try:
+        return _decrypt_with(record, message, places, local, next_ratchet, now)
+    except (BadMac, FutureMessage) as failure:
+        if record.is_gone:
+            raise NoSession("the device was removed") from failure
+        raise
+
+
+def _decrypt_with(
     record: Record,
     message: SignalMessage,
     places: range | tuple[int, ...],

@@ -105,6 +105,11 @@ class Record:
                 return state.remote_identity
         return None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the device was removed: its sessions tell a repetition, and read nothing (`forgotten`)."""
+        return bool(self.states) and self.identity is None
+
 
 Value = TypeVar("Value", SendingChain, ReceivingChain, State, Record)
 

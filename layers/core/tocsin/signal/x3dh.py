@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tocsin.signal.curve import KeyPair, agree, encode_point, verify
 from tocsin.signal.errors import NoPreKey
@@ -16,9 +17,21 @@ from tocsin.signal.state import Pending, SendingChain, State
 from tocsin.signal.wire import PreKeyMessage
 
 
+class Voucher(Protocol):
+    """What a companion shows for being a device of its account. Signal knows nothing of it, WhatsApp does."""
+
+    def vouches(self, identity: bytes, account: bytes) -> bool:
+        """Whether the account whose phone has the identity `account` vouches for the device with `identity`
+        (32 bytes each)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PreKeyBundle:
-    """What a device publishes so that others can start a session with it. Public keys of 32 bytes."""
+    """What a device publishes so that others can start a session with it. Public keys of 32 bytes.
+
+    `voucher`: unverified, as all of it; a phone has none.
+    """
 
     registration_id: int
     identity: bytes
@@ -27,6 +40,7 @@ class PreKeyBundle:
     signed_prekey_signature: bytes
     prekey_id: int | None = None
     prekey: bytes | None = None
+    voucher: Voucher | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ def is_lid(recipient: str) -> bool:
     return recipient.endswith(_OF_A_LID)
 
 
+def is_number(user: str) -> bool:
+    """Whether a bare JID is a phone number."""
+    return user.endswith(_OF_A_NUMBER)
+
+
 def user_of(recipient: str) -> str:
     """Return the bare JID under which conduct and address of `recipient` (digits, LID or group JID) are
     filed."""

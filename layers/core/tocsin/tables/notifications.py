@@ -5,8 +5,10 @@
 | `notification#N`   | `state`              | the notification                                             |
 | `waiting#A`        | `planned_at#N`       | a parked one: cause, due time, expiry, tag                   |
 | `recipient#A#U`    | `conduct`            | a person: names, opt-out, parked ones; or whose name U is    |
-| `recipient#A#U`    | `recoveries#H`       | recoveries in hour H                                         |
+| `recipient#A#U`    | `recoveries#H`       | sessions that broke and were replaced in hour H              |
 | `recipient#A#U`    | `questions#H`        | questions for their device list in hour H                    |
+| `recipient#A#U`    | `phones#H`           | questions whether they have another phone, in hour H         |
+| `recipient#A#U`    | `guesses#H`          | messages that they asked for and weren't sent, in hour H     |
 | `recipient#A#`     | `numbers#H`          | questions whose a number is that a stanza names, in hour H   |
 | `recipient#A#U`    | `unreadable#H`       | questions for what we can't read of theirs, in hour H        |
 | `reply#A#U`        | message id           | what a recipient answered                                    |
@@ -18,6 +20,7 @@
 | `forgotten#A#H`    | `opt-out`            | somebody who was erased had opted out; H: hash of their name |
 | `accounts`         | A                    | an account that no parameter names                           |
 | `generation#A`     | `witness`            | how far the account's keys had got                           |
+| `ids`              | `secret`             | what ids of notifications are made with                      |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
@@ -64,7 +67,7 @@ def person_key(account: str, name: str) -> Key:
 
 
 def count_in_hour_key(account: str, user: str, what: str, hour: int) -> Key:
-    """`what`: `recoveries`, `questions`, `numbers` or `unreadable`."""
+    """`what`: `recoveries`, `questions`, `phones`, `guesses`, `numbers` or `unreadable`."""
     return f"recipient#{account}#{user}", f"{what}#{hour}"
 
 
@@ -109,6 +112,10 @@ def forgotten_names_key(account: str) -> Key:
 def forgotten_key(account: str, digest: str) -> Key:
     """`digest`: of a name of theirs."""
     return f"forgotten#{account}#{digest}", "opt-out"
+
+
+def ids_secret_key() -> Key:
+    return "ids", "secret"
 
 
 def roster_key(account: str) -> Key:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp.adv import Voucher
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import checked, refused, request
 from tocsin.whatsapp.jid import JID
@@ -30,7 +31,8 @@ def fetch_bundles(devices: Iterable[JID], *, replace: bool = False) -> Node:
 
 
 def parse_bundles(answer: Node) -> dict[JID, PreKeyBundle | BundleError]:
-    """Each device's bundle or why there is none. The signature of the signed prekey is still unverified.
+    """Each device's bundle or why there is none. No signature is verified yet, neither that of the signed
+    prekey nor those by which a phone vouches for a companion.
 
     Raises `IqRefused` if the whole request was, `InvalidStanza` if the answer has no list.
     """
@@ -55,6 +57,7 @@ def parse_bundle(keys: Node, outer: Node) -> PreKeyBundle:
         raise InvalidStanza("key type isn't 5")
     signed = keys.require_child("skey")
     prekey = keys.child("key")
+    vouching = keys.child("device-identity")
     return PreKeyBundle(
         registration_id=int.from_bytes(outer.require_child("registration").bytes(4), "big"),
         identity=keys.require_child("identity").bytes(32),
@@ -63,6 +66,7 @@ def parse_bundle(keys: Node, outer: Node) -> PreKeyBundle:
         signed_prekey_signature=signed.require_child("signature").bytes(64),
         prekey_id=_key_id(prekey) if prekey is not None else None,
         prekey=prekey.require_child("value").bytes(32) if prekey is not None else None,
+        voucher=Voucher(vouching.bytes()) if vouching is not None else None,
     )
 
 

@@ -5,6 +5,7 @@ What the ciphertexts hold is written in `outgoing` and read in `content`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from tocsin.whatsapp.outgoing import TEXT, Kind
 T = TypeVar("T")
 
 _USERS: Final = frozenset((PN, LID, HOSTED, HOSTED_LID))
+
+_USERNAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.]{3,35}", re.ASCII)
 
 MAX_RETRY_COUNT: Final = 1000
 """Clients give up after 5; the count is stored, and counted on from."""
@@ -266,6 +269,7 @@ class InboundMessage:
     where the stanza gives it. `chat`: whose conversation it belongs to (bare). `recipient`, `recipient_alt`:
     whom one of our own devices wrote to. `timestamp`: Unix seconds. `offline`: it was queued while we were
     away. `peer`: a control message between own devices. `unavailable`: there is no copy for us, and why.
+    `username`: what the sender is called at WhatsApp, without "@"; theirs to change at any time.
     """
 
     id: str
@@ -284,6 +288,7 @@ class InboundMessage:
     edit: str | None
     addressing_mode: str | None
     unavailable: str | None
+    username: str | None = field(default=None, repr=False)
 
     @property
     def is_group(self) -> bool:
@@ -341,6 +346,7 @@ def parse_message(node: Node, own: Collection[JID] = ()) -> InboundMessage:
         edit=node.optional_label("edit"),
         addressing_mode=node.optional_label("addressing_mode"),
         unavailable=(unavailable.optional_label("type") or "unknown") if unavailable is not None else None,
+        username=_username(node, "participant_username" if in_group else "username"),
     )
 
 
@@ -392,6 +398,12 @@ def _first_jid(node: Node, *names: str) -> JID | None:
 def _push_name(node: Node) -> str | None:
     name = node.optional_str("notify")
     return None if name is None or name == "-" else name[:MAX_NAME]
+
+
+def _username(node: Node, attribute: str) -> str | None:
+    """The name that WhatsApp lets one person have; what can't be one says nothing."""
+    name = (node.optional_str(attribute) or "").removeprefix("@")
+    return name if _USERNAME.fullmatch(name) else None
 
 
 def _parse_enc(node: Node) -> Enc:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, sign, verify
 from tocsin.signal.errors import SignalError
+from tocsin.whatsapp.adv import ACCOUNT, ACCOUNT_HOSTED, DEVICE, MAX_IDENTITY_BYTES
 from tocsin.whatsapp.bounds import MAX_NAME
 from tocsin.whatsapp.errors import InvalidStanza, PairingRefused
 from tocsin.whatsapp.jid import JID, LID, PN, SERVER
@@ -25,14 +26,6 @@ from tocsin.whatsapp.proto.pairing_pb2 import (
     SignedDeviceIdentity,
     SignedDeviceIdentityHmac,
 )
-
-# What stands before each signed or authenticated text, so that none passes for another.
-_ACCOUNT: Final = b"\x06\x00"
-_ACCOUNT_HOSTED: Final = b"\x06\x05"
-_DEVICE: Final = b"\x06\x01"
-
-MAX_IDENTITY_BYTES: Final = 4096
-"""It is stored, and goes along with every first message; some 300 bytes are usual."""
 
 CLIENT_TYPE: Final = "1"
 """Chrome, in the numbering of the QR text (another one than that of DeviceProps)."""
@@ -114,7 +107,7 @@ def accept_device_identity(
     """
     try:
         outer = SignedDeviceIdentityHmac.FromString(container)
-        prefix = _ACCOUNT_HOSTED if outer.account_type == HOSTED else b""
+        prefix = ACCOUNT_HOSTED if outer.account_type == HOSTED else b""
         if not hmac.compare_digest(hmac.digest(adv_secret, prefix + outer.details, "sha256"), outer.hmac):
             raise PairingRefused(401, "hmac-mismatch")
         signed = SignedDeviceIdentity.FromString(outer.details)
@@ -125,27 +118,9 @@ def accept_device_identity(
         _verify_account(signed, details, identity.public)
     except SignalError as exc:
         raise PairingRefused(401, "signature-mismatch") from exc
-    text = _DEVICE + signed.details + identity.public + signed.account_signature_key
+    text = DEVICE + signed.details + identity.public + signed.account_signature_key
     signed.device_signature = sign(identity.private, text, entropy)
     return signed, details.key_index
-
-
-def verify_device_identity(content: bytes, identity_public: bytes) -> bytes:
-    """Check a `<device-identity>` of a peer whose identity key (32 bytes) is `identity_public`.
-
-    Returns the account key (32 bytes) that vouches for the device. Raises `InvalidStanza`.
-    """
-    try:
-        signed = SignedDeviceIdentity.FromString(content)
-        details = DeviceIdentity.FromString(signed.details)
-        _verify_account(signed, details, identity_public)
-        text = _DEVICE + signed.details + identity_public + signed.account_signature_key
-        verify(identity_public, text, signed.device_signature)
-    except ProtobufError as exc:
-        raise InvalidStanza("device identity can't be read") from exc
-    except SignalError as exc:
-        raise InvalidStanza("device identity is signed wrongly") from exc
-    return signed.account_signature_key
 
 
 def account_key_of(device_identity: bytes) -> bytes:
@@ -160,7 +135,7 @@ def account_key_of(device_identity: bytes) -> bytes:
 
 
 def _verify_account(signed: SignedDeviceIdentity, details: DeviceIdentity, identity_public: bytes) -> None:
-    prefix = _ACCOUNT_HOSTED if details.device_type == HOSTED else _ACCOUNT
+    prefix = ACCOUNT_HOSTED if details.device_type == HOSTED else ACCOUNT
     verify(signed.account_signature_key, prefix + signed.details + identity_public, signed.account_signature)
 
 

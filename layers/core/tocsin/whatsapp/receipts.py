@@ -256,7 +256,7 @@ class RetryRequest:
     """A device of a recipient couldn't decrypt a message of ours.
 
     `requester`: that device; `to`: where the answer goes (its device, or the group). `count`: from 1.
-    `bundle`: fresh keys, if it sent any (signature unverified); `registration_id`: its present one.
+    `bundle`: fresh keys, if it sent any (no signature verified); `registration_id`: its present one.
     """
 
     id: str
@@ -269,7 +269,6 @@ class RetryRequest:
     timestamp: str | None
     registration_id: int
     bundle: PreKeyBundle | None
-    device_identity: bytes | None = field(repr=False)
     error: int = 0
 
 
@@ -279,7 +278,6 @@ def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
         raise InvalidStanza("not a retry receipt")
     retry = node.require_child("retry")
     keys = node.child("keys")
-    identity = keys.child("device-identity") if keys is not None else None
     count = retry.attr_int("count", MAX_RETRY_COUNT)
     if not count:
         raise InvalidStanza("retry count out of range")
@@ -295,6 +293,5 @@ def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
         timestamp=str(at) if at is not None else None,
         registration_id=int.from_bytes(node.require_child("registration").bytes(4), "big"),
         bundle=parse_bundle(keys, node) if keys is not None else None,
-        device_identity=identity.bytes() if identity is not None else None,
         error=retry.optional_int("error") or 0,
     )

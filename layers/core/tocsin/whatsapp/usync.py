@@ -5,9 +5,10 @@ The requests leave `sid` empty; the connection fills it in when it gives the iq 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from tocsin.whatsapp.adv import KeyIndexes
 from tocsin.whatsapp.iq import checked, refused, request
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
 from tocsin.whatsapp.node import Node
@@ -21,6 +22,8 @@ class UserDevices:
 
     `lid`, `pn`: the other forms, where the server gave them. `devices`: device JIDs; hosted ones are on
     `hosted` or `hosted.lid`. `error`: the server's code for this user, whose only known device then is 0.
+    `key_indexes`: of companions, by device number; `counting`: which of those still count, as the phone
+    signed it (unverified), where the server told.
     """
 
     user: JID
@@ -29,6 +32,8 @@ class UserDevices:
     devices: tuple[JID, ...]
     error: int | None = None
     device_hash: str | None = None
+    key_indexes: Mapping[int, int] = field(default_factory=dict)
+    counting: KeyIndexes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,22 @@ def _user_devices(user: Node) -> UserDevices:
     if listed is None:
         return UserDevices(jid, lid, pn, ())
     # Each once, however often it is listed: there are as many as there are numbers for them, at most.
-    found = dict.fromkeys(device for node in listed.children("device") if (device := _device(jid, node)))
-    return UserDevices(jid, lid, pn, tuple(found), device_hash=listed.optional_label("hash"))
+    found = {
+        device: node.optional_int("key-index") or 0
+        for node in listed.children("device")
+        if (device := _device(jid, node))
+    }
+    signed = devices.child("key-index-list")
+    return UserDevices(
+        jid,
+        lid,
+        pn,
+        tuple(found),
+        device_hash=listed.optional_label("hash"),
+        key_indexes={device.device: index for device, index in found.items() if device.device},
+        # Without companions there is nothing to be signed.
+        counting=KeyIndexes(signed.bytes()) if signed is not None and signed.content else None,
+    )
 
 
 def _device(user: JID, node: Node) -> JID | None:

@@ -9,12 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.linkifiers import links_in
+from tests.support.sealed_texts import TEXTS
+from tocsin.dynamo.memory import MemoryTable
 from tocsin.notify.content import File, Text
 from tocsin.notify.events.audience import ROUTES, Recipient, recipients
 from tocsin.notify.events.event import TicketEvent
 from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.planning import notifications_of
+from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, unclickable
 from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin.notify.texts.template import Templates
@@ -128,9 +131,12 @@ def test_a_deployment_may_want_them_clickable() -> None:
     assert "evil.com" in said(event_of("see evil.com"), "technician", CLICKABLE)
 
 
+IDS = Stores(MemoryTable(), texts=TEXTS).ids
+
+
 def planned(event: TicketEvent, templates: Templates) -> list[Text | File]:
     made = notifications_of(
-        event, templates, default_language="en", created_at=1, expires_at=2, previews=True
+        event, templates, IDS, default_language="en", created_at=1, expires_at=2, previews=True
     )
     return [
         one.content for one in made if one.audience != "customer" and isinstance(one.content, Text | File)

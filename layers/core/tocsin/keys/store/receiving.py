@@ -10,6 +10,7 @@ from tocsin.keys.errors import OtherPairing
 from tocsin.keys.message_secrets import keep_message_secret, read_message_secret
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.receive import Arrival, Received, count_retry, mark_handled, receive
+from tocsin.signal.x3dh import Voucher
 
 
 class ReceivingKeys:
@@ -29,18 +30,22 @@ class ReceivingKeys:
         body: bytes,
         *,
         abridge: Callable[[bytes], bytes] | None = None,
+        voucher: Voucher | None = None,
+        account_key: bytes | None = None,
     ) -> Received:
         """Decrypt an `msg` or `pkmsg` and store what it changed, with the plaintext, in one transaction.
 
         `profile`: or the incarnation that the stanza belongs to. `abridge` cuts a plaintext above 256 KB to
         what will be handled, because no more can be stored. Raises OtherPairing if the incarnation isn't the
         stored one, Contended, and the errors of `signal.session`; nothing was changed then. Duplicate:
-        the key was used, and no plaintext of this very ciphertext is stored.
+        the key was used, and no plaintext of this very ciphertext is stored. UnprovenDevice: it founds a
+        session with a companion, and neither `voucher` nor what is stored proves that it is the user's;
+        `account_key`: the phone that must vouch, for our own account's.
         """
         incarnation = profile if isinstance(profile, int) else profile.incarnation
         if incarnation != credentials.incarnation:
             raise OtherPairing(incarnation, credentials.incarnation)
-        arrival = Arrival(device, stanza_id, enc_type, body)
+        arrival = Arrival(device, stanza_id, enc_type, body, voucher, account_key)
         return receive(self._context, incarnation, credentials.local, user, arrival, abridge=abridge)
 
     def mark_handled(self, received: Received) -> None:

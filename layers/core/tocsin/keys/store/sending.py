@@ -42,13 +42,17 @@ class SendingKeys:
         user: str,
         bundles: Mapping[int, PreKeyBundle],
         *,
-        devices: Collection[int],
+        devices: Collection[int] | None,
         replace: frozenset[int] = frozenset(),
+        account_key: bytes | None = None,
     ) -> dict[int, SignalError]:
         """Make sessions from `bundles` where there is no usable one, and with the devices in `replace`.
 
         `devices`: the whole current list, which is noted as checked now; other devices get nothing more.
-        Returns the refused bundles (bad signature, key of low order) by device; they hold up no others.
+        None: the list wasn't asked for.
+        Returns the refused bundles (bad signature, key of low order, a companion for which the user's phone
+        doesn't vouch) by device; they hold up no others. `account_key`: the identity of the phone that must
+        vouch, where it isn't that of the session with the phone: of our own account.
         Reserve again afterwards. Raises Contended, OtherPairing.
         """
         from tocsin.keys.establish import make_sessions
@@ -61,6 +65,7 @@ class SendingKeys:
             bundles,
             devices=devices,
             replace=replace,
+            account_key=account_key,
         )
 
     def touch_device_list(self, profile: AccountProfile, user: str, devices: Collection[int]) -> None:
@@ -92,17 +97,33 @@ class SendingKeys:
         bundle: PreKeyBundle,
         *,
         seen: SessionFacts | None = None,
+        account_key: bytes | None = None,
     ) -> bool:
         """Replace the session with a device, unless another one than `seen` is there by now.
 
-        `seen`: the session that was found broken. Returns whether this call replaced it. Raises BadSignature,
-        InvalidKey, Contended, OtherPairing; the old session stays then.
+        `seen`: the session that was found broken. `account_key`: see `make_sessions`. Returns whether this
+        call replaced it. Raises BadSignature, InvalidKey, UnprovenDevice, Contended, OtherPairing; the old
+        session stays then.
         """
         from tocsin.keys.establish import rebuild
 
+        local = _local(profile, credentials)
         return rebuild(
-            self._context, profile.incarnation, _local(profile, credentials), user, device, bundle, seen=seen
+            self._context,
+            profile.incarnation,
+            local,
+            user,
+            device,
+            bundle,
+            seen=seen,
+            account_key=account_key,
         )
+
+    def phone_identity(self, profile: AccountProfile, user: str) -> bytes | None:
+        """The identity (32 bytes) of a user's phone as we pinned it; None without a session ever."""
+        from tocsin.keys.establish import phone_identity
+
+        return phone_identity(self._context, profile.incarnation, user)
 
     def mark_stale(self, profile: AccountProfile, user: str, device: int) -> bool:
         """Archive the current session, so that the next send makes a new one; return whether it was archived.
@@ -114,7 +135,8 @@ class SendingKeys:
         return mark_stale(self._context, profile.incarnation, user, device)
 
     def remove_device(self, profile: AccountProfile, user: str, device: int) -> None:
-        """Forget all that is shared with a device that its user removed."""
+        """Forget all secrets that are shared with a device that its user removed. What tells a repetition of
+        what it sent stays for 30 days."""
         from tocsin.keys.establish import remove_device
 
         remove_device(self._context, profile.incarnation, user, device)

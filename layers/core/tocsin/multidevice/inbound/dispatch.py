@@ -53,7 +53,14 @@ class Inbound:
         readers = Readers(clock) if read_receipts else None
         budget = QuestionBudget(stores.people.count_unreadable_in_hour, clock=clock)
         messages = Messages(
-            stores.recoveries, transport, replies, readers, budget, clock=clock, random=random
+            stores.recoveries,
+            stores.people,
+            transport,
+            replies,
+            readers,
+            budget,
+            clock=clock,
+            random=random,
         )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,

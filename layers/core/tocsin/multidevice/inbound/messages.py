@@ -16,10 +16,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tocsin.multidevice.account import Account
+from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
 from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
+from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.replies import (
     UNREADABLE,
     WITHOUT_COPY,
@@ -38,12 +40,13 @@ from tocsin.multidevice.retries import (
 from tocsin.multidevice.retry_case import unreadable_by_us
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.notify.replies import CHANGES, GROUP_TALK, MAX_KEPT_TEXT, Replies
-from tocsin.signal.errors import SignalError
+from tocsin.signal.errors import SignalError, UnprovenDevice
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
+from tocsin.whatsapp.adv import Voucher
 from tocsin.whatsapp.content import (
     Content,
     Resent,
@@ -52,7 +55,7 @@ from tocsin.whatsapp.content import (
     parse_plaintext,
     shortened,
 )
-from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.errors import InvalidStanza, WireError
 from tocsin.whatsapp.history import History, history_of
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from tocsin.keys.account import Credentials
     from tocsin.keys.receive import Received
     from tocsin.notify.store.recoveries import Recoveries
+    from tocsin.people.people import People
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +97,7 @@ class Messages:
     def __init__(
         self,
         recoveries: Recoveries,
+        people: People,
         transport: MultiDevice,
         replies: Replies,
         readers: Readers | None,
@@ -102,6 +107,7 @@ class Messages:
         random: Callable[[int], bytes],
     ) -> None:
         self._recoveries = recoveries
+        self._people = people
         self._transport = transport
         self._replies = replies
         self._readers = readers
@@ -194,9 +200,44 @@ class Messages:
             return account.keys.groups.receive(
                 envelope.incarnation, str(message.chat), user, device, message.id, enc.body, abridge=abridge
             )
-        return account.keys.receiving.receive(
-            envelope.incarnation, credentials, user, device, message.id, enc.type, enc.body, abridge=abridge
-        )
+        identity = message.device_identity
+
+        def receive() -> Received:
+            return account.keys.receiving.receive(
+                envelope.incarnation,
+                credentials,
+                user,
+                device,
+                message.id,
+                enc.type,
+                enc.body,
+                abridge=abridge,
+                voucher=Voucher(identity) if identity is not None else None,
+                account_key=account.account_key(user),
+            )
+
+        try:
+            return receive()
+        except UnprovenDevice:
+            # Perhaps a phone that we don't know yet vouches for it: the first we hear of somebody may be
+            # their companion, and a phone that was installed anew links its companions anew.
+            if not self._has_new_phone(account, user):
+                raise
+            return receive()
+
+    def _has_new_phone(self, account: Account, user: str) -> bool:
+        """Whether a user has another phone than we knew, which is pinned now. A few times an hour: whoever
+        writes as a companion would have us ask each time. Raises `Failure`, `ConnectorError`."""
+        if account.is_own(user):
+            return False
+        now = from_seconds(self._clock())
+        asked = self._people.count_phone_question_in_hour(account.profile.account, user, now)
+        if asked > PHONE_QUESTIONS_PER_HOUR:
+            return False
+        try:
+            return pin_phone(account, user)
+        except WireError as error:
+            raise failure_of_answer(error, now=now) from error
 
     def _act(
         self, account: Account, envelope: Envelope, message: InboundMessage, user: str, received: Received

@@ -63,8 +63,10 @@ _OPTIONAL = (
     "event_at",
     "requeued_at",
     "recipient_lid",
+    "text_id",
     "person",
     "lane",
+    "recipient_username",
 )
 _WORDS = ("content", "recipient_name", "refused_address")
 """What is sealed. Records from before texts were sealed hold them as attributes of their own."""

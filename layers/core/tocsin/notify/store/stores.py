@@ -26,6 +26,7 @@ from tocsin.tables.notifications import notification_key, person_key
 if TYPE_CHECKING:
     from tocsin.notify.store.belongings import Belongings
     from tocsin.notify.store.identity_changes import IdentityChanges
+    from tocsin.notify.store.ids import Ids
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
@@ -63,6 +64,7 @@ class Stores:
         self._table = table
         self._keys = keys
         self._clock = clock
+        self._random = random
         self._patient = NotificationsTable(
             table, texts or Texts(), retention_days, random=random, sleep=sleep
         )
@@ -80,6 +82,12 @@ class Stores:
         from tocsin.notify.store.belongings import Belongings
 
         return Belongings(self._patient)
+
+    @cached_property
+    def ids(self) -> Ids:
+        from tocsin.notify.store.ids import Ids
+
+        return Ids(self._patient, clock=self._clock, random=self._random)
 
     @cached_property
     def parking(self) -> Parking:

@@ -24,19 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/whatsapp/proto/pairing.proto\x12\x17tocsin.whatsapp.pairing\"u\n\x18SignedDeviceIdentityHmac\x12\x0f\n\x07\x64\x65tails\x18\x01 \x01(\x0c\x12\x0c\n\x04hmac\x18\x02 \x01(\x0c\x12:\n\x0c\x61\x63\x63ount_type\x18\x03 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType\"{\n\x14SignedDeviceIdentity\x12\x0f\n\x07\x64\x65tails\x18\x01 \x01(\x0c\x12\x1d\n\x15\x61\x63\x63ount_signature_key\x18\x02 \x01(\x0c\x12\x19\n\x11\x61\x63\x63ount_signature\x18\x03 \x01(\x0c\x12\x18\n\x10\x64\x65vice_signature\x18\x04 \x01(\x0c\"\xbd\x01\n\x0e\x44\x65viceIdentity\x12\x0e\n\x06raw_id\x18\x01 \x01(\r\x12\x11\n\ttimestamp\x18\x02 \x01(\x04\x12\x11\n\tkey_index\x18\x03 \x01(\r\x12:\n\x0c\x61\x63\x63ount_type\x18\x04 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType\x12\x39\n\x0b\x64\x65vice_type\x18\x05 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType*#\n\x0b\x41\x63\x63ountType\x12\x08\n\x04\x45\x32\x45\x45\x10\x00\x12\n\n\x06HOSTED\x10\x01')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/whatsapp/proto/pairing.proto\x12\x17tocsin.whatsapp.pairing\"u\n\x18SignedDeviceIdentityHmac\x12\x0f\n\x07\x64\x65tails\x18\x01 \x01(\x0c\x12\x0c\n\x04hmac\x18\x02 \x01(\x0c\x12:\n\x0c\x61\x63\x63ount_type\x18\x03 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType\"{\n\x14SignedDeviceIdentity\x12\x0f\n\x07\x64\x65tails\x18\x01 \x01(\x0c\x12\x1d\n\x15\x61\x63\x63ount_signature_key\x18\x02 \x01(\x0c\x12\x19\n\x11\x61\x63\x63ount_signature\x18\x03 \x01(\x0c\x12\x18\n\x10\x64\x65vice_signature\x18\x04 \x01(\x0c\"\xbd\x01\n\x0e\x44\x65viceIdentity\x12\x0e\n\x06raw_id\x18\x01 \x01(\r\x12\x11\n\ttimestamp\x18\x02 \x01(\x04\x12\x11\n\tkey_index\x18\x03 \x01(\r\x12:\n\x0c\x61\x63\x63ount_type\x18\x04 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType\x12\x39\n\x0b\x64\x65vice_type\x18\x05 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType\"_\n\x12SignedKeyIndexList\x12\x0f\n\x07\x64\x65tails\x18\x01 \x01(\x0c\x12\x19\n\x11\x61\x63\x63ount_signature\x18\x02 \x01(\x0c\x12\x1d\n\x15\x61\x63\x63ount_signature_key\x18\x03 \x01(\x0c\"\x9f\x01\n\x0cKeyIndexList\x12\x0e\n\x06raw_id\x18\x01 \x01(\r\x12\x11\n\ttimestamp\x18\x02 \x01(\x04\x12\x15\n\rcurrent_index\x18\x03 \x01(\r\x12\x19\n\rvalid_indexes\x18\x04 \x03(\rB\x02\x10\x01\x12:\n\x0c\x61\x63\x63ount_type\x18\x05 \x01(\x0e\x32$.tocsin.whatsapp.pairing.AccountType*#\n\x0b\x41\x63\x63ountType\x12\x08\n\x04\x45\x32\x45\x45\x10\x00\x12\n\n\x06HOSTED\x10\x01')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.whatsapp.proto.pairing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNTTYPE']._serialized_start=500
-  _globals['_ACCOUNTTYPE']._serialized_end=535
+  _globals['_KEYINDEXLIST'].fields_by_name['valid_indexes']._loaded_options = None
+  _globals['_KEYINDEXLIST'].fields_by_name['valid_indexes']._serialized_options = b'\020\001'
+  _globals['_ACCOUNTTYPE']._serialized_start=759
+  _globals['_ACCOUNTTYPE']._serialized_end=794
   _globals['_SIGNEDDEVICEIDENTITYHMAC']._serialized_start=64
   _globals['_SIGNEDDEVICEIDENTITYHMAC']._serialized_end=181
   _globals['_SIGNEDDEVICEIDENTITY']._serialized_start=183
   _globals['_SIGNEDDEVICEIDENTITY']._serialized_end=306
   _globals['_DEVICEIDENTITY']._serialized_start=309
   _globals['_DEVICEIDENTITY']._serialized_end=498
+  _globals['_SIGNEDKEYINDEXLIST']._serialized_start=500
+  _globals['_SIGNEDKEYINDEXLIST']._serialized_end=595
+  _globals['_KEYINDEXLIST']._serialized_start=598
+  _globals['_KEYINDEXLIST']._serialized_end=757
 # @@protoc_insertion_point(module_scope)
