@@ -17,7 +17,6 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import facts, garbled, our_bundle, reply_of_everybody, retry_of, sessions
 from tocsin.multidevice import retries, retry_rights
 from tocsin.multidevice.retry_case import CAUSES
-from tocsin.notify.config import RetryPolicies, RetryPolicy
 from tocsin.notify.notification import State
 from tocsin.signal.state import SendingChain
 
@@ -156,8 +155,8 @@ def test_two_broken_peers_come_to_an_end(wired):
     phone(wired).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     notification = wired.tell(2)
     wired.receive(garbled(wired))
-    # 3 resends and a refusal; 4 questions, the last of which is answered in vain
-    assert quarrel(wired) == 8
+    # 5 resends and a refusal; 4 questions, the last of which is answered in vain
+    assert quarrel(wired) == 10
     assert wired.stored(notification).state is State.FAILED
     assert [letter["reason"] for letter in wired.aws.messages("dead-letters")] == ["recovery-exhausted"]
 
@@ -167,8 +166,6 @@ def test_twin_without_limits_never_comes_to_an_end(wired, monkeypatch):
     for limit in ("MAX_RETRY_RECEIPTS", "MAX_RECOVERIES_PER_DEVICE"):
         monkeypatch.setattr(retries, limit, 10_000)
     monkeypatch.setattr(retry_rights, "MAX_PLAUSIBLE_COUNT", 10_000)
-    generous = RetryPolicies(customer=RetryPolicy(10_000, 3), technician=RetryPolicy(10_000, 2))
-    wired.retry_receipts._policies = generous
     phone(wired).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     wired.tell(2)
     wired.receive(garbled(wired))
@@ -198,17 +195,17 @@ def test_many_messages_between_two_broken_peers_stay_within_the_hours_budget(wir
     assert {letter["reason"] for letter in wired.aws.messages("dead-letters")} == {"recovery-budget"}
 
 
-def test_a_device_that_forgets_its_count_again_and_again_gets_no_more_than_its_retries(wired):
+def test_a_device_that_forgets_its_count_again_and_again_gets_no_more_than_five(wired):
     """Each time under count 1, and late enough to be no replay: the count that is kept is ours."""
     phone(wired).receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     notification = wired.tell(2)
     outcomes = []
-    for _ in range(6):
+    for _ in range(8):
         wired.network.retries.clear()
         request = wired.network.retry_receipt(phone(wired), notification.message_id, "BadMac", count=1)
         outcomes.append(wired.receive(request).outcome)
         wired.paired.now += 20 * 60
-    assert outcomes == ["resent"] * 3 + ["exhausted"] * 3
+    assert outcomes == ["resent"] * 5 + ["exhausted"] * 3
 
 
 def test_in_the_next_hour_there_is_a_new_budget(wired):

@@ -64,7 +64,6 @@ class WiredFunctions:
         self.retry_receipts = RetryReceiptHandler(
             self.stores,
             receipts,
-            RetryPolicies(),
             receiving.socket,
             per_hour=recoveries_per_hour,
             random=os.urandom,

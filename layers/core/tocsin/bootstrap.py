@@ -150,7 +150,6 @@ def inbound(
         RetryReceiptHandler(
             stores,
             receipts,
-            config.policies,
             transport.socket,
             per_hour=config.recoveries_per_hour,
             random=os.urandom,

@@ -133,7 +133,7 @@ def test_what_a_device_refused_to_the_end_lies_dead_with_the_way_back(functions,
     notification, _ = deaf(functions)
     functions.answer_retries()
     life = record(functions, notification, told)
-    assert whats(life).count("recovered") == 3
+    assert whats(life).count("recovered") == 5
     assert "its retries are used up" in next(
         one["text"] for one in life["timeline"] if one["what"] == "refused"
     )

@@ -229,7 +229,7 @@ def test_a_recovery_that_was_given_up_counts_against_the_rate(
     wired.tell(1)
     wired.siti.devices[0].receive = lambda message_id, enc: "BadMac"  # type: ignore[method-assign]
     wired.tell(2)
-    for _ in range(4):
+    for _ in range(6):
         capsys.readouterr()
         app.lambda_handler({"Records": [enqueued(wired, wired.network.retries.pop())]}, Context())
     given_up = measured(capsys)

@@ -75,7 +75,6 @@ if TYPE_CHECKING:
     from tocsin.keys.reserve import Reservation
     from tocsin.multidevice.socket import Socket
     from tocsin.multidevice.transport import MultiDevice
-    from tocsin.notify.config import RetryPolicies
     from tocsin.notify.receipts import Receipts
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.signal.session import Ciphertext
@@ -246,6 +245,8 @@ class UnreadableMessages:
 # -- a recipient's device can't read ours ----------------------------------------------------------------
 
 MAX_RECOVERIES_PER_DEVICE = 5
+"""How often one device gets one message again. WhatsApp's own clients ask no more than five times. The
+retries of an audience aren't meant: they are for what could not be sent."""
 UNPROVEN_DEVICE = "unproven-device"
 # Refusals that don't say that a device of the recipient's goes without the message.
 NOT_IN_LEDGER = frozenset({"unknown-device", UNPROVEN_DEVICE, "too-many-devices"})
@@ -269,7 +270,6 @@ class RetryReceiptHandler:
         self,
         stores: Stores,
         receipts: Receipts,
-        policies: RetryPolicies,
         socket: Socket,
         *,
         per_hour: int = RECOVERIES_PER_HOUR,
@@ -278,7 +278,6 @@ class RetryReceiptHandler:
     ) -> None:
         self._stores = stores
         self._receipts = receipts
-        self._policies = policies
         self._socket = socket
         self._recoveries = stores.recoveries
         self._per_hour = per_hour
@@ -319,8 +318,7 @@ class RetryReceiptHandler:
 
     def _demand_retries_left(self, case: Case) -> None:
         """Raise `Ignored` if this device used up its retries of this message."""
-        limit = min(self._policies.of(case.notification.audience).retries, MAX_RECOVERIES_PER_DEVICE)
-        if case.served >= limit:
+        if case.served >= MAX_RECOVERIES_PER_DEVICE:
             refusals = f"device {case.device} refused it {case.served + 1} times, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_EXHAUSTED, refusals))
             raise Ignored("exhausted")
