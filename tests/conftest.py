@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.interop.matrix import Recorder
 from tests.scheduling import Scheduling
 from tests.support.quick_moto import quick_moto
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -135,6 +135,20 @@ def test_nothing_waits_longer_than_until_it_is_confirmed(wired: WiredFunctions) 
     assert texts(stranger.devices[0]) == ["Tiket 2"]
 
 
+def test_what_was_held_is_sent_once_the_parameter_says_so(wired: WiredFunctions) -> None:
+    stranger = move_number(wired)
+    a_month(wired, stranger)
+    planned = plan(wired, 2)
+    wired.deliver(planned)
+    wired.paired.on_number_moved = SEND
+    wired.restart()
+    wired.stores.parking.requeue(planned.id)
+    assert wired.deliver(wired.stored(planned)) == Verdict("sent")
+    assert texts(stranger.devices[0]) == ["Tiket 2"]
+    assert "Tiket 2" not in texts(wired.siti.devices[0])
+    assert len(told_changes(wired)) == 1
+
+
 def test_consent_and_threads_stay_with_whom_they_belong_to(wired: WiredFunctions) -> None:
     wired.reply("STOP")
     stranger = move_number(wired)

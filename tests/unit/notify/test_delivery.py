@@ -131,6 +131,15 @@ def test_the_opt_out_of_another_than_its_notification_suppresses_nothing(scene):
     assert scene.deliver() == Verdict("sent")
 
 
+@pytest.mark.parametrize(("field", "value"), [("person", f"{STRANGER}@s.whatsapp.net"), ("lane", STRANGER)])
+def test_an_order_for_another_person_joins_nobody_and_sends_nothing(scene, field: str, value: str) -> None:
+    scene.stores.people.opt_out("default", f"{STRANGER}@s.whatsapp.net", "STOP", NOW)
+    scene.aws.keys_table.put(Put(address_key("default", USER), {"lid": "1234@lid"}))
+    assert scene.deliver(**{field: value}) == Verdict("mismatched", field)
+    assert scene.transport.sent == []
+    assert scene.stores.people.find("default", "1234@lid").opted_out_at is None
+
+
 def test_an_order_in_another_lane_is_dropped_and_one_in_its_own_is_sent(scene):
     order = Order.of(scene.planned)
     assert scene.delivery.deliver(order, lane=f"default#{STRANGER}") == Verdict("mismatched", "lane")

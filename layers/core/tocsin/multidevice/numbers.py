@@ -70,7 +70,8 @@ class NumberOwners:
 
     def is_due(self, known: KnownAddress) -> bool:
         """Whether WhatsApp must be asked again before a send."""
-        return known.doubted or self._clock() - known.at > ASKED_SECONDS
+        is_old = self._clock() - known.at > ASKED_SECONDS
+        return known.doubted or known.moved_to is not None or is_old
 
     def is_held(self, known: KnownAddress) -> bool:
         """Whether nothing may be sent to the number until an operator confirmed who has it now."""

@@ -123,12 +123,12 @@ class Delivery:
         if was_rerouted(notification, order):
             # A crash may have come between the record and the queue; what lies there already is folded.
             return self._enqueue_rerouted(notification)
-        differs = mismatch(order, notification) or ("lane" if lane not in (None, order.group) else "")
+        stale = reason_to_drop(notification, order)
+        differs = mismatch(order, notification) or ("" if stale else wrong_place(order, notification, lane))
         if differs:
             # Person and address were read for whom the order names: neither may be believed.
             _tell_mismatch(order, notification, differs)
             return Verdict("mismatched", differs)
-        stale = reason_to_drop(notification, order)
         if stale:
             return Verdict("dropped", stale)
         self._tell_of_crashes(notification, receives)
@@ -384,6 +384,14 @@ def _tell_mismatch(order: Order, notification: Notification, differs: str) -> No
             "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
         },
     )
+
+
+def wrong_place(order: Order, notification: Notification, lane: str | None) -> str:
+    """Return what of an order's place isn't its notification's: the person, or the lane that it lay in."""
+    if order.person != notification.person:
+        return "person"
+    own = Order.of(notification).group
+    return "lane" if order.group != own or lane not in (None, own) else ""
 
 
 def was_rerouted(notification: Notification, order: Order) -> bool:
