@@ -46,7 +46,7 @@ def costs(kitchen: Kitchen) -> Sheet:
     sheet.add("notification, first contact", *cells(kitchen.first_contact()))
     known = kitchen.notification()
     met = round(known.reads) <= MAX_READS and round(known.writes) <= MAX_WRITES
-    aim = f"≤ {MAX_READS} read, {MAX_WRITES} writes"
+    aim = f"≤ {MAX_READS} reads, {MAX_WRITES} writes"
     sheet.add("notification, known session", *cells(known), aim=aim, met=met)
     sheet.add("delivery receipt", *cells(kitchen.receipt()))
     sheet.add("reply, with a turn of the session", *cells(kitchen.reply()))
