@@ -92,6 +92,14 @@ def test_a_name_that_goes_to_somebody_else_takes_nothing_along(stores: Stores) -
     assert stores.people.find("default", USER).id == "5678@lid"
 
 
+def test_a_name_that_comes_back_is_theirs_again(stores: Stores) -> None:
+    for at, into in ((7, LID), (8, "5678@lid"), (9, LID)):
+        stores.people.join("default", USER, into, [Name(USER, Source.WROTE, at)])
+    assert stores.people.find("default", USER).id == LID
+    assert stores.people.find("default", LID).numbers == (USER,)
+    assert stores.people.find("default", "5678@lid").numbers == ()
+
+
 def test_recipients_are_addressed_in_one_read(stores: Stores) -> None:
     joined(stores)
     addressed = stores.people.address("default", [(USER,), (SPELT, "628009@s.whatsapp.net")])

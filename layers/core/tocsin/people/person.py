@@ -88,9 +88,14 @@ class Person:
         return self.id, *sorted(self.formerly)
 
     @property
+    def present(self) -> tuple[str, ...]:
+        """The names that went to nobody else."""
+        return tuple(jid for jid, name in self.names.items() if name.until is None)
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         """The bare JIDs of their present numbers, those that tickets use first."""
-        present = [name for name in self.names.values() if name.until is None and is_number(name.jid)]
+        present = [self.names[jid] for jid in self.present if is_number(jid)]
         return tuple(
             name.jid for name in sorted(present, key=lambda one: (one.source != Source.TICKET, one.at))
         )
@@ -178,7 +183,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
 
 
 def known_names(names: Iterable[Name]) -> dict[str, Name]:
-    """Each name once, with the earliest moment; a name that a ticket uses stays one."""
+    """Each name once, with the earliest moment; a name that a ticket uses stays one. What was lost and is
+    told to be theirs later is theirs."""
     known: dict[str, Name] = {}
     for name in names:
         before = known.get(name.jid)
@@ -187,8 +193,15 @@ def known_names(names: Iterable[Name]) -> dict[str, Name]:
             continue
         source = Source.TICKET if Source.TICKET in (before.source, name.source) else before.source
         at = (max if name.jid.startswith(USERNAME_SIGN) else min)(before.at, name.at)
-        known[name.jid] = Name(name.jid, source, at, before.until or name.until)
+        known[name.jid] = Name(name.jid, source, at, _until(before, name))
     return known
+
+
+def _until(one: Name, other: Name) -> int | None:
+    """When a name went to somebody else, by what two records say; `None` if it was given back since."""
+    lost = max((until for until in (one.until, other.until) if until is not None), default=None)
+    given_back = lost is not None and any(name.until is None and name.at >= lost for name in (one, other))
+    return None if given_back else lost
 
 
 def _lane(person: Person, other: Person) -> str:
