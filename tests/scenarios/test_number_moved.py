@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
@@ -11,6 +13,7 @@ from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import changed, orders, our_bundle
 from tocsin.multidevice.identity import NUMBER_MOVED
 from tocsin.multidevice.numbers import NUMBER_DOUBTED, QUESTIONS_PER_HOUR, SEND
+from tocsin.notify.content import Edit
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import Notification, State
 from tocsin.people.person import Name, Source
@@ -180,6 +183,18 @@ def test_a_number_that_nobody_has_any_more_is_told(wired: WiredFunctions) -> Non
     assert (change["kind"], change.get("moved_to")) == (NUMBER_MOVED, None)
 
 
+def test_a_number_that_nobody_has_any_more_is_asked_for_once_a_day(wired: WiredFunctions) -> None:
+    wired.siti.phone = NEW_NUMBER
+    wired.paired.now += 31 * DAY
+    wired.deliver(plan(wired, 2))
+    asked = len(wired.network.queries)
+    assert wired.deliver(plan(wired, 3)) == Verdict("failed", "not-on-whatsapp")
+    assert len(wired.network.queries) == asked
+    wired.paired.now += DAY
+    wired.siti.phone = NUMBER
+    assert wired.deliver(plan(wired, 4)) == Verdict("sent")
+
+
 def test_a_doubt_costs_one_question_and_no_retry(wired: WiredFunctions) -> None:
     wired.network.tell_numbers = True
     wired.siti.phone, old = NEW_NUMBER, wired.siti.phone
@@ -238,6 +253,19 @@ def test_an_answer_that_waited_goes_to_no_new_owner(wired: WiredFunctions) -> No
     confirm(wired, stranger)
     assert wired.deliver(confirmation) == Verdict("suppressed", NUMBER_MOVED)
     assert texts(stranger.devices[0]) == []
+
+
+def test_an_edit_is_a_message_to_who_never_had_what_it_changes(wired: WiredFunctions) -> None:
+    before, edit = wired.tell(5), plan(wired, 6)
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    said = Edit(before.message_id, "Tiket 6", edit.created_at)
+    edit = replace(edit, id=edit.sibling_id("edit"), text_id=edit.id, content=said, ticket_id="TCK-9")
+    wired.stores.notifications.put_new(edit)
+    while (verdict := wired.deliver(wired.stored(edit))).outcome == "rerouted":
+        pass
+    assert (verdict.outcome, wired.stored(edit).state) == ("sent", State.SUPPRESSED)
+    assert texts(stranger.devices[0]) == ["Tiket 6"]
 
 
 def held(wired: WiredFunctions) -> Person:

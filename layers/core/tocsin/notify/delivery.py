@@ -221,7 +221,7 @@ class Delivery:
     def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
-        from tocsin.notify.threads import as_message, is_editable
+        from tocsin.notify.threads import as_message
 
         try:
             target = id_of_message(content.message_id) or ""
@@ -230,7 +230,7 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        if claim is not None and is_editable(claim.notification, self._now_ms()):
+        if claim is not None and _is_editable_by(notification, claim.notification, self._now_ms()):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)
@@ -445,6 +445,14 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
 def is_unwanted(notification: Notification, person: Person) -> bool:
     """Return whether the person withdrew consent; that this was heard, they are told all the same."""
     return person.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
+
+
+def _is_editable_by(edit: Notification, target: Notification, now: int) -> bool:
+    """Whether the edit reaches who got the message: a number's new owner has nothing that could change."""
+    from tocsin.notify.threads import is_editable
+
+    is_same = None in (edit.recipient_lid, target.recipient_lid) or edit.recipient_lid == target.recipient_lid
+    return is_same and is_editable(target, now)
 
 
 def is_answer(notification: Notification) -> bool:
