@@ -106,6 +106,15 @@ def test_recipients_are_addressed_in_one_read(stores: Stores) -> None:
     assert addressed == [(LID, "6281234567890"), ("628009@s.whatsapp.net", "628009")]
 
 
+def test_the_lane_is_the_same_before_and_after_another_spelling_is_heard_of(stores: Stores) -> None:
+    """Else what is planned later would go beside what is on its way, and overtake it."""
+    written, at_whatsapp = "525512345678@s.whatsapp.net", "5215512345678@s.whatsapp.net"
+    [before] = stores.people.address("default", [(at_whatsapp, written)])
+    joined(stores, at_whatsapp)
+    [after] = stores.people.address("default", [(at_whatsapp, written)])
+    assert (before.lane, after.id) == (after.lane, LID)
+
+
 def test_pointers_in_a_circle_are_no_endless_way(stores: Stores) -> None:
     for name, other in ((USER, LID), (LID, USER)):
         stores.people._table.put(Put(person_key("default", name), {"person": other}))

@@ -80,7 +80,7 @@ class Person:
     @classmethod
     def unknown(cls, name: str) -> Person:
         """Somebody of whom nothing is stored."""
-        return cls(name, recipient_of(name))
+        return cls(name, lane_of(name))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -115,6 +115,17 @@ class Addressee(NamedTuple):
     lane: str
 
 
+def lane_of(name: str) -> str:
+    """The lane of somebody known by one name: all spellings of a number have one, so that it makes no
+    difference which of them is heard of first."""
+    recipient = recipient_of(name)
+    if not is_number(name):
+        return recipient
+    from tocsin.people.numbers import same_person_key  # who is known has a lane already
+
+    return same_person_key(recipient)
+
+
 def pointer_of(item: Item | None) -> str | None:
     """Return whose name an item is, `None` if it is a record itself, or absent."""
     whose = (item or {}).get(POINTER)
@@ -126,7 +137,7 @@ def person_of_item(name: str, item: Item | None) -> Person:
     values: Mapping[str, Any] = item or {}
     return Person(
         id=name,
-        lane=values.get(LANE, recipient_of(name)),
+        lane=values.get(LANE) or lane_of(name),
         names={
             jid: Name(jid, value["source"], value["at"], value.get("until"))
             for jid, value in values.get(NAMES, {}).items()
@@ -146,7 +157,7 @@ def person_of_item(name: str, item: Item | None) -> Person:
 def addressee_of_item(name: str, item: Item | None) -> Addressee:
     """Whom a name means, by its item alone: a pointer knows the lane as well."""
     lane = (item or {}).get(LANE)
-    return Addressee(pointer_of(item) or name, lane if isinstance(lane, str) else recipient_of(name))
+    return Addressee(pointer_of(item) or name, lane if isinstance(lane, str) else lane_of(name))
 
 
 def with_names(person: Person, names: Iterable[Name], lane: str | None = None) -> Person:
