@@ -470,13 +470,18 @@ class _Doors:
         reader.feed_eof()
         writer: Any = _Writer()
         server = self._endpoint._server
+        visitor, _ = server._visitors.enter("127.0.0.1", self._loop.time())
         task = asyncio.current_task()
-        if task is None:
-            raise AssertionError("no task")
+        if visitor is None or task is None:
+            raise AssertionError("no place")
+        server._connections[visitor] = task
         try:
-            await server._serve(_Stream(reader, writer, server.limits), task)
+            await server._serve(_Stream(reader, writer, server._limits), visitor)
         except ConnectionResetError:
             return "closed in mid-request"
+        finally:
+            server._visitors.leave(visitor)
+            del server._connections[visitor]
         statuses = [part[:3] for part in writer.data.split(b"HTTP/1.1 ")[1:]]
         if b"500" in statuses:
             raise AssertionError("a request broke the connector's own code")

@@ -162,9 +162,8 @@ class HttpsServer:
                 connection.close()
                 continue
             self._connections[visitor] = asyncio.create_task(self._carry(visitor, connection, context))
-            await asyncio.sleep(
-                0
-            )  # it begins before anything can cancel it: then it closes what it was given
+            # It begins before anything can cancel it: then it closes what it was given.
+            await asyncio.sleep(0)
 
     def _warn(self, now: float) -> None:
         if now - self._warned_at >= WARN_SECONDS:
