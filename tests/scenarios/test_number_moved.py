@@ -247,6 +247,18 @@ def test_whoever_had_the_number_is_answered_at_the_lid(wired: WiredFunctions) ->
     assert wired.stores.people.find(ACCOUNT, str(stranger.pn)).id == "5678@lid"
 
 
+def test_what_is_for_a_lid_goes_there_whatever_number_it_has(wired: WiredFunctions) -> None:
+    """The list of her devices names a number that contradicts what is known: nobody needs to be asked."""
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    confirmation = siti_s_stop(wired)
+    wired.network.tell_numbers = True
+    wired.paired.now += 10 * 3600
+    wired.paired.keys.sending.expire_device_list(wired.paired.profile, "1234@lid")
+    assert wired.deliver(confirmation) == Verdict("sent")
+    assert texts(wired.siti.devices[0])[-1] == confirmation.text
+
+
 def test_an_answer_that_waited_goes_to_no_new_owner(wired: WiredFunctions) -> None:
     confirmation = siti_s_stop(wired)
     stranger = move_number(wired)
