@@ -16,7 +16,7 @@ from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.keys.forgetting import KeysHeld
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import UserView
-from tocsin.multidevice.numbers import NUMBER_MOVED
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.store.belongings import Held
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.texts import TextWithheld
@@ -342,8 +342,8 @@ def confirm_number(
     names = people.spellings(wanted)
     if is_lid(names[0]):
         raise Usage("give the phone number that went to somebody else, not a LID")
-    addresses = ((name, people.keys.contacts.known(name)) for name in names)
-    number, known = next(((name, found) for name, found in addresses if found is not None), (names[0], None))
+    addresses = {name: people.keys.contacts.known(name) for name in names}
+    number, known = next(((name, found) for name, found in addresses.items() if found), (names[0], None))
     rows = _held_for(people, names)
     if known is None or (known.moved_to is None and not rows):
         raise NotFound(
@@ -352,8 +352,10 @@ def confirm_number(
     before, lid = known.lid, known.moved_to or known.lid
     confirm(lambda: _confirming(recipient_of(number), known, len(rows)), yes=yes, output=output)
     at = from_seconds(clock())
-    people.keys.contacts.learn(number, lid)
-    _join(people, number, lid, at)
+    # WhatsApp's digits may be others than the ticket's, and went over with them.
+    for name in (number, *(one for one, found in addresses.items() if found and found.moved_to == lid)):
+        people.keys.contacts.learn(name, lid)
+        _join(people, name, lid, at)
     released = sum(people.deployment.stores.parking.release(row, at) for row in rows)
     output.record(
         {"number": recipient_of(number), "was": masked(before), "is": masked(lid), "released": released}

@@ -18,7 +18,7 @@ from tests.support.notifications import an_id
 from tests.support.paired_account import ACCOUNT
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
-from tests.support.wired_steps import our_bundle
+from tests.support.wired_steps import changed, our_bundle
 from tocsin.accounts.state import AccountState
 from tocsin.multidevice.identity import NUMBER_MOVED
 from tocsin.notify.delivery import Verdict
@@ -26,6 +26,7 @@ from tocsin.notify.parking import Maintainer
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import Order
 from tocsin.notify.store.replies import open_reply
+from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Name, Source
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID, PN
@@ -47,7 +48,8 @@ SPARE = ("6281234500003", "6281234500004", "6281234500005")
 
 @dataclass
 class Told:
-    """One ticket as the model knows it. `held`: it waited for an operator, so others may have gone before."""
+    """One ticket as the model knows it. `held`: it waited for an operator, or turned out on the way to be for
+    somebody known by another number, so others may have gone before."""
 
     notification: str
     spelling: str
@@ -74,12 +76,13 @@ class Connectors:
 @dataclass
 class Model:
     """`owner`: whom WhatsApp has for each number now; `believed`: for each spelling whom we may write to;
-    `held`: spellings whose owner is another one by now, as we were told."""
+    `held`: spellings whose owner is another one by now, as we were told; `asked`: who wrote STOP or START."""
 
     owner: dict[str, Person]
     believed: dict[str, Person] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     tickets: list[Told] = field(default_factory=list)
 
     def answered(self, spelling: str) -> None:
@@ -155,9 +158,17 @@ class Neighbours:
         self._look()
 
     def _note(self, order: Order, verdict: Verdict) -> None:
-        if verdict.cause in (NUMBER_MOVED, "behind"):
+        if verdict.cause in (NUMBER_MOVED, "behind") or self._changed_lanes(order):
             for told in self.model.tickets:
                 told.held = told.held or told.notification == order.notification
+
+    def _changed_lanes(self, order: Order) -> bool:
+        """It went behind what is for another number of the same person, of which nobody had known that. All
+        spellings of one number have one lane from the first."""
+        stored = self.wired.stores.notifications.get(order.notification)
+        assert stored is not None
+        one, other = (same_person_key(name) for name in (stored.lane or "", order.recipient))
+        return stored.lane != order.lane and one != other
 
     def sweep(self) -> None:
         self.wired.paired.now += 3600
@@ -192,14 +203,18 @@ class Neighbours:
         person.phone = wanted
         self.model.owner[wanted] = person
 
-    def write(self, who: int, text: str) -> None:
+    def write(self, who: int, text: str, *, named: bool = True) -> None:
+        """Somebody writes; `named`: WhatsApp says by which number as well."""
         person = self._person(who)
         device = person.devices[0]
         if device.record is None:
             device.begin(our_bundle(self.wired))
         self.count += 1
-        report = self.wired.receive(message_from(device, person, f"M{self.count}", text))
+        message = message_from(device, person, f"M{self.count}", text)
+        report = self.wired.receive(message if named else changed(message, sender_pn=None))
         self._heard_answers()
+        if report.outcome == "reply" and text in ("STOP", "START"):
+            self.model.asked.add(person.lid)
         if report.outcome == "reply" and text == "STOP":
             self.model.silent.add(person.lid)
         if report.outcome == "reply" and text == "START":
@@ -256,8 +271,9 @@ class Neighbours:
             shown = [text for _, text in person.devices[0].shown]
             for text in shown[self.shown[person.lid] :]:
                 told = texts.get(text)
-                if told is None:
-                    continue  # a confirmation of STOP or START
+                if told is None:  # a confirmation of STOP or START
+                    assert person.lid in self.model.asked, "somebody else reads an answer"
+                    continue
                 assert self.model.believed.get(told.spelling) is person, "somebody else reads it"
                 assert told.spelling not in self.model.held, "the number moved, and nobody confirmed it"
                 assert person.lid not in self.model.silent, "who said STOP is written to"

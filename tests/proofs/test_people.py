@@ -60,9 +60,9 @@ class Living(RuleBasedStateMachine):
         for _ in range(2):
             self.ticket_at_once(spelling)
 
-    @rule(who=choices, text=st.sampled_from(("STOP", "START", "halo")))
-    def write(self, who: int, text: str) -> None:
-        self.neighbours.write(who, text)
+    @rule(who=choices, text=st.sampled_from(("STOP", "START", "halo")), named=st.booleans())
+    def write(self, who: int, text: str, named: bool) -> None:
+        self.neighbours.write(who, text, named=named)
 
     @rule(who=choices, claimed=st.one_of(st.just(""), spellings))
     def receipt(self, who: int, claimed: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
-from tests.support.wired_steps import our_bundle
+from tests.support.wired_steps import changed, orders, our_bundle
 from tocsin.multidevice.identity import NUMBER_MOVED
-from tocsin.multidevice.numbers import NUMBER_DOUBTED, SEND
+from tocsin.multidevice.numbers import NUMBER_DOUBTED, QUESTIONS_PER_HOUR, SEND
+from tocsin.notify.content import Edit
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import Notification, State
+from tocsin.people.person import Name, Source
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import Node
 
@@ -193,6 +197,18 @@ def test_a_number_that_nobody_has_any_more_is_told(wired: WiredFunctions) -> Non
     assert (change["kind"], change.get("moved_to")) == (NUMBER_MOVED, None)
 
 
+def test_a_number_that_nobody_has_any_more_is_asked_for_once_a_day(wired: WiredFunctions) -> None:
+    wired.siti.phone = NEW_NUMBER
+    wired.paired.now += 31 * DAY
+    wired.deliver(plan(wired, 2))
+    asked = len(wired.network.queries)
+    assert wired.deliver(plan(wired, 3)) == Verdict("failed", "not-on-whatsapp")
+    assert len(wired.network.queries) == asked
+    wired.paired.now += DAY
+    wired.siti.phone = NUMBER
+    assert wired.deliver(plan(wired, 4)) == Verdict("sent")
+
+
 def test_a_doubt_costs_one_question_and_no_retry(wired: WiredFunctions) -> None:
     wired.network.tell_numbers = True
     wired.siti.phone, old = NEW_NUMBER, wired.siti.phone
@@ -203,3 +219,119 @@ def test_a_doubt_costs_one_question_and_no_retry(wired: WiredFunctions) -> None:
     causes = [attempt.cause for attempt in wired.stored(planned).attempts]
     assert causes in ([NUMBER_DOUBTED, "sent"], ["sent"])
     assert told_changes(wired) == []
+
+
+# -- who wrote, once their number is somebody else's ---------------------------------------------------------
+
+
+def confirm(wired: WiredFunctions, stranger: Person) -> None:
+    """An operator says that the stranger may be written to at the number."""
+    number, lid = str(stranger.pn), str(stranger.user)
+    wired.paired.keys.contacts.learn(number, lid)
+    name = Name(number, Source.OPERATOR, int(wired.paired.now * 1000))
+    wired.stores.people.join(ACCOUNT, number, lid, [name])
+
+
+def write(wired: WiredFunctions, person: Person, text: str, **attrs: JID | None) -> str:
+    """Somebody's message, named as `attrs` say; what becomes of it."""
+    return wired.receive(changed(message_from(person.devices[0], person, text, text), **attrs)).outcome
+
+
+def answer(wired: WiredFunctions) -> Notification:
+    """What we have to say to what was written last."""
+    said = wired.stores.notifications.get(orders(wired)[-1]["notification"])
+    assert said is not None
+    return said
+
+
+def siti_s_stop(wired: WiredFunctions) -> Notification:
+    """Siti writes STOP; its confirmation."""
+    wired.siti.devices[0].begin(our_bundle(wired))
+    assert write(wired, wired.siti, "STOP", sender_pn=None) == "reply"
+    return answer(wired)
+
+
+def test_whoever_had_the_number_is_answered_at_the_lid(wired: WiredFunctions) -> None:
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    confirmation = siti_s_stop(wired)
+    assert wired.deliver(confirmation) == Verdict("sent")
+    assert texts(stranger.devices[0]) == []
+    assert texts(wired.siti.devices[0])[-1] == confirmation.text
+    assert wired.stores.people.find(ACCOUNT, str(stranger.pn)).id == "5678@lid"
+
+
+def test_what_is_for_a_lid_goes_there_whatever_number_it_has(wired: WiredFunctions) -> None:
+    """The list of her devices names a number that contradicts what is known: nobody needs to be asked."""
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    confirmation = siti_s_stop(wired)
+    wired.network.tell_numbers = True
+    wired.paired.now += 10 * 3600
+    wired.paired.keys.sending.expire_device_list(wired.paired.profile, "1234@lid")
+    assert wired.deliver(confirmation) == Verdict("sent")
+    assert texts(wired.siti.devices[0])[-1] == confirmation.text
+
+
+def test_an_answer_that_waited_goes_to_no_new_owner(wired: WiredFunctions) -> None:
+    confirmation = siti_s_stop(wired)
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    assert wired.deliver(confirmation) == Verdict("suppressed", NUMBER_MOVED)
+    assert texts(stranger.devices[0]) == []
+
+
+def test_an_edit_is_a_message_to_who_never_had_what_it_changes(wired: WiredFunctions) -> None:
+    before, edit = wired.tell(5), plan(wired, 6)
+    stranger = move_number(wired)
+    confirm(wired, stranger)
+    said = Edit(before.message_id, "Tiket 6", edit.created_at)
+    edit = replace(edit, id=edit.sibling_id("edit"), text_id=edit.id, content=said, ticket_id="TCK-9")
+    wired.stores.notifications.put_new(edit)
+    while (verdict := wired.deliver(wired.stored(edit))).outcome == "rerouted":
+        pass
+    assert (verdict.outcome, wired.stored(edit).state) == ("sent", State.SUPPRESSED)
+    assert texts(stranger.devices[0]) == ["Tiket 6"]
+
+
+def held(wired: WiredFunctions) -> Person:
+    """The number moved, and what is for it waits. Return the stranger."""
+    stranger = move_number(wired)
+    a_month(wired, stranger)
+    assert wired.deliver(plan(wired, 2)) == Verdict("parked", NUMBER_MOVED)
+    stranger.devices[0].begin(our_bundle(wired))
+    return stranger
+
+
+def test_a_number_alone_names_who_has_it_now(wired: WiredFunctions) -> None:
+    stranger = held(wired)
+    assert write(wired, stranger, "STOP", **{"from": JID(NUMBER, PN), "sender_pn": None}) == "reply"
+    assert wired.stores.people.find(ACCOUNT, "5678@lid").opted_out_at is not None
+    assert wired.stores.people.find(ACCOUNT, "1234@lid").opted_out_at is None
+
+
+def test_who_has_the_number_now_is_heard_without_a_further_question(wired: WiredFunctions) -> None:
+    stranger = held(wired)
+    for _ in range(QUESTIONS_PER_HOUR + 1):
+        wired.stores.people.count_number_question_in_hour(ACCOUNT, int(wired.paired.now * 1000))
+    assert write(wired, stranger, "STOP") == "reply"
+    assert wired.stores.people.find(ACCOUNT, "5678@lid").opted_out_at is not None
+
+
+def test_what_waits_for_the_old_number_holds_up_nothing_for_the_new_one(wired: WiredFunctions) -> None:
+    held(wired)
+    wired.paired.now += 1
+    assert wired.deliver(plan(wired, 3)) == Verdict("parked", "behind")
+    wired.paired.now += 1
+    later = wired.plan(4)
+    while wired.deliver(wired.stored(later)).outcome == "rerouted":
+        pass
+    assert texts(wired.siti.devices[0])[-1] == "Tiket 4"
+
+
+def test_twin_for_one_number_the_order_holds(wired: WiredFunctions) -> None:
+    stranger = held(wired)
+    wired.paired.now += 1
+    later = plan(wired, 3)
+    wired.paired.keys.contacts.learn(str(stranger.pn), str(wired.siti.user))
+    assert wired.deliver(later) == Verdict("parked", "behind")

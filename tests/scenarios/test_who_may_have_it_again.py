@@ -71,6 +71,28 @@ def test_a_number_s_new_owner_who_knows_an_old_id_gets_nothing(wired: WiredFunct
     assert texts(owner.devices[0]) == []
 
 
+def by_number(wired: WiredFunctions, notification: Notification, device: Device) -> str:
+    """The phone asks as the number alone, as whoever has it may."""
+    return asks(wired, notification, device, **{"from": wired.siti.pn, "sender_pn": None})
+
+
+def test_a_number_alone_is_asked_for_before_anything_of_its_last_owner_s_is_sent(
+    wired: WiredFunctions,
+) -> None:
+    notification = wired.tell(1)
+    wired.paired.now += 20 * DAY
+    owner = wired.network.person(wired.siti.phone, "7777")
+    wired.network.people.pop("1234")
+    assert by_number(wired, notification, owner.devices[0]) == "number-moved"
+    assert texts(owner.devices[0]) == []
+
+
+def test_twin_a_number_that_is_still_theirs_is_served(wired: WiredFunctions) -> None:
+    notification = wired.tell(1)
+    wired.siti.devices[0].forget()
+    assert by_number(wired, notification, wired.siti.devices[0]) == "resent"
+
+
 def test_the_number_s_old_owner_goes_on_being_served(wired: WiredFunctions) -> None:
     notification = wired.tell(1)
     new_owner(wired)

@@ -15,8 +15,8 @@ from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import reply_of_everybody
 from tocsin.dynamo.writes import Delete, Put
-from tocsin.multidevice.numbers import NUMBER_MOVED
 from tocsin.notify.content import ERASED, Withheld
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.planning import spellings_of
 from tocsin.tables.notifications import notification_key
@@ -178,6 +178,22 @@ def test_a_confirmed_number_is_written_to_and_what_waited_goes_out(functions):
     while functions.deliver(functions.stored(plan(functions, 2))).outcome == "rerouted":
         pass
     assert texts(stranger.devices[0]) == ["Tiket 2"]
+
+
+def test_all_spellings_of_a_number_are_confirmed_together():
+    """WhatsApp has another form of a Mexican number than tickets have, and both are known."""
+    functions = WiredFunctions(MemoryAws())
+    written, at_whatsapp = "525512345678", "5215512345678"
+    functions.network.aliases[written] = functions.siti.phone = at_whatsapp
+    contacts = functions.paired.keys.contacts
+    for spelling in (written, at_whatsapp):
+        contacts.learn(f"{spelling}@s.whatsapp.net", LID_OF_SITI)
+        contacts.note_moved(f"{spelling}@s.whatsapp.net", "5678@lid")
+    confirm(functions, f"+{written}")
+    for spelling in (written, at_whatsapp):
+        known = contacts.known(f"{spelling}@s.whatsapp.net")
+        assert (known.lid, known.moved_to) == ("5678@lid", None)
+        assert functions.stores.people.find(ACCOUNT, f"{spelling}@s.whatsapp.net").id == "5678@lid"
 
 
 def test_what_was_known_of_the_old_owner_stays_with_them(functions):

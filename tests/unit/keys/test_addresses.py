@@ -53,11 +53,19 @@ def test_a_number_is_absent_until_it_is_heard_of(ann: End, clock: Clock) -> None
     assert ann.keys.contacts.absent_since(PN) == 0
 
 
-def test_a_number_that_is_known_is_not_noted_as_absent(ann: End) -> None:
+def test_a_number_that_was_learnt_just_now_is_not_noted_as_absent(ann: End) -> None:
     ann.keys.contacts.learn(PN, LID)
     ann.keys.contacts.note_absent(PN)
     assert ann.keys.contacts.address(PN) == {"pn": PN, "lid": LID}
     assert ann.keys.contacts.absent_since(PN) == 0
+
+
+def test_a_number_that_somebody_had_long_ago_is(ann: End, clock: Clock) -> None:
+    ann.keys.contacts.learn(PN, LID)
+    clock.now += 3600
+    ann.keys.contacts.note_absent(PN)
+    assert ann.keys.contacts.absent_since(PN) == int(clock.now)
+    assert ann.keys.contacts.address(PN) == {"pn": PN, "lid": LID}
 
 
 def test_a_token_is_found_under_both_names_whichever_was_told_first(ann: End) -> None:

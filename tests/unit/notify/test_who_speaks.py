@@ -161,6 +161,14 @@ def test_a_receipt_of_two_people_moves_nothing(told: WiredFunctions, attrs: dict
     assert told.stored(notification).state is State.SENT
 
 
+def test_a_receipt_s_number_does_not_hide_whose_lid_stands_beside_it(told: WiredFunctions) -> None:
+    notification = told.tell(2)
+    attrs = {"from": told.siti.pn, "sender_pn": told.siti.pn, "sender_lid": JID("6666", LID)}
+    report = told.receive(changed(receipt_of(told.siti, notification.message_id, "read"), **attrs))
+    assert (report.outcome, report.cause) == ("refused", "sender-mismatch")
+    assert told.stored(notification).state is State.SENT
+
+
 @pytest.mark.parametrize(
     ("kind", "child"), [("encrypt", "identity"), ("devices", "add"), ("devices", "remove")]
 )

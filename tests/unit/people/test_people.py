@@ -92,10 +92,27 @@ def test_a_name_that_goes_to_somebody_else_takes_nothing_along(stores: Stores) -
     assert stores.people.find("default", USER).id == "5678@lid"
 
 
+def test_a_name_that_comes_back_is_theirs_again(stores: Stores) -> None:
+    for at, into in ((7, LID), (8, "5678@lid"), (9, LID)):
+        stores.people.join("default", USER, into, [Name(USER, Source.WROTE, at)])
+    assert stores.people.find("default", USER).id == LID
+    assert stores.people.find("default", LID).numbers == (USER,)
+    assert stores.people.find("default", "5678@lid").numbers == ()
+
+
 def test_recipients_are_addressed_in_one_read(stores: Stores) -> None:
     joined(stores)
     addressed = stores.people.address("default", [(USER,), (SPELT, "628009@s.whatsapp.net")])
     assert addressed == [(LID, "6281234567890"), ("628009@s.whatsapp.net", "628009")]
+
+
+def test_the_lane_is_the_same_before_and_after_another_spelling_is_heard_of(stores: Stores) -> None:
+    """Else what is planned later would go beside what is on its way, and overtake it."""
+    written, at_whatsapp = "525512345678@s.whatsapp.net", "5215512345678@s.whatsapp.net"
+    [before] = stores.people.address("default", [(at_whatsapp, written)])
+    joined(stores, at_whatsapp)
+    [after] = stores.people.address("default", [(at_whatsapp, written)])
+    assert (before.lane, after.id) == (after.lane, LID)
 
 
 def test_pointers_in_a_circle_are_no_endless_way(stores: Stores) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed
-from tocsin.dynamo.writes import Absent, Exists, Item, Key, Put, Update, Value, Write, as_read
+from tocsin.dynamo.writes import Exists, Item, Key, Put, Update, Value, Write, as_read
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoAccount
 from tocsin.keys.privacy_tokens import TRUST
@@ -130,8 +130,14 @@ def absent_since(context: KeyContext, pn: str) -> int:
 
 
 def note_absent(context: KeyContext, pn: str) -> None:
-    """Remember that WhatsApp doesn't know this number now. What is learnt later takes that back."""
-    update = Update(address_key(context.account, pn), set={"absent_at": context.now()}, when=(Absent("lid"),))
+    """Remember that WhatsApp doesn't know this number now, whoever had it. What is learnt takes that back;
+    what was learnt just now, while we asked, holds."""
+    key = address_key(context.account, pn)
+    item = context.table.get(key)
+    known = open_known(context, pn, item)
+    if known is not None and context.now() - known.at < JUST_NOW_SECONDS:
+        return
+    update = Update(key, set={"absent_at": context.now()}, when=(as_read(PROOF, item),))
     with suppress(ConditionFailed):
         context.patiently(lambda: context.table.update(update))
 

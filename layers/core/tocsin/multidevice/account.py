@@ -102,7 +102,7 @@ class Account:
         for jid in (sender, sender_alt):
             if jid is not None and jid.chat.server == LID:
                 return str(jid.chat)
-        return self.lid_of(str(sender.chat))
+        return self._present_owner(sender.chat)
 
     def is_person(self, user: str, recipient: str) -> bool:
         """Whether a user (canonical bare JID) is this recipient of a notification."""
@@ -124,14 +124,25 @@ class Account:
             raise StanzaRefused(SENDER_MISMATCH)
         pn, lid = (next((user for user in users if user.server == server), None) for server in (PN, LID))
         if lid is None or pn is None or not pn.user or not lid.user:
-            return str(lid) if lid is not None else self.lid_of(str(users[0]))
+            return str(lid) if lid is not None else self._present_owner(users[0])
         if not self.is_own(str(lid)) and not self.keys.contacts.is_known(str(pn), str(lid)):
             self._demand_pair(pn, lid)
         return str(lid)
 
+    def _present_owner(self, user: JID) -> str:
+        """Whom a name alone means in a stanza: of a number whoever WhatsApp named for it last, though nothing
+        may be sent there before an operator confirmed it."""
+        known = self.keys.contacts.known(str(user)) if user.server == PN else None
+        if known is None:
+            return self.lid_of(str(user))
+        return known.moved_to or known.lid
+
     def _demand_pair(self, pn: JID, lid: JID) -> None:
-        """Raise `StanzaRefused` unless the number is this LID's, or nobody says anything else."""
+        """Raise `StanzaRefused` unless the number is this LID's, or nobody says anything else. Without an
+        answer, who had the number and who has it by now are believed: the LID alone counts."""
         known = self.keys.contacts.known(str(pn))
+        if known is not None and known.moved_to == str(lid):
+            return  # so WhatsApp said
         answer = self.numbers.ask(self, pn)
         present = answer or (known.lid if known is not None else None)
         if present not in (None, str(lid)):

@@ -148,7 +148,8 @@ def _lid_of(account: Account, phone_number: JID) -> JID:
 
 def device_lists(account: Account, users: Sequence[str], *, strict: bool = False) -> dict[str, DeviceList]:
     """Ask for the devices of some users (bare LIDs); without this very device of ours. `strict`: raise
-    `Recover` if the answer contradicts whose a number is, so that this is asked before anything is sent.
+    `Recover` if the answer contradicts whose a number is, so that this is asked before anything is sent to
+    the number. What is for a LID goes there whatever number it has.
 
     A user whose list can't be had counts as having the phone alone. The device that Meta operates for a
     business (`HOSTED_DEVICE`) is among them; groups do without it.
@@ -189,13 +190,13 @@ def fetch(account: Account, devices: Sequence[JID], *, replace: bool = False) ->
     return {user: Bundles(usable[user], refused[user]) for user in usable}
 
 
-def prepare(account: Account, needs: Mapping[str, Need]) -> dict[str, Bundles]:
+def prepare(account: Account, needs: Mapping[str, Need], *, strict: bool = True) -> dict[str, Bundles]:
     """Bring device lists up to date and make the sessions that are missing or unusable.
 
     One query for all lists, one (for up to 100 devices) for all bundles, one turn for each user. Returns
-    what came of the bundles. Whoever reserved before must reserve again.
+    what came of the bundles. Whoever reserved before must reserve again. `strict`: as in `device_lists`.
     """
-    lists = device_lists(account, list(needs), strict=True)
+    lists = device_lists(account, list(needs), strict=strict)
     phones = {user: account.account_key(user) or _phone_in(need.reservation) for user, need in needs.items()}
     wanted = [
         JID.parse(user).with_device(device)

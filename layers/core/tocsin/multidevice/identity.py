@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tocsin.notify.notification import named
-from tocsin.tables.names import recipient_of
+from tocsin.tables.names import is_lid, is_number, recipient_of
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 
@@ -40,10 +40,12 @@ def tell_change(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Record one change of identity, and with that put it on the bus."""
-    names = keys.contacts.address(change.user)
+    # Not the number that a LID had once: it may be somebody else's by now.
+    names = {change.user, *keys.upkeep.names(change.user)}
+    number, lid = next(filter(is_number, names), change.user), next(filter(is_lid, names), None)
     told = {
         "kind": NEW_KEYS,
-        **(named(recipient_of(names["pn"]), names["lid"]) if names else named(recipient_of(change.user))),
+        **named(recipient_of(number), lid),
         "device_jid": str(JID.parse(change.user).with_device(change.device)),
         "by": change.by,
         "old_fingerprint": fingerprint(change.old),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tocsin.notify.failure import Wait
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID, mask
@@ -28,9 +29,8 @@ log = logging.getLogger(__name__)
 HOLD: Final = "hold"
 SEND: Final = "send"
 
-NUMBER_MOVED: Final = "number-moved"
 NUMBER_DOUBTED: Final = "number-doubted"
-"""Codes of the failures: an operator must confirm who has the number; WhatsApp must be asked once more."""
+"""Code of the failure: WhatsApp must be asked once more who has the number."""
 
 RECHECK_HELD_MS: Final = 3_600_000
 

@@ -98,9 +98,12 @@ def keep_secret(account: Account, message: InboundMessage, user: str, content: C
 def names_of(account: Account, user: str) -> tuple[str, ...]:
     """Return the names (bare JIDs) that are known to be a sender's: their number first, the LID last.
 
-    Of somebody without a known number there is the LID alone.
+    Of somebody without a known number there is the LID alone. So is it of somebody whose number went to
+    another person: a LID remembers the number that it had, and only the number says whose it is.
     """
-    known = account.keys.contacts.known(user)
-    if known is None or known.lid != user or known.moved_to is not None:
+    contacts = account.keys.contacts
+    told = contacts.known(user)
+    number = contacts.known(told.pn) if told is not None else None
+    if number is None or number.lid != user or number.moved_to is not None:
         return (user,)
-    return known.pn, user
+    return number.pn, user

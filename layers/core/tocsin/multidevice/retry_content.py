@@ -76,5 +76,6 @@ def _upload_of(case: Case) -> Upload | None:
 
 
 def chat_of(account: Account, notification: Notification) -> str:
-    """Return the chat a notification was sent to, as its copies for our own devices name it."""
-    return account.lid_of(user_of(notification.recipient))
+    """Return the chat a notification was sent to, as its copies for our own devices name it: not that of
+    whoever has the number by now."""
+    return notification.recipient_lid or account.lid_of(user_of(notification.recipient))

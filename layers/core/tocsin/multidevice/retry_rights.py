@@ -25,9 +25,10 @@ from tocsin.multidevice.retry_case import Case, Ignored, addressees, recovery_of
 from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.content import Withheld
 from tocsin.notify.failure import Permanent
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.stores import Stores
-from tocsin.tables.names import id_of_message
+from tocsin.tables.names import id_of_message, is_lid
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
@@ -69,6 +70,7 @@ class RetryRights:
             raise Ignored("absurd-count")
         user = account.canonical(request.requester, request.requester_alt)
         try:
+            _demand_present_owner(account, request, user)
             return self._case(account, request, user, cause, asked_at)
         except Ignored as ignored:
             self.note_guess(account, user, ignored.name)
@@ -155,3 +157,13 @@ class RetryRights:
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())
+
+
+def _demand_present_owner(account: Account, request: RetryRequest, user: str) -> None:
+    """Raise `Ignored` where a number alone names the sender, and WhatsApp doesn't say that it is still this
+    user's: whoever has it by now would be sent what its last owner was."""
+    names = [jid for jid in (request.requester, request.requester_alt) if jid is not None]
+    if not is_lid(user) or account.is_own(user) or any(is_lid(str(jid.chat)) for jid in names):
+        return
+    if account.numbers.ask(account, request.requester.chat) != user:
+        raise Ignored(NUMBER_MOVED)

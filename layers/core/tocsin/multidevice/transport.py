@@ -190,7 +190,9 @@ class MultiDevice:
         refresh = bool(STALE_DEVICES.intersection(outgoing.earlier))
         # A number that is taken and not used is a gap, so whatever can fail comes before.
         upload = self._uploaded(account, outgoing)
-        reservations, unreachable = self._reservations(account, address, refresh=refresh)
+        reservations, unreachable = self._reservations(
+            account, address, refresh=refresh, strict=not is_lid(outgoing.recipient)
+        )
         message = compose(outgoing.content, address.user, account.own_device, upload)
         parcel = self._pack(account, address, message, reservations)
         trust = self._tokens.trust(account, address)
@@ -261,11 +263,12 @@ class MultiDevice:
     # -- reserving --------------------------------------------------------------------------------------
 
     def _reservations(
-        self, account: Account, address: Address, *, refresh: bool
+        self, account: Account, address: Address, *, refresh: bool, strict: bool = True
     ) -> tuple[dict[str, Reservation], dict[tuple[str, int], int]]:
         """Reserve for the recipient and for our own account, making sessions where they are missing.
 
         Also returns the devices that no session could be made with, each with the error of its bundle.
+        `strict`: as in `directory.device_lists`.
         """
         users = list(dict.fromkeys((address.user, account.own_user)))
         found = self._reserve(account, users)
@@ -280,7 +283,7 @@ class MultiDevice:
             }
             if not needy:
                 break
-            unreachable.update(self._prepare(account, address, found, needy))
+            unreachable.update(self._prepare(account, address, found, needy, strict))
             asked.update(needy)
         taken = {user: reservation for user, reservation in found.items() if reservation is not None}
         return taken, unreachable
@@ -312,12 +315,14 @@ class MultiDevice:
         address: Address,
         found: dict[str, Reservation | None],
         needy: Mapping[str, frozenset[int]],
+        strict: bool,
     ) -> dict[tuple[str, int], int]:
         """Ask for lists and bundles, make sessions, and reserve again, into `found`. Return who has none,
         with the error of its bundle."""
         from tocsin.multidevice.directory import Bundles, Need, blame, prepare
 
-        bundles = prepare(account, {user: Need(found[user], stale) for user, stale in needy.items()})
+        needs = {user: Need(found[user], stale) for user, stale in needy.items()}
+        bundles = prepare(account, needs, strict=strict)
         found.update(self._reserve(account, list(needy)))
         if found[address.user] is None:
             raise blame(bundles.get(address.user, Bundles()))

@@ -27,9 +27,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
+from tocsin.notify.content import WITHHELD, Content, Edit, Reaction, Withheld
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch, was_erased
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
@@ -49,6 +50,7 @@ SPENDING = (Retry.kind, Recover.kind)
 SUPERSEDED = Problem("superseded", "permanent", "a younger edit of the same message was sent")
 TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
+NOT_THEIRS = Problem(NUMBER_MOVED, "permanent", "it answers somebody who has another number by now")
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ class Delivery:
         one, it goes there, behind what is on its way already.
         """
         if user is not None and user != person.id:
+            if is_lid(person.id) and is_answer(notification):
+                return self._suppress(notification, NOT_THEIRS)
             person = self._joined(notification, person, user)
         notification = replace(notification, person=person.id)
         if is_unwanted(notification, person):
@@ -217,7 +221,7 @@ class Delivery:
     def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
-        from tocsin.notify.threads import as_message, is_editable
+        from tocsin.notify.threads import as_message
 
         try:
             target = id_of_message(content.message_id) or ""
@@ -226,7 +230,7 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        if claim is not None and is_editable(claim.notification, self._now_ms()):
+        if claim is not None and _is_editable_by(notification, claim.notification, self._now_ms()):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)
@@ -244,15 +248,21 @@ class Delivery:
         """The earlier one to the same person that is parked, or lies resumed in the queue behind it.
 
         The queue keeps order only among what lies in it. Whoever came to an end without leaving the line is
-        struck off here, so that nobody is held up by a crash.
+        struck off here, so that nobody is held up by a crash. What is for another number of theirs, which
+        went to somebody else, holds up nobody either: they may never get it.
         """
+        moved: set[str] = set()
         for turn in sorted(person.parked):
             if turn >= notification.turn:
                 return None
             earlier = self._stores.notifications.get(turn.partition("#")[2])
-            if earlier is not None and not earlier.expired(self._now_ms()) and earlier.state in IN_LINE:
+            if earlier is None or earlier.expired(self._now_ms()) or earlier.state not in IN_LINE:
+                self._stores.people.leave_line(notification.account, person.id, turn)
+                continue
+            if waits_for_operator(earlier):
+                moved.add(earlier.recipient)
+            if earlier.recipient == notification.recipient or earlier.recipient not in moved:
                 return earlier
-            self._stores.people.leave_line(notification.account, person.id, turn)
         return None
 
     def _try(
@@ -443,6 +453,25 @@ def attempt_of_sent(sent: Sent, at: int) -> Attempt:
 def is_unwanted(notification: Notification, person: Person) -> bool:
     """Return whether the person withdrew consent; that this was heard, they are told all the same."""
     return person.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
+
+
+def _is_editable_by(edit: Notification, target: Notification, now: int) -> bool:
+    """Whether the edit reaches who got the message: a number's new owner has nothing that could change."""
+    from tocsin.notify.threads import is_editable
+
+    is_same = None in (edit.recipient_lid, target.recipient_lid) or edit.recipient_lid == target.recipient_lid
+    return is_same and is_editable(target, now)
+
+
+def is_answer(notification: Notification) -> bool:
+    """Return whether it says something to whoever wrote, not to whoever has a number."""
+    return notification.event_type in CONFIRMATIONS or isinstance(notification.content, Reaction)
+
+
+def waits_for_operator(notification: Notification) -> bool:
+    """Return whether it waits because its number went to somebody else."""
+    why = notification.last_error
+    return notification.state is State.WAITING and why is not None and why.code == NUMBER_MOVED
 
 
 def is_first_contact(notification: Notification, person: Person) -> bool:

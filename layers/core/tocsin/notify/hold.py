@@ -17,6 +17,10 @@ FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quot
 ACCOUNT_LIMITS = FIRST_CONTACT_CODES | {"rate-limited", "resource-limit", "locked", "restricted"}
 """Codes of a `Wait` that a limit of WhatsApp's on the whole account brought about."""
 
+NUMBER_MOVED = "number-moved"
+"""Code of a `Wait` for an operator, who must say whether a number that went to somebody else may be written
+to. It holds what is for that number, and nothing else."""
+
 GRACE_SECONDS = 3600
 """What a held one has left at least when its limit ends: time to connect and to be sent."""
 

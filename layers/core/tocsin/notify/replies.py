@@ -136,7 +136,7 @@ class Replies:
         """The sender. What was known under a name that turned out to be theirs holds for them from now on."""
         person = self._stores.people.find(reply.account, reply.person)
         for name in reply.names:
-            if name not in (person.id, *person.names):
+            if name not in (person.id, *person.present):
                 written = Name(name, Source.WROTE, reply.at)
                 person = self._stores.people.join(reply.account, name, person.id, [written])
         if reply.username is None or reply.username == person.username:

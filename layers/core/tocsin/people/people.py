@@ -40,11 +40,12 @@ from tocsin.people.person import (
     addressee_of_item,
     joined,
     known_names,
+    lane_of,
     person_of_item,
     pointer_of,
     with_names,
 )
-from tocsin.tables.names import is_group, recipient_of
+from tocsin.tables.names import is_group
 from tocsin.tables.notifications import count_in_hour_key, person_key
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class People:
         else:
             at = max((one.at for one in names), default=0)
             writes += self._lose_name(account, whose, name, at)
-            person = with_names(person, names, lane=recipient_of(name))
+            person = with_names(person, names, lane=lane_of(name))
         as_it_was = (as_read(POINTER, found.get(key)), _unchanged(found.get(key)))
         writes.append(Put(key, {POINTER: into, LANE: person.lane}, when=as_it_was))
         writes.append(_stored(target, person, found.get(target)))

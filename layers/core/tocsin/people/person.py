@@ -80,7 +80,7 @@ class Person:
     @classmethod
     def unknown(cls, name: str) -> Person:
         """Somebody of whom nothing is stored."""
-        return cls(name, recipient_of(name))
+        return cls(name, lane_of(name))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -88,9 +88,14 @@ class Person:
         return self.id, *sorted(self.formerly)
 
     @property
+    def present(self) -> tuple[str, ...]:
+        """The names that went to nobody else."""
+        return tuple(jid for jid, name in self.names.items() if name.until is None)
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         """The bare JIDs of their present numbers, those that tickets use first."""
-        present = [name for name in self.names.values() if name.until is None and is_number(name.jid)]
+        present = [self.names[jid] for jid in self.present if is_number(jid)]
         return tuple(
             name.jid for name in sorted(present, key=lambda one: (one.source != Source.TICKET, one.at))
         )
@@ -110,6 +115,17 @@ class Addressee(NamedTuple):
     lane: str
 
 
+def lane_of(name: str) -> str:
+    """The lane of somebody known by one name: all spellings of a number have one, so that it makes no
+    difference which of them is heard of first."""
+    recipient = recipient_of(name)
+    if not is_number(name):
+        return recipient
+    from tocsin.people.numbers import same_person_key  # who is known has a lane already
+
+    return same_person_key(recipient)
+
+
 def pointer_of(item: Item | None) -> str | None:
     """Return whose name an item is, `None` if it is a record itself, or absent."""
     whose = (item or {}).get(POINTER)
@@ -121,7 +137,7 @@ def person_of_item(name: str, item: Item | None) -> Person:
     values: Mapping[str, Any] = item or {}
     return Person(
         id=name,
-        lane=values.get(LANE, recipient_of(name)),
+        lane=values.get(LANE) or lane_of(name),
         names={
             jid: Name(jid, value["source"], value["at"], value.get("until"))
             for jid, value in values.get(NAMES, {}).items()
@@ -141,7 +157,7 @@ def person_of_item(name: str, item: Item | None) -> Person:
 def addressee_of_item(name: str, item: Item | None) -> Addressee:
     """Whom a name means, by its item alone: a pointer knows the lane as well."""
     lane = (item or {}).get(LANE)
-    return Addressee(pointer_of(item) or name, lane if isinstance(lane, str) else recipient_of(name))
+    return Addressee(pointer_of(item) or name, lane if isinstance(lane, str) else lane_of(name))
 
 
 def with_names(person: Person, names: Iterable[Name], lane: str | None = None) -> Person:
@@ -178,7 +194,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
 
 
 def known_names(names: Iterable[Name]) -> dict[str, Name]:
-    """Each name once, with the earliest moment; a name that a ticket uses stays one."""
+    """Each name once, with the earliest moment; a name that a ticket uses stays one. What was lost and is
+    told to be theirs later is theirs."""
     known: dict[str, Name] = {}
     for name in names:
         before = known.get(name.jid)
@@ -187,8 +204,15 @@ def known_names(names: Iterable[Name]) -> dict[str, Name]:
             continue
         source = Source.TICKET if Source.TICKET in (before.source, name.source) else before.source
         at = (max if name.jid.startswith(USERNAME_SIGN) else min)(before.at, name.at)
-        known[name.jid] = Name(name.jid, source, at, before.until or name.until)
+        known[name.jid] = Name(name.jid, source, at, _until(before, name))
     return known
+
+
+def _until(one: Name, other: Name) -> int | None:
+    """When a name went to somebody else, by what two records say; `None` if it was given back since."""
+    lost = max((until for until in (one.until, other.until) if until is not None), default=None)
+    given_back = lost is not None and any(name.until is None and name.at >= lost for name in (one, other))
+    return None if given_back else lost
 
 
 def _lane(person: Person, other: Person) -> str:

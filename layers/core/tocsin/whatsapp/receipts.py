@@ -9,7 +9,7 @@ from tocsin.signal.x3dh import PreKeyBundle, SignedPreKey
 from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
 from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
-from tocsin.whatsapp.jid import JID, NEWSLETTER
+from tocsin.whatsapp.jid import JID, LID, NEWSLETTER
 from tocsin.whatsapp.message import (
     MAX_RETRY_COUNT,
     PARTICIPANT_OUTSIDE_GROUP,
@@ -210,7 +210,7 @@ def parse_receipt(node: Node, own: Collection[JID] = ()) -> Receipt:
         raise InvalidStanza("too many ids in one receipt")
     if len(ids) * len(gathered) > MAX_RECEIPT_LOOKUPS:
         raise InvalidStanza("too many people in one receipt")
-    other = _other_form(node, origin)
+    other = _other_form(node, origin, sender)
     return Receipt(
         ids=ids,
         sender=sender,
@@ -246,9 +246,12 @@ def _sender(node: Node, origin: JID) -> JID:
     return origin
 
 
-def _other_form(node: Node, origin: JID) -> JID | None:
+def _other_form(node: Node, origin: JID, sender: JID) -> JID | None:
+    """The sender's other name. One in the same form says nothing new, and must not hide the other."""
     prefix = "participant" if is_shared(origin) else "sender"
-    return node.optional_jid(f"{prefix}_pn") or node.optional_jid(f"{prefix}_lid")
+    forms = ("pn", "lid") if sender.chat.server == LID else ("lid", "pn")
+    named = (node.optional_jid(f"{prefix}_{form}") for form in forms)
+    return next((jid for jid in named if jid is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
