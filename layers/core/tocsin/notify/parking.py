@@ -2,11 +2,9 @@
 came.
 
     {"resume": account}   from the connector after login: its parked notifications go back to the queue,
-    oldest
-                          first; then the connector lets fresh ones pass again
-    anything else         from the schedule, each minute: the same for whatever has a date, and for an account
-    whose
-                          resume was cut short
+                          oldest first; then the connector lets fresh ones pass again
+    anything else         from the schedule, each minute: the same for whatever has a date, and for an
+                          account whose resume was cut short
 
 What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
 is added to its expiry (`hold.py`).
