@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.proofs.people import SPELLINGS, Neighbours
 from tests.proofs.scale import examples
+from tests.support import paired_account
 from tocsin.keys.addresses import KnownAddress
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.numbers import NumberOwners
@@ -110,8 +111,14 @@ def believe_stanzas(account: Account, *names: Any) -> str:
     return lid or account.lid_of(str(pn))
 
 
-def never_held(owners: NumberOwners, known: KnownAddress) -> bool:
-    return False
+class Careless(NumberOwners):
+    """Believes for ever what WhatsApp said once."""
+
+    def is_held(self, known: KnownAddress) -> bool:
+        return False
+
+    def is_due(self, known: KnownAddress) -> bool:
+        return False
 
 
 def never_join(delivery: Delivery, notification: Any, person: Person, user: str) -> Person:
@@ -122,10 +129,10 @@ def overtake(delivery: Delivery, notification: Any, person: Person) -> None:
     return None
 
 
-TWINS: dict[str, tuple[type, str, Any]] = {
+TWINS: dict[str, tuple[object, str, Any]] = {
     "what moved is sent at once": (NumberOwners, "_heed", send_to_the_new_owner),
     "what a stanza says is learnt": (Account, "sender", believe_stanzas),
-    "what is held is sent": (NumberOwners, "is_held", never_held),
+    "what is held is sent": (paired_account, "NumberOwners", Careless),
     "a number stays a person of its own": (Delivery, "_joined", never_join),
     "a parked one is overtaken": (Delivery, "_one_before", overtake),
 }
