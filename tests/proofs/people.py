@@ -49,12 +49,13 @@ SPARE = ("6281234500003", "6281234500004", "6281234500005")
 @dataclass
 class Told:
     """One ticket as the model knows it. `held`: it waited for an operator, or turned out on the way to be for
-    somebody known by another number, so others may have gone before."""
+    somebody known by another number, so others may have gone before. `reader`: on whose phone it is."""
 
     notification: str
     spelling: str
     text: str
     held: bool = False
+    reader: Person | None = None
 
 
 @dataclass
@@ -230,6 +231,21 @@ class Neighbours:
         self.wired.receive(Node("receipt", attrs))
         self._heard_answers()
 
+    def ask_again(self, who: int, which: int) -> None:
+        """Somebody's phone asks for a message, be it theirs or another's. Of what was shown to nobody yet,
+        nobody knows the id: it has a secret part."""
+        known = [told for told in self.model.tickets if told.reader is not None]
+        if not known:
+            return
+        person, told = self._person(who), known[which % len(known)]
+        notification = self.wired.stores.notifications.get(told.notification)
+        assert notification is not None
+        device = person.devices[0]
+        self.wired.receive(self.wired.network.retry_receipt(device, notification.message_id, "NoSession"))
+        self.wired.network.retries.clear()
+        self._heard_answers()
+        self._look()
+
     def wait(self, days: int) -> None:
         self.wired.paired.now += days * DAY
 
@@ -274,6 +290,8 @@ class Neighbours:
                 if told is None:  # a confirmation of STOP or START
                     assert person.lid in self.model.asked, "somebody else reads an answer"
                     continue
+                assert told.reader is None, "somebody else has it again"
+                told.reader = person
                 assert self.model.believed.get(told.spelling) is person, "somebody else reads it"
                 assert told.spelling not in self.model.held, "the number moved, and nobody confirmed it"
                 assert person.lid not in self.model.silent, "who said STOP is written to"

@@ -16,6 +16,7 @@ from tests.support import paired_account
 from tocsin.keys.addresses import KnownAddress
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.numbers import NumberOwners
+from tocsin.multidevice.retry_rights import RetryRights
 from tocsin.notify.delivery import Delivery
 from tocsin.people.person import Person
 
@@ -68,6 +69,10 @@ class Living(RuleBasedStateMachine):
     @rule(who=choices, claimed=st.one_of(st.just(""), spellings))
     def receipt(self, who: int, claimed: str) -> None:
         self.neighbours.receipt(who, claimed)
+
+    @rule(who=choices, which=choices)
+    def ask_again(self, who: int, which: int) -> None:
+        self.neighbours.ask_again(who, which)
 
     @rule(days=st.sampled_from((1, 31)))
     def wait(self, days: int) -> None:
@@ -125,6 +130,10 @@ def never_join(delivery: Delivery, notification: Any, person: Person, user: str)
     return person
 
 
+def serve_anybody(rights: RetryRights, *request: Any) -> bool:
+    return True
+
+
 def overtake(delivery: Delivery, notification: Any, person: Person) -> None:
     return None
 
@@ -135,6 +144,7 @@ TWINS: dict[str, tuple[object, str, Any]] = {
     "what is held is sent": (paired_account, "NumberOwners", Careless),
     "a number stays a person of its own": (Delivery, "_joined", never_join),
     "a parked one is overtaken": (Delivery, "_one_before", overtake),
+    "whoever asks has it again": (RetryRights, "_was_written_to", serve_anybody),
 }
 
 
