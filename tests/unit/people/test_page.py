@@ -1,24 +1,20 @@
-"""Every test that PEOPLE.md names exists."""
+"""Every test that PEOPLE.md names exists, and every situation names one."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "layers/core/tocsin/people/PEOPLE.md").read_text()
-NAMED = re.findall(r"`(tests/[^`]+)::([^`]+)`", PAGE)
+from tests.support.pages import Page, names_in
+
+PAGE = Page("people/PEOPLE.md")
+
+
+@pytest.mark.parametrize(("path", "name"), PAGE.named)
+def test_each_named_test_exists(path: str, name: str) -> None:
+    assert name in names_in(path)
 
 
 def test_each_situation_names_its_test() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
-    situations = [row for row in rows if not row.startswith("| situation")]
-    assert len(situations) > 20
-    assert [row for row in situations if "`tests/" not in row] == []
-
-
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_what_it_names_exists(file: str, name: str) -> None:
-    assert re.search(rf"^(?:def )?{name}\b", (ROOT / file).read_text(), re.MULTILINE)
+    situations = [row for row in PAGE.rows() if row[0] != "situation"]
+    assert len(situations) > 30
+    assert [row for row in situations if "::" not in row[-1] or len(row) != 3] == []
