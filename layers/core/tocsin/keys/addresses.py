@@ -67,6 +67,14 @@ def open_known(context: KeyContext, user: str, item: Item | None) -> KnownAddres
     return KnownAddress(told["pn"], told["lid"], told["at"], doubted, told.get("moved_to"))
 
 
+def read_number(context: KeyContext, user: str) -> KnownAddress | None:
+    """What is known of a user's number, by either name, if it is still theirs: a LID remembers the number
+    that it had, and only the number says whose it is."""
+    told = read_known(context, user)
+    number = read_known(context, told.pn) if told is not None else None
+    return number if told is not None and number is not None and number.lid == told.lid else None
+
+
 def read_address(context: KeyContext, user: str) -> dict[str, str] | None:
     """Both names of a user, `pn` and `lid`, by either of them; None if only this one is known."""
     known = read_known(context, user)

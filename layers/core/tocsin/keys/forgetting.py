@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tocsin.dynamo.writes import Delete, Item, Key, Write
-from tocsin.keys.addresses import read_known
+from tocsin.keys.addresses import read_known, read_number
 from tocsin.keys.context import KeyContext
 from tocsin.tables.keys import (
     OUTBOUND,
@@ -43,8 +43,8 @@ def names_of(context: KeyContext, user: str) -> frozenset[str]:
     known = read_known(context, user)
     if known is None:
         return frozenset()
-    number = read_known(context, known.pn)
-    return frozenset({known.lid} | ({known.pn} if number is not None and number.lid == known.lid else set()))
+    number = read_number(context, user)
+    return frozenset({known.lid} if number is None else {known.lid, number.pn})
 
 
 def held_of(context: KeyContext, users: Iterable[str], message_ids: Iterable[str] = ()) -> KeysHeld:

@@ -101,9 +101,7 @@ def names_of(account: Account, user: str) -> tuple[str, ...]:
     Of somebody without a known number there is the LID alone. So is it of somebody whose number went to
     another person: a LID remembers the number that it had, and only the number says whose it is.
     """
-    contacts = account.keys.contacts
-    told = contacts.known(user)
-    number = contacts.known(told.pn) if told is not None else None
+    number = account.keys.contacts.number(user)
     if number is None or number.lid != user or number.moved_to is not None:
         return (user,)
     return number.pn, user

@@ -23,7 +23,6 @@ NAMES = "names"
 FORMERLY = "formerly"
 LANE = "lane"
 
-
 USERNAME_SIGN = "@"
 """Before the public name that somebody chose, among their names. No JID begins with it."""
 

@@ -36,6 +36,12 @@ class Contacts:
 
         return read_known(self._context, user)
 
+    def number(self, user: str) -> KnownAddress | None:
+        """What is known of a user's number, by either name, if it is still theirs."""
+        from tocsin.keys.addresses import read_number
+
+        return read_number(self._context, user)
+
     def open_known(self, user: str, item: Item | None) -> KnownAddress | None:
         """The same, from an address item that was read already: no request."""
         from tocsin.keys.addresses import open_known
