@@ -10,6 +10,7 @@ from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Network
 from tests.support.memory_aws import MemoryAws
 from tests.support.sealed_texts import TEXTS
+from tocsin.connector_client import protocol
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import Table
 from tocsin.keys.addresses import KnownAddress
@@ -38,6 +39,7 @@ class Lease:
     state: str = "connected"
     url: str | None = "https://127.0.0.1:1"
     certificate: str | None = "pem"
+    protocol: int = protocol.VERSION
 
 
 class PairedAccount:

@@ -12,6 +12,7 @@ from typing import Any
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.gateway.endpoint import Endpoint, Handling
 from tocsin.connector.gateway.httpd import Limits
+from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.whatsapp.node import Node
 
@@ -30,6 +31,7 @@ class Lease:
     url: str | None
     certificate: str | None
     state: str = "connected"
+    protocol: int = protocol.VERSION
 
 
 Answer = Callable[[Node], Awaitable[Node]]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import AccountState
-from tocsin.accounts.whereabouts import WHEREABOUTS, seal_whereabouts
+from tocsin.accounts.whereabouts import UNSAID_PROTOCOL, WHEREABOUTS, seal_whereabouts
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import (
     ITEM_ABSENT,
@@ -126,7 +126,8 @@ class LeaseKeeper:
     """One connector's side: its heartbeat, and the leases it holds.
 
     `connector`: a name that no other process ever had. `url`, `certificate`: where it answers, sealed into
-    each lease. `monotonic`, `clock`: seconds. Not thread-safe.
+    each lease with the version of the `protocol` that is spoken there. `monotonic`, `clock`: seconds.
+    Not thread-safe.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class LeaseKeeper:
         url: str,
         certificate: str,
         sealer: Sealer,
+        protocol: int = UNSAID_PROTOCOL,
         terms: Terms = TERMS,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
@@ -147,6 +149,7 @@ class LeaseKeeper:
         self._url = url
         self._certificate = certificate
         self._sealer = sealer
+        self._protocol = protocol
         self.terms = terms
         self._monotonic = monotonic
         self._clock = clock
@@ -355,6 +358,7 @@ class LeaseKeeper:
             connector=self.connector,
             url=self._url,
             certificate=self._certificate,
+            protocol=self._protocol,
             nonce=self._random(12),
         )
         return {

@@ -1,6 +1,6 @@
 """Where an account's connector answers, sealed into the lease: what a function trusts before it connects.
 
-    account#A   lease     `whereabouts`: sealed JSON {connector, url, certificate}, under the epoch as its tag
+    account#A   lease     `whereabouts`: sealed JSON {connector, url, certificate, protocol}, tag: the epoch
 
 A function hands the account's bearer token to whoever answers at `url` with `certificate`. So neither is read
 from a plain attribute, which anybody with write access to the table could change. The seal names account and
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tocsin.accounts.state import AccountState
 from tocsin.tables.keys import lease_key
@@ -29,18 +29,22 @@ if TYPE_CHECKING:
 WHEREABOUTS = "whereabouts"
 _EPOCH_BYTES = 8
 
+UNSAID_PROTOCOL: Final = 1
+"""What a holder speaks whose lease doesn't say it: one of 0.1.0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
     """`url`, `certificate` (PEM): where the holder answers and the only certificate to trust there; None if
     nobody holds the account. `state` is the lease's plain one: it may keep a function from connecting, and
-    lead it nowhere else."""
+    lead it nowhere else. `protocol`: the version that the holder speaks (`connector_client.protocol`)."""
 
     account: str
     state: AccountState
     connector: str | None = None
     url: str | None = None
     certificate: str | None = field(repr=False, default=None)
+    protocol: int = UNSAID_PROTOCOL
 
 
 class LeaseRefused(Exception):
@@ -79,14 +83,23 @@ def open_whereabouts(account: str, lease: Item, sealer: Sealer) -> Whereabouts:
         told = json.loads(sealer.unseal(lease[WHEREABOUTS], _place(account, lease.get("epoch"))))
     except DamagedRecord:
         raise LeaseRefused(account, "damaged") from None
-    return Whereabouts(account, state, told["connector"], told["url"], told["certificate"])
+    spoken = int(told.get("protocol", UNSAID_PROTOCOL))
+    return Whereabouts(account, state, told["connector"], told["url"], told["certificate"], spoken)
 
 
 def seal_whereabouts(
-    sealer: Sealer, account: str, epoch: int, *, connector: str, url: str, certificate: str, nonce: bytes
+    sealer: Sealer,
+    account: str,
+    epoch: int,
+    *,
+    connector: str,
+    url: str,
+    certificate: str,
+    protocol: int,
+    nonce: bytes,
 ) -> bytes:
     """The attribute `whereabouts` of a lease. `nonce`: 12 random bytes."""
-    told = {"connector": connector, "url": url, "certificate": certificate}
+    told = {"connector": connector, "url": url, "certificate": certificate, "protocol": protocol}
     return sealer.seal(json.dumps(told).encode(), _place(account, epoch), nonce)
 
 

@@ -36,6 +36,7 @@ from tocsin.connector.logs import metrics_line
 from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
+from tocsin.connector_client import protocol
 from tocsin.dynamo.table import DynamoTable
 from tocsin.sealing import Sealer
 
@@ -108,6 +109,7 @@ class Connector:
             url=url,
             certificate=certificate.pem,
             sealer=sealer,
+            protocol=protocol.VERSION,
             terms=config.lease_terms,
         )
         self._leases = Leases(keeper)

@@ -47,7 +47,7 @@ class Profile(Protocol):
 
 
 class Whereabouts(Protocol):
-    """What of `accounts.whereabouts.Whereabouts` a call needs; `certificate` is PEM."""
+    """What of `accounts.whereabouts.Whereabouts` a call needs; `certificate` is PEM, `protocol` a version."""
 
     @property
     def state(self) -> AccountState: ...
@@ -55,11 +55,14 @@ class Whereabouts(Protocol):
     def url(self) -> str | None: ...
     @property
     def certificate(self) -> str | None: ...
+    @property
+    def protocol(self) -> int: ...
 
 
 # ConnectorError
 # ├── ConnectorAway        nobody answers where the lease points
 # ├── LeaseUntrusted       the lease's seal doesn't say where that is
+# ├── ProtocolRefused      the connector is of a release too far from ours
 # ├── NotConnected         the account has no open WhatsApp connection
 # ├── LeaseMoved           the connector asked no longer holds the account
 # ├── Resuming             parked notifications go first
@@ -92,6 +95,13 @@ class LeaseUntrusted(ConnectorError):
     account next writes another."""
 
     code = "lease-untrusted"
+
+
+class ProtocolRefused(ConnectorError):
+    """The connector's release and ours are too far apart to understand each other. Wait (park): the update
+    that brought the one brings the other, or the text says what helps."""
+
+    code = protocol.PROTOCOL_REFUSED
 
 
 class NotConnected(ConnectorError):
@@ -269,6 +279,7 @@ class ConnectorClient:
         headers = {
             "Authorization": f"Bearer {profile.connector_token}",
             "Content-Type": protocol.NODE_TYPE,
+            protocol.PROTOCOL: str(protocol.VERSION),
             protocol.INCARNATION: str(profile.incarnation),
             **more,
         }
@@ -289,7 +300,8 @@ class ConnectorClient:
         yield self._open(account)
 
     def _open(self, account: str) -> _Line:
-        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`, `LeaseUntrusted`."""
+        """A line to where the lease points. Raises `NotConnected`, `ConnectorAway`, `LeaseUntrusted`,
+        `ProtocolRefused`."""
         try:
             lease = self._read_lease(account)
         except LeaseRefused as refused:
@@ -298,6 +310,8 @@ class ConnectorClient:
             raise ConnectorAway("no connector holds the account")
         if lease.state not in LOGGED_IN:
             raise NotConnected(lease.state)
+        if objection := protocol.objection(lease.protocol, protocol.VERSION):
+            raise ProtocolRefused(objection)
         line = self._lines[account] = _Line(lease.url, lease.certificate, self._connect_seconds)
         return line
 
@@ -402,6 +416,9 @@ def _understand(status: int, body: bytes) -> bytes:
             raise _Stale(ConnectorAway(detail))
         case protocol.UNAUTHORIZED:
             raise _Stale(Refused(status, reason, detail))
+        # An update goes on behind our back: the lease knows who serves by now.
+        case protocol.PROTOCOL_REFUSED:
+            raise _Stale(ProtocolRefused(detail))
         case protocol.NOT_CONNECTED:
             raise NotConnected(str(answer.get("state", AccountState.CONNECTING)), detail)
         case protocol.RESTRICTED:

@@ -14,6 +14,12 @@ matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1`, `Tocsin-Timeout` (whole s
 (`image` or `document`).
 
 Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text, …}` with a code from here.
+
+Each request and each answer bears `Tocsin-Protocol`, the version of whom it is from; 0.1.0 bears none, which
+is version 1. The lease says it too (`accounts.whereabouts`), so a function knows before it reserves anything.
+Two adjacent versions understand each other, for an update has new functions beside the old connector and a
+rollback the reverse: the newer one does as the older one expects. Two that are further apart refuse each
+other by `protocol`.
 """
 
 from __future__ import annotations
@@ -27,6 +33,15 @@ ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NODE_TYPE: Final = "application/octet-stream"
 JSON_TYPE: Final = "application/json"
 
+VERSION: Final = 2
+"""Ours. One more with each change that a peer of the version before would misunderstand.
+
+2: the header and the lease say the version, and each end checks that of the other."""
+
+FIRST_VERSION: Final = 1
+"""Of whoever says none."""
+
+PROTOCOL: Final = "Tocsin-Protocol"
 INCARNATION: Final = "Tocsin-Incarnation"
 RESUMED: Final = "Tocsin-Resumed"
 FIRST_CONTACT: Final = "Tocsin-First-Contact"
@@ -62,6 +77,7 @@ NO_SUCH_PATH: Final = "no-such-path"
 SLOW: Final = "slow"
 TOO_LARGE: Final = "too-large"
 KEY_USED: Final = "key-used"
+PROTOCOL_REFUSED: Final = "protocol"
 LEASE: Final = "lease"
 INCARNATION_REFUSED: Final = "incarnation"
 NOT_CONNECTED: Final = "not-connected"
@@ -86,6 +102,7 @@ STATUS: Final = {
     RESUMING: 409,
     RESTRICTED: 409,
     TOO_LARGE: 413,
+    PROTOCOL_REFUSED: 426,
     UPLOAD_REFUSED: 422,
     BROKEN: 500,
     UPLOAD_FAILED: 502,
@@ -93,3 +110,29 @@ STATUS: Final = {
     ACK_TIMEOUT: 504,
     REQUEST_TIMEOUT: 504,
 }
+
+
+def version_of(header: str | None) -> int | None:
+    """The version that a header's value names; None for what is no version."""
+    if header is None:
+        return FIRST_VERSION
+    return int(header) if re.fullmatch("[1-9][0-9]{0,5}", header) else None
+
+
+def objection(connector: int | None, functions: int | None) -> str | None:
+    """Why a connector and functions of these versions can't work together, and what helps; None if they can.
+
+    None for a version is one that can't be read."""
+    if connector is not None and functions is not None and abs(connector - functions) <= 1:
+        return None
+    told = f"the connector speaks version {connector} of the protocol, the functions {functions}"
+    older = "functions" if (functions or 0) < (connector or 0) else "connector"
+    if older == "connector":
+        return (
+            f"{told}: the connector is too old. Messages wait, and go on by themselves once it is updated;"
+            " with ConnectorMode=external, start it from the functions' release"
+        )
+    return (
+        f"{told}: the functions are too old. Deploy a release at most one behind the connector's, or the"
+        " connector's own"
+    )

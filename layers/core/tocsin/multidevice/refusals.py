@@ -19,6 +19,7 @@ from tocsin.connector_client.client import (
     LeaseMoved,
     LeaseUntrusted,
     NotConnected,
+    ProtocolRefused,
     Refused,
     RequestTimeout,
     Restricted,
@@ -148,6 +149,7 @@ def _apply(rule: Rule, detail: str, earlier: Collection[str], now: int) -> Failu
 CONNECTOR_RULES: dict[type[ConnectorError], type[Failure]] = {
     ConnectorAway: Wait,
     LeaseUntrusted: Wait,
+    ProtocolRefused: Wait,
     NotConnected: Wait,
     LeaseMoved: Wait,
     Resuming: Wait,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
 from tocsin.accounts.whereabouts import LeaseRefused
+from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorError, KeyUsed
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
 from tocsin.notify.failure import Failure, Wait
@@ -78,6 +79,9 @@ class RememberedLeases:
             raise Wait("resuming", "parked notifications go first")
         if lease.state not in LOGGED_IN:
             raise Wait("not-connected", f"the account is {lease.state}")
+        if objection := protocol.objection(lease.protocol, protocol.VERSION):
+            self.forget(account)
+            raise Wait(protocol.PROTOCOL_REFUSED, objection)
 
 
 class Socket:

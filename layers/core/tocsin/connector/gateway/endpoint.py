@@ -102,6 +102,8 @@ class Endpoint:
             return refuse(protocol.UNAUTHORIZED, "the bearer token is not this account's")
         if match is None or head.method != "POST":
             return refuse(protocol.NO_SUCH_PATH, "see tocsin.connector_client.protocol")
+        if objection := _objection(head):
+            return objection
         if self._server.closing:
             return refuse(protocol.DRAINING, "this connector is going away; read the lease again")
         try:
@@ -180,6 +182,20 @@ class _Call:
         if node.tag not in tags:
             raise ValueError(f"<{node.tag[:32]}> may not be handed over here")
         return node
+
+
+def _objection(head: Head) -> Answer | None:
+    """The refusal of a function whose release is too far from ours.
+
+    One of version 1 doesn't know that refusal, but it knows `lease`: then it parks, and asks again later.
+    """
+    theirs = protocol.version_of(head.headers.get(protocol.PROTOCOL.lower()))
+    objection = protocol.objection(protocol.VERSION, theirs)
+    if objection is None:
+        return None
+    return refuse(
+        protocol.LEASE if theirs == protocol.FIRST_VERSION else protocol.PROTOCOL_REFUSED, objection
+    )
 
 
 def refuse(code: str, detail: str, **fields: str | float | None) -> Answer:

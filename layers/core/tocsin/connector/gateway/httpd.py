@@ -304,7 +304,11 @@ class _Stream:
 
     async def write(self, answer: Answer, *, last: bool) -> None:
         """Head and body in one write: with two, a reused connection waits 40 ms for a delayed ACK."""
-        headers = [("content-length", str(len(answer.body))), ("content-type", answer.content_type)]
+        headers = [
+            ("content-length", str(len(answer.body))),
+            ("content-type", answer.content_type),
+            (protocol.PROTOCOL, str(protocol.VERSION)),
+        ]
         if last or answer.close or self._http.their_state is not h11.DONE:
             headers.append(("connection", "close"))
         with contextlib.suppress(h11.LocalProtocolError):  # after their protocol error h11 may be shut
