@@ -11,13 +11,6 @@ from tests.support.stack import eventually
 from tocsin_local.world import World
 
 PARAMETERS = {
-    # What a crash left behind comes back after these, so the tests wait for them.
-    "PlanTimeoutSeconds": "5",
-    "TicketEventsVisibilitySeconds": "5",
-    "SendTimeoutSeconds": "10",
-    "NotificationsVisibilitySeconds": "10",
-    "ReceiveTimeoutSeconds": "10",
-    "StanzasVisibilitySeconds": "10",
     "CustomerRetryDelaySeconds": "1",
     "TechnicianRetryDelaySeconds": "1",
     "NotificationExpirySeconds": "60",

@@ -38,13 +38,6 @@ from tocsin_local.processes import exit_on_sigterm
 from tocsin_local.world import World, world
 
 PARAMETERS = {
-    # Short enough to see what a crash left behind come back, and no shorter than what a call may take.
-    "PlanTimeoutSeconds": "10",
-    "TicketEventsVisibilitySeconds": "10",
-    "SendTimeoutSeconds": "15",
-    "NotificationsVisibilitySeconds": "15",
-    "ReceiveTimeoutSeconds": "30",
-    "StanzasVisibilitySeconds": "30",
     "LogLevel": "WARNING",
 }
 

@@ -21,9 +21,9 @@ IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSess
 
 # A queue that something works from, and where its failures go after so many receives.
 REDRIVES = {
-    "TicketEventsQueue": ("TicketEventsDeadQueue", 5),
+    "TicketEventsQueue": ("TicketEventsDeadQueue", 20),
     "NotificationsQueue": ("DeadLettersQueue", 10),
-    "StanzasQueue": ("StanzasDeadQueue", 5),
+    "StanzasQueue": ("StanzasDeadQueue", 20),
 }
 DEAD_LETTERS = {"TicketEventsDeadQueue", "DeadLettersQueue", "StanzasDeadQueue", "OutcomesDeadQueue"}
 FIFO = {"NotificationsQueue", "DeadLettersQueue", "StanzasQueue", "StanzasDeadQueue"}
@@ -100,20 +100,6 @@ class TestParameters:
 
     def test_everything_has_a_default(self) -> None:
         assert not [name for name, it in template()["Parameters"].items() if "Default" not in it]
-
-    @pytest.mark.parametrize(
-        ("visibility", "timeout"),
-        [
-            ("TicketEventsVisibilitySeconds", "PlanTimeoutSeconds"),
-            ("NotificationsVisibilitySeconds", "SendTimeoutSeconds"),
-            ("StanzasVisibilitySeconds", "ReceiveTimeoutSeconds"),
-        ],
-    )
-    def test_a_message_never_comes_back_while_its_function_may_still_run(
-        self, visibility: str, timeout: str
-    ) -> None:
-        parameters = template()["Parameters"]
-        assert parameters[visibility]["Default"] > parameters[timeout]["Default"]
 
     def test_records_are_kept_within_the_bounds_that_the_functions_know(self) -> None:
         days = template()["Parameters"]["RetentionDays"]
@@ -256,8 +242,11 @@ class TestRights:
         }
         assert {action for action in unbounded if not action.startswith("ec2:")} == {"dynamodb:ListStreams"}
 
-    def test_network_interfaces_only_with_fargate(self) -> None:
-        assert template()["Resources"]["VpcPolicy"]["Condition"] == "Fargate"
+    def test_network_interfaces_are_for_lambda_and_not_for_the_code_in_a_function(self) -> None:
+        allowed, denied = [it for owner, it in statements() if owner == "VpcPolicy"]
+        assert (allowed["Effect"], denied["Effect"]) == ("Allow", "Deny")
+        assert allowed["Action"] == denied["Action"]
+        assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
         assert {owner for owner, it in statements() if "ec2:" in str(it["Action"])} == {"VpcPolicy"}
 
     def test_only_the_sender_reads_attachments_and_only_where_there_is_a_bucket(self) -> None:

@@ -130,11 +130,36 @@ class TestConnector:
         assert container("connector")["DependsOn"] == [{"ContainerName": "layer", "Condition": "SUCCESS"}]
         assert (container("layer")["Essential"], container("connector")["Essential"]) == (False, True)
 
-    def test_may_fetch_its_own_layer_version_and_no_other(self) -> None:
-        theirs = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
-        assert theirs == [
-            {"Effect": "Allow", "Action": "lambda:GetLayerVersion", "Resource": {"Ref": "LayerVersionArn"}}
-        ]
+    def test_a_task_of_an_older_version_may_fetch_its_layer_too_and_no_other_layer(self) -> None:
+        (own,) = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
+        arn, variables = own["Resource"]["Fn::Sub"]
+        assert own["Action"] == "lambda:GetLayerVersion"
+        assert arn.endswith(":layer:${Name}:*")
+        assert variables == {"Name": {"Fn::Select": [6, {"Fn::Split": [":", {"Ref": "LayerVersionArn"}]}]}}
+
+    def test_has_its_cpu_with_its_memory_in_pairs_that_fargate_has(self) -> None:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+        pairs = {"256": {"512", "1024", "2048"}, "512": {"1024", "2048"}, "1024": {"2048"}}
+        sizes = template(CONNECTOR)["Mappings"]["Size"]
+        assert set(sizes) == set(template()["Parameters"]["ConnectorMemory"]["AllowedValues"])
+        assert all(memory in pairs[size["Cpu"]] for memory, size in sizes.items())
+        cpus = [int(size["Cpu"]) for _, size in sorted(sizes.items(), key=lambda pair: int(pair[0]))]
+        assert cpus == sorted(set(cpus))
+
+    @pytest.mark.parametrize(("capacity", "provider"), [("on-demand", "FARGATE"), ("spot", "FARGATE_SPOT")])
+    def test_runs_where_it_is_asked_to_in_a_cluster_that_knows_the_place(
+        self, capacity: str, provider: str
+    ) -> None:
+        service = template(CONNECTOR)["Resources"]["Service"]
+        assert "LaunchType" not in service["Properties"]
+        assert service["DependsOn"] == "ClusterCapacity"
+        assert template(CONNECTOR)["Mappings"]["Capacity"][capacity] == {"Provider": provider}
+        assert provider in properties("ClusterCapacity", CONNECTOR)["CapacityProviders"]
+
+    def test_has_time_to_start_while_many_accounts_log_in(self) -> None:
+        check = container("connector")["HealthCheck"]
+        assert check["Timeout"] < check["Interval"]
+        assert 120 <= check["StartPeriod"] <= 300
 
     def test_ecs_may_only_write_the_log(self) -> None:
         (only,) = [it for owner, it in statements(CONNECTOR) if owner == "ExecutionRole"]

@@ -46,7 +46,7 @@ class RefusedEvent:
             violations = (f"EventBridge: {attributes['ERROR_CODE']}: {attributes.get('ERROR_MESSAGE', '')}",)
         else:
             body, reason = message["Body"], CRASHED
-            violations = ("plan_notifications crashed on it five times; its log says why",)
+            violations = ("plan_notifications crashed on it again and again; its log says why",)
         event = _object(body)
         return cls(
             id=str(event.get("id") or message["MessageId"]),

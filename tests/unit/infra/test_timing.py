@@ -1,0 +1,66 @@
+"""How long functions may run and when a message comes back, held against what Lambda asks of a queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.templates import properties, resources, template
+
+TIMINGS = template()["Mappings"]["Timing"]
+STAGES = sorted({name.removesuffix("Timeout").removesuffix("Visibility") for name in TIMINGS["aws"]})
+
+SIX = 6
+"""Lambda's own advice: it tries for so long to have a run for what it received."""
+
+ENOUGH_RECEIVES = 20
+"""Polls that were refused for want of concurrency count as receives."""
+
+COUNTED = {"NotificationsQueue"}
+"""Queues whose receive count means something: how often the sender crashed on a notification."""
+
+
+def too_short(timing: dict[str, int], factor: int) -> list[str]:
+    """Return the stages whose messages may come back while their function still has them."""
+    return [stage for stage in STAGES if timing[f"{stage}Visibility"] < factor * timing[f"{stage}Timeout"]]
+
+
+def looked_up(value: Any) -> str:
+    """Return the key that an expression looks up in the timing that was chosen."""
+    map_, chosen, key = value["Fn::FindInMap"]
+    assert (map_, chosen) == ("Timing", {"Ref": "Timing"})
+    return str(key)
+
+
+def test_each_choice_has_its_timing() -> None:
+    assert list(TIMINGS) == template()["Parameters"]["Timing"]["AllowedValues"]
+    assert all(timing.keys() == TIMINGS["aws"].keys() for timing in TIMINGS.values())
+
+
+def test_on_aws_a_message_comes_back_after_six_timeouts() -> None:
+    assert too_short(TIMINGS["aws"], SIX) == []
+
+
+def test_in_a_trial_it_comes_back_when_its_function_has_ended() -> None:
+    assert too_short(TIMINGS["trial"], 1) == []
+
+
+def test_a_shorter_one_is_found_out() -> None:
+    assert too_short(TIMINGS["aws"] | {"PlanVisibility": 300}, SIX) == ["Plan"]
+
+
+@pytest.mark.parametrize("function", sorted(resources("AWS::Serverless::Function")))
+def test_a_queue_and_the_function_that_works_from_it_have_the_timing_of_one_stage(function: str) -> None:
+    for event in properties(function).get("Events", {}).values():
+        if event["Type"] == "SQS":
+            queue = event["Properties"]["Queue"]["Fn::GetAtt"][0]
+            stage = looked_up(properties(function)["Timeout"]).removesuffix("Timeout")
+            assert looked_up(properties(queue)["VisibilityTimeout"]) == f"{stage}Visibility"
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::SQS::Queue")))
+def test_refused_polls_bury_nothing_where_the_count_means_nothing(name: str) -> None:
+    redrive = properties(name).get("RedrivePolicy")
+    if redrive and name not in COUNTED:
+        assert redrive["maxReceiveCount"] >= ENOUGH_RECEIVES
