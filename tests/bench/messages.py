@@ -164,8 +164,7 @@ def sending_rates(
             known = keys.contacts.address_item(phone)
             address = Address(str(known["lid"]), phone, trust=known) if "lid" in known else None
             notification = f"{next(_ids):018x}"
-            transports[number].send(Outgoing(ACCOUNT, number, notification, Text(TEXT), address))
-            transports[number].settle()
+            transports[number].send(Outgoing(ACCOUNT, number, notification, Text(TEXT), address)).settle()
 
     def send_all(times: int) -> None:
         together([partial(send, number, times) for number in people])

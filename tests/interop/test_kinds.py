@@ -88,8 +88,7 @@ class Tocsin:
         address = self.transport.address_of(
             ACCOUNT, to, self.client.keys.contacts.address_item(f"{to}@s.whatsapp.net")
         )
-        self.transport.send(Outgoing(ACCOUNT, to, notification, content, address))
-        self.transport.settle()
+        self.transport.send(Outgoing(ACCOUNT, to, notification, content, address)).settle()
         return message_id_of(notification)
 
 

@@ -72,7 +72,6 @@ class HostileTable(WiredFunctions):
             except Exception:  # noqa: BLE001, S112  unforeseen: the queue brings it again, and buries it
                 continue
             if verdict.outcome == "sent":
-                self.transport.settle()
                 self.went += 1
                 return True
         return False

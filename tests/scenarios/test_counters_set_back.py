@@ -45,7 +45,6 @@ class House(WiredFunctions):
     def sends(self, count: int, first: int = 1) -> None:
         for number in range(first, first + count):
             self.tell(number)
-            self.transport.settle()
 
     def outbound(self) -> dict[str, Any]:
         item = self.paired.table.get(outbound_key(ACCOUNT, self.paired.profile.incarnation, SITI))

@@ -52,9 +52,6 @@ class ListTransport:
         self._notifications[message_id] = outgoing.notification
         return Sent(devices=1, message_id=message_id)
 
-    def settle(self) -> None:
-        pass
-
     # -- what parking asks -----------------------------------------------------------------------------
 
     def state(self, account: str) -> str | None:

@@ -49,9 +49,9 @@ class ScriptedTransport:
         self.sent.append(outgoing)
         if self.script:
             raise self.script.pop(0)
-        return Sent(numbers={USER: 7}, devices=2)
+        return Sent(numbers={USER: 7}, devices=2, settle=self._settle)
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         self.settled += 1
 
 

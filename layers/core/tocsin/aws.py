@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 10
 TRIES = 4
+CONNECTIONS = 20
+"""Kept open at most. A send of ten lanes takes two numbers each at the same time."""
+
+# A session isn't made for threads; the clients that it makes are.
+_making = Lock()
 
 
 def client(service: str) -> Any:
-    """A client that notices within seconds that nobody answers, and tries again."""
+    """A client that notices within seconds that nobody answers, and tries again. It may be used, and made, by
+    several threads at a time."""
     from botocore.config import Config
 
-    return _session().create_client(
-        service,
-        config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-        ),
-    )
+    with _making:
+        return _session().create_client(
+            service,
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                max_pool_connections=CONNECTIONS,
+                retries={"mode": "standard", "total_max_attempts": TRIES},
+            ),
+        )
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from tocsin import aws
@@ -56,10 +57,13 @@ class Later:
     def __init__(self, service: str) -> None:
         self._service = service
         self._client: Any = None
+        self._lock = Lock()
 
     def __getattr__(self, operation: str) -> Any:
-        if self._client is None:
-            self._client = aws.client(self._service)
+        # A client serves several threads; the session that makes it serves one at a time.
+        with self._lock:
+            if self._client is None:
+                self._client = aws.client(self._service)
         return getattr(self._client, operation)
 
 

@@ -1,4 +1,4 @@
-"""How a Lambda reaches the socket: one kept-alive HTTPS connection per account, trusted by the sealed lease.
+"""How a Lambda reaches the socket: kept-alive HTTPS connections, which the sealed lease vouches for.
 
 Light on purpose, since it is imported at every cold start: http.client, ssl, json, and the node codec. Where
 the connector is (the lease) may be remembered between calls, for it is no key material; any failure or
@@ -13,9 +13,11 @@ import json
 import math
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -215,14 +217,16 @@ class _Stale(Exception):
 
 
 class ConnectorClient:
-    """Calls for any number of accounts. Not for several threads at a time: give each its own."""
+    """Calls for any number of accounts, from several threads at a time: each call has a line of its own while
+    it lasts. A line that worked waits for the next call; there are as many as there were calls at once."""
 
     def __init__(
         self, read_lease: Callable[[str], Whereabouts | None], *, connect_seconds: float = CONNECT_SECONDS
     ) -> None:
         self._read_lease = read_lease
         self._connect_seconds = connect_seconds
-        self._lines: dict[str, _Line] = {}
+        self._idle: dict[str, list[_Line]] = {}
+        self._lock = threading.Lock()
 
     def request(self, profile: Profile, node: Node, timeout: int = 30) -> Node:
         """The server's result for an IQ. Raises `IqError` for its refusal, else `ConnectorError`s."""
@@ -259,9 +263,12 @@ class ConnectorClient:
         self._call(profile, "resumed", b"", 10, {})
 
     def close(self) -> None:
-        for line in self._lines.values():
+        """Close the lines that wait for a call."""
+        with self._lock:
+            idle = [line for lines in self._idle.values() for line in lines]
+            self._idle.clear()
+        for line in idle:
             line.close()
-        self._lines.clear()
 
     def _node(
         self, profile: Profile, door: str, node: Node, timeout: int, headers: dict[str, str] | None = None
@@ -286,17 +293,21 @@ class ConnectorClient:
         stale = _Stale(ConnectorAway("no connector holds the account"))
         for line in self._lines_to_try(profile.account):
             try:
-                return _understand(*line.post(path, body, headers, seconds))
+                answer = line.post(path, body, headers, seconds)
+                self._keep(profile.account, line)
+                return _understand(*answer)
             except _Stale as exc:
                 stale = exc
                 self._forget(profile.account)
         raise stale.error from stale.__cause__
 
     def _lines_to_try(self, account: str) -> Iterator[_Line]:
-        """The remembered line, then the one by a fresh look at the lease."""
-        remembered = self._lines.get(account)
-        if remembered is not None:
-            yield remembered
+        """A line that waits, if one does, then the one by a fresh look at the lease."""
+        with self._lock:
+            idle = self._idle.get(account)
+            waiting = idle.pop() if idle else None
+        if waiting is not None:
+            yield waiting
         yield self._open(account)
 
     def _open(self, account: str) -> _Line:
@@ -312,12 +323,17 @@ class ConnectorClient:
             raise NotConnected(lease.state)
         if objection := protocol.objection(lease.protocol, protocol.VERSION):
             raise ProtocolRefused(objection)
-        line = self._lines[account] = _Line(lease.url, lease.certificate, self._connect_seconds)
-        return line
+        return _Line(lease.url, lease.certificate, self._connect_seconds)
+
+    def _keep(self, account: str, line: _Line) -> None:
+        with self._lock:
+            self._idle.setdefault(account, []).append(line)
 
     def _forget(self, account: str) -> None:
-        line = self._lines.pop(account, None)
-        if line is not None:
+        """Close the lines that wait: they lead where the one led that failed."""
+        with self._lock:
+            idle = self._idle.pop(account, [])
+        for line in idle:
             line.close()
 
 
@@ -348,8 +364,7 @@ class _Line:
 
     def _connect(self) -> http.client.HTTPSConnection:
         where = urlsplit(self.url)
-        context = ssl.create_default_context(cadata=self.certificate)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _trusting(self.certificate)
         self._http = http.client.HTTPSConnection(
             where.hostname or "", where.port, timeout=self.connect_seconds, context=context
         )
@@ -384,6 +399,14 @@ class _Line:
         if self._http is not None:
             self._http.close()
             self._http = None
+
+
+@lru_cache(maxsize=8)
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """What trusts this certificate (PEM) alone. Shared by all lines of a connector, as contexts may be."""
+    context = ssl.create_default_context(cadata=certificate)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _watch(line: socket.socket) -> None:

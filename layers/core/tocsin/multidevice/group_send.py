@@ -23,7 +23,6 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.compose import compose
 from tocsin.multidevice.directory import UNPROVEN, Bundles, Need, blame, equip, fetch
 from tocsin.multidevice.group_members import GroupView, Roster, Target, side_by_side
-from tocsin.multidevice.socket import accepted_at_of
 from tocsin.notify.failure import Failure, Permanent, Recover
 from tocsin.notify.transport import UNPROVEN_DEVICE, Outgoing, Sent
 from tocsin.signal.padding import pad
@@ -168,7 +167,6 @@ class GroupPost:
         return Sent(
             numbers={str(self._group): reservation.number, **copies.numbers},
             devices=len(roster.others) - len(left_out),
-            accepted_at=accepted_at_of(ack),
             copies={str(self._group): f"skmsg {reservation.iteration}", **copies.told(), **missed},
             left_out={
                 str(JID.parse(target.user).with_device(target.jid.device)): copies.why_without(target)

@@ -187,11 +187,6 @@ class Socket:
         return from_seconds(self._clock())
 
 
-def accepted_at_of(ack: MessageAck) -> int | None:
-    """Return when the server accepted a message (ms), if it said so."""
-    return None if ack.timestamp is None else from_seconds(ack.timestamp)
-
-
 def _with_copies(failure: Failure, numbers: Mapping[str, int], copies: Mapping[str, str]) -> Failure:
     failure.numbers, failure.copies = numbers, copies
     return failure

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.numbers import NUMBER_DOUBTED, NumberOwners, held_back
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
-from tocsin.multidevice.socket import RememberedLeases, Socket, accepted_at_of
+from tocsin.multidevice.socket import RememberedLeases, Socket
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
@@ -53,6 +53,8 @@ DEVICE_LIST_SECONDS = 24 * 3600
 # Every send reserves with our own account: one in so many asks for its list in time, others an hour later.
 SENDS_PER_ASKER = 16
 MAX_PREPARATIONS = 3
+# Second reservations at a time: one for each lane of an invocation.
+MAX_SIDE_BY_SIDE = 10
 PHONE = 0
 
 # Refusals after which the device lists are asked for anew, and those after which the address is.
@@ -79,7 +81,9 @@ class Parcel:
 
 
 class MultiDevice:
-    """The transport. One object per Lambda container; one message at a time."""
+    """The transport. One object per Lambda container, for several threads at a time: what belongs to one message
+    lives in its call; what is remembered (profiles, leases, salts) is replaced whole, and read again if refused.
+    """
 
     def __init__(
         self,
@@ -103,8 +107,9 @@ class MultiDevice:
         self._clock = clock
         self._random = random
         self._profiles: dict[str, AccountProfile] = {}
-        self._beside = beside or ThreadPoolExecutor(max_workers=1, thread_name_prefix="reserve")
-        self._unsettled: list[Callable[[], object]] = []
+        self._beside = beside or ThreadPoolExecutor(
+            max_workers=MAX_SIDE_BY_SIDE, thread_name_prefix="reserve"
+        )
         self._tokens = Tokens(clock)
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
@@ -123,13 +128,6 @@ class MultiDevice:
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now."""
         self.socket.check(account, resumed=resumed)
-
-    def settle(self) -> None:
-        """Move the checkpoints of what was sent, where they lag, and introduce us to whom it was sent. Losing
-        this is fine."""
-        for step in self._unsettled:
-            step()
-        self._unsettled.clear()
 
     def account(self, name: str) -> Account:
         """Return the account as this call shall see it. Raises `Wait`, `Permanent`."""
@@ -154,7 +152,6 @@ class MultiDevice:
 
     def send(self, outgoing: Outgoing) -> Sent:
         """Deliver one message to every device; return once the server accepted it. Raises `Failure`."""
-        self._unsettled.clear()
         try:
             account = self.account(outgoing.account)
             if is_group(outgoing.recipient):
@@ -181,9 +178,7 @@ class MultiDevice:
         upload = self._uploaded(account, outgoing)
         hand_over = self._hand_over_of(account, outgoing)
         post = GroupPost(account, outgoing, hand_over, upload, clock=self._clock, random=self._random)
-        sent = post.send()
-        self._unsettled = [post.settle]
-        return sent
+        return replace(post.send(), settle=post.settle)
 
     def _send(self, account: Account, outgoing: Outgoing) -> Sent:
         address = self._address(account, outgoing)
@@ -197,13 +192,13 @@ class MultiDevice:
         parcel = self._pack(account, address, message, reservations)
         trust = self._tokens.trust(account, address)
         ack = self._hand_over(account, address, outgoing, parcel, trust)
-        self._unsettled = [
-            *(
-                partial(account.keys.sending.checkpoint, reservation, reservation.chains)
-                for reservation in reservations.values()
-            ),
-            partial(self._tokens.issue, account, address.user, trust),
-        ]
+
+        def settle() -> None:
+            """Move the checkpoints where they lag, and introduce us to whom it was sent."""
+            for reservation in reservations.values():
+                account.keys.sending.checkpoint(reservation, reservation.chains)
+            self._tokens.issue(account, address.user, trust)
+
         rest = self._complete(account, address, outgoing, parcel) if ack.phash else {}
         if ack.refresh_lid:
             self._relocate(account, outgoing)
@@ -211,10 +206,10 @@ class MultiDevice:
         return Sent(
             numbers=parcel.numbers,
             devices=len(parcel.recipients),
-            accepted_at=accepted_at_of(ack),
             copies=copies,
             left_out={**parcel.left_out, **_named(unreachable, besides=copies)},
             recipient_lid=address.lid,
+            settle=settle,
         )
 
     def _address(self, account: Account, outgoing: Outgoing) -> Address:

@@ -341,7 +341,7 @@ class Delivery:
                 self._stores.notifications.record_attempt(notification.id, attempt_of_sent(sent, at))
         except NotificationMissing:
             return Verdict("dropped", "unknown-notification")
-        self._transport.settle()
+        sent.settle()
         return Verdict("sent", unproven=sum(why.endswith(UNPROVEN_DEVICE) for why in sent.left_out.values()))
 
     def _tell_of_crashes(self, notification: Notification, receives: int) -> None:

@@ -74,23 +74,25 @@ class Sent:
     """The server accepted the message.
 
     `numbers` maps each user to the reserved number of this send. `devices` counts the devices it went to.
-    `accepted_at` is the server's time in ms, `None` if it gave none. `copies` names for each device
-    (full JID) the type of its ciphertext and the index in its chain ("msg 17"), `left_out` those that got
-    none, and why. `recipient_lid`: the LID it went to, `None` for a group. `message_id`: the id that the
-    server gave it; `None` if it is the one that is made of the notification's.
+    `copies` names for each device (full JID) the type of its ciphertext and the index in its chain
+    ("msg 17"), `left_out` those that got none, and why. `recipient_lid`: the LID it went to, `None` for a
+    group. `message_id`: the id that the server gave it; `None` if it is the one that is made of the
+    notification's. `settle`: to be called once the outcome was recorded; it does what may be lost without
+    harm.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
     devices: int = 0
-    accepted_at: int | None = None
     copies: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     recipient_lid: str | None = None
     message_id: str | None = None
+    settle: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
 
 class Transport(Protocol):
-    """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw."""
+    """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw. Several threads
+    may call it at a time, for several recipients."""
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         """Return where `recipient` lives, by what was read of them; `None` if it must be asked for. Asks
@@ -101,6 +103,3 @@ class Transport(Protocol):
 
     def send(self, outgoing: Outgoing) -> Sent:
         """Deliver one message to every device of the recipient; return once the server accepted it."""
-
-    def settle(self) -> None:
-        """Do what may be lost without harm, after the outcome of the last `send` was recorded."""

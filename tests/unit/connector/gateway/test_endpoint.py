@@ -119,7 +119,8 @@ def test_a_file_that_waits_on_the_wire_isn_t_given_up_as_a_message_is(loop: Loop
         lambda: client.request(Profile(), IQ),
     ):
         send()
-        line = client._lines["default"]._http
+        [idle] = client._idle["default"]
+        line = idle._http
         assert line is not None
         patience.append(line.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
     assert patience == [(protocol.UPLOAD_TIMEOUT + errors.GRACE_SECONDS) * 1000, 5000]
@@ -136,6 +137,30 @@ def test_one_connection_and_one_look_at_the_lease_serve_many_calls(gateway: Runn
     for _ in range(5):
         client.request(Profile(), IQ)
     assert gateway.lease_reads == 1
+
+
+def test_each_of_several_calls_at_once_has_a_connection_of_its_own_and_gets_its_own_answer(
+    loop: LoopThread,
+) -> None:
+    gateway, meeting = build(loop), threading.Barrier(4)
+    client = gateway.client()
+
+    async def answer(account: str, incarnation: int, node: Node, seconds: int) -> Node:
+        # All are under way before the first is answered: on one connection they would wait for each other.
+        await asyncio.to_thread(meeting.wait, 5)
+        return Node("iq", {"id": node.attrs["id"], "type": "result"})
+
+    gateway.accounts.request = answer  # type: ignore[method-assign]
+    names = ["a", "b", "c", "d"]
+    with ThreadPoolExecutor(len(names)) as callers:
+        for _ in range(2):
+            answers = callers.map(
+                lambda name: client.request(Profile(), Node("iq", {"id": name, "type": "get"})), names
+            )
+            assert [node.attrs["id"] for node in answers] == names
+    assert gateway.lease_reads == len(names), "the second round opened lines anew"
+    client.close()
+    loop.run(gateway.endpoint.close(0.1))
 
 
 def test_health_needs_no_token_and_tells_nothing(gateway: RunningEndpoint) -> None:
