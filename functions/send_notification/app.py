@@ -14,7 +14,9 @@ gc.disable()
 
 import logging
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from tocsin.bootstrap import Later, delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried
 from tocsin.notify.queues import Order
-from tocsin.notify.redelivery import DeliverAgain, Received, Redelivery
+from tocsin.notify.redelivery import Redelivery
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -46,6 +49,10 @@ METRICS = {
 }
 
 
+ODD = ("failed", "retry", "mismatched")
+"""Outcomes that are worth a line of their own."""
+
+
 @cache
 def sender() -> tuple[Delivery, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
@@ -53,59 +60,85 @@ def sender() -> tuple[Delivery, Redelivery]:
     return delivery(config, sqs=sqs), Redelivery(sqs, config.notifications_queue_url)
 
 
+@cache
+def threads() -> ThreadPoolExecutor:
+    """Where lanes run beside the first one."""
+    return ThreadPoolExecutor(MAX_LANES - 1, thread_name_prefix="lane")
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Carry out the orders in turn; those not done stay in the queue.
+    """Carry out the orders, lane beside lane; those not done stay in the queue.
 
     A loop of our own: the batch processor of Powertools brings the classes of sixty event sources along, and
     asyncio, which would be a tenth of the start.
     """
-    records = event["Records"]
-    for place, record in enumerate(records):
-        try:
-            send(record)
-        except Exception:  # noqa: BLE001 - `send` has said what it was
-            # After an order that isn't done the rest of its batch waits too, or it would overtake.
-            return {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in records[place:]]}
-    return {"batchItemFailures": []}
+    records = map(Record.of, event["Records"])
+    batch = Lanes(records, deliver, lambda: context.get_remaining_time_in_millis() / 1000, threads)
+    batch.carry_out()
+    for lane in batch.lanes:
+        give_back(lane)
+    tell(list(batch.tried))
+    waiting = [record.message_id for lane in batch.lanes for record in lane.waiting]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 
 
-def send(record: Mapping[str, Any]) -> None:
-    """Carry out one order. Raises `DeliverAgain` where the queue shall bring it once more."""
+def deliver(order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True) -> Verdict:
+    carrier, _ = sender()
+    return carrier.deliver(order, receives, lane=lane, alone=alone)
+
+
+def give_back(lane: Lane) -> None:
+    """Let what waits in a lane come again when it is due."""
+    handles, seconds = [record.handle for record in lane.waiting], lane.again_after
+    if not handles or seconds is None:
+        return
     try:
-        carrier, redelivery = sender()
-        body, lane = record["body"], record["attributes"].get("MessageGroupId")
-        order = Order.parse(body)
-        receives = int(record["attributes"]["ApproximateReceiveCount"])
-        verdict = carrier.deliver(order, receives, lane=lane)
-        tell(order, verdict)
-        if verdict.again_after is not None:
-            waiting = Received(body, record["receiptHandle"], order.group, receives)
-            redelivery.defer(waiting, verdict.cause, verdict.again_after)
-    except DeliverAgain:
-        raise
+        _, redelivery = sender()
+        redelivery.give_back(handles, seconds)
     except Exception:
-        logger.exception("unforeseen", sqs_message=record["messageId"])
-        metrics.add_metric("Bugs", MetricUnit.Count, 1)
-        with single_metric(name="Bugs", unit=MetricUnit.Count, value=1) as counted:
+        # What is done stays done, and what waits comes when its time in the queue is over.
+        logger.exception("orders could not be given back early", orders=len(handles))
+
+
+def tell(tried: Iterable[Tried]) -> None:
+    """One line and one metric record for all that went as it should, a line more for each that didn't."""
+    orders: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    for one in tried:
+        if one.verdict is None:
+            counts["Bugs"] += 1
+        elif one.verdict.outcome in METRICS:
+            verdict = one.verdict
+            counts[METRICS[verdict.outcome]] += 1
+            counts["DevicesUnproven"] += verdict.unproven
+            if one.order is not None:
+                orders.setdefault(f"{verdict.outcome} {verdict.cause}".strip(), []).append(
+                    one.order.notification
+                )
+            if verdict.outcome in ODD:
+                tell_odd(one)
+    logger.info("orders carried out", orders=orders)
+    for name, count in counts.items():
+        if count:
+            metrics.add_metric(name, MetricUnit.Count, count)
+    if counts["Bugs"]:
+        with single_metric(name="Bugs", unit=MetricUnit.Count, value=counts["Bugs"]) as counted:
             counted.add_dimension("stack", os.environ.get("STACK_NAME", "local"))
-        raise
 
 
-def tell(order: Order, verdict: Verdict) -> None:
-    metrics.add_metric(METRICS[verdict.outcome], MetricUnit.Count, 1)
-    if verdict.unproven:
-        metrics.add_metric("DevicesUnproven", MetricUnit.Count, verdict.unproven)
-    say = logger.warning if verdict.outcome in ("failed", "retry", "mismatched") else logger.info
-    say(
-        verdict.outcome,
-        notification=order.notification,
-        account=order.account,
-        audience=order.audience,
-        generation=order.generation,
-        cause=verdict.cause,
-    )
+def tell_odd(one: Tried) -> None:
+    order, verdict = one.order, one.verdict
+    if order is not None and verdict is not None:
+        logger.warning(
+            verdict.outcome,
+            notification=order.notification,
+            account=order.account,
+            audience=order.audience,
+            generation=order.generation,
+            cause=verdict.cause,
+        )
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

@@ -22,6 +22,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tocsin import aws
 from tocsin.bootstrap import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
+from tocsin.notify.delivery import Verdict
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
 
@@ -132,6 +133,66 @@ def test_after_a_failure_later_orders_of_a_batch_wait_too(app: ModuleType, wired
         "second",
     ]
     assert len(wired.network.messages) == 1
+
+
+def test_what_waits_in_a_lane_is_out_of_sight_together(app: ModuleType, wired: WiredFunctions) -> None:
+    """Or it would keep the lane closed for a timeout of the queue after its first order is due again."""
+    first = enqueued(wired, 1)
+    wired.queue.send(wired.plan(2))
+    url = wired.aws.queues["notifications"]
+    wired.aws.sqs.change_message_visibility(
+        QueueUrl=url, ReceiptHandle=first["receiptHandle"], VisibilityTimeout=0
+    )
+    messages = wired.aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    records = [
+        {**first, "messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
+        for one in messages
+    ]
+    changed: list[dict[str, Any]] = []
+    events = wired.aws.sqs.meta.events
+    note = lambda params, **_: changed.append(params)  # noqa: E731
+    events.register("provide-client-params.sqs.ChangeMessageVisibilityBatch", note)
+    wired.network.lose_acks = 1
+    try:
+        app.lambda_handler({"Records": records}, Context())
+    finally:
+        events.unregister("provide-client-params.sqs.ChangeMessageVisibilityBatch", note)
+    [request] = changed
+    assert len({entry["VisibilityTimeout"] for entry in request["Entries"]}) == 1
+    assert [entry["ReceiptHandle"] for entry in request["Entries"]] == [
+        record["receiptHandle"] for record in records
+    ]
+
+
+def test_a_queue_that_takes_nothing_back_keeps_what_is_done_done(
+    app: ModuleType, wired: WiredFunctions
+) -> None:
+    first = enqueued(wired, 1)
+    second = {**first, "messageId": "second", "receiptHandle": "expired"}
+    second["body"] = json.dumps(Order.of(wired.plan(2)).to_json())
+    deliver = app.deliver
+    app.deliver = lambda order, *_, **__: (  # type: ignore[attr-defined]
+        deliver(order) if order == Order.parse(first["body"]) else Verdict("retry", "slow", again_after=1)
+    )
+    answer = app.lambda_handler({"Records": [first, second]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "second"}]}
+
+
+def test_a_batch_is_one_line_and_one_metric_record(
+    app: ModuleType,
+    wired: WiredFunctions,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = enqueued(wired, 1)
+    second = {**first, "messageId": "second", "body": json.dumps(Order.of(wired.plan(2)).to_json())}
+    app.lambda_handler({"Records": [first, second]}, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    [metrics] = [line for line in lines if "_aws" in line]
+    assert metrics["NotificationsSent"] == [2.0]
+    assert "OrdersDropped" not in metrics
+    [told] = [record for record in caplog.records if record.getMessage() == "orders carried out"]
+    assert len(told.orders["sent"]) == 2
 
 
 def test_metrics_tell_what_became_of_it(

@@ -186,8 +186,9 @@ def test_an_order_that_the_queue_will_bury_rings_the_alarm_of_bugs(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = load_function(environment, "SendNotificationFunction")
-    order = {"messageId": "1", "body": "not json", "eventSource": "aws:sqs"}
-    app.lambda_handler({"Records": [order | {"attributes": {"MessageGroupId": "g"}}]}, Context())
+    attributes = {"MessageGroupId": "g", "ApproximateReceiveCount": "1"}
+    order = {"messageId": "1", "receiptHandle": "h", "body": "not json", "attributes": attributes}
+    app.lambda_handler({"Records": [order]}, Context())
     points = datapoints(capsys.readouterr().out)
     assert ringing(points, points[-1].at + 1) == ["SendBugsAlarm"]
     assert ringing(points, points[-1].at + 301) == []

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.templates import as_list, properties, resources, statements, template
 from tocsin.notify.config import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, RETENTION_DAYS
+from tocsin.notify.lanes import MAX_LANES
 from tocsin.notify.outcomes import SOURCE
 from tocsin.notify.texts.languages import DEFAULTS, languages
 from tocsin_local.bootstrap import DEPLOYED_PYTHON
@@ -22,7 +23,7 @@ IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSess
 # A queue that something works from, and where its failures go after so many receives.
 REDRIVES = {
     "TicketEventsQueue": ("TicketEventsDeadQueue", 20),
-    "NotificationsQueue": ("DeadLettersQueue", 10),
+    "NotificationsQueue": ("DeadLettersQueue", 100),
     "StanzasQueue": ("StanzasDeadQueue", 20),
 }
 DEAD_LETTERS = {"TicketEventsDeadQueue", "DeadLettersQueue", "StanzasDeadQueue", "OutcomesDeadQueue"}
@@ -151,10 +152,9 @@ class TestFunctions:
         assert all(variables[name]["Fn::If"][0] == "Fargate" for name in named)
         assert not [name for name in named if "DYNAMODB" in name]
 
-    def test_one_notification_at_a_time_so_that_none_overtakes(self) -> None:
-        assert (
-            properties("SendNotificationFunction")["Events"]["Notifications"]["Properties"]["BatchSize"] == 1
-        )
+    def test_an_invocation_gets_no_more_orders_than_it_has_lanes(self) -> None:
+        batch = properties("SendNotificationFunction")["Events"]["Notifications"]["Properties"]["BatchSize"]
+        assert batch == MAX_LANES
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS - {"MaintainSessionsFunction"}))
     def test_every_record_of_a_batch_is_answered_for_itself(self, name: str) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.fake_whatsapp import NOW, Device
+from tests.support.fake_whatsapp import Device
 from tests.support.paired_account import ACCOUNT, OWN_DEVICE, OWN_LID, PairedAccount
 from tocsin.accounts.limits import Limit
 from tocsin.connector_client.client import ConnectorAway, NotConnected, Resuming

@@ -81,9 +81,9 @@ class Parcel:
 
 
 class MultiDevice:
-    """The transport. One object per Lambda container, for several threads at a time: what belongs to one message
-    lives in its call; what is remembered (profiles, leases, salts) is replaced whole, and read again if refused.
-    """
+    """The transport. One object per Lambda container, for several threads at a time: what belongs to one
+    message lives in its call; what is remembered (profiles, leases, salts) is replaced whole, and read again
+    after a refusal."""
 
     def __init__(
         self,

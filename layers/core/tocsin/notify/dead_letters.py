@@ -13,6 +13,7 @@ from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue
 from tocsin.notify.store.stores import Stores
 
+CRASHED = "crashed"
 EXPIRED = "expired"
 RECOVERY_EXHAUSTED = "recovery-exhausted"
 RECOVERY_BUDGET = "recovery-budget"

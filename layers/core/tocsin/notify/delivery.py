@@ -6,6 +6,9 @@
                  └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
                           └── Permanent, or retries used up ──▶ dead letter
 
+An order that the queue brings again is tried under a count in its record, and from the second such try on
+alone: whoever killed the process ends in the dead letters, and nobody who happened to be with it.
+
 An order is believed only where it agrees with its notification as stored: in account, recipient, audience,
 and the queue's message group made of them. One that disagrees is dropped.
 
@@ -21,21 +24,33 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from tocsin.notify.config import RetryPolicies
-from tocsin.notify.content import WITHHELD, Content, Edit, Reaction, Withheld
-from tocsin.notify.dead_letters import EXPIRED, DeadLetters, attempt_of, problem_of
-from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
+from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem_of
+from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.hold import NUMBER_MOVED
+from tocsin.notify.judgements import (
+    attempt_of_sent,
+    earlier_codes,
+    expiry_of,
+    is_answer,
+    is_editable_by,
+    is_first_contact,
+    is_unwanted,
+    reason_to_drop,
+    waits_for_operator,
+    was_rerouted,
+    wrong_place,
+)
 from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch, was_erased
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
-from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.people.person import Name, Person, Source
 from tocsin.tables.names import id_of_message, is_lid, user_of
@@ -44,8 +59,13 @@ from tocsin.timestamps import from_seconds
 log = logging.getLogger(__name__)
 
 BEHIND = "behind"
+POSTPONED = "postponed"
+
+MAX_TRIES = 8
+"""Tries of one order that end without a word, beside the first one, before it is given up: crashes, and what
+nobody foresaw."""
+
 IN_LINE = (State.PLANNED, State.WAITING)
-SPENDING = (Retry.kind, Recover.kind)
 
 SUPERSEDED = Problem("superseded", "permanent", "a younger edit of the same message was sent")
 TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
@@ -58,16 +78,23 @@ class Verdict:
     """What became of one order.
 
     `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
-    `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be). `cause` says
-    why, as a failure code, a state or a field. `again_after` are the seconds after which the queue shall
-    deliver the order again; `None`: it is done. `unproven`: how many listed devices got nothing because
-    nobody vouches for them.
+    `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be), `postponed`
+    (nothing was done: it must be tried alone). `cause` says why, as a failure code, a state or a field.
+    `again_after` are the seconds after which the queue shall deliver the order again; `None`: it is done.
+    `unproven`: how many listed devices got nothing because nobody vouches for them. `tries`: of a postponed
+    one, how many ended without a word.
     """
 
     outcome: str
     cause: str = ""
     again_after: float | None = None
     unproven: int = 0
+    tries: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the queue may forget the order."""
+        return self.outcome != POSTPONED and self.again_after is None
 
 
 class Stopped(Exception):
@@ -102,20 +129,21 @@ class Delivery:
         self._clock = clock
         self._jitter = jitter
 
-    def deliver(self, order: Order, receives: int = 1, *, lane: str | None = None) -> Verdict:
+    def deliver(
+        self, order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True
+    ) -> Verdict:
         """Carry out one order. `receives`: how often the queue has delivered it; `lane`: in which message
-        group, `None` if that isn't known.
+        group, `None` if that isn't known; `alone`: no other order is carried out meanwhile.
 
-        Raises only what nobody foresaw; the queue then delivers the order again, and buries it after its
-        limit of receives.
+        Raises only what nobody foresaw; the queue then delivers the order again.
         """
         try:
-            return self._deliver(order, receives, lane)
+            return self._deliver(order, receives, lane, alone)
         except Exception as error:
             self._note_bug(order.notification, error)
             raise
 
-    def _deliver(self, order: Order, receives: int, lane: str | None) -> Verdict:
+    def _deliver(self, order: Order, receives: int, lane: str | None, alone: bool) -> Verdict:
         view = self._stores.batch_get_for_send(
             order.notification, order.account, order.person_name, user_of(order.recipient)
         )
@@ -133,7 +161,11 @@ class Delivery:
             return Verdict("mismatched", differs)
         if stale:
             return Verdict("dropped", stale)
-        self._tell_of_crashes(notification, receives)
+        if receives - 1 > notification.retries_used:
+            counted = self._count_try(notification, receives, alone)
+            if isinstance(counted, Verdict):
+                return counted
+            notification = counted
         address = self._transport.address_of(order.account, order.recipient, view.address)
         if address is not None:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
@@ -230,7 +262,7 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        if claim is not None and _is_editable_by(notification, claim.notification, self._now_ms()):
+        if claim is not None and is_editable_by(notification, claim.notification, self._now_ms()):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)
@@ -344,18 +376,24 @@ class Delivery:
         sent.settle()
         return Verdict("sent", unproven=sum(why.endswith(UNPROVEN_DEVICE) for why in sent.left_out.values()))
 
-    def _tell_of_crashes(self, notification: Notification, receives: int) -> None:
-        """More receives than retries: an earlier invocation died on the way. Worth a line in the log and in
-        the history, no reason to stop."""
-        crashes = receives - 1 - notification.retries_used
-        known = sum(attempt.class_ == "bug" for attempt in notification.attempts)
-        if crashes <= known:
-            return
-        log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": crashes})
-        detail = f"the queue brought the order {receives} times"
-        self._stores.notifications.record_attempt(
-            notification.id, Attempt("crashed", self._now_ms(), "bug", detail)
-        )
+    def _count_try(self, notification: Notification, receives: int, alone: bool) -> Notification | Verdict:
+        """The queue brought an order more often than its retries explain. Count this try before it begins;
+        return the notification as it is then, or what becomes of it without a try.
+
+        Receives tell nothing by themselves: a poll that was throttled counts, a batch counts for all that are
+        in it. A count that stands here tells of a try that was begun and didn't end.
+        """
+        tries = notification.tries
+        if tries >= MAX_TRIES:
+            return self._bury(notification, Bug(CRASHED, f"{tries} tries of it ended without a word"))
+        if tries and not alone:
+            return Verdict(POSTPONED, CRASHED, tries=tries)
+        at, brought = self._now_ms(), f"the queue brought the order {receives} times"
+        noted = Attempt("redelivered", at, Wait.kind, brought)
+        if tries:
+            log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": tries})
+            noted = Attempt(CRASHED, at, Bug.kind, f"tries that ended without a word: {tries}")
+        return self._stores.notifications.begin_try(notification.id, noted)
 
     def _note_bug(self, notification_id: str, error: Exception) -> None:
         """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
@@ -394,91 +432,3 @@ def _tell_mismatch(order: Order, notification: Notification, differs: str) -> No
             "recorded": f"{notification.account}#{mask_phone(notification.recipient)}",
         },
     )
-
-
-def wrong_place(order: Order, notification: Notification, lane: str | None) -> str:
-    """Return what of an order's place isn't its notification's: the person, or the lane that it lay in."""
-    if order.person != notification.person:
-        return "person"
-    own = Order.of(notification).group
-    return "lane" if order.group != own or lane not in (None, own) else ""
-
-
-def was_rerouted(notification: Notification, order: Order) -> bool:
-    """Return whether an order is the one that sent its notification to another lane, come again."""
-    return (
-        notification.state is State.PLANNED
-        and order.generation < notification.generation
-        and order.group != Order.of(notification).group
-    )
-
-
-def reason_to_drop(notification: Notification, order: Order) -> str | None:
-    """Return why this order has nothing to do any more, or `None` if it has.
-
-    A queue delivers at least once. What is parked has a row that resumes it, under a generation of its own;
-    whoever resumes or redrives sets the state back before enqueuing.
-    """
-    if notification.state is not State.PLANNED:
-        return str(notification.state)
-    if order.generation < notification.generation:
-        return "superseded"
-    return None
-
-
-def earlier_codes(notification: Notification) -> Collection[str]:
-    """Return the codes of the failures since the notification's retries began to count."""
-    tries = [
-        attempt for attempt in notification.attempts if attempt.class_ in SPENDING and not attempt.device
-    ]
-    recent = tries[-notification.retries_used :] if notification.retries_used else ()
-    codes = {attempt.cause for attempt in recent}
-    waited = notification.last_error
-    if waited is not None and waited.class_ == "wait":
-        codes.add(waited.code)
-    return frozenset(codes)
-
-
-def expiry_of(notification: Notification) -> Permanent:
-    """Return the failure of a notification that came too late, with what it had been waiting for."""
-    cause = notification.last_error
-    return Permanent(EXPIRED, f"last: {cause.code}" if cause else "")
-
-
-def attempt_of_sent(sent: Sent, at: int) -> Attempt:
-    """Return the entry in a notification's history for a message that the server accepted."""
-    return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
-
-
-def is_unwanted(notification: Notification, person: Person) -> bool:
-    """Return whether the person withdrew consent; that this was heard, they are told all the same."""
-    return person.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
-
-
-def _is_editable_by(edit: Notification, target: Notification, now: int) -> bool:
-    """Whether the edit reaches who got the message: a number's new owner has nothing that could change."""
-    from tocsin.notify.threads import is_editable
-
-    is_same = None in (edit.recipient_lid, target.recipient_lid) or edit.recipient_lid == target.recipient_lid
-    return is_same and is_editable(target, now)
-
-
-def is_answer(notification: Notification) -> bool:
-    """Return whether it says something to whoever wrote, not to whoever has a number."""
-    return notification.event_type in CONFIRMATIONS or isinstance(notification.content, Reaction)
-
-
-def waits_for_operator(notification: Notification) -> bool:
-    """Return whether it waits because its number went to somebody else."""
-    why = notification.last_error
-    return notification.state is State.WAITING and why is not None and why.code == NUMBER_MOVED
-
-
-def is_first_contact(notification: Notification, person: Person) -> bool:
-    """Return whether the person has nothing of us yet and never wrote: whom WhatsApp may keep us from.
-
-    Known is who got a notification, or answered one; a confirmation is itself an answer.
-    """
-    if notification.event_type in CONFIRMATIONS or notification.group is not None:
-        return False
-    return person.last_notification is None and person.heard_at is None

@@ -186,7 +186,8 @@ class Notification:
     a message. `person`: the id of the person that it is for, as it was when that was looked up last; `lane`:
     what stands for them in the queue's message groups. Both are `None` in records from before people were
     known, whose recipient stands for them. `recipient_username`: as in `Reply`, where it was known when this
-    was planned.
+    was planned. `tries`: how many tries of an order that the queue brought again were begun, and none of them
+    came to an end that is written down.
     """
 
     id: str
@@ -223,6 +224,7 @@ class Notification:
     parkings: int = 0
     redriven: int = 0
     attempts_dropped: int = 0
+    tries: int = 0
     recipient_lid: str | None = None
     refused_address: str | None = None
     given_message_id: str | None = None

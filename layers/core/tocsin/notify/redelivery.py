@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -59,6 +60,17 @@ class Redelivery:
             VisibilityTimeout=max(1, round(seconds)),
         )
         raise DeliverAgain(cause, seconds)
+
+    def give_back(self, handles: Sequence[str], seconds: float) -> None:
+        """Let a lane's records be seen again after `seconds`, all of them: the queue brings nothing of a lane
+        while one of it is still out. At most ten. What SQS refuses comes back when its own time is over."""
+        self._sqs.change_message_visibility_batch(
+            QueueUrl=self._queue_url,
+            Entries=[
+                {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": max(0, round(seconds))}
+                for place, handle in enumerate(handles)
+            ],
+        )
 
     def wait_for(self, record: Received, failure: Failure, now: int) -> None:
         """Defer a stanza for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.

@@ -13,13 +13,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
+from tocsin.notify.dead_letters import CRASHED
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch, was_erased
 from tocsin.notify.store.notifications import Notifications
 from tocsin.timestamps import from_seconds, iso
-
-CRASHED = "crashed"
-"""The reason of a letter that SQS moved by itself: its function crashed before it could decide."""
 
 UNREADABLE = "unreadable"
 """The reason of a message that Tocsin did not write."""
@@ -67,7 +65,7 @@ class Letter:
                 audience=str(body["audience"]),
                 reason=str(body.get("reason", CRASHED)),
                 class_=str(body.get("class", "bug")),
-                detail=str(body.get("detail", "send_notification crashed on it ten times; its log says why")),
+                detail=str(body.get("detail", "send_notification crashed on it again and again")),
                 failed_at=str(body.get("failed_at", "-")),
                 attempts=tuple(_attempt(one) for one in body.get("attempts", ())),
                 message_id=message["MessageId"],

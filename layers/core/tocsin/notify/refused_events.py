@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.notify.dead_letters import CRASHED
 from tocsin.notify.malformed import read_json
-from tocsin.notify.redrive import CRASHED, Look, ReadableQueue, selected
+from tocsin.notify.redrive import Look, ReadableQueue, selected
 
 NOT_HANDED_OVER = "not-handed-over"
 """The reason of an event that EventBridge could not put into the planner's queue."""

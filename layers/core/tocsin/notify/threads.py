@@ -84,6 +84,7 @@ def as_message(edit: Notification, content: Edit) -> Notification:
         text_id=None,
         content=Text(content.text, preview=content.preview),
         attempts=(),
+        tries=0,
         retries_used=0,
         generation=0,
         last_error=None,

@@ -91,8 +91,8 @@ class Sent:
 
 
 class Transport(Protocol):
-    """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw. Several threads
-    may call it at a time, for several recipients."""
+    """A way to reach people. Every method raises a `Failure` and nothing else that it foresaw, and may be
+    called by several threads at a time."""
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         """Return where `recipient` lives, by what was read of them; `None` if it must be asked for. Asks

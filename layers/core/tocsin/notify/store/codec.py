@@ -71,7 +71,7 @@ _OPTIONAL = (
 _WORDS = ("content", "recipient_name", "refused_address")
 """What is sealed. Records from before texts were sealed hold them as attributes of their own."""
 
-_COUNTERS = ("parkings", "redriven", "attempts_dropped")
+_COUNTERS = ("parkings", "redriven", "attempts_dropped", "tries")
 
 
 class UnknownContent(ValueError):

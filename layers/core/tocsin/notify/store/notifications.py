@@ -15,7 +15,15 @@ from tocsin.notify.store.codec import (
     notification_of_item,
 )
 from tocsin.notify.store.table import NotificationsTable
-from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, told
+from tocsin.notify.store.transition import (
+    OF_A_WAIT,
+    TRIES,
+    NotificationMissing,
+    Transition,
+    change,
+    enters,
+    told,
+)
 from tocsin.tables.notifications import TICKET, WATCH, notification_key, notification_of
 from tocsin.timestamps import to_seconds
 
@@ -62,6 +70,7 @@ class Notifications:
             notification_key(notification_id),
             set={"person": person, "lane": lane},
             add={"generation": 1},
+            remove=(TRIES,),
             when=enters(State.PLANNED, State.PLANNED),
         )
         return change(self._table, update)
@@ -98,7 +107,7 @@ class Notifications:
             set={**told(State.SENT, at), "retries_used": 0, **watch, **given, **_known(recipient_lid)},
             set_first={"sent_at": at},
             append={"attempts": bounded_attempt(sent)},
-            remove=(*OF_A_WAIT, "failed_at"),
+            remove=(*OF_A_WAIT, "failed_at", TRIES),
             when=enters(State.SENT),
         )
         return change(self._table, update)
@@ -181,7 +190,7 @@ class Notifications:
             },
             add={"generation": 1, "redriven": 1},
             append={"attempts": Attempt("redriven", at, "operator").to_json()},
-            remove=("failed_at",),
+            remove=("failed_at", TRIES),
             when=enters(State.PLANNED, State.FAILED, State.PLANNED),
         )
         return change(self._table, update)
@@ -201,8 +210,14 @@ class Notifications:
             notification_key(notification_id),
             set={} if problem is None else {"last_error": bounded(problem)},
             add={"retries_used": 1} if spends_retry else {},
+            remove=(TRIES,) if spends_retry else (),
         )
         return self._with_attempt(update, attempt)
+
+    def begin_try(self, notification_id: str, attempt: Attempt) -> Notification:
+        """Count a try before it begins, so that it counts even if its process ends with it; `attempt`: the
+        entry in the history. Raises NotificationMissing."""
+        return self._with_attempt(Update(notification_key(notification_id), add={TRIES: 1}), attempt)
 
     def record_recovery(
         self, notification_id: str, device: str, recovery: Recovery, attempt: Attempt | None = None

@@ -24,7 +24,15 @@ from tocsin.notify.store.codec import (
 )
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.table import NotificationsTable
-from tocsin.notify.store.transition import OF_A_WAIT, NotificationMissing, Transition, change, enters, untold
+from tocsin.notify.store.transition import (
+    OF_A_WAIT,
+    TRIES,
+    NotificationMissing,
+    Transition,
+    change,
+    enters,
+    untold,
+)
 from tocsin.people.people import People, turned_to
 from tocsin.tables.notifications import notification_key, waiting_key
 from tocsin.timestamps import from_seconds, to_seconds
@@ -140,7 +148,7 @@ class Parking:
             notification_key(notification_id),
             set=present(planned),
             add={"generation": 1},
-            remove=OF_A_WAIT,
+            remove=(*OF_A_WAIT, TRIES),
             when=(*enters(State.PLANNED, State.WAITING, State.PLANNED), *(_of_the_same(row) if row else ())),
         )
         return change(self._table, update)
@@ -178,7 +186,7 @@ def _waits(notification: Notification, attempt: Attempt, times: Item, expire_at:
         set_first={"waiting_since": attempt.at},
         append={"attempts": bounded_attempt(attempt)} if is_news and has_room else {},
         add={"parkings": 1},
-        remove=tuple(name for name in ("due_at", "held_until") if name not in times),
+        remove=(TRIES, *(name for name in ("due_at", "held_until") if name not in times)),
         when=enters(State.WAITING),
     )
 

@@ -18,6 +18,9 @@ from tocsin.tables.notifications import notification_of
 OF_A_WAIT = ("waiting_since", "due_at", "held_until")
 """Attributes that stand on a notification only while it waits."""
 
+TRIES = "tries"
+"""Attribute that counts the tries that ended without a word. Whatever tells of an end takes it away."""
+
 _OUTCOME = ("outcome", "outcome_at")
 
 
