@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import product
 from typing import Any
 
 import yaml
@@ -16,20 +14,6 @@ Resource = Mapping[str, Any]
 
 MAIN = "template.yaml"
 TEMPLATES = (MAIN, "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml")
-
-# Where the template can be deployed. The isolated partitions have no public image for the connector.
-REGIONS = {
-    "us-east-1": "aws",
-    "eu-west-1": "aws",
-    "ap-southeast-3": "aws",
-    "cn-north-1": "aws-cn",
-    "cn-northwest-1": "aws-cn",
-    "us-gov-west-1": "aws-us-gov",
-    "eusc-de-east-1": "aws-eusc",
-}
-
-ANY_TEXT = "any text"
-"""Stands for what a parameter without `AllowedValues` may hold besides its default."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -90,64 +74,6 @@ def statements(name: str = "template.yaml") -> Iterator[tuple[str, Resource]]:
 def as_list(value: Any) -> list[Any]:
     """IAM lets a single action or resource stand without its list."""
     return value if isinstance(value, list) else [value]
-
-
-class UnknownKey(Exception):
-    """A `FindInMap` looks for what isn't in its map. CloudFormation refuses the stack then."""
-
-
-def possible(value: Any, name: str = MAIN, region: str | None = None) -> set[str]:
-    """Return every value that an expression of the template `name` may have, in `region` or in any.
-
-    Whatever the parameters and conditions are: both branches of an `If` count, because CloudFormation looks
-    into both. `NoValue` is none. Raises `UnknownKey`.
-    """
-    if not isinstance(value, dict):
-        return {str(value)}
-    [(function, argument)] = value.items()
-    if function == "Ref":
-        return _referred(argument, name, region)
-    if function == "Fn::If":
-        return possible(argument[1], name, region) | possible(argument[2], name, region)
-    if function == "Fn::FindInMap":
-        return _looked_up(name, *(possible(part, name, region) for part in argument))
-    if function == "Fn::Sub":
-        return _substituted(argument, name, region)
-    raise NotImplementedError(function)
-
-
-def _referred(parameter: str, name: str, region: str | None) -> set[str]:
-    if parameter == "AWS::NoValue":
-        return set()
-    if parameter == "AWS::Region":
-        return {region} if region else set(REGIONS)
-    if parameter == "AWS::Partition":
-        return {REGIONS[region]} if region else set(REGIONS.values())
-    for stack in resources("AWS::CloudFormation::Stack").values():
-        given = stack["Properties"].get("Parameters", {})
-        if stack["Properties"]["TemplateURL"] == name and parameter in given:
-            return possible(given[parameter], MAIN, region)
-    declared = template(name)["Parameters"][parameter]
-    return {str(allowed) for allowed in declared.get("AllowedValues", [declared["Default"], ANY_TEXT])}
-
-
-def _looked_up(name: str, *parts: set[str]) -> set[str]:
-    found = set()
-    for map_, key, second in product(*parts):
-        try:
-            found.add(str(template(name)["Mappings"][map_][key][second]))
-        except KeyError as exc:
-            raise UnknownKey(f"{name}: {map_} has no {key!r}, {second!r}") from exc
-    return found
-
-
-def _substituted(argument: Any, name: str, region: str | None) -> set[str]:
-    text, variables = argument if isinstance(argument, list) else (argument, {})
-    filled = {text}
-    for place in set(re.findall(r"\$\{([^}!]+)\}", text)):
-        choices = possible(variables.get(place, {"Ref": place}), name, region)
-        filled = {one.replace(f"${{{place}}}", choice) for one in filled for choice in choices}
-    return filled
 
 
 def written(node: Any) -> Iterator[tuple[str, Any]]:

@@ -1,29 +1,62 @@
-"""The endpoints that the templates override, held against where botocore sends a dual-stack request."""
+"""The hosts that templates and code name, held against botocore's rules in every region of the stack."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.config import Config
 
-from tests.support.templates import REGIONS, TEMPLATES, possible, template, written
+from tests.support.cloudformation import SUFFIXES, deployed
+from tests.support.published import regions, resource_types, transformed
+from tests.support.templates import TEMPLATES, written
+from tocsin_local.bootstrap import ROOT
 
 PREFIX = "AWS_ENDPOINT_URL"
 
-OVERRIDES = [
-    pytest.param(name, file, value, id=f"{file}-{name}")
-    for file in TEMPLATES
-    for name, value in written(template(file))
-    if name.startswith(PREFIX)
-]
+PARTITIONS = tuple(SUFFIXES)
+"""Where the stack can be. The isolated ones have no public image for the connector."""
+
+
+@cache
+def partitions() -> dict[str, str]:
+    """Return the regions that have every resource type of the templates, each with its partition."""
+    types = {it["Type"] for file in TEMPLATES for it in transformed(file)["Resources"].values()}
+    core = botocore.session.get_session()
+    every = {region: core.get_partition_for_region(region) for region in regions()}
+    return {
+        region: partition
+        for region, partition in every.items()
+        if partition in PARTITIONS and types <= resource_types(region).keys()
+    }
+
+
+def overrides(region: str) -> dict[str, str]:
+    """Return the endpoints that functions and connector are given in a region, by variable."""
+    stack = deployed(region=region, partition=partitions()[region])
+    return {
+        name: str(value)
+        for inner in stack.all()
+        for resource in inner.resources.values()
+        for name, value in written(resource.properties)
+        if name.startswith(PREFIX)
+    }
 
 
 class Sent(Exception):
     """A request is ready to leave. Raised in its place."""
+
+
+@cache
+def session() -> boto3.Session:
+    """Return the one that reads each service's model once."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
 
 
 def host_asked(service: str, region: str, environment: Mapping[str, str], *, dual_stack: bool = False) -> str:
@@ -33,8 +66,7 @@ def host_asked(service: str, region: str, environment: Mapping[str, str], *, dua
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
-        client = session.client(service, region_name=region, config=config)
+        client = session().client(service, region_name=region, config=config)
 
     def capture(request: object, **_: object) -> None:
         raise Sent(request.url)  # type: ignore[attr-defined]
@@ -62,25 +94,57 @@ def is_dual_stack(variable: str, url: str, region: str) -> bool:
     return host_asked(service, region, {variable: url}) == host_asked(service, region, {}, dual_stack=True)
 
 
-def test_there_is_one() -> None:
-    assert OVERRIDES
+def test_the_stack_can_be_in_every_partition_that_has_its_image() -> None:
+    assert set(partitions().values()) == set(PARTITIONS)
+    assert len(partitions()) > 30
 
 
-@pytest.mark.parametrize("region", REGIONS)
-@pytest.mark.parametrize(("variable", "file", "value"), OVERRIDES)
-def test_every_override_is_the_dual_stack_name_of_its_region(
-    variable: str, file: str, value: object, region: str
-) -> None:
-    (url,) = possible(value, file, region)
-    assert is_dual_stack(variable, url, region)
+def test_every_override_is_the_dual_stack_name_of_its_region() -> None:
+    wrong = {
+        (region, variable, url)
+        for region in partitions()
+        for variable, url in overrides(region).items()
+        if not is_dual_stack(variable, url, region)
+    }
+    assert wrong == set()
+    assert all(overrides(region) for region in partitions())
 
 
-@pytest.mark.parametrize(
-    "region", [region for region, partition in REGIONS.items() if partition != "aws-eusc"]
-)
-def test_secrets_manager_needs_none_for_its_usual_name_is_dual_stack(region: str) -> None:
-    usual = host_asked("secretsmanager", region, {})
-    assert usual == host_asked("secretsmanager", region, {}, dual_stack=True)
+def test_secrets_manager_needs_none_for_its_usual_name_is_dual_stack() -> None:
+    asked = [region for region, partition in partitions().items() if partition != "aws-eusc"]
+    assert not [
+        region
+        for region in asked
+        if host_asked("secretsmanager", region, {})
+        != host_asked("secretsmanager", region, {}, dual_stack=True)
+    ]
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_names_end_as_botocore_has_them(partition: str) -> None:
+    region = next(region for region, its in partitions().items() if its == partition)
+    assert host_asked("dynamodb", region, {}) == f"dynamodb.{region}.{SUFFIXES[partition]}"
+
+
+def named_hosts(text: str) -> set[str]:
+    """Return AWS's hosts in a file. The names of services that assume a role are none."""
+    found = re.findall(r"[\w.{}$:-]*\.(?:amazonaws\.(?:com|eu)|api\.aws|aws\.dev)\b[\w.]*", text)
+    return {host for host in found if not re.fullmatch(r"[a-z-]+\.amazonaws\.com", host)}
+
+
+def test_no_code_names_a_host_of_aws_by_itself() -> None:
+    files = [
+        file
+        for folder in ("layers/core/tocsin", "functions", "infra")
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in (".py", ".yaml", ".json")
+    ]
+    assert len(files) > 200
+    assert {file.name: hosts for file in files if (hosts := named_hosts(file.read_text("utf-8")))} == {}
+
+
+def test_a_host_in_code_is_found() -> None:
+    assert named_hosts('url = f"https://sqs.{region}.amazonaws.com/"') == {"sqs.{region}.amazonaws.com"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""The deployments that the template allows: each combination of conditions, each choice of a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import product
+from typing import Any
+
+from tests.support.cloudformation import RuleFailed, Stack, deployed
+from tests.support.published import transformed
+
+MAIN = "template.yaml"
+
+# What a parameter without `AllowedValues` may hold besides its default, where a condition asks.
+SAMPLES = {
+    "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+    "AttachmentsBucket": "tickets",
+    "AvailabilityZones": "eu-west-1b,eu-west-1c",
+    "ConnectorImage": "public.ecr.aws/lambda/python:3.13.2026.06.05.14-arm64",
+    "EventBusName": "default",
+    "SealingSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:earlier-AbCdEf",
+    "TextsSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:texts-AbCdEf",
+    "WhatsAppRootKey": "ab" * 32,
+}
+
+
+def choices(name: str) -> list[str]:
+    """Return the values of a parameter of the main template that a condition can tell apart."""
+    declared = transformed()["Parameters"][name]
+    if "AllowedValues" in declared:
+        return list(map(str, declared["AllowedValues"]))
+    assert name in SAMPLES, f"name a value of {name} here: a condition asks for it"
+    return [str(declared["Default"]), SAMPLES[name]]
+
+
+def referred(node: Any) -> set[str]:
+    """Return all that an expression refers to."""
+    if isinstance(node, dict):
+        return {node["Ref"]} if set(node) == {"Ref"} else set().union(*map(referred, node.values()))
+    if isinstance(node, list):
+        return set().union(*map(referred, node))
+    return set()
+
+
+def deciding(file: str = MAIN) -> set[str]:
+    """Return the parameters of the main template that the conditions of `file` ask for."""
+    template = transformed(file)
+    asked = referred(template.get("Conditions", {}))
+    if file == MAIN:
+        return asked
+    [stack] = [it for it in nested() if it["TemplateURL"] == file]
+    return set().union(
+        *(referred(stack["Parameters"][name]) for name in asked if name in stack["Parameters"])
+    )
+
+
+def nested() -> list[Mapping[str, Any]]:
+    """Return the properties of the stacks within the main one."""
+    found = transformed()["Resources"].values()
+    return [it["Properties"] for it in found if it["Type"] == "AWS::CloudFormation::Stack"]
+
+
+def _combinations(names: set[str]) -> list[dict[str, str]]:
+    ordered = sorted(names)
+    return [
+        dict(zip(ordered, values, strict=True)) for values in product(*(choices(name) for name in ordered))
+    ]
+
+
+@cache
+def every_deployment() -> tuple[Stack, ...]:
+    """Return one stack for each combination of the main template's conditions, and of each nested one's.
+
+    Then one for each other choice of a single parameter. What the template's rules refuse is left out.
+    """
+    asked = [dict(one) for one in _candidates()]
+    return tuple(stack for stack in map(_allowed, asked) if stack is not None)
+
+
+def _candidates() -> Iterator[dict[str, str]]:
+    own = _combinations(deciding())
+    inner = _combinations(set().union(*(deciding(it["TemplateURL"]) for it in nested())) - deciding())
+    yield from (outer | inner[0] for outer in own)
+    for position, more in enumerate(inner):
+        for turn in range(4):
+            yield own[(position + turn * (len(own) // 4 + 1)) % len(own)] | more
+    for name, declared in transformed()["Parameters"].items():
+        for value in declared.get("AllowedValues", []):
+            yield {name: str(value)}
+            yield {"ConnectorMode": "external", name: str(value)}
+
+
+def _allowed(parameters: Mapping[str, str]) -> Stack | None:
+    try:
+        return deployed(parameters)
+    except RuleFailed:
+        return None
