@@ -50,6 +50,10 @@ def main() -> None:
     vars(runtime)["zipfile"] = SimpleNamespace(
         ZipFile=UnpackedOnce, BadZipFile=BadZipFile, LargeFileError=LargeZipFile
     )
+    # CloudFormation gives numbers of parameters as texts. MiniStack compares this one as it is.
+    functions = vars(importlib.import_module("ministack.services.lambda_svc"))
+    concurrency = functions["_sqs_esm_concurrency"]
+    functions["_sqs_esm_concurrency"] = lambda *given: int(concurrency(*given))
     importlib.import_module("ministack.app").main()
 
 
