@@ -18,6 +18,7 @@ from tocsin_console.commands import (
     recoveries,
     send,
     sessions,
+    settings,
     status,
     unpair,
 )
@@ -37,6 +38,7 @@ COMMANDS = (
     sessions,
     groups,
     dead_letters,
+    settings,
 )
 """As `--help` lists them."""
 

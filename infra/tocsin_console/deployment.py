@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tocsin.notify.refused_events import RefusedEvents
     from tocsin.notify.store.stores import Stores
     from tocsin.sealing import RecordSealer, Sealer
+    from tocsin.settings.reader import SettingsReader
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -32,7 +33,6 @@ READ_TIMEOUT_SECONDS = 30
 # Who may read the secret but not use its KMS key is refused by the same name.
 _NO_RIGHT = frozenset({"AccessDenied", "AccessDeniedException"})
 _TRIES = 4
-_EXPIRY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,12 @@ class Deployment:
         """The bucket with the files that events attach; empty if there is none."""
         return self.parameters.get("AttachmentsBucket", "")
 
-    @property
-    def expiry_seconds(self) -> int:
-        """How long a notification may wait in this deployment before it is too late to send it."""
-        return int(self.parameters.get("NotificationExpirySeconds", _EXPIRY_SECONDS))
+    @cached_property
+    def settings(self) -> SettingsReader:
+        """The settings in force, as functions and connector read them."""
+        from tocsin.settings.reader import SettingsReader
+
+        return SettingsReader(self.outside_table)
 
     @property
     def retention_days(self) -> int:
@@ -183,7 +185,7 @@ class Deployment:
             self.stores.notifications,
             SqsQueue(self.sqs, self["DeadLettersQueueUrl"]),
             NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
-            expiry_seconds=self.expiry_seconds,
+            settings=self.settings,
             clock=clock,
         )
 

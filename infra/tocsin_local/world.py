@@ -6,6 +6,7 @@ Everything ends with the block, on Ctrl-C, or when the program is killed. Logs s
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from botocore.session import Session
 
+from tocsin_console import settings as change_settings
 from tocsin_console.deployment import Deployment
+from tocsin_console.output import Output
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.processes import Child, clean_environment, running
 from tocsin_local.stack import Stack, deployed
@@ -65,13 +68,18 @@ def world(
     *,
     iam: bool = False,
     parameters: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
     progress: Progress = lambda text: None,
 ) -> Iterator[World]:
     """Emulator, template and WhatsApp server; connectors are started by the caller (`World.connector`).
 
-    Raises ProcessFailed, CommandFailed (their texts show the end of the log).
+    `settings`: as `tocsin settings set` takes them. Raises ProcessFailed, CommandFailed (their texts show the
+    end of the log).
     """
     with deployed(name, iam=iam, parameters=parameters, progress=progress) as stack:
+        if settings:
+            changes = [change_settings.Change(*setting) for setting in settings.items()]
+            change_settings.change(deployment_of(stack), changes, Output(stream=io.StringIO()))
         progress("starting the WhatsApp server")
         folder = stack.aws.folder
         with whatsapp_server(folder) as (server, process):

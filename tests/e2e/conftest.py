@@ -15,8 +15,8 @@ from tocsin_local.world import World, world
 def running_world() -> Iterator[World]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
-    parameters = {"ReadReceipts": "true", "AttachmentsBucket": BUCKET}
-    with world("e2e", parameters=parameters) as built, built.connector():
+    parameters, settings = {"AttachmentsBucket": BUCKET}, {"read-receipts": "true"}
+    with world("e2e", parameters=parameters, settings=settings) as built, built.connector():
         built.stack.client("s3").create_bucket(Bucket=BUCKET)
         DeployedStack(built).link()
         yield built

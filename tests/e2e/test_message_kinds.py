@@ -1,4 +1,4 @@
-"""Quotes, edits and reactions on the deployed stack, switched on by its parameters."""
+"""Quotes, edits and reactions on the deployed stack, switched on by its settings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tocsin_local.world import world
 
 pytestmark = pytest.mark.e2e
 
-PARAMETERS = {"UpdatesAs": "edit", "QuoteFirstMessage": "true", "AcknowledgeReplies": "👍"}
+SETTINGS = {"updates-as": "edit", "quote-first-message": "true", "acknowledge-replies": "👍"}
 
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[DeployedStack]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
-    with world("e2e-kinds", parameters=PARAMETERS) as built, built.connector():
+    with world("e2e-kinds", settings=SETTINGS) as built, built.connector():
         deployed = DeployedStack(built)
         deployed.link()
         yield deployed

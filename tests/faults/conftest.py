@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.fleet import PARAMETERS, UNLINKED, Connector, Fleet, Function
+from tests.faults.fleet import PARAMETERS, SETTINGS, UNLINKED, Connector, Fleet, Function
 from tests.faults.processes import PROC
 from tests.support.stack import Bus, DeployedStack, Notice, eventually
 from tocsin_local.emulator import interpreter
@@ -20,7 +20,7 @@ def running_world() -> Iterator[World]:
         pytest.skip("the emulator isn't installed: make setup")
     if not PROC.is_dir():
         pytest.skip("processes are found by /proc, which this system doesn't have")
-    with world("faults", parameters=PARAMETERS) as built:
+    with world("faults", parameters=PARAMETERS, settings=SETTINGS) as built:
         yield built
 
 

@@ -11,12 +11,11 @@ from tests.support.stack import eventually
 from tocsin_local.world import World
 
 PARAMETERS = {
-    "CustomerRetryDelaySeconds": "1",
-    "TechnicianRetryDelaySeconds": "1",
-    "NotificationExpirySeconds": "60",
     # The second account is never linked: whatever is for it waits.
     "Accounts": "default,unlinked",
 }
+
+SETTINGS = {"retry-delay-seconds": "1", "notification-expiry-seconds": "60"}
 
 
 UNLINKED = "unlinked"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.fleet import PARAMETERS, Connector
+from tests.faults.fleet import SETTINGS, Connector
 from tests.faults.looks import causes, times_routed
 from tests.support.stack import DESK, Bus, DeployedStack, Notice, eventually, new_ticket
 from tocsin.notify.notification import Notification, Problem, State
@@ -86,9 +86,8 @@ def test_what_waited_until_it_was_too_late(
 ) -> None:
     stored = deployed.look(never_sent)
     assert stored is not None
-    assert stored.expires_at // 1000 - stored.created_at // 1000 == int(
-        PARAMETERS["NotificationExpirySeconds"]
-    )
+    waits_seconds = int(SETTINGS["notification-expiry-seconds"])
+    assert stored.expires_at // 1000 - stored.created_at // 1000 == waits_seconds
     time_left = stored.expires_at / 1000 - time.time()
     eventually(
         lambda: time.time() * 1000 > stored.expires_at, "its time isn't over", seconds=max(time_left, 0) + 5

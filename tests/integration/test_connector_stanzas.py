@@ -34,7 +34,8 @@ def said_of_calls(connectors: RunningConnectors) -> list[dict[str, Any]]:
 
 
 def test_where_that_is_wanted_a_call_is_acknowledged_and_declined(connectors: RunningConnectors) -> None:
-    process = connectors.start(DECLINE_CALLS="true")
+    connectors.set("decline-calls", True)
+    process = connectors.start()
     connectors.pair(OWN)
     ring(connectors)
     eventually(lambda: len(said_of_calls(connectors)) == 2, "the phone rings on")

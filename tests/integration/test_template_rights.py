@@ -28,11 +28,13 @@ FUNCTIONS = (
 
 # All that needs rights of its own is switched on.
 PARAMETERS = {
-    "CustomerRetries": "1",
     "AttachmentsBucket": BUCKET,
-    "UpdatesAs": "edit",
-    "QuoteFirstMessage": "true",
-    "AcknowledgeReplies": "👍",
+}
+SETTINGS = {
+    "retries": "1",
+    "updates-as": "edit",
+    "quote-first-message": "true",
+    "acknowledge-replies": "👍",
 }
 
 
@@ -40,7 +42,7 @@ PARAMETERS = {
 def enforced() -> Iterator[World]:
     if not (interpreter().exists() and (SAM / "bin" / "sam").exists()):
         pytest.skip("the emulator or the SAM CLI isn't installed: make setup")
-    with world("rights", iam=True, parameters=PARAMETERS) as built:
+    with world("rights", iam=True, parameters=PARAMETERS, settings=SETTINGS) as built:
         built.stack.client("s3").create_bucket(Bucket=BUCKET)
         yield built
 

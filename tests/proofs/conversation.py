@@ -64,7 +64,7 @@ class Conversation:
         self.now = 1_800_000_000
         self.table = Told()
         self.stores = Stores(self.table, texts=TEXTS, clock=lambda: self.now)
-        self.replies = Replies(self.stores, Queue(), expiry_seconds=60, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.replies = Replies(self.stores, Queue(), clock=lambda: self.now)  # type: ignore[arg-type]
         self.count = 0
         self.expected: list[tuple[str, str]] = []
         self.opted_out = False

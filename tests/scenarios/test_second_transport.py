@@ -11,8 +11,9 @@ import pytest
 from tests.support.list_transport import ListTransport
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.sealed_texts import TEXTS
+from tests.support.settings import chosen
 from tests.support.streams import image_of
-from tocsin.notify.config import PlanConfig, RetryPolicies
+from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
@@ -41,8 +42,6 @@ CONFIG = PlanConfig(
     accounts=("default",),
     default_region="ID",
     default_language="en",
-    notification_expiry_seconds=86_400,
-    edit_updates=True,
 )
 
 
@@ -56,17 +55,24 @@ class Deployment:
         self.stores = Stores(aws.notifications_table, texts=TEXTS, clock=clock)
         letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
-        replies = Replies(self.stores, queue, expiry_seconds=86_400, clock=clock)
+        replies = Replies(self.stores, queue, clock=clock)
         self.transport = ListTransport(Receipts(self.stores, letters), replies)
         refused = TicketEventsDeadQueue(aws.sqs, aws.queues["ticket-events-dead"])
-        self.planner = Planner(self.stores, queue, refused, letters, Templates(), CONFIG, clock=clock)
+        self.planner = Planner(
+            self.stores,
+            queue,
+            refused,
+            letters,
+            Templates(),
+            CONFIG,
+            settings=chosen(updates_as="edit"),
+            clock=clock,
+        )
         self.delivery = Delivery(
             self.stores,
             letters,
             self.transport,
             queue,
-            RetryPolicies(),
-            receipt_deadline_seconds=3600,
             clock=clock,
             jitter=lambda low, high: 1.0,
         )

@@ -24,9 +24,11 @@ from tocsin.accounts.operator_requests import Control, read_control, request
 from tocsin.accounts.whereabouts import Whereabouts, read_whereabouts
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
+from tocsin.dynamo.writes import Put, Value
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
+from tocsin.tables.notifications import settings_key
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin_local.emulator import Emulator
 from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
@@ -134,6 +136,11 @@ class RunningConnectors:
         process = Process(popen, log)
         self.processes.append(process)
         return process
+
+    def set(self, name: str, value: Value) -> None:
+        """A setting, for connectors that are started after this."""
+        table = DynamoTable(self.aws.client("dynamodb"), self.environment["NOTIFICATIONS_TABLE"])
+        table.put(Put(settings_key(), {"version": 1, "values": {name: {"*": value}}}))
 
     def lease(self, account: str = "default") -> LeaseInfo:
         lease = read_lease(self.table, account)

@@ -47,7 +47,7 @@ class FakeCloud:
 
     def __init__(self) -> None:
         self.stacks: dict[str, tuple[str, dict[str, str]]] = {}
-        self.parameters = {"NotificationExpirySeconds": "7200"}
+        self.parameters = {"RetentionDays": "40"}
         self._numbers = itertools.count(1)
         self._session = Session()
         self._session.set_config_variable("region", REGION)
@@ -115,7 +115,10 @@ class MemoryCloud(FakeCloud):
 
     def client(self, service: str) -> Any:
         """What a deployment makes a client for, beside those that it keeps."""
-        return {"sqs": self.sqs, "events": self, "secretsmanager": self}[service]
+        return {"sqs": self.sqs, "events": self, "secretsmanager": self, "sts": self}[service]
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Arn": "arn:aws:sts::123456789012:assumed-role/Operator/dewi"}
 
     def get_secret_value(self, *, SecretId: str) -> dict[str, str]:
         return {"SecretString": SECRET}

@@ -9,7 +9,6 @@ from typing import Any
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
-from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
@@ -70,8 +69,6 @@ class Scene:
             DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             self.transport,
             NotificationsQueue(aws.sqs, aws.queues["notifications"]),
-            RetryPolicies(),
-            receipt_deadline_seconds=3600,
             clock=lambda: self.now,
             jitter=lambda low, high: 1.0,
         )

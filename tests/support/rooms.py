@@ -55,6 +55,7 @@ IMPURE = frozenset(
 """Modules of the standard library that a pure room doesn't import."""
 
 _STORAGE = ("tocsin.accounts", "tocsin.dynamo", "tocsin.people", "tocsin.sealing", "tocsin.tables")
+_SETTINGS = "tocsin.settings"
 _BELOW_BOOTSTRAP = (
     *_STORAGE,
     "tocsin.aws",
@@ -62,6 +63,7 @@ _BELOW_BOOTSTRAP = (
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
+    _SETTINGS,
     "tocsin.signal",
     "tocsin.timestamps",
     "tocsin.whatsapp",
@@ -90,6 +92,7 @@ ROOMS: Mapping[str, Room] = {
         (
             "tocsin.connector_client.protocol",
             "tocsin.keys",
+            _SETTINGS,
             "tocsin.signal",
             "tocsin.timestamps",
             "tocsin.whatsapp",
@@ -102,6 +105,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.connector_client",
             "tocsin.keys",
             "tocsin.notify",
+            _SETTINGS,
             "tocsin.signal",
             "tocsin.timestamps",
             "tocsin.whatsapp",
@@ -110,13 +114,14 @@ ROOMS: Mapping[str, Room] = {
     ),
     "tocsin.connector_client": Room(("tocsin.accounts", "tocsin.whatsapp")),
     "tocsin.notify": Room(
-        (*_STORAGE, "tocsin.timestamps"), ("botocore", "jinja2", "jsonschema", "phonenumbers")
+        (*_STORAGE, _SETTINGS, "tocsin.timestamps"), ("botocore", "jinja2", "jsonschema", "phonenumbers")
     ),
     "tocsin.keys": Room(("tocsin.signal", *_STORAGE)),
     "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.sealing", "tocsin.tables")),
     "tocsin.people": Room(
         ("tocsin.dynamo", "tocsin.sealing", "tocsin.tables", "tocsin.timestamps"), ("phonenumbers",)
     ),
+    _SETTINGS: Room(("tocsin.dynamo", "tocsin.tables")),
     "tocsin.tables": Room(("tocsin.dynamo.writes",)),
     "tocsin.dynamo": Room((), ("botocore",)),
     "tocsin.whatsapp": Room(

@@ -13,10 +13,10 @@ from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
+from tests.support.settings import chosen
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.retries import RetryReceiptHandler
-from tocsin.notify.config import RECOVERIES_PER_HOUR, RetryPolicies
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery, Verdict
@@ -45,9 +45,12 @@ class WiredFunctions:
         return paired_on(aws)
 
     def restart(
-        self, *, recoveries_per_hour: int = RECOVERIES_PER_HOUR, read_receipts: bool = False, thanks: str = ""
+        self, *, recoveries_per_hour: int = 30, read_receipts: bool = False, thanks: str = ""
     ) -> None:
         """Throw the containers away: nothing that they remember may matter."""
+        settings = chosen(
+            recoveries_per_hour=recoveries_per_hour, read_receipts=read_receipts, acknowledge_replies=thanks
+        )
         clock = lambda: self.paired.now  # noqa: E731
         self.transport = self.paired.new_transport()
         self.delivery = Delivery(
@@ -55,8 +58,7 @@ class WiredFunctions:
             self.dead_letters,
             self.transport,
             self.queue,
-            RetryPolicies(),
-            receipt_deadline_seconds=3600,
+            settings=settings,
             clock=clock,
         )
         receipts = Receipts(self.stores, self.dead_letters)
@@ -65,18 +67,18 @@ class WiredFunctions:
             self.stores,
             receipts,
             receiving.socket,
-            per_hour=recoveries_per_hour,
+            settings=settings,
             random=os.urandom,
             clock=clock,
         )
-        replies = Replies(self.stores, self.queue, expiry_seconds=86400, acknowledge_with=thanks, clock=clock)
+        replies = Replies(self.stores, self.queue, settings=settings, clock=clock)
         self.inbound = Inbound(
             self.stores,
             receiving,
             self.retry_receipts,
             replies,
             receipts,
-            read_receipts=read_receipts,
+            settings=settings,
             clock=clock,
             random=os.urandom,
         )

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
-    from tocsin.notify.replies import Replies
     from tocsin.notify.store.texts import Texts
     from tocsin.sealing import DamagedRecord, RecordSealer, Sealer
+    from tocsin.settings.reader import SettingsReader
 
 
 class Later:
@@ -90,6 +90,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         Templates(own_texts, clickable_customer_links=config.clickable_customer_links),
         config,
         accounts=ServedAccounts(config.accounts, table),
+        settings=_settings(table),
     )
 
 
@@ -121,8 +122,7 @@ def delivery(
             uploads=lambda: _uploads(s3 or aws.client("s3"), config.attachments_bucket),
         ),
         NotificationsQueue(sqs, config.notifications_queue_url),
-        config.policies,
-        receipt_deadline_seconds=config.receipt_deadline_seconds,
+        settings=settings_reader(config.stores, dynamodb),
     )
 
 
@@ -140,11 +140,13 @@ def inbound(
     from tocsin.multidevice.inbound.dispatch import Inbound
     from tocsin.multidevice.retries import RetryReceiptHandler
     from tocsin.notify.receipts import Receipts
+    from tocsin.notify.replies import Replies
 
     dynamodb, sqs, secrets = dynamodb or aws.client("dynamodb"), sqs or Later("sqs"), _secrets()
     stores = _notifications(config.stores, dynamodb, texts or _texts(secrets, config.texts_secret_arn))
     dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
-    replies = _replies(config, stores, NotificationsQueue(sqs, config.notifications_queue_url))
+    settings = settings_reader(config.stores, dynamodb)
+    replies = Replies(stores, NotificationsQueue(sqs, config.notifications_queue_url), settings=settings)
     receipts = Receipts(stores, dead_letters)
     unsealing = sealer or _unsealing(secrets, config.stores)
     transport = _transport(config.stores, dynamodb, unsealing, connector, lease)
@@ -155,12 +157,12 @@ def inbound(
             stores,
             receipts,
             transport.socket,
-            per_hour=config.recoveries_per_hour,
+            settings=settings,
             random=os.urandom,
         ),
         replies,
         receipts,
-        read_receipts=config.read_receipts,
+        settings=settings,
     )
 
 
@@ -189,9 +191,8 @@ def maintainer(config: MaintainConfig) -> Maintainer:
 
 def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
     """Return what looks after keys and sessions."""
-    from tocsin.keys.maintenance import Limits
     from tocsin.keys.store import KeyStore
-    from tocsin.multidevice.key_maintenance import DAY, KeyMaintenance
+    from tocsin.multidevice.key_maintenance import KeyMaintenance
     from tocsin.multidevice.leased_connectors import LeasedConnectors
 
     dynamodb = aws.client("dynamodb")
@@ -209,7 +210,7 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
         connector,
         LeasedConnectors(table, unsealing, connector),
         _numbers(config.stores, dynamodb),
-        limits=Limits(idle=config.session_idle_days * DAY),
+        settings=settings_reader(config.stores, dynamodb),
     )
 
 
@@ -219,6 +220,11 @@ def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
 
     table = _table(aws.client("dynamodb"), config.stores.notifications_table)
     return ServedAccounts(config.accounts, table).read()
+
+
+def settings_reader(stores: StoreConfig, dynamodb: Any = None) -> SettingsReader:
+    """Return what reads the settings in force."""
+    return _settings(_table(dynamodb or aws.client("dynamodb"), stores.notifications_table))
 
 
 # -- what they share -------------------------------------------------------------------------------------
@@ -231,6 +237,12 @@ def _notifications(stores: StoreConfig, dynamodb: Any, texts: Texts | None = Non
         texts=texts,
         retention_days=stores.retention_days,
     )
+
+
+def _settings(table: Table) -> SettingsReader:
+    from tocsin.settings.reader import SettingsReader
+
+    return SettingsReader(table)
 
 
 def _table(dynamodb: Any, name: str) -> DynamoTable:
@@ -290,17 +302,6 @@ def _transport(
 
     numbers = _numbers(stores, dynamodb)
     return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, numbers, uploads=uploads)
-
-
-def _replies(config: ReceiveConfig, stores: Stores, queue: NotificationsQueue) -> Replies:
-    from tocsin.notify.replies import Replies
-
-    return Replies(
-        stores,
-        queue,
-        expiry_seconds=config.notification_expiry_seconds,
-        acknowledge_with=config.acknowledge_replies,
-    )
 
 
 def _uploads(s3: Any, bucket: str) -> Uploads:

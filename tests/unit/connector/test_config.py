@@ -42,7 +42,6 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("ACCOUNTS", " , "),
         ("ACCOUNTS", "fine,not fine"),
         ("POWERTOOLS_LOG_LEVEL", "LOUD"),
-        ("DECLINE_CALLS", "perhaps"),
         ("LEASE_SECONDS", "5,12"),
         ("LEASE_SECONDS", "5,12,15,20"),
         ("LEASE_SECONDS", "5,12,soon"),

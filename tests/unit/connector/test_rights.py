@@ -39,6 +39,8 @@ WITHIN_REACH: list[tuple[str, Key]] = [
     ("NotificationsTable", told.roster_key("second")),
     ("NotificationsTable", told.high_water_mark_key("default")),
     ("NotificationsTable", told.waiting_key("default", "1#f")),
+    ("NotificationsTable", told.settings_key()),
+    ("NotificationsTable", told.settings_version_key(7)),
 ]
 
 
@@ -62,7 +64,7 @@ def test_in_the_notifications_table_it_only_asks() -> None:
         for owner, it in statements()
         if owner == "ConnectorPolicy" and it["Resource"] == {"Fn::GetAtt": ["NotificationsTable", "Arn"]}
     ]
-    assert as_list(statement["Action"]) == ["dynamodb:Query"]
+    assert as_list(statement["Action"]) == ["dynamodb:GetItem", "dynamodb:Query"]
 
 
 def test_no_pattern_grants_a_whole_table() -> None:

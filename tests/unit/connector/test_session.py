@@ -15,6 +15,7 @@ import pytest
 from tests.support.connector_fakes import Around, HeldLease, nothing_refused
 from tests.support.key_peers import Interposed, once
 from tests.support.leading_keys import GrantedTable
+from tests.support.settings import chosen
 from tocsin.connector.account_runner import Account
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder
 from tocsin.connector.forwarding.stanza import Packed
@@ -53,7 +54,7 @@ class Line:
 
 
 def service(forwarder: Forwarder) -> Session:
-    around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=True))
+    around: Any = SimpleNamespace(settings=chosen(decline_calls=True))
     anything: Any = None
     held_lease: Any = HeldLease()
     return Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)
@@ -313,7 +314,7 @@ async def test_a_call_is_acknowledged_and_declined_if_that_is_wanted(wanted: boo
     line: Any = Noted()
     forwarder = Forwarder(nothing_refused, Counters())
     carrying = asyncio.ensure_future(forwarder.run())
-    around: Any = SimpleNamespace(config=SimpleNamespace(decline_calls=wanted))
+    around: Any = SimpleNamespace(settings=chosen(decline_calls=wanted))
     anything: Any = None
     held_lease: Any = HeldLease()
     serving = Session(around, anything, held_lease, AccountStatus("default"), forwarder, anything, anything)

@@ -201,7 +201,7 @@ def test_a_redriven_notification_starts_anew(fake: FakeDeployment, redriver: Red
     assert results(redriver) == {buried.id: "redriven"}
     stored = fake.stored(buried)
     assert (stored.state, stored.retries_used, stored.generation) == (State.PLANNED, 0, 1)
-    assert stored.expires_at == (NOW + 60 + 7200) * 1000, (
+    assert stored.expires_at == (NOW + 60 + 86_400) * 1000, (
         "as long as this deployment lets a notification wait"
     )
     (order,) = fake.taken("Notifications")

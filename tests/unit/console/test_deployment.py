@@ -20,7 +20,7 @@ def found(stack: str, region: str | None = REGION) -> Deployment:
 def test_outputs_and_parameters_are_the_stacks_own(fake: FakeDeployment) -> None:
     assert fake.deployment["EventBusName"] == f"{fake.stack}-tickets"
     assert fake.deployment.accounts == ["default"]
-    assert fake.deployment.expiry_seconds == 7200
+    assert fake.deployment.retention_days == 40
 
 
 class Refusing:

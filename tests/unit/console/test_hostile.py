@@ -23,7 +23,7 @@ from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.people.person import Name
-from tocsin.tables.notifications import roster_key
+from tocsin.tables.notifications import roster_key, settings_key, settings_version_key
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
@@ -52,10 +52,20 @@ def deployment() -> Deployment:
     functions = WiredFunctions(MemoryAws())
     functions.tell(1)
     poisoned = deployment_of(functions)
-    vars(poisoned)["client"] = lambda service: pytest.fail(f"{service} isn't needed")
+    vars(poisoned)["client"] = Identity
     _poison_tables(functions, poisoned)
     _poison_queues(functions, poisoned)
     return poisoned
+
+
+class Identity:
+    """The one service that is asked besides: who am I?"""
+
+    def __init__(self, service: str) -> None:
+        assert service == "sts", f"{service} isn't needed"
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Arn": f"arn:aws:sts::1:assumed-role/{EVIL}"}
 
 
 def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
@@ -86,6 +96,10 @@ def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
+    scoped: dict[str, Any] = {"*": 5, "audience=group": EVIL, EVIL: 1}
+    changed = {"version": 1, "by": EVIL, "what": EVIL, "values": {"retries": scoped, EVIL: EVIL}}
+    deployment.outside_table.put(Put(settings_key(), changed))
+    deployment.outside_table.put(Put(settings_version_key(1), changed))
 
 
 def _poison_queues(functions: WiredFunctions, deployment: Deployment) -> None:
@@ -187,7 +201,16 @@ COMMANDS: list[tuple[str, ...]] = [
     ("people", "confirm", EVIL, "--account", "default"),
     ("people", "forget", "0812-3456-7890", "--account", OTHER),
     ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
+    ("settings", "list"),
+    ("settings", "show", "retries"),
+    ("settings", "history"),
     # Errors that name what was typed or found.
+    ("settings", "show", EVIL),
+    ("settings", "set", "retries", EVIL),
+    ("settings", "set", "retries", "3", "--audience", EVIL),
+    ("settings", "reset", EVIL),
+    ("settings", "restore", "1"),
+    ("settings", "restore", EVIL),
     ("pair",),
     ("explain", OTHER),
     ("dead-letters", "show", EVIL),
@@ -197,6 +220,8 @@ COMMANDS: list[tuple[str, ...]] = [
     ("dead-letters", "drop", "--all", "--yes", "--queue", "events"),
     ("dead-letters", "drop", "--all", "--yes"),
     ("accounts", "remove", EVIL, "--yes"),
+    ("settings", "set", "retries", "4"),
+    ("settings", "undo"),
 ]
 # These tell nothing of other people's.
 SILENT = {

@@ -16,10 +16,10 @@ def parameters(*arguments: str) -> dict[str, str]:
 
 class TestParameters:
     def test_samconfig_then_the_machine_then_the_caller(self) -> None:
-        asked = parameters(*stack._overrides("deploy", {"CustomerRetries": "1", "LogLevel": "DEBUG"}))
+        asked = parameters(*stack._overrides("deploy", {"SendConcurrency": "2", "LogLevel": "DEBUG"}))
         assert asked["ConnectorMode"] == "external"
         assert asked["PythonRuntime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
-        assert asked["CustomerRetries"] == "1"
+        assert asked["SendConcurrency"] == "2"
 
     def test_build_and_deploy_agree_on_the_runtime(self) -> None:
         built, deployed = (parameters(*stack._overrides(command, {})) for command in ("build", "deploy"))

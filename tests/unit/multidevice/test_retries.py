@@ -11,10 +11,10 @@ from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, 
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.dynamo.writes import Update
 from tocsin.multidevice.retry_rights import GUESSES_PER_HOUR
-from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.texts import SEALED
+from tocsin.settings.declared import RECOVERIES_PER_HOUR
 from tocsin.tables.notifications import notification_key
 from tocsin.whatsapp.node import Node
 
@@ -195,12 +195,12 @@ def test_an_hour_has_a_budget_for_each_recipient(wired):
     wired.tell(0)
     phone = wired.siti.devices[0]
     outcomes = []
-    for number in range(1, RECOVERIES_PER_HOUR + 3):
+    for number in range(1, RECOVERIES_PER_HOUR.default + 3):
         phone.corrupt()
         wired.tell(number)
         outcomes += [report.outcome for report in wired.answer_retries()]
-    assert outcomes.count("resent") == RECOVERIES_PER_HOUR
-    assert set(outcomes[RECOVERIES_PER_HOUR:]) == {"over-budget"}
+    assert outcomes.count("resent") == RECOVERIES_PER_HOUR.default
+    assert set(outcomes[RECOVERIES_PER_HOUR.default :]) == {"over-budget"}
 
 
 # -- receipts that deserve nothing -----------------------------------------------------------------------

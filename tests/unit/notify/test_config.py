@@ -9,7 +9,6 @@ from tocsin.notify.config import (
     Environment,
     InvalidVariable,
     MissingVariable,
-    RetryPolicy,
     SendConfig,
 )
 
@@ -37,17 +36,11 @@ def test_an_empty_variable_counts_as_missing():
         SendConfig.read(Environment({**COMPLETE, "KEYS_TABLE": ""}))
 
 
-def test_retries_default_to_three_for_customers_and_two_for_technicians():
-    policies = SendConfig.read(Environment(COMPLETE)).policies
-    assert policies.of("customer") == RetryPolicy(3, 3)
-    assert policies.of("technician") == policies.of("group") == RetryPolicy(2, 2)
-
-
 @pytest.mark.parametrize("value", ["many", "-1", "2.5"])
 def test_a_number_that_is_none_is_refused(value):
     with pytest.raises(InvalidVariable) as refused:
-        SendConfig.read(Environment({**COMPLETE, "CUSTOMER_RETRIES": value}))
-    assert refused.value.name == "CUSTOMER_RETRIES"
+        SendConfig.read(Environment({**COMPLETE, "RETENTION_DAYS": value}))
+    assert refused.value.name == "RETENTION_DAYS"
 
 
 def test_records_are_kept_as_long_as_the_deployment_says() -> None:

@@ -42,7 +42,6 @@ CONFIG = PlanConfig(
     accounts=(A,),
     default_region="ID",
     default_language="id",
-    notification_expiry_seconds=86_400,
 )
 
 
@@ -143,7 +142,7 @@ def test_a_letter_of_theirs_is_dropped_when_it_is_redriven(scene: Scene) -> None
     scene.forget()
     sent: list[Notification] = []
     orders = type("Orders", (), {"send": lambda _, one: sent.append(one)})()
-    redriver = Redriver(scene.stores.notifications, letters, orders, expiry_seconds=60, clock=lambda: NOW)
+    redriver = Redriver(scene.stores.notifications, letters, orders, clock=lambda: NOW)
     [done] = redriver.redrive(Selection(), dry_run=False)
     assert (done.result, done.why, sent) == ("dropped", "its recipient was erased", [])
 

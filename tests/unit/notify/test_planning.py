@@ -37,7 +37,6 @@ CONFIG = PlanConfig(
     accounts=("default",),
     default_region="ID",
     default_language="id",
-    notification_expiry_seconds=86_400,
 )
 
 

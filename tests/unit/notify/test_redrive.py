@@ -12,6 +12,7 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.memory_queue import MemoryQueue
 from tests.support.notifications import a_notification
 from tests.support.sealed_texts import TEXTS
+from tests.support.settings import chosen
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
@@ -38,7 +39,11 @@ class FailedNotifications:
     @property
     def redriver(self) -> Redriver:
         return Redriver(
-            self.store, self.letters, self, expiry_seconds=EXPIRY_SECONDS, clock=lambda: float(NOW)
+            self.store,
+            self.letters,
+            self,
+            settings=chosen(notification_expiry_seconds=EXPIRY_SECONDS),
+            clock=lambda: float(NOW),
         )
 
     def send(self, notification: Notification) -> None:

@@ -4,15 +4,17 @@ ever saying two things."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.settings import chosen
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_groups import WiredGroup
 from tocsin.dynamo.writes import Delete
-from tocsin.notify.config import Environment, InvalidVariable, PlanConfig
+from tocsin.notify.config import Environment, PlanConfig
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Verdict
@@ -44,12 +46,12 @@ def account() -> MemoryAccount:
 class Desk:
     """A planner in front of the wired functions. Siti is the customer of one ticket."""
 
-    def __init__(self, account: MemoryAccount, **parameters: str) -> None:
+    def __init__(self, account: MemoryAccount, **settings: Any) -> None:
         self.wired = WiredFunctions(account.furnish())
-        self.configure(**parameters)
+        self.configure(**settings)
 
-    def configure(self, **parameters: str) -> None:
-        config = PlanConfig.read(Environment({**VARIABLES, **parameters}))
+    def configure(self, **settings: Any) -> None:
+        config = PlanConfig.read(Environment(VARIABLES))
         wired = self.wired
         self.planner = Planner(
             wired.stores,
@@ -58,6 +60,7 @@ class Desk:
             DeadLetters(wired.stores, DeadLettersQueue(wired.aws.sqs, wired.aws.queues["dead-letters"])),
             Templates(),
             config,
+            settings=chosen(settings),
             clock=lambda: wired.paired.now,
         )
 
@@ -92,28 +95,23 @@ class Desk:
 
 @pytest.fixture
 def quoting(account: MemoryAccount) -> Desk:
-    return Desk(account, QUOTE_FIRST_MESSAGE="true")
+    return Desk(account, quote_first_message=True)
 
 
 @pytest.fixture
 def editing(account: MemoryAccount) -> Desk:
-    return Desk(account, UPDATES_AS="edit")
+    return Desk(account, updates_as="edit")
 
 
 # -- as it was -------------------------------------------------------------------------------------------
 
 
-def test_without_the_parameters_every_event_is_a_plain_message(account):
+def test_without_the_settings_every_event_is_a_plain_message(account):
     desk = Desk(account)
     desk.tell("TicketCreated")
     desk.tell("TicketUpdated", 2)
     assert all(message.conversation for message in desk.read())
     assert desk.wired.stores.threads.get(desk.wired.plan(1)) is None
-
-
-def test_a_parameter_that_means_nothing_is_refused_by_name():
-    with pytest.raises(InvalidVariable, match="UPDATES_AS is 'replace', not message or edit"):
-        PlanConfig.read(Environment({**VARIABLES, "UPDATES_AS": "replace"}))
 
 
 # -- quotes ----------------------------------------------------------------------------------------------
@@ -299,7 +297,7 @@ def test_a_device_that_cannot_read_an_edit_gets_the_very_same(editing):
 
 
 def test_edits_and_quotes_go_together(account):
-    desk = Desk(account, UPDATES_AS="edit", QUOTE_FIRST_MESSAGE="true")
+    desk = Desk(account, updates_as="edit", quote_first_message=True)
     first = desk.tell("TicketCreated")
     assert desk.tell("TicketUpdated", 2).content.message_id == first.message_id
     assert desk.tell("TicketResolved", 3).content.quote.message_id == first.message_id
@@ -311,7 +309,7 @@ def test_edits_and_quotes_go_together(account):
 def test_a_link_is_previewed_only_where_that_is_wanted(account):
     desk = Desk(account)
     assert desk.plan("TicketCreated", 1, url="https://t.example/1").content.preview is None
-    desk.configure(LINK_PREVIEWS="true")
+    desk.configure(link_previews=True)
     technician = {"id": "T-1", "name": "Budi", "phone": f"+{desk.wired.siti.phone}", "language": "en"}
     ticket = {"id": "TCK-2", "revision": 1, "subject": "*No* internet", "url": "https://t.example/2"}
     planned = desk.planner.handle(

@@ -32,7 +32,7 @@ class Config:
 
     `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
     `maintain_function`, `event_bus`: None switches off the resume after a login and the disconnect events
-    (a connector without a deployed stack). `decline_calls`: end the ringing of whoever calls the account.
+    (a connector without a deployed stack).
     `lease_terms`: the same in all connectors of a stack. `silence`: seconds, see `whatsapp.keepalive`.
     """
 
@@ -53,7 +53,6 @@ class Config:
     namespace: str
     stack: str
     log_level: str
-    decline_calls: bool = False
     lease_terms: Terms = TERMS
     silence: float = SILENCE_SECONDS
 
@@ -80,7 +79,6 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         namespace=variables.text("POWERTOOLS_METRICS_NAMESPACE", "Tocsin"),
         stack=variables.text("STACK_NAME", "local"),
         log_level=variables.level("POWERTOOLS_LOG_LEVEL", "INFO"),
-        decline_calls=variables.switch("DECLINE_CALLS"),
         lease_terms=variables.lease_terms("LEASE_SECONDS"),
         silence=variables.seconds("SILENCE_SECONDS", SILENCE_SECONDS),
     )
@@ -134,12 +132,6 @@ class _Variables:
                     name, f"holds {account!r}: letters, digits, point, dash, underscore; 64 at most"
                 )
         return accounts
-
-    def switch(self, name: str) -> bool:
-        text = self.text(name, "false").lower()
-        if text not in ("true", "false"):
-            raise BadEnvironment(name, f"is {text!r}, neither true nor false")
-        return text == "true"
 
     def level(self, name: str, default: str) -> str:
         level = self.text(name, default).upper()

@@ -17,6 +17,7 @@ from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.dynamo.table import Table
 from tocsin.sealing import Sealer
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.connection import Config as ClientConfig
 from tocsin.whatsapp.connection import Connection, DeviceKeys
@@ -47,7 +48,8 @@ class Meters:
 @dataclass
 class ConnectorContext:
     """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old.
-    `logins`: room for so many accounts between opening their sockets and being logged in."""
+    `logins`: room for so many accounts between opening their sockets and being logged in. `settings`: as they
+    were last read; asking for them needs no I/O."""
 
     config: Config
     aws: Aws
@@ -62,6 +64,7 @@ class ConnectorContext:
     meters: Meters = field(default_factory=Meters)
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
     version: tuple[int, int, int] = DEFAULT_VERSION
+    settings: CurrentSettings = unchanged_settings
 
     def __post_init__(self) -> None:
         if self.config.version is not None:

@@ -39,6 +39,7 @@ from tocsin.connector.placement import Placement
 from tocsin.connector_client import protocol
 from tocsin.dynamo.table import DynamoTable
 from tocsin.sealing import Sealer
+from tocsin.settings.reader import FRESH_SECONDS, SettingsReader
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Connector:
         )
         outside = config.notifications_table
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
+        self._settings = SettingsReader(added) if added is not None else None
         served = ServedAccounts(config.accounts, added, clock=time.monotonic)
         # The placement asks for this first, and needn't wait then.
         known = asyncio.create_task(aws.call(served.latest))
@@ -117,6 +119,8 @@ class Connector:
         self._context = ConnectorContext(
             config, aws, table, sealer, self._leases, Notices(aws, config), queue.send, self._poller
         )
+        if self._settings is not None:
+            self._context.settings = self._settings.latest
         await known
         self._accounts: dict[str, Account] = {}
         self._placement = Placement(self._leases, partial(aws.call, served.latest), self._open_account)
@@ -131,7 +135,17 @@ class Connector:
 
     def _works(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the process; the end of any one is the end of all."""
-        return [self._leases.run(), self._report(), self._poller.run(), self._placement.run()]
+        works = [self._leases.run(), self._report(), self._poller.run(), self._placement.run()]
+        return works if self._settings is None else [*works, self._follow(self._settings)]
+
+    async def _follow(self, settings: SettingsReader) -> None:
+        """Read the settings again and again. While the table is away, those last read stay in force."""
+        while True:
+            try:
+                await self._aws.call(settings)
+            except Exception as exc:  # noqa: BLE001  before they were ever read the defaults hold
+                log.warning("the settings can't be read: %s", type(exc).__name__)
+            await asyncio.sleep(FRESH_SECONDS)
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")

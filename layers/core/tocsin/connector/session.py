@@ -33,6 +33,7 @@ from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.keys.account import Credentials
 from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
+from tocsin.settings.declared import DECLINE_CALLS
 from tocsin.timestamps import iso
 from tocsin.whatsapp import iq, reaction
 from tocsin.whatsapp.errors import EncodeError, WireError
@@ -227,7 +228,9 @@ class Session:
     def _decline(self, line: Line, node: Node) -> None:
         """Nobody sits at a notifier to take a call. The ringing ends on the owner's phone too, so this is
         done only where the operator wants it."""
-        if node.tag != "call" or not self._context.config.decline_calls:
+        if node.tag != "call":
+            return
+        if not self._context.settings().value(DECLINE_CALLS, account=self._status.account):
             return
         refusal = decline(node)
         if refusal is not None:

@@ -36,6 +36,8 @@ from tocsin.keys.maintenance import Limits
 from tocsin.keys.prekeys import FIRST_PREKEYS, prekeys_to_add
 from tocsin.multidevice.account import Account, Connector
 from tocsin.notify.parking import Connectors
+from tocsin.settings.declared import SESSION_IDLE_DAYS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.keys import OUTBOUND, Owner, owner_of
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.errors import WireError
@@ -158,7 +160,7 @@ class KeyMaintenance:
         connectors: Connectors,
         numbers: NumberOwners,
         *,
-        limits: Limits | None = None,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
@@ -167,12 +169,13 @@ class KeyMaintenance:
         self._connector = connector
         self._connectors = connectors
         self._numbers = numbers
-        self._limits = limits or Limits()
+        self._settings = settings
         self._clock = clock
 
     def run(self, accounts: Sequence[str], time_left: Callable[[], float], *, force: bool = False) -> Run:
         """The hourly work of `accounts`, and the round as far as time allows. `force`: begin one now."""
         run = Run()
+        self._limits = Limits(idle=self._settings().value(SESSION_IDLE_DAYS) * DAY)
         rounds: dict[str, _AccountRound] = {}
         for account in accounts:
             report = Report(account)

@@ -47,11 +47,12 @@ from tocsin.multidevice.retry_case import (
 )
 from tocsin.multidevice.retry_content import plaintext_again, question_stanza
 from tocsin.multidevice.retry_rights import RetryRights
-from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.dead_letters import RECOVERY_BUDGET, RECOVERY_EXHAUSTED
 from tocsin.notify.failure import Permanent, Recover
 from tocsin.notify.notification import Attempt, Recovery
 from tocsin.notify.store.stores import Stores
+from tocsin.settings.declared import RECOVERIES_PER_HOUR
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.signal.errors import (
     BadMac,
     BadSignature,
@@ -272,7 +273,7 @@ class RetryReceiptHandler:
         receipts: Receipts,
         socket: Socket,
         *,
-        per_hour: int = RECOVERIES_PER_HOUR,
+        settings: CurrentSettings = unchanged_settings,
         random: Callable[[int], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -280,8 +281,8 @@ class RetryReceiptHandler:
         self._receipts = receipts
         self._socket = socket
         self._recoveries = stores.recoveries
-        self._per_hour = per_hour
-        self._rights = RetryRights(stores, questions_per_hour=per_hour, clock=clock)
+        self._settings = settings
+        self._rights = RetryRights(stores, settings=settings, clock=clock)
         self._random = random
         self._clock = clock
 
@@ -327,8 +328,9 @@ class RetryReceiptHandler:
         """Raise `Ignored` if so many of this user's sessions broke within the hour that another new one would
         be no better. What is counted is breaks, not messages: one broken session may have many in flight."""
         account, now = case.notification.account, self._now_ms()
-        if self._stores.people.recoveries_in_hour(account, case.recipient, now) >= self._per_hour:
-            limit_of_hour = f"{self._per_hour} broken sessions in an hour, last: {case.cause}"
+        per_hour = self._settings().value(RECOVERIES_PER_HOUR, account=account)
+        if self._stores.people.recoveries_in_hour(account, case.recipient, now) >= per_hour:
+            limit_of_hour = f"{per_hour} broken sessions in an hour, last: {case.cause}"
             self._give_up(case, Recover(RECOVERY_BUDGET, limit_of_hour))
             raise Ignored("over-budget")
 

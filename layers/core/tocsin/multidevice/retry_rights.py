@@ -22,12 +22,13 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import device_lists
 from tocsin.multidevice.refusals import failure_of_answer
 from tocsin.multidevice.retry_case import Case, Ignored, addressees, recovery_of, was_sent_copy
-from tocsin.notify.config import RECOVERIES_PER_HOUR
 from tocsin.notify.content import Withheld
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.stores import Stores
+from tocsin.settings.declared import RECOVERIES_PER_HOUR
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
@@ -57,11 +58,11 @@ class RetryRights:
         self,
         stores: Stores,
         *,
-        questions_per_hour: int = RECOVERIES_PER_HOUR,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stores = stores
-        self._questions_per_hour = questions_per_hour
+        self._settings = settings
         self._clock = clock
 
     def case(self, account: Account, request: RetryRequest, cause: str, asked_at: int) -> Case:
@@ -91,7 +92,7 @@ class RetryRights:
         self._demand_patience(case.account, case.user)
         account, now = case.notification.account, self._now_ms()
         asked = self._stores.people.count_list_question_in_hour(account, case.user, now)
-        if asked > self._questions_per_hour:
+        if asked > self._settings().value(RECOVERIES_PER_HOUR, account=account):
             raise Ignored("unknown-device")
         try:
             listed = device_lists(case.account, [case.user])[case.user]

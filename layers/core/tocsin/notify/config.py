@@ -58,13 +58,6 @@ class Environment:
             raise InvalidVariable(name, text, f"a whole number of {wanted}")
         return value
 
-    def switch(self, name: str) -> bool:
-        """Return whether the variable is `true`; unset is `false`. Raises `InvalidVariable`."""
-        text = self.text(name, "false")
-        if text not in ("true", "false"):
-            raise InvalidVariable(name, text, "true or false")
-        return text == "true"
-
     def choice(self, name: str, *choices: str) -> str:
         """Return the variable, one of `choices`; unset is the first. Raises `InvalidVariable`."""
         text = self.text(name, choices[0])
@@ -77,11 +70,6 @@ class Environment:
         return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
 
 
-RECOVERIES_PER_HOUR = 30
-"""Sessions with one recipient's devices that are replaced because they broke; messages don't count. Two
-broken peers must not ask each other for ever."""
-
-
 RETENTION_DAYS = 35
 """How long a notification is kept after its last start or failure, and what else is kept of it: replies,
 threads, recoveries, changes of identity. Unless the deployment says otherwise."""
@@ -91,40 +79,6 @@ MIN_RETENTION_DAYS = 15
 than WhatsApp keeps messages for an offline phone (30 days) can't be sent again to one that can't read it."""
 
 MAX_RETENTION_DAYS = 365
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often and how fast one audience is tried again. Delays in seconds, before jitter."""
-
-    retries: int
-    delay_seconds: float
-
-
-@dataclass(frozen=True)
-class RetryPolicies:
-    """The policy of each audience. A group is patient like a technician: nobody pays for it to arrive."""
-
-    customer: RetryPolicy = RetryPolicy(retries=3, delay_seconds=3)
-    technician: RetryPolicy = RetryPolicy(retries=2, delay_seconds=2)
-
-    def of(self, audience: str) -> RetryPolicy:
-        """Return the policy of `audience` (`customer`, `technician` or `group`)."""
-        return self.customer if audience == "customer" else self.technician
-
-    @classmethod
-    def read(cls, environment: Environment) -> RetryPolicies:
-        """Read the template's parameters; the defaults are those of the first system."""
-        return cls(
-            customer=RetryPolicy(
-                environment.number("CUSTOMER_RETRIES", 3),
-                environment.number("CUSTOMER_RETRY_DELAY_SECONDS", 3),
-            ),
-            technician=RetryPolicy(
-                environment.number("TECHNICIAN_RETRIES", 2),
-                environment.number("TECHNICIAN_RETRY_DELAY_SECONDS", 2),
-            ),
-        )
 
 
 @dataclass(frozen=True)
@@ -165,8 +119,6 @@ class SendConfig:
     texts_secret_arn: str
     notifications_queue_url: str
     dead_letters_queue_url: str
-    policies: RetryPolicies
-    receipt_deadline_seconds: int
     attachments_bucket: str = ""
 
     @classmethod
@@ -178,8 +130,6 @@ class SendConfig:
             texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
-            policies=RetryPolicies.read(environment),
-            receipt_deadline_seconds=environment.number("DELIVERY_DEADLINE_SECONDS", 3600, at_least=60),
             attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
         )
 
@@ -193,11 +143,6 @@ class ReceiveConfig:
     stanzas_queue_url: str
     notifications_queue_url: str
     dead_letters_queue_url: str
-    policies: RetryPolicies
-    notification_expiry_seconds: int
-    recoveries_per_hour: int
-    read_receipts: bool = False
-    acknowledge_replies: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> ReceiveConfig:
@@ -209,11 +154,6 @@ class ReceiveConfig:
             stanzas_queue_url=environment.text("STANZAS_QUEUE_URL"),
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
-            policies=RetryPolicies.read(environment),
-            notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
-            recoveries_per_hour=environment.number("RECOVERIES_PER_HOUR", RECOVERIES_PER_HOUR, at_least=1),
-            read_receipts=environment.switch("READ_RECEIPTS"),
-            acknowledge_replies=environment.text("ACKNOWLEDGE_REPLIES", ""),
         )
 
 
@@ -229,12 +169,8 @@ class PlanConfig:
     accounts: tuple[str, ...]
     default_region: str
     default_language: str
-    notification_expiry_seconds: int
     default_area: str = ""
     attachments_bucket: str = ""
-    quote_first_message: bool = False
-    edit_updates: bool = False
-    link_previews: bool = False
     clickable_customer_links: bool = False
     retention_days: int = RETENTION_DAYS
 
@@ -251,12 +187,8 @@ class PlanConfig:
             accounts=environment.words("ACCOUNTS", "default"),
             default_region=environment.text("DEFAULT_REGION", "ID"),
             default_language=environment.text("DEFAULT_LANGUAGE", "id"),
-            notification_expiry_seconds=environment.number("NOTIFICATION_EXPIRY_SECONDS", 86400, at_least=60),
             default_area=environment.text("DEFAULT_AREA", ""),
             attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
-            quote_first_message=environment.switch("QUOTE_FIRST_MESSAGE"),
-            edit_updates=environment.choice("UPDATES_AS", "message", "edit") == "edit",
-            link_previews=environment.switch("LINK_PREVIEWS"),
             clickable_customer_links=environment.choice("CUSTOMER_LINKS", "plain", "clickable")
             == "clickable",
             retention_days=retention_days(environment),
@@ -285,7 +217,6 @@ class MaintainConfig:
     notifications_queue_url: str
     dead_letters_queue_url: str
     accounts: tuple[str, ...]
-    session_idle_days: int = 90
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> MaintainConfig:
@@ -296,5 +227,4 @@ class MaintainConfig:
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             accounts=environment.words("ACCOUNTS", "default"),
-            session_idle_days=environment.number("SESSION_IDLE_DAYS", 90, at_least=1),
         )

@@ -29,7 +29,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tocsin.notify.config import RetryPolicies
 from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
 from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
@@ -53,6 +52,8 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.people.person import Name, Person, Source
+from tocsin.settings.declared import DELIVERY_DEADLINE_SECONDS, RETRIES, RETRY_DELAY_SECONDS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
 
@@ -114,9 +115,8 @@ class Delivery:
         dead_letters: DeadLetters,
         transport: Transport,
         queue: NotificationsQueue,
-        policies: RetryPolicies,
         *,
-        receipt_deadline_seconds: int,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -124,8 +124,7 @@ class Delivery:
         self._dead_letters = dead_letters
         self._transport = transport
         self._queue = queue
-        self._policies = policies
-        self._receipt_deadline_seconds = receipt_deadline_seconds
+        self._settings = settings
         self._clock = clock
         self._jitter = jitter
 
@@ -340,8 +339,9 @@ class Delivery:
 
     def _spend_retry(self, notification: Notification, failure: Recover | Retry) -> Notification | Verdict:
         """Use one retry up. Return the notification for the next try if that is due at once."""
-        policy = self._policies.of(notification.audience)
-        if notification.retries_used >= policy.retries:
+        about = {"account": notification.account, "audience": notification.audience}
+        settings = self._settings()
+        if notification.retries_used >= settings.value(RETRIES, **about):
             return self._bury(notification, failure)
         at = self._now_ms()
         stored = self._stores.notifications.record_attempt(
@@ -350,18 +350,22 @@ class Delivery:
         if isinstance(failure, Recover):
             log.info("recovering", extra={"notification": notification.id, "cause": failure.code})
             return stored
-        delay = max(self._jitter(0.5, 1.5) * policy.delay_seconds, failure.not_before)
+        seconds = settings.value(RETRY_DELAY_SECONDS, **about)
+        delay = max(self._jitter(0.5, 1.5) * seconds, failure.not_before)
         return Verdict("retry", failure.code, again_after=delay)
 
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
-        at = self._now_ms()
+        at, account = self._now_ms(), notification.account
+        deadline_seconds = self._settings().value(
+            DELIVERY_DEADLINE_SECONDS, account=account, audience=notification.audience
+        )
         try:
             marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
-                account=notification.account,
-                receipt_deadline=at + self._receipt_deadline_seconds * 1000,
+                account=account,
+                receipt_deadline=at + deadline_seconds * 1000,
                 detail=f"{sent.devices} devices",
                 copies=sent.copies,
                 left_out=sent.left_out,

@@ -34,6 +34,9 @@ from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
 from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Addressee
+from tocsin.settings.declared import LINK_PREVIEWS, NOTIFICATION_EXPIRY_SECONDS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
+from tocsin.settings.values import DEFAULTS, Settings
 from tocsin.tables.names import user_of
 from tocsin.timestamps import from_seconds
 
@@ -87,8 +90,10 @@ class Planner:
         config: PlanConfig,
         *,
         accounts: Collection[str] | None = None,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._settings = settings
         self._accounts = config.accounts if accounts is None else accounts
         self._stores = stores
         self._queue = queue
@@ -128,8 +133,7 @@ class Planner:
             self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
-            expires_at=self._expires_at(now),
-            previews=self._config.link_previews,
+            settings=self._settings(),
         )
 
     def _render_lost(self, event: TicketEvent, recipient: Recipient, now: int) -> Notification:
@@ -140,11 +144,8 @@ class Planner:
             self._stores.ids,
             default_language=self._config.default_language,
             created_at=now,
-            expires_at=self._expires_at(now),
+            settings=self._settings(),
         )
-
-    def _expires_at(self, now: int) -> int:
-        return now + self._config.notification_expiry_seconds * 1000
 
     def _end(self, recipient: Recipient, notification: Notification, now: int) -> str:
         """Write down whom the event can't tell, and why; return the id. Planned again after a crash, it is
@@ -198,7 +199,7 @@ class Planner:
         for planned, person in zip(notifications, self._people(notifications), strict=True):
             addressed = replace(planned, person=person.id, lane=person.lane)
             before = self._planned_before(addressed, _identities(addressed))
-            notification = before or placed(addressed, self._stores, self._config)
+            notification = before or placed(addressed, self._stores, self._settings())
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -242,11 +243,10 @@ def notifications_of(
     *,
     default_language: str,
     created_at: int,
-    expires_at: int,
-    previews: bool = False,
+    settings: Settings = DEFAULTS,
 ) -> list[Notification]:
     """The notifications of an event, rendered: for each recipient the text, then the files, each a message
-    of its own. Raises TemplateFailed. `previews`: of links in the texts."""
+    of its own. Raises TemplateFailed."""
     planned = []
     for recipient in recipients(event):
         text = text_of(
@@ -256,8 +256,7 @@ def notifications_of(
             ids,
             default_language=default_language,
             created_at=created_at,
-            expires_at=expires_at,
-            previews=previews,
+            settings=settings,
         )
         planned += [text, *_enclosed(event, text, templates.shown_to(recipient.audience))]
     return planned
@@ -271,10 +270,12 @@ def text_of(
     *,
     default_language: str,
     created_at: int,
-    expires_at: int,
-    previews: bool = False,
+    settings: Settings = DEFAULTS,
 ) -> Notification:
     """The text of an event for one recipient, who may be unreachable. Raises TemplateFailed."""
+    account, audience = event.account, recipient.audience
+    previews = settings.value(LINK_PREVIEWS, account=account, audience=audience)
+    waits_seconds = settings.value(NOTIFICATION_EXPIRY_SECONDS, account=account, audience=audience)
     rendered = templates.render(event, recipient, default_language)
     lost = recipient.unreachable
     return Notification(
@@ -301,7 +302,7 @@ def text_of(
             else None,
         ),
         created_at=created_at,
-        expires_at=expires_at,
+        expires_at=created_at + waits_seconds * 1000,
         event_id=event.event_id,
         event_at=event.event_at,
         refused_address=lost.written or None if lost is not None else None,

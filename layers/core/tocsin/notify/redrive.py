@@ -17,6 +17,8 @@ from tocsin.notify.dead_letters import CRASHED
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch, was_erased
 from tocsin.notify.store.notifications import Notifications
+from tocsin.settings.declared import NOTIFICATION_EXPIRY_SECONDS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import from_seconds, iso
 
 UNREADABLE = "unreadable"
@@ -168,8 +170,7 @@ class OrdersQueue(Protocol):
 class Redriver:
     """Reads the dead letters, redrives them and drops them.
 
-    `expiry_seconds`: how long a redriven notification may wait before it is too late to send it; `clock`: in
-    seconds.
+    `settings`: how long a redriven notification may wait before it is too late to send it. `clock`: seconds.
     """
 
     def __init__(
@@ -178,13 +179,13 @@ class Redriver:
         letters: ReadableQueue,
         orders: OrdersQueue,
         *,
-        expiry_seconds: int,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._letters = letters
         self._orders = orders
-        self._expiry_seconds = expiry_seconds
+        self._settings = settings
         self._clock = clock
 
     def count(self) -> int:
@@ -245,8 +246,11 @@ class Redriver:
         if done := self._not_redriven(letter):
             return done
         now = from_seconds(self._clock())
+        waits_seconds = self._settings().value(
+            NOTIFICATION_EXPIRY_SECONDS, account=letter.account, audience=letter.audience
+        )
         step = self._store.reset_for_redrive(
-            letter.notification, at=now, expires_at=now + self._expiry_seconds * 1000
+            letter.notification, at=now, expires_at=now + waits_seconds * 1000
         )
         if not step.applied:
             return Done(letter, "dropped", superfluous(step.notification))

@@ -20,6 +20,8 @@ from tocsin.notify.texts.consent import (
     wish_of,
 )
 from tocsin.people.person import USERNAME_SIGN, Name, Person, Source
+from tocsin.settings.declared import ACKNOWLEDGE_REPLIES, NOTIFICATION_EXPIRY_SECONDS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import is_lid, recipient_of
 from tocsin.timestamps import from_seconds
 
@@ -94,15 +96,12 @@ class Replies:
         stores: Stores,
         notifications: NotificationsQueue,
         *,
-        expiry_seconds: int,
-        acknowledge_with: str = "",
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`acknowledge_with`: the emoji that an answer to a notification gets; empty for none."""
-        self._acknowledge_with = acknowledge_with
+        self._settings = settings
         self._stores = stores
         self._notifications = notifications
-        self._expiry_seconds = expiry_seconds
         self._clock = clock
 
     def take(self, reply: Reply) -> str:
@@ -128,7 +127,7 @@ class Replies:
         if wish is not None:
             self._heed(reply, person, answered, *wish)
         self._record(reply, person, answered, CONSENT[wish[0]] if wish else None)
-        if wish is None and self._acknowledge_with:
+        if wish is None:
             self._acknowledge(reply, person, answered)
         return wish[0].value if wish else reply.kind
 
@@ -156,7 +155,7 @@ class Replies:
         if answered is None or answered.group != reply.group or answered.account != reply.account:
             return GROUP_TALK
         self._record(reply, self._person(reply), answered, None)
-        if self._acknowledge_with and reply.kind not in UNACKNOWLEDGED:
+        if reply.kind not in UNACKNOWLEDGED:
             self._react(answered, reply)
         return reply.kind
 
@@ -184,6 +183,12 @@ class Replies:
         self._react(answered, reply)
 
     def _react(self, answered: Notification, reply: Reply) -> None:
+        """With the emoji of the settings; without one, not at all."""
+        sign = self._settings().value(
+            ACKNOWLEDGE_REPLIES, account=answered.account, audience=answered.audience
+        )
+        if not sign:
+            return
         event, now = REPLY_ACKNOWLEDGED, self._now_ms()
         reaction = Notification(
             id=derived_id(answered.id, event, reply.message_id),
@@ -195,9 +200,9 @@ class Replies:
             recipient=answered.recipient,
             recipient_name=answered.recipient_name,
             language=answered.language,
-            content=Reaction(reply.message_id, self._acknowledge_with, now, reply.author),
+            content=Reaction(reply.message_id, sign, now, reply.author),
             created_at=now,
-            expires_at=now + self._expiry_seconds * 1000,
+            expires_at=self._expires_at(now, answered.account, answered.audience),
             person=answered.person,
             lane=answered.lane,
             recipient_username=answered.recipient_username,
@@ -273,12 +278,17 @@ class Replies:
             language=language,
             content=Text(confirmation_text(wish, language)),
             created_at=now,
-            expires_at=now + self._expiry_seconds * 1000,
+            expires_at=self._expires_at(now, reply.account, "customer"),
             person=person.id,
             lane=person.lane,
             recipient_username=person.username,
         )
         self._enqueue(confirmation)
+
+    def _expires_at(self, now: int, account: str, audience: str) -> int:
+        settings = self._settings()
+        seconds = settings.value(NOTIFICATION_EXPIRY_SECONDS, account=account, audience=audience)
+        return now + seconds * 1000
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())

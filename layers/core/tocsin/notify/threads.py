@@ -1,8 +1,8 @@
 """What is said to one recipient about one ticket hangs together: later messages quote the first, or edit the
 last.
 
-    TicketUpdated ── last message younger than 20 minutes ──▶ an edit of it      (UpdatesAs = edit)
-        └ else, and every other event ──▶ a message, which quotes the first one  (QuoteFirstMessage)
+    TicketUpdated ── last message younger than 20 minutes ──▶ an edit of it      (updates-as: edit)
+        └ else, and every other event ──▶ a message, which quotes the first one  (quote-first-message)
 
 An edit alerts nobody, so only updates are edits; what makes a ticket, assigns or resolves it is always a
 message. Which of the two a notification is, is decided before it is written and never again for its id: an
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from tocsin.notify.content import Edit, File, Quote, Text, Withheld
 from tocsin.notify.notification import Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
+from tocsin.settings.declared import QUOTE_FIRST_MESSAGE, UPDATES_AS
 from tocsin.tables.names import message_id_of
 
 if TYPE_CHECKING:
-    from tocsin.notify.config import PlanConfig
     from tocsin.notify.store.stores import Stores
+    from tocsin.settings.values import Settings
 
 EDITS = frozenset({"TicketUpdated"})
 
@@ -38,22 +39,24 @@ EDIT = "edit"
 """Tells the id of an edit from that of the text."""
 
 
-def placed(notification: Notification, stores: Stores, config: PlanConfig) -> Notification:
+def placed(notification: Notification, stores: Stores, settings: Settings) -> Notification:
     """Return a text as it is to be said, by what its person was told about its ticket before.
 
     Planned a second time, it stays what it was the first time.
     """
-    text = notification.content
-    if not isinstance(text, Text) or not (config.quote_first_message or config.edit_updates):
+    text, account, audience = notification.content, notification.account, notification.audience
+    quotes = settings.value(QUOTE_FIRST_MESSAGE, account=account, audience=audience)
+    edits = settings.value(UPDATES_AS, account=account, audience=audience) == EDIT
+    if not isinstance(text, Text) or not (quotes or edits):
         return notification
     if stores.notifications.get(notification.id) is not None:
         return notification
-    if config.edit_updates and notification.event_type in EDITS:
+    if edits and notification.event_type in EDITS:
         edit = _edit_of_last(notification, text, stores)
         if edit is not None:
             return edit
     thread = stores.threads.follow(notification)
-    first = stores.notifications.get(thread.first) if config.quote_first_message else None
+    first = stores.notifications.get(thread.first) if quotes else None
     if first is None or first.id == notification.id or first.state in LOST:
         return notification
     if isinstance(first.content, Withheld):

@@ -21,6 +21,8 @@
 | `accounts`         | A                    | an account that no parameter names                           |
 | `generation#A`     | `witness`            | how far the account's keys had got                           |
 | `ids`              | `secret`             | what ids of notifications are made with                      |
+| `settings`         | `current`            | the settings that differ from their defaults                 |
+| `settings`         | `version#V`          | the same, as version V was written                           |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
@@ -43,6 +45,7 @@ WATCH = Index("watch", "watching", "watch_due")
 TICKET = Index("ticket", "ticket_id")
 
 ROSTER = "accounts"
+SETTINGS = "settings"
 _NOTIFICATION = "notification#"
 _MS_PER_HOUR = 3_600_000
 
@@ -116,6 +119,15 @@ def forgotten_key(account: str, digest: str) -> Key:
 
 def ids_secret_key() -> Key:
     return "ids", "secret"
+
+
+def settings_key() -> Key:
+    return SETTINGS, "current"
+
+
+def settings_version_key(version: int | None = None) -> Key:
+    """None: where the versions begin, in the order of their numbers."""
+    return SETTINGS, "version#" if version is None else f"version#{version:08d}"
 
 
 def roster_key(account: str) -> Key:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.linkifiers import links_in
 from tests.support.sealed_texts import TEXTS
+from tests.support.settings import chosen
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.notify.content import File, Text
 from tocsin.notify.events.audience import ROUTES, Recipient, recipients
@@ -136,7 +137,7 @@ IDS = Stores(MemoryTable(), texts=TEXTS).ids
 
 def planned(event: TicketEvent, templates: Templates) -> list[Text | File]:
     made = notifications_of(
-        event, templates, IDS, default_language="en", created_at=1, expires_at=2, previews=True
+        event, templates, IDS, default_language="en", created_at=1, settings=chosen(link_previews=True)()
     )
     return [
         one.content for one in made if one.audience != "customer" and isinstance(one.content, Text | File)

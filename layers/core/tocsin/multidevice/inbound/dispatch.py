@@ -23,6 +23,7 @@ from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.sealing import DamagedRecord
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
 from tocsin.whatsapp.node import Node
@@ -43,22 +44,21 @@ class Inbound:
         replies: Replies,
         receipts: Receipts,
         *,
-        read_receipts: bool = False,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """`read_receipts`: mark replies as read once they are told to the bus."""
         self._transport = transport
         self._clock = clock
-        readers = Readers(clock) if read_receipts else None
         budget = QuestionBudget(stores.people.count_unreadable_in_hour, clock=clock)
         messages = Messages(
             stores.recoveries,
             stores.people,
             transport,
             replies,
-            readers,
+            Readers(clock),
             budget,
+            settings=settings,
             clock=clock,
             random=random,
         )

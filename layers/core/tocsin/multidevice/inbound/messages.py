@@ -40,6 +40,8 @@ from tocsin.multidevice.retries import (
 from tocsin.multidevice.retry_case import unreadable_by_us
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.notify.replies import CHANGES, GROUP_TALK, MAX_KEPT_TEXT, Replies
+from tocsin.settings.declared import READ_RECEIPTS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.signal.errors import SignalError, UnprovenDevice
 from tocsin.signal.padding import pad, unpad
 from tocsin.signal.session import parse
@@ -91,7 +93,7 @@ LOST = frozenset({"given-up", "malformed"})
 
 
 class Messages:
-    """Handles `<message>`. `readers`: which kind of read receipt replies get, `None` for none; `budget`: how
+    """Handles `<message>`. `readers`: which kind of read receipt replies get, if any; `budget`: how
     often a sender may be asked for what can't be read."""
 
     def __init__(
@@ -100,9 +102,10 @@ class Messages:
         people: People,
         transport: MultiDevice,
         replies: Replies,
-        readers: Readers | None,
+        readers: Readers,
         budget: QuestionBudget,
         *,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
@@ -111,6 +114,7 @@ class Messages:
         self._transport = transport
         self._replies = replies
         self._readers = readers
+        self._settings = settings
         self._clock = clock
         self._random = random
         self._unreadable = UnreadableMessages(transport, recoveries, budget, clock=clock)
@@ -339,7 +343,9 @@ class Messages:
         account.connector.send(account.profile, delivery_receipt(node, kind))
         if any(report.cause == "history" for report in reports):
             account.connector.send(account.profile, history_receipt(node, JID.parse(account.profile.jid)))
-        if self._readers is not None and any(report.outcome == "reply" for report in reports):
+        if any(report.outcome == "reply" for report in reports) and self._settings().value(
+            READ_RECEIPTS, account=account.profile.account
+        ):
             kind = self._readers.kind(account)
             account.connector.send(account.profile, read_receipt(node, kind, int(self._clock())))
 
