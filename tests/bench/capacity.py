@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
-INDEX_KEYS = ("watching", "watch_due")
+INDEXES = (("watching", "watch_due"), ("ticket_id",))
+"""Keys of each index. An index holds the items that have all of them."""
 
 Item = Mapping[str, Any]
 
@@ -55,6 +57,7 @@ class Meter:
     def __init__(self, client: Any, looking: Any) -> None:
         self._events = client.meta.events
         self._looking = looking
+        self._lock = Lock()
 
     @contextmanager
     def running(self, bill: Bill) -> Iterator[None]:
@@ -66,12 +69,15 @@ class Meter:
             context["asked"] = params
 
         def after(model: Any, context: dict[str, Any], parsed: dict[str, Any], **_: Any) -> None:
-            bill.requests[model.name] += 1
-            if model.name in READS:
-                bill.read_units += read_units(model.name, context["asked"], parsed)
             factor = 2 if model.name == "TransactWriteItems" else 1
-            for key, image in context["written"].items():
-                bill.write_units += write_units(image, self._look(*key), factor)
+            written = [
+                write_units(image, self._look(*key), factor) for key, image in context["written"].items()
+            ]
+            read = read_units(model.name, context["asked"], parsed) if model.name in READS else 0
+            with self._lock:  # a send takes two numbers at the same time
+                bill.requests[model.name] += 1
+                bill.read_units += read
+                bill.write_units += sum(written)
 
         self._events.register("before-parameter-build.dynamodb", before)
         self._events.register("after-call.dynamodb", after)
@@ -98,10 +104,15 @@ def written(operation: str, params: Mapping[str, Any]) -> list[tuple[str, str, s
 
 
 def write_units(before: Item, after: Item, factor: int) -> int:
-    entries = [tuple(str(image.get(name)) for name in INDEX_KEYS) for image in (before, after)]
-    present = [all(name in image for name in INDEX_KEYS) for image in (before, after)]
-    index = 0 if entries[0] == entries[1] else sum(present)
-    return factor * max(-(-max(size(before), size(after)) // 1024), 1) + index
+    indexes = sum(index_units(before, after, keys) for keys in INDEXES)
+    return factor * max(-(-max(size(before), size(after)) // 1024), 1) + indexes
+
+
+def index_units(before: Item, after: Item, keys: tuple[str, ...]) -> int:
+    """An entry that comes or goes is a unit; one that moves, two."""
+    entries = [tuple(str(image.get(name)) for name in keys) for image in (before, after)]
+    present = [all(name in image for name in keys) for image in (before, after)]
+    return 0 if entries[0] == entries[1] else sum(present)
 
 
 def read_units(operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> float:

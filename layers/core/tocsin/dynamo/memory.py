@@ -73,6 +73,16 @@ class MemoryTable:
         numbers = [(number, key) for number, key in places if isinstance(number, int)]
         return [key for number, key in sorted(numbers) if at_most is None or number <= at_most][:limit]
 
+    def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
+        with self._lock:
+            held = [
+                (item.get(index.sk or ""), key)
+                for key, item in self._items.items()
+                if item.get(index.pk) == value
+            ]
+        numbers = sorted((number, key) for number, key in held if isinstance(number, int))
+        return (one for one in numbers if after < one[0] <= at_most)
+
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         with self._lock:
             return self._matching(pk, prefix)

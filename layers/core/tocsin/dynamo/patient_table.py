@@ -54,6 +54,9 @@ class PatientTable:
     ) -> list[Key]:
         return self.table.indexed(index, value, at_most=at_most, limit=limit)
 
+    def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
+        return self.table.numbered(index, value, after, at_most)
+
     def put(self, put: Put) -> None:
         self._repeated(lambda: self.table.put(put))
 

@@ -124,6 +124,11 @@ class IndexedTable(Table, Protocol):
         above `at_most`, and no more than `limit`. Eventually consistent."""
         ...
 
+    def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
+        """Number and key of the items that `index` holds under `value`, in its order, from above `after` to
+        `at_most`; read page by page as they are asked for. Eventually consistent."""
+        ...
+
 
 class DynamoTable:
     """The table `name`, through a boto3 low-level client (thread-safe, as clients are)."""
@@ -200,6 +205,22 @@ class DynamoTable:
             request["Limit"] = limit
         found = islice(self._found(request), limit)
         return [key_of(from_item(attributes)) for attributes in found]
+
+    def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": index.name,
+            "KeyConditionExpression": f"{index.pk} = :pk AND {index.sk} BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": value},
+                ":first": {"N": str(after + 1)},
+                ":last": {"N": str(at_most)},
+            },
+        }
+        if after >= at_most:  # which DynamoDB refuses
+            return
+        for attributes in self._found(request):
+            yield int(attributes[str(index.sk)]["N"]), key_of(from_item(attributes))
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         request = self._in_partition(pk, prefix) | {"ProjectionExpression": "pk, sk"}

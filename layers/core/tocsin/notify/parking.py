@@ -115,7 +115,7 @@ class Maintainer:
     def sweep(self, account: str, time_left: Callable[[], float]) -> Report:
         """Each minute: a resume of what is due, and a look for receipts and for messages that never came."""
         report = self.resume(account, time_left)
-        self._report_overdue(report)
+        self._report_overdue(report, time_left)
         self._tell_unread(account)
         return report
 
@@ -150,9 +150,12 @@ class Maintainer:
         self._dead_letters.bury(notification, expired, now)
         report.expired += 1
 
-    def _report_overdue(self, report: Report) -> None:
+    def _report_overdue(self, report: Report, time_left: Callable[[], float]) -> None:
         now = self._now_ms()
-        for notification_id in self._stores.notifications.overdue(report.account, now):
+        found = self._stores.watches.overdue(
+            report.account, now, may_go_on=lambda: time_left() >= MIN_SECONDS
+        )
+        for notification_id in found:
             try:
                 transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:

@@ -23,15 +23,17 @@
 | `ids`              | `secret`             | what ids of notifications are made with                      |
 | `settings`         | `current`            | the settings that differ from their defaults                 |
 | `settings`         | `version#V`          | the same, as version V was written                           |
+| `watched#A`        | `progress`           | until when each part of the index `watch` was looked through |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
 
 A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
 
-`expire_at` (seconds) is the table's time to live. `watching` (the account) and `watch_due` (milliseconds)
-are the keys of the index `watch`: sent, but no receipt yet; and under `A#replies` what somebody wrote and we
-couldn't read yet. `ticket_id` is the key of the index `ticket`: whatever belongs to a ticket.
+`expire_at` (seconds) is the table's time to live. `watching` and `watch_due` (milliseconds) are the keys of
+the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
+somebody wrote and we couldn't read yet. Release 0.1.0 wrote what was sent under A alone. `ticket_id` is the
+key of the index `ticket`: whatever belongs to a ticket.
 """
 
 from __future__ import annotations
@@ -43,6 +45,10 @@ from tocsin.dynamo.writes import Index, Key
 
 WATCH = Index("watch", "watching", "watch_due")
 TICKET = Index("ticket", "ticket_id")
+
+WATCH_PARTS = 4
+"""Partitions of an account's notifications in the index `watch`. Each takes 1,000 a second, as much as the
+account's own counter."""
 
 ROSTER = "accounts"
 SETTINGS = "settings"
@@ -58,6 +64,19 @@ def notification_of(key: Key) -> str | None:
     """The notification whose key it is; None for other items."""
     pk, _ = key
     return pk.removeprefix(_NOTIFICATION) if pk.startswith(_NOTIFICATION) else None
+
+
+def watch_part(account: str, notification_id: str) -> str:
+    """The partition of a sent notification in the index `watch`."""
+    return f"{account}#{int(notification_id[-4:], 16) % WATCH_PARTS}"
+
+
+def watch_parts(account: str) -> list[str]:
+    return [f"{account}#{part}" for part in range(WATCH_PARTS)]
+
+
+def watch_progress_key(account: str) -> Key:
+    return f"watched#{account}", "progress"
 
 
 def waiting_key(account: str, turn: str = "") -> Key:

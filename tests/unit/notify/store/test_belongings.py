@@ -69,7 +69,7 @@ def test_the_world_is_told_nothing_of_it(stored: StoredNotification) -> None:
     stored.stores.notifications.mark_sent(N.id, {}, at=1, account=A, receipt_deadline=5)
     stored.stores.belongings.erase_notification(N.id, 9)
     assert "outcome" not in stored.item
-    assert stored.stores.notifications.overdue(A, 10) == []
+    assert list(stored.stores.watches.overdue(A, 10)) == []
 
 
 def test_what_its_time_to_live_took_needs_no_erasing(stores: Stores) -> None:

@@ -201,12 +201,12 @@ def test_nothing_is_noted_of_what_is_gone(what: str) -> None:
 def test_what_got_no_receipt_is_found_by_its_deadline_and_reported_once(stored: StoredNotification) -> None:
     notifications = stored.stores.notifications
     notifications.mark_sent(N.id, {}, at=5, account="default", receipt_deadline=100)
-    assert notifications.overdue("default", 99) == []
-    assert notifications.overdue("default", 100) == [N.id]
-    assert notifications.overdue("other", 100) == []
+    assert list(stored.stores.watches.overdue("default", 99)) == []
+    assert list(stored.stores.watches.overdue("other", 100)) == []
+    assert list(stored.stores.watches.overdue("default", 100)) == [N.id]
     assert notifications.mark_overdue(N.id, 101).applied
     assert stored.item["outcome"] == "Overdue"
-    assert notifications.overdue("default", 200) == []
+    assert list(stored.stores.watches.overdue("default", 200)) == []
     assert not notifications.mark_overdue(N.id, 201).applied
 
 
@@ -214,7 +214,7 @@ def test_what_got_no_receipt_is_found_by_its_deadline_and_reported_once(stored: 
 def test_a_receipt_ends_the_watch(stores: Stores, receipt: State) -> None:
     stores.notifications.mark_sent(N.id, {}, at=5, account="default", receipt_deadline=100)
     stores.notifications.mark_receipt(N.id, receipt, 50)
-    assert stores.notifications.overdue("default", 200) == []
+    assert list(stores.watches.overdue("default", 200)) == []
     assert not stores.notifications.mark_overdue(N.id, 201).applied
 
 

@@ -24,7 +24,7 @@ from tocsin.notify.store.transition import (
     enters,
     told,
 )
-from tocsin.tables.notifications import TICKET, WATCH, notification_key, notification_of
+from tocsin.tables.notifications import TICKET, notification_key, notification_of, watch_part
 from tocsin.timestamps import to_seconds
 
 MAX_ATTEMPTS = 60
@@ -99,7 +99,9 @@ class Notifications:
         applied.
         Raises NotificationMissing.
         """
-        watch: Item = {} if receipt_deadline is None else {"watching": account, "watch_due": receipt_deadline}
+        watch: Item = {}
+        if receipt_deadline is not None:
+            watch = {"watching": watch_part(account, notification_id), "watch_due": receipt_deadline}
         given: Item = {} if message_id is None else {"message_id": message_id}
         sent = Attempt("sent", at, "ok", detail, numbers, copies, left_out)
         update = Update(
@@ -123,7 +125,7 @@ class Notifications:
             set=told(state, at),
             set_first={"sent_at": at, "delivered_at": at, **read},
             set_in={"receipts": (f"{device} {state}", at)} if device else {},
-            remove=("watching", "watch_due", *OF_A_WAIT, "failed_at"),
+            remove=(*OF_A_WAIT, "failed_at"),
             when=enters(state),
         )
         return change(self._table, update)
@@ -241,19 +243,12 @@ class Notifications:
 
     # -- watching for receipts -----------------------------------------------------------------------------
 
-    def overdue(self, account: str, now: int, limit: int = 100) -> list[str]:
-        """Ids of sent notifications whose receipt deadline (ms) is past, oldest first. The index is
-        eventually consistent: `mark_overdue` has the last word."""
-        keys = self._table.indexed(WATCH, account, at_most=now, limit=limit)
-        return [found for key in keys if (found := notification_of(key))]
-
     def mark_overdue(self, notification_id: str, at: int) -> Transition:
         """Say once that no receipt came in time. The state stays `sent`: a late receipt still counts.
         Raises NotificationMissing."""
         update = Update(
             notification_key(notification_id),
             set={"overdue_at": at, "outcome": OVERDUE, "outcome_at": at},
-            remove=("watching", "watch_due"),
             when=SENT_AND_UNREPORTED,
         )
         return change(self._table, update)

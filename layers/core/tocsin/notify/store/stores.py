@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
     from tocsin.notify.store.threads import Threads
+    from tocsin.notify.store.watches import Watches
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ class Stores:
         from tocsin.notify.store.threads import Threads
 
         return Threads(self._patient, self.people)
+
+    @cached_property
+    def watches(self) -> Watches:
+        from tocsin.notify.store.watches import Watches
+
+        return Watches(self._patient)
 
     @cached_property
     def recoveries(self) -> Recoveries:
