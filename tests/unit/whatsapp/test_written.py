@@ -126,7 +126,7 @@ def test_an_own_devices_copy_is_nested_like_any_other(name: str, wrappers: list[
     assert (content.kind, content.quoted_id, content.chat) == (KINDS.get(name, "other"), "3EB0AA", "1@lid")
 
 
-@given(wrappers=st.lists(st.sampled_from(WRAPPERS), min_size=MAX_WRAPPERS + 1, max_size=80))
+@given(wrappers=st.lists(st.sampled_from(WRAPPERS), min_size=MAX_WRAPPERS + 1, max_size=40))
 def test_what_is_wrapped_too_deep_is_told_without_its_words(wrappers: list[str]) -> None:
     content = content_of(wrapped(pb.Message(conversation="Hi"), wrappers))
     assert (content.kind, content.text) == ("other", None)
