@@ -28,6 +28,9 @@ metrics = Metrics()
 copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 
+kept: set[str] = set()
+
+
 @cache
 def config() -> MaintainConfig:
     return MaintainConfig.read()
@@ -73,10 +76,21 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
         except Exception as exc:
             logger.exception("upkeep failed", account=account)
             failures.append(exc)
+    if asked is None:
+        keep(reports)
     tell(reports, failures)
     if failures:
         raise ExceptionGroup("upkeep failed", failures)
     return {"accounts": [asdict(report) for report in reports]}
+
+
+def keep(reports: list[Report]) -> None:
+    """What is in use is served even if a later deployment names it no more. Asked once in a container."""
+    in_use = {report.account for report in reports if report.in_use} - kept
+    if in_use:
+        for account in bootstrap.keep_accounts(config(), in_use):
+            logger.info("account kept", account=account)
+        kept.update(in_use)
 
 
 def tell(reports: list[Report], failures: list[Exception]) -> None:

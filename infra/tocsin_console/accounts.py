@@ -1,7 +1,7 @@
 """`tocsin accounts`: list the WhatsApp accounts of a running stack, add one, remove one.
 
 The connectors read the list every few seconds; nothing is deployed. The accounts that the stack's parameter
-names can't be removed here.
+names can't be removed here; once they are in use, they are served after it names them no more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tocsin.accounts.served_accounts import add_account, remove_account
+from tocsin.accounts.served_accounts import add_account, kept_accounts, remove_account
 from tocsin.accounts.state import UNLINKED
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
@@ -19,16 +19,22 @@ from tocsin_console.output import Output
 
 
 def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[], float] = time.time) -> None:
-    """Print each account, its connector, and whether the parameter names it or it was added."""
-    named = deployment.named_accounts
+    """Print each account, its connector, and whether the parameter names it, it was added, or the parameter
+    named it once and it is still in use."""
+    named, kept = deployment.named_accounts, kept_accounts(deployment.outside_table)
     rows = []
     for account in deployment.accounts:
         connection = look(deployment.keys_table, account, clock)
         holder = connection.lease.connector if connection.lease is not None else None
-        source = "parameter" if account in named else "added"
+        source = "parameter" if account in named else "kept" if account in kept else "added"
         rows.append((account, connection.state, source, holder or "-"))
         output.record({"account": account, "state": connection.state, "from": source, "connector": holder})
     output.table(["ACCOUNT", "STATE", "FROM", "CONNECTOR"], rows)
+    if left := sorted(kept - set(named)):
+        output.say(
+            f"The stack's parameter Accounts names {', '.join(left)} no more. What was in use goes on until "
+            "you end it: tocsin unpair, then tocsin accounts remove."
+        )
 
 
 def add(
@@ -52,7 +58,8 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
     `yes`: do not ask first."""
     if account in deployment.named_accounts:
         raise ConsoleError(
-            f"the account '{account}' is named by the stack's parameter Accounts: remove it there and deploy"
+            f"the account '{account}' is named by the stack's parameter Accounts: remove it there, deploy, "
+            "and run this again"
         )
     if account not in deployment.accounts:
         raise NotFound(f"this stack serves no account '{account}'")

@@ -10,7 +10,8 @@ invocations need (the sealing secret, the receiving half) when it is first used:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -225,6 +226,17 @@ def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
 def settings_reader(stores: StoreConfig, dynamodb: Any = None) -> SettingsReader:
     """Return what reads the settings in force."""
     return _settings(_table(dynamodb or aws.client("dynamodb"), stores.notifications_table))
+
+
+def keep_accounts(config: MaintainConfig, in_use: Collection[str]) -> list[str]:
+    """Have those of the parameter's accounts that are `in_use` served after it names them no more. Return the
+    ones that weren't written down yet."""
+    from tocsin.accounts.served_accounts import NAME, keep_account
+
+    table = _table(aws.client("dynamodb"), config.stores.notifications_table)
+    now = int(time.time())
+    named = [account for account in config.accounts if account in in_use and NAME.fullmatch(account)]
+    return [account for account in named if keep_account(table, account, now)]
 
 
 # -- what they share -------------------------------------------------------------------------------------

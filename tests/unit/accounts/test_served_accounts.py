@@ -12,6 +12,8 @@ from tocsin.accounts.served_accounts import (
     add_account,
     added_accounts,
     is_added,
+    keep_account,
+    kept_accounts,
     remove_account,
 )
 from tocsin.dynamo.memory import MemoryTable
@@ -163,3 +165,25 @@ def test_a_removed_one_is_forgotten_after_a_minute(table: Interposed, serving: S
 def test_what_could_be_no_name_is_not_looked_up(table: Interposed, serving: Serving) -> None:
     assert "a#b" not in serving.accounts
     assert table.requests == []
+
+
+def test_what_is_in_use_is_served_when_the_parameter_names_it_no_more() -> None:
+    table = MemoryTable()
+    assert keep_account(table, "support", 1)
+    assert not keep_account(table, "support", 2)
+    shrunk = ServedAccounts(["default"], table)
+    assert shrunk.read() == ("default", "support")
+    assert "support" in ServedAccounts(["default"], table)
+    assert kept_accounts(table) == {"support"}
+
+
+def test_twin_of_a_stack_that_kept_nothing_serves_it_no_more() -> None:
+    assert "support" not in ServedAccounts(["default"], MemoryTable())
+
+
+def test_what_is_kept_ends_as_what_was_added() -> None:
+    roster = MemoryTable()
+    keep_account(roster, "support", 1)
+    assert remove_account(roster, "support")
+    assert ServedAccounts(["default"], roster).read() == ("default",)
+    assert kept_accounts(roster) == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
-from tocsin.accounts.served_accounts import added_accounts
+from tocsin.accounts.served_accounts import added_accounts, keep_account
 from tocsin_console.accounts import add, list_accounts, remove
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
@@ -62,3 +62,16 @@ def test_one_whose_connector_is_dead_is_listed_as_unreachable(fake: FakeDeployme
     fake.connector().says("connected")
     list_accounts(fake.deployment, said.output, clock=lambda: NOW + 50)
     assert said.lines[-1].split()[:2] == ["default", "unreachable"]
+
+
+def test_one_that_the_parameter_names_no_more_is_listed_with_what_ends_it(
+    fake: FakeDeployment, said: Said
+) -> None:
+    keep_account(fake.deployment.outside_table, "support", NOW)
+    list_accounts(fake.deployment, said.output, clock=lambda: NOW)
+    assert [line.split()[:3] for line in said.lines[-3:-1]] == [
+        ["default", "unpaired", "parameter"],
+        ["support", "unpaired", "kept"],
+    ]
+    assert "names support no more" in said.lines[-1]
+    assert "tocsin accounts remove" in said.lines[-1]

@@ -125,3 +125,20 @@ def test_what_failed_in_the_round_is_raised_after_it_was_told(
     with pytest.raises(ExceptionGroup) as failure:
         app.lambda_handler({"upkeep": True}, Context())
     assert failure.group_contains(ConnectionError, match="default")
+
+
+class InUse(Upkeep):
+    def _work(self, what: str, account: str) -> Report:
+        return Report(account, in_use=account != "idle")
+
+
+def test_an_account_in_use_is_kept_for_when_the_parameter_names_it_no_more(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = SimpleNamespace(accounts=("default", "second", "idle"), stores=app.config().stores)
+    monkeypatch.setattr(app, "config", lambda: named)
+    monkeypatch.setattr(app, "maintainer", InUse)
+    app.lambda_handler({}, Context())
+    shrunk = SimpleNamespace(accounts=("default",), stores=named.stores)
+    monkeypatch.setattr(app, "config", lambda: shrunk)
+    assert app.accounts() == ("default", "second", "support")

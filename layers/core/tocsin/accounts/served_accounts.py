@@ -1,7 +1,9 @@
 """Which accounts a deployment serves: those its parameter names, and those that were added while it runs.
 
 The added ones are kept in the notifications table, which the planner and the console may read: it holds no
-key.
+key. So are those of the parameter once they are in use (`keep_account`): a shorter parameter must not leave a
+linked account without a connector, and what waits for it without anybody who sends or expires it. Such an
+account is served until it is unpaired and removed by the operator.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from tocsin.dynamo.table import ConditionFailed, Table
-from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put, Value
 from tocsin.tables.notifications import ROSTER, roster_key
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,8 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 REMEMBERED_SECONDS: Final = 60
 """How long an account that was found counts as served without another look."""
+
+_KEPT: Final = "kept"
 
 FRESH_SECONDS: Final = 5.0
 """How long `latest` returns what was last read."""
@@ -94,13 +98,28 @@ def is_added(table: Table, account: str) -> bool:
     return NAME.fullmatch(account) is not None and table.get(roster_key(account)) is not None
 
 
+def kept_accounts(table: Table) -> set[str]:
+    """Of the added ones those that the parameter named when they were written down."""
+    return {str(item["sk"]) for item in table.query(ROSTER) if item.get(_KEPT)}
+
+
 def add_account(table: Table, account: str, now: int) -> bool:
     """Have the connectors serve one more account; return whether it is new. `now`: seconds. Raises ValueError
     for a bad name."""
+    return _write_down(table, account, {"added_at": now})
+
+
+def keep_account(table: Table, account: str, now: int) -> bool:
+    """Have an account of the parameter served when the parameter doesn't name it any more; return whether
+    that is new. `now`: seconds. Raises ValueError for a bad name."""
+    return _write_down(table, account, {"added_at": now, _KEPT: True})
+
+
+def _write_down(table: Table, account: str, what: dict[str, Value]) -> bool:
     if not NAME.fullmatch(account):
         raise ValueError("an account's name is made of a-z, 0-9 and -, begins with no - and has 32 at most")
     try:
-        table.put(Put(roster_key(account), {"added_at": now}, when=(ITEM_ABSENT,)))
+        table.put(Put(roster_key(account), what, when=(ITEM_ABSENT,)))
     except ConditionFailed:
         return False
     return True

@@ -62,7 +62,7 @@ class Connectors(Protocol):
 class Report:
     """What was done for one account. `waiting`: rows that stay; `mismatched`: rows that named another
     account, recipient or audience than their notification; `complete`: nothing due was left for lack of
-    time."""
+    time; `in_use`: the account is logged in, or something waits for it."""
 
     account: str
     resumed: int = 0
@@ -71,6 +71,7 @@ class Report:
     waiting: int = 0
     mismatched: int = 0
     complete: bool = True
+    in_use: bool = field(default=False, compare=False)
 
 
 @dataclass
@@ -110,6 +111,7 @@ class Maintainer:
             self._put_back(report, time_left, tell=state == AccountState.RESUMING)
         self._expire(report)
         self._count_waiting(report)
+        report.in_use = state in LOGGED_IN or report.waiting > 0
         return report
 
     def sweep(self, account: str, time_left: Callable[[], float]) -> Report:
