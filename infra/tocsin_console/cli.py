@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tocsin_console.commands import (
     accounts,
+    adopt,
     dead_letters,
     explain,
     groups,
@@ -39,6 +40,7 @@ COMMANDS = (
     groups,
     dead_letters,
     settings,
+    adopt,
 )
 """As `--help` lists them."""
 
@@ -110,9 +112,9 @@ def _guarded(args: argparse.Namespace, output: Output) -> None:
 def _run(args: argparse.Namespace, output: Output) -> None:
     from tocsin_console.deployment import Deployment
 
-    deployment = Deployment.find(
-        args.stack, region=args.region, endpoint_url=args.endpoint_url, profile=args.profile
-    )
+    # What runs before there is a stack, or after it was deleted.
+    look_up = Deployment.find if args.needs_stack else Deployment.without_stack
+    deployment = look_up(args.stack, region=args.region, endpoint_url=args.endpoint_url, profile=args.profile)
     args.run(args, deployment, output)
 
 

@@ -52,20 +52,16 @@ class Deployment:
         cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
     ) -> Deployment:
         """Read a stack's outputs and parameters. Raises NotFound, Usage, and botocore's own errors."""
-        session = Session(profile=profile)
-        if region is not None:
-            session.set_config_variable("region", region)
-        region = session.get_config_variable("region")
-        if region is None:
-            raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+        session = _session(region, profile)
         client = _client(session, "cloudformation", endpoint_url)
         try:
             found = client.describe_stacks(StackName=stack)["Stacks"][0]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
+            where = session.get_config_variable("region")
             raise NotFound(
-                f"there is no stack '{stack}' in {region}: pass --stack and --region as in "
+                f"there is no stack '{stack}' in {where}: pass --stack and --region as in "
                 "samconfig.toml, or deploy it with 'sam build && sam deploy'"
             ) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
@@ -73,6 +69,13 @@ class Deployment:
             raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: it has no outputs (yet)")
         parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
         return cls(stack, outputs, session, endpoint_url, parameters)
+
+    @classmethod
+    def without_stack(
+        cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
+    ) -> Deployment:
+        """One that isn't there (yet, or any more): it has clients, and no outputs. Raises Usage."""
+        return cls(stack, {}, _session(region, profile), endpoint_url)
 
     def __getitem__(self, output: str) -> str:
         try:
@@ -227,6 +230,16 @@ class Deployment:
     def _secret(self, arn: str) -> str:
         text: str = self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
         return text
+
+
+def _session(region: str | None, profile: str | None) -> Session:
+    """Raises Usage."""
+    session = Session(profile=profile)
+    if region is not None:
+        session.set_config_variable("region", region)
+    if session.get_config_variable("region") is None:
+        raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+    return session
 
 
 def _client(session: Session, service: str, endpoint_url: str | None) -> Any:

@@ -19,6 +19,11 @@ SAMPLES = {
     "AvailabilityZones": "eu-west-1b,eu-west-1c",
     "ConnectorImage": "public.ecr.aws/lambda/python:3.13.2026.06.05.14-arm64",
     "EventBusName": "default",
+    "KeysTableName": "earlier-KeysTable-1A2B3C",
+    "NotificationsStreamArn": (
+        "arn:aws:dynamodb:eu-west-1:123456789012:table/earlier-NotificationsTable-4D5E6F/stream/2026-01-01"
+    ),
+    "NotificationsTableName": "earlier-NotificationsTable-4D5E6F",
     "SealingSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:earlier-AbCdEf",
     "TextsSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:texts-AbCdEf",
     "WhatsAppRootKey": "ab" * 32,
@@ -91,8 +96,13 @@ def _candidates() -> Iterator[dict[str, str]]:
             yield {"ConnectorMode": "external", name: str(value)}
 
 
+# What goes with an adopted notifications table, which no condition asks for.
+_STREAM = {"NotificationsStreamArn": SAMPLES["NotificationsStreamArn"]}
+
+
 def _allowed(parameters: Mapping[str, str]) -> Stack | None:
+    adopts = bool(parameters.get("NotificationsTableName"))
     try:
-        return deployed(parameters)
+        return deployed({**parameters, **(_STREAM if adopts else {})})
     except RuleFailed:
         return None

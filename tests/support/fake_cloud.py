@@ -76,23 +76,24 @@ class FakeCloud:
         """Make what else the outputs name."""
 
     def describe_stacks(self, request: Any, **_: Any) -> AWSResponse | None:
-        """Answers the one question that the console asks CloudFormation."""
+        """Answers what the console asks CloudFormation: for one stack, or for all."""
         if "amazonaws.com" not in request.url:
             return None
         body = request.body.decode() if isinstance(request.body, bytes) else request.body
-        name = parse_qs(body)["StackName"][0]
-        if name not in self.stacks:
+        name = parse_qs(body).get("StackName", [None])[0]
+        if name is not None and name not in self.stacks:
             error = f"<Code>ValidationError</Code><Message>Stack with id {name} does not exist</Message>"
             return _response(request.url, 400, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+        told = "".join(map(self._stack, self.stacks if name is None else [name]))
+        answer = f"<DescribeStacksResult><Stacks>{told}</Stacks></DescribeStacksResult>"
+        return _response(request.url, 200, f"<DescribeStacksResponse>{answer}</DescribeStacksResponse>")
+
+    def _stack(self, name: str) -> str:
         status, outputs = self.stacks[name]
-        return _response(
-            request.url,
-            200,
-            "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>"
-            f"<StackName>{name}</StackName><StackStatus>{status}</StackStatus>"
+        return (
+            f"<member><StackName>{name}</StackName><StackStatus>{status}</StackStatus>"
             f"<Outputs>{_members('Output', outputs)}</Outputs>"
-            f"<Parameters>{_members('Parameter', self.parameters)}</Parameters>"
-            "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+            f"<Parameters>{_members('Parameter', self.parameters)}</Parameters></member>"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from tests.support.templates import as_list, statements
 from tocsin.dynamo.memory import MemoryTable
@@ -21,13 +21,18 @@ class NotGranted(AssertionError):
     """The policy doesn't grant this partition: DynamoDB would answer AccessDenied."""
 
 
+def _choices(resource: Any) -> list[Any]:
+    """Both branches of an `If`: the table is the stack's own, or an adopted one."""
+    return list(resource["Fn::If"][1:]) if "Fn::If" in resource else [resource]
+
+
 @cache
 def granted(table: ConnectorsView) -> tuple[str, ...]:
     """The patterns of the partition keys that the connector may name in a table."""
     [condition] = [
         statement["Condition"]["ForAllValues:StringLike"]
         for owner, statement in statements()
-        if owner == "ConnectorPolicy" and statement["Resource"] == {"Fn::GetAtt": [table, "Arn"]}
+        if owner == "ConnectorPolicy" and {"Fn::GetAtt": [table, "Arn"]} in _choices(statement["Resource"])
     ]
     return tuple(as_list(condition["dynamodb:LeadingKeys"]))
 

@@ -44,10 +44,11 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Parser]
 
 
-def add_command(commands: Commands, name: str, run: Run, **texts: Any) -> Parser:
-    """Declare a command, or an action of one, that `run` carries out. `texts`: as for `ArgumentParser`."""
+def add_command(commands: Commands, name: str, run: Run, *, needs_stack: bool = True, **texts: Any) -> Parser:
+    """Declare a command, or an action of one, that `run` carries out. `needs_stack`: whether the stack must
+    be there; else `run` gets a deployment without outputs. `texts`: as for `ArgumentParser`."""
     parser = commands.add_parser(name, parents=[_common()], **texts)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs_stack=needs_stack)
     return parser
 
 

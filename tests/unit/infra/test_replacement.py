@@ -68,9 +68,22 @@ def replaced(before: Stack, after: Stack) -> set[str]:
     }
 
 
+# What an adopted stack has besides; each of its parameters alone is refused.
+ADOPTED = {
+    name: SAMPLES[name]
+    for name in (
+        "KeysTableName",
+        "NotificationsStreamArn",
+        "NotificationsTableName",
+        "SealingSecretArn",
+        "TextsSecretArn",
+    )
+}
+
+
 def update(change: Mapping[str, str]) -> tuple[Stack, Stack]:
     """Return the stack before and after a change, of the first kind of stack that may make it."""
-    for kind in ({}, {"ConnectorMode": "external"}):
+    for kind in ({}, {"ConnectorMode": "external"}, ADOPTED):
         with contextlib.suppress(RuleFailed):
             return deployed(kind), deployed({**kind, **change})
     raise AssertionError(f"no stack may have {change}")

@@ -9,6 +9,12 @@ from tests.support.deployments import SAMPLES
 from tests.support.templates import template
 
 EXTERNAL = {"ConnectorMode": "external"}
+ADOPTED = {
+    "NotificationsTableName": SAMPLES["NotificationsTableName"],
+    "NotificationsStreamArn": SAMPLES["NotificationsStreamArn"],
+    "TextsSecretArn": SAMPLES["TextsSecretArn"],
+}
+WITH_KEYS = {**ADOPTED, "KeysTableName": "keys", "SealingSecretArn": SAMPLES["SealingSecretArn"]}
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:one-AbCdEf"
 
 CONTRADICTIONS = [
@@ -21,6 +27,14 @@ CONTRADICTIONS = [
     ({**EXTERNAL, "WhatsAppRootKey": "ab" * 32}, "WHATSAPP_ROOT_KEY"),
     ({"Timing": "trial"}, "Leave out Timing"),
     ({"SealingSecretArn": SECRET, "TextsSecretArn": SECRET}, "same secret"),
+    ({**WITH_KEYS, "SealingSecretArn": ""}, "KeysTableName needs SealingSecretArn"),
+    (
+        {"KeysTableName": "keys", "SealingSecretArn": SAMPLES["SealingSecretArn"]},
+        "KeysTableName needs NotificationsTableName",
+    ),
+    ({**ADOPTED, "NotificationsStreamArn": ""}, "needs NotificationsStreamArn"),
+    ({**ADOPTED, "TextsSecretArn": ""}, "needs TextsSecretArn"),
+    ({**ADOPTED, "NotificationsTableName": ""}, "is of no use without NotificationsTableName"),
 ]
 
 
@@ -46,6 +60,8 @@ def test_a_contradiction_is_refused_with_its_remedy(parameters: dict[str, str], 
         {**EXTERNAL, "Timing": "trial"},
         {"ConnectorCount": "2", "ConnectorMemory": "1024", "ConnectorCapacity": "spot"},
         {"SealingSecretArn": SECRET},
+        ADOPTED,
+        WITH_KEYS,
         {"SealingSecretArn": SECRET, "TextsSecretArn": SAMPLES["TextsSecretArn"]},
     ],
 )
