@@ -85,6 +85,11 @@ faults: setup ## a storm: kills, broken sessions, losses; NOTIFICATIONS=5000 REC
 	@$(BIN)/python -m tests.faults.storm $(foreach option,NOTIFICATIONS RECIPIENTS KILLS SEED,\
 		$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
 
+.PHONY: upgrade
+upgrade: setup ## from the release before to this one, back and again, while messages go; NOTIFICATIONS=40 SECONDS=15 SEED=1
+	@$(BIN)/python -m tests.upgrade.rolling $(foreach option,NOTIFICATIONS SECONDS SEED,\
+		$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
+
 .PHONY: vectors
 vectors: setup ## known answers from a folder of your own: make vectors VECTORS=<folder>
 	@test -n "$(VECTORS)" || { echo "which folder? make vectors VECTORS=<folder>" >&2; exit 2; }

@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 # Their tests start processes and wait for them.
-WAITING = ("tests/e2e/", "tests/faults/", "tests/integration/", "tests/interop/")
+WAITING = (
+    "tests/e2e/",
+    "tests/faults/",
+    "tests/integration/",
+    "tests/interop/",
+    "tests/upgrade/test_rolling.py",
+)
 # One stack for all tests of the folder, so one worker for them, but for these.
 SHARED = ("tests/e2e/", "tests/faults/")
 OWN_STACK = ("tests/e2e/test_message_kinds.py",)
@@ -25,6 +31,7 @@ LONGEST = (
     "tests/interop/test_matrix.py",
     "tests/e2e/",
     "tests/interop/test_bad_days.py",
+    "tests/upgrade/test_rolling.py",
     "tests/integration/test_connector_accounts.py",
     "tests/integration/test_connector_failover.py",
     "tests/runtime/",

@@ -83,7 +83,8 @@ class Stack:
 
         Where IAM is enforced it comes with credentials that have a connector's rights and no others.
         """
-        named = {variable: self.outputs[output] for variable, output in VARIABLES.items()}
+        # A release of before an output was there doesn't know the variable either.
+        named = {name: self.outputs[output] for name, output in VARIABLES.items() if output in self.outputs}
         return (
             self.aws.environment(self._connector_credentials)
             | named
@@ -140,20 +141,28 @@ def deployed(
             yield running
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, root: Path = ROOT) -> Path:
     """Build the template for this machine, unless that was done already. Returns the built template's folder.
 
-    Raises `CommandFailed`; the log is in `folder`.
+    `root`: the sources, this release's or another's. Raises `CommandFailed`; the log is in `folder`.
     """
     BUILDS.mkdir(parents=True, exist_ok=True)
-    target = BUILDS / _fingerprint()
+    target = BUILDS / _fingerprint(root)
     with (BUILDS / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (target / "template.yaml").exists():
             unfinished = BUILDS / "unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
             _sam(
-                ["build", "--config-env", "local", "--build-dir", str(unfinished), *_overrides("build", {})],
+                [
+                    "build",
+                    "--config-env",
+                    "local",
+                    "--build-dir",
+                    str(unfinished),
+                    *_overrides("build", {}, root),
+                ],
+                root=root,
                 environment=clean_environment(
                     # Where pip looks for its settings.
                     HOME=os.environ.get("HOME", str(folder)),
@@ -172,20 +181,26 @@ def build(folder: Path) -> Path:
     return target
 
 
-def deploy(aws: Emulator, built: Path, parameters: Mapping[str, str], *extra: str) -> Stack:
-    """Deploy what `build` made. `extra` are further arguments of `sam deploy`. Raises `CommandFailed`."""
+def deploy(
+    aws: Emulator, built: Path, parameters: Mapping[str, str], *extra: str, root: Path = ROOT
+) -> Stack:
+    """Deploy what `build` made of the same `root`. `extra` are further arguments of `sam deploy`.
+
+    Raises `CommandFailed`.
+    """
     _sam(
         [
             "deploy",
             "--config-env",
             "local",
             "--config-file",
-            str(ROOT / "samconfig.toml"),
+            str(root / "samconfig.toml"),
             "--template-file",
             str(built / "template.yaml"),
-            *_overrides("deploy", parameters),
+            *_overrides("deploy", parameters, root),
             *extra,
         ],
+        root=root,
         environment=aws.environment(),
         log=aws.folder / "sam-deploy.log",
     )
@@ -223,12 +238,12 @@ def _outputs(aws: Emulator) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def _sam(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
-    """Run the SAM CLI. Raises `CommandFailed`."""
+def _sam(arguments: Sequence[str], *, root: Path, environment: Mapping[str, str], log: Path) -> None:
+    """Run the SAM CLI in `root`. Raises `CommandFailed`."""
     with log.open("wb") as output:
         done = subprocess.run(
             [str(SAM / "bin" / "sam"), *arguments],
-            cwd=ROOT,
+            cwd=root,
             # An emulator is done at once; AWS is asked every five seconds.
             env={**environment, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"},
             stdin=subprocess.DEVNULL,
@@ -240,12 +255,12 @@ def _sam(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path)
         raise CommandFailed(f"sam {arguments[0]}", log)
 
 
-def _overrides(command: str, parameters: Mapping[str, str]) -> list[str]:
+def _overrides(command: str, parameters: Mapping[str, str], root: Path) -> list[str]:
     """The parameters of one SAM command: samconfig's local ones, this machine's, then `parameters`.
 
     Given on the command line they replace those of samconfig.toml as a whole, so they are all given.
     """
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    config = tomllib.loads((root / "samconfig.toml").read_text(encoding="utf-8"))
     written = config["local"][command]["parameters"]["parameter_overrides"]
     values = dict(pair.split("=", 1) for pair in written)
     values |= {"PythonRuntime": _runtime(), "Architecture": _architecture()}
@@ -280,14 +295,14 @@ def _package_settings() -> dict[str, str]:
     }
 
 
-def _fingerprint() -> str:
+def _fingerprint(root: Path) -> str:
     """A hash over everything a build is made from."""
     total = hashlib.sha256(f"{sys.version} {platform.machine()}".encode())
-    files = [ROOT / name for name in SOURCES]
+    files = [root / name for name in SOURCES]
     for name in SOURCE_FOLDERS:
-        files += sorted(file for file in (ROOT / name).rglob("*") if _is_source(file))
+        files += sorted(file for file in (root / name).rglob("*") if _is_source(file))
     for file in files:
-        total.update(f"\n{file.relative_to(ROOT)}\n".encode())
+        total.update(f"\n{file.relative_to(root)}\n".encode())
         total.update(file.read_bytes())
     return total.hexdigest()[:16]
 

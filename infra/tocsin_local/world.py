@@ -18,7 +18,7 @@ from botocore.session import Session
 from tocsin_console import settings as change_settings
 from tocsin_console.deployment import Deployment
 from tocsin_console.output import Output
-from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.emulator import REGION, ROOT_USER, interpreter
 from tocsin_local.processes import Child, clean_environment, running
 from tocsin_local.stack import Stack, deployed
 from tocsin_whatsapp_server.control_client import ControlClient
@@ -47,8 +47,11 @@ class World:
             child.check()
 
     @contextlib.contextmanager
-    def connector(self) -> Iterator[Child]:
-        """One more connector process while the block lasts. Only one at a time holds an account."""
+    def connector(self, layer: Path | None = None) -> Iterator[Child]:
+        """One more connector process while the block lasts. Only one at a time holds an account.
+
+        `layer`: the built layer that it runs, as on AWS; without it the sources that we run ourselves.
+        """
         self.connectors += 1
         name = f"connector-{self.connectors}"
         environment = self.stack.connector_environment(
@@ -58,6 +61,8 @@ class World:
             SSL_CERT_FILE=self.media_certificate,
         )
         command = [sys.executable, "-m", "tocsin.connector"]
+        if layer is not None:
+            command[0], environment["PYTHONPATH"] = str(interpreter()), str(layer / "python")
         with running(name, command, environment=environment, log=self.folder / f"{name}.log") as child:
             yield child
 

@@ -40,9 +40,9 @@ class Fleet:
     _running: contextlib.ExitStack
     started: list[Connector] = field(default_factory=list)
 
-    def start(self) -> Connector:
-        """One more; returns when it holds the account or stands by for it."""
-        child = self._running.enter_context(self.world.connector())
+    def start(self, layer: Path | None = None) -> Connector:
+        """One more; returns when it holds the account or stands by for it. `layer`: see `World.connector`."""
+        child = self._running.enter_context(self.world.connector(layer))
         process = eventually(lambda: with_output(child.log, "tocsin.connector"), "no connector process")
         connector = Connector(process, child.log)
         self.started.append(connector)

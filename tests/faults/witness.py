@@ -63,6 +63,10 @@ class Witness:
             if not awaited:
                 del self._awaited[copy[0]]
 
+    def has_arrived(self, notice: Notice) -> bool:
+        """Whether all devices of its recipient show what was expected, as of the last look."""
+        return notice.message_id not in self._awaited
+
     @property
     def arrived_count(self) -> int:
         return len(self.shown)

@@ -16,45 +16,48 @@ def parameters(*arguments: str) -> dict[str, str]:
 
 class TestParameters:
     def test_samconfig_then_the_machine_then_the_caller(self) -> None:
-        asked = parameters(*stack._overrides("deploy", {"SendConcurrency": "2", "LogLevel": "DEBUG"}))
+        asked = parameters(
+            *stack._overrides("deploy", {"SendConcurrency": "2", "LogLevel": "DEBUG"}, stack.ROOT)
+        )
         assert asked["ConnectorMode"] == "external"
         assert asked["PythonRuntime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
         assert asked["SendConcurrency"] == "2"
 
     def test_build_and_deploy_agree_on_the_runtime(self) -> None:
-        built, deployed = (parameters(*stack._overrides(command, {})) for command in ("build", "deploy"))
+        built, deployed = (
+            parameters(*stack._overrides(command, {}, stack.ROOT)) for command in ("build", "deploy")
+        )
         for name in ("PythonRuntime", "Architecture"):
             assert built[name] == deployed[name]
 
 
 class TestFingerprint:
     @pytest.fixture
-    def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def root(self, tmp_path: Path) -> Path:
         for name in stack.SOURCES:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text("Resources: {}\n")
         for name in stack.SOURCE_FOLDERS:
             (tmp_path / name).mkdir(parents=True)
-        monkeypatch.setattr(stack, "ROOT", tmp_path)
         return tmp_path
 
     def test_a_changed_source_is_another_build(self, root: Path) -> None:
-        before = stack._fingerprint()
+        before = stack._fingerprint(root)
         (root / "layers/core/tocsin.py").write_text("x = 1\n")
-        assert stack._fingerprint() != before
+        assert stack._fingerprint(root) != before
 
     def test_so_is_a_renamed_one(self, root: Path) -> None:
         file = root / "functions/app.py"
         file.write_text("x = 1\n")
-        before = stack._fingerprint()
+        before = stack._fingerprint(root)
         file.rename(file.with_name("main.py"))
-        assert stack._fingerprint() != before
+        assert stack._fingerprint(root) != before
 
     def test_compiled_files_count_for_nothing(self, root: Path) -> None:
-        before = stack._fingerprint()
+        before = stack._fingerprint(root)
         (root / "functions/__pycache__").mkdir()
         (root / "functions/__pycache__/app.pyc").write_bytes(b"compiled")
-        assert stack._fingerprint() == before
+        assert stack._fingerprint(root) == before
 
 
 class TestRunFolder:

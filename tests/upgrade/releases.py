@@ -1,0 +1,80 @@
+"""The releases that an upgrade goes between: this one, and the one before as git keeps it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from tocsin_local.bootstrap import ROOT, RUNS
+from tocsin_local.stack import build
+
+PREVIOUS = "523abcd381da2e2149c9cd7a2da97aa9d85ca39d"
+"""The commit of release 0.1.0. Moved on with each release, and the fixtures with it (RECORDS.md)."""
+
+TELLTALE = Path("tocsin/connector_client/protocol.py")
+
+
+class NoHistory(Exception):
+    """The checkout is too shallow to hold the release before. The text says how to get it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the previous release ({PREVIOUS[:7]}) isn't in this checkout: git fetch --unshallow"
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as it is deployed. `root`: its sources; `built`: what `sam build` made of them."""
+
+    name: str
+    root: Path
+    built: Path
+
+    @property
+    def layer(self) -> Path:
+        """The built layer; its connector runs from there."""
+        return self.built / "CoreLayer"
+
+    def is_of(self, layer: Path) -> bool:
+        """Whether an unpacked layer is this release's. No two releases speak of their protocol alike."""
+        mine, theirs = (folder / "python" / TELLTALE for folder in (self.layer, layer))
+        return mine.read_bytes() == theirs.read_bytes()
+
+
+def this_release(folder: Path) -> Release:
+    return Release("new", ROOT, build(folder))
+
+
+def previous_release(folder: Path) -> Release:
+    """Raises NoHistory."""
+    root = previous_sources()
+    return Release("old", root, build(folder, root))
+
+
+def previous_sources() -> Path:
+    """The whole tree of the release before, unpacked below `.run` once. Raises NoHistory."""
+    target = RUNS / "releases" / PREVIOUS[:12]
+    if not target.exists():
+        archive = _archive()
+        unfinished = target.with_name(f"{target.name}-unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        with tarfile.open(fileobj=BytesIO(archive)) as tar:
+            tar.extractall(unfinished, filter="data")
+        unfinished.rename(target)
+    return target
+
+
+def _archive() -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "archive", "--format=tar", PREVIOUS], cwd=ROOT, capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        raise NoHistory from None
+    return done.stdout
