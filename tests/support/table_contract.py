@@ -272,13 +272,18 @@ class TableContract:
     def test_set_in_changes_one_entry_of_a_map(self, table: Table) -> None:
         table.put(Put(KEY, {"receipts": {"1@lid delivered": 1}}))
         for entry, at in (("2@lid read", 2), ("1@lid delivered", 3)):
-            item = table.update(Update(KEY, set_in={"receipts": (entry, at)}))
+            item = table.update(Update(KEY, set_in={"receipts": {entry: at}}))
         assert item["receipts"] == {"1@lid delivered": 3, "2@lid read": 2}
+
+    def test_set_in_changes_several_entries_of_a_map(self, table: Table) -> None:
+        table.put(Put(KEY, {"receipts": {"1@lid delivered": 1}}))
+        item = table.update(Update(KEY, set_in={"receipts": {"1@lid read": 2, "2@lid delivered": 3}}))
+        assert item["receipts"] == {"1@lid delivered": 1, "1@lid read": 2, "2@lid delivered": 3}
 
     def test_set_in_needs_its_map(self, table: Table) -> None:
         table.put(Put(KEY, {"next": 1}))
         with pytest.raises(InvalidWrite):
-            table.update(Update(KEY, set_in={"receipts": ("a", 1)}))
+            table.update(Update(KEY, set_in={"receipts": {"a": 1}}))
 
     def test_a_set_grows_shrinks_and_goes_with_its_last_member(self, table: Table) -> None:
         for member in ("a", "b"):
@@ -299,7 +304,7 @@ class TableContract:
                 KEY,
                 set={"state": "sent"},
                 set_first={"sent_at": 5},
-                set_in={"map": ("k", 1)},
+                set_in={"map": {"k": 1}},
                 append={"tries": 1},
                 add={"count": 1},
                 discard={"set": frozenset({"a"})},
@@ -323,7 +328,7 @@ class TableContract:
     def test_what_was_read_changes_nothing_in_the_table(self, table: Table) -> None:
         table.put(Put(KEY, {"map": {"a": 1}}))
         before = table.get(KEY)
-        table.update(Update(KEY, set_in={"map": ("a", 2)}))
+        table.update(Update(KEY, set_in={"map": {"a": 2}}))
         assert before is not None
         assert before["map"] == {"a": 1}
 

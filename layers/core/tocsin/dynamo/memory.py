@@ -178,8 +178,8 @@ def _written(write: Put | Update, before: Item | None) -> dict[str, Value]:
     after = identity | dict(before or {})
     after |= {name: _held(value) for name, value in write.set.items()}
     after |= {name: _held(value) for name, value in write.set_first.items() if name not in after}
-    for name, (entry, value) in write.set_in.items():
-        after[name] = {**_map_in(after, name), entry: _held(value)}
+    for name, entries in write.set_in.items():
+        after[name] = {**_map_in(after, name), **{entry: _held(value) for entry, value in entries.items()}}
     for name, member in write.append.items():
         after[name] = [*_list_in(after, name), _held(member)]
     for name, amount in write.add.items():

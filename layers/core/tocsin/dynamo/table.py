@@ -423,8 +423,10 @@ def _sets(update: Update, expression: Expression) -> Iterator[str]:
     for attribute, value in update.set_first.items():
         name = expression.name(attribute)
         yield f"{name} = if_not_exists({name}, {expression.value(value)})"
-    for attribute, (entry, value) in update.set_in.items():
-        yield f"{expression.name(attribute)}.{expression.name(entry)} = {expression.value(value)}"
+    for attribute, entries in update.set_in.items():
+        name = expression.name(attribute)
+        for entry, value in entries.items():
+            yield f"{name}.{expression.name(entry)} = {expression.value(value)}"
     for attribute, member in update.append.items():
         name, nothing = expression.name(attribute), expression.value([])
         yield f"{name} = list_append(if_not_exists({name}, {nothing}), {expression.value([member])})"

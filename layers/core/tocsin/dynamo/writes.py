@@ -172,7 +172,7 @@ class Put(NamedTuple):
 class Update(NamedTuple):
     """Change some attributes; an absent item is made. Each attribute is named once.
 
-    `set_first`: where the attribute is absent. `set_in`: one entry each of maps, which must be there.
+    `set_first`: where the attribute is absent. `set_in`: entries of maps, which must be there.
     `append`: one member to a list, which begins empty. `add`: to a number, which begins at 0, or into a set.
     `discard`: out of a set; the last member takes the attribute with it.
     """
@@ -183,7 +183,7 @@ class Update(NamedTuple):
     remove: tuple[str, ...] = ()
     when: tuple[Condition, ...] = ()
     set_first: Item = NOTHING
-    set_in: Mapping[str, tuple[str, Value]] = NOTHING
+    set_in: Mapping[str, Mapping[str, Value]] = NOTHING
     append: Item = NOTHING
     discard: Mapping[str, frozenset[str]] = NOTHING
 

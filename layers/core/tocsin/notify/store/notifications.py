@@ -124,7 +124,7 @@ class Notifications:
             notification_key(notification_id),
             set=told(state, at),
             set_first={"sent_at": at, "delivered_at": at, **read},
-            set_in={"receipts": (f"{device} {state}", at)} if device else {},
+            set_in={"receipts": {f"{device} {state}": at}} if device else {},
             remove=(*OF_A_WAIT, "failed_at"),
             when=enters(state),
         )
@@ -134,7 +134,7 @@ class Notifications:
         """A receipt that moves nothing: another device was first. Raises NotificationMissing."""
         update = Update(
             notification_key(notification_id),
-            set_in={"receipts": (f"{device} {state}", at)},
+            set_in={"receipts": {f"{device} {state}": at}},
             when=(ITEM_EXISTS,),
         )
         return change(self._table, update).notification
@@ -227,7 +227,7 @@ class Notifications:
         """Remember that `device` (full JID) asked again for a message and under which number it was answered;
         `attempt`: the entry in the history. Raises NotificationMissing."""
         update = Update(
-            notification_key(notification_id), set_in={"recoveries": (device, recovery.to_json())}
+            notification_key(notification_id), set_in={"recoveries": {device: recovery.to_json()}}
         )
         return self._with_attempt(update, attempt)
 
