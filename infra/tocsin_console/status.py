@@ -21,9 +21,11 @@ QUEUES = {
     "ticket events": "TicketEventsQueueUrl",
     "notifications": "NotificationsQueueUrl",
     "stanzas": "StanzasQueueUrl",
+    "receipts": "ReceiptsQueueUrl",
     "dead letters": "DeadLettersQueueUrl",
     "dead ticket events": "TicketEventsDeadQueueUrl",
     "dead stanzas": "StanzasDeadQueueUrl",
+    "dead receipts": "ReceiptsDeadQueueUrl",
     "dead outcomes": "OutcomesDeadQueueUrl",
 }
 
@@ -32,6 +34,7 @@ REMEDIES = {
     "dead letters": "tocsin dead-letters list",
     "dead ticket events": "tocsin dead-letters list --queue events",
     "dead stanzas": "a receipt or a reply may be missing; the log of receive_stanza says why",
+    "dead receipts": "a notification's state may lag behind; the log of record_receipts says why",
     "dead outcomes": "outcome events never reached the bus; the log of publish_outcomes says why",
 }
 

@@ -40,6 +40,7 @@ VARIABLES = {
     "NOTIFICATIONS_QUEUE_URL": "NotificationsQueueUrl",
     "DEAD_LETTERS_QUEUE_URL": "DeadLettersQueueUrl",
     "STANZAS_QUEUE_URL": "StanzasQueueUrl",
+    "RECEIPTS_QUEUE_URL": "ReceiptsQueueUrl",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "TicketEventsDeadQueueUrl",
     "SEALING_SECRET_ARN": "SealingSecretArn",
     "TEXTS_SECRET_ARN": "TextsSecretArn",

@@ -41,6 +41,8 @@ QUEUES = {
     "dead_letters": "DeadLettersQueueUrl",
     "stanzas": "StanzasQueueUrl",
     "stanzas_dead": "StanzasDeadQueueUrl",
+    "receipts": "ReceiptsQueueUrl",
+    "receipts_dead": "ReceiptsDeadQueueUrl",
     "outcomes_dead": "OutcomesDeadQueueUrl",
 }
 """What the record calls a queue, and the output of the template that says where it is."""

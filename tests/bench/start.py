@@ -44,6 +44,7 @@ class Handler:
 HANDLERS = {
     SEND: Handler("SendNotificationFunction"),
     "receive_stanza": Handler("ReceiveStanzaFunction", "app.receiver()"),
+    "record_receipts": Handler("RecordReceiptsFunction"),
     "plan_notifications": Handler("PlanNotificationsFunction", "app.planner()"),
     "publish_outcomes": Handler("PublishOutcomesFunction", "app.publisher()"),
     "maintain_sessions": Handler("MaintainSessionsFunction", "app.maintainer()"),
@@ -63,6 +64,7 @@ VARIABLES = {
     "NOTIFICATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/notifications.fifo",
     "DEAD_LETTERS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/dead-letters.fifo",
     "STANZAS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/stanzas.fifo",
+    "RECEIPTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/receipts",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/refused",
     "SEALING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:0:secret:sealing",
     "TEXTS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:0:secret:sealing",

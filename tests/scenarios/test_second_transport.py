@@ -20,7 +20,7 @@ from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.events.samples import MINIMAL, sample_body
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.outcomes import outcome_of
+from tocsin.notify.outcomes import outcomes_of
 from tocsin.notify.parking import Maintainer
 from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order, TicketEventsDeadQueue
@@ -110,8 +110,7 @@ class Deployment:
         assert item is not None
         stream = {"SequenceNumber": "1", "NewImage": image_of(item)}
         record = {"eventName": "MODIFY", "dynamodb": stream}
-        outcome = outcome_of(record, TEXTS)
-        assert outcome is not None
+        [outcome] = outcomes_of(record, TEXTS)
         return outcome.detail_type, dict(outcome.detail)
 
 

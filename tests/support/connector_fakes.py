@@ -52,6 +52,7 @@ class Around:
     """As much of the surroundings as an unpaired account looks at."""
 
     send_batch: Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]] = nothing_refused
+    send_receipts: None = None
     table: MemoryTable = field(default_factory=GrantedTable)
     sealer: Sealer = field(default_factory=lambda: Sealer({"k": bytes(32)}, "k"))
     aws: Aws = field(default_factory=Aws)

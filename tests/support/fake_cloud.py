@@ -38,7 +38,7 @@ _BY_TICKET = {
     "KeySchema": [{"AttributeName": "ticket_id", "KeyType": "HASH"}],
     "Projection": {"ProjectionType": "KEYS_ONLY"},
 }
-_QUEUES = ("TicketEvents", "TicketEventsDead")
+_QUEUES = ("TicketEvents", "TicketEventsDead", "Receipts", "ReceiptsDead")
 FIFO_QUEUES = ("Notifications", "DeadLetters", "Stanzas", "StanzasDead", "OutcomesDead")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.fake_cloud import ACCOUNT, FIFO_QUEUES, FakeCloud
 from tests.support.memory_queues import take_all
 from tests.support.notifications import a_notification, an_id
+from tests.support.receipts import mark_receipt
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Update
@@ -87,7 +88,7 @@ class FakeDeployment:
         )
 
     def arrives(self, notification: Notification, state: State = State.DELIVERED) -> None:
-        self.deployment.stores.notifications.mark_receipt(notification.id, state, NOW * 1000 + 5000)
+        mark_receipt(self.deployment.stores.notifications, notification.id, state, NOW * 1000 + 5000)
 
     def stored(self, notification: Notification) -> Notification:
         found = self.deployment.stores.notifications.get(notification.id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FIFO_QUEUES = ("notifications", "dead-letters", "stanzas")
-PLAIN_QUEUES = ("ticket-events", "ticket-events-dead")
+PLAIN_QUEUES = ("ticket-events", "ticket-events-dead", "receipts")
 """The queues of a deployment that the functions fill."""
 
 MAX_BATCH = 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.support.notifications import N
+from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item
@@ -40,8 +41,8 @@ class StoredNotification:
             State.PLANNED: lambda: None,
             State.WAITING: lambda: self.stores.parking.park(N, "away", 1),
             State.SENT: lambda: notifications.mark_sent(N.id, {}, at=1, account="default"),
-            State.DELIVERED: lambda: notifications.mark_receipt(N.id, State.DELIVERED, 1),
-            State.READ: lambda: notifications.mark_receipt(N.id, State.READ, 1),
+            State.DELIVERED: lambda: mark_receipt(notifications, N.id, State.DELIVERED, 1),
+            State.READ: lambda: mark_receipt(notifications, N.id, State.READ, 1),
             State.FAILED: lambda: notifications.fail(N.id, GONE, 1),
             State.SUPPRESSED: lambda: notifications.suppress(N.id, GONE, 1),
         }

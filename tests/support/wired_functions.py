@@ -77,7 +77,6 @@ class WiredFunctions:
             receiving,
             self.retry_receipts,
             replies,
-            receipts,
             settings=settings,
             clock=clock,
             random=os.urandom,

@@ -1,7 +1,8 @@
 """Which parts make up each function: the only place that chooses real adapters.
 
-    plan_notifications ── planner        send_notification ── delivery     receive_stanza ── inbound
+    plan_notifications ── planner        send_notification ── delivery     receive_stanza ─── inbound
     publish_outcomes ──── publisher      maintain_sessions ── maintainer, key_maintenance
+    record_receipts ───── receipts
 
 Everything is made once per container. Each function imports its own parts only, and what only some
 invocations need (the sealing secret, the receiving half) when it is first used: most starts are cold ones.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue
 from tocsin.notify.store.stores import Stores
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Connector
     from tocsin.multidevice.inbound.dispatch import Inbound
+    from tocsin.multidevice.inbound.receipt_messages import ReceiptMessages
     from tocsin.multidevice.key_maintenance import KeyMaintenance
     from tocsin.multidevice.numbers import NumberOwners
     from tocsin.multidevice.transport import MultiDevice
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
         MaintainConfig,
         PlanConfig,
         PublishConfig,
+        ReceiptsConfig,
         ReceiveConfig,
         SendConfig,
         StoreConfig,
@@ -162,8 +166,35 @@ def inbound(
             random=os.urandom,
         ),
         replies,
-        receipts,
         settings=settings,
+    )
+
+
+def receipts(
+    config: ReceiptsConfig,
+    *,
+    dynamodb: Any = None,
+    sqs: Any = None,
+    sealer: Callable[[], Sealer] | None = None,
+) -> ReceiptMessages:
+    """Return what handles the messages of the receipts queue."""
+    from tocsin.dynamo.read_ahead import ReadAheadTable
+    from tocsin.keys.store import KeyStore
+    from tocsin.multidevice.inbound.receipt_messages import ReceiptMessages
+    from tocsin.multidevice.inbound.receipts import ReceiptRecorder
+    from tocsin.multidevice.receipt_accounts import ReceiptAccounts
+    from tocsin.multidevice.stanza_queue import StanzaQueue
+
+    dynamodb, sqs = dynamodb or aws.client("dynamodb"), sqs or Later("sqs")
+    stores = _notifications(config.stores, dynamodb)
+    ahead = ReadAheadTable(_table(dynamodb, config.stores.keys_table))
+    unsealing = sealer or _unsealing(_secrets(), config.stores)
+    return ReceiptMessages(
+        stores,
+        ReceiptAccounts(lambda account: KeyStore(ahead, unsealing(), account)),
+        ahead,
+        ReceiptRecorder(stores, side_by_side),
+        StanzaQueue(sqs, config.stanzas_queue_url).send,
     )
 
 
@@ -237,6 +268,31 @@ def keep_accounts(config: MaintainConfig, in_use: Collection[str]) -> list[str]:
     now = int(time.time())
     named = [account for account in config.accounts if account in in_use and NAME.fullmatch(account)]
     return [account for account in named if keep_account(table, account, now)]
+
+
+# As many requests at a time as a client has connections.
+_SIDE_BY_SIDE = 8
+
+
+def side_by_side(function: Callable[[Any], Any], things: Sequence[Any]) -> list[Any]:
+    """Apply a function to each of some things, a few at a time: most of it is waiting for DynamoDB. Return
+    the results in their order, an exception in place of a result that it raised."""
+    from tocsin.multidevice.inbound.receipts import one_by_one
+
+    if len(things) < 2:
+        return one_by_one(function, things)
+    return [
+        result
+        for results in _threads().map(lambda thing: one_by_one(function, [thing]), things)
+        for result in results
+    ]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="records")
 
 
 # -- what they share -------------------------------------------------------------------------------------

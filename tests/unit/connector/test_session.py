@@ -18,7 +18,9 @@ from tests.support.leading_keys import GrantedTable
 from tests.support.settings import chosen
 from tocsin.connector.account_runner import Account
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder
+from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import Packed
+from tocsin.connector.forwarding.ways import Ways
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.session import Session, _Turn
 from tocsin.connector.socket import LineClosed
@@ -150,10 +152,10 @@ async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object
 
 
 async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaks(self: Forwarder) -> None:
+    async def breaks(self: Ways) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(Forwarder, "run", breaks)
+    monkeypatch.setattr(Ways, "run", breaks)
     around: Any = Around()
     held_lease: Any = HeldLease()
 
@@ -263,7 +265,7 @@ def numbered(number: int) -> Node:
 async def test_a_backlog_larger_than_what_may_wait_is_taken_whole_and_in_order() -> None:
     line: Any = Line()
     gate = Gate()
-    forwarder = Forwarder(gate.send, Counters(), max_waiting=10)
+    forwarder = Forwarder(gate.send, Counters(), room=Room(max_waiting=10))
     carrying = asyncio.ensure_future(forwarder.run())
     serving = service(forwarder)
 
@@ -286,7 +288,7 @@ async def test_a_backlog_larger_than_what_may_wait_is_taken_whole_and_in_order()
 async def test_a_queue_that_takes_nothing_for_long_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.connector.session.ROOM_SECONDS", 0.05)
     line: Any = Line()
-    serving = service(Forwarder(Gate().send, Counters(), max_waiting=1))
+    serving = service(Forwarder(Gate().send, Counters(), room=Room(max_waiting=1)))
 
     await serving._take_patiently(line, numbered(1))
     await asyncio.wait_for(serving._take_patiently(line, numbered(2)), 5)

@@ -16,6 +16,7 @@ from moto import mock_aws
 from tests.support.fake_cloud import REGION
 from tests.support.fake_deployment import ACCOUNT, NOW, SITI, FakeDeployment, Said, Script
 from tests.support.notifications import a_notification
+from tests.support.receipts import mark_receipt
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.notification import Problem, State
@@ -68,7 +69,7 @@ class Way:
         self.stores.notifications.mark_sent(self.notification.id, {}, at=NOW * 1000 + 900, account=ACCOUNT)
 
     def delivered(self) -> None:
-        self.stores.notifications.mark_receipt(self.notification.id, State.DELIVERED, NOW * 1000 + 1500)
+        mark_receipt(self.stores.notifications, self.notification.id, State.DELIVERED, NOW * 1000 + 1500)
 
     def fails(self, code: str) -> None:
         self.stores.notifications.fail(self.notification.id, Problem(code, "permanent"), NOW * 1000)
@@ -235,7 +236,7 @@ class Attached(Way):
             content=File(Attachment(key, "plan.pdf", "application/pdf")),
         )
         self.stores.notifications.put_new(file)
-        self.stores.notifications.mark_receipt(file.id, State.DELIVERED, NOW * 1000 + 3000)
+        mark_receipt(self.stores.notifications, file.id, State.DELIVERED, NOW * 1000 + 3000)
 
     def plan(self) -> None:
         super().plan()

@@ -15,6 +15,7 @@ FUNCTIONS = {
     "PlanNotificationsFunction",
     "SendNotificationFunction",
     "ReceiveStanzaFunction",
+    "RecordReceiptsFunction",
     "PublishOutcomesFunction",
     "MaintainSessionsFunction",
 }
@@ -25,8 +26,15 @@ REDRIVES = {
     "TicketEventsQueue": ("TicketEventsDeadQueue", 20),
     "NotificationsQueue": ("DeadLettersQueue", 100),
     "StanzasQueue": ("StanzasDeadQueue", 20),
+    "ReceiptsQueue": ("ReceiptsDeadQueue", 100),
 }
-DEAD_LETTERS = {"TicketEventsDeadQueue", "DeadLettersQueue", "StanzasDeadQueue", "OutcomesDeadQueue"}
+DEAD_LETTERS = {
+    "TicketEventsDeadQueue",
+    "DeadLettersQueue",
+    "StanzasDeadQueue",
+    "ReceiptsDeadQueue",
+    "OutcomesDeadQueue",
+}
 FIFO = {"NotificationsQueue", "DeadLettersQueue", "StanzasQueue", "StanzasDeadQueue"}
 
 # The names that the console, the demo and the connector's environment go by.
@@ -36,6 +44,9 @@ OUTPUTS = {
     "NotificationsQueueUrl",
     "DeadLettersQueueUrl",
     "StanzasQueueUrl",
+    "ReceiptsQueueUrl",
+    "ReceiptsDeadQueueUrl",
+    "RecordReceiptsFunctionName",
     "TicketEventsDeadQueueUrl",
     "TicketEventsQueueUrl",
     "EventBusName",
@@ -269,18 +280,23 @@ class TestRights:
         ("policies", "secret", "roles"),
         [
             (["TextsPolicy"], "TextsSecret", {"Plan", "Send", "Receive", "Publish"}),
-            (["KeyStorePolicy", "ConnectorPolicy"], "SealingSecret", {"Send", "Receive", "Maintain"}),
+            (
+                # record_receipts has no right on sessions, hence not the policy of those who turn ratchets.
+                ["KeyStorePolicy", "ConnectorPolicy", "RecordReceiptsRole"],
+                "SealingSecret",
+                {"Send", "Receive", "Maintain"},
+            ),
         ],
     )
     def test_each_secret_is_read_by_those_who_need_it(
         self, policies: list[str], secret: str, roles: set[str]
     ) -> None:
-        readers = [
-            (owner, it["Action"])
+        readers = {
+            owner: it["Action"]
             for owner, it in statements()
             if f"'{secret}'" in str(it["Resource"]) or f"{secret}.Id" in str(it["Resource"])
-        ]
-        assert readers == [(policy, "secretsmanager:GetSecretValue") for policy in policies]
+        }
+        assert readers == dict.fromkeys(policies, "secretsmanager:GetSecretValue")
         having = {name for name, it in resources("AWS::IAM::Role").items() if f"'{policies[0]}'" in str(it)}
         assert {re.sub("[A-Z].*", "", name[0].lower() + name[1:]).capitalize() for name in having} == roles
 
@@ -303,6 +319,7 @@ class TestRights:
             ("TicketEventsQueue", "PlanNotificationsRole"),
             ("NotificationsQueue", "SendNotificationRole"),
             ("StanzasQueue", "ReceiveStanzaRole"),
+            ("ReceiptsQueue", "RecordReceiptsRole"),
         }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAccount, MemoryAws
 from tests.support.one_delivery import NOW, USER, Scene
+from tests.support.receipts import mark_receipt
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
@@ -223,7 +224,7 @@ def test_one_that_came_to_its_end_elsewhere_holds_nobody_up(scene, end):
     scene.deliver()
     later = scene.plan_another()
     if end == "receipt":
-        scene.stores.notifications.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+        mark_receipt(scene.stores.notifications, scene.planned.id, State.DELIVERED, NOW * 1000)
     else:
         scene.stores.notifications.fail(scene.planned.id, Problem("expired", "permanent"), NOW * 1000)
     assert scene.delivery.deliver(Order.of(later)).outcome == "sent"
@@ -340,7 +341,7 @@ def test_a_receipt_that_overtakes_the_record_wins(scene, monkeypatch):
 
     def send_and_deliver(outgoing: Outgoing) -> Sent:
         sent = send(outgoing)
-        scene.stores.notifications.mark_receipt(scene.planned.id, State.DELIVERED, NOW * 1000)
+        mark_receipt(scene.stores.notifications, scene.planned.id, State.DELIVERED, NOW * 1000)
         return sent
 
     monkeypatch.setattr(scene.transport, "send", send_and_deliver)

@@ -18,7 +18,7 @@ from tests.support.wired_steps import orders, our_bundle, replies, requests_of
 from tocsin.multidevice.directory import device_lists
 from tocsin.multidevice.numbers import SEND
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.outcomes import outcome_of
+from tocsin.notify.outcomes import outcomes_of
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import text_message
@@ -60,8 +60,7 @@ def event(wired: WiredFunctions, pk: str) -> dict[str, Any]:
     """The event that an item of the notifications table brings."""
     [item] = [item for item in everything_in(wired.aws.notifications_table) if item["pk"].startswith(pk)]
     stream = {"SequenceNumber": "1", "NewImage": image_of(item)}
-    outcome = outcome_of({"eventName": "MODIFY", "dynamodb": stream}, TEXTS)
-    assert outcome is not None
+    [outcome] = outcomes_of({"eventName": "MODIFY", "dynamodb": stream}, TEXTS)
     return dict(outcome.detail)
 
 

@@ -13,7 +13,7 @@ from tests.support.streams import image_of
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
-from tocsin.notify.outcomes import Publisher, outcome_of
+from tocsin.notify.outcomes import Outcome, Publisher, outcomes_of
 from tocsin.notify.store.codec import item_of_notification
 from tocsin.tables.notifications import notification_key
 
@@ -93,6 +93,12 @@ def reply(**changes: Any) -> Any:
     return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "9", "NewImage": image_of(values)}}
 
 
+def only_outcome(record: dict, texts) -> Outcome | None:
+    told = outcomes_of(record, texts)
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
 def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
     bus = Bus()
     publisher(bus).publish([record(state=State.SENT, sent_at=1_800_000_001_000)])
@@ -121,15 +127,35 @@ def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
     }
 
 
+READ_AT = {"sent_at": 1, "delivered_at": 2_000, "read_at": 3_000}
+
+
+def test_what_was_read_before_its_delivery_was_stored_is_told_twice_each_as_it_was_then() -> None:
+    together = record(outcome="Read", at=3_000, state=State.READ, **READ_AT)
+    together["dynamodb"]["NewImage"]["outcome_passed"] = {"S": "Delivered"}
+    both = outcomes_of(together, TEXTS)
+    assert [(told.detail_type, told.at, told.detail["state"]) for told in both] == [
+        ("NotificationDelivered", 2_000, "delivered"),
+        ("NotificationRead", 3_000, "read"),
+    ]
+    assert "read_at" not in both[0].detail
+    assert both[0].detail["id"].endswith(".Delivered.2000")
+
+
+def test_what_was_delivered_before_is_told_once() -> None:
+    [told] = outcomes_of(record(outcome="Read", at=3_000, state=State.READ, **READ_AT), TEXTS)
+    assert told.detail_type == "NotificationRead"
+
+
 @pytest.mark.parametrize("outcome", ["Sent", "Delivered", "Read", "Failed", "Suppressed", "Overdue"])
 def test_every_outcome_has_its_event(outcome: str) -> None:
-    told = outcome_of(record(outcome=outcome), TEXTS)
+    told = only_outcome(record(outcome=outcome), TEXTS)
     assert told is not None
     assert told.detail_type == f"Notification{outcome}"
 
 
 def test_a_failure_tells_reason_and_attempts() -> None:
-    told = outcome_of(
+    told = only_outcome(
         record(
             outcome="Failed",
             state=State.FAILED,
@@ -155,7 +181,7 @@ def test_a_failure_tells_reason_and_attempts() -> None:
     ],
 )
 def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]) -> None:
-    outcome = outcome_of(record(content=content), TEXTS)
+    outcome = only_outcome(record(content=content), TEXTS)
     assert outcome is not None
     assert {
         name: outcome.detail[name] for name in ("file", "edits", "reacts_to") if name in outcome.detail
@@ -163,13 +189,13 @@ def test_what_is_more_than_a_text_says_so(content: Content, told: dict[str, str]
 
 
 def test_a_success_after_trouble_tells_no_reason() -> None:
-    told = outcome_of(record(state=State.SENT, last_error=Problem("ack-timeout", "retry")), TEXTS)
+    told = only_outcome(record(state=State.SENT, last_error=Problem("ack-timeout", "retry")), TEXTS)
     assert told is not None
     assert "reason" not in told.detail
 
 
 def test_a_reply_is_told_with_its_ticket() -> None:
-    told = outcome_of(reply(), TEXTS)
+    told = only_outcome(reply(), TEXTS)
     assert told is not None
     assert told.detail_type == "ReplyReceived"
     assert told.detail == {
@@ -194,7 +220,7 @@ def sealed_reply(pk: str = "reply#default#628@s.whatsapp.net") -> Any:
 
 
 def test_a_sealed_reply_is_told_as_it_was_written() -> None:
-    told = outcome_of(sealed_reply(), TEXTS)
+    told = only_outcome(sealed_reply(), TEXTS)
     assert told is not None
     assert (told.detail["text"], told.detail["seconds"]) == ("thanks", 7)
     assert "sealed" not in told.detail
@@ -214,15 +240,15 @@ def test_a_reply_from_another_place_is_refused_by_name_and_blocks_nothing(
 def test_an_outcome_is_told_even_where_the_words_are_gone() -> None:
     erased = record()
     del erased["dynamodb"]["NewImage"]["sealed"]
-    told = outcome_of(erased, TEXTS)
+    told = only_outcome(erased, TEXTS)
     assert told is not None
     assert told.detail_type == "NotificationSent"
 
 
 def test_what_was_told_without_its_content_and_its_content_are_two_events() -> None:
     before, after = (
-        outcome_of(reply(kind="unavailable", unread=True), TEXTS),
-        outcome_of(reply(kind="text"), TEXTS),
+        only_outcome(reply(kind="unavailable", unread=True), TEXTS),
+        only_outcome(reply(kind="text"), TEXTS),
     )
     assert before is not None
     assert after is not None
@@ -231,7 +257,7 @@ def test_what_was_told_without_its_content_and_its_content_are_two_events() -> N
 
 
 def test_a_long_reply_is_cut_and_says_so() -> None:
-    told = outcome_of(reply(text="x" * 100_000), TEXTS)
+    told = only_outcome(reply(text="x" * 100_000), TEXTS)
     assert told is not None
     assert len(told.detail["text"]) == 16_384
     assert told.detail["cut"] == ["text"]
@@ -298,7 +324,7 @@ def test_a_bus_out_of_reach_is_no_crash() -> None:
 
 
 def test_a_changed_identity_says_whose_and_how_it_showed():
-    outcome = outcome_of(identity_change(), TEXTS)
+    outcome = only_outcome(identity_change(), TEXTS)
     assert outcome is not None
     assert outcome.detail_type == "IdentityChanged"
     told = outcome.detail
@@ -316,7 +342,7 @@ def test_of_a_recipient_without_a_number_the_reason_is_told_and_not_what_was_ref
 ) -> None:
     problem = Problem(code, "permanent", "detail.customer.phone is not text")
     lost = {"recipient": "", "refused_address": "0812 secret", "state": state, "last_error": problem}
-    told = outcome_of(record(outcome=outcome, **lost), TEXTS)
+    told = only_outcome(record(outcome=outcome, **lost), TEXTS)
     assert told is not None
     assert (told.detail_type, told.detail["recipient"]) == (f"Notification{outcome}", None)
     assert (told.detail["audience"], told.detail["reason"]) == ("customer", code)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.memory_aws import MemoryAws
 from tests.support.memory_queue import MemoryQueue
 from tests.support.notifications import a_notification
+from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tests.support.settings import chosen
 from tocsin.notify.malformed import UnreadableRecord
@@ -157,7 +158,7 @@ def test_a_name_that_no_failed_notification_has_does_nothing(dead: FailedNotific
 
 def test_what_arrived_meanwhile_is_not_sent_again(dead: FailedNotifications) -> None:
     failed = dead.failed()
-    dead.store.mark_receipt(failed.id, State.DELIVERED, NOW * 1000)
+    mark_receipt(dead.store, failed.id, State.DELIVERED, NOW * 1000)
     assert dead.redrive() == [("dropped", "it has arrived meanwhile (delivered)")]
     assert dead.sent == []
     assert dead.letters.count() == 0
@@ -227,7 +228,7 @@ def spoil(dead: FailedNotifications, notification: Notification) -> None:
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(dead: FailedNotifications) -> None:
     failed, arrived = dead.failed(), dead.failed()
-    dead.store.mark_receipt(arrived.id, State.DELIVERED, NOW * 1000)
+    mark_receipt(dead.store, arrived.id, State.DELIVERED, NOW * 1000)
     assert dead.redrive(dry_run=True) == [
         ("kept", "would be sent again"),
         ("kept", "would be dropped: it has arrived meanwhile (delivered)"),

@@ -23,8 +23,9 @@ from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.fence import Fenced
-from tocsin.connector.forwarding.forwarder import Forwarder
+from tocsin.connector.forwarding.forwarder import SendBatch
 from tocsin.connector.forwarding.stanza import Packed
+from tocsin.connector.forwarding.ways import Ways
 from tocsin.connector.gateway.limits import Limits
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.held_lease import HeldLease
@@ -76,7 +77,8 @@ class Account:
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
         self.status.limit = self._limits.active
-        self._forwarder = Forwarder(self._send_batch, context.meters.stanzas)
+        send_receipts = context.send_receipts and self._while_held(context.send_receipts)
+        self._ways = Ways(self._while_held(context.send_batch), send_receipts, context.meters.stanzas)
         self._pace = Pace(context.uniform)
         self._halted: Reaction | None = None
         self._alerted = False
@@ -100,7 +102,7 @@ class Account:
     @property
     def waiting(self) -> int:
         """Stanzas on their way to the queue."""
-        return self._forwarder.waiting
+        return self._ways.waiting
 
     async def serve(self, held_lease: HeldLease) -> None:
         """Until cancelled, which the loss of the lease does too. Raises `pace.Unhealable`."""
@@ -118,22 +120,26 @@ class Account:
                 await self.status.idle.wait()
         await self.drain(STANZA_GRACE)
 
-    async def _send_batch(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
-        """Send to the queue if the account is still ours. Its next holder gets the same from WhatsApp."""
-        if not self.status.holds():
-            raise LeaseLost(self.name)
-        return await self._context.send_batch(messages)
+    def _while_held(self, send: SendBatch) -> SendBatch:
+        """Send to a queue if the account is still ours. Its next holder gets the same from WhatsApp."""
+
+        async def send_held(messages: Sequence[Packed]) -> Mapping[int, bool]:
+            if not self.status.holds():
+                raise LeaseLost(self.name)
+            return await send(messages)
+
+        return send_held
 
     async def drain(self, seconds: float = STANZA_GRACE) -> None:
         """Give the stanzas under way a last chance to be stored and acknowledged."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._forwarder.drained()
+                await self._ways.drained()
 
     async def _serve(self, held_lease: HeldLease) -> None:
         """Live, with the forwarder beside it. The end of either ends the other: a socket that is read while
         nothing is stored would look healthy from outside."""
-        tasks = [asyncio.ensure_future(work) for work in (self._live(held_lease), self._forwarder.run())]
+        tasks = [asyncio.ensure_future(work) for work in (self._live(held_lease), self._ways.run())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -235,7 +241,7 @@ class Account:
     async def _connect(self, held_lease: HeldLease, credentials: Credentials) -> None:
         await self.status.set(AccountState.CONNECTING)
         session = Session(
-            self._context, self._keys, held_lease, self.status, self._forwarder, self._requests, self._limits
+            self._context, self._keys, held_lease, self.status, self._ways, self._requests, self._limits
         )
         routing = self._failed_handshakes < 2
         ended = await session.run(credentials, routing=routing)
@@ -262,7 +268,7 @@ class Account:
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
         if ended.reason == "stanzas-not-stored":
-            await self._forwarder.drained()
+            await self._ways.drained()
         await asyncio.sleep(delay)
 
     async def _halt(self, ended: Reaction) -> None:

@@ -31,6 +31,7 @@ class Config:
     """`host`: the address that Lambdas call and the certificate names; `bind`: the one listened on.
 
     `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
+    `receipts_queue_url`: None sends receipts through the stanza queue, as before there was another.
     `maintain_function`, `event_bus`: None switches off the resume after a login and the disconnect events
     (a connector without a deployed stack).
     `lease_terms`: the same in all connectors of a stack. `silence`: seconds, see `whatsapp.keepalive`.
@@ -40,6 +41,7 @@ class Config:
     keys_table: str
     notifications_table: str | None
     stanzas_queue_url: str
+    receipts_queue_url: str | None
     sealing_secret_arn: str
     event_bus: str | None
     maintain_function: str | None
@@ -66,6 +68,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         keys_table=variables.text("KEYS_TABLE"),
         notifications_table=variables.optional("NOTIFICATIONS_TABLE"),
         stanzas_queue_url=variables.text("STANZAS_QUEUE_URL"),
+        receipts_queue_url=variables.optional("RECEIPTS_QUEUE_URL"),
         sealing_secret_arn=variables.text("SEALING_SECRET_ARN"),
         event_bus=variables.optional("EVENT_BUS_NAME"),
         maintain_function=variables.optional("MAINTAIN_FUNCTION"),

@@ -48,8 +48,9 @@ class Meters:
 @dataclass
 class ConnectorContext:
     """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old.
-    `logins`: room for so many accounts between opening their sockets and being logged in. `settings`: as they
-    were last read; asking for them needs no I/O."""
+    `send_receipts`: `None` where there is no receipts queue. `logins`: room for so many accounts between
+    opening their sockets and being logged in. `settings`: as they were last read; asking for them needs no
+    I/O."""
 
     config: Config
     aws: Aws
@@ -62,6 +63,7 @@ class ConnectorContext:
     clock: Callable[[], float] = field(default_factory=steady_clock)
     uniform: Callable[[float, float], float] = random.uniform
     meters: Meters = field(default_factory=Meters)
+    send_receipts: SendBatch | None = None
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
     version: tuple[int, int, int] = DEFAULT_VERSION
     settings: CurrentSettings = unchanged_settings

@@ -96,6 +96,8 @@ class Connector:
 
         certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
         queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
+        receipts_url = config.receipts_queue_url
+        receipts = StanzaQueue(aws.client("sqs"), receipts_url, aws.threads) if receipts_url else None
 
         # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
         self._statuses: dict[str, AccountStatus] = {}
@@ -117,7 +119,15 @@ class Connector:
         self._leases = Leases(keeper)
         self._poller = RequestPoller(aws, table)
         self._context = ConnectorContext(
-            config, aws, table, sealer, self._leases, Notices(aws, config), queue.send, self._poller
+            config,
+            aws,
+            table,
+            sealer,
+            self._leases,
+            Notices(aws, config),
+            queue.send,
+            self._poller,
+            send_receipts=receipts.send if receipts is not None else None,
         )
         if self._settings is not None:
             self._context.settings = self._settings.latest

@@ -15,8 +15,8 @@ from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 from tocsin.accounts.state import AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
-from tocsin.connector.forwarding.forwarder import Forwarder
 from tocsin.connector.forwarding.stanza import Origin
+from tocsin.connector.forwarding.ways import Ways
 from tocsin.connector.gateway.limits import WORDS, Limits
 from tocsin.connector.gateway.status import AccountStatus, unlimited
 from tocsin.connector.held_lease import HeldLease
@@ -92,7 +92,7 @@ class Session:
         keys: KeyStore,
         held_lease: HeldLease,
         status: AccountStatus,
-        forwarder: Forwarder,
+        ways: Ways,
         requests: OperatorRequests,
         limits: Limits,
     ) -> None:
@@ -100,7 +100,7 @@ class Session:
         self._keys = keys
         self._held_lease = held_lease
         self._status = status
-        self._forwarder = forwarder
+        self._ways = ways
         self._requests = requests
         self._limits = limits
         self._offline_done = asyncio.Event()
@@ -144,7 +144,7 @@ class Session:
         self._status.ready = False
         self._status.on_resumed = lambda: None
         self._status.on_refused = unlimited
-        self._forwarder.forget()
+        self._ways.forget()
 
     async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
         while True:
@@ -188,7 +188,7 @@ class Session:
         while not self._take(line, node):
             try:
                 async with asyncio.timeout(ROOM_SECONDS):
-                    await self._forwarder.progress()
+                    await self._ways.progress()
             except TimeoutError:
                 line.end(OVERFLOW)
                 return
@@ -219,7 +219,7 @@ class Session:
             stored()
             return True
         try:
-            return self._forwarder.offer(node, origin, int(time.time() * 1000), stored)
+            return self._ways.offer(node, origin, int(time.time() * 1000), stored)
         except (WireError, ValueError) as exc:
             log.warning("stanza can't be packed", extra={"account": origin.account, "problem": str(exc)})
             stored()

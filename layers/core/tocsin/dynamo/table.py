@@ -171,6 +171,7 @@ class DynamoTable:
         request: dict[str, Any] = {
             name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": True}
             for name, keys in wanted.items()
+            if keys
         }
         for pause in pauses(self._random):
             answer = self._client.batch_get_item(RequestItems=request)

@@ -158,6 +158,25 @@ class ReceiveConfig:
 
 
 @dataclass(frozen=True)
+class ReceiptsConfig:
+    """What `record_receipts` needs."""
+
+    stores: StoreConfig
+    receipts_queue_url: str
+    stanzas_queue_url: str
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> ReceiptsConfig:
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
+        environment = environment or Environment()
+        return cls(
+            stores=StoreConfig.read(environment),
+            receipts_queue_url=environment.text("RECEIPTS_QUEUE_URL"),
+            stanzas_queue_url=environment.text("STANZAS_QUEUE_URL"),
+        )
+
+
+@dataclass(frozen=True)
 class PlanConfig:
     """What `plan_notifications` needs."""
 

@@ -172,6 +172,27 @@ class Recovery:
 
 
 @dataclass(frozen=True)
+class ReceiptNews:
+    """What receipts say of a notification that wasn't known. Moments in ms.
+
+    `receipts`: the words of devices that are new, as `Notification.receipts`. `state`: the one that it enters
+    by them, at `at`; `passed`: the one that it enters before. `delivered_at`, `read_at`: where they change.
+    """
+
+    receipts: Mapping[str, int]
+    state: State | None = None
+    at: int = 0
+    passed: State | None = None
+    delivered_at: int | None = None
+    read_at: int | None = None
+
+    @property
+    def moved(self) -> tuple[State, ...]:
+        """The states that it enters, in this order."""
+        return tuple(state for state in (self.passed, self.state) if state is not None)
+
+
+@dataclass(frozen=True)
 class Notification:
     """One message about one ticket event to one recipient.
 

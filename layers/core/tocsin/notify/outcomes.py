@@ -26,7 +26,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tocsin.dynamo.attributes import from_item
@@ -37,6 +37,7 @@ from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVE
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.texts import Texts, TextWithheld
+from tocsin.notify.store.transition import PASSED
 from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class Publisher:
         unreadable = 0
         for record in records:
             try:
-                outcome = outcome_of(record, self._texts)
+                outcomes += outcomes_of(record, self._texts)
             except TextWithheld as refusal:
                 log.error("refused reply", extra={"record": _place(record), "error": refusal.why})
                 unreadable += 1
@@ -124,10 +125,9 @@ class Publisher:
                 log.error("unreadable stream record", extra={"record": _place(record), "error": repr(exc)})
                 unreadable += 1
                 continue
-            if outcome is not None:
-                outcomes.append(outcome)
-        again = [outcome.sequence for batch in _batches(outcomes) for outcome in self._tell(batch)]
-        return Published(len(outcomes) - len(again), unreadable, tuple(again), dead_letters(outcomes))
+        refused = [outcome.sequence for batch in _batches(outcomes) for outcome in self._tell(batch)]
+        again = tuple(dict.fromkeys(refused))
+        return Published(len(outcomes) - len(refused), unreadable, again, dead_letters(outcomes))
 
     def _tell(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
         """Put one batch; what the bus refused even after some tries."""
@@ -175,22 +175,30 @@ def dead_letters(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
     return Counter(detail.get("class", Bug.kind) for detail in failed)
 
 
-def outcome_of(record: Mapping[str, Any], texts: Texts) -> Outcome | None:
-    """The outcome that a stream record brings, None if it brings none. Raises TextWithheld for a reply whose
-    words can't be opened, and whatever reading raises for what it can't read."""
+def outcomes_of(record: Mapping[str, Any], texts: Texts) -> list[Outcome]:
+    """The outcomes that a stream record brings, in their order. Raises TextWithheld for a reply whose words
+    can't be opened, and whatever reading raises for what it can't read."""
     stream = record["dynamodb"]
     image = stream.get("NewImage")
     if record.get("eventName") not in ("INSERT", "MODIFY") or not image or "outcome" not in image:
-        return None
+        return []
     outcome = image["outcome"]["S"]
     at = int(image["outcome_at"]["N"])
     sequence = stream["SequenceNumber"]
     if outcome == REPLY_RECEIVED:
-        return Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at, texts)), at)
+        return [Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at, texts)), at)]
     if outcome == IDENTITY_CHANGED:
-        return Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)
-    detail = _notification(notification_of_item(from_item(image), texts), outcome, at)
-    return Outcome(sequence, f"Notification{outcome}", _bounded(detail), at)
+        return [Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)]
+    notification = notification_of_item(from_item(image), texts)
+    stages = [(notification, outcome, at)]
+    if PASSED in image and notification.state is State.READ and notification.delivered_at is not None:
+        # It was read before its delivery was stored: both are told, the first as it was then.
+        before = replace(notification, state=State.DELIVERED, read_at=None)
+        stages.insert(0, (before, OUTCOMES[State.DELIVERED], notification.delivered_at))
+    return [
+        Outcome(sequence, f"Notification{name}", _bounded(_notification(stage, name, moment)), moment)
+        for stage, name, moment in stages
+    ]
 
 
 def _notification(notification: Notification, outcome: str, at: int) -> dict[str, Any]:

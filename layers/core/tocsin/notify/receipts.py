@@ -1,15 +1,18 @@
 """What a transport reports later: a notification was delivered, read, or will never arrive.
 
-A transport calls this as it hears of it, in whatever order and however often. Reports of a notification that
-is gone are ignored. `by` names who says so: a device, or the transport itself; each one's word is kept.
+A transport calls this as it hears of it, in whatever order and however often: what is stored follows from
+what was reported, not from its order. Reports of a notification that is gone are ignored. `by` names who says
+so: a device, or the transport itself; each one's word is kept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+from tocsin.dynamo.errors import Contention
 from tocsin.notify.content import Reaction
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import FROM, Notification, ReceiptNews, State
 
 if TYPE_CHECKING:
     from tocsin.notify.dead_letters import DeadLetters
@@ -18,6 +21,60 @@ if TYPE_CHECKING:
 
 MAX_RECEIPTS = 200
 """A notification's history keeps the receipts of so many: a group may have a thousand members."""
+
+_MAX_TRIES = 8
+
+
+class Said(NamedTuple):
+    """A receipt: `state` (`DELIVERED` or `READ`) at `at` (ms), as `by` says."""
+
+    state: State
+    at: int
+    by: str
+
+    @property
+    def entry(self) -> str:
+        """What it is called in `Notification.receipts`."""
+        return f"{self.by} {self.state}"
+
+
+def news_of(notification: Notification, said: Iterable[Said]) -> ReceiptNews | None:
+    """What receipts say of a notification that isn't known, or that is worth keeping; `None`: nothing.
+
+    It was delivered when the first device had it, and read when the first one showed it. Before it was sent
+    it was neither, whatever the clocks say.
+    """
+    floor = notification.sent_at or 0
+    receipts: dict[str, int] = {}
+    state = notification.state
+    heard: set[State] = set()
+    for one in sorted(said, key=lambda one: (one.at, one.state is State.READ, one.by)):
+        is_full = len(notification.receipts) + len(receipts) >= MAX_RECEIPTS
+        if one.entry in notification.receipts or (is_full and state in (State.READ, one.state)):
+            continue
+        receipts.setdefault(one.entry, max(one.at, floor))
+        heard.add(one.state)
+        if state in FROM[one.state]:
+            state = one.state
+    if not receipts:
+        return None
+    reads = [at for entry, at in receipts.items() if entry.endswith(f" {State.READ}")]
+    delivered_at = _earlier(notification.delivered_at, receipts.values())
+    read_at = _earlier(notification.read_at, reads)
+    if state is notification.state:
+        if state not in (State.DELIVERED, State.READ):
+            delivered_at = read_at = None  # suppressed: it stays what it is
+        return ReceiptNews(receipts, delivered_at=delivered_at, read_at=read_at)
+    first_to_deliver = notification.state in FROM[State.DELIVERED] and State.DELIVERED in heard
+    passed = State.DELIVERED if state is State.READ and first_to_deliver else None
+    at = (read_at if state is State.READ else delivered_at) or 0
+    return ReceiptNews(receipts, state, at, passed, delivered_at, read_at)
+
+
+def _earlier(known: int | None, heard: Iterable[int]) -> int | None:
+    """The first of the moments that were heard of, if that is earlier than the one that is known."""
+    first = min(heard, default=None)
+    return first if first is not None and (known is None or first < known) else None
 
 
 class Receipts:
@@ -29,11 +86,11 @@ class Receipts:
 
     def delivered(self, notification_id: str, at: int, by: str) -> bool:
         """It reached the recipient. Return whether that was news of the notification."""
-        return self._note_id(notification_id, State.DELIVERED, at, by)
+        return self._note_id(notification_id, Said(State.DELIVERED, at, by))
 
     def read(self, notification_id: str, at: int, by: str) -> bool:
         """The recipient read it. Return whether that was news of the notification."""
-        return self._note_id(notification_id, State.READ, at, by)
+        return self._note_id(notification_id, Said(State.READ, at, by))
 
     def failed(self, notification_id: str, failure: Failure, at: int) -> bool:
         """It was sent and will not arrive: a dead letter. Return whether it failed by this; what was
@@ -43,28 +100,54 @@ class Receipts:
             return False
         return self._dead_letters.bury(notification, failure, at)
 
-    def is_new(self, notification: Notification, state: State, by: str) -> bool:
-        """Whether a receipt says anything that isn't known, or is no longer worth keeping."""
-        if f"{by} {state}" in notification.receipts:
-            return False
-        is_full = len(notification.receipts) >= MAX_RECEIPTS
-        return not (is_full and notification.state in (State.READ, state))
-
-    def note(self, notification: Notification, state: State, at: int, by: str) -> bool:
-        """Note a receipt of a notification as it is stored. Return whether its state moved."""
-        if not self.is_new(notification, state, by):
-            return False
-        at = max(at, notification.sent_at or 0, notification.delivered_at or 0)
-        moved = notification.state not in (State.READ, state) and (
-            self._stores.notifications.mark_receipt(notification.id, state, at, by).applied
-        )
-        if moved and not isinstance(notification.content, Reaction):
-            name = notification.recipient_lid or notification.person_name
-            self._stores.people.note_delivery(notification.account, name, notification.id)
-        else:
-            self._stores.notifications.note_receipt(notification.id, state, at, by)
-        return moved
-
-    def _note_id(self, notification_id: str, state: State, at: int, by: str) -> bool:
+    def _note_id(self, notification_id: str, said: Said) -> bool:
         notification = self._stores.notifications.get(notification_id)
-        return notification is not None and self.note(notification, state, at, by)
+        return notification is not None and bool(note(self._stores, notification, [said]))
+
+
+def note(
+    stores: Stores, notification: Notification, said: Sequence[Said], *, person_is_noted: bool = False
+) -> tuple[State, ...]:
+    """Note receipts of a notification as it was read: one write for it and, unless that was done, one for its
+    person. Return the states that it entered by them. Raises Contention, NotificationMissing."""
+    for _ in range(_MAX_TRIES):
+        news = news_of(notification, said)
+        if news is None:
+            return ()
+        if not person_is_noted and reaches(notification, news):
+            # First: should this fail, the receipts come again, and move the notification still.
+            stores.people.note_delivery(notification.account, person_of(notification), notification.id)
+            person_is_noted = True
+        noted = stores.notifications.mark_receipts(notification.id, news, seen=notification)
+        if noted.applied:
+            return news.moved
+        notification = noted.notification
+    raise Contention("a notification changes all the time")
+
+
+def person_of(notification: Notification) -> str:
+    """A name (bare JID) of whom a receipt of a notification is from: their LID, where that is known."""
+    return notification.recipient_lid or notification.person_name
+
+
+def reaches(notification: Notification, news: ReceiptNews) -> bool:
+    """Whether by these receipts a notification reached its person: for the first time, or after it was sent
+    again. A reply is about that one, and the count of recoveries begins again."""
+    is_news = notification.state is not State.DELIVERED or bool(notification.recoveries)
+    return news.state is not None and is_news and not isinstance(notification.content, Reaction)
+
+
+def last_to_reach(
+    heard: Iterable[tuple[Notification, Sequence[Said]]],
+) -> dict[tuple[str, str], tuple[str, int]]:
+    """For each person (account and name) that receipts speak of, the notification that reached them last by
+    these, and when (ms)."""
+    last: dict[tuple[str, str], tuple[str, int]] = {}
+    for notification, said in heard:
+        news = news_of(notification, said)
+        if news is None or not reaches(notification, news):
+            continue
+        person = (notification.account, person_of(notification))
+        if person not in last or last[person][1] <= news.at:
+            last[person] = (notification.id, news.at)
+    return last

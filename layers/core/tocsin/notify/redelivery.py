@@ -15,10 +15,14 @@ from typing import Any, NoReturn
 from tocsin.notify.failure import Failure, Retry
 
 FIRST_WAIT_SECONDS = 15
+AGAIN_SECONDS = 2
+"""After which a record of a standard queue comes again that could not be handled at once."""
 MAX_WAIT_SECONDS = 300
 # One less than the receives after which the queue's redrive policy takes a stanza for a crashing one.
 RECEIVES_BEFORE_RENEWAL = 3
 STANZA_EXPIRY_SECONDS = 24 * 3600
+_BATCH = 10
+"""Entries that SQS takes in one request."""
 
 
 class DeliverAgain(Exception):
@@ -46,7 +50,7 @@ class Received:
 
 
 class Redelivery:
-    """Defers records of one SQS FIFO queue."""
+    """Defers records of one SQS queue."""
 
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs = sqs
@@ -71,6 +75,22 @@ class Redelivery:
                 for place, handle in enumerate(handles)
             ],
         )
+
+    def defer_all(self, records: Sequence[tuple[str, int]]) -> None:
+        """Make records of a standard queue come again after a moment, longer each time. Of each its handle
+        and how often it was received."""
+        entries = [
+            {
+                "Id": str(position),
+                "ReceiptHandle": handle,
+                "VisibilityTimeout": min(AGAIN_SECONDS * 2 ** min(receives - 1, 10), MAX_WAIT_SECONDS),
+            }
+            for position, (handle, receives) in enumerate(records)
+        ]
+        for start in range(0, len(entries), _BATCH):
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self._queue_url, Entries=entries[start : start + _BATCH]
+            )
 
     def wait_for(self, record: Received, failure: Failure, now: int) -> None:
         """Defer a stanza for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.

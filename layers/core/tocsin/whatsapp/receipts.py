@@ -197,6 +197,11 @@ class Receipt:
         return _STATUS.get(self.type)
 
 
+def says_state(node: Node) -> bool:
+    """Whether a stanza is a receipt that says how far a message got, and asks for nothing."""
+    return node.tag == "receipt" and (node.attrs.get("type") or "") in _STATUS
+
+
 def parse_receipt(node: Node, own: Collection[JID] = ()) -> Receipt:
     """`own`: our account's user JIDs, by LID and by phone number. Raises `InvalidStanza`; `StanzaRefused` if
     the attributes name several people where there is one."""

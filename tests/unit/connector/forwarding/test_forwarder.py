@@ -17,6 +17,7 @@ import pytest
 from moto import mock_aws
 
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder, delays
+from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import Origin, Packed
 from tocsin.connector.forwarding.stanza_queue import StanzaQueue
 from tocsin.whatsapp.jid import JID
@@ -61,7 +62,7 @@ async def forwarding(
     async def no_time(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    forwarder = Forwarder(send, Counters(), sleep=no_time, **limits)
+    forwarder = Forwarder(send, Counters(), sleep=no_time, room=Room(**limits))
     running = asyncio.create_task(forwarder.run())
     try:
         async with asyncio.timeout(10):

@@ -9,10 +9,11 @@ import pytest
 
 from tests.support.notification_stores import GONE, USER, StoredNotification
 from tests.support.notifications import N
+from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.notify.config import RETENTION_DAYS
-from tocsin.notify.notification import Attempt, Problem, Recovery, State
+from tocsin.notify.notification import Attempt, Problem, ReceiptNews, Recovery, State
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -43,8 +44,8 @@ def test_by_default_it_is_kept_longer_than_whatsapp_keeps_a_message(stored: Stor
 
 STEPS: dict[str, Any] = {
     "sent": lambda stores: stores.notifications.mark_sent(N.id, {USER: 7}, at=5, account="default"),
-    "delivered": lambda stores: stores.notifications.mark_receipt(N.id, State.DELIVERED, 5),
-    "read": lambda stores: stores.notifications.mark_receipt(N.id, State.READ, 5),
+    "delivered": lambda stores: mark_receipt(stores.notifications, N.id, State.DELIVERED, 5),
+    "read": lambda stores: mark_receipt(stores.notifications, N.id, State.READ, 5),
     "failed": lambda stores: stores.notifications.fail(N.id, GONE, 5),
     "suppressed": lambda stores: stores.notifications.suppress(N.id, GONE, 5),
     "waiting": lambda stores: stores.parking.park(N, "away", 5),
@@ -85,7 +86,7 @@ def test_a_step_founds_no_torso(step: str) -> None:
 
 
 def test_a_receipt_that_overtakes_its_send_counts_as_sent(stores: Stores) -> None:
-    stored = stores.notifications.mark_receipt(N.id, State.READ, 7).notification
+    stored = mark_receipt(stores.notifications, N.id, State.READ, 7).notification
     assert (stored.sent_at, stored.delivered_at, stored.read_at) == (7, 7, 7)
     late = stores.notifications.mark_sent(N.id, {}, at=9, account="default")
     assert not late.applied
@@ -94,8 +95,8 @@ def test_a_receipt_that_overtakes_its_send_counts_as_sent(stores: Stores) -> Non
 
 def test_times_are_as_first_seen(stores: Stores) -> None:
     stores.notifications.mark_sent(N.id, {}, at=1, account="default")
-    stores.notifications.mark_receipt(N.id, State.DELIVERED, 2)
-    stored = stores.notifications.mark_receipt(N.id, State.READ, 3).notification
+    mark_receipt(stores.notifications, N.id, State.DELIVERED, 2)
+    stored = mark_receipt(stores.notifications, N.id, State.READ, 3).notification
     assert (stored.sent_at, stored.delivered_at, stored.read_at) == (1, 2, 3)
 
 
@@ -116,7 +117,7 @@ def test_an_outcome_stands_on_the_item_only_as_long_as_nothing_else_is_written(
     assert (stored.item["outcome"], stored.item["outcome_at"]) == ("Sent", 5)
     notifications.record_recovery(N.id, USER, Recovery(1, 6, 8))
     assert "outcome" not in stored.item
-    notifications.mark_receipt(N.id, State.DELIVERED, 7)
+    mark_receipt(notifications, N.id, State.DELIVERED, 7)
     assert stored.item["outcome"] == "Delivered"
 
 
@@ -188,7 +189,7 @@ def test_nothing_is_noted_of_what_is_gone(what: str) -> None:
     note: dict[str, Any] = {
         "attempt": lambda: notifications.record_attempt(N.id, Attempt("again", 1)),
         "recovery": lambda: notifications.record_recovery(N.id, USER, Recovery(1, 5), Attempt("again", 1)),
-        "receipt": lambda: notifications.note_receipt(N.id, State.READ, 1, USER),
+        "receipt": lambda: notifications.mark_receipts(N.id, ReceiptNews({f"{USER} read": 1})),
     }
     with pytest.raises(NotificationMissing):
         note[what]()
@@ -213,7 +214,7 @@ def test_what_got_no_receipt_is_found_by_its_deadline_and_reported_once(stored: 
 @pytest.mark.parametrize("receipt", [State.DELIVERED, State.READ])
 def test_a_receipt_ends_the_watch(stores: Stores, receipt: State) -> None:
     stores.notifications.mark_sent(N.id, {}, at=5, account="default", receipt_deadline=100)
-    stores.notifications.mark_receipt(N.id, receipt, 50)
+    mark_receipt(stores.notifications, N.id, receipt, 50)
     assert list(stores.watches.overdue("default", 200)) == []
     assert not stores.notifications.mark_overdue(N.id, 201).applied
 
@@ -221,7 +222,7 @@ def test_a_receipt_ends_the_watch(stores: Stores, receipt: State) -> None:
 def test_a_late_receipt_still_counts(stores: Stores) -> None:
     stores.notifications.mark_sent(N.id, {}, at=5, account="default", receipt_deadline=100)
     stores.notifications.mark_overdue(N.id, 101)
-    assert stores.notifications.mark_receipt(N.id, State.DELIVERED, 500).applied
+    assert mark_receipt(stores.notifications, N.id, State.DELIVERED, 500).applied
 
 
 # -- for the operator ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import MAX_BYTES, Origin, Packed, TooLarge, pack
 from tocsin.whatsapp.node import Node
 
@@ -22,8 +23,6 @@ BATCH = 10
 """Messages in one SendMessageBatch, at most; together they may not exceed MAX_BYTES either."""
 
 WORKERS = 4
-MAX_WAITING = 5_000
-MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 SendBatch = Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]]
 """Hands messages to the queue. Of those not accepted: position → whether trying again can help.
@@ -69,26 +68,21 @@ class Forwarder:
         counters: Counters,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        max_waiting: int = MAX_WAITING,
-        max_bytes: int = MAX_WAITING_BYTES,
+        room: Room | None = None,
     ) -> None:
         self._send = send
         self._sleep = sleep
         self._counters = counters
-        self._max_waiting = max_waiting
-        self._max_bytes = max_bytes
+        self._room = room or Room()
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[str] = deque()
         self._work = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._left = asyncio.Event()
-        self._waiting = 0
-        self._bytes = 0
+        self.progress = self._room.progress
+        self.drained = self._room.drained
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return self._room.waiting
 
     def offer(self, node: Node, origin: Origin, received_at: int, accepted: Callable[[], None]) -> bool:
         """Take a stanza; `accepted` is called once the queue has it, or never can.
@@ -104,25 +98,13 @@ class Forwarder:
             log.error("stanza too large for the queue", extra={"tag": node.tag, "size": exc.size})
             accepted()
             return True
-        if self._waiting >= self._max_waiting or self._bytes + len(packed.body) > self._max_bytes:
+        if not self._room.enter(len(packed.body)):
             return False
         lane = self._lanes.setdefault(packed.group, _Lane())
         lane.stanzas.append(_Waiting(packed, accepted))
         if len(lane.stanzas) == 1:
             self._make_ready(packed.group)
-        self._waiting += 1
-        self._bytes += len(packed.body)
-        self._empty.clear()
         return True
-
-    async def progress(self) -> None:
-        """Return when the next stanza has left and there is room for another."""
-        self._left.clear()
-        await self._left.wait()
-
-    async def drained(self) -> None:
-        """Return when nothing waits."""
-        await self._empty.wait()
 
     def forget(self) -> None:
         """Drop what isn't under way. Its socket is closed and nothing was acknowledged, so WhatsApp delivers
@@ -134,7 +116,6 @@ class Forwarder:
             if not lane.stanzas:
                 del self._lanes[group]
         self._ready.clear()
-        self._check_empty()
 
     async def run(self) -> None:
         """Carry stanzas until cancelled."""
@@ -148,8 +129,13 @@ class Forwarder:
             batch = await self._next_batch()
             try:
                 refused = await self._send([waiting.packed for _, waiting in batch])
+            except asyncio.CancelledError:
+                # The account leaves this process, and may come back: none of its lanes may stay under way.
+                for group, waiting in batch:
+                    self._abandon(group, waiting)
+                raise
             except Exception as exc:  # noqa: BLE001  whatever SQS or the network says: nothing was taken
-                log.warning("the stanza queue is away: %s", exc, extra={"waiting": self._waiting})
+                log.warning("the stanza queue is away: %s", exc, extra={"waiting": self._room.waiting})
                 refused = dict.fromkeys(range(len(batch)), True)
             for position, (group, waiting) in enumerate(batch):
                 self._done(group, waiting, again=refused.get(position, False))
@@ -187,17 +173,20 @@ class Forwarder:
             self._make_ready(group)
         else:
             del self._lanes[group]
-        self._check_empty()
+
+    def _abandon(self, group: str, waiting: _Waiting) -> None:
+        lane = self._lanes[group]
+        lane.under_way = False
+        lane.stanzas.remove(waiting)
+        self._leave(waiting)
+        if lane.stanzas:
+            self._make_ready(group)
+        else:
+            del self._lanes[group]
 
     def _make_ready(self, group: str) -> None:
         self._ready.append(group)
         self._work.set()
 
     def _leave(self, waiting: _Waiting) -> None:
-        self._waiting -= 1
-        self._bytes -= len(waiting.packed.body)
-        self._left.set()
-
-    def _check_empty(self) -> None:
-        if not self._waiting:
-            self._empty.set()
+        self._room.leave(len(waiting.packed.body))

@@ -16,6 +16,9 @@ from tocsin.whatsapp.node import EncodeError, Node, encode
 MAX_BYTES = 256 * 1024
 """What an SQS message may hold, body and attributes together (the older limit, which every region has)."""
 
+BILLED_BYTES = 64 * 1024
+"""SQS bills a message by pieces of this size."""
+
 MAX_PLAIN = 1024 * 1024
 """Beyond this a stanza isn't even compressed: ciphertext doesn't shrink, so it can't come below MAX_BYTES."""
 
@@ -41,11 +44,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Packed:
-    """One queue message. `group`: stanzas of one sender stay in order; `deduplication`: SHA-256, hex."""
+    """One queue message. `group`: stanzas of one sender stay in order; `deduplication`: SHA-256, hex. Both
+    are empty for a standard queue."""
 
     body: str
-    group: str
-    deduplication: str
+    group: str = ""
+    deduplication: str = ""
 
 
 def pack(node: Node, origin: Origin, received_at: int) -> Packed:
@@ -68,6 +72,27 @@ def pack(node: Node, origin: Origin, received_at: int) -> Packed:
     if len(body) > MAX_BYTES:
         raise TooLarge(len(plain))
     return Packed(body, group(origin.account, node), fingerprint(origin.account, node))
+
+
+RECEIPTS_VERSION = 1
+"""Of the form in which several receipts share a message."""
+
+
+def pack_receipts(stanzas: Sequence[tuple[bytes, int]], origin: Origin) -> Packed:
+    """Several receipts as one message of the receipts queue: of each its encoded node, and when it came (Unix
+    milliseconds). The nodes are compressed together, each behind its length: they are much alike."""
+    plain = b"".join(len(node).to_bytes(4, "big") + node for node, _ in stanzas)
+    body = json.dumps(
+        {
+            "v": RECEIPTS_VERSION,
+            "account": origin.account,
+            "incarnation": origin.incarnation,
+            "epoch": origin.epoch,
+            "received_at": [received_at for _, received_at in stanzas],
+            "stanzas": base64.b64encode(zlib.compress(plain)).decode(),
+        }
+    )
+    return Packed(body)
 
 
 def group(account: str, node: Node) -> str:

@@ -1,4 +1,4 @@
-"""The stanza queue, SQS FIFO: one SendMessageBatch at a time, in a thread."""
+"""The queues that the connector fills: one SendMessageBatch at a time, in a thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ mended."""
 
 
 class StanzaQueue:
-    """`client` is boto3's for SQS, which threads may share."""
+    """The stanza queue (FIFO), or the receipts queue (standard). `client` is boto3's for SQS, which threads
+    may share."""
 
     def __init__(self, client: Any, url: str, threads: Executor) -> None:
         self._client = client
@@ -27,15 +28,7 @@ class StanzaQueue:
 
     async def send(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
         """See `forwarder.SendBatch`."""
-        entries = [
-            {
-                "Id": str(position),
-                "MessageBody": message.body,
-                "MessageGroupId": message.group,
-                "MessageDeduplicationId": message.deduplication,
-            }
-            for position, message in enumerate(messages)
-        ]
+        entries = [_entry(position, message) for position, message in enumerate(messages)]
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._threads, self._send, entries)
         refused = {}
@@ -52,3 +45,10 @@ class StanzaQueue:
     def _send(self, entries: list[dict[str, str]]) -> dict[str, Any]:
         answer: dict[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
         return answer
+
+
+def _entry(position: int, message: Packed) -> dict[str, str]:
+    entry = {"Id": str(position), "MessageBody": message.body}
+    if message.group:
+        entry |= {"MessageGroupId": message.group, "MessageDeduplicationId": message.deduplication}
+    return entry

@@ -51,7 +51,7 @@ class Contacts:
     def is_known(self, pn: str, lid: str) -> bool:
         """Whether `pn` is known to be `lid`. A yes is remembered for some minutes, for every stanza asks."""
         now, pair = self._context.now(), (pn, lid)
-        if now - self._known_pairs.get(pair, 0) < REMEMBERED_SECONDS:
+        if self.remembers(pn, lid):
             return True
         known = self.known(pn)
         if known is None or known.lid != lid or known.moved_to is not None:
@@ -61,6 +61,10 @@ class Contacts:
             self._known_pairs.clear()
         self._known_pairs[pair] = now
         return True
+
+    def remembers(self, pn: str, lid: str) -> bool:
+        """Whether that `pn` is `lid` was read so lately that it needn't be read again."""
+        return self._context.now() - self._known_pairs.get((pn, lid), 0) < REMEMBERED_SECONDS
 
     def doubt(self, pn: str) -> bool:
         """Something contradicts what is known of a number: WhatsApp is asked before the next send there.

@@ -19,7 +19,6 @@ from tocsin.multidevice.read_receipts import Readers
 from tocsin.multidevice.refusals import failure_of_connector
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.multidevice.transport import MultiDevice, damaged_account
-from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.sealing import DamagedRecord
@@ -42,7 +41,6 @@ class Inbound:
         transport: MultiDevice,
         retry_receipts: RetryReceiptHandler,
         replies: Replies,
-        receipts: Receipts,
         *,
         settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
@@ -64,7 +62,7 @@ class Inbound:
         )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
-            "receipt": ReceiptStanzas(receipts, stores, retry_receipts).handle,
+            "receipt": ReceiptStanzas(stores, retry_receipts).handle,
             "notification": DeviceNews(clock).handle,
             "call": note_call,
         }

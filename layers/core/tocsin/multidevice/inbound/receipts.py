@@ -1,16 +1,24 @@
-"""Receipts: a notification was delivered or read, or a device asks for it again."""
+"""Receipts: a notification was delivered or read, or a device asks for it again.
+
+    stanza ── heard_in ──▶ Heard: who says what of which notifications, verified
+                             └─ ReceiptRecorder ──▶ one read of them all, one write of each
+
+Any number of receipts is recorded together. What is stored follows from them, not from their order.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.inbound.envelope import Envelope, Report
-from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.multidevice.retry_case import CAUSES, unreadable_to
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.receipts import Receipts
+from tocsin.notify.receipts import Said, last_to_reach, news_of, note, person_of
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
@@ -21,53 +29,228 @@ from tocsin.whatsapp.receipts import (
     retry_request,
 )
 
+if TYPE_CHECKING:
+    from tocsin.multidevice.retries import RetryReceiptHandler
+
 log = logging.getLogger(__name__)
 
 # A live receipt comes within seconds, whatever the clocks say; an older one waited at WhatsApp.
 KEPT_FOR_US_MS = 10_000
 
+Each = Callable[[Callable[[Any], Any], Sequence[Any]], Sequence[Any]]
+"""Applies a function to each of some things that have nothing to do with each other. Returns the results in
+their order, an exception in place of a result that it raised."""
+
+
+def one_by_one(function: Callable[[Any], Any], things: Sequence[Any]) -> list[Any]:
+    """The plainest `Each`."""
+    results: list[Any] = []
+    for thing in things:
+        try:
+            results.append(function(thing))
+        except Exception as error:  # noqa: BLE001  it is the result
+            results.append(error)
+    return results
+
+
+class TooLate(Exception):
+    """The time for this batch is over."""
+
+
+# The states that a notification entered; what healed: why it was unreadable, and for how many seconds.
+_Noted = tuple[tuple[State, ...], list[tuple[str, float]]]
+
 
 @dataclass(frozen=True)
-class _Told:
-    """What a receipt says, and of whom. `at`: ms; `device`: a full JID. `healed` collects the messages that
-    were unreadable to the device before: why, and for how many seconds."""
+class Heard:
+    """What one receipt says of one person's device. `at`: ms; `user`: a bare JID, canonical; `device`: a full
+    one. `source`: the stanza that it stands in, whatever tells it from others."""
 
+    account: Account
     receipt: Receipt
     state: State
     at: int
     user: str
     device: str
+    source: int = 0
+
+
+@dataclass
+class Recorded:
+    """What came of receipts. `moved`: how many notifications entered each state; `healed`: why they were
+    unreadable to a device before, and for how many seconds; `strange`: how many receipts were for no message
+    of ours; `failed`: of each source the first thing that kept it from being recorded: it must come again."""
+
+    moved: Counter[State] = field(default_factory=Counter)
     healed: list[tuple[str, float]] = field(default_factory=list)
+    strange: int = 0
+    failed: dict[int, Exception] = field(default_factory=dict)
+
+
+def heard_in(
+    account: Account, envelope: Envelope, receipt: Receipt, state: State, source: int = 0
+) -> list[Heard]:
+    """Whom a receipt of `state` speaks for, each of them verified, but for ourselves.
+
+    Raises `StanzaRefused` where the stanza names two people as one; `ConnectorError` if nobody can be asked.
+    """
+    speaker = account.sender(receipt.sender, receipt.sender_alt)
+    at = time_of(receipt, envelope)
+    heard: list[Heard] = []
+    # In groups the server may gather those of several members into one.
+    for sender in receipt.participants or (receipt.sender,):
+        user = account.canonical(sender, None) if receipt.participants else speaker
+        if not account.is_own(user):
+            device = str(JID.parse(user).with_device(sender.device))
+            heard.append(Heard(account, receipt, state, at, user, device, source))
+    return heard
+
+
+def state_of(receipt: Receipt) -> State | None:
+    """The state that a receipt says its messages have; `None`: it says nothing of a recipient."""
+    if receipt.status is None:
+        return None
+    return State.READ if receipt.status == "read" else State.DELIVERED
+
+
+def notifications_in(receipts: Iterable[Receipt]) -> list[str]:
+    """The ids of the notifications that receipts name, each once."""
+    found = (id_of_message(message_id) for receipt in receipts for message_id in receipt.ids)
+    return list(dict.fromkeys(one for one in found if one))
+
+
+class ReceiptRecorder:
+    """Records receipts, any number of them together."""
+
+    def __init__(self, stores: Stores, each: Each = one_by_one) -> None:
+        self._stores = stores
+        self._each = each
+
+    def record(
+        self,
+        heard: Sequence[Heard],
+        items: Mapping[str, Any],
+        *,
+        is_late: Callable[[], bool] = lambda: False,
+    ) -> Recorded:
+        """Record receipts of the notifications in `items`, by id. Raises nothing: see `Recorded.failed`.
+        Nothing is begun any more once `is_late` says so."""
+        recorded = Recorded()
+        groups = self._grouped(heard, items, recorded)
+        self._note_people(groups, recorded)
+
+        def note_in_time(group: tuple[Notification, list[Heard]]) -> _Noted:
+            if is_late():
+                raise TooLate
+            return self._note(group)
+
+        results = self._each(note_in_time, groups)
+        for (_, theirs), result in zip(groups, results, strict=True):
+            if isinstance(result, Exception):
+                _fail(recorded, theirs, result)
+                continue
+            states, healed = result
+            recorded.moved.update(states)
+            recorded.healed += healed
+        return recorded
+
+    def _grouped(
+        self, heard: Sequence[Heard], items: Mapping[str, Any], recorded: Recorded
+    ) -> list[tuple[Notification, list[Heard]]]:
+        """What was heard of each notification that was sent to who speaks."""
+        theirs: dict[str, list[Heard]] = defaultdict(list)
+        for one in heard:
+            for found in notifications_in([one.receipt]):
+                theirs[found].append(one)
+            recorded.strange += sum(id_of_message(message_id) is None for message_id in one.receipt.ids)
+        groups: list[tuple[Notification, list[Heard]]] = []
+        for found, told in theirs.items():
+            try:
+                notification = self._stores.notifications.open(items[found]) if found in items else None
+                right = [one for one in told if notification is not None and _was_for(one, notification)]
+            except Exception as error:  # noqa: BLE001  a record that can't be read must not keep others away
+                _fail(recorded, told, error)
+                continue
+            recorded.strange += len(told) - len(right)
+            if notification is not None and right:
+                groups.append((notification, right))
+        return groups
+
+    def _note_people(self, groups: list[tuple[Notification, list[Heard]]], recorded: Recorded) -> None:
+        """Note of each person what reached them last: one write, however many receipts are theirs. What
+        is for a person who can't be noted is dropped from `groups`."""
+        last = list(last_to_reach((one, _said(theirs)) for one, theirs in groups).items())
+
+        def note_delivery(person: tuple[tuple[str, str], tuple[str, int]]) -> None:
+            (account, name), (notification_id, _) = person
+            self._stores.people.note_delivery(account, name, notification_id)
+
+        failed = {
+            person: result
+            for (person, _), result in zip(last, self._each(note_delivery, last), strict=True)
+            if isinstance(result, Exception)
+        }
+        for group in list(groups) if failed else ():
+            error = failed.get((group[0].account, person_of(group[0])))
+            if error is not None:
+                _fail(recorded, group[1], error)
+                groups.remove(group)
+
+    def _note(self, group: tuple[Notification, list[Heard]]) -> _Noted:
+        """Record what was heard of one notification. Return the states that it entered, and what healed."""
+        notification, heard = group
+        said = _said(heard)
+        if news_of(notification, said) is None:
+            return (), []
+        healed = self._note_healing(notification, heard)
+        return note(self._stores, notification, said, person_is_noted=True), healed
+
+    def _note_healing(self, notification: Notification, heard: Sequence[Heard]) -> list[tuple[str, float]]:
+        """The first receipt of a device that had asked again says that it could read it at last."""
+        first: dict[str, int] = {}
+        for one in heard:
+            first[one.device] = min(one.at, first.get(one.device, one.at))
+        healed: list[tuple[str, float]] = []
+        for device, at in first.items():
+            recovery = notification.recoveries.get(device)
+            if recovery is None or any(entry.startswith(f"{device} ") for entry in notification.receipts):
+                continue
+            since = recovery.at if recovery.since is None else recovery.since
+            unreadable = unreadable_to(notification, device)
+            record = self._stores.recoveries.healed(unreadable, at=at, since=since)
+            cause = record.cause if record is not None else CAUSES[0]
+            healed.append((cause, max(at - since, 0) / 1000))
+        return healed
 
 
 class ReceiptStanzas:
-    """Handles `<receipt>`."""
+    """Handles `<receipt>` of the stanza queue: requests to send again, and whatever an earlier connector puts
+    there."""
 
-    def __init__(self, receipts: Receipts, stores: Stores, retry_receipts: RetryReceiptHandler) -> None:
-        self._receipts = receipts
+    def __init__(self, stores: Stores, retry_receipts: RetryReceiptHandler) -> None:
         self._stores = stores
-        self._recoveries = stores.recoveries
+        self._recorder = ReceiptRecorder(stores)
         self._retry_receipts = retry_receipts
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
         """Note a receipt. Raises `Failure`, `ConnectorError`; `WireError` for a malformed one."""
         receipt = parse_receipt(envelope.stanza, account.own_names)
-        speaker = account.sender(receipt.sender, receipt.sender_alt)
         if receipt.type == "retry":
+            account.sender(receipt.sender, receipt.sender_alt)
             return self._retry(account, envelope, receipt)
-        if receipt.status is None:
+        state = state_of(receipt)
+        if state is None:
+            account.sender(receipt.sender, receipt.sender_alt)
             return Report("receipt", "ignored", receipt.type)
-        state = State.READ if receipt.status == "read" else State.DELIVERED
-        at, moved = time_of(receipt, envelope), 0
-        healed: list[tuple[str, float]] = []
-        # In groups the server may gather those of several members into one.
-        for sender in receipt.participants or (receipt.sender,):
-            user = account.canonical(sender, None) if receipt.participants else speaker
-            if account.is_own(user):
-                continue
-            told = _Told(receipt, state, at, user, str(JID.parse(user).with_device(sender.device)), healed)
-            moved += sum(self._mark(account, told, mid) for mid in receipt.ids)
-        facts = {"moved": moved, "healed": healed}
+        heard = heard_in(account, envelope, receipt, state)
+        items, _ = self._stores.batch_get_for_receipts(notifications_in([receipt]), ())
+        recorded = self._recorder.record(heard, items)
+        for error in recorded.failed.values():
+            raise error
+        if recorded.strange:
+            log.info("a receipt for no message of ours", extra={"sender": repr(receipt.sender)})
+        moved = recorded.moved.total()
+        facts = {"moved": moved, "healed": recorded.healed}
         return Report("receipt", str(state) if moved else "ignored", receipt.type, facts)
 
     def _retry(self, account: Account, envelope: Envelope, receipt: Receipt) -> Report:
@@ -82,36 +265,23 @@ class ReceiptStanzas:
         }
         return Report("retry", outcome.name, outcome.cause, facts)
 
-    def _mark(self, account: Account, told: _Told, message_id: str) -> bool:
-        """Move one notification's state forward, if it was sent to this user; whether it moved."""
-        found = id_of_message(message_id)
-        notification = self._stores.notifications.get(found) if found else None
-        if notification is None or not _was_for(account, told, notification):
-            log.info("a receipt for no message of ours", extra={"sender": repr(told.receipt.sender)})
-            return False
-        if not self._receipts.is_new(notification, told.state, told.device):
-            return False
-        self._note_healing(notification, told)
-        return self._receipts.note(notification, told.state, told.at, told.device)
 
-    def _note_healing(self, notification: Notification, told: _Told) -> None:
-        """The first receipt of a device that had asked again says that it could read it at last."""
-        recovery = notification.recoveries.get(told.device)
-        if recovery is None or any(entry.startswith(f"{told.device} ") for entry in notification.receipts):
-            return
-        since = recovery.at if recovery.since is None else recovery.since
-        healed = self._recoveries.healed(unreadable_to(notification, told.device), at=told.at, since=since)
-        cause = healed.cause if healed is not None else CAUSES[0]
-        told.healed.append((cause, max(told.at - since, 0) / 1000))
+def _said(heard: Iterable[Heard]) -> list[Said]:
+    return [Said(one.state, one.at, one.device) for one in heard]
 
 
-def _was_for(account: Account, told: _Told, notification: Notification) -> bool:
+def _fail(recorded: Recorded, heard: Iterable[Heard], error: Exception) -> None:
+    for one in heard:
+        recorded.failed.setdefault(one.source, error)
+
+
+def _was_for(heard: Heard, notification: Notification) -> bool:
     """Whether who gave a receipt was sent the notification: in a group that is whoever is in it."""
     if notification.group is not None:
-        return str(told.receipt.chat) == notification.group
+        return str(heard.receipt.chat) == notification.group
     if notification.recipient_lid is not None:
-        return told.user == notification.recipient_lid
-    return account.is_person(told.user, notification.recipient)
+        return heard.user == notification.recipient_lid
+    return heard.account.is_person(heard.user, notification.recipient)
 
 
 def time_of(receipt: Receipt, envelope: Envelope) -> int:

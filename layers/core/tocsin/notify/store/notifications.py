@@ -6,17 +6,38 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tocsin.dynamo.table import ConditionFailed
-from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Absent, Equals, Item, Put, Shorter, Update
-from tocsin.notify.notification import OVERDUE, Attempt, Notification, Problem, Recovery, State
+from tocsin.dynamo.writes import (
+    ITEM_ABSENT,
+    ITEM_EXISTS,
+    Absent,
+    Equals,
+    Item,
+    Put,
+    Shorter,
+    Update,
+    as_read,
+)
+from tocsin.notify.notification import (
+    OUTCOMES,
+    OVERDUE,
+    Attempt,
+    Notification,
+    Problem,
+    ReceiptNews,
+    Recovery,
+    State,
+)
 from tocsin.notify.store.codec import (
     bounded,
     bounded_attempt,
     item_of_notification,
     notification_of_item,
+    present,
 )
 from tocsin.notify.store.table import NotificationsTable
 from tocsin.notify.store.transition import (
     OF_A_WAIT,
+    PASSED,
     TRIES,
     NotificationMissing,
     Transition,
@@ -62,6 +83,10 @@ class Notifications:
     def get(self, notification_id: str) -> Notification | None:
         item = self._table.get(notification_key(notification_id))
         return notification_of_item(item, self._table.texts) if item is not None else None
+
+    def open(self, item: Item) -> Notification:
+        """The notification in an item that was read already. Raises UnknownContent."""
+        return notification_of_item(item, self._table.texts)
 
     def reroute(self, notification_id: str, person: str, lane: str) -> Transition:
         """It is for `person` (bare JID) and goes in that one's lane from now on, under the next generation.
@@ -114,30 +139,31 @@ class Notifications:
         )
         return change(self._table, update)
 
-    def mark_receipt(self, notification_id: str, state: State, at: int, device: str = "") -> Transition:
-        """A delivery (`DELIVERED`) or read (`READ`) receipt of a device (full JID): forward only, each time
-        of day as first seen. Raises NotificationMissing."""
-        if state not in (State.DELIVERED, State.READ):
-            raise ValueError(f"no receipt says {state}")
-        read = {"read_at": at} if state is State.READ else {}
+    def mark_receipts(
+        self, notification_id: str, news: ReceiptNews, *, seen: Notification | None = None
+    ) -> Transition:
+        """What receipts say that wasn't known: one write, however many they are. `seen`: the notification
+        that `news` was made for. Not applied if its state, or a moment that changes, is another by now: make
+        the news anew. Raises NotificationMissing."""
+        moments = {"delivered_at": news.delivered_at, "read_at": news.read_at}
+        changed: Item = {name: at for name, at in moments.items() if at is not None}
+        known = present({name: getattr(seen, name, None) for name in changed})
+        unchanged = [as_read(name, known) for name in changed] if seen is not None else []
         update = Update(
             notification_key(notification_id),
-            set=told(state, at),
-            set_first={"sent_at": at, "delivered_at": at, **read},
-            set_in={"receipts": {f"{device} {state}": at}} if device else {},
-            remove=(*OF_A_WAIT, "failed_at"),
-            when=enters(state),
+            set=changed,
+            set_in={"receipts": news.receipts} if news.receipts else {},
+            when=(ITEM_EXISTS, *unchanged),
         )
+        if news.state is not None:
+            passed: Item = {PASSED: OUTCOMES[news.passed]} if news.passed is not None else {}
+            update = update._replace(
+                set={**changed, **told(news.state, news.at), **passed},
+                set_first={"sent_at": news.delivered_at or news.at},
+                remove=(*OF_A_WAIT, "failed_at"),
+                when=(*enters(news.state), *unchanged),
+            )
         return change(self._table, update)
-
-    def note_receipt(self, notification_id: str, state: State, at: int, device: str) -> Notification:
-        """A receipt that moves nothing: another device was first. Raises NotificationMissing."""
-        update = Update(
-            notification_key(notification_id),
-            set_in={"receipts": {f"{device} {state}": at}},
-            when=(ITEM_EXISTS,),
-        )
-        return change(self._table, update).notification
 
     def suppress(
         self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None

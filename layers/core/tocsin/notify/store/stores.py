@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tocsin.dynamo.table import IndexedTable, Table
+from tocsin.dynamo.table import BATCH_GET_LIMIT, IndexedTable, Table
+from tocsin.dynamo.writes import Item, Key
 from tocsin.notify.config import RETENTION_DAYS
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.codec import notification_of_item
@@ -119,6 +120,27 @@ class Stores:
         from tocsin.notify.store.recoveries import Recoveries
 
         return Recoveries(self._patient)
+
+    def batch_get_for_receipts(
+        self, notification_ids: Collection[str], addresses: Collection[Key]
+    ) -> tuple[dict[str, Item], dict[Key, Item]]:
+        """The items of notifications, by id, and items of the keys table: as many requests as there are
+        hundreds. Raises Contention."""
+        wanted = [(True, notification_key(one)) for one in notification_ids]
+        wanted += [(False, place) for place in addresses] if self._keys is not None else []
+        items: dict[Key, Item] = {}
+        known: dict[Key, Item] = {}
+        for start in range(0, len(wanted), BATCH_GET_LIMIT):
+            part = wanted[start : start + BATCH_GET_LIMIT]
+            ours = [key for is_ours, key in part if is_ours]
+            others = [key for is_ours, key in part if not is_ours]
+            if others and self._keys is not None:
+                found, beside = self._table.get_beside(ours, self._keys, others)
+                items |= found
+                known |= beside
+            else:
+                items |= self._table.get_many(ours)
+        return {one: items[key] for one in notification_ids if (key := notification_key(one)) in items}, known
 
     def batch_get_for_send(
         self, notification_id: str, account: str, person: str, recipient: str, *, address: bool = True

@@ -21,7 +21,11 @@ OF_A_WAIT = ("waiting_since", "due_at", "held_until")
 TRIES = "tries"
 """Attribute that counts the tries that ended without a word. Whatever tells of an end takes it away."""
 
-_OUTCOME = ("outcome", "outcome_at")
+PASSED = "outcome_passed"
+"""The outcome that came about by the same write, before the one that it is named for: a message that was
+delivered and read within a moment."""
+
+_OUTCOME = ("outcome", "outcome_at", PASSED)
 
 
 class NotificationMissing(LookupError):

@@ -1,0 +1,107 @@
+"""Receipts from the connector's queue: what became of notifications, recorded many at a time.
+
+Most starts are cold ones, so only what every receipt needs is imported here; `make bench` says what it costs.
+"""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import gc
+
+# While modules load there is no garbage; looking for it takes a seventh of the start.
+gc.disable()
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from tocsin.bootstrap import Later, receipts
+from tocsin.multidevice.inbound.receipt_messages import BatchReport, ReceiptMessages
+from tocsin.notify.config import ReceiptsConfig
+from tocsin.notify.notification import State
+from tocsin.notify.redelivery import Redelivery
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+logging.getLogger("tocsin").handlers = logger.handlers
+logging.getLogger("tocsin").setLevel(logger.log_level)
+metrics = Metrics()
+
+SPARE_MS = 5_000
+"""What isn't begun so long before the end of the invocation comes again in another one."""
+
+METRICS = {State.DELIVERED: "NotificationsDelivered", State.READ: "NotificationsRead"}
+
+
+@cache
+def recorder() -> tuple[ReceiptMessages, Redelivery]:
+    """Made once per container; fails with the name of what is missing."""
+    config, sqs = ReceiptsConfig.read(), Later("sqs")
+    return receipts(config, sqs=sqs), Redelivery(sqs, config.receipts_queue_url)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Record a batch. What can't be recorded now comes again, message by message."""
+    records = {record["messageId"]: record for record in event["Records"]}
+    bodies = {name: record["body"] for name, record in records.items()}
+    messages, redelivery = recorder()
+    try:
+        report = messages.handle(bodies, is_late=lambda: context.get_remaining_time_in_millis() < SPARE_MS)
+    except Exception as error:  # noqa: BLE001 - it isn't one message's fault: all of them come again
+        report = BatchReport(failed=dict.fromkeys(bodies, error))
+    tell(report, len(bodies))
+    defer(redelivery, [records[name] for name in report.failed])
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in report.failed]}
+
+
+def defer(redelivery: Redelivery, records: Sequence[Mapping[str, Any]]) -> None:
+    """Have messages come again soon. If that fails, they come when the queue's own time is over."""
+    waiting = [(one["receiptHandle"], int(one["attributes"]["ApproximateReceiveCount"])) for one in records]
+    try:
+        redelivery.defer_all(waiting)
+    except Exception:
+        logger.exception("not deferred", messages=len(waiting))
+
+
+def tell(report: BatchReport, messages: int) -> None:
+    """One line and one metric record for the batch. What is odd was named by itself."""
+    recorded = report.recorded
+    counted = {METRICS[state]: number for state, number in recorded.moved.items()}
+    counted |= {"StanzasHandled": report.receipts, "StanzasPutOff": len(report.failed)}
+    for name, number in counted.items():
+        if number:
+            metrics.add_metric(name, MetricUnit.Count, number)
+    for cause, seconds in recorded.healed:
+        with single_metric(name="RecoveriesHealed", unit=MetricUnit.Count, value=1) as healed:
+            healed.add_dimension("side", "theirs")
+            healed.add_dimension("cause", cause)
+        metrics.add_metric("SecondsToHeal", MetricUnit.Seconds, seconds)
+        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 100)
+    for name, error in report.failed.items():
+        logger.warning("deferred", sqs_message=name, error=repr(error))
+    logger.info(
+        "receipts recorded",
+        messages=messages,
+        receipts=report.receipts,
+        moved={str(state): number for state, number in recorded.moved.items()},
+        strange=recorded.strange,
+        healed=len(recorded.healed),
+        outcomes=dict(report.outcomes),
+        failed=len(report.failed),
+    )
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    recorder()
+gc.freeze()
+gc.enable()
