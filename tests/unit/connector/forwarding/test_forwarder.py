@@ -229,3 +229,22 @@ async def test_a_refusal_of_sqs_says_whether_trying_again_can_help() -> None:
     with ThreadPoolExecutor(1) as threads:
         refused = await StanzaQueue(Refusing(), "url", threads).send(messages)
     assert refused == {0: False, 1: True, 2: True}
+
+
+async def test_a_lane_whose_request_was_cut_short_goes_on_with_what_comes_later() -> None:
+    """The account left this process in the middle of a request, and came back."""
+    queue, acked, room = Queue(), Acked(), Room()
+    forwarder = Forwarder(queue.send, Counters(), room=room)
+    running = asyncio.create_task(forwarder.run())
+    offer(forwarder, message("1", "A"), acked)
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert room.waiting == 0
+    queue.gate.set()
+    again = asyncio.create_task(forwarder.run())
+    offer(forwarder, message("1", "A"), acked)
+    async with asyncio.timeout(10):
+        await forwarder.drained()
+    again.cancel()
+    assert acked == ["A"]
