@@ -6,6 +6,7 @@ import pytest
 
 from tests.bench.capacity import size
 from tests.support.notifications import a_notification, an_id
+from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tocsin.dynamo.attributes import to_item
 from tocsin.dynamo.memory import MemoryTable
@@ -66,7 +67,7 @@ def test_all_parts_are_looked_through(stores: Stores) -> None:
 
 def test_what_was_looked_at_is_not_read_again(stores: Stores, table: CountingTable) -> None:
     for number in range(20):
-        stores.notifications.mark_receipt(sent(stores, number, 100), State.DELIVERED, 50)
+        mark_receipt(stores.notifications, sent(stores, number, 100), State.DELIVERED, 50)
     assert overdue(stores, 100) == set()
     assert len(table.read) == 20
     assert overdue(stores, 200) == set()
@@ -99,7 +100,7 @@ def test_many_of_one_moment_are_all_found_after_a_cut(stores: Stores) -> None:
 
 def test_what_release_0_1_0_wrote_is_found_once_and_taken_away(stores: Stores, table: CountingTable) -> None:
     late, read = sent(stores, 1, 100), sent(stores, 2, 100)
-    stores.notifications.mark_receipt(read, State.READ, 50)
+    mark_receipt(stores.notifications, read, State.READ, 50)
     for one in (late, read):
         table.update(Update(notification_key(one), set={"watching": A, "watch_due": 100}))
     assert overdue(stores, 100) == {late}
@@ -112,7 +113,7 @@ def test_a_receipt_leaves_the_index_as_it_is(stores: Stores, table: CountingTabl
     """Or it would cost a write unit more: with the one of `sent` as many as the record itself."""
     one = sent(stores, 1, 100)
     before = table.get(notification_key(one)) or {}
-    stores.notifications.mark_receipt(one, State.DELIVERED, 50)
+    mark_receipt(stores.notifications, one, State.DELIVERED, 50)
     after = table.get(notification_key(one)) or {}
     assert [before[name] == after[name] for name in ("watching", "watch_due")] == [True, True]
 
