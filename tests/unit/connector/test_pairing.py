@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 from tocsin.connector.aws import Aws
 from tocsin.connector.pairing import store_pairing, why_no_code
-from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
 from tocsin.whatsapp.jid import JID
@@ -32,10 +33,15 @@ PAIRING = Pairing(
 )
 
 
-class StumblingTable(MemoryTable):
-    """Fails as often as `stumbles` says, on writes."""
+class StumblingTable(GrantedTable):
+    """What the connector may do in the keys table. Fails as often as `stumbles` says, on writes."""
 
     stumbles = 0
+    a_function_asks = False
+
+    def _demand(self, partitions: Iterable[str]) -> None:
+        if not self.a_function_asks:
+            super()._demand(partitions)
 
     def put(self, put: Any) -> None:
         if self.stumbles:
@@ -112,9 +118,13 @@ async def test_another_number_is_not_restricted_for_the_old_one_s_sake(keys: Key
     assert keys.contacts.salt("1234@lid") is None
 
 
-async def test_who_has_which_lid_stays_known_whatever_number_asks(keys: KeyStore) -> None:
+async def test_who_has_which_lid_stays_known_whatever_number_asks(
+    keys: KeyStore, table: StumblingTable
+) -> None:
     await link(keys, "6281100000001")
+    table.a_function_asks = True
     keys.contacts.learn("6281200000009@s.whatsapp.net", "777@lid")
+    table.a_function_asks = False
     keys.account.renew()
     await link(keys, "6281100000002")
     assert (keys.contacts.address("777@lid") or {})["pn"] == "6281200000009@s.whatsapp.net"

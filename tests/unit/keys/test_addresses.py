@@ -23,6 +23,13 @@ def test_both_names_are_found_by_either(ann: End) -> None:
     assert ann.keys.contacts.address(PN) == ann.keys.contacts.address(LID) == {"pn": PN, "lid": LID}
 
 
+def test_our_own_names_are_learnt_without_a_look_at_any_session(ann: End) -> None:
+    assert ann.keys.contacts.learn_own(PN, LID)
+    assert not ann.keys.contacts.learn_own(PN, LID)
+    assert ann.keys.contacts.address(LID) == {"pn": PN, "lid": LID}
+    assert ann.table.scan(None, prefix="session#").items == []
+
+
 def test_known_names_cost_one_read(ann: End) -> None:
     ann.keys.contacts.learn(PN, LID)
     ann.table.requests.clear()

@@ -50,7 +50,7 @@ async def save_lid(aws: Aws, keys: KeyStore, credentials: Credentials, event: Lo
     if event.lid is not None and str(event.lid) != credentials.lid:
         await aws.call(keys.account.save_lid, str(event.lid))
         if credentials.jid is not None:
-            await aws.call(keys.contacts.learn, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
+            await aws.call(keys.contacts.learn_own, str(JID.parse(credentials.jid).bare), str(event.lid.bare))
 
 
 async def count_login(aws: Aws, keys: KeyStore, credentials: Credentials) -> None:

@@ -204,7 +204,7 @@ async def store_pairing(
                 adv_secret=pairing.adv_secret,
             )
             if lid is not None:
-                await aws.call(keys.contacts.learn, str(pairing.jid.bare), str(lid.bare))
+                await aws.call(keys.contacts.learn_own, str(pairing.jid.bare), str(lid.bare))
             return
         except Exception:
             if pause is None:

@@ -170,6 +170,21 @@ def learn(context: KeyContext, pn: str, lid: str) -> bool:
     return turning(context, attempt)
 
 
+def learn_own(context: KeyContext, pn: str, lid: str) -> bool:
+    """See `Contacts.learn_own`."""
+
+    def attempt(_: Try) -> bool:
+        address = context.table.get(address_key(context.account, pn))
+        known = open_known(context, pn, address)
+        if _holds(context, known, lid):
+            return False
+        other = context.table.get(address_key(context.account, lid))
+        commit(context, _names(context, pn, lid, address, other))
+        return known is None or known.lid != lid
+
+    return turning(context, attempt)
+
+
 def _holds(context: KeyContext, known: KnownAddress | None, lid: str) -> bool:
     """Whether it is known already that a number is this LID's, and was told lately."""
     if known is None or known.lid != lid or known.doubted or known.moved_to is not None:

@@ -86,6 +86,16 @@ class Contacts:
 
         return learn(self._context, pn, lid)
 
+    def learn_own(self, pn: str, lid: str) -> bool:
+        """The server told us our own names (bare JIDs). Return whether it was new.
+
+        No session moves: the connector, which hears it, has no right to any. A new link has none; later, our
+        other devices get new ones.
+        """
+        from tocsin.keys.addresses import learn_own
+
+        return learn_own(self._context, pn, lid)
+
     def address_item(self, user: str) -> Item:
         """The item of a user's address, for `open_trust`."""
         from tocsin.keys.addresses import read_item
