@@ -31,7 +31,7 @@ READ_TIMEOUT_SECONDS = 30
 """Longer than the longest poll, and short enough that the command does not seem to hang."""
 
 # Who may read the secret but not use its KMS key is refused by the same name.
-_NO_RIGHT = frozenset({"AccessDenied", "AccessDeniedException"})
+NO_RIGHT = frozenset({"AccessDenied", "AccessDeniedException"})
 _TRIES = 4
 
 
@@ -223,7 +223,7 @@ class Deployment:
             arn = self.outputs.get("TextsSecretArn")
             return RecordSealer.from_secret(self._secret(arn)) if arn else None
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _NO_RIGHT:
+            if error.response["Error"]["Code"] not in NO_RIGHT:
                 raise
             return None
 

@@ -23,7 +23,7 @@ from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient, shown_text, text_json, withheld
-from tocsin_console.deployment import Deployment
+from tocsin_console.deployment import NO_RIGHT, Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.life import Life, Moment, conclusion, timeline
 from tocsin_console.output import Output, moment
@@ -62,7 +62,7 @@ def explain(
             )
         except MALFORMED:
             odd.append(notification.id)
-    refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted)
+    refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted, output)
     if not (stories or odd or refused):
         raise NotFound(_unknown(wanted, deployment.retention_days))
     for number, story in enumerate(stories):
@@ -153,9 +153,16 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
     )
 
 
-def _refused(deployment: Deployment, ticket: str) -> list[RefusedEvent]:
-    """The events about a ticket that told nobody."""
-    return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
+def _refused(deployment: Deployment, ticket: str, output: Output) -> list[RefusedEvent]:
+    """The events about a ticket that told nobody. Whoever may not read them is told so: they hold texts, so a
+    viewer may not."""
+    try:
+        return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NO_RIGHT:
+            raise
+        output.say("events that were refused are not looked at: your AWS permissions don't allow it")
+        return []
 
 
 def _unknown(wanted: str, days: int) -> str:

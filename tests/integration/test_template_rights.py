@@ -3,16 +3,26 @@
 A missing right shows as an end that never comes, and as a refusal in a log; the logs are asked at the end.
 """
 
-from collections.abc import Iterator
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.cloudformation import deployed as resolved
+from tests.support.iam import Statement, policies, rights_of
+from tests.support.recorded_calls import Call, read, recording, without_call, without_right
 from tests.support.stack import BUCKET, DESK, DeployedStack, Notice, Person, eventually, new_ticket
 from tocsin.notify.notification import State
-from tocsin_local.bootstrap import SAM
+from tocsin_console.send import put_event
+from tocsin_local.bootstrap import RUNS, SAM
 from tocsin_local.emulator import interpreter
+from tocsin_local.stack import Stack
 from tocsin_local.world import World, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.slow]
@@ -38,11 +48,19 @@ SETTINGS = {
 }
 
 
+# Where functions, connector and console note their calls.
+CALLS = RUNS / "calls-of-rights.jsonl"
+
+
 @pytest.fixture(scope="module")
 def enforced() -> Iterator[World]:
     if not (interpreter().exists() and (SAM / "bin" / "sam").exists()):
         pytest.skip("the emulator or the SAM CLI isn't installed: make setup")
-    with world("rights", iam=True, parameters=PARAMETERS, settings=SETTINGS) as built:
+    CALLS.unlink(missing_ok=True)
+    with (
+        recording(CALLS),
+        world("rights", iam=True, parameters=PARAMETERS, settings=SETTINGS) as built,
+    ):
         built.stack.client("s3").create_bucket(Bucket=BUCKET)
         yield built
 
@@ -133,6 +151,136 @@ def test_nobody_on_whatsapp_is_a_dead_letter(deployed: DeployedStack) -> None:
     deployed.letter(deployed.tell(Person("6281999999999", "Nobody", "id")))
 
 
+def test_what_breaks_the_contract_is_put_aside(deployed: DeployedStack) -> None:
+    put_event(deployed.world.deployment, "TicketCreated", {"ticket": {"id": "no-subject"}})
+    events = deployed.world.deployment.refused_events
+    eventually(lambda: any(events.read()), "no refused event")
+    wrong = Person("12", "Siti", "id")
+    deployed.put("TicketCreated", new_ticket(), customer=wrong)
+    letters = deployed.world.deployment.redriver()
+    eventually(lambda: any(it.reason == "invalid-phone" for it in letters.read()), "no dead letter")
+
+
+def test_upkeep_has_its_turn(deployed: DeployedStack) -> None:
+    lambda_ = deployed.stack.client("lambda")
+    for payload in ({}, {"upkeep": True, "force": True}):
+        answer = lambda_.invoke(
+            FunctionName=deployed.stack.outputs["MaintainFunctionName"], Payload=json.dumps(payload)
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+# -- people ------------------------------------------------------------------------------------------------
+
+
+def credentials_of(stack: Stack, user: str, policy: str) -> dict[str, str]:
+    """A new user with one managed policy of the stack."""
+    iam = stack.client("iam")
+    iam.create_user(UserName=user)
+    iam.attach_user_policy(UserName=user, PolicyArn=stack.outputs[policy])
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+Console = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module", params=["operator", "viewer"])
+def console(request: pytest.FixtureRequest, deployed: DeployedStack) -> Console:
+    """The command line of somebody who has one of the two policies: exit code and what was printed."""
+    credentials = credentials_of(deployed.stack, request.param, f"{request.param.capitalize()}PolicyArn")
+    environment = deployed.stack.aws.environment(credentials) | {"AWS_CALLER": request.param}
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "tocsin_console.cli", "--stack", deployed.stack.name, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    run.who = request.param  # type: ignore[attr-defined]
+    return run
+
+
+# Each command, and whether a viewer may. What a command is about is filled in.
+COMMANDS: list[tuple[str, bool]] = [
+    ("status", True),
+    ("explain {notification}", True),
+    ("explain {ticket}", True),
+    ("recoveries", True),
+    ("accounts list", True),
+    ("dead-letters list", True),
+    ("dead-letters show {letter}", True),
+    ("dead-letters redrive {letter} --dry-run", True),
+    ("accounts add second", False),
+    ("accounts remove second --yes", False),
+    ("dead-letters list --queue events", False),
+    ("dead-letters redrive {letter}", False),
+    ("dead-letters redrive --all --queue events", False),
+    ("dead-letters drop --all --yes", False),
+    ("dead-letters drop --all --yes --queue events", False),
+    ("send --to {number} --attach {file}", False),
+    ("groups", False),
+    ("sessions list", False),
+    ("sessions show {number}", False),
+    ("sessions clean {number}", False),
+    ("people show {number}", False),
+    ("people confirm {number} --yes", False),
+    ("people forget {number} --yes", False),
+    ("pair --wait 1", False),
+]
+
+# Exit codes of what could do all that it may, but found nothing to do, or the account linked already.
+DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4)}
+
+NOT_ADDED = 3
+"""Exit code of whoever removes the account that they weren't allowed to add."""
+
+REFUSED = "Your AWS permissions must allow what this command does"
+
+
+@pytest.fixture
+def about(deployed: DeployedStack, tmp_path: Path) -> dict[str, str]:
+    """What commands are about: a notification that was read, and a dead letter."""
+    siti = deployed.person()
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.READ)
+    nobody = deployed.tell(Person("6281999999998", "Nobody", "id"))
+    file = tmp_path / "plan.txt"
+    file.write_text("a plan")
+    deployed.letter(nobody)
+    return {
+        "notification": notice.id,
+        "ticket": notice.ticket_id,
+        "number": siti.number,
+        "letter": nobody.id,
+        "file": str(file),
+    }
+
+
+def test_who_operates_may_run_every_command_and_who_looks_only_those_that_look(
+    console: Console, about: dict[str, str]
+) -> None:
+    said = {command: console(*command.format(**about).split()) for command, _ in COMMANDS}
+    done = {
+        command
+        for command, (code, text) in said.items()
+        if code in DONE.get(command, (0,)) and REFUSED not in text
+    }
+    looks = console.who == "viewer"  # type: ignore[attr-defined]
+    assert done == {command for command, viewer in COMMANDS if viewer or not looks}, said
+    unclear = {
+        command: it
+        for command, it in said.items()
+        if command not in done and it[0] != NOT_ADDED and REFUSED not in it[1]
+    }
+    assert unclear == {}
+
+
 def test_no_log_tells_of_a_refusal(deployed: DeployedStack) -> None:
     refused = {
         function: [
@@ -157,3 +305,60 @@ def test_rights_are_really_asked_for(enforced: World) -> None:
     sqs = connector.client("sqs", endpoint_url=enforced.stack.aws.url)
     with pytest.raises(ClientError, match="not authorized"):
         sqs.receive_message(QueueUrl=enforced.stack.outputs["NotificationsQueueUrl"])
+
+
+# -- calls and rights --------------------------------------------------------------------------------------
+
+# What AWS does in the name of a role: Lambda polls a queue and a stream, keeps logs, attaches a function to a
+# VPC and tells of what failed; DynamoDB asks the key of a table.
+BY_AWS = re.compile(
+    r"(logs|ec2|kms):.*|sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes)"
+    r"|dynamodb:(DescribeStream|GetRecords|GetShardIterator|ListStreams)"
+)
+
+# What happens too seldom for this run, and where it is.
+SELDOM = {
+    ("publish_outcomes", "sqs:SendMessage", "sqs:OutcomesDeadQueue"): "Lambda, of records that it gave up",
+    ("send_notification", "sqs:SendMessage", "sqs:NotificationsQueue"): "notify/delivery: another's lane",
+    ("send_notification", "dynamodb:DeleteItem", "table/KeysTable"): "keys/turn: a device that left",
+    ("receive_stanza", "dynamodb:DeleteItem", "table/KeysTable"): "keys/turn: a device that left",
+    ("receive_stanza", "dynamodb:Query", "table/KeysTable"): "keys/sessions: a person's devices",
+    ("receive_stanza", "dynamodb:BatchGetItem", "table/NotificationsTable"): "people: several names",
+    ("receive_stanza", "sqs:SendMessage", "sqs:DeadLettersQueue"): "multidevice/retries: recovery-exhausted",
+    ("receive_stanza", "sqs:SendMessage", "sqs:StanzasQueue"): "notify/redelivery: a stanza that waits long",
+    ("maintain_sessions", "sqs:SendMessage", "sqs:DeadLettersQueue"): "notify/parking: expired",
+    ("maintain_sessions", "dynamodb:GetItem", "table/NotificationsTable"): "notify/parking: expired, overdue",
+    ("maintain_sessions", "dynamodb:BatchGetItem", "table/KeysTable"): "keys/sessions: several at once",
+    ("maintain_sessions", "dynamodb:DeleteItem", "table/KeysTable"): "keys/groups: a group that was left",
+    ("connector", "dynamodb:ConditionCheckItem", "table/KeysTable"): "accounts/lease: takes over from nobody",
+    ("connector", "events:PutEvents", "event-bus"): "connector/notices: AccountDisconnected",
+}
+
+
+def rights(caller: str) -> list[Statement]:
+    """What a function, the connector or an operator may do, by the template."""
+    stack = resolved({"ConnectorMode": "external", **PARAMETERS})
+    policy = {"connector": "ConnectorPolicy", "operator": "OperatorPolicy", "viewer": "ViewerPolicy"}
+    if caller in policy:
+        return [it for it in policies(stack) if it.owner == policy[caller]]
+    return rights_of(stack, "".join(word.capitalize() for word in caller.split("_")) + "Role")
+
+
+def made_by(caller: str) -> set[Call]:
+    return {call for call in read(CALLS) if call.caller == caller}
+
+
+@pytest.mark.parametrize("caller", [*FUNCTIONS, "connector", "operator"])
+def test_every_call_has_its_right(enforced: World, caller: str) -> None:
+    assert made_by(caller)
+    assert without_right(made_by(caller), rights(caller)) == []
+
+
+@pytest.mark.parametrize("caller", [*FUNCTIONS, "connector", "operator", "viewer"])
+def test_every_right_has_its_call(enforced: World, caller: str) -> None:
+    unused = without_call(rights(caller), made_by(caller))
+    assert {
+        (action, resource)
+        for action, resource in unused
+        if not BY_AWS.fullmatch(action) and (caller, action, resource) not in SELDOM
+    } == set()
