@@ -9,7 +9,7 @@ from tocsin.notify.config import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, RETENTI
 from tocsin.notify.lanes import MAX_LANES
 from tocsin.notify.outcomes import SOURCE
 from tocsin.notify.texts.languages import DEFAULTS, languages
-from tocsin_local.bootstrap import DEPLOYED_PYTHON
+from tocsin_local.bootstrap import DEPLOYED_PYTHON, REQUIREMENTS, ROOT
 
 FUNCTIONS = {
     "PlanNotificationsFunction",
@@ -324,6 +324,16 @@ class TestRights:
 
 
 class TestOutputs:
+    def test_the_sam_cli_that_the_readme_asks_for_is_the_one_that_the_tests_use(self) -> None:
+        pinned = re.search(r"^aws-sam-cli==(\d+\.\d+)", (REQUIREMENTS / "sam.txt").read_text(), re.MULTILINE)
+        assert pinned is not None
+        assert f", {pinned[1]} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+    def test_the_concurrency_by_default_is_what_a_new_account_has(self) -> None:
+        parameters = template()["Parameters"]
+        capped = [it["Default"] for name, it in parameters.items() if name.endswith("Concurrency")]
+        assert (len(capped), sum(capped)) == (4, 10)
+
     def test_all_that_others_go_by(self) -> None:
         assert set(template()["Outputs"]) >= OUTPUTS
 
