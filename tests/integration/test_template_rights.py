@@ -31,6 +31,7 @@ FUNCTIONS = (
     "plan_notifications",
     "send_notification",
     "receive_stanza",
+    "record_receipts",
     "publish_outcomes",
     "maintain_sessions",
 )
