@@ -2,6 +2,7 @@
 
 Each hour (`{"upkeep": true}`): the accounts' keys, and a part of the daily round through all sessions, which
 `{"upkeep": true, "force": true}` begins at once.
+`tocsin doctor` asks what is reached from here (`{"check": true}`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tocsin.notify.parking import Maintainer, Report
 
 if TYPE_CHECKING:
     from tocsin.multidevice.key_maintenance import KeyMaintenance, Run
+    from tocsin.settings.reader import SettingsReader
 
 logger = Logger()
 metrics = Metrics()
@@ -54,6 +56,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     def time_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    if event.get("check"):
+        return {"reached": bootstrap.reached()}
     if event.get("upkeep"):
         run = upkeep().run(accounts(), time_left, force=bool(event.get("force")))
         return report_run(run)
@@ -79,6 +83,7 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
     if asked is None:
         keep(reports)
     tell(reports, failures)
+    tell_settings()
     if failures:
         raise ExceptionGroup("upkeep failed", failures)
     return {"accounts": [asdict(report) for report in reports]}
@@ -91,6 +96,18 @@ def keep(reports: list[Report]) -> None:
         for account in bootstrap.keep_accounts(config(), in_use):
             logger.info("account kept", account=account)
         kept.update(in_use)
+
+
+@cache
+def settings() -> SettingsReader:
+    return bootstrap.settings_reader(config().stores)
+
+
+def tell_settings() -> None:
+    """Count an invalid settings item for the alarm: each minute, here and nowhere else."""
+    settings()()
+    if settings().problems:
+        metrics.add_metric("SettingsInvalid", MetricUnit.Count, 1)
 
 
 def tell(reports: list[Report], failures: list[Exception]) -> None:

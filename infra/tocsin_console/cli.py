@@ -12,6 +12,7 @@ from tocsin_console.commands import (
     accounts,
     adopt,
     dead_letters,
+    doctor,
     explain,
     groups,
     pair,
@@ -31,6 +32,7 @@ COMMANDS = (
     pair,
     unpair,
     status,
+    doctor,
     send,
     explain,
     recoveries,
@@ -47,9 +49,10 @@ COMMANDS = (
 DEBUG = "TOCSIN_DEBUG"
 
 _EPILOG = f"""\
-exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 timed out, 5 needs attention (status --check,
-or explain with a record that can't be read), 130 interrupted. A command that can't be undone asks first;
-where it can't ask, it needs --yes. With {DEBUG}=1 an unexpected error prints its traceback.
+exit codes: 0 done, 1 failed (doctor: a fault was found), 2 wrong usage, 3 not found, 4 timed out, 5 needs
+attention (status --check, or explain with a record that can't be read), 130 interrupted. A command that
+can't be undone asks first; where it can't ask, it needs --yes. With {DEBUG}=1 an unexpected error prints
+its traceback.
 """
 
 
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> Parser:
-    """The parser of the whole command line. What it parses has a `run` (`commands.options.Run`)."""
+    """The parser of the whole command line. What it parses has a `run`."""
     made = Parser(
         prog="tocsin",
         description="Operate a deployed Tocsin: link accounts, inspect, test, redrive.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,48 @@ NO_RIGHT = frozenset({"AccessDenied", "AccessDeniedException"})
 _TRIES = 4
 
 
+_MAKING = threading.Lock()
+"""A session makes one client at a time."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stack is, or is to be: for what needs none to be there yet."""
+
+    stack: str
+    session: Session
+    region: str
+    endpoint_url: str | None = None
+
+    @classmethod
+    def of(
+        cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
+    ) -> Place:
+        """Raises Usage, and botocore's own errors."""
+        session = Session(profile=profile)
+        if region is not None:
+            session.set_config_variable("region", region)
+        region = session.get_config_variable("region")
+        if region is None:
+            raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
+        return cls(stack, session, region, endpoint_url)
+
+    def client(self, service: str) -> Any:
+        return _client(self.session, service, self.endpoint_url)
+
+    def look(self) -> dict[str, Any] | None:
+        """What CloudFormation says of the stack; None if there is none. Raises botocore's own errors."""
+        try:
+            found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=self.stack)[
+                "Stacks"
+            ][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            return None
+        return found
+
+
 @dataclass(frozen=True)
 class Deployment:
     """`outputs` of the stack: names and addresses; `parameters`: what it was deployed with.
@@ -52,30 +95,36 @@ class Deployment:
         cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
     ) -> Deployment:
         """Read a stack's outputs and parameters. Raises NotFound, Usage, and botocore's own errors."""
-        session = _session(region, profile)
-        client = _client(session, "cloudformation", endpoint_url)
-        try:
-            found = client.describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationError":
-                raise
-            where = session.get_config_variable("region")
+        return cls.at(Place.of(stack, region=region, endpoint_url=endpoint_url, profile=profile))
+
+    @classmethod
+    def at(cls, place: Place) -> Deployment:
+        """Raises as `find`."""
+        stack, found = place.stack, place.look()
+        if found is None:
             raise NotFound(
-                f"there is no stack '{stack}' in {where}: pass --stack and --region as in "
-                "samconfig.toml, or deploy it with 'sam build && sam deploy'"
-            ) from error
+                f"there is no stack '{stack}' in {place.region}: pass --stack and --region as in "
+                "samconfig.toml, or deploy it with 'tocsin deploy'"
+            )
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
         if not outputs:
             raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: it has no outputs (yet)")
         parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
-        return cls(stack, outputs, session, endpoint_url, parameters)
+        return cls(stack, outputs, place.session, place.endpoint_url, parameters)
 
     @classmethod
     def without_stack(
         cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
     ) -> Deployment:
         """One that isn't there (yet, or any more): it has clients, and no outputs. Raises Usage."""
-        return cls(stack, {}, _session(region, profile), endpoint_url)
+        place = Place.of(stack, region=region, endpoint_url=endpoint_url, profile=profile)
+        return cls(stack, {}, place.session, endpoint_url)
+
+    @property
+    def place(self) -> Place:
+        """Where it is, or is to be."""
+        region = str(self.session.get_config_variable("region"))
+        return Place(self.stack, self.session, region, self.endpoint_url)
 
     def __getitem__(self, output: str) -> str:
         try:
@@ -232,23 +281,11 @@ class Deployment:
         return text
 
 
-def _session(region: str | None, profile: str | None) -> Session:
-    """Raises Usage."""
-    session = Session(profile=profile)
-    if region is not None:
-        session.set_config_variable("region", region)
-    if session.get_config_variable("region") is None:
-        raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
-    return session
-
-
 def _client(session: Session, service: str, endpoint_url: str | None) -> Any:
-    return session.create_client(
-        service,
-        endpoint_url=endpoint_url,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "max_attempts": _TRIES},
-        ),
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "max_attempts": _TRIES},
     )
+    with _MAKING:
+        return session.create_client(service, endpoint_url=endpoint_url, config=config)

@@ -119,7 +119,7 @@ def show(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Print accounts and queues. With `check`, raises NeedsAttention if one of them needs attention."""
-    accounts = [_account(deployment, name, clock) for name in deployment.accounts]
+    accounts = [account_status(deployment, name, clock) for name in deployment.accounts]
     queues = {
         name: depth(deployment.sqs, deployment[key])
         for name, key in QUEUES.items()
@@ -173,7 +173,7 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
         raise NeedsAttention("; ".join([*sick, *(f"{name} aren't empty" for name in troubled)]))
 
 
-def _account(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
+def account_status(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
     waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()

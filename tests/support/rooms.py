@@ -63,6 +63,7 @@ _BELOW_BOOTSTRAP = (
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
+    "tocsin.reachability",
     _SETTINGS,
     "tocsin.signal",
     "tocsin.timestamps",
@@ -72,7 +73,7 @@ _BELOW_BOOTSTRAP = (
 # A room stands above those that it imports.
 ROOMS: Mapping[str, Room] = {
     "functions": Room(
-        ("tocsin.bootstrap", "tocsin.multidevice", "tocsin.notify"),
+        ("tocsin.bootstrap", "tocsin.multidevice", "tocsin.notify", _SETTINGS),
         ("aws_lambda_powertools",),
         says="One folder for each Lambda: parse, call, answer.",
     ),
@@ -133,6 +134,7 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.sealing": Room((), ("cryptography",)),
     "tocsin.aws": Room((), ("boto3", "botocore")),
     "tocsin.timestamps": Room(),
+    "tocsin.reachability": Room(),
 }
 
 

@@ -254,6 +254,14 @@ def served_accounts(config: MaintainConfig) -> tuple[str, ...]:
     return ServedAccounts(config.accounts, table).read()
 
 
+def reached() -> dict[str, Any]:
+    """Return which of AWS's services are reached from here (`tocsin.reachability`)."""
+    from tocsin.reachability import reached
+
+    services = ("dynamodb", "sqs", "secretsmanager")
+    return reached({service: aws.client(service).meta.endpoint_url for service in services})
+
+
 def settings_reader(stores: StoreConfig, dynamodb: Any = None) -> SettingsReader:
     """Return what reads the settings in force."""
     return _settings(_table(dynamodb or aws.client("dynamodb"), stores.notifications_table))

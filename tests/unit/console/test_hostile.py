@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import an_id
+from tests.support.scripted_aws import ScriptedAws
 from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
@@ -27,7 +28,7 @@ from tocsin.tables.notifications import roster_key, settings_key, settings_versi
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
-from tocsin_console.deployment import Deployment
+from tocsin_console.deployment import Deployment, Place
 
 # A title (OSC), a cleared screen (CSI in both forms), a line turned round, lines forged in four ways.
 EVIL = (
@@ -142,7 +143,12 @@ def hostile_notification(identity: str, at: int) -> Notification:
 @pytest.fixture
 def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command on the poisoned stack; what it wrote, to whichever stream."""
-    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment)
+    for way in ("find", "at", "without_stack"):
+        monkeypatch.setattr(Deployment, way, lambda *_, **__: deployment)
+    known = ScriptedAws(sts__get_caller_identity={"Account": "1", "Arn": f"arn:aws:iam::1:user/{EVIL}"})
+    place = Place(EVIL, deployment.session, "eu-west-1")
+    monkeypatch.setattr(Deployment, "place", place)
+    monkeypatch.setattr(Place, "client", lambda _, service: known.client(service))
     table = deployment.keys_table
 
     def refused(*_: object, **__: object) -> None:
@@ -172,6 +178,8 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 COMMANDS: list[tuple[str, ...]] = [
     ("status",),
     ("status", "--check"),
+    ("doctor",),
+    ("doctor", "--before-deploy"),
     ("accounts", "list"),
     ("accounts", "add", EVIL),
     ("accounts", "add", OTHER),

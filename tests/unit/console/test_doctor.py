@@ -1,0 +1,371 @@
+"""Each check of a deployed stack: seen to pass, to find its fault, and to be unknown."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from tests.support.fake_cloud import MemoryCloud
+from tests.support.fake_deployment import NOW, Connector, FakeDeployment, Said
+from tests.support.memory_aws import everything_in
+from tests.support.scripted_aws import ScriptedAws, refused
+from tocsin.accounts.limits import FIRST_CONTACTS, Limit, note_limit
+from tocsin.dynamo.writes import Put
+from tocsin.tables.keys import prekey_key
+from tocsin.tables.notifications import settings_key
+from tocsin_console.doctor import checks, operation, stack
+from tocsin_console.doctor.checks import Check, Level
+from tocsin_console.doctor.stack import FUNCTIONS, Deployed
+
+VERSION = "0.1.0"
+LAYER = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
+UUID = "6f2a1b7e-0000-4000-8000-000000000001"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:night"
+GROUP = "/tocsin/tocsin/send_notification"
+RESOURCES = {
+    "AWS::CloudWatch::Alarm": "tocsin-DeadLetters",
+    "AWS::ECS::Cluster": "cluster",
+    "AWS::ECS::Service": "arn:aws:ecs:eu-west-1:123456789012:service/connector",
+    "AWS::Logs::LogGroup": GROUP,
+}
+CHECKS = (*stack.CHECKS, *operation.CHECKS)
+
+
+def a_stack(status: str = "UPDATE_COMPLETE") -> dict[str, Any]:
+    return {"Stacks": [{"StackName": "tocsin", "CreationTime": datetime.now(UTC), "StackStatus": status}]}
+
+
+def a_function(layer: str = LAYER, **more: str) -> dict[str, Any]:
+    return {"Layers": [{"Arn": layer}], "State": "Active", "LastUpdateStatus": "Successful", **more}
+
+
+def mapped(state: str = "Enabled", result: str = "No records processed") -> dict[str, Any]:
+    return {"EventSourceMappings": [{"UUID": UUID, "State": state, "LastProcessingResult": result}]}
+
+
+def running(running: int, desired: int = 1) -> dict[str, Any]:
+    told = {
+        "desiredCount": desired,
+        "runningCount": running,
+        "events": [{"message": "unable to place a task"}],
+    }
+    return {"services": [told]}
+
+
+def an_alarm(state: str = "OK", **more: Any) -> dict[str, Any]:
+    alarm = {
+        "AlarmName": "tocsin-DeadLetters",
+        "StateValue": state,
+        "AlarmDescription": "see X",
+    }
+    return {"MetricAlarms": [{**alarm, "ActionsEnabled": True, "AlarmActions": [TOPIC], **more}]}
+
+
+def subscribed(*arns: str) -> dict[str, Any]:
+    return {"Subscriptions": [{"SubscriptionArn": arn} for arn in arns]}
+
+
+def at_time(seconds: float) -> dict[str, Any]:
+    return {
+        "Arn": "arn:aws:iam::123456789012:user/dewi",
+        "ResponseMetadata": {"HTTPHeaders": {"date": formatdate(seconds, usegmt=True)}},
+    }
+
+
+def inside(**failed: str) -> Callable[..., Any]:
+    def invoke(**request: Any) -> dict[str, Any]:
+        if request.get("InvocationType") == "DryRun":
+            return {"StatusCode": 204}
+        assert json.loads(request["Payload"]) == {"check": True}
+        met = {
+            service: {"host": f"{service}.example", "family": "IPv6", "failed": failed.get(service, "")}
+            for service in ("dynamodb", "sqs", "secretsmanager")
+        }
+        return {"Payload": io.BytesIO(json.dumps({"reached": met}).encode())}
+
+    return invoke
+
+
+def aged(seconds: float) -> dict[str, Any]:
+    return {"Datapoints": [{"Maximum": seconds}]}
+
+
+class Scene:
+    """A deployed stack that is well."""
+
+    def __init__(self, cloud: MemoryCloud) -> None:
+        functions = {output: f"tocsin-{name}" for name, output in FUNCTIONS.items()}
+        name = cloud.deploy(**functions, LayerVersionArn=LAYER, Version=VERSION)
+        self.fake = FakeDeployment(name, cloud.deployment(name))
+        self.aws = ScriptedAws(
+            cloudformation__describe_stacks=a_stack(),
+            cloudformation__list_stack_resources={
+                "StackResourceSummaries": [
+                    {
+                        "ResourceType": kind,
+                        "LogicalResourceId": kind.rpartition(":")[2],
+                        "PhysicalResourceId": physical,
+                        "LastUpdatedTimestamp": datetime.now(UTC),
+                        "ResourceStatus": "CREATE_COMPLETE",
+                    }
+                    for kind, physical in RESOURCES.items()
+                ]
+            },
+            lambda__get_function_configuration=a_function(),
+            lambda__list_event_source_mappings=mapped(),
+            lambda__invoke=inside(),
+            ecs__describe_services=running(1),
+            logs__filter_log_events={"events": []},
+            cloudwatch__describe_alarms=an_alarm(),
+            cloudwatch__get_metric_statistics=aged(2),
+            sns__list_subscriptions_by_topic=subscribed("arn:aws:sns:eu-west-1:123456789012:night:1"),
+            sts__get_caller_identity=at_time(time.time()),
+        )
+        vars(self.fake.deployment)["client"] = self.aws.client
+        self.connector: Connector = self.fake.connector()
+        self.connector.says("connected")
+        for number in range(50):
+            self.fake.deployment.keys_table.put(Put(prekey_key("default", number), {"n": number}))
+        self.deployed = Deployed(self.fake.deployment, now=NOW)
+
+    def put(self, item: dict[str, Any]) -> None:
+        self.fake.deployment.outside_table.put(Put(settings_key(), item))
+
+    def restrict(self) -> None:
+        limit = Limit(FIRST_CONTACTS, "463", NOW + 3600, NOW)
+        note_limit(self.fake.deployment.keys_table, "default", limit)
+
+    def lose_prekeys(self) -> None:
+        table = self.fake.deployment.keys_table
+        table.__init__()  # type: ignore[misc]
+        self.connector = self.fake.connector()
+        self.connector.says("connected")
+
+    def forbid_writing(self) -> None:
+        def delete(_: object) -> None:
+            raise refused("AccessDeniedException", "not authorized to perform: dynamodb:DeleteItem")
+
+        self.fake.deployment.keys_table.delete = delete  # type: ignore[method-assign]
+
+    def pass_time(self, seconds: float) -> None:
+        self.deployed.now += seconds
+
+    def examine(self, name: str) -> list[checks.Finding]:
+        return checks.examined(next(check for check in CHECKS if check.name == name), self.deployed)
+
+
+Sicken = Callable[[Scene], object]
+
+FAULTS: list[tuple[str, Sicken, Level, str]] = [
+    (
+        "stack",
+        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_ROLLBACK_FAILED")),
+        Level.FAULT,
+        "describe-stack-events",
+    ),
+    (
+        "stack",
+        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_ROLLBACK_COMPLETE")),
+        Level.WARNING,
+        "then deploy",
+    ),
+    (
+        "stack",
+        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_IN_PROGRESS")),
+        Level.WARNING,
+        "wait",
+    ),
+    (
+        "versions",
+        lambda it: it.aws.say(lambda__get_function_configuration=a_function(LAYER[:-1] + "6")),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    (
+        "functions",
+        lambda it: it.aws.say(lambda__get_function_configuration=a_function(State="Failed")),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    (
+        "event sources",
+        lambda it: it.aws.say(lambda__list_event_source_mappings=mapped("Disabled")),
+        Level.FAULT,
+        "update-event-source-mapping --uuid",
+    ),
+    (
+        "event sources",
+        lambda it: it.aws.say(lambda__list_event_source_mappings={"EventSourceMappings": []}),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    (
+        "event sources",
+        lambda it: it.aws.say(lambda__list_event_source_mappings=mapped(result="PROBLEM: no rights")),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    ("connector", lambda it: it.aws.say(ecs__describe_services=running(0)), Level.FAULT, "describe-services"),
+    ("connector", lambda it: it.aws.say(ecs__describe_services=running(1, 2)), Level.WARNING, "log"),
+    (
+        "connector",
+        lambda it: it.aws.say(ecs__describe_services={"services": []}),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    (
+        "logs",
+        lambda it: it.aws.say(logs__filter_log_events={"events": [{"message": "ERROR"}]}),
+        Level.WARNING,
+        f"aws logs tail {GROUP} --since 1h",
+    ),
+    (
+        "alarms",
+        lambda it: it.aws.say(cloudwatch__describe_alarms=an_alarm(AlarmActions=[])),
+        Level.WARNING,
+        "AlarmTopicArn",
+    ),
+    (
+        "alarms",
+        lambda it: it.aws.say(cloudwatch__describe_alarms=an_alarm("ALARM")),
+        Level.FAULT,
+        "tocsin status",
+    ),
+    (
+        "alarms",
+        lambda it: it.aws.say(sns__list_subscriptions_by_topic=subscribed("PendingConfirmation")),
+        Level.WARNING,
+        "confirm it",
+    ),
+    (
+        "alarms",
+        lambda it: it.aws.say(sns__list_subscriptions_by_topic=subscribed()),
+        Level.WARNING,
+        f"--topic-arn {TOPIC}",
+    ),
+    ("accounts", lambda it: it.connector.says("logged_out"), Level.FAULT, "tocsin pair --account default"),
+    ("accounts", lambda it: it.connector.says("connecting"), Level.WARNING, "log"),
+    ("accounts", lambda it: it.pass_time(60), Level.FAULT, "start a connector"),
+    ("restrictions", lambda it: it.restrict(), Level.WARNING, "let customers write first"),
+    ("prekeys", lambda it: it.lose_prekeys(), Level.WARNING, "uploads more"),
+    ("clock", lambda it: it.aws.say(sts__get_caller_identity=at_time(time.time() - 400)), Level.FAULT, "NTP"),
+    (
+        "queues",
+        lambda it: it.aws.say(cloudwatch__get_metric_statistics=aged(4000)),
+        Level.FAULT,
+        "its log says why",
+    ),
+    ("dead letters", lambda it: it.fake.put("DeadLetters", "{}"), Level.WARNING, "tocsin dead-letters list"),
+    (
+        "settings",
+        lambda it: it.put({"version": 2, "values": {"retries": {"*": 99}}}),
+        Level.FAULT,
+        "tocsin settings restore VERSION",
+    ),
+    ("rights", lambda it: it.forbid_writing(), Level.WARNING, "policy for operators"),
+    (
+        "from inside",
+        lambda it: it.aws.say(lambda__invoke=inside(sqs="timed out")),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+]
+
+
+@pytest.fixture
+def scene(aws: MemoryCloud, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr("tocsin_console.doctor.stack.metadata.version", lambda _: VERSION)
+    return Scene(aws)
+
+
+@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+def test_of_a_stack_that_is_well_each_check_passes(scene: Scene, name: str) -> None:
+    assert {finding.level for finding in scene.examine(name)} == {Level.OK}
+
+
+@pytest.mark.parametrize(("name", "sicken", "level", "mend"), FAULTS)
+def test_each_finds_its_fault_and_says_what_mends_it(
+    scene: Scene, name: str, sicken: Sicken, level: Level, mend: str
+) -> None:
+    sicken(scene)
+    findings = [finding for finding in scene.examine(name) if finding.level is not Level.OK]
+    assert {finding.level for finding in findings} == {level}
+    assert mend in findings[0].mend
+    assert findings[0].saw
+    assert findings[0].means
+
+
+def test_each_check_was_made_to_fail() -> None:
+    assert {name for name, *_ in FAULTS} == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_one_that_fails_itself_is_unknown_with_its_reason(scene: Scene, check: Check[Deployed]) -> None:
+    def refuse(_: Deployed) -> None:
+        raise refused("AccessDenied", "you may not look")
+
+    [finding] = checks.examined(Check(check.name, refuse, check.judge), scene.deployed)
+    assert finding.level is Level.UNKNOWN
+    assert "you may not look" in finding.saw
+
+
+ASKING = {
+    "stack": "cloudformation.describe_stacks",
+    "versions": "lambda.get_function_configuration",
+    "functions": "lambda.get_function_configuration",
+    "event sources": "lambda.list_event_source_mappings",
+    "connector": "ecs.describe_services",
+    "logs": "logs.filter_log_events",
+    "alarms": "cloudwatch.describe_alarms",
+    "clock": "sts.get_caller_identity",
+    "queues": "cloudwatch.get_metric_statistics",
+    "from inside": "lambda.invoke",
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_without_the_right_to_ask_it_is_unknown(scene: Scene, name: str) -> None:
+    del scene.aws.answers[ASKING[name]]
+    [finding] = scene.examine(name)
+    assert finding.level is Level.UNKNOWN
+    assert ASKING[name] in finding.saw
+
+
+def test_another_version_than_the_console_s_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin_console.doctor.stack.metadata.version", lambda _: "9.9.9")
+    [finding] = scene.examine("versions")
+    assert (finding.level, "9.9.9" in finding.saw) == (Level.WARNING, True)
+
+
+def test_a_setting_of_a_later_version_is_told(scene: Scene) -> None:
+    scene.put({"version": 2, "values": {"quiet-hours": {"*": 1}}})
+    assert [finding.level for finding in scene.examine("settings")] == [Level.OK, Level.WARNING]
+
+
+def test_a_stack_of_before_that_can_t_look_out_is_unknown(scene: Scene) -> None:
+    scene.aws.say(lambda__invoke=lambda **_: {"Payload": io.BytesIO(b'{"accounts": []}')})
+    [finding] = scene.examine("from inside")
+    assert (finding.level, finding.mend) == (Level.UNKNOWN, "tocsin deploy")
+
+
+def test_a_function_that_fails_by_itself_is_a_fault(scene: Scene) -> None:
+    answer = {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "WrongLayer"}')}
+    scene.aws.say(lambda__invoke=lambda **_: answer)
+    [finding] = scene.examine("from inside")
+    assert (finding.level, "WrongLayer" in finding.saw) == (Level.FAULT, True)
+
+
+def test_all_of_them_together_change_nothing_and_sum_up(scene: Scene, said: Said) -> None:
+    scene.aws.say(cloudwatch__describe_alarms=an_alarm(AlarmActions=[]))
+    tables = (scene.fake.deployment.keys_table, scene.fake.deployment.outside_table)
+    before = [everything_in(table) for table in tables]
+    checks.tell(checks.carry_out(CHECKS, scene.deployed), said.output)
+    assert said.lines[-1] == f"{len(CHECKS) - 1} ok, 1 warning"
+    assert [everything_in(table) for table in tables] == before
