@@ -20,7 +20,7 @@ from tests.bench.surroundings import ConnectorContext, tell
 from tocsin_local.processes import clean_environment
 
 RUNS = 12
-AIM = 1.3
+AIM, AIM_OF_OTHERS = 1.3, 1.5
 HEAVIEST = 8
 
 YARDSTICK = "import boto3; boto3.client('dynamodb')"
@@ -43,7 +43,7 @@ class Handler:
 
 HANDLERS = {
     SEND: Handler("SendNotificationFunction"),
-    "receive_stanza": Handler("ReceiveStanzaFunction", "app.receiver()"),
+    "receive_stanza": Handler("ReceiveStanzaFunction"),
     "record_receipts": Handler("RecordReceiptsFunction"),
     "plan_notifications": Handler("PlanNotificationsFunction", "app.planner()"),
     "publish_outcomes": Handler("PublishOutcomesFunction", "app.publisher()"),
@@ -89,9 +89,9 @@ def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     sheet.add('import boto3; boto3.client("dynamodb")', *cells(times["boto3"], medians["boto3"]))
     for function in HANDLERS:
         ratio = medians[function] / medians["boto3"]
-        met = ratio <= AIM if function == SEND else None
+        most = AIM if function == SEND else AIM_OF_OTHERS
         row = cells(times[function], medians["boto3"])
-        sheet.add(function, *row, aim=f"≤ {AIM:g} × boto3", met=met)
+        sheet.add(function, *row, aim=f"≤ {most:g} × boto3", met=ratio <= most)
     sheet.notes.append(f"heaviest in {SEND}, each without what it imports: {heaviest(built)}")
     if not list((built / "CoreLayer" / "python" / "tocsin").rglob("*.pyc")):
         sheet.notes.append("the layer is not compiled: there is no interpreter of its runtime here")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.memory_aws import MemoryAccount
+from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.failure import Wait
+from tocsin.whatsapp.node import Node
 
 
 @pytest.fixture
@@ -85,3 +89,24 @@ def test_a_device_that_never_heals_ends_after_so_many_breaks(wired: WiredFunctio
     assert len(rebuilt) == 2
     assert {report.outcome for report in reports} == {"resent", "over-budget"}
     assert len(reports) < 40
+
+
+def test_a_device_that_confirms_before_its_recovery_is_recorded_counts_as_healed(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Receipts come another way than requests to send again, and may be quicker."""
+    wired.tell(1)
+    wired.siti.devices[0].corrupt()
+    notification = wired.tell(2)
+    send = wired.network.send_message
+
+    def send_and_confirm(*given: Any, **more: Any) -> Node:
+        ack = send(*given, **more)
+        wired.receipt(notification)
+        return ack
+
+    monkeypatch.setattr(wired.network, "send_message", send_and_confirm)
+    [report] = wired.answer_retries()
+    assert report.facts["healed"] == (("bad-mac", 0.0),)
+    [record] = wired.stores.recoveries.of_days(ACCOUNT, 1, int(wired.paired.now * 1000))
+    assert record.healed

@@ -43,6 +43,7 @@ from tocsin.multidevice.retry_case import (
     Outcome,
     log_refusal,
     must_rebuild,
+    read_at,
     unreadable_by_us,
 )
 from tocsin.multidevice.retry_content import plaintext_again, question_stanza
@@ -312,8 +313,8 @@ class RetryReceiptHandler:
             self._rights.note_guess(account, case.user, ignored.name)
             self._refuse(case, ignored.name)
             return Outcome(ignored.name, cause, given_up=ignored.name not in NOT_IN_LEDGER)
-        self._record(case, rebuilt, sent, at)
-        return Outcome("resent", cause, rebuilt, sent.number)
+        healed = self._record(case, rebuilt, sent, at)
+        return Outcome("resent", cause, rebuilt, sent.number, healed=healed)
 
     # -- may it be served? ------------------------------------------------------------------------------
 
@@ -453,7 +454,9 @@ class RetryReceiptHandler:
         except NoOutbound as error:
             raise Ignored("no-session") from error
 
-    def _record(self, case: Case, rebuilt: str, copy: Copy, at: int) -> None:
+    def _record(self, case: Case, rebuilt: str, copy: Copy, at: int) -> tuple[tuple[str, float], ...]:
+        """Note in history and ledger that a device was sent the message again; what has healed by that. Its
+        receipt comes another way, and may have been recorded before this."""
         device = str(case.jid)
         recovery = Recovery(case.request.count, self._now_ms(), copy.number, case.served + 1, case.since)
         how = f"new session from {rebuilt}" if rebuilt else "same session"
@@ -467,9 +470,14 @@ class RetryReceiptHandler:
             device=device,
             count=case.request.count,
         )
-        self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
+        noted = self._stores.notifications.record_recovery(case.notification.id, device, recovery, attempt)
         self._stores.people.count_recovery(case.notification.account, case.recipient)
         self._recoveries.asked(case.unreadable, since=case.since, at=at, cause=case.cause, rebuilt=rebuilt)
+        confirmed_at = read_at(noted, device, at)
+        if confirmed_at is None:
+            return ()
+        self._recoveries.healed(case.unreadable, at=confirmed_at, since=case.since)
+        return ((case.cause, (confirmed_at - case.since) / 1000),)
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())

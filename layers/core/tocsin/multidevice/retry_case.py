@@ -47,7 +47,8 @@ class Outcome:
 
     `name`: `resent` (after a rebuild or not), or why nothing was done. `cause`: what the device complained
     of. `rebuilt`: where the new session came from (`keys`, `bundle`), empty if the old one served.
-    `given_up`: a device of the recipient's goes without the message.
+    `given_up`: a device of the recipient's goes without the message. `healed`: it has read the message by
+    now: why it could not, and for how many seconds.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Outcome:
     rebuilt: str = ""
     number: int | None = None
     given_up: bool = False
+    healed: tuple[tuple[str, float], ...] = ()
 
 
 class Ignored(Exception):
@@ -146,6 +148,12 @@ def addressees(notification: Notification) -> frozenset[str]:
         named |= set(attempt.numbers)
     lids = {user for user in named if is_lid(user)}
     return frozenset(lids or named)
+
+
+def read_at(notification: Notification, device: str, since: int) -> int | None:
+    """When a device (full JID) confirmed a notification, not before `since` (ms)."""
+    theirs = (at for entry, at in notification.receipts.items() if entry.startswith(f"{device} "))
+    return min((at for at in theirs if at >= since), default=None)
 
 
 def was_sent_copy(notification: Notification, device: str) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tocsin.signal.x3dh import PreKeyBundle, SignedPreKey
-from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.errors import InvalidStanza, StanzaRefused
-from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
 from tocsin.whatsapp.jid import JID, LID, NEWSLETTER
 from tocsin.whatsapp.message import (
     MAX_RETRY_COUNT,
@@ -18,6 +16,9 @@ from tocsin.whatsapp.message import (
     parse_message,
 )
 from tocsin.whatsapp.node import Node, present
+
+if TYPE_CHECKING:
+    from tocsin.signal.x3dh import PreKeyBundle, SignedPreKey
 
 # Negative acks: why a message won't be handled.
 PARSE_ERROR = 487
@@ -155,6 +156,8 @@ def retry_receipt(
 
 
 def _keys(keys: RetryKeys) -> Node:
+    from tocsin.whatsapp.iq import prekey_node, signed_prekey_node
+
     parts = (
         Node("type", {}, b"\x05"),
         Node("identity", {}, keys.identity),
@@ -282,6 +285,8 @@ class RetryRequest:
 
 def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
     """Return what a receipt (`node`, parsed already) asks for. Raises `InvalidStanza`."""
+    from tocsin.whatsapp.bundles import parse_bundle
+
     if receipt.type != "retry":
         raise InvalidStanza("not a retry receipt")
     retry = node.require_child("retry")

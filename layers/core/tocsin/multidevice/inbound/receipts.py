@@ -262,6 +262,7 @@ class ReceiptStanzas:
             "count": request.count,
             "rebuilt": outcome.rebuilt,
             "given_up": outcome.given_up,
+            "healed": outcome.healed,
         }
         return Report("retry", outcome.name, outcome.cause, facts)
 
