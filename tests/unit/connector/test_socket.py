@@ -1,4 +1,4 @@
-"""A socket that gives more than is taken: memory stays bounded, and nothing is lost."""
+"""A socket that gives more than is taken, or less than is awaited: memory stays bounded, nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from tests.support.noise_peer import logged_in
 from tocsin.connector.socket import UNHANDLED, UNSENT, Line
@@ -86,3 +88,72 @@ async def test_a_server_that_asks_and_doesn_t_listen_is_read_no_further() -> Non
     await until(lambda: socket.written == UNSENT + 500)
     await tasks[0]
     tasks[1].cancel()
+
+
+# -- acks that don't come --------------------------------------------------------------------------------
+
+MESSAGE = Node("message", {"id": "3EB0AA", "to": ALICE, "type": "text"}, b"ciphertext")
+LATE = Node("ack", {"id": "3EB0AA", "class": "message", "from": ALICE})
+
+
+class Talk:
+    """A line that writes into a queue, and a server whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.talk = logged_in()
+        self.talk.says()
+        socket: Any = Socket([])
+        self.line = Line(socket, self.talk.client, lambda: self.talk.now)
+
+    @property
+    def written(self) -> int:
+        return self.line._outgoing.qsize()
+
+    def answers(self, node: Node) -> None:
+        self.talk.client.receive_data(self.talk.peer.seal(encode(node)), self.talk.now)
+        self.line._settle()
+
+    def waits(self, seconds: float) -> None:
+        self.talk.now += seconds
+        self.talk.client.tick(self.talk.now)
+        self.line._settle()
+
+
+async def test_a_message_without_an_ack_is_sent_again_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", (0, 0))
+    talk = Talk()
+    sending = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 3)
+    talk.answers(LATE)
+    assert (await sending).attr_str("id") == "3EB0AA"
+
+
+async def test_a_message_that_is_acknowledged_is_sent_once() -> None:
+    talk = Talk()
+    sending = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 1)
+    talk.answers(LATE)
+    await sending
+    assert talk.written == 1
+
+
+async def test_two_senders_of_one_message_id_share_the_ack_of_either() -> None:
+    """The first one's may be lost: its sender was killed, and another one sends it anew."""
+    talk = Talk()
+    both = [asyncio.ensure_future(talk.line.message(MESSAGE)) for _ in range(2)]
+    await until(lambda: talk.written == 2)
+    talk.answers(LATE)
+    assert [(await one).attr_str("id") for one in both] == ["3EB0AA"] * 2
+
+
+async def test_the_time_of_one_sender_isn_t_the_other_ones() -> None:
+    talk = Talk()
+    first = asyncio.ensure_future(talk.line.message(MESSAGE, 5))
+    await until(lambda: talk.written == 1)
+    second = asyncio.ensure_future(talk.line.message(MESSAGE, 50))
+    await until(lambda: talk.written == 2)
+    talk.waits(6)
+    with pytest.raises(TimeoutError):
+        await first
+    talk.answers(LATE)
+    assert (await second).attr_str("id") == "3EB0AA"

@@ -14,11 +14,12 @@ STAGES = sorted({name.removesuffix("Timeout").removesuffix("Visibility") for nam
 SIX = 6
 """Lambda's own advice: it tries for so long to have a run for what it received."""
 
+HARMLESS_TWICE = {"Send"}
+"""Stages whose messages may come back while Lambda still tries to have a run for them. What both runs send is
+one message under one id, and what was left by a run that was killed shall not wait for so long."""
+
 ENOUGH_RECEIVES = 20
 """Polls that were refused for want of concurrency count as receives."""
-
-COUNTED = {"NotificationsQueue"}
-"""Queues whose receive count means something: how often the sender crashed on a notification."""
 
 
 def too_short(timing: dict[str, int], factor: int) -> list[str]:
@@ -39,7 +40,8 @@ def test_each_choice_has_its_timing() -> None:
 
 
 def test_on_aws_a_message_comes_back_after_six_timeouts() -> None:
-    assert too_short(TIMINGS["aws"], SIX) == []
+    assert set(too_short(TIMINGS["aws"], SIX)) <= HARMLESS_TWICE
+    assert too_short(TIMINGS["aws"], 2) == []
 
 
 def test_in_a_trial_it_comes_back_when_its_function_has_ended() -> None:
@@ -47,7 +49,7 @@ def test_in_a_trial_it_comes_back_when_its_function_has_ended() -> None:
 
 
 def test_a_shorter_one_is_found_out() -> None:
-    assert too_short(TIMINGS["aws"] | {"PlanVisibility": 300}, SIX) == ["Plan"]
+    assert "Plan" in too_short(TIMINGS["aws"] | {"PlanVisibility": 300}, SIX)
 
 
 @pytest.mark.parametrize("function", sorted(resources("AWS::Serverless::Function")))
@@ -60,7 +62,7 @@ def test_a_queue_and_the_function_that_works_from_it_have_the_timing_of_one_stag
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::SQS::Queue")))
-def test_refused_polls_bury_nothing_where_the_count_means_nothing(name: str) -> None:
+def test_refused_polls_bury_nothing(name: str) -> None:
     redrive = properties(name).get("RedrivePolicy")
-    if redrive and name not in COUNTED:
+    if redrive:
         assert redrive["maxReceiveCount"] >= ENOUGH_RECEIVES

@@ -48,6 +48,10 @@ UNHANDLED: Final = 256
 UNSENT: Final = 4096
 """Frames that may wait to be written, likewise: a server that asks and doesn't listen fills no memory."""
 
+RESEND_SECONDS: Final = (3, 7, 20)
+"""After so long without an ack a message is sent again, as it is; then it is waited for what is left of its
+time. An ack takes a fraction of a second: one that takes longer was lost, or its message was."""
+
 UNACKED: Final = 3
 """Messages in a row without an ack, after which a socket that answers pings counts as deaf all the same."""
 
@@ -104,7 +108,7 @@ class Line:
         self._holds: Callable[[], bool] = lambda: False
         self._writing = False
         self._answers: dict[str, asyncio.Future[Node]] = {}
-        self._acks: dict[str, asyncio.Future[Node]] = {}
+        self._acks: dict[str, list[asyncio.Future[Node]]] = {}
         self._unacked = 0
         self._scheduled: float | None = None
         self._sooner = asyncio.Event()
@@ -150,7 +154,7 @@ class Line:
             request_id = self._connection.request(node, self._clock(), seconds)
         except NotOpen as exc:
             raise LineClosed(str(exc)) from exc
-        return await self._answered(self._answers, request_id)
+        return await self._answer_to(request_id)
 
     async def go_active(self) -> Node:
         """Ask for live delivery. Raises as `request`."""
@@ -158,15 +162,31 @@ class Line:
             request_id = self._connection.go_active(self._clock())
         except NotOpen as exc:
             raise LineClosed(str(exc)) from exc
-        return await self._answered(self._answers, request_id)
+        return await self._answer_to(request_id)
 
     async def message(self, node: Node, seconds: float = MESSAGE_TIMEOUT) -> Node:
-        """The ack of a message; one at a time for one id. Raises as `request`."""
+        """The ack of a message. One that doesn't come is asked for: the same stanza goes out again, which
+        WhatsApp and phones know by its id, and keys are used for nothing new. Several with one id are one
+        message: the ack of either is both's. Raises as `request`."""
         try:
             message_id = self._connection.send_message(node, self._clock(), seconds)
         except NotOpen as exc:
             raise LineClosed(str(exc)) from exc
-        return await self._answered(self._acks, message_id)
+        ack: asyncio.Future[Node] = asyncio.get_running_loop().create_future()
+        waiting = self._acks.setdefault(message_id, [])
+        waiting.append(ack)
+        self._settle()
+        try:
+            for pause in RESEND_SECONDS:
+                if (await asyncio.wait([ack], timeout=pause))[0]:
+                    break
+                log.info("no ack yet, sent again", extra={"stanza": message_id})
+                self.write(node)
+            return await ack
+        finally:
+            waiting.remove(ack)
+            if not waiting:
+                self._acks.pop(message_id, None)
 
     def write(self, node: Node) -> None:
         """Send what needs no answer. Raises `LineClosed`."""
@@ -276,14 +296,17 @@ class Line:
     def _tell(self, event: Event) -> None:
         match event:
             case Response(id=name, node=node):
-                _resolve(self._answers, name, node)
+                _resolve(self._answers.get(name), node)
             case RequestTimeout(id=name):
-                _fail(self._answers, name, TimeoutError("no answer"))
+                _fail(self._answers.get(name), TimeoutError("no answer"))
             case AckReceived(id=name, node=node):
                 self._unacked = 0
-                _resolve(self._acks, name, node)
+                for ack in self._acks.get(name, ()):
+                    _resolve(ack, node)
             case AckTimeout(id=name):
-                _fail(self._acks, name, TimeoutError("no ack"))
+                # The oldest of those with this id is over; a younger one has its own time.
+                for ack in [one for one in self._acks.get(name, ()) if not one.done()][:1]:
+                    _fail(ack, TimeoutError("no ack"))
                 self._unacked += 1
                 if self._unacked >= UNACKED:
                     self.end(reaction.DEAF)
@@ -299,28 +322,25 @@ class Line:
             self._connection.close()
             self._tell(StreamEnded(cause))
 
-    async def _answered(self, waiting: dict[str, asyncio.Future[Node]], name: str) -> Node:
+    async def _answer_to(self, name: str) -> Node:
         future: asyncio.Future[Node] = asyncio.get_running_loop().create_future()
-        waiting[name] = future
+        self._answers[name] = future
         self._settle()
         try:
             return await future
         finally:
-            waiting.pop(name, None)
+            self._answers.pop(name, None)
 
     def _fail_waiting(self) -> None:
-        for waiting in (self._answers, self._acks):
-            for name in list(waiting):
-                _fail(waiting, name, LineLost("the connection ended"))
+        for future in [*self._answers.values(), *(ack for acks in self._acks.values() for ack in acks)]:
+            _fail(future, LineLost("the connection ended"))
 
 
-def _resolve(waiting: dict[str, asyncio.Future[Node]], name: str, node: Node) -> None:
-    future = waiting.get(name)
+def _resolve(future: asyncio.Future[Node] | None, node: Node) -> None:
     if future is not None and not future.done():
         future.set_result(node)
 
 
-def _fail(waiting: dict[str, asyncio.Future[Node]], name: str, error: Exception) -> None:
-    future = waiting.get(name)
+def _fail(future: asyncio.Future[Node] | None, error: Exception) -> None:
     if future is not None and not future.done():
         future.set_exception(error)

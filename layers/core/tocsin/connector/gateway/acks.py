@@ -1,7 +1,8 @@
 """Handing messages over once: a repeat of the same bytes waits for, or is given, the first one's ack.
 
 A Lambda repeats a request whose connection was reset, and can't know whether it had been served. The same
-ciphertext must not go out twice, and two different ones under one message id must not wait for one ack.
+ciphertext is handed over once. Another one under the same message id comes from another Lambda, after the
+first was killed: it goes out at once, for nobody knows when the first one's ack comes.
 """
 
 from __future__ import annotations
@@ -23,35 +24,28 @@ class Acks:
     """Callers use `handed_over` alone."""
 
     def __init__(self) -> None:
-        self._running: dict[str, tuple[bytes, asyncio.Task[Node]]] = {}
+        self._running: dict[bytes, asyncio.Task[Node]] = {}
         self._answered: OrderedDict[bytes, Node] = OrderedDict()
 
-    async def handed_over(self, message_id: str, body: bytes, hand_over: HandOver) -> Node:
+    async def handed_over(self, body: bytes, hand_over: HandOver) -> Node:
         """The ack for `body`; `hand_over` is called unless that was done before. Raises what it raises.
 
         It goes on when the caller is cancelled: the message is on its way, and its ack worth knowing.
         """
         digest = hashlib.sha256(body).digest()
-        while True:
-            if digest in self._answered:
-                return self._answered[digest]
-            running = self._running.get(message_id)
-            if running is None:
-                break
-            same, task = running
-            if same == digest:
-                return await asyncio.shield(task)
-            await asyncio.wait([task])
-        task = asyncio.ensure_future(self._carry(message_id, digest, hand_over))
-        task.add_done_callback(_look)
-        self._running[message_id] = (digest, task)
+        if digest in self._answered:
+            return self._answered[digest]
+        task = self._running.get(digest)
+        if task is None:
+            task = self._running[digest] = asyncio.ensure_future(self._carry(digest, hand_over))
+            task.add_done_callback(_look)
         return await asyncio.shield(task)
 
-    async def _carry(self, message_id: str, digest: bytes, hand_over: HandOver) -> Node:
+    async def _carry(self, digest: bytes, hand_over: HandOver) -> Node:
         try:
             ack = await hand_over()
         finally:
-            del self._running[message_id]
+            del self._running[digest]
         self._answered[digest] = ack
         while len(self._answered) > REMEMBERED:
             self._answered.popitem(last=False)

@@ -134,7 +134,7 @@ class AccountGateway:
             return await _answered(status, protocol.ACK_TIMEOUT, line.message(node))
 
         with status.busy():
-            ack = await status.acks.handed_over(str(node.attrs["id"]), body, hand_over)
+            ack = await status.acks.handed_over(body, hand_over)
             error = ack.attrs.get("error")
             if isinstance(error, str):
                 await status.on_refused(error)
