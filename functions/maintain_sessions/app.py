@@ -7,10 +7,11 @@ Each hour (`{"upkeep": true}`): the accounts' keys, and a part of the daily roun
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -31,6 +32,10 @@ copy_config_to_registered_loggers(logger, include={"tocsin"})
 
 
 kept: set[str] = set()
+
+
+SWEEP_SECONDS: Final = 60.0
+"""A run of each minute begins nothing that could reach into the next minute's."""
 
 
 @cache
@@ -70,9 +75,13 @@ def accounts() -> tuple[str, ...]:
 
 
 def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str, Any]:
-    """What waits, of one account after its login or of all."""
-    whose = accounts() if asked is None else (asked,)
-    work = maintainer().sweep if asked is None else maintainer().resume
+    """What waits, of one account after its login or of all: each minute another one first, so that one with
+    much to do doesn't take every other's turn."""
+    if asked is None:
+        work, whose = maintainer().sweep, rotated(accounts(), int(time.time() // SWEEP_SECONDS))
+        time_left = within(SWEEP_SECONDS, time_left)
+    else:
+        work, whose = maintainer().resume, (asked,)
     reports, failures = [], []
     for account in whose:
         try:
@@ -108,6 +117,17 @@ def tell_settings() -> None:
     settings()()
     if settings().problems:
         metrics.add_metric("SettingsInvalid", MetricUnit.Count, 1)
+
+
+def rotated(whose: tuple[str, ...], turn: int) -> tuple[str, ...]:
+    first = turn % max(len(whose), 1)
+    return whose[first:] + whose[:first]
+
+
+def within(seconds: float, time_left: Callable[[], float]) -> Callable[[], float]:
+    """Return what is left of `seconds` from now, and of `time_left`."""
+    begun_with = time_left()
+    return lambda: min(time_left(), time_left() - begun_with + seconds)
 
 
 def tell(reports: list[Report], failures: list[Exception]) -> None:

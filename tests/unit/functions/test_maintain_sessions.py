@@ -18,16 +18,19 @@ from tocsin.notify.parking import Report
 
 
 class Upkeep:
-    """Notes what was asked of it; accounts in `broken` fail."""
+    """Notes what was asked of it, and how many seconds it was given; accounts in `broken` fail."""
 
     def __init__(self, *broken: str) -> None:
         self.broken = broken
         self.asked: list[tuple[str, str]] = []
+        self.given: list[float] = []
 
-    def sweep(self, account: str, time_left: object) -> Report:
+    def sweep(self, account: str, time_left: Callable[[], float]) -> Report:
+        self.given.append(time_left())
         return self._work("sweep", account)
 
-    def resume(self, account: str, time_left: object) -> Report:
+    def resume(self, account: str, time_left: Callable[[], float]) -> Report:
+        self.given.append(time_left())
         return self._work("resume", account)
 
     def _work(self, what: str, account: str) -> Report:
@@ -42,6 +45,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "maintain_sessions")
     module = load("maintain_sessions")
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 120.0))
     stores = SimpleNamespace(notifications_table="notifications")
     monkeypatch.setattr(module, "config", lambda: SimpleNamespace(accounts=("default",), stores=stores))
     outside = MemoryTable()
@@ -57,6 +61,29 @@ def test_the_schedule_looks_after_every_account(app: ModuleType, monkeypatch: py
     answer = app.lambda_handler({"source": "aws.scheduler"}, Context())
     assert upkeep.asked == [("sweep", "default"), ("sweep", "support")]
     assert [report["resumed"] for report in answer["accounts"]] == [2, 2]
+
+
+def test_another_account_is_the_first_each_minute(app: ModuleType) -> None:
+    assert [app.rotated(("a", "b", "c"), turn) for turn in (0, 1, 3)] == [
+        ("a", "b", "c"),
+        ("b", "c", "a"),
+        ("a", "b", "c"),
+    ]
+    assert app.rotated((), 7) == ()
+
+
+def test_a_run_of_each_minute_has_no_time_beyond_it(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    upkeep = Upkeep()
+    monkeypatch.setattr(app, "maintainer", lambda: upkeep)
+    app.lambda_handler({}, Context())
+    app.lambda_handler({"resume": "support"}, Context())
+    assert upkeep.given == [60, 60, 300]
+
+
+def test_what_is_left_is_the_lesser_of_the_minute_and_the_function_s_time(app: ModuleType) -> None:
+    left = iter([300.0, 290.0, 290.0, 30.0, 30.0])
+    time_left = app.within(60, lambda: next(left))
+    assert (time_left(), time_left()) == (50.0, -210.0)
 
 
 def test_the_connector_asks_for_one_account(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

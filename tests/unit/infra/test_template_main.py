@@ -148,6 +148,11 @@ class TestFunctions:
     def test_none_reserves_concurrency_that_a_new_account_does_not_have(self) -> None:
         assert not [name for name in FUNCTIONS if "ReservedConcurrentExecutions" in properties(name)]
 
+    def test_no_failed_run_of_the_upkeep_is_repeated_beside_the_next_minute_s(self) -> None:
+        config = properties("MaintainSessionsFunction")["EventInvokeConfig"]
+        assert config == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+        assert properties("MaintainSessionsSchedule")["ScheduleExpression"] == "rate(1 minute)"
+
     def test_only_those_that_call_the_connector_are_in_the_vpc_and_only_when_there_is_one(self) -> None:
         inside = {name for name in FUNCTIONS if "VpcConfig" in properties(name)}
         assert inside == IN_THE_VPC

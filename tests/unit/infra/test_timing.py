@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.templates import properties, resources, template
 
-TIMINGS = template()["Mappings"]["Timing"]
+TIMINGS = template()["Mappings"]["Seconds"]
 STAGES = sorted({name.removesuffix("Timeout").removesuffix("Visibility") for name in TIMINGS["aws"]})
 
 SIX = 6
@@ -30,7 +30,7 @@ def too_short(timing: dict[str, int], factor: int) -> list[str]:
 def looked_up(value: Any) -> str:
     """Return the key that an expression looks up in the timing that was chosen."""
     map_, chosen, key = value["Fn::FindInMap"]
-    assert (map_, chosen) == ("Timing", {"Ref": "Timing"})
+    assert (map_, chosen) == ("Seconds", {"Ref": "Timing"})
     return str(key)
 
 

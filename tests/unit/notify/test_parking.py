@@ -251,6 +251,14 @@ def test_a_row_whose_notification_is_gone_is_cleared_away(scene: Scene) -> None:
 # -- expiry ----------------------------------------------------------------------------------------------
 
 
+def test_out_of_time_the_rest_expires_with_the_next_minute(scene: Scene) -> None:
+    scene.parked()
+    scene.now += 86_400
+    report = scene.maintainer.sweep("default", lambda: 1.0)
+    assert (report.expired, report.complete) == (0, False)
+    assert scene.sweep().expired == 1
+
+
 @pytest.mark.parametrize("connection", ["connected", "resuming", "logged_out", None])
 def test_what_waited_too_long_becomes_a_dead_letter(scene: Scene, connection: str | None) -> None:
     scene.connector.connection = connection

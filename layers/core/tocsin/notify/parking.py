@@ -109,7 +109,7 @@ class Maintainer:
         state = self._connectors.state(account)
         if state in LOGGED_IN:
             self._put_back(report, time_left, tell=state == AccountState.RESUMING)
-        self._expire(report)
+        self._expire(report, time_left)
         self._count_waiting(report)
         report.in_use = state in LOGGED_IN or report.waiting > 0
         return report
@@ -123,10 +123,13 @@ class Maintainer:
 
     # -- what is over --------------------------------------------------------------------------------------
 
-    def _expire(self, report: Report) -> None:
+    def _expire(self, report: Report, time_left: Callable[[], float]) -> None:
         now = self._now_ms()
         for row, expires_at in self._rows(report.account):
             if now >= expires_at:
+                if time_left() < MIN_SECONDS:
+                    report.complete = False
+                    break
                 self._bury(row, report, now)
                 self._stores.parking.drop_waiting(row)
 
