@@ -12,6 +12,7 @@ from tocsin_console.commands import (
     accounts,
     adopt,
     dead_letters,
+    deploy,
     doctor,
     explain,
     groups,
@@ -29,10 +30,11 @@ from tocsin_console.errors import ConsoleError, Interrupted
 from tocsin_console.output import Output, complain, end_after_closed_pipe, plain_logs, replace_unencodable
 
 COMMANDS = (
+    deploy,
+    doctor,
     pair,
     unpair,
     status,
-    doctor,
     send,
     explain,
     recoveries,

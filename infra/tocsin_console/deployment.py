@@ -116,14 +116,17 @@ class Deployment:
     def without_stack(
         cls, stack: str, *, region: str | None, endpoint_url: str | None, profile: str | None = None
     ) -> Deployment:
-        """One that isn't there (yet, or any more): it has clients, and no outputs. Raises Usage."""
-        place = Place.of(stack, region=region, endpoint_url=endpoint_url, profile=profile)
-        return cls(stack, {}, place.session, endpoint_url)
+        """One that isn't there (yet, or any more): it has clients, and no outputs. Its region may have to be
+        asked for."""
+        session = Session(profile=profile)
+        if region is not None:
+            session.set_config_variable("region", region)
+        return cls(stack, {}, session, endpoint_url)
 
     @property
     def place(self) -> Place:
-        """Where it is, or is to be."""
-        region = str(self.session.get_config_variable("region"))
+        """Where it is, or is to be; its region is empty if nobody said it."""
+        region = self.session.get_config_variable("region") or ""
         return Place(self.stack, self.session, region, self.endpoint_url)
 
     def __getitem__(self, output: str) -> str:

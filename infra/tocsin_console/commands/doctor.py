@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tocsin_console.commands.options import add_command
+from tocsin_console.errors import Usage
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def register(commands: Commands) -> None:
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import doctor
 
+    if not deployment.place.region:
+        raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
     if args.before_deploy:
         doctor.before_deploy(deployment.place, output)
     else:

@@ -50,7 +50,7 @@ FEW: Final = 10
 SPARE: Final = 6
 """For the functions without a limit of their own: outcomes, upkeep, and what else runs in the account."""
 
-MIN_SAM: Final = (1, 120)
+MIN_SAM: Final = (1, 170)
 
 _QUOTA = (
     "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "

@@ -273,7 +273,7 @@ def judge_alarms(facts: Mapping[str, Any]) -> list[Finding]:
     if not alarms:
         return [unknown("the stack's alarms can't be found", "tocsin deploy")]
     silent = [name for name, alarm in alarms.items() if not alarm["on"]]
-    subscribe = "deploy with AlarmTopicArn, or tocsin deploy and answer the question for an e-mail address"
+    subscribe = "tocsin deploy, and give an e-mail address or a topic for alarms"
     if silent:
         means = "nobody is told when something breaks at night"
         found.append(warning(f"{len(silent)} of {len(alarms)} alarms tell nobody", means, subscribe))

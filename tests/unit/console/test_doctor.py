@@ -230,7 +230,7 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         "alarms",
         lambda it: it.aws.say(cloudwatch__describe_alarms=an_alarm(AlarmActions=[])),
         Level.WARNING,
-        "AlarmTopicArn",
+        "tocsin deploy",
     ),
     (
         "alarms",

@@ -213,6 +213,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("settings", "show", "retries"),
     ("settings", "history"),
     # Errors that name what was typed or found.
+    ("deploy", "--set", f"DefaultRegion={EVIL}"),
     ("settings", "show", EVIL),
     ("settings", "set", "retries", EVIL),
     ("settings", "set", "retries", "3", "--audience", EVIL),
