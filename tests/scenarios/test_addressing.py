@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
 from tests.support.memory_aws import MemoryAws
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.multidevice.numbers import QUESTIONS_PER_HOUR
 from tocsin.notify.notification import State

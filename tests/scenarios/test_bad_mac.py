@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.fake_whatsapp import Device, message_from
 from tests.support.memory_aws import MemoryAws
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import facts, garbled, our_bundle, reply_of_everybody, retry_of, sessions
 from tocsin.multidevice import retries, retry_rights

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, Device, message_from, wrapped
 from tests.support.memory_aws import MemoryAws, everything_in
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.signal_peers import LOW_ORDER
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import our_bundle

@@ -9,6 +9,7 @@ import pytest
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import changed, orders, our_bundle
 from tocsin.multidevice.identity import NUMBER_MOVED

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAccount
 from tests.support.paired_account import ACCOUNT
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.connector_client.client import ConnectorAway

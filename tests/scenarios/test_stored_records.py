@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, PairedAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.sealed_texts import TEXTS
 from tests.support.stored_records import FrozenStage, frozen, frozen_table
 from tests.support.wired_functions import WiredFunctions, receipt_of

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.fake_whatsapp import Device, Person
 from tests.support.memory_aws import MemoryAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, facts
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR

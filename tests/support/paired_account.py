@@ -75,9 +75,9 @@ class PairedAccount:
             device_identity=SignedDeviceIdentity(account_signature_key=account_key).SerializeToString(),
         )
 
-    def open_keys(self, account: str) -> KeyStore:
+    def open_keys(self, account: str, table: Table | None = None) -> KeyStore:
         keys = KeyStore(
-            self.table,
+            table or self.table,
             self.sealer,
             account,
             clock=lambda: self.now,

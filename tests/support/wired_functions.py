@@ -14,8 +14,13 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tests.support.settings import chosen
+from tocsin.connector.forwarding.stanza import Origin, pack_receipts
+from tocsin.dynamo.read_ahead import ReadAheadTable
 from tocsin.multidevice.inbound.dispatch import Inbound
-from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.inbound.envelope import Envelope, Report
+from tocsin.multidevice.inbound.receipt_messages import ReceiptMessages
+from tocsin.multidevice.inbound.receipts import ReceiptRecorder
+from tocsin.multidevice.receipt_accounts import ReceiptAccounts
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
@@ -27,10 +32,14 @@ from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.receipts import says_state
 
 
 class WiredFunctions:
     """Delivery and reception as the functions wire them, over one clock."""
+
+    receipts_apart = False
+    """Whether receipts come through the queue of their own, or, as from an old connector, with all else."""
 
     def __init__(self, aws: Cloud | MemoryAws) -> None:
         self.aws = aws
@@ -132,7 +141,33 @@ class WiredFunctions:
         return json.dumps({**value, **changes})
 
     def receive(self, node: Node, **changes: object) -> Report:
+        if self.receipts_apart and says_state(node):
+            return self._receive_apart(node, **changes)
         return self.inbound.handle(self.envelope(node, **changes))
+
+    def _receive_apart(self, node: Node, **changes: object) -> Report:
+        """What becomes of a receipt in record_receipts; where it can't tell, in receive_stanza behind it."""
+        origin = Origin(ACCOUNT, self.paired.profile.incarnation, 1)
+        body = json.loads(pack_receipts([(encode(node), int(self.paired.now * 1000))], origin).body)
+        told = {"received_at": [changes["received_at"]]} if "received_at" in changes else {}
+        told |= {"stanzas": changes.pop("stanza")} if "stanza" in changes else {}
+        body |= {**changes, **told}
+        handed_over: list[Envelope] = []
+        ahead = ReadAheadTable(self.paired.table)
+        accounts = ReceiptAccounts(lambda account: self.paired.open_keys(account, ahead))
+        recorder = ReceiptRecorder(self.stores)
+        parts = ReceiptMessages(self.stores, accounts, ahead, recorder, handed_over.append)
+        report = parts.handle({"m": json.dumps(body)})
+        for error in report.failed.values():
+            raise error
+        for other in handed_over:
+            return self.inbound.handle(other.to_body())
+        for odd in report.odd:
+            return odd
+        moved = list(report.recorded.moved)
+        kind = str(node.attrs.get("type") or "")
+        facts = {"moved": report.recorded.moved.total(), "healed": report.recorded.healed}
+        return Report("receipt", str(moved[-1]) if moved else "ignored", kind, facts)
 
     def answer_retries(self) -> list[Report]:
         """Hand over every retry receipt that devices have sent, until they send none."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.memory_aws import MemoryAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_groups import WiredGroup, texts
 from tests.support.wired_steps import replies
 from tocsin.dynamo.writes import Delete

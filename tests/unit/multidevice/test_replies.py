@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fake_whatsapp import message_from, wrapped
 from tests.support.memory_aws import MemoryAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import garbled, orders, our_bundle, replies
 from tests.vectors.folder import load, unhex

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.fake_whatsapp import Device
 from tests.support.memory_aws import MemoryAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
 from tocsin.connector_client.client import ConnectorAway

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_aws import aws_account
 from tests.support.fake_whatsapp import NOW, Device, Person, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.sealed_texts import TEXTS
 from tests.support.streams import image_of
 from tests.support.wired_functions import WiredFunctions, texts

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAccount, everything_in
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.settings import chosen
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_groups import WiredGroup

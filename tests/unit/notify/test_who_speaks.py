@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fake_whatsapp import NOW, message_from
 from tests.support.memory_aws import MemoryAccount
+from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.stanzas import parse_retry
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import changed, reply_of_everybody, sessions

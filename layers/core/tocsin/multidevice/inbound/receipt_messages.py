@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tocsin.dynamo.read_ahead import ReadAheadTable
 from tocsin.dynamo.writes import Key
 from tocsin.multidevice.account import Account
-from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, parse_receipts
+from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report, parse_receipts
 from tocsin.multidevice.inbound.receipts import (
     Heard,
     ReceiptRecorder,
@@ -36,11 +36,12 @@ log = logging.getLogger(__name__)
 @dataclass
 class BatchReport:
     """What became of a batch. `failed`: ids of the messages that must come again, and why. `outcomes`: how
-    many receipts came to what, beside those that are recorded."""
+    many receipts came to what, beside those that are recorded; `odd`: each that was refused or malformed."""
 
     receipts: int = 0
     recorded: Recorded = field(default_factory=Recorded)
     outcomes: Counter[str] = field(default_factory=Counter)
+    odd: list[Report] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
 
 
@@ -96,7 +97,7 @@ class ReceiptMessages:
         try:
             envelopes, unreadable = parse_receipts(body)
         except MalformedEnvelope as error:
-            self._say(report, "malformed", error.reason)
+            self._say(report, "malformed", error.reason, kind="envelope")
             return []
         except Exception as error:  # noqa: BLE001  of a newer connector, or nobody foresaw it: it stays
             report.failed[message] = error
@@ -150,10 +151,11 @@ class ReceiptMessages:
             report.failed.setdefault(one.message, error)
         return []
 
-    def _say(self, report: BatchReport, outcome: str, cause: str) -> None:
+    def _say(self, report: BatchReport, outcome: str, cause: str, *, kind: str = "receipt") -> None:
         """Name what is odd: it is rare, and nothing else tells of it."""
         report.outcomes[outcome] += 1
-        log.warning("receipt %s", outcome, extra={"cause": cause})
+        report.odd.append(Report(kind, outcome, cause))
+        log.warning("%s %s", kind, outcome, extra={"cause": cause})
 
 
 def _addresses(account: Account, receipt: Receipt) -> list[Key]:
