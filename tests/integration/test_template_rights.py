@@ -210,6 +210,7 @@ def console(request: pytest.FixtureRequest, deployed: DeployedStack) -> Console:
 # Each command, and whether a viewer may. What a command is about is filled in.
 COMMANDS: list[tuple[str, bool]] = [
     ("status", True),
+    ("doctor", True),
     ("explain {notification}", True),
     ("explain {ticket}", True),
     ("recoveries", True),
@@ -239,7 +240,7 @@ COMMANDS: list[tuple[str, bool]] = [
 ]
 
 # Exit codes of what could do all that it may, but found nothing to do, or the account linked already.
-DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4)}
+DONE = {"doctor": (0, 1, 5), "people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4)}
 
 NOT_ADDED = 3
 """Exit code of whoever removes the account that they weren't allowed to add."""
@@ -335,6 +336,10 @@ SELDOM = {
     ("maintain_sessions", "dynamodb:BatchGetItem", "table/KeysTable"): "keys/sessions: several at once",
     ("maintain_sessions", "dynamodb:DeleteItem", "table/KeysTable"): "keys/groups: a group that was left",
     ("connector", "dynamodb:ConditionCheckItem", "table/KeysTable"): "accounts/lease: takes over from nobody",
+    ("operator", "ecs:DescribeServices", "service/tocsin-*"): "doctor: no Fargate on the emulator",
+    ("viewer", "ecs:DescribeServices", "service/tocsin-*"): "doctor: no Fargate on the emulator",
+    ("operator", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
+    ("viewer", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
     ("connector", "events:PutEvents", "event-bus"): "connector/notices: AccountDisconnected",
 }
 

@@ -20,6 +20,10 @@ from tocsin_local import emulator
 RECORDER = Path(__file__).with_name("recording")
 
 
+NEEDS_NONE = {"sts:GetCallerIdentity"}
+"""Who one is, everybody may ask."""
+
+
 class Call(NamedTuple):
     """`limited`: the leading key or the event source, where one was given."""
 
@@ -66,7 +70,7 @@ def allows(statement: Statement, call: Call) -> bool:
     """Whether an Allow covers a call, with the limits on leading keys and event sources."""
     if statement.effect != "Allow" or not any(matches(it, call.action) for it in statement.actions):
         return False
-    if not any(it in ("*", call.resource) for it in map(short, statement.resources)):
+    if not any(matches(it, call.resource) for it in map(short, statement.resources)):
         return False
     limits = [
         patterns
@@ -79,12 +83,13 @@ def allows(statement: Statement, call: Call) -> bool:
 
 def without_right(calls: Iterable[Call], rights: Iterable[Statement]) -> list[Call]:
     statements = list(rights)
-    return sorted(call for call in calls if not any(allows(it, call) for it in statements))
+    asked = [call for call in calls if call.action not in NEEDS_NONE]
+    return sorted(call for call in asked if not any(allows(it, call) for it in statements))
 
 
 def without_call(rights: Iterable[Statement], calls: Iterable[Call]) -> set[tuple[str, str]]:
     """Return what is allowed and was never used: action and resource."""
-    made = {(call.action, call.resource) for call in calls}
+    made = [(call.action, call.resource) for call in calls]
     return {
         (action, resource)
         for it in rights
@@ -92,4 +97,5 @@ def without_call(rights: Iterable[Statement], calls: Iterable[Call]) -> set[tupl
         for written in it.actions
         for action in actions_matching(written)
         for resource in map(short, it.resources)
-    } - made
+        if not any(action == asked and matches(resource, of) for asked, of in made)
+    }

@@ -46,7 +46,13 @@ def calls(service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[Ca
         action = {"HeadObject": "GetObject", "GetObject": "GetObject"}.get(operation, operation)
         yield f"s3:{action}", "bucket", ""
     elif service == "cloudformation":
-        yield f"cloudformation:{operation}", f"stack/{asked.get('StackName')}/*", ""
+        stack = str(asked.get("StackName"))
+        named = stack.rsplit(":stack/", 1)[-1] if ":stack/" in stack else f"{stack}/*"
+        yield f"cloudformation:{operation}", f"stack/{named}", ""
+    elif service == "logs":
+        yield f"logs:{operation}", f"log-group:{asked.get('logGroupName')}", ""
+    elif service == "cloudwatch" and operation == "DescribeAlarms":
+        yield "cloudwatch:DescribeAlarms", "alarm:*", ""
     else:
         yield f"{service}:{operation}", "", ""
 
