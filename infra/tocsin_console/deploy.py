@@ -6,10 +6,11 @@ that have become settings are taken along before the update, so the new function
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tocsin_console.former_parameters import FORMER, taken_over
 from tocsin_console.output import Output
 from tocsin_console.questions import QUESTIONS, REGION, STACK, Question, kept_by_default, parameters_of
 from tocsin_console.samconfig import FILE, overrides, pairs, read_samconfig, with_deployment
-from tocsin_console.template_defaults import DEFAULTS
+from tocsin_console.template_defaults import DEFAULTS, declared_parameters
 
 Run = Callable[[Sequence[str], Mapping[str, str], Path], int]
 MAX_TRIES = 5
@@ -43,12 +44,14 @@ class Wanted:
 @dataclass(frozen=True)
 class Plan:
     """`parameters`: for this deployment, all that differ from the template's defaults or from the stack as it
-    is. `frozen`: those of them that samconfig.toml is to keep. `had`: what the stack was deployed with."""
+    is. `frozen`: those of them that samconfig.toml is to keep. `had`: what the stack was deployed with.
+    `dropped`: what samconfig.toml overrides and the template has no more."""
 
     place: Place
     parameters: Mapping[str, str]
     frozen: Mapping[str, str]
     had: Mapping[str, str]
+    dropped: Sequence[str] = ()
 
 
 def deploy(
@@ -98,7 +101,8 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
         given = overrides(list(wanted.given))
     except ValueError:
         raise Usage("--set needs NAME=VALUE") from None
-    _demand_valid(given)
+    declared = declared_parameters((folder / "template.yaml").read_text(encoding="utf-8"))
+    _demand_valid(given, declared)
     saved = read_samconfig(folder)
     place = _place(place, saved.stack, saved.region, wanted, output)
     found = place.look() or {}
@@ -106,7 +110,7 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
     before = {**had, **saved.parameters, **given}
     asked = _ask(kept_by_default(before), given, wanted, output)
     chosen = {**saved.parameters, **parameters_of(asked), **given}
-    chosen = {name: value for name, value in chosen.items() if name not in FORMER}
+    chosen = {name: value for name, value in chosen.items() if name in declared}
     defaults = {**DEFAULTS, "AlarmEmail": ""}
     # Back to a default is said once: else SAM keeps what the stack has.
     parameters = {
@@ -114,9 +118,10 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
         for name, value in chosen.items()
         if {value} != {defaults.get(name), had.get(name, defaults.get(name))}
     }
+    dropped = tuple(sorted(saved.parameters.keys() - declared))
     frozen = {name: value for name, value in parameters.items() if value != defaults.get(name)}
     gone = {name: value for name, value in before.items() if name in FORMER}
-    return Plan(place, parameters, frozen, {**had, **gone})
+    return Plan(place, parameters, frozen, {**had, **gone}, dropped)
 
 
 def commands_of(plan: Plan, profile: str | None) -> list[tuple[dict[str, str], list[str]]]:
@@ -201,13 +206,16 @@ def _answer(question: Question, output: Output) -> str:
     raise ConsoleError("nothing was deployed: no valid answer")
 
 
-def _demand_valid(given: Mapping[str, str]) -> None:
+def _demand_valid(given: Mapping[str, str], declared: Collection[str]) -> None:
     """Raises Usage for a parameter that has become a setting, or can't be valid."""
     for name, value in given.items():
         if name in FORMER:
             setting, audience = FORMER[name]
             scope = f" --audience {audience}" if audience else ""
             raise Usage(f"{name} is a setting now: tocsin settings set {setting} {value}{scope}")
+        if name not in declared:
+            close = difflib.get_close_matches(name, declared, 1)
+            raise Usage(f"the template has no parameter {name}" + (f"; {close[0]}?" if close else ""))
         for question in QUESTIONS:
             if question.about == name and (problem := question.problem(value)):
                 raise Usage(f"{name}: {problem}")
@@ -236,13 +244,13 @@ def _keep(plan: Plan, folder: Path, output: Output) -> None:
     """Have samconfig.toml say what was chosen, so that `sam deploy` alone does the same the next time."""
     path = folder / FILE
     text = path.read_text(encoding="utf-8") if path.exists() else "version = 0.1\n"
-    gone = sorted(FORMER.keys() & read_samconfig(folder).parameters.keys())
     changed = with_deployment(text, plan.place.stack, plan.place.region, plan.frozen)
     if changed != text:
         path.write_text(changed, encoding="utf-8")
         output.say(f"{FILE} keeps stack, region and {len(plan.frozen)} parameters that differ from defaults")
-    if gone:
-        output.say(f"{', '.join(gone)}: settings now, so {FILE} names them no more")
+    for name in plan.dropped:
+        why = f"the setting {FORMER[name][0]} now" if name in FORMER else "a parameter of earlier versions"
+        output.say(f"{name} is {why}: {FILE} names it no more")
 
 
 def _take_over(plan: Plan, output: Output) -> None:

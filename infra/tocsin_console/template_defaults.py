@@ -1,7 +1,8 @@
-"""Defaults of the template's parameters that the console has to know; a test holds them to the template."""
+"""What the console has to know of the template: defaults, which a test holds to it, and names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,3 +32,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "SealingSecretArn": "",
     "TextsSecretArn": "",
 }
+
+
+def declared_parameters(template: str) -> frozenset[str]:
+    """The names of the parameters of a template's text, which is written as this project's is."""
+    _, _, after = template.partition("\nParameters:\n")
+    section = re.split(r"^\S", after, maxsplit=1, flags=re.MULTILINE)[0]
+    return frozenset(re.findall(r"^  ([A-Za-z0-9]+):", section, flags=re.MULTILINE))

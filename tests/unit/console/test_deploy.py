@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tocsin_console.output import Output
 from tocsin_console.questions import ALARMS, MAX_QUESTIONS, QUESTIONS, parameters_of
 from tocsin_console.samconfig import read_samconfig, with_deployment
 from tocsin_console.settings import Change, change
+from tocsin_console.template_defaults import declared_parameters
 
 ROOT = Path(__file__).parents[3]
 SAMCONFIG = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
@@ -65,7 +67,7 @@ class Scene:
         self.examined: list[Mapping[str, str]] = []
         self.faults = False
         self.running: dict[str, str] | None = None
-        (folder / "template.yaml").touch()
+        shutil.copy(ROOT / "template.yaml", folder)
         self.config = folder / "samconfig.toml"
         self.config.write_text(SAMCONFIG, encoding="utf-8")
         monkeypatch.setattr(doctor, "before_deploy", self._examine)
@@ -118,9 +120,9 @@ def test_with_the_return_key_alone_nothing_is_frozen(scene: Scene) -> None:
 
 
 def test_what_is_answered_is_deployed_and_kept(scene: Scene) -> None:
-    answers = ["desk", "eu-west-1", "GB", "", "en", "", "", "night@example.com"]
+    answers = ["desk", "eu-west-1", "GB", "", "en", "", "", "arn:aws:sns:eu-west-1:1:night"]
     scene.deploy(typing("\n".join(answers) + "\n"))
-    wanted = ["DefaultRegion=GB", "DefaultLanguage=en", "AlarmEmail=night@example.com"]
+    wanted = ["DefaultRegion=GB", "DefaultLanguage=en", "AlarmTopicArn=arn:aws:sns:eu-west-1:1:night"]
     assert scene.sam.overrides == wanted
     assert scene.kept["parameter_overrides"] == wanted
     assert (scene.kept["stack_name"], scene.kept["region"]) == ("desk", "eu-west-1")
@@ -176,6 +178,7 @@ def test_back_to_a_default_is_said_once_and_not_frozen(scene: Scene, said: Said)
         ("EventSource=tocsin", "not tocsin"),
         ("CustomerRetries=5", "tocsin settings set retries 5 --audience customer"),
         ("nonsense", "NAME=VALUE"),
+        ("DefaultReggion=ID", "no parameter DefaultReggion; DefaultRegion?"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_done(
@@ -290,12 +293,15 @@ def scopes() -> list[Any]:
 
 
 def test_old_overrides_are_taken_along_and_removed_with_a_sentence(scene: Scene, said: Said) -> None:
-    old = ["CustomerRetries=5", "DefaultRegion=GB", "ReadReceipts=perhaps"]
+    old = ["CustomerRetries=5", "DefaultRegion=GB", "ReadReceipts=perhaps", "PlanTimeoutSeconds=30"]
     scene.config.write_text(with_deployment(SAMCONFIG, "tocsin", REGION, dict(one.split("=") for one in old)))
     scene.running = {}
     scene.deploy(said.output, yes=True)
     assert scene.sam.overrides == scene.kept["parameter_overrides"] == ["DefaultRegion=GB"]
-    assert "CustomerRetries, ReadReceipts: settings now, so samconfig.toml names them no more" in said.lines
+    assert "CustomerRetries is the setting retries now: samconfig.toml names it no more" in said.lines
+    assert (
+        "PlanTimeoutSeconds is a parameter of earlier versions: samconfig.toml names it no more" in said.lines
+    )
     assert "ReadReceipts=perhaps means nothing" in said.text
     assert scene.fake.deployment.settings().value(RETRIES, audience="customer") == 5
 
@@ -304,6 +310,11 @@ def test_every_parameter_that_went_has_its_setting() -> None:
     assert not FORMER.keys() & template()["Parameters"].keys()
     assert len(FORMER) == 14
     assert taken_over({"AcknowledgeReplies": "", "SessionIdleDays": "90"}).changes == ()
+
+
+def test_the_template_s_parameters_are_found_in_its_text() -> None:
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    assert declared_parameters(text) == template()["Parameters"].keys()
 
 
 # -- samconfig.toml ----------------------------------------------------------------------------------------

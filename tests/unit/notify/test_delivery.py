@@ -44,6 +44,19 @@ def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
     assert scene.transport.settled == 1
 
 
+def test_who_cannot_read_the_settings_sends_nothing(scene):
+    """What was sent and then not recorded would be sent again."""
+
+    def away():
+        raise ConnectionError
+
+    scene.delivery._settings = away
+    with pytest.raises(ConnectionError):
+        scene.deliver()
+    assert scene.transport.sent == []
+    assert scene.notification.state is State.PLANNED
+
+
 def test_the_message_id_is_that_of_the_notification(scene):
     scene.deliver()
     assert scene.transport.sent[0].notification == scene.planned.id

@@ -150,11 +150,15 @@ class Connector:
 
     async def _follow(self, settings: SettingsReader) -> None:
         """Read the settings again and again. While the table is away, those last read stay in force."""
+        said = ""
         while True:
             try:
                 await self._aws.call(settings)
+                said = ""
             except Exception as exc:  # noqa: BLE001  before they were ever read the defaults hold
-                log.warning("the settings can't be read: %s", type(exc).__name__)
+                if said != type(exc).__name__:
+                    said = type(exc).__name__
+                    log.warning("the settings can't be read: %s", said)
             await asyncio.sleep(FRESH_SECONDS)
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:

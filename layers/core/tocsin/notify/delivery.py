@@ -143,6 +143,8 @@ class Delivery:
             raise
 
     def _deliver(self, order: Order, receives: int, lane: str | None, alone: bool) -> Verdict:
+        # Before anything is sent: who can't read them sends nothing. Read once in a while, they cost nothing.
+        self._settings()
         view = self._stores.batch_get_for_send(
             order.notification, order.account, order.person_name, user_of(order.recipient)
         )
