@@ -254,7 +254,7 @@ def judge_rights(facts: Mapping[str, str]) -> list[Finding]:
         warning(
             f"you may not {', '.join(refused)}: {facts[refused[0]][:160]}",
             "some commands of the console will be refused",
-            "have the stack's policy for operators attached to you (its outputs name it)",
+            "to operate it, have the policy attached that the stack's output OperatorPolicyArn names",
         )
     ]
 

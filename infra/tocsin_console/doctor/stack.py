@@ -35,9 +35,13 @@ class Deployed:
 
     deployment: Deployment
     now: float = field(default_factory=time.time)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return self.deployment.client(service)
+        """One for all checks. Two at once may make two, of which one stays."""
+        if service not in self._clients:
+            self._clients[service] = self.deployment.client(service)
+        return self._clients[service]
 
     @property
     def functions(self) -> dict[str, str]:

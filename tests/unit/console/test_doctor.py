@@ -269,7 +269,7 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         Level.FAULT,
         "tocsin settings restore VERSION",
     ),
-    ("rights", lambda it: it.forbid_writing(), Level.WARNING, "policy for operators"),
+    ("rights", lambda it: it.forbid_writing(), Level.WARNING, "OperatorPolicyArn"),
     (
         "from inside",
         lambda it: it.aws.say(lambda__invoke=inside(sqs="timed out")),
