@@ -4,11 +4,22 @@ import base64
 import hmac
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.support.noise_peer import NOW, Talk, from_server, pair
-from tests.support.pairing_stanzas import KEYS, PHONE, REFS, offer, offered, pair_success, refresh
-from tocsin.signal.curve import agree, sign, verify
+from tests.support.pairing_stanzas import (
+    KEYS,
+    PHONE,
+    REFS,
+    code_offered,
+    offer,
+    offered,
+    pair_success,
+    phone_opens,
+    primary_hello,
+    refresh,
+    secret_behind,
+)
+from tocsin.signal.curve import sign, verify
 from tocsin.whatsapp import link_code
 from tocsin.whatsapp.adv import Voucher
 from tocsin.whatsapp.connection import NotOpen
@@ -125,37 +136,7 @@ def test_an_empty_refresh_changes_nothing() -> None:
     assert talk.hears(refresh("something-else")) == []
 
 
-@pytest.mark.parametrize("kind", ["passkey_prologue_request", "crsc_continuation"])
-def test_a_passkey_gate_is_said_loudly(kind: str) -> None:
-    talk, _ = offered()
-    assert talk.hears(from_server("notification", {"type": kind, "id": "9"})) == [
-        PairingHint("passkey-required")
-    ]
-
-
 # The pairing code
-
-
-def code_offered() -> tuple[Talk, str, Node]:
-    """A talk in which a code is shown, the code, and the request for it."""
-    talk, _ = offered()
-    talk.client.request_pairing_code(PHONE, talk.now)
-    [asked] = talk.says()
-    reg = Node("link_code_companion_reg", {}, (Node("link_code_pairing_ref", {}, b"ref"),))
-    [event] = talk.hears(from_server("iq", {"type": "result", "id": asked.attr_str("id")}, reg))
-    assert isinstance(event, PairingCodeOffered)
-    return talk, event.code.replace("-", ""), asked
-
-
-def primary_hello(code: str, ref: bytes = b"ref") -> Node:
-    wrapped = link_code.wrap_ephemeral(code, pair("phone ephemeral").public, bytes(32), bytes(16))
-    children = (
-        Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, wrapped),
-        Node("primary_identity_pub", {}, pair("account").public),
-        Node("link_code_pairing_ref", {}, ref),
-    )
-    reg = Node("link_code_companion_reg", {"stage": "primary_hello"}, children)
-    return from_server("notification", {"type": "link_code_companion_reg", "id": "9"}, reg)
 
 
 def test_a_code_is_shown_only_once_the_server_knows_of_it() -> None:
@@ -184,20 +165,6 @@ def test_a_typed_code_leads_to_a_pairing_under_the_new_secret() -> None:
     [event] = talk.hears(pair_success(secret))
     assert isinstance(event, PairingSucceeded)
     assert event.pairing.adv_secret == secret != KEYS.adv_secret
-
-
-def phone_opens(wrapped: bytes, companion_ephemeral: bytes) -> bytes:
-    """The ADV secret, computed on the phone's side."""
-
-    def hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-        return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
-
-    shared = agree(pair("phone ephemeral").private, companion_ephemeral)
-    key = hkdf(shared, wrapped[:32], b"link_code_pairing_key_bundle_encryption_key")
-    plaintext = AESGCM(key).decrypt(wrapped[32:44], wrapped[44:], None)
-    assert plaintext[:64] == KEYS.identity.public + pair("account").public
-    identities = agree(pair("account").private, KEYS.identity.public)
-    return hkdf(shared + identities + plaintext[64:], bytes(32), b"adv_secret")
 
 
 def test_a_refused_code_is_not_shown() -> None:
@@ -250,17 +217,6 @@ def test_a_retired_secret_is_not_replaced_once_our_part_is_under_way() -> None:
     assert talk.hears(refresh("companion_reg_refresh")) == []
     [event] = talk.hears(pair_success(secret_behind(code, asked, finish)))
     assert isinstance(event, PairingSucceeded)
-
-
-def secret_behind(code: str, asked: Node, finish: Node) -> bytes:
-    companion = link_code.unwrap_ephemeral(
-        code,
-        asked.require_child("link_code_companion_reg")
-        .require_child("link_code_pairing_wrapped_companion_ephemeral_pub")
-        .bytes(),
-    )
-    reg = finish.require_child("link_code_companion_reg")
-    return phone_opens(reg.require_child("link_code_pairing_wrapped_key_bundle").bytes(156), companion)
 
 
 def test_three_tries_to_type_a_code_are_answered_and_no_more() -> None:

@@ -22,6 +22,8 @@ from typing import Final
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp import iq, pairing, reaction
+from tocsin.whatsapp.assertion import Assertion
+from tocsin.whatsapp.ceremony import Ceremony, PasskeyBusy
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.errors import (
     DecodeError,
@@ -42,6 +44,7 @@ from tocsin.whatsapp.events import (
     PairingFailed,
     PairingHint,
     PairingSucceeded,
+    PasskeyEnded,
     PreKeysLow,
     RequestTimeout,
     Response,
@@ -59,6 +62,7 @@ from tocsin.whatsapp.noise import ClientHandshake, Transport
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin.whatsapp.reaction import Reaction
 from tocsin.whatsapp.receipts import UNKNOWN_STANZA, ack
+from tocsin.whatsapp.steps import Then
 
 GREETING_SECONDS: Final = 30.0
 """From our last handshake message to `<success>` or the offer to pair."""
@@ -73,7 +77,6 @@ OFFLINE_BATCH: Final = 100
 MAX_ROUTING_BYTES: Final = 1024
 """It is stored, and sent before every handshake; some ten bytes are usual."""
 REQUEST_SECONDS: Final = 60.0
-FINISH_ANSWER_SECONDS: Final = 30.0
 ACK_SECONDS: Final = 75.0
 
 
@@ -245,7 +248,7 @@ class Connection:
         if self._offline_deadline is not None and now >= self._offline_deadline:
             self._end_offline(complete=False)
         if self._linking is not None:
-            self._events += self._linking.tick(now)
+            self._follow(Then(self._linking.tick(now)), now)
             if self._linking.exhausted:
                 self._end(reaction.QR_EXPIRED)
 
@@ -296,16 +299,34 @@ class Connection:
         """
         if self._linking is None:
             raise NotOpen(self._phase.value)
-        question, on_answer = self._linking.ask_code(phone, now)
-        self._ask_for_pairing(question, on_answer, now, REQUEST_SECONDS)
+        self._follow(Then(ask=self._linking.ask_code(phone, now)), now)
 
-    def _ask_for_pairing(
-        self, question: Node, on_answer: Callable[[Node], list[Event]], now: float, timeout: float
-    ) -> None:
-        request_id = self._send_iq(question)
-        self._requests[request_id] = _Pending(
-            now + timeout, lambda answer: self._events.extend(on_answer(answer))
-        )
+    def hand_over_assertion(self, assertion: Assertion, now: float, *, always_ask: bool = False) -> None:
+        """Answer `PasskeyRequested`. `always_ask`: have the codes compared in any case. Raises
+        `PasskeyBusy`."""
+        self._follow(self._ceremony.hand_over(assertion, now, always_ask=always_ask), now)
+
+    def compare_codes(self, same: bool, now: float) -> None:
+        """Answer `PasskeyCode`: the phone shows the same code, or another. Raises `PasskeyBusy`."""
+        self._follow(self._ceremony.compared(same, now), now)
+
+    @property
+    def _ceremony(self) -> Ceremony:
+        if self._phase is not _Phase.PAIRING or self._linking is None or self._linking.ceremony is None:
+            raise PasskeyBusy(self._phase.value)
+        return self._linking.ceremony
+
+    def _follow(self, then: Then, now: float) -> None:
+        """Tell and send what a step of the linking led to."""
+        self._events += then.events
+        if then.ask is not None:
+            request_id, on_answer = self._send_iq(then.ask.node), then.ask.on_answer
+            self._requests[request_id] = _Pending(
+                now + REQUEST_SECONDS, lambda answer: self._follow(on_answer(answer, self._now), self._now)
+            )
+        for event in then.events:
+            if isinstance(event, PasskeyEnded):
+                self._end(replace(reaction.PASSKEY_ENDED, detail=f"{event.reason} {event.detail}".rstrip()))
 
     def confirm_pairing(self) -> None:
         """The pairing is stored: tell the server, which then restarts the stream."""
@@ -549,10 +570,7 @@ class Connection:
         self.send_node(ack(node))
         if self._linking is None or self._pairing is not None:
             return
-        finish, events = self._linking.on_notification(node, now)
-        self._events += events
-        if finish is not None:
-            self._ask_for_pairing(finish, self._linking.on_finish_answer, now, FINISH_ANSWER_SECONDS)
+        self._follow(self._linking.on_notification(node, now), now)
 
     def _on_pair_success(self, node: Node) -> None:
         if self._linking is None or self._pairing is not None:

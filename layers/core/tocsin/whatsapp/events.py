@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.pairing import Pairing
+from tocsin.whatsapp.passkey import Options
 from tocsin.whatsapp.reaction import Reaction
 
 
@@ -38,8 +39,51 @@ class PairingCodeRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PasskeyRequested:
+    """WhatsApp wants the account's passkey: hide the QR code, have `options` signed before `expires_at`, and
+    hand the assertion over. It is secret like the QR. A second one replaces the first."""
+
+    options: Options
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeySent:
+    """The assertion is used up, whatever becomes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyAccepted:
+    """The owner must press *Continue* on the phone before `expires_at`."""
+
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyCode:
+    """The code that the phone computes as well. `must_compare`: nothing goes on before the operator has said
+    whether the phone shows the same one (`compare_codes`)."""
+
+    code: str = field(repr=False)
+    must_compare: bool
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyEnded:
+    """The attempt failed, and a new scan is needed; `StreamEnded` follows. `reason`: `no-options`,
+    `too-late`, `no-answer`, `refused`, `unreadable-answer`, `no-continuation`, `bad-continuation`,
+    `unexpected-continuation`, `not-compared`, `codes-differ`, `not-vouched`, `too-many-challenges`. `state`:
+    of the ceremony. `detail`: for the log, such as the server's code and text."""
+
+    reason: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PairingHint:
-    """The phone can't go on by itself: `passkey-required` or `multi-device-disabled`. Tell the operator."""
+    """The phone can't go on by itself: `multi-device-disabled`. Tell the operator."""
 
     reason: str
 
@@ -153,6 +197,11 @@ Event = (
     QrOffered
     | PairingCodeOffered
     | PairingCodeRefused
+    | PasskeyRequested
+    | PasskeySent
+    | PasskeyAccepted
+    | PasskeyCode
+    | PasskeyEnded
     | PairingHint
     | PairingSucceeded
     | PairingFailed

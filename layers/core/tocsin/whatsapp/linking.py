@@ -1,4 +1,5 @@
-"""While a device isn't paired: which QR code to show now, and the exchange behind a pairing code. No I/O."""
+"""While a device isn't paired: which QR code to show now, the exchange behind a pairing code, and the passkey
+ceremony where the account is under that gate. No I/O."""
 
 from __future__ import annotations
 
@@ -9,12 +10,15 @@ from typing import Final, Protocol
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.errors import SignalError
 from tocsin.whatsapp import link_code
+from tocsin.whatsapp.ceremony import Ceremony
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
-from tocsin.whatsapp.events import Event, PairingCodeOffered, PairingCodeRefused, PairingHint, QrOffered
+from tocsin.whatsapp.events import Event, PairingCodeOffered, PairingCodeRefused, PasskeyEnded, QrOffered
 from tocsin.whatsapp.iq import IqRefused, checked
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.pairing import qr_text
+from tocsin.whatsapp.passkey import CONTINUATION, PROLOGUE_REQUEST
+from tocsin.whatsapp.steps import Ask, Then
 
 FIRST_QR_SECONDS: Final = 60.0
 QR_SECONDS: Final = 20.0
@@ -25,8 +29,6 @@ MAX_REFS: Final = 32
 MAX_REF_BYTES: Final = 512
 """Six refs of 44 bytes are usual. A QR code can't hold longer refs, and no operator waits for more of
 them."""
-
-_PASSKEY: Final = ("passkey_prologue_request", "crsc_continuation")
 
 
 class _Keys(Protocol):
@@ -60,7 +62,9 @@ class Linking:
     """The refs the server gave, one shown at a time, and at most one pairing code.
 
     `adv_secret`: what pair-success is checked with; it changes when the server asks for a fresh QR code and
-    when a pairing code is used. `finished`: pair-success came; nothing is shown any more.
+    when a pairing code is used. `finished`: pair-success came; nothing is shown any more. `ceremony`:
+    WhatsApp asked for a passkey; from then on the codes are void, refs that run out end nothing, and stanzas
+    about codes are ignored.
     """
 
     def __init__(
@@ -77,21 +81,29 @@ class Linking:
         self._lifetime = FIRST_QR_SECONDS
         self._attempt: _Attempt | None = None
         self._finishing = False
-        self.adv_secret = keys.adv_secret
+        self._adv_secret = keys.adv_secret
+        self.ceremony: Ceremony | None = None
         self.finished = False
 
     def __repr__(self) -> str:
         return f"Linking({len(self._refs)} refs left)"
 
     @property
+    def adv_secret(self) -> bytes:
+        return self._adv_secret if self.ceremony is None else self.ceremony.secret
+
+    @property
     def exhausted(self) -> bool:
         """True if no code is left to show and none is being typed in."""
-        return not self.finished and self._ref is None and self._attempt is None
+        busy = self.finished or self.ceremony is not None
+        return not busy and self._ref is None and self._attempt is None
 
     @property
     def next_tick(self) -> float | None:
         if self.finished:
             return None
+        if self.ceremony is not None:
+            return self.ceremony.next_tick
         times = [self._ref_deadline] if self._ref is not None or self._refs else []
         if self._attempt is not None:
             times.append(self._attempt.deadline)
@@ -100,6 +112,8 @@ class Linking:
     def tick(self, now: float) -> list[Event]:
         if self.finished:
             return []
+        if self.ceremony is not None:
+            return self.ceremony.tick(now)
         events: list[Event] = []
         if self._attempt is not None and now >= self._attempt.deadline:
             self._attempt = None
@@ -120,12 +134,9 @@ class Linking:
 
     # The pairing code
 
-    def ask_code(self, phone: JID, now: float) -> tuple[Node, Callable[[Node], list[Event]]]:
-        """Make a code for `phone`. An earlier one is void from now on.
-
-        Returns the request and what is to be called with its answer. Raises `InvalidJid` for what is no phone
-        number.
-        """
+    def ask_code(self, phone: JID, now: float) -> Ask:
+        """Make a code for `phone`. An earlier one is void from now on. Raises `InvalidJid` for what is no
+        phone number."""
         if not phone.is_recipient:
             raise InvalidJid("a pairing code needs a phone number")
         code = link_code.make_code(self._random(5))
@@ -134,7 +145,7 @@ class Linking:
         attempt = self._attempt = _Attempt(phone, code, ephemeral, until, until)
         wrapped = link_code.wrap_ephemeral(code, ephemeral.public, self._random(32), self._random(16))
         question = link_code.companion_hello(phone, self._keys.noise.public, wrapped)
-        return question, lambda answer: self._on_code_answer(attempt, answer)
+        return Ask(question, lambda answer, _: Then(self._on_code_answer(attempt, answer)))
 
     def _on_code_answer(self, attempt: _Attempt, answer: Node) -> list[Event]:
         """The server knows of the code, or refused it. Only a known one is shown."""
@@ -150,50 +161,77 @@ class Linking:
             return [PairingCodeRefused(500, exc.reason)]
         return [PairingCodeOffered(link_code.shown(attempt.code), attempt.deadline)]
 
-    def on_notification(self, node: Node, now: float) -> tuple[Node | None, list[Event]]:
-        """React to a notification; the node, if any, is a request to send, whose answer is for
-        `on_finish_answer`."""
+    def on_notification(self, node: Node, now: float) -> Then:
+        """React to a notification, which is acknowledged already."""
         kind = node.attrs.get("type")
+        if kind in (PROLOGUE_REQUEST, CONTINUATION):
+            return self._on_passkey(kind, node, now)
         if kind == "companion_reg_refresh":
-            return None, self._rotate_secret(node)
-        if kind in _PASSKEY:
-            return None, [PairingHint("passkey-required")]
+            return Then(self._rotate_secret(node))
         reg = node.child("link_code_companion_reg")
-        if kind == "link_code_companion_reg" and reg is not None:
+        if kind == "link_code_companion_reg" and reg is not None and self.ceremony is None:
             return self._on_registration(reg, now)
-        return None, []
+        return Then()
+
+    def _on_passkey(self, kind: object, node: Node, now: float) -> Then:
+        if self.finished or node.optional_jid("from") != SERVER:
+            return Then()
+        if kind == PROLOGUE_REQUEST:
+            if self.ceremony is None:
+                self.ceremony = self._begun(now)
+            return self.ceremony.on_challenge(node, now)
+        if self.ceremony is None:
+            return Then([PasskeyEnded("unexpected-continuation", "offering")])
+        return self.ceremony.on_continuation(node, now)
+
+    def _begun(self, now: float) -> Ceremony:
+        """From here on no code is shown. The phone has our secret if it scanned a QR code, or if it answered
+        to a typed code; if it only got the code typed in so far, it has none."""
+        typing = self._attempt is not None and not self._finishing
+        scanned = None if typing else self._adv_secret
+        self._attempt, self._ref = None, None
+        self._refs.clear()
+        return Ceremony(self._keys.noise, self._keys.identity, scanned, now, random=self._random)
 
     def _rotate_secret(self, node: Node) -> list[Event]:
         """The server retired our ADV secret: the same ref under a new one, for the time it has left."""
         asked = node.child("companion_reg_refresh") or node.child("pair-device-rotate-qr")
         if asked is None or self._finishing or self.finished:
             return []
-        self.adv_secret = self._random(32)
+        if self.ceremony is not None:
+            self.ceremony.on_refresh()
+            return []
+        self._adv_secret = self._random(32)
         return self._show()
 
-    def _on_registration(self, reg: Node, now: float) -> tuple[Node | None, list[Event]]:
+    def _on_registration(self, reg: Node, now: float) -> Then:
         attempt = self._attempt
         if attempt is None or attempt.ref is None:
-            return None, []
+            return Then()
         stage = reg.attrs.get("stage")
         if stage == "refresh_code" and self._names(reg, attempt.ref):
             self._attempt = None
-            return None, [PairingCodeRefused(0, "refresh")]
+            return Then([PairingCodeRefused(0, "refresh")])
         if stage != "primary_hello" or attempt.hellos >= MAX_HELLOS or now >= attempt.valid_until:
-            return None, []
+            return Then()
         try:
-            return self._finish(attempt, attempt.ref, link_code.parse_primary_hello(reg), now), []
+            finish = self._finish(attempt, attempt.ref, link_code.parse_primary_hello(reg), now)
         except (InvalidStanza, SignalError):
-            return None, []  # incomplete ones are seen on some accounts: keep waiting
+            return Then()  # incomplete ones are seen on some accounts: keep waiting
+        return (
+            Then() if finish is None else Then(ask=Ask(finish, lambda answer, _: self._on_finished(answer)))
+        )
 
-    def on_finish_answer(self, answer: Node) -> list[Event]:
+    def _on_finished(self, answer: Node) -> Then:
         """The server has our part, or refused it: then no pair-success will come."""
+        if self.ceremony is not None:
+            return Then()
         try:
             checked(answer)
         except IqRefused as exc:
             self._attempt, self._finishing = None, False
-            return [PairingCodeRefused(exc.code, exc.text)]
-        return []
+            return Then([PairingCodeRefused(exc.code, exc.text)])
+        return Then()
 
     @staticmethod
     def _names(reg: Node, ref: bytes) -> bool:
@@ -216,7 +254,7 @@ class Linking:
             salt=self._random(32),
             nonce=self._random(12),
         )
-        self.adv_secret = bundle.adv_secret
+        self._adv_secret = bundle.adv_secret
         self._finishing = True
         attempt.deadline = now + FINISH_SECONDS
         return link_code.companion_finish(attempt.phone, self._keys.identity.public, bundle, ref)

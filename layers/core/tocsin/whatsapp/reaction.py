@@ -59,6 +59,7 @@ HANDSHAKE_TIMEOUT: Final = _backoff("handshake-timeout")
 BAD_CERTIFICATE: Final = _backoff("certificate", alert=True)
 QR_EXPIRED: Final = Reaction(Kind.RECONNECT_NOW, "qr-expired", "pairing")
 PAIRING_REFUSED: Final = _backoff("pairing-refused", alert=True)
+PASSKEY_ENDED: Final = replace(_backoff("passkey-ended"), state="pairing")
 REPLACED: Final = _stop("replaced", "replaced")
 DEVICE_REMOVED: Final = _stop("device-removed", "logged_out", wipe=True)
 
