@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.accounts.passkey import CHALLENGED, LinkedPhone, PasskeyStep
 from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
 from tocsin_console import qr
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.output import Output
+from tocsin_console.passkey import Guide, Sources
 
 POLL_SECONDS = 0.5
 # How long to wait for a connector's answer before saying that there is none. A new one starts in a minute.
@@ -28,6 +30,10 @@ PATIENCE_SECONDS = 15
 CONNECTING_SECONDS = 20
 LOGIN_SECONDS = 60
 
+# From a scan that leads to the passkey ceremony: how long to go on, whatever `--wait` says.
+CEREMONY_SECONDS = 900
+
+STOPPED = "stopped: the connector was told to drop the attempt, and nothing is linked"
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
 _SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
 _TYPE = [
@@ -59,7 +65,20 @@ class Hint:
     text: str
 
 
-Offer = Code | TypedCode | Hint
+Offer = Code | TypedCode | Hint | PasskeyStep
+"""A step of the passkey ceremony is yielded at each look, for the operator's answer is listened for
+meanwhile."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How the operator wants to link. `phone` (digits): ask for a code to type instead of a QR. The others:
+    see the options of the command."""
+
+    phone: str | None = None
+    always_ask_code: bool = False
+    shared_phone: bool = False
+    assertion: str | None = None
 
 
 def pair(
@@ -68,32 +87,42 @@ def pair(
     *,
     wait_seconds: float,
     output: Output,
-    phone: str | None = None,
+    wishes: Wishes = Wishes(),
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Show codes until one was used on the phone and the account is logged in.
-
-    `phone` (digits): ask for a code to type instead of a QR. Raises ConsoleError, TimedOut, Interrupted.
-    """
-    what = "a code to type" if phone else "a QR code"
+    """Show codes until one was used on the phone and the account is logged in, and lead through the passkey
+    ceremony where WhatsApp wants it. Raises ConsoleError, TimedOut, Interrupted."""
+    what = "a code to type" if wishes.phone else "a QR code"
     output.say(f"asking the connector for {what} for the account '{account}' …")
     board = _Board(output, account)
+    guide = Guide(deployment, account, output, Sources.of(wishes.assertion, output))
     try:
-        offers = codes(deployment, account, wait_seconds=wait_seconds, phone=phone, sleep=sleep, clock=clock)
-        for offer in offers:
-            board.show(offer)
+        for offer in codes(
+            deployment, account, wait_seconds=wait_seconds, wishes=wishes, sleep=sleep, clock=clock
+        ):
+            if isinstance(offer, PasskeyStep):
+                board.clear()
+                guide.follow(offer)
+            else:
+                guide.over()
+                board.show(offer)
         board.clear()
-        output.say("linked on the phone; logging in …")
+        guide.over()
+        linked = read_control(deployment.keys_table, account, deployment.sealer).linked
+        output.say(_linked(linked))
         state = _logged_in(deployment, account, sleep, clock)
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped. If no code was used, nothing is linked, and the connector stops offering codes by "
-            f"itself; 'tocsin status' shows the state of '{account}'"
-        ) from None
+        running = guide.running
+        guide.stop()
+        raise Interrupted(STOPPED if running else _stopped(account)) from None
+    finally:
+        guide.over()
     limits = "; WhatsApp restricts it to known contacts for now" if state == AccountState.RESTRICTED else ""
     output.say(f"the account '{account}' is linked and {state}{limits}")
-    output.record({"account": account, "state": state})
+    output.record({"account": account, "state": state, **_told(linked)})
+    if linked is not None and linked.before not in (None, linked.number):
+        _ask_whether_it_is_meant(deployment, account, linked, output, wait_seconds)
 
 
 def codes(
@@ -101,7 +130,7 @@ def codes(
     account: str,
     *,
     wait_seconds: float,
-    phone: str | None = None,
+    wishes: Wishes = Wishes(),
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Offer]:
@@ -112,14 +141,34 @@ def codes(
     """
     table, sealer = deployment.keys_table, deployment.sealer
     _refuse_if_linked(deployment, account, sleep=sleep, clock=clock)
-    request(table, sealer, account, "pair", int(clock()), os.urandom(12), phone=phone)
-    began, shown, hinted = clock(), None, ""
+    request(
+        table,
+        sealer,
+        account,
+        "pair",
+        int(clock()),
+        os.urandom(12),
+        phone=wishes.phone,
+        always_ask_code=wishes.always_ask_code,
+        shared_phone=wishes.shared_phone,
+    )
+    began, shown, hinted, ceremony = clock(), None, "", ""
+    give_up = began + wait_seconds
     while True:
         control, connection = read_control(table, account, sealer), look(table, account, clock)
         if control.state in PAIRED or connection.state in LOGGED_IN:
             return
         if control.state == AccountState.UNPAIRED and control.message:
             raise ConsoleError(f"the account wasn't linked: {control.message}")
+        if (step := control.passkey) is not None:
+            if step.step == CHALLENGED and step.ceremony != ceremony:
+                give_up = max(give_up, clock() + CEREMONY_SECONDS)
+            shown = ceremony = step.ceremony
+            yield step
+            sleep(POLL_SECONDS)
+            if clock() > give_up:
+                raise TimedOut(_unused(shown, wait_seconds))
+            continue
         if control.message and control.message != hinted:
             hinted = control.message
             yield Hint(control.message)
@@ -134,7 +183,7 @@ def codes(
             yield Hint(NO_CONNECTOR)
         if shown is None and waited > SILENCE_SECONDS:
             raise ConsoleError(_silence(control, connection, account))
-        if waited > wait_seconds:
+        if clock() > give_up:
             raise TimedOut(_unused(shown, wait_seconds))
         sleep(POLL_SECONDS)
 
@@ -152,7 +201,7 @@ class _Board:
         self._account = account
         self._rows = 0
 
-    def show(self, offer: Offer) -> None:
+    def show(self, offer: Code | TypedCode | Hint) -> None:
         if isinstance(offer, Hint):
             self._output.record({"account": self._account, "hint": offer.text})
             self._output.say(offer.text)
@@ -189,6 +238,37 @@ class _Board:
         if small:
             self._say(f"This window is too small for the code: make it {wide} × {high}.")
         self._say(_SCAN)
+
+
+def _stopped(account: str) -> str:
+    return (
+        "stopped. If no code was used, nothing is linked, and the connector stops offering codes by "
+        f"itself; 'tocsin status' shows the state of '{account}'"
+    )
+
+
+def _linked(linked: LinkedPhone | None) -> str:
+    if linked is None:
+        return "linked on the phone; logging in …"
+    also = f" (it is the account {', '.join(linked.also)} as well)" if linked.also else ""
+    return f"linked on the phone +{linked.number}{also}; logging in …"
+
+
+def _told(linked: LinkedPhone | None) -> dict[str, str | None]:
+    return {} if linked is None else {"number": linked.number, "number_before": linked.before}
+
+
+def _ask_whether_it_is_meant(
+    deployment: Deployment, account: str, linked: LinkedPhone, output: Output, wait_seconds: float
+) -> None:
+    """The phone is another one than before: that may be a mistake. Raises as `unpair`."""
+    output.say(
+        f"the account '{account}' was linked to +{linked.before} before, and is to +{linked.number} now"
+    )
+    if output.can_ask and output.ask("Is that the phone you meant? [Y/n] ").strip().lower() in ("n", "no"):
+        from tocsin_console.unpair import unpair
+
+        unpair(deployment, account, wait_seconds=wait_seconds, output=output, yes=True)
 
 
 def _offer(control: Control) -> Code | TypedCode | None:

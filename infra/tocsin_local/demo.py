@@ -149,6 +149,7 @@ class Demo:
         for code in pair.codes(self._world.deployment, ACCOUNT, wait_seconds=60):
             if isinstance(code, pair.Hint):
                 self._view.say(code.text)
+            if not isinstance(code, pair.Code):
                 continue
             self._view.done()
             self._view.code(code.text)

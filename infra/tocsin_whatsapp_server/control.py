@@ -17,6 +17,8 @@ from tocsin_whatsapp_server.faults import KINDS, InvalidFault
 from tocsin_whatsapp_server.groups import ADMIN, MEMBER, MODES, Change, Group, UnknownGroup
 from tocsin_whatsapp_server.linking import LinkFailed
 from tocsin_whatsapp_server.pairing import InvalidQr
+from tocsin_whatsapp_server.passkey import FLAGS, ORIGIN, CeremonyRefused
+from tocsin_whatsapp_server.passkey_gate import Shown
 from tocsin_whatsapp_server.phone import InvalidRequest, Phone
 from tocsin_whatsapp_server.server import NumberTaken, WhatsAppServer
 
@@ -61,6 +63,8 @@ class Control:
                 web.post("/phones", self.add_phone),
                 web.get("/phones/{number}", self.phone),
                 web.post("/phones/{number}/link", self.link),
+                web.get("/phones/{number}/passkey", self.passkey),
+                web.post("/phones/{number}/passkey", self.use_passkey),
                 web.post("/phones/{number}/companions", self.add_companion),
                 web.delete("/phones/{number}/devices/{device}", self.unlink),
                 web.get("/phones/{number}/messages", self.messages),
@@ -153,10 +157,14 @@ class Control:
         )
 
     async def add_phone(self, request: web.Request) -> web.Response:
-        """{"number", "name", "reads": true}: a phone whose owner reads what it gets at once."""
-        body = await _body(request, {"number": str, "name": str}, {"reads": bool, "business": bool})
+        """{"number", "name", "reads": true}: a phone whose owner reads what it gets at once. "passkey":
+        companions are linked with its passkey only."""
+        body = await _body(
+            request, {"number": str, "name": str}, {"reads": bool, "business": bool, "passkey": bool}
+        )
         phone = self._server.add_phone(body["number"], body["name"], reads=body.get("reads", False))
         phone.account.business = body.get("business", False)
+        phone.account.gated = body.get("passkey", False)
         return web.json_response(self._describe(phone), status=201)
 
     async def phone(self, request: web.Request) -> web.Response:
@@ -164,7 +172,8 @@ class Control:
         return web.json_response(self._describe(self._phone(request)))
 
     async def link(self, request: web.Request) -> web.Response:
-        """{"qr"}: the phone scans a code, or {"code"}: its owner types one. Answered when it is linked."""
+        """{"qr"}: the phone scans a code, or {"code"}: its owner types one. Answered when it is linked, or
+        (202) when the account's passkey is wanted first."""
         body = await _body(request, {}, {"qr": str, "code": str})
         number = request.match_info["number"]
         if len(body) != 1:
@@ -173,6 +182,8 @@ class Control:
             device = await self._server.link(number, body["qr"])
         else:
             device = await self._server.link_by_code(number, body["code"])
+        if device is None:
+            return web.json_response({"passkey": "wanted"}, status=202)
         return web.json_response(
             {
                 "device": device.number,
@@ -182,6 +193,24 @@ class Control:
             },
             status=201,
         )
+
+    async def passkey(self, request: web.Request) -> web.Response:
+        """What the phone shows of the last ceremony: step, code to compare, and why it was refused."""
+        gate = self._server.phone(request.match_info["number"]).at_gate
+        return web.json_response(gate.shown.as_json() if gate is not None else Shown().as_json())
+
+    async def use_passkey(self, request: web.Request) -> web.Response:
+        """{"options"}: what a browser that has the account's passkey makes of them, on WhatsApp's own
+        page."""
+        body = await _body(request, {"options": dict}, {"origin": str, "flags": int})
+        passkey = self._server.phone(request.match_info["number"]).passkey
+        try:
+            answer = passkey.answer(
+                body["options"], origin=body.get("origin", ORIGIN), flags=body.get("flags", FLAGS) & 0xFF
+            )
+        except CeremonyRefused as error:
+            raise InvalidRequest(str(error)) from error
+        return web.json_response(answer)
 
     async def add_companion(self, request: web.Request) -> web.Response:
         """A companion in this process; ?companion= its number then means it instead of the phone."""

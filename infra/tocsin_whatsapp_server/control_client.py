@@ -78,20 +78,31 @@ class ControlClient:
         phones: list[Json] = self._call("GET", "/phones")["phones"]
         return phones
 
-    def add_phone(self, number: str, name: str, *, reads: bool = False, business: bool = False) -> Json:
-        body = {"number": number, "name": name, "reads": reads, "business": business}
+    def add_phone(
+        self, number: str, name: str, *, reads: bool = False, business: bool = False, passkey: bool = False
+    ) -> Json:
+        """`passkey`: companions are linked with the account's passkey only."""
+        body = {"number": number, "name": name, "reads": reads, "business": business, "passkey": passkey}
         return self._call("POST", "/phones", body)
 
     def phone(self, number: str) -> Json:
         return self._call("GET", f"/phones/{number}")
 
     def link(self, number: str, qr: str) -> Json:
-        """The phone scans a code; returns when the companion is linked."""
+        """The phone scans a code; returns when the companion is linked, or its passkey is wanted first."""
         return self._call("POST", f"/phones/{number}/link", {"qr": qr})
 
     def link_by_code(self, number: str, code: str) -> Json:
         """The owner types the code that a companion shows, such as ABCD-EFGH."""
         return self._call("POST", f"/phones/{number}/link", {"code": code})
+
+    def passkey(self, number: str) -> Json:
+        """What the phone shows of the last passkey ceremony: `step`, `code`, `proven`, `why`."""
+        return self._call("GET", f"/phones/{number}/passkey")
+
+    def use_passkey(self, number: str, options: Json, **more: Any) -> Json:
+        """What a browser with the account's passkey makes of the options. `origin`, `flags`: made wrong."""
+        return self._call("POST", f"/phones/{number}/passkey", {"options": options, **more})
 
     def add_companion(self, number: str, *, hosted: bool = False) -> int:
         """One more device of the account, in the server's process; its number. `hosted`: Meta's own."""

@@ -78,6 +78,7 @@ class Device:
 class Account:
     """One WhatsApp account: a number, its LID, a phone and its companions.
 
+    `gated`: companions are linked with the account's passkey only.
     `business`: of WhatsApp Business, whose name is told to its companions as it is.
     `contacts`: numbers of the accounts it exchanged messages with; they are told when its devices change.
     `key_indexes`: the phone's signed word, as of now, on which companions count.
@@ -92,6 +93,7 @@ class Account:
     tokens: dict[str, bytes] = field(default_factory=dict)
     trusts: set[str] = field(default_factory=set)
     business: bool = False
+    gated: bool = False
     key_indexes: Callable[[], bytes] | None = field(repr=False, default=None)
     last_device: int = 0
     last_key_index: int = 0

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from tocsin_whatsapp_server.passkey_gate import FAULTS as PASSKEY_FAULTS
+
 
 class InvalidFault(ValueError):
     """The fault can't be injected as described; the text says what is missing or wrong."""
@@ -41,7 +43,11 @@ KINDS: dict[str, Kind] = {
         {"seconds": 0},
         at_once=True,
     ),
-    "passkey": Kind("ask the next n clients to be linked for a passkey, which they have not", {"n": 1}),
+    "passkey": Kind("ask the next n clients to be linked for the account's passkey first", {"n": 1}),
+    "passkey-fault": Kind(
+        "let one thing go wrong in the next n passkey ceremonies; what: one of those of the README",
+        {"what": str, "n": 1},
+    ),
     "pile-up": Kind(
         "put n notifications into the mailboxes, of so many senders, as after days of absence",
         {"n": int, "senders": 10},
@@ -149,6 +155,8 @@ class Faults:
             raise InvalidFault(f"{name}: n must be 1 or more")
         if min(params.get("size", 1), params.get("senders", 1)) < 1:
             raise InvalidFault(f"{name}: size and senders must be 1 or more")
+        if name == "passkey-fault" and params["what"] not in PASSKEY_FAULTS:
+            raise InvalidFault(f"passkey-fault: what must be one of {', '.join(PASSKEY_FAULTS)}")
         if name == "bundle" and params["what"] not in SPOILT_BUNDLES:
             raise InvalidFault(f"bundle: what must be one of {', '.join(SPOILT_BUNDLES)}")
         if name == "stream-error" and not (params["code"] or params["conflict"] or params["text"]):

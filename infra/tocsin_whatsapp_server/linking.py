@@ -23,6 +23,7 @@ from tocsin.whatsapp.node import InvalidStanza, Node
 from tocsin_whatsapp_server import pairing, stanzas
 from tocsin_whatsapp_server.directory import Device
 from tocsin_whatsapp_server.pairing import InvalidQr, QrCode, Registration, ReplyRefused, Voucher
+from tocsin_whatsapp_server.passkey_gate import TYPED, PasskeyGate
 from tocsin_whatsapp_server.phone import Phone
 from tocsin_whatsapp_server.switchboard import Link, Switchboard
 
@@ -55,11 +56,18 @@ class WaitingCompanion:
         self._replies: dict[str, asyncio.Future[Node]] = {}
         self._finish: asyncio.Future[Node] | None = None
         self._used = False
+        self._gate: PasskeyGate | None = None
+        self._vouching: asyncio.Task[None] | None = None
         self.refs = pairing.new_refs(switchboard.random)
         self.code_request: CodeRequest | None = None
 
     def offer(self) -> None:
         self._socket.send(pairing.offer(self.refs, self._board.new_id()))
+
+    @property
+    def at_the_gate(self) -> bool:
+        """Its codes are used, and it is asked for the passkey: refs that run out end nothing."""
+        return self._gate is not None
 
     def hung_up(self) -> None:
         for waiting in (*self._replies.values(), self._finish):
@@ -76,14 +84,17 @@ class WaitingCompanion:
             if reply is not None and not reply.done():
                 reply.set_result(stanza)
             return
+        if self._gate is not None and self._gate.take(stanza):
+            return
         asked = stanza.child(CODE)
         answer = None if asked is None else self._asked_for_code(stanza, asked)
         self._socket.send(answer or stanzas.result(stanza))
 
     # -- both ways ---------------------------------------------------------------------------------------
 
-    async def link(self, phone: Phone, code: QrCode) -> Device:
-        """The phone knows the secret: vouch, check the answer, register the device, restart.
+    async def link(self, phone: Phone, code: QrCode) -> Device | None:
+        """The phone knows the secret: vouch, check the answer, register the device, restart. None: the
+        account's passkey is wanted first, and what becomes of it is told in events.
 
         Raises InvalidQr if the code isn't this client's, LinkFailed if the client refuses or fails a check.
         """
@@ -92,10 +103,14 @@ class WaitingCompanion:
             raise InvalidQr("this code was used already; show a fresh one")
         if (code.noise_key, code.identity) != (registration.noise_key, registration.identity):
             raise InvalidQr("the code's keys aren't those of the client that shows it")
-        if self._board.faults.take("passkey", phone.account.number, 0):
-            self._socket.send(pairing.passkey_gate(self._board.new_id(), self._board.now))
-            raise LinkFailed("this account is to be linked with a passkey only")
         self._used = True
+        if self._is_gated(phone):
+            self._stand_at_gate(phone, code.adv_secret)
+            return None
+        return await self._registered(phone, code)
+
+    async def _registered(self, phone: Phone, code: QrCode) -> Device:
+        registration = self._registration
         number, key_index = phone.account.next_device()
         device = Device(
             account=phone.account,
@@ -120,6 +135,47 @@ class WaitingCompanion:
         self._board.linked(device)
         self._socket.end(stanzas.stream_error(515))
         return device
+
+    # -- with the account's passkey ----------------------------------------------------------------------
+
+    def _is_gated(self, phone: Phone) -> bool:
+        fault = self._board.faults.take("passkey", phone.account.number, 0)
+        return fault is not None or phone.account.gated
+
+    def _stand_at_gate(self, phone: Phone, scanned: bytes | None, fault: str | None = None) -> None:
+        if fault is None:
+            waiting = self._board.faults.take("passkey-fault", phone.account.number, 0)
+            fault = waiting.params["what"] if waiting is not None else ""
+        board = self._board
+
+        def vouch(secret: bytes) -> None:
+            self._vouching = asyncio.get_running_loop().create_task(self._vouch(phone, secret))
+
+        gate = self._gate = PasskeyGate(
+            phone.account.number,
+            self._socket,
+            self._registration,
+            phone.passkey,
+            scanned,
+            vouch,
+            board.events,
+            board.new_id,
+            board.random,
+            board.clock,
+            fault,
+        )
+        phone.at_gate = gate
+        gate.begin()
+
+    async def _vouch(self, phone: Phone, secret: bytes) -> None:
+        """What the phone does at the end. Nobody waits for it: events tell."""
+        registration = self._registration
+        try:
+            await self._registered(phone, QrCode("", registration.noise_key, registration.identity, secret))
+        except LinkFailed as error:
+            log.info("a companion with a passkey wasn't linked: %s", error)
+            if self._gate is not None:
+                self._gate.refused(str(error))
 
     async def _countersigned(self, device: Device, voucher: Voucher) -> bytes:
         identity = self._board.new_id()
@@ -155,11 +211,16 @@ class WaitingCompanion:
         self._board.events.add("code-asked", account=account.number)
         return stanzas.result(iq, Node(CODE, {}, (Node("link_code_pairing_ref", {}, ref),)))
 
-    async def link_by_code(self, phone: Phone, code: str) -> Device:
-        """The owner typed the code that the companion shows. Raises LinkFailed, above all for a wrong one."""
+    async def link_by_code(self, phone: Phone, code: str) -> Device | None:
+        """The owner typed the code that the companion shows. Raises LinkFailed, above all for a wrong one.
+        None: as with `link`."""
         request, account_key = self.code_request, phone.identity
         if request is None or self._used:
             raise InvalidQr("this companion shows no code any more")
+        if (bare := self._stops_typing(phone)) is not None:
+            self._used = True
+            self._stand_at_gate(phone, None, bare)
+            return None
         companion_ephemeral = unwrap_ephemeral(code, request.wrapped)
         ephemeral = key_pair(self._board.random(32))
         wrapped = wrap_ephemeral(code, ephemeral.public, self._board.random(32), self._board.random(16))
@@ -175,6 +236,14 @@ class WaitingCompanion:
         return await self.link(
             phone, QrCode(request.ref.decode(), registration.noise_key, registration.identity, adv_secret)
         )
+
+    def _stops_typing(self, phone: Phone) -> str | None:
+        """The fault by which the gate comes before the phone's key, if it lies in wait."""
+        waiting = [fault for fault in self._board.faults.waiting() if fault.kind == "passkey-fault"]
+        if not any(fault.params["what"] in TYPED for fault in waiting) or not self._is_gated(phone):
+            return None
+        taken = self._board.faults.take("passkey-fault", phone.account.number, 0)
+        return taken.params["what"] if taken is not None else None
 
     def _primary_hello(self, wrapped: bytes, identity: bytes, ref: bytes) -> Node:
         parts = (

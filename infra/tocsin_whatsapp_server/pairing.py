@@ -232,16 +232,6 @@ def pair_success(device: Device, voucher: Voucher, identity: str, now: int) -> N
     )
 
 
-def passkey_gate(identity: str, now: int) -> Node:
-    """What some accounts get in place of pair-success: only a browser on WhatsApp's own page can go on."""
-    options = b'{"challenge":"AAAA","rpId":"whatsapp.com","timeout":600000,"userVerification":"required"}'
-    return Node(
-        "notification",
-        {"from": SERVER, "type": "passkey_prologue_request", "id": identity, "t": str(now)},
-        (Node("passkey_request_options", {}, options),),
-    )
-
-
 def verified_identity(reply: Node, voucher: Voucher, identity: bytes) -> bytes:
     """The companion's answer, checked: the identity that it will show to others, with both keys' signatures.
 

@@ -11,7 +11,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError as ProtobufError
 
@@ -30,7 +31,11 @@ from tocsin_whatsapp_server.endpoint import Address, Endpoint
 from tocsin_whatsapp_server.group_keys import GroupKeys
 from tocsin_whatsapp_server.groups import Group
 from tocsin_whatsapp_server.pairing import QrCode, Voucher, device_identity, key_index_list, vouch
+from tocsin_whatsapp_server.passkey import Passkey
 from tocsin_whatsapp_server.switchboard import Random, Switchboard
+
+if TYPE_CHECKING:
+    from tocsin_whatsapp_server.passkey_gate import PasskeyGate
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +122,8 @@ class Sent:
 
 
 class Phone:
-    """`reads`: whether its owner looks at messages at once, so that senders get read receipts."""
+    """`reads`: whether its owner looks at messages at once, so that senders get read receipts. `at_gate`:
+    the last companion that its passkey was wanted for."""
 
     def __init__(self, account: Account, switchboard: Switchboard, *, reads: bool = False) -> None:
         self.account = account
@@ -130,7 +136,13 @@ class Phone:
         self._received: dict[tuple[str, str], Received] = {}
         self._sent: dict[str, Sent] = {}
         self._tries: Counter[tuple[str, Address]] = Counter()
+        self.at_gate: PasskeyGate | None = None
         self.go_online()
+
+    @cached_property
+    def passkey(self) -> Passkey:
+        """The account's, made when it is first needed."""
+        return Passkey.made(self._random)
 
     def _install(self) -> Device:
         self.account.key_indexes = self._key_indexes

@@ -126,13 +126,14 @@ class WhatsAppServer:
             known = ", ".join(str(theirs) for owner, theirs in self.companions if owner == account.number)
             raise InvalidRequest(f"no companion {device} in this process; there: {known or 'none'}") from None
 
-    async def link(self, number: str, qr: str) -> Device:
-        """The phone scans a code. Raises UnknownNumber, InvalidQr, LinkFailed, InvalidRequest."""
+    async def link(self, number: str, qr: str) -> Device | None:
+        """The phone scans a code. None: the passkey is wanted first. Raises UnknownNumber, InvalidQr,
+        LinkFailed, InvalidRequest."""
         phone = self._phone_in_hand(number)
         code = QrCode.parse(qr)
         return await self._companions.showing(code.ref).link(phone, code)
 
-    async def link_by_code(self, number: str, code: str) -> Device:
+    async def link_by_code(self, number: str, code: str) -> Device | None:
         """The owner types the eight characters that a companion shows. Raises as `link`."""
         phone, plain = self._phone_in_hand(number), typed(code)
         return await self._companions.asking(phone.account.number).link_by_code(phone, plain)

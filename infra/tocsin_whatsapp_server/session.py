@@ -243,8 +243,13 @@ class Session:
         self._companion = WaitingCompanion(registration, self, self._board)
         self._companions.add(self._companion)
         self._companion.offer()
-        self._expiry = asyncio.get_running_loop().call_later(VALID_SECONDS, self.end, None)
+        self._expiry = asyncio.get_running_loop().call_later(VALID_SECONDS, self._refs_ran_out)
         return True
+
+    def _refs_ran_out(self) -> None:
+        """The service closes then, but not a companion that is asked for a passkey."""
+        if self._companion is None or not self._companion.at_the_gate:
+            self.end(None)
 
     def _leave(self) -> None:
         if self._expiry is not None:

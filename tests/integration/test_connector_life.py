@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from itertools import count
@@ -19,13 +20,13 @@ from tests.support.connector_processes import (
     texts_arrive,
 )
 from tests.support.tcp_switch import Switch
+from tocsin.accounts.passkey import PasskeyAnswer
 from tocsin.connector_client import client as errors
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.usync import parse_contacts, usync_contacts
-from tocsin_whatsapp_server.control_client import ControlError
 
 pytestmark = pytest.mark.integration
 
@@ -73,18 +74,19 @@ def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(connectors: Running
     connectors.wait_for_state("connected", 40)
 
 
-def test_a_passkey_step_is_told_to_the_operator_with_what_to_do(connectors: RunningConnectors) -> None:
+def test_an_account_is_linked_with_its_passkey(connectors: RunningConnectors) -> None:
     connectors.start()
     connectors.wait_for_state("unpaired")
     connectors.phones.inject("passkey", account=OWN)
     connectors.wish("pair")
     qr = eventually(lambda: connectors.control().qr, "no QR code")
-    with pytest.raises(ControlError, match="passkey"):
-        connectors.phones.link(OWN, qr)
-    eventually(lambda: "Remove the passkey step" in connectors.control().message, "no word of it")
-    assert connectors.control().qr == qr, "the code may be scanned again"
-    connectors.phones.link(OWN, qr)
+    assert connectors.phones.link(OWN, qr) == {"passkey": "wanted"}
+    step = eventually(lambda: connectors.control().passkey, "no challenge")
+    assert connectors.control().qr is None, "the code is used up"
+    assertion = connectors.phones.use_passkey(OWN, json.loads(step.options or ""))
+    connectors.bring_passkey(PasskeyAnswer(step.ceremony, json.dumps(assertion)))
     connectors.wait_for_state("connected", 40)
+    assert connectors.phones.passkey(OWN)["proven"]
 
 
 def test_a_business_account_is_linked_under_its_name(connectors: RunningConnectors) -> None:

@@ -158,9 +158,8 @@ class TestRefusals:
     def test_of_linking_for_want_of_a_passkey(self, whatsapp: LocalWhatsApp, tmp_path: Path) -> None:
         whatsapp.control.inject("passkey")
         with Baileys.start(whatsapp.url, tmp_path) as unlinked:
-            with pytest.raises(ControlError) as refused:
-                whatsapp.control.link(DEWI, unlinked.wait("qr")["qr"])
-            assert refused.value.status == 422
+            assert whatsapp.control.link(DEWI, unlinked.wait("qr")["qr"]) == {"passkey": "wanted"}
+            assert whatsapp.control.passkey(DEWI)["step"] == "challenged"
 
 
 class TestAcks:

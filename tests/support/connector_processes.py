@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tocsin.accounts.lease import LeaseInfo, Terms, read_lease
-from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.accounts.operator_requests import Control, give_passkey_answer, read_control, request
+from tocsin.accounts.passkey import PasskeyAnswer
 from tocsin.accounts.whereabouts import Whereabouts, read_whereabouts
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.dynamo.table import DynamoTable
@@ -164,6 +165,9 @@ class RunningConnectors:
     def wish(self, what: str, phone: str | None = None, *, account: str = "default") -> None:
         now, sealer = int(time.time()), Sealer.from_secret(SECRET)
         request(self.table, sealer, account, what, now, os.urandom(12), phone=phone)
+
+    def bring_passkey(self, given: PasskeyAnswer, account: str = "default") -> None:
+        give_passkey_answer(self.table, Sealer.from_secret(SECRET), account, given, os.urandom(12))
 
     def pair(self, number: str, account: str = "default") -> AccountProfile:
         """Link the account to a phone by its QR code, and wait until it is connected."""

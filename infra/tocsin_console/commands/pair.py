@@ -26,6 +26,22 @@ def register(commands: Commands) -> None:
         metavar="PHONE",
         help="show a code to type on this phone, instead of a QR code",
     )
+    parser.add_argument(
+        "--assertion",
+        metavar="FILE",
+        help="take the browser's answer, if WhatsApp wants the account's passkey, from this file, which may"
+        " appear meanwhile, or from standard input (-), instead of the terminal",
+    )
+    parser.add_argument(
+        "--always-ask-code",
+        action="store_true",
+        help="with a passkey: always compare the code on the phone with the one shown here",
+    )
+    parser.add_argument(
+        "--allow-shared-phone",
+        action="store_true",
+        help="link the phone even if another account of this stack is linked to it",
+    )
     wait_option(parser, seconds=180, what="how long to wait for the phone")
 
 
@@ -39,4 +55,5 @@ def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> Non
             phone = own_phone(args.phone, deployment["DefaultRegion"], deployment.default_area)
         except InvalidPhone as refusal:
             raise Usage(f"--code: the number {refusal}") from None
-    pair.pair(deployment, account, wait_seconds=args.wait, output=output, phone=phone)
+    wishes = pair.Wishes(phone, args.always_ask_code, args.allow_shared_phone, args.assertion)
+    pair.pair(deployment, account, wait_seconds=args.wait, output=output, wishes=wishes)

@@ -77,6 +77,14 @@ async def test_what_pairing_told_is_stored(keys: KeyStore) -> None:
     assert "1234@lid" in str(keys.contacts.address("6281100000001@s.whatsapp.net"))
 
 
+async def test_a_pairing_needs_no_right_to_sessions() -> None:
+    """The connector has none: DynamoDB would refuse a look, and with it the pairing."""
+    store = KeyStore(GrantedTable(), Sealer({"k": bytes(32)}, "k"), "default")
+    store.account.create()
+    await store_pairing(Aws(), store, PAIRING, sleep=no_time)
+    assert store.account.credentials().jid is not None
+
+
 @pytest.mark.parametrize(("told", "stored"), [("Toko Maju", "Toko Maju"), (None, "")])
 async def test_a_business_name_is_the_name_that_recipients_see(
     keys: KeyStore, told: str | None, stored: str

@@ -39,7 +39,7 @@ def offered(
             fake.deployment,
             ACCOUNT,
             wait_seconds=wait_seconds,
-            phone=phone,
+            wishes=pair.Wishes(phone),
             sleep=script.sleep,
             clock=script.clock,
         )

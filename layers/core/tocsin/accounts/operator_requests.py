@@ -1,6 +1,7 @@
 """What the operator asks of an account, and what the connector answers: one item that both look at.
 
     account#A   control   `asked`: sealed, what is asked for   `shown`: sealed, what the operator is to see
+                          `answered`: sealed, the operator's part in the passkey ceremony (`accounts.passkey`)
                           `request`, `requested_at`: that a request is open, for everybody to read
     wishes      A         for which account there is one, so that nobody looks into every item all the time
 
@@ -14,9 +15,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from tocsin.accounts.passkey import LinkedPhone, PasskeyAnswer, PasskeyStep
 from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import Delete, Equals, Item, Put, Update, Value, as_read
@@ -34,6 +36,7 @@ AHEAD_SECONDS: Final = 300
 
 ASKED: Final = "asked"
 SHOWN: Final = "shown"
+ANSWERED: Final = "answered"
 _PLAIN: Final = ("qr", "qr_expires_at", "pairing_code", "state", "message", "phone")
 """What 0.1.0 wrote in clear; it goes with the next request or answer."""
 
@@ -55,11 +58,15 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an operator really asked for. `phone`: digits, to pair with a code instead of a QR.
-    `requested_at`: seconds, by the operator's clock. `sealed`: tells it from every other one."""
+    `requested_at`: seconds, by the operator's clock. `sealed`: tells it from every other one.
+    `always_ask_code`: compare codes even where the phone could do without. `shared_phone`: link the phone
+    even if another account of the stack is linked to it."""
 
     request: str
     requested_at: int
     phone: str | None = None
+    always_ask_code: bool = False
+    shared_phone: bool = False
     sealed: bytes = field(repr=False, default=b"")
 
 
@@ -67,7 +74,8 @@ class Asked:
 class Control:
     """What the operator sees. `request`: what is asked for and not taken up. `state`: how far pairing is;
     None: nothing was answered yet. `message`: for the operator, when something went wrong. `requested_at`,
-    `qr_expires_at`: seconds."""
+    `qr_expires_at`: seconds. `passkey`: what the operator is to do in the passkey ceremony. `linked`: which
+    phone was linked."""
 
     request: str | None = None
     requested_at: int = 0
@@ -76,6 +84,8 @@ class Control:
     pairing_code: str | None = field(repr=False, default=None)
     state: AccountState | None = None
     message: str = ""
+    passkey: PasskeyStep | None = None
+    linked: LinkedPhone | None = None
 
 
 class RequestRefused(Exception):
@@ -94,14 +104,31 @@ class RequestRefused(Exception):
 
 
 def request(
-    table: Table, sealer: Sealer, account: str, what: str, now: int, nonce: bytes, *, phone: str | None = None
+    table: Table,
+    sealer: Sealer,
+    account: str,
+    what: str,
+    now: int,
+    nonce: bytes,
+    *,
+    phone: str | None = None,
+    always_ask_code: bool = False,
+    shared_phone: bool = False,
 ) -> None:
     """Ask for something. What an earlier request left to see is cleared. `nonce`: 12 random bytes."""
     if what not in REQUESTS:
         raise ValueError(f"no such request: {what}")
-    asked = _seal(sealer, account, ASKED, {"request": what, "requested_at": now, "phone": phone}, nonce)
+    content = {
+        "request": what,
+        "requested_at": now,
+        "phone": phone,
+        # What a connector of 0.1.0 doesn't know of: it leaves it out.
+        "always_ask_code": always_ask_code,
+        "shared_phone": shared_phone,
+    }
+    asked = _seal(sealer, account, ASKED, content, nonce)
     told: dict[str, Value] = {"request": what, "requested_at": now, ASKED: asked}
-    table.update(Update(control_key(account), set=told, remove=(SHOWN, *_PLAIN)))
+    table.update(Update(control_key(account), set=told, remove=(SHOWN, ANSWERED, *_PLAIN)))
     table.put(Put(operator_request_key(account), {"requested_at": now}))
 
 
@@ -124,6 +151,9 @@ def read_control(table: Table, account: str, sealer: Sealer) -> Control:
         shown["pairing_code"],
         AccountState.read(shown["state"]),
         shown["message"],
+        # A connector of 0.1.0 shows neither.
+        PasskeyStep.read(shown.get("passkey")),
+        LinkedPhone.read(shown.get("linked")),
     )
 
 
@@ -149,7 +179,15 @@ def open_request(seen: Request, account: str, sealer: Sealer, now: float) -> Ask
         told = _open(sealer, account, ASKED, seen.sealed)
     except DamagedRecord:
         raise RequestRefused("damaged") from None
-    asked = Asked(told["request"], told["requested_at"], told["phone"], seen.sealed)
+    asked = Asked(
+        told["request"],
+        told["requested_at"],
+        told["phone"],
+        # A console of 0.1.0 doesn't know of these.
+        told.get("always_ask_code", False),
+        told.get("shared_phone", False),
+        seen.sealed,
+    )
     if now - asked.requested_at > REQUEST_SECONDS:
         raise RequestRefused("stale")
     if asked.requested_at - now > AHEAD_SECONDS:
@@ -190,6 +228,8 @@ def answer(
     qr: str | None = None,
     qr_expires_at: int = 0,
     pairing_code: str | None = None,
+    passkey: PasskeyStep | None = None,
+    linked: LinkedPhone | None = None,
 ) -> None:
     """What the operator is to see now, in place of what they saw before. `nonce`: 12 random bytes."""
     shown = {
@@ -198,9 +238,37 @@ def answer(
         "qr": qr,
         "qr_expires_at": qr_expires_at,
         "pairing_code": pairing_code,
+        "passkey": asdict(passkey) if passkey is not None else None,
+        "linked": asdict(linked) if linked is not None else None,
     }
     sealed = _seal(sealer, account, SHOWN, shown, nonce)
-    table.update(Update(control_key(account), set={SHOWN: sealed}, remove=_PLAIN))
+    over = () if passkey is not None else (ANSWERED,)
+    table.update(Update(control_key(account), set={SHOWN: sealed}, remove=(*over, *_PLAIN)))
+
+
+# The passkey ceremony: the operator's part of it lies beside the requests, for it replaces none
+
+
+def give_passkey_answer(
+    table: Table, sealer: Sealer, account: str, given: PasskeyAnswer, nonce: bytes
+) -> None:
+    """The operator's side: an assertion, a comparison, or the wish to stop. `nonce`: 12 random bytes."""
+    sealed = _seal(sealer, account, ANSWERED, asdict(given), nonce)
+    table.update(Update(control_key(account), set={ANSWERED: sealed}))
+
+
+def take_passkey_answer(table: Table, account: str, sealer: Sealer, ceremony: str) -> PasskeyAnswer | None:
+    """The connector's side: the answer in this ceremony, taken off the table. One that belongs to another, or
+    that nobody sealed who holds the key, is taken off and counts for nothing."""
+    sealed = (table.get(control_key(account)) or {}).get(ANSWERED)
+    if sealed is None:
+        return None
+    try:
+        table.update(Update(control_key(account), remove=(ANSWERED,), when=(Equals(ANSWERED, sealed),)))
+        given = PasskeyAnswer.read(_open(sealer, account, ANSWERED, sealed))
+    except (ConditionFailed, DamagedRecord):
+        return None  # answered anew meanwhile: it is looked at again; or nobody's
+    return given if given is not None and given.ceremony == ceremony else None
 
 
 def _seal(sealer: Sealer, account: str, attribute: str, content: Mapping[str, Any], nonce: bytes) -> bytes:

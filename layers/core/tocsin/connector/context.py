@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from tocsin.connector.aws import Aws
@@ -45,12 +45,16 @@ class Meters:
     reconnects: int = 0
 
 
+async def no_accounts() -> Collection[str]:
+    return ()
+
+
 @dataclass
 class ConnectorContext:
     """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old.
     `send_receipts`: `None` where there is no receipts queue. `logins`: room for so many accounts between
     opening their sockets and being logged in. `settings`: as they were last read; asking for them needs no
-    I/O."""
+    I/O. `served`: names the accounts of the stack."""
 
     config: Config
     aws: Aws
@@ -67,6 +71,7 @@ class ConnectorContext:
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
     version: tuple[int, int, int] = DEFAULT_VERSION
     settings: CurrentSettings = unchanged_settings
+    served: Callable[[], Awaitable[Collection[str]]] = no_accounts
 
     def __post_init__(self) -> None:
         if self.config.version is not None:

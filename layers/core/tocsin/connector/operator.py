@@ -22,6 +22,7 @@ from tocsin.accounts.operator_requests import (
     Request,
     RequestRefused,
 )
+from tocsin.accounts.passkey import PasskeyAnswer
 from tocsin.accounts.state import AccountState
 from tocsin.connector.aws import Aws
 from tocsin.dynamo.table import Table
@@ -139,8 +140,20 @@ class OperatorRequests:
             raise RequestRefused("replayed")
         return asked
 
+    async def passkey_answer(self, ceremony: str) -> PasskeyAnswer | None:
+        """What the operator answered in this ceremony, once; None while there is nothing, or the table is
+        away."""
+        try:
+            return await self._aws.call(
+                operator_requests.take_passkey_answer, self._table, self._account, self._sealer, ceremony
+            )
+        except Exception as exc:  # noqa: BLE001  the operator's answer stays there
+            log.warning("the control item can't be read: %s", exc, extra={"account": self._account})
+            return None
+
     async def show(self, state: AccountState, message: str = "", **shown: Any) -> None:
-        """`qr`, `qr_expires_at`, `pairing_code`: see `accounts.operator_requests.answer`."""
+        """`qr`, `qr_expires_at`, `pairing_code`, `passkey`, `linked`: see
+        `accounts.operator_requests.answer`."""
         try:
             await self._aws.call(
                 operator_requests.answer,

@@ -118,22 +118,25 @@ class Connector:
         )
         self._leases = Leases(keeper)
         self._poller = RequestPoller(aws, table)
+        latest = partial(aws.call, served.latest)
+        notices = Notices(aws, config)
         self._context = ConnectorContext(
             config,
             aws,
             table,
             sealer,
             self._leases,
-            Notices(aws, config),
+            notices,
             queue.send,
             self._poller,
             send_receipts=receipts.send if receipts is not None else None,
+            served=latest,
         )
         if self._settings is not None:
             self._context.settings = self._settings.latest
         await known
         self._accounts: dict[str, Account] = {}
-        self._placement = Placement(self._leases, partial(aws.call, served.latest), self._open_account)
+        self._placement = Placement(self._leases, latest, self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
 
     def _open_account(self, name: str) -> Account:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.connector_client.protocol import IQ_TIMEOUT, MESSAGE_TIMEOUT
 from tocsin.whatsapp import reaction
+from tocsin.whatsapp.assertion import Assertion
 from tocsin.whatsapp.connection import Connection, NotOpen
 from tocsin.whatsapp.events import (
     AckReceived,
@@ -209,6 +210,16 @@ class Line:
             self._connection.request_pairing_code(JID(phone, PN), self._clock())
         except NotOpen as exc:
             raise LineClosed(str(exc)) from exc
+        self._settle()
+
+    def hand_over_assertion(self, assertion: Assertion, *, always_ask: bool) -> None:
+        """Bring what the browser made of the challenge. Raises `PasskeyBusy`."""
+        self._connection.hand_over_assertion(assertion, self._clock(), always_ask=always_ask)
+        self._settle()
+
+    def compare_codes(self, same: bool) -> None:
+        """The operator compared the codes. Raises `PasskeyBusy`."""
+        self._connection.compare_codes(same, self._clock())
         self._settle()
 
     async def close(self) -> None:

@@ -8,6 +8,8 @@ from tocsin.keys.context import KeyContext
 from tocsin.keys.profile import AccountProfile, read_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tocsin.accounts.limits import Limit
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials, DatedPreKey
@@ -86,6 +88,18 @@ class AccountKeys:
         from tocsin.keys.number_change import take_over
 
         return take_over(self._context, number)
+
+    def number_before(self) -> str | None:
+        """The number (a bare JID) that the account was linked to last, linked or not."""
+        from tocsin.keys.number_change import number_before
+
+        return number_before(self._context)
+
+    def others_linked_to(self, number: str, accounts: Iterable[str]) -> list[str]:
+        """Which of the other `accounts` are linked to this number (a bare JID) now."""
+        from tocsin.keys.number_change import linked_to
+
+        return linked_to(self._context, number, accounts)
 
     def save_lid(self, lid: str) -> Credentials:
         """Store the account's own LID, where a login told it first."""
