@@ -90,9 +90,10 @@ def pair(
     wishes: Wishes = Wishes(),
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
-) -> None:
+) -> bool:
     """Show codes until one was used on the phone and the account is logged in, and lead through the passkey
-    ceremony where WhatsApp wants it. Raises ConsoleError, TimedOut, Interrupted."""
+    ceremony where WhatsApp wants it. False if the operator says that it is the wrong phone: unlink it then.
+    Raises ConsoleError, TimedOut, Interrupted."""
     what = "a code to type" if wishes.phone else "a QR code"
     output.say(f"asking the connector for {what} for the account '{account}' …")
     board = _Board(output, account)
@@ -121,8 +122,7 @@ def pair(
     limits = "; WhatsApp restricts it to known contacts for now" if state == AccountState.RESTRICTED else ""
     output.say(f"the account '{account}' is linked and {state}{limits}")
     output.record({"account": account, "state": state, **_told(linked)})
-    if linked is not None and linked.before not in (None, linked.number):
-        _ask_whether_it_is_meant(deployment, account, linked, output, wait_seconds)
+    return linked is None or _is_meant(account, linked, output)
 
 
 def codes(
@@ -258,17 +258,16 @@ def _told(linked: LinkedPhone | None) -> dict[str, str | None]:
     return {} if linked is None else {"number": linked.number, "number_before": linked.before}
 
 
-def _ask_whether_it_is_meant(
-    deployment: Deployment, account: str, linked: LinkedPhone, output: Output, wait_seconds: float
-) -> None:
-    """The phone is another one than before: that may be a mistake. Raises as `unpair`."""
+def _is_meant(account: str, linked: LinkedPhone, output: Output) -> bool:
+    """Ask about a phone that is another one than before: that may be a mistake."""
+    if linked.before in (None, linked.number):
+        return True
     output.say(
         f"the account '{account}' was linked to +{linked.before} before, and is to +{linked.number} now"
     )
-    if output.can_ask and output.ask("Is that the phone you meant? [Y/n] ").strip().lower() in ("n", "no"):
-        from tocsin_console.unpair import unpair
-
-        unpair(deployment, account, wait_seconds=wait_seconds, output=output, yes=True)
+    if not output.can_ask:
+        return True
+    return output.ask("Is that the phone you meant? [Y/n] ").strip().lower() not in ("n", "no")
 
 
 def _offer(control: Control) -> Code | TypedCode | None:

@@ -47,7 +47,7 @@ def register(commands: Commands) -> None:
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin.people.numbers import InvalidPhone, own_phone
-    from tocsin_console import pair
+    from tocsin_console import pair, unpair
 
     account, phone = deployment.account(args.account), None
     if args.phone is not None:
@@ -56,4 +56,5 @@ def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> Non
         except InvalidPhone as refusal:
             raise Usage(f"--code: the number {refusal}") from None
     wishes = pair.Wishes(phone, args.always_ask_code, args.allow_shared_phone, args.assertion)
-    pair.pair(deployment, account, wait_seconds=args.wait, output=output, wishes=wishes)
+    if not pair.pair(deployment, account, wait_seconds=args.wait, output=output, wishes=wishes):
+        unpair.unpair(deployment, account, wait_seconds=args.wait, output=output, yes=True)

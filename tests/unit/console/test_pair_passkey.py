@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tocsin.whatsapp.assertion import REFUSALS
 from tocsin.whatsapp.passkey import parse_options
 from tocsin_console import pair, passkey_code
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.output import Output
 from tocsin_console.passkey import BUSY, NO_COMPARISON, NO_SOURCE, Guide, Sources
 from tocsin_whatsapp_server.passkey import options
 
@@ -342,3 +344,32 @@ def test_another_phone_than_before_is_told_with_both_numbers(
         "number": "6281100000002",
         "number_before": "6281100000001",
     }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("n\n", False), ("no\n", False), ("\n", True), ("y\n", True)])
+def test_the_operator_is_asked_whether_another_phone_is_meant(
+    fake: FakeDeployment, connector: Connector, typed: str, meant: bool
+) -> None:
+    screen, keyboard = Terminal(), Terminal(typed)
+    keyboard.fileno = lambda: 0  # type: ignore[method-assign]
+    linked = LinkedPhone("6281100000002", "6281100000001")
+    script = Script(
+        [
+            lambda: connector.answers("connecting", linked=linked),
+            lambda: connector.says("connected"),
+        ]
+    )
+    assert meant == pair.pair(
+        fake.deployment,
+        ACCOUNT,
+        wait_seconds=60,
+        output=Output(stream=screen, answers=keyboard),
+        sleep=script.sleep,
+        clock=script.clock,
+    )
+    assert "Is that the phone you meant?" in screen.getvalue()
