@@ -76,6 +76,8 @@ class WaitingCompanion:
 
     def take(self, stanza: Node) -> None:
         """A stanza of the companion while it isn't linked. Raises InvalidStanza."""
+        if stanza.tag == "ack" and self._gate is not None:
+            self._gate.acknowledged(stanza)
         if stanza.tag != "iq":
             return
         kind, identity = stanza.attr_str("type"), stanza.attr_str("id")

@@ -76,13 +76,15 @@ class QrCode:
 
 @dataclass(frozen=True)
 class Registration:
-    """What an unpaired client offers in its payload, and the Noise key it proved to hold."""
+    """What an unpaired client offers in its payload, and the Noise key it proved to hold. `device_type`: in the
+    numbering of DeviceProps."""
 
     noise_key: bytes
     identity: bytes
     registration_id: int
     signed_prekey: SignedPreKey
     platform: str
+    device_type: int = 1
 
     @classmethod
     def parse(cls, payload: ClientPayload, noise_key: bytes) -> Registration:
@@ -102,6 +104,7 @@ class Registration:
             verify(data.identity, encode_point(data.signed_prekey), data.signed_prekey_signature)
         except SignalError as error:
             raise InvalidRegistration("the signed prekey isn't signed by the identity") from error
+        props = DeviceProps.FromString(data.device_props)
         return cls(
             noise_key=noise_key,
             identity=data.identity,
@@ -111,7 +114,8 @@ class Registration:
                 data.signed_prekey,
                 data.signed_prekey_signature,
             ),
-            platform=DeviceProps.FromString(data.device_props).os,
+            platform=props.os,
+            device_type=props.platform_type,
         )
 
 

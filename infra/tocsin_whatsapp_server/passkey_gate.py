@@ -116,9 +116,8 @@ class PasskeyGate:
         self._used = False
         self._ref = ""
         self._sent_half = b""
-        self._phone = PhoneHalf(
-            self.registration.noise_key, self.registration.identity, self.scanned, self.random
-        )
+        known = self.registration
+        self._phone = PhoneHalf(known.noise_key, known.identity, self.scanned, self.random, known.device_type)
 
     # What the server begins with
 
@@ -173,11 +172,17 @@ class PasskeyGate:
 
     # What the companion says
 
+    def acknowledged(self, ack: Node) -> None:
+        """The companion has a notification of ours."""
+        kind = ack.optional_str("type")
+        self.events.add("passkey-acked", account=self.number, notification=kind)
+
     def take(self, iq: Node) -> bool:
         """Whether the request belongs to the ceremony; then it is answered, or not, on purpose."""
         for step, tag in _TAGS.items():
             child = iq.child(tag)
             if child is not None:
+                self.events.add("passkey-asked", account=self.number, what=step)
                 if not self._goes_wrong(iq, step):
                     self._answer(iq, step, child)
                 return True
