@@ -135,8 +135,6 @@ class Guide:
             case steps.CHALLENGED:
                 self._challenge(step, until)
                 return
-            case steps.SENT:
-                self._say("The answer is right as far as can be seen here. Bringing it to WhatsApp …")
             case steps.CONTINUE:
                 self._say(
                     f"Accepted. On the phone, press Continue, before {until}. Keep WhatsApp open there."
@@ -215,6 +213,7 @@ class Guide:
             return
         self._given = True
         self._give(PasskeyAnswer(step.ceremony, assertion=text))
+        self._say("That answers the question, as far as can be seen here. Bringing it to WhatsApp …")
 
     def _on_empty_line(self, step: PasskeyStep) -> None:
         if self._longer or self._given:

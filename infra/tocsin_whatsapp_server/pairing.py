@@ -76,8 +76,8 @@ class QrCode:
 
 @dataclass(frozen=True)
 class Registration:
-    """What an unpaired client offers in its payload, and the Noise key it proved to hold. `device_type`: in the
-    numbering of DeviceProps."""
+    """What an unpaired client offers in its payload, and the Noise key it proved to hold. `device_type`: in
+    the numbering of DeviceProps."""
 
     noise_key: bytes
     identity: bytes

@@ -7,6 +7,7 @@ One gate belongs to one unpaired connection and to one phone. `FAULTS` names wha
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ STEPS = ("options", "ref", "prologue", "nonce", "request")
 """What a companion asks for, or sends."""
 
 SHORT_MS = 2_000
+SLOW_SECONDS = 2.0
 
 BAD_HALVES: dict[str, Callable[[bytes, bytes], bytes]] = {
     "key-31": lambda key, nonce: _half(key[:31], nonce),
@@ -50,6 +52,7 @@ FAULTS: dict[str, str] = {
     "short-challenge": "a challenge for two seconds",
     "early-half": "the phone's half before the prologue",
     "other-half": "a second, different half once the nonce is out",
+    "slow-half": "the owner takes two seconds to press Continue",
     "no-half": "the phone's half never comes: the owner doesn't press Continue",
     "other-code": "somebody stands between: the phone shows another code",
     "refresh-early": "companion_reg_refresh after the challenge",
@@ -115,7 +118,7 @@ class PasskeyGate:
         self._expires_at = 0.0
         self._used = False
         self._ref = ""
-        self._sent_half = b""
+        self._pending: bytes | None = None
         known = self.registration
         self._phone = PhoneHalf(known.noise_key, known.identity, self.scanned, self.random, known.device_type)
 
@@ -244,13 +247,22 @@ class PasskeyGate:
         """The owner presses Continue, unless that is the fault."""
         if self.fault == "no-half":
             return
+        if self.fault == "slow-half":
+            self._pending = half
+            asyncio.get_running_loop().call_later(SLOW_SECONDS, self.press)
+            return
         if self.fault.startswith("half-"):
             read = PrimaryEphemeralIdentity.FromString(half)
             half = BAD_HALVES[self.fault.removeprefix("half-")](read.public_key, read.nonce)
         self._send_half(half)
 
+    def press(self) -> None:
+        """The owner presses Continue, if that is still to be done."""
+        half, self._pending = self._pending, None
+        if half is not None:
+            self._send_half(half)
+
     def _send_half(self, half: bytes) -> None:
-        self._sent_half = half
         self._notify("crsc_continuation", Node("primary_ephemeral_identity", {}, half))
 
     def _on_nonce(self, iq: Node, child: Node) -> None:

@@ -18,6 +18,7 @@ from tocsin.connector.passkey import BUSY, ENDS
 from tocsin.tables.keys import control_key
 from tocsin.whatsapp import ceremony
 from tocsin.whatsapp.assertion import REFUSALS
+from tocsin_whatsapp_server import passkey_gate
 from tocsin_whatsapp_server.passkey_gate import FAULTS
 
 
@@ -25,6 +26,7 @@ from tocsin_whatsapp_server.passkey_gate import FAULTS
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connector looks for the operator's answers more often than once a second."""
     monkeypatch.setattr(connector_passkey, "POLL_SECONDS", 0.002)
+    monkeypatch.setattr(passkey_gate, "SLOW_SECONDS", 0.05)
 
 
 async def linked(world: World, pairing: asyncio.Task[bool]) -> None:
@@ -145,6 +147,7 @@ HARMLESS = [
     "refresh-early",
     "refresh-late",
     "early-success",
+    "slow-half",
 ]
 
 

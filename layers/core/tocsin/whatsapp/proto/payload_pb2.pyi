@@ -124,8 +124,20 @@ class DeviceProps(_message.Message):
         __slots__ = ()
         UNKNOWN: _ClassVar[DeviceProps.PlatformType]
         CHROME: _ClassVar[DeviceProps.PlatformType]
+        FIREFOX: _ClassVar[DeviceProps.PlatformType]
+        IE: _ClassVar[DeviceProps.PlatformType]
+        OPERA: _ClassVar[DeviceProps.PlatformType]
+        SAFARI: _ClassVar[DeviceProps.PlatformType]
+        EDGE: _ClassVar[DeviceProps.PlatformType]
+        DESKTOP: _ClassVar[DeviceProps.PlatformType]
     UNKNOWN: DeviceProps.PlatformType
     CHROME: DeviceProps.PlatformType
+    FIREFOX: DeviceProps.PlatformType
+    IE: DeviceProps.PlatformType
+    OPERA: DeviceProps.PlatformType
+    SAFARI: DeviceProps.PlatformType
+    EDGE: DeviceProps.PlatformType
+    DESKTOP: DeviceProps.PlatformType
     class HistorySyncConfig(_message.Message):
         __slots__ = ("storage_quota_mb", "inline_initial_payload", "support_bot_user_agent_chat_history", "support_cag_reactions_and_polls", "support_biz_hosted_msg", "support_recent_sync_chunk_message_count_tuning", "support_hosted_group_msg", "support_fbid_bot_chat_history", "support_message_association")
         STORAGE_QUOTA_MB_FIELD_NUMBER: _ClassVar[int]
