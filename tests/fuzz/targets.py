@@ -22,6 +22,7 @@ from tests.fuzz.engine import Target
 from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
 from tests.support.pairing_stanzas import KEYS, offer, offered, pair_success, refresh
+from tests.support.passkey_ceremony import CHALLENGE, PASSKEY
 from tests.support.running_endpoint import TOKEN, ScriptedAccounts
 from tocsin.connector.gateway.endpoint import Endpoint
 from tocsin.connector.gateway.httpd import Limits, _Stream
@@ -41,8 +42,9 @@ from tocsin.signal.wire import (
     parse_sender_key_message,
 )
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import call, content, group, media, outgoing, receipts
+from tocsin.whatsapp import call, content, group, media, outgoing, passkey, receipts
 from tocsin.whatsapp.adv import KeyIndexes, Voucher
+from tocsin.whatsapp.assertion import AssertionRefused, check_assertion
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.certificate import verify_chain
 from tocsin.whatsapp.errors import (
@@ -61,10 +63,13 @@ from tocsin.whatsapp.message_secret import open_edit
 from tocsin.whatsapp.node import Node, decode, encode
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity
+from tocsin.whatsapp.passkey import CHALLENGE_SECONDS, parse_options
 from tocsin.whatsapp.proto.message_pb2 import Message, Wrapped
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentityHmac
+from tocsin.whatsapp.proto.passkey_pb2 import PrimaryEphemeralIdentity
 from tocsin_whatsapp_server.endpoint import Address
 from tocsin_whatsapp_server.endpoint import Endpoint as Phone
+from tocsin_whatsapp_server.passkey import CeremonyRefused, PhoneHalf, options
 
 REFRESHED = 500
 """Executions on one connection, then a fresh one: what piles up is seen, and a failure can be repeated."""
@@ -228,6 +233,77 @@ def peer_identity(data: bytes) -> str:
     counting = KeyIndexes(data).hold(1, ACCOUNT_KEY)
     vouched = Voucher(data).vouches(KEYS.identity.public, ACCOUNT_KEY)
     return f"vouched for: {vouched}, listed: {counting}"
+
+
+# Linking with a passkey
+
+
+def passkey_options(data: bytes) -> str:
+    """What becomes code: whatever comes, it is pure ASCII, and read again it is the same."""
+    try:
+        read = parse_options(data)
+    except InvalidStanza as error:
+        return error.reason[:40]
+    text = read.ascii_json()
+    if not (text.isascii() and text.isprintable()) or "<" in text:
+        raise AssertionError("options that could be more than data")
+    if parse_options(text.encode()).ascii_json() != text:
+        raise AssertionError("options that are written in two ways")
+    if not 0 < read.seconds <= CHALLENGE_SECONDS:
+        raise AssertionError(f"a challenge for {read.seconds} s")
+    return "ok"
+
+
+def paste(data: bytes) -> str:
+    """What an operator might paste. What is taken is what goes on the wire, and is taken again."""
+    try:
+        made = check_assertion(data.decode("utf-8", "surrogateescape"), CHALLENGE)
+    except AssertionRefused as error:
+        return error.reason
+    if check_assertion(made.text.decode(), CHALLENGE) != made:
+        raise AssertionError("an assertion that is written in two ways")
+    return "ok"
+
+
+def continuation(data: bytes) -> str:
+    try:
+        passkey.agreement(_PROLOGUE, passkey.parse_primary(data))
+    except InvalidStanza as error:
+        return error.reason[:40]
+    return "ok"
+
+
+_PROLOGUE = passkey.prologue(pair("companion ephemeral"), bytes(32), "2@ref")
+
+
+class _Phone:
+    """What a companion sends to the local server's phone, byte by byte: prologue, nonce, pairing request."""
+
+    def __init__(self) -> None:
+        agreed = PhoneHalf(KEYS.noise.public, KEYS.identity.public, None, lambda size: bytes(range(size)))
+        theirs = passkey.parse_primary(agreed.begin(_PROLOGUE.payload, None, "2@ref"))
+        key = passkey.agreement(_PROLOGUE, theirs).key
+        request = passkey.encrypted_pairing_request(
+            key, KEYS.noise.public, KEYS.identity.public, bytes(32), bytes(12)
+        )
+        self.seeds = (b"\x00" + _PROLOGUE.payload, b"\x01" + bytes(32), b"\x02" + request)
+        self._agreed = agreed
+
+    def __call__(self, data: bytes) -> str:
+        if not data:
+            return "nothing"
+        phone = PhoneHalf(KEYS.noise.public, KEYS.identity.public, None, lambda size: bytes(range(size)))
+        try:
+            if data[0] % 3 == 0:
+                phone.begin(data[1:], None, "2@ref")
+                return "half"
+            phone.begin(_PROLOGUE.payload, None, "2@ref")
+            phone.open_nonce(data[1:] if data[0] % 3 == 1 else _PROLOGUE.nonce)
+            if data[0] % 3 == 2:
+                phone.open_request(data[1:])
+        except CeremonyRefused as error:
+            return str(error)[:40]
+        return "ok"
 
 
 # What peers encrypt, and what is read before it decrypts
@@ -549,11 +625,25 @@ EXTREMES = [
 ]
 """Well but for one value, which no table, clock or queue could hold."""
 
+OPTIONS = options(CHALLENGE)
+PASTE = json.dumps(PASSKEY.answer(json.loads(OPTIONS))).encode()
+HALF = PrimaryEphemeralIdentity(public_key=pair("phone").public, nonce=bytes(32)).SerializeToString()
+
 PAIRING = [
     offer(),
     pair_success(KEYS.adv_secret),
     refresh("companion_reg_refresh"),
     Node("notification", {"from": SERVER, "type": "passkey_prologue_request", "id": "9"}),
+    Node(
+        "notification",
+        {"from": SERVER, "type": "passkey_prologue_request", "id": "9"},
+        (Node("passkey_request_options", {}, OPTIONS),),
+    ),
+    Node(
+        "notification",
+        {"from": SERVER, "type": "crsc_continuation", "id": "9"},
+        (Node("primary_ephemeral_identity", {}, HALF),),
+    ),
     Node("stream:error", {"code": "515"}),
 ]
 
@@ -692,6 +782,10 @@ def _targets() -> tuple[Target, ...]:
         Target("noise hello", hello, _handshake_seeds()),
         Target("certificate", chain, (_GENUINE,)),
         Target("pairing identity", identity, (_container(pair_success(KEYS.adv_secret)),)),
+        Target("passkey options", passkey_options, (OPTIONS,)),
+        Target("passkey paste", paste, (PASTE, json.dumps(PASTE.decode()).encode(), OPTIONS)),
+        Target("passkey continuation", continuation, (HALF,)),
+        Target("passkey phone", phone := _Phone(), phone.seeds),
         Target("peer identity", peer_identity, (_vouched(),)),
         Target("stanzas and receipts", stanza, (*valid, *extreme)),
         Target("open connection", _Connected(logged_in), (*_seeds(LIVE), *extreme)),

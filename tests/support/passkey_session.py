@@ -1,5 +1,5 @@
-"""A recorded session of `tocsin pair` with a passkey: the real command in a terminal, the connector's pairing,
-the local WhatsApp server, and an operator who types. The table is in memory; nothing else is faked.
+"""A recorded session of `tocsin pair` with a passkey: the real command in a terminal, the connector, the
+local WhatsApp server, and an operator who types. The table is in memory; nothing else is faked.
 
     python -m tests.support.passkey_session     writes it into PASSKEY.md
 """
