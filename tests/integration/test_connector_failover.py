@@ -6,12 +6,13 @@ import ssl
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event, Thread
 from urllib.request import urlopen
 
 import pytest
 
-from tests.support.connector_processes import OWN, SITI, TERMS, RunningConnectors, eventually
+from tests.support.connector_processes import OWN, SITI, TERMS, Process, RunningConnectors, eventually
 from tocsin.connector_client.client import (
     AckTimeout,
     ConnectorAway,
@@ -101,6 +102,12 @@ def two_connectors(connectors: RunningConnectors) -> AccountProfile:
     return profile
 
 
+def lease_taken_at(process: Process) -> datetime:
+    """When the connector took its last lease, by its own log."""
+    [*_, last] = [line["timestamp"] for line in process.lines() if line.get("message") == "lease taken"]
+    return datetime.fromisoformat(last)
+
+
 def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubled(
     connectors: RunningConnectors,
 ) -> None:
@@ -129,7 +136,7 @@ def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None
     traffic = Correspondence(connectors, profile)
     traffic.start()
     eventually(lambda: len(traffic.acked) > 5, "no traffic")
-    told = time.monotonic()
+    told, at = time.monotonic(), datetime.now(UTC)
     assert connectors.processes[0].terminate() == 0
     gone = time.monotonic() - told
     eventually(
@@ -141,7 +148,11 @@ def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None
     count = len(traffic.acked)
     eventually(lambda: len(traffic.acked) > count + 5, "the new one doesn't serve")
     traffic.stop()
-    print(f"gone after {gone:.2f} s, connected again after {took:.2f} s; errors {dict(traffic.errors)}")
+    handed = (lease_taken_at(connectors.processes[1]) - at).total_seconds()
+    print(
+        f"handed over after {handed:.2f} s, gone after {gone:.2f} s, connected after {took:.2f} s; "
+        f"errors {dict(traffic.errors)}"
+    )
     assert took < RESTART_SECONDS
     traffic.assert_nothing_lost_or_doubled()
 

@@ -14,6 +14,9 @@ from tocsin_local.processes import clean_environment
 
 pytestmark = pytest.mark.integration
 
+MAX_UNZIPPED = 250 * 2**20
+"""Bytes of a function with its layers, unzipped."""
+
 
 def built(folder: Path, runtime: str, architecture: str) -> str:
     """Build the template with the settings for AWS. Return what its layer says it was built for."""
@@ -44,8 +47,17 @@ def built(folder: Path, runtime: str, architecture: str) -> str:
     return (target / "CoreLayer/python/tocsin/TARGET").read_text().strip()
 
 
+def unzipped_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 def test_another_target_is_another_layer(tmp_path: Path) -> None:
     if not (SAM / "bin/sam").exists():
         pytest.skip("the SAM CLI isn't installed: make setup")
     assert built(tmp_path, "python3.13", "arm64") == "python3.13 arm64"
     assert built(tmp_path, "python3.12", "x86_64") == "python3.12 x86_64"
+    # With its layer, by https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+    layer = unzipped_bytes(tmp_path / "build" / "CoreLayer")
+    functions = [unzipped_bytes(it) for it in (tmp_path / "build").iterdir() if it.name.endswith("Function")]
+    assert functions
+    assert 0 < layer + max(functions) < MAX_UNZIPPED
