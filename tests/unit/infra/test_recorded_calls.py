@@ -1,4 +1,4 @@
-"""A recorded call is what IAM would ask, and neither a call without its right nor a right without a call passes."""
+"""A recorded call is what IAM asks; a call without its right, or a right without its call, is found."""
 
 from __future__ import annotations
 
