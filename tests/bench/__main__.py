@@ -26,6 +26,7 @@ BENCHMARKS = (
     "healing",
     "accounts",
     "messages",
+    "receiving",
     "conflicts",
     "crypto",
     "nodes",

@@ -338,6 +338,7 @@ SELDOM = {
     ("receive_stanza", "dynamodb:BatchGetItem", "table/NotificationsTable"): "people: several names",
     ("receive_stanza", "sqs:SendMessage", "sqs:DeadLettersQueue"): "multidevice/retries: recovery-exhausted",
     ("receive_stanza", "sqs:SendMessage", "sqs:StanzasQueue"): "notify/redelivery: a stanza that waits long",
+    ("record_receipts", "sqs:SendMessage", "sqs:StanzasQueue"): "receipt_messages: only WhatsApp knows whose",
     ("maintain_sessions", "sqs:SendMessage", "sqs:DeadLettersQueue"): "notify/parking: expired",
     ("maintain_sessions", "dynamodb:GetItem", "table/NotificationsTable"): "notify/parking: expired, overdue",
     (
