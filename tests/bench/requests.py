@@ -28,6 +28,7 @@ SESSIONS = (100, 1_000)
 MANY_SESSIONS = (100, 1_000, 10_000, 100_000)
 MAX_READS, MAX_WRITES, MAX_WRITE_UNITS = 2, 4, 7
 BATCH = 25
+MAX_RECEIPT_UNITS = 2
 
 
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
@@ -49,7 +50,10 @@ def costs(kitchen: Kitchen) -> Sheet:
     met = met and round(known.write_units) <= MAX_WRITE_UNITS
     aim = f"≤ {MAX_READS} reads, {MAX_WRITES} writes of {MAX_WRITE_UNITS} units"
     sheet.add("notification, known session", *cells(known), aim=aim, met=met)
-    sheet.add("delivery receipt", *cells(kitchen.receipt()))
+    sheet.add("delivery receipt, alone in the stanza queue", *cells(kitchen.receipt()))
+    both = kitchen.receipts_together()
+    aim, met = f"≤ {MAX_RECEIPT_UNITS} write units", both.write_units <= MAX_RECEIPT_UNITS
+    sheet.add("delivered and read, together", *cells(both), aim=aim, met=met)
     sheet.add("reply, with a turn of the session", *cells(kitchen.reply()))
     sheet.add("recovery, from retry receipt to resent", *cells(kitchen.recovery()))
     sheet.notes.append(
@@ -101,6 +105,11 @@ class Kitchen:
 
     def receipt(self) -> Averages:
         return self._cost(self._wired.receipt, self._tell)
+
+    def receipts_together(self) -> Averages:
+        incarnation = self._wired.paired.profile.incarnation
+        self._wired.receipts_together(self._tell(), incarnation)
+        return self._cost(lambda sent: self._wired.receipts_together(sent, incarnation), self._tell)
 
     def reply(self) -> Averages:
         """The first one after a notification, so that the session turns."""

@@ -18,7 +18,7 @@ from tocsin.connector.forwarding.stanza import Origin, pack_receipts
 from tocsin.dynamo.read_ahead import ReadAheadTable
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Envelope, Report
-from tocsin.multidevice.inbound.receipt_messages import ReceiptMessages
+from tocsin.multidevice.inbound.receipt_messages import BatchReport, ReceiptMessages
 from tocsin.multidevice.inbound.receipts import ReceiptRecorder
 from tocsin.multidevice.receipt_accounts import ReceiptAccounts
 from tocsin.multidevice.retries import RetryReceiptHandler
@@ -80,6 +80,11 @@ class WiredFunctions:
             random=os.urandom,
             clock=clock,
         )
+        self.handed_over: list[Envelope] = []
+        ahead = ReadAheadTable(self.paired.table)
+        accounts = ReceiptAccounts(lambda account: self.paired.open_keys(account, ahead))
+        recorder = ReceiptRecorder(self.stores)
+        self.receipts = ReceiptMessages(self.stores, accounts, ahead, recorder, self.handed_over.append)
         replies = Replies(self.stores, self.queue, settings=settings, clock=clock)
         self.inbound = Inbound(
             self.stores,
@@ -152,15 +157,11 @@ class WiredFunctions:
         told = {"received_at": [changes["received_at"]]} if "received_at" in changes else {}
         told |= {"stanzas": changes.pop("stanza")} if "stanza" in changes else {}
         body |= {**changes, **told}
-        handed_over: list[Envelope] = []
-        ahead = ReadAheadTable(self.paired.table)
-        accounts = ReceiptAccounts(lambda account: self.paired.open_keys(account, ahead))
-        recorder = ReceiptRecorder(self.stores)
-        parts = ReceiptMessages(self.stores, accounts, ahead, recorder, handed_over.append)
-        report = parts.handle({"m": json.dumps(body)})
+        self.handed_over.clear()
+        report = self.receipts.handle({"m": json.dumps(body)})
         for error in report.failed.values():
             raise error
-        for other in handed_over:
+        for other in self.handed_over:
             return self.inbound.handle(other.to_body())
         for odd in report.odd:
             return odd
@@ -180,6 +181,12 @@ class WiredFunctions:
     def reply(self, text: str, stanza_id: str = "R1", device: Device | None = None) -> Report:
         """Siti writes to us."""
         return self.receive(message_from(device or self.siti.devices[0], self.siti, stanza_id, text))
+
+    def receipts_together(self, notification: Notification, incarnation: int) -> BatchReport:
+        """Siti's phone has a message, and she reads it at once."""
+        nodes = [receipt_of(self.siti, notification.message_id, kind) for kind in (None, "read")]
+        origin, at = Origin(ACCOUNT, incarnation, 1), int(self.paired.now * 1000)
+        return self.receipts.handle({"m": pack_receipts([(encode(one), at) for one in nodes], origin).body})
 
     def receipt(self, notification: Notification, kind: str | None = None, device: int = 0) -> Report:
         return self.receive(receipt_of(self.siti, notification.message_id, kind, device))
