@@ -349,12 +349,6 @@ SELDOM = {
     ("plan_notifications", "dynamodb:Query", "table/NotificationsTable"): "settings/reader: an invalid item",
     ("send_notification", "dynamodb:Query", "table/NotificationsTable"): "settings/reader: an invalid item",
     ("receive_stanza", "dynamodb:Query", "table/NotificationsTable"): "settings/reader: an invalid item",
-    ("record_receipts", "dynamodb:GetItem", "table/NotificationsTable"): "notify/receipts: a lost race",
-    (
-        "record_receipts",
-        "sqs:SendMessage",
-        "sqs:StanzasQueue",
-    ): "notify/receipts: whose it is, WhatsApp knows",
     ("maintain_sessions", "dynamodb:BatchGetItem", "table/KeysTable"): "keys/sessions: several at once",
     ("maintain_sessions", "dynamodb:DeleteItem", "table/KeysTable"): "keys/groups: a group that was left",
     ("connector", "dynamodb:ConditionCheckItem", "table/KeysTable"): "accounts/lease: takes over from nobody",
