@@ -9,10 +9,11 @@ it uses nothing that isn't in both: it is changed when the release before is mov
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.paired_account import ACCOUNT, Lease, PairedAccount
+from tests.support.running_endpoint import Profile, ScriptedAccounts
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, receipt_of
 from tocsin.accounts.lease import LeaseKeeper, read_lease
@@ -29,6 +31,11 @@ from tocsin.accounts.served_accounts import add_account, added_accounts
 from tocsin.accounts.state import AccountState
 from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.connector.forwarding.stanza import Origin, pack
+from tocsin.connector.gateway.endpoint import Endpoint, refuse
+from tocsin.connector.gateway.httpd import Answer, Head
+from tocsin.connector_client import client as client_module
+from tocsin.connector_client.client import ConnectorClient, ConnectorError
+from tocsin.connector_client.protocol import STATUS
 from tocsin.dynamo.attributes import from_item, to_item
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
@@ -42,6 +49,7 @@ from tocsin.sealing import Sealer
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.state import decode_record, encode_record
 from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node, encode
 
 OTHER = "6281399990000@s.whatsapp.net"
 GROUP = "12036300000000001@g.us"
@@ -50,6 +58,10 @@ NEXT_RELEASE = "from_the_next_release"
 """What every record may bear, and must keep where it isn't replaced as a whole."""
 
 Json = dict[str, Any]
+
+SPOKEN_TO = Lease()
+RESULT = Node("iq", {"type": "result", "id": "1"})
+MEDIA_ANSWER = json.dumps({"url": "https://media.test/1", "direct_path": "/v/1"}).encode()
 
 
 class Stage(PairedAccount):
@@ -158,12 +170,68 @@ def write() -> Json:
         "orders": _bodies(aws, "notifications"),
         "letters": _bodies(aws, "dead-letters"),
         "stanzas": {name: pack(node, origin, at).body for name, node in stanzas.items()},
+        **spoken(),
         "people": {"own": _told_person(paired.own), "siti": _told_person(paired.siti)},
         "tables": {
             "notifications": _items(aws.notifications_table),
             "keys": _items(paired.table),
         },
     }
+
+
+def spoken() -> Json:
+    """What functions of this release ask the endpoint, what its connector answers, and how it refuses."""
+    calls: list[Json] = []
+
+    def note(
+        line: Any, path: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> tuple[int, bytes]:
+        calls.append({"path": path, "headers": dict(headers), "body": base64.b64encode(body).decode()})
+        kind = path.rpartition("/")[2]
+        return 200, MEDIA_ANSWER if kind == "media" else encode(RESULT)
+
+    client, post = ConnectorClient(lambda account: SPOKEN_TO), client_module._Line.post
+    client_module._Line.post = note  # type: ignore[assignment,method-assign]
+    try:
+        client.request(Profile(), Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),)), 7)
+        client.send_message(
+            Profile(), Node("message", {"id": "3EB0AA", "to": "1234@lid"}, b"x"), resumed=True
+        )
+        client.send(Profile(), Node("receipt", {"id": "3EB0AA", "to": "1234@lid"}))
+        client.upload(Profile(), "image", b"blob")
+        client.resumed(Profile())
+    finally:
+        client_module._Line.post = post  # type: ignore[method-assign]
+    more = {"state": "connecting", "until": 1.5, "limit": "messages", "names": "1234@lid"}
+    return {
+        "calls": calls,
+        "answers": [_told_answer(served(call)) for call in calls],
+        "refusals": {code: _told_answer(refuse(code, "why", **more)) for code in sorted(STATUS)},
+    }
+
+
+def served(call: Json) -> Answer:
+    """What the endpoint of this release answers."""
+    headers = {name.lower(): value for name, value in call["headers"].items()}
+    handler = Endpoint(ScriptedAccounts())._admit(Head("POST", call["path"], headers))
+    if isinstance(handler, Answer):
+        return handler
+    return asyncio.run(handler(base64.b64decode(call["body"])))  # type: ignore[arg-type]
+
+
+def understood(told: Json) -> str:
+    """What a function of this release makes of an answer."""
+    try:
+        client_module._understand(told["status"], base64.b64decode(told["body"]))
+    except client_module._Stale as stale:
+        return type(stale.error).__name__
+    except ConnectorError as error:
+        return type(error).__name__
+    return "ok"
+
+
+def _told_answer(answer: Answer) -> Json:
+    return {"status": answer.status, "body": base64.b64encode(answer.body).decode()}
 
 
 def _keeper(wired: WiredFunctions, name: str) -> LeaseKeeper:
@@ -204,6 +272,15 @@ def go_on(told: Json) -> Json:
 @scene
 def states_are_read(house: House) -> object:
     return {name: str(house.named(name).state) for name in house.told["notifications"]}
+
+
+@scene
+def what_got_no_receipt_in_time_is_found(house: House) -> object:
+    ids = {identity: name for name, identity in house.told["notifications"].items()}
+    in_two_hours = int(house.paired.now * 1000) + 7_200_000
+    # Where 0.1.0 looked, and where it is looked since.
+    looked = getattr(house.stores, "watches", house.stores.notifications)
+    return sorted(ids[found] for found in looked.overdue(ACCOUNT, in_two_hours))
 
 
 @scene
@@ -285,6 +362,21 @@ def the_account_is_what_it_was(house: House) -> object:
         "shown": (str(shown.state), shown.message),
         "added": added_accounts(house.aws.notifications_table),
     }
+
+
+@scene
+def requests_are_served(house: House) -> object:
+    return [served(call).status for call in house.told["calls"]]
+
+
+@scene
+def answers_are_understood(house: House) -> object:
+    return [understood(told) for told in house.told["answers"]]
+
+
+@scene
+def refusals_are_understood(house: House) -> object:
+    return {code: understood(told) for code, told in house.told["refusals"].items() if code != "protocol"}
 
 
 @scene
