@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.upgrade.releases import NoHistory, previous_sources
 from tests.upgrade.story import NEXT_RELEASE, SCENES, go_on, with_unknown_fields, write
+from tocsin.tables import keys, notifications
 
 HERE = Path(__file__).parent
 STORY = HERE / "story.py"
@@ -136,6 +138,25 @@ def shapes(items: Any) -> list[list[str]]:
 
 
 # -- a release further on --------------------------------------------------------------------------------
+
+RECORDS = Path(__file__).parents[2] / "layers" / "core" / "tocsin" / "RECORDS.md"
+
+
+def kinds() -> set[str]:
+    """What a partition key begins with, of each record of the story and of each that `tables` spells."""
+    wrote = written_by_the_previous_release()["tables"]
+    seen = {str(item["pk"]["S"]).partition("#")[0] for items in wrote.values() for item in items}
+    spelled = re.findall(r"^\| `([a-z]+)[#`]", str(notifications.__doc__), re.M)
+    spelled += re.findall(r'f"([a-z]+)#\{', Path(str(keys.__file__)).read_text(encoding="utf-8"))
+    return seen | set(spelled)
+
+
+def test_every_kind_of_record_stands_in_the_page_of_records() -> None:
+    listed = set(re.findall(r"`([a-z]+)[#`]", RECORDS.read_text(encoding="utf-8")))
+    assert len(kinds()) > 20
+    attributes = {"chain", "tag"}
+    assert kinds() - listed - attributes == set()
+
 
 REPLACED_AS_A_WHOLE = ("connectors / ", " / inbound#", " / devices")
 """Records that RECORDS.md names as replaced: what the next release adds there must be able to get lost."""
