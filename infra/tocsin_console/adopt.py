@@ -31,6 +31,7 @@ INDEXES: Mapping[str, Mapping[str, str]] = {
 }
 """Of the notifications table, as template.yaml has them."""
 
+TIME_TO_LIVE = "expire_at"
 _NEW = "NEW_IMAGE"
 _SCANS = 50
 """Requests spent on finding a sealed text to try the secret on; an empty table has none."""
@@ -109,6 +110,8 @@ def examine(
     assert notifications is not None  # noqa: S101  its absence is an objection
     objections += _schema(notifications)
     objections += _as_notifications(notifications)
+    for table in filter(None, (keys, notifications)):
+        objections += _time_to_live(deployment, table["TableName"])
     objections += _in_use(deployment, left)
     opened = _opened(deployment, left)
     accounts: tuple[str, ...] = ()
@@ -181,6 +184,19 @@ def _as_notifications(table: Mapping[str, Any]) -> Iterator[str]:
             f"The table '{name}' has no stream of new images, so nobody would tell outcomes (a restored "
             f"table has none): aws dynamodb update-table --table-name {name} "
             f"--stream-specification StreamEnabled=true,StreamViewType={_NEW}"
+        )
+
+
+def _time_to_live(deployment: Deployment, table: str) -> Iterator[str]:
+    told = deployment.dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if (
+        told.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING")
+        or told.get("AttributeName") != TIME_TO_LIVE
+    ):
+        yield (
+            f"The table '{table}' has no time to live, so nothing in it would ever be deleted (a restored "
+            f"table has none): aws dynamodb update-time-to-live --table-name {table} "
+            f"--time-to-live-specification Enabled=true,AttributeName={TIME_TO_LIVE}"
         )
 
 

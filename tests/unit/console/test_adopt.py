@@ -64,6 +64,10 @@ class Cloud:
         self.dynamodb.create_table(
             TableName=name, **{each: value for each, value in told.items() if value is not None}
         )
+        self.dynamodb.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": True, **made["TimeToLiveSpecification"]},
+        )
 
     def make_secret(self, name: str, kind: str, text: str | None = None) -> str:
         described, key_id = SECRETS[kind]
@@ -200,6 +204,12 @@ def test_a_restored_table_without_a_stream_is_refused_with_the_command(cloud: Cl
     assert "aws dynamodb update-table --table-name gone-Notifications-restored --stream-spec" in told
 
 
+def test_a_restored_table_without_a_time_to_live_is_refused_with_the_command(cloud: Cloud) -> None:
+    off = {"Enabled": False, "AttributeName": "expire_at"}
+    cloud.dynamodb.update_time_to_live(TableName=NOTIFICATIONS, TimeToLiveSpecification=off)
+    assert f"aws dynamodb update-time-to-live --table-name {NOTIFICATIONS} " in refused()
+
+
 def test_a_secret_that_opens_no_key_is_refused(cloud: Cloud) -> None:
     other = cloud.make_secret("other", "sealing", secret("k1", "y"))
     assert "doesn't open the keys of the account 'default'" in refused(Leftovers(sealing_secret=other))
@@ -286,6 +296,7 @@ def test_the_schema_it_asks_for_is_the_template_s() -> None:
     for table in ("KeysTable", "NotificationsTable"):
         made = properties(table)
         assert {one["AttributeName"]: one["KeyType"] for one in made["KeySchema"]} == adopting.KEY_SCHEMA
+        assert made["TimeToLiveSpecification"]["AttributeName"] == adopting.TIME_TO_LIVE
     indexes = properties("NotificationsTable")["GlobalSecondaryIndexes"]
     assert {
         one["IndexName"]: {key["AttributeName"]: key["KeyType"] for key in one["KeySchema"]}
