@@ -21,8 +21,10 @@ class NotGranted(AssertionError):
     """The policy doesn't grant this partition: DynamoDB would answer AccessDenied."""
 
 
-def _choices(resource: Any) -> list[Any]:
+def choices(resource: Any) -> list[Any]:
     """Both branches of an `If`: the table is the stack's own, or an adopted one."""
+    if isinstance(resource, list):
+        return [choice for one in resource for choice in choices(one)]
     return list(resource["Fn::If"][1:]) if "Fn::If" in resource else [resource]
 
 
@@ -32,7 +34,7 @@ def granted(table: ConnectorsView) -> tuple[str, ...]:
     [condition] = [
         statement["Condition"]["ForAllValues:StringLike"]
         for owner, statement in statements()
-        if owner == "ConnectorPolicy" and {"Fn::GetAtt": [table, "Arn"]} in _choices(statement["Resource"])
+        if owner == "ConnectorPolicy" and {"Fn::GetAtt": [table, "Arn"]} in choices(statement["Resource"])
     ]
     return tuple(as_list(condition["dynamodb:LeadingKeys"]))
 

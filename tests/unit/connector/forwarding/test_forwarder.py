@@ -14,9 +14,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tocsin.connector.forwarding.forwarder import Counters, Forwarder, delays
+from tocsin.connector.forwarding.forwarder import Counters, Forwarder, QueueGone, delays
 from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import Origin, Packed
 from tocsin.connector.forwarding.stanza_queue import StanzaQueue
@@ -229,6 +230,16 @@ async def test_a_refusal_of_sqs_says_whether_trying_again_can_help() -> None:
     with ThreadPoolExecutor(1) as threads:
         refused = await StanzaQueue(Refusing(), "url", threads).send(messages)
     assert refused == {0: False, 1: True, 2: True}
+
+
+@pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
+async def test_a_queue_that_is_deleted_is_told_from_one_that_is_away(code: str) -> None:
+    class Deleted:
+        def send_message_batch(self, **request: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code, "Message": "no such queue"}}, "SendMessageBatch")
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(QueueGone, match="url"):
+        await StanzaQueue(Deleted(), "url", threads).send([Packed("{}", "g", "1")])
 
 
 async def test_a_lane_whose_request_was_cut_short_goes_on_with_what_comes_later() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
-from tocsin.connector.forwarding.forwarder import Counters
-from tocsin.connector.forwarding.receipts import MAX_RECEIPTS, ReceiptForwarder
+from tocsin.connector.forwarding.forwarder import Counters, QueueGone
+from tocsin.connector.forwarding.receipts import MAX_RECEIPTS, Instead, ReceiptForwarder
 from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import MAX_BYTES, Origin, Packed
 from tocsin.connector.forwarding.ways import Ways
-from tocsin.multidevice.inbound.envelope import parse_receipts
+from tocsin.multidevice.inbound.envelope import Envelope, parse_receipts
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
 
@@ -79,13 +80,19 @@ class Scene:
 
 @asynccontextmanager
 async def carrying(
-    queue: Queue | None = None, *, window: float = AT_ONCE, **limits: int
+    queue: Queue | None = None,
+    *,
+    window: float = AT_ONCE,
+    instead: Instead | None = None,
+    **limits: int,
 ) -> AsyncIterator[Scene]:
     async def no_time(seconds: float) -> None:
         await asyncio.sleep(0)
 
     room, counters, queue = Room(**limits), Counters(), queue or Queue()
-    forwarder = ReceiptForwarder(queue.send, counters, room, window_seconds=window, sleep=no_time)
+    forwarder = ReceiptForwarder(
+        queue.send, counters, room, instead=instead, window_seconds=window, sleep=no_time
+    )
     running = asyncio.create_task(forwarder.run())
     try:
         async with asyncio.timeout(10):
@@ -239,3 +246,53 @@ async def sent(node: Node, *, with_receipts: bool = True) -> tuple[Queue, Queue]
         await ways.drained()
     running.cancel()
     return stanzas, receipts
+
+
+# -- a rollback deletes the queue under a connector of this release ----------------------------------------
+
+
+async def test_without_their_queue_receipts_go_as_every_release_reads_them() -> None:
+    stanzas, receipts, acked = Queue(), Queue(failures=[QueueGone("receipts")]), list[str]()
+    ways = Ways(stanzas.send, receipts.send, Counters())
+    running = asyncio.create_task(ways.run())
+    async with asyncio.timeout(10):
+        for name in "ABC":
+            assert ways.offer(receipt(name), ORIGIN, 5, partial(acked.append, name))
+        await ways.drained()
+        # And from now on at once.
+        ways.offer(receipt("D"), ORIGIN, 5, partial(acked.append, "D"))
+        await ways.drained()
+    running.cancel()
+    assert sorted(acked) == ["A", "B", "C", "D"]
+    assert [Envelope.parse(message.body).stanza.attrs["id"] for message in stanzas.stored] == [
+        "A",
+        "B",
+        "C",
+        "D",
+    ]
+    assert (len(receipts.requests), receipts.stored) == (1, [])
+
+
+async def test_what_the_other_way_has_no_room_for_waits_unacknowledged() -> None:
+    refused, taken = [True, False, True], list[str]()
+
+    def instead(node: Node, origin: Origin, received_at: int, accepted: Callable[[], None]) -> bool:
+        if refused and not refused.pop(0):
+            return False
+        taken.append(str(node.attrs["id"]))
+        accepted()
+        return True
+
+    queue = Queue(failures=[QueueGone("receipts"), QueueGone("receipts")])
+    async with carrying(queue, instead=instead) as scene:
+        for name in "ABC":
+            scene.offer(receipt(name))
+        await scene.room.drained()
+        assert taken == scene.acked == ["A", "B", "C"]
+
+
+async def test_twin_without_another_way_keeps_them_and_asks_again() -> None:
+    async with carrying(Queue(failures=[QueueGone("receipts")])) as scene:
+        scene.offer(receipt("A"))
+        await scene.room.drained()
+        assert scene.queue.names == ["A"]

@@ -29,6 +29,10 @@ SendBatch = Callable[[Sequence[Packed]], Awaitable[Mapping[int, bool]]]
 May raise: then none was accepted."""
 
 
+class QueueGone(Exception):
+    """There is no queue of this name any more."""
+
+
 @dataclass
 class Counters:
     forwarded: int = 0

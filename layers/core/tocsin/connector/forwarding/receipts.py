@@ -2,6 +2,9 @@
 
 They say only how far a message got, and states move forward only, so their order doesn't matter: none waits
 for another. As with every stanza, none is acknowledged to WhatsApp before the queue has it.
+
+The release before has no such queue, and a rollback of the stack deletes it under a connector that is updated
+on its own. Then receipts go by the stanza queue, which every release reads.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tocsin.connector.forwarding.forwarder import BATCH, Counters, SendBatch, delays
+from tocsin.connector.forwarding.forwarder import BATCH, Counters, QueueGone, SendBatch, delays
 from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import BILLED_BYTES, MAX_BYTES, Origin, Packed, pack_receipts
-from tocsin.whatsapp.node import EncodeError, Node, encode
+from tocsin.whatsapp.node import EncodeError, Node, decode, encode
 from tocsin.whatsapp.receipts import says_state
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,10 @@ MAX_RECEIPTS = 100
 
 MAX_PLAIN_BYTES = BILLED_BYTES * 3 // 4 - 4096
 """Of the receipts in one message: even if they couldn't be compressed, it is billed as one."""
+
+
+Instead = Callable[[Node, Origin, int, Callable[[], None]], bool]
+"""Takes a receipt by another way, as `Forwarder.offer` does."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,15 @@ class ReceiptForwarder:
         counters: Counters,
         room: Room,
         *,
+        instead: Instead | None = None,
         window_seconds: float = WINDOW_SECONDS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._send = send
         self._counters = counters
         self._room = room
+        self._instead = instead
+        self._gone = False
         self._window_seconds = window_seconds
         self._sleep = sleep
         self._waiting: deque[_Waiting] = deque()
@@ -62,7 +72,7 @@ class ReceiptForwarder:
 
     def takes(self, node: Node) -> bytes | None:
         """The encoded receipt, if this is one that goes this way; None: it goes to the stanza queue."""
-        if not says_state(node):
+        if self._gone or not says_state(node):
             return None
         try:
             plain = encode(node)
@@ -146,6 +156,10 @@ class ReceiptForwarder:
         except asyncio.CancelledError:
             self._leave(batch)
             raise
+        except QueueGone as exc:
+            if self._instead is not None:
+                return self._go_by(self._instead, batch, exc)
+            refused = dict.fromkeys(range(len(batch)), True)
         except Exception as exc:  # noqa: BLE001  whatever SQS or the network says: nothing was taken
             log.warning("the receipts queue is away: %s", exc, extra={"waiting": self._room.waiting})
             refused = dict.fromkeys(range(len(batch)), True)
@@ -160,6 +174,25 @@ class ReceiptForwarder:
         self._counters.forwarded += sum(len(together) for _, together in batch) - failed
         self._counters.failures += failed
         return not any(refused.values())
+
+    def _go_by(
+        self, instead: Instead, batch: Sequence[tuple[Packed, Sequence[_Waiting]]], gone: QueueGone
+    ) -> bool:
+        """Give all that waits to the other way, which may have no room yet; whether all of it went."""
+        if not self._gone:
+            log.error(
+                "the receipts queue is gone; receipts go by the stanza queue", extra={"queue": str(gone)}
+            )
+        self._gone = True
+        waiting = [one for _, together in batch for one in together] + list(self._waiting)
+        self._waiting.clear()
+        for position, one in enumerate(waiting):
+            self._room.leave(len(one.plain))
+            if not instead(decode(one.plain), one.origin, one.received_at, one.accepted):
+                self._room.enter(len(one.plain))
+                self._waiting.extend(waiting[position:])
+                return False
+        return True
 
     def _leave(self, batch: Sequence[tuple[Packed, Sequence[_Waiting]]]) -> None:
         for _, together in batch:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from tocsin.connector.forwarding.forwarder import QueueGone
 from tocsin.connector.forwarding.stanza import Packed
 
 log = logging.getLogger(__name__)
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 HOPELESS = frozenset({"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"})
 """Refusals of SQS that are the message's fault. A missing right or key is another matter: that may still be
 mended."""
+
+GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
 
 class StanzaQueue:
@@ -27,7 +32,7 @@ class StanzaQueue:
         self._threads = threads
 
     async def send(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
-        """See `forwarder.SendBatch`."""
+        """See `forwarder.SendBatch`. Raises QueueGone."""
         entries = [_entry(position, message) for position, message in enumerate(messages)]
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._threads, self._send, entries)
@@ -43,7 +48,12 @@ class StanzaQueue:
         return refused
 
     def _send(self, entries: list[dict[str, str]]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        try:
+            answer: dict[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                raise QueueGone(self._url) from error
+            raise
         return answer
 
 

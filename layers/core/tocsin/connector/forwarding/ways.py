@@ -20,7 +20,11 @@ class Ways:
         """`send_receipts`: `None` where there is no receipts queue; receipts go in order then, too."""
         self._room = Room()
         self._stanzas = Forwarder(send, counters, room=self._room)
-        self._receipts = ReceiptForwarder(send_receipts, counters, self._room) if send_receipts else None
+        self._receipts = (
+            ReceiptForwarder(send_receipts, counters, self._room, instead=self._stanzas.offer)
+            if send_receipts
+            else None
+        )
 
     @property
     def waiting(self) -> int:
