@@ -172,7 +172,7 @@ class Upgrade:
 
     def deploy(self, release: Release) -> None:
         """The functions and the rest of the template, while the connector goes on as it is."""
-        self.world.stack = deploy(self.world.stack.aws, release.built, {}, root=release.root)
+        self.world.stack = deploy(self.world.stack.aws, release.built, release.parameters, root=release.root)
         self.world.deployment = deployment_of(self.world.stack)
         self.deployed_release = release
 
@@ -386,7 +386,7 @@ def furnished(tell: Callable[[str], None], name: str = "upgrade") -> Iterator[Up
         old, new = previous_release(folder), this_release(folder)
         aws = running.enter_context(emulator(folder))
         tell("deploying the release before")
-        stack = deploy(aws, old.built, {}, root=old.root)
+        stack = deploy(aws, old.built, old.parameters, root=old.root)
         server, process = running.enter_context(whatsapp_server(folder))
         world = World(
             stack=stack,
