@@ -67,6 +67,10 @@ class Witness:
         """Whether all devices of its recipient show what was expected, as of the last look."""
         return notice.message_id not in self._awaited
 
+    def awaits(self, number: str) -> bool:
+        """Whether something is on its way to this person, as of the last look."""
+        return any(copy[1] == number for copies in self._awaited.values() for copy in copies)
+
     @property
     def arrived_count(self) -> int:
         return len(self.shown)
