@@ -54,10 +54,12 @@ def run_set(args: argparse.Namespace, deployment: Deployment, output: Output) ->
 
 
 def run_reset(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin.settings.values import Scope
     from tocsin_console import settings
 
+    # Of an account, too, that is served no more: what was set for it may go.
     scoped = args.account is not None or args.audience is not None
-    scope = _scope(args, deployment) if scoped else None
+    scope = Scope(args.account, args.audience) if scoped else None
     settings.change(deployment, [settings.Change(args.name, None, scope)], output)
 
 

@@ -11,7 +11,8 @@ from tocsin.dynamo.writes import Put
 from tocsin.settings.declared import DECLARED, RETRIES
 from tocsin.settings.values import STACK, Scope
 from tocsin.tables.notifications import settings_key
-from tocsin_console import settings
+from tocsin_console import cli, settings
+from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.settings import Change
 
@@ -87,6 +88,16 @@ def test_a_reset_ends_it_everywhere(fake: FakeDeployment, said: Said) -> None:
     change(fake, said, "retries", "6", Scope("default"))
     change(fake, said, "retries", None, None)
     assert fake.deployment.settings().value(RETRIES, account="default") == 2
+
+
+def test_what_was_set_for_an_account_that_went_can_be_reset(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: fake.deployment)
+    change(fake, said, "retries", "6", Scope("gone"))
+    assert cli.main(["settings", "set", "retries", "5", "--account", "gone"]) == 3
+    assert cli.main(["settings", "reset", "retries", "--account", "gone"]) == 0
+    assert fake.deployment.settings().value(RETRIES, account="gone") == 2
 
 
 def test_undo_takes_the_last_change_back_and_is_a_version_itself(fake: FakeDeployment, said: Said) -> None:
