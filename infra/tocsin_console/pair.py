@@ -33,6 +33,10 @@ LOGIN_SECONDS = 60
 # From a scan that leads to the passkey ceremony: how long to go on, whatever `--wait` says.
 CEREMONY_SECONDS = 900
 
+ENDLESS = (
+    "the passkey ceremony came to no end in time; if its connector was replaced meanwhile, the attempt died"
+    " with it. Run 'tocsin pair' again"
+)
 STOPPED = "stopped: the connector was told to drop the attempt, and nothing is linked"
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
 _SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
@@ -167,7 +171,7 @@ def codes(
             yield step
             sleep(POLL_SECONDS)
             if clock() > give_up:
-                raise TimedOut(_unused(shown, wait_seconds))
+                raise TimedOut(ENDLESS)
             continue
         if control.message and control.message != hinted:
             hinted = control.message

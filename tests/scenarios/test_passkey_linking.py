@@ -199,6 +199,20 @@ async def test_a_typed_code_that_was_answered_proves_itself(world: World) -> Non
     assert gate.shown.proven
 
 
+@at_the_gate
+async def test_a_typed_code_that_died_with_its_connection_is_followed_by_another(world: World) -> None:
+    world.fault("close-ref")
+    async with world.pairing(phone=OWNER) as pairing:
+        first = (await world.sees(lambda seen: seen.pairing_code)).pairing_code
+        await world.server.link_by_code(OWNER, str(first))
+        await world.uses_the_passkey()
+        seen = await world.sees(lambda seen: seen.pairing_code and seen.pairing_code != first)
+        assert seen.message.startswith(ENDS["connection"])
+        await world.server.link_by_code(OWNER, str(seen.pairing_code))
+        await world.uses_the_passkey()
+        await linked(world, pairing)
+
+
 # Ends: each with its words, and a new code that then links
 
 ENDINGS = {

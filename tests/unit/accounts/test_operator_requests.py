@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.key_peers import NOW, SEALER
 from tocsin.accounts.operator_requests import (
     AHEAD_SECONDS,
+    ANSWERED,
     ASKED,
     NOT_OURS,
     REQUEST_SECONDS,
@@ -21,12 +22,15 @@ from tocsin.accounts.operator_requests import (
     Request,
     RequestRefused,
     answer,
+    give_passkey_answer,
     open_request,
     read_control,
     read_request,
     request,
+    take_passkey_answer,
     take_up,
 )
+from tocsin.accounts.passkey import LinkedPhone, PasskeyAnswer, PasskeyStep
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Put
 from tocsin.sealing import Place, Sealer
@@ -219,3 +223,101 @@ def test_the_qr_shows_in_no_log() -> None:
 
 def test_without_an_item_it_is_empty(table: MemoryTable) -> None:
     assert read_control(table, "main", SEALER) == Control()
+
+
+# -- the passkey ceremony ---------------------------------------------------------------------------------
+
+
+STEP = PasskeyStep("one", "challenged", NOW + 600, options='{"challenge":"c2VjcmV0"}')
+
+
+def give(table: MemoryTable, ceremony: str = "one", account: str = "main", **given: Any) -> None:
+    give_passkey_answer(table, SEALER, account, PasskeyAnswer(ceremony, **given), NONCE)
+
+
+def taken(table: MemoryTable, ceremony: str = "one", account: str = "main") -> PasskeyAnswer | None:
+    return take_passkey_answer(table, account, SEALER, ceremony)
+
+
+def test_a_step_is_shown_sealed_and_whole(table: MemoryTable) -> None:
+    show(table, state="pairing", passkey=STEP)
+    assert read_control(table, "main", SEALER).passkey == STEP
+    assert "c2VjcmV0" not in repr(stored(table))
+    assert "c2VjcmV0" not in repr(STEP)
+
+
+def test_the_phone_that_results_is_shown_sealed(table: MemoryTable) -> None:
+    linked = LinkedPhone("6281100000001", "6281100000002", ("second",))
+    show(table, state="connecting", linked=linked)
+    assert read_control(table, "main", SEALER).linked == linked
+    assert "6281100000001" not in repr(stored(table)) + repr(linked)
+
+
+def test_an_answer_is_taken_once_and_lies_there_no_more(table: MemoryTable) -> None:
+    give(table, assertion="signed")
+    assert b"signed" not in repr(stored(table)).encode()
+    assert taken(table) == PasskeyAnswer("one", assertion="signed")
+    assert taken(table) is None
+    assert ANSWERED not in stored(table)
+
+
+def test_an_answer_of_another_ceremony_counts_for_nothing_and_goes(table: MemoryTable) -> None:
+    give(table, "earlier", same=True)
+    assert taken(table) is None
+    assert ANSWERED not in stored(table)
+
+
+def test_an_answer_replaces_no_request(table: MemoryTable) -> None:
+    ask(table, "unpair")
+    give(table, same=True)
+    assert opened(read_request(table, "main")).request == "unpair"
+
+
+def test_an_answer_moved_from_another_account_or_attribute_counts_for_nothing(table: MemoryTable) -> None:
+    give(table, account="second", same=True)
+    moved = table.get(control_key("second"))
+    assert moved is not None
+    table.put(Put(control_key("main"), {ANSWERED: moved[ANSWERED]}))
+    assert taken(table) is None
+    show(table, state="pairing", passkey=STEP)
+    table.put(Put(control_key("main"), {ANSWERED: stored(table)[SHOWN]}))
+    assert taken(table) is None
+
+
+@given(st.one_of(st.text(max_size=9), st.integers(), st.binary(max_size=40)))
+def test_no_value_of_a_stranger_is_an_answer(value: Any) -> None:
+    table = MemoryTable()
+    table.put(Put(control_key("main"), {ANSWERED: value}))
+    assert taken(table) is None
+
+
+@pytest.mark.parametrize(
+    "after", [lambda table: ask(table, "pair"), lambda table: show(table, state="pairing")]
+)
+def test_an_answer_that_nobody_took_goes_with_what_follows(table: MemoryTable, after: Any) -> None:
+    give(table, assertion="signed")
+    after(table)
+    assert ANSWERED not in stored(table)
+
+
+def test_a_step_leaves_the_answer_to_it_alone(table: MemoryTable) -> None:
+    show(table, state="pairing", passkey=STEP)
+    give(table, assertion="signed")
+    show(table, state="pairing", passkey=STEP)
+    assert taken(table) is not None
+
+
+def test_what_a_connector_of_before_shows_has_no_ceremony(table: MemoryTable) -> None:
+    """0.1.0 sealed neither `passkey` nor `linked`."""
+    shown = {"state": "pairing", "message": "", "qr": "2@abc", "qr_expires_at": 7, "pairing_code": None}
+    sealed = SEALER.seal(json.dumps(shown).encode(), Place(*control_key("main"), SHOWN), NONCE)
+    table.put(Put(control_key("main"), {SHOWN: sealed}))
+    control = read_control(table, "main", SEALER)
+    assert (control.qr, control.passkey, control.linked) == ("2@abc", None, None)
+
+
+def test_a_request_of_a_console_of_before_asks_for_nothing_new() -> None:
+    asked = {"request": "pair", "requested_at": NOW, "phone": None}
+    sealed = SEALER.seal(json.dumps(asked).encode(), Place(*control_key("main"), ASKED), NONCE)
+    read = opened(Request("pair", NOW, sealed))
+    assert (read.always_ask_code, read.shared_phone) == (False, False)
