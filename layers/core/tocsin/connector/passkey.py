@@ -136,14 +136,17 @@ class PasskeyCeremony:
             if given.assertion is not None:
                 await self._on_assertion(line, given.assertion)
             elif given.same is not None:
-                if given.same and self._step is not None and self._step.step == COMPARE:
-                    await self._show(PAIRING, self._step.expires_at, code=self._step.code)
                 line.compare_codes(given.same)
+                if given.same and self._step is not None:
+                    await self._show(PAIRING, self._step.expires_at, code=self._step.code)
             else:
                 self.end("stopped")
                 line.end(STOPPED)
         except PasskeyBusy:
             await self._refuse(BUSY)
+        except Exception:
+            # Whoever listens for the next answer must live on.
+            log.exception("the operator's answer can't be handed over", extra={"account": self._account})
 
     async def _on_assertion(self, line: Line, pasted: str) -> None:
         """The console checked it; here it is checked again, for it comes out of a table."""
