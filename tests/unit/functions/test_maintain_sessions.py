@@ -13,8 +13,10 @@ from tocsin import aws
 from tocsin.accounts.served_accounts import add_account
 from tocsin.dynamo import table
 from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Put
 from tocsin.multidevice import key_maintenance
 from tocsin.notify.parking import Report
+from tocsin.tables.notifications import settings_key
 
 
 class Upkeep:
@@ -169,3 +171,28 @@ def test_an_account_in_use_is_kept_for_when_the_parameter_names_it_no_more(
     shrunk = SimpleNamespace(accounts=("default",), stores=named.stores)
     monkeypatch.setattr(app, "config", lambda: shrunk)
     assert app.accounts() == ("default", "second", "support")
+
+
+def test_it_says_what_it_reaches_when_the_doctor_asks(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = {"sqs": {"host": "sqs", "family": "IPv6", "failed": ""}}
+    monkeypatch.setattr(app.bootstrap, "reached", lambda: met)
+    monkeypatch.setattr(app, "maintainer", lambda: pytest.fail("nothing is swept"))
+    assert app.lambda_handler({"check": True}, Context()) == {"reached": met}
+
+
+@pytest.mark.parametrize(("retries", "counted"), [(5, False), (99, True)])
+def test_an_invalid_settings_item_is_counted_each_minute(
+    app: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    retries: int,
+    counted: bool,
+) -> None:
+    outside = MemoryTable()
+    outside.put(Put(settings_key(), {"version": 1, "values": {"retries": {"*": retries}}}))
+    monkeypatch.setattr(table, "DynamoTable", lambda client, name: outside)
+    monkeypatch.setattr(app, "maintainer", lambda: Upkeep())
+    app.lambda_handler({}, Context())
+    assert ('"SettingsInvalid"' in capsys.readouterr().out) == counted
