@@ -2,6 +2,7 @@
 
 import re
 
+import botocore.session
 import pytest
 
 from tests.support.templates import container, properties, resources, statements, template
@@ -155,6 +156,13 @@ class TestConnector:
         assert service["DependsOn"] == "ClusterCapacity"
         assert template(CONNECTOR)["Mappings"]["Capacity"][capacity] == {"Provider": provider}
         assert provider in properties("ClusterCapacity", CONNECTOR)["CapacityProviders"]
+
+    def test_spot_has_both_processors_on_the_platform_that_fargate_takes_by_itself(self) -> None:
+        ecs = botocore.session.get_session().get_service_model("ecs")
+        said = ecs.shape_for("CapacityProviderStrategyItem").documentation
+        for processor in ("X86_64", "ARM64"):
+            assert f"Linux tasks with the {processor} architecture on platform version 1." in said
+        assert properties("Service", CONNECTOR).get("PlatformVersion", "LATEST") in ("1.4.0", "LATEST")
 
     def test_has_time_to_start_while_many_accounts_log_in(self) -> None:
         check = container("connector")["HealthCheck"]
