@@ -84,6 +84,13 @@ def planner(running_world: World) -> Function:
 
 
 @pytest.fixture
+def recorder(running_world: World) -> Iterator[Function]:
+    function = Function(running_world, "RecordReceiptsFunctionName")
+    yield function
+    function.resume_intake()
+
+
+@pytest.fixture
 def receiver(running_world: World) -> Iterator[Function]:
     function = Function(running_world, "ReceiveFunctionName")
     yield function

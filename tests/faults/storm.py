@@ -70,7 +70,7 @@ SETTLE_SECONDS = 300.0
 """For so long after the last progress it is waited for what is still missing."""
 
 ARRIVED = frozenset({State.DELIVERED, State.READ})
-QUEUES = ("TicketEventsQueueUrl", "NotificationsQueueUrl", "StanzasQueueUrl")
+QUEUES = ("TicketEventsQueueUrl", "NotificationsQueueUrl", "StanzasQueueUrl", "ReceiptsQueueUrl")
 DEAD_QUEUES = ("TicketEventsDeadQueueUrl", "StanzasDeadQueueUrl", "OutcomesDeadQueueUrl")
 
 
