@@ -117,7 +117,12 @@ def tell(findings: Sequence[tuple[str, Finding]], output: Output) -> None:
     counts = Counter(finding.level for _, finding in findings)
     output.record({str(level): counts[level] for level in Level})
     output.say()
-    output.say(", ".join(f"{counts[level]} {level}" for level in Level if counts[level]))
+    output.say(", ".join(_counted(level, counts[level]) for level in Level if counts[level]))
     if counts[Level.FAULT]:
         named = dict.fromkeys(name for name, finding in findings if finding.level is Level.FAULT)
         raise FaultsFound(f"faults found: {', '.join(named)}")
+
+
+def _counted(level: Level, number: int) -> str:
+    several = number > 1 and level in (Level.WARNING, Level.FAULT)
+    return f"{number} {level}{'s' if several else ''}"
