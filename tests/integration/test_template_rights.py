@@ -285,12 +285,11 @@ def test_who_operates_may_run_every_command_and_who_looks_only_those_that_look(
     assert unclear == {}
 
 
-def test_the_doctor_may_look_at_everything(console: Console) -> None:
-    _, text = console("doctor")
-    refused = [line for line in text.splitlines() if "AWS refused it" in line]
-    # From within the network somebody looks who may invoke a function: an operator.
-    looks = console.who == "viewer"  # type: ignore[attr-defined]
-    assert [line for line in refused if not (looks and "lambda:InvokeFunction" in line)] == [], text
+def test_the_doctor_looks_at_everything(console: Console) -> None:
+    """Whether it may is asked below, of the calls that it made here."""
+    code, text = console("doctor")
+    assert code in (0, 1, 5), text
+    assert "fault of the console" not in text
 
 
 def test_no_log_tells_of_a_refusal(deployed: DeployedStack) -> None:
