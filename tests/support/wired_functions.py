@@ -32,7 +32,7 @@ from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
-from tocsin.whatsapp.receipts import says_state
+from tocsin.whatsapp.receipts import is_report
 
 
 class WiredFunctions:
@@ -146,7 +146,7 @@ class WiredFunctions:
         return json.dumps({**value, **changes})
 
     def receive(self, node: Node, **changes: object) -> Report:
-        if self.receipts_apart and says_state(node):
+        if self.receipts_apart and is_report(node):
             return self._receive_apart(node, **changes)
         return self.inbound.handle(self.envelope(node, **changes))
 

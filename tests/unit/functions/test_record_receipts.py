@@ -194,6 +194,17 @@ def test_receipts_of_an_earlier_pairing_count_for_nothing(app: ModuleType, wired
     assert wired.stored(notification).state is State.SENT
 
 
+def test_a_receipt_of_our_own_device_is_done_and_looks_nothing_up(
+    app: ModuleType, wired: WiredFunctions
+) -> None:
+    notification = wired.tell(1)
+    app.lambda_handler({"Records": [received(wired, *both_of(wired, notification))]}, Context())
+    attrs = {"id": wired.tell(2).message_id, "from": wired.paired.own.devices[0].jid, "type": "sender"}
+    record = received(wired, Node("receipt", attrs))
+    counted = requests_of(wired, lambda: app.lambda_handler({"Records": [record]}, Context()))
+    assert counted == {}
+
+
 def test_it_says_which_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KEYS_TABLE", "NOTIFICATIONS_TABLE", "SEALING_SECRET_ARN", "STANZAS_QUEUE_URL"):
         monkeypatch.setenv(name, "set")

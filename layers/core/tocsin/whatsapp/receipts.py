@@ -200,9 +200,10 @@ class Receipt:
         return _STATUS.get(self.type)
 
 
-def says_state(node: Node) -> bool:
-    """Whether a stanza is a receipt that says how far a message got, and asks for nothing."""
-    return node.tag == "receipt" and (node.attrs.get("type") or "") in _STATUS
+def is_report(node: Node) -> bool:
+    """Whether a stanza is a receipt that says how far a message got, and asks for nothing: a recipient's, or
+    one of our own devices' ("sender"), which has a copy of what we send."""
+    return node.tag == "receipt" and (node.attrs.get("type") or "") in {*_STATUS, "sender"}
 
 
 def parse_receipt(node: Node, own: Collection[JID] = ()) -> Receipt:

@@ -209,7 +209,7 @@ async def test_a_request_that_is_cut_short_leaves_no_room_taken() -> None:
 # -- which way? ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [None, "inactive", "read", "played"])
+@pytest.mark.parametrize("kind", [None, "inactive", "read", "played", "sender"])
 async def test_delivery_and_read_receipts_go_to_their_own_queue(kind: str | None) -> None:
     stanzas, receipts = await sent(receipt("A", kind))
     assert (len(stanzas.stored), receipts.names) == (0, ["A"])

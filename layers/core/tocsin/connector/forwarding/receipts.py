@@ -20,7 +20,7 @@ from tocsin.connector.forwarding.forwarder import BATCH, Counters, QueueGone, Se
 from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import BILLED_BYTES, MAX_BYTES, Origin, Packed, pack_receipts
 from tocsin.whatsapp.node import EncodeError, Node, decode, encode
-from tocsin.whatsapp.receipts import says_state
+from tocsin.whatsapp.receipts import is_report
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class ReceiptForwarder:
 
     def takes(self, node: Node) -> bytes | None:
         """The encoded receipt, if this is one that goes this way; None: it goes to the stanza queue."""
-        if self._gone or not says_state(node):
+        if self._gone or not is_report(node):
             return None
         try:
             plain = encode(node)
