@@ -28,6 +28,7 @@ CONTRADICTIONS = [
     ({"Timing": "trial"}, "Leave out Timing"),
     ({"SealingSecretArn": SECRET, "TextsSecretArn": SECRET}, "same secret"),
     ({**WITH_KEYS, "SealingSecretArn": ""}, "KeysTableName needs SealingSecretArn"),
+    ({**WITH_KEYS, "KeysKmsKey": "own"}, "keeps the key that it has"),
     (
         {"KeysTableName": "keys", "SealingSecretArn": SAMPLES["SealingSecretArn"]},
         "KeysTableName needs NotificationsTableName",
