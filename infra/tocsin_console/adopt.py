@@ -7,6 +7,7 @@ Nothing is changed before everything was examined, and nothing at all but by the
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -74,9 +75,12 @@ def adopt(
         _reset(_opened(deployment, left), seen.to_reset, output, asked=reset, yes=yes)
     parameters = parameters_of(left, seen, without_keys=without_keys)
     output.record({"parameters": parameters, "accounts": list(seen.accounts)})
-    output.say("deploy with these, and keep them for later deployments (samconfig.toml):")
-    words = " ".join(f"{name}={value}" for name, value in parameters.items())
-    output.say(f"  sam deploy --stack-name {deployment.stack} --parameter-overrides {words}")
+    output.say("deploy with these; samconfig.toml keeps them for later deployments:")
+    region = deployment.session.get_config_variable("region")
+    words = [word for name, value in parameters.items() for word in ("--set", f"{name}={value}")]
+    output.say(
+        "  " + shlex.join(["tocsin", "deploy", "--stack", deployment.stack, "--region", region, *words])
+    )
     if without_keys:
         output.say("then link each account again: tocsin pair")
 

@@ -144,7 +144,7 @@ def test_what_a_stack_left_is_found_and_named_as_parameters(cloud: Cloud) -> Non
 
 def test_the_operator_reads_the_command(cloud: Cloud, said: Said) -> None:
     adopt(deployment(), "gone", Leftovers(), said.output)
-    assert f"sam deploy --stack-name new --parameter-overrides KeysTableName={KEYS} " in said.text
+    assert f"tocsin deploy --stack new --region {REGION} --set KeysTableName={KEYS} --set " in said.text
 
 
 def test_it_runs_although_no_stack_is_there(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
