@@ -142,9 +142,11 @@ class Traffic:
         deployed = self._deployed()
         told = self._dice.sample(self._people, self._dice.choice((1, 1, 2)))
         self._put += 1
-        number, device = told[0].person.number, self._dice.choice(told[0].devices)
         # Whoever waits for a hundred messages and breaks again asks for each of them again.
-        if self._put % BREAK_EVERY == 0 and not self.witness.awaits(number):
+        idle = [one for one in self._people if not self.witness.awaits(one.person.number)]
+        if self._put % BREAK_EVERY == 0 and idle:
+            told = [self._dice.choice(idle)]
+            number, device = told[0].person.number, self._dice.choice(told[0].devices)
             self.broken.add((number, device))
             phase.broken += 1
             deployed.phones.break_phone(number, "corrupt-session", contact=DESK, companion=device or None)
