@@ -80,6 +80,10 @@ build: setup-demo ## sam build, for AWS; says what sam keeps to itself: whether 
 bench: setup-bench ## what it costs: times, memory, requests, rates, beside others, in one run
 	@$(BIN)/python -m tests.bench
 
+.PHONY: cost
+cost: setup ## what AWS bills: counted on the local stack, times the price list; writes infra/COST.md
+	@$(BIN)/python -m tests.cost $(ARGS)
+
 .PHONY: faults
 faults: setup ## a storm: kills, broken sessions, losses; NOTIFICATIONS=5000 RECIPIENTS=200 KILLS=20 SEED=1
 	@$(BIN)/python -m tests.faults.storm $(foreach option,NOTIFICATIONS RECIPIENTS KILLS SEED,\

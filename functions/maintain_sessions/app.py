@@ -13,22 +13,33 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tocsin import bootstrap
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.parking import Maintainer, Report
+from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from tocsin.multidevice.key_maintenance import KeyMaintenance, Run
     from tocsin.settings.reader import SettingsReader
 
-logger = Logger()
-metrics = Metrics()
-copy_config_to_registered_loggers(logger, include={"tocsin"})
+telemetry = Telemetry()
+logger = telemetry.logger
+
+METRICS = {
+    "resumed": "NotificationsResumed",
+    "expired": "NotificationsExpired",
+    "overdue": "NotificationsOverdue",
+    "waiting": "NotificationsWaiting",
+    "mismatched": "ParkedMismatched",
+}
+SESSION_METRICS = {
+    "pruned": "SessionsPruned",
+    "rested": "SessionsRested",
+    "lists": "SessionsLists",
+    "orphans": "SessionsOrphans",
+}
 
 
 kept: set[str] = set()
@@ -53,8 +64,7 @@ def upkeep() -> KeyMaintenance:
     return bootstrap.key_maintenance(config())
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One account after the other; the failure of one is raised only after all had their turn."""
 
@@ -115,8 +125,7 @@ def settings() -> SettingsReader:
 def tell_settings() -> None:
     """Count an invalid settings item for the alarm: each minute, here and nowhere else."""
     settings()()
-    if settings().problems:
-        metrics.add_metric("SettingsInvalid", MetricUnit.Count, 1)
+    telemetry.count("SettingsInvalid", int(bool(settings().problems)))
 
 
 def rotated(whose: tuple[str, ...], turn: int) -> tuple[str, ...]:
@@ -131,11 +140,9 @@ def within(seconds: float, time_left: Callable[[], float]) -> Callable[[], float
 
 
 def tell(reports: list[Report], failures: list[Exception]) -> None:
-    metrics.add_metric("UpkeepFailures", MetricUnit.Count, len(failures))
-    metrics.add_metric("ParkedMismatched", MetricUnit.Count, sum(report.mismatched for report in reports))
-    for name in ("resumed", "expired", "overdue", "waiting"):
-        count = sum(getattr(report, name) for report in reports)
-        metrics.add_metric(f"Notifications{name.capitalize()}", MetricUnit.Count, count)
+    telemetry.count("UpkeepFailures", len(failures))
+    for field, name in METRICS.items():
+        telemetry.count(name, sum(getattr(report, field) for report in reports))
     for report in reports:
         if report != Report(report.account):
             logger.info("upkeep", **asdict(report))
@@ -153,17 +160,16 @@ def report_run(run: Run) -> dict[str, Any]:
     counts: dict[str, float] = {
         "UpkeepFailures": len(run.failures),
         "UpkeepTroubles": sum(len(report.troubles) for report in run.accounts),
-        "UpkeepReadUnits": run.read_units,
         "SessionsRenewed": sum(sum(report.renewed.values()) for report in run.accounts),
         "KeysSetBack": sum(report.set_back for report in run.accounts),
         "SignedPreKeysRotated": sum(report.rotated > 0 for report in run.accounts),
         "PreKeysUploaded": sum(report.uploaded for report in run.accounts),
         "DamagedRecords": sum(report.damaged for report in run.accounts),
     }
-    for name in ("pruned", "rested", "lists", "orphans"):
-        counts[f"Sessions{name.capitalize()}"] = sum(getattr(report, name) for report in run.accounts)
+    for field, name in SESSION_METRICS.items():
+        counts[name] = sum(getattr(report, field) for report in run.accounts)
     for name, count in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, count)
+        telemetry.count(name, count)
     logger.info("upkeep of keys", **answer)
     if run.failures:
         raise ExceptionGroup("upkeep failed", run.failures)

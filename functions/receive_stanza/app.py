@@ -12,7 +12,6 @@ import gc
 # While modules load there is no garbage; looking for it takes a seventh of the start.
 gc.disable()
 
-import logging
 import os
 import time
 from collections import Counter
@@ -20,23 +19,19 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
-
 from tocsin.bootstrap import Later, inbound
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import ReceiveConfig
 from tocsin.notify.failure import Failure, Recover, Retry, Wait
 from tocsin.notify.redelivery import Received, Redelivery, received_at
+from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
-logging.getLogger("tocsin").handlers = logger.handlers
-logging.getLogger("tocsin").setLevel(logger.log_level)
-metrics = Metrics()
+telemetry = Telemetry()
+logger = telemetry.logger
 
 METRICS = {
     ("message", "reply"): "RepliesReceived",
@@ -64,8 +59,7 @@ def receiver() -> tuple[Inbound, Redelivery]:
     return inbound(config, sqs=sqs), Redelivery(sqs, config.stanzas_queue_url)
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch, each stanza for itself. After one that isn't done, the rest of its sender's waits too,
     or it would overtake; the other senders go on.
@@ -103,14 +97,14 @@ def receive(record: Mapping[str, Any]) -> Report | None:
         return None
     except Exception:
         logger.exception("unforeseen", sqs_message=record["messageId"])
-        metrics.add_metric("Bugs", MetricUnit.Count, 1)
+        telemetry.bug()
         raise
 
 
 def put_off(record: Mapping[str, Any], failure: Failure) -> None:
     """Have a stanza come again later. Raises `DeliverAgain`; `failure` itself if it has waited too long."""
     logger.warning("deferred", cause=failure.code, detail=failure.detail)
-    metrics.add_metric("StanzasPutOff", MetricUnit.Count, 1)
+    telemetry.count("StanzasPutOff")
     _, redelivery = receiver()
     body, attributes = record["body"], record["attributes"]
     group, receives = attributes.get("MessageGroupId") or "", int(attributes["ApproximateReceiveCount"])
@@ -130,10 +124,8 @@ def tell(reports: Sequence[Report], failed: int) -> None:
         say = logger.debug if is_ordinary else logger.info
         # Nested: a fact may bear a name that every log record has already.
         say(f"{report.kind} {report.outcome}", cause=report.cause, facts=dict(report.facts))
-    counts["StanzasHandled"] = len(reports)
     for name, number in counts.items():
-        if number:
-            metrics.add_metric(name, MetricUnit.Count, number)
+        telemetry.count(name, number)
     outcomes = Counter(f"{report.kind} {report.outcome}" for report in reports)
     logger.info("stanzas handled", outcomes=dict(outcomes), failed=failed)
 
@@ -146,20 +138,14 @@ def tell_recoveries(report: Report) -> None:
     """
     side = "ours" if report.kind == "message" else "theirs"
     if report.outcome in ("resent", "asked-again"):
-        count("Recoveries", side, report.cause)
+        telemetry.count("Recoveries", 1, {"side": side, "cause": report.cause})
     for cause, seconds in report.facts.get("healed", ()):
-        count("RecoveriesHealed", side, cause)
-        metrics.add_metric("SecondsToHeal", MetricUnit.Seconds, seconds)
-        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 100)
+        telemetry.count("RecoveriesHealed", 1, {"side": side, "cause": cause})
+        telemetry.measure("SecondsToHeal", seconds, "Seconds")
+        telemetry.measure("RecoverySuccess", 100, "Percent")
     if report.facts.get("given_up"):
-        count("RecoveriesGivenUp", side, report.cause)
-        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 0)
-
-
-def count(name: str, side: str, cause: str) -> None:
-    with single_metric(name=name, unit=MetricUnit.Count, value=1) as counted:
-        counted.add_dimension("side", side)
-        counted.add_dimension("cause", cause)
+        telemetry.count("RecoveriesGivenUp", 1, {"side": side, "cause": report.cause})
+        telemetry.measure("RecoverySuccess", 0, "Percent")
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

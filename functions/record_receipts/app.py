@@ -12,28 +12,23 @@ import gc
 # While modules load there is no garbage; looking for it takes a seventh of the start.
 gc.disable()
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
 
 from tocsin.bootstrap import Later, receipts
 from tocsin.multidevice.inbound.receipt_messages import BatchReport, ReceiptMessages
 from tocsin.notify.config import ReceiptsConfig
 from tocsin.notify.notification import State
 from tocsin.notify.redelivery import Redelivery
+from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
-logging.getLogger("tocsin").handlers = logger.handlers
-logging.getLogger("tocsin").setLevel(logger.log_level)
-metrics = Metrics()
+telemetry = Telemetry()
+logger = telemetry.logger
 
 SPARE_MS = 5_000
 """What isn't begun so long before the end of the invocation comes again in another one."""
@@ -48,8 +43,7 @@ def recorder() -> tuple[ReceiptMessages, Redelivery]:
     return receipts(config, sqs=sqs), Redelivery(sqs, config.receipts_queue_url)
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Record a batch. What can't be recorded now comes again, message by message."""
     records = {record["messageId"]: record for record in event["Records"]}
@@ -76,17 +70,13 @@ def defer(redelivery: Redelivery, records: Sequence[Mapping[str, Any]]) -> None:
 def tell(report: BatchReport, messages: int) -> None:
     """One line and one metric record for the batch. What is odd was named by itself."""
     recorded = report.recorded
-    counted = {METRICS[state]: number for state, number in recorded.moved.items()}
-    counted |= {"StanzasHandled": report.receipts, "StanzasPutOff": len(report.failed)}
-    for name, number in counted.items():
-        if number:
-            metrics.add_metric(name, MetricUnit.Count, number)
+    for state, number in recorded.moved.items():
+        telemetry.count(METRICS[state], number)
+    telemetry.count("StanzasPutOff", len(report.failed))
     for cause, seconds in recorded.healed:
-        with single_metric(name="RecoveriesHealed", unit=MetricUnit.Count, value=1) as healed:
-            healed.add_dimension("side", "theirs")
-            healed.add_dimension("cause", cause)
-        metrics.add_metric("SecondsToHeal", MetricUnit.Seconds, seconds)
-        metrics.add_metric("RecoverySuccess", MetricUnit.Percent, 100)
+        telemetry.count("RecoveriesHealed", 1, {"side": "theirs", "cause": cause})
+        telemetry.measure("SecondsToHeal", seconds, "Seconds")
+        telemetry.measure("RecoverySuccess", 100, "Percent")
     for name, error in report.failed.items():
         logger.warning("deferred", sqs_message=name, error=repr(error))
     logger.info(

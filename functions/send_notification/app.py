@@ -12,7 +12,6 @@ import gc
 # While modules load there is no garbage; looking for it takes a seventh of the start.
 gc.disable()
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -20,23 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
-
 from tocsin.bootstrap import Later, delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
+from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
-logging.getLogger("tocsin").handlers = logger.handlers
-logging.getLogger("tocsin").setLevel(logger.log_level)
-metrics = Metrics()
+telemetry = Telemetry()
+logger = telemetry.logger
 
 METRICS = {
     "sent": "NotificationsSent",
@@ -66,8 +61,7 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MAX_LANES - 1, thread_name_prefix="lane")
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Carry out the orders, lane beside lane; those not done stay in the queue.
 
@@ -106,9 +100,10 @@ def tell(tried: Iterable[Tried]) -> None:
     """One line and one metric record for all that went as it should, a line more for each that didn't."""
     orders: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
+    bugs = 0
     for one in tried:
         if one.verdict is None:
-            counts["Bugs"] += 1
+            bugs += 1
         elif one.verdict.outcome in METRICS:
             verdict = one.verdict
             counts[METRICS[verdict.outcome]] += 1
@@ -119,13 +114,10 @@ def tell(tried: Iterable[Tried]) -> None:
                 )
             if verdict.outcome in ODD:
                 tell_odd(one)
-    logger.info("orders carried out", orders=orders)
+    logger.info("orders carried out", orders=orders, took_ms=telemetry.took_ms)
     for name, count in counts.items():
-        if count:
-            metrics.add_metric(name, MetricUnit.Count, count)
-    if counts["Bugs"]:
-        with single_metric(name="Bugs", unit=MetricUnit.Count, value=counts["Bugs"]) as counted:
-            counted.add_dimension("stack", os.environ.get("STACK_NAME", "local"))
+        telemetry.count(name, count)
+    telemetry.bug(bugs)
 
 
 def tell_odd(one: Tried) -> None:

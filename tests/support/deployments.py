@@ -15,6 +15,7 @@ MAIN = "template.yaml"
 # What a parameter without `AllowedValues` may hold besides its default, where a condition asks.
 SAMPLES = {
     "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+    "AlarmEmail": "desk@example.org",
     "AttachmentsBucket": "tickets",
     "AvailabilityZones": "eu-west-1b,eu-west-1c",
     "ConnectorImage": "public.ecr.aws/lambda/python:3.13.2026.06.05.14-arm64",

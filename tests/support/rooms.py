@@ -73,7 +73,7 @@ _BELOW_BOOTSTRAP = (
 # A room stands above those that it imports.
 ROOMS: Mapping[str, Room] = {
     "functions": Room(
-        ("tocsin.bootstrap", "tocsin.multidevice", "tocsin.notify", _SETTINGS),
+        ("tocsin.bootstrap", "tocsin.multidevice", "tocsin.notify", "tocsin.telemetry", _SETTINGS),
         ("aws_lambda_powertools",),
         says="One folder for each Lambda: parse, call, answer.",
     ),
@@ -93,6 +93,7 @@ ROOMS: Mapping[str, Room] = {
         (
             "tocsin.connector_client.protocol",
             "tocsin.keys",
+            "tocsin.metrics",
             _SETTINGS,
             "tocsin.signal",
             "tocsin.timestamps",
@@ -133,6 +134,8 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.signal": Room((), ("cryptography", "nacl"), pure=True),
     "tocsin.sealing": Room((), ("cryptography",)),
     "tocsin.aws": Room((), ("boto3", "botocore")),
+    "tocsin.telemetry": Room(("tocsin.metrics",), ("aws_lambda_powertools",)),
+    "tocsin.metrics": Room(),
     "tocsin.timestamps": Room(),
     "tocsin.reachability": Room(),
 }

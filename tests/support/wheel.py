@@ -53,7 +53,7 @@ def distributions(site: Path, modules: Iterable[str]) -> set[str]:
             seen.add(module)
             waiting += _imports(ast.parse(path.read_text(encoding="utf-8")), _package(module, path))
     known = packages_distributions()
-    return {known[name][0].lower() for name in strangers - set(sys.stdlib_module_names)}
+    return {known[name][0].lower().replace("_", "-") for name in strangers - set(sys.stdlib_module_names)}
 
 
 def all_modules(site: Path, package: str) -> list[str]:

@@ -202,7 +202,9 @@ def publisher(config: PublishConfig) -> Publisher:
     """Return what puts outcomes on the bus."""
     from tocsin.notify.outcomes import Publisher
 
-    return Publisher(aws.client("events"), config, _texts(_secrets(), config.texts_secret_arn))
+    settings = _settings(_table(aws.client("dynamodb"), config.notifications_table))
+    texts = _texts(_secrets(), config.texts_secret_arn)
+    return Publisher(aws.client("events"), config, texts, settings=settings)
 
 
 def maintainer(config: MaintainConfig) -> Maintainer:

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from tocsin.connector.logs import metrics_line, set_up_logging
+from tocsin.connector.logs import set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -51,21 +51,3 @@ def test_libraries_speak_up_only_to_warn() -> None:
     logging.getLogger("websockets").info("noise")
     logging.getLogger("botocore").debug("noise")
     assert stream.getvalue() == ""
-
-
-def test_a_metrics_line_is_in_the_embedded_format() -> None:
-    line = metrics_line("Tocsin", {"service": "connector"}, {"AccountsConnected": (2, "Count")}, now=1.5)
-    assert json.loads(line) == {
-        "_aws": {
-            "Timestamp": 1500,
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": "Tocsin",
-                    "Dimensions": [["service"]],
-                    "Metrics": [{"Name": "AccountsConnected", "Unit": "Count"}],
-                }
-            ],
-        },
-        "service": "connector",
-        "AccountsConnected": 2,
-    }

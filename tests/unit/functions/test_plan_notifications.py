@@ -68,7 +68,7 @@ def test_an_event_is_done_when_its_notifications_are_written_and_enqueued(
 ) -> None:
     assert app.lambda_handler(batch(sample_body()), Context()) == {"batchItemFailures": []}
     (planned,) = [record for record in caplog.records if record.getMessage() == "event planned"]
-    assert (planned.ticket_id, len(planned.new)) == ("TCK-1042", 4)  # type: ignore[attr-defined]
+    assert (planned.ticket_id, len(planned.notifications)) == ("TCK-1042", 4)  # type: ignore[attr-defined]
     assert '"NotificationsPlanned":[4.0]' in capsys.readouterr().out
 
 

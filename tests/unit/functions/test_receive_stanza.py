@@ -176,9 +176,7 @@ def test_a_stanza_beyond_all_bounds_is_done_and_no_bug(
 ) -> None:
     record = enqueued(wired, hostile(wired)[name])
     assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
-    found = measured(capsys)
-    assert found["StanzasHandled"] == [1.0]
-    assert "Bugs" not in found
+    assert "Bugs" not in measured(capsys)
 
 
 def test_logs_hold_neither_text_nor_number(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.support.alarms import ALARM, STACK, Datapoint, alarms, datapoints
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import Context, load
 from tests.support.sealed_texts import TEXTS
@@ -18,66 +17,24 @@ from tests.support.streams import as_handed_over
 from tests.support.templates import properties, template
 from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.config import PublishConfig
-from tocsin.notify.failure import Failure, Permanent, Recover, Retry
+from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry
 from tocsin.notify.outcomes import Publisher
 
-STACK = "tocsin"
 BY_CLASS = {
-    failure.kind: f"NewDeadLetters{failure.kind.capitalize()}Alarm" for failure in (Permanent, Recover, Retry)
+    failure.kind: f"NewDeadLetters{failure.kind.capitalize()}" for failure in (Permanent, Recover, Retry)
 }
-WATCHING = [*BY_CLASS.values(), "SendBugsAlarm"]
-
-
-@dataclass(frozen=True)
-class Datapoint:
-    """One value of a metric as CloudWatch reads it from a log line. `at` in seconds."""
-
-    namespace: str
-    name: str
-    dimensions: Mapping[str, str]
-    value: float
-    at: float
-
-
-def datapoints(log: str) -> list[Datapoint]:
-    """Return what the embedded metrics of a log hold."""
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
-    return [
-        Datapoint(
-            group["Namespace"],
-            metric["Name"],
-            {name: line[name] for name in names},
-            value,
-            line["_aws"]["Timestamp"] / 1000,
-        )
-        for line in lines
-        for group in line["_aws"]["CloudWatchMetrics"]
-        for names in group["Dimensions"]
-        for metric in group["Metrics"]
-        for value in line[metric["Name"]]
-    ]
+WATCHING = [*BY_CLASS.values(), "Bugs"]
 
 
 def rings(name: str, points: list[Datapoint], at: float) -> bool:
-    """Whether the alarm `name` of a stack called STACK rings at `at`, as CloudWatch evaluates it."""
-    alarm = properties(name, "infra/observability.yaml")
-    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
-    assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching")
-    dimensions = {
-        pair["Name"]: STACK if pair["Value"] == {"Ref": "SystemName"} else pair["Value"]
-        for pair in alarm["Dimensions"]
-    }
-    metric = (alarm["Namespace"], alarm["MetricName"], dimensions)
-    seen = [
-        point.value
-        for point in points
-        if (point.namespace, point.name, point.dimensions) == metric and at - alarm["Period"] < point.at <= at
-    ]
-    return sum(seen) > alarm["Threshold"]
+    """Whether an alarm rings at `at`, seconds."""
+    alarm = alarms()[name]
+    # The period that `at` lies in is over only then.
+    return alarm.state(points, (at // alarm.period + 1) * alarm.period, extra=0) == ALARM
 
 
 def ringing(points: list[Datapoint], at: float) -> list[str]:
-    return [name for name in WATCHING if rings(name, points, at)]
+    return [name for name in alarms() if name in WATCHING and rings(name, points, at)]
 
 
 class Bus:
@@ -148,7 +105,7 @@ def test_a_new_dead_letter_rings_the_alarm_of_its_class_until_no_new_one_comes(
 ) -> None:
     published(environment, buried(wired, kind("not-on-whatsapp")), Bus())
     points = datapoints(capsys.readouterr().out)
-    soon, later = points[-1].at + 1, points[-1].at + 301
+    soon, later = points[-1].at, points[-1].at + 300
     assert ringing(points, soon) == [BY_CLASS[kind.kind]]
     assert ringing(points, later) == []
 
@@ -158,7 +115,7 @@ def test_it_rings_while_the_bus_takes_no_event(
 ) -> None:
     published(environment, buried(wired, Permanent("gone")), Closed())
     points = datapoints(capsys.readouterr().out)
-    assert ringing(points, points[-1].at + 1) == [BY_CLASS["permanent"]]
+    assert ringing(points, points[-1].at) == [BY_CLASS["permanent"]]
 
 
 def test_what_another_stack_counts_rings_nothing(
@@ -168,7 +125,7 @@ def test_what_another_stack_counts_rings_nothing(
     published(environment, buried(wired, Permanent("gone")), Bus())
     points = datapoints(capsys.readouterr().out)
     assert "DeadLetters" in {point.name for point in points}
-    assert ringing(points, points[-1].at + 1) == []
+    assert ringing(points, points[-1].at) == []
 
 
 def test_a_sent_notification_rings_nothing(
@@ -179,7 +136,7 @@ def test_a_sent_notification_rings_nothing(
     [image] = [item for item in items if item.get("outcome", {}).get("S") == "Sent"]
     published(environment, image, Bus())
     points = datapoints(capsys.readouterr().out)
-    assert ringing(points, points[-1].at + 1) == []
+    assert ringing(points, time.time() + 1) == []
 
 
 def test_an_order_that_the_queue_will_bury_rings_the_alarm_of_bugs(
@@ -190,17 +147,24 @@ def test_an_order_that_the_queue_will_bury_rings_the_alarm_of_bugs(
     order = {"messageId": "1", "receiptHandle": "h", "body": "not json", "attributes": attributes}
     app.lambda_handler({"Records": [order]}, Context())
     points = datapoints(capsys.readouterr().out)
-    assert ringing(points, points[-1].at + 1) == ["SendBugsAlarm"]
-    assert ringing(points, points[-1].at + 301) == []
+    assert ringing(points, points[-1].at) == ["Bugs"]
+    assert ringing(points, points[-1].at + 300) == []
 
 
-def test_one_that_ends_without_an_answer_is_an_error_of_its_function() -> None:
-    alarm = properties("SendCrashesAlarm", "infra/observability.yaml")
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "SendFunctionName"}}]
-    told = properties("Observability")["Parameters"]
-    assert told["SendFunctionName"] == {"Ref": "SendNotificationFunction"}
-    assert told["SystemName"] == {"Ref": "AWS::StackName"}
+def test_one_that_expired_rings_with_what_can_be_sent_again_as_it_is(
+    wired: WiredFunctions, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(environment, buried(wired, Permanent("expired")), Bus())
+    points = datapoints(capsys.readouterr().out)
+    assert ringing(points, points[-1].at) == [BY_CLASS["retry"]]
+
+
+def test_one_that_crashed_until_it_was_given_up_rings_as_a_bug(
+    wired: WiredFunctions, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(environment, buried(wired, Bug("crashed")), Bus())
+    points = datapoints(capsys.readouterr().out)
+    assert ringing(points, points[-1].at) == ["Bugs"]
 
 
 def test_every_class_that_ends_as_a_dead_letter_has_its_alarm() -> None:

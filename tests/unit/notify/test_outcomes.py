@@ -15,6 +15,7 @@ from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Tex
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Outcome, Publisher, outcomes_of
 from tocsin.notify.store.codec import item_of_notification
+from tocsin.settings.values import Settings
 from tocsin.tables.notifications import notification_key
 
 N = a_notification(
@@ -43,7 +44,15 @@ class Bus:
 
 
 def publisher(bus: Bus) -> Publisher:
-    return Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
+    return telling(bus, "sent", "delivered", "read")
+
+
+def telling(bus: Bus, *steps: str) -> Publisher:
+    """Which steps of a notification are told, by the setting `outcome-events`."""
+    settings = Settings({"outcome-events": {"*": steps}})
+    return Publisher(
+        bus, PublishConfig("tickets", "arn:texts"), TEXTS, settings=lambda: settings, sleep=lambda _: None
+    )
 
 
 def identity_change() -> Any:
@@ -347,3 +356,36 @@ def test_of_a_recipient_without_a_number_the_reason_is_told_and_not_what_was_ref
     assert (told.detail_type, told.detail["recipient"]) == (f"Notification{outcome}", None)
     assert (told.detail["audience"], told.detail["reason"]) == ("customer", code)
     assert "secret" not in told.json
+
+
+def steps() -> list[Any]:
+    """The way of a notification, and its end in another life."""
+    times = {"sent_at": 1_800_000_001_000, "delivered_at": 1_800_000_002_500, "read_at": 1_800_000_009_000}
+    names = (State.SENT, State.DELIVERED, State.READ)
+    told = [
+        record(str(place), str(state).capitalize(), at, state=state, **times)
+        for place, (state, at) in enumerate(zip(names, times.values(), strict=True))
+    ]
+    return [*told, record("9", "Failed", state=State.FAILED, failed_at=1_800_000_010_000)]
+
+
+def test_by_default_that_it_was_handed_over_is_not_told() -> None:
+    bus = Bus()
+    publisher = Publisher(bus, PublishConfig("tickets", "arn:texts"), TEXTS, sleep=lambda _: None)
+    published = publisher.publish(steps())
+    assert [entry["DetailType"] for entry in bus.told()] == [
+        "NotificationDelivered",
+        "NotificationRead",
+        "NotificationFailed",
+    ]
+    assert published.told == 3
+
+
+def test_a_failure_is_told_whatever_is_set() -> None:
+    bus = Bus()
+    telling(bus).publish(steps())
+    assert [entry["DetailType"] for entry in bus.told()] == ["NotificationFailed"]
+
+
+def test_how_long_a_delivery_took_is_measured_even_if_it_is_not_told() -> None:
+    assert telling(Bus()).publish(steps()).seconds_to_deliver == (2.5,)

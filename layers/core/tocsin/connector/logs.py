@@ -1,4 +1,4 @@
-"""Structured logs and the metrics line, both JSON on standard output, where CloudWatch reads them.
+"""Structured logs, JSON on standard output, where CloudWatch reads them.
 
 The standard library's logging with a formatter: the powertools would double what is imported.
 """
@@ -41,17 +41,3 @@ def set_up_logging(service: str, level: str, stream: TextIO = sys.stdout) -> Non
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("tocsin").setLevel(level)
-
-
-def metrics_line(
-    namespace: str, dimensions: dict[str, str], metrics: dict[str, tuple[float, str]], now: float
-) -> str:
-    """One line of CloudWatch's embedded metric format. `metrics`: name → (value, unit)."""
-    directive = {
-        "Namespace": namespace,
-        "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in metrics.items()],
-    }
-    values = {name: value for name, (value, _) in metrics.items()}
-    metadata = {"_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}}
-    return json.dumps(metadata | dimensions | values)

@@ -32,12 +32,12 @@ from tocsin.connector.forwarding.stanza_queue import StanzaQueue
 from tocsin.connector.gateway.endpoint import Endpoint
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.held_lease import Leases
-from tocsin.connector.logs import metrics_line
 from tocsin.connector.notices import Notices
 from tocsin.connector.operator import RequestPoller
 from tocsin.connector.placement import Placement
 from tocsin.connector_client import protocol
 from tocsin.dynamo.table import DynamoTable
+from tocsin.metrics import Tally, embedded
 from tocsin.sealing import Sealer
 from tocsin.settings.reader import FRESH_SECONDS, SettingsReader
 
@@ -203,24 +203,24 @@ class Connector:
             await asyncio.sleep(METRICS_SECONDS)
 
     def _print_metrics(self) -> None:
-        """One line in the embedded metric format. A standby has no accounts and counts none."""
+        """Tell what the last minute brought, in the embedded metric format. A standby mostly says nothing.
+
+        `AccountsDisconnected` is told even if it is 0: its alarm takes our silence for the worst.
+        """
         config, meters = self._config, self._context.meters
         held = [account for account in self._accounts.values() if account.held]
-        connected = sum(account.works for account in held)
-        metrics: dict[str, tuple[float, str]] = {
-            "AccountsConnected": (connected, "Count"),
-            "Reconnects": (meters.reconnects, "Count"),
-            "StanzasForwarded": (meters.stanzas.forwarded, "Count"),
-            "StanzasWaiting": (sum(account.waiting for account in self._accounts.values()), "Count"),
-            "AccountsUnserved": (self._placement.unserved, "Count"),
-            "StanzasTooLarge": (meters.stanzas.too_large, "Count"),
-            "StanzaFailures": (meters.stanzas.failures, "Count"),
-            "ResidentMemory": (resident_bytes(), "Bytes"),
-        }
-        if held:
-            metrics["AccountsDisconnected"] = (len(held) - connected, "Count")
+        unserved, tally = self._placement.unserved, Tally()
+        if held or unserved:
+            away = sum(not account.works for account in held)
+            tally.count("AccountsDisconnected", away + unserved, zero=True)
+        tally.count("AccountsUnserved", unserved)
+        tally.count("Reconnects", meters.reconnects)
+        tally.count("StanzasWaiting", sum(account.waiting for account in self._accounts.values()))
+        tally.count("StanzasTooLarge", meters.stanzas.too_large)
+        tally.count("StanzaFailures", meters.stanzas.failures)
         dimensions = {"service": config.service, "stack": config.stack}
-        print(metrics_line(config.namespace, dimensions, metrics, time.time()), flush=True)  # noqa: T201
+        for _, metrics in tally.take():
+            print(embedded(config.namespace, dimensions, metrics, time.time()), flush=True)  # noqa: T201
         meters.reconnects = 0
         meters.stanzas.reset()
 
@@ -229,13 +229,6 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM; 0 where the kernel doesn't tell."""
-    with contextlib.suppress(OSError), open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
 
 
 def give_back() -> None:

@@ -220,12 +220,17 @@ class PublishConfig:
 
     event_bus_name: str
     texts_secret_arn: str
+    notifications_table: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PublishConfig:
         """Read the environment of the function. Raises `MissingVariable`."""
         environment = environment or Environment()
-        return cls(environment.text("EVENT_BUS_NAME"), environment.text("TEXTS_SECRET_ARN"))
+        return cls(
+            environment.text("EVENT_BUS_NAME"),
+            environment.text("TEXTS_SECRET_ARN"),
+            environment.text("NOTIFICATIONS_TABLE"),
+        )
 
 
 @dataclass(frozen=True)

@@ -32,17 +32,23 @@ from typing import Any
 from tocsin.dynamo.attributes import from_item
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Edit, File, Reaction
-from tocsin.notify.failure import Bug
+from tocsin.notify.failure import Bug, Retry
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.texts import Texts, TextWithheld
 from tocsin.notify.store.transition import PASSED
+from tocsin.settings.declared import OUTCOME_EVENTS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import iso
 
 log = logging.getLogger(__name__)
 
 SOURCE = "tocsin"
+EXPIRED = "expired"
+
+STEPS = {f"Notification{OUTCOMES[state]}": str(state) for state in (State.SENT, State.DELIVERED, State.READ)}
+"""What every notification goes through: type of the event → its word in the setting `outcome-events`."""
 FAILED = f"Notification{OUTCOMES[State.FAILED]}"
 
 _ENTRIES = 10
@@ -68,12 +74,13 @@ _TIMES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One event to be. `sequence`: the stream record it comes from."""
+    """One event to be. `sequence`: the stream record it comes from; `seconds`: how long a delivery took."""
 
     sequence: str
     detail_type: str
     detail: Mapping[str, Any]
     at: int
+    seconds: float | None = None
 
     @property
     def json(self) -> str:
@@ -86,25 +93,34 @@ class Published:
     records (sequence numbers, in the stream's order) are to be delivered again.
 
     `dead`: class of failure → notifications that became dead letters, those of `again` included, because
-    whoever watches dead letters needn't wait for the bus.
+    whoever watches dead letters needn't wait for the bus. `seconds_to_deliver`: from planning to the first
+    delivery receipt, of each notification that was told as delivered.
     """
 
     told: int
     unreadable: int
     again: tuple[str, ...]
     dead: Mapping[str, int] = field(default_factory=dict)
+    seconds_to_deliver: tuple[float, ...] = ()
 
 
 class Publisher:
     """Puts outcomes on the bus."""
 
     def __init__(
-        self, events: Any, config: PublishConfig, texts: Texts, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        events: Any,
+        config: PublishConfig,
+        texts: Texts,
+        *,
+        settings: CurrentSettings = unchanged_settings,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`texts`: opens what events carry of what people wrote."""
+        """`texts`: opens what events carry of what people wrote; `settings`: say which outcomes are told."""
         self._events = events
         self._bus = config.event_bus_name
         self._texts = texts
+        self._settings = settings
         self._sleep = sleep
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
@@ -125,9 +141,21 @@ class Publisher:
                 log.error("unreadable stream record", extra={"record": _place(record), "error": repr(exc)})
                 unreadable += 1
                 continue
-        refused = [outcome.sequence for batch in _batches(outcomes) for outcome in self._tell(batch)]
-        again = tuple(dict.fromkeys(refused))
-        return Published(len(outcomes) - len(refused), unreadable, again, dead_letters(outcomes))
+        told = [outcome for outcome in outcomes if self._is_told(outcome)]
+        refused = [outcome.sequence for batch in _batches(told) for outcome in self._tell(batch)]
+        return Published(
+            len(told) - len(refused),
+            unreadable,
+            tuple(dict.fromkeys(refused)),
+            dead_letters(outcomes),
+            tuple(outcome.seconds for outcome in outcomes if outcome.seconds is not None),
+        )
+
+    def _is_told(self, outcome: Outcome) -> bool:
+        """Whether the bus shall hear of it: a step on the way only if somebody asked for it."""
+        step = STEPS.get(outcome.detail_type)
+        account = outcome.detail.get("account")
+        return step is None or step in self._settings().value(OUTCOME_EVENTS, account=account)
 
     def _tell(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
         """Put one batch; what the bus refused even after some tries."""
@@ -170,9 +198,14 @@ class Publisher:
 
 
 def dead_letters(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
-    """Count the outcomes that are dead letters, by the class of their failure."""
+    """Count the outcomes that are dead letters, by the class of failure that says what mends them.
+
+    What expired can be sent again as it is, like what used up its retries.
+    """
     failed = [outcome.detail for outcome in outcomes if outcome.detail_type == FAILED]
-    return Counter(detail.get("class", Bug.kind) for detail in failed)
+    return Counter(
+        Retry.kind if detail.get("reason") == EXPIRED else detail.get("class", Bug.kind) for detail in failed
+    )
 
 
 def outcomes_of(record: Mapping[str, Any], texts: Texts) -> list[Outcome]:
@@ -195,10 +228,13 @@ def outcomes_of(record: Mapping[str, Any], texts: Texts) -> list[Outcome]:
         # It was read before its delivery was stored: both are told, the first as it was then.
         before = replace(notification, state=State.DELIVERED, read_at=None)
         stages.insert(0, (before, OUTCOMES[State.DELIVERED], notification.delivered_at))
-    return [
-        Outcome(sequence, f"Notification{name}", _bounded(_notification(stage, name, moment)), moment)
-        for stage, name, moment in stages
-    ]
+    return [_stage(sequence, *stage) for stage in stages]
+
+
+def _stage(sequence: str, notification: Notification, name: str, at: int) -> Outcome:
+    seconds = (at - notification.created_at) / 1000 if name == OUTCOMES[State.DELIVERED] else None
+    detail = _bounded(_notification(notification, name, at))
+    return Outcome(sequence, f"Notification{name}", detail, at, seconds)
 
 
 def _notification(notification: Notification, outcome: str, at: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from tocsin.settings.kinds import Choice, Kind, Number, Sign, Switch
+from tocsin.settings.kinds import Choice, Kind, Number, Sign, Subset, Switch
 
 T = TypeVar("T")
 
@@ -136,6 +136,14 @@ SESSION_IDLE_DAYS: Final = Setting(
     parameter={"SessionIdleDays": ""},
 )
 
+OUTCOME_EVENTS: Final = Setting(
+    "outcome-events",
+    Subset("sent", "delivered", "read"),
+    ("delivered", "read"),
+    "Which progress is put on the bus, where each event costs; failures, replies and the rest always are.",
+    BY_ACCOUNT,
+)
+
 DECLARED: Final[Mapping[str, Setting[Any]]] = {
     setting.name: setting
     for setting in (
@@ -150,6 +158,7 @@ DECLARED: Final[Mapping[str, Setting[Any]]] = {
         RECOVERIES_PER_HOUR,
         NOTIFICATION_EXPIRY_SECONDS,
         DELIVERY_DEADLINE_SECONDS,
+        OUTCOME_EVENTS,
         SESSION_IDLE_DAYS,
     )
 }

@@ -1,0 +1,1 @@
+"""What Tocsin costs on AWS, as code: `make cost` counts on the emulator and multiplies by list prices."""
