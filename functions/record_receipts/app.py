@@ -79,16 +79,16 @@ def tell(report: BatchReport, messages: int) -> None:
         telemetry.measure("RecoverySuccess", 100, "Percent")
     for name, error in report.failed.items():
         logger.warning("deferred", sqs_message=name, error=repr(error))
-    logger.info(
-        "receipts recorded",
-        messages=messages,
-        receipts=report.receipts,
-        moved={str(state): number for state, number in recorded.moved.items()},
-        strange=recorded.strange,
-        healed=len(recorded.healed),
-        outcomes=dict(report.outcomes),
-        failed=len(report.failed),
-    )
+    facts = {
+        "messages": messages,
+        "receipts": report.receipts,
+        "notifications": dict(recorded.notifications),
+        "strange": recorded.strange,
+        "healed": len(recorded.healed),
+        "outcomes": dict(report.outcomes),
+        "failed": len(report.failed),
+    }
+    logger.info("receipts recorded", extra={name: fact for name, fact in facts.items() if fact})
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

@@ -79,4 +79,8 @@ def holds(rule: Any, name: str) -> bool:
 def value_of(part: Any, name: str) -> str:
     if not isinstance(part, dict):
         return str(part)
-    return str(template(name)["Parameters"][part["Ref"]]["Default"])
+    declared = template(name)["Parameters"][part["Ref"]]
+    # A nested stack is given the main template's parameter of the same name.
+    return str(
+        declared["Default"] if "Default" in declared else template()["Parameters"][part["Ref"]]["Default"]
+    )

@@ -168,7 +168,8 @@ def test_one_line_and_one_metric_record_tell_of_a_batch(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    records = [received(wired, *both_of(wired, wired.tell(number))) for number in (1, 2, 3)]
+    notifications = [wired.tell(number) for number in (1, 2, 3)]
+    records = [received(wired, *both_of(wired, notification)) for notification in notifications]
     caplog.clear()
     capsys.readouterr()
     app.lambda_handler({"Records": records}, Context())
@@ -176,7 +177,8 @@ def test_one_line_and_one_metric_record_tell_of_a_batch(
     assert metrics["NotificationsDelivered"] == metrics["NotificationsRead"] == [3.0]
     [line] = [vars(line) for line in caplog.records if line.name == "record_receipts"]
     assert (line["messages"], line["receipts"]) == (3, 6)
-    assert line["moved"] == {"delivered": 3, "read": 3}
+    ids = [notification.id for notification in notifications]
+    assert line["notifications"] == {"delivered": ids, "read": ids}
 
 
 def test_logs_hold_no_number(

@@ -77,11 +77,13 @@ class Heard:
 
 @dataclass
 class Recorded:
-    """What came of receipts. `moved`: how many notifications entered each state; `healed`: why they were
-    unreadable to a device before, and for how many seconds; `strange`: how many receipts were for no message
-    of ours; `failed`: of each source the first thing that kept it from being recorded: it must come again."""
+    """What came of receipts. `moved`: how many notifications entered each state, `notifications`: which;
+    `healed`: why they were unreadable to a device before, and for how many seconds; `strange`: how many
+    receipts were for no message of ours; `failed`: of each source the first thing that kept it from being
+    recorded: it must come again."""
 
     moved: Counter[State] = field(default_factory=Counter)
+    notifications: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     healed: list[tuple[str, float]] = field(default_factory=list)
     strange: int = 0
     failed: dict[int, Exception] = field(default_factory=dict)
@@ -145,12 +147,14 @@ class ReceiptRecorder:
             return self._note(group)
 
         results = self._each(note_in_time, groups)
-        for (_, theirs), result in zip(groups, results, strict=True):
+        for (notification, theirs), result in zip(groups, results, strict=True):
             if isinstance(result, Exception):
                 _fail(recorded, theirs, result)
                 continue
             states, healed = result
             recorded.moved.update(states)
+            for moved_to in states:
+                recorded.notifications[str(moved_to)].append(notification.id)
             recorded.healed += healed
         return recorded
 
