@@ -15,7 +15,10 @@ from tocsin_local.world import World, world
 def running_world() -> Iterator[World]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
-    parameters, settings = {"AttachmentsBucket": BUCKET}, {"read-receipts": "true"}
+    parameters, settings = (
+        {"AttachmentsBucket": BUCKET},
+        {"read-receipts": "true", "outcome-events": "sent,delivered,read"},
+    )
     with world("e2e", parameters=parameters, settings=settings) as built, built.connector():
         built.stack.client("s3").create_bucket(Bucket=BUCKET)
         DeployedStack(built).link()

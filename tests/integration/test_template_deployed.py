@@ -188,13 +188,13 @@ class TestOutcomes:
             UpdateExpression="SET outcome = :outcome, outcome_at = :at, sent_at = :at, #state = :state",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues={
-                ":outcome": {"S": "Sent"},
+                ":outcome": {"S": "Overdue"},
                 ":at": {"N": "1795000000000"},
                 ":state": {"S": "sent"},
             },
         )
         (told,) = eventually(lambda: taken(stack, heard), "the outcome is told")
-        assert told["detail-type"] == "NotificationSent"
+        assert told["detail-type"] == "NotificationOverdue"
         assert told["detail"]["ticket_id"] == ticket
 
 
