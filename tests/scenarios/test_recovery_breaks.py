@@ -12,7 +12,9 @@ from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.connector_client.client import ConnectorAway
+from tocsin.keys.establish import SessionFacts
 from tocsin.multidevice.retries import RetryReceiptHandler
+from tocsin.multidevice.retry_case import Case, must_rebuild
 from tocsin.notify.failure import Wait
 from tocsin.whatsapp.node import Node
 
@@ -43,6 +45,35 @@ def test_thirty_tickets_over_one_broken_session_are_one_illness(wired: WiredFunc
     assert thirty_in_flight(wired) == ["resent"] * 30
     assert breaks(wired) == 1
     assert texts(wired.siti.devices[0]) == [f"Tiket {number}" for number in range(31)]
+
+
+def breaks_again(wired: WiredFunctions) -> list[str]:
+    """Siti's phone loses its session while thirty tickets are under way, and the new one as well, when ten of
+    them were sent again. What the requests lead to."""
+    wired.siti.devices[0].corrupt()
+    for number in range(1, 31):
+        wired.tell(number)
+    first = [wired.receive(wired.network.retries.pop(0)).outcome for _ in range(10)]
+    wired.siti.devices[0].corrupt()
+    return first + [report.outcome for report in wired.answer_retries()]
+
+
+def test_a_session_that_breaks_again_meanwhile_is_replaced_once_more_and_not_for_each_message(
+    wired: WiredFunctions,
+) -> None:
+    assert set(breaks_again(wired)) == {"resent"}
+    assert breaks(wired) == 2
+    assert sorted(texts(wired.siti.devices[0])) == sorted(f"Tiket {number}" for number in range(31))
+
+
+def test_twin_that_replaces_it_for_each_second_request_uses_up_the_budget(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_at_count_two(case: Case, facts: SessionFacts | None) -> bool:
+        return case.request.count > 1 or must_rebuild(case, facts)
+
+    monkeypatch.setattr("tocsin.multidevice.retries.must_rebuild", always_at_count_two)
+    assert "over-budget" in breaks_again(wired)
 
 
 def test_twin_that_counts_messages_loses_copies(
