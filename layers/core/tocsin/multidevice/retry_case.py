@@ -112,11 +112,11 @@ def unreadable_to(notification: Notification, device: str) -> UnreadableMessage:
 def must_rebuild(case: Case, facts: SessionFacts | None) -> bool:
     """Whether the session must be replaced before the message is sent again.
 
-    A complaint about a number from before the present session was born is answered by that session, whatever
-    its count: ten receipts of one break make one session, not ten. So is the first of a group's member who was
-    sent the message under the sender key alone. Everything else is a reason to replace it. So no message is
-    ever sent to a device twice from one base key, which is what keeps two broken peers from going round in
-    circles.
+    A complaint about a number from before the present session was born is answered by that session,
+    whatever its count: ten receipts of one break make one session, not ten. So is the first of a group's
+    member who was sent the message under the sender key alone. Everything else is a reason to replace it.
+    So no message is ever sent to a device twice from one base key, which is what keeps two broken peers
+    from going round in circles.
     """
     if facts is None or case.request.registration_id != facts.remote_registration_id:
         return True
