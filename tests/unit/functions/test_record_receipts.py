@@ -20,6 +20,7 @@ from tocsin.dynamo.errors import Contention
 from tocsin.notify.config import Environment, MissingVariable, ReceiptsConfig
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redelivery import Redelivery
+from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
 
 
@@ -160,6 +161,47 @@ def test_what_there_is_no_time_for_comes_again(app: ModuleType, wired: WiredFunc
     late = Context(remaining_millis=1000)
     assert failed(app.lambda_handler({"Records": [record]}, late)) == [record["messageId"]]
     assert wired.stored(notification).state is State.SENT
+
+
+class RunningContext(Context):
+    """Time that passes: two seconds each time when somebody looks."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.remaining_millis -= 2000
+        return self.remaining_millis
+
+
+@pytest.mark.parametrize(("together", "gets_on"), [(2, True), (100, False)])
+def test_a_batch_for_which_there_is_no_time_gets_on_where_little_is_taken_in_at_a_time(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch, together: int, gets_on: bool
+) -> None:
+    monkeypatch.setattr("tocsin.multidevice.inbound.receipt_messages.TOGETHER", together)
+    told = [wired.tell(number) for number in range(1, 13)]
+    records = [received(wired, *both_of(wired, notification)) for notification in told]
+    left = failed(app.lambda_handler({"Records": records}, RunningContext(remaining_millis=20_000)))
+    assert (len(left) < len(records)) is gets_on
+    done = [wired.stored(notification).state is State.READ for notification in told]
+    assert done == [record["messageId"] not in left for record in records]
+
+
+def test_what_was_recorded_stays_so_when_the_tables_go_away(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.multidevice.inbound.receipt_messages.TOGETHER", 2)
+    told = [wired.tell(number) for number in (1, 2)]
+    records = [received(wired, *both_of(wired, notification)) for notification in told]
+    read = Stores.batch_get_for_receipts
+    answers = iter([read])
+
+    def once(*asked: Any) -> Any:
+        answer = next(answers, None)
+        if answer is None:
+            raise Contention("keys stayed unread")
+        return answer(*asked)
+
+    monkeypatch.setattr(Stores, "batch_get_for_receipts", once)
+    assert failed(app.lambda_handler({"Records": records}, Context())) == [records[1]["messageId"]]
+    assert [wired.stored(notification).state for notification in told] == [State.READ, State.SENT]
 
 
 def test_one_line_and_one_metric_record_tell_of_a_batch(

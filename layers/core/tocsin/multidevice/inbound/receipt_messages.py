@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.dynamo.read_ahead import ReadAheadTable
@@ -19,6 +19,7 @@ from tocsin.multidevice.inbound.receipts import (
     Heard,
     ReceiptRecorder,
     Recorded,
+    TooLate,
     heard_in,
     notifications_in,
     state_of,
@@ -31,6 +32,10 @@ from tocsin.whatsapp.jid import PN
 from tocsin.whatsapp.receipts import Receipt, parse_receipt
 
 log = logging.getLogger(__name__)
+
+TOGETHER = 300
+"""Receipts that are recorded before another message is taken in. A batch may hold ten thousand, for which no
+invocation has time; what it recorded before its end stays recorded. So many take two or three seconds."""
 
 
 @dataclass
@@ -75,22 +80,39 @@ class ReceiptMessages:
     def handle(
         self, messages: Mapping[str, str], *, is_late: Callable[[], bool] = lambda: False
     ) -> BatchReport:
-        """Record the receipts in messages (bodies by id). What isn't begun when `is_late` says so has failed.
-        Raises nothing that one message is to blame for; what keeps the tables away is raised: then all of
-        them come again."""
+        """Record the receipts in messages (bodies by id), a few messages at a time. What isn't begun when
+        `is_late` says so has failed, and what is taken in while the tables are away. Raises nothing."""
         report = BatchReport()
-        parsed = [one for name, body in messages.items() for one in self._parse(name, body, report)]
+        taken_in: list[_Parsed] = []
+        for name, body in messages.items():
+            if is_late():
+                report.failed[name] = TooLate()
+                continue
+            taken_in += self._parse(name, body, report)
+            if len(taken_in) >= TOGETHER:
+                self._record(taken_in, report, is_late)
+                taken_in = []
+        self._record(taken_in, report, is_late)
+        return report
+
+    def _record(self, parsed: Sequence[_Parsed], report: BatchReport, is_late: Callable[[], bool]) -> None:
+        """Record receipts with one look at the tables."""
         ids = notifications_in(one.receipt for one in parsed)
         addresses = {place for one in parsed for place in _addresses(one.account, one.receipt)}
-        items, known = self._stores.batch_get_for_receipts(ids, addresses)
+        try:
+            items, known = self._stores.batch_get_for_receipts(ids, addresses)
+        except Exception as error:  # noqa: BLE001  the tables are away: these messages come again
+            for one in parsed:
+                report.failed.setdefault(one.message, error)
+            return
         with self._ahead.knowing(addresses, known):
             heard: list[Heard] = []
             for source, one in enumerate(parsed):
                 heard += self._heard(source, one, report)
-            report.recorded = self._recorder.record(heard, items, is_late=is_late)
-        for source, error in report.recorded.failed.items():
-            report.failed.setdefault(parsed[source].message, error)
-        return report
+            recorded = self._recorder.record(heard, items, is_late=is_late)
+        for source, why in recorded.failed.items():
+            report.failed.setdefault(parsed[source].message, why)
+        report.recorded.add(recorded)
 
     def _parse(self, message: str, body: str, report: BatchReport) -> list[_Parsed]:
         """The receipts of a message that say something of their present pairing."""

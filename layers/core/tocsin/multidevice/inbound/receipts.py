@@ -88,6 +88,14 @@ class Recorded:
     strange: int = 0
     failed: dict[int, Exception] = field(default_factory=dict)
 
+    def add(self, more: Recorded) -> None:
+        """Count in what came of others. Their `failed` stays out: it names other stanzas."""
+        self.moved.update(more.moved)
+        for state, notifications in more.notifications.items():
+            self.notifications[state] += notifications
+        self.healed += more.healed
+        self.strange += more.strange
+
 
 def heard_in(
     account: Account, envelope: Envelope, receipt: Receipt, state: State, source: int = 0
@@ -139,7 +147,7 @@ class ReceiptRecorder:
         Nothing is begun any more once `is_late` says so."""
         recorded = Recorded()
         groups = self._grouped(heard, items, recorded)
-        self._note_people(groups, recorded)
+        self._note_people(groups, recorded, is_late)
 
         def note_in_time(group: tuple[Notification, list[Heard]]) -> _Noted:
             if is_late():
@@ -180,13 +188,20 @@ class ReceiptRecorder:
                 groups.append((notification, right))
         return groups
 
-    def _note_people(self, groups: list[tuple[Notification, list[Heard]]], recorded: Recorded) -> None:
+    def _note_people(
+        self,
+        groups: list[tuple[Notification, list[Heard]]],
+        recorded: Recorded,
+        is_late: Callable[[], bool],
+    ) -> None:
         """Note of each person what reached them last: one write, however many receipts are theirs. What
         is for a person who can't be noted is dropped from `groups`."""
         last = list(last_to_reach((one, _said(theirs)) for one, theirs in groups).items())
 
         def note_delivery(person: tuple[tuple[str, str], tuple[str, int]]) -> None:
             (account, name), (notification_id, _) = person
+            if is_late():
+                raise TooLate
             self._stores.people.note_delivery(account, name, notification_id)
 
         failed = {
