@@ -30,3 +30,4 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.connector.passkey.POLL_SECONDS", 0.05)
     monkeypatch.setattr("tocsin_whatsapp_server.passkey_gate.SLOW_SECONDS", 60.0)
     monkeypatch.setattr("tocsin.connector.operator.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("tocsin.connector.operator.QUIET_SECONDS", 0.05)

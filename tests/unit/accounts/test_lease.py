@@ -9,14 +9,20 @@ from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Memb
 from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import OutcomeUnknown
-from tocsin.dynamo.writes import Delete
-from tocsin.tables.keys import lease_key
+from tocsin.dynamo.writes import Delete, Put
+from tocsin.tables.keys import CONNECTORS, heartbeat_key, lease_key
 
 
 class Connector(LeaseKeeper):
     """A lease keeper with a clock of its own."""
 
-    def __init__(self, table: Interposed | MemoryTable, name: str, start: float = 0) -> None:
+    def __init__(
+        self,
+        table: Interposed | MemoryTable,
+        name: str,
+        start: float = 0,
+        members_table: MemoryTable | None = None,
+    ) -> None:
         self.time = Clock(start)
         super().__init__(
             table,
@@ -24,6 +30,7 @@ class Connector(LeaseKeeper):
             url=f"https://{name}",
             certificate=f"PEM of {name}",
             sealer=SEALER,
+            members_table=members_table,
             monotonic=self.time,
             clock=lambda: NOW,
             random=Entropy(name),
@@ -341,3 +348,20 @@ def test_one_that_leaves_says_so_before_its_accounts_are_free(one: Connector, tw
     assert two.unheld(["main"], members) == []
     one.release("main", epoch)
     assert two.unheld(["main"], members) == ["main"]
+
+
+def test_who_looks_dead_by_an_old_reading_loses_nothing(table: MemoryTable, one: Connector) -> None:
+    one.acquire("main")
+    long_ago = MemoryTable()
+    long_ago.put(Put(heartbeat_key("one"), table.query(CONNECTORS)[0] | {"load": 1}))
+    two = Connector(table, "two", members_table=long_ago)
+    two.members()
+    two.wait(TERMS.dead + 1)
+    one.beat()
+    members = two.members()
+    assert [member.alive for member in members] == [False]
+    assert two.unheld(["main"], members) == ["main"]
+    with pytest.raises(LeaseHeld):
+        two.acquire("main")
+    two.wait(TERMS.dead + 1)
+    two.acquire("main")  # it is dead: what changes no more is read as it is

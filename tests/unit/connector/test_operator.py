@@ -12,7 +12,13 @@ import pytest
 from tests.support.key_peers import SEALER, Interposed
 from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.operator_requests import asked_accounts, read_request, request
-from tocsin.connector.operator import OperatorRequests, RequestPoller
+from tocsin.connector.operator import (
+    BUSY_LOOKS,
+    POLL_SECONDS,
+    QUIET_SECONDS,
+    OperatorRequests,
+    RequestPoller,
+)
 from tocsin.dynamo.writes import Delete, Put
 from tocsin.tables.keys import control_key, operator_request_key
 
@@ -113,6 +119,24 @@ async def test_a_bell_that_rings_for_nothing_is_silenced(three: ThreeAccounts) -
     async with three.running():
         await asyncio.sleep(0.02)
         assert asked_accounts(three.table) == []
+
+
+async def test_the_table_is_asked_each_second_while_an_operator_is_at_work_and_else_seldom() -> None:
+    table, waits = GrantedTable(), list[float]()
+
+    async def waited(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            request(table, SEALER, "a", "pair", 7, bytes(12))
+        if len(waits) == 3:
+            table.delete(Delete(operator_request_key("a")))
+        if len(waits) == 3 + BUSY_LOOKS:
+            raise asyncio.CancelledError
+
+    aws: Any = Aws()
+    with pytest.raises(asyncio.CancelledError):
+        await RequestPoller(aws, table, sleep=waited).run()
+    assert waits == [QUIET_SECONDS] * 2 + [POLL_SECONDS] * BUSY_LOOKS + [QUIET_SECONDS]
 
 
 # -- what nobody with the sealing key asked for ------------------------------------------------------------

@@ -130,6 +130,16 @@ async def test_one_connector_serves_all() -> None:
     assert [tenant.epochs for tenant in only.tenants.values()] == [[1]] * 30
 
 
+async def test_alone_it_looks_with_each_beat_and_beside_others_twice_as_often() -> None:
+    connectors = Connectors("a", "b")
+    one, two = Process(connectors, "one"), Process(connectors, "two")
+    await one.look()
+    beat = one.leases.terms.beat
+    assert await one.placement._look() == beat
+    await looking(connectors, one, two, seconds=10)
+    assert await one.placement._look() == beat / 2
+
+
 async def test_three_that_start_together_share_evenly_and_nothing_moves() -> None:
     connectors = Connectors(*numbered(31))
     three = [Process(connectors, name) for name in ("one", "two", "three")]

@@ -1,5 +1,7 @@
 """The table contract on memory and on moto, and the names of a cancelled transaction."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.table_contract import TableContract, make_dynamo_table
@@ -72,3 +74,35 @@ def test_in_memory_too_a_transaction_has_a_hundred_members() -> None:
         table.transact(writes, "t1")
     table.transact(writes[:100], "t2")
     assert len(table.query("p")) == 100
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_a_table_for_glances_reads_at_half_the_price(consistent: bool) -> None:
+    client = Recording()
+    table = DynamoTable(client, "keys", consistent=consistent)
+    table.get(("p", "s"))
+    table.get_many([("p", "s")])
+    table.query("p")
+    table.keys("p")
+    table.count("p", "gone")
+    assert client.consistent == [consistent] * 5
+    assert DynamoTable(client, "keys")._consistent
+
+
+class Recording:
+    """A client of an empty table. `consistent`: what each request asked for."""
+
+    def __init__(self) -> None:
+        self.consistent: list[bool] = []
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        self.consistent.append(request["ConsistentRead"])
+        return {}
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        self.consistent.append(request["ConsistentRead"])
+        return {"Items": [], "Count": 0}
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        self.consistent.append(request["RequestItems"]["keys"]["ConsistentRead"])
+        return {"Responses": {}}

@@ -126,7 +126,8 @@ class LeaseKeeper:
     """One connector's side: its heartbeat, and the leases it holds.
 
     `connector`: a name that no other process ever had. `url`, `certificate`: where it answers, sealed into
-    each lease with the version of the `protocol` that is spoken there. `monotonic`, `clock`: seconds.
+    each lease with the version of the `protocol` that is spoken there. `members_table`: the same table, maybe
+    read with eventual consistency: nothing is taken by what `members` finds. `monotonic`, `clock`: seconds.
     Not thread-safe.
     """
 
@@ -140,12 +141,14 @@ class LeaseKeeper:
         sealer: Sealer,
         protocol: int = UNSAID_PROTOCOL,
         terms: Terms = TERMS,
+        members_table: Table | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.connector = connector
         self._table = table
+        self._members_table = members_table or table
         self._url = url
         self._certificate = certificate
         self._sealer = sealer
@@ -201,9 +204,13 @@ class LeaseKeeper:
         self._beaten_at = started
 
     def members(self) -> list[Member]:
-        """The other connectors. Look regularly: who is dead shows only in that nothing changes."""
+        """The other connectors. Look regularly: who is dead shows only in that nothing changes.
+
+        What is a moment old may make one look alive for longer. Whoever takes over reads the heartbeat again,
+        and takes nothing if it has changed since.
+        """
         found = []
-        for item in self._table.query(CONNECTORS):
+        for item in self._members_table.query(CONNECTORS):
             name, load = str(item["sk"]), item.get("load")
             if name != self.connector:
                 alive = self._unchanged_for(name, item) < self.terms.dead

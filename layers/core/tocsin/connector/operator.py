@@ -31,14 +31,22 @@ from tocsin.sealing import Sealer
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1.0
-"""How often the table is asked which accounts have an open request."""
+"""How often the table is asked which accounts have an open request, while an operator is at work."""
+
+QUIET_SECONDS: Final = 3.0
+"""How often otherwise: each look costs, day and night."""
+
+BUSY_LOOKS: Final = 60
+"""After so many looks without a request no operator is at work any more."""
 
 LOOK_SECONDS: Final = 60.0
 """How often an account looks by itself, in case the poller missed a request."""
 
 
 class RequestPoller:
-    """Wakes the accounts that the operator asked something of: one read a second for all of them."""
+    """Wakes the accounts that the operator asked something of: one read for all of them, each second while
+    an operator is at work, else each third. `table`: may be read with eventual consistency, for whoever is
+    woken looks again."""
 
     def __init__(
         self, aws: Aws, table: Table, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -54,13 +62,16 @@ class RequestPoller:
 
     async def run(self) -> None:
         """Until cancelled."""
+        busy_looks = 0
         while True:
+            busy_looks = max(busy_looks - 1, 0)
             try:
                 for account in await self._aws.call(operator_requests.asked_accounts, self._table):
                     self._waking[account].set()
+                    busy_looks = BUSY_LOOKS
             except Exception as exc:  # noqa: BLE001  the table is away: the operator waits a little longer
                 log.warning("the operator's requests can't be read: %s", exc)
-            await self._sleep(POLL_SECONDS)
+            await self._sleep(POLL_SECONDS if busy_looks else QUIET_SECONDS)
 
 
 class OperatorRequests:

@@ -1,7 +1,8 @@
 """Which of the stack's accounts live in this process: claims its share, gives up what others lack.
 
 look ──▶ who else lives, how many accounts each holds          one query, each half second while there is
-  │                                                            something to do, else with each beat
+  │                                                            something to do, twice a beat while there are
+  │                                                            others, else with each beat
   ├─ some account is held by nobody ──▶ claim, up to our share
   ├─ we have more than our share ─────▶ give one: requests end, socket closes, lease free
   └─ one is served no more ───────────▶ give it
@@ -132,7 +133,10 @@ class Placement:
                 await self._give(leaving)
         self._tell_standby(members)
         hungry = loads.unheld or loads.mine < loads.share or (members and not loads.mine)
-        return HUNGRY_SECONDS if hungry else self._leases.terms.beat / 2
+        if hungry:
+            return HUNGRY_SECONDS
+        # Alone, nobody's death can be missed; who comes is hungry, and looks often by itself.
+        return self._leases.terms.beat / (2 if members else 1)
 
     def _loads(self, members: Sequence[Member]) -> Loads:
         others = [member.load for member in members if member.alive and not member.leaving]

@@ -81,13 +81,16 @@ class Connector:
     async def _startup(self) -> None:
         config, aws = self._config, self._aws
         table = DynamoTable(aws.client("dynamodb"), config.keys_table)
+        # What is looked at all day whether something is new: each of these looks again before it acts.
+        glanced_table = DynamoTable(aws.client("dynamodb"), config.keys_table, consistent=False)
         secret = asyncio.create_task(
             aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
         outside = config.notifications_table
         added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
         self._settings = SettingsReader(added) if added is not None else None
-        served = ServedAccounts(config.accounts, added, clock=time.monotonic)
+        roster = DynamoTable(aws.client("dynamodb"), outside, consistent=False) if outside else None
+        served = ServedAccounts(config.accounts, roster, clock=time.monotonic)
         # The placement asks for this first, and needn't wait then.
         known = asyncio.create_task(aws.call(served.latest))
         await asyncio.sleep(0)
@@ -115,9 +118,10 @@ class Connector:
             sealer=sealer,
             protocol=protocol.VERSION,
             terms=config.lease_terms,
+            members_table=DynamoTable(aws.impatient_client("dynamodb"), config.keys_table, consistent=False),
         )
         self._leases = Leases(keeper)
-        self._poller = RequestPoller(aws, table)
+        self._poller = RequestPoller(aws, glanced_table)
         latest = partial(aws.call, served.latest)
         notices = Notices(aws, config)
         self._context = ConnectorContext(

@@ -2,7 +2,8 @@
 `errors.py`.
 
 Every read is strongly consistent: no caller of this module has a use for yesterday's state. The exceptions
-are `scan` and `indexed`, whose findings are read again before anything is done about them.
+are `scan` and `indexed`, and a table for glances (`consistent=False`): what they find is read again before
+anything is done about it.
 """
 
 from __future__ import annotations
@@ -131,23 +132,29 @@ class IndexedTable(Table, Protocol):
 
 
 class DynamoTable:
-    """The table `name`, through a boto3 low-level client (thread-safe, as clients are)."""
+    """The table `name`, through a boto3 low-level client (thread-safe, as clients are).
+
+    `consistent=False`: every read is eventually consistent, for half the price. For who only looks whether
+    something is new, again and again, and decides nothing by what was read.
+    """
 
     def __init__(
         self,
         client: Any,
         name: str,
         *,
+        consistent: bool = True,
         random: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._name = name
+        self._consistent = consistent
         self._random = random
         self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
-        answer = self._client.get_item(TableName=self._name, Key=to_key(key), ConsistentRead=True)
+        answer = self._client.get_item(TableName=self._name, Key=to_key(key), ConsistentRead=self._consistent)
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
@@ -169,7 +176,7 @@ class DynamoTable:
         """What of `wanted`, keys by table, is there."""
         found: dict[str, dict[Key, Item]] = {name: {} for name in wanted}
         request: dict[str, Any] = {
-            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": True}
+            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": self._consistent}
             for name, keys in wanted.items()
             if keys
         }
@@ -230,7 +237,7 @@ class DynamoTable:
     def count(self, pk: str, without: str) -> int:
         request: dict[str, Any] = {
             "TableName": self._name,
-            "ConsistentRead": True,
+            "ConsistentRead": self._consistent,
             "Select": "COUNT",
             "KeyConditionExpression": "pk = :pk",
             "FilterExpression": "attribute_not_exists(#without)",
@@ -242,7 +249,7 @@ class DynamoTable:
     def _in_partition(self, pk: str, prefix: str) -> dict[str, Any]:
         request: dict[str, Any] = {
             "TableName": self._name,
-            "ConsistentRead": True,
+            "ConsistentRead": self._consistent,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": pk}},
         }
