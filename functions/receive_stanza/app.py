@@ -17,14 +17,21 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tocsin.bootstrap import Later, inbound
 from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.notify.config import ReceiveConfig
 from tocsin.notify.failure import Failure, Recover, Retry, Wait
-from tocsin.notify.redelivery import Received, Redelivery, received_at
+from tocsin.notify.redelivery import (
+    MAX_RECEIVES,
+    DeliverAgain,
+    Received,
+    Redelivery,
+    received_at,
+    wait_seconds,
+)
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -59,31 +66,66 @@ def receiver() -> tuple[Inbound, Redelivery]:
     return inbound(config, sqs=sqs), Redelivery(sqs, config.stanzas_queue_url)
 
 
+class HeldUp(NamedTuple):
+    """What of one sender waits: its records in their order, and in how many seconds they shall come again."""
+
+    records: list[Mapping[str, Any]]
+    seconds: float
+
+
 @telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch, each stanza for itself. After one that isn't done, the rest of its sender's waits too,
-    or it would overtake; the other senders go on.
+    or it would overtake; the other senders go on. None is begun in the second half of the invocation's time.
 
     A loop of our own: the batch processor of Powertools brings the classes of sixty event sources along, and
     asyncio, which would be a tenth of the start.
     """
-    failed: list[str] = []
-    held_up: set[str] = set()
+    enough = context.get_remaining_time_in_millis() / 2
+    held_up: dict[str, HeldUp] = {}
+    buried: list[HeldUp] = []
     reports: list[Report] = []
     for record in event["Records"]:
         sender = record["attributes"].get("MessageGroupId") or record["messageId"]
         if sender in held_up:
-            failed.append(record["messageId"])
+            held_up[sender].records.append(record)
+            continue
+        if context.get_remaining_time_in_millis() < enough:
+            held_up[sender] = HeldUp([record], 0)
             continue
         try:
             report = receive(record)
+        except DeliverAgain as again:
+            held_up[sender] = HeldUp([record], again.seconds)
         except Exception:  # noqa: BLE001 - `receive` has said what it was
-            held_up.add(sender)
-            failed.append(record["messageId"])
+            receives = receives_of(record)
+            if receives < MAX_RECEIVES:
+                held_up[sender] = HeldUp([record], wait_seconds(receives))
+            else:
+                # The queue buries it now. What waited behind it goes on, or would be buried with it.
+                buried.append(HeldUp([record], 0))
         else:
             reports += [report] if report is not None else []
+    waiting = [*held_up.values(), *buried]
+    for one in waiting:
+        give_back(one)
+    failed = [record["messageId"] for one in waiting for record in one.records]
     tell(reports, len(failed))
     return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+
+def give_back(waiting: HeldUp) -> None:
+    """Have all that waits of one sender come again together: while one is out, the queue brings no other."""
+    try:
+        _, redelivery = receiver()
+        redelivery.give_back([record["receiptHandle"] for record in waiting.records], waiting.seconds)
+    except Exception:
+        # What is done stays done, and what waits comes when its time in the queue is over.
+        logger.exception("stanzas could not be given back early", stanzas=len(waiting.records))
+
+
+def receives_of(record: Mapping[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
 
 
 def receive(record: Mapping[str, Any]) -> Report | None:
@@ -107,8 +149,8 @@ def put_off(record: Mapping[str, Any], failure: Failure) -> None:
     telemetry.count("StanzasPutOff")
     _, redelivery = receiver()
     body, attributes = record["body"], record["attributes"]
-    group, receives = attributes.get("MessageGroupId") or "", int(attributes["ApproximateReceiveCount"])
-    waiting = Received(body, record["receiptHandle"], group, receives, received_at(body))
+    group = attributes.get("MessageGroupId") or ""
+    waiting = Received(body, record["receiptHandle"], group, receives_of(record), received_at(body))
     redelivery.wait_for(waiting, failure, time.time_ns() // 1_000_000)
 
 

@@ -20,7 +20,7 @@ from tocsin.bootstrap import inbound
 from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.notification import State
-from tocsin.notify.redelivery import Redelivery
+from tocsin.notify.redelivery import MAX_RECEIVES, Redelivery
 from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
 
@@ -130,13 +130,106 @@ def test_what_needs_the_connector_is_put_off_and_its_sender_with_it(
     assert wired.stored(notification).state is State.DELIVERED
 
 
+@pytest.fixture
+def given_back(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """In how many seconds each handle comes again, by what the function told the queue last."""
+    seconds: dict[str, float] = {}
+
+    def note(self: Redelivery, handles: list[str], after: float) -> None:
+        seconds.update(dict.fromkeys(handles, after))
+
+    monkeypatch.setattr(Redelivery, "give_back", note)
+    return seconds
+
+
+def test_what_waits_behind_a_deferred_stanza_comes_again_with_it(
+    app: ModuleType, wired: WiredFunctions, given_back: dict[str, float]
+) -> None:
+    wired.tell(1)
+    device = wired.siti.devices[0]
+    records = [enqueued(wired, message_from(device, wired.siti, f"R{n}", "satu"), receives=2) for n in "12"]
+    wired.network.away = ConnectorAway("gone")
+    app.lambda_handler({"Records": records}, Context())
+    assert given_back == {record["receiptHandle"]: 30 for record in records}
+
+
+def broken(app: ModuleType, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """Have one stanza meet a bug."""
+    parts, redelivery = app.receiver()
+
+    class Broken:
+        def handle(self, given: str) -> Any:
+            if given == body:
+                raise ZeroDivisionError
+            return parts.handle(given)
+
+    monkeypatch.setattr(app, "receiver", lambda: (Broken(), redelivery))
+
+
+def test_after_a_bug_a_stanza_and_what_follows_it_come_again_soon(
+    app: ModuleType, wired: WiredFunctions, given_back: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notification = wired.tell(1)
+    records = [
+        enqueued(wired, receipt_of(wired.siti, notification.message_id, kind)) for kind in (None, "read")
+    ]
+    broken(app, monkeypatch, records[0]["body"])
+    answer = app.lambda_handler({"Records": records}, Context())
+    assert failed(answer) == [record["messageId"] for record in records]
+    assert given_back == {record["receiptHandle"]: 15 for record in records}
+
+
+def test_what_waited_behind_a_stanza_that_is_buried_is_not_buried_with_it(
+    app: ModuleType, wired: WiredFunctions, given_back: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notification = wired.tell(1)
+    records = [
+        enqueued(wired, receipt_of(wired.siti, notification.message_id, kind), receives=MAX_RECEIVES)
+        for kind in (None, "read")
+    ]
+    broken(app, monkeypatch, records[0]["body"])
+    assert failed(app.lambda_handler({"Records": records}, Context())) == [records[0]["messageId"]]
+    assert wired.stored(notification).state is State.READ
+
+
+def test_what_there_is_no_time_for_is_not_begun_and_comes_again_at_once(
+    app: ModuleType, wired: WiredFunctions, given_back: dict[str, float]
+) -> None:
+    notification = wired.tell(1)
+    context = Context()
+    left = iter([100_000, 60_000, 40_000])
+    context.get_remaining_time_in_millis = lambda: next(left)  # type: ignore[method-assign]
+    records = [
+        enqueued(wired, receipt_of(wired.siti, notification.message_id, kind)) for kind in (None, "read")
+    ]
+    answer = app.lambda_handler({"Records": records}, context)
+    assert failed(answer) == [records[1]["messageId"]]
+    assert wired.stored(notification).state is State.DELIVERED
+    assert given_back == {records[1]["receiptHandle"]: 0}
+
+
+def test_a_queue_that_takes_nothing_back_undoes_nothing(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError
+
+    notification = wired.tell(1)
+    monkeypatch.setattr(Redelivery, "give_back", away)
+    records = [
+        enqueued(wired, receipt_of(wired.siti, notification.message_id, kind)) for kind in (None, "read")
+    ]
+    broken(app, monkeypatch, records[1]["body"])
+    assert failed(app.lambda_handler({"Records": records}, Context())) == [records[1]["messageId"]]
+
+
 def test_a_stanza_that_only_waits_is_never_buried_as_one_that_crashes(
     app: ModuleType, wired: WiredFunctions
 ) -> None:
     wired.tell(1)
     node = message_from(wired.siti.devices[0], wired.siti, "R1", "satu")
     wired.network.away = ConnectorAway("gone")
-    record = enqueued(wired, node, receives=4)
+    record = enqueued(wired, node, receives=11)
     assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
     wired.aws.sqs.delete_message(QueueUrl=wired.aws.queues["stanzas"], ReceiptHandle=record["receiptHandle"])
     assert wired.aws.messages("stanzas") == [json.loads(record["body"])]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.templates import properties, resources, template
+from tocsin.notify.redelivery import MAX_RECEIVES, RECEIVES_BEFORE_RENEWAL
 
 TIMINGS = template()["Mappings"]["Seconds"]
 STAGES = sorted({name.removesuffix("Timeout").removesuffix("Visibility") for name in TIMINGS["aws"]})
@@ -66,3 +67,8 @@ def test_refused_polls_bury_nothing(name: str) -> None:
     redrive = properties(name).get("RedrivePolicy")
     if redrive:
         assert redrive["maxReceiveCount"] >= ENOUGH_RECEIVES
+
+
+def test_the_stanza_queue_buries_what_its_function_takes_for_buried() -> None:
+    assert properties("StanzasQueue")["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+    assert RECEIVES_BEFORE_RENEWAL <= MAX_RECEIVES / 2

@@ -36,7 +36,7 @@ def received(aws: Cloud, receives: int = 1, *, age: float = 0.0) -> Received:
     return Received(body, message["ReceiptHandle"], "g", receives, received_at(body))
 
 
-@pytest.mark.parametrize(("receives", "seconds"), [(1, 15), (2, 30), (3, 60)])
+@pytest.mark.parametrize(("receives", "seconds"), [(1, 15), (2, 30), (3, 60), (10, 300)])
 def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
     with pytest.raises(DeliverAgain) as raised:
         Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(
@@ -46,7 +46,7 @@ def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
 
 
 def test_before_the_queue_takes_it_for_a_crasher_a_copy_starts_over(aws):
-    record = received(aws, receives=4)
+    record = received(aws, receives=11)
     Redelivery(aws.sqs, aws.queues["stanzas"]).wait_for(record, Wait("not-connected"), NOW * 1000)
     aws.sqs.delete_message(QueueUrl=aws.queues["stanzas"], ReceiptHandle=record.handle)
     assert aws.messages("stanzas") == [json.loads(record.body)]

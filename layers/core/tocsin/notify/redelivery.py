@@ -18,8 +18,10 @@ FIRST_WAIT_SECONDS = 15
 AGAIN_SECONDS = 2
 """After which a record of a standard queue comes again that could not be handled at once."""
 MAX_WAIT_SECONDS = 300
-# One less than the receives after which the queue's redrive policy takes a stanza for a crashing one.
-RECEIVES_BEFORE_RENEWAL = 3
+MAX_RECEIVES = 20
+"""Of a stanza: then the queue's redrive policy takes it for one that crashes."""
+RECEIVES_BEFORE_RENEWAL = 10
+"""Half of that, for polls that were refused count, too. The later, the better: a copy is overtaken."""
 STANZA_EXPIRY_SECONDS = 24 * 3600
 _BATCH = 10
 """Entries that SQS takes in one request."""
@@ -103,7 +105,7 @@ class Redelivery:
             raise failure
         if record.receives <= RECEIVES_BEFORE_RENEWAL:
             asked = failure.not_before if isinstance(failure, Retry) else 0
-            seconds = max(FIRST_WAIT_SECONDS * 2 ** (record.receives - 1), asked)
+            seconds = max(wait_seconds(record.receives), asked)
             self.defer(record, failure.code, min(seconds, MAX_WAIT_SECONDS))
         digest = hashlib.sha256(f"{record.handle}\0{record.body}".encode()).hexdigest()
         self._sqs.send_message(
@@ -112,6 +114,11 @@ class Redelivery:
             MessageGroupId=record.group,
             MessageDeduplicationId=digest,
         )
+
+
+def wait_seconds(receives: int) -> int:
+    """Return how long a stanza waits after so many receives: 15 seconds, doubling to 300."""
+    return int(min(FIRST_WAIT_SECONDS * 2 ** min(receives - 1, 10), MAX_WAIT_SECONDS))
 
 
 def received_at(body: str) -> int:
