@@ -40,8 +40,17 @@ def polled(event: Any) -> tuple[str, int]:
     """Kind of a queue, and how many pollers read it while it is empty."""
     queue = properties(event["Queue"]["Fn::GetAtt"][0])
     fifo = bool(queue.get("FifoQueue"))
-    adaptive = not fifo and "ScalingConfig" not in event
+    adaptive = not fifo and not is_capped(event.get("ScalingConfig"))
     return ("fifo" if fifo else "standard", POLLERS["adaptive" if adaptive else "fixed"])
+
+
+def is_capped(scaling: Any) -> bool:
+    """Whether a queue's function has a maximum concurrency, with every parameter at its default."""
+    if scaling is not None and "Fn::If" in scaling:
+        condition, then, otherwise = scaling["Fn::If"]
+        chosen = then if holds(template()["Conditions"][condition], "template.yaml") else otherwise
+        return bool(chosen != {"Ref": "AWS::NoValue"})
+    return scaling is not None
 
 
 def metrics_of(alarm: Any) -> int:

@@ -30,6 +30,9 @@ SAMPLES = {
     "WhatsAppRootKey": "ab" * 32,
 }
 
+# Each decides one property of its own, so it is combined with nothing.
+ALONE = {"PlanConcurrency": "2", "ReceiptsConcurrency": "2"}
+
 
 def choices(name: str) -> list[str]:
     """Return the values of a parameter of the main template that a condition can tell apart."""
@@ -54,7 +57,7 @@ def deciding(file: str = MAIN) -> set[str]:
     template = transformed(file)
     asked = referred(template.get("Conditions", {}))
     if file == MAIN:
-        return asked
+        return asked - ALONE.keys()
     [stack] = [it for it in nested() if it["TemplateURL"] == file]
     return set().union(
         *(referred(stack["Parameters"][name]) for name in asked if name in stack["Parameters"])
@@ -95,6 +98,8 @@ def _candidates() -> Iterator[dict[str, str]]:
         for value in declared.get("AllowedValues", []):
             yield {name: str(value)}
             yield {"ConnectorMode": "external", name: str(value)}
+    for name, value in ALONE.items():
+        yield {name: value}
 
 
 # What goes with an adopted notifications table, which no condition asks for.

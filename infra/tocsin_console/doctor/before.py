@@ -47,6 +47,9 @@ LAMBDA_LACKS: Final = {"use1-az3", "cac1-az3"}
 FEW: Final = 10
 """Concurrent executions of a new AWS account."""
 
+UNCAPPED: Final = 2
+"""Runs that a queue without a cap wants at least: Lambda's pollers of one that is empty."""
+
 SPARE: Final = 6
 """For the functions without a limit of their own: outcomes, upkeep, and what else runs in the account."""
 
@@ -128,18 +131,24 @@ def gather_concurrency(planned: Planned) -> dict[str, int]:
     return {
         "limit": limit["ConcurrentExecutions"],
         "unreserved": limit["UnreservedConcurrentExecutions"],
-        "wanted": sum(int(planned[name]) for name in wanted),
+        # A queue without a cap takes what is free, and wants two runs at least.
+        "wanted": sum(int(planned[name]) or UNCAPPED for name in wanted),
+        "uncapped": sum(not int(planned[name]) for name in wanted),
     }
 
 
 def judge_concurrency(facts: Mapping[str, int]) -> list[Finding]:
     limit, free, wanted = facts["limit"], facts["unreserved"], facts["wanted"]
-    saw = f"{free} of {limit} concurrent executions are free; the queues may use {wanted}"
+    more = " and more" if facts["uncapped"] else ""
+    saw = f"{free} of {limit} concurrent executions are free; the queues may use {wanted}{more}"
     if free < wanted:
         means = "Lambda refuses runs, and refused runs count as receives: messages are buried unread"
         return [fault(saw, means, f"{_QUOTA} (or lower SendConcurrency)")]
     if free < wanted + SPARE or limit <= FEW:
-        return [warning(saw, "a storm of tickets leaves nothing for upkeep and outcomes", _QUOTA)]
+        capped = " (until then: PlanConcurrency=2 ReceiptsConcurrency=2)" if facts["uncapped"] else ""
+        return [
+            warning(saw, "a storm of tickets leaves nothing for upkeep and outcomes", f"{_QUOTA}{capped}")
+        ]
     return [ok(saw)]
 
 

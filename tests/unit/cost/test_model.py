@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cost import page, report
-from tests.cost.facts import facts, metrics_of
+from tests.cost.facts import facts, is_capped, metrics_of
 from tests.cost.measure import FUNCTIONS
 from tests.cost.model import (
     HOURS,
@@ -84,6 +84,20 @@ def test_a_queue_of_either_kind_has_its_price() -> None:
 def test_an_empty_queue_is_polled_all_month() -> None:
     uses = idle_uses({"functions": {}, "metrics": 0}, FACTS)
     assert amount([use for use in uses if use.part == "polling"], "sqs_fifo_request") == 5 * 180 * HOURS
+
+
+def test_a_standard_queue_without_a_cap_has_two_pollers_and_every_other_one_five() -> None:
+    pollers = {name: number for name, (_, number) in facts().queues.items()}
+    assert pollers == {
+        "plan_notifications": 2,
+        "send_notification": 5,
+        "receive_stanza": 5,
+        "record_receipts": 2,
+    }
+    cap = {"MaximumConcurrency": 2}
+    assert is_capped(cap)
+    assert is_capped({"Fn::If": ["Fargate", cap, {"Ref": "AWS::NoValue"}]})
+    assert not is_capped({"Fn::If": ["PlanCapped", cap, {"Ref": "AWS::NoValue"}]})
 
 
 def test_spot_takes_off_the_task_and_not_its_address() -> None:

@@ -26,6 +26,8 @@ CONTRADICTIONS = [
     ({**EXTERNAL, "WhatsAppUrl": "ws://localhost/ws"}, "WHATSAPP_URL"),
     ({**EXTERNAL, "WhatsAppRootKey": "ab" * 32}, "WHATSAPP_ROOT_KEY"),
     ({"Timing": "trial"}, "Leave out Timing"),
+    ({"PlanConcurrency": "1"}, "PlanConcurrency can't be 1"),
+    ({"ReceiptsConcurrency": "1"}, "ReceiptsConcurrency can't be 1"),
     ({"SealingSecretArn": SECRET, "TextsSecretArn": SECRET}, "same secret"),
     ({**WITH_KEYS, "SealingSecretArn": ""}, "KeysTableName needs SealingSecretArn"),
     ({**WITH_KEYS, "KeysKmsKey": "own"}, "keeps the key that it has"),
