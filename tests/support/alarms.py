@@ -155,9 +155,10 @@ class Alarm:
 
 
 def evaluated(formula: str, known: Mapping[str, Series], wanted: range) -> Series:
-    """Metric math as far as our alarms use it: names, `+`, `FILL(x, number)` and `DIFF(x)`.
+    """Metric math as far as our alarms use it: names, `+`, `FILL(x, number)`, `FILL(x, REPEAT)` and `DIFF(x)`.
 
-    A sum has a value where both have one. `DIFF` has none for the first value that there is.
+    A sum has a value where both have one. `DIFF` has none for the first value that there is. `REPEAT` fills in
+    the value before, and leaves what is before all values missing.
     """
     formula = formula.replace(" ", "")
     parts = _split(formula)
@@ -172,8 +173,20 @@ def evaluated(formula: str, known: Mapping[str, Series], wanted: range) -> Serie
     if formula.startswith("FILL("):
         inside, _, number = formula[5:-1].rpartition(",")
         inner = evaluated(inside, known, wanted)
+        if number == "REPEAT":
+            return _repeated(inner, wanted)
         return {period: inner.get(period, float(number)) for period in wanted}
     return known[formula]
+
+
+def _repeated(series: Series, wanted: range) -> Series:
+    filled: dict[int, float] = {}
+    for period in wanted:
+        if period in series:
+            filled[period] = series[period]
+        elif period - 1 in filled:
+            filled[period] = filled[period - 1]
+    return filled
 
 
 def _split(formula: str) -> list[str]:

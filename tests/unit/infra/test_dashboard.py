@@ -109,6 +109,12 @@ def test_what_it_leaves_out_is_left_out_for_a_reason() -> None:
     assert not ours & left_out
 
 
+def test_stacks_of_one_name_in_two_regions_have_two() -> None:
+    """All dashboards of an account are global: a second of the same name would write over the first."""
+    name = properties("DashboardPage", OBSERVABILITY)["DashboardName"]["Fn::Sub"]
+    assert {"${SystemName}", "${AWS::Region}"} <= set(re.findall(r"\$\{[^}]+\}", name))
+
+
 def test_it_names_only_what_the_template_knows() -> None:
     text = json.dumps(body())
     names = set(re.findall(r"\$\{([^}]+)\}", text)) - {"AWS::Region"}
