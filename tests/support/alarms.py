@@ -155,10 +155,10 @@ class Alarm:
 
 
 def evaluated(formula: str, known: Mapping[str, Series], wanted: range) -> Series:
-    """Metric math as far as our alarms use it: names, `+`, `FILL(x, number)`, `FILL(x, REPEAT)` and `DIFF(x)`.
+    """Metric math as far as our alarms use it: names, `+`, `FILL(x, number)`, `FILL(x, REPEAT)`, `DIFF(x)`.
 
-    A sum has a value where both have one. `DIFF` has none for the first value that there is. `REPEAT` fills in
-    the value before, and leaves what is before all values missing.
+    A sum has a value where both have one. `DIFF` has none for the first value that there is. `REPEAT` fills
+    in the value before, and leaves what is before all values missing.
     """
     formula = formula.replace(" ", "")
     parts = _split(formula)

@@ -206,7 +206,9 @@ def judge_role(there: bool | None) -> list[Finding]:
 
 def gather_zones(planned: Planned) -> dict[str, Any]:
     if not planned.fargate:
-        return {"needed": False}
+        return {"needed": False, "why": "nothing runs in a VPC"}
+    if _parameters(planned.place.look()).get("ConnectorMode") == "fargate":
+        return {"needed": False, "why": "the stack stays in the zones that it has"}
     answer = planned.place.client("ec2").describe_availability_zones(
         Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
     )
@@ -217,7 +219,7 @@ def gather_zones(planned: Planned) -> dict[str, Any]:
 
 def judge_zones(facts: Mapping[str, Any]) -> list[Finding]:
     if not facts["needed"]:
-        return [ok("not needed: nothing runs in a VPC")]
+        return [ok(f"not needed: {facts['why']}")]
     zones: Mapping[str, str] = facts["zones"]
     good = [name for name, id_ in sorted(zones.items()) if not _lacks(facts["region"], id_)]
     taken = facts["chosen"] or sorted(zones)[:2]
@@ -285,26 +287,41 @@ def gather_named(planned: Planned) -> dict[str, str]:
     return found
 
 
+_UNSEEN = (
+    "403",
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+)
+
+
 def judge_named(facts: Mapping[str, str]) -> list[Finding]:
     bad = {parameter: problem for parameter, problem in facts.items() if problem}
     if not bad:
         return [ok(f"all of it is there: {', '.join(facts)}" if facts else "the parameters name nothing")]
-    return [
-        fault(
-            f"{parameter} names {problem}",
-            "the stack could not use it",
-            f"correct {parameter}, or leave it out",
+    return [_named(parameter, problem) for parameter, problem in bad.items()]
+
+
+def _named(parameter: str, problem: str) -> Finding:
+    if problem.endswith(tuple(f": {code}" for code in _UNSEEN)):
+        # It may be another account's, which lets the stack use it and you not look.
+        return unknown(
+            f"{parameter} names {problem}, so you can't see whether it is there", f"is {parameter} right?"
         )
-        for parameter, problem in bad.items()
-    ]
+    saw = f"{parameter} names {problem}"
+    return fault(saw, "the stack could not use it", f"correct {parameter}, or leave it out")
 
 
 def gather_contradictions(planned: Planned) -> dict[str, Any]:
-    found = planned.place.look()
-    running = {
-        one["ParameterKey"]: one.get("ParameterValue", "") for one in (found or {}).get("Parameters", [])
-    }
+    running = _parameters(planned.place.look())
     return {"planned": {name: planned[name] for name in DEFAULTS}, "running": running}
+
+
+def _parameters(found: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a stack was deployed with; nothing if there is none."""
+    told = (found or {}).get("Parameters", ())
+    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in told}
 
 
 _FARGATE_ALONE = (
@@ -316,6 +333,11 @@ _FARGATE_ALONE = (
     "WhatsAppUrl",
     "WhatsAppRootKey",
 )
+
+
+_FARGATE = ("ConnectorMode", "fargate")
+_FROM_THIS_RELEASE = "PlanConcurrency"
+"""A parameter that 0.1.0 didn't have."""
 
 
 def judge_contradictions(facts: Mapping[str, Any]) -> list[Finding]:
@@ -331,19 +353,22 @@ def judge_contradictions(facts: Mapping[str, Any]) -> list[Finding]:
         found.append(fault("both secrets are one", means, "name the two outputs of the earlier stack"))
     gone = _accounts(running.get("Accounts", "")) - _accounts(planned["Accounts"])
     if gone:
-        named = ", ".join(sorted(gone))
-        found.append(
-            fault(
-                f"the stack serves {named}, the new parameter Accounts doesn't",
-                "no connector would hold it any more, and what waits for it would expire",
-                f"keep it in Accounts, or first: tocsin unpair --account {sorted(gone)[0]}",
+        saw = f"the stack serves {', '.join(sorted(gone))}, the new parameter Accounts doesn't"
+        if _FROM_THIS_RELEASE in running:
+            means = "an account that is linked, or for which something waits, is served on all the same"
+            one = sorted(gone)[0]
+            mend = f"to end it: tocsin unpair --account {one}, then tocsin accounts remove {one}"
+            found.append(warning(saw, means, mend))
+        else:
+            means = "0.1.0 wrote down nowhere what is in use: no connector would hold it any more"
+            found.append(
+                fault(saw, means, "keep it in Accounts in this deployment, and leave it out in the next")
             )
-        )
-    zones = running.get("AvailabilityZones")
-    if zones is not None and zones != planned["AvailabilityZones"]:
+    zones = running.get("AvailabilityZones", "")
+    if _FARGATE in running.items() and zones != planned["AvailabilityZones"]:
         saw = "AvailabilityZones differs from the running stack's"
         means = "subnets can't move: the network would be replaced under the running functions"
-        found.append(fault(saw, means, f"set it to '{zones}'"))
+        found.append(fault(saw, means, f"set AvailabilityZones={zones}" if zones else "leave it out"))
     return found or [ok("no parameter contradicts another or the running stack")]
 
 

@@ -138,9 +138,18 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ),
     (
         "parameters",
+        # A stack of 0.1.0.
         lambda it: it.aws.say(cloudformation__describe_stacks=stack(Accounts="default,support")),
         Level.FAULT,
-        "tocsin unpair --account support",
+        "keep it in Accounts in this deployment",
+    ),
+    (
+        "parameters",
+        lambda it: it.aws.say(
+            cloudformation__describe_stacks=stack(Accounts="default,support", PlanConcurrency="2")
+        ),
+        Level.WARNING,
+        "tocsin unpair --account support, then tocsin accounts remove support",
     ),
     (
         "parameters",
@@ -151,10 +160,22 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     (
         "parameters",
         lambda it: it.aws.say(
-            cloudformation__describe_stacks=stack(AvailabilityZones="eu-west-1a,eu-west-1b")
+            cloudformation__describe_stacks=stack(
+                AvailabilityZones="eu-west-1a,eu-west-1b", ConnectorMode="fargate"
+            )
         ),
         Level.FAULT,
-        "eu-west-1a,eu-west-1b",
+        "set AvailabilityZones=eu-west-1a,eu-west-1b",
+    ),
+    (
+        "parameters",
+        # A stack of 0.1.0, which took the first two zones.
+        lambda it: (
+            it.aws.say(cloudformation__describe_stacks=stack(ConnectorMode="fargate")),
+            it.parameters.update(MOVED),
+        ),
+        Level.FAULT,
+        "leave it out",
     ),
     (
         "named",
@@ -286,6 +307,24 @@ def test_a_fault_ends_with_exit_code_1_and_is_told_to_programs_too(scene: Scene,
     assert ended.value.exit_code == 1
     assert told.records[-2]["check"] == "ecs role"
     assert told.records[-1] == {"ok": 10, "warning": 0, "fault": 1, "unknown": 0}
+
+
+@pytest.mark.parametrize("code", ["AuthorizationError", "AccessDeniedException", "AccessDenied"])
+def test_what_you_may_not_see_is_unknown_and_holds_up_nothing(scene: Scene, code: str) -> None:
+    """A topic of another account may be told by the stack's alarms, and not be looked at by you."""
+    scene.parameters["AlarmTopicArn"] = "arn:aws:sns:eu-west-1:999999999999:night"
+    scene.aws.say(sns__get_topic_attributes=refused(code))
+    [finding] = scene.examine("named")
+    assert finding.level is Level.UNKNOWN
+    assert "arn:aws:sns:eu-west-1:999999999999:night" in finding.saw
+
+
+def test_a_stack_that_runs_is_not_told_to_move_to_other_zones(scene: Scene) -> None:
+    scene.aws.say(
+        cloudformation__describe_stacks=stack(ConnectorMode="fargate"),
+        ec2__describe_availability_zones=zones({"eu-west-1a": "use1-az3", "eu-west-1b": "euw1-az1"}),
+    )
+    assert [finding.level for finding in scene.examine("zones")] == [Level.OK]
 
 
 def test_nothing_is_changed_by_a_look(scene: Scene) -> None:
