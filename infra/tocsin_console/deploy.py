@@ -109,17 +109,16 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
     had = {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())}
     before = {**had, **saved.parameters, **given}
     asked = _ask(kept_by_default(before), given, wanted, output)
-    chosen = {**saved.parameters, **parameters_of(asked), **given}
+    chosen = {**saved.parameters, **parameters_of(asked, before), **given}
     chosen = {name: value for name, value in chosen.items() if name in declared}
-    defaults = {**DEFAULTS, "AlarmEmail": ""}
     # Back to a default is said once: else SAM keeps what the stack has.
     parameters = {
         name: value
         for name, value in chosen.items()
-        if {value} != {defaults.get(name), had.get(name, defaults.get(name))}
+        if {value} != {DEFAULTS.get(name), had.get(name, DEFAULTS.get(name))}
     }
     dropped = tuple(sorted(saved.parameters.keys() - declared))
-    frozen = {name: value for name, value in parameters.items() if value != defaults.get(name)}
+    frozen = {name: value for name, value in parameters.items() if value != DEFAULTS.get(name)}
     gone = {name: value for name, value in before.items() if name in FORMER}
     return Plan(place, parameters, frozen, {**had, **gone}, dropped)
 
@@ -184,10 +183,10 @@ def _ask(
         return {}
     if not output.can_ask:
         raise Usage("there is no terminal to ask on: add --yes to deploy with --set and the defaults")
-    asked = (one for one in QUESTIONS[2:] if one.about not in given)
+    questions = (one for one in QUESTIONS[2:] if not given.keys() & parameters_of({one.about: ""}).keys())
     return {
         one.about: _answer(replace(one, default=defaults.get(one.about, one.default)), output)
-        for one in asked
+        for one in questions
     }
 
 

@@ -89,13 +89,16 @@ QUESTIONS: Final = (
 MAX_QUESTIONS: Final = 8
 
 
-def parameters_of(answers: Mapping[str, str]) -> dict[str, str]:
-    """The template's parameters that answers mean."""
+def parameters_of(answers: Mapping[str, str], before: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The template's parameters that answers mean. `before`: the stack's: it may tell a topic and an address,
+    and whoever leaves the answer as it was keeps both."""
     found = {name: value for name, value in answers.items() if name not in (STACK, REGION, ALARMS)}
     if ALARMS in answers:
-        told = answers[ALARMS]
+        told, before = answers[ALARMS], before or {}
         found["AlarmEmail"] = told if "@" in told else ""
         found["AlarmTopicArn"] = told if told.startswith("arn:") else ""
+        if told and told == kept_by_default(before).get(ALARMS):
+            found |= {name: before.get(name, "") for name in ("AlarmEmail", "AlarmTopicArn")}
     return found
 
 

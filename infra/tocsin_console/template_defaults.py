@@ -29,6 +29,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "WhatsAppUrl": "wss://web.whatsapp.com/ws/chat",
     "WhatsAppRootKey": "",
     "AlarmTopicArn": "",
+    "AlarmEmail": "",
     "SealingSecretArn": "",
     "TextsSecretArn": "",
 }

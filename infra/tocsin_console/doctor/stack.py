@@ -10,6 +10,8 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from tocsin_console.deployment import Deployment
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 
@@ -255,9 +257,15 @@ def gather_alarms(deployed: Deployed) -> dict[str, Any]:
     answer = deployed.client("cloudwatch").describe_alarms(AlarmNames=names[:100]) if names else {}
     alarms = answer.get("MetricAlarms", [])
     topics = sorted({topic for alarm in alarms for topic in alarm.get("AlarmActions", ())})
-    subscribed = {}
+    subscribed: dict[str, list[bool]] = {}
+    unseen: dict[str, str] = {}
     for topic in topics:
-        told = deployed.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        try:
+            told = deployed.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        except ClientError as error:
+            # Of another account, perhaps. The alarms themselves can be seen all the same.
+            unseen[topic] = error.response["Error"]["Code"]
+            continue
         subscribed[topic] = [one["SubscriptionArn"] != "PendingConfirmation" for one in told]
     return {
         "alarms": {
@@ -269,6 +277,7 @@ def gather_alarms(deployed: Deployed) -> dict[str, Any]:
             for alarm in alarms
         },
         "subscribed": subscribed,
+        "unseen": unseen,
     }
 
 
@@ -291,6 +300,13 @@ def judge_alarms(facts: Mapping[str, Any]) -> list[Finding]:
                     f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS"
                 )
             found.append(warning(f"the topic {topic} {saw}", means, mend))
+    for topic, code in facts["unseen"].items():
+        found.append(
+            unknown(
+                f"who hears the topic {topic} can't be seen: {code}",
+                "ask whoever owns the topic; if it was deleted: tocsin deploy, and give another one",
+            )
+        )
     for name, alarm in alarms.items():
         if alarm["state"] == "ALARM":
             found.append(fault(f"{name} rings", alarm["says"] or "see its description", "tocsin status"))

@@ -164,6 +164,33 @@ def test_the_defaults_of_an_update_are_what_the_stack_has(scene: Scene) -> None:
     assert scene.sam.overrides == ["DefaultRegion=GB", "AlarmTopicArn=arn:aws:sns:eu-west-1:1:night"]
 
 
+TOLD = {"AlarmEmail": "desk@example.org", "AlarmTopicArn": "arn:aws:sns:eu-west-1:1:night"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("", TOLD),
+        ("night@example.org", {"AlarmEmail": "night@example.org", "AlarmTopicArn": ""}),
+        ("none", dict.fromkeys(TOLD, "")),
+    ],
+)
+def test_a_stack_that_tells_a_topic_and_an_address_goes_on_unless_somebody_says_otherwise(
+    scene: Scene, typed: str, wanted: dict[str, str]
+) -> None:
+    scene.running = dict(TOLD)
+    scene.deploy(typing(f"{ENTER * 7}{typed}\n"))
+    deployed = {**scene.running, **deploy.overrides(scene.sam.overrides)}
+    assert {name: deployed[name] for name in TOLD} == wanted
+
+
+def test_a_given_address_for_alarms_is_not_asked_for(scene: Scene) -> None:
+    terminal = typing(ENTER * 20)
+    scene.deploy(terminal, "AlarmEmail=desk@example.org")
+    assert "alarms" not in asked(terminal)
+    assert scene.sam.overrides == ["AlarmEmail=desk@example.org"]
+
+
 def test_back_to_a_default_is_said_once_and_not_frozen(scene: Scene, said: Said) -> None:
     scene.running = {"DefaultRegion": "GB", "DefaultArea": "20"}
     scene.deploy(said.output, "DefaultRegion=ID", "DefaultArea=", yes=True)
@@ -200,7 +227,7 @@ def test_a_question_takes_what_the_template_takes(question: Any) -> None:
 
 def test_every_answer_is_a_parameter_of_the_template() -> None:
     answers = {question.about: question.default for question in QUESTIONS}
-    assert parameters_of(answers).keys() <= {*template()["Parameters"], "AlarmEmail"}
+    assert parameters_of(answers).keys() <= template()["Parameters"].keys()
     assert parameters_of({ALARMS: "a@b.example"}) == {"AlarmEmail": "a@b.example", "AlarmTopicArn": ""}
 
 

@@ -338,6 +338,17 @@ def test_without_the_right_to_ask_it_is_unknown(scene: Scene, name: str) -> None
     assert ASKING[name] in finding.saw
 
 
+def test_an_alarm_that_rings_is_seen_though_its_topic_can_not_be(scene: Scene) -> None:
+    """A topic may be another account's, whose subscriptions nobody here may list."""
+    scene.aws.say(
+        cloudwatch__describe_alarms=an_alarm("ALARM"),
+        sns__list_subscriptions_by_topic=refused("AuthorizationError"),
+    )
+    topic, alarm = scene.examine("alarms")
+    assert (topic.level, TOPIC in topic.saw) == (Level.UNKNOWN, True)
+    assert (alarm.level, "rings" in alarm.saw) == (Level.FAULT, True)
+
+
 def test_another_version_than_the_console_s_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin_console.doctor.stack.metadata.version", lambda _: "9.9.9")
     [finding] = scene.examine("versions")
