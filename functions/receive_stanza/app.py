@@ -13,28 +13,22 @@ import gc
 gc.disable()
 
 import os
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tocsin.bootstrap import Later, inbound
-from tocsin.multidevice.inbound.dispatch import Inbound
 from tocsin.multidevice.inbound.envelope import Report
+from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import ReceiveConfig
-from tocsin.notify.failure import Failure, Recover, Retry, Wait
-from tocsin.notify.redelivery import (
-    MAX_RECEIVES,
-    DeliverAgain,
-    Received,
-    Redelivery,
-    received_at,
-    wait_seconds,
-)
+from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried
+from tocsin.notify.redelivery import Redelivery, wait_seconds
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 telemetry = Telemetry()
@@ -60,104 +54,68 @@ ORDINARY |= {("notification", "ignored"), ("call", "ignored")}
 
 
 @cache
-def receiver() -> tuple[Inbound, Redelivery]:
+def receiver() -> tuple[Stanzas, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
     config, sqs = ReceiveConfig.read(), Later("sqs")
-    return inbound(config, sqs=sqs), Redelivery(sqs, config.stanzas_queue_url)
+    redelivery = Redelivery(sqs, config.stanzas_queue_url)
+    return Stanzas(inbound(config, sqs=sqs), redelivery), redelivery
 
 
-class HeldUp(NamedTuple):
-    """What of one sender waits: its records in their order, and in how many seconds they shall come again."""
+@cache
+def threads() -> Executor:
+    """Where lanes run beside the first one. Most batches are one sender's and start none."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    records: list[Mapping[str, Any]]
-    seconds: float
+    return ThreadPoolExecutor(MAX_LANES - 1, thread_name_prefix="lane")
 
 
 @telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle a batch, each stanza for itself. After one that isn't done, the rest of its sender's waits too,
-    or it would overtake; the other senders go on. None is begun in the second half of the invocation's time.
+    """Handle a batch, sender beside sender. After a stanza that isn't done, the rest of its sender's waits
+    too, or it would overtake.
 
     A loop of our own: the batch processor of Powertools brings the classes of sixty event sources along, and
     asyncio, which would be a tenth of the start.
     """
-    enough = context.get_remaining_time_in_millis() / 2
-    held_up: dict[str, HeldUp] = {}
-    buried: list[HeldUp] = []
-    reports: list[Report] = []
-    for record in event["Records"]:
-        sender = record["attributes"].get("MessageGroupId") or record["messageId"]
-        if sender in held_up:
-            held_up[sender].records.append(record)
-            continue
-        if context.get_remaining_time_in_millis() < enough:
-            held_up[sender] = HeldUp([record], 0)
-            continue
-        try:
-            report = receive(record)
-        except DeliverAgain as again:
-            held_up[sender] = HeldUp([record], again.seconds)
-        except Exception:  # noqa: BLE001 - `receive` has said what it was
-            receives = receives_of(record)
-            if receives < MAX_RECEIVES:
-                held_up[sender] = HeldUp([record], wait_seconds(receives))
-            else:
-                # The queue buries it now. What waited behind it goes on, or would be buried with it.
-                buried.append(HeldUp([record], 0))
-        else:
-            reports += [report] if report is not None else []
-    waiting = [*held_up.values(), *buried]
-    for one in waiting:
-        give_back(one)
-    failed = [record["messageId"] for one in waiting for record in one.records]
-    tell(reports, len(failed))
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+    stanzas, _ = receiver()
+    batch = Lanes(
+        map(Record.of, event["Records"]),
+        stanzas.handle,
+        lambda: context.get_remaining_time_in_millis() / 1000,
+        threads,
+        before_alone=stanzas.before_alone,
+    )
+    batch.carry_out()
+    for lane in batch.lanes:
+        give_back(lane)
+    waiting = [record.message_id for lane in batch.lanes for record in lane.waiting]
+    tell(list(batch.tried), len(waiting))
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in waiting]}
 
 
-def give_back(waiting: HeldUp) -> None:
-    """Have all that waits of one sender come again together: while one is out, the queue brings no other."""
+def give_back(lane: Lane[Handled]) -> None:
+    """Let what waits in a lane come again when its first stanza is due: one that is out keeps it closed.
+    After what nobody foresaw that is soon, and later each time."""
+    if not lane.waiting:
+        return
+    handles, seconds = [record.handle for record in lane.waiting], lane.again_after
     try:
         _, redelivery = receiver()
-        redelivery.give_back([record["receiptHandle"] for record in waiting.records], waiting.seconds)
+        again = wait_seconds(lane.waiting[0].receives) if seconds is None else seconds
+        redelivery.give_back(handles, again)
     except Exception:
         # What is done stays done, and what waits comes when its time in the queue is over.
-        logger.exception("stanzas could not be given back early", stanzas=len(waiting.records))
+        logger.exception("stanzas could not be given back early", stanzas=len(handles))
 
 
-def receives_of(record: Mapping[str, Any]) -> int:
-    return int(record["attributes"]["ApproximateReceiveCount"])
-
-
-def receive(record: Mapping[str, Any]) -> Report | None:
-    """Handle one stanza; `None`: a copy of it comes again. Raises `DeliverAgain` where the queue shall bring
-    it once more."""
-    try:
-        handler, _ = receiver()
-        return handler.handle(record["body"])
-    except (Wait, Retry, Recover) as failure:
-        put_off(record, failure)
-        return None
-    except Exception:
-        logger.exception("unforeseen", sqs_message=record["messageId"])
-        telemetry.bug()
-        raise
-
-
-def put_off(record: Mapping[str, Any], failure: Failure) -> None:
-    """Have a stanza come again later. Raises `DeliverAgain`; `failure` itself if it has waited too long."""
-    logger.warning("deferred", cause=failure.code, detail=failure.detail)
-    telemetry.count("StanzasPutOff")
-    _, redelivery = receiver()
-    body, attributes = record["body"], record["attributes"]
-    group = attributes.get("MessageGroupId") or ""
-    waiting = Received(body, record["receiptHandle"], group, receives_of(record), received_at(body))
-    redelivery.wait_for(waiting, failure, time.time_ns() // 1_000_000)
-
-
-def tell(reports: Sequence[Report], failed: int) -> None:
+def tell(tried: Sequence[Tried[Handled]], failed: int) -> None:
     """One line and one metric record for the batch, and a line more for each stanza that is out of the
     ordinary."""
     counts: Counter[str] = Counter()
+    verdicts = [one.verdict for one in tried if one.verdict is not None]
+    counts.update("StanzasPutOff" for verdict in verdicts if verdict.put_off)
+    telemetry.bug(len(tried) - len(verdicts))
+    reports = [verdict.report for verdict in verdicts if verdict.report is not None]
     for report in reports:
         name = METRICS.get((report.kind, report.outcome))
         counts.update([name] if name else [])

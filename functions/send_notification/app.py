@@ -78,12 +78,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 
 
-def deliver(order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True) -> Verdict:
+def deliver(record: Record, *, alone: bool) -> Verdict:
     carrier, _ = sender()
-    return carrier.deliver(order, receives, lane=lane, alone=alone)
+    return carrier.deliver(Order.parse(record.body), record.receives, lane=record.lane, alone=alone)
 
 
-def give_back(lane: Lane) -> None:
+def give_back(lane: Lane[Verdict]) -> None:
     """Let what waits in a lane come again when it is due."""
     handles, seconds = [record.handle for record in lane.waiting], lane.again_after
     if not handles or seconds is None:
@@ -96,7 +96,7 @@ def give_back(lane: Lane) -> None:
         logger.exception("orders could not be given back early", orders=len(handles))
 
 
-def tell(tried: Iterable[Tried]) -> None:
+def tell(tried: Iterable[Tried[Verdict]]) -> None:
     """One line and one metric record for all that went as it should, a line more for each that didn't."""
     orders: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
@@ -105,32 +105,27 @@ def tell(tried: Iterable[Tried]) -> None:
         if one.verdict is None:
             bugs += 1
         elif one.verdict.outcome in METRICS:
-            verdict = one.verdict
+            verdict, order = one.verdict, Order.parse(one.record.body)
             counts[METRICS[verdict.outcome]] += 1
             counts["DevicesUnproven"] += verdict.unproven
-            if one.order is not None:
-                orders.setdefault(f"{verdict.outcome} {verdict.cause}".strip(), []).append(
-                    one.order.notification
-                )
+            orders.setdefault(f"{verdict.outcome} {verdict.cause}".strip(), []).append(order.notification)
             if verdict.outcome in ODD:
-                tell_odd(one)
+                tell_odd(order, verdict)
     logger.info("orders carried out", orders=orders, took_ms=telemetry.took_ms)
     for name, count in counts.items():
         telemetry.count(name, count)
     telemetry.bug(bugs)
 
 
-def tell_odd(one: Tried) -> None:
-    order, verdict = one.order, one.verdict
-    if order is not None and verdict is not None:
-        logger.warning(
-            verdict.outcome,
-            notification=order.notification,
-            account=order.account,
-            audience=order.audience,
-            generation=order.generation,
-            cause=verdict.cause,
-        )
+def tell_odd(order: Order, verdict: Verdict) -> None:
+    logger.warning(
+        verdict.outcome,
+        notification=order.notification,
+        account=order.account,
+        audience=order.audience,
+        generation=order.generation,
+        cause=verdict.cause,
+    )
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

@@ -18,7 +18,9 @@ from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tocsin.bootstrap import inbound
 from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
+from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import Environment, ReceiveConfig
+from tocsin.notify.lanes import Record
 from tocsin.notify.notification import State
 from tocsin.notify.redelivery import MAX_RECEIVES, Redelivery
 from tocsin.whatsapp.jid import JID, LID
@@ -66,7 +68,8 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         lease=lambda account: wired.paired.lease,
     )
     redelivery = Redelivery(wired.aws.sqs, config.stanzas_queue_url)
-    monkeypatch.setattr(module, "receiver", lambda: (parts, redelivery))
+    receiver = Stanzas(parts, redelivery), redelivery
+    monkeypatch.setattr(module, "receiver", lambda: receiver)
     yield module
     logging.getLogger("tocsin").handlers = []
 
@@ -155,15 +158,16 @@ def test_what_waits_behind_a_deferred_stanza_comes_again_with_it(
 
 def broken(app: ModuleType, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     """Have one stanza meet a bug."""
-    parts, redelivery = app.receiver()
+    stanzas, _ = app.receiver()
+    handle = stanzas.handle
 
-    class Broken:
-        def handle(self, given: str) -> Any:
-            if given == body:
-                raise ZeroDivisionError
-            return parts.handle(given)
+    def breaking(record: Record, *, alone: bool) -> Handled:
+        handled: Handled = handle(record, alone=alone)
+        if record.body == body and not handled.is_postponed:
+            raise ZeroDivisionError
+        return handled
 
-    monkeypatch.setattr(app, "receiver", lambda: (Broken(), redelivery))
+    monkeypatch.setattr(stanzas, "handle", breaking)
 
 
 def test_after_a_bug_a_stanza_and_what_follows_it_come_again_soon(
@@ -189,7 +193,7 @@ def test_what_waited_behind_a_stanza_that_is_buried_is_not_buried_with_it(
     ]
     broken(app, monkeypatch, records[0]["body"])
     assert failed(app.lambda_handler({"Records": records}, Context())) == [records[0]["messageId"]]
-    assert wired.stored(notification).state is State.READ
+    assert wired.aws.messages("stanzas") == [json.loads(records[1]["body"])], "its copy"
 
 
 def test_what_there_is_no_time_for_is_not_begun_and_comes_again_at_once(

@@ -171,8 +171,10 @@ def test_a_queue_that_takes_nothing_back_keeps_what_is_done_done(
     second = {**first, "messageId": "second", "receiptHandle": "expired"}
     second["body"] = json.dumps(Order.of(wired.plan(2)).to_json())
     deliver = app.deliver
-    app.deliver = lambda order, *_, **__: (  # type: ignore[attr-defined]
-        deliver(order) if order == Order.parse(first["body"]) else Verdict("retry", "slow", again_after=1)
+    app.deliver = lambda record, *, alone: (  # type: ignore[attr-defined]
+        deliver(record, alone=alone)
+        if record.message_id == first["messageId"]
+        else Verdict("retry", "slow", again_after=1)
     )
     answer = app.lambda_handler({"Records": [first, second]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "second"}]}

@@ -60,7 +60,7 @@ def lines(
     recorded = Recorded()
     recorded.notifications["read"].append(ID)
     report = BatchReport(recorded=recorded, receipts=1)
-    sent = Tried(Record("m", "h", "b", "l", 1), order, Verdict("sent"))
+    sent = Tried(Record("m", "h", json.dumps(order.to_json()), "l", 1), Verdict("sent"))
     written(
         "plan_notifications",
         lambda app: app.tell(Planned("event-1", "TicketCreated", "TCK-1", new=(ID,)), "m"),

@@ -46,9 +46,8 @@ class Script:
     answers: dict[str, Verdict | Exception] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
-    def __call__(
-        self, order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True
-    ) -> Verdict:
+    def __call__(self, record: Record, *, alone: bool) -> Verdict:
+        order = Order.parse(record.body)
         self.seen.append(order.notification + ("!" if alone else ""))
         answer = self.answers.get(order.notification, SENT)
         if isinstance(answer, Exception):
@@ -64,20 +63,20 @@ def record(name: str, lane: str = "", receives: int = 1) -> Record:
 
 def carried_out(
     records: Iterable[Record], deliver: Any, *, seconds_left: Callable[[], float] = lambda: 100.0
-) -> Lanes:
+) -> Lanes[Verdict]:
     batch = Lanes(records, deliver, seconds_left, InTurn)
     batch.carry_out()
     return batch
 
 
-def waiting(batch: Lanes) -> list[str]:
+def waiting(batch: Lanes[Any]) -> list[str]:
     return [one.message_id for lane in batch.lanes for one in lane.waiting]
 
 
 def test_lanes_go_at_the_same_time() -> None:
     meeting = Barrier(3)
 
-    def deliver(order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True) -> Verdict:
+    def deliver(record: Record, *, alone: bool) -> Verdict:
         meeting.wait(10)
         return SENT
 
@@ -168,9 +167,10 @@ class Queue:
         """How many times the process was killed before everything was done. `never_alone`: everybody is told
         that they are, and nobody is."""
 
-        def deliver(order: Order, receives: int = 1, *, lane: Any = None, alone: bool = True) -> Verdict:
+        def deliver(record: Record, *, alone: bool) -> Verdict:
             self.dying = not alone and poison_is_among_them
-            return self.scene.delivery.deliver(order, receives, lane=lane, alone=alone or never_alone)
+            order, alone = Order.parse(record.body), alone or never_alone
+            return self.scene.delivery.deliver(order, record.receives, lane=record.lane, alone=alone)
 
         kills = 0
         for _ in range(rounds):

@@ -95,7 +95,11 @@ class Verdict:
     @property
     def is_done(self) -> bool:
         """Whether the queue may forget the order."""
-        return self.outcome != POSTPONED and self.again_after is None
+        return not self.is_postponed and self.again_after is None
+
+    @property
+    def is_postponed(self) -> bool:
+        return self.outcome == POSTPONED
 
 
 class Stopped(Exception):

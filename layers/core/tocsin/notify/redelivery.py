@@ -9,46 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.failure import Failure, Retry
+
+if TYPE_CHECKING:
+    from tocsin.notify.lanes import Record
 
 FIRST_WAIT_SECONDS = 15
 AGAIN_SECONDS = 2
 """After which a record of a standard queue comes again that could not be handled at once."""
 MAX_WAIT_SECONDS = 300
-MAX_RECEIVES = 20
-"""Of a stanza: then the queue's redrive policy takes it for one that crashes."""
+MAX_RECEIVES = 50
+"""Of a stanza: then the queue's redrive policy takes it for one that crashes. Refused polls count, too."""
 RECEIVES_BEFORE_RENEWAL = 10
-"""Half of that, for polls that were refused count, too. The later, the better: a copy is overtaken."""
+"""The later, the better: a copy is overtaken."""
 STANZA_EXPIRY_SECONDS = 24 * 3600
 _BATCH = 10
 """Entries that SQS takes in one request."""
-
-
-class DeliverAgain(Exception):
-    """Tells the batch processor that a record isn't done. The queue brings it after `seconds`."""
-
-    def __init__(self, cause: str, seconds: float) -> None:
-        super().__init__(cause, seconds)
-        self.cause = cause
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return f"again in {self.seconds:.1f} s: {self.cause}"
-
-
-@dataclass(frozen=True)
-class Received:
-    """One record of a queue, as far as waiting needs it. `receives` counts this one;
-    `first_received_at` (ms): when the connector received what is in it."""
-
-    body: str
-    handle: str
-    group: str
-    receives: int
-    first_received_at: int = 0
 
 
 class Redelivery:
@@ -57,15 +35,6 @@ class Redelivery:
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
-
-    def defer(self, record: Received, cause: str, seconds: float) -> NoReturn:
-        """Make the record invisible for `seconds`, its group with it, and raise `DeliverAgain`."""
-        self._sqs.change_message_visibility(
-            QueueUrl=self._queue_url,
-            ReceiptHandle=record.handle,
-            VisibilityTimeout=max(1, round(seconds)),
-        )
-        raise DeliverAgain(cause, seconds)
 
     def give_back(self, handles: Sequence[str], seconds: float) -> None:
         """Let a lane's records be seen again after `seconds`, all of them: the queue brings nothing of a lane
@@ -94,24 +63,40 @@ class Redelivery:
                 QueueUrl=self._queue_url, Entries=entries[start : start + _BATCH]
             )
 
-    def wait_for(self, record: Received, failure: Failure, now: int) -> None:
-        """Defer a stanza for a reason that may pass: raise `DeliverAgain`, or return if a copy took over.
+    def forget(self, handles: Sequence[str]) -> None:
+        """Delete records that are done, before the invocation says so."""
+        for start in range(0, len(handles), _BATCH):
+            self._sqs.delete_message_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(place), "ReceiptHandle": handle}
+                    for place, handle in enumerate(handles[start : start + _BATCH])
+                ],
+            )
 
-        The queue counts receives, and would bury a stanza that merely waits as one that crashes. So before
+    def wait_for(self, record: Record, failure: Failure, now: int) -> float | None:
+        """Return in how many seconds a stanza shall come again, for a reason that may pass; `None` if a copy
+        took over.
+
+        The queue counts receives, and what comes often is tried alone, as something that crashes. So before
         that a copy starts over, at the end of its group. One that is older than a day isn't worth it any
         more: the failure itself is raised. `now`: ms.
         """
-        if now - record.first_received_at > STANZA_EXPIRY_SECONDS * 1000:
+        if now - received_at(record.body) > STANZA_EXPIRY_SECONDS * 1000:
             raise failure
         if record.receives <= RECEIVES_BEFORE_RENEWAL:
             asked = failure.not_before if isinstance(failure, Retry) else 0
-            seconds = max(wait_seconds(record.receives), asked)
-            self.defer(record, failure.code, min(seconds, MAX_WAIT_SECONDS))
+            return float(min(max(wait_seconds(record.receives), asked), MAX_WAIT_SECONDS))
+        self.start_over(record)
+        return None
+
+    def start_over(self, record: Record) -> None:
+        """Put a copy of a record of a FIFO queue at the end of its group; its receives count from one."""
         digest = hashlib.sha256(f"{record.handle}\0{record.body}".encode()).hexdigest()
         self._sqs.send_message(
             QueueUrl=self._queue_url,
             MessageBody=record.body,
-            MessageGroupId=record.group,
+            MessageGroupId=record.lane or "",
             MessageDeduplicationId=digest,
         )
 

@@ -1,0 +1,98 @@
+"""The stanzas of one invocation: handled, put off, or tried alone because one may be what kills.
+
+A stanza has no record to count its crashes in, only the queue's receives: they count throttled polls, too,
+and every stanza of a batch in which another one crashed. So a high count condemns nobody. It has a stanza
+tried while nothing else is, after all that is done was deleted:
+
+    1st, 2nd receive   side by side with the other senders
+    later              alone, those first that came least; a kill takes along only what waits, untried
+    beyond MAX_RECEIVES   dead letter: what kills, and nobody else
+
+Behind what kills, its own sender's stanzas are brought and counted with it and never tried. Before they could
+be buried with it, copies of them start over.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tocsin.notify.failure import Recover, Retry, Wait
+from tocsin.notify.redelivery import MAX_RECEIVES
+from tocsin.timestamps import from_seconds
+
+if TYPE_CHECKING:
+    from tocsin.multidevice.inbound.envelope import Report
+    from tocsin.notify.lanes import Lane, Record
+    from tocsin.notify.redelivery import Redelivery
+
+log = logging.getLogger(__name__)
+
+SUSPECT_RECEIVES = 3
+START_OVER_RECEIVES = MAX_RECEIVES // 2
+
+
+class StanzaHandler(Protocol):
+    """`Inbound`."""
+
+    def handle(self, body: str) -> Report: ...
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What became of one stanza. `report`: `None` if nothing came of it yet. `put_off`: it must wait;
+    `again_after`: so many seconds, `None` if a copy comes instead. `receives`: of a postponed one."""
+
+    report: Report | None = None
+    put_off: bool = False
+    again_after: float | None = None
+    is_postponed: bool = False
+    receives: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the queue may forget it."""
+        return not self.is_postponed and self.again_after is None
+
+    @property
+    def tries(self) -> int:
+        return self.receives
+
+
+class Stanzas:
+    """Handles the records of the stanza queue, from several threads at a time."""
+
+    def __init__(
+        self, handler: StanzaHandler, redelivery: Redelivery, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._handler = handler
+        self._redelivery = redelivery
+        self._clock = clock
+
+    def handle(self, record: Record, *, alone: bool) -> Handled:
+        """Handle one stanza. Raises what nobody foresaw; the failure itself of what waited for a day."""
+        if record.receives >= SUSPECT_RECEIVES and not alone:
+            return Handled(is_postponed=True, receives=record.receives)
+        try:
+            return Handled(self._handler.handle(record.body))
+        except (Wait, Retry, Recover) as failure:
+            log.warning("deferred", extra={"cause": failure.code, "detail": failure.detail})
+            seconds = self._redelivery.wait_for(record, failure, from_seconds(self._clock()))
+            return Handled(put_off=True, again_after=seconds)
+
+    def before_alone(self, lane: Lane[Handled], done: Sequence[Record]) -> None:
+        """Have the queue forget what is done, and save from the dead letters what follows in a lane whose
+        next stanza may kill. Whatever SQS refuses now comes again, which is harmless."""
+        try:
+            self._redelivery.forget([record.handle for record in done])
+            behind = lane.waiting[1:]
+            if any(record.receives >= START_OVER_RECEIVES for record in behind):
+                for record in behind:
+                    self._redelivery.start_over(record)
+                lane.cut_off(behind)
+                self._redelivery.forget([record.handle for record in behind])
+        except Exception:
+            log.exception("a suspect is tried beside stanzas that are still in the queue")
