@@ -56,6 +56,11 @@ if TYPE_CHECKING:
     from tocsin.settings.reader import SettingsReader
 
 
+ANSWER_SECONDS_OF_STANZAS = 10
+"""For which one that answers a stanza waits for WhatsApp, once for keys and once for an ack. What isn't
+answered comes again: that is better than a function that is killed while it waits."""
+
+
 class Later:
     """A client that is made when it is first used: most sends need no SQS."""
 
@@ -154,7 +159,9 @@ def inbound(
     replies = Replies(stores, NotificationsQueue(sqs, config.notifications_queue_url), settings=settings)
     receipts = Receipts(stores, dead_letters)
     unsealing = sealer or _unsealing(secrets, config.stores)
-    transport = _transport(config.stores, dynamodb, unsealing, connector, lease)
+    transport = _transport(
+        config.stores, dynamodb, unsealing, connector, lease, patience=ANSWER_SECONDS_OF_STANZAS
+    )
     return Inbound(
         stores,
         transport,
@@ -358,6 +365,7 @@ def _transport(
     lease: Callable[[str], Whereabouts | None] | None,
     *,
     uploads: Callable[[], Uploads] | None = None,
+    patience: int | None = None,
 ) -> MultiDevice:
     from tocsin.accounts.whereabouts import read_whereabouts
     from tocsin.connector_client.client import ConnectorClient
@@ -379,7 +387,8 @@ def _transport(
         return keys
 
     numbers = _numbers(stores, dynamodb)
-    return MultiDevice(open_keys, connector or ConnectorClient(leases), leases, numbers, uploads=uploads)
+    connector = connector or ConnectorClient(leases, patience=patience)
+    return MultiDevice(open_keys, connector, leases, numbers, uploads=uploads)
 
 
 def _uploads(s3: Any, bucket: str) -> Uploads:

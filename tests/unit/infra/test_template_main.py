@@ -25,7 +25,7 @@ IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSess
 REDRIVES = {
     "TicketEventsQueue": ("TicketEventsDeadQueue", 20),
     "NotificationsQueue": ("DeadLettersQueue", 100),
-    "StanzasQueue": ("StanzasDeadQueue", 20),
+    "StanzasQueue": ("StanzasDeadQueue", 50),
     "ReceiptsQueue": ("ReceiptsDeadQueue", 100),
 }
 DEAD_LETTERS = {
@@ -168,9 +168,10 @@ class TestFunctions:
         assert all(variables[name]["Fn::If"][0] == "Fargate" for name in named)
         assert not [name for name in named if "DYNAMODB" in name]
 
-    def test_an_invocation_gets_no_more_orders_than_it_has_lanes(self) -> None:
-        batch = properties("SendNotificationFunction")["Events"]["Notifications"]["Properties"]["BatchSize"]
-        assert batch == MAX_LANES
+    @pytest.mark.parametrize("name", ["SendNotificationFunction", "ReceiveStanzaFunction"])
+    def test_an_invocation_gets_no_more_records_than_it_has_lanes(self, name: str) -> None:
+        (event,) = properties(name)["Events"].values()
+        assert event["Properties"]["BatchSize"] == MAX_LANES
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS - {"MaintainSessionsFunction"}))
     def test_every_record_of_a_batch_is_answered_for_itself(self, name: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.templates import properties, resources, template
+from tocsin.bootstrap import ANSWER_SECONDS_OF_STANZAS
+from tocsin.connector_client.client import GRACE_SECONDS
 from tocsin.notify.redelivery import MAX_RECEIVES, RECEIVES_BEFORE_RENEWAL
 
 TIMINGS = template()["Mappings"]["Seconds"]
@@ -15,9 +17,10 @@ STAGES = sorted({name.removesuffix("Timeout").removesuffix("Visibility") for nam
 SIX = 6
 """Lambda's own advice: it tries for so long to have a run for what it received."""
 
-HARMLESS_TWICE = {"Send"}
+HARMLESS_TWICE = {"Send", "Receive"}
 """Stages whose messages may come back while Lambda still tries to have a run for them. What both runs send is
-one message under one id, and what was left by a run that was killed shall not wait for so long."""
+one message under one id, and what both receive is told once (`test_inbound_threads.py`); what was left by a
+run that was killed shall not wait for so long."""
 
 ENOUGH_RECEIVES = 20
 """Polls that were refused for want of concurrency count as receives."""
@@ -43,6 +46,12 @@ def test_each_choice_has_its_timing() -> None:
 def test_on_aws_a_message_comes_back_after_six_timeouts() -> None:
     assert set(too_short(TIMINGS["aws"], SIX)) <= HARMLESS_TWICE
     assert too_short(TIMINGS["aws"], 2) == []
+
+
+def test_a_stanza_that_is_begun_in_time_ends_in_time_however_slow_the_answers_are() -> None:
+    """One for keys and one for an ack. Of an invocation half is left when the last stanza is begun."""
+    answers = 2 * (ANSWER_SECONDS_OF_STANZAS + GRACE_SECONDS)
+    assert answers <= TIMINGS["aws"]["ReceiveTimeout"] / 2
 
 
 def test_in_a_trial_it_comes_back_when_its_function_has_ended() -> None:

@@ -221,8 +221,14 @@ class ConnectorClient:
     it lasts. A line that worked waits for the next call; there are as many as there were calls at once."""
 
     def __init__(
-        self, read_lease: Callable[[str], Whereabouts | None], *, connect_seconds: float = CONNECT_SECONDS
+        self,
+        read_lease: Callable[[str], Whereabouts | None],
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        patience: int | None = None,
     ) -> None:
+        """`patience`: seconds for which WhatsApp's answer is awaited at most, whatever a call says."""
+        self._patience = patience
         self._read_lease = read_lease
         self._connect_seconds = connect_seconds
         self._idle: dict[str, list[_Line]] = {}
@@ -273,6 +279,7 @@ class ConnectorClient:
     def _node(
         self, profile: Profile, door: str, node: Node, timeout: int, headers: dict[str, str] | None = None
     ) -> Node:
+        timeout = min(timeout, self._patience or timeout)
         more = {protocol.TIMEOUT: str(timeout), **(headers or {})}
         body = self._call(profile, door, encode(node), timeout + GRACE_SECONDS, more)
         try:

@@ -40,6 +40,14 @@ def test_an_iq_is_answered_with_the_servers_result(gateway: RunningEndpoint) -> 
     assert gateway.accounts.seen == [("request", "default", 3, IQ, 7)]
 
 
+def test_who_has_little_time_awaits_no_answer_longer_than_that(gateway: RunningEndpoint) -> None:
+    client = ConnectorClient(lambda _: gateway.lease, patience=5)
+    client.request(Profile(), IQ, timeout=30)
+    client.request(Profile(), IQ, timeout=3)
+    assert [seconds for *_, seconds in gateway.accounts.seen] == [5, 3]
+    client.close()
+
+
 def test_a_message_brings_its_ack_and_says_whether_it_was_parked(gateway: RunningEndpoint) -> None:
     async def ack(node: Node) -> Node:
         return Node("ack", {"class": "message", "id": "3EB0AA", "error": "463"})
