@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tests.cost.model import ACK_SECONDS, Prices, Use, by_part, idle_uses
+from tests.cost.model import ACK_SECONDS, Facts, Prices, Use, by_part, idle_uses
 from tests.cost.report import BEFORE, MEASURED, VOLUMES, each, million, month, read, table
 from tocsin_local.bootstrap import ROOT
 
@@ -22,6 +24,7 @@ def page() -> str:
     return "\n".join(
         [
             head.format(region="us-east-1", as_of=prices.as_of),
+            *reservation(now, facts),
             "## A month in which nothing is sent\n",
             _idle((before, facts_before), (now, facts), prices),
             "\n## One million notifications, delivered and read\n",
@@ -31,6 +34,22 @@ def page() -> str:
             model.format(ack=ACK_SECONDS),
         ]
     )
+
+
+def reservation(counted: Mapping[str, Any], facts: Facts) -> list[str]:
+    """What the page must say if the counts are older than the code: functions of the template that nobody
+    counted, because they came later."""
+    seen = {
+        name for phase in counted.values() if isinstance(phase, dict) for name in phase.get("functions", ())
+    }
+    missing = sorted(facts.memory.keys() - seen)
+    if not missing:
+        return []
+    told = ", ".join(f"`{name}`" for name in missing)
+    return [
+        f"**The counts are older than {told}**: what it does now was counted where it was done before. "
+        "`make cost` counts again.\n"
+    ]
 
 
 def _idle(before, now, prices: Prices) -> str:

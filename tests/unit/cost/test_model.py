@@ -151,5 +151,15 @@ def test_the_record_has_the_templates_facts() -> None:
     assert recorded == facts(), "make cost ARGS=page"
 
 
+def test_a_function_that_nobody_counted_is_told_on_the_page() -> None:
+    """Else the page would call "now" what was counted before the function was there."""
+    told = facts()
+    functions: dict[str, Any] = {name: {} for name in told.memory}
+    assert page.reservation({"in_turn": {"functions": functions}, "stored_bytes": 1}, told) == []
+    functions.pop("record_receipts")
+    [line] = page.reservation({"in_turn": {"functions": functions}, "stored_bytes": 1}, told)
+    assert "older than `record_receipts`" in line
+
+
 def test_the_page_is_made_from_the_record() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.page(), "make cost ARGS=page"
