@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -10,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.support.handlers import Context, load
+from tests.support.handlers import FUNCTIONS, Context, load
 from tests.support.sealed_texts import SECRET
 from tocsin.notify.events.samples import sample_body
 
@@ -58,6 +61,12 @@ def batch(*bodies: str) -> dict[str, Any]:
     }
 
 
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the handler logged, with every field; the planner's own lines are not among them."""
+    mine = [record for record in caplog.records if not record.name.startswith("tocsin.")]
+    return [{**vars(record), "message": record.getMessage()} for record in mine]
+
+
 def told(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
     """All that was logged, with every field, and all metrics."""
     return "".join(str(vars(record)) for record in caplog.records) + capsys.readouterr().out
@@ -67,9 +76,33 @@ def test_an_event_is_done_when_its_notifications_are_written_and_enqueued(
     app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert app.lambda_handler(batch(sample_body()), Context()) == {"batchItemFailures": []}
-    (planned,) = [record for record in caplog.records if record.getMessage() == "event planned"]
-    assert (planned.ticket_id, len(planned.notifications)) == ("TCK-1042", 4)  # type: ignore[attr-defined]
+    [line] = lines(caplog)
+    [planned] = line["events"]
+    assert (planned["ticket_id"], len(planned["notifications"])) == ("TCK-1042", 4)
     assert '"NotificationsPlanned":[4.0]' in capsys.readouterr().out
+
+
+def test_a_batch_has_one_line_and_one_metric_record(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.lambda_handler(batch(sample_body(), sample_body("TicketAssigned")), Context())
+    [line] = lines(caplog)
+    assert line["message"] == "events planned"
+    assert [one["event_type"] for one in line["events"]] == ["TicketCreated", "TicketAssigned"]
+    assert not {"odd", "failed"} & line.keys()
+    assert capsys.readouterr().out.count('"_aws"') == 1
+
+
+def test_what_is_out_of_the_ordinary_has_a_line_of_its_own(
+    app: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = sample_body(customer={"phone": "0812secret"})
+    app.lambda_handler(batch(sample_body(), lost, sample_body("TicketDeleted")), Context())
+    assert [line["message"] for line in lines(caplog)] == ["event planned", "event refused", "events planned"]
+    odd, refused, whole = lines(caplog)
+    assert odd["levelname"] == "WARNING"
+    assert (len(odd["unreachable"]), refused["sqs_message"]) == (1, "2")
+    assert (len(whole["events"]), whole["odd"]) == (1, 2)
 
 
 def test_an_invalid_event_is_done_too_and_named_in_the_log_without_its_content(
@@ -98,12 +131,15 @@ def test_no_log_line_holds_a_whole_phone_number(
 ) -> None:
     app.lambda_handler(batch(sample_body(), sample_body("TicketDeleted")), Context())
     out = told(caplog, capsys)
-    assert "event planned" in out
+    assert "events planned" in out
     assert "6281234567890" not in out
 
 
 def test_a_failure_of_ours_brings_back_its_own_record_only(
-    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+    app: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     planner = app.planner()
     handle = planner.handle
@@ -116,3 +152,24 @@ def test_a_failure_of_ours_brings_back_its_own_record_only(
     monkeypatch.setattr(planner, "handle", fail_on_assigned)
     answer = app.lambda_handler(batch(sample_body(), sample_body("TicketAssigned")), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    failure, whole = lines(caplog)
+    assert (failure["message"], failure["sqs_message"]) == ("unforeseen", "1")
+    assert (len(whole["events"]), whole["failed"]) == (1, 1)
+    assert '"Bugs":[1.0]' in capsys.readouterr().out
+
+
+def test_a_start_doesnt_load_what_a_batch_of_one_source_needs_not() -> None:
+    """The batch processor brings sixty event sources and asyncio along."""
+    script = (
+        "import sys, app; print({'asyncio', 'aws_lambda_powertools.utilities.batch'} & sys.modules.keys())"
+    )
+    folder = FUNCTIONS / "plan_notifications"
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == "set()"

@@ -63,8 +63,13 @@ def lines(
     sent = Tried(Record("m", "h", json.dumps(order.to_json()), "l", 1), Verdict("sent"))
     written(
         "plan_notifications",
-        lambda app: app.tell(Planned("event-1", "TicketCreated", "TCK-1", new=(ID,)), "m"),
-        lambda app: app.tell(Planned("event-2", violations=("a", "b", "c")), "m"),
+        lambda app: app.tell(
+            [
+                ("m1", Planned("event-1", "TicketCreated", "TCK-1", new=(ID,))),
+                ("m2", Planned("event-2", violations=("a", "b", "c"))),
+            ],
+            0,
+        ),
     )
     written("send_notification", lambda app: app.tell([sent]))
     written("record_receipts", lambda app: app.tell(report, 1))
@@ -127,9 +132,9 @@ def test_every_message_of_a_query_is_written_somewhere(name: str, lines: dict[st
 
 
 def test_one_id_finds_the_whole_way(lines: dict[str, Line]) -> None:
-    for message in ("event planned", "receipts recorded"):
+    for message in ("events planned", "receipts recorded"):
         assert ID in json.dumps(lines[message])
-    assert lines["event planned"]["event"] == "event-1"
+    assert lines["events planned"]["events"][0]["event"] == "event-1"
     assert "orders" in lines["orders carried out"]
 
 
