@@ -15,17 +15,18 @@ Line = Mapping[str, Any]
 def reduced(counted: Mapping[str, Any]) -> dict[str, Any]:
     """The recording: averages for one notification one at a time and in a burst, and for one idle minute."""
     found: dict[str, Any] = {}
+    # The connector counts only what isn't zero, so what it tells in a quiet run it tells always.
+    always = {"log": counted["connector_log"]}
     for name in ("in_turn", "at_once"):
         phase = counted[name]
         found[name] = {
             "functions": averages(phase["lines"], phase["notifications"]),
-            "metrics": len(series(phase["lines"])),
+            "metrics": len(series([*phase["lines"], always])),
         }
     minutes = counted["idle_seconds"] / 60
     found["idle"] = {
         "functions": averages(counted["idle"]["lines"], minutes),
-        # The connector counts only what isn't zero, so what it tells in a quiet run it tells always.
-        "metrics": len(series([*counted["idle"]["lines"], {"log": counted["connector_log"]}])),
+        "metrics": len(series([*counted["idle"]["lines"], always])),
     }
     found["stored_bytes"] = counted["stored"]["bytes"]
     found["cold"] = {

@@ -151,6 +151,19 @@ def test_the_record_has_the_templates_facts() -> None:
     assert recorded == facts(), "make cost ARGS=page"
 
 
+def test_the_record_has_what_is_told_in_each_minute_of_a_quiet_month() -> None:
+    """What an alarm takes the silence of for the worst is always told, and so paid for all month."""
+    always = [
+        one["Properties"]["MetricName"]
+        for one in resources("AWS::CloudWatch::Alarm", "infra/observability.yaml").values()
+        if one["Properties"].get("TreatMissingData") == "breaching"
+    ]
+    recorded, _ = report.read(report.MEASURED)
+    assert always == ["AccountsDisconnected"]
+    assert recorded["idle"]["metrics"] >= len(always)
+    assert recorded["in_turn"]["metrics"] > recorded["idle"]["metrics"]
+
+
 def test_a_function_that_nobody_counted_is_told_on_the_page() -> None:
     """Else the page would call "now" what was counted before the function was there."""
     told = facts()
