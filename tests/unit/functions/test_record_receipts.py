@@ -224,6 +224,20 @@ def test_one_line_and_one_metric_record_tell_of_a_batch(
     assert line["notifications"] == {"delivered": ids, "read": ids}
 
 
+def test_receipts_out_of_order_leave_what_reached_a_person_last_the_last(
+    app: ModuleType, wired: WiredFunctions
+) -> None:
+    bodies = []
+    for number in (1, 2):
+        last = wired.tell(number)
+        bodies.append(body_of(wired, both_of(wired, last)))
+        wired.paired.now += 1
+    for body in reversed(bodies):
+        assert failed(app.lambda_handler({"Records": [enqueued(wired, body)]}, Context())) == []
+    person = wired.stores.people.find("default", f"{wired.siti.phone}@s.whatsapp.net")
+    assert person.last_notification == last.id
+
+
 def test_logs_hold_no_number(
     app: ModuleType, wired: WiredFunctions, capsys: pytest.CaptureFixture[str]
 ) -> None:

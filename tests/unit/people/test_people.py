@@ -40,9 +40,22 @@ def test_an_opt_in_takes_it_back(stores: Stores) -> None:
 def test_recoveries_count_until_a_delivery(stores: Stores) -> None:
     people = stores.people
     assert [people.count_recovery("default", USER) for _ in range(3)] == [1, 2, 3]
-    people.note_delivery("default", USER, "0123456789abcdef01")
+    people.note_delivery("default", USER, "0123456789abcdef01", "1")
     assert people.count_recovery("default", USER) == 1
     assert people.find("default", USER).last_notification == "0123456789abcdef01"
+
+
+def test_what_reached_them_later_stays_the_last_whichever_is_noted_first(stores: Stores) -> None:
+    for name, reached in (("n2", "2"), ("n1", "1"), ("n3", "3"), ("n2", "2")):
+        stores.people.note_delivery("default", USER, name, reached)
+    assert stores.people.find("default", USER).last_notification == "n3"
+
+
+def test_what_the_previous_release_noted_is_followed_by_what_comes(stores: Stores) -> None:
+    key = person_key("default", USER)
+    stores.notifications._table.put(Put(key, {"last_notification": "n1"}))
+    stores.people.note_delivery("default", USER, "n2", "2")
+    assert stores.people.find("default", USER).last_notification == "n2"
 
 
 def test_recoveries_of_an_hour_are_counted_apart(stores: Stores) -> None:

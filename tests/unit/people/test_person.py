@@ -16,6 +16,7 @@ turns = st.frozensets(st.sampled_from(["1#a", "2#b", "3#c"]))
 def people(draw: st.DrawFn, name: str) -> Person:
     opted_out_at = draw(moments)
     sources = st.sampled_from(Source)
+    last = draw(st.sampled_from([None, "n1", "n2"]))
     names = {
         jid: Name(jid, draw(sources), draw(st.integers(1, 9)))
         for jid in draw(st.frozensets(st.sampled_from([NUMBER, "620@s.whatsapp.net", "621@s.whatsapp.net"])))
@@ -28,7 +29,8 @@ def people(draw: st.DrawFn, name: str) -> Person:
         opt_out_word="STOP" if opted_out_at else None,
         confirmed_at=draw(moments) if opted_out_at else None,
         recoveries=draw(st.integers(0, 3)),
-        last_notification=draw(st.none() | st.just("n1")),
+        last_notification=last,
+        reached=f"{draw(st.integers(1, 9))} {last}" if last else None,
         parked=draw(turns),
         heard_at=draw(moments),
     )
@@ -46,6 +48,13 @@ def test_who_withdrew_consent_under_one_name_withdrew_it(person: Person, other: 
 def test_a_confirmation_stays_only_with_what_it_confirms(person: Person, other: Person) -> None:
     both = joined(person, other)
     assert both.confirmed_at is None or both.opted_out_at is not None
+
+
+@given(people(LID), people(NUMBER))
+def test_what_reached_them_last_under_either_name_stays_the_last(person: Person, other: Person) -> None:
+    both = joined(person, other)
+    assert both.reached == max((one.reached for one in (person, other) if one.reached), default=None)
+    assert both.last_notification == (both.reached.split()[1] if both.reached else None)
 
 
 @given(people(LID), people(NUMBER))

@@ -116,7 +116,9 @@ def note(
             return ()
         if not person_is_noted and reaches(notification, news):
             # First: should this fail, the receipts come again, and move the notification still.
-            stores.people.note_delivery(notification.account, person_of(notification), notification.id)
+            stores.people.note_delivery(
+                notification.account, person_of(notification), notification.id, _reached(notification, news)
+            )
             person_is_noted = True
         noted = stores.notifications.mark_receipts(notification.id, news, seen=notification)
         if noted.applied:
@@ -137,17 +139,22 @@ def reaches(notification: Notification, news: ReceiptNews) -> bool:
     return news.state is not None and is_news and not isinstance(notification.content, Reaction)
 
 
+def _reached(notification: Notification, news: ReceiptNews) -> str:
+    """Text that sorts by when a notification reached its person; within a moment, by when it was planned."""
+    at = news.delivered_at or notification.delivered_at or news.at
+    return f"{at:016d} {notification.turn}"
+
+
 def last_to_reach(
     heard: Iterable[tuple[Notification, Sequence[Said]]],
-) -> dict[tuple[str, str], tuple[str, int]]:
+) -> dict[tuple[str, str], tuple[str, str]]:
     """For each person (account and name) that receipts speak of, the notification that reached them last by
-    these, and when (ms)."""
-    last: dict[tuple[str, str], tuple[str, int]] = {}
+    these: text that sorts by when, and its id."""
+    last: dict[tuple[str, str], tuple[str, str]] = {}
     for notification, said in heard:
         news = news_of(notification, said)
         if news is None or not reaches(notification, news):
             continue
         person = (notification.account, person_of(notification))
-        if person not in last or last[person][1] <= news.at:
-            last[person] = (notification.id, news.at)
+        last[person] = max(last.get(person, ("", "")), (_reached(notification, news), notification.id))
     return last

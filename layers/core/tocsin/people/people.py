@@ -18,6 +18,8 @@ from tocsin.dynamo.table import ConditionFailed, Conflict, Contention
 from tocsin.dynamo.writes import (
     ITEM_EXISTS,
     Absent,
+    AnyOf,
+    AtMost,
     Condition,
     Exists,
     Item,
@@ -33,6 +35,7 @@ from tocsin.people.person import (
     LANE,
     NAMES,
     POINTER,
+    REACHED,
     REVISION,
     Addressee,
     Name,
@@ -235,11 +238,15 @@ class People:
 
     # -- what reached them, and what they wrote --------------------------------------------------------------
 
-    def note_delivery(self, account: str, name: str, notification_id: str) -> None:
+    def note_delivery(self, account: str, name: str, notification_id: str, reached: str) -> None:
         """A device of theirs confirmed a notification: a reply without a quote is taken to be about it, and
-        the count of recoveries starts again."""
-        last: Item = {"last_notification": notification_id}
-        self.change(account, name, Update(("", ""), set=last, remove=("recoveries",)))
+        the count of recoveries starts again. `reached`: text that sorts by when it reached them. Receipts
+        come in any order: what reached them earlier is not the last."""
+        last: Item = {"last_notification": notification_id, REACHED: reached}
+        not_later = AnyOf((Absent(REACHED), AtMost(REACHED, reached)))
+        news = Update(("", ""), set=last, remove=("recoveries",), when=(not_later,))
+        if not self._said(account, name, news):
+            self._said(account, name, Update(("", ""), remove=("recoveries",), when=(Exists("recoveries"),)))
 
     def note_heard(self, account: str, name: str, at: int) -> None:
         """They wrote to us before any notification reached them: they know us from now on."""
@@ -349,6 +356,7 @@ def _stored(key: Key, person: Person, item: Item | None) -> Update:
         "confirmed_at": person.confirmed_at,
         "recoveries": person.recoveries or None,
         "last_notification": person.last_notification,
+        REACHED: person.reached,
         "parked": person.parked or None,
         "heard_at": person.heard_at,
     }

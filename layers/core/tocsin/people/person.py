@@ -22,6 +22,7 @@ REVISION = "revision"
 NAMES = "names"
 FORMERLY = "formerly"
 LANE = "lane"
+REACHED = "reached"
 
 USERNAME_SIGN = "@"
 """Before the public name that somebody chose, among their names. No JID begins with it."""
@@ -59,6 +60,7 @@ class Person:
     `id`: the canonical bare JID. `lane`: what stands for the person in the queue's message groups; it never
     changes, so that a name that is learnt overtakes nothing. `names`: every name by which they were written
     to or wrote. `formerly`: earlier ids, under which some of their records still lie.
+    `reached`: text that sorts by when `last_notification` reached them; 0.1.0 writes none.
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
     they first wrote to us, of somebody whom no notification had reached before.
     """
@@ -72,6 +74,7 @@ class Person:
     confirmed_at: int | None = None
     recoveries: int = 0
     last_notification: str | None = None
+    reached: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
     revision: int = 0
@@ -147,6 +150,7 @@ def person_of_item(name: str, item: Item | None) -> Person:
         confirmed_at=values.get("confirmed_at"),
         recoveries=values.get("recoveries", 0),
         last_notification=values.get("last_notification"),
+        reached=values.get(REACHED),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
         revision=values.get(REVISION, 0),
@@ -171,6 +175,7 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
     Consent that was withdrawn under one name is withdrawn; where it was under both, the earlier one counts,
     with its confirmation. `names`: what else is known by now.
     """
+    last = max((person, other), key=lambda one: (one.last_notification is not None, one.reached or ""))
     withdrawn = min(
         (one for one in (person, other) if one.opted_out_at is not None),
         key=lambda one: one.opted_out_at or 0,
@@ -185,7 +190,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
         opt_out_word=withdrawn.opt_out_word if withdrawn else None,
         confirmed_at=_earliest(person.confirmed_at, other.confirmed_at) if withdrawn else None,
         recoveries=person.recoveries + other.recoveries,
-        last_notification=person.last_notification or other.last_notification,
+        last_notification=last.last_notification,
+        reached=last.reached,
         parked=person.parked | other.parked,
         heard_at=_earliest(person.heard_at, other.heard_at),
         revision=person.revision,

@@ -198,11 +198,11 @@ class ReceiptRecorder:
         is for a person who can't be noted is dropped from `groups`."""
         last = list(last_to_reach((one, _said(theirs)) for one, theirs in groups).items())
 
-        def note_delivery(person: tuple[tuple[str, str], tuple[str, int]]) -> None:
-            (account, name), (notification_id, _) = person
+        def note_delivery(person: tuple[tuple[str, str], tuple[str, str]]) -> None:
+            (account, name), (reached, notification_id) = person
             if is_late():
                 raise TooLate
-            self._stores.people.note_delivery(account, name, notification_id)
+            self._stores.people.note_delivery(account, name, notification_id, reached)
 
         failed = {
             person: result
