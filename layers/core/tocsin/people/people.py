@@ -98,7 +98,7 @@ class People:
     def address(self, account: str, spellings: Iterable[Sequence[str]]) -> list[Addressee]:
         """For each recipient the person of the first of its spellings that is known; of the last one if none
         is. One read, however many they are; one more for those of whom nothing is stored, if anybody was
-        ever forgotten who had opted out."""
+        ever forgotten who had opted out. Consistent, for nobody decides again that their opt-out holds."""
         wanted = [tuple(names) for names in spellings]
         keys = {name: person_key(account, name) for names in wanted for name in names}
         found = self._table.get_many([*keys.values(), *self.forgotten.place(account)]) if keys else {}
