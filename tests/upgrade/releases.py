@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from tempfile import mkdtemp
 
 from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.stack import build
@@ -73,12 +74,18 @@ def previous_sources() -> Path:
     target = RUNS / "releases" / PREVIOUS[:12]
     if not target.exists():
         archive = _archive()
-        unfinished = target.with_name(f"{target.name}-unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Of its own: several test processes may unpack it beside each other.
+        unfinished = Path(mkdtemp(prefix=f"{target.name}-", dir=target.parent))
         with tarfile.open(fileobj=BytesIO(archive)) as tar:
             tar.extractall(unfinished, filter="data")
-        unfinished.rename(target)
+        try:
+            unfinished.rename(target)
+        except OSError:
+            # Another one was first.
+            shutil.rmtree(unfinished)
+            if not target.exists():
+                raise
     return target
 
 

@@ -11,6 +11,7 @@ from tests.support.cloudformation import Resource, RuleFailed, Stack, deployed
 from tests.support.deployments import SAMPLES
 from tests.support.published import replacing, transformed
 from tests.support.templates import template
+from tests.upgrade.releases import NoHistory, previous_sources
 
 # What can't be made again: people's notifications, keys, and what opens them.
 RETAINED = {
@@ -132,3 +133,43 @@ def test_the_keys_table_changes_its_key_in_place(before: str, after_: str) -> No
     named = [it.resources["KeysTable"].properties["SSESpecification"] for it in stacks]
     assert [("KMSMasterKeyId" in it) for it in named] == [before == "own", after_ == "own"]
     assert all(it["SSEEnabled"] and it["SSEType"] == "KMS" for it in named)
+
+
+# -- from the release before -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def previous() -> str:
+    """The main template of the release before, its nested ones beside it."""
+    try:
+        root = previous_sources()
+    except NoHistory as missing:
+        pytest.skip(str(missing))
+    main = str(root / "template.yaml")
+    for resource in transformed(main)["Resources"].values():
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            nested = str(resource["Properties"]["TemplateURL"])
+            # `transformed` remembers what it returned; a whole path is one already.
+            resource["Properties"]["TemplateURL"] = str(root / nested)
+    return main
+
+
+@pytest.mark.parametrize("parameters", [{}, {"ConnectorMode": "external"}], ids=["fargate", "external"])
+def test_an_update_from_the_release_before_makes_nothing_anew_but_the_service(
+    previous: str, parameters: dict[str, str]
+) -> None:
+    before, after = deployed(parameters, file=previous), deployed(parameters)
+    fargate = "ConnectorMode" not in parameters
+    # Its launch type becomes a capacity provider. The new one is there before the old one goes.
+    assert replaced(before, after) == ({"Service"} if fargate else set())
+    assert {name: it.type for name, it in everything(before).items() if name in everything(after)} == {
+        name: it.type for name, it in everything(after).items() if name in everything(before)
+    }
+
+
+def test_what_an_update_from_the_release_before_takes_away_is_kept_or_holds_nothing(previous: str) -> None:
+    before, after = everything(deployed(file=previous)), everything(deployed())
+    gone = {name for name in before.keys() - after.keys() if before[name].type in HOLDING}
+    assert gone == {"KeysKey"}
+    # What goes is treated as the release says that made it.
+    assert transformed(previous)["Resources"]["KeysKey"]["DeletionPolicy"].startswith("Retain")
