@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import BoundedSemaphore, Event, Semaphore
+from typing import Any
 
 import boto3
 import pytest
@@ -15,6 +18,7 @@ from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions
 from tocsin.connector_client.client import UploadFailed, UploadRefused
 from tocsin.dynamo.writes import Delete
+from tocsin.multidevice import uploads
 from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload
 from tocsin.notify import attachments
 from tocsin.notify.attachments import Bucket, media_type_of
@@ -193,6 +197,43 @@ def test_a_message_whose_file_was_changed_meanwhile_still_says_the_same(sender, 
     s3.put_object(Bucket="files", Key=ATTACHMENT.key, Body=PDF + b" another")
     wired.deliver(wired.stored(planned))
     assert len(set(wired.siti.devices[0].plaintexts)) == 1
+
+
+class SlowBucket:
+    """Reads a file when it may. `entered`: released by each that begins to."""
+
+    name = "files"
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.entered, self.may_go_on = Semaphore(0), Event()
+
+    def read(self, attachment: Attachment) -> Any:
+        self.entered.release()
+        assert self.may_go_on.wait(10)
+        return self._bucket.read(attachment)
+
+
+@pytest.mark.parametrize(("at_a_time", "outcome"), [(2, "parked"), (3, "sent")])
+def test_lanes_hold_two_files_in_memory_and_who_waits_too_long_is_parked(
+    account, bucket, monkeypatch, at_a_time, outcome
+):
+    """Ten at a time would take more memory than the function has, and the whole batch would die with it."""
+    monkeypatch.setattr(uploads, "BUSY_SECONDS", 0)
+    if at_a_time != 2:
+        monkeypatch.setattr(uploads, "_files", BoundedSemaphore(at_a_time))
+    slow = SlowBucket(bucket)
+    sender = Sender(account, slow)
+    planned = [sender.plan(number) for number in (1, 2, 3)]
+    with ThreadPoolExecutor(2) as threads:
+        others = [threads.submit(sender.wired.deliver, one) for one in planned[:2]]
+        assert all(slow.entered.acquire(timeout=10) for _ in others)
+        if outcome == "sent":
+            slow.may_go_on.set()
+        third = sender.wired.deliver(planned[2])
+        slow.may_go_on.set()
+        assert [other.result().outcome for other in others] == ["sent", "sent"]
+    assert third.outcome == outcome
 
 
 def test_a_second_recipient_of_a_file_gets_the_same_upload_under_another_id(sender):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from tocsin.notify.attachments import IMAGES, Bucket
-from tocsin.notify.failure import Permanent
+from tocsin.notify.failure import Permanent, Wait
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, KEY_BYTES, Upload, dimensions, encrypt
 
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 
 SHARED_SECONDS = 3 * 86400
 """For so long another recipient gets the same upload. The hosts keep one some weeks."""
+
+BUSY_SECONDS = 20.0
+"""How long a lane waits for the files of others. Then its message is parked, which spends no retry."""
+
+_files = BoundedSemaphore(2)
+"""Files that are in memory at a time: one of 15 MB takes 60 while it is encrypted. Who comes later often finds
+it uploaded."""
 
 FRESH_SECONDS = 14 * 86400
 """A message that is sent again later than that (redriven, say) describes a new upload: the old one may be
@@ -57,7 +66,8 @@ class Uploads:
             upload = unpacked(known)
             if self._clock() - upload.uploaded_at < FRESH_SECONDS:
                 return upload
-        upload = self._of_file(account, attachment)
+        with _in_memory():
+            upload = self._of_file(account, attachment)
         if not account.keys.sending.keep_upload(name, packed(upload), replace=known is not None):
             # Somebody else decided meanwhile, and may have sent.
             return sent_upload(account, message_id)
@@ -94,6 +104,17 @@ class Uploads:
             width=width,
             height=height,
         )
+
+
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """While a file is in memory. Raises `Wait` while too many others are."""
+    if not _files.acquire(timeout=BUSY_SECONDS):
+        raise Wait("uploads-busy", "other files are being uploaded")
+    try:
+        yield
+    finally:
+        _files.release()
 
 
 def sent_upload(account: Account, message_id: str) -> Upload:
