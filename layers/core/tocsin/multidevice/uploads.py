@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.attachments import IMAGES, Bucket
 from tocsin.notify.failure import Permanent, Wait
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, KEY_BYTES, Upload, dimensions, encrypt
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ SHARED_SECONDS = 3 * 86400
 BUSY_SECONDS = 20.0
 """How long a lane waits for the files of others. Then its message is parked, which spends no retry."""
 
+PARKED_MS = 60_000
+
 _files = BoundedSemaphore(2)
-"""Files that are in memory at a time: one of 15 MB takes 60 while it is encrypted. Who comes later often finds
-it uploaded."""
+"""Files that are in memory at a time: one of 15 MB takes 60 while it is encrypted. Who comes later often
+finds it uploaded."""
 
 FRESH_SECONDS = 14 * 86400
 """A message that is sent again later than that (redriven, say) describes a new upload: the old one may be
@@ -66,12 +69,23 @@ class Uploads:
             upload = unpacked(known)
             if self._clock() - upload.uploaded_at < FRESH_SECONDS:
                 return upload
-        with _in_memory():
+        with self._in_memory():
             upload = self._of_file(account, attachment)
         if not account.keys.sending.keep_upload(name, packed(upload), replace=known is not None):
             # Somebody else decided meanwhile, and may have sent.
             return sent_upload(account, message_id)
         return upload
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        """While a file is in memory. Raises `Wait` while too many others are."""
+        if not _files.acquire(timeout=BUSY_SECONDS):
+            due_at = from_seconds(self._clock()) + PARKED_MS
+            raise Wait("uploads-busy", "other files are being uploaded", due_at=due_at)
+        try:
+            yield
+        finally:
+            _files.release()
 
     def _of_file(self, account: Account, attachment: Attachment) -> Upload:
         file = self._bucket.read(attachment)
@@ -104,17 +118,6 @@ class Uploads:
             width=width,
             height=height,
         )
-
-
-@contextmanager
-def _in_memory() -> Iterator[None]:
-    """While a file is in memory. Raises `Wait` while too many others are."""
-    if not _files.acquire(timeout=BUSY_SECONDS):
-        raise Wait("uploads-busy", "other files are being uploaded")
-    try:
-        yield
-    finally:
-        _files.release()
 
 
 def sent_upload(account: Account, message_id: str) -> Upload:
