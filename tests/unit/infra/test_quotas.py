@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.cloudformation import Stack
+from tests.support.cloudformation import Stack, deployed
 from tests.support.deployments import every_deployment
 from tests.support.published import transformed
 from tests.support.templates import TEMPLATES
+from tocsin_console.questions import QUESTIONS, STACK
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 TEMPLATE_BYTES = 1_000_000
@@ -80,6 +82,42 @@ def test_a_policy_is_within_what_iam_takes() -> None:
         "AWS::IAM::Role", lambda it: sum(size(one["PolicyDocument"]) for one in it.get("Policies", []))
     )
     assert 0 < inline <= INLINE_POLICIES
+
+
+# Regions with long names, one of each partition.
+FAR = [
+    ("aws", "ap-southeast-3"),
+    ("aws-cn", "cn-northwest-1"),
+    ("aws-us-gov", "us-gov-west-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+]
+LONGEST_STACK = "t" * 63
+"""`tocsin deploy` takes no longer name."""
+NAMES = re.compile(r"(function|sqs:[\w-]+:\d+):([\w.-]+)")
+
+
+def cut(found: re.Match[str]) -> str:
+    """A name that CloudFormation makes of a stack's is as long as the service takes: Lambda's, SQS's."""
+    return f"{found[1]}:{found[2][: NAME if found[1] == 'function' else 80]}"
+
+
+@pytest.mark.parametrize(("partition", "region"), FAR)
+@pytest.mark.parametrize("key", ["own", "aws-managed"])
+def test_a_policy_has_room_for_a_long_stack_name_in_each_partition(
+    partition: str, region: str, key: str
+) -> None:
+    parameters = {"AttachmentsBucket": "b" * 63, "KeysKmsKey": key}
+    stack = deployed(parameters, name=LONGEST_STACK, region=region, partition=partition)
+    for name, policy in stack.of_type("AWS::IAM::ManagedPolicy").items():
+        written = json.dumps(policy.properties["PolicyDocument"], separators=(",", ":"))
+        written = NAMES.sub(cut, written)
+        assert len(written) <= MANAGED_POLICY, name
+
+
+def test_a_longer_stack_name_is_not_taken_by_a_deployment() -> None:
+    [question] = [one for one in QUESTIONS if one.about == STACK]
+    assert not question.problem(LONGEST_STACK)
+    assert question.problem(f"{LONGEST_STACK}t")
 
 
 def test_a_role_has_no_more_policies_than_iam_attaches() -> None:
