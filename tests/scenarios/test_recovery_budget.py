@@ -1,4 +1,4 @@
-"""What a notification costs: requests to DynamoDB over its whole way, counted where they leave boto3."""
+"""What a notification and a reply cost: requests to DynamoDB, counted where they leave boto3."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_whatsapp import message_from
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import requests_of
 
+FORGOTTEN = 1
+"""That a number is a LID's, which containers remember for minutes and these functions read each time."""
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
 
 
@@ -68,3 +71,23 @@ def test_parking_reserves_nothing(wired):
     wired.paired.leases.forget("default")
     requests = requests_of(wired, lambda: wired.deliver(notification))
     assert requests == {"BatchGetItem": 1, "TransactWriteItems": 1, "GetItem": 1}
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_a_reply_costs_four_reads_and_three_writes(wired, turns):
+    """Our keys and the session, with what it yielded before; both names of who wrote; how they are to be
+    treated; which notification they had. The session with the plaintext; the reply; that it is handled."""
+    wired.receipt(wired.tell(2))
+    wired.reply("ok", "R1")
+    if turns:
+        wired.tell(3)
+    body = wired.envelope(message_from(wired.siti.devices[0], wired.siti, "R2", "ok"))
+    requests = requests_of(wired, lambda: wired.inbound.handle(body))
+    requests["GetItem"] -= FORGOTTEN
+    assert requests == {
+        "BatchGetItem": 2,
+        "GetItem": 2,
+        "TransactWriteItems": 1,
+        "PutItem": 1,
+        "UpdateItem": 1,
+    }

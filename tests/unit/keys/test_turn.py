@@ -25,12 +25,12 @@ def answered(ann: End, bob: End) -> tuple[End, End]:
     return ann, bob
 
 
-def test_a_turn_is_one_transaction_after_three_reads(answered: tuple[End, End]) -> None:
+def test_a_turn_is_one_transaction_after_one_read(answered: tuple[End, End]) -> None:
     ann, bob = answered
     message = bob.say(ann, b"turn")
     ann.table.requests.clear()
     ann.read(bob, message)
-    assert ann.table.requests == ["get", "get_many", "transact"]
+    assert ann.table.requests == ["get_many", "transact"]
 
 
 def test_the_new_chain_starts_at_the_fence(answered: tuple[End, End]) -> None:
@@ -92,7 +92,7 @@ def test_contention_repeats_the_same_transaction(answered: tuple[End, End]) -> N
     ann.table.requests.clear()
     ann.table.before = once("transact", raising(Contention()))
     assert ann.read(bob, message) == b"turn"
-    assert ann.table.requests == ["get", "get_many", "transact", "transact"]
+    assert ann.table.requests == ["get_many", "transact", "transact"]
     assert len(ann.pauses) == 1
 
 

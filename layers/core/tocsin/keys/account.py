@@ -102,6 +102,13 @@ def read_credentials(context: KeyContext) -> Credentials:
     return _decoded(context, read_item(context))
 
 
+def open_credentials(context: KeyContext, item: Item | None) -> Credentials:
+    """The same, from the account's item as it was read already: no request."""
+    if item is None:
+        raise NoAccount(context.account)
+    return _decoded(context, item)
+
+
 def create_account(context: KeyContext) -> Credentials:
     """The account's credentials, made now if there are none: keys to pair with, and the connector's token."""
     with contextlib.suppress(NoAccount):

@@ -67,11 +67,18 @@ def open_known(context: KeyContext, user: str, item: Item | None) -> KnownAddres
     return KnownAddress(told["pn"], told["lid"], told["at"], doubted, told.get("moved_to"))
 
 
-def read_number(context: KeyContext, user: str) -> KnownAddress | None:
+def read_number(context: KeyContext, user: str, perhaps: str | None = None) -> KnownAddress | None:
     """What is known of a user's number, by either name, if it is still theirs: a LID remembers the number
-    that it had, and only the number says whose it is."""
-    told = read_known(context, user)
-    number = read_known(context, told.pn) if told is not None else None
+    that it had, and only the number says whose it is. `perhaps`: a number that somebody says is theirs. It
+    decides nothing; if it is right, one request is enough."""
+    keys = {each: address_key(context.account, each) for each in (user, perhaps) if each is not None}
+    found = context.table.get_many(list(keys.values()))
+    told = open_known(context, user, found.get(keys[user]))
+    number = None
+    if told is not None and told.pn in keys:
+        number = open_known(context, told.pn, found.get(keys[told.pn]))
+    elif told is not None:
+        number = read_known(context, told.pn)
     return number if told is not None and number is not None and number.lid == told.lid else None
 
 

@@ -3,6 +3,8 @@
 Read in this order, so that no race looks like a fault of the peer: what this ciphertext yielded before, the
 one-time prekey, the session. Somebody who handles the same message at the same time writes all three at once;
 in this order we see at worst his session and no longer his prekey, and then the session is all we need.
+A message without a prekey needs no order, so all of it is one request: what was stored in between shows as a
+duplicate, and behind a duplicate we look for what it yielded once more.
 
 The plaintext is stored, sealed, with the turn that yielded it. Whoever comes after a crash finds it there.
 """
@@ -12,21 +14,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Update, Write
+from tocsin.keys.account import Credentials, open_credentials, read_credentials
 from tocsin.keys.addresses import other_name
 from tocsin.keys.context import KeyContext
+from tocsin.keys.errors import OtherPairing
 from tocsin.keys.prekeys import PreKey, read_prekey, spend
 from tocsin.keys.proof import PHONE, is_proven, name_of
-from tocsin.keys.sessions import Sessions, read_sessions
+from tocsin.keys.sessions import Sessions, read_sessions, read_sessions_beside
 from tocsin.keys.turn import Try, Turn, commit, turning
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.errors import Duplicate, SignalError, TornRecord, UnprovenDevice
 from tocsin.signal.session import Decryption, decrypt, parse
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, Voucher
-from tocsin.tables.keys import outbound_key, retry_key, stanza_key
+from tocsin.tables.keys import credentials_key, outbound_key, retry_key, stanza_key
 
 STANZA_LIFETIME = 14 * 86400
 # With keys, tag and seal it stays well below the 400 KB of an item.
@@ -75,13 +80,13 @@ class Arrival:
 def receive(
     context: KeyContext,
     incarnation: int,
-    local: Local,
+    local: Local | None,
     user: str,
     arrival: Arrival,
     *,
     abridge: Callable[[bytes], bytes] | None = None,
 ) -> Received:
-    """See `ReceivingKeys.receive`."""
+    """See `ReceivingKeys.receive`. `local`: `None` has it read along."""
     reception = _Reception(context, incarnation, local, arrival, abridge)
     return turning(context, lambda current: reception.attempt(user, current))
 
@@ -105,11 +110,13 @@ class StanzaRecords:
 
     def known(self, user: str) -> Received | None:
         """What this ciphertext yielded before, if it did."""
-        key = self.key(user)
-        item = self._context.table.get(key)
+        return self.opened(user, self._context.table.get(self.key(user)))
+
+    def opened(self, user: str, item: Item | None) -> Received | None:
+        """The same, from the item as it was read already: no request."""
         if item is None:
             return None
-        tag = item.get("tag")
+        key, tag = self.key(user), item.get("tag")
         ours = self._tried.get(tag) if isinstance(tag, bytes) else None
         return ours or Received(self._text(item), True, user, key)
 
@@ -144,6 +151,14 @@ class StanzaRecords:
             return None
 
 
+class _Reading(NamedTuple):
+    """What it takes to read a ciphertext."""
+
+    sessions: Sessions
+    local: Local
+    prekey: PreKey | None = None
+
+
 class _Reception:
     """One arrival on its way, through as many tries as it takes."""
 
@@ -151,37 +166,28 @@ class _Reception:
         self,
         context: KeyContext,
         incarnation: int,
-        local: Local,
+        local: Local | None,
         arrival: Arrival,
         abridge: Callable[[bytes], bytes] | None,
     ) -> None:
         self._context = context
         self._incarnation = incarnation
-        self._local = local
+        self._given = local
         self._arrival = arrival
         self._message = parse(arrival.type, arrival.body)
         self._stanzas = StanzaRecords(context, incarnation, arrival, abridge)
 
     def attempt(self, user: str, current: Try) -> Received:
         """Read in order, decrypt, commit. Raises as `turning` expects it."""
-        known = self._stanzas.known(user)
-        if known is not None:
-            return known
-        prekey_id = self._message.prekey_id if isinstance(self._message, PreKeyMessage) else None
-        prekey = read_prekey(self._context, prekey_id) if prekey_id is not None else None
-        sessions = read_sessions(
-            self._context,
-            self._incarnation,
-            user,
-            self._arrival.device,
-            torn_is_lost=current.torn_is_lost,
-            phone=self._wants_proof,
-        )
+        reading = self._read(user, current)
+        if isinstance(reading, Received):
+            return reading
+        sessions, local, prekey = reading
         if sessions.moved is not None and sessions.moved != user:
             return self.attempt(sessions.moved, current)
         turn = Turn(sessions, current.leap)
         try:
-            decryption = self._decrypt(turn, prekey)
+            decryption = self._decrypt(turn, local, prekey)
             proven = self._prove(turn, decryption)
         except SignalError as failure:
             return self._second_look(user, sessions, failure)
@@ -194,11 +200,48 @@ class _Reception:
         commit(self._context, [*turn.writes(), record, *spent], turn)
         return received
 
-    def _decrypt(self, turn: Turn, prekey: PreKey | None) -> Decryption:
+    def _read(self, user: str, current: Try) -> Received | _Reading:
+        """What this ciphertext yielded before, or else what it takes to read it."""
+        if isinstance(self._message, PreKeyMessage):
+            return self._read_in_order(user, current, self._message.prekey_id)
+        ours, stanza = credentials_key(self._context.account), self._stanzas.key(user)
+        sessions, found = read_sessions_beside(
+            self._context,
+            self._incarnation,
+            user,
+            self._arrival.device,
+            [stanza] if self._given is not None else [stanza, ours],
+            torn_is_lost=current.torn_is_lost,
+        )
+        local = self._given or self._local(open_credentials(self._context, found.get(ours)))
+        return self._stanzas.opened(user, found.get(stanza)) or _Reading(sessions, local)
+
+    def _read_in_order(self, user: str, current: Try, prekey_id: int | None) -> Received | _Reading:
+        local = self._given or self._local(read_credentials(self._context))
+        known = self._stanzas.known(user)
+        if known is not None:
+            return known
+        prekey = read_prekey(self._context, prekey_id) if prekey_id is not None else None
+        sessions = read_sessions(
+            self._context,
+            self._incarnation,
+            user,
+            self._arrival.device,
+            torn_is_lost=current.torn_is_lost,
+            phone=self._wants_proof,
+        )
+        return _Reading(sessions, local, prekey)
+
+    def _local(self, credentials: Credentials) -> Local:
+        if self._incarnation != credentials.incarnation:
+            raise OtherPairing(self._incarnation, credentials.incarnation)
+        return credentials.local
+
+    def _decrypt(self, turn: Turn, local: Local, prekey: PreKey | None) -> Decryption:
         return decrypt(
             turn.record(self._arrival.device),
             self._message,
-            self._local,
+            local,
             prekey=prekey.pair if prekey is not None else None,
             ratchet=self._context.random(32),
             now=self._context.now(),

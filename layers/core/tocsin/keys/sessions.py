@@ -6,10 +6,10 @@ The sending chain of a device's current state lies in `outbound` alone; the two 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tocsin.dynamo.writes import Item
+from tocsin.dynamo.writes import Item, Key
 from tocsin.keys.chain import Chain, chain_devices, read_chain
 from tocsin.keys.context import KeyContext
 from tocsin.keys.proof import PHONE, UNPROVEN, vouched_by
@@ -187,15 +187,35 @@ def read_sessions(
 ) -> Sessions:
     """All sessions with a user, or those with one device, and with its user's phone if that is asked for; one
     request either way."""
-    items: Iterable[Item]
     if device is None:
-        items = context.table.query(session_pk(context.account, incarnation, user))
-    else:
-        outbound = outbound_key(context.account, incarnation, user)
-        devices = dict.fromkeys((device, PHONE) if phone else (device,))
-        inbounds = [inbound_key(context.account, incarnation, user, each) for each in devices]
-        items = context.table.get_many([outbound, *inbounds]).values()
+        all_of_them = context.table.query(session_pk(context.account, incarnation, user))
+        return _sessions(context, incarnation, user, all_of_them, torn_is_lost)
+    keys = _keys_of_device(context, incarnation, user, device, phone)
+    items = context.table.get_many(keys).values()
     return _sessions(context, incarnation, user, items, torn_is_lost)
+
+
+def read_sessions_beside(
+    context: KeyContext,
+    incarnation: int,
+    user: str,
+    device: int,
+    beside: Sequence[Key],
+    *,
+    torn_is_lost: bool = False,
+) -> tuple[Sessions, Mapping[Key, Item]]:
+    """The session with one device, and other items of the table, in one request. They may be of different
+    moments."""
+    keys = _keys_of_device(context, incarnation, user, device, phone=False)
+    found = context.table.get_many([*keys, *beside])
+    items = [found[key] for key in keys if key in found]
+    return _sessions(context, incarnation, user, items, torn_is_lost), found
+
+
+def _keys_of_device(context: KeyContext, incarnation: int, user: str, device: int, phone: bool) -> list[Key]:
+    outbound = outbound_key(context.account, incarnation, user)
+    devices = dict.fromkeys((device, PHONE) if phone else (device,))
+    return [outbound, *(inbound_key(context.account, incarnation, user, each) for each in devices)]
 
 
 def _sessions(

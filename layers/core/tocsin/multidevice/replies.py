@@ -46,7 +46,7 @@ def reply_of(account: Account, message: InboundMessage, user: str, content: Cont
     return Reply(
         account=account.profile.account,
         message_id=message.id,
-        names=names_of(account, user),
+        names=names_of(account, user, message),
         kind=content.kind,
         text=content.text or "",
         at=from_seconds(message.timestamp),
@@ -73,7 +73,7 @@ def opened(account: Account, message: InboundMessage, user: str, content: Conten
     sealed = content.sealed
     if sealed is None:
         return content
-    names = names_of(account, user)
+    names = names_of(account, user, message)
     kept = (account.keys.receiving.secret_of(name, sealed.target_id) for name in (user, *names))
     secret = next((secret for secret in kept if secret is not None), None)
     if secret is None:
@@ -95,13 +95,15 @@ def keep_secret(account: Account, message: InboundMessage, user: str, content: C
         account.keys.receiving.keep_secret(user, message.id, content.secret)
 
 
-def names_of(account: Account, user: str) -> tuple[str, ...]:
+def names_of(account: Account, user: str, message: InboundMessage) -> tuple[str, ...]:
     """Return the names (bare JIDs) that are known to be a sender's: their number first, the LID last.
 
     Of somebody without a known number there is the LID alone. So is it of somebody whose number went to
     another person: a LID remembers the number that it had, and only the number says whose it is.
     """
-    number = account.keys.contacts.number(user)
+    said = (jid.chat for jid in (message.sender, message.sender_alt) if jid is not None)
+    perhaps = next((str(jid) for jid in said if jid.server == PN), None)
+    number = account.keys.contacts.number(user, perhaps)
     if number is None or number.lid != user or number.moved_to is not None:
         return (user,)
     return number.pn, user

@@ -72,7 +72,6 @@ from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.message import retry_message_stanza
 
 if TYPE_CHECKING:
-    from tocsin.keys.account import Credentials
     from tocsin.keys.establish import SessionFacts
     from tocsin.keys.reserve import Reservation
     from tocsin.multidevice.socket import Socket
@@ -102,7 +101,6 @@ class Unreadable:
     """A ciphertext that can't be read, with the message it came in. `user`: the sender's canonical JID."""
 
     account: Account
-    credentials: Credentials
     node: Node
     message: InboundMessage
     user: str
@@ -224,7 +222,7 @@ class UnreadableMessages:
             return self._give_up(unreadable, count)
         if question.session_is_stale and account.keys.sending.mark_stale(account.profile, user, device):
             account.keys.sending.expire_device_list(account.profile, user)
-        own, asked = unreadable.credentials, (question.count, question.error)
+        own, asked = account.keys.account.credentials(), (question.count, question.error)
         asking = question_stanza(account, own, unreadable.node, *asked, with_keys=question.with_keys)
         account.connector.send(account.profile, asking)
         at = from_seconds(self._clock())

@@ -36,11 +36,12 @@ class Contacts:
 
         return read_known(self._context, user)
 
-    def number(self, user: str) -> KnownAddress | None:
-        """What is known of a user's number, by either name, if it is still theirs."""
+    def number(self, user: str, perhaps: str | None = None) -> KnownAddress | None:
+        """What is known of a user's number, by either name, if it is still theirs. `perhaps`: a number that
+        somebody says is theirs, which is read in the same request and decides nothing."""
         from tocsin.keys.addresses import read_number
 
-        return read_number(self._context, user)
+        return read_number(self._context, user, perhaps)
 
     def open_known(self, user: str, item: Item | None) -> KnownAddress | None:
         """The same, from an address item that was read already: no request."""

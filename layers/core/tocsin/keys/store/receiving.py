@@ -22,7 +22,7 @@ class ReceivingKeys:
     def receive(
         self,
         profile: AccountProfile | int,
-        credentials: Credentials,
+        credentials: Credentials | None,
         user: str,
         device: int,
         stanza_id: str,
@@ -35,7 +35,8 @@ class ReceivingKeys:
     ) -> Received:
         """Decrypt an `msg` or `pkmsg` and store what it changed, with the plaintext, in one transaction.
 
-        `profile`: or the incarnation that the stanza belongs to. `abridge` cuts a plaintext above 256 KB to
+        `profile`: or the incarnation that the stanza belongs to. `credentials`: `None` has them read along,
+        which costs a message without prekey no request. `abridge` cuts a plaintext above 256 KB to
         what will be handled, because no more can be stored. Raises OtherPairing if the incarnation isn't the
         stored one, Contended, and the errors of `signal.session`; nothing was changed then. Duplicate:
         the key was used, and no plaintext of this very ciphertext is stored. UnprovenDevice: it founds a
@@ -43,10 +44,11 @@ class ReceivingKeys:
         `account_key`: the phone that must vouch, for our own account's.
         """
         incarnation = profile if isinstance(profile, int) else profile.incarnation
-        if incarnation != credentials.incarnation:
+        if credentials is not None and incarnation != credentials.incarnation:
             raise OtherPairing(incarnation, credentials.incarnation)
+        local = credentials.local if credentials is not None else None
         arrival = Arrival(device, stanza_id, enc_type, body, voucher, account_key)
-        return receive(self._context, incarnation, credentials.local, user, arrival, abridge=abridge)
+        return receive(self._context, incarnation, local, user, arrival, abridge=abridge)
 
     def mark_handled(self, received: Received) -> None:
         """Note that what the plaintext asked for is done. The plaintext is forgotten."""

@@ -72,7 +72,6 @@ from tocsin.whatsapp.receipts import (
 from tocsin.whatsapp.written import EMPTY, UNAVAILABLE
 
 if TYPE_CHECKING:
-    from tocsin.keys.account import Credentials
     from tocsin.keys.receive import Received
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.people.people import People
@@ -128,14 +127,13 @@ class Messages:
             account.sender(message.recipient, message.recipient_alt)
         if not message.encs:
             return self._unavailable(account, message, user)
-        credentials = account.keys.account.credentials()
         reports = []
         asks: list[tuple[Unreadable, AskAgain]] = []
         for enc in message.encs:
             try:
-                reports.append(self._enc(account, credentials, envelope, message, user, enc))
+                reports.append(self._enc(account, envelope, message, user, enc))
             except SignalError as error:
-                unreadable = Unreadable(account, credentials, node, message, user, enc, error)
+                unreadable = Unreadable(account, node, message, user, enc, error)
                 answer = answer_to(error)
                 if isinstance(answer, AskAgain):
                     asks.append((unreadable, answer))
@@ -158,7 +156,6 @@ class Messages:
     def _enc(
         self,
         account: Account,
-        credentials: Credentials,
         envelope: Envelope,
         message: InboundMessage,
         user: str,
@@ -170,7 +167,7 @@ class Messages:
         if enc.type == "pkmsg" and _is_forged(account, message, user, enc):
             log.error("a message of our own phone with a foreign identity", extra={"stanza": message.id})
             return Report("message", "other", "forged-identity")
-        received = self._decrypt(account, credentials, envelope, message, user, enc)
+        received = self._decrypt(account, envelope, message, user, enc)
         facts: dict[str, Any] = {"new_session": received.new_session, "repeated": received.repeated}
         if received.identity_change is not None:
             facts["identity_changed"] = True
@@ -189,7 +186,6 @@ class Messages:
     def _decrypt(
         self,
         account: Account,
-        credentials: Credentials,
         envelope: Envelope,
         message: InboundMessage,
         user: str,
@@ -209,7 +205,7 @@ class Messages:
         def receive() -> Received:
             return account.keys.receiving.receive(
                 envelope.incarnation,
-                credentials,
+                None,
                 user,
                 device,
                 message.id,
