@@ -2,7 +2,8 @@
 
 Each hour (`{"upkeep": true}`): the accounts' keys, and a part of the daily round through all sessions, which
 `{"upkeep": true, "force": true}` begins at once.
-`tocsin doctor` asks what is reached from here (`{"check": true}`).
+`tocsin doctor` asks what is reached from here (`{"check": true}`), `tocsin self-test` has an account write to
+its own chat (`{"self_test": account}`). With the parameter SelfTest that is done here, when it is due.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from tocsin.multidevice.key_maintenance import KeyMaintenance, Run
+    from tocsin.notify.self_tester import SelfTester
     from tocsin.settings.reader import SettingsReader
 
 telemetry = Telemetry()
@@ -64,6 +66,11 @@ def upkeep() -> KeyMaintenance:
     return bootstrap.key_maintenance(config())
 
 
+@cache
+def self_tester() -> SelfTester:
+    return bootstrap.self_tester(config())
+
+
 @telemetry.handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One account after the other; the failure of one is raised only after all had their turn."""
@@ -73,6 +80,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
     if event.get("check"):
         return {"reached": bootstrap.reached()}
+    if event.get("self_test"):
+        return asdict(self_tester().run(str(event["self_test"])))
     if event.get("upkeep"):
         run = upkeep().run(accounts(), time_left, force=bool(event.get("force")))
         return report_run(run)
@@ -103,6 +112,8 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
         keep(reports)
     tell(reports, failures)
     tell_settings()
+    if asked is None:
+        failures += look_at_self_tests(whose)
     if failures:
         raise ExceptionGroup("upkeep failed", failures)
     return {"accounts": [asdict(report) for report in reports]}
@@ -126,6 +137,31 @@ def tell_settings() -> None:
     """Count an invalid settings item for the alarm: each minute, here and nowhere else."""
     settings()()
     telemetry.count("SettingsInvalid", int(bool(settings().problems)))
+
+
+def look_at_self_tests(whose: tuple[str, ...]) -> list[Exception]:
+    """Judge the self-test of each account, and ask for the next one where that is due. Return what failed.
+
+    A failure is told each minute until one arrives, so that its alarm lasts as long as the trouble.
+    """
+    if config().self_test == "off":
+        return []
+    from tocsin.notify.self_test import PERIODS_MS, Result
+
+    failing, failures = 0, []
+    for account in whose:
+        try:
+            test = self_tester().look(account, PERIODS_MS[config().self_test])
+        except Exception as exc:
+            logger.exception("self-test failed by itself", account=account)
+            failures.append(exc)
+            continue
+        if test is not None and test.failing:
+            failing += 1
+            if test.result is Result.FAILED:
+                logger.warning("self-test failed", account=account, cause=test.cause, test=test.notification)
+    telemetry.count("SelfTestFailed", failing)
+    return failures
 
 
 def rotated(whose: tuple[str, ...], turn: int) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
 from tocsin.accounts.state import HEALTHY, AccountState
+from tocsin.notify.self_test import SelfTest
+from tocsin_console import self_test
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -60,7 +62,8 @@ LIMITS = {
 @dataclass(frozen=True)
 class AccountStatus:
     """One account. `last_state`: what its connector last wrote; `since`: when `state` began, in seconds, None
-    if unknown; `waiting`: parked notifications by cause; `limits`: active WhatsApp restrictions."""
+    if unknown; `waiting`: parked notifications by cause; `limits`: active WhatsApp restrictions;
+    `self_test`: its last self-test."""
 
     account: str
     state: str
@@ -72,6 +75,7 @@ class AccountStatus:
     silent_for: float | None = None
     waiting: Mapping[str, int] = field(default_factory=dict)
     limits: Sequence[Limit] = ()
+    self_test: SelfTest | None = None
 
     @property
     def advice(self) -> str:
@@ -107,6 +111,7 @@ class AccountStatus:
             "waiting": sum(self.waiting.values()),
             "waiting_for": dict(self.waiting),
             "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
+            "self_test": self_test.to_json(self.self_test) or None,
             "well": self.well,
         }
 
@@ -164,6 +169,8 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
             output.say(f"{account.account}: waiting, and sent when the cause ends: {causes}")
+        if account.self_test is not None:
+            output.say(f"{account.account}: self-test: {self_test.sentence(account.self_test)}")
 
 
 def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
@@ -188,4 +195,5 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         connection.silent_for,
         dict(waiting),
         list(read_limits(deployment.keys_table, name, clock()).values()),
+        self_test.last_of(deployment, name, clock()),
     )

@@ -94,6 +94,8 @@ def _candidates() -> Iterator[dict[str, str]]:
     for position, more in enumerate(inner):
         for turn in range(4):
             yield own[(position + turn * (len(own) // 4 + 1)) % len(own)] | more
+        yield more
+        yield {"ConnectorMode": "external"} | more
     for name, declared in transformed()["Parameters"].items():
         for value in declared.get("AllowedValues", []):
             yield {name: str(value)}

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete
+from tocsin.notify.self_test import AGAIN_AFTER_MS, ARRIVE_WITHIN_MS, PERIODS_MS, Result, SelfTest
 from tocsin.settings.changes import Version, read_current
-from tocsin_console import status
+from tocsin_console import self_test, status
 from tocsin_console.connection import UNREACHABLE
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.stack import Deployed
@@ -204,6 +205,43 @@ def judge_settings(current: Version) -> list[Finding]:
     return found
 
 
+# -- self-tests --------------------------------------------------------------------------------------------
+
+
+def gather_self_tests(deployed: Deployed) -> dict[str, Any]:
+    """`mode`: the parameter; `now`: ms; `tests`: account → its last one."""
+    deployment = deployed.deployment
+    return {
+        "mode": deployment.parameters.get("SelfTest", "off"),
+        "now": int(deployed.now * 1000),
+        "tests": {name: self_test.last_of(deployment, name, deployed.now) for name in deployment.accounts},
+    }
+
+
+def judge_self_tests(facts: Mapping[str, Any]) -> list[Finding]:
+    period = PERIODS_MS.get(facts["mode"])
+    found = [_judged_test(name, test, period, facts["now"]) for name, test in facts["tests"].items()]
+    known = [one for one in found if one is not None]
+    return known or [ok("off: the parameter SelfTest=hourly has each account write to its own chat")]
+
+
+def _judged_test(account: str, test: SelfTest | None, period: int | None, now: int) -> Finding | None:
+    """`period`: ms between two; `None`: they are made by hand only, and none is missed."""
+    again = f"tocsin self-test --account {account}"
+    if test is None:
+        saw = f"{account}: none was made yet"
+        return None if period is None else warning(saw, "nobody knows whether its messages arrive", again)
+    saw = f"{account}: {self_test.sentence(test)} ({how_long((now - test.asked_at) / 1000)} ago)"
+    if test.result is Result.FAILED:
+        means = "notifications of this account may not arrive either"
+        return fault(saw, means, f"{self_test.mend(account, test)}; then {again}")
+    if test.result is Result.SKIPPED:
+        return warning(saw, "nothing can be sent for it", f"tocsin pair --account {account}")
+    if period is not None and now - test.asked_at > period + AGAIN_AFTER_MS + ARRIVE_WITHIN_MS:
+        return warning(saw, "the next one is overdue", "see the log of maintain_sessions")
+    return ok(saw)
+
+
 # -- rights ------------------------------------------------------------------------------------------------
 
 PROBE: Final = ("doctor#probe", "doctor")
@@ -297,6 +335,7 @@ CHECKS: Final[Sequence[Check[Deployed]]] = (
     Check("queues", gather_queues, judge_queues),
     Check("dead letters", gather_queues, judge_dead_letters),
     Check("settings", gather_settings, judge_settings),
+    Check("self-test", gather_self_tests, judge_self_tests),
     Check("rights", gather_rights, judge_rights),
     Check("from inside", gather_inside, judge_inside),
 )

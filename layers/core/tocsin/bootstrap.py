@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
+    from tocsin.notify.self_tester import SelfTester
     from tocsin.notify.store.texts import Texts
     from tocsin.sealing import DamagedRecord, RecordSealer, Sealer
     from tocsin.settings.reader import SettingsReader
@@ -227,6 +228,24 @@ def maintainer(config: MaintainConfig) -> Maintainer:
         NotificationsQueue(sqs, config.notifications_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         LeasedConnectors(table, unsealing, _connector(table, unsealing)),
+    )
+
+
+def self_tester(config: MaintainConfig) -> SelfTester:
+    """Return what asks for self-tests and judges them."""
+    from tocsin.multidevice.leased_connectors import LeasedConnectors
+    from tocsin.notify.queues import TicketEventsQueue
+    from tocsin.notify.self_tester import SelfTester
+    from tocsin.tables.names import ID_BYTES
+
+    dynamodb = aws.client("dynamodb")
+    table, unsealing = _table(dynamodb, config.stores.keys_table), _unsealing(_secrets(), config.stores)
+    queue = TicketEventsQueue(aws.client("sqs"), config.ticket_events_queue_url)
+    return SelfTester(
+        _notifications(config.stores, dynamodb),
+        LeasedConnectors(table, unsealing, _connector(table, unsealing)),
+        lambda order: queue.send(order.to_json()),
+        lambda: os.urandom(ID_BYTES).hex(),
     )
 
 

@@ -18,6 +18,7 @@ from tests.support.memory_aws import everything_in
 from tests.support.scripted_aws import ScriptedAws, refused
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit, note_limit
 from tocsin.dynamo.writes import Put
+from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import prekey_key
 from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
@@ -154,6 +155,16 @@ class Scene:
 
         self.fake.deployment.keys_table.delete = delete  # type: ignore[method-assign]
 
+    def turn_on_self_tests(self) -> None:
+        vars(self.fake.deployment)["parameters"] = {"SelfTest": "hourly"}
+
+    def tested(self, result: Result, cause: str = "", ago: int = 60) -> None:
+        """The account's last self-test, `ago` seconds ago."""
+        self.turn_on_self_tests()
+        at = (NOW - ago) * 1000
+        test = SelfTest("ab" * 9, at).ended(result, at + 3000, cause)
+        assert self.fake.deployment.stores.self_tests.put("default", test, after=None)
+
     def pass_time(self, seconds: float) -> None:
         self.deployed.now += seconds
 
@@ -269,6 +280,16 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         Level.FAULT,
         "tocsin settings restore VERSION",
     ),
+    (
+        "self-test",
+        lambda it: it.tested(Result.FAILED, "no-receipt"),
+        Level.FAULT,
+        "tocsin self-test --account default",
+    ),
+    ("self-test", lambda it: it.tested(Result.FAILED, "not-planned"), Level.FAULT, "plan_notifications"),
+    ("self-test", lambda it: it.tested(Result.SKIPPED, "unpaired"), Level.WARNING, "tocsin pair"),
+    ("self-test", lambda it: it.tested(Result.ARRIVED, ago=2 * 3600), Level.WARNING, "maintain_sessions"),
+    ("self-test", lambda it: it.turn_on_self_tests(), Level.WARNING, "tocsin self-test"),
     ("rights", lambda it: it.forbid_writing(), Level.WARNING, "OperatorPolicyArn"),
     (
         "from inside",
@@ -371,6 +392,18 @@ def test_a_function_that_fails_by_itself_is_a_fault(scene: Scene) -> None:
     scene.aws.say(lambda__invoke=lambda **_: answer)
     [finding] = scene.examine("from inside")
     assert (finding.level, "WrongLayer" in finding.saw) == (Level.FAULT, True)
+
+
+def test_a_self_test_that_arrived_is_told_with_its_age(scene: Scene) -> None:
+    scene.tested(Result.ARRIVED, ago=90)
+    [finding] = scene.examine("self-test")
+    assert (finding.level, "90 s ago" in finding.saw or "1 min" in finding.saw) == (Level.OK, True)
+
+
+def test_one_made_by_hand_is_never_overdue(scene: Scene) -> None:
+    scene.tested(Result.ARRIVED, ago=10 * 86_400)
+    vars(scene.fake.deployment)["parameters"] = {}
+    assert [finding.level for finding in scene.examine("self-test")] == [Level.OK]
 
 
 def test_all_of_them_together_change_nothing_and_sum_up(scene: Scene, said: Said) -> None:

@@ -198,6 +198,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("pair", "--account", "default"),
     ("unpair", "--account", "default", "--yes"),
     ("send", "--account", "default", "--to", "0812-3456-7890"),
+    ("self-test", "--account", EVIL),
     ("sessions", "list"),
     ("sessions", "list", "--account", "default"),
     ("sessions", "show", "1234@lid", "--account", "default"),

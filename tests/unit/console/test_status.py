@@ -9,6 +9,7 @@ import pytest
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tocsin.accounts.limits import Limit, note_limit
 from tocsin.dynamo.writes import Delete
+from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.output import moment
@@ -149,3 +150,11 @@ def test_a_check_fails_for_a_silent_connector_too(fake: FakeDeployment, told: Sa
     fake.connector().says("connected")
     with pytest.raises(NeedsAttention, match="account default is unreachable"):
         shown(fake, told, check=True, after=50)
+
+
+def test_the_last_self_test_is_told(fake: FakeDeployment, said: Said) -> None:
+    fake.connector().says("connected")
+    assert "self-test" not in shown(fake, said)
+    test = SelfTest(None, int(NOW) * 1000).ended(Result.FAILED, int(NOW) * 1000, "logged_out")
+    assert fake.deployment.stores.self_tests.put("default", test, after=None)
+    assert f"self-test: the one of {moment(NOW * 1000)} UTC failed: logged_out" in shown(fake, said)

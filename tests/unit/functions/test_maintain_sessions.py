@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from tests.support.alarms import datapoints
 from tests.support.handlers import Context, load
 from tocsin import aws
 from tocsin.accounts.served_accounts import add_account
@@ -16,6 +17,7 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.multidevice import key_maintenance
 from tocsin.notify.parking import Report
+from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.notifications import settings_key
 
 
@@ -49,7 +51,8 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = load("maintain_sessions")
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 120.0))
     stores = SimpleNamespace(notifications_table="notifications")
-    monkeypatch.setattr(module, "config", lambda: SimpleNamespace(accounts=("default",), stores=stores))
+    made = SimpleNamespace(accounts=("default",), stores=stores, self_test="off")
+    monkeypatch.setattr(module, "config", lambda: made)
     outside = MemoryTable()
     add_account(outside, "support", 1)  # while the stack runs
     monkeypatch.setattr(table, "DynamoTable", lambda client, name: outside)
@@ -164,7 +167,8 @@ class InUse(Upkeep):
 def test_an_account_in_use_is_kept_for_when_the_parameter_names_it_no_more(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = SimpleNamespace(accounts=("default", "second", "idle"), stores=app.config().stores)
+    accounts = ("default", "second", "idle")
+    named = SimpleNamespace(accounts=accounts, stores=app.config().stores, self_test="off")
     monkeypatch.setattr(app, "config", lambda: named)
     monkeypatch.setattr(app, "maintainer", InUse)
     app.lambda_handler({}, Context())
@@ -196,3 +200,92 @@ def test_an_invalid_settings_item_is_counted_each_minute(
     monkeypatch.setattr(app, "maintainer", lambda: Upkeep())
     app.lambda_handler({}, Context())
     assert ('"SettingsInvalid"' in capsys.readouterr().out) == counted
+
+
+class Testing:
+    """Self-tests that stand as they are told to; of accounts in `broken` none can be looked at."""
+
+    def __init__(self, test: SelfTest | None = None, broken: str = "") -> None:
+        self.test, self.broken = test, broken
+        self.asked: list[tuple[str, int]] = []
+
+    def look(self, account: str, period: int) -> SelfTest | None:
+        self.asked.append((account, period))
+        if account == self.broken:
+            raise ConnectionError(account)
+        return self.test
+
+    def run(self, account: str) -> SelfTest:
+        self.asked.append((account, 0))
+        return SelfTest("ab" * 9, 1000)
+
+
+@pytest.fixture
+def tested(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Testing], None]:
+    """Turn self-tests on or off."""
+
+    def turn(mode: str, tests: Testing) -> None:
+        made = SimpleNamespace(**{**vars(app.config()), "self_test": mode})
+        monkeypatch.setattr(app, "config", lambda: made)
+        monkeypatch.setattr(app, "self_tester", lambda: tests)
+        monkeypatch.setattr(app, "maintainer", Upkeep)
+
+    return turn
+
+
+FAILED = SelfTest("ab" * 9, 1000).ended(Result.FAILED, 2000, "no-receipt")
+
+
+@pytest.mark.parametrize(("mode", "period"), [("hourly", 3_600_000), ("daily", 86_400_000)])
+def test_self_tests_of_all_accounts_are_looked_at_each_minute(
+    app: ModuleType, tested: Callable[..., None], mode: str, period: int
+) -> None:
+    tests = Testing()
+    tested(mode, tests)
+    app.lambda_handler({}, Context())
+    assert tests.asked == [("default", period), ("support", period)]
+
+
+def test_while_they_are_off_none_is_looked_at(app: ModuleType, tested: Callable[..., None]) -> None:
+    tests = Testing()
+    tested("off", tests)
+    app.lambda_handler({}, Context())
+    assert tests.asked == []
+
+
+def test_after_a_login_none_is_looked_at(app: ModuleType, tested: Callable[..., None]) -> None:
+    tests = Testing()
+    tested("hourly", tests)
+    app.lambda_handler({"resume": "support"}, Context())
+    assert tests.asked == []
+
+
+@pytest.mark.parametrize(("test", "counted"), [(FAILED, [2]), (SelfTest("ab" * 9, 1000), []), (None, [])])
+def test_accounts_whose_self_test_failed_are_counted(
+    app: ModuleType,
+    tested: Callable[..., None],
+    test: SelfTest | None,
+    counted: list[float],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tested("hourly", Testing(test))
+    app.lambda_handler({}, Context())
+    points = datapoints(capsys.readouterr().out)
+    assert [point.value for point in points if point.name == "SelfTestFailed"] == counted
+
+
+def test_a_self_test_that_breaks_takes_no_other_with_it(app: ModuleType, tested: Callable[..., None]) -> None:
+    tests = Testing(broken="default")
+    tested("hourly", tests)
+    with pytest.raises(ExceptionGroup) as failure:
+        app.lambda_handler({}, Context())
+    assert failure.group_contains(ConnectionError, match="default")
+    assert [account for account, _ in tests.asked] == ["default", "support"]
+
+
+def test_one_is_made_by_hand_and_told(app: ModuleType, tested: Callable[..., None]) -> None:
+    tests = Testing()
+    tested("off", tests)
+    answer = app.lambda_handler({"self_test": "support"}, Context())
+    assert (tests.asked, answer["notification"], answer["result"]) == ([("support", 0)], "ab" * 9, "open")
+    assert json.loads(json.dumps(answer)) == answer

@@ -10,6 +10,7 @@ import pytest
 from tests.support.alarms import (
     ALARM,
     EXTRA_PERIODS,
+    OBSERVABILITY,
     OK,
     STACK,
     Alarm,
@@ -18,6 +19,7 @@ from tests.support.alarms import (
     evaluated,
     history,
 )
+from tests.support.templates import resources
 
 ALARMS = alarms()
 START = 1_796_000_000 // 3600 * 3600
@@ -43,6 +45,8 @@ GOOD: dict[str, float | None] = {
     "EventsRefused": None,
     "Bugs": None,
     "SettingsInvalid": None,
+    "SelfTestFailed": None,
+    "Invocations": 1,
     "ApproximateAgeOfOldestMessage": 12,
     "ApproximateNumberOfMessagesVisible": 0,
     "IteratorAge": 900,
@@ -57,6 +61,8 @@ BAD: dict[str, float] = {
     "EventsRefused": 1,
     "Bugs": 1,
     "SettingsInvalid": 1,
+    "SelfTestFailed": 1,
+    "Invocations": 0,
     "ApproximateAgeOfOldestMessage": 700,
     "ApproximateNumberOfMessagesVisible": 3,
     "IteratorAge": 900_000,
@@ -123,6 +129,20 @@ def test_silent_connectors_ring() -> None:
     (on, first), (_, second) = changes(alarm, points, extra=2)
     assert (first, second) == (ALARM, OK)
     assert 60 + 5 <= on <= 60 + 9
+
+
+def test_an_upkeep_that_runs_no_more_rings() -> None:
+    alarm = ALARMS["SelfTestSilent"]
+    points = [point for point in run(alarm, None) if not 60 <= (point.at - START) / 60 < 90]
+    (on, first), (_, second) = changes(alarm, points, extra=2)
+    assert (first, second) == (ALARM, OK)
+    assert 60 + 10 <= on <= 60 + 14
+
+
+def test_alarms_of_self_tests_are_there_only_where_these_are_made() -> None:
+    found = resources("AWS::CloudWatch::Alarm", OBSERVABILITY)
+    conditional = {name for name, one in found.items() if one.get("Condition") == "SelfTested"}
+    assert conditional == {"SelfTestFailedAlarm", "SelfTestSilentAlarm"}
 
 
 def test_a_connector_that_is_replaced_rings_nothing() -> None:

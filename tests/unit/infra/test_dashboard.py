@@ -36,6 +36,7 @@ NOT_SHOWN = {
         "RecoverySuccess",
         "RepliesReceived",
         "RetryReceiptsSent",
+        "SelfTestFailed",
         "SettingsInvalid",
         "StanzaFailures",
         "StanzasPutOff",

@@ -34,6 +34,17 @@ class LeasedConnectors:
     def takes_first_contacts(self, account: str) -> bool:
         return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
 
+    def own_name(self, account: str) -> str | None:
+        """Return the account's own LID (a bare JID); `None` if it isn't linked."""
+        from tocsin.keys.store import KeyStore
+        from tocsin.whatsapp.jid import JID
+
+        try:
+            profile = KeyStore(self._table, self._sealer(), account).account.profile()
+        except (NoAccount, NotPaired):
+            return None
+        return str(JID.parse(profile.lid or profile.jid).bare)
+
     def resumed(self, account: str) -> None:
         from tocsin.keys.store import KeyStore  # most runs find nothing to resume
 

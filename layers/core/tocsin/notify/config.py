@@ -241,6 +241,8 @@ class MaintainConfig:
     notifications_queue_url: str
     dead_letters_queue_url: str
     accounts: tuple[str, ...]
+    ticket_events_queue_url: str = ""
+    self_test: str = "off"
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> MaintainConfig:
@@ -251,4 +253,6 @@ class MaintainConfig:
             notifications_queue_url=environment.text("NOTIFICATIONS_QUEUE_URL"),
             dead_letters_queue_url=environment.text("DEAD_LETTERS_QUEUE_URL"),
             accounts=environment.words("ACCOUNTS", "default"),
+            ticket_events_queue_url=environment.text("TICKET_EVENTS_QUEUE_URL"),
+            self_test=environment.choice("SELF_TEST", "off", "hourly", "daily"),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tocsin.notify.failure import Failure
-from tocsin.notify.notification import Attempt, Notification, Problem, State
+from tocsin.notify.notification import SELF_TEST, Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue
 from tocsin.notify.store.stores import Stores
 
@@ -35,7 +35,8 @@ class DeadLetters:
         attempt = attempt_of(failure, at)
         problem = problem_of(failure)
         buried = replace(notification, attempts=(*notification.attempts, attempt))
-        self._queue.send(buried, problem, at)
+        if notification.event_type != SELF_TEST:  # nobody sends one again: the next is made anew
+            self._queue.send(buried, problem, at)
         lid = notification.recipient_lid
         transition = self._stores.notifications.fail(notification.id, problem, at, attempt, recipient_lid=lid)
         return transition.applied or transition.notification.state is State.FAILED

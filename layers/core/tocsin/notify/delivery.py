@@ -46,7 +46,15 @@ from tocsin.notify.judgements import (
     was_rerouted,
     wrong_place,
 )
-from tocsin.notify.notification import Attempt, Notification, Problem, State, mismatch, was_erased
+from tocsin.notify.notification import (
+    SELF_TEST,
+    Attempt,
+    Notification,
+    Problem,
+    State,
+    mismatch,
+    was_erased,
+)
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -365,13 +373,15 @@ class Delivery:
         deadline_seconds = self._settings().value(
             DELIVERY_DEADLINE_SECONDS, account=account, audience=notification.audience
         )
+        # Who asked for a self-test looks for its receipt.
+        deadline = None if notification.event_type == SELF_TEST else at + deadline_seconds * 1000
         try:
             marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
                 account=account,
-                receipt_deadline=at + deadline_seconds * 1000,
+                receipt_deadline=deadline,
                 detail=f"{sent.devices} devices",
                 copies=sent.copies,
                 left_out=sent.left_out,

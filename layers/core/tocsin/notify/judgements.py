@@ -8,7 +8,7 @@ from tocsin.notify.content import Reaction
 from tocsin.notify.dead_letters import EXPIRED
 from tocsin.notify.failure import Permanent, Recover, Retry
 from tocsin.notify.hold import NUMBER_MOVED
-from tocsin.notify.notification import Attempt, Notification, State
+from tocsin.notify.notification import SELF_TEST, Attempt, Notification, State
 from tocsin.notify.queues import Order
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Sent
@@ -98,8 +98,8 @@ def waits_for_operator(notification: Notification) -> bool:
 def is_first_contact(notification: Notification, person: Person) -> bool:
     """Return whether the person has nothing of us yet and never wrote: whom WhatsApp may keep us from.
 
-    Known is who got a notification, or answered one; a confirmation is itself an answer.
+    Known is who got a notification, or answered one; a confirmation is itself an answer. We know ourselves.
     """
-    if notification.event_type in CONFIRMATIONS or notification.group is not None:
+    if notification.event_type in {*CONFIRMATIONS, SELF_TEST} or notification.group is not None:
         return False
     return person.last_notification is None and person.heard_at is None

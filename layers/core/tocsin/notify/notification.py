@@ -71,6 +71,10 @@ OUTCOMES: Mapping[State, str] = MappingProxyType(
 )
 """State → the outcome that is told to the world when it is entered (`Notification<outcome>` on the bus)."""
 
+SELF_TEST = "SelfTest"
+"""Event type of a message of an account to its own chat: no ticket's, and nobody's business but the
+operator's."""
+
 REPLY_RECEIVED = "ReplyReceived"
 OVERDUE = "Overdue"
 IDENTITY_CHANGED = "IdentityChanged"

@@ -33,7 +33,15 @@ from tocsin.dynamo.attributes import from_item
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Edit, File, Reaction
 from tocsin.notify.failure import Bug, Retry
-from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, REPLY_RECEIVED, Notification, State, named
+from tocsin.notify.notification import (
+    IDENTITY_CHANGED,
+    OUTCOMES,
+    REPLY_RECEIVED,
+    SELF_TEST,
+    Notification,
+    State,
+    named,
+)
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.texts import Texts, TextWithheld
@@ -222,6 +230,8 @@ def outcomes_of(record: Mapping[str, Any], texts: Texts) -> list[Outcome]:
         return [Outcome(sequence, REPLY_RECEIVED, _bounded(_reply(image, at, texts)), at)]
     if outcome == IDENTITY_CHANGED:
         return [Outcome(sequence, IDENTITY_CHANGED, _bounded(_identity_change(image, at)), at)]
+    if image.get("event_type", {}).get("S") == SELF_TEST:
+        return []  # nobody's system asked for it
     notification = notification_of_item(from_item(image), texts)
     stages = [(notification, outcome, at)]
     if PASSED in image and notification.state is State.READ and notification.delivered_at is not None:

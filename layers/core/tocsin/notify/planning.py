@@ -25,11 +25,13 @@ from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification, Problem, State
+from tocsin.notify.notification import SELF_TEST, Notification, Problem, State
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
+from tocsin.notify.self_test import SELF_TEST_TICKET, SEND_WITHIN_MS, SelfTestOrder
 from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
+from tocsin.notify.texts.self_test import self_test_text
 from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
 from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
@@ -108,6 +110,9 @@ class Planner:
         with every violation named; what goes wrong on our side is raised, and the queue delivers the event
         again."""
         now = from_seconds(self._clock())
+        asked = SelfTestOrder.parse(body)
+        if asked is not None and asked.account in self._accounts:
+            return self._plan_self_test(asked)
         try:
             event = parse_event(
                 body,
@@ -125,6 +130,31 @@ class Planner:
         planned = self._commit(event, notifications)
         ended = tuple(self._end(recipient, notification, now) for recipient, notification in lost)
         return replace(planned, unreachable=ended)
+
+    def _plan_self_test(self, asked: SelfTestOrder) -> Planned:
+        """A message of an account to its own chat. Begun again after a crash, it is the same one."""
+        text, language = self_test_text(self._config.default_language, asked.asked_at)
+        planned = Notification(
+            id=asked.notification,
+            account=asked.account,
+            ticket_id=SELF_TEST_TICKET,
+            event_type=SELF_TEST,
+            revision=0,
+            audience="technician",
+            recipient=asked.recipient,
+            recipient_name="",
+            language=language,
+            content=Text(text),
+            created_at=asked.asked_at,
+            expires_at=asked.asked_at + SEND_WITHIN_MS,
+        )
+        [person] = self._people([planned])
+        planned = replace(planned, person=person.id, lane=person.lane)
+        existing = self._stores.notifications.put_new(planned)
+        if existing is None or existing.state is State.PLANNED:
+            self._queue.send(existing or planned)
+        new = (planned.id,) if existing is None else ()
+        return Planned(event_type=SELF_TEST, new=new, repeated=() if new else (planned.id,))
 
     def _render(self, event: TicketEvent, now: int) -> list[Notification]:
         return notifications_of(

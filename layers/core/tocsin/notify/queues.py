@@ -177,6 +177,17 @@ class DeadLettersQueue:
         )
 
 
+class TicketEventsQueue:
+    """SQS standard: where ticket events come in, and what the stack itself asks the planner for."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, body: str) -> None:
+        self._client.send_message(QueueUrl=self._url, MessageBody=body)
+
+
 class TicketEventsDeadQueue:
     """SQS standard: ticket events that don't hold what the schema asks for, with every violation."""
 

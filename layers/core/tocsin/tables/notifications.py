@@ -24,6 +24,7 @@
 | `settings`         | `current`            | the settings that differ from their defaults                 |
 | `settings`         | `version#V`          | the same, as version V was written                           |
 | `watched#A`        | `progress`           | until when each part of the index `watch` was looked through |
+| `self-test#A`      | `last`               | the last self-test of an account, and what came of it        |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
@@ -77,6 +78,10 @@ def watch_parts(account: str) -> list[str]:
 
 def watch_progress_key(account: str) -> Key:
     return f"watched#{account}", "progress"
+
+
+def self_test_key(account: str) -> Key:
+    return f"self-test#{account}", "last"
 
 
 def waiting_key(account: str, turn: str = "") -> Key:

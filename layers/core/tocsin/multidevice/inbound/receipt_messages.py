@@ -149,13 +149,13 @@ class ReceiptMessages:
             self._hand_over(envelope)
             report.outcomes["handed-over"] += 1
             return []
-        if state_of(receipt) is None:
+        if state_of(account, receipt) is None:
             report.outcomes["ignored"] += 1
             return []
         return [_Parsed(message, envelope, account, receipt)]
 
     def _heard(self, source: int, one: _Parsed, report: BatchReport) -> list[Heard]:
-        state = state_of(one.receipt)
+        state = state_of(one.account, one.receipt)
         assert state is not None  # noqa: S101  others were left out
         try:
             return heard_in(one.account, one.envelope, one.receipt, state, source)

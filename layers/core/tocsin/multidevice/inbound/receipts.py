@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_OWN_DEVICES = frozenset({"", "inactive", "sender"})
+
 # A live receipt comes within seconds, whatever the clocks say; an older one waited at WhatsApp.
 KEPT_FOR_US_MS = 10_000
 
@@ -102,6 +104,8 @@ def heard_in(
 ) -> list[Heard]:
     """Whom a receipt of `state` speaks for, each of them verified, but for ourselves.
 
+    We speak for ourselves in one chat only, our own.
+
     Raises `StanzaRefused` where the stanza names two people as one; `ConnectorError` if nobody can be asked.
     """
     speaker = account.sender(receipt.sender, receipt.sender_alt)
@@ -110,14 +114,32 @@ def heard_in(
     # In groups the server may gather those of several members into one.
     for sender in receipt.participants or (receipt.sender,):
         user = account.canonical(sender, None) if receipt.participants else speaker
-        if not account.is_own(user):
-            device = str(JID.parse(user).with_device(sender.device))
-            heard.append(Heard(account, receipt, state, at, user, device, source))
+        if account.is_own(user):
+            if not is_of_own_chat(account, receipt):
+                continue
+            user = account.own_user
+        device = str(JID.parse(user).with_device(sender.device))
+        heard.append(Heard(account, receipt, state, at, user, device, source))
     return heard
 
 
-def state_of(receipt: Receipt) -> State | None:
+def is_of_own_chat(account: Account, receipt: Receipt) -> bool:
+    """Whether one of our own devices says that it has a message to our own chat.
+
+    Our devices have a copy of whatever we send; `recipient` names the chat. Only a plain receipt, which is
+    about the speaker's own chat anyway, may leave it out.
+    """
+    if receipt.type not in OF_OWN_DEVICES or not account.is_own(str(receipt.chat)):
+        return False
+    if receipt.recipient is None:
+        return receipt.type != "sender"
+    return account.is_own(str(receipt.recipient.chat))
+
+
+def state_of(account: Account, receipt: Receipt) -> State | None:
     """The state that a receipt says its messages have; `None`: it says nothing of a recipient."""
+    if is_of_own_chat(account, receipt):
+        return State.DELIVERED
     if receipt.status is None:
         return None
     return State.READ if receipt.status == "read" else State.DELIVERED
@@ -257,7 +279,7 @@ class ReceiptStanzas:
         if receipt.type == "retry":
             account.sender(receipt.sender, receipt.sender_alt)
             return self._retry(account, envelope, receipt)
-        state = state_of(receipt)
+        state = state_of(account, receipt)
         if state is None:
             account.sender(receipt.sender, receipt.sender_alt)
             return Report("receipt", "ignored", receipt.type)

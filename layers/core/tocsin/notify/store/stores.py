@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
+    from tocsin.notify.store.self_tests import SelfTests
     from tocsin.notify.store.threads import Threads
     from tocsin.notify.store.watches import Watches
 
@@ -102,6 +103,12 @@ class Stores:
         from tocsin.notify.store.replies import Replies
 
         return Replies(self._patient)
+
+    @cached_property
+    def self_tests(self) -> SelfTests:
+        from tocsin.notify.store.self_tests import SelfTests
+
+        return SelfTests(self._patient)
 
     @cached_property
     def threads(self) -> Threads:
