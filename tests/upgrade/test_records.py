@@ -146,13 +146,13 @@ def kinds() -> set[str]:
     """What a partition key begins with, of each record of the story and of each that `tables` spells."""
     wrote = written_by_the_previous_release()["tables"]
     seen = {str(item["pk"]["S"]).partition("#")[0] for items in wrote.values() for item in items}
-    spelled = re.findall(r"^\| `([a-z]+)[#`]", str(notifications.__doc__), re.M)
+    spelled = re.findall(r"^\| `([a-z-]+)[#`]", str(notifications.__doc__), re.M)
     spelled += re.findall(r'f"([a-z]+)#\{', Path(str(keys.__file__)).read_text(encoding="utf-8"))
     return seen | set(spelled)
 
 
 def test_every_kind_of_record_stands_in_the_page_of_records() -> None:
-    listed = set(re.findall(r"`([a-z]+)[#`]", RECORDS.read_text(encoding="utf-8")))
+    listed = set(re.findall(r"`([a-z-]+)[#`]", RECORDS.read_text(encoding="utf-8")))
     assert len(kinds()) > 20
     attributes = {"chain", "tag"}
     assert kinds() - listed - attributes == set()

@@ -202,7 +202,7 @@ def test_an_invalid_settings_item_is_counted_each_minute(
     assert ('"SettingsInvalid"' in capsys.readouterr().out) == counted
 
 
-class Testing:
+class FakeTester:
     """Self-tests that stand as they are told to; of accounts in `broken` none can be looked at."""
 
     def __init__(self, test: SelfTest | None = None, broken: str = "") -> None:
@@ -221,10 +221,10 @@ class Testing:
 
 
 @pytest.fixture
-def tested(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Testing], None]:
+def tested(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, FakeTester], None]:
     """Turn self-tests on or off."""
 
-    def turn(mode: str, tests: Testing) -> None:
+    def turn(mode: str, tests: FakeTester) -> None:
         made = SimpleNamespace(**{**vars(app.config()), "self_test": mode})
         monkeypatch.setattr(app, "config", lambda: made)
         monkeypatch.setattr(app, "self_tester", lambda: tests)
@@ -240,21 +240,21 @@ FAILED = SelfTest("ab" * 9, 1000).ended(Result.FAILED, 2000, "no-receipt")
 def test_self_tests_of_all_accounts_are_looked_at_each_minute(
     app: ModuleType, tested: Callable[..., None], mode: str, period: int
 ) -> None:
-    tests = Testing()
+    tests = FakeTester()
     tested(mode, tests)
     app.lambda_handler({}, Context())
     assert tests.asked == [("default", period), ("support", period)]
 
 
 def test_while_they_are_off_none_is_looked_at(app: ModuleType, tested: Callable[..., None]) -> None:
-    tests = Testing()
+    tests = FakeTester()
     tested("off", tests)
     app.lambda_handler({}, Context())
     assert tests.asked == []
 
 
 def test_after_a_login_none_is_looked_at(app: ModuleType, tested: Callable[..., None]) -> None:
-    tests = Testing()
+    tests = FakeTester()
     tested("hourly", tests)
     app.lambda_handler({"resume": "support"}, Context())
     assert tests.asked == []
@@ -268,14 +268,14 @@ def test_accounts_whose_self_test_failed_are_counted(
     counted: list[float],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tested("hourly", Testing(test))
+    tested("hourly", FakeTester(test))
     app.lambda_handler({}, Context())
     points = datapoints(capsys.readouterr().out)
     assert [point.value for point in points if point.name == "SelfTestFailed"] == counted
 
 
 def test_a_self_test_that_breaks_takes_no_other_with_it(app: ModuleType, tested: Callable[..., None]) -> None:
-    tests = Testing(broken="default")
+    tests = FakeTester(broken="default")
     tested("hourly", tests)
     with pytest.raises(ExceptionGroup) as failure:
         app.lambda_handler({}, Context())
@@ -284,7 +284,7 @@ def test_a_self_test_that_breaks_takes_no_other_with_it(app: ModuleType, tested:
 
 
 def test_one_is_made_by_hand_and_told(app: ModuleType, tested: Callable[..., None]) -> None:
-    tests = Testing()
+    tests = FakeTester()
     tested("off", tests)
     answer = app.lambda_handler({"self_test": "support"}, Context())
     assert (tests.asked, answer["notification"], answer["result"]) == ([("support", 0)], "ab" * 9, "open")
