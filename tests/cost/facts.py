@@ -48,9 +48,8 @@ def is_capped(scaling: Any) -> bool:
     """Whether a queue's function has a maximum concurrency, with every parameter at its default."""
     if scaling is not None and "Fn::If" in scaling:
         condition, then, otherwise = scaling["Fn::If"]
-        chosen = then if holds(template()["Conditions"][condition], "template.yaml") else otherwise
-        return bool(chosen != {"Ref": "AWS::NoValue"})
-    return scaling is not None
+        scaling = then if holds(template()["Conditions"][condition], "template.yaml") else otherwise
+    return bool(scaling) and scaling != {"Ref": "AWS::NoValue"}
 
 
 def metrics_of(alarm: Any) -> int:

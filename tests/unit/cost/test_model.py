@@ -97,6 +97,7 @@ def test_a_standard_queue_without_a_cap_has_two_pollers_and_every_other_one_five
     cap = {"MaximumConcurrency": 2}
     assert is_capped(cap)
     assert is_capped({"Fn::If": ["Fargate", cap, {"Ref": "AWS::NoValue"}]})
+    assert not is_capped({"Fn::If": ["PlanCapped", cap, {}]})
     assert not is_capped({"Fn::If": ["PlanCapped", cap, {"Ref": "AWS::NoValue"}]})
 
 

@@ -135,6 +135,21 @@ def test_the_keys_table_changes_its_key_in_place(before: str, after_: str) -> No
     assert all(it["SSEEnabled"] and it["SSEType"] == "KMS" for it in named)
 
 
+@pytest.mark.parametrize("name", ["PlanConcurrency", "ReceiptsConcurrency"])
+def test_a_cap_that_is_taken_away_is_emptied_and_not_left_out(name: str) -> None:
+    """CloudFormation, ScalingConfig: "To remove the configuration, pass an empty value." Else it stays."""
+    before, after = (
+        {
+            key: it.properties["ScalingConfig"]
+            for key, it in deployed({name: cap}).of_type("AWS::Lambda::EventSourceMapping").items()
+            if it.properties["EventSourceArn"].partition(":dynamodb:")[1] == ""
+        }
+        for cap in ("7", "0")
+    )
+    [changed_one] = [key for key in before if before[key] != after[key]]
+    assert (before[changed_one], after[changed_one]) == ({"MaximumConcurrency": "7"}, {})
+
+
 # -- from the release before -------------------------------------------------------------------------------
 
 
