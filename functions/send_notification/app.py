@@ -83,17 +83,27 @@ def deliver(record: Record, *, alone: bool) -> Verdict:
     return carrier.deliver(Order.parse(record.body), record.receives, lane=record.lane, alone=alone)
 
 
+START_OVER_RECEIVES = 50
+"""Half of those after which the queue buries an order, and what came with it."""
+
+
 def give_back(lane: Lane[Verdict]) -> None:
-    """Let what waits in a lane come again when it is due."""
-    handles, seconds = [record.handle for record in lane.waiting], lane.again_after
-    if not handles or seconds is None:
+    """Let what waits in a lane come again when it is due. Behind what raised again and again, copies start
+    over: they were counted with it and never tried."""
+    waiting, seconds = lane.waiting, lane.again_after
+    if not waiting:
         return
     try:
         _, redelivery = sender()
-        redelivery.give_back(handles, seconds)
+        if seconds is not None:
+            redelivery.give_back([record.handle for record in waiting], seconds)
+        elif waiting[0].receives >= START_OVER_RECEIVES and waiting[1:]:
+            for record in waiting[1:]:
+                redelivery.start_over(record)
+            lane.cut_off(waiting[1:])
     except Exception:
         # What is done stays done, and what waits comes when its time in the queue is over.
-        logger.exception("orders could not be given back early", orders=len(handles))
+        logger.exception("orders could not be given back early", orders=len(waiting))
 
 
 def tell(tried: Iterable[Tried[Verdict]]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import FUNCTIONS, Context, load
 from tests.support.sealed_texts import SECRET, TEXTS
+from tests.support.templates import properties
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin import aws
 from tocsin.bootstrap import delivery
@@ -313,3 +314,20 @@ def test_the_key_of_the_texts_is_fetched_by_the_first_send_and_by_no_other(
     outcomes = [parts.deliver(Order.of(wired.plan(number))).outcome for number in (1, 2)]
     assert outcomes == ["sent", "sent"]
     assert secrets.asked == ["arn:texts"]
+
+
+@pytest.mark.parametrize(("receives", "starts_over"), [(49, False), (50, True)])
+def test_what_waits_behind_an_order_that_raises_again_and_again_is_not_buried_with_it(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch, receives: int, starts_over: bool
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(Redelivery, "start_over", lambda self, record: copied.append(record.message_id))
+    behind = enqueued(wired)
+    behind["attributes"]["ApproximateReceiveCount"] = str(receives)
+    broken = behind | {"messageId": "broken", "receiptHandle": "broken", "body": "{}"}
+    answer = app.lambda_handler({"Records": [broken, behind]}, Context())
+    left = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    assert copied == ([behind["messageId"]] if starts_over else [])
+    buried_after = properties("NotificationsQueue")["RedrivePolicy"]["maxReceiveCount"]
+    assert buried_after == 2 * app.START_OVER_RECEIVES
+    assert left == ["broken", *([] if starts_over else [behind["messageId"]])]
