@@ -106,3 +106,19 @@ def test_the_layers_own_lines_come_out_in_the_same_form(
     logging.getLogger("tocsin.notify.parking").warning("late", extra={"notification": "0f3c"})
     [line] = printed(capsys)
     assert (line["message"], line["notification"]) == ("late", "0f3c")
+
+
+def test_a_metric_that_can_not_be_told_undoes_nothing(
+    telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @loud(telemetry).handler
+    def handler(event: dict[str, Any], context: Any) -> str:
+        telemetry.measure("SecondsToHeal", event.get("seconds", 1.0), "Seconds", {"side": "ours"})
+        return "done"
+
+    assert handler({"seconds": "soon"}, Context()) == "done"  # type: ignore[arg-type]
+    [line] = printed(capsys)
+    assert line["message"] == "the metrics could not be told"
+    handler({}, Context())  # type: ignore[arg-type]
+    [line] = printed(capsys)
+    assert line["SecondsToHeal"] == [1.0]

@@ -51,7 +51,12 @@ class Telemetry(Tally):
             try:
                 return function(event, context)
             finally:
-                self.flush()
+                try:
+                    self.flush()
+                except Exception:
+                    # What was done is done: to raise here would bring the whole batch again.
+                    self._metrics.clear_metrics()
+                    self.logger.exception("the metrics could not be told")
                 if self._cold:
                     self._cold = False
                     self.logger.remove_keys(["cold_start_ms"])
