@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cloudformation import deployed
 from tests.support.fake_cloud import MemoryCloud
 from tests.support.fake_deployment import NOW, Connector, FakeDeployment, Said
 from tests.support.memory_aws import everything_in
@@ -24,6 +25,7 @@ from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
 from tocsin_console.doctor.checks import Check, Level
 from tocsin_console.doctor.stack import FUNCTIONS, Deployed
+from tocsin_local.bootstrap import ROOT
 
 VERSION = "0.1.0"
 LAYER = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
@@ -357,6 +359,18 @@ def test_without_the_right_to_ask_it_is_unknown(scene: Scene, name: str) -> None
     [finding] = scene.examine(name)
     assert finding.level is Level.UNKNOWN
     assert ASKING[name] in finding.saw
+
+
+def test_the_readme_shows_the_checks_that_there_are() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.partition("$ tocsin doctor\nOK ")[2].partition("```")[0]
+    lines = f"OK {shown}".splitlines()
+    levels = [(line[:8].strip(), line[9:].split("  ")[0]) for line in lines if line[:1].isupper()]
+    assert [name for _, name in levels] == [check.name for check in CHECKS]
+    warnings = sum(level == "WARNING" for level, _ in levels)
+    assert lines[-1] == f"{len(levels) - warnings} ok, {warnings} warning"
+    alarms = len(deployed({"ConnectorMode": "external"}).of_type("AWS::CloudWatch::Alarm"))
+    assert f"{alarms} of {alarms} alarms tell nobody" in shown
 
 
 def test_an_alarm_that_rings_is_seen_though_its_topic_can_not_be(scene: Scene) -> None:
