@@ -111,6 +111,8 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
     asked = _ask(kept_by_default(before), given, wanted, output)
     chosen = {**saved.parameters, **parameters_of(asked, before), **given}
     chosen = {name: value for name, value in chosen.items() if name in declared}
+    if had:
+        chosen = {**_better_defaults(had, place.former_defaults()), **chosen}
     # Back to a default is said once: else SAM keeps what the stack has.
     parameters = {
         name: value
@@ -121,6 +123,15 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
     frozen = {name: value for name, value in parameters.items() if value != DEFAULTS.get(name)}
     gone = {name: value for name, value in before.items() if name in FORMER}
     return Plan(place, parameters, frozen, {**had, **gone}, dropped)
+
+
+def _better_defaults(had: Mapping[str, str], former: Mapping[str, str]) -> dict[str, str]:
+    """What the stack has because it was the default, which is another one by now: SAM would keep the old."""
+    return {
+        name: default
+        for name, default in DEFAULTS.items()
+        if name in had and had[name] == former.get(name) != default
+    }
 
 
 def commands_of(plan: Plan, profile: str | None) -> list[tuple[dict[str, str], list[str]]]:

@@ -77,6 +77,19 @@ class Place:
             return None
         return found
 
+    def former_defaults(self) -> dict[str, str]:
+        """The defaults of the parameters in the template that the stack was deployed with; without the right
+        to ask, none. Raises botocore's own errors."""
+        try:
+            told = self.client("cloudformation").get_template_summary(StackName=self.stack)
+        except ClientError:
+            return {}
+        return {
+            one["ParameterKey"]: one["DefaultValue"]
+            for one in told.get("Parameters", ())
+            if "DefaultValue" in one
+        }
+
 
 @dataclass(frozen=True)
 class Deployment:

@@ -67,11 +67,13 @@ class Scene:
         self.examined: list[Mapping[str, str]] = []
         self.faults = False
         self.running: dict[str, str] | None = None
+        self.former: dict[str, str] = {}
         shutil.copy(ROOT / "template.yaml", folder)
         self.config = folder / "samconfig.toml"
         self.config.write_text(SAMCONFIG, encoding="utf-8")
         monkeypatch.setattr(doctor, "before_deploy", self._examine)
         monkeypatch.setattr(Place, "look", lambda _: self._found())
+        monkeypatch.setattr(Place, "former_defaults", lambda _: self.former)
         monkeypatch.setattr(Deployment, "at", lambda _: fake.deployment)
 
     def _examine(self, place: Place, output: Output, given: Mapping[str, str], folder: Path) -> None:
@@ -162,6 +164,23 @@ def test_the_defaults_of_an_update_are_what_the_stack_has(scene: Scene) -> None:
     scene.deploy(terminal)
     assert "[GB]" in asked(terminal)
     assert scene.sam.overrides == ["DefaultRegion=GB", "AlarmTopicArn=arn:aws:sns:eu-west-1:1:night"]
+
+
+def test_a_better_default_reaches_a_stack_that_had_the_old_one(scene: Scene, said: Said) -> None:
+    """SAM keeps the value of each parameter that it isn't given, one that was only a default as well."""
+    scene.running = {"SendConcurrency": "2", "ReceiveConcurrency": "9", "DefaultRegion": "GB"}
+    scene.former = {"SendConcurrency": "2", "ReceiveConcurrency": "1", "DefaultRegion": "ID"}
+    scene.deploy(said.output, yes=True)
+    assert scene.sam.overrides == ["SendConcurrency=4"]
+    assert "parameter_overrides" not in scene.kept
+
+
+def test_a_choice_that_equals_the_old_default_is_kept_if_samconfig_says_so(scene: Scene, said: Said) -> None:
+    scene.running = scene.former = {"SendConcurrency": "2"}
+    scene.deploy(said.output, "SendConcurrency=2", yes=True)
+    assert scene.sam.overrides == ["SendConcurrency=2"]
+    scene.deploy(said.output, yes=True)
+    assert scene.sam.overrides == ["SendConcurrency=2"]
 
 
 TOLD = {"AlarmEmail": "desk@example.org", "AlarmTopicArn": "arn:aws:sns:eu-west-1:1:night"}

@@ -8,8 +8,9 @@ from botocore.session import Session
 
 from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import FakeDeployment
+from tests.support.scripted_aws import ScriptedAws, refused
 from tocsin.notify.content import LOCKED, Withheld
-from tocsin_console.deployment import Deployment
+from tocsin_console.deployment import Deployment, Place
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 
@@ -21,6 +22,21 @@ def test_outputs_and_parameters_are_the_stacks_own(fake: FakeDeployment) -> None
     assert fake.deployment["EventBusName"] == f"{fake.stack}-tickets"
     assert fake.deployment.accounts == ["default"]
     assert fake.deployment.retention_days == 40
+
+
+def place(answer: object) -> Place:
+    told = Place("tocsin", Session(), REGION)
+    object.__setattr__(told, "client", ScriptedAws(cloudformation__get_template_summary=answer).client)
+    return told
+
+
+def test_the_defaults_that_a_stack_was_deployed_with_are_its_own_templates() -> None:
+    told = [{"ParameterKey": "SendConcurrency", "DefaultValue": "2"}, {"ParameterKey": "Name"}]
+    assert place({"Parameters": told}).former_defaults() == {"SendConcurrency": "2"}
+
+
+def test_without_the_right_to_ask_for_them_none_are_known() -> None:
+    assert place(refused("AccessDenied")).former_defaults() == {}
 
 
 class Refusing:
