@@ -113,6 +113,7 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
     tell(reports, failures)
     tell_settings()
     if asked is None:
+        tell_disconnected(whose)
         failures += look_at_self_tests(whose)
     if failures:
         raise ExceptionGroup("upkeep failed", failures)
@@ -162,6 +163,15 @@ def look_at_self_tests(whose: tuple[str, ...]) -> list[Exception]:
                 logger.warning("self-test failed", account=account, cause=test.cause, test=test.notification)
     telemetry.count("SelfTestFailed", failing)
     return failures
+
+
+def tell_disconnected(whose: tuple[str, ...]) -> None:
+    """Count the accounts without a connection for the alarm, which hears of a connector that is gone this
+    way, too. That this function isn't called shows in Lambda's own metrics."""
+    away = bootstrap.disconnected_accounts(config(), whose)
+    telemetry.count("AccountsDisconnected", len(away))
+    if away:
+        logger.warning("accounts disconnected", accounts=away)
 
 
 def rotated(whose: tuple[str, ...], turn: int) -> tuple[str, ...]:

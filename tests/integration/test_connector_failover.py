@@ -187,4 +187,4 @@ def test_a_standby_serves_nobody_and_answers_health(connectors: RunningConnector
     with urlopen(url, context=anyone, timeout=5) as answer:  # noqa: S310
         assert answer.status == 200
     assert connectors.client().request(profile, iq.prekey_count()).attrs["type"] == "result"
-    assert not any("AccountsDisconnected" in line for line in standby.lines())
+    assert not any("AccountsUnserved" in line for line in standby.lines())

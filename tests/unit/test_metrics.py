@@ -27,12 +27,6 @@ def test_zero_is_not_told() -> None:
     assert taken(tally) == {}
 
 
-def test_zero_is_told_where_an_alarm_needs_it() -> None:
-    tally = Tally()
-    tally.count("AccountsDisconnected", 0, zero=True)
-    assert taken(tally) == {(): {"AccountsDisconnected": [0]}}
-
-
 def test_measurements_are_kept_one_by_one() -> None:
     tally = Tally()
     tally.measure("SecondsToHeal", 1.5, "Seconds")

@@ -349,6 +349,14 @@ def _settings(table: Table) -> SettingsReader:
     return SettingsReader(table)
 
 
+def disconnected_accounts(config: MaintainConfig, accounts: Collection[str]) -> list[str]:
+    """Return those of the accounts that aren't logged in, or that no living connector holds."""
+    from tocsin.accounts import lease
+
+    table = _table(aws.client("dynamodb"), config.stores.keys_table)
+    return lease.disconnected_accounts(table, accounts, time.time())
+
+
 def _table(dynamodb: Any, name: str) -> DynamoTable:
     from tocsin.dynamo.table import DynamoTable
 

@@ -1,7 +1,7 @@
 """What is counted, until it is told: once a batch, and nothing that is zero.
 
-A metric costs money in each hour in which it is sent, with each set of dimensions. So a zero is sent only
-where an alarm needs it. `stack` is a dimension of every metric: two stacks in one region don't mix.
+A metric costs money in each hour in which it is sent, with each set of dimensions. So a zero is never sent,
+and no alarm waits for one. `stack` is a dimension of every metric: two stacks in one region don't mix.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ class Tally:
     def __init__(self) -> None:
         self._told: dict[Dimensions, dict[str, Value]] = {}
 
-    def count(
-        self, name: str, number: float = 1, dimensions: Mapping[str, str] = NONE, *, zero: bool = False
-    ) -> None:
-        """Add to a count. `zero`: tell it even if it is none, for an alarm that needs to hear from us."""
-        if not number and not zero:
+    def count(self, name: str, number: float = 1, dimensions: Mapping[str, str] = NONE) -> None:
+        """Add to a count."""
+        if not number:
             return
         values = self._of(name, COUNT, dimensions).values
         values[:] = [sum(values) + number]

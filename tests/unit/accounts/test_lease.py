@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.support.key_peers import NOW, SEALER, Clock, Entropy, Interposed, once, raising
-from tocsin.accounts.lease import TERMS, LeaseHeld, LeaseKeeper, LeaseLost, Member, Terms, read_lease
+from tocsin.accounts.lease import (
+    SILENT_SECONDS,
+    TERMS,
+    LeaseHeld,
+    LeaseKeeper,
+    LeaseLost,
+    Member,
+    Terms,
+    disconnected_accounts,
+    read_lease,
+)
+from tocsin.accounts.state import AccountState
 from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import OutcomeUnknown
@@ -365,3 +376,22 @@ def test_who_looks_dead_by_an_old_reading_loses_nothing(table: MemoryTable, one:
         two.acquire("main")
     two.wait(TERMS.dead + 1)
     two.acquire("main")  # it is dead: what changes no more is read as it is
+
+
+def test_who_is_not_logged_in_or_has_no_living_connector_is_disconnected(
+    table: MemoryTable, one: Connector
+) -> None:
+    accounts = ["main", "other", "free"]
+    one.set_state("main", one.acquire("main"), AccountState.CONNECTED)
+    one.set_state("other", one.acquire("other"), AccountState.LOGGED_OUT)
+    one.beat()
+    assert disconnected_accounts(table, accounts, NOW + SILENT_SECONDS) == ["other", "free"]
+    assert disconnected_accounts(table, accounts, NOW + SILENT_SECONDS + 1) == accounts
+    one.stop()
+    assert disconnected_accounts(table, accounts, NOW) == accounts
+
+
+def test_who_died_without_a_word_is_disconnected(table: MemoryTable, one: Connector) -> None:
+    one.set_state("main", one.acquire("main"), AccountState.CONNECTED)
+    table.delete(Delete(heartbeat_key("one")))
+    assert disconnected_accounts(table, ["main"], NOW) == ["main"]

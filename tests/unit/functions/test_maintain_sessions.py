@@ -50,7 +50,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "maintain_sessions")
     module = load("maintain_sessions")
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 120.0))
-    stores = SimpleNamespace(notifications_table="notifications")
+    stores = SimpleNamespace(notifications_table="notifications", keys_table="keys")
     made = SimpleNamespace(accounts=("default",), stores=stores, self_test="off")
     monkeypatch.setattr(module, "config", lambda: made)
     outside = MemoryTable()
@@ -66,6 +66,16 @@ def test_the_schedule_looks_after_every_account(app: ModuleType, monkeypatch: py
     answer = app.lambda_handler({"source": "aws.scheduler"}, Context())
     assert upkeep.asked == [("sweep", "default"), ("sweep", "support")]
     assert [report["resumed"] for report in answer["accounts"]] == [2, 2]
+
+
+def test_each_minute_tells_who_is_disconnected_and_a_login_does_not(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "maintainer", Upkeep)
+    app.lambda_handler({}, Context())
+    assert '"AccountsDisconnected":[2.0]' in capsys.readouterr().out
+    app.lambda_handler({"resume": "support"}, Context())
+    assert "AccountsDisconnected" not in capsys.readouterr().out
 
 
 def test_another_account_is_the_first_each_minute(app: ModuleType) -> None:

@@ -39,7 +39,7 @@ def metric(alarm: Alarm, number: int = 0) -> tuple[str, str, dict[str, str]]:
 
 # name of the metric → its value in a good minute, None for no data
 GOOD: dict[str, float | None] = {
-    "AccountsDisconnected": 0,
+    "AccountsDisconnected": None,
     "MemoryUtilization": 41,
     "DeadLetters": None,
     "EventsRefused": None,
@@ -123,8 +123,8 @@ def test_a_single_bad_minute_rings_nothing(name: str) -> None:
     assert changes(ALARMS[name], list(run(ALARMS[name], range(60, 61))), extra=2) == []
 
 
-def test_silent_connectors_ring() -> None:
-    alarm = ALARMS["AccountDisconnected"]
+def test_an_upkeep_that_is_not_called_rings() -> None:
+    alarm = ALARMS["MaintainErrors"]
     points = [point for point in run(alarm, None) if not 60 <= (point.at - START) / 60 < 90]
     (on, first), (_, second) = changes(alarm, points, extra=2)
     assert (first, second) == (ALARM, OK)
@@ -147,8 +147,13 @@ def test_alarms_of_self_tests_are_there_only_where_these_are_made() -> None:
 
 def test_a_connector_that_is_replaced_rings_nothing() -> None:
     alarm = ALARMS["AccountDisconnected"]
-    points = [point for point in run(alarm, None) if not 60 <= (point.at - START) / 60 < 63]
-    assert changes(alarm, points, extra=2) == []
+    assert changes(alarm, list(run(alarm, range(60, 63))), extra=2) == []
+
+
+def test_two_runs_in_one_minute_and_none_in_the_next_leave_it_on() -> None:
+    alarm = ALARMS["AccountDisconnected"]
+    points = [point for point in run(alarm, TROUBLE) if (point.at - START) // 60 not in (66, 74, 82)]
+    assert [state for _, state in changes(alarm, points, extra=2)] == [ALARM, OK]
 
 
 def test_a_letter_that_stays_rings_once_and_the_next_one_again() -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tocsin.accounts.state import AccountState
+from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.accounts.whereabouts import UNSAID_PROTOCOL, WHEREABOUTS, seal_whereabouts
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import (
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 # A heartbeat that nobody renews is garbage after a day.
 HEARTBEAT_LIFETIME = 86400
+
+SILENT_SECONDS = 60.0
+"""A connector whose last heartbeat is so old by its own clock counts as gone, for an alarm. Nobody takes
+over by this."""
 
 # Nobody holds the account now; the item stays to count the epochs.
 RELEASED = Absent("connector")
@@ -120,6 +124,23 @@ def read_lease(table: Table, account: str) -> LeaseInfo | None:
     """The lease, or None if no connector ever held the account."""
     item = table.get(lease_key(account))
     return _info(account, item) if item is not None else None
+
+
+def disconnected_accounts(table: Table, accounts: Collection[str], now: float) -> list[str]:
+    """Those of the accounts that aren't logged in, as far as the leases tell, that nobody holds, or that a
+    connector holds which is silent. `now`: seconds."""
+    found = table.get_many([lease_key(account) for account in accounts])
+    leases = {account: _info(account, found.get(lease_key(account), {})) for account in accounts}
+    holders = sorted({lease.connector for lease in leases.values() if lease.connector is not None})
+    heartbeats = table.get_many([heartbeat_key(holder) for holder in holders])
+
+    def works(lease: LeaseInfo) -> bool:
+        if lease.connector is None or lease.state not in LOGGED_IN:
+            return False
+        expire_at = heartbeats.get(heartbeat_key(lease.connector), {}).get("expire_at")
+        return isinstance(expire_at, int) and now - (expire_at - HEARTBEAT_LIFETIME) <= SILENT_SECONDS
+
+    return [account for account, lease in leases.items() if not works(lease)]
 
 
 class LeaseKeeper:

@@ -86,10 +86,6 @@ class Account:
         self._failed_handshakes = 0
 
     @property
-    def held(self) -> bool:
-        return self.status.holds()
-
-    @property
     def works(self) -> bool:
         """True if it is ours and logged in."""
         return self.status.holds() and self.status.state in LOGGED_IN

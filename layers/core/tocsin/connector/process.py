@@ -207,17 +207,11 @@ class Connector:
             await asyncio.sleep(METRICS_SECONDS)
 
     def _print_metrics(self) -> None:
-        """Tell what the last minute brought, in the embedded metric format. A standby mostly says nothing.
-
-        `AccountsDisconnected` is told even if it is 0: its alarm takes our silence for the worst.
-        """
+        """Tell what the last minute brought, in the embedded metric format: mostly nothing. maintain_sessions
+        tells which accounts are disconnected, by the leases: it sees, too, that no connector runs."""
         config, meters = self._config, self._context.meters
-        held = [account for account in self._accounts.values() if account.held]
-        unserved, tally = self._placement.unserved, Tally()
-        if held or unserved:
-            away = sum(not account.works for account in held)
-            tally.count("AccountsDisconnected", away + unserved, zero=True)
-        tally.count("AccountsUnserved", unserved)
+        tally = Tally()
+        tally.count("AccountsUnserved", self._placement.unserved)
         tally.count("Reconnects", meters.reconnects)
         tally.count("StanzasWaiting", sum(account.waiting for account in self._accounts.values()))
         tally.count("StanzasTooLarge", meters.stanzas.too_large)
