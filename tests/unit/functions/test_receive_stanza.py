@@ -196,6 +196,31 @@ def test_what_waited_behind_a_stanza_that_is_buried_is_not_buried_with_it(
     assert wired.aws.messages("stanzas") == [json.loads(records[1]["body"])], "its copy"
 
 
+def test_what_is_done_is_deleted_before_a_stanza_that_may_kill_is_tried(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed says nothing, and the queue would bring back what it had done."""
+    device = wired.siti.devices[0]
+    wired.tell(1)
+    suspect = enqueued(wired, message_from(device, wired.siti, "R1", "satu"), "default#a", receives=3)
+    other = enqueued(wired, message_from(device, wired.siti, "R2", "dua"), "default#b")
+    happened: list[str] = []
+    forget, handle = Redelivery.forget, wired.network.send
+
+    def forgetting(self: Redelivery, handles: list[str]) -> None:
+        happened.extend("deleted" for each in handles if each == other["receiptHandle"])
+        forget(self, handles)
+
+    def confirming(profile: Any, node: Node) -> None:
+        happened.append(str(node.attrs["id"]))
+        handle(profile, node)
+
+    monkeypatch.setattr(Redelivery, "forget", forgetting)
+    monkeypatch.setattr(wired.network, "send", confirming)
+    assert failed(app.lambda_handler({"Records": [suspect, other]}, Context())) == []
+    assert happened == ["R2", "deleted", "R1"]
+
+
 def test_what_there_is_no_time_for_is_not_begun_and_comes_again_at_once(
     app: ModuleType, wired: WiredFunctions, given_back: dict[str, float]
 ) -> None:

@@ -5,6 +5,7 @@
                            ├─ notification ── `device_news`: device lists, identities, addresses, limits
                            └─ call, others ── nothing
 
-A stanza comes at least once: everything here may be done twice. What can't be done now (no connector) is
+`stanzas` handles a batch of them, sender beside sender. A stanza comes at least once, and perhaps in two runs
+at the same time: everything here may be done twice. What can't be done now (no connector) is
 raised, and the queue brings the stanza again.
 """

@@ -76,6 +76,8 @@ class Stanzas:
         """Handle one stanza. Raises what nobody foresaw; the failure itself of what waited for a day."""
         if record.receives >= SUSPECT_RECEIVES and not alone:
             return Handled(is_postponed=True, receives=record.receives)
+        if record.receives >= SUSPECT_RECEIVES:
+            log.info("tried alone", extra={"sqs_message": record.message_id, "receives": record.receives})
         try:
             return Handled(self._handler.handle(record.body))
         except (Wait, Retry, Recover) as failure:
