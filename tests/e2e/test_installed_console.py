@@ -110,7 +110,12 @@ def test_pair_links_an_account(console: Console, deployed: DeployedStack, front_
         deployed.phones.link(FRONT_DESK, offer["qr"])
         told = records(pairing.stdout.read())
     assert pairing.returncode == 0
-    assert told[-1] == {"account": front_desk, "state": "connected"}
+    assert told[-1] == {
+        "account": front_desk,
+        "state": "connected",
+        "number": FRONT_DESK,
+        "number_before": None,
+    }
 
 
 def test_the_version_is_the_one_that_is_deployed(console: Console, deployed: DeployedStack) -> None:
