@@ -228,6 +228,7 @@ COMMANDS: list[tuple[str, bool]] = [
     ("dead-letters drop --all --yes", False),
     ("dead-letters drop --all --yes --queue events", False),
     ("send --to {number} --attach {file}", False),
+    ("self-test", False),
     ("groups", False),
     ("sessions list", False),
     ("sessions show {number}", False),
@@ -239,7 +240,7 @@ COMMANDS: list[tuple[str, bool]] = [
 ]
 
 # Exit codes of what could do all that it may, but found nothing to do, or the account linked already.
-DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4)}
+DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4), "self-test": (0, 4)}
 
 NOT_ADDED = 3
 """Exit code of whoever removes the account that they weren't allowed to add."""

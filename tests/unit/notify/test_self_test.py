@@ -40,6 +40,7 @@ from tocsin.whatsapp.node import Node
 HOUR = 3_600_000
 CONFIG = PlanConfig("", "", "", "", "", (ACCOUNT,), "ID", "id")
 ID = "ab" * 9
+WHOLE = {"account": ACCOUNT, "notification": ID, "recipient": "9999@lid", "asked_at": 1}
 
 
 class Scene:
@@ -198,7 +199,17 @@ def test_no_dead_letter_comes_of_one_that_expires(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"source": "tickets"}, {"detail-type": "TicketCreated"}, {"detail": {}}, {"detail": {"account": 1}}],
+    [
+        {"source": "tickets"},
+        {"detail-type": "TicketCreated"},
+        {"detail": {}},
+        {"detail": {**WHOLE, "account": 1}},
+        {"detail": {**WHOLE, "notification": "../state"}},
+        {"detail": {**WHOLE, "recipient": "6281234567890"}},
+        {"detail": {**WHOLE, "asked_at": 10**20}},
+        {"detail": {**WHOLE, "asked_at": "1"}},
+        {"detail": {**WHOLE, "more": 1}},
+    ],
 )
 def test_what_only_looks_like_an_order_is_read_as_an_event(scene: Scene, change: dict[str, Any]) -> None:
     order = json.loads(SelfTestOrder(ACCOUNT, ID, "9999@lid", 1).to_json())

@@ -43,7 +43,7 @@ class LeasedConnectors:
             profile = KeyStore(self._table, self._sealer(), account).account.profile()
         except (NoAccount, NotPaired):
             return None
-        return str(JID.parse(profile.lid or profile.jid).bare)
+        return str(JID.parse(profile.lid).bare) if profile.lid else None
 
     def resumed(self, account: str) -> None:
         from tocsin.keys.store import KeyStore  # most runs find nothing to resume

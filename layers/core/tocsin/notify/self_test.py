@@ -10,11 +10,13 @@ Nobody's system is told of it, it is of no ticket, and no dead letter comes of i
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from tocsin.notify.notification import SELF_TEST, Notification, State
+from tocsin.tables.names import is_lid
 
 SEND_WITHIN_MS: Final = 10 * 60_000
 """What isn't sent by then expires."""
@@ -32,6 +34,11 @@ SOURCE: Final = "tocsin"
 
 SELF_TEST_TICKET: Final = "self-test"
 """What stands in the place of a ticket's id."""
+
+
+_ID = re.compile(r"[0-9a-f]{18}")
+_NEVER: Final = 10**13
+"""The year 2286."""
 
 
 class Result(StrEnum):
@@ -122,11 +129,16 @@ class SelfTestOrder:
                 return None
             detail: dict[str, Any] = event["detail"]
             order = cls(**detail)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        texts = (order.account, order.notification, order.recipient)
-        return order if all(isinstance(one, str) and one for one in texts) and _is_int(order) else None
+        return order if order._is_sound() else None
 
-
-def _is_int(order: SelfTestOrder) -> bool:
-    return isinstance(order.asked_at, int)
+    def _is_sound(self) -> bool:
+        texts = (self.account, self.notification, self.recipient)
+        return (
+            all(isinstance(one, str) for one in texts)
+            and _ID.fullmatch(self.notification) is not None
+            and is_lid(self.recipient)
+            and isinstance(self.asked_at, int)
+            and 0 <= self.asked_at < _NEVER
+        )
