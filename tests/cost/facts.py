@@ -22,7 +22,11 @@ def facts() -> Facts:
                 queues[service(function)] = polled(event["Properties"])
     return Facts(
         memory=memory,
-        alarm_metrics=sum(map(metrics_of, resources("AWS::CloudWatch::Alarm", OBSERVABILITY).values())),
+        alarm_metrics=sum(
+            metrics_of(one)
+            for one in resources("AWS::CloudWatch::Alarm", OBSERVABILITY).values()
+            if kept_by_default(one, OBSERVABILITY)
+        ),
         dashboards=dashboards(),
         secrets=len(resources("AWS::SecretsManager::Secret")),
         own_keys=sum(kept_by_default(one) for one in resources("AWS::KMS::Key").values()),
