@@ -20,10 +20,12 @@ from greenlet import getcurrent, greenlet
 
 from tests.interop.own_line import OwnLine
 from tests.support.silent_numbers import silent_numbers
-from tocsin.accounts.lease import LeaseInfo
+from tocsin.accounts.state import AccountState
+from tocsin.accounts.whereabouts import Whereabouts
 from tocsin.connector.gateway.media import Uploader
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line
+from tocsin.connector_client import protocol
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.keys.account import AccountProfile
 from tocsin.keys.store import KeyStore
@@ -90,7 +92,7 @@ class Client(OwnLine):
 
     def transport(self, uploads: Callable[[], Uploads] | None = None) -> MultiDevice:
         """What one Lambda sends with, this client in the place of the connector's."""
-        lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
+        lease = Whereabouts(ACCOUNT, AccountState.CONNECTED, "here", protocol=protocol.VERSION)
         leases = RememberedLeases(lambda account: lease)
         return MultiDevice(self.open_keys, self, leases, silent_numbers(), uploads=uploads, beside=Inline())
 

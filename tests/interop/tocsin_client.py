@@ -24,12 +24,14 @@ from tests.interop.own_line import OwnLine
 from tests.support.fake_aws import Cloud
 from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
-from tocsin.accounts.lease import LeaseInfo
+from tocsin.accounts.state import AccountState
+from tocsin.accounts.whereabouts import Whereabouts
 from tocsin.bootstrap import delivery, inbound
 from tocsin.connector.forwarding.stanza import Origin, pack
 from tocsin.connector.login import check_prekeys
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line, LineClosed, LineLost
+from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorAway
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Item
@@ -220,7 +222,7 @@ class Tocsin(Companion):
             "STANZAS_QUEUE_URL": self._cloud.queues["stanzas"],
             "CUSTOMER_RETRY_DELAY_SECONDS": "1",
         }
-        lease = LeaseInfo(account=ACCOUNT, connector="here", epoch=1, state="connected")
+        lease = Whereabouts(ACCOUNT, AccountState.CONNECTED, "here", protocol=protocol.VERSION)
         world: dict[str, Any] = {
             "dynamodb": self._cloud.dynamodb,
             "sqs": self._cloud.sqs,

@@ -392,6 +392,7 @@ class Actor:
         return self._request("get", key)
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """As many looks as there are keys, in this order: such a request is not one moment either."""
         found: dict[Key, Item] = {}
         for key in keys:
             found |= self._request("get_many", [key])

@@ -105,7 +105,7 @@ def the_session_read_first(patch: Patch) -> None:
 
 
 def the_text_not_stored(patch: Patch) -> None:
-    patch(receive.StanzaRecords, "known", lambda self, user: None)
+    patch(receive.StanzaRecords, "opened", lambda self, user, item: None)
 
 
 def a_blind_checkpoint(patch: Patch) -> None:

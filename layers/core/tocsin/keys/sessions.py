@@ -207,7 +207,7 @@ def read_sessions_beside(
     """The session with one device, and other items of the table, in one request. They may be of different
     moments."""
     keys = _keys_of_device(context, incarnation, user, device, phone=False)
-    found = context.table.get_many([*keys, *beside])
+    found = context.table.get_many([*beside, *keys])
     items = [found[key] for key in keys if key in found]
     return _sessions(context, incarnation, user, items, torn_is_lost), found
 
