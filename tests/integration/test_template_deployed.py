@@ -76,7 +76,7 @@ class TestParts:
         ("source", "function", "batch"),
         [
             ("TicketEventsQueueUrl", "Plan", 10),
-            ("NotificationsQueueUrl", "Send", 1),
+            ("NotificationsQueueUrl", "Send", 10),
             ("StanzasQueueUrl", "Receive", 10),
             ("ReceiptsQueueUrl", "RecordReceipts", 100),
         ],
@@ -105,7 +105,7 @@ class TestParts:
         watched = {pair["Value"] for alarm in alarms for pair in alarm["Dimensions"]}
         queues = {url.rsplit("/", 1)[1] for url in stack.client("sqs").list_queues()["QueueUrls"]}
         functions = {found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]}
-        services = {"connector", "send_notification", "publish_outcomes"}
+        services = {"tocsin", "maintain_sessions", "plan_notifications", "publish_outcomes"}
         assert watched <= queues | functions | services | CLASSES | {stack.name}
         made = resources("AWS::CloudWatch::Alarm", "infra/observability.yaml").values()
         assert len(alarms) == sum("Condition" not in alarm for alarm in made)

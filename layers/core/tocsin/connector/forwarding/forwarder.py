@@ -80,6 +80,7 @@ class Forwarder:
         self._room = room or Room()
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[str] = deque()
+        self._held: dict[str, asyncio.TimerHandle] = {}
         self._work = asyncio.Event()
         self.progress = self._room.progress
         self.drained = self._room.drained
@@ -88,8 +89,17 @@ class Forwarder:
     def waiting(self) -> int:
         return self._room.waiting
 
-    def offer(self, node: Node, origin: Origin, received_at: int, accepted: Callable[[], None]) -> bool:
-        """Take a stanza; `accepted` is called once the queue has it, or never can.
+    def offer(
+        self,
+        node: Node,
+        origin: Origin,
+        received_at: int,
+        accepted: Callable[[], None],
+        *,
+        hold_for: float = 0.0,
+    ) -> bool:
+        """Take a stanza; `accepted` is called once the queue has it, or never can. `hold_for`: seconds for
+        which its lane waits, if nothing is in it.
 
         False: too much waits already. Nothing later of this socket may be taken before it, or it would
         overtake: `await progress()` and offer it again; if there is none, drop the socket, `await drained()`,
@@ -107,12 +117,28 @@ class Forwarder:
         lane = self._lanes.setdefault(packed.group, _Lane())
         lane.stanzas.append(_Waiting(packed, accepted))
         if len(lane.stanzas) == 1:
-            self._make_ready(packed.group)
+            if hold_for > 0:
+                loop = asyncio.get_running_loop()
+                self._held[packed.group] = loop.call_later(hold_for, self._release, packed.group)
+            else:
+                self._make_ready(packed.group)
         return True
+
+    def hurry(self) -> None:
+        """Hold nothing any longer."""
+        for group in list(self._held):
+            self._release(group)
+
+    def _release(self, group: str) -> None:
+        self._held.pop(group).cancel()
+        self._make_ready(group)
 
     def forget(self) -> None:
         """Drop what isn't under way. Its socket is closed and nothing was acknowledged, so WhatsApp delivers
         it again."""
+        for timer in self._held.values():
+            timer.cancel()
+        self._held.clear()
         for group, lane in list(self._lanes.items()):
             keep = 1 if lane.under_way else 0
             while len(lane.stanzas) > keep:

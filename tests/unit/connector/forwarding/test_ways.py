@@ -1,0 +1,113 @@
+"""A message that comes right behind a receipt of its sender waits until that is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tocsin.connector.forwarding import ways
+from tocsin.connector.forwarding.forwarder import Counters
+from tocsin.connector.forwarding.stanza import Origin, Packed
+from tocsin.connector.forwarding.ways import Ways
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+
+ORIGIN = Origin("default", incarnation=1, epoch=1)
+SITI, BUDI = "1@lid", "2@lid"
+
+
+class Arrivals:
+    """Two queues and what each of them holds, by message group."""
+
+    def __init__(self) -> None:
+        self.stanzas: list[str] = []
+        self.receipts: list[str] = []
+        self.more = asyncio.Event()
+
+    async def take_stanzas(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        self.stanzas += [message.group.partition("#")[2] for message in messages]
+        self.more.set()
+        return {}
+
+    async def take_receipts(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        self.receipts += [message.group for message in messages]
+        return {}
+
+    async def next(self) -> list[str]:
+        await asyncio.wait_for(self.more.wait(), 5)
+        self.more.clear()
+        return self.stanzas
+
+
+def stanza(tag: str, sender: str, device: int = 0) -> Node:
+    return Node(tag, {"id": f"{tag}-{sender}", "from": JID.parse(sender).with_device(device)})
+
+
+def play(*offered: Node, hurry: bool = False) -> list[str]:
+    """Who is in the stanza queue when something first is, after all of these came; `hurry`: in the end."""
+
+    async def run() -> list[str]:
+        arrivals = Arrivals()
+        both = Ways(arrivals.take_stanzas, arrivals.take_receipts, Counters())
+        carrying = asyncio.ensure_future(both.run())
+        for node in offered:
+            assert both.offer(node, ORIGIN, 1, lambda: None)
+        if hurry:
+            await asyncio.wait_for(both.drained(), 5)
+        first = list(await arrivals.next())
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+        return first
+
+    return asyncio.run(run())
+
+
+def test_a_message_right_behind_a_receipt_of_its_sender_is_held_and_nobody_else_s_is() -> None:
+    came = play(stanza("receipt", SITI, device=3), stanza("message", SITI), stanza("message", BUDI))
+    assert came == [BUDI]
+
+
+def test_what_follows_a_message_that_is_held_does_not_overtake_it() -> None:
+    came = play(
+        stanza("receipt", SITI),
+        stanza("message", SITI),
+        stanza("notification", SITI),
+        stanza("message", BUDI),
+    )
+    assert came == [BUDI]
+
+
+def test_without_a_receipt_before_it_a_message_goes_at_once() -> None:
+    assert play(stanza("message", SITI)) == [SITI]
+
+
+def test_what_is_no_message_is_not_held() -> None:
+    assert play(stanza("receipt", SITI), stanza("notification", SITI)) == [SITI]
+
+
+def test_a_message_goes_by_itself_once_the_receipt_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "SETTLED_SECONDS", 0.05)
+    assert play(stanza("receipt", SITI), stanza("message", SITI)) == [SITI]
+
+
+def test_nothing_is_held_when_the_account_leaves() -> None:
+    assert play(stanza("receipt", SITI), stanza("message", SITI), hurry=True) == [SITI]
+
+
+def test_what_is_held_is_dropped_with_its_socket() -> None:
+    async def run() -> list[str]:
+        arrivals = Arrivals()
+        both = Ways(arrivals.take_stanzas, arrivals.take_receipts, Counters())
+        carrying = asyncio.ensure_future(both.run())
+        both.offer(stanza("receipt", SITI), ORIGIN, 1, lambda: None)
+        both.offer(stanza("message", SITI), ORIGIN, 1, lambda: None)
+        both.forget()
+        both.offer(stanza("message", BUDI), ORIGIN, 1, lambda: None)
+        await asyncio.wait_for(both.drained(), 5)
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+        return arrivals.stanzas
+
+    assert asyncio.run(run()) == [BUDI]
