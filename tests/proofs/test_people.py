@@ -99,7 +99,7 @@ TestLiving = Living.TestCase
 TestLiving.settings = examples(40, steps=30)
 
 # The first failure is enough: nobody reads a smaller one.
-UNTIL_NOTICED = settings(examples(800, steps=40), phases=(Phase.generate,))
+UNTIL_NOTICED = settings(examples(2400, steps=40), phases=(Phase.generate,))
 
 
 def send_to_the_new_owner(owners: NumberOwners, account: Account, pn: str, lid: str) -> bool:
