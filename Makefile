@@ -35,7 +35,13 @@ local-stop: setup-demo ## end the one that was started in the background; ARGS="
 .PHONY: test
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@# Four at a time on two cores: half of them wait for what they started (tests/scheduling.py).
-	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 $(TESTS)
+	@# The deployed runtime and a whole upgrade take as long as all the rest: make runtime, make upgrade.
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 \
+		$(or $(TESTS),--ignore tests/runtime --ignore tests/upgrade/test_rolling.py)
+
+.PHONY: runtime
+runtime: setup ## unit tests, vectors and proofs under the Python that is deployed by default
+	@$(BIN)/python -m pytest tests/runtime
 
 # Ruff, mypy and the tests beside each other: the processor never waits for one of them to end.
 .PHONY: check

@@ -195,13 +195,16 @@ class TestAlarms:
     def test_whatever_works_off_a_backlog_is_watched_for_falling_behind(self, name: str, metric: str) -> None:
         assert properties(f"{name}Alarm", ALARMS)["MetricName"] == metric
 
-    def test_a_silent_connector_is_as_bad_as_a_disconnected_account(self) -> None:
+    def test_disconnected_accounts_are_told_by_who_reads_the_leases(self) -> None:
+        """A connector that is silent can't tell it."""
         alarm = properties("AccountDisconnectedAlarm", ALARMS)
-        assert alarm["TreatMissingData"] == "breaching"
         assert alarm["Dimensions"] == [
-            {"Name": "service", "Value": "connector"},
+            {"Name": "service", "Value": "maintain_sessions"},
             {"Name": "stack", "Value": {"Ref": "SystemName"}},
         ]
+
+    def test_whoever_tells_of_the_silent_may_not_be_silent(self) -> None:
+        assert properties("MaintainErrorsAlarm", ALARMS)["TreatMissingData"] == "breaching"
 
     def test_one_disconnected_account_counts_whichever_of_the_connectors_has_it(self) -> None:
         assert properties("AccountDisconnectedAlarm", ALARMS)["Statistic"] == "Maximum"
@@ -213,6 +216,6 @@ class TestAlarms:
         assert template(ALARMS)["Resources"]["ConnectorMemoryAlarm"]["Condition"] == "Fargate"
 
     def test_all_others_take_no_data_for_a_good_sign(self) -> None:
-        silence_counts = {"AccountDisconnectedAlarm", "SelfTestSilentAlarm"}
+        silence_counts = {"MaintainErrorsAlarm", "SelfTestSilentAlarm"}
         others = [it for name, it in self.alarms.items() if name not in silence_counts]
         assert {alarm["Properties"]["TreatMissingData"] for alarm in others} == {"notBreaching"}
