@@ -105,6 +105,8 @@ def test_what_its_owner_answers_on_it_becomes_an_event(
 ) -> None:
     notice = deployed.tell(siti)
     reads(baileys, notice)
+    # An owner takes longer to answer than this emulator to record that it was read.
+    deployed.until(notice, State.DELIVERED)
     message_id = baileys.send(DESK, "Terima kasih, sudah jalan lagi")
     reply = bus.wait("ReplyReceived", message_id=message_id)
     assert reply["text"] == "Terima kasih, sudah jalan lagi"
