@@ -330,6 +330,9 @@ BY_AWS = re.compile(
 
 # What happens too seldom for this run, and where it is.
 SELDOM = {
+    ("publish_outcomes", "dynamodb:Query", "table/NotificationsTable"): "settings/reader: an invalid item",
+    ("operator", "cloudformation:DescribeStacks", "stack/tocsin-*/*"): "doctor: nested stacks, on Fargate",
+    ("viewer", "cloudformation:DescribeStacks", "stack/tocsin-*/*"): "doctor: nested stacks, on Fargate",
     ("publish_outcomes", "sqs:SendMessage", "sqs:OutcomesDeadQueue"): "Lambda, of records that it gave up",
     ("send_notification", "sqs:SendMessage", "sqs:NotificationsQueue"): "notify/delivery: another's lane",
     ("send_notification", "dynamodb:DeleteItem", "table/KeysTable"): "keys/turn: a device that left",
