@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tocsin.notify.failure import Failure, Retry
 
@@ -25,6 +25,7 @@ MAX_RECEIVES = 50
 RECEIVES_BEFORE_RENEWAL = 10
 """The later, the better: a copy is overtaken."""
 STANZA_EXPIRY_SECONDS = 24 * 3600
+_T = TypeVar("_T")
 _BATCH = 10
 """Entries that SQS takes in one request."""
 
@@ -38,40 +39,31 @@ class Redelivery:
 
     def give_back(self, handles: Sequence[str], seconds: float) -> None:
         """Let a lane's records be seen again after `seconds`, all of them: the queue brings nothing of a lane
-        while one of it is still out. At most ten. What SQS refuses comes back when its own time is over."""
-        self._sqs.change_message_visibility_batch(
-            QueueUrl=self._queue_url,
-            Entries=[
-                {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": max(0, round(seconds))}
-                for place, handle in enumerate(handles)
-            ],
-        )
+        while one of it is still out. What SQS refuses comes back when its own time is over."""
+        self._let_be_seen([(handle, max(0, round(seconds))) for handle in handles])
 
     def defer_all(self, records: Sequence[tuple[str, int]]) -> None:
         """Make records of a standard queue come again after a moment, longer each time. Of each its handle
         and how often it was received."""
-        entries = [
-            {
-                "Id": str(position),
-                "ReceiptHandle": handle,
-                "VisibilityTimeout": min(AGAIN_SECONDS * 2 ** min(receives - 1, 10), MAX_WAIT_SECONDS),
-            }
-            for position, (handle, receives) in enumerate(records)
-        ]
-        for start in range(0, len(entries), _BATCH):
+        self._let_be_seen([(handle, _doubled(AGAIN_SECONDS, receives)) for handle, receives in records])
+
+    def _let_be_seen(self, records: Sequence[tuple[str, int]]) -> None:
+        """Of each its handle, and after how many seconds."""
+        for some in _batches(records):
             self._sqs.change_message_visibility_batch(
-                QueueUrl=self._queue_url, Entries=entries[start : start + _BATCH]
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for place, (handle, seconds) in enumerate(some)
+                ],
             )
 
     def forget(self, handles: Sequence[str]) -> None:
         """Delete records that are done, before the invocation says so."""
-        for start in range(0, len(handles), _BATCH):
+        for some in _batches(handles):
             self._sqs.delete_message_batch(
                 QueueUrl=self._queue_url,
-                Entries=[
-                    {"Id": str(place), "ReceiptHandle": handle}
-                    for place, handle in enumerate(handles[start : start + _BATCH])
-                ],
+                Entries=[{"Id": str(place), "ReceiptHandle": handle} for place, handle in enumerate(some)],
             )
 
     def wait_for(self, record: Record, failure: Failure, now: int) -> float | None:
@@ -103,7 +95,17 @@ class Redelivery:
 
 def wait_seconds(receives: int) -> int:
     """Return how long a stanza waits after so many receives: 15 seconds, doubling to 300."""
-    return int(min(FIRST_WAIT_SECONDS * 2 ** min(receives - 1, 10), MAX_WAIT_SECONDS))
+    return _doubled(FIRST_WAIT_SECONDS, receives)
+
+
+def _doubled(first: int, receives: int) -> int:
+    """Return `first` seconds, doubled with each further receive, at most MAX_WAIT_SECONDS."""
+    return int(min(first * 2 ** min(receives - 1, 10), MAX_WAIT_SECONDS))
+
+
+def _batches(entries: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """What fits one request, each time."""
+    return (entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH))
 
 
 def received_at(body: str) -> int:
