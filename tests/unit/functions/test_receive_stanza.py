@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
+from tests.support.fake_aws import AwsAccount
 from tests.support.fake_whatsapp import message_from
 from tests.support.handlers import Context, load
 from tests.support.sealed_texts import TEXTS
@@ -25,12 +24,6 @@ from tocsin.notify.notification import State
 from tocsin.notify.redelivery import MAX_RECEIVES, Redelivery
 from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
 
 
 @pytest.fixture

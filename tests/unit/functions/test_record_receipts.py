@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import Context, load
 from tests.support.wired_functions import WiredFunctions, receipt_of
 from tests.support.wired_steps import requests_of
@@ -22,17 +21,6 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.redelivery import Redelivery
 from tocsin.notify.store.stores import Stores
 from tocsin.whatsapp.node import Node, encode
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
-@pytest.fixture
-def wired(account: AwsAccount) -> WiredFunctions:
-    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture

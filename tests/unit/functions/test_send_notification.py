@@ -9,13 +9,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.handlers import FUNCTIONS, Context, load
 from tests.support.sealed_texts import SECRET, TEXTS
 from tests.support.templates import properties
@@ -26,17 +24,6 @@ from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
-
-
-@pytest.fixture
-def wired(account: AwsAccount) -> WiredFunctions:
-    return WiredFunctions(account.furnish())
 
 
 @pytest.fixture
