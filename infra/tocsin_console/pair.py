@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 15
 # How long to wait for an account that is just connecting to reach another state.
 CONNECTING_SECONDS = 20
 LOGIN_SECONDS = 60
+TOLD_SECONDS = 3
 
 # From a scan that leads to the passkey ceremony: how long to go on, whatever `--wait` says.
 CEREMONY_SECONDS = 900
@@ -117,6 +118,7 @@ def pair(
         linked = read_control(deployment.keys_table, account, deployment.sealer).linked
         output.say(_linked(linked))
         state = _logged_in(deployment, account, sleep, clock)
+        linked = linked or _phone_told(deployment, account, sleep, clock)
     except KeyboardInterrupt:
         running = guide.running
         guide.stop()
@@ -260,6 +262,19 @@ def _linked(linked: LinkedPhone | None) -> str:
 
 def _told(linked: LinkedPhone | None) -> dict[str, str | None]:
     return {} if linked is None else {"number": linked.number, "number_before": linked.before}
+
+
+def _phone_told(
+    deployment: Deployment, account: str, sleep: Callable[[float], None], clock: Callable[[], float]
+) -> LinkedPhone | None:
+    """Which phone was linked. The connector says it beside the login, which may be over first; None if it
+    doesn't say so, as the release before didn't."""
+    deadline = clock() + TOLD_SECONDS
+    while True:
+        linked = read_control(deployment.keys_table, account, deployment.sealer).linked
+        if linked is not None or clock() > deadline:
+            return linked
+        sleep(POLL_SECONDS)
 
 
 def _is_meant(account: str, linked: LinkedPhone, output: Output) -> bool:

@@ -47,6 +47,7 @@ def test_told_to_go_it_hands_over_at_once(
 
     assert took < HANDOVER_SECONDS
     the_one_that_took_over_is(standby)
+    deployed.all_planned()
     after = [deployed.tell(person) for person in people]
     all_arrive_in_order(deployed, people, [*before, *after])
     eventually(lambda: not connector.process.alive(), "it doesn't end")

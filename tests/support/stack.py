@@ -201,8 +201,12 @@ class DeployedStack:
         told = []
         for person in people:
             told.append(self.tell(person))
-            eventually(self._all_planned, lambda: f"not planned: {self.look(told[-1])}")
+            self.all_planned()
         return told
+
+    def all_planned(self) -> None:
+        """Wait until no event is left to plan: what is put from now on is planned after these."""
+        eventually(self._all_planned, "events wait to be planned")
 
     def _all_planned(self) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

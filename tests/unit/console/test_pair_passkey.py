@@ -346,6 +346,19 @@ def test_another_phone_than_before_is_told_with_both_numbers(
     }
 
 
+def test_a_phone_that_is_told_after_the_login_is_told_all_the_same(
+    fake: FakeDeployment, connector: Connector, told: Said
+) -> None:
+    paired(
+        fake,
+        told,
+        lambda: connector.answers("connecting"),
+        lambda: connector.says("connected"),
+        lambda: connector.answers("connecting", linked=LinkedPhone("6281100000002")),
+    )
+    assert told.records[-1]["number"] == "6281100000002"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
