@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 
-from tocsin.accounts.operator_requests import Control, read_control, request
+from tocsin.accounts.operator_requests import Control, read_control, request, withdraw
 from tocsin.accounts.passkey import CHALLENGED, LinkedPhone, PasskeyStep
 from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
 from tocsin_console import qr
@@ -40,6 +41,7 @@ ENDLESS = (
 )
 STOPPED = "stopped: the connector was told to drop the attempt, and nothing is linked"
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
+_VOID = "The code that was shown is void: don't use it. A new one follows."
 _SCAN = "On the phone: WhatsApp → Linked devices → Link a device, and scan this."
 _TYPE = [
     "On the phone: WhatsApp → Linked devices → Link a device →",
@@ -70,7 +72,12 @@ class Hint:
     text: str
 
 
-Offer = Code | TypedCode | Hint | PasskeyStep
+@dataclass(frozen=True)
+class Void:
+    """The code that was shown is of no use any more, and no other one is there yet."""
+
+
+Offer = Code | TypedCode | Hint | Void | PasskeyStep
 """A step of the passkey ceremony is yielded at each look, for the operator's answer is listened for
 meanwhile."""
 
@@ -104,15 +111,16 @@ def pair(
     board = _Board(output, account)
     guide = Guide(deployment, account, output, Sources.of(wishes.assertion, output))
     try:
-        for offer in codes(
-            deployment, account, wait_seconds=wait_seconds, wishes=wishes, sleep=sleep, clock=clock
-        ):
-            if isinstance(offer, PasskeyStep):
-                board.clear()
-                guide.follow(offer)
-            else:
-                guide.over()
-                board.show(offer)
+        with closing(
+            codes(deployment, account, wait_seconds=wait_seconds, wishes=wishes, sleep=sleep, clock=clock)
+        ) as offers:
+            for offer in offers:
+                if isinstance(offer, PasskeyStep):
+                    board.clear()
+                    guide.follow(offer)
+                else:
+                    guide.over()
+                    board.show(offer)
         board.clear()
         guide.over()
         linked = read_control(deployment.keys_table, account, deployment.sealer).linked
@@ -139,7 +147,7 @@ def codes(
     wishes: Wishes = Wishes(),
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
-) -> Iterator[Offer]:
+) -> Generator[Offer, None, None]:
     """Ask for pairing and yield each new code or hint; ends when a code was used.
 
     Raises ConsoleError if the account is linked already, if WhatsApp or the connector refuses, or if no
@@ -147,7 +155,7 @@ def codes(
     """
     table, sealer = deployment.keys_table, deployment.sealer
     _refuse_if_linked(deployment, account, sleep=sleep, clock=clock)
-    request(
+    asked = request(
         table,
         sealer,
         account,
@@ -158,6 +166,24 @@ def codes(
         always_ask_code=wishes.always_ask_code,
         shared_phone=wishes.shared_phone,
     )
+    try:
+        yield from _answers(deployment, account, wait_seconds, sleep, clock)
+    except BaseException:
+        # Nobody looks any more, so no connector that comes later is to offer a code.
+        withdraw(table, account, asked)
+        raise
+
+
+def _answers(
+    deployment: Deployment,
+    account: str,
+    wait_seconds: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Generator[Offer, None, None]:
+    """What the connector answers, as it comes. Raises as `codes`."""
+    table, sealer = deployment.keys_table, deployment.sealer
+    lit = False
     began, shown, hinted, ceremony = clock(), None, "", ""
     give_up = began + wait_seconds
     while True:
@@ -175,12 +201,18 @@ def codes(
             if clock() > give_up:
                 raise TimedOut(ENDLESS)
             continue
+        offer = _offer(control)
+        if offer is not None and not connection.held and offer.expires_at < clock():
+            offer = None  # whoever would replace it is dead
+        if offer is None and lit:
+            # Its connection died, or the connector did: whoever uses it now is told that it failed.
+            lit = False
+            yield Void()
         if control.message and control.message != hinted:
             hinted = control.message
             yield Hint(control.message)
-        offer = _offer(control)
         if offer is not None and offer.text != shown:
-            shown = offer.text
+            shown, lit = offer.text, True
             yield offer
             continue
         waited = clock() - began
@@ -207,7 +239,12 @@ class _Board:
         self._account = account
         self._rows = 0
 
-    def show(self, offer: Code | TypedCode | Hint) -> None:
+    def show(self, offer: Code | TypedCode | Hint | Void) -> None:
+        if isinstance(offer, Void):
+            self._output.record({"account": self._account, "void": True})
+            self.clear()
+            self._output.say(_VOID)
+            return
         if isinstance(offer, Hint):
             self._output.record({"account": self._account, "hint": offer.text})
             self._output.say(offer.text)

@@ -2,6 +2,9 @@
 
 WhatsApp is told, the keys of the pairing are replaced by fresh ones, and no message leaves until the account
 is linked again. Notifications wait meanwhile, until they expire.
+
+The wish ends with the command: what no connector accepted is withdrawn, so that none strikes later, when the
+operator has long found another way.
 """
 
 from __future__ import annotations
@@ -10,14 +13,18 @@ import os
 import time
 from collections.abc import Callable
 
-from tocsin.accounts.operator_requests import read_control, request
+from tocsin.accounts.operator_requests import read_control, read_request, request, withdraw
 from tocsin.accounts.state import AccountState
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, NotFound, TimedOut
+from tocsin_console.errors import ConsoleError, Interrupted, NotFound, TimedOut
 from tocsin_console.output import Output
 from tocsin_console.pair import NO_CONNECTOR, PATIENCE_SECONDS, POLL_SECONDS
+
+WITHDRAWN = "the request is withdrawn: nothing is unlinked, now or later"
+TAKEN = "the connector has accepted the request and goes on with it; see 'tocsin status'"
+BY_PHONE = "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
 
 
 def unpair(
@@ -32,7 +39,8 @@ def unpair(
 ) -> None:
     """Ask the connector to unlink the account, and wait until it did. `yes`: do not ask first.
 
-    Raises NotFound if nothing is linked, ConsoleError if no connector holds the account, TimedOut.
+    Raises NotFound if nothing is linked, ConsoleError if no connector holds the account, TimedOut,
+    Interrupted. After each of them nobody takes the wish up any more, or the message says that one did.
     """
     table = deployment.keys_table
     connection = look(table, account, clock)
@@ -40,23 +48,39 @@ def unpair(
         raise NotFound(f"the account '{account}' isn't linked")
     confirm(lambda: _loss(deployment, account, connection), yes=yes, output=output)
     sealer = deployment.sealer
-    request(table, sealer, account, "unpair", int(clock()), os.urandom(12))
+    asked = request(
+        table, sealer, account, "unpair", int(clock()), os.urandom(12), lasts=max(int(wait_seconds), 1)
+    )
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
-    while True:
-        control, connection = read_control(table, account, sealer), look(table, account, clock)
-        if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
-            break
-        waited = clock() - began
-        if waited > PATIENCE_SECONDS and not connection.held and not warned:
-            warned = True
-            output.say(NO_CONNECTOR)
-        if waited > wait_seconds:
-            raise _late(account, connection.state, held=connection.held, taken=control.request is None)
-        sleep(POLL_SECONDS)
+    try:
+        while True:
+            control, connection = read_control(table, account, sealer), look(table, account, clock)
+            if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
+                break
+            waited = clock() - began
+            if waited > PATIENCE_SECONDS and not connection.held and not warned:
+                warned = True
+                output.say(NO_CONNECTOR)
+            if waited > wait_seconds:
+                taken = not withdraw(table, account, asked)
+                raise _late(account, connection.state, held=connection.held, taken=taken)
+            sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        taken = not withdraw(table, account, asked)
+        raise Interrupted(f"stopped; {TAKEN if taken else WITHDRAWN}") from None
     hint = f" ({control.message})" if control.message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
     output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
+
+
+def take_back(deployment: Deployment, account: str, *, output: Output) -> None:
+    """Withdraw what another console asked of the account, if no connector took it up. Raises NotFound."""
+    asked = read_request(deployment.keys_table, account)
+    if asked.what is None or not withdraw(deployment.keys_table, account, asked):
+        raise NotFound(f"nothing is asked of the account '{account}' that a connector hasn't taken up")
+    output.say(f"the request to {asked.what} the account '{account}' is withdrawn")
+    output.record({"account": account, "withdrawn": asked.what})
 
 
 def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
@@ -68,14 +92,13 @@ def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
 
 
 def _late(account: str, state: str, *, held: bool, taken: bool) -> ConsoleError:
-    if not held:
-        return ConsoleError(
-            f"no connector serves the account '{account}'. One that starts within 15 minutes unlinks it. "
-            "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
-        )
-    if not taken:
+    if taken:
         return TimedOut(
-            f"the connector is still {state} and has not accepted the request; it will once it is logged in. "
-            "To unlink it now: WhatsApp on the phone → Linked devices, and log the device out"
+            f"WhatsApp has not confirmed it; the account '{account}' is {state}, see 'tocsin status'"
         )
-    return TimedOut(f"WhatsApp has not confirmed it; the account '{account}' is {state}, see 'tocsin status'")
+    if not held:
+        return ConsoleError(f"no connector serves the account '{account}'; {WITHDRAWN}. {BY_PHONE}")
+    return TimedOut(
+        f"the connector is still {state} and has not accepted the request; {WITHDRAWN}. Ask again once it is "
+        f"logged in. {BY_PHONE}"
+    )

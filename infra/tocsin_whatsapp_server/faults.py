@@ -32,12 +32,26 @@ SPOILT_BUNDLES = ("error", "signature", "low-order", "unvouched", "foreign")
 
 KINDS: dict[str, Kind] = {
     "drop": Kind("cut the connections, as a failing network would", {}, at_once=True),
+    "drop-linking": Kind("cut the connections of all clients that wait to be linked", {}, at_once=True),
     "stream-error": Kind(
         "send <stream:error> and close: code 503, 515, 500 …, or conflict replaced or device_removed",
         {"code": 0, "conflict": "", "text": ""},
         at_once=True,
     ),
     "drain-prekeys": Kind("throw away the one-time prekeys and tell the device", {}, at_once=True),
+    "ask-prekeys": Kind(
+        "ask the device for one-time prekeys, as if so many were left, whatever is true",
+        {"count": int},
+        at_once=True,
+    ),
+    "prekey-count": Kind(
+        "say at the next n questions that so many one-time prekeys are left, whatever is true",
+        {"count": int, "n": 1},
+    ),
+    "endless-queue": Kind(
+        "don't say at the next n logins that what waited for the device is delivered", {"n": 1}
+    ),
+    "trickle": Kind("send the device one more stanza as of the queue of its absence", {}, at_once=True),
     "reachout-lock": Kind(
         "tell the device that first contacts are restricted, for so many seconds; 0 that they are free again",
         {"seconds": 0},

@@ -242,6 +242,7 @@ class Session:
             return False
         self._companion = WaitingCompanion(registration, self, self._board)
         self._companions.add(self._companion)
+        self._board.unlinked.add(self)
         self._companion.offer()
         self._expiry = asyncio.get_running_loop().call_later(VALID_SECONDS, self._refs_ran_out)
         return True
@@ -254,6 +255,7 @@ class Session:
     def _leave(self) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
+        self._board.unlinked.discard(self)
         if self._companion is not None:
             self._companions.remove(self._companion)
             self._companion.hung_up()

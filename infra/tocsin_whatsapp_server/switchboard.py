@@ -72,6 +72,8 @@ class Switchboard:
         self.media = MediaStore(random, self.events, self.faults)
         self._queries = Queries(self.directory, self.groups, self.audit, self.media)
         self._links: dict[Device, Link] = {}
+        self.unlinked: set[Link] = set()
+        """Connections of clients that wait to be linked."""
         self._held: dict[Device, list[Node]] = {}
         self._inbox: deque[tuple[Device, Node]] = deque()
         self._busy = False
@@ -102,7 +104,8 @@ class Switchboard:
         for place, stanza in enumerate(waiting):
             self.audit.stanza_out(device, stanza.tag)
             link.send(Node(stanza.tag, {**stanza.attrs, "offline": str(place)}, stanza.content))
-        link.send(stanzas.offline_done(len(waiting)))
+        if not self.faults.take("endless-queue", device.account.number, device.number):
+            link.send(stanzas.offline_done(len(waiting)))
 
     def disconnect(self, device: Device, link: Link) -> None:
         """The connection is gone. Does nothing if the device is connected anew already."""
@@ -195,6 +198,11 @@ class Switchboard:
             return
         if fault := self.faults.take("iq-error", account, device.number, xmlns=xmlns):
             self._send(device, stanzas.iq_error(iq, fault.params["code"], "injected"))
+            return
+        counted = iq.child("count") is not None and self.faults.take("prekey-count", account, device.number)
+        if counted:
+            told = Node("count", {"value": str(counted.params["count"])})
+            self._send(device, stanzas.result(iq, told))
             return
         answer = self._queries.answer(device, iq, self.now)
         if not answer.understood:
@@ -484,10 +492,20 @@ class Switchboard:
             return self._drain_prekeys(fault)
         if fault.kind == "pile-up":
             return self._pile_up(fault)
+        if fault.kind == "drop-linking":
+            for link in tuple(self.unlinked):
+                link.drop()
         if fault.kind == "reachout-lock":
             for device in companions:
                 lock = stanzas.reachout_lock(self.now + fault.params["seconds"], self.new_id(), self.now)
                 self.deliver(device, lock)
+        elif fault.kind == "ask-prekeys":
+            for device in companions:
+                self.deliver(device, stanzas.prekeys_low(fault.params["count"], self.new_id(), self.now))
+        elif fault.kind == "trickle":
+            for device in companions:
+                news = stanzas.picture_changed("6289000000000", self.new_id(), self.now)
+                self.deliver(device, Node(news.tag, {**news.attrs, "offline": "0"}, news.content))
         elif fault.kind == "say":
             plain = _plain(fault.params["plain"])
             for device in companions:

@@ -20,10 +20,18 @@ def register(commands: Commands) -> None:
     account_option(parser)
     wait_option(parser, seconds=60, what="how long to wait for WhatsApp")
     yes_option(parser)
+    parser.add_argument(
+        "--withdraw",
+        action="store_true",
+        help="take back what another console asked of the account, if no connector accepted it yet",
+    )
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import unpair
 
     account = deployment.account(args.account)
+    if args.withdraw:
+        unpair.take_back(deployment, account, output=output)
+        return
     unpair.unpair(deployment, account, wait_seconds=args.wait, output=output, yes=args.yes)

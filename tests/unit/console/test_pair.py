@@ -14,7 +14,7 @@ from tocsin.dynamo.writes import Item, Update
 from tocsin.tables.keys import control_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
-from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode
+from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode, Void
 
 
 @pytest.fixture
@@ -114,6 +114,44 @@ def test_a_code_that_somebody_else_wrote_is_not_shown_and_the_operator_is_told(
         lambda: connector.answers("connecting"),
     )
     assert codes == [Hint(NOT_OURS), Code("ours", NOW + 60)]
+
+
+def test_a_code_that_died_with_its_connection_is_taken_from_the_screen(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    seen = offered(
+        fake,
+        lambda: connector.answers(pairing_code="ABCD1234", qr_expires_at=NOW + 180),
+        lambda: connector.answers(message="the connection was lost"),
+        lambda: connector.answers(
+            message="the connection was lost", pairing_code="EFGH5678", qr_expires_at=NOW + 200
+        ),
+        lambda: connector.answers("connecting"),
+    )
+    assert seen == [
+        TypedCode("ABCD1234", NOW + 180),
+        Void(),
+        Hint("the connection was lost"),
+        TypedCode("EFGH5678", NOW + 200),
+    ]
+
+
+def test_a_code_whose_connector_died_is_taken_from_the_screen_at_its_end(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    script, seen = Script([lambda: connector.answers(qr="code", qr_expires_at=NOW + 40)]), list[Offer]()
+    with pytest.raises(TimedOut):
+        seen.extend(
+            pair.codes(fake.deployment, ACCOUNT, wait_seconds=80, sleep=script.sleep, clock=script.clock)
+        )
+    assert [offer for offer in seen if not isinstance(offer, Hint)] == [Code("code", NOW + 40), Void()]
+
+
+def test_what_no_connector_took_up_is_withdrawn_with_the_command(fake: FakeDeployment) -> None:
+    with pytest.raises(ConsoleError):
+        offered(fake)
+    assert operator_requests.read_request(fake.deployment.keys_table, ACCOUNT).what is None
+    assert operator_requests.asked_accounts(fake.deployment.keys_table) == []
 
 
 def test_a_refused_pairing_says_why(fake: FakeDeployment, connector: Connector) -> None:

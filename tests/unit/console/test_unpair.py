@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
+from tocsin.accounts import operator_requests
 from tocsin_console import unpair
-from tocsin_console.errors import ConsoleError, NotFound, TimedOut
+from tocsin_console.errors import ConsoleError, Interrupted, NotFound, TimedOut
 
 
 @pytest.fixture
@@ -77,3 +78,53 @@ def test_without_a_connector_the_way_by_the_phone_is_told(fake: FakeDeployment, 
             clock=script.clock,
         )
     assert "no connector is running" in said.text
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("steps", [[], [interrupt]], ids=["too late", "Ctrl-C"])
+def test_what_nobody_accepted_is_withdrawn(
+    fake: FakeDeployment, connector: Connector, steps: list[Callable[[], object]]
+) -> None:
+    with pytest.raises((TimedOut, Interrupted), match="nothing is unlinked, now or later"):
+        unlinked(fake, *steps, wait_seconds=5)
+    table = fake.deployment.keys_table
+    assert operator_requests.read_request(table, ACCOUNT).what is None
+    assert operator_requests.asked_accounts(table) == []
+
+
+def test_what_a_connector_accepted_is_not_called_withdrawn(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    with pytest.raises(Interrupted, match="goes on with it"):
+        unlinked(fake, lambda: connector.answers("connected"), interrupt)
+
+
+def test_a_console_that_was_killed_leaves_a_wish_with_an_end(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    def killed() -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        unlinked(fake, killed, wait_seconds=60)
+    deployment = fake.deployment
+    seen = operator_requests.read_request(deployment.keys_table, ACCOUNT)
+    assert operator_requests.open_request(seen, ACCOUNT, deployment.sealer, NOW + 300).request == "unpair"
+    with pytest.raises(operator_requests.RequestRefused, match="stale"):
+        operator_requests.open_request(seen, ACCOUNT, deployment.sealer, NOW + 361)
+
+
+def test_another_console_withdraws_what_is_asked(fake: FakeDeployment, connector: Connector) -> None:
+    def withdrawn() -> None:
+        unpair.take_back(fake.deployment, ACCOUNT, output=said.output)
+        raise SystemExit
+
+    said = Said()
+    with pytest.raises(SystemExit):
+        unlinked(fake, withdrawn)
+    assert "is withdrawn" in said.text
+    with pytest.raises(NotFound, match="nothing is asked"):
+        unpair.take_back(fake.deployment, ACCOUNT, output=said.output)

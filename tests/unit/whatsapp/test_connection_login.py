@@ -337,6 +337,30 @@ def test_a_queue_without_end_mark_ends_by_itself() -> None:
     assert talk.hears(from_server("ib", {}, Node("offline"))) == []
 
 
+def test_a_queue_that_never_ends_keeps_nothing_waiting_for_ever() -> None:
+    """It ends by a bound that no stanza moves, whichever kind the server goes on with."""
+    talk = logged_in()
+    events: list[Event] = []
+    for number in range(21):
+        events += talk.waits(15)
+        events += talk.hears(incoming(f"{number}", offline="0"))
+    assert events.count(OfflineDone(False)) == 1
+    talk.hears(from_server("ib", {}, Node("offline")))
+    assert OfflineDone(True) not in talk.hears(from_server("ib", {}, Node("offline")))
+
+
+def test_a_long_queue_is_asked_for_to_its_end_although_it_counts_as_over() -> None:
+    talk = logged_in()
+    for number in range(21):
+        talk.waits(15)
+        talk.hears(incoming(f"{number}", offline="0"))
+    talk.says()
+    for number in range(21, 101):
+        talk.hears(incoming(f"{number}", offline="1"))
+    assert any(node.child("offline_batch") is not None for node in talk.says())
+    assert OfflineDone(True) not in talk.hears(from_server("ib", {}, Node("offline")))
+
+
 # Other news
 
 

@@ -114,8 +114,10 @@ def request(
     phone: str | None = None,
     always_ask_code: bool = False,
     shared_phone: bool = False,
-) -> None:
-    """Ask for something. What an earlier request left to see is cleared. `nonce`: 12 random bytes."""
+    lasts: int = REQUEST_SECONDS,
+) -> Request:
+    """Ask for something; what was asked, for `withdraw`. What an earlier request left to see is cleared.
+    `nonce`: 12 random bytes. `lasts`: seconds after which nobody may take it up any more."""
     if what not in REQUESTS:
         raise ValueError(f"no such request: {what}")
     content = {
@@ -125,11 +127,18 @@ def request(
         # What a connector of 0.1.0 doesn't know of: it leaves it out.
         "always_ask_code": always_ask_code,
         "shared_phone": shared_phone,
+        "lasts": lasts,
     }
     asked = _seal(sealer, account, ASKED, content, nonce)
     told: dict[str, Value] = {"request": what, "requested_at": now, ASKED: asked}
     table.update(Update(control_key(account), set=told, remove=(SHOWN, ANSWERED, *_PLAIN)))
     table.put(Put(operator_request_key(account), {"requested_at": now}))
+    return Request(what, now, asked)
+
+
+def withdraw(table: Table, account: str, asked: Request) -> bool:
+    """Take back what was asked. False: a connector took it up, or something else was asked since."""
+    return take_up(table, account, asked)
 
 
 def read_control(table: Table, account: str, sealer: Sealer) -> Control:
@@ -188,7 +197,9 @@ def open_request(seen: Request, account: str, sealer: Sealer, now: float) -> Ask
         told.get("shared_phone", False),
         seen.sealed,
     )
-    if now - asked.requested_at > REQUEST_SECONDS:
+    # Each clock may be wrong by as much as AWS allows; a request must not be over before it is read.
+    lasts = told.get("lasts", REQUEST_SECONDS) + AHEAD_SECONDS
+    if now - asked.requested_at > min(lasts, REQUEST_SECONDS):
         raise RequestRefused("stale")
     if asked.requested_at - now > AHEAD_SECONDS:
         raise RequestRefused("early")

@@ -51,6 +51,9 @@ again."""
 CEREMONY_SECONDS: Final = 900.0
 """From a scan that leads to the passkey ceremony: how long codes are offered at least, should it fail."""
 
+LONGEST_SECONDS: Final = 3600.0
+"""From the request on, after which no code is offered and no ceremony goes on, whatever the server sends."""
+
 MAX_CEREMONIES: Final = 5
 MAX_TYPED_CODES: Final = 3
 """For one request. WhatsApp gives a number only a few codes an hour."""
@@ -112,13 +115,14 @@ class Pairer:
             requests, keys.account.name, context.clock, always_ask=asked.always_ask_code
         )
         self._give_up = context.clock() + PATIENCE_SECONDS
+        self._end = context.clock() + LONGEST_SECONDS
         self.committed = False
 
     async def run(self, credentials: Credentials) -> bool:
         """Offer codes until one is used (True), or it has no sense any more; the operator is told which."""
         pauses = delays(self._context.uniform)
         await self._requests.show(AccountState.PAIRING)
-        while self._context.clock() < self._give_up:
+        while self._context.clock() < min(self._give_up, self._end):
             trouble = CUT
             try:
                 ended = await self._try_once(credentials)
@@ -170,7 +174,11 @@ class Pairer:
         answers = asyncio.ensure_future(self._ceremony.take_answers(line))
         try:
             while True:
-                event = await line.next_event()
+                try:
+                    async with asyncio.timeout(None if self.committed else self._end - self._context.clock()):
+                        event = await line.next_event()
+                except TimeoutError:
+                    return reaction.QR_EXPIRED
                 if isinstance(event, StreamEnded):
                     return event.reaction
                 await self._handle(line, event)

@@ -70,6 +70,9 @@ RESTART_SECONDS: Final = 20.0
 """From our confirmation of a pairing to the restart that the server owes; then we restart by ourselves."""
 OFFLINE_SECONDS: Final = 20.0
 """After login, or after the last queued stanza, before the end of the queue is taken as said."""
+OFFLINE_MOST_SECONDS: Final = 300.0
+"""After login, before the end of the queue is taken as said, whatever still comes out of it: else a server
+that goes on delivering, a stanza now and then, would keep the account from sending for ever."""
 LAST_SENT: Final = 5
 """Stanzas that are named when the server ends the stream because of one of them."""
 
@@ -153,6 +156,8 @@ class Connection:
         self._deadline: float | None = None
         self._late = reaction.HANDSHAKE_TIMEOUT
         self._offline_deadline: float | None = None
+        self._offline_bound = 0.0
+        self._offline_over = False
         self._offline_seen = 0
         self._out: list[bytes] = []
         self._events: list[Event] = []
@@ -417,6 +422,7 @@ class Connection:
         self._phase = _Phase.OPEN
         self._deadline = None
         self._offline_deadline = now + OFFLINE_SECONDS
+        self._offline_bound = now + OFFLINE_MOST_SECONDS
         self._events.append(LoggedIn(lid, time, time - now if time is not None else None))
 
     def _on_failure(self, node: Node, now: float) -> None:
@@ -442,8 +448,9 @@ class Connection:
             self.send_node(ack(node, UNKNOWN_STANZA))
             self._events.append(FrameDropped(f"<{node.tag}> for another account"))
             return
-        if "offline" in node.attrs and self._offline_deadline is not None:
-            self._offline_deadline = now + OFFLINE_SECONDS
+        if "offline" in node.attrs and not self._offline_over:
+            if self._offline_deadline is not None:
+                self._offline_deadline = min(now + OFFLINE_SECONDS, self._offline_bound)
             self._offline_seen += 1
             if self._offline_seen % OFFLINE_BATCH == 0:
                 self.send_node(iq.offline_batch(OFFLINE_BATCH))
@@ -524,6 +531,7 @@ class Connection:
             self.send_node(iq.offline_batch(OFFLINE_BATCH))
 
     def _on_offline(self, child: Node) -> None:
+        self._offline_over = True
         self._end_offline(complete=True)
 
     def _end_offline(self, *, complete: bool) -> None:
