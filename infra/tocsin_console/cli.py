@@ -25,6 +25,7 @@ from tocsin_console.commands import (
     settings,
     status,
     unpair,
+    waiting,
 )
 from tocsin_console.commands.options import Parser, Version, deployment_options
 from tocsin_console.errors import ConsoleError, Interrupted
@@ -44,6 +45,7 @@ COMMANDS = (
     people,
     sessions,
     groups,
+    waiting,
     dead_letters,
     settings,
     adopt,

@@ -18,6 +18,7 @@ from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
+from tocsin.notify.waiting import WaitingList
 from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
@@ -150,6 +151,11 @@ def _life(deployment: Deployment, notification: Notification, clock: Callable[[]
         episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
         replies=tuple(stores.replies.about(account, names, notification.id)),
         identities=tuple(change for name in names for change in stores.identity_changes.of(account, name)),
+        in_front=(
+            WaitingList(stores, clock=clock).in_front_of(notification, person)
+            if notification.state is State.WAITING
+            else None
+        ),
     )
 
 
@@ -205,6 +211,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "account": notification.account,
         "account_state": life.account,
         "state": str(notification.state),
+        "in_front": life.in_front.id if life.in_front is not None else None,
         "conclusion": why,
         **dict(says(notification)),
         **(text_json(notification) if text else {}),

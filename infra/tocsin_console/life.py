@@ -10,6 +10,7 @@ from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.redrive import UNREACHABLE
 from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
 from tocsin.notify.store.recoveries import RecoveryRecord
+from tocsin.notify.waiting import CANCELLED
 from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
@@ -64,7 +65,8 @@ class Moment:
 @dataclass(frozen=True)
 class Life:
     """A notification and what else is known of it. `account`: the state of its account now. `buried`: whether
-    its dead letter lies in the queue. `user`: the recipient as sessions call them (a LID, once known)."""
+    its dead letter lies in the queue. `user`: the recipient as sessions call them (a LID, once known).
+    `in_front`: of one that waits, the one at the head of its recipient's line, if that is another."""
 
     notification: Notification
     user: str
@@ -74,6 +76,7 @@ class Life:
     episodes: tuple[RecoveryRecord, ...] = ()
     replies: tuple[Mapping[str, Any], ...] = ()
     identities: tuple[Mapping[str, Any], ...] = ()
+    in_front: Notification | None = None
 
 
 def conclusion(life: Life, now: int) -> str:
@@ -104,6 +107,7 @@ _UNSAID = {
     ),
     "superseded": ("not sent: a newer edit of the same message replaced it", "another message says it"),
     "no-phone": ("not sent: the event names no phone number of the recipient", "no phone number"),
+    CANCELLED: ("not sent: an operator cancelled it while it waited", "an operator cancelled it"),
 }
 
 
@@ -134,11 +138,23 @@ def _without_receipt(life: Life, now: int) -> str:
 
 def _waiting(life: Life) -> str:
     one = life.notification
+    if life.in_front is not None:
+        return _behind(one, life.in_front)
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
     return (
         f"waits for {cause}; {due}, given up at {moment(one.given_up_at)} UTC "
         f"(account {one.account}: {life.account})"
+    )
+
+
+def _behind(one: Notification, front: Notification) -> str:
+    """Who holds it up, why, until when, and what an operator can do."""
+    why = _problem(front) or "its turn"
+    until = f", tried again at {moment(front.due_at)} UTC" if front.due_at else ""
+    return (
+        f"waits behind {front.id}, which waits for {why}{until}; given up at {moment(one.given_up_at)} UTC. "
+        f"Let that one go or end it: tocsin waiting release {front.id}, tocsin waiting cancel {front.id}"
     )
 
 

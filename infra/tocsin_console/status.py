@@ -11,12 +11,18 @@ from typing import Any
 from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
 from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin.notify.self_test import SelfTest
+from tocsin.notify.waiting import Waiting, lines_of
+from tocsin.people.numbers import mask_phone
+from tocsin.timestamps import from_seconds
 from tocsin_console import self_test
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.look import depth
 from tocsin_console.output import Output, how_long, moment
+
+SHOWN_LINES = 5
+"""Lines of recipients that stand, which are named one by one."""
 
 # Each queue, and the output of the stack that holds its URL.
 QUEUES = {
@@ -62,7 +68,8 @@ LIMITS = {
 @dataclass(frozen=True)
 class AccountStatus:
     """One account. `last_state`: what its connector last wrote; `since`: when `state` began, in seconds, None
-    if unknown; `waiting`: parked notifications by cause; `limits`: active WhatsApp restrictions;
+    if unknown; `waiting`: parked notifications by cause; `standing`: those of them that hold up others to the
+    same recipient, the longest lines first; `limits`: active WhatsApp restrictions;
     `self_test`: its last self-test."""
 
     account: str
@@ -74,6 +81,7 @@ class AccountStatus:
     epoch: int
     silent_for: float | None = None
     waiting: Mapping[str, int] = field(default_factory=dict)
+    standing: Sequence[Waiting] = ()
     limits: Sequence[Limit] = ()
     self_test: SelfTest | None = None
 
@@ -110,6 +118,7 @@ class AccountStatus:
             "silent_for": None if self.silent_for is None else round(self.silent_for),
             "waiting": sum(self.waiting.values()),
             "waiting_for": dict(self.waiting),
+            "standing": [{"in_front": one.row.notification, "behind": one.behind} for one in self.standing],
             "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
             "self_test": self_test.to_json(self.self_test) or None,
             "well": self.well,
@@ -169,8 +178,21 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
             output.say(f"{account.account}: waiting, and sent when the cause ends: {causes}")
+        for head in account.standing[:SHOWN_LINES]:
+            output.say(f"{account.account}: {_standing(head)}")
+        if len(account.standing) > SHOWN_LINES:
+            output.say(f"{account.account}: {len(account.standing)} such lines: tocsin waiting list --heads")
         if account.self_test is not None:
             output.say(f"{account.account}: self-test: {self_test.sentence(account.self_test)}")
+
+
+def _standing(head: Waiting) -> str:
+    row = head.row
+    until = f" until {moment(row.due_at)} UTC" if row.due_at else ""
+    return (
+        f"{head.behind} to {mask_phone(row.recipient)} wait behind {row.notification}, which waits for "
+        f"{row.cause}{until}"
+    )
 
 
 def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
@@ -183,7 +205,9 @@ def _demand(accounts: list[AccountStatus], troubled: list[str]) -> None:
 def account_status(deployment: Deployment, name: str, clock: Callable[[], float]) -> AccountStatus:
     connection = look(deployment.keys_table, name, clock)
     lease = connection.lease
-    waiting = Counter(row.cause for row in deployment.stores.parking.waiting(name)).most_common()
+    rows = list(deployment.stores.parking.waiting(name))
+    waiting = Counter(row.cause for row in rows).most_common()
+    lines = lines_of(rows, from_seconds(clock()))
     return AccountStatus(
         name,
         connection.state,
@@ -194,6 +218,7 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         lease.epoch if lease is not None else 0,
         connection.silent_for,
         dict(waiting),
+        sorted((one for one in lines if one.behind), key=lambda one: -one.behind),
         list(read_limits(deployment.keys_table, name, clock()).values()),
         self_test.last_of(deployment, name, clock()),
     )

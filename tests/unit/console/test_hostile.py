@@ -189,6 +189,9 @@ COMMANDS: list[tuple[str, ...]] = [
     ("explain", MESSAGE),
     ("explain", "f" * 18),
     ("explain", "TCK-2"),
+    ("waiting", "list"),
+    ("waiting", "release", EVIL),
+    ("waiting", "cancel", EVIL, "--yes"),
     ("dead-letters", "list"),
     ("dead-letters", "show", DEAD, "--text"),
     ("dead-letters", "redrive", "--all", "--dry-run"),
@@ -235,6 +238,8 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("waiting", "release", EVIL),
+    ("waiting", "cancel", EVIL, "--yes"),
     ("people", "confirm", EVIL, "--account", "default"),
     ("people", "show", f"{EVIL}@lid", "--account", "default"),
     ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),

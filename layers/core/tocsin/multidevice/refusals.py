@@ -37,7 +37,9 @@ from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 
-FORBIDDEN_PAUSE_SECONDS = 2 * 3600
+FORBIDDEN_PAUSE_SECONDS = 5 * 60
+"""Before the one try more after a 403. What is for the same person stands behind it meanwhile, so it is no
+longer: a refusal of one message says nothing of the next."""
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,11 @@ class Parking:
         pk, _ = waiting_key(account)
         return (_waiting_row(account, item) for item in self._table.walk(pk))
 
+    def row_of(self, notification: Notification) -> WaitingRow | None:
+        """The row of a notification that is parked, `None` if there is none."""
+        item = self._table.get(waiting_key(notification.account, notification.turn))
+        return _waiting_row(notification.account, item) if item is not None else None
+
     def requeue(
         self, notification_id: str, *, row: WaitingRow | None = None, expires_at: int | None = None
     ) -> Transition:

@@ -1,0 +1,114 @@
+"""`tocsin waiting`: what waits and who is in front; let one go, or end it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tocsin.notify.waiting import MAX_ROWS, Done, Waiting, WaitingList
+from tocsin.people.numbers import mask_phone
+from tocsin_console.confirm import confirm
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, Usage
+from tocsin_console.output import Output, moment
+
+DEFAULT_SHOWN = 200
+
+
+def list_waiting(
+    deployment: Deployment,
+    accounts: Sequence[str],
+    output: Output,
+    *,
+    most: int = DEFAULT_SHOWN,
+    heads: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Print what waits, oldest first. `heads`: only those at the head of their line."""
+    waiting_list = WaitingList(deployment.stores, clock=clock)
+    cut = False
+    found: list[Waiting] = []
+    for account in accounts:
+        # One more than is read through, so that it is said when there is more.
+        of_account = waiting_list.of(account, most=MAX_ROWS + 1)
+        cut = cut or len(of_account) > MAX_ROWS
+        found += [one for one in of_account[:MAX_ROWS] if one.is_head or not heads]
+    for one in found[:most]:
+        output.record(to_json(one))
+    if not found:
+        output.say("nothing waits")
+        return
+    output.table(
+        [
+            "NOTIFICATION",
+            "RECIPIENT",
+            "WAITS FOR",
+            "TRIED AGAIN (UTC)",
+            "GIVEN UP (UTC)",
+            "IN FRONT",
+            "BEHIND",
+        ],
+        [
+            (
+                one.row.notification,
+                mask_phone(one.row.recipient),
+                one.row.cause,
+                moment(one.row.due_at) if one.row.due_at else "when it ends",
+                moment(one.given_up_at),
+                one.in_front or "-",
+                one.behind or "-",
+            )
+            for one in found[:most]
+        ],
+    )
+    if cut or len(found) > most:
+        output.say(f"… {'more than ' if cut else ''}{len(found)} in all; --most N shows more")
+
+
+def to_json(one: Waiting) -> dict[str, Any]:
+    return {
+        "notification": one.row.notification,
+        "account": one.row.account,
+        "audience": one.row.audience,
+        "recipient": mask_phone(one.row.recipient),
+        "cause": one.row.cause,
+        "parked_at": one.row.parked_at,
+        "due_at": one.row.due_at,
+        "given_up_at": one.given_up_at,
+        "in_front": one.in_front,
+        "behind": one.behind,
+        "held_by_account": one.is_held_by_account,
+    }
+
+
+def release(deployment: Deployment, ids: Sequence[str], output: Output) -> None:
+    """Let them go within a minute. Raises ConsoleError if none could be."""
+    waiting_list = WaitingList(deployment.stores)
+    _tell([waiting_list.release(one) for one in _ids(ids)], output)
+
+
+def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: bool) -> None:
+    """End them without a dead letter. Raises ConsoleError if none could be, Usage if nobody can be asked."""
+    chosen = _ids(ids)
+    confirm(lambda: f"{len(chosen)} waiting notifications will never be sent", yes=yes, output=output)
+    waiting_list = WaitingList(deployment.stores)
+    _tell([waiting_list.cancel(one) for one in chosen], output)
+
+
+def _ids(ids: Sequence[str]) -> list[str]:
+    chosen = [one.strip().lower() for one in ids]
+    for one in chosen:
+        if len(one) != 18 or not all(digit in "0123456789abcdef" for digit in one):
+            raise Usage("give the ids of notifications: 18 hex digits, as 'tocsin waiting list' shows them")
+    return list(dict.fromkeys(chosen))
+
+
+def _tell(done: Sequence[Done], output: Output) -> None:
+    for one in done:
+        output.record({"notification": one.notification, "result": one.result, "why": one.why})
+        output.say(f"{one.notification}: {one.result}" + (f": {one.why}" if one.why else ""))
+    if all(one.result == "kept" for one in done):
+        raise ConsoleError("nothing was done")
+    if any(one.result == "released" for one in done):
+        output.say("what is released goes with the next sweep, within a minute")
