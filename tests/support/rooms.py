@@ -60,6 +60,7 @@ _BELOW_BOOTSTRAP = (
     *_STORAGE,
     "tocsin.aws",
     "tocsin.connector_client",
+    "tocsin.door",
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
@@ -73,7 +74,14 @@ _BELOW_BOOTSTRAP = (
 # A room stands above those that it imports.
 ROOMS: Mapping[str, Room] = {
     "functions": Room(
-        ("tocsin.bootstrap", "tocsin.multidevice", "tocsin.notify", "tocsin.telemetry", _SETTINGS),
+        (
+            "tocsin.bootstrap",
+            "tocsin.door",
+            "tocsin.multidevice",
+            "tocsin.notify",
+            "tocsin.telemetry",
+            _SETTINGS,
+        ),
         ("aws_lambda_powertools",),
         says="One folder for each Lambda: parse, call, answer.",
     ),
@@ -115,6 +123,18 @@ ROOMS: Mapping[str, Room] = {
         )
     ),
     "tocsin.connector_client": Room(("tocsin.accounts", "tocsin.whatsapp")),
+    "tocsin.door": Room(
+        (
+            "tocsin.accounts",
+            "tocsin.dynamo",
+            "tocsin.notify.events",
+            "tocsin.people.numbers",
+            "tocsin.sealing",
+            _SETTINGS,
+            "tocsin.tables",
+            "tocsin.timestamps",
+        )
+    ),
     "tocsin.notify": Room(
         (*_STORAGE, _SETTINGS, "tocsin.timestamps"), ("botocore", "jinja2", "jsonschema", "phonenumbers")
     ),

@@ -25,11 +25,14 @@
 | `settings`         | `version#V`          | the same, as version V was written                           |
 | `watched#A`        | `progress`           | until when each part of the index `watch` was looked through |
 | `self-test#A`      | `last`               | the last self-test of an account, and what came of it        |
+| `sources`          | S                    | who may put events in by HTTP, and whom they may reach       |
+| `source-use`       | S                    | how often a source was heard and refused, and when           |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
 
-A is an account, U a bare JID, N a notification's id. H counts hours since 1970, DAY is a date (UTC).
+A is an account, U a bare JID, N a notification's id, S the name of a source. H counts hours since 1970, DAY
+is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` and `watch_due` (milliseconds) are the keys of
 the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
@@ -53,6 +56,8 @@ account's own counter."""
 
 ROSTER = "accounts"
 SETTINGS = "settings"
+SOURCES = "sources"
+SOURCE_USE = "source-use"
 _NOTIFICATION = "notification#"
 _MS_PER_HOUR = 3_600_000
 
@@ -152,6 +157,16 @@ def settings_key() -> Key:
 def settings_version_key(version: int | None = None) -> Key:
     """None: where the versions begin, in the order of their numbers."""
     return SETTINGS, "version#" if version is None else f"version#{version:08d}"
+
+
+def source_key(source: str) -> Key:
+    """All in one partition: an operator lists them with one query."""
+    return SOURCES, source
+
+
+def source_use_key(source: str) -> Key:
+    """Apart from the source itself, which the door may only read."""
+    return SOURCE_USE, source
 
 
 def roster_key(account: str) -> Key:

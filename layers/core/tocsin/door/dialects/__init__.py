@@ -1,0 +1,1 @@
+"""How tools ask for a message to be sent, one module for each way: `KIND`, `ROUTES`, `token_of`, `refuse`."""

@@ -1,0 +1,177 @@
+"""The door: authenticate, translate, put onto the bus, answer.
+
+    find ─▶ key ─▶ source ─▶ rate ─▶ translate ─▶ reach ─▶ files ─▶ bus ─▶ answer
+
+Nothing of a request is looked at before its key was right, but where it goes and how its dialect says no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tocsin.door.answer import Answer, Entry, Refused, not_found, unauthorised
+from tocsin.door.dialect import Accepted, Call, Facts, Send, Tell
+from tocsin.door.dialects import own
+from tocsin.door.message import File, Message, checked, entry_of, id_of
+from tocsin.door.request import BadRequest, Request
+from tocsin.door.routing import Found, find
+from tocsin.door.sources import name_in
+
+if TYPE_CHECKING:
+    from tocsin.door.bus import Bus
+    from tocsin.door.meter import Meter
+    from tocsin.door.source_reader import SourceReader
+    from tocsin.door.sources import Source
+
+REMEMBERED_KEYS = 1000
+REMEMBERED_MS = 600_000
+
+
+@dataclass
+class Told:
+    """What may be logged of one request: no text, no number, no key, no path. `code`: of a refusal."""
+
+    source: str = ""
+    dialect: str = ""
+    status: int = 0
+    code: str = ""
+    ids: list[str] = field(default_factory=list)
+    events: int = 0
+
+
+Stow = Callable[[File, str], Mapping[str, Any]]
+"""Where a file goes → how the event names it. Raises Refused."""
+
+Hook = Callable[["Source", Request, Facts], "Tell | Answer"]
+"""A help desk's webhook. Raises Refused."""
+
+
+class Door:
+    """`stow(file, name)`: puts a file where the sender finds it; `hook`: translates a help desk's webhook;
+    `random(n)`: n random bytes. One for a process; not for threads."""
+
+    def __init__(
+        self,
+        sources: SourceReader,
+        meter: Meter,
+        bus: Bus,
+        facts: Callable[[int], Facts],
+        stow: Stow,
+        hook: Hook,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._sources = sources
+        self._meter = meter
+        self._bus = bus
+        self._facts = facts
+        self._stow = stow
+        self._hook = hook
+        self._random = random
+        self._keys: dict[str, tuple[int, str]] = {}
+
+    def answer(self, request: Request, now: int) -> tuple[Answer, Told]:
+        """Never raises for what a caller sent. `now`: ms."""
+        told = Told()
+        found = find(request)
+        dialect = own if found is None or found.dialect is None else found.dialect
+        told.dialect = "hooks" if found is not None and found.dialect is None else dialect.KIND
+        try:
+            if found is None:
+                raise not_found("there is nothing at this path")
+            answer = self._answered(request, found, told, now)
+        except BadRequest as bad:
+            refused = Refused(400, "invalid", str(bad))
+            answer, told.code = dialect.refuse(refused), refused.code
+        except Refused as refused:
+            answer, told.code = dialect.refuse(refused), refused.code
+            if told.source:
+                self._meter.refuse(told.source, refused.code, now)
+        told.status = answer.status
+        return answer, told
+
+    def _answered(self, request: Request, found: Found, told: Told, now: int) -> Answer:
+        facts = self._facts(now)
+        if found.dialect is None:
+            source = self._sources.read(found.parts[0], now) if found.parts else None
+            if source is None:
+                raise unauthorised()
+            told.source = source.name
+            self._admit(source, now)
+            return self._done(self._hook(source, request, facts), source, told, now)
+        source = self._source(found.dialect.token_of(request), told, now)
+        if source.kind != found.dialect.KIND:
+            raise Refused(403, "not-allowed", f"this key is of a source of kind {source.kind}")
+        if found.route is None:
+            raise Refused(405, "method-not-allowed", "there is no such method at this path")
+        self._admit(source, now)
+        result = found.route.handle(Call(request, found.parts, source, facts))
+        return self._done(result, source, told, now)
+
+    def _source(self, token: str, told: Told, now: int) -> Source:
+        """Raises Refused (401), the same for whatever is wrong with a key."""
+        name = name_in(token)
+        source = self._sources.read(name, now) if name is not None else None
+        if source is None:
+            raise unauthorised()
+        told.source = source.name
+        if not source.is_called_with(token, now):
+            raise unauthorised()
+        return source
+
+    def _admit(self, source: Source, now: int) -> None:
+        if source.paused:
+            raise Refused(403, "paused", "this source is paused")
+        seconds = self._meter.hear(source, now)
+        if seconds:
+            reason = f"more than {source.per_minute} requests a minute"
+            raise Refused(429, "rate-limited", reason, retry_after=seconds)
+
+    def _done(self, result: Send | Tell | Answer, source: Source, told: Told, now: int) -> Answer:
+        if isinstance(result, Answer):
+            return result
+        if isinstance(result, Tell):
+            self._bus.put(result.entries)
+            told.events = len(result.entries)
+            return result.answer
+        return result.answer(self._sent(result.messages, source, told, now))
+
+    def _sent(self, messages: Sequence[Message], source: Source, told: Told, now: int) -> list[Accepted]:
+        """All of them on the bus. Raises Refused: then the caller may ask for all of them again."""
+        normal = self._facts(now).normal
+        accepted = []
+        for message in [checked(one, source, normal) for one in messages]:
+            message_id = id_of(source.name, message.key, self._random)
+            repeated = bool(message.key) and self._had(message_id, message, now)
+            accepted.append(Accepted(message_id, message, now, repeated))
+        new = [one for one in accepted if not one.repeated]
+        self._bus.put([self._entry(one, source) for one in new])
+        for one in new:
+            if one.message.key:
+                self._remember(one.id, one.message, now)
+        told.ids, told.events = [one.id for one in accepted], len(new)
+        return accepted
+
+    def _entry(self, one: Accepted, source: Source) -> Entry:
+        files = [
+            self._stow(file, f"{source.name}/{one.id}/{number}")
+            for number, file in enumerate(one.message.files)
+        ]
+        return entry_of(one.message, one.id, source.name, files)
+
+    def _had(self, message_id: str, message: Message, now: int) -> bool:
+        """Whether this process put it before. Another one may have: the planner knows it by its key. Raises
+        Refused (422) for a key that was another message's."""
+        at, digest = self._keys.get(message_id, (0, ""))
+        if not digest or now - at > REMEMBERED_MS:
+            return False
+        if digest != message.digest:
+            raise Refused(422, "key-reused", "this key was given to another message")
+        return True
+
+    def _remember(self, message_id: str, message: Message, now: int) -> None:
+        if len(self._keys) >= REMEMBERED_KEYS:
+            for oldest in list(self._keys)[: REMEMBERED_KEYS // 2]:
+                del self._keys[oldest]
+        self._keys[message_id] = (now, message.digest)

@@ -1,0 +1,50 @@
+"""What the door knows of its sources: read by name, remembered for half a minute."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from tocsin.door.sources import DamagedSource, Source, source_of
+from tocsin.tables.notifications import source_key
+
+if TYPE_CHECKING:
+    from tocsin.dynamo.table import Table
+
+log = logging.getLogger(__name__)
+
+FRESH_MS: Final = 30_000
+"""How long what was read is used, so how long a source that was removed may still be heard."""
+
+MAX_KNOWN: Final = 1000
+"""Names that are remembered, those included that don't exist: strangers try them."""
+
+
+class SourceReader:
+    """`table`: the notifications table. One read a name in half a minute, whoever asks for it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._known: dict[str, tuple[int, Source | None]] = {}
+
+    def read(self, name: str, now: int) -> Source | None:
+        """The source of this name; None if there is none, or none that is readable. `now`: ms. Raises what
+        the table raises."""
+        read_at, source = self._known.get(name, (0, None))
+        if name in self._known and 0 <= now - read_at < FRESH_MS:
+            return source
+        source = self._read(name)
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[name] = (now, source)
+        return source
+
+    def _read(self, name: str) -> Source | None:
+        item = self._table.get(source_key(name))
+        if item is None:
+            return None
+        try:
+            return source_of(name, item)
+        except DamagedSource as damage:
+            log.error("a source's record is damaged", extra={"source": name, "attribute": str(damage)})
+            return None
