@@ -442,3 +442,57 @@ async def test_a_server_that_does_not_answer_one_account_keeps_no_other_waiting_
         async with asyncio.timeout(5):
             await turn.take()
         turn.soon_over()
+
+
+@dataclass
+class Prekeys:
+    """A server that counts, takes or refuses prekeys. `uploads`: the ids of each upload."""
+
+    told: int = 0
+    takes: bool = True
+    uploads: list[list[int]] = field(default_factory=list)
+
+    async def request(self, node: Node, seconds: float = 0) -> Node:
+        listed = node.child("list")
+        if listed is None:
+            return Node("iq", {"type": "result"}, (Node("count", {"value": str(self.told)}),))
+        self.uploads.append(
+            [int.from_bytes(key.require_child("id").bytes(), "big") for key in listed.children()]
+        )
+        if self.takes:
+            return Node("iq", {"type": "result"})
+        return Node("iq", {"type": "error"}, (Node("error", {"code": "500", "text": "no"}),))
+
+
+def session_of(linked: Linked) -> Session:
+    anything: Any = None
+    held_lease: Any = HeldLease()
+    status = AccountStatus("default")
+    return Session(linked.around, linked.keys, held_lease, status, anything, anything, anything)
+
+
+async def test_a_server_that_asks_for_prekeys_gets_some_however_many_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six to twenty left: it was acknowledged and nothing came, until the pool was dry."""
+    linked = Linked(monkeypatch)
+    server: Any = Prekeys()
+    session = session_of(linked)
+    monkeypatch.setattr("tocsin.connector.session.ASKED_AGAIN_SECONDS", 0)
+    for left in (20, 12, 6):
+        await session._give_more(server, linked.keys.account.credentials(), left)
+    assert [len(ids) for ids in server.uploads] == [50, 50, 50]
+
+
+async def test_a_server_that_takes_no_prekeys_gets_the_same_ones_at_each_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.connector.login.UPLOAD_PAUSES", ())
+    monkeypatch.setattr("tocsin.keys.prekeys.FIRST_PREKEYS", 30)
+    linked = Linked(monkeypatch)
+    server: Any = Prekeys(takes=False)
+    session = session_of(linked)
+    for _ in range(4):
+        await session._top_up(server, linked.keys.account.credentials(), 0)
+    assert server.uploads == [server.uploads[0]] * 4
+    assert linked.keys.account.prekey_count() == 30

@@ -232,6 +232,31 @@ def test_a_drained_stock_of_prekeys_is_reported_and_bundles_go_without(local, ch
     assert message.require_child("enc").attrs["type"] == "pkmsg"
 
 
+def test_a_server_may_be_wrong_about_prekeys_or_want_more_of_them(local, chat):
+    companion, _ = chat
+    local.board.faults.make({"kind": "prekey-count", "count": 0})
+    count = Node("iq", {"id": "1", "type": "get", "xmlns": "encrypt"}, (Node("count"),))
+    companion.submit(count)
+    companion.submit(count)
+    told = [answer.require_child("count").attr_int("value") for answer in companion.taken("iq")]
+    assert told[0] == 0
+    assert told[1] > 0
+    local.board.inject(local.board.faults.make({"kind": "ask-prekeys", "count": 12, "account": SITI}))
+    assert companion.taken("notification")[0].require_child("count").attr_int("value") == 12
+
+
+def test_a_queue_may_be_without_end_and_go_on(local, chat):
+    companion, _ = chat
+    local.board.faults.make({"kind": "endless-queue"})
+    for _ in range(2):
+        companion.log_out()
+        companion.log_in()
+        local.board.inject(local.board.faults.make({"kind": "trickle", "account": SITI}))
+    done = [info for info in companion.taken("ib") if info.child("offline") is not None]
+    late = [news for news in companion.taken("notification") if news.attrs.get("offline") == "0"]
+    assert (len(done), len(late)) == (1, 3)  # what isn't confirmed comes again
+
+
 def test_a_request_can_be_refused_or_left_unanswered(local, chat):
     companion, _ = chat
     local.board.faults.make({"kind": "iq-error", "code": 503, "xmlns": "usync"})

@@ -70,10 +70,12 @@ async def check_prekeys(
     line: Line,
     *,
     count: int | None = None,
+    asked: bool = False,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Upload one-time prekeys if the server has few (`count`: as it told; else it is asked), or we have few:
-    after a reset the server offers what nobody can open any more.
+    after a reset the server offers what nobody can open any more. `asked`: the server wants more, however few
+    it calls few.
 
     Their private halves are stored before the server hears of them. The signed prekey goes along as it is
     stored now, for it may have been rotated since this connection began. Raises what the last of four tries
@@ -81,15 +83,15 @@ async def check_prekeys(
     """
     if count is None:
         count = min(await asyncio.gather(served_prekeys(line), aws.call(keys.account.prekey_count)))
-    wanted = prekeys_to_add(count)
+    wanted = prekeys_to_add(count, asked=asked)
     if not wanted:
         return
-    prekeys = await aws.call(keys.account.new_prekeys, wanted)
+    offer = await aws.call(keys.account.prekeys_to_offer, wanted)
     credentials = await aws.call(keys.account.credentials)
     upload = iq.upload_prekeys(
         credentials.registration_id,
         credentials.identity.public,
-        {prekey.id: prekey.pair.public for prekey in prekeys},
+        {prekey.id: prekey.pair.public for prekey in offer.prekeys},
         credentials.signed_prekey,
     )
     for pause in (*UPLOAD_PAUSES, None):
@@ -100,4 +102,5 @@ async def check_prekeys(
             if pause is None:
                 raise
             await sleep(pause)
-    log.info("prekeys uploaded", extra={"account": credentials.account, "count": len(prekeys)})
+    await aws.call(keys.account.note_offered, offer, credentials.incarnation)
+    log.info("prekeys uploaded", extra={"account": credentials.account, "count": len(offer.prekeys)})

@@ -69,6 +69,9 @@ ROOM_SECONDS: Final = 15.0
 """How long the socket may stay unread while the queue takes nothing; less than the time after which it
 counts as deaf."""
 
+ASKED_AGAIN_SECONDS: Final = 5.0
+"""After prekeys were uploaded because the server asked: so long it isn't heard if it asks again."""
+
 TURN_SECONDS: Final = 5.0
 """How long an account may keep others from logging in, once its socket is open."""
 
@@ -167,7 +170,7 @@ class Session:
         match event:
             case PreKeysLow(count=count):
                 if self._topping_up is None or self._topping_up.done():
-                    self._topping_up = self._spawn(line, self._top_up(line, credentials, count))
+                    self._topping_up = self._spawn(line, self._give_more(line, credentials, count))
             case RoutingInfo(info=info) if info != credentials.routing_info:
                 self._spawn(line, self._save_routing(credentials, info))
             case VersionExpiring(at=at):
@@ -314,9 +317,16 @@ class Session:
                 async with asyncio.timeout(limit and max(limit.until - time.time(), 0) + 0.01):
                     await self._limits.changed.wait()
 
-    async def _top_up(self, line: Line, credentials: Credentials, count: int | None) -> None:
+    async def _give_more(self, line: Line, credentials: Credentials, count: int) -> None:
+        """The server asks for prekeys: it gets some, and then none for a moment, however often it asks."""
+        await self._top_up(line, credentials, count, asked=True)
+        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+
+    async def _top_up(
+        self, line: Line, credentials: Credentials, count: int | None, *, asked: bool = False
+    ) -> None:
         try:
-            await check_prekeys(self._context.aws, self._keys, credentials, line, count=count)
+            await check_prekeys(self._context.aws, self._keys, credentials, line, count=count, asked=asked)
         except (WireError, TimeoutError) as exc:
             # Connected without fresh prekeys is better than not connected; the next login asks again.
             log.error("prekeys not uploaded: %s", exc, extra={"account": self._status.account})

@@ -46,8 +46,9 @@ class Credentials:
 
     `jid`, `lid`: this device's addresses, None until it is paired. `device_identity`: the encoded
     ADVSignedDeviceIdentity, account key included. `next_prekey_id`: counts up for ever; the id is the
-    counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left. `mark`: see
-    `keys.high_water_mark`.
+    counter folded into 24 bits. `login_counter`, `routing_info`: what the last login left.
+    `prekeys_offered_to`, `prekeys_offered_at`: the counter behind the newest prekey that the server took, and
+    when (seconds); None: not known. `mark`: see `keys.high_water_mark`.
     """
 
     account: str
@@ -67,6 +68,8 @@ class Credentials:
     next_prekey_id: int = 1
     login_counter: int = 0
     routing_info: bytes | None = field(repr=False, default=None)
+    prekeys_offered_to: int | None = None
+    prekeys_offered_at: int = 0
     mark: int = 0
 
     @property
@@ -228,7 +231,7 @@ def adopt_signed_prekey(context: KeyContext, prekey_id: int) -> None:
 
 
 def save_login(context: KeyContext, incarnation: int, **changes: int | bytes | str) -> None:
-    """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`).
+    """Store what a login left (`login_counter`, `routing_info`, `push_name`, `platform`, `prekeys_…`).
 
     Raises OtherPairing if the account was paired anew in the meantime.
     """
@@ -304,6 +307,7 @@ def _new_credentials(context: KeyContext, token: str, incarnation: int, next_pre
         adv_secret=context.random(32),
         connector_token=token,
         next_prekey_id=next_prekey_id,
+        prekeys_offered_to=next_prekey_id,
     )
 
 
@@ -315,7 +319,7 @@ def _signed_prekey(context: KeyContext, identity: KeyPair, prekey_id: int) -> Da
 
 # The attributes beside the sealed ones, all optional but the first two. Who we are is sealed, too (`BOUND`).
 _PLAIN = ("incarnation", "next_prekey_id", "mark", "jid", "lid", "device_identity", "push_name", "platform")
-_PLAIN_OF_LOGIN = ("login_counter", "routing_info")
+_PLAIN_OF_LOGIN = ("login_counter", "routing_info", "prekeys_offered_to", "prekeys_offered_at")
 # What is also written by itself, under no new tag.
 _WITHOUT_TAG = ("next_prekey_id", "mark", *_PLAIN_OF_LOGIN)
 

@@ -33,7 +33,7 @@ from tocsin.keys.chain import chain_devices
 from tocsin.keys.context import log_damage
 from tocsin.keys.errors import Contended, KeysBehind, NoAccount, NotPaired
 from tocsin.keys.maintenance import Limits
-from tocsin.keys.prekeys import FIRST_PREKEYS, prekeys_to_add
+from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.multidevice.account import Account, Connector
 from tocsin.notify.parking import Connectors
 from tocsin.settings.declared import SESSION_IDLE_DAYS
@@ -61,10 +61,6 @@ ROUND_SECONDS: Final = 23 * 3600
 """From the beginning of one round to that of the next, at least; with an hourly schedule that is a day."""
 
 ROTATION_SECONDS: Final = 30 * DAY
-
-# As the connector does at login.
-MAX_PREKEYS: Final = 2 * FIRST_PREKEYS
-"""So many more of ours than the server has say that uploads fail, and that making more helps nobody."""
 
 LIST_SECONDS: Final = 20 * 3600
 """A device list so old is compared in the daily round; a send would do so after 24 hours."""
@@ -248,14 +244,13 @@ class KeyMaintenance:
         wanted = prekeys_to_add(min(offered, held))
         if not wanted:
             return
-        if held - offered > MAX_PREKEYS:
-            report.troubles.append("top_up: prekeys pile up here, for the server takes none")
-            return
-        prekeys = account.keys.account.new_prekeys(wanted)
-        upload = _upload(account.keys.account.credentials(), {key.id: key.pair.public for key in prekeys})
+        offer = account.keys.account.prekeys_to_offer(wanted)
+        credentials = account.keys.account.credentials()
+        upload = _upload(credentials, {key.id: key.pair.public for key in offer.prekeys})
         account.connector.request(account.profile, upload)
-        report.uploaded = len(prekeys)
-        log.info("prekeys uploaded", extra={"account": report.account, "count": len(prekeys)})
+        account.keys.account.note_offered(offer, credentials.incarnation)
+        report.uploaded = len(offer.prekeys)
+        log.info("prekeys uploaded", extra={"account": report.account, "count": len(offer.prekeys)})
 
     # -- the round ---------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tocsin.accounts.limits import Limit
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials, DatedPreKey
-    from tocsin.keys.prekeys import PreKey
+    from tocsin.keys.prekeys import Offer, PreKey
 
 # A restored backup may hold prekeys that were spent, and a counter that was counted on from.
 SKIPPED_PREKEY_IDS = 10_000
@@ -155,6 +155,19 @@ class AccountKeys:
         from tocsin.keys.prekeys import new_prekeys
 
         return new_prekeys(self._context, count)
+
+    def prekeys_to_offer(self, wanted: int) -> Offer:
+        """What to upload so that the server has `wanted` more: first those that it never took. The rest is
+        made; all are stored."""
+        from tocsin.keys.prekeys import prekeys_to_offer
+
+        return prekeys_to_offer(self._context, wanted)
+
+    def note_offered(self, offer: Offer, incarnation: int) -> int:
+        """The server took them; the oldest of too many are deleted. How many were. Raises OtherPairing."""
+        from tocsin.keys.prekeys import note_offered
+
+        return note_offered(self._context, offer, incarnation)
 
     def retry_prekey(self) -> PreKey:
         """Make and store one prekey, for one retry receipt."""
