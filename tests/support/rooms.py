@@ -56,6 +56,7 @@ IMPURE = frozenset(
 
 _STORAGE = ("tocsin.accounts", "tocsin.dynamo", "tocsin.people", "tocsin.sealing", "tocsin.tables")
 _SETTINGS = "tocsin.settings"
+_PACE = "tocsin.pace"
 _BELOW_BOOTSTRAP = (
     *_STORAGE,
     "tocsin.aws",
@@ -64,6 +65,7 @@ _BELOW_BOOTSTRAP = (
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
+    _PACE,
     "tocsin.reachability",
     _SETTINGS,
     "tocsin.signal",
@@ -102,6 +104,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.connector_client.protocol",
             "tocsin.keys",
             "tocsin.metrics",
+            _PACE,
             _SETTINGS,
             "tocsin.signal",
             "tocsin.timestamps",
@@ -115,6 +118,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.connector_client",
             "tocsin.keys",
             "tocsin.notify",
+            _PACE,
             _SETTINGS,
             "tocsin.signal",
             "tocsin.timestamps",
@@ -136,8 +140,10 @@ ROOMS: Mapping[str, Room] = {
         )
     ),
     "tocsin.notify": Room(
-        (*_STORAGE, _SETTINGS, "tocsin.timestamps"), ("botocore", "jinja2", "jsonschema", "phonenumbers")
+        (*_STORAGE, _PACE, _SETTINGS, "tocsin.timestamps"),
+        ("botocore", "jinja2", "jsonschema", "phonenumbers"),
     ),
+    _PACE: Room((_SETTINGS,)),
     "tocsin.keys": Room(("tocsin.signal", *_STORAGE)),
     "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.sealing", "tocsin.tables")),
     "tocsin.people": Room(

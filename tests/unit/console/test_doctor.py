@@ -391,7 +391,7 @@ def test_another_version_than_the_console_s_is_told(scene: Scene, monkeypatch: p
 
 
 def test_a_setting_of_a_later_version_is_told(scene: Scene) -> None:
-    scene.put({"version": 2, "values": {"quiet-hours": {"*": 1}}})
+    scene.put({"version": 2, "values": {"moon-phases": {"*": 1}}})
     assert [finding.level for finding in scene.examine("settings")] == [Level.OK, Level.WARNING]
 
 

@@ -150,7 +150,7 @@ def test_an_invalid_item_is_told_once_and_its_mending_heeded(
 def test_a_setting_of_a_later_version_is_told_once(
     container: Container, heard: pytest.LogCaptureFixture
 ) -> None:
-    container.table.put(Put(settings_key(), {"version": 1, "values": {"quiet-hours": {"*": 1}}}))
+    container.table.put(Put(settings_key(), {"version": 1, "values": {"moon-phases": {"*": 1}}}))
     for _ in range(5):
         assert container.later().retries() == 2
     assert [record.levelname for record in heard.records] == ["WARNING"]

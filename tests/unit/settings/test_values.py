@@ -92,12 +92,12 @@ def test_what_is_invalid_is_named_and_never_heeded(stored: dict[str, Any], probl
 
 
 def test_what_a_later_version_may_know_is_ignored_and_named() -> None:
-    reading = read_item(item(retries={"*": 1, "weekday=1": 5}, quiet_hours={"*": "22-6"}))
-    assert reading.unknown == ("retries for weekday=1", "quiet-hours")
+    reading = read_item(item(retries={"*": 1, "weekday=1": 5}, moon_phases={"*": "22-6"}))
+    assert reading.unknown == ("retries for weekday=1", "moon-phases")
     assert reading.problems == ()
     assert reading.settings.value(RETRIES) == 1
 
 
 def test_what_is_invalid_goes_with_the_next_change_and_what_is_unknown_stays() -> None:
-    values = {"retries": {"*": 99, "weekday=1": 5}, "quiet-hours": {"*": "22-6"}, "decline-calls": 7}
-    assert without_invalid(values) == {"retries": {"weekday=1": 5}, "quiet-hours": {"*": "22-6"}}
+    values = {"retries": {"*": 99, "weekday=1": 5}, "moon-phases": {"*": "22-6"}, "decline-calls": 7}
+    assert without_invalid(values) == {"retries": {"weekday=1": 5}, "moon-phases": {"*": "22-6"}}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from tocsin.settings.kinds import Choice, Kind, Number, Sign, Subset, Switch
+from tocsin.settings.lists import Addressees, Hours, TimeZone, Words
 
 T = TypeVar("T")
 
@@ -144,6 +145,127 @@ OUTCOME_EVENTS: Final = Setting(
     BY_ACCOUNT,
 )
 
+# How an account writes (`tocsin.pace`, PACE.md). The defaults hold up no ordinary provider of internet.
+SENDING: Final = Setting(
+    "sending",
+    Choice("on", "paused"),
+    "on",
+    "Whether anything is sent: 'tocsin pause' and 'tocsin resume'. What is paused waits in its order.",
+    BY_BOTH,
+)
+SANDBOX: Final = Setting(
+    "sandbox",
+    Switch(),
+    False,
+    "Whether only those of sandbox-allows are written to; what is for others is recorded, not sent.",
+    BY_ACCOUNT,
+)
+SANDBOX_ALLOWS: Final[Setting[tuple[str, ...]]] = Setting(
+    "sandbox-allows",
+    Addressees(),
+    (),
+    "The numbers and groups that are written to while the sandbox is on.",
+    BY_ACCOUNT,
+)
+MESSAGES_PER_MINUTE: Final = Setting(
+    "messages-per-minute",
+    Number(1, 6000),
+    1200,
+    "How many messages an account sends within a minute at most; the rest waits.",
+    BY_ACCOUNT,
+)
+MESSAGES_PER_HOUR: Final = Setting(
+    "messages-per-hour",
+    Number(1, 360_000),
+    12_000,
+    "How many messages an account sends within an hour at most; the rest waits.",
+    BY_ACCOUNT,
+)
+MESSAGES_PER_DAY: Final = Setting(
+    "messages-per-day",
+    Number(1, 8_640_000),
+    60_000,
+    "How many messages an account sends within 24 hours at most; the rest waits.",
+    BY_ACCOUNT,
+)
+FIRST_CONTACTS_PER_HOUR: Final = Setting(
+    "first-contacts-per-hour",
+    Number(1, 100_000),
+    500,
+    "How many people an account writes to within an hour who have nothing of it yet.",
+    BY_ACCOUNT,
+)
+FIRST_CONTACTS_PER_DAY: Final = Setting(
+    "first-contacts-per-day",
+    Number(1, 1_000_000),
+    2000,
+    "How many people an account writes to within 24 hours who have nothing of it yet.",
+    BY_ACCOUNT,
+)
+WARM_UP_DAYS: Final = Setting(
+    "warm-up-days",
+    Number(0, 365, "days"),
+    14,
+    "How long a newly linked account takes to grow into its budgets; half as long if people answer. 0: none.",
+    BY_ACCOUNT,
+)
+WARM_UP_FROM_PERCENT: Final = Setting(
+    "warm-up-from-percent",
+    Number(1, 100, "percent"),
+    50,
+    "Which part of its budgets a newly linked account begins with.",
+    BY_ACCOUNT,
+)
+RECIPIENT_SPACING_SECONDS: Final = Setting(
+    "recipient-spacing-seconds",
+    Number(0, 3600, "seconds"),
+    0,
+    "How long after a message to somebody the next one to them goes, at the earliest.",
+    BY_BOTH,
+)
+TYPING_JITTER_MILLISECONDS: Final = Setting(
+    "typing-jitter-milliseconds",
+    Number(0, 5000, "milliseconds"),
+    300,
+    "Up to how long, by chance, the next of several messages to one person is delayed.",
+    BY_BOTH,
+)
+QUIET_HOURS: Final = Setting(
+    "quiet-hours",
+    Hours(),
+    "",
+    "When nobody is written to, by the clock where they are; what is urgent goes all the same.",
+    BY_BOTH,
+)
+TIME_ZONE: Final = Setting(
+    "time-zone",
+    TimeZone(),
+    "UTC",
+    "The time zone of groups, and of numbers whose country has several; of others the number tells it.",
+    BY_BOTH,
+)
+URGENT_PRIORITIES: Final[Setting[tuple[str, ...]]] = Setting(
+    "urgent-priorities",
+    Words(),
+    ("urgent", "critical"),
+    "The priorities of tickets whose messages wait for no quiet hours, digest or spacing.",
+    BY_ACCOUNT,
+)
+DIGEST_SIZE: Final = Setting(
+    "digest-size",
+    Number(0, 100),
+    0,
+    "From how many messages to one person within the window the rest is said in one digest. 0: never.",
+    BY_BOTH,
+)
+DIGEST_WINDOW_SECONDS: Final = Setting(
+    "digest-window-seconds",
+    Number(30, 3600, "seconds"),
+    300,
+    "Within how long messages to one person count for a digest, and how long one is collected.",
+    BY_BOTH,
+)
+
 DECLARED: Final[Mapping[str, Setting[Any]]] = {
     setting.name: setting
     for setting in (
@@ -160,6 +282,23 @@ DECLARED: Final[Mapping[str, Setting[Any]]] = {
         DELIVERY_DEADLINE_SECONDS,
         OUTCOME_EVENTS,
         SESSION_IDLE_DAYS,
+        SENDING,
+        SANDBOX,
+        SANDBOX_ALLOWS,
+        MESSAGES_PER_MINUTE,
+        MESSAGES_PER_HOUR,
+        MESSAGES_PER_DAY,
+        FIRST_CONTACTS_PER_HOUR,
+        FIRST_CONTACTS_PER_DAY,
+        WARM_UP_DAYS,
+        WARM_UP_FROM_PERCENT,
+        RECIPIENT_SPACING_SECONDS,
+        TYPING_JITTER_MILLISECONDS,
+        QUIET_HOURS,
+        TIME_ZONE,
+        URGENT_PRIORITIES,
+        DIGEST_SIZE,
+        DIGEST_WINDOW_SECONDS,
     )
 }
 """As `tocsin settings` lists them."""
