@@ -39,7 +39,8 @@ class MediaRefused(Exception):
 
 
 class MediaStore:
-    """`host`: where the files can be had, as clients write it; empty until the server listens."""
+    """`host`: where the files can be had, as clients write it; empty until the server listens. `fallback`: an
+    address that stands in for it."""
 
     def __init__(self, random: Random, events: EventLog, faults: Faults) -> None:
         self._random = random
@@ -48,6 +49,7 @@ class MediaStore:
         self._tickets: dict[str, Device] = {}
         self._files: dict[str, bytes] = {}
         self.host = ""
+        self.fallback = ""
 
     def ticket(self, device: Device) -> str:
         """What the device shows when it uploads. The one before holds no longer."""
@@ -116,9 +118,11 @@ class MediaServer:
         self.certificate = certificate.pem
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, 0, ssl_context=certificate.server_context()).start()
+        for _ in range(2):
+            await web.TCPSite(self._runner, self._host, 0, ssl_context=certificate.server_context()).start()
         host = f"[{self._host}]" if ":" in self._host else self._host
-        self._store.host = f"{host}:{self._runner.addresses[0][1]}"
+        ports = [address[1] for address in self._runner.addresses]
+        self._store.host, self._store.fallback = (f"{host}:{port}" for port in ports)
 
     async def stop(self) -> None:
         if self._runner is not None:

@@ -82,7 +82,7 @@ def issue_tokens(queries: Queries, device: Device, iq: Node, now: int) -> Answer
 
 
 def media_connection(queries: Queries, device: Device, iq: Node, now: int) -> Answer:
-    """Where files go. The one host stands there twice, as there is always another to try after a failure."""
+    """Where files go: there is always another to try after a failure."""
     if not queries.media.host:
         raise QueryError(503, "the media host isn't up")
     seconds = str(TICKET_SECONDS)
@@ -92,8 +92,8 @@ def media_connection(queries: Queries, device: Device, iq: Node, now: int) -> An
         "auth_ttl": seconds,
         "max_buckets": "12",
     }
-    host = Node("host", {"hostname": queries.media.host})
-    return Answer(result(iq, Node("media_conn", attrs, (host, host))))
+    host = Node("host", {"hostname": queries.media.host, "fallback_hostname": queries.media.fallback})
+    return Answer(result(iq, Node("media_conn", attrs, (host,))))
 
 
 # -- prekeys ---------------------------------------------------------------------------------------------

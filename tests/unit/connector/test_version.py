@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
+from tests.support.dribbling import dribbling
 from tocsin.connector.version import VersionUnknown, look_up, parse, refresh
 
 
@@ -70,6 +72,30 @@ def test_another_page_is_asked_where_the_first_doesn_t_tell(site: str, first: st
 def test_where_no_page_tells_both_reasons_are_given(site: str) -> None:
     with pytest.raises(VersionUnknown, match=r"no plausible client_revision.*404"):
         look_up("agent", urls=(f"{site}/empty", f"{site}/missing"))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+    ],
+    ids=["without a length", "with one", "in its head"],
+)
+def test_a_page_that_dribbles_is_given_up_in_time(head: bytes) -> None:
+    began = time.monotonic()
+    with dribbling(head) as url, pytest.raises(VersionUnknown, match=r"no whole answer within 0.3 s"):
+        look_up("agent", 0.3, urls=(url, url))
+    assert time.monotonic() - began < 5
+
+
+async def test_an_older_version_than_ours_is_not_adopted() -> None:
+    around: Any = Asked("wss://web.whatsapp.com/ws/chat")
+    around.version = (2, 3000, 2000000000)
+    await refresh(around)
+    assert around.lookups == 1
+    assert around.version == (2, 3000, 2000000000)
 
 
 class Asked:

@@ -74,6 +74,18 @@ def test_hosts_come_in_the_servers_order_and_live_as_long_as_the_shorter_of_both
     assert "a+/b" not in repr(hosts)
 
 
+def test_a_host_is_followed_by_the_one_that_stands_in_for_it() -> None:
+    answer = media_answer("one.net", "two.net")
+    connection = answer.require_child("media_conn")
+    first, second = connection.children()
+    told = (
+        Node("host", {**first.attrs, "fallback_hostname": "one-fallback.net"}),
+        Node("host", {**second.attrs, "fallback_hostname": "no/host"}),
+    )
+    answer = Node("iq", answer.attrs, (Node("media_conn", connection.attrs, told),))
+    assert media.parse_hosts(answer).hosts == ("one.net", "one-fallback.net", "two.net")
+
+
 @pytest.mark.parametrize("host", ["evil.net/x", "a@b", "", "-x", "[::1]", "a b", "x:y", "a?b=", "a#b"])
 def test_a_host_that_could_lead_elsewhere_is_refused(host: str) -> None:
     with pytest.raises(InvalidStanza):

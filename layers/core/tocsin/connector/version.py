@@ -17,6 +17,8 @@ URL: Final = "https://web.whatsapp.com/sw.js"
 PAGE: Final = "https://web.whatsapp.com/"
 """Tells it too, to whoever looks like a browser that goes there; asked if the first doesn't tell."""
 MAX_BYTES: Final = 4 * 1024 * 1024
+LOOK_UP_SECONDS: Final = 10.0
+"""For one page, however slowly it comes."""
 LEAST: Final = 10**9
 """A smaller number is no revision of the client."""
 
@@ -46,14 +48,19 @@ async def refresh(around: ConnectorContext) -> None:
     except VersionUnknown as exc:
         log.error("the client version can't be looked up: %s", exc)
         return
+    if found < around.version:
+        # A page that lags behind would have the server refuse us, and us ask the page again.
+        log.error("the page names an older version", extra={"found": found, "version": around.version})
+        return
     log.info("client version", extra={"version": found, "before": around.version})
     around.version = found
 
 
 def look_up(
-    user_agent: str, timeout: float = 10, *, urls: tuple[str, str] = (URL, PAGE)
+    user_agent: str, timeout: float = LOOK_UP_SECONDS, *, urls: tuple[str, str] = (URL, PAGE)
 ) -> tuple[int, int, int]:
-    """Ask WhatsApp's own pages, one after the other. Blocking. Raises `VersionUnknown` if neither tells."""
+    """Ask WhatsApp's own pages, one after the other. Blocking, at most `timeout` seconds for each. Raises
+    `VersionUnknown` if neither tells."""
     script, page = urls
     headers = {"User-Agent": user_agent, "Sec-Fetch-Site": "none"}
     try:
@@ -68,14 +75,16 @@ def look_up(
 def _ask(url: str, headers: dict[str, str], timeout: float) -> tuple[int, int, int]:
     # Seldom needed, and not quickly loaded.
     import http.client
-    import urllib.request
 
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own constants
+    from tocsin.connector.https import fetch
+
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            return parse(answer.read(MAX_BYTES))
-    except (OSError, http.client.HTTPException) as exc:
+        status, page = fetch("GET", url, headers=headers, seconds=timeout, max_bytes=MAX_BYTES)
+    except (OSError, ValueError, http.client.HTTPException) as exc:
         raise VersionUnknown(str(exc) or type(exc).__name__) from exc
+    if status != 200:
+        raise VersionUnknown(f"HTTP status {status}")
+    return parse(page)
 
 
 def parse(page: bytes) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -144,17 +145,29 @@ def hosts_request() -> Node:
 def parse_hosts(answer: Node) -> MediaHosts:
     """Raises `IqRefused`, `InvalidStanza`."""
     connection = checked(answer).require_child("media_conn")
-    hosts = tuple(host.attr_str("hostname") for host in connection.children("host")[:MAX_HOSTS])
+    told = connection.children("host")[:MAX_HOSTS]
+    hosts = tuple(host.attr_str("hostname") for host in told)
     if not hosts:
         raise InvalidStanza("media_conn names no host")
     if not all(map(_is_host, hosts)):
         raise InvalidStanza("media_conn names something that is no host")
     lifetimes = [connection.optional_int(name) for name in ("ttl", "auth_ttl")]
-    told = [min(seconds, MAX_LIFETIME) for seconds in lifetimes if seconds is not None]
+    lives = [min(seconds, MAX_LIFETIME) for seconds in lifetimes if seconds is not None]
     auth = connection.attr_str("auth")
     if len(auth) > MAX_TICKET_CHARS:
         raise InvalidStanza("media_conn's ticket is too long")
-    return MediaHosts(auth, hosts, min(told, default=0))
+    return MediaHosts(auth, _with_fallbacks(told), min(lives, default=0))
+
+
+def _with_fallbacks(told: Sequence[Node]) -> tuple[str, ...]:
+    """Each host, then the one that stands in for it, where that is one."""
+    names: list[str] = []
+    for host in told:
+        names.append(host.attr_str("hostname"))
+        fallback = host.attrs.get("fallback_hostname")
+        if isinstance(fallback, str) and _is_host(fallback):
+            names.append(fallback)
+    return tuple(names)
 
 
 def _is_host(text: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.dribbling import dribbling
 from tests.support.local_server import SITI, Clock
 from tocsin.connector.gateway import media
 from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
+from tocsin.connector.https import fetch
 from tocsin.whatsapp.media import encrypt
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.media import MediaServer
@@ -108,6 +111,39 @@ async def test_a_host_that_fails_is_passed_over(there):
     there.board.faults.make({"kind": "upload-error", "code": 503, "n": 1})
     await there.upload()
     assert len(there.asked) == 1
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 405, 410, 429, 451, 500, 507])
+def test_what_one_host_says_of_itself_is_final_for_no_other(code: int) -> None:
+    @with_hosts()
+    async def run(there):
+        there.board.faults.make({"kind": "upload-error", "code": code, "n": 1})
+        _, path = await there.upload()
+        assert there.board.media.fetch(path) == BLOB
+
+    run()
+
+
+@with_hosts()
+async def test_the_host_that_stands_in_for_another_is_asked_in_its_place(there):
+    there.board.media.host, kept = "127.0.0.1:1", there.board.media.host
+    await there.upload()
+    assert there.board.media.fallback not in ("", kept)
+
+
+@with_hosts()
+async def test_a_host_that_answers_by_drops_is_given_up_in_time(there):
+    with dribbling() as url, pytest.MonkeyPatch.context() as quick:
+        quick.setattr(media, "UPLOAD_SECONDS", 0.3)
+        there.before = [url.removeprefix("http://")]
+        quick.setattr(media, "fetch", lambda method, url, **how: fetch(method, plain(url), **how))
+        began = time.monotonic()
+
+        def plain(url: str) -> str:
+            return url.replace("https", "http", 1) if there.before[0] in url else url
+
+        await there.upload()
+        assert time.monotonic() - began < 5
 
 
 @with_hosts()

@@ -17,7 +17,8 @@ from functools import cache, partial
 from hashlib import sha256
 from typing import Final
 
-from tocsin.connector.socket import ORIGIN, USER_AGENT
+from tocsin.connector.https import fetch
+from tocsin.connector.socket import ORIGIN
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.media import MediaHosts, hosts_request, parse_hosts, parse_uploaded, upload_path
 from tocsin.whatsapp.node import Node
@@ -25,18 +26,19 @@ from tocsin.whatsapp.node import Node
 log = logging.getLogger(__name__)
 
 UPLOAD_SECONDS: Final = 30
-"""How long a host may be silent."""
+"""How long a host may take for a file, from the connection to the end of its answer."""
 
 UPLOADS: Final = 8
 """Under way at the same time, of all accounts."""
 
-MAX_TRIES: Final = 3
+MAX_TRIES: Final = 4
 """Hosts asked in one round, of which there are two."""
 
 MAX_ANSWER: Final = 64 * 1024
 
 STALE_TICKET: Final = frozenset({401, 403})
-PASSING: Final = frozenset({408, 425, 429})
+REFUSED: Final = frozenset({400, 413, 415})
+"""About the file: no other host would take it. Anything else (404 and 410, say) is about the host."""
 
 Ask = Callable[[Node], Awaitable[Node]]
 
@@ -75,17 +77,17 @@ class Uploader:
             path = upload_path(kind, digest, hosts.auth)
             for host in hosts.hosts[:MAX_TRIES]:
                 try:
-                    post = partial(_post, host, path, blob, self._trust())
+                    post = partial(_post, f"https://{host}{path}", blob, self._trust())
                     status, answer = await asyncio.get_running_loop().run_in_executor(_threads(), post)
                     if status == 200:
                         return parse_uploaded(answer)
-                except (OSError, http.client.HTTPException, WireError) as exc:
+                except (OSError, ValueError, http.client.HTTPException, WireError) as exc:
                     problem = f"{host}: {type(exc).__name__}: {exc}"
                 else:
                     problem = f"{host} answered {status}"
                     if status in STALE_TICKET:
                         break
-                    if 400 <= status < 500 and status not in PASSING:
+                    if status in REFUSED:
                         raise UploadRefused(problem)
                 log.warning("upload failed", extra={"problem": problem})
         raise UploadFailed(problem)
@@ -115,13 +117,15 @@ def system_trust() -> ssl.SSLContext:
     return context
 
 
-def _post(host: str, path: str, blob: bytes, trust: ssl.SSLContext) -> tuple[int, bytes]:
+def _post(url: str, blob: bytes, trust: ssl.SSLContext) -> tuple[int, bytes]:
     """Status and body. Blocking."""
-    headers = {"Origin": ORIGIN, "User-Agent": USER_AGENT, "Content-Type": "application/octet-stream"}
-    line = http.client.HTTPSConnection(host, timeout=UPLOAD_SECONDS, context=trust)
-    try:
-        line.request("POST", path, blob, headers)
-        response = line.getresponse()
-        return response.status, response.read(MAX_ANSWER)
-    finally:
-        line.close()
+    headers = {"Origin": ORIGIN, "Content-Type": "application/octet-stream"}
+    return fetch(
+        "POST",
+        url,
+        headers=headers,
+        seconds=UPLOAD_SECONDS,
+        max_bytes=MAX_ANSWER,
+        body=blob,
+        trust=trust,
+    )
