@@ -61,7 +61,7 @@ class Deployment:
     concurrency: int = 4
     connectors: int = 1
     vcpu: float = 0.25
-    memory: int = 512
+    memory: int = 384
     lanes: int = 10
     people: int = 1000
 

@@ -33,7 +33,15 @@ def facts() -> Facts:
         queues=queues,
         fargate_vcpu=0.25,
         fargate_gb=int(template()["Parameters"]["ConnectorMemory"]["Default"]) / 1024,
+        platform_lines=any(logging_of(one).get("SystemLogLevel") != "WARN" for one in functions.values()),
     )
+
+
+def logging_of(function: Any) -> Any:
+    """How a function logs unless somebody looks for a fault."""
+    debugging, _, otherwise = function["Properties"]["LoggingConfig"]["Fn::If"]
+    assert not holds({"Condition": debugging}, "template.yaml")
+    return otherwise
 
 
 def service(function: Any) -> str:

@@ -47,7 +47,8 @@ COLD_SHARE = {1_000: 1.0, 100_000: 0.02, 1_000_000: 0.005, 10_000_000: 0.001}
 """The part of the invocations that start a container. With 1,000 a month an event finds none warm."""
 
 PLATFORM_LOG_BYTES = 70 + 60 + 170
-"""START, END and REPORT of one invocation, which Lambda writes."""
+"""START, END and REPORT of one invocation, which Lambda writes unless its log level is WARN."""
+PLATFORM_LOG_LINES = 3
 LINE_BYTES = 26
 """What CloudWatch Logs adds to each line."""
 LOG_COMPRESSION = 0.15
@@ -102,7 +103,8 @@ class Prices:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the template says. `memory`: MiB by function; `pollers`: of each queue that a function reads."""
+    """What the template says. `memory`: MiB by function; `queues`: kind and pollers of each queue that a
+    function reads; `platform_lines`: whether Lambda tells of each run that went well."""
 
     memory: Mapping[str, int]
     alarm_metrics: int
@@ -112,6 +114,7 @@ class Facts:
     queues: Mapping[str, tuple[str, int]]
     fargate_vcpu: float
     fargate_gb: float
+    platform_lines: bool = True
 
 
 def billed_ms(line: Mapping[str, Any], memory: int, *, ack_waits: float = 0) -> float:
@@ -153,9 +156,8 @@ def function_uses(
     if cold:
         # While it starts, a function has a whole processor.
         seconds += invocations * share * (cold["cpu_ms"] * PROCESSOR_RATIO + 100) / 1000
-    log = (
-        one["log_bytes"] + one["log_lines"] * LINE_BYTES + invocations * (PLATFORM_LOG_BYTES + 3 * LINE_BYTES)
-    )
+    platform = PLATFORM_LOG_BYTES + PLATFORM_LOG_LINES * LINE_BYTES if facts.platform_lines else 0
+    log = one["log_bytes"] + one["log_lines"] * LINE_BYTES + invocations * platform
     uses = [
         Use("Lambda", "lambda_request", invocations),
         Use("Lambda", "lambda_gb_second", seconds * gb),

@@ -58,7 +58,10 @@ class WiredFunctions:
     ) -> None:
         """Throw the containers away: nothing that they remember may matter."""
         settings = chosen(
-            recoveries_per_hour=recoveries_per_hour, read_receipts=read_receipts, acknowledge_replies=thanks
+            recoveries_per_hour=recoveries_per_hour,
+            read_receipts=read_receipts,
+            acknowledge_replies=thanks,
+            outcome_events=("sent", "delivered", "read"),
         )
         clock = lambda: self.paired.now  # noqa: E731
         self.transport = self.paired.new_transport()

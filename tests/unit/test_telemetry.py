@@ -27,6 +27,7 @@ def telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
     monkeypatch.setenv("STACK_NAME", "one")
     yield Telemetry()
     logging.getLogger("tocsin").handlers = []
+    logging.getLogger("tocsin").propagate = True
 
 
 def loud(telemetry: Telemetry) -> Telemetry:
@@ -122,3 +123,22 @@ def test_a_metric_that_can_not_be_told_undoes_nothing(
     handler({}, Context())  # type: ignore[arg-type]
     [line] = printed(capsys)
     assert line["SecondsToHeal"] == [1.0]
+
+
+@pytest.mark.parametrize(("in_lambda", "seen"), [(True, []), (False, ["once"])])
+def test_a_line_of_the_layer_is_not_told_again_by_the_runtimes_own_handler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, in_lambda: bool, seen: list[str]
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"function_{next(_names)}")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
+    if in_lambda:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "send")
+    else:
+        monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    layer = logging.getLogger("tocsin")
+    try:
+        loud(Telemetry())
+        logging.getLogger("tocsin.keys").warning("once")
+        assert [record.message for record in caplog.records] == seen
+    finally:
+        layer.handlers, layer.propagate = [], True

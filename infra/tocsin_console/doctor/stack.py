@@ -27,6 +27,12 @@ FUNCTIONS: Final = {
 
 LOOK_BACK_SECONDS: Final = 3600
 
+FAILED: Final = (
+    r'?ERROR ?"Task timed out" ?"Runtime exited" '
+    r'?"\"status\":\"timeout\"" ?"\"status\":\"error\"" ?"\"status\":\"failure\""'
+)
+"""Our own errors, and what Lambda tells of a run that ended badly, as text and as JSON."""
+
 _GOOD = re.compile(r"(CREATE|UPDATE|IMPORT)_COMPLETE")
 _MENDED = re.compile(r"UPDATE_ROLLBACK_COMPLETE|.*_CLEANUP_IN_PROGRESS")
 
@@ -229,7 +235,7 @@ def gather_logs(deployed: Deployed) -> dict[str, int]:
         answer = deployed.client("logs").filter_log_events(
             logGroupName=group,
             startTime=since,
-            filterPattern='?ERROR ?"Task timed out" ?"Runtime exited"',
+            filterPattern=FAILED,
             limit=100,
         )
         found[group] = len(answer["events"])

@@ -33,6 +33,8 @@ class Telemetry(Tally):
         layer = logging.getLogger("tocsin")
         layer.handlers = self.logger.handlers
         layer.setLevel(self.logger.log_level)
+        # Lambda's runtime has a handler of its own at the root, which would tell every line once more.
+        layer.propagate = "AWS_LAMBDA_FUNCTION_NAME" not in os.environ
         self._metrics = Metrics()
         self._cold = True
         self._began = time.monotonic()

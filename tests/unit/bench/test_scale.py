@@ -40,7 +40,7 @@ def test_more_accounts_raise_nothing_that_is_shared(what: str) -> None:
 def test_an_invocation_lasts_as_long_as_an_ack_until_its_processor_is_used_up() -> None:
     slow = replace(MODEL, measured=replace(MODEL.measured, send_cpu_ms=40))
     assert limit("SendConcurrency", Deployment()) == pytest.approx(60 * 4 * 10 / 0.56)
-    assert limit("SendConcurrency", Deployment(), slow) == pytest.approx(60 * 4 * 10 / (0.4 * 1769 / 512))
+    assert limit("SendConcurrency", Deployment(), slow) == pytest.approx(60 * 4 * 10 / (0.4 * 1769 / 384))
 
 
 def test_half_the_write_units_are_twice_the_notifications_of_a_table() -> None:

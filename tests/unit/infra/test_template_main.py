@@ -139,7 +139,18 @@ class TestFunctions:
     def test_each_has_a_role_and_a_log_of_its_own(self, name: str) -> None:
         stem = name.removesuffix("Function")
         assert properties(name)["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
-        assert properties(name)["LoggingConfig"] == {"LogGroup": {"Ref": f"{stem}Log"}}
+        condition, debugging, otherwise = properties(name)["LoggingConfig"]["Fn::If"]
+        assert template()["Conditions"][condition] == {"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
+        assert debugging["LogGroup"] == otherwise["LogGroup"] == {"Ref": f"{stem}Log"}
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_lambda_tells_of_runs_that_ended_badly_only_and_no_library_tells_what_it_sends(
+        self, name: str
+    ) -> None:
+        _, debugging, otherwise = properties(name)["LoggingConfig"]["Fn::If"]
+        # In JSON the application's level is that of every library; in text none tells more than warnings.
+        assert debugging == {"LogGroup": debugging["LogGroup"], "LogFormat": "Text"}
+        assert (otherwise["SystemLogLevel"], otherwise["ApplicationLogLevel"]) == ("WARN", "INFO")
 
     def test_every_log_ends(self) -> None:
         logs = resources("AWS::Logs::LogGroup")

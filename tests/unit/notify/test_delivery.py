@@ -9,6 +9,7 @@ import pytest
 from tests.support.memory_aws import MemoryAccount, MemoryAws
 from tests.support.one_delivery import NOW, USER, Scene
 from tests.support.receipts import mark_receipt
+from tests.support.settings import chosen
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
@@ -42,6 +43,27 @@ def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
     assert stored.state is State.SENT
     assert [dict(attempt.numbers) for attempt in stored.attempts] == [{USER: 7}]
     assert scene.transport.settled == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome"), [(("delivered", "read"), None), (("sent", "delivered", "read"), "Sent")]
+)
+def test_the_stream_shows_it_only_to_who_asked_for_that_step(scene, steps, outcome):
+    """What carries no outcome passes the stream's filter unseen, and starts no function."""
+    scene.delivery._settings = chosen(outcome_events=steps)
+    scene.deliver()
+    assert scene.aws.notifications_table.get(notification_key(scene.planned.id)).get("outcome") == outcome
+
+
+def test_what_is_not_told_takes_an_earlier_outcome_away(scene):
+    """Of a redriven one the stream would else tell its failure a second time."""
+    scene.stores.notifications.fail(scene.planned.id, Problem("gone", "permanent"), NOW)
+    scene.stores.notifications.reset_for_redrive(
+        scene.planned.id, at=NOW, expires_at=scene.planned.expires_at
+    )
+    scene.deliver(generation=1)
+    assert scene.notification.state is State.SENT
+    assert "outcome" not in scene.aws.notifications_table.get(notification_key(scene.planned.id))
 
 
 def test_who_cannot_read_the_settings_sends_nothing(scene):

@@ -60,7 +60,12 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.people.person import Name, Person, Source
-from tocsin.settings.declared import DELIVERY_DEADLINE_SECONDS, RETRIES, RETRY_DELAY_SECONDS
+from tocsin.settings.declared import (
+    DELIVERY_DEADLINE_SECONDS,
+    OUTCOME_EVENTS,
+    RETRIES,
+    RETRY_DELAY_SECONDS,
+)
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
@@ -369,8 +374,8 @@ class Delivery:
         return Verdict("retry", failure.code, again_after=delay)
 
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
-        at, account = self._now_ms(), notification.account
-        deadline_seconds = self._settings().value(
+        at, account, settings = self._now_ms(), notification.account, self._settings()
+        deadline_seconds = settings.value(
             DELIVERY_DEADLINE_SECONDS, account=account, audience=notification.audience
         )
         # Who asked for a self-test looks for its receipt.
@@ -387,6 +392,7 @@ class Delivery:
                 left_out=sent.left_out,
                 recipient_lid=sent.recipient_lid,
                 message_id=sent.message_id,
+                tells=State.SENT in settings.value(OUTCOME_EVENTS, account=account),
             )
             if not marked.applied:
                 # A receipt was faster. The numbers are still wanted, should a device ask for it again.

@@ -115,23 +115,25 @@ class Notifications:
         left_out: Mapping[str, str] = NOTHING,
         recipient_lid: str | None = None,
         message_id: str | None = None,
+        tells: bool = True,
     ) -> Transition:
         """The server acknowledged: one write, no read.
 
         `numbers`: the reserved number of each user it was encrypted for; `copies`, `left_out`: as in
         `Attempt`. `message_id`: the transport's, if it isn't made of the notification's. `receipt_deadline`
-        (ms): when to report that no delivery receipt came. A receipt that came first is kept: then nothing is
-        applied.
+        (ms): when to report that no delivery receipt came. `tells`: whether it is an outcome for the bus;
+        else the stream's filter passes it over. A receipt that came first is kept: then nothing is applied.
         Raises NotificationMissing.
         """
         watch: Item = {}
         if receipt_deadline is not None:
             watch = {"watching": watch_part(account, notification_id), "watch_due": receipt_deadline}
         given: Item = {} if message_id is None else {"message_id": message_id}
+        step: Item = told(State.SENT, at) if tells else {"state": State.SENT}
         sent = Attempt("sent", at, "ok", detail, numbers, copies, left_out)
         update = Update(
             notification_key(notification_id),
-            set={**told(State.SENT, at), "retries_used": 0, **watch, **given, **_known(recipient_lid)},
+            set={**step, "retries_used": 0, **watch, **given, **_known(recipient_lid)},
             set_first={"sent_at": at},
             append={"attempts": bounded_attempt(sent)},
             remove=(*OF_A_WAIT, "failed_at", TRIES),
