@@ -17,24 +17,48 @@ AYU = ("technician", "6281311113333")
 GROUP = ("group", "120363000000000000@g.us")
 
 
+TOLD_TO_ALL = [event_type for event_type in ROUTES if event_type != "TicketReplied"]
+
+
 def told(event_type: str = "TicketCreated", **changes: Any) -> list[tuple[str, str]]:
     body = sample_body(event_type, **changes)
     event = parse_event(body, default_region="ID", accounts=["default"])
     return [(recipient.audience, recipient.address) for recipient in recipients(event)]
 
 
-@pytest.mark.parametrize("event_type", ROUTES)
+@pytest.mark.parametrize("event_type", TOLD_TO_ALL)
 def test_made_by_an_admin_customer_technicians_and_groups_are_told(event_type: str) -> None:
     assert told(event_type, created_by={"role": "admin", "id": "U-1"}) == [CUSTOMER, BUDI, AYU, GROUP]
 
 
-@pytest.mark.parametrize("event_type", ROUTES)
+@pytest.mark.parametrize("event_type", TOLD_TO_ALL)
 def test_made_by_a_technician_customer_and_the_other_technicians_are_told(event_type: str) -> None:
     assert told(event_type, created_by={"role": "technician", "id": "T-3"}) == [CUSTOMER, AYU, GROUP]
 
 
 def test_an_admin_with_the_id_of_a_technician_is_another_person() -> None:
     assert BUDI in told(created_by={"role": "admin", "id": "T-3"})
+
+
+def test_an_answer_is_told_to_the_customer_alone() -> None:
+    assert told("TicketReplied") == [CUSTOMER]
+
+
+@pytest.mark.parametrize("role", ["technician", "admin"])
+@pytest.mark.parametrize("event_type", TOLD_TO_ALL)
+def test_a_technicians_own_change_is_told_to_the_others(event_type: str, role: str) -> None:
+    assert told(event_type, changed_by={"role": role, "id": "T-3"}) == [CUSTOMER, AYU, GROUP]
+
+
+def test_a_customers_own_update_is_told_to_the_others() -> None:
+    changed_by = {"role": "customer", "id": "C-77"}
+    assert told("TicketUpdated", changed_by=changed_by) == [BUDI, AYU, GROUP]
+    assert CUSTOMER in told("TicketCreated", changed_by=changed_by)
+
+
+def test_a_change_by_somebody_unnamed_silences_nobody() -> None:
+    nameless = [{"name": "Budi", "phone": "+62 813 1111 2222"}]
+    assert BUDI in told(technicians=nameless, changed_by={"role": "technician"})
 
 
 def test_a_technician_who_is_not_named_silences_nobody() -> None:

@@ -110,7 +110,7 @@ def test_what_is_no_link_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize("language", languages(DEFAULTS))
-@pytest.mark.parametrize("kind", ROUTES)
+@pytest.mark.parametrize("kind", [kind for kind in ROUTES if kind != "TicketReplied"])
 @pytest.mark.parametrize("audience", ["technician", "group"])
 def test_the_only_link_is_that_of_the_ticketing_system(kind: str, audience: str, language: str) -> None:
     text = said(event_of(" ".join(LINKS), kind), audience, PLAIN, language)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tocsin.notify.texts.lint import samples
 from tocsin.notify.texts.template import MAX_CHARACTERS, TemplateFailed, Templates
 
 TEMPLATES = Templates()
+TOLD_TO_ALL = [event_type for event_type in ROUTES if event_type != "TicketReplied"]
 
 
 def event(
@@ -69,8 +71,20 @@ def test_a_technician_reads_whom_to_call_and_where_to_go() -> None:
     assert "> The modem's light is red.\n> Restarted twice, no change." in text
 
 
+def test_a_customer_reads_what_was_answered_and_by_whom() -> None:
+    text = told(event("TicketReplied"), "customer")
+    assert "Budi has answered your ticket *TCK-1042*" in text
+    assert "> Our line was cut by roadworks.\n> It works again since 10:30." in text
+
+
+def test_an_answer_without_words_is_told_without_them() -> None:
+    text = told(event("TicketReplied", reply=None), "customer")
+    assert "There is an answer to your ticket *TCK-1042*" in text
+    assert ">" not in text
+
+
 def test_a_group_never_reads_the_customers_number() -> None:
-    for event_type in ROUTES:
+    for event_type in TOLD_TO_ALL:
         assert "6281234567890" not in told(event(event_type), "group")
 
 
@@ -104,8 +118,13 @@ def test_every_text_is_tidy_and_short_enough(event_type: str, language: str) -> 
         assert "None" not in text
 
 
-@pytest.mark.parametrize("audience", ["customer", "technician", "group"])
-@pytest.mark.parametrize("event_type", ROUTES)
+@pytest.mark.parametrize(
+    ("event_type", "audience"),
+    [
+        *itertools.product(TOLD_TO_ALL, ["customer", "technician", "group"]),
+        ("TicketReplied", "customer"),
+    ],
+)
 def test_hostile_text_leaves_the_formatting_as_it_was(event_type: str, audience: str) -> None:
     """Every delimiter that is left is the template's own, so each line holds them in pairs."""
     for text_line in told(event(event_type, HOSTILE), audience).split("\n"):

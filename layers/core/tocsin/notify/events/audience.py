@@ -35,14 +35,15 @@ class Recipient:
 
 
 def customer(event: TicketEvent) -> Iterator[Recipient]:
-    if event.customer is not None:
+    """But for an update that they made themselves."""
+    if event.customer is not None and not _is_own_update(event, event.customer):
         yield _recipient("customer", event.customer)
 
 
 def technicians(event: TicketEvent) -> Iterator[Recipient]:
-    """All of them but the one who made the ticket: that one knows."""
+    """All of them but those who made the ticket or this change: they know."""
     for person in event.technicians:
-        if not _made(event, person):
+        if not _made(event, person) and not _changed(event, person):
             yield _recipient("technician", person)
 
 
@@ -57,6 +58,7 @@ ROUTES: Mapping[str, tuple[Callable[[TicketEvent], Iterator[Recipient]], ...]] =
     "TicketCreated": (customer, technicians, groups),
     "TicketAssigned": (customer, technicians, groups),
     "TicketUpdated": (customer, technicians, groups),
+    "TicketReplied": (customer,),
     "TicketResolved": (customer, technicians, groups),
 }
 """Event type → who is told, in the order they are told. The event types are those of this table."""
@@ -83,6 +85,16 @@ def _concerned(event: TicketEvent) -> Iterable[Recipient]:
 def _made(event: TicketEvent, person: Person) -> bool:
     maker = event.created_by
     return maker is not None and maker.role == "technician" and maker.id != "" and maker.id == person.id
+
+
+def _changed(event: TicketEvent, person: Person) -> bool:
+    """By their id, whatever role the help desk gives them."""
+    changer = event.changed_by
+    return changer is not None and changer.id != "" and changer.id == person.id
+
+
+def _is_own_update(event: TicketEvent, person: Person) -> bool:
+    return event.event_type == "TicketUpdated" and _changed(event, person)
 
 
 def _recipient(audience: Audience, person: Person) -> Recipient:

@@ -63,10 +63,18 @@ class Person:
 
 @dataclass(frozen=True)
 class Creator:
-    """Who made the ticket: role (admin, technician, customer, system) and id, empty if unknown."""
+    """Who made the ticket, or a change of it: role (admin, technician, customer, system) and id, empty if unknown."""
 
     role: str
     id: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was answered to the customer, and by whom (a name). Empty text where the event says nothing."""
+
+    text: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -102,3 +110,5 @@ class TicketEvent:
     cut: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     lost_groups: tuple[Unreachable, ...] = ()
+    changed_by: Creator | None = None
+    reply: Reply | None = None

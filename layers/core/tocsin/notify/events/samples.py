@@ -25,6 +25,8 @@ FULL: dict[str, Any] = {
     ],
     "groups": ["120363000000000000@g.us"],
     "created_by": {"role": "admin", "id": "U-1"},
+    "changed_by": {"role": "admin", "id": "U-1"},
+    "reply": {"text": "Our line was cut by roadworks.\nIt works again since 10:30.", "by": "Budi"},
     "account": "default",
 }
 """Everything the schema knows."""
@@ -52,6 +54,7 @@ HOSTILE: dict[str, Any] = {
     "technicians": [{"name": "_\n\n_", "phone": "+62 813 1111 2222"}],
     "groups": ["120363000000000000@g.us"],
     "created_by": {"role": "technician", "id": "T-9"},
+    "reply": {"text": "> *quoted*\n```\n{{ 7 * 7 }}", "by": "_\u202e*"},
 }
 """What somebody writes who wants to break the formatting."""
 

@@ -38,6 +38,7 @@ from tocsin.notify.events.event import (
     Creator,
     Enclosure,
     Person,
+    Reply,
     Ticket,
     TicketEvent,
     Unreachable,
@@ -102,7 +103,6 @@ def schema() -> dict[str, Any]:
 def _event(envelope: Mapping[str, Any], normalise: Normalise) -> TicketEvent:
     detail = envelope["detail"]
     ticket = detail["ticket"]
-    creator = detail.get("created_by")
     customer = detail.get("customer")
     groups = [group_of(value, f"detail.groups[{n}]") for n, value in enumerate(detail.get("groups") or ())]
     return TicketEvent(
@@ -121,11 +121,21 @@ def _event(envelope: Mapping[str, Any], normalise: Normalise) -> TicketEvent:
         ),
         groups=tuple(group for group in groups if isinstance(group, str)),
         lost_groups=tuple(group for group in groups if not isinstance(group, str)),
-        created_by=None if creator is None else Creator(creator["role"], creator.get("id") or ""),
+        created_by=_creator(detail.get("created_by")),
+        changed_by=_creator(detail.get("changed_by")),
+        reply=_reply(detail.get("reply")),
         ignored=SCHEMA.unknown_fields(detail),
         event_at=_moment(envelope.get("time")),
         enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
     )
+
+
+def _creator(value: Mapping[str, Any] | None) -> Creator | None:
+    return None if value is None else Creator(value["role"], value.get("id") or "")
+
+
+def _reply(value: Mapping[str, Any] | None) -> Reply | None:
+    return None if value is None else Reply(value.get("text") or "", value.get("by") or "")
 
 
 def _moment(text: object) -> int | None:

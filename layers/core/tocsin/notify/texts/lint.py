@@ -166,7 +166,9 @@ def _show(templates: Templates) -> Iterator[str]:
         for event_type in ROUTES:
             event = parse_event(sample_body(event_type), default_region="ID", accounts=["default"])
             for audience in AUDIENCES:
-                told = next(one for one in recipients(event) if one.audience == audience)
+                told = next((one for one in recipients(event) if one.audience == audience), None)
+                if told is None:
+                    continue
                 rendered = templates.render(event, replace(told, language=language), language)
                 yield f"--- {language} {event_type} {audience}\n{rendered.text}\n"
 

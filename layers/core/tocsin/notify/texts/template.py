@@ -34,6 +34,7 @@ MAX_CHARACTERS = 4096
 # Characters of each field, as far as they are shown.
 _ID, _SUBJECT, _NAME, _WORD, _PLACE, _EXTRA = 64, 200, 80, 40, 200, 300
 _DESCRIPTION, _DESCRIPTION_LINES = 600, 8
+_REPLY, _REPLY_LINES = 2000, 40
 _NAMES = 5
 
 Shown = Callable[[str], str]
@@ -165,6 +166,10 @@ def context(
         },
         "technicians": _enumerated(names, words),
         "colleagues": _enumerated([name for name in names if name != own_name], words),
+        "reply": {
+            "text": shown(paragraph(event.reply.text, _REPLY, _REPLY_LINES)) if event.reply else "",
+            "by": foreign(event.reply.by, _NAME) if event.reply else "",
+        },
         "made_by": event.created_by.role if event.created_by else "",
     }
 
