@@ -406,6 +406,7 @@ PHONE_FAULTS: dict[str, Callable[[Phone, Account | None, int | None], int]] = {
     "corrupt-session": Phone.corrupt_sessions,
     "forget-sender-keys": Phone.forget_sender_keys,
     "corrupt-sender-keys": Phone.corrupt_sender_keys,
+    "spoil-retry-keys": Phone.spoil_retry_keys,
     "reinstall": _reinstall,
     "offline": _offline,
     "online": _online,

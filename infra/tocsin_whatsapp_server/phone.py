@@ -132,6 +132,7 @@ class Phone:
         self._random: Random = switchboard.random
         self._endpoint = Endpoint(switchboard.random, switchboard.clock)
         self._group_keys = GroupKeys(switchboard.random)
+        self._signs_keys = True
         self.device = self._install()
         self._received: dict[tuple[str, str], Received] = {}
         self._sent: dict[str, Sent] = {}
@@ -327,6 +328,11 @@ class Phone:
 
     def corrupt_sender_keys(self, contact: Account | None = None, device: int | None = None) -> int:
         return sum(self._group_keys.corrupt(peer) for peer in self.sessions_with(contact, device))
+
+    def spoil_retry_keys(self, contact: Account | None = None, device: int | None = None) -> int:
+        """The keys in its retry receipts bear a wrong signature from now on."""
+        self._signs_keys = False
+        return 0
 
     def corrupt_sessions(self, contact: Account | None = None, device: int | None = None) -> int:
         peers = self.sessions_with(contact, device)
@@ -583,7 +589,7 @@ class Phone:
         signed_prekey = (
             Node("id", {}, signed.id.to_bytes(3, "big")),
             Node("value", {}, signed.public),
-            Node("signature", {}, signed.signature),
+            Node("signature", {}, signed.signature if self._signs_keys else bytes(64)),
         )
         one_time = (Node("id", {}, prekey_id.to_bytes(3, "big")), Node("value", {}, prekey))
         return Node(

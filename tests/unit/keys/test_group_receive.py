@@ -156,3 +156,79 @@ def test_after_a_new_pairing_nobody_s_old_key_is_there(ann: End, bob: Member) ->
     )
     with pytest.raises(NoSession):
         ann.keys.groups.receive(paired.incarnation, GROUP, BOB, 0, "S1", bob.say(b"hello"))
+
+
+# A member whose LID is learnt
+
+
+BOBS_NUMBER = "6281200000002@s.whatsapp.net"
+
+
+def take_as(ann: End, user: str, distribution: bytes, device: int = 0) -> bool:
+    return ann.keys.groups.take_sender_key(ann.profile.incarnation, GROUP, user, device, distribution)
+
+
+def read_as(ann: End, user: str, message: bytes, stanza: str):
+    return ann.keys.groups.receive(ann.profile.incarnation, GROUP, user, 0, stanza, message)
+
+
+def places(ann: End) -> list[str]:
+    keys = ann.table.keys(f"group#main.{ann.profile.incarnation}#{GROUP}", "sender#")
+    return sorted(sk for _, sk in keys)
+
+
+def test_a_member_s_keys_move_with_the_mapping(ann: End, bob: Member) -> None:
+    take_as(ann, BOBS_NUMBER, bob.distribution())
+    read_as(ann, BOBS_NUMBER, bob.say(b"one"), "S1")
+    ann.keys.contacts.learn(BOBS_NUMBER, BOB)
+    assert read_as(ann, BOB, bob.say(b"two"), "S2").plaintext == b"two"
+    assert read_as(ann, BOB, bob.say(b"three"), "S3").plaintext == b"three"
+    assert places(ann) == [f"sender#{BOB}#0"]
+
+
+def test_without_the_mapping_they_stay_where_they_are(ann: End, bob: Member) -> None:
+    take_as(ann, BOBS_NUMBER, bob.distribution())
+    with pytest.raises(NoSession):
+        read_as(ann, BOB, bob.say(b"one"), "S1")
+    assert places(ann) == [f"sender#{BOBS_NUMBER}#0"]
+
+
+def test_a_number_that_went_to_another_person_takes_no_keys_along(ann: End, bob: Member) -> None:
+    take_as(ann, BOBS_NUMBER, bob.distribution())
+    ann.keys.contacts.learn(BOBS_NUMBER, BOB)
+    ann.keys.contacts.learn(BOBS_NUMBER, "300@lid")
+    with pytest.raises(NoSession):
+        read_as(ann, BOB, bob.say(b"one"), "S1")
+
+
+def test_a_key_that_comes_again_under_the_lid_makes_nothing_readable_twice(ann: End, bob: Member) -> None:
+    again = bob.distribution()
+    take_as(ann, BOBS_NUMBER, again)
+    first = bob.say(b"one")
+    read_as(ann, BOBS_NUMBER, first, "S1")
+    ann.keys.contacts.learn(BOBS_NUMBER, BOB)
+    assert not take_as(ann, BOB, again)
+    with pytest.raises(Duplicate):
+        read_as(ann, BOB, first, "S2")
+    assert read_as(ann, BOB, bob.say(b"two"), "S3").plaintext == b"two"
+    assert places(ann) == [f"sender#{BOB}#0"]
+
+
+def test_a_new_key_under_the_lid_and_the_old_one_under_the_number_are_both_read(
+    ann: End, bob: Member
+) -> None:
+    take_as(ann, BOBS_NUMBER, bob.distribution())
+    late = bob.say(b"under the old key")
+    ann.keys.contacts.learn(BOBS_NUMBER, BOB)
+    entropy = Entropy("another")
+    bob.key = sender_key.create(8, entropy(32), key_pair(entropy(32)))
+    take_as(ann, BOB, bob.distribution())
+    assert read_as(ann, BOB, bob.say(b"under the new one"), "S1").plaintext == b"under the new one"
+    assert read_as(ann, BOB, late, "S2").plaintext == b"under the old key"
+
+
+def test_keys_that_exist_cost_no_look_at_any_other_name(ann: End, bob: Member) -> None:
+    take_as(ann, BOB, bob.distribution())
+    ann.table.requests.clear()
+    read_as(ann, BOB, bob.say(b"one"), "S1")
+    assert sorted(ann.table.requests) == ["get", "get", "transact"]

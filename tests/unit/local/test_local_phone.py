@@ -153,6 +153,19 @@ def test_fresh_keys_come_with_the_second_request(local, friends):
     assert [retry.require_child("retry").attrs["error"] for retry in retries] == ["7", "7"]
 
 
+def test_a_phone_may_spoil_the_keys_in_its_retry_receipts(local, friends):
+    siti, budi = friends
+    companion = local.companion(siti.account)
+    budi.spoil_retry_keys()
+    budi.forget_sessions()
+    garbage = Node("enc", {"v": "2", "type": "msg", "count": "1"}, b"\x33" + bytes(80))
+    entry = Node("to", {"jid": budi.device.lid}, (garbage,))
+    stanza = {"id": "3EB0BAD", "to": budi.account.lid, "type": "text"}
+    companion.submit(Node("message", stanza, (Node("participants", {}, (entry,)),)))
+    (retry,) = [one for one in companion.taken("receipt") if one.optional_str("type") == "retry"]
+    assert retry.require_child("keys").require_child("skey").require_child("signature").content == bytes(64)
+
+
 def test_without_a_session_fresh_keys_come_at_once(local, friends):
     siti, budi = friends
     companion = local.companion(siti.account)

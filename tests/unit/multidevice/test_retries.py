@@ -342,6 +342,61 @@ def test_a_forged_bundle(broken):
     assert broken.stored(notification).recoveries == {}
 
 
+def with_keys(node: Node, **spoilt: object) -> Node:
+    """The receipt with other contents in its `<keys>`: by tag, `None` to leave it out."""
+    keys = node.require_child("keys")
+
+    def change(part: Node) -> Node | None:
+        if part.tag not in spoilt:
+            return part
+        content = spoilt[part.tag]
+        if not isinstance(content, dict):
+            return content if content is None else Node(part.tag, part.attrs, content)
+        inner = tuple(Node(one.tag, one.attrs, content.get(one.tag, one.content)) for one in part.children())
+        return Node(part.tag, part.attrs, inner)
+
+    changed_keys = tuple(part for one in keys.children() if (part := change(one)) is not None)
+    return Node(
+        node.tag,
+        node.attrs,
+        tuple(Node("keys", {}, changed_keys) if one.tag == "keys" else one for one in node.children()),
+    )
+
+
+UNUSABLE = {
+    "a wrong signature": {"skey": {"signature": bytes(64)}},
+    "a key that makes every secret zero": {"skey": {"value": bytes(32)}},
+    "an identity that signed nothing": {"identity": bytes(32)},
+    "an identity of 31 bytes": {"identity": bytes(31)},
+    "no signed prekey": {"skey": None},
+    "another type": {"type": b"\x06"},
+    "an id of two bytes": {"key": {"id": b"ab"}},
+    "a one-time key of no use": {"key": {"value": bytes(32)}},
+}
+
+
+@pytest.mark.parametrize("spoilt", UNUSABLE.values(), ids=UNUSABLE)
+def test_keys_of_no_use_in_a_receipt_are_replaced_by_those_at_the_server(broken, spoilt):
+    notification = broken.tell(2)
+    broken.network.retries.clear()
+    phone = broken.siti.devices[0]
+    receipt = broken.network.retry_receipt(phone, notification.message_id, "BadMac", count=2, with_keys=True)
+    broken.network.retries[:] = [with_keys(receipt, **spoilt)]
+    [report] = broken.answer_retries()
+    assert (report.outcome, report.facts["rebuilt"]) == ("resent", "bundle")
+    assert texts(phone) == ["Tiket 1", "Tiket 2"]
+
+
+def test_keys_of_no_use_and_none_at_the_server_change_nothing(broken):
+    notification = broken.tell(2)
+    phone = broken.siti.devices[0]
+    receipt = broken.network.retry_receipt(phone, notification.message_id, "BadMac", with_keys=True)
+    broken.network.bundle_errors[phone.jid] = 404
+    before, messages = facts(broken), len(broken.network.messages)
+    assert broken.receive(with_keys(receipt, skey={"signature": bytes(64)})).outcome == "bad-signature"
+    assert (facts(broken), len(broken.network.messages)) == (before, messages)
+
+
 def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
     broken.tell(2)
     broken.tell(3)

@@ -248,6 +248,7 @@ MAX_RECOVERIES_PER_DEVICE = 5
 """How often one device gets one message again. WhatsApp's own clients ask no more than five times. The
 retries of an audience aren't meant: they are for what could not be sent."""
 UNPROVEN_DEVICE = "unproven-device"
+BAD_SIGNATURE = "bad-signature"
 # Refusals that don't say that a device of the recipient's goes without the message.
 NOT_IN_LEDGER = frozenset({"unknown-device", UNPROVEN_DEVICE, "too-many-devices"})
 
@@ -360,15 +361,23 @@ class RetryReceiptHandler:
     def _rebuild(self, case: Case, facts: SessionFacts | None) -> str:
         """Replace the session by one from fresh keys. Return their source, empty if there were none.
 
-        The source is the receipt, else the server. Keys for which nobody vouches are as good as none.
+        The source is the receipt, else the server. Keys that are of no use, and keys for which nobody
+        vouches, are as good as none: the server may have better ones of the device.
         """
         self._demand_budget(case)
-        offered = case.request.bundle
-        if offered is not None and self._replaces(case, facts, offered):
-            return "keys"
+        offered, why_not = case.request.bundle, ""
+        if offered is not None:
+            try:
+                if self._replaces(case, facts, offered):
+                    return "keys"
+                why_not = UNPROVEN_DEVICE
+            except Ignored as ignored:
+                if ignored.name != BAD_SIGNATURE:
+                    raise
+                why_not = BAD_SIGNATURE
         found = fetch(case.account, [case.jid], replace=True)[case.user].usable.get(case.device)
-        if found is None and offered is not None:
-            raise Ignored(UNPROVEN_DEVICE)
+        if found is None and why_not:
+            raise Ignored(why_not)
         if found is None and facts is None:
             raise Ignored("no-bundle")
         if found is None:
@@ -403,7 +412,7 @@ class RetryReceiptHandler:
                 account_key=case.account.account_key(case.user),
             )
         except (BadSignature, InvalidKey) as error:
-            raise Ignored("bad-signature") from error
+            raise Ignored(BAD_SIGNATURE) from error
         except UnprovenDevice:
             return False
         if replaced:

@@ -101,6 +101,23 @@ def process(record: SenderKeyRecord | None, body: bytes) -> SenderKeyRecord:
     return SenderKeyRecord((newest, *others)[:MAX_STATES])
 
 
+def merge(record: SenderKeyRecord | None, earlier: SenderKeyRecord) -> SenderKeyRecord:
+    """One sender's keys that came under two names; those of `record` go first. A key that both have is the
+    one that was used further: what was read under one name isn't readable again. Of more than five the oldest
+    go.
+    """
+    states = record.states if record is not None else ()
+    also = {(state.key_id, state.signing_public): state for state in earlier.states}
+    merged = [
+        twin if twin is not None and twin.iteration > state.iteration else state
+        for state in states
+        for twin in (also.pop((state.key_id, state.signing_public), None),)
+    ]
+    known = {state.key_id for state in states}
+    rest = [state for state in also.values() if state.key_id not in known]
+    return SenderKeyRecord((*merged, *rest)[:MAX_STATES])
+
+
 def decrypt(record: SenderKeyRecord | None, body: bytes) -> tuple[bytes, SenderKeyRecord]:
     """The plaintext of a `skmsg`, and the sender's record without the key that opened it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -285,7 +286,8 @@ class RetryRequest:
 
 
 def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
-    """Return what a receipt (`node`, parsed already) asks for. Raises `InvalidStanza`."""
+    """Return what a receipt (`node`, parsed already) asks for. Keys that aren't any count as not sent: the
+    server has some of that device, too. Raises `InvalidStanza`."""
     from tocsin.whatsapp.bundles import parse_bundle
 
     if receipt.type != "retry":
@@ -296,6 +298,10 @@ def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
     if not count:
         raise InvalidStanza("retry count out of range")
     at = retry.optional_int("t")
+    bundle = None
+    if keys is not None:
+        with suppress(InvalidStanza):
+            bundle = parse_bundle(keys, node)
     return RetryRequest(
         id=retry.optional_label("id") or receipt.ids[0],
         requester=receipt.sender,
@@ -306,6 +312,6 @@ def retry_request(receipt: Receipt, node: Node) -> RetryRequest:
         count=count,
         timestamp=str(at) if at is not None else None,
         registration_id=int.from_bytes(node.require_child("registration").bytes(4), "big"),
-        bundle=parse_bundle(keys, node) if keys is not None else None,
+        bundle=bundle,
         error=retry.optional_int("error") or 0,
     )
