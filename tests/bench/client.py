@@ -131,6 +131,7 @@ class Client(OwnLine):
         *,
         resumed: bool = False,
         first_contact: bool = False,
+        pace: str = "",
         timeout: int = 80,
     ) -> Node:
         return self._wait(self._open_line.message(node, timeout))

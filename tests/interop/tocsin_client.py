@@ -145,7 +145,9 @@ class Connection(OwnLine):
         with _away():
             return iq.checked(self._wait(self._open_line.request(node, timeout)))
 
-    def send_message(self, profile: AccountProfile, node: Node, *, timeout: int = 80, **_: bool) -> Node:
+    def send_message(
+        self, profile: AccountProfile, node: Node, *, timeout: int = 80, **_: bool | str
+    ) -> Node:
         with _away():
             return self._wait(self._open_line.message(node, timeout))
 

@@ -296,6 +296,7 @@ class Network:
         *,
         resumed: bool = False,
         first_contact: bool = False,
+        pace: str = "",
         timeout: int = 80,
     ) -> Node:
         if self.away:

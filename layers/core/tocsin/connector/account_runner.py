@@ -26,6 +26,7 @@ from tocsin.connector.fence import Fenced
 from tocsin.connector.forwarding.forwarder import SendBatch
 from tocsin.connector.forwarding.stanza import Packed
 from tocsin.connector.forwarding.ways import Ways
+from tocsin.connector.gateway.holds import Holds, StoredCounts
 from tocsin.connector.gateway.limits import Limits
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.held_lease import HeldLease
@@ -77,6 +78,8 @@ class Account:
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
         self.status.limit = self._limits.active
+        self.status.hold = Holds(name, lambda: context.settings(), uniform=context.uniform)
+        self._counts = StoredCounts(context.aws, table, name, self.status.hold)
         send_receipts = context.send_receipts and self._while_held(context.send_receipts)
         self._ways = Ways(self._while_held(context.send_batch), send_receipts, context.meters.stanzas)
         self._pace = Pace(context.uniform)
@@ -131,11 +134,15 @@ class Account:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ways.drained()
+                await self._counts.save()
 
     async def _serve(self, held_lease: HeldLease) -> None:
         """Live, with the forwarder beside it. The end of either ends the other: a socket that is read while
         nothing is stored would look healthy from outside."""
-        tasks = [asyncio.ensure_future(work) for work in (self._live(held_lease), self._ways.run())]
+        tasks = [
+            asyncio.ensure_future(work)
+            for work in (self._live(held_lease), self._ways.run(), self._counts.keep())
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -144,21 +151,30 @@ class Account:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._counts.end()
 
     async def _live(self, held_lease: HeldLease) -> None:
         limits = asyncio.ensure_future(self._remember_limits())
-        while True:
-            # The reads run side by side; the socket is opened after all of them.
-            credentials, mark, _ = await _side_by_side(self._credentials(), self._high_water_mark(), limits)
-            await self._drop_limits_of_other_numbers(credentials)
-            if credentials.jid is None or self._halted is not None:
-                await self._idle(held_lease, credentials)
-            elif is_behind(credentials, mark):
-                # Unless the mark was read after the credentials, and both have moved on meanwhile.
-                if await self._is_set_back():
-                    await self._halt(replace(SET_BACK, detail=str(KeysBehind(self.name))))
-            else:
-                await self._connect(held_lease, credentials)
+        counts = asyncio.ensure_future(self._counts.load())
+        try:
+            while True:
+                # The reads run side by side; the socket is opened after all of them.
+                credentials, mark, _ = await _side_by_side(
+                    self._credentials(), self._high_water_mark(), limits
+                )
+                await self._drop_limits_of_other_numbers(credentials)
+                if credentials.jid is None or self._halted is not None:
+                    await self._idle(held_lease, credentials)
+                elif is_behind(credentials, mark):
+                    # Unless the mark was read after the credentials, and both have moved on meanwhile.
+                    if await self._is_set_back():
+                        await self._halt(replace(SET_BACK, detail=str(KeysBehind(self.name))))
+                else:
+                    number = JID.parse(credentials.jid).user
+                    self._counts.begin(await counts, number, is_new=not credentials.login_counter)
+                    await self._connect(held_lease, credentials)
+        finally:
+            counts.cancel()
 
     async def _credentials(self) -> Credentials:
         """The account as stored, made if it is new. Waits while it can't be read."""

@@ -39,11 +39,14 @@ from tocsin.connector_client import protocol
 from tocsin.dynamo.table import DynamoTable
 from tocsin.metrics import Tally, embedded
 from tocsin.sealing import Sealer
-from tocsin.settings.reader import FRESH_SECONDS, SettingsReader
+from tocsin.settings.reader import SettingsReader
 
 log = logging.getLogger(__name__)
 
 METRICS_SECONDS: Final = 60.0
+
+SETTINGS_SECONDS: Final = 0.7
+"""How often the settings are read, for half a read unit: a pause must hold within a second."""
 
 TIDY_SECONDS: Final = 5.0
 """After the start."""
@@ -87,9 +90,8 @@ class Connector:
             aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
         outside = config.notifications_table
-        added = DynamoTable(aws.client("dynamodb"), outside) if outside is not None else None
-        self._settings = SettingsReader(added) if added is not None else None
         roster = DynamoTable(aws.client("dynamodb"), outside, consistent=False) if outside else None
+        self._settings = SettingsReader(roster, fresh_seconds=0) if roster is not None else None
         served = ServedAccounts(config.accounts, roster, clock=time.monotonic)
         # The placement asks for this first, and needn't wait then.
         known = asyncio.create_task(aws.call(served.latest))
@@ -166,7 +168,7 @@ class Connector:
                 if said != type(exc).__name__:
                     said = type(exc).__name__
                     log.warning("the settings can't be read: %s", said)
-            await asyncio.sleep(FRESH_SECONDS)
+            await asyncio.sleep(SETTINGS_SECONDS)
 
     async def _shutdown(self, tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping")

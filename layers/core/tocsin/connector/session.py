@@ -156,6 +156,7 @@ class Session:
                 case StreamEnded(reaction=ended):
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
+                    self._status.hold.heard(node)
                     self._apply_reachout_lock(line, node)
                     await self._take_patiently(line, node)
                 case LoggedIn():

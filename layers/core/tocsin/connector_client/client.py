@@ -248,10 +248,14 @@ class ConnectorClient:
         *,
         resumed: bool = False,
         first_contact: bool = False,
+        pace: str = "",
         timeout: int = 80,
     ) -> Node:
-        """The server's `<ack>` for a message, which may bear an `error`."""
+        """The server's `<ack>` for a message, which may bear an `error`. `pace`: as `protocol.pace_words`
+        says it."""
         how = {protocol.RESUMED: str(int(resumed)), protocol.FIRST_CONTACT: str(int(first_contact))}
+        if pace:
+            how[protocol.PACE] = pace
         return self._node(profile, "message", node, timeout, how)
 
     def send(self, profile: Profile, node: Node) -> None:

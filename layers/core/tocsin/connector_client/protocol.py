@@ -10,8 +10,8 @@ Requests (`POST` but for health), body one binary node as `whatsapp.node.encode`
     /v1/health  (GET)                 the only door without a token
 
 Headers: `Authorization: Bearer <the account's connector token>`, `Tocsin-Incarnation`, and where they
-matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1`, `Tocsin-Timeout` (whole seconds) and `Tocsin-Media`
-(`image` or `document`).
+matter `Tocsin-Resumed: 1`, `Tocsin-First-Contact: 1`, `Tocsin-Pace` (the audience and what else the pace goes
+by, see `pace_words`), `Tocsin-Timeout` (whole seconds) and `Tocsin-Media` (`image` or `document`).
 
 Answers: 200 with a node (or nothing), else JSON `{"error": code, "detail": text, …}` with a code from here.
 
@@ -45,6 +45,7 @@ PROTOCOL: Final = "Tocsin-Protocol"
 INCARNATION: Final = "Tocsin-Incarnation"
 RESUMED: Final = "Tocsin-Resumed"
 FIRST_CONTACT: Final = "Tocsin-First-Contact"
+PACE: Final = "Tocsin-Pace"
 TIMEOUT: Final = "Tocsin-Timeout"
 MEDIA: Final = "Tocsin-Media"
 
@@ -110,6 +111,18 @@ STATUS: Final = {
     ACK_TIMEOUT: 504,
     REQUEST_TIMEOUT: 504,
 }
+
+
+URGENT: Final = "urgent"
+DIGESTIBLE: Final = "digestible"
+AGAIN: Final = "again"
+"""Words of `PACE` behind the audience. `again`: one device of somebody who has the message asks for it."""
+
+
+def pace_words(audience: str, *, urgent: bool = False, digestible: bool = False, again: bool = False) -> str:
+    """What `PACE` says of a message. Who doesn't know the header paces it by its account alone."""
+    told = {URGENT: urgent, DIGESTIBLE: digestible, AGAIN: again}
+    return " ".join([audience, *(word for word, holds in told.items() if holds)])
 
 
 def version_of(header: str | None) -> int | None:

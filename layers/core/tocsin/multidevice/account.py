@@ -29,6 +29,7 @@ class Connector(Protocol):
         *,
         resumed: bool = False,
         first_contact: bool = False,
+        pace: str = "",
         timeout: int = 80,
     ) -> Node: ...
 

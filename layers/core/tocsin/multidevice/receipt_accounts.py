@@ -41,6 +41,7 @@ class _Nobody:
         *,
         resumed: bool = False,
         first_contact: bool = False,
+        pace: str = "",
         timeout: int = 80,
     ) -> NoReturn:
         raise MustAsk

@@ -34,6 +34,7 @@ from tocsin.connector_client.protocol import (
     UNAUTHORIZED,
 )
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
+from tocsin.pace.causes import BY_CONNECTOR
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
 
@@ -170,7 +171,8 @@ def failure_of_connector(error: ConnectorError, *, earlier: Collection[str] = ()
     if isinstance(error, IqError):
         return failure_of_query(error.error, error.text, backoff=error.backoff or 0, earlier=earlier, now=now)
     if isinstance(error, Restricted):
-        code = RESTRICTED_CODES.get(error.limit, error.code)
+        own = error.limit in BY_CONNECTOR
+        code = error.limit if own else RESTRICTED_CODES.get(error.limit, error.code)
         return Wait(code, str(error), due_at=from_seconds(error.until) if error.until else None)
     if isinstance(error, Refused) and error.code == UNAUTHORIZED:
         # The token is as old as the remembered profile: after a new pairing both are read again.

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tocsin.connector_client.protocol import pace_words
 from tocsin.keys.errors import NoOutbound
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, fetch, pin_phone
@@ -437,7 +438,8 @@ class RetryReceiptHandler:
         )
         in_group = case.notification.group is not None
         try:
-            self._socket.hand_over(case.account, stanza, group=in_group)
+            pace = pace_words(case.notification.audience, again=True)
+            self._socket.hand_over(case.account, stanza, group=in_group, pace=pace)
         except Permanent as failure:
             raise Ignored(failure.code) from failure
         return copy

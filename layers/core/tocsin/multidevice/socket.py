@@ -132,17 +132,19 @@ class Socket:
         earlier: Collection[str] = (),
         resumed: bool = True,
         first_contact: bool = False,
+        pace: str = "",
         group: bool = False,
     ) -> MessageAck:
         """Have the connector send a message stanza, and return the server's ack of it.
 
         Raises a `Failure`, which names the message `numbers` that were used up and the `copies` that were
-        made. `earlier`: codes of this message's earlier failures. `group`: it goes to a group.
+        made. `earlier`: codes of this message's earlier failures. `group`: it goes to a group. `pace`: as
+        `protocol.pace_words` says it.
         """
         try:
             ack = parse_ack(
                 account.connector.send_message(
-                    account.profile, stanza, resumed=resumed, first_contact=first_contact
+                    account.profile, stanza, resumed=resumed, first_contact=first_contact, pace=pace
                 )
             )
             if ack.error:

@@ -18,6 +18,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.protocol import pace_words
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
@@ -406,6 +407,7 @@ class MultiDevice:
             earlier=outgoing.earlier,
             resumed=outgoing.resumed,
             first_contact=outgoing.first_contact,
+            pace=pace_words(outgoing.audience, urgent=outgoing.urgent, digestible=outgoing.digestible),
         )
 
     # -- what an ack may ask for ------------------------------------------------------------------------

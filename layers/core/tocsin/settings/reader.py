@@ -29,15 +29,18 @@ def unchanged_settings() -> Settings:
 class SettingsReader:
     """Returns the settings in force when it is called; reads the table at most every 30 seconds.
 
-    `table`: the notifications table. `clock`: seconds. `problems`: what is wrong with the
-    stored item, in sentences; empty if it is valid.
+    `table`: the notifications table. `fresh_seconds`: in place of the 30. `clock`: seconds. `problems`: what
+    is wrong with the stored item, in sentences; empty if it is valid.
 
     Of an invalid item nothing is heeded: the last good values stay in force. Who has none takes the newest
     valid version of the history; without one, what is valid in the item, and defaults for the rest.
     """
 
-    def __init__(self, table: Table, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, table: Table, *, fresh_seconds: float = FRESH_SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
         self._table = table
+        self._fresh_seconds = fresh_seconds
         self._clock = clock
         self._read_at = float("-inf")
         self._good: Settings | None = None
@@ -48,7 +51,7 @@ class SettingsReader:
         """Return the settings. Raises what the table raises, if they were never read: to go on with defaults
         could do what an operator forbade."""
         now = self._clock()
-        if self._good is not None and 0 <= now - self._read_at < FRESH_SECONDS:
+        if self._good is not None and 0 <= now - self._read_at < self._fresh_seconds:
             return self._good
         try:
             reading = read_item(self._table.get(settings_key()))

@@ -37,6 +37,11 @@ def limit_key(account: str, kind: str) -> Key:
     return f"account#{account}", f"{LIMIT}{kind}"
 
 
+def pace_key(account: str) -> Key:
+    """How many messages the account sent lately."""
+    return f"account#{account}", "pace"
+
+
 def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""

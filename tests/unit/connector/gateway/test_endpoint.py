@@ -23,6 +23,7 @@ from tocsin.connector.gateway.httpd import Limits
 from tocsin.connector_client import client as errors
 from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorClient
+from tocsin.connector_client.protocol import pace_words
 from tocsin.whatsapp.node import Node, encode
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
@@ -62,6 +63,21 @@ def test_a_message_brings_its_ack_and_says_whether_it_was_parked(gateway: Runnin
         Handling(resumed=True),
         Handling(first_contact=True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [
+        (pace_words("technician", urgent=True), Handling(audience="technician", urgent=True)),
+        (pace_words("customer", digestible=True), Handling(audience="customer", digestible=True)),
+        (pace_words("group", again=True), Handling(audience="group", again=True)),
+        (pace_words("friends", urgent=True), Handling(urgent=True)),
+        (" ", Handling()),
+    ],
+)
+def test_a_message_says_by_what_it_is_paced(gateway: RunningEndpoint, said: str, how: Handling) -> None:
+    gateway.client().send_message(Profile(), MESSAGE, pace=said)
+    assert [seen[-1] for seen in gateway.accounts.seen] == [how]
 
 
 def test_a_receipt_is_handed_over_without_an_answer(gateway: RunningEndpoint) -> None:

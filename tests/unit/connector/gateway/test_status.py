@@ -12,8 +12,10 @@ from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import Limit
 from tocsin.accounts.state import AccountState
 from tocsin.connector.gateway.endpoint import Handling, Refusal
+from tocsin.connector.gateway.holds import Holds, unheld
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
+from tocsin.settings.reader import unchanged_settings
 from tocsin.signal.curve import key_pair
 from tocsin.signal.wire import MAC_LENGTH, encode_signal_message
 from tocsin.whatsapp.node import Node, encode
@@ -291,3 +293,38 @@ async def test_a_new_lease_begins_as_connecting() -> None:
     account = status(state=AccountState.REPLACED, leaving=True)
     account.begin(Lease())
     assert (account.state, account.leaving, account.holds()) == (AccountState.CONNECTING, False, True)
+
+
+async def test_what_is_held_back_by_ourselves_uses_no_key() -> None:
+    class Held(Holds):
+        def admit(self, message: Node, how: Handling) -> float:
+            raise Refusal("restricted", "paused", until=None, limit="paused")
+
+    account, line = status(Line()), Line()
+    account.hold = Held("default", unchanged_settings)
+    gateway = AccountGateway({"default": account})
+    with pytest.raises(Refusal, match="restricted"):
+        await sent(gateway, a_message("M", b"one"))
+    account.hold, account.line = unheld(), line
+    await sent(gateway, a_message("M", b"other"))
+    assert len(line.written) == 1
+
+
+async def test_a_message_that_took_its_time_is_looked_at_once_more() -> None:
+    """The operator paused sending while it waited."""
+    asked: list[str] = []
+
+    class Slow(Holds):
+        def admit(self, message: Node, how: Handling) -> float:
+            asked.append("admit")
+            return 0.001
+
+        def check_pause(self, message: Node, how: Handling) -> None:
+            raise Refusal("restricted", "paused", until=None, limit="paused")
+
+    line = Line()
+    account = status(line)
+    account.hold = Slow("default", unchanged_settings)
+    with pytest.raises(Refusal, match="paused"):
+        await sent(AccountGateway({"default": account}), a_message("M", b"one"))
+    assert (asked, line.written) == (["admit"], [])

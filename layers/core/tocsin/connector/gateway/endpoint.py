@@ -17,6 +17,7 @@ from typing import Protocol
 
 from tocsin.connector.gateway.httpd import Answer, Handler, Head, HttpsServer, Limits
 from tocsin.connector_client import protocol
+from tocsin.settings.declared import AUDIENCES
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.node import Node, decode, encode
 
@@ -46,10 +47,15 @@ class Refusal(Exception):
 @dataclass(frozen=True)
 class Handling:
     """How a message is to be taken. `resumed`: it was parked, and may pass while the account is resuming.
-    `first_contact`: the recipient doesn't know us; WhatsApp may have forbidden such messages for a while."""
+    `first_contact`: the recipient doesn't know us; WhatsApp may have forbidden such messages for a while.
+    `audience`: empty where that isn't said; `urgent`, `digestible`, `again`: as in `protocol.pace_words`."""
 
     resumed: bool = False
     first_contact: bool = False
+    audience: str = ""
+    urgent: bool = False
+    digestible: bool = False
+    again: bool = False
 
 
 class Accounts(Protocol):
@@ -168,9 +174,14 @@ class _Call:
     def __init__(self, account: str, head: Head) -> None:
         self.account = account
         self.incarnation = int(head.headers.get(protocol.INCARNATION.lower(), ""))
+        audience, *flags = head.headers.get(protocol.PACE.lower(), "").split() or [""]
         self.how = Handling(
             resumed=head.headers.get(protocol.RESUMED.lower()) == "1",
             first_contact=head.headers.get(protocol.FIRST_CONTACT.lower()) == "1",
+            audience=audience if audience in AUDIENCES else "",
+            urgent=protocol.URGENT in flags,
+            digestible=protocol.DIGESTIBLE in flags,
+            again=protocol.AGAIN in flags,
         )
         self.media = head.headers.get(protocol.MEDIA.lower(), "")
         seconds = int(head.headers.get(protocol.TIMEOUT.lower(), protocol.IQ_TIMEOUT))

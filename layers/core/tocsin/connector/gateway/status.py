@@ -14,6 +14,7 @@ from tocsin.accounts.limits import FIRST_CONTACTS, MESSAGES, Limit
 from tocsin.accounts.state import AccountState, may_follow
 from tocsin.connector.gateway.acks import Acks
 from tocsin.connector.gateway.endpoint import Handling, Refusal
+from tocsin.connector.gateway.holds import Holds, unheld
 from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
 from tocsin.connector.gateway.used_keys import UsedKeys
 from tocsin.connector.socket import Line, LineClosed, LineLost
@@ -45,9 +46,10 @@ class AccountStatus:
     messages may go out. `lease`: None until this process first holds the account.
 
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
-    `limit(kind)`: the active WhatsApp restriction of this kind. `on_refused`: hears the error of every
-    message that was refused, before the Lambda does. `token` is kept when the lease is lost, so that a Lambda
-    that comes late is told so. `leaving`: the account is about to move; what is under way ends here.
+    `limit(kind)`: the active WhatsApp restriction of this kind. `hold`: what we ourselves hold back.
+    `on_refused`: hears the error of every message that was refused, before the Lambda does. `token` is kept
+    when the lease is lost, so that a Lambda that comes late is told so. `leaving`: the account is about to
+    move; what is under way ends here.
     """
 
     account: str
@@ -61,6 +63,7 @@ class AccountStatus:
     on_resumed: Callable[[], None] = lambda: None
     limit: Callable[[str], Limit | None] = lambda kind: None
     on_refused: Callable[[str], Awaitable[None]] = unlimited
+    hold: Holds = field(default_factory=unheld)
     acks: Acks = field(default_factory=Acks)
     uploader: Uploader = field(default_factory=Uploader)
     leaving: bool = False
@@ -130,6 +133,13 @@ class AccountGateway:
             _, line = self._line(account, incarnation)
             self._check_ready(status, how.resumed)
             self._check_limits(status, how.first_contact)
+            if delay := status.hold.admit(node, how):
+                await asyncio.sleep(delay)
+                # The world went on meanwhile.
+                _, line = self._line(account, incarnation)
+                self._check_ready(status, how.resumed)
+                self._check_limits(status, how.first_contact)
+                status.hold.check_pause(node, how)
             self._check_keys(account, node)
             return await _answered(status, protocol.ACK_TIMEOUT, line.message(node))
 
