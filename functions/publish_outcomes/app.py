@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from tocsin import bootstrap
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.outcomes import Publisher
+from tocsin.notify.tally import merged
 from tocsin.telemetry import Telemetry
 
 telemetry = Telemetry()
@@ -32,5 +33,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         telemetry.count("DeadLetters", letters, {"class": class_})
         if class_ == "bug":
             telemetry.bug(letters)
+    counts = merged(event.get("state"), published.counts)
+    # Without a window, as on an emulator, each batch is one.
+    if event.get("isFinalInvokeForWindow", "window" not in event):
+        publisher().remember(counts)
+        counts = {}
     # A stream goes on from the first of them, so one is enough; later ones that were told are told again.
-    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in published.again[:1]]}
+    failed = [{"itemIdentifier": sequence} for sequence in published.again[:1]]
+    return {"batchItemFailures": failed, **({"state": counts} if "window" in event else {})}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tocsin_console.commands import (
     accounts,
     adopt,
+    console,
     dead_letters,
     deploy,
     doctor,
@@ -37,6 +38,7 @@ COMMANDS = (
     pair,
     unpair,
     status,
+    console,
     send,
     self_test,
     explain,

@@ -91,7 +91,9 @@ ROOMS: Mapping[str, Room] = {
         ("tocsin.notify", "tocsin_console", "tocsin_whatsapp_server"),
         ("boto3", "botocore", "rich"),
     ),
-    "tocsin_console": Room(("tocsin.bootstrap", *_BELOW_BOOTSTRAP), ("botocore", "segno")),
+    "tocsin_console": Room(
+        ("tocsin.bootstrap", *_BELOW_BOOTSTRAP), ("aiohttp", "botocore", "jinja2", "segno")
+    ),
     "tocsin_whatsapp_server": Room(
         ("tocsin.connector.certificate", "tocsin.signal", "tocsin.whatsapp"),
         ("aiohttp", "cryptography", "google", "websockets"),

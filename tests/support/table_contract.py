@@ -346,6 +346,15 @@ class TableContract:
         assert table.indexed(WATCH, "main", limit=1) == [("b", "state")]
         assert table.indexed(WATCH, "nobody") == []
 
+    def test_an_index_is_read_from_its_newest_backwards(self, table: IndexedTable) -> None:
+        for pk, due in (("a", 20), ("b", 10), ("c", 30)):
+            table.put(Put((pk, "state"), {"watching": "backwards", "watch_due": due}))
+        a, b, c = (20, ("a", "state")), (10, ("b", "state")), (30, ("c", "state"))
+        assert table.newest(WATCH, "backwards", 99, 10) == [c, a, b]
+        assert table.newest(WATCH, "backwards", 99, 2) == [c, a]
+        assert table.newest(WATCH, "backwards", 20, 10) == [b]
+        assert table.newest(WATCH, "nobody", 99, 10) == []
+
     def test_an_index_forgets_what_loses_its_attribute(self, table: IndexedTable) -> None:
         table.put(Put(KEY, {"watching": "main", "watch_due": 1}))
         table.update(Update(KEY, remove=("watching", "watch_due")))

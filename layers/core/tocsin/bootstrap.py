@@ -210,9 +210,12 @@ def publisher(config: PublishConfig) -> Publisher:
     """Return what puts outcomes on the bus."""
     from tocsin.notify.outcomes import Publisher
 
-    settings = _settings(_table(aws.client("dynamodb"), config.notifications_table))
-    texts = _texts(_secrets(), config.texts_secret_arn)
-    return Publisher(aws.client("events"), config, texts, settings=settings)
+    table, texts = (
+        _table(aws.client("dynamodb"), config.notifications_table),
+        _texts(_secrets(), config.texts_secret_arn),
+    )
+    hours = Stores(table, texts=texts, retention_days=config.retention_days).hours
+    return Publisher(aws.client("events"), config, texts, settings=_settings(table), hours=hours)
 
 
 def maintainer(config: MaintainConfig) -> Maintainer:

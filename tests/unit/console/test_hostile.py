@@ -274,8 +274,8 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
         assert isinstance(json.loads(line), dict)
 
 
-ELSEWHERE = {"adopt"}
-"""Runs where no stack is: test_adopt.py."""
+ELSEWHERE = {"adopt", "console"}
+"""Runs where no stack is (test_adopt.py), or shows all on a page (page/test_hostile.py)."""
 
 
 def test_no_command_is_left_out() -> None:

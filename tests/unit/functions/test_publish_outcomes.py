@@ -53,3 +53,32 @@ def test_without_the_key_of_the_texts_all_records_come_back(
     monkeypatch.setenv("TEXTS_SECRET_ARN", "arn:aws:secretsmanager:ap-southeast-3:123456789012:secret:none")
     with pytest.raises(ClientError, match="ResourceNotFound"):
         app.lambda_handler({"Records": [{}]}, Context())
+
+
+COUNTS = {"default 3600000": {"Sent": 2}}
+
+
+@pytest.mark.parametrize(
+    ("window", "remembered", "state"),
+    [
+        ({}, [{"default 3600000": {"Sent": 2}}], None),
+        ({"window": {}, "isFinalInvokeForWindow": False, "state": {}}, [], COUNTS),
+        (
+            {"window": {}, "isFinalInvokeForWindow": True, "state": COUNTS},
+            [{"default 3600000": {"Sent": 4}}],
+            {},
+        ),
+    ],
+)
+def test_counts_go_round_through_the_answers_of_a_window_and_are_written_at_its_end(
+    app: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    window: dict[str, object],
+    remembered: object,
+    state: object,
+) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(app.publisher(), "publish", lambda _: Published(2, 0, (), counts=COUNTS))
+    monkeypatch.setattr(app.publisher(), "remember", written.append)
+    answer = app.lambda_handler({"Records": [], **window}, Context())
+    assert (written, answer.get("state")) == (remembered, state)

@@ -10,11 +10,13 @@ import pytest
 from tests.support.notifications import a_notification
 from tests.support.sealed_texts import TEXTS
 from tests.support.streams import image_of
+from tocsin.dynamo.memory import MemoryTable
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Attachment, Content, Edit, File, Reaction, Text
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.outcomes import Outcome, Publisher, outcomes_of
 from tocsin.notify.store.codec import item_of_notification
+from tocsin.notify.store.stores import Stores
 from tocsin.settings.values import Settings
 from tocsin.tables.notifications import notification_key
 
@@ -389,3 +391,28 @@ def test_a_failure_is_told_whatever_is_set() -> None:
 
 def test_how_long_a_delivery_took_is_measured_even_if_it_is_not_told() -> None:
     assert telling(Bus()).publish(steps()).seconds_to_deliver == (2.5,)
+
+
+def test_what_comes_back_is_not_counted_yet() -> None:
+    bus = Bus({1}, {0}, {0})
+    published = publisher(bus).publish([record("1"), record("2"), record("3")])
+    assert published.again == ("2",)
+    assert list(published.counts.values()) == [{"Sent": 1}]
+
+
+def test_counts_are_added_to_their_hours() -> None:
+    stores = Stores(MemoryTable())
+    telling = Publisher(Bus(), PublishConfig("tickets", "arn:texts"), TEXTS, hours=stores.hours)
+    telling.remember(telling.publish([record(state=State.SENT)]).counts)
+    (hour,) = stores.hours.since("default", 0)
+    assert hour.of("Sent") == 1
+
+
+def test_counts_that_cannot_be_written_hold_nothing_back(caplog: pytest.LogCaptureFixture) -> None:
+    class Away:
+        def add(self, *_: object) -> None:
+            raise ConnectionError
+
+    telling = Publisher(Bus(), PublishConfig("tickets", "arn:texts"), TEXTS, hours=Away())  # type: ignore[arg-type]
+    telling.remember({"default 3600000": {"Sent": 1}})
+    assert "counts of an hour are lost" in caplog.text

@@ -83,6 +83,9 @@ class MemoryTable:
         numbers = sorted((number, key) for number, key in held if isinstance(number, int))
         return (one for one in numbers if after < one[0] <= at_most)
 
+    def newest(self, index: Index, value: str, below: int, limit: int) -> list[tuple[int, Key]]:
+        return sorted(self.numbered(index, value, -1, below - 1), reverse=True)[:limit]
+
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         with self._lock:
             return self._matching(pk, prefix)

@@ -57,6 +57,9 @@ class PatientTable:
     def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
         return self.table.numbered(index, value, after, at_most)
 
+    def newest(self, index: Index, value: str, below: int, limit: int) -> list[tuple[int, Key]]:
+        return self.table.newest(index, value, below, limit)
+
     def put(self, put: Put) -> None:
         self._repeated(lambda: self.table.put(put))
 

@@ -125,6 +125,12 @@ class IndexedTable(Table, Protocol):
         above `at_most`, and no more than `limit`. Eventually consistent."""
         ...
 
+    def newest(self, index: Index, value: str, below: int, limit: int) -> list[tuple[int, Key]]:
+        """Number and key of the items that `index` holds under `value`, from below `below` downwards, no
+        more than
+        `limit`; one request. Eventually consistent."""
+        ...
+
     def numbered(self, index: Index, value: str, after: int, at_most: int) -> Iterator[tuple[int, Key]]:
         """Number and key of the items that `index` holds under `value`, in its order, from above `after` to
         `at_most`; read page by page as they are asked for. Eventually consistent."""
@@ -229,6 +235,17 @@ class DynamoTable:
             return
         for attributes in self._found(request):
             yield int(attributes[str(index.sk)]["N"]), key_of(from_item(attributes))
+
+    def newest(self, index: Index, value: str, below: int, limit: int) -> list[tuple[int, Key]]:
+        answer = self._client.query(
+            TableName=self._name,
+            IndexName=index.name,
+            KeyConditionExpression=f"{index.pk} = :pk AND {index.sk} < :below",
+            ExpressionAttributeValues={":pk": {"S": value}, ":below": {"N": str(below)}},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [(int(one[str(index.sk)]["N"]), key_of(from_item(one))) for one in answer["Items"]]
 
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         request = self._in_partition(pk, prefix) | {"ProjectionExpression": "pk, sk"}

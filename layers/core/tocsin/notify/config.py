@@ -221,6 +221,7 @@ class PublishConfig:
     event_bus_name: str
     texts_secret_arn: str
     notifications_table: str = ""
+    retention_days: int = RETENTION_DAYS
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PublishConfig:
@@ -230,6 +231,7 @@ class PublishConfig:
             environment.text("EVENT_BUS_NAME"),
             environment.text("TEXTS_SECRET_ARN"),
             environment.text("NOTIFICATIONS_TABLE"),
+            retention_days(environment),
         )
 
 

@@ -27,7 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.dynamo.attributes import from_item
 from tocsin.notify.config import PublishConfig
@@ -46,9 +46,13 @@ from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.replies import open_reply
 from tocsin.notify.store.texts import Texts, TextWithheld
 from tocsin.notify.store.transition import PASSED
+from tocsin.notify.tally import Tally, hours_in, tally
 from tocsin.settings.declared import OUTCOME_EVENTS
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import iso
+
+if TYPE_CHECKING:
+    from tocsin.notify.store.hours import Hours
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +106,9 @@ class Published:
 
     `dead`: class of failure → notifications that became dead letters, those of `again` included, because
     whoever watches dead letters needn't wait for the bus. `seconds_to_deliver`: from planning to the first
-    delivery receipt, of each notification that was told as delivered.
+    delivery receipt, of each notification that was told as delivered. `counts`: what all this adds to the
+    hours
+    it fell in, without what comes back.
     """
 
     told: int
@@ -110,6 +116,7 @@ class Published:
     again: tuple[str, ...]
     dead: Mapping[str, int] = field(default_factory=dict)
     seconds_to_deliver: tuple[float, ...] = ()
+    counts: Tally = field(default_factory=dict)
 
 
 class Publisher:
@@ -122,13 +129,17 @@ class Publisher:
         texts: Texts,
         *,
         settings: CurrentSettings = unchanged_settings,
+        hours: Hours | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`texts`: opens what events carry of what people wrote; `settings`: say which outcomes are told."""
+        """`texts`: opens what events carry of what people wrote; `settings`: say which outcomes are told;
+        `hours`:
+        where counts are kept."""
         self._events = events
         self._bus = config.event_bus_name
         self._texts = texts
         self._settings = settings
+        self._hours = hours
         self._sleep = sleep
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
@@ -157,7 +168,19 @@ class Publisher:
             tuple(dict.fromkeys(refused)),
             dead_letters(outcomes),
             tuple(outcome.seconds for outcome in outcomes if outcome.seconds is not None),
+            _counted(outcomes, refused[0] if refused else None),
         )
+
+    def remember(self, counts: Tally) -> None:
+        """Add counts to the hours that they fell in. What can't be written is lost and logged: a picture that
+        lacks some minutes is no reason to hold outcomes back."""
+        if self._hours is None:
+            return
+        for account, hour, names in hours_in(counts):
+            try:
+                self._hours.add(account, hour, names)
+            except Exception as exc:  # noqa: BLE001 - whatever keeps the table away, outcomes go on
+                log.warning("counts of an hour are lost", extra={"account": account, "error": repr(exc)})
 
     def _is_told(self, outcome: Outcome) -> bool:
         """Whether the bus shall hear of it: a step on the way only if somebody asked for it."""
@@ -214,6 +237,12 @@ def dead_letters(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
     return Counter(
         Retry.kind if detail.get("reason") == EXPIRED else detail.get("class", Bug.kind) for detail in failed
     )
+
+
+def _counted(outcomes: Sequence[Outcome], again: str | None) -> Tally:
+    """The counts of what doesn't come back: a stream goes on from the record `again`."""
+    until = next((at for at, one in enumerate(outcomes) if one.sequence == again), len(outcomes))
+    return tally((one.detail_type, one.detail, one.at, one.seconds) for one in outcomes[:until])
 
 
 def outcomes_of(record: Mapping[str, Any], texts: Texts) -> list[Outcome]:

@@ -27,6 +27,8 @@
 | `self-test#A`      | `last`               | the last self-test of an account, and what came of it        |
 | `sources`          | S                    | who may put events in by HTTP, and whom they may reach       |
 | `source-use`       | S                    | how often a source was heard and refused, and when           |
+| `hours#A`          | H                    | how many were sent, delivered … in hour H                    |
+| `audit`            | `at#tag`             | what an operator changed, when, and of how many              |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.
@@ -38,6 +40,9 @@ is a date (UTC).
 the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
 somebody wrote and we couldn't read yet. Release 0.1.0 wrote what was sent under A alone. `ticket_id` is the
 key of the index `ticket`: whatever belongs to a ticket.
+
+What ended without being sent stands in `watch` under `#ended`, by when: so the index holds, in order of time,
+all that got past the queue, which is what the operator's feed reads.
 """
 
 from __future__ import annotations
@@ -54,10 +59,14 @@ WATCH_PARTS = 4
 """Partitions of an account's notifications in the index `watch`. Each takes 1,000 a second, as much as the
 account's own counter."""
 
+WATCH_ENDED = "#ended"
+"""The partition of the index `watch` of what ended without being sent, of all accounts: few do."""
+
 ROSTER = "accounts"
 SETTINGS = "settings"
 SOURCES = "sources"
 SOURCE_USE = "source-use"
+AUDIT = "audit"
 _NOTIFICATION = "notification#"
 _MS_PER_HOUR = 3_600_000
 
@@ -87,6 +96,20 @@ def watch_progress_key(account: str) -> Key:
 
 def self_test_key(account: str) -> Key:
     return f"self-test#{account}", "last"
+
+
+def hours_pk(account: str) -> str:
+    return f"hours#{account}"
+
+
+def hour_key(account: str, at: int) -> Key:
+    """`at`: ms. Six digits hold hours until the year 2084, so text order is the order of time."""
+    return hours_pk(account), f"{at // _MS_PER_HOUR:06d}"
+
+
+def audit_key(at: int, tag: str) -> Key:
+    """`at`: ms."""
+    return AUDIT, f"{at:013d}#{tag}"
 
 
 def waiting_key(account: str, turn: str = "") -> Key:

@@ -17,6 +17,7 @@ from tocsin.notify.notification import Attempt, Problem, ReceiptNews, Recovery, 
 from tocsin.notify.store.notifications import MAX_ATTEMPTS
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
+from tocsin.tables.notifications import WATCH, WATCH_ENDED, notification_key
 
 KEPT = RETENTION_DAYS * 86_400
 
@@ -232,3 +233,10 @@ def test_the_notifications_of_a_ticket_are_found_without_its_replies(stores: Sto
     stores.notifications.put_new(replace(N, id="f" * 18, ticket_id="TCK-2"))
     stores.replies.put("default", USER, "ABC", {"ticket_id": "TCK-1"}, 5)
     assert stores.notifications.of_ticket("TCK-1") == [N.id]
+
+
+@pytest.mark.parametrize("end", ["fail", "suppress"])
+def test_what_ends_without_being_sent_is_found_by_its_time(stored: StoredNotification, end: str) -> None:
+    problem = Problem("opted-out", "permanent")
+    getattr(stored.stores.notifications, end)(N.id, problem, 77)
+    assert stored.table.newest(WATCH, WATCH_ENDED, 99, 9) == [(77, notification_key(N.id))]

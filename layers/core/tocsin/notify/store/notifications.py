@@ -45,7 +45,7 @@ from tocsin.notify.store.transition import (
     enters,
     told,
 )
-from tocsin.tables.notifications import TICKET, notification_key, notification_of, watch_part
+from tocsin.tables.notifications import TICKET, WATCH_ENDED, notification_key, notification_of, watch_part
 from tocsin.timestamps import to_seconds
 
 MAX_ATTEMPTS = 60
@@ -174,7 +174,7 @@ class Notifications:
         end: Item = {"suppressed_at": at, "last_error": bounded(problem)}
         update = Update(
             notification_key(notification_id),
-            set={**told(State.SUPPRESSED, at), **end, **_known(recipient_lid)},
+            set={**told(State.SUPPRESSED, at), **end, **_ended(at), **_known(recipient_lid)},
             remove=OF_A_WAIT,
             when=enters(State.SUPPRESSED),
         )
@@ -199,9 +199,9 @@ class Notifications:
         }
         update = Update(
             notification_key(notification_id),
-            set={**told(State.FAILED, at), **end, **_known(recipient_lid)},
+            set={**told(State.FAILED, at), **end, **_ended(at), **_known(recipient_lid)},
             append={} if attempt is None else {"attempts": bounded_attempt(attempt)},
-            remove=(*OF_A_WAIT, "watching", "watch_due"),
+            remove=OF_A_WAIT,
             when=enters(State.FAILED),
         )
         return change(self._table, update)
@@ -286,6 +286,11 @@ class Notifications:
     def of_ticket(self, ticket_id: str) -> list[str]:
         """Return the ids of a ticket's notifications, in no order."""
         return [found for key in self._table.indexed(TICKET, ticket_id) if (found := notification_of(key))]
+
+
+def _ended(at: int) -> Item:
+    """Its place in the index `watch` once it ended without being sent: no receipt is due any more."""
+    return {"watching": WATCH_ENDED, "watch_due": at}
 
 
 def _known(recipient_lid: str | None) -> Item:

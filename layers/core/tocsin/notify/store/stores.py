@@ -25,7 +25,9 @@ from tocsin.tables.names import is_lid
 from tocsin.tables.notifications import notification_key, person_key
 
 if TYPE_CHECKING:
+    from tocsin.notify.store.audit import Audit
     from tocsin.notify.store.belongings import Belongings
+    from tocsin.notify.store.hours import Hours
     from tocsin.notify.store.identity_changes import IdentityChanges
     from tocsin.notify.store.ids import Ids
     from tocsin.notify.store.parking import Parking
@@ -73,6 +75,18 @@ class Stores:
         )
         self.notifications = Notifications(self._patient)
         self.people = People(self._patient, Forgotten(self._patient, self._patient.texts, random))
+
+    @cached_property
+    def audit(self) -> Audit:
+        from tocsin.notify.store.audit import Audit
+
+        return Audit(self._patient, random=self._random)
+
+    @cached_property
+    def hours(self) -> Hours:
+        from tocsin.notify.store.hours import Hours
+
+        return Hours(self._patient)
 
     @cached_property
     def identity_changes(self) -> IdentityChanges:

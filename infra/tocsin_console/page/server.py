@@ -1,0 +1,107 @@
+"""The server of the page: on the loopback alone, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import webbrowser
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, Interrupted
+from tocsin_console.output import Output
+from tocsin_console.page.door import Door
+from tocsin_console.page.site import HERE, SITE, Site, enter, guard, leave, of_site
+from tocsin_console.page.views import VIEWS, begin, end
+
+PORT: Final = 4380
+LOOPBACK: Final = "127.0.0.1"
+_MAX_BODY = 256 * 1024
+_SHUTDOWN_SECONDS = 1.0
+
+
+def application(site: Site) -> web.Application:
+    """All pages of a site."""
+    made = web.Application(middlewares=[guard], client_max_size=_MAX_BODY)
+    made[SITE] = site
+    made.router.add_static("/static/", HERE / "static")
+    made.add_routes(of_site({"GET /enter": enter, "POST /leave": leave, **VIEWS}))
+
+    async def alive(_: web.Application) -> AsyncIterator[None]:
+        begin(site)
+        yield
+        end(site)
+        site.threads.shutdown(wait=False, cancel_futures=True)
+
+    made.cleanup_ctx.append(alive)
+    return made
+
+
+def serve(deployment: Deployment, output: Output, *, port: int, browser: bool) -> None:
+    """Serve until Ctrl-C. Raises ConsoleError if the port is taken, Interrupted at its end."""
+    with listening(port) as door_socket:
+        site = Site(
+            deployment,
+            Door(door_socket.getsockname()[1]),
+            reread=lambda: Deployment.at(deployment.place),
+        )
+        try:
+            asyncio.run(_run(site, door_socket, output, browser=browser))
+        except KeyboardInterrupt:
+            raise Interrupted("the page is closed; nothing of it is left running") from None
+
+
+def listening(port: int) -> socket.socket:
+    """A socket on the loopback: on `port`, or if that is 0 on the usual one, else any. Raises
+    ConsoleError."""
+    for wanted in (port,) if port else (PORT, 0):
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((LOOPBACK, wanted))
+        except (OSError, OverflowError):
+            made.close()
+            continue
+        made.listen()
+        return made
+    raise ConsoleError(
+        f"nothing can listen on port {port} of this machine: it is taken, or no port; choose another"
+    )
+
+
+async def _run(site: Site, door_socket: socket.socket, output: Output, *, browser: bool) -> None:
+    runner = web.AppRunner(application(site), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, door_socket).start()
+        _invite(site, output, browser=browser)
+        output.say(
+            "For this machine alone, with your AWS permissions. Enter: another address. Ctrl-C: close."
+        )
+        if output.can_ask:
+            asyncio.get_running_loop().add_reader(sys.stdin, _asked, site, output)
+        await asyncio.Event().wait()
+    finally:
+        with contextlib.suppress(Exception):
+            await runner.cleanup()
+
+
+def _asked(site: Site, output: Output) -> None:
+    """Somebody pressed Enter, or closed the input."""
+    if sys.stdin.readline():
+        _invite(site, output, browser=False)
+    else:
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+
+
+def _invite(site: Site, output: Output, *, browser: bool) -> None:
+    address = site.door.invitation()
+    output.record({"url": address})
+    output.say(f"Open this once: {address}")
+    if browser:
+        webbrowser.open(address)

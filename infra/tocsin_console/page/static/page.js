@@ -1,0 +1,151 @@
+// Tocsin's page: moments in the browser's own zone, filters, what is live. Without it, everything else works.
+"use strict";
+
+const zone = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+function showTimes(root) {
+  for (const one of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(one.dateTime);
+    if (Number.isNaN(at.getTime()) || !one.dateTime) continue;
+    const today = Math.abs(Date.now() - at.getTime()) < 43200000;
+    if (!one.title) one.title = one.textContent;
+    one.textContent = (today ? hours : zone).format(at);
+  }
+}
+showTimes(document);
+
+// A filter takes effect when it is chosen; text when it is left or Enter is pressed. The address keeps it.
+for (const form of document.querySelectorAll("form[data-filters]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
+}
+// Twice pressed is done once.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => setTimeout(() => { if (event.submitter) event.submitter.disabled = true; }));
+}
+
+// -- the feed ------------------------------------------------------------------------------------------------
+
+const feed = document.querySelector("[data-feed]");
+if (feed) {
+  const list = feed.querySelector(".feed"), pulse = feed.querySelector(".pulse");
+  const said = feed.querySelector("[data-said]"), hold = feed.querySelector("[data-hold]");
+  const form = document.querySelector("template#line");
+  const held = new Map();
+  let paused = false, source = null;
+
+  function fill(line, one) {
+    line.href = "/notification/" + one.id;
+    line.dataset.id = one.id;
+    for (const slot of line.querySelectorAll("[data-slot]")) slot.textContent = one[slot.dataset.slot] || "";
+    const when = line.querySelector("time");
+    when.dateTime = one.at;
+    const badge = line.querySelector(".badge");
+    badge.className = "badge " + one.tone;
+    badge.textContent = one.state;
+    line.querySelector(".stages").replaceChildren(...one.stages.map((stage) => {
+      const span = document.createElement("span");
+      if (stage.bad) span.className = "bad";
+      span.append(stage.word + " ");
+      if (stage.at) {
+        const time = document.createElement("time");
+        time.dateTime = stage.at;
+        time.textContent = stage.at;
+        span.append(time);
+      }
+      return span;
+    }));
+    showTimes(line);
+  }
+
+  function put(one) {
+    let line = [...list.children].find((known) => known.dataset.id === one.id);
+    if (!one.matches) { if (line) line.remove(); return; }
+    const fresh = !line;
+    if (fresh) line = form.content.firstElementChild.cloneNode(true);
+    fill(line, one);
+    if (fresh) list.prepend(line);
+    line.classList.remove("fresh");
+    void line.offsetWidth;
+    line.classList.add("fresh");
+    while (list.children.length > 200) list.lastElementChild.remove();
+    const empty = feed.querySelector(".empty");
+    if (empty) empty.remove();
+  }
+
+  // It pauses while somebody reads: a line under the pointer or the keyboard must not run away.
+  function reads() { return list.matches(":hover") || list.contains(document.activeElement); }
+  function release() {
+    if (paused || reads()) { tell(); return; }
+    for (const one of held.values()) put(one);
+    held.clear();
+    tell();
+  }
+  function tell() {
+    const on = source && source.readyState === EventSource.OPEN;
+    pulse.classList.toggle("on", Boolean(on) && !paused);
+    const news = held.size ? " · " + held.size + (held.size === 1 ? " change waits" : " changes wait") : "";
+    const now = paused ? "Paused" : !on ? "Not live: the console does not answer" : reads() ? "Live, and still while you read" : "Live";
+    if (said.textContent !== now + news) said.textContent = now + news;
+    hold.textContent = paused ? "Go on" : "Pause";
+    hold.setAttribute("aria-pressed", String(paused));
+  }
+  function listen() {
+    if (source || document.hidden) return;
+    source = new EventSource(feed.dataset.feed);
+    source.addEventListener("line", (event) => { const one = JSON.parse(event.data); held.set(one.id, one); release(); });
+    source.addEventListener("trouble", (event) => { said.textContent = event.data; });
+    source.onopen = source.onerror = tell;
+  }
+  function stop() { if (source) { source.close(); source = null; } }
+  hold.hidden = false;
+  hold.addEventListener("click", () => { paused = !paused; release(); });
+  list.addEventListener("mouseleave", () => setTimeout(release, 50));
+  list.addEventListener("focusout", () => setTimeout(release, 50));
+  list.addEventListener("mouseenter", tell);
+  // Nobody looks: nothing is read.
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); else { listen(); tell(); } });
+  listen();
+  tell();
+}
+
+// -- parts that the server draws anew ---------------------------------------------------------------------------
+
+// An element with data-watch is fetched again while something goes on there, and stops when it says so.
+for (const part of document.querySelectorAll("[data-watch]")) {
+  const every = Number(part.dataset.every || 1000);
+  async function again() {
+    if (document.hidden || part.contains(document.activeElement) && document.activeElement.matches("input, textarea")) { setTimeout(again, every); return; }
+    try {
+      const answer = await fetch(part.dataset.watch, { headers: { "X-Part": "1" } });
+      if (answer.redirected || !answer.ok) { location.reload(); return; }
+      const drawn = await answer.json();
+      if (drawn.go) { location.assign(drawn.go); return; }
+      if (drawn.mark !== part.dataset.mark) { location.reload(); return; }
+      for (const slot of part.querySelectorAll("[data-slot]")) {
+        const value = drawn[slot.dataset.slot];
+        if (value === undefined) continue;
+        if (slot.tagName === "PROGRESS") slot.value = value; else if (slot.textContent !== String(value)) slot.textContent = value;
+      }
+    } catch { /* the console may be away for a moment */ }
+    setTimeout(again, every);
+  }
+  setTimeout(again, every);
+}
+for (const one of document.querySelectorAll("[data-until]")) {
+  const until = Number(one.dataset.until) * 1000;
+  const show = () => { one.textContent = Math.max(0, Math.round((until - Date.now()) / 1000)) + " s"; };
+  show();
+  setInterval(show, 500);
+}
+for (const one of document.querySelectorAll("[data-copy]")) {
+  one.hidden = false;
+  one.addEventListener("click", async () => {
+    const from = document.getElementById(one.dataset.copy);
+    await navigator.clipboard.writeText(from.value || from.textContent);
+    one.textContent = "Copied";
+  });
+}

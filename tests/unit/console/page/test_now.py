@@ -1,0 +1,102 @@
+"""Now: one sentence that says how things stand, what needs a person, and the rest even if a part can't be
+had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.console_page import Browser
+from tests.support.fake_cloud import ACCOUNT
+from tests.support.fake_deployment import NOW, FakeDeployment
+from tocsin.accounts.limits import Limit, note_limit
+
+HOUR = 3_600_000
+
+
+def denied(*_: Any, **__: Any) -> Any:
+    told = {
+        "Code": "AccessDeniedException",
+        "Message": "User dewi is not authorized to perform: dynamodb:Query",
+    }
+    raise ClientError({"Error": told}, "Query")
+
+
+def expired(*_: Any, **__: Any) -> Any:
+    raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "Query")
+
+
+def test_where_all_is_well_nothing_needs_anybody(fake: FakeDeployment, browser: Browser) -> None:
+    fake.connector().says("connected")
+    fake.deployment.stores.hours.add(ACCOUNT, NOW * 1000, {"Sent": 3, "Delivered": 2})
+    text = browser.get("/").text
+    assert "Everything is running. The account is connected, and nothing needs you." in text
+    assert "2 messages arrived in the last 24 hours" in text
+
+
+def test_an_account_that_is_not_linked_is_said_with_the_way_to_link_it(browser: Browser) -> None:
+    answer = browser.get("/")
+    assert "The account is not linked to a phone, so nothing can be sent. 1 thing needs you." in answer.text
+    assert f'href="/link?account={ACCOUNT}"' in answer.raw
+
+
+def test_dead_letters_and_refused_events_need_a_person(fake: FakeDeployment, browser: Browser) -> None:
+    fake.connector().says("connected")
+    fake.failed()
+    fake.refuse({"detail": {}})
+    text = browser.get("/").text
+    assert "Messages go out. 2 things need you." in text
+    assert "1 message was given up" in text
+    assert "1 ticket event could not be understood" in text
+
+
+def test_a_limit_of_whatsapp_is_said(fake: FakeDeployment, browser: Browser) -> None:
+    fake.connector().says("connected")
+    note_limit(fake.deployment.keys_table, ACCOUNT, Limit("messages", "463", NOW + 600, NOW))
+    assert "WhatsApp accepts no messages from it" in browser.get("/").text
+
+
+@pytest.mark.parametrize(("span", "sent"), [("day", "2"), ("week", "7"), ("month", "12"), ("../x", "2")])
+def test_the_totals_are_those_of_the_span(
+    fake: FakeDeployment, browser: Browser, span: str, sent: str
+) -> None:
+    for back, count in ((1, 2), (100, 5), (600, 5), (800, 9)):
+        fake.deployment.stores.hours.add(ACCOUNT, NOW * 1000 - back * HOUR, {"Sent": count})
+    assert f"Sent {sent} " in browser.get(f"/?range={span}").text
+
+
+def test_without_a_right_to_one_table_the_rest_stands(
+    fake: FakeDeployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.failed()
+    monkeypatch.setattr(fake.deployment.keys_table, "get", denied)
+    answer = browser.get("/")
+    assert answer.status == 200
+    assert "AWS refused it" in answer.text
+    assert "Your AWS permissions must allow" in answer.text
+    assert "1 message was given up" in answer.text
+
+
+def test_an_expired_credential_says_to_log_in(
+    fake: FakeDeployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table in (fake.deployment.keys_table, fake.deployment.outside_table):
+        monkeypatch.setattr(table, "query", expired)
+        monkeypatch.setattr(table, "get", expired)
+    answer = browser.get("/")
+    assert answer.status == 200
+    assert "log in (aws sso login" in answer.text
+
+
+def test_what_is_unexpected_is_named_without_its_text(
+    fake: FakeDeployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("+6281234567890")
+
+    monkeypatch.setattr(fake.deployment.keys_table, "get", broken)
+    answer = browser.get("/")
+    assert "unexpected KeyError" in answer.raw.replace("U", "u")
+    assert "6281234567890" not in answer.raw
