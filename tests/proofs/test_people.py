@@ -45,6 +45,13 @@ class Living(RuleBasedStateMachine):
         self.neighbours.deliver_all()
         self.neighbours.close(False)
 
+    @rule(spelling=spellings)
+    def ticket_before_a_parked_one_is_released(self, spelling: str) -> None:
+        self.ticket_while_closed(spelling)
+        self.neighbours.ticket(spelling)
+        self.neighbours.sweep()
+        self.neighbours.deliver_all()
+
     @rule(which=choices, twice=st.booleans())
     def deliver(self, which: int, twice: bool) -> None:
         self.neighbours.deliver(which, twice=twice)
