@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -228,7 +229,7 @@ COMMANDS: list[tuple[str, bool]] = [
     ("dead-letters drop --all --yes", False),
     ("dead-letters drop --all --yes --queue events", False),
     ("send --to {number} --attach {file}", False),
-    ("self-test", False),
+    ("self-test --wait 10", False),
     ("groups", False),
     ("sessions list", False),
     ("sessions show {number}", False),
@@ -239,8 +240,12 @@ COMMANDS: list[tuple[str, bool]] = [
     ("pair --wait 1", False),
 ]
 
+# What only looks runs beside others: most of its time is the start of a process.
+BESIDE = [command for command, viewer in COMMANDS if viewer and "{letter}" not in command]
+IN_TURN = [command for command, _ in COMMANDS if command not in BESIDE]
+
 # Exit codes of what could do all that it may, but found nothing to do, or the account linked already.
-DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4), "self-test": (0, 4)}
+DONE = {"people confirm {number} --yes": (0, 3), "pair --wait 1": (1, 2, 4), "self-test --wait 10": (0, 4)}
 
 NOT_ADDED = 3
 """Exit code of whoever removes the account that they weren't allowed to add."""
@@ -270,7 +275,10 @@ def about(deployed: DeployedStack, tmp_path: Path) -> dict[str, str]:
 def test_who_operates_may_run_every_command_and_who_looks_only_those_that_look(
     console: Console, about: dict[str, str]
 ) -> None:
-    said = {command: console(*command.format(**about).split()) for command, _ in COMMANDS}
+    said = {command: console(*command.format(**about).split()) for command in IN_TURN}
+    with ThreadPoolExecutor(3) as pool:
+        beside = pool.map(lambda command: console(*command.format(**about).split()), BESIDE)
+    said |= dict(zip(BESIDE, beside, strict=True))
     done = {
         command
         for command, (code, text) in said.items()
