@@ -134,12 +134,14 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.accounts",
             "tocsin.dynamo",
             "tocsin.notify.events",
+            "tocsin.notify.texts.formatting",
             "tocsin.people.numbers",
             "tocsin.sealing",
             _SETTINGS,
             "tocsin.tables",
             "tocsin.timestamps",
-        )
+        ),
+        ("jmespath",),
     ),
     "tocsin.notify": Room(
         (*_STORAGE, _PACE, _SETTINGS, "tocsin.timestamps"),

@@ -63,7 +63,8 @@ class Person:
 
 @dataclass(frozen=True)
 class Creator:
-    """Who made the ticket, or a change of it: role (admin, technician, customer, system) and id, empty if unknown."""
+    """Who made the ticket, or a change of it: role (admin, technician, customer, system) and id, empty if
+    unknown."""
 
     role: str
     id: str
