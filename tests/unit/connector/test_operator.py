@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from tests.support.connector_fakes import Around, HeldLease
 from tests.support.key_peers import SEALER, Interposed
 from tests.support.leading_keys import GrantedTable
-from tocsin.accounts.operator_requests import asked_accounts, read_request, request
+from tocsin.accounts.operator_requests import Asked, asked_accounts, read_request, request
+from tocsin.connector.account_runner import Account
 from tocsin.connector.operator import (
     BUSY_LOOKS,
     POLL_SECONDS,
@@ -226,3 +229,37 @@ async def test_a_true_request_behind_a_forged_one_is_carried_out(three: ThreeAcc
     three.wish("a", "reconnect")
     async with three.running() as waiting:
         assert (await waiting["a"]).request == "reconnect"
+
+
+async def test_what_is_asked_while_a_pairing_is_being_stored_waits_for_the_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was dropped: an `unpair` in that second was taken up and never carried out."""
+    around: Any = Around()
+    account = Account("default", around)
+    held_lease: Any = HeldLease()
+    account.status.begin(held_lease)
+    stored = asyncio.Event()
+
+    class Committed:
+        committed = True
+
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        async def run(self, _: Any) -> bool:
+            await stored.wait()
+            return True
+
+    monkeypatch.setattr("tocsin.connector.account_runner.Pairer", Committed)
+    credentials = account._keys.account.create()
+    pairing = asyncio.ensure_future(account._pair(held_lease, credentials, Asked("pair", int(time.time()))))
+    await asyncio.sleep(0)
+    request(around.table, around.sealer, "default", "unpair", int(time.time()), b"n" * 12)
+    around.poller.of("default").set()
+    while read_request(around.table, "default").what is not None:  # noqa: ASYNC110  the table tells nobody
+        await asyncio.sleep(0)
+    stored.set()
+    assert await pairing is None
+    async with asyncio.timeout(2):
+        assert (await account._requests.next()).request == "unpair"

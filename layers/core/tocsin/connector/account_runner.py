@@ -29,9 +29,10 @@ from tocsin.connector.forwarding.ways import Ways
 from tocsin.connector.gateway.holds import Holds, StoredCounts
 from tocsin.connector.gateway.limits import Limits
 from tocsin.connector.gateway.status import AccountStatus
+from tocsin.connector.halts import Halts
 from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.operator import OperatorRequests
-from tocsin.connector.pacing import Pace
+from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.connector.pairing import Pairer
 from tocsin.connector.session import UNLINKED, Session
 from tocsin.dynamo.table import DynamoTable
@@ -83,6 +84,7 @@ class Account:
         send_receipts = context.send_receipts and self._while_held(context.send_receipts)
         self._ways = Ways(self._while_held(context.send_batch), send_receipts, context.meters.stanzas)
         self._pace = Pace(context.uniform)
+        self._halts = Halts(context.aws, self._keys, name)
         self._halted: Reaction | None = None
         self._alerted = False
         self._number: str | None = None
@@ -156,6 +158,7 @@ class Account:
     async def _live(self, held_lease: HeldLease) -> None:
         limits = asyncio.ensure_future(self._remember_limits())
         counts = asyncio.ensure_future(self._counts.load())
+        first = True
         try:
             while True:
                 # The reads run side by side; the socket is opened after all of them.
@@ -163,6 +166,10 @@ class Account:
                     self._credentials(), self._high_water_mark(), limits
                 )
                 await self._drop_limits_of_other_numbers(credentials)
+                if first and self._halted is None:
+                    self._halted = self._halts.holding(credentials.incarnation, time.time())
+                    self._pace.deaf_before = self._halts.deaf_before
+                first = False
                 if credentials.jid is None or self._halted is not None:
                     await self._idle(held_lease, credentials)
                 elif is_behind(credentials, mark):
@@ -198,10 +205,11 @@ class Account:
             return credentials
 
     async def _remember_limits(self) -> None:
-        """Read which limits were heard of before. A ban that still holds is waited for."""
+        """Read which limits were heard of before, and whether it was halted. A ban that still holds is waited
+        for."""
         while True:
             try:
-                await self._limits.load()
+                await asyncio.gather(self._limits.load(), self._halts.load())
                 break
             except Exception as exc:  # noqa: BLE001  the table is away; so is the account's item
                 log.warning("the limits can't be read: %s", exc, extra={"account": self.name})
@@ -273,7 +281,11 @@ class Account:
         if ended.kind in (Kind.STOP, Kind.WAIT):
             await self._halt(ended)
             return
-        delay = self._pace.delay(ended, lasted)
+        try:
+            delay = self._pace.delay(ended, lasted)
+        except Unhealable:
+            await self._halts.note_deaf()
+            raise
         if ended.alert and not self._alerted:
             self._alerted = True
             await self._report_end(ended)
@@ -296,8 +308,14 @@ class Account:
             await self._renew()
         if ended is UNLINKED:
             await self._requests.show(AccountState.UNPAIRED)
-        else:
-            self._halted = ended
+            return
+        self._halted = ended
+        if (
+            ended.kind is Kind.STOP and ended.reason != SET_BACK.reason
+        ):  # that one is looked at anew each time
+            patience = self._patience()
+            until = int(time.time() + patience) if patience is not None else 0
+            await self._halts.note(ended, until, (await self._credentials()).incarnation)
 
     async def _report_end(self, ended: Reaction) -> None:
         """Tell the operator: in the lease, on the bus and in the log. The metric follows the state."""
@@ -322,6 +340,7 @@ class Account:
         halted = self._halted
         if halted is not None:
             await self.status.set(AccountState(halted.state), _detail(halted))
+            self.status.until = time.time() + halted.seconds if halted.seconds else self.status.until
         else:
             await self.status.set(AccountState.UNPAIRED, "link it: tocsin pair")
         try:
@@ -330,8 +349,10 @@ class Account:
         except TimeoutError:
             self._halted = None
             self.status.until = None
+            await self._halts.clear()
             return
         self.status.until = None
+        await self._halts.clear()
         await self._carry_out(held_lease, credentials, asked)
 
     def _patience(self) -> float | None:
@@ -369,6 +390,9 @@ class Account:
             if newer.done() and not pairer.committed:
                 return newer.result()
             await pairing
+            if newer.done():
+                # It came while the pairing was being stored: whoever logs in answers it.
+                self._requests.put_back(newer.result())
             return None
         finally:
             for task in (pairing, newer):

@@ -98,9 +98,16 @@ class OperatorRequests:
         self._clock = clock
         # Sealed requests that were taken up, each with the time from which it is refused as stale.
         self._taken: dict[bytes, float] = {}
+        self._put_back: list[Asked] = []
+
+    def put_back(self, asked: Asked) -> None:
+        """It was taken up, and another has to carry it out: it is the next one."""
+        self._put_back.append(asked)
 
     async def next(self) -> Asked:
         """Wait for a request and take it up."""
+        if self._put_back:
+            return self._put_back.pop(0)
         while True:
             woken = self._waking.is_set()
             self._waking.clear()

@@ -26,8 +26,12 @@ class Unhealable(Exception):
 
 
 class Pace:
+    """`deaf_before`: a process ended for this account's deaf sockets lately. Then it wasn't the process, and
+    this one only slows down: it may serve other accounts."""
+
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
         self._uniform = uniform
+        self.deaf_before = False
         self._delays: Iterator[float] | None = None
         self._hasty = 0
         self._deaf = 0
@@ -67,5 +71,7 @@ class Pace:
             return False
         self._deaf += 1
         if self._deaf >= DEAF_SOCKETS:
+            if self.deaf_before:
+                return False
             raise Unhealable(f"{self._deaf} sockets in a row were open but deaf")
         return True

@@ -42,6 +42,16 @@ def pace_key(account: str) -> Key:
     return f"account#{account}", "pace"
 
 
+def halt_key(account: str) -> Key:
+    """Why the account doesn't connect by itself."""
+    return f"account#{account}", "halt"
+
+
+def deaf_key(account: str) -> Key:
+    """When a process ended because the account's sockets were deaf."""
+    return f"account#{account}", "deaf"
+
+
 def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""

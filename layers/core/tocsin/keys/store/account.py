@@ -10,6 +10,7 @@ from tocsin.keys.profile import AccountProfile, read_profile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tocsin.accounts.halts import Halt
     from tocsin.accounts.limits import Limit
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials, DatedPreKey
@@ -207,6 +208,36 @@ class AccountKeys:
         from tocsin.accounts.limits import read_limit
 
         return read_limit(self._context.table, self.name, kind, self._context.clock())
+
+    def halt(self) -> Halt | None:
+        """Why the account doesn't connect by itself, as far as that was written down."""
+        from tocsin.accounts.halts import read_halt
+
+        return read_halt(self._context.table, self.name)
+
+    def note_halt(self, halt: Halt) -> None:
+        """Write down why the account doesn't connect by itself."""
+        from tocsin.accounts.halts import note_halt
+
+        note_halt(self._context.table, self.name, halt)
+
+    def clear_halt(self) -> None:
+        """It may connect again."""
+        from tocsin.accounts.halts import clear_halt
+
+        clear_halt(self._context.table, self.name)
+
+    def was_deaf(self) -> bool:
+        """Whether a process ended within the last hour because the account's sockets were deaf."""
+        from tocsin.accounts.halts import was_deaf
+
+        return was_deaf(self._context.table, self.name, self._context.clock())
+
+    def note_deaf(self) -> None:
+        """This process ends because the account's sockets are deaf."""
+        from tocsin.accounts.halts import note_deaf
+
+        note_deaf(self._context.table, self.name, self._context.clock())
 
     def note_limit(self, limit: Limit, *, guessed: bool = False) -> Limit:
         """Write down a limit that was heard of; what counts then. See `limits.note_limit`."""
