@@ -214,3 +214,35 @@ def test_deafness_is_forgotten_after_an_hour(world: World) -> None:
     assert keys.account.was_deaf()
     now[0] += 1
     assert not keys.account.was_deaf()
+
+
+async def test_what_another_connector_ended_holds_no_earlier_holder(world: World) -> None:
+    account = Account("default", world.around)
+    held_lease: Any = HeldLease()
+    account.status.begin(held_lease)
+    await account._halt(reaction.REPLACED)
+    world.keys.account.clear_halt()
+    running = asyncio.ensure_future(account.serve(held_lease))
+    async with asyncio.timeout(5):
+        while not world.logins:
+            world.around.table.changed.clear()
+            await world.around.table.changed.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_halt_that_could_not_be_written_holds_in_this_process_at_least(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise ConnectionError("the table is away")
+
+    account = Account("default", world.around)
+    held_lease: Any = HeldLease()
+    account.status.begin(held_lease)
+    with monkeypatch.context() as outage:
+        outage.setattr("tocsin.accounts.halts.note_halt", away)
+        await account._halt(reaction.REPLACED)
+    await account._remember_limits()
+    incarnation = world.keys.account.credentials().incarnation
+    assert account._halts.holding(incarnation, time.time()) is not None

@@ -166,7 +166,8 @@ class Account:
                     self._credentials(), self._high_water_mark(), limits
                 )
                 await self._drop_limits_of_other_numbers(credentials)
-                if first and self._halted is None:
+                if first and (self._halted is None or self._halted.kind is Kind.STOP):
+                    # Also in place of one of an earlier lease: another connector may have ended it since.
                     self._halted = self._halts.holding(credentials.incarnation, time.time())
                     self._pace.deaf_before = self._halts.deaf_before
                 first = False

@@ -29,11 +29,13 @@ class Halts:
         self._keys = keys
         self._account = account
         self._before: Halt | None = None
+        self._unwritten = False
         self.deaf_before = False
 
     async def load(self) -> None:
         """Read what was written down. Raises what the table raises: without it nothing is tried."""
-        self._before = await self._aws.call(self._keys.account.halt)
+        if not self._unwritten:
+            self._before = await self._aws.call(self._keys.account.halt)
         self.deaf_before = await self._aws.call(self._keys.account.was_deaf)
 
     def holding(self, incarnation: int, now: float) -> Reaction | None:
@@ -71,6 +73,8 @@ class Halts:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._aws.call(write, *arguments)
+            self._unwritten = False
         except Exception as exc:  # noqa: BLE001  the table is away, or the lease is lost, which is told elsewhere
+            self._unwritten = True
             problem = str(exc) or type(exc).__name__
             log.error("a halt can't be written down: %s", problem, extra={"account": self._account})
