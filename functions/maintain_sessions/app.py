@@ -110,6 +110,7 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
             failures.append(exc)
     if asked is None:
         keep(reports)
+        failures += erase_words(time_left)
     tell(reports, failures)
     tell_settings()
     if asked is None:
@@ -118,6 +119,18 @@ def looked_after(asked: str | None, time_left: Callable[[], float]) -> dict[str,
     if failures:
         raise ExceptionGroup("upkeep failed", failures)
     return {"accounts": [asdict(report) for report in reports]}
+
+
+def erase_words(time_left: Callable[[], float]) -> list[Exception]:
+    """Erase the words of sensitive messages that are too late. Return what failed."""
+    try:
+        erased = maintainer().erase_due_words(time_left)
+    except Exception as exc:
+        logger.exception("sensitive words were not erased")
+        return [exc]
+    if erased:
+        logger.info("sensitive words erased", messages=erased)
+    return []
 
 
 def keep(reports: list[Report]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from typing import Any, Literal
 
+from tocsin.notify.events.message_request import is_sensitive
+from tocsin.notify.notification import MESSAGE_REQUESTED
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.people.numbers import mask_phone
 from tocsin_console.confirm import confirm
@@ -91,7 +93,27 @@ def masked_content(event: RefusedEvent, is_phone: Callable[[str], bool]) -> Any:
     field `phone` and is none is shown, for somebody must correct it."""
     if not event.event:
         return _LONG_NUMBER.sub(_mask_match, event.body)
-    return _without_phones(event.event, is_phone)
+    return _without_phones(_without_words(event.event), is_phone)
+
+
+def _without_words(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event without the words of a sensitive request, which nobody is shown, and without the bytes of
+    files."""
+    detail = event.get("detail")
+    if event.get("detail-type") != MESSAGE_REQUESTED or not isinstance(detail, dict):
+        return event
+    hidden = ("text", "sealed_text", "caption") if is_sensitive(event) else ()
+    shown = {name: "(sensitive)" if name in hidden else value for name, value in detail.items()}
+    if isinstance(shown.get("files"), list):
+        shown["files"] = [_without_bytes(one, hidden) for one in shown["files"]]
+    return {**event, "detail": shown}
+
+
+def _without_bytes(file: Any, hidden: Collection[str]) -> Any:
+    if not isinstance(file, dict):
+        return file
+    kept = {name: "(sensitive)" if name in hidden else value for name, value in file.items()}
+    return kept | ({"content": f"({len(str(kept['content']))} characters)"} if "content" in kept else {})
 
 
 def _title(event: RefusedEvent) -> str:

@@ -62,6 +62,7 @@ _BELOW_BOOTSTRAP = (
     "tocsin.aws",
     "tocsin.connector_client",
     "tocsin.door",
+    "tocsin.guarded_http",
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
@@ -144,7 +145,7 @@ ROOMS: Mapping[str, Room] = {
         ("jmespath",),
     ),
     "tocsin.notify": Room(
-        (*_STORAGE, _PACE, _SETTINGS, "tocsin.timestamps"),
+        (*_STORAGE, "tocsin.guarded_http", _PACE, _SETTINGS, "tocsin.timestamps"),
         ("botocore", "jinja2", "jsonschema", "phonenumbers"),
     ),
     _PACE: Room((_SETTINGS,)),
@@ -167,6 +168,7 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.telemetry": Room(("tocsin.metrics",), ("aws_lambda_powertools",)),
     "tocsin.metrics": Room(),
     "tocsin.timestamps": Room(),
+    "tocsin.guarded_http": Room(),
     "tocsin.reachability": Room(),
 }
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
+    from tocsin.notify.requested_files import RequestedFiles
     from tocsin.notify.self_tester import SelfTester
     from tocsin.notify.store.texts import Texts
     from tocsin.sealing import DamagedRecord, RecordSealer, Sealer
@@ -101,8 +102,19 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         Templates(own_texts, clickable_customer_links=config.clickable_customer_links),
         config,
         accounts=ServedAccounts(config.accounts, table),
+        files=(lambda: _requested_files(config)) if config.attachments_bucket else None,
         settings=_settings(table),
     )
+
+
+@cache
+def _requested_files(config: PlanConfig) -> RequestedFiles:
+    from tocsin.guarded_http import Policy
+    from tocsin.notify.attachments import Bucket
+    from tocsin.notify.requested_files import RequestedFiles, fetcher
+
+    bucket = Bucket(aws.client("s3"), config.attachments_bucket)
+    return RequestedFiles(bucket, config.file_hosts, fetcher(Policy(loopback=config.loopback)))
 
 
 def delivery(

@@ -14,7 +14,8 @@ from tocsin.notify.content import LOCKED, WITHHELD
 ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / "layers/core/tocsin"
 METRICS = (ROOT / "infra/DIAGNOSTICS.md").read_text()
-REASONS = METRICS + "".join((LAYER / "multidevice" / name).read_text() for name in ("GROUPS.md", "KINDS.md"))
+PAGES = ("multidevice/GROUPS.md", "multidevice/KINDS.md", "notify/MESSAGES.md")
+REASONS = METRICS + "".join((LAYER / name).read_text() for name in PAGES)
 
 FAILURES = re.compile(r'\b(?:Permanent|Retry|Wait|Recover)\(\s*"([a-z-]+)"')
 

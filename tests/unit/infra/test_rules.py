@@ -35,6 +35,7 @@ CONTRADICTIONS = [
         {"KeysTableName": "keys", "SealingSecretArn": SAMPLES["SealingSecretArn"]},
         "KeysTableName needs NotificationsTableName",
     ),
+    ({"FileHosts": "files.example.com"}, "FileHosts needs AttachmentsBucket"),
     ({**ADOPTED, "NotificationsStreamArn": ""}, "needs NotificationsStreamArn"),
     ({**ADOPTED, "TextsSecretArn": ""}, "needs TextsSecretArn"),
     ({**ADOPTED, "NotificationsTableName": ""}, "is of no use without NotificationsTableName"),

@@ -278,13 +278,25 @@ class TestRights:
         assert {owner for owner, it in statements() if "ec2:" in str(it["Action"])} == {"VpcPolicy"}
 
     def test_only_the_sender_reads_attachments_and_only_where_there_is_a_bucket(self) -> None:
-        allowed = [(owner, it) for owner, it in statements() if "s3:" in str(it["Action"])]
+        allowed = [(owner, it) for owner, it in statements() if "s3:GetObject" in str(it["Action"])]
         [(owner, statement)] = allowed
         assert (owner, statement["Action"]) == ("AttachmentsPolicy", "s3:GetObject")
         assert "${AttachmentsBucket}/*" in str(statement["Resource"])
         assert template()["Resources"]["AttachmentsPolicy"]["Condition"] == "Attachments"
         roles = resources("AWS::IAM::Role").items()
         assert [name for name, it in roles if "AttachmentsPolicy" in str(it)] == ["SendNotificationRole"]
+
+    def test_only_the_planner_keeps_files_of_requests_and_only_below_a_prefix(self) -> None:
+        allowed = [
+            (owner, it)
+            for owner, it in statements()
+            if "s3:PutObject" in str(it["Action"]) and owner != "OperatorPolicy"
+        ]
+        [(owner, statement)] = allowed
+        assert (owner, statement["Action"]) == ("RequestedFilesPolicy", "s3:PutObject")
+        assert "${AttachmentsBucket}/tocsin/requested/*" in str(statement["Resource"])
+        roles = resources("AWS::IAM::Role").items()
+        assert [name for name, it in roles if "RequestedFiles" in str(it)] == ["PlanNotificationsRole"]
 
     def test_planner_and_publisher_touch_neither_keys_nor_their_secret(self) -> None:
         for role in ("PlanNotificationsRole", "PublishOutcomesRole"):

@@ -85,8 +85,21 @@ class Bucket:
             raise _failure_of_s3(error) from error
         except BotoCoreError as error:
             raise Retry("attachments-away", type(error).__name__) from error
-        _check(attachment.media_type, body)
+        check(attachment.media_type, body)
         return Stored(body, str(answer.get("ETag", "")))
+
+    def write(self, attachment: Attachment, body: bytes) -> None:
+        """Put a file there. Raises `Permanent` (attachment-missing), `Retry`."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.put_object(
+                Bucket=self.name, Key=attachment.key, Body=body, ContentType=attachment.media_type
+            )
+        except ClientError as error:
+            raise _failure_of_s3(error) from error
+        except BotoCoreError as error:
+            raise Retry("attachments-away", type(error).__name__) from error
 
 
 def _failure_of_s3(error: Any) -> Failure:
@@ -96,7 +109,7 @@ def _failure_of_s3(error: Any) -> Failure:
     return Retry("attachments-away", f"S3 says {code}")
 
 
-def _check(media_type: str, body: bytes) -> None:
+def check(media_type: str, body: bytes) -> None:
     """Raise `Permanent` for a file that isn't what its name says."""
     beginnings = _BEGINNINGS.get(media_type)
     if not body:

@@ -178,7 +178,8 @@ class ReceiptsConfig:
 
 @dataclass(frozen=True)
 class PlanConfig:
-    """What `plan_notifications` needs."""
+    """What `plan_notifications` needs. `file_hosts`: whose files may be fetched; `loopback`: those of this
+    machine as well, for a stack that runs on it."""
 
     notifications_table: str
     texts_secret_arn: str
@@ -192,6 +193,8 @@ class PlanConfig:
     attachments_bucket: str = ""
     clickable_customer_links: bool = False
     retention_days: int = RETENTION_DAYS
+    file_hosts: tuple[str, ...] = ()
+    loopback: bool = False
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PlanConfig:
@@ -211,6 +214,8 @@ class PlanConfig:
             clickable_customer_links=environment.choice("CUSTOMER_LINKS", "plain", "clickable")
             == "clickable",
             retention_days=retention_days(environment),
+            file_hosts=environment.words("FILE_HOSTS", ","),
+            loopback=environment.choice("TIMING", "aws", "trial") == "trial",
         )
 
 

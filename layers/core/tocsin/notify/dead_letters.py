@@ -38,7 +38,10 @@ class DeadLetters:
         if notification.event_type != SELF_TEST:  # nobody sends one again: the next is made anew
             self._queue.send(buried, problem, at)
         lid = notification.recipient_lid
-        transition = self._stores.notifications.fail(notification.id, problem, at, attempt, recipient_lid=lid)
+        erase = notification.sensitive and failure.code == EXPIRED
+        transition = self._stores.notifications.fail(
+            notification.id, problem, at, attempt, recipient_lid=lid, erase=erase
+        )
         return transition.applied or transition.notification.state is State.FAILED
 
 

@@ -264,8 +264,13 @@ class Delivery:
             raise Stopped(found)
 
     def _suppress(self, notification: Notification, why: Problem) -> Verdict:
-        lid = notification.recipient_lid
-        self._stores.notifications.suppress(notification.id, why, self._now_ms(), recipient_lid=lid)
+        self._stores.notifications.suppress(
+            notification.id,
+            why,
+            self._now_ms(),
+            recipient_lid=notification.recipient_lid,
+            erase=notification.sensitive,
+        )
         return Verdict("suppressed", why.code)
 
     def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:

@@ -75,6 +75,11 @@ SELF_TEST = "SelfTest"
 """Event type of a message of an account to its own chat: no ticket's, and nobody's business but the
 operator's."""
 
+MESSAGE_REQUESTED = "MessageRequested"
+"""Event type of a message that is of no ticket."""
+
+_REQUEST = "message:"
+
 REPLY_RECEIVED = "ReplyReceived"
 OVERDUE = "Overdue"
 IDENTITY_CHANGED = "IdentityChanged"
@@ -212,7 +217,8 @@ class Notification:
     what stands for them in the queue's message groups. Both are `None` in records from before people were
     known, whose recipient stands for them. `recipient_username`: as in `Reply`, where it was known when this
     was planned. `tries`: how many tries of an order that the queue brought again were begun, and none of them
-    came to an end that is written down.
+    came to an end that is written down. `sensitive`: nobody but the recipient may read the words, which are
+    erased once they arrived or are too late. `urgent`: it was asked for as such.
     """
 
     id: str
@@ -250,6 +256,8 @@ class Notification:
     redriven: int = 0
     attempts_dropped: int = 0
     tries: int = 0
+    sensitive: bool = False
+    urgent: bool = False
     recipient_lid: str | None = None
     refused_address: str | None = None
     given_message_id: str | None = None
@@ -352,6 +360,20 @@ def named(recipient: str, lid: str | None = None) -> dict[str, str | None]:
     if is_lid(recipient):
         return {"recipient": None, "recipient_lid": recipient}
     return {"recipient": recipient or None, "recipient_lid": lid}
+
+
+def request_name(source: str, key: str) -> str:
+    """What stands in the place of a ticket's id where a message is of no ticket: who asked for it, and by
+    which key. A source holds no ":"."""
+    return f"{_REQUEST}{source}:{key}"
+
+
+def request_of(ticket_id: str) -> tuple[str, str] | None:
+    """The source and the key that `request_name` was made of; None for the id of a ticket."""
+    if not ticket_id.startswith(_REQUEST):
+        return None
+    source, _, key = ticket_id.removeprefix(_REQUEST).partition(":")
+    return source, key
 
 
 def notification_id(

@@ -41,6 +41,7 @@ from tocsin.notify.notification import (
     Notification,
     State,
     named,
+    request_of,
 )
 from tocsin.notify.store.codec import notification_of_item
 from tocsin.notify.store.replies import open_reply
@@ -282,7 +283,7 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "id": f"{notification.id}.{outcome}.{at}",
         "notification_id": notification.id,
         "message_id": notification.message_id,
-        "ticket_id": notification.ticket_id,
+        **_about(notification.ticket_id),
         "ticket_event": notification.event_type,
         "revision": notification.revision,
         "account": notification.account,
@@ -316,6 +317,15 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
     return detail
 
 
+def _about(ticket_id: str) -> dict[str, Any]:
+    """The ticket; or, where there is none, who asked for the message by which key."""
+    request = request_of(ticket_id)
+    if request is None:
+        return {"ticket_id": ticket_id}
+    source, key = request
+    return {"ticket_id": None, "request_source": source or None, "request_key": key}
+
+
 # Items leave out what isn't known; events say so.
 _UNNAMED: dict[str, Any] = {"recipient": None, "recipient_lid": None, "username": None}
 
@@ -329,6 +339,8 @@ def _reply(image: Mapping[str, Any], at: int, texts: Texts) -> dict[str, Any]:
     # What was told without its content is told once more with it: two events, so two ids.
     unread = "unread." if told.get("unread") else ""
     told["id"] = f"{told['account']}.{told['user']}.{told['message_id']}.{unread}{REPLY_RECEIVED}"
+    if isinstance(told.get("ticket_id"), str):
+        told |= _about(told["ticket_id"])
     return _UNNAMED | told
 
 

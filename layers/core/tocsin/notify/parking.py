@@ -121,6 +121,10 @@ class Maintainer:
         self._tell_unread(account)
         return report
 
+    def erase_due_words(self, time_left: Callable[[], float]) -> int:
+        """Erase the words of sensitive messages that are too late, of all accounts; return how many."""
+        return self._stores.sensitive.erase_due(self._now_ms(), may_go_on=lambda: time_left() >= MIN_SECONDS)
+
     # -- what is over --------------------------------------------------------------------------------------
 
     def _expire(self, report: Report, time_left: Callable[[], float]) -> None:

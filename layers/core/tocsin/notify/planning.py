@@ -16,7 +16,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File, Preview, Text
@@ -25,7 +27,8 @@ from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import SELF_TEST, Notification, Problem, State
+from tocsin.notify.notification import MESSAGE_REQUESTED, SELF_TEST, Notification, Problem, State
+from tocsin.notify.planned import Planned
 from tocsin.notify.queues import NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.self_test import SELF_TEST_TICKET, SEND_WITHIN_MS, SelfTestOrder
 from tocsin.notify.store.ids import Ids
@@ -42,41 +45,16 @@ from tocsin.settings.values import DEFAULTS, Settings
 from tocsin.tables.names import user_of
 from tocsin.timestamps import from_seconds
 
+if TYPE_CHECKING:
+    from tocsin.notify.requested_files import RequestedFiles
+    from tocsin.notify.requested_messages import RequestedMessages
+
+__all__ = ["Planned", "Planner"]
+
 log = logging.getLogger(__name__)
 
 INVALID_EVENT = "invalid-event"
 TEMPLATE_FAILED = "template-failed"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What became of one event.
-
-    `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
-    being planned at all. `unreachable` are those (new or not) of recipients who can't be told. `ignored`
-    names fields that the schema doesn't know, `cut` those that were too long, `left_out` those of a person
-    that were malformed.
-    """
-
-    event_id: str = ""
-    event_type: str = ""
-    ticket_id: str = ""
-    new: tuple[str, ...] = ()
-    repeated: tuple[str, ...] = ()
-    violations: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    unreachable: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def refused(self) -> bool:
-        return bool(self.violations)
-
-    @property
-    def has_no_recipients(self) -> bool:
-        """Not an error, but worth a look: a ticket without anybody who can be told."""
-        return not (self.new or self.repeated or self.violations)
 
 
 class Planner:
@@ -92,9 +70,11 @@ class Planner:
         config: PlanConfig,
         *,
         accounts: Collection[str] | None = None,
+        files: Callable[[], RequestedFiles] | None = None,
         settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`files`: makes what keeps the files that requests bring along or name."""
         self._settings = settings
         self._accounts = config.accounts if accounts is None else accounts
         self._stores = stores
@@ -104,6 +84,7 @@ class Planner:
         self._templates = templates
         self._config = config
         self._clock = clock
+        self._files = files
 
     def handle(self, body: str) -> Planned:
         """Plan the event in `body`, an EventBridge event as JSON. Whatever is wrong with it, is put aside
@@ -113,6 +94,10 @@ class Planner:
         asked = SelfTestOrder.parse(body)
         if asked is not None and asked.account in self._accounts:
             return self._plan_self_test(asked)
+        if MESSAGE_REQUESTED in body:
+            planned = self._requested.plan(body, now)
+            if planned is not None:
+                return planned
         try:
             event = parse_event(
                 body,
@@ -130,6 +115,23 @@ class Planner:
         planned = self._commit(event, notifications)
         ended = tuple(self._end(recipient, notification, now) for recipient, notification in lost)
         return replace(planned, unreachable=ended)
+
+    @cached_property
+    def _requested(self) -> RequestedMessages:
+        """Most events are a ticket's, and what plans requests needn't be loaded for them."""
+        from tocsin.notify.requested_messages import RequestedMessages
+
+        return RequestedMessages(
+            self._stores,
+            self._config,
+            self._accounts,
+            self._files,
+            dead_letters=self._dead_letters,
+            end=self._end,
+            refuse=self._refuse,
+            store=self._store_and_enqueue,
+            settings=self._settings,
+        )
 
     def _plan_self_test(self, asked: SelfTestOrder) -> Planned:
         """A message of an account to its own chat. Begun again after a crash, it is the same one."""
@@ -223,13 +225,35 @@ class Planner:
         return self._stores.people.address(notifications[0].account, spellings)
 
     def _commit(self, event: TicketEvent, notifications: Sequence[Notification]) -> Planned:
+        new, repeated = self._store_and_enqueue(notifications, self._placed)
+        return Planned(
+            event.event_id,
+            event.event_type,
+            event.ticket.id,
+            new=new,
+            repeated=repeated,
+            ignored=event.ignored,
+            cut=event.cut,
+            left_out=event.left_out,
+        )
+
+    def _placed(self, notification: Notification) -> Notification:
+        """As it was planned before, or as it is to be said by what its person was told of its ticket."""
+        before = self._planned_before(notification, _identities(notification))
+        return before or placed(notification, self._stores, self._settings())
+
+    def _store_and_enqueue(
+        self,
+        notifications: Sequence[Notification],
+        arrange: Callable[[Notification], Notification] = lambda one: one,
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Write each once, then enqueue all that are on no way yet. `arrange`: gives one its last form.
+        Return the ids of those that are new, and of those that were there."""
         new: list[str] = []
         repeated: list[str] = []
         to_send: list[Notification] = []
         for planned, person in zip(notifications, self._people(notifications), strict=True):
-            addressed = replace(planned, person=person.id, lane=person.lane)
-            before = self._planned_before(addressed, _identities(addressed))
-            notification = before or placed(addressed, self._stores, self._settings())
+            notification = arrange(replace(planned, person=person.id, lane=person.lane))
             existing = self._stores.notifications.put_new(notification)
             (new if existing is None else repeated).append(notification.id)
             if existing is None:
@@ -237,16 +261,7 @@ class Planner:
             elif existing.state is State.PLANNED:
                 to_send.append(existing)
         self._queue.send_all(to_send)
-        return Planned(
-            event.event_id,
-            event.event_type,
-            event.ticket.id,
-            new=tuple(new),
-            repeated=tuple(repeated),
-            ignored=event.ignored,
-            cut=event.cut,
-            left_out=event.left_out,
-        )
+        return tuple(new), tuple(repeated)
 
 
 def _identities(notification: Notification) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
+from tocsin.notify.content import ERASED, WITHHELD, Withheld
 from tocsin.notify.dead_letters import CRASHED
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
 from tocsin.notify.notification import Notification, State, mismatch, was_erased
@@ -269,6 +270,8 @@ class Redriver:
             return Done(letter, "dropped", RECIPIENT_ERASED)
         if record is not None and not record.recipient:
             return Done(letter, "kept", UNREACHABLE)
+        if record is not None and record.content == Withheld(ERASED):
+            return Done(letter, "dropped", WITHHELD[ERASED])
         if record is not None and (differs := mismatch(letter, record)):
             return Done(letter, "dropped", f"it names another {differs} than its notification")
         why = superfluous(record)

@@ -24,6 +24,7 @@
 | `settings`         | `current`            | the settings that differ from their defaults                 |
 | `settings`         | `version#V`          | the same, as version V was written                           |
 | `watched#A`        | `progress`           | until when each part of the index `watch` was looked through |
+| `sensitive#N`      | `erase`              | when the words of a sensitive notification are erased        |
 | `self-test#A`      | `last`               | the last self-test of an account, and what came of it        |
 | `sources`          | S                    | who may put events in by HTTP, and whom they may reach       |
 | `source-use`       | S                    | how often a source was heard and refused, and when           |
@@ -38,8 +39,9 @@ is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` and `watch_due` (milliseconds) are the keys of
 the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
-somebody wrote and we couldn't read yet. Release 0.1.0 wrote what was sent under A alone. `ticket_id` is the
-key of the index `ticket`: whatever belongs to a ticket.
+somebody wrote and we couldn't read yet; under `#sensitive` whose words are to be erased. Release 0.1.0 wrote
+what was sent under A alone. `ticket_id` is the key of the index `ticket`: whatever belongs to a ticket, or to
+a request for a message (`message:SOURCE:KEY`).
 
 What ended without being sent stands in `watch` under `#ended`, by when: so the index holds, in order of time,
 all that got past the queue, which is what the operator's feed reads.
@@ -110,6 +112,22 @@ def hour_key(account: str, at: int) -> Key:
 def audit_key(at: int, tag: str) -> Key:
     """`at`: ms."""
     return AUDIT, f"{at:013d}#{tag}"
+
+
+SENSITIVE_PART = "#sensitive"
+"""In the index `watch`. No account has such a name."""
+
+_SENSITIVE = "sensitive#"
+
+
+def sensitive_key(notification_id: str) -> Key:
+    return f"{_SENSITIVE}{notification_id}", "erase"
+
+
+def sensitive_of(key: Key) -> str | None:
+    """The notification whose note it is; None for other items."""
+    pk, _ = key
+    return pk.removeprefix(_SENSITIVE) if pk.startswith(_SENSITIVE) else None
 
 
 def waiting_key(account: str, turn: str = "") -> Key:

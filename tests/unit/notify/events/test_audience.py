@@ -10,6 +10,7 @@ from tests.support.templates import properties
 from tocsin.notify.events.audience import ROUTES, recipients, technicians
 from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.events.schema import InvalidEvent, parse_event
+from tocsin.notify.notification import MESSAGE_REQUESTED
 
 CUSTOMER = ("customer", "6281234567890")
 BUDI = ("technician", "6281311112222")
@@ -97,4 +98,4 @@ def test_an_event_type_is_an_entry_of_the_table(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_rule_of_the_bus_lets_the_event_types_of_the_table_in() -> None:
-    assert properties("TicketEventsRule")["EventPattern"]["detail-type"] == list(ROUTES)
+    assert properties("TicketEventsRule")["EventPattern"]["detail-type"] == [*ROUTES, MESSAGE_REQUESTED]

@@ -59,6 +59,17 @@ HOSTILE: dict[str, Any] = {
 """What somebody writes who wants to break the formatting."""
 
 
+MESSAGE: dict[str, Any] = {
+    "version": "1",
+    "key": "invoice-7",
+    "source": "billing",
+    "recipients": [{"phone": "0812-3456-7890", "name": "Siti"}, {"group": "120363000000000000@g.us"}],
+    "text": "*Invoice 7* is due",
+    "language": "id",
+}
+"""A request for a message that is of no ticket."""
+
+
 def sample_event(
     event_type: str = "TicketCreated", detail: dict[str, Any] | None = None, **changes: Any
 ) -> dict[str, Any]:
@@ -81,3 +92,8 @@ def sample_body(
 ) -> str:
     """The same, as the intake queue carries it."""
     return json.dumps(sample_event(event_type, detail, **changes), ensure_ascii=False)
+
+
+def sample_request(detail: dict[str, Any] | None = None, **changes: Any) -> str:
+    """The same of a request for a message, by default `MESSAGE`."""
+    return sample_body("MessageRequested", MESSAGE if detail is None else detail, **changes)

@@ -125,7 +125,7 @@ def _event(envelope: Mapping[str, Any], normalise: Normalise) -> TicketEvent:
         changed_by=_creator(detail.get("changed_by")),
         reply=_reply(detail.get("reply")),
         ignored=SCHEMA.unknown_fields(detail),
-        event_at=_moment(envelope.get("time")),
+        event_at=moment_of(envelope.get("time")),
         enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
     )
 
@@ -138,7 +138,7 @@ def _reply(value: Mapping[str, Any] | None) -> Reply | None:
     return None if value is None else Reply(value.get("text") or "", value.get("by") or "")
 
 
-def _moment(text: object) -> int | None:
+def moment_of(text: object) -> int | None:
     """EventBridge's time stamp in ms; None for anything else. Operators see it, nothing depends on it."""
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None

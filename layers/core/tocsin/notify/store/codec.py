@@ -71,6 +71,9 @@ _OPTIONAL = (
 _WORDS = ("content", "recipient_name", "refused_address")
 """What is sealed. Records from before texts were sealed hold them as attributes of their own."""
 
+_MARKS = ("sensitive", "urgent")
+"""Written where they hold."""
+
 _COUNTERS = ("parkings", "redriven", "attempts_dropped", "tries")
 
 
@@ -97,6 +100,7 @@ def item_of_notification(notification: Notification, expire_at: int, texts: Text
     plain = {name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)}
     if notification.lane == notification.recipient:
         plain["lane"] = None
+    plain |= {name: getattr(notification, name) or None for name in _MARKS}
     return present(
         {
             **plain,
@@ -122,6 +126,7 @@ def notification_of_item(item: Item, texts: Texts) -> Notification:
     plain: dict[str, Any] = {name: values[name] for name in _PLAIN}
     optional: dict[str, Any] = {name: values.get(name) for name in _OPTIONAL}
     optional |= {name: values.get(name, 0) for name in _COUNTERS}
+    optional |= {name: values.get(name, False) for name in _MARKS}
     message_id = values.get("message_id")
     optional["given_message_id"] = None if message_id == message_id_of(plain["id"]) else message_id
     last_error = values.get("last_error")

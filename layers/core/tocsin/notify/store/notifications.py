@@ -35,6 +35,7 @@ from tocsin.notify.store.codec import (
     present,
 )
 from tocsin.notify.store.table import NotificationsTable
+from tocsin.notify.store.texts import SEALED
 from tocsin.notify.store.transition import (
     OF_A_WAIT,
     PASSED,
@@ -162,20 +163,27 @@ class Notifications:
             update = update._replace(
                 set={**changed, **told(news.state, news.at), **passed},
                 set_first={"sent_at": news.delivered_at or news.at},
-                remove=(*OF_A_WAIT, "failed_at"),
+                remove=(*OF_A_WAIT, "failed_at", *_words_of(seen)),
                 when=(*enters(news.state), *unchanged),
             )
         return change(self._table, update)
 
     def suppress(
-        self, notification_id: str, problem: Problem, at: int, *, recipient_lid: str | None = None
+        self,
+        notification_id: str,
+        problem: Problem,
+        at: int,
+        *,
+        recipient_lid: str | None = None,
+        erase: bool = False,
     ) -> Transition:
-        """The recipient doesn't want it: the end, without a dead letter. Raises NotificationMissing."""
+        """The recipient doesn't want it: the end, without a dead letter. `erase`: its words as well. Raises
+        NotificationMissing."""
         end: Item = {"suppressed_at": at, "last_error": bounded(problem)}
         update = Update(
             notification_key(notification_id),
             set={**told(State.SUPPRESSED, at), **end, **_ended(at), **_known(recipient_lid)},
-            remove=OF_A_WAIT,
+            remove=(*OF_A_WAIT, SEALED) if erase else OF_A_WAIT,
             when=enters(State.SUPPRESSED),
         )
         return change(self._table, update)
@@ -188,10 +196,11 @@ class Notifications:
         attempt: Attempt | None = None,
         *,
         recipient_lid: str | None = None,
+        erase: bool = False,
     ) -> Transition:
         """The end, until an operator redrives it. The dead letter is enqueued *before* this, so that a crash
-        between the two repeats the dead letter (its deduplication id folds it) and loses nothing.
-        Raises NotificationMissing."""
+        between the two repeats the dead letter (its deduplication id folds it) and loses nothing. `erase`:
+        its words as well. Raises NotificationMissing."""
         end: Item = {
             "failed_at": at,
             "last_error": bounded(problem),
@@ -201,7 +210,7 @@ class Notifications:
             notification_key(notification_id),
             set={**told(State.FAILED, at), **end, **_ended(at), **_known(recipient_lid)},
             append={} if attempt is None else {"attempts": bounded_attempt(attempt)},
-            remove=OF_A_WAIT,
+            remove=(*OF_A_WAIT, SEALED) if erase else OF_A_WAIT,
             when=enters(State.FAILED),
         )
         return change(self._table, update)
@@ -281,6 +290,12 @@ class Notifications:
         )
         return change(self._table, update)
 
+    def erase_words(self, notification_id: str) -> None:
+        """Take its words away, whatever it is; what lies in the record besides, stays. Raises
+        NotificationMissing."""
+        gone = Update(notification_key(notification_id), remove=(SEALED,), when=(ITEM_EXISTS,))
+        change(self._table, gone)
+
     # -- for the operator ----------------------------------------------------------------------------------
 
     def of_ticket(self, ticket_id: str) -> list[str]:
@@ -291,6 +306,11 @@ class Notifications:
 def _ended(at: int) -> Item:
     """Its place in the index `watch` once it ended without being sent: no receipt is due any more."""
     return {"watching": WATCH_ENDED, "watch_due": at}
+
+
+def _words_of(seen: Notification | None) -> tuple[str, ...]:
+    """Attributes that go when a notification arrives: the words of a sensitive one."""
+    return (SEALED,) if seen is not None and seen.sensitive else ()
 
 
 def _known(recipient_lid: str | None) -> Item:

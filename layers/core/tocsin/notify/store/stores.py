@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
     from tocsin.notify.store.self_tests import SelfTests
+    from tocsin.notify.store.sensitive import SensitiveWords
     from tocsin.notify.store.threads import Threads
     from tocsin.notify.store.watches import Watches
 
@@ -123,6 +124,17 @@ class Stores:
         from tocsin.notify.store.self_tests import SelfTests
 
         return SelfTests(self._patient)
+
+    @cached_property
+    def sensitive(self) -> SensitiveWords:
+        from tocsin.notify.store.sensitive import SensitiveWords
+
+        return SensitiveWords(self._patient, self.notifications)
+
+    @property
+    def texts(self) -> Texts:
+        """What seals and opens what people wrote."""
+        return self._patient.texts
 
     @cached_property
     def threads(self) -> Threads:

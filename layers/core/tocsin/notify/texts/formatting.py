@@ -54,6 +54,13 @@ def paragraph(text: str, most: int, lines: int) -> str:
     return shortened(kept, most)
 
 
+def free(text: str, most: int) -> str:
+    """Words that are sent as they were written, formatting included: without characters that steer, without
+    blanks around them, in at most `most` characters."""
+    lines = "\n".join(one.rstrip() for one in _readable(text).split("\n"))
+    return shortened(lines.strip(), most)
+
+
 def name(text: str, most: int) -> str:
     """Foreign text where nothing formats, as the name of a file: on one line, steering nothing."""
     return shortened(" ".join(_readable(text).split()), most)
