@@ -11,7 +11,7 @@ import pytest
 from tests.support.passkey_ceremony import CHALLENGE, PASSKEY
 from tocsin.whatsapp.assertion import MAX_PASTE, REFUSALS, AssertionRefused, check_assertion
 from tocsin.whatsapp.errors import InvalidStanza
-from tocsin.whatsapp.passkey import MAX_OPTIONS_BYTES, parse_options
+from tocsin.whatsapp.passkey import MAX_NESTED, MAX_OPTIONS_BYTES, parse_options
 from tocsin_whatsapp_server.passkey import options
 
 ANSWER = PASSKEY.answer(json.loads(options(CHALLENGE)))
@@ -157,6 +157,17 @@ def test_options_are_code_of_plain_ascii_whatever_they_hold(hostile: str) -> Non
 def test_options_that_are_no_options_are_refused(content: bytes) -> None:
     with pytest.raises(InvalidStanza):
         parse_options(content)
+
+
+@pytest.mark.parametrize(("levels", "is_read"), [(MAX_NESTED - 1, True), (MAX_NESTED, False)])
+def test_how_deep_options_may_be_is_not_left_to_the_release_of_python(levels: int, is_read: bool) -> None:
+    deep = options(CHALLENGE).replace(b"true", b"[" * levels + b"]" * levels)
+    assert deep != options(CHALLENGE)
+    if is_read:
+        assert parse_options(deep).challenge
+    else:
+        with pytest.raises(InvalidStanza):
+            parse_options(deep)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,9 @@ RP_ID: Final = "whatsapp.com"
 
 MAX_OPTIONS_BYTES: Final = 16_384
 """Some 210 are usual. A page of text is no challenge."""
+
+MAX_NESTED: Final = 32
+"""Two are usual. What passes here is written as JSON again, and that mustn't depend on the stack."""
 
 CHALLENGE_BYTES: Final = range(16, 65)
 """32 are usual; WebAuthn asks for 16 at least."""
@@ -82,6 +85,9 @@ def parse_options(content: bytes) -> Options:
         raise InvalidStanza("passkey options of an impossible length")
     try:
         members = json.loads(content.decode(), parse_constant=_no_constant)
+        # How deep Python itself reads is another number in each of its releases.
+        if _nested_too_deep(members):
+            raise ValueError("nested too deep")
         json.dumps(members, allow_nan=False)  # what Python reads and JSON can't write: 1e999 becomes infinite
     except (ValueError, RecursionError) as exc:
         raise InvalidStanza("passkey options can't be read") from exc
@@ -91,6 +97,20 @@ def parse_options(content: bytes) -> Options:
         raise InvalidStanza("passkey options for somebody else's passkey")
     challenge = _challenge(members.get("challenge"))
     return Options(challenge, _seconds(members.get("timeout")), members)
+
+
+def _nested_too_deep(value: object) -> bool:
+    """True if lists and objects lie more than MAX_NESTED deep in each other. Needs no stack itself."""
+    level = [value]
+    for _ in range(MAX_NESTED + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _no_constant(name: str) -> Any:
