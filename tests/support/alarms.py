@@ -202,7 +202,8 @@ def _split(formula: str) -> list[str]:
 
 
 def _identity(written: Mapping[str, Any]) -> tuple[str, str, Mapping[str, str]]:
-    dimensions = {pair["Name"]: _filled(pair["Value"]) for pair in written["Dimensions"]}
+    pairs = [one["Fn::If"][1] if "Fn::If" in one else one for one in written["Dimensions"]]
+    dimensions = {pair["Name"]: _filled(pair["Value"]) for pair in pairs}
     return written["Namespace"], written["MetricName"], dimensions
 
 

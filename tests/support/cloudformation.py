@@ -301,7 +301,7 @@ class Stack:
         if type_ == "AWS::Lambda::Function":
             return name, {"Arn": self.arn("lambda", f"function:{name}")}
         if type_ == "AWS::Lambda::LayerVersion":
-            return self.arn("lambda", f"layer:{properties['LayerName']}:7"), {}
+            return self.arn("lambda", f"layer:{self.resolve(properties['LayerName'])}:7"), {}
         if type_ in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
             kind = "role" if type_.endswith("Role") else "policy"
             arn = f"arn:{self.partition}:iam::{ACCOUNT}:{kind}/{name}"
@@ -320,6 +320,8 @@ class Stack:
             return bus, {"Name": bus, "Arn": self.arn("events", f"event-bus/{bus}")}
         if type_ == "AWS::Events::Rule":
             bus = self.resolve(properties["EventBusName"])
+            if bus == "default":
+                return name, {"Arn": self.arn("events", f"rule/{name}")}
             return f"{bus}|{name}", {"Arn": self.arn("events", f"rule/{bus}/{name}")}
         if type_ == "AWS::EC2::VPC":
             return name, {"CidrBlock": properties["CidrBlock"], "Ipv6CidrBlocks": ["2600:1f18:4000::/56"]}

@@ -19,7 +19,7 @@ SAMPLES = {
     "AttachmentsBucket": "tickets",
     "AvailabilityZones": "eu-west-1b,eu-west-1c",
     "ConnectorImage": "public.ecr.aws/lambda/python:3.13.2026.06.05.14-arm64",
-    "EventBusName": "default",
+    "EventBusName": "desk/tickets",
     "KeysTableName": "earlier-KeysTable-1A2B3C",
     "NotificationsStreamArn": (
         "arn:aws:dynamodb:eu-west-1:123456789012:table/earlier-NotificationsTable-4D5E6F/stream/2026-01-01"
@@ -31,7 +31,9 @@ SAMPLES = {
 }
 
 # Each decides one property of its own, so it is combined with nothing.
-ALONE = {"PlanConcurrency": "2", "ReceiptsConcurrency": "2"}
+ALONE = {"PlanConcurrency": "2", "ReceiptsConcurrency": "2", "LogLevel": "DEBUG"}
+DEFAULT_BUS = {"EventBusName": "default"}
+"""A third kind of bus, on which a rule has another name; it decides nothing else."""
 
 
 def choices(name: str) -> list[str]:
@@ -59,9 +61,8 @@ def deciding(file: str = MAIN) -> set[str]:
     if file == MAIN:
         return asked - ALONE.keys()
     [stack] = [it for it in nested() if it["TemplateURL"] == file]
-    return set().union(
-        *(referred(stack["Parameters"][name]) for name in asked if name in stack["Parameters"])
-    )
+    given = (referred(stack["Parameters"][name]) for name in asked if name in stack["Parameters"])
+    return set().union(*given) & transformed()["Parameters"].keys()
 
 
 def nested() -> list[Mapping[str, Any]]:
@@ -102,6 +103,8 @@ def _candidates() -> Iterator[dict[str, str]]:
             yield {"ConnectorMode": "external", name: str(value)}
     for name, value in ALONE.items():
         yield {name: value}
+    yield DEFAULT_BUS
+    yield {"ConnectorMode": "external"} | DEFAULT_BUS
 
 
 # What goes with an adopted notifications table, which no condition asks for.

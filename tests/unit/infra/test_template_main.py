@@ -373,6 +373,9 @@ class TestLayer:
     def test_old_versions_stay_for_tasks_that_start_late(self) -> None:
         assert properties("CoreLayer")["RetentionPolicy"] == "Retain"
 
+    def test_two_stacks_of_a_region_have_a_layer_each(self) -> None:
+        assert properties("CoreLayer")["LayerName"] == {"Fn::Sub": "${AWS::StackName}-core"}
+
     def test_the_connector_runs_the_version_of_the_functions(self) -> None:
         assert template()["Globals"]["Function"]["Layers"] == [{"Ref": "CoreLayer"}]
         assert properties("Connector")["Parameters"]["LayerVersionArn"] == {"Ref": "CoreLayer"}

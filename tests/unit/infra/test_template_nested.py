@@ -133,7 +133,9 @@ class TestConnector:
 
     def test_a_task_of_an_older_version_may_fetch_its_layer_too_and_no_other_layer(self) -> None:
         (own,) = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
-        arn, variables = own["Resource"]["Fn::Sub"]
+        named, earlier = own["Resource"]
+        assert earlier["Fn::Sub"].endswith(":layer:CoreLayer:*")
+        arn, variables = named["Fn::Sub"]
         assert own["Action"] == "lambda:GetLayerVersion"
         assert arn.endswith(":layer:${Name}:*")
         assert variables == {"Name": {"Fn::Select": [6, {"Fn::Split": [":", {"Ref": "LayerVersionArn"}]}]}}
