@@ -10,12 +10,13 @@ import difflib
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tocsin.settings import changes
+from tocsin_console import caps as caps_of
 from tocsin_console import doctor
 from tocsin_console import settings as change_settings
 from tocsin_console.deployment import Deployment, Place
@@ -25,7 +26,7 @@ from tocsin_console.former_parameters import FORMER, taken_over
 from tocsin_console.output import Output
 from tocsin_console.questions import QUESTIONS, REGION, STACK, Question, kept_by_default, parameters_of
 from tocsin_console.samconfig import FILE, overrides, pairs, read_samconfig, with_deployment
-from tocsin_console.template_defaults import DEFAULTS, declared_parameters
+from tocsin_console.template_defaults import DEFAULTS, Parameter, declared_parameters
 
 Run = Callable[[Sequence[str], Mapping[str, str], Path], int]
 MAX_TRIES = 5
@@ -114,15 +115,34 @@ def planned(place: Place, wanted: Wanted, folder: Path, output: Output) -> Plan:
     if had:
         chosen = {**_better_defaults(had, place.former_defaults()), **chosen}
     # Back to a default is said once: else SAM keeps what the stack has.
+    caps = caps_of.fitting(place.free_executions(), {**saved.parameters, **given}, had)
+    _tell_caps(caps, output)
     parameters = {
         name: value
-        for name, value in chosen.items()
+        for name, value in {**chosen, **caps}.items()
         if {value} != {DEFAULTS.get(name), had.get(name, DEFAULTS.get(name))}
     }
     dropped = tuple(sorted(saved.parameters.keys() - declared))
-    frozen = {name: value for name, value in parameters.items() if value != DEFAULTS.get(name)}
+    # Caps are the account's, and are looked up for each deployment.
+    kept = parameters.keys() - caps.keys()
+    frozen = {
+        name: parameters[name]
+        for name in parameters
+        if name in kept and parameters[name] != DEFAULTS.get(name)
+    }
     gone = {name: value for name, value in before.items() if name in FORMER}
     return Plan(place, parameters, frozen, {**had, **gone}, dropped)
+
+
+def _tell_caps(caps: Mapping[str, str], output: Output) -> None:
+    if not caps:
+        return
+    told = " ".join(pairs(caps))
+    if caps == caps_of.SMALL or caps.items() <= caps_of.SMALL.items():
+        output.say(f"Lambda runs few functions of this account at once, so this deployment has {told}")
+        output.say(f"  until the quota is raised: {doctor.before.QUOTA_REQUEST}; then deploy again")
+    else:
+        output.say(f"the account's quota of Lambda was raised, so this deployment has {told} again")
 
 
 def _better_defaults(had: Mapping[str, str], former: Mapping[str, str]) -> dict[str, str]:
@@ -216,8 +236,8 @@ def _answer(question: Question, output: Output) -> str:
     raise ConsoleError("nothing was deployed: no valid answer")
 
 
-def _demand_valid(given: Mapping[str, str], declared: Collection[str]) -> None:
-    """Raises Usage for a parameter that has become a setting, or can't be valid."""
+def _demand_valid(given: Mapping[str, str], declared: Mapping[str, Parameter]) -> None:
+    """Raises Usage for a parameter that has become a setting, or for a value that can't be valid."""
     for name, value in given.items():
         if name in FORMER:
             setting, audience = FORMER[name]
@@ -229,6 +249,9 @@ def _demand_valid(given: Mapping[str, str], declared: Collection[str]) -> None:
         for question in QUESTIONS:
             if question.about == name and (problem := question.problem(value)):
                 raise Usage(f"{name}: {problem}")
+        # Before a build of minutes: CloudFormation would say it only after that.
+        if problem := declared[name].problem(value):
+            raise Usage(f"{name}: {problem}")
 
 
 # -- doing -------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from tocsin.accounts.served_accounts import ServedAccounts
@@ -76,6 +76,15 @@ class Place:
                 raise
             return None
         return found
+
+    def free_executions(self) -> int | None:
+        """How many functions Lambda runs at once in the account, less what is reserved; None if that can't be
+        seen, without the right or without credentials: who checks before a deployment tells of that."""
+        try:
+            told = self.client("lambda").get_account_settings()["AccountLimit"]
+        except (BotoCoreError, ClientError):
+            return None
+        return int(told["UnreservedConcurrentExecutions"])
 
     def former_defaults(self) -> dict[str, str]:
         """The defaults of the parameters in the template that the stack was deployed with; without the right

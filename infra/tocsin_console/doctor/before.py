@@ -55,7 +55,7 @@ SPARE: Final = 6
 
 MIN_SAM: Final = (1, 170)
 
-_QUOTA = (
+QUOTA_REQUEST = (
     "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "
     "--desired-value 1000"
 )
@@ -143,11 +143,13 @@ def judge_concurrency(facts: Mapping[str, int]) -> list[Finding]:
     saw = f"{free} of {limit} concurrent executions are free; the queues may use {wanted}{more}"
     if free < wanted:
         means = "Lambda refuses runs, and refused runs count as receives: messages are buried unread"
-        return [fault(saw, means, f"{_QUOTA} (or lower SendConcurrency)")]
+        return [fault(saw, means, f"{QUOTA_REQUEST} (or lower SendConcurrency)")]
     if free < wanted + SPARE or limit <= FEW:
         capped = " (until then: PlanConcurrency=2 ReceiptsConcurrency=2)" if facts["uncapped"] else ""
         return [
-            warning(saw, "a storm of tickets leaves nothing for upkeep and outcomes", f"{_QUOTA}{capped}")
+            warning(
+                saw, "a storm of tickets leaves nothing for upkeep and outcomes", f"{QUOTA_REQUEST}{capped}"
+            )
         ]
     return [ok(saw)]
 
@@ -335,6 +337,14 @@ _FARGATE_ALONE = (
 )
 
 
+ALONE_ON_SPOT: Final = (
+    "one connector on Fargate Spot",
+    "when AWS takes it away nobody takes over: the accounts wait for a new task, a minute or two, or for as "
+    "long as AWS has no capacity to spare; notifications wait, none is lost",
+    "ConnectorCount=2, or ConnectorCapacity=on-demand, if that is too long",
+)
+"""What was seen, what it means, what mends it."""
+
 _FARGATE = ("ConnectorMode", "fargate")
 _FROM_THIS_RELEASE = "PlanConcurrency"
 """A parameter that 0.1.0 didn't have."""
@@ -347,6 +357,8 @@ def judge_contradictions(facts: Mapping[str, Any]) -> list[Finding]:
         if given:
             saw, means = f"{', '.join(given)} with ConnectorMode=external", "CloudFormation refuses it"
             found.append(fault(saw, means, f"leave out {given[0]}"))
+    elif (planned["ConnectorCapacity"], planned["ConnectorCount"]) == ("spot", "1"):
+        found.append(warning(*ALONE_ON_SPOT))
     secrets = {planned["SealingSecretArn"], planned["TextsSecretArn"]}
     if len(secrets) == 1 and secrets != {""}:
         means = "texts and keys would be sealed alike"

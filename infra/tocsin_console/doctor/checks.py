@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
@@ -110,6 +110,7 @@ def tell(findings: Sequence[tuple[str, Finding]], output: Output) -> None:
     width = max(len(name) for name, _ in findings)
     for name, finding in findings:
         output.record({"check": name, **finding.__dict__, "level": str(finding.level)})
+    for name, finding in _said_once(findings):
         output.say(f"{finding.level.upper():<8} {name:<{width}}  {finding.saw}")
         for label, text in (("means", finding.means), ("mend", finding.mend)):
             if text:
@@ -121,6 +122,23 @@ def tell(findings: Sequence[tuple[str, Finding]], output: Output) -> None:
     if counts[Level.FAULT]:
         named = dict.fromkeys(name for name, finding in findings if finding.level is Level.FAULT)
         raise FaultsFound(f"faults found: {', '.join(named)}")
+
+
+def _said_once(findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
+    """What could not be carried out for one and the same reason (no credentials, no network) as one finding,
+    with the names of all its checks; the rest as it is."""
+    same = Counter(finding for _, finding in findings if finding.level is Level.UNKNOWN)
+    faults = {finding.saw for _, finding in findings if finding.level is Level.FAULT}
+    told: list[tuple[str, Finding]] = []
+    for name, finding in findings:
+        if same[finding] < 2:
+            told.append((name, finding))
+            continue
+        names = [other for other, found in findings if found == finding]
+        why = "for the fault above" if finding.saw in faults else finding.saw
+        if name == names[0]:
+            told.append((name, replace(finding, saw=f"{', '.join(names)} could not be looked at: {why}")))
+    return told
 
 
 def _counted(level: Level, number: int) -> str:

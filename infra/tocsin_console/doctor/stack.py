@@ -13,6 +13,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tocsin_console.deployment import Deployment
+from tocsin_console.doctor.before import ALONE_ON_SPOT
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 
 FUNCTIONS: Final = {
@@ -208,6 +209,7 @@ def gather_service(deployed: Deployed) -> dict[str, Any]:
         "desired": told["desiredCount"],
         "running": told["runningCount"],
         "said": [event["message"] for event in told.get("events", ())[:1]],
+        "spot": deployed.deployment.parameters.get("ConnectorCapacity") == "spot",
     }
 
 
@@ -222,6 +224,8 @@ def judge_service(facts: Mapping[str, Any]) -> list[Finding]:
         means = "accounts wait for a connector" if running == 0 else "the others hold its accounts"
         mend = "see the connector's log; aws ecs describe-services tells what keeps a task from starting"
         return [(fault if running == 0 else warning)(saw, means, mend)]
+    if facts["spot"] and desired == 1:
+        return [warning(*ALONE_ON_SPOT)]
     return [ok(f"{running} of {desired} connectors run")]
 
 

@@ -18,6 +18,7 @@ from tests.support.scripted_aws import refused
 from tests.support.templates import template
 from tocsin.settings.declared import RETRIES, RETRY_DELAY_SECONDS
 from tocsin_console import deploy, doctor
+from tocsin_console.caps import SMALL
 from tocsin_console.deploy import Wanted
 from tocsin_console.deployment import Deployment, Place
 from tocsin_console.doctor.checks import FaultsFound
@@ -68,12 +69,14 @@ class Scene:
         self.faults = False
         self.running: dict[str, str] | None = None
         self.former: dict[str, str] = {}
+        self.executions: int | None = 1000
         shutil.copy(ROOT / "template.yaml", folder)
         self.config = folder / "samconfig.toml"
         self.config.write_text(SAMCONFIG, encoding="utf-8")
         monkeypatch.setattr(doctor, "before_deploy", self._examine)
         monkeypatch.setattr(Place, "look", lambda _: self._found())
         monkeypatch.setattr(Place, "former_defaults", lambda _: self.former)
+        monkeypatch.setattr(Place, "free_executions", lambda _: self.executions)
         monkeypatch.setattr(Deployment, "at", lambda _: fake.deployment)
 
     def _examine(self, place: Place, output: Output, given: Mapping[str, str], folder: Path) -> None:
@@ -225,6 +228,14 @@ def test_back_to_a_default_is_said_once_and_not_frozen(scene: Scene, said: Said)
         ("CustomerRetries=5", "tocsin settings set retries 5 --audience customer"),
         ("nonsense", "NAME=VALUE"),
         ("DefaultReggion=ID", "no parameter DefaultReggion; DefaultRegion?"),
+        ("ConnectorMemory=600", "one of 512, 1024, 2048"),
+        ("Architecture=arm", "one of arm64, x86_64"),
+        ("SendConcurrency=1", "between 2 and 1000"),
+        ("SendConcurrency=many", "must be a number"),
+        ("Accounts=Sales Desk", "must be one or more names of a-z, 0-9 and -"),
+        ("AvailabilityZones=eu-west-1a", "must be the names of two different zones"),
+        ("WhatsAppUrl=https://web.whatsapp.com", "must match wss?://"),
+        ("LogRetentionDays=31", "one of 1, 3, 5"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_done(
@@ -248,6 +259,49 @@ def test_every_answer_is_a_parameter_of_the_template() -> None:
     answers = {question.about: question.default for question in QUESTIONS}
     assert parameters_of(answers).keys() <= template()["Parameters"].keys()
     assert parameters_of({ALARMS: "a@b.example"}) == {"AlarmEmail": "a@b.example", "AlarmTopicArn": ""}
+
+
+# -- the account's concurrency -----------------------------------------------------------------------------
+
+
+def test_in_an_account_that_runs_few_functions_every_queue_has_a_cap(scene: Scene, said: Said) -> None:
+    scene.executions = 10
+    scene.deploy(said.output, yes=True)
+    deployed = deploy.overrides(scene.sam.overrides)
+    # ReceiveConcurrency is 2 by default.
+    assert deployed == {"SendConcurrency": "2", "PlanConcurrency": "2", "ReceiptsConcurrency": "2"}
+    assert "request-service-quota-increase" in said.text
+    assert "parameter_overrides" not in scene.kept
+
+
+@pytest.mark.parametrize("executions", [1000, 16, None])
+def test_in_another_and_where_nobody_may_look_it_has_the_template_s(
+    scene: Scene, said: Said, executions: int | None
+) -> None:
+    scene.executions = executions
+    scene.deploy(said.output, yes=True)
+    assert scene.sam.overrides == []
+
+
+def test_what_somebody_chose_is_not_capped(scene: Scene, said: Said) -> None:
+    scene.executions = 10
+    scene.deploy(said.output, "PlanConcurrency=3", yes=True)
+    deployed = deploy.overrides(scene.sam.overrides)
+    assert (deployed["PlanConcurrency"], deployed["SendConcurrency"]) == ("3", "2")
+
+
+def test_the_caps_go_when_the_quota_was_raised(scene: Scene, said: Said) -> None:
+    scene.running = dict(SMALL)
+    scene.deploy(said.output, yes=True)
+    deployed = deploy.overrides(scene.sam.overrides)
+    assert deployed == {"SendConcurrency": "4", "PlanConcurrency": "0", "ReceiptsConcurrency": "0"}
+    assert "again" in said.text
+
+
+def test_caps_of_the_operator_s_own_stay_when_it_was_raised(scene: Scene, said: Said) -> None:
+    scene.running = {**SMALL, "PlanConcurrency": "3"}
+    scene.deploy(said.output, yes=True)
+    assert scene.sam.overrides == []
 
 
 # -- doing -------------------------------------------------------------------------------------------------
@@ -359,8 +413,15 @@ def test_every_parameter_that_went_has_its_setting() -> None:
 
 
 def test_the_template_s_parameters_are_found_in_its_text() -> None:
-    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    assert declared_parameters(text) == template()["Parameters"].keys()
+    found = declared_parameters((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    assert found.keys() == template()["Parameters"].keys()
+    for name, declared in template()["Parameters"].items():
+        one = found[name]
+        assert one.pattern == declared.get("AllowedPattern", "")
+        assert one.allowed == tuple(map(str, declared.get("AllowedValues", ())))
+        assert (one.least, one.most) == (declared.get("MinValue"), declared.get("MaxValue"))
+        assert one.is_number is (declared["Type"] == "Number")
+        assert one.problem(str(declared["Default"])) == ""
 
 
 # -- samconfig.toml ----------------------------------------------------------------------------------------

@@ -138,6 +138,12 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ),
     (
         "parameters",
+        lambda it: it.parameters.update(ConnectorCapacity="spot"),
+        Level.WARNING,
+        "ConnectorCount=2",
+    ),
+    (
+        "parameters",
         # A stack of 0.1.0.
         lambda it: it.aws.say(cloudformation__describe_stacks=stack(Accounts="default,support")),
         Level.FAULT,
@@ -286,6 +292,36 @@ def test_without_rights_a_check_is_unknown_and_the_others_go_on(scene: Scene, sa
     assert set(others.values()) == {Level.OK}
     checks.tell(list(found.items()), said.output)
     assert said.lines[-1] == "10 ok, 1 unknown"
+
+
+def test_two_connectors_on_spot_take_over_from_each_other(scene: Scene) -> None:
+    scene.parameters.update(ConnectorCapacity="spot", ConnectorCount="2")
+    assert [finding.level for finding in scene.examine("parameters")] == [Level.OK]
+
+
+def test_what_keeps_several_checks_from_looking_is_said_once_and_told_of_each(told: Said, said: Said) -> None:
+    away = checks.unknown("no network")
+    findings = [("stack", away), ("sam", checks.ok("it is there")), ("zones", away)]
+    checks.tell(findings, said.output)
+    assert said.text.count("no network") == 1
+    assert "stack, zones could not be looked at: no network" in said.text
+    assert said.lines[-1] == "1 ok, 2 unknown"
+    checks.tell(findings, told.output)
+    assert [record["check"] for record in told.records[:-1]] == ["stack", "sam", "zones"]
+
+
+def test_what_a_fault_says_already_is_not_said_again(said: Said) -> None:
+    why = "no usable AWS credentials"
+    with pytest.raises(FaultsFound):
+        checks.tell(
+            [
+                ("credentials", checks.fault(why, "nothing", "log in")),
+                ("stack", checks.unknown(why)),
+                ("zones", checks.unknown(why)),
+            ],
+            said.output,
+        )
+    assert said.text.count(why) == 1
 
 
 def test_one_that_hangs_keeps_nobody_waiting(scene: Scene) -> None:
