@@ -15,8 +15,8 @@ from tocsin.door.desks.kind import Kind, built_in
 from tocsin.door.desks.translate import Options, Refusal, Translation, translate
 
 FOLDER = Path(__file__).parents[1] / "unit" / "door" / "data"
-NOW = 1_796_090_400
-"""A moment (s), close to those that the recorded webhooks name."""
+NOW = 1_796_094_000
+"""A moment (s), an hour after the first of the recorded webhooks."""
 
 SECRET = "s3cret"
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         StoreConfig,
     )
     from tocsin.notify.delivery import Delivery
+    from tocsin.notify.events.foreign import Translate, Untold, Untranslatable
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
@@ -104,6 +105,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         accounts=ServedAccounts(config.accounts, table),
         files=(lambda: _requested_files(config)) if config.attachments_bucket else None,
         settings=_settings(table),
+        translate=_foreign_events(config, table),
     )
 
 
@@ -115,6 +117,28 @@ def _requested_files(config: PlanConfig) -> RequestedFiles:
 
     bucket = Bucket(aws.client("s3"), config.attachments_bucket)
     return RequestedFiles(bucket, config.file_hosts, fetcher(Policy(loopback=config.loopback)))
+
+
+def _foreign_events(config: PlanConfig, table: Table) -> Translate:
+    """Return what translates events of others. Most starts see none, so it is made with the first one."""
+    made: list[Translate] = []
+
+    def translate(body: str) -> str | Untranslatable | Untold:
+        if not made:
+            from tocsin.door.desks.foreign import ForeignEvents
+            from tocsin.door.source_reader import SourceReader
+            from tocsin.people.numbers import normalise_phone
+
+            sources = SourceReader(table)
+            made.append(
+                ForeignEvents(
+                    lambda name: sources.read(name, time.time_ns() // 1_000_000),
+                    lambda phone: normalise_phone(phone, config.default_region, config.default_area),
+                )
+            )
+        return made[0](body)
+
+    return translate
 
 
 def delivery(

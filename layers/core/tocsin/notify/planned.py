@@ -12,7 +12,7 @@ class Planned:
     `new` were written now, `repeated` were there already (a doubled event), `violations` kept the event from
     being planned at all. `unreachable` are those (new or not) of recipients who can't be told. `ignored`
     names fields that the schema doesn't know, `cut` those that were too long, `left_out` those of a person
-    that were malformed.
+    that were malformed. `untold`: why the mapping of the event's source tells nobody of it.
     """
 
     event_id: str = ""
@@ -25,6 +25,7 @@ class Planned:
     unreachable: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    untold: str = ""
 
     @property
     def refused(self) -> bool:
@@ -33,4 +34,4 @@ class Planned:
     @property
     def has_no_recipients(self) -> bool:
         """Not an error, but worth a look: a ticket without anybody who can be told."""
-        return not (self.new or self.repeated or self.violations)
+        return not (self.new or self.repeated or self.violations or self.untold)

@@ -25,6 +25,7 @@ from tocsin.notify.content import File, Preview, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.audience import Recipient, recipients, unreachable
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
+from tocsin.notify.events.foreign import Translate, Untold, Untranslatable, is_foreign, unchanged
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import MESSAGE_REQUESTED, SELF_TEST, Notification, Problem, State
@@ -72,10 +73,12 @@ class Planner:
         accounts: Collection[str] | None = None,
         files: Callable[[], RequestedFiles] | None = None,
         settings: CurrentSettings = unchanged_settings,
+        translate: Translate = unchanged,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`files`: makes what keeps the files that requests bring along or name."""
         self._settings = settings
+        self._translate = translate
         self._accounts = config.accounts if accounts is None else accounts
         self._stores = stores
         self._queue = queue
@@ -98,9 +101,18 @@ class Planner:
             planned = self._requested.plan(body, now)
             if planned is not None:
                 return planned
+        told = self._translate(body) if is_foreign(body) else body
+        if isinstance(told, Untranslatable):
+            return self._refuse(body, told.violations, told.reason, now)
+        if isinstance(told, Untold):
+            return Planned(untold=f"{told.source}: {told.reason}")
+        return self._plan_told(body, told, now)
+
+    def _plan_told(self, body: str, told: str, now: int) -> Planned:
+        """`body` as it came, `told` as it is to be planned."""
         try:
             event = parse_event(
-                body,
+                told,
                 default_region=self._config.default_region,
                 default_area=self._config.default_area,
                 accounts=self._accounts,

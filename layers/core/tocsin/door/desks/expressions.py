@@ -10,6 +10,7 @@ A function that gets what it can't use answers null instead of failing: a help d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -66,23 +67,29 @@ def compiled(expression: str) -> Any:
         parsed = jmespath.compile(expression)
     except JMESPathError as error:
         raise InvalidExpression(str(error).partition("\n")[0]) from None
-    if _negates_half(parsed.parsed):
-        raise InvalidExpression(
-            "means (!a).b where !a.b stands: ! binds closer than the dot, so write !(a.b)"
-        )
+    for node in _nodes(parsed.parsed):
+        if node.get("type") == "function_expression" and node["value"] not in _Functions.FUNCTION_TABLE:
+            raise InvalidExpression(f"there is no function {node['value']}")
+        if _negates_half(node):
+            raise InvalidExpression("! binds closer than the dot: write !(a.b) where !a.b stands")
     return parsed
 
 
-def _negates_half(tree: Any) -> bool:
-    """Whether a path goes on behind a negation, which no author ever means."""
+def _nodes(tree: Any) -> Iterator[Any]:
     level = [tree]
     while level:
         node = level.pop()
-        children = [child for child in node.get("children", []) if isinstance(child, dict)]
-        if node.get("type") == "subexpression" and children[0].get("type") == "not_expression":
-            return True
-        level += children
-    return False
+        yield node
+        level += _children(node)
+
+
+def _children(node: Any) -> list[Any]:
+    return [child for child in node.get("children", []) if isinstance(child, dict)]
+
+
+def _negates_half(node: Any) -> bool:
+    """Whether a path goes on behind a negation, which no author ever means."""
+    return bool(node["type"] == "subexpression" and _children(node)[0].get("type") == "not_expression")
 
 
 def found(expression: str, document: Any) -> Any:

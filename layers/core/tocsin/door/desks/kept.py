@@ -15,9 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from tocsin.door.desks.kind import Kind
 from tocsin.door.signatures import HmacScheme, TokenScheme
-
-WEBHOOK_REFUSED: Final = "WebhookRefused"
-"""The detail-type of what is kept. Nothing with it is ever put onto the bus."""
+from tocsin.notify.events.foreign import WEBHOOK_REFUSED
 
 REASON: Final = "webhook-refused"
 
