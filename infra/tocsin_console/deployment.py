@@ -241,6 +241,16 @@ class Deployment:
         """The notifications table, where the key store records its high-water mark."""
         return DynamoTable(self.dynamodb, self["NotificationsTable"])
 
+    @property
+    def glance_table(self) -> DynamoTable:
+        """The same for glances: reads may be some moments old, and cost half."""
+        return DynamoTable(self.dynamodb, self["NotificationsTable"], consistent=False)
+
+    @property
+    def streams(self) -> Any:
+        """The changes of tables."""
+        return self.client("dynamodbstreams")
+
     @cached_property
     def stores(self) -> Stores:
         """What the notifications table holds, by kind."""

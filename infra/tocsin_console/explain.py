@@ -54,12 +54,12 @@ def explain(
     wanted = wanted.strip()
     if not wanted or not wanted.isprintable():
         raise Usage("explain needs the id of a notification, of a message (3EB0…) or of a ticket")
-    planned, odd = _planned_for(deployment, wanted)
+    planned, odd = planned_for(deployment, wanted)
     stories = []
     for notification in planned:
         try:
             stories.append(
-                _story(_life(deployment, notification, clock), text=text, now=from_seconds(clock()))
+                _story(life_of(deployment, notification, clock), text=text, now=from_seconds(clock()))
             )
         except MALFORMED:
             odd.append(notification.id)
@@ -95,8 +95,9 @@ def is_one(wanted: str) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def _planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification], list[str]]:
-    """What is meant: one notification, or those of a ticket in the order of their planning; and the ids of
+def planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification], list[str]]:
+    """Return what is meant: one notification, or those of a ticket in the order of their planning; and the
+    ids of
     those whose record can't be read."""
     if is_one(wanted):
         planned, odd = _read(deployment, [id_of_message(wanted.upper()) or wanted.lower()])
@@ -134,7 +135,7 @@ def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
         ) from error
 
 
-def _life(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
+def life_of(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
     stores, account = deployment.stores, notification.account
     if not notification.recipient:
         return Life(notification, "", look(deployment.keys_table, account).state)

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tests.support.key_peers import SEALER
 from tests.support.memory_queues import MemoryQueues
+from tests.support.memory_streams import MemoryStreams
 from tests.support.sealed_texts import SECRET
 from tocsin.dynamo.memory import MemoryTable
 from tocsin_console import look
@@ -104,6 +105,7 @@ class MemoryCloud(FakeCloud):
         super().__init__()
         self.tables: dict[str, MemoryTable] = defaultdict(MemoryTable)
         self.sqs = MemoryQueues()
+        self.streams = MemoryStreams()
         self.events: list[dict[str, Any]] = []
         """What was put on any bus."""
 
@@ -116,7 +118,8 @@ class MemoryCloud(FakeCloud):
 
     def client(self, service: str) -> Any:
         """What a deployment makes a client for, beside those that it keeps."""
-        return {"sqs": self.sqs, "events": self, "secretsmanager": self, "sts": self}[service]
+        clients = {"sqs": self.sqs, "dynamodbstreams": self.streams}
+        return {**clients, "events": self, "secretsmanager": self, "sts": self}[service]
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Arn": "arn:aws:sts::123456789012:assumed-role/Operator/dewi"}
@@ -171,7 +174,11 @@ def memory_cloud() -> Iterator[MemoryCloud]:
     """While the block lasts, every deployment has its tables, queues and bus there."""
     with _operator() as patch:
         cloud = MemoryCloud()
-        tables = {"keys_table": "KeysTable", "outside_table": "NotificationsTable"}
+        tables = {
+            "keys_table": "KeysTable",
+            "outside_table": "NotificationsTable",
+            "glance_table": "NotificationsTable",
+        }
         for attribute, output in tables.items():
             patch.setattr(
                 Deployment, attribute, property(lambda found, name=output: cloud.tables[found[name]])

@@ -36,7 +36,8 @@ def application(site: Site) -> web.Application:
         begin(site)
         yield
         end(site)
-        site.threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (site.threads, site.readers):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     made.cleanup_ctx.append(alive)
     return made

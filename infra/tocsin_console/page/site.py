@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 HERE: Final = Path(__file__).parent
 _THREADS = 12
+_READERS = 6
 _REREAD_SECONDS = 60.0
 _GONE = frozenset(
     {"ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
@@ -66,6 +67,7 @@ class Site:
     reread: Callable[[], Deployment] | None = None
     clock: Callable[[], float] = time.time
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "page"))
+    readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_READERS, "read"))
     offered: dict[str, Any] = field(default_factory=dict)
     _reread_at: float = 0.0
     _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)

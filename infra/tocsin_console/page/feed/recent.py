@@ -1,0 +1,58 @@
+"""All lines that are known, in order of time, and no more than fit."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tocsin_console.page.feed.line import Line
+
+MOST: Final = 100_000
+
+
+class Recent:
+    """Lines by id, and their order. Threads may read while another adds."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._lines: dict[str, Line] = {}
+        self._order: list[tuple[int, str]] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def full(self) -> bool:
+        return len(self._lines) >= self._most
+
+    def get(self, identity: str) -> Line | None:
+        return self._lines.get(identity)
+
+    def put(self, lines: Iterable[Line]) -> None:
+        """Add lines, or what is known of them now. When there is no room, the oldest goes."""
+        with self._lock:
+            for line in lines:
+                if line.id not in self._lines:
+                    insort(self._order, line.place)
+                self._lines[line.id] = line
+            for _, identity in self._order[: max(len(self._order) - self._most, 0)]:
+                self._lines.pop(identity, None)
+            del self._order[: max(len(self._order) - self._most, 0)]
+
+    def newest(
+        self, wanted: Callable[[Line], bool], most: int, *, before: tuple[int, str] | None = None
+    ) -> list[Line]:
+        """Those that are wanted, the newest first. `before`: only what is older than this place."""
+        found: list[Line] = []
+        with self._lock:
+            order = self._order if before is None else self._order[: bisect_left(self._order, before)]
+            for _, identity in reversed(order):
+                line = self._lines[identity]
+                if wanted(line):
+                    found.append(line)
+                    if len(found) == most:
+                        break
+        return found

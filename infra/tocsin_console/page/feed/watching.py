@@ -1,0 +1,214 @@
+"""Who watches the feed: while somebody does, one request a second; while nobody does, none."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tocsin.dynamo.writes import Key
+from tocsin.tables.notifications import notification_key
+from tocsin_console.page.feed.history import History
+from tocsin_console.page.feed.line import Line
+from tocsin_console.page.feed.recent import Recent
+from tocsin_console.page.feed.stream import Behind, Stream
+
+EACH_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 10.0
+"""After an error: the other pages say it as well, so there is no hurry."""
+
+_FRESH_SECONDS: Final = 5.0
+_REREAD: Final = 100
+_QUEUED: Final = 1_000
+
+Told = tuple[str, Line | str]
+"""What a listener gets: `line` and a line, or `trouble` and words (empty: it is over)."""
+
+
+class Listener:
+    """Somebody who watches, on the loop of the server. What they can't keep up with is left out."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.news: asyncio.Queue[Told] = asyncio.Queue(_QUEUED)
+
+    def tell(self, told: Told) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._put, told)
+
+    def _put(self, told: Told) -> None:
+        if not self.news.full():
+            self.news.put_nowait(told)
+
+
+class Watching:
+    """The feed of one deployment. `words`: an error as the operator reads it. `clock`: seconds, of any
+    beginning."""
+
+    def __init__(
+        self,
+        history: History,
+        stream: Stream,
+        recent: Recent,
+        words: Callable[[Exception], str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._history = history
+        self._stream = stream
+        self._words = words
+        self._clock = clock
+        self._listeners: set[Listener] = set()
+        self._woken = threading.Condition()
+        self._looked_at = 0.0
+        self._refreshed_at: float | None = None
+        self._refreshing = threading.Lock()
+        self._loading: threading.Thread | None = None
+        self._following: threading.Thread | None = None
+        self._closed = False
+        self.recent = recent
+        self.complete = False
+        self.trouble = ""
+
+    # -- pages ---------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Somebody opens the feed: have the newest there, and older ones read on while they look. Raises
+        whatever
+        reading raises."""
+        self._looked_at = self._clock()
+        with self._refreshing:
+            if self._refreshed_at is None:
+                self._begin()
+            elif not self._live and self._clock() - self._refreshed_at > _FRESH_SECONDS:
+                self._refresh()
+        if not self.complete and (self._loading is None or not self._loading.is_alive()):
+            self._loading = threading.Thread(target=self._load, daemon=True)
+            self._loading.start()
+
+    @contextmanager
+    def listener(self, loop: asyncio.AbstractEventLoop) -> Iterator[Listener]:
+        """Follow what changes, for as long as this is open."""
+        one = Listener(loop)
+        with self._woken:
+            self._listeners.add(one)
+            if self._following is None or not self._following.is_alive():
+                self._following = threading.Thread(target=self._follow, daemon=True)
+                self._following.start()
+        try:
+            if self.trouble:
+                one.tell(("trouble", self.trouble))
+            yield one
+        finally:
+            with self._woken:
+                self._listeners.discard(one)
+                self._woken.notify_all()
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        with self._woken:
+            self._closed = True
+            self._listeners.clear()
+            self._woken.notify_all()
+
+    # -- what was ------------------------------------------------------------------------------------------
+
+    @property
+    def _live(self) -> bool:
+        following = self._following
+        return following is not None and following.is_alive() and not self.trouble
+
+    def _begin(self) -> None:
+        lines, self._places = self._history.step(self._history.sources())
+        self.recent.put(lines)
+        self._waiting = self._history.waiting()
+        self._refreshed_at = self._clock()
+        self.complete = not self._places and not self._read_waiting()
+
+    def _read_waiting(self) -> bool:
+        """The next page of what waits; whether there was one."""
+        page = next(self._waiting, None)
+        self.recent.put(page or ())
+        return page is not None
+
+    def _refresh(self) -> None:
+        """What came since, and what became of those that may have changed."""
+        lines, _ = self._history.step(self._history.sources())
+        self.recent.put(lines)
+        fresh = {line.id for line in lines}
+        unsettled = self.recent.newest(lambda line: not line.settled and line.id not in fresh, _REREAD)
+        self.recent.put(self._history.read([_key(line) for line in unsettled]))
+        self._refreshed_at = self._clock()
+
+    def _load(self) -> None:
+        """Read on, while somebody looks. What goes wrong is told by the page that reads next."""
+        try:
+            while not self._closed and not self.recent.full and (self._listeners or self._just_looked):
+                more = self._read_waiting()
+                if self._places:
+                    lines, self._places = self._history.step(self._places)
+                    self.recent.put(lines)
+                elif not more:
+                    self.complete = True
+                    return
+            self.complete = self.complete or self.recent.full
+        except Exception as error:  # noqa: BLE001  said on the page; the next look goes on
+            self._say(self._words(error))
+
+    @property
+    def _just_looked(self) -> bool:
+        return self._clock() - self._looked_at < 30
+
+    # -- what happens --------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        begun = False
+        while self._wait(0):
+            try:
+                if not begun:
+                    self._stream.begin()
+                    with self._refreshing:
+                        if self._refreshed_at is not None:
+                            self._refresh()
+                    begun = True
+                self._take()
+                self._say("")
+            except Behind:
+                begun = False
+            except Exception as error:  # noqa: BLE001  whatever keeps the stream away is told, and tried again
+                begun = False
+                self._say(self._words(error))
+                self._wait(AGAIN_SECONDS)
+            self._wait(EACH_SECONDS)
+
+    def _take(self) -> None:
+        found = {
+            line.id: line for item in self._stream.read() if (line := self._history.line(item)) is not None
+        }
+        self.recent.put(found.values())
+        for line in found.values():
+            self._tell(("line", line))
+
+    def _wait(self, seconds: float) -> bool:
+        """Pause, unless everybody goes; whether anybody is there."""
+        with self._woken:
+            self._woken.wait_for(lambda: not self._listeners, seconds)
+            return bool(self._listeners)
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._tell(("trouble", trouble))
+
+    def _tell(self, told: Told) -> None:
+        with self._woken:
+            listeners = list(self._listeners)
+        for one in listeners:
+            one.tell(told)
+
+
+def _key(line: Line) -> Key:
+    return notification_key(line.id)
