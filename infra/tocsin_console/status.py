@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit, read_limits
+from tocsin.accounts.limits import (
+    COLD_REFUSALS,
+    FIRST_CONTACTS,
+    LOGIN,
+    MESSAGES,
+    NEW_CHATS,
+    Limit,
+    read_limits,
+)
 from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin.notify.self_test import SelfTest
 from tocsin.notify.waiting import Waiting, lines_of
@@ -60,6 +68,8 @@ ADVICE: Mapping[str, str] = {
 # Active WhatsApp restrictions. Tocsin does not try to send against one, which would prolong it.
 LIMITS = {
     FIRST_CONTACTS: "WhatsApp does not let it write to new contacts",
+    NEW_CHATS: "it has used up its new chats",
+    COLD_REFUSALS: "several people in a row must write first, so Tocsin writes to no new contacts",
     MESSAGES: "WhatsApp accepts no messages from it",
     LOGIN: "WhatsApp does not let it log in",
 }

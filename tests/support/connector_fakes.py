@@ -59,6 +59,7 @@ class Around:
     meters: Meters = field(default_factory=Meters)
     poller: Any = field(default_factory=lambda: RequestPoller(cast("Any", None), GrantedTable()))
     config: Any = field(default_factory=lambda: SimpleNamespace(notifications_table=None))
+    notices: Any = None
 
     def uniform(self, low: float, high: float) -> float:
         return low

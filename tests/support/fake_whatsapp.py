@@ -229,6 +229,8 @@ class Network:
         self.on_upload: Callable[[str, bytes], None] = lambda kind, blob: None
         self.retries: list[Node] = []
         self.refuse_with: list[int] = []
+        # What the connector found out about a refusal, beside it.
+        self.verdict: dict[str, str] = {}
         self.lose_acks = 0
         self.away: Exception | None = None
         self.incarnation: int | None = None
@@ -306,7 +308,7 @@ class Network:
         node = _over_the_wire(node)
         self.messages.append(node)
         if self.refuse_with:
-            return self._ack(node, {"error": str(self.refuse_with.pop(0))})
+            return self._ack(node, {"error": str(self.refuse_with.pop(0)), **self.verdict})
         if self.before_delivery:
             self.before_delivery(node)
         with self._one_at_a_time:

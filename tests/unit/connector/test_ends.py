@@ -7,6 +7,7 @@ Source: transport.md, sections 9.1, 9.2, 10. One row for each row of its tables.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support.connector_fakes import Around, HeldLease
+from tocsin.accounts.login_refusal import open_refusal
 from tocsin.connector.account_runner import Account
 from tocsin.connector.pacing import Pace, Unhealable
+from tocsin.tables.keys import login_refusal_key
 from tocsin.whatsapp import reaction
-from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.node import Node, decode
 from tocsin.whatsapp.reaction import FAILURES, STREAM_ERRORS, Kind, Reaction, on_failure, on_stream_error
 
 NEVER = None
@@ -68,9 +71,9 @@ ENDS = {
     "logged out": End(failure("401"), NEVER, "logged_out", told=True, keys=False),
     "banned for a while": End(failure("402", expire="3600"), 3600.0, "restricted", told=True),
     "banned for who knows how long": End(failure("402"), 86400.0, "restricted", told=True),
-    "locked": End(failure("403"), NEVER, "logged_out", told=True, keys=False),
+    "locked": End(failure("403"), NEVER, "stopped", told=True, keys=False),
     "too old": End(failure("405"), AT_ONCE, "connecting", told=True),
-    "banned": End(failure("406"), NEVER, "logged_out", told=True, keys=False),
+    "banned": End(failure("406"), NEVER, "stopped", told=True, keys=False),
     "user agent refused": End(failure("409"), HOURS, "stopped", told=True),
     "foreign token expired": End(failure("413"), HOURS, "stopped", told=True),
     "foreign token invalid": End(failure("414"), HOURS, "stopped", told=True),
@@ -86,16 +89,17 @@ ENDS = {
 
 @dataclass
 class Office:
-    """An account whose connection has just ended. `slept`: its delays; `told`: on the bus; `said`: in the
-    lease."""
+    """An account whose connection has just ended. `slept`: its delays; `told`: on the bus, of its end;
+    `events`: what else; `said`: in the lease."""
 
     slept: list[float] = field(default_factory=list)
     told: list[tuple[str, float | None]] = field(default_factory=list)
+    events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         around: Any = Around()
-        around.notices = SimpleNamespace(disconnected=self._disconnected)
+        around.notices = SimpleNamespace(disconnected=self._disconnected, tell=self._tell)
         around.config = SimpleNamespace(whatsapp_url="ws://here")
         around.uniform = lambda low, high: 1.0
         self.account = Account("default", around)
@@ -108,6 +112,9 @@ class Office:
         self, account: str, state: str, reason: str, *, until: float | None = None
     ) -> None:
         self.told.append((state, until))
+
+    async def _tell(self, event: str, account: str, facts: Mapping[str, object]) -> None:
+        self.events.append((event, facts))
 
     async def _say(self, state: str, detail: str = "") -> None:
         self.said.append(state)
@@ -186,6 +193,38 @@ async def test_a_ban_is_told_with_its_end_and_outlives_the_process(office: Offic
     assert limit is not None
     assert abs(limit.until - until) <= 1
     assert limit.cause == "the same message to too many"
+
+
+async def test_what_a_locked_account_is_told_is_kept_and_the_token_only_sealed(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = {"violation_reason": "14", "url": "https://faq.whatsapp.com/5", "appeal_token": "t0ken-once"}
+    await office.ends(on_failure(failure("403", **told)))
+    keys, around = office.account._keys, office.account._context
+    refusal = keys.account.login_refusal()
+    assert refusal is not None
+    assert (refusal.code, refusal.can_appeal, refusal.until) == ("403", True, None)
+    assert refusal.told == {"reason": "403", "violation_reason": "14", "url": "https://faq.whatsapp.com/5"}
+    whole = open_refusal(around.table, around.sealer, "default")
+    assert whole is not None
+    assert decode(whole).attrs["appeal_token"] == "t0ken-once"
+    [(event, facts)] = office.events
+    assert (event, facts["violation_reason"], facts["can_appeal"]) == ("AccountLocked", "14", True)
+    assert "t0ken-once" not in caplog.text + repr(office.events) + repr(
+        around.table.get(login_refusal_key("default"))
+    )
+
+
+@pytest.mark.parametrize(("attrs", "guessed"), [({"expire": "3600"}, False), ({}, True)])
+async def test_a_ban_says_whether_its_end_was_told(
+    office: Office, attrs: dict[str, str], guessed: bool
+) -> None:
+    await office.ends(on_failure(failure("402", code="101", **attrs)))
+    [(event, facts)] = office.events
+    assert (event, facts["code"], facts["guessed"]) == ("AccountBanned", "101", guessed)
+    limit = office.account._keys.account.limit("login")
+    assert limit is not None
+    assert limit.guessed is guessed
 
 
 async def test_what_alarms_is_told_once_until_it_worked_again(office: Office) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -129,26 +128,6 @@ async def test_whatever_else_is_beyond_all_bounds_is_stored_and_acknowledged(
     assert line.written == [attrs["id"]]
     assert not line.ended
     carrying.cancel()
-
-
-@pytest.mark.parametrize(
-    ("ends", "until"),
-    [
-        ("1900000000", 1_900_000_000),
-        (1_900_000_000, 1_900_000_000),
-        *((absurd, None) for absurd in ("nan", "inf", "9" * 18, 1e300, None)),
-    ],
-)
-async def test_an_end_of_a_restriction_that_is_none_is_not_believed(ends: object, until: int | None) -> None:
-    """It is made a date and a number of the table: anything else would end the line, at every login."""
-    lock = {"is_active": True, "time_enforcement_ends": ends}
-    told = json.dumps({"data": {"xwa2_fetch_account_reachout_timelock": lock}}).encode()
-
-    async def request(node: Node, seconds: float) -> Node:
-        return Node("iq", {"type": "result"}, (Node("result", {}, told),))
-
-    line: Any = SimpleNamespace(request=request)
-    assert await Session._restriction_end(line) == until
 
 
 async def test_an_account_ends_with_its_forwarder(monkeypatch: pytest.MonkeyPatch) -> None:

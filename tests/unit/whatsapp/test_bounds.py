@@ -26,6 +26,7 @@ from tests.support.stanzas import (
     usync_answer,
 )
 from tocsin.whatsapp import (
+    account_health,
     bounds,
     bundles,
     content,
@@ -240,8 +241,10 @@ def test_of_a_giant_change_of_a_group_as_many_names_are_learnt_as_it_can_have_me
 def test_a_restriction_that_ends_beyond_every_clock_has_no_end_that_is_known(
     ends: object, until: int | None
 ) -> None:
-    text = json.dumps({"data": {"lock": {"is_active": True, "time_enforcement_ends": ends}}})
-    assert notifications.parse_lock(text, "lock") == notifications.ReachoutLock(True, until)
+    lock = {"is_active": True, "time_enforcement_ends": ends}
+    text = json.dumps({"data": {"xwa2_fetch_account_reachout_timelock": lock}}).encode()
+    answer = Node("iq", {"type": "result"}, (Node("result", {}, text),))
+    assert account_health.parse_reachout_answer(answer) == account_health.ReachoutLock(True, until)
 
 
 # What our phone gives on

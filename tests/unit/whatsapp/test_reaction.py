@@ -59,9 +59,9 @@ def test_an_unacked_stanza_is_named() -> None:
     [
         ("400", Kind.STOP, "stopped", False),
         ("401", Kind.STOP, "logged_out", True),
-        ("403", Kind.STOP, "logged_out", True),
+        ("403", Kind.STOP, "stopped", True),
         ("405", Kind.REFRESH_VERSION, "connecting", False),
-        ("406", Kind.STOP, "logged_out", True),
+        ("406", Kind.STOP, "stopped", True),
         ("409", Kind.STOP, "stopped", False),
         ("413", Kind.STOP, "stopped", False),
         ("414", Kind.STOP, "stopped", False),
@@ -86,6 +86,15 @@ def test_a_ban_is_waited_out(expire: str, seconds: int) -> None:
     found = on_failure(Node("failure", {"reason": "402", "code": "104", "expire": expire}))
     assert (found.kind, found.state, found.seconds) == (Kind.WAIT, "restricted", seconds)
     assert found.detail == "the same message to too many"
+    assert found.guessed is (seconds == 86400)
+
+
+@pytest.mark.parametrize(("reason", "kept"), [("402", True), ("403", True), ("406", True), ("401", False)])
+def test_what_is_said_once_is_kept_whole_and_not_shown(reason: str, kept: bool) -> None:
+    node = Node("failure", {"reason": reason, "violation_reason": "14", "appeal_token": "once"})
+    found = on_failure(node)
+    assert (found.stanza == node) is kept
+    assert "once" not in repr(found)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +121,5 @@ def test_a_removed_device_is_removed_whatever_the_code(known: str) -> None:
 @pytest.mark.parametrize("ended", [*STREAM_ERRORS.values(), *FAILURES.values()], ids=lambda each: each.reason)
 def test_whoever_must_act_is_told_and_keys_are_void_only_where_the_account_is_lost(ended: Reaction) -> None:
     assert ended.alert or ended.kind is not Kind.STOP
-    assert not ended.wipe or (ended.kind, ended.state) == (Kind.STOP, "logged_out")
+    assert not ended.wipe or ended.kind is Kind.STOP
+    assert not ended.wipe or ended.state in ("logged_out", "stopped")

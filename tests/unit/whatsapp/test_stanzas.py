@@ -25,7 +25,17 @@ from tests.support.stanzas import (
     usync_answer,
 )
 from tocsin.signal.x3dh import PreKeyBundle
-from tocsin.whatsapp import bundles, content, iq, message, notifications, outgoing, receipts, usync
+from tocsin.whatsapp import (
+    account_health,
+    bundles,
+    content,
+    iq,
+    message,
+    notifications,
+    outgoing,
+    receipts,
+    usync,
+)
 from tocsin.whatsapp.adv import KeyIndexes, Voucher
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
@@ -473,8 +483,9 @@ def test_a_number_is_asked_for_in_international_form(phone: str) -> None:
                     b'{"data":{"xwa2_notify_account_reachout_timelock":'
                     b'{"is_active":true,"time_enforcement_ends":"1790000000"}}}',
                 ),
+                **{"from": SERVER},
             ),
-            notifications.ReachoutLock(True, 1790000000),
+            notifications.AccountNotice((account_health.ReachoutLock(True, 1790000000),)),
         ),
         (note("picture"), notifications.Other("picture")),
     ],

@@ -7,18 +7,29 @@ time it was heard at; a limit that is over or lifted stays for a while as such, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from tocsin.dynamo.table import ConditionFailed, Table
 from tocsin.dynamo.writes import ITEM_ABSENT, AtMost, Item, Put, Value
 from tocsin.tables.keys import LIMIT, limit_key
 
-# Kinds: no chats to people who don't know us (463, 475) · no message at all for a while (419, 423, 429) · no
-# login (402).
+# Kinds: no chats to people who don't know us (the reach-out lock, 463) · none because this cycle's are used
+# up (475) · none for an hour, of our own accord, after several people in a row had to write first · no
+# message at all for a while (419, 423, 429) · no login (402).
 FIRST_CONTACTS: Final = "first-contacts"
+NEW_CHATS: Final = "new-chats"
+COLD_REFUSALS: Final = "cold-refusals"
 MESSAGES: Final = "messages"
 LOGIN: Final = "login"
-KINDS: Final = (LOGIN, MESSAGES, FIRST_CONTACTS)
+HOLDING_FIRST_CONTACTS: Final = (FIRST_CONTACTS, NEW_CHATS, COLD_REFUSALS)
+"""Each by itself keeps the account from people who don't know it. The end of one isn't another's."""
+
+KINDS: Final = (LOGIN, MESSAGES, *HOLDING_FIRST_CONTACTS)
+
+# Causes of those that hold first contacts. Before, it was the ack's code, or "notification".
+REACHOUT_LOCK: Final = "reachout-lock"
+NEW_CHAT_QUOTA: Final = "new-chat-quota"
 
 # How long news that come late may still be on their way: the stanza queue keeps them for so many days.
 _KEPT_SECONDS: Final = 14 * 86400
@@ -28,12 +39,15 @@ _LAST_SECOND: Final = 2**32 - 1
 
 
 class Limit(NamedTuple):
-    """`cause`: the server's code, or what told of it. `until`, `heard_at`: Unix seconds."""
+    """`cause`: the server's code, or what told of it. `until`, `heard_at`: Unix seconds. `guessed`: nobody
+    said until when. `type`: WhatsApp's own word for it, as it came; empty if it gave none."""
 
     kind: str
     cause: str
     until: int
     heard_at: int
+    guessed: bool = False
+    type: str = ""
 
 
 def read_limits(table: Table, account: str, now: float) -> dict[str, Limit]:
@@ -52,10 +66,22 @@ def read_limit(table: Table, account: str, kind: str, now: float) -> Limit | Non
     return limit if limit is not None and limit.until > now else None
 
 
+def first_contacts_limit(table: Table, account: str, now: float) -> Limit | None:
+    """What keeps the account from first contacts now: the one that ends last. `None`: nothing does."""
+    return strictest_for_first_contacts(read_limits(table, account, now))
+
+
+def strictest_for_first_contacts(active: Mapping[str, Limit]) -> Limit | None:
+    """Of the limits that hold (by kind), the one that keeps first contacts back for longest."""
+    holding = [limit for kind, limit in active.items() if kind in HOLDING_FIRST_CONTACTS]
+    return max(holding, key=lambda limit: limit.until, default=None)
+
+
 def note_limit(table: Table, account: str, limit: Limit, *, guessed: bool = False) -> Limit:
     """Write down what was heard; what counts then. `guessed`: the server told of the limit but not of its
     end, so an end that was heard before stands if it is later. `until` 0: it is lifted."""
     key, current = limit_key(account, limit.kind), None
+    limit = limit._replace(guessed=guessed)
     for _ in range(4):
         item = table.get(key)
         current = _limit(item) if item is not None else None
@@ -79,6 +105,8 @@ def _attributes(limit: Limit) -> dict[str, Value]:
         "until": limit.until,
         "heard_at": limit.heard_at,
         "expire_at": max(limit.until, limit.heard_at) + _KEPT_SECONDS,
+        **({"guessed": True} if limit.guessed else {}),
+        **({"type": limit.type} if limit.type else {}),
     }
 
 
@@ -88,5 +116,10 @@ def _limit(item: Item) -> Limit:
         return min(value, _LAST_SECOND) if isinstance(value, int) else 0
 
     return Limit(
-        str(item["sk"])[len(LIMIT) :], str(item.get("cause", "")), number("until"), number("heard_at")
+        str(item["sk"])[len(LIMIT) :],
+        str(item.get("cause", "")),
+        number("until"),
+        number("heard_at"),
+        item.get("guessed") is True,
+        str(item.get("type", "")),
     )

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import KINDS, LOGIN
+from tocsin.accounts.login_refusal import refusal_of
 from tocsin.accounts.operator_requests import Asked
 from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
 from tocsin.connector import version
@@ -30,6 +31,7 @@ from tocsin.connector.gateway.holds import Holds, StoredCounts
 from tocsin.connector.gateway.limits import Limits
 from tocsin.connector.gateway.status import AccountStatus
 from tocsin.connector.halts import Halts
+from tocsin.connector.health import AccountHealth
 from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.pacing import Pace, Unhealable
@@ -41,7 +43,9 @@ from tocsin.keys.errors import KeysBehind
 from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_high_water_mark
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import DamagedRecord
+from tocsin.timestamps import iso
 from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node, encode
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
@@ -78,6 +82,7 @@ class Account:
         self._keys = KeyStore(table, context.sealer, name)
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
+        self._health = AccountHealth(context.aws, context.notices, self._keys, name, self._limits)
         self.status.limit = self._limits.active
         self.status.hold = Holds(name, lambda: context.settings(), uniform=context.uniform)
         self._counts = StoredCounts(context.aws, table, name, self.status.hold)
@@ -262,7 +267,7 @@ class Account:
     async def _connect(self, held_lease: HeldLease, credentials: Credentials) -> None:
         await self.status.set(AccountState.CONNECTING)
         session = Session(
-            self._context, self._keys, held_lease, self.status, self._ways, self._requests, self._limits
+            self._context, self._keys, held_lease, self.status, self._ways, self._requests, self._health
         )
         routing = self._failed_handshakes < 2
         ended = await session.run(credentials, routing=routing)
@@ -300,7 +305,10 @@ class Account:
         """Stop trying. Void keys are replaced, so that nothing logs in with them again."""
         if ended.kind is Kind.WAIT and ended.seconds is not None:
             # Written before it is told: whoever hears of it may stop us, and the next one must sit it out.
-            await self._limits.hear(LOGIN, ended.detail or ended.reason, time.time() + ended.seconds)
+            until = time.time() + ended.seconds
+            await self._limits.hear(LOGIN, ended.detail or ended.reason, until, guessed=ended.guessed)
+        if ended.stanza is not None:
+            await self._keep_refusal(ended, ended.stanza)
         if ended is UNLINKED:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
@@ -317,6 +325,29 @@ class Account:
             patience = self._patience()
             until = int(time.time() + patience) if patience is not None else 0
             await self._halts.note(ended, until, (await self._credentials()).incarnation)
+
+    async def _keep_refusal(self, ended: Reaction, stanza: Node) -> None:
+        """What WhatsApp says of a ban or a lock is said once: keep all of it, and tell what it means."""
+        until = int(time.time() + ended.seconds) if ended.seconds is not None else None
+        told = {name: str(value) for name, value in stanza.attrs.items()}
+        refusal = refusal_of(told.get("reason", ""), told, int(time.time()), until, guessed=ended.guessed)
+        try:
+            await self._context.aws.call(self._keys.account.note_login_refusal, refusal, encode(stanza))
+        except Exception:
+            log.exception("what WhatsApp said can't be kept", extra={"account": self.name})
+        if until is not None:
+            facts = {"code": told.get("code"), "reason": ended.detail, "until": iso(until * 1000)}
+            await self._context.notices.tell("AccountBanned", self.name, {**facts, "guessed": ended.guessed})
+            return
+        facts = {
+            "reason": ended.reason,
+            "violation_reason": refusal.told.get("violation_reason"),
+            "message": refusal.told.get("message"),
+            "url": refusal.told.get("url"),
+        }
+        await self._context.notices.tell(
+            "AccountLocked", self.name, {**facts, "can_appeal": refusal.can_appeal}
+        )
 
     async def _report_end(self, ended: Reaction) -> None:
         """Tell the operator: in the lease, on the bus and in the log. The metric follows the state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 
 from tocsin.connector.aws import Aws
 from tocsin.connector.config import Config
@@ -31,21 +32,26 @@ class Notices:
         self, account: str, state: str, reason: str, *, until: float | None = None
     ) -> None:
         """The event AccountDisconnected: the account can't send (with `until`: before then, Unix seconds)."""
+        facts: dict[str, object] = {"state": state, "reason": reason}
+        if until is not None:
+            facts["until"] = iso(until * 1000)
+        await self.tell("AccountDisconnected", account, facts)
+
+    async def tell(self, event: str, account: str, facts: Mapping[str, object]) -> None:
+        """An event about the account on the bus; what each holds: `account-event.schema.json`."""
         if self._config.event_bus is None:
             return
-        detail = {"account": account, "state": state, "reason": reason, "at": iso(time.time() * 1000)}
-        if until is not None:
-            detail["until"] = iso(until * 1000)
+        detail = {"account": account, **facts, "at": iso(time.time() * 1000)}
         entry = {
             "Source": SOURCE,
-            "DetailType": "AccountDisconnected",
+            "DetailType": event,
             "Detail": json.dumps(detail),
             "EventBusName": self._config.event_bus,
         }
         try:
             answer = await self._aws.call(self._aws.client("events").put_events, Entries=[entry])
         except Exception:
-            log.exception("the bus was not told of the lost account", extra={"account": account})
+            log.exception("the bus was not told", extra={"account": account, "event": event})
             return
         if answer.get("FailedEntryCount"):
             log.error("the bus refused the event", extra={"account": account, "entries": answer["Entries"]})

@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tocsin.accounts.lease import LeaseLost
-from tocsin.accounts.limits import FIRST_CONTACTS, Limit
 from tocsin.accounts.state import AccountState
 from tocsin.connector import version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.forwarding.stanza import Origin
 from tocsin.connector.forwarding.ways import Ways
-from tocsin.connector.gateway.limits import WORDS, Limits
-from tocsin.connector.gateway.status import AccountStatus, unlimited
+from tocsin.connector.gateway.limits import WORDS
+from tocsin.connector.gateway.status import AccountStatus, unasked, unlimited
+from tocsin.connector.health import AccountHealth
 from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.login import (
     check_prekeys,
@@ -29,7 +29,6 @@ from tocsin.connector.login import (
 )
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.socket import Line, LineClosed, LineLost, OpenFailed, open_line
-from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.keys.account import Credentials
 from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
@@ -50,7 +49,7 @@ from tocsin.whatsapp.events import (
 )
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
-from tocsin.whatsapp.notifications import ReachoutLock, parse_lock, parse_notification
+from tocsin.whatsapp.notifications import AccountNotice, parse_notification
 from tocsin.whatsapp.reaction import Kind, Reaction
 from tocsin.whatsapp.receipts import ack, decline, refusal_of
 
@@ -82,9 +81,6 @@ SETUP_FAILED: Final = Reaction(Kind.BACKOFF, "login-setup-failed", alert=True)
 RECONNECT: Final = Reaction(Kind.RECONNECT_NOW, "reconnect-by-operator")
 UNLINKED: Final = Reaction(Kind.STOP, "unlinked-by-operator", AccountState.UNPAIRED)
 
-REACHOUT_QUERY: Final = "23983697327930364"
-"""The query for the end of a restriction. Its id changes with client releases; failing is harmless."""
-
 
 class Session:
     """Runs one connection for a paired account. `stable_since`: when it was logged in; None before."""
@@ -97,7 +93,7 @@ class Session:
         status: AccountStatus,
         ways: Ways,
         requests: OperatorRequests,
-        limits: Limits,
+        health: AccountHealth,
     ) -> None:
         self._context = context
         self._keys = keys
@@ -105,11 +101,10 @@ class Session:
         self._status = status
         self._ways = ways
         self._requests = requests
-        self._limits = limits
+        self._health = health
         self._offline_done = asyncio.Event()
         self._resumed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking: asyncio.Task[None] | None = None
         self._topping_up: asyncio.Task[None] | None = None
         self._unlinking = False
         self._turn = _Turn(context)
@@ -147,6 +142,8 @@ class Session:
         self._status.ready = False
         self._status.on_resumed = lambda: None
         self._status.on_refused = unlimited
+        self._status.before_first_contact = unasked
+        self._health.end()
         self._ways.forget()
 
     async def _follow(self, line: Line, credentials: Credentials) -> Reaction:
@@ -157,7 +154,7 @@ class Session:
                     return UNLINKED if self._unlinking and ended.wipe else ended
                 case StanzaReceived(node=node):
                     self._status.hold.heard(node)
-                    self._apply_reachout_lock(line, node)
+                    self._apply_account_news(line, node)
                     await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
@@ -241,14 +238,21 @@ class Session:
             line.write(refusal)
             log.info("call declined", extra={"account": self._status.account})
 
-    def _apply_reachout_lock(self, line: Line, node: Node) -> None:
-        """Apply a lock of first contacts at once, not when a function reads the notification."""
+    def _apply_account_news(self, line: Line, node: Node) -> None:
+        """Apply what is told of the account at once, not when a function reads the notification."""
         if node.tag != "notification" or node.attrs.get("type") != "mex":
             return
         with contextlib.suppress(WireError):
-            news = parse_notification(node)
-            if isinstance(news, ReachoutLock):
-                self._spawn(line, self._reachout(news))
+            notice = parse_notification(node)
+            if isinstance(notice, AccountNotice):
+                self._spawn(line, self._hear(notice))
+
+    async def _hear(self, notice: AccountNotice) -> None:
+        if notice.unreadable:
+            problem = {"account": self._status.account, "count": notice.unreadable}
+            log.warning("news of the account can't be read", extra=problem)
+        for news in notice.news:
+            await self._health.hear(news)
 
     # After login
 
@@ -257,7 +261,9 @@ class Session:
         self.stable_since = self._context.clock()
         self._status.line = line
         self._status.on_resumed = self._resumed.set
-        self._status.on_refused = lambda error: self._refused(line, error)
+        self._status.on_refused = self._health.refused
+        self._status.before_first_contact = self._health.before_first_contact
+        self._health.begin(line)
         self._spawn(line, self._set_up(line, credentials, event))
         self._spawn(line, self._watch_requests(line, credentials))
 
@@ -280,6 +286,7 @@ class Session:
         await self._requests.show(AccountState.CONNECTED)
         log.info("connected", extra={"account": account, "epoch": self._held_lease.epoch})
         self._spawn(line, self._watch_limits())
+        self._spawn(line, self._watch_health())
         await self._recheck_parked()
 
     async def _go_active(self, line: Line, credentials: Credentials) -> None:
@@ -298,7 +305,7 @@ class Session:
     async def _say_open(self) -> None:
         """The account may send: to everybody, or to some while a limit lasts, which outlives the connection
         that met it, the process, and the connector."""
-        limit = self._limits.strictest()
+        limit = self._health.limits.strictest()
         if limit is None:
             await self._status.set(AccountState.CONNECTED)
         else:
@@ -307,16 +314,20 @@ class Session:
 
     async def _watch_limits(self) -> None:
         """Say how the account may send whenever that changes, as long as it is connected."""
-        said = self._limits.strictest()
+        said = self._health.limits.strictest()
         while True:
-            self._limits.changed.clear()
-            limit = self._limits.strictest()
+            self._health.limits.changed.clear()
+            limit = self._health.limits.strictest()
             if limit != said:
                 await self._say_open()
                 said = limit
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit and max(limit.until - time.time(), 0) + 0.01):
-                    await self._limits.changed.wait()
+                    await self._health.limits.changed.wait()
+
+    async def _watch_health(self) -> None:
+        await self._health.look()
+        await self._health.watch()
 
     async def _give_more(self, line: Line, credentials: Credentials, count: int) -> None:
         """The server asks for prekeys: it gets some, and then none for a moment, however often it asks."""
@@ -373,68 +384,6 @@ class Session:
                 iq.checked(await line.request(iq.remove_device(JID.parse(credentials.jid))))
                 line.end(UNLINKED)
                 return
-
-    async def _refused(self, line: Line, error: str) -> None:
-        """The server refused a message. If that means the account, it is written down before anybody is told;
-        the line stays up, for a limit is seldom for everybody."""
-        before = self._limits.strictest()
-        limit = await self._limits.refused(error)
-        if limit is None:
-            return
-        if limit.kind == FIRST_CONTACTS and (self._asking is None or self._asking.done()):
-            self._asking = self._spawn(line, self._ask_end(line, error, told=before is not None))
-        elif before is None:
-            self._spawn(line, self._tell_limit(limit))
-
-    async def _ask_end(self, line: Line, error: str, *, told: bool) -> None:
-        until = await self._restriction_end(line)
-        if until is not None:
-            await self._limits.hear(FIRST_CONTACTS, error, until)
-        limit = self._limits.active(FIRST_CONTACTS)
-        if limit is not None and not told:
-            await self._tell_limit(limit)
-
-    async def _reachout(self, lock: ReachoutLock) -> None:
-        """WhatsApp says by itself that first contacts are restricted, or that they are free again."""
-        before = self._limits.active(FIRST_CONTACTS)
-        if lock.active:
-            guess = time.time() + RESTRICTION_SECONDS
-            limit = await self._limits.hear(
-                FIRST_CONTACTS, "notification", lock.until or guess, guessed=lock.until is None
-            )
-            if before is None:
-                await self._tell_limit(limit)
-        elif before is not None:
-            await self._limits.hear(FIRST_CONTACTS, "notification", 0)
-            log.warning("first contacts are free again", extra={"account": self._status.account})
-            await self._context.notices.ask_resume(self._status.account)
-
-    async def _tell_limit(self, limit: Limit) -> None:
-        """What an operator must hear: in the log and on the bus; the lease says it by `_watch_limits`."""
-        account = self._status.account
-        log.error(
-            "account restricted",
-            extra={
-                "account": account,
-                "limit": limit.kind,
-                "code": limit.cause,
-                "until": iso(limit.until * 1000),
-            },
-        )
-        why = f"{WORDS[limit.kind]} ({limit.cause})"
-        await self._context.notices.disconnected(account, AccountState.RESTRICTED, why, until=limit.until)
-
-    @staticmethod
-    async def _restriction_end(line: Line) -> int | None:
-        """Unix seconds, if the server tells."""
-        query = Node("query", {"query_id": REACHOUT_QUERY}, b'{"variables":{}}')
-        try:
-            answer = iq.checked(await line.request(iq.request("get", "w:mex", query), 10))
-            told = answer.require_child("result").text()
-            lock = parse_lock(told, "xwa2_fetch_account_reachout_timelock")
-        except (WireError, TimeoutError, LineLost, LineClosed):
-            return None
-        return lock.until if lock.active else None
 
     def _spawn(self, line: Line, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(line, work))

@@ -132,15 +132,16 @@ class Resuming(ConnectorError):
 class Restricted(ConnectorError):
     """The server forbids the account this until `until` (Unix seconds; None when it didn't say). Wait.
 
-    `limit`: what from, as `accounts.limits` names it; empty where it is from everything.
+    `limit`: what from, as `accounts.limits` names it; empty where it is from everything. `cause`: by what.
     """
 
     code = protocol.RESTRICTED
 
-    def __init__(self, until: float | None, detail: str = "", limit: str = "") -> None:
+    def __init__(self, until: float | None, detail: str = "", limit: str = "", cause: str = "") -> None:
         super().__init__(detail or "account restricted")
         self.until = until
         self.limit = limit
+        self.cause = cause
 
 
 class IncarnationRefused(ConnectorError):
@@ -456,7 +457,8 @@ def _understand(status: int, body: bytes) -> bytes:
         case protocol.NOT_CONNECTED:
             raise NotConnected(str(answer.get("state", AccountState.CONNECTING)), detail)
         case protocol.RESTRICTED:
-            raise Restricted(_number(answer.get("until")), detail, str(answer.get("limit", "")))
+            limit, cause = str(answer.get("limit", "")), str(answer.get("cause", ""))
+            raise Restricted(_number(answer.get("until")), detail, limit, cause)
         case protocol.RESUMING:
             raise Resuming(detail)
         case protocol.INCARNATION_REFUSED:

@@ -49,6 +49,21 @@ PACE: Final = "Tocsin-Pace"
 TIMEOUT: Final = "Tocsin-Timeout"
 MEDIA: Final = "Tocsin-Media"
 
+VERDICT: Final = "tocsin-verdict"
+"""Attribute that the connector adds to the ack of a message that was refused with 463 or 475: what WhatsApp
+answered when it was asked about the account. A connector of before adds none."""
+
+VERDICT_UNTIL: Final = "tocsin-until"
+"""Beside it, Unix seconds: until when the account is kept from first contacts."""
+
+NEW_CHAT_QUOTA: Final = "new-chat-quota"
+"""Of a refusal that is `RESTRICTED`, the `cause` that is the quota; as `accounts.limits` calls it."""
+
+LOCKED: Final = "locked"
+COLD: Final = "cold"
+CAPPED: Final = "capped"
+"""Verdicts: the account may write to nobody new; this one person must write first; no new chats are left."""
+
 MAX_BODY: Final = 16 * 1024 * 1024
 """Bytes. A frame to WhatsApp is shorter than 2^24 bytes, so nothing longer could be passed on."""
 

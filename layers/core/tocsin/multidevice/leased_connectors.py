@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tocsin.accounts.lease import read_lease
-from tocsin.accounts.limits import FIRST_CONTACTS, read_limit
+from tocsin.accounts.limits import first_contacts_limit
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.notify.parking import NotTold
@@ -32,7 +32,7 @@ class LeasedConnectors:
         return None if lease is None or lease.connector is None else lease.state
 
     def takes_first_contacts(self, account: str) -> bool:
-        return read_limit(self._table, account, FIRST_CONTACTS, time.time()) is None
+        return first_contacts_limit(self._table, account, time.time()) is None
 
     def own_name(self, account: str) -> str | None:
         """Return the account's own LID (a bare JID); `None` if it isn't linked."""

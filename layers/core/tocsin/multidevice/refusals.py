@@ -29,14 +29,22 @@ from tocsin.connector_client.client import (
 )
 from tocsin.connector_client.protocol import (
     ACCOUNT_LIMIT_SECONDS,
+    CAPPED,
+    COLD,
+    LOCKED,
+    NEW_CHAT_QUOTA,
     RATE_LIMIT_SECONDS,
     RESTRICTION_SECONDS,
     UNAUTHORIZED,
+    VERDICT,
+    VERDICT_UNTIL,
 )
+from tocsin.notify.cold import refusal
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.pace.causes import BY_CONNECTOR
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError
+from tocsin.whatsapp.node import Node
 
 FORBIDDEN_PAUSE_SECONDS = 5 * 60
 """Before the one try more after a 403. What is for the same person stands behind it meanwhile, so it is no
@@ -102,6 +110,10 @@ QUERY_RULES: dict[int, Rule] = {
 
 # What the connector holds back because of an earlier refusal is named as that one was.
 RESTRICTED_CODES = {"first-contacts": "first-contact-restricted", "messages": "rate-limited"}
+QUOTA = "first-contact-quota"
+
+# What the connector found out about a refused first contact, by its word on the ack.
+VERDICT_CODES = {LOCKED: "first-contact-restricted", CAPPED: QUOTA}
 
 REFUSED = Rule("refused", Permanent)
 
@@ -114,6 +126,18 @@ def failure_of_ack(code: int, *, group: bool, earlier: Collection[str], now: int
     """
     rules = GROUP_ACK_RULES if group else ACK_RULES
     return _apply(rules.get(code, REFUSED), f"the server answered {code}", earlier, now)
+
+
+def failure_of_verdict(ack: Node) -> Failure | None:
+    """Return what a refused message means, by what the connector asked WhatsApp about the account; `None` if
+    it asked nothing, as a connector of before does."""
+    word, until = ack.attrs.get(VERDICT), ack.attrs.get(VERDICT_UNTIL)
+    if word == COLD:
+        return refusal("WhatsApp doesn't let the account write to them first")
+    code = VERDICT_CODES.get(str(word))
+    if code is None or not isinstance(until, str) or not until.isdecimal():
+        return None
+    return Wait(code, "told by WhatsApp", due_at=from_seconds(int(until)))
 
 
 def failure_of_query(
@@ -173,6 +197,7 @@ def failure_of_connector(error: ConnectorError, *, earlier: Collection[str] = ()
     if isinstance(error, Restricted):
         own = error.limit in BY_CONNECTOR
         code = error.limit if own else RESTRICTED_CODES.get(error.limit, error.code)
+        code = QUOTA if error.cause == NEW_CHAT_QUOTA else code
         return Wait(code, str(error), due_at=from_seconds(error.until) if error.until else None)
     if isinstance(error, Refused) and error.code == UNAUTHORIZED:
         # The token is as old as the remembered profile: after a new pairing both are read again.

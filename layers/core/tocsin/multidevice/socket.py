@@ -16,7 +16,14 @@ from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
 from tocsin.accounts.whereabouts import LeaseRefused
 from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorError, KeyUsed
-from tocsin.multidevice.refusals import failure_of_ack, failure_of_answer, failure_of_connector
+from tocsin.connector_client.protocol import NEW_CHAT_QUOTA
+from tocsin.multidevice.refusals import (
+    QUOTA,
+    failure_of_ack,
+    failure_of_answer,
+    failure_of_connector,
+    failure_of_verdict,
+)
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.timestamps import from_seconds, to_seconds
@@ -117,10 +124,11 @@ class Socket:
 
     def check_first_contacts(self, account: Account) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.account.limit(FIRST_CONTACTS)
+        limit = account.keys.account.first_contacts_limit()
         if limit is not None:
             due_at = from_seconds(limit.until)
-            raise Wait("first-contact-restricted", f"told by {limit.cause}", due_at=due_at)
+            code = QUOTA if limit.cause == NEW_CHAT_QUOTA else "first-contact-restricted"
+            raise Wait(code, f"told by {limit.cause}", due_at=due_at)
 
     def hand_over(
         self,
@@ -142,11 +150,13 @@ class Socket:
         `protocol.pace_words` says it.
         """
         try:
-            ack = parse_ack(
-                account.connector.send_message(
-                    account.profile, stanza, resumed=resumed, first_contact=first_contact, pace=pace
-                )
+            answer = account.connector.send_message(
+                account.profile, stanza, resumed=resumed, first_contact=first_contact, pace=pace
             )
+            ack = parse_ack(answer)
+            verdict = failure_of_verdict(answer) if ack.error and not group else None
+            if verdict is not None:
+                raise verdict
             if ack.error:
                 refusal = failure_of_ack(ack.error, group=group, earlier=earlier, now=self._now_ms())
                 raise self.heed(account.profile.account, refusal)

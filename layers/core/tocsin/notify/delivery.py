@@ -29,10 +29,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from tocsin.notify.cold import MUST_WRITE_FIRST, is_barred, note, refusal
 from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
 from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.hold import NUMBER_MOVED
+from tocsin.notify.hold import HELD_TOO_LONG, NUMBER_MOVED, Hold, held_until, is_hopeless
 from tocsin.notify.judgements import (
     attempt_of_sent,
     earlier_codes,
@@ -196,6 +197,8 @@ class Delivery:
         if isinstance(found, Verdict):
             return found
         notification = replace(notification, person=found.id)
+        if is_barred(notification, found):
+            return self._bury(notification, self._noted(notification, found, refusal()))
         send = partial(
             self._try,
             person=found,
@@ -352,7 +355,7 @@ class Delivery:
             except Stopped as stopped:
                 return stopped.verdict
             except Permanent as failure:
-                return self._bury(notification, failure)
+                return self._bury(notification, self._noted(notification, person, failure))
             except (Recover, Retry) as failure:
                 spent = self._spend_retry(notification, failure)
                 if isinstance(spent, Verdict):
@@ -360,6 +363,12 @@ class Delivery:
                 notification = replace(spent, recipient_lid=notification.recipient_lid)
             else:
                 return self._record(notification, sent)
+
+    def _noted(self, notification: Notification, person: Person, failure: Permanent) -> Permanent:
+        """Note who must write first, before the dead letter: what is noted goes out once they do."""
+        if failure.code == MUST_WRITE_FIRST:
+            note(self._stores, notification, person, self._now_ms())
+        return failure
 
     def _spend_retry(self, notification: Notification, failure: Recover | Retry) -> Notification | Verdict:
         """Use one retry up. Return the notification for the next try if that is due at once."""
@@ -433,10 +442,17 @@ class Delivery:
             self._stores.notifications.record_attempt(notification_id, attempt)
 
     def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
+        now, until = self._now_ms(), held_until(failure.code, failure.due_at)
+        if until is not None and is_hopeless(
+            notification.expires_at, notification.created_at, Hold(now, until)
+        ):
+            return self._bury(
+                notification, Permanent(HELD_TOO_LONG, f"{failure.code} lasts longer than it may wait")
+            )
         self._stores.parking.park(
             notification,
             failure.code,
-            self._now_ms(),
+            now,
             due_at=failure.due_at,
             detail=failure.detail,
             behind=behind,

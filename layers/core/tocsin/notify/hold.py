@@ -17,6 +17,9 @@ FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quot
 ACCOUNT_LIMITS = FIRST_CONTACT_CODES | {"rate-limited", "resource-limit", "locked", "restricted"}
 """Codes of a `Wait` that a limit of WhatsApp's on the whole account brought about."""
 
+HELD_TOO_LONG = "held-too-long"
+"""Code of a `Permanent` for what a limit holds beyond the time in which it could still go out."""
+
 NUMBER_MOVED = "number-moved"
 """Code of a `Wait` for an operator, who must say whether a number that went to somebody else may be written
 to. It holds what is for that number, and nothing else."""
@@ -54,3 +57,9 @@ def expiry(expires_at: int, planned_at: int, hold: Hold | None, now: int) -> int
     held = max(0, end - hold.since)
     extended = max(expires_at + held, end + GRACE_SECONDS * 1000)
     return max(expires_at, min(extended, planned_at + MAX_LIFE_SECONDS * 1000))
+
+
+def is_hopeless(expires_at: int, planned_at: int, hold: Hold) -> bool:
+    """Whether it would be given up before the limit that holds it ends: then that is said at once. All in
+    ms."""
+    return expiry(expires_at, planned_at, hold, hold.until) <= hold.until

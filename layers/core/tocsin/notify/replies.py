@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.notify.cold import ColdRecipients
 from tocsin.notify.content import Reaction, Text
 from tocsin.notify.notification import Notification, State, derived_id, named
 from tocsin.notify.queues import NotificationsQueue
@@ -103,6 +104,7 @@ class Replies:
         self._stores = stores
         self._notifications = notifications
         self._clock = clock
+        self.cold = ColdRecipients(stores, notifications, settings=settings, clock=clock)
 
     def take(self, reply: Reply) -> str:
         """Record a reply. Return what it was: `stop`, `start`, its kind, or `group-talk` for what is written
@@ -114,6 +116,7 @@ class Replies:
         (under the same message id), or turns out to be nothing that they wrote (`expect_no_more`)."""
         due_at = self._now_ms() + EXPECTED_SECONDS * 1000
         person = self._person(reply)
+        self.cold.release(reply.account, person)
         told = _told(reply, person, self._answered(reply, person), None)
         self._stores.replies.expect(reply.account, person.id, reply.message_id, told, reply.at, due_at)
 
@@ -129,6 +132,7 @@ class Replies:
         self._record(reply, person, answered, CONSENT[wish[0]] if wish else None)
         if wish is None:
             self._acknowledge(reply, person, answered)
+        self.cold.release(reply.account, person)
         return wish[0].value if wish else reply.kind
 
     def _person(self, reply: Reply) -> Person:

@@ -33,9 +33,11 @@ from tocsin.people.forgotten import Forgotten, OptOut
 from tocsin.people.person import (
     FORMERLY,
     LANE,
+    MUST_WRITE_FIRST_AT,
     NAMES,
     POINTER,
     REACHED,
+    REFUSED,
     REVISION,
     Addressee,
     Name,
@@ -252,6 +254,23 @@ class People:
         """They wrote to us before any notification reached them: they know us from now on."""
         self.change(account, name, Update(("", ""), set={"heard_at": at}))
 
+    def note_must_write_first(self, account: str, name: str, notification_id: str, at: int) -> None:
+        """WhatsApp refused a notification because they must write first; it goes out once they do."""
+        noted: Item = {MUST_WRITE_FIRST_AT: at}
+        refused = {REFUSED: frozenset({notification_id})}
+        self.change(account, name, Update(("", ""), set_first=noted, add=refused))
+
+    def forget_must_write_first(self, account: str, name: str, refused: frozenset[str]) -> None:
+        """They may be written to; `refused`: what was let go. What is noted meanwhile was refused since."""
+        gone = Update(
+            ("", ""),
+            remove=(MUST_WRITE_FIRST_AT,),
+            discard={REFUSED: refused} if refused else {},
+            when=(ITEM_EXISTS,),
+        )
+        with suppress(ConditionFailed):
+            self.change(account, name, gone)
+
     def leave_line(self, account: str, name: str, turn: str) -> None:
         """A parked notification to them came to its end: it holds up nobody any more."""
         update = Update(("", ""), discard={"parked": frozenset({turn})}, when=(ITEM_EXISTS,))
@@ -359,6 +378,8 @@ def _stored(key: Key, person: Person, item: Item | None) -> Update:
         REACHED: person.reached,
         "parked": person.parked or None,
         "heard_at": person.heard_at,
+        MUST_WRITE_FIRST_AT: person.must_write_first_at,
+        REFUSED: person.refused or None,
     }
     present = {name: value for name, value in values.items() if value is not None}
     return Update(

@@ -23,6 +23,8 @@ NAMES = "names"
 FORMERLY = "formerly"
 LANE = "lane"
 REACHED = "reached"
+MUST_WRITE_FIRST_AT = "must_write_first_at"
+REFUSED = "refused"
 
 USERNAME_SIGN = "@"
 """Before the public name that somebody chose, among their names. No JID begins with it."""
@@ -62,7 +64,8 @@ class Person:
     to or wrote. `formerly`: earlier ids, under which some of their records still lie.
     `reached`: text that sorts by when `last_notification` reached them; 0.1.0 writes none.
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us, of somebody whom no notification had reached before.
+    they first wrote to us, of somebody whom no notification had reached before. `must_write_first_at`: since
+    when WhatsApp lets us write to them only after they have; `refused`: ids of notifications that it refused.
     """
 
     id: str
@@ -77,6 +80,8 @@ class Person:
     reached: str | None = None
     parked: frozenset[str] = frozenset()
     heard_at: int | None = None
+    must_write_first_at: int | None = None
+    refused: frozenset[str] = frozenset()
     revision: int = 0
 
     @classmethod
@@ -153,6 +158,8 @@ def person_of_item(name: str, item: Item | None) -> Person:
         reached=values.get(REACHED),
         parked=values.get("parked", frozenset()),
         heard_at=values.get("heard_at"),
+        must_write_first_at=values.get(MUST_WRITE_FIRST_AT),
+        refused=values.get(REFUSED, frozenset()),
         revision=values.get(REVISION, 0),
     )
 
@@ -194,6 +201,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
         reached=last.reached,
         parked=person.parked | other.parked,
         heard_at=_earliest(person.heard_at, other.heard_at),
+        must_write_first_at=_earliest(person.must_write_first_at, other.must_write_first_at),
+        refused=person.refused | other.refused,
         revision=person.revision,
     )
 

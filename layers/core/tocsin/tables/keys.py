@@ -52,6 +52,16 @@ def deaf_key(account: str) -> Key:
     return f"account#{account}", "deaf"
 
 
+def quota_key(account: str) -> Key:
+    """How many new chats of its cycle the account has used, as WhatsApp told last."""
+    return f"account#{account}", "quota"
+
+
+def login_refusal_key(account: str) -> Key:
+    """What WhatsApp said when it last refused the account's login for good, or for a while."""
+    return f"account#{account}", "refusal"
+
+
 def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any
 
-from tocsin.whatsapp.bounds import MAX_MEMBERS, MAX_NUMBER
+from tocsin.whatsapp.account_health import AccountNews, read_updates
+from tocsin.whatsapp.bounds import MAX_MEMBERS
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import GROUP, JID, LID, MAX_DEVICE, PN, SERVER
 from tocsin.whatsapp.node import Node
@@ -72,11 +71,12 @@ class PrivacyToken:
 
 
 @dataclass(frozen=True, slots=True)
-class ReachoutLock:
-    """The account may not open new chats until `until` (Unix seconds), if `active`."""
+class AccountNotice:
+    """What WhatsApp tells of the account itself, in its order. `unreadable`: how many more it told that are
+    known by name and can't be read."""
 
-    active: bool
-    until: int | None
+    news: tuple[AccountNews, ...]
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Other:
 
 
 Notification = (
-    IdentityChanged | DevicesChanged | OwnDevices | GroupChanged | PrivacyToken | ReachoutLock | Other
+    IdentityChanged | DevicesChanged | OwnDevices | GroupChanged | PrivacyToken | AccountNotice | Other
 )
 
 MAX_TOKEN_BYTES = 1024
@@ -114,7 +114,7 @@ def parse_notification(node: Node) -> Notification:
         return _group_changed(node, origin)
     if kind == "privacy_token":
         return _privacy_token(node, origin)
-    if kind == "mex":
+    if kind == "mex" and origin == SERVER:
         return _mex(node)
     return Other(kind)
 
@@ -197,29 +197,5 @@ def _privacy_token(node: Node, origin: JID) -> Notification:
 
 
 def _mex(node: Node) -> Notification:
-    update = node.child("update")
-    if update is None or update.attrs.get("op_name") != "NotificationUserReachoutTimelockUpdate":
-        return Other("mex")
-    return parse_lock(update.text(), "xwa2_notify_account_reachout_timelock")
-
-
-def parse_lock(text: str, path: str) -> ReachoutLock:
-    """The lock in an answer to a GraphQL query, or in a notification; `path`: its name there.
-
-    An end that is no time, or lies beyond every clock, is none. Raises `InvalidStanza`.
-    """
-    lock = _lock_data(text, path)
-    ends = str(lock.get("time_enforcement_ends") or "")
-    readable = ends.isascii() and ends.isdecimal() and len(ends) <= len(str(MAX_NUMBER))
-    until = int(ends) if readable and int(ends) <= MAX_NUMBER else None
-    return ReachoutLock(lock.get("is_active") is True, until)
-
-
-def _lock_data(text: str, path: str) -> dict[str, Any]:
-    try:
-        lock = json.loads(text)["data"][path]
-    except (ValueError, LookupError, TypeError, RecursionError) as exc:
-        raise InvalidStanza("mex update") from exc
-    if not isinstance(lock, dict):
-        raise InvalidStanza("mex update")
-    return lock
+    news, unreadable = read_updates(node)
+    return AccountNotice(news, unreadable) if news or unreadable else Other("mex")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -29,6 +29,8 @@ class Reaction:
 
     `state`: what the account is in meanwhile, as the lease says it. `seconds`: how long to wait, with WAIT.
     `skip`: delays to leave out, with BACKOFF. `alert`: an operator should know. `detail`: for the log.
+    `guessed`: the server didn't say how long to wait. `stanza`: of a refused login all that was said, to be
+    kept; it may hold a token, so it is neither shown nor logged.
     """
 
     kind: Kind
@@ -39,6 +41,8 @@ class Reaction:
     skip: int = 0
     alert: bool = False
     detail: str = ""
+    guessed: bool = False
+    stanza: Node | None = field(default=None, repr=False, compare=False)
 
 
 def _stop(reason: str, state: str = "stopped", *, wipe: bool = False) -> Reaction:
@@ -77,9 +81,10 @@ STREAM_ERRORS: Final = {
 FAILURES: Final = {
     "400": _stop("refused"),
     "401": _stop("logged-out", "logged_out", wipe=True),
-    "403": _stop("account-locked", "logged_out", wipe=True),
+    # Linking again helps only after the owner did what the phone asks for: not logged out, but stopped.
+    "403": _stop("account-locked", wipe=True),
     "405": Reaction(Kind.REFRESH_VERSION, "version-too-old", alert=True),
-    "406": _stop("banned", "logged_out", wipe=True),
+    "406": _stop("banned", wipe=True),
     "409": _stop("user-agent-refused"),
     "413": _stop("foreign-token-expired"),
     "414": _stop("foreign-token-invalid"),
@@ -89,6 +94,9 @@ FAILURES: Final = {
     "501": _backoff("experimental", alert=True),
     "503": _backoff("server-unavailable"),
 }
+
+KEPT: Final = frozenset({"402", "403", "406"})
+"""Refusals that are said once and tell more than their reason."""
 
 _BAN: Final = "402"
 _BAN_SECONDS: Final = 24 * 3600
@@ -130,12 +138,21 @@ def on_failure(node: Node) -> Reaction:
     if reason == _BAN:
         return _on_ban(node)
     if reason in FAILURES:
-        return replace(FAILURES[reason], detail=detail)
+        kept = node if reason in KEPT else None
+        return replace(FAILURES[reason], detail=detail, stanza=kept)
     return replace(_backoff("unknown-failure", alert=True), detail=f"{reason} {detail}"[:200])
 
 
 def _on_ban(node: Node) -> Reaction:
     expire = node.optional_str("expire") or ""
-    seconds = int(expire) if expire.isascii() and expire.isdecimal() and len(expire) < 10 else _BAN_SECONDS
-    detail = _BANS.get(node.optional_str("code") or "", "temporary ban")
-    return Reaction(Kind.WAIT, "banned-temporarily", "restricted", seconds=seconds, alert=True, detail=detail)
+    is_told = expire.isascii() and expire.isdecimal() and len(expire) < 10
+    return Reaction(
+        Kind.WAIT,
+        "banned-temporarily",
+        "restricted",
+        seconds=int(expire) if is_told else _BAN_SECONDS,
+        alert=True,
+        detail=_BANS.get(node.optional_str("code") or "", "temporary ban"),
+        guessed=not is_told,
+        stanza=node,
+    )

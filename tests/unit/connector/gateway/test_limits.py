@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.leading_keys import GrantedTable
-from tocsin.accounts.limits import FIRST_CONTACTS, LOGIN, MESSAGES, Limit
+from tocsin.accounts.limits import COLD_REFUSALS, FIRST_CONTACTS, LOGIN, MESSAGES, NEW_CHATS, Limit
 from tocsin.connector.gateway.limits import Limits
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
@@ -53,8 +53,6 @@ def limited() -> LimitedAccount:
 @pytest.mark.parametrize(
     ("error", "kind", "seconds"),
     [
-        ("463", FIRST_CONTACTS, 24 * HOUR),
-        ("475", FIRST_CONTACTS, 24 * HOUR),
         ("429", MESSAGES, HOUR // 4),
         ("419", MESSAGES, HOUR),
         ("423", MESSAGES, HOUR),
@@ -65,13 +63,13 @@ async def test_a_refusal_that_means_the_account_holds_for_a_while(
 ) -> None:
     limits = limited.process()
     await limits.refused(error)
-    assert limits.active(kind) == Limit(kind, error, NOW + seconds, NOW)
+    assert limits.active(kind) == Limit(kind, error, NOW + seconds, NOW, guessed=True)
     assert limits.changed.is_set()
     limited.now += seconds
     assert limits.active(kind) is None
 
 
-@pytest.mark.parametrize("error", ["400", "403", "479", "500", "what"])
+@pytest.mark.parametrize("error", ["400", "403", "463", "475", "479", "500", "what"])
 async def test_a_refusal_that_means_the_message_holds_nothing(limited: LimitedAccount, error: str) -> None:
     limits = limited.process()
     assert await limits.refused(error) is None
@@ -79,22 +77,22 @@ async def test_a_refusal_that_means_the_message_holds_nothing(limited: LimitedAc
 
 
 async def test_the_next_process_knows_it_and_the_one_after_a_move(limited: LimitedAccount) -> None:
-    await limited.process().refused("463")
+    await limited.process().refused("429")
     successor = limited.process()
     await successor.load()
-    assert successor.active(FIRST_CONTACTS) is not None
+    assert successor.active(MESSAGES) is not None
 
 
 async def test_the_end_that_the_server_tells_takes_the_place_of_a_guess(limited: LimitedAccount) -> None:
     limits = limited.process()
-    await limits.refused("463")
+    await limits.hear(FIRST_CONTACTS, "463", NOW + HOUR, guessed=True)
     await limits.hear(FIRST_CONTACTS, "463", NOW + 60)
     assert limits.active(FIRST_CONTACTS) == Limit(FIRST_CONTACTS, "463", NOW + 60, NOW)
 
 
 async def test_lifted_it_is_lifted_for_all(limited: LimitedAccount) -> None:
     limits = limited.process()
-    await limits.refused("463")
+    await limits.hear(FIRST_CONTACTS, "reachout-lock", NOW + HOUR)
     limits.changed.clear()
     await limits.hear(FIRST_CONTACTS, "notification", 0)
     assert limits.active(FIRST_CONTACTS) is None
@@ -107,7 +105,7 @@ async def test_lifted_it_is_lifted_for_all(limited: LimitedAccount) -> None:
 async def test_a_second_refusal_does_not_shorten_what_is_known(limited: LimitedAccount) -> None:
     limits = limited.process()
     await limits.hear(FIRST_CONTACTS, "notification", NOW + 72 * HOUR)
-    await limits.refused("463")
+    await limits.hear(FIRST_CONTACTS, "reachout-lock", NOW + HOUR, guessed=True)
     active = limits.active(FIRST_CONTACTS)
     assert active is not None
     assert active.until == NOW + 72 * HOUR
@@ -139,3 +137,25 @@ async def test_an_end_that_was_written_down_before_ends_were_bounded_can_be_show
     known = again.active(FIRST_CONTACTS)
     assert known is not None
     assert iso(known.until * 1000) == "2106-02-07T06:28:15.000Z"
+
+
+@pytest.mark.parametrize("kind", [FIRST_CONTACTS, NEW_CHATS, COLD_REFUSALS])
+async def test_each_kind_that_holds_first_contacts_does_so_by_itself(
+    limited: LimitedAccount, kind: str
+) -> None:
+    limits = limited.process()
+    assert limits.for_first_contacts() is None
+    await limits.hear(kind, "x", NOW + 60)
+    await limits.hear(MESSAGES, "x", NOW + HOUR)
+    found = limits.for_first_contacts()
+    assert found is not None
+    assert found.kind == kind
+
+
+async def test_of_several_the_one_that_ends_last_counts(limited: LimitedAccount) -> None:
+    limits = limited.process()
+    await limits.hear(FIRST_CONTACTS, "x", NOW + 60)
+    await limits.hear(NEW_CHATS, "x", NOW + HOUR)
+    found = limits.for_first_contacts()
+    assert found is not None
+    assert found.kind == NEW_CHATS

@@ -15,6 +15,7 @@ from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.holds import Holds, unheld
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
+from tocsin.connector_client import protocol
 from tocsin.settings.reader import unchanged_settings
 from tocsin.signal.curve import key_pair
 from tocsin.signal.wire import MAC_LENGTH, encode_signal_message
@@ -184,12 +185,56 @@ async def test_what_the_server_refuses_is_heard_before_the_lambda_hears_it(
 ) -> None:
     heard: list[str] = []
 
-    async def hear(error: str) -> None:
+    async def hear(error: str, to: str) -> dict[str, str]:
         heard.append(error)
+        return {}
 
     ack = Node("ack", {"class": "message", "id": "M"} | ({"error": error} if error else {}))
     assert await ask(status(Line(ack), on_refused=hear), "message") == ack
     assert heard == told
+
+
+async def test_what_was_found_out_about_a_refusal_goes_along_with_the_ack_and_nobody_else_can_say_it() -> (
+    None
+):
+    async def locked(error: str, to: str) -> dict[str, str]:
+        return {protocol.VERDICT: protocol.LOCKED, protocol.VERDICT_UNTIL: "2000000000"}
+
+    refused = Node("ack", {"class": "message", "id": "M", "error": "463", protocol.VERDICT: protocol.COLD})
+    ack = await ask(status(Line(refused), on_refused=locked), "message")
+    assert (ack.attrs[protocol.VERDICT], ack.attrs[protocol.VERDICT_UNTIL]) == ("locked", "2000000000")
+    ack = await ask(status(Line(refused)), "message")
+    assert protocol.VERDICT not in ack.attrs
+
+
+async def test_before_a_first_contact_it_is_found_out_whether_one_may_go() -> None:
+    asked: list[str] = []
+    account = status(Line())
+
+    async def find_out() -> None:
+        asked.append("asked")
+        account.limit = {"first-contacts": Limit("first-contacts", "reachout-lock", 2_000_000_000, 0)}.get
+
+    account.before_first_contact = find_out
+    with pytest.raises(Refusal):
+        await ask(account, "message", first_contact=True)
+    assert asked == ["asked"]
+
+
+async def test_before_any_other_message_nobody_is_asked() -> None:
+    async def never() -> None:
+        raise AssertionError
+
+    account = status(Line())
+    account.before_first_contact = never
+    assert await ask(account, "message") == ACK
+
+
+@pytest.mark.parametrize("kind", ["new-chats", "cold-refusals"])
+async def test_functions_of_before_know_one_kind_for_first_contacts(kind: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        await ask(limited(kind), "message", first_contact=True)
+    assert (raised.value.fields["limit"], raised.value.fields["cause"]) == ("first-contacts", "463")
 
 
 def limited(kind: str) -> AccountStatus:

@@ -19,7 +19,7 @@ from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
 from tocsin.signal.session import Ciphertext
-from tocsin.whatsapp.jid import JID, PN
+from tocsin.whatsapp.jid import JID, PN, SERVER
 from tocsin.whatsapp.node import Node, encode
 from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.proto.message_pb2 import Message, ProtocolMessage
@@ -520,10 +520,11 @@ def reachout_lock(active: bool, ends: str = "") -> Node:
 
 
 def test_a_restriction_that_whatsapp_tells_of_is_remembered_with_its_end_and_its_lifting(told):
-    told.receive(notification(told, "mex", reachout_lock(True, "1900000000")))
+    from_server = {"from": SERVER}
+    told.receive(notification(told, "mex", reachout_lock(True, "1900000000"), **from_server))
     limit = told.paired.keys.account.limit("first-contacts")
-    assert (limit.until, limit.cause) == (1_900_000_000, "notification")
-    told.receive(notification(told, "mex", reachout_lock(False), id="n2"))
+    assert (limit.until, limit.cause) == (1_900_000_000, "reachout-lock")
+    told.receive(notification(told, "mex", reachout_lock(False), id="n2", **from_server))
     assert told.paired.keys.account.limit("first-contacts") is None
 
 

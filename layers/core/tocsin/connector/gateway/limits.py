@@ -13,9 +13,18 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tocsin.accounts.limits import FIRST_CONTACTS, KINDS, LOGIN, MESSAGES, Limit
+from tocsin.accounts.limits import (
+    COLD_REFUSALS,
+    FIRST_CONTACTS,
+    KINDS,
+    LOGIN,
+    MESSAGES,
+    NEW_CHATS,
+    Limit,
+    strictest_for_first_contacts,
+)
 from tocsin.connector.aws import Aws
-from tocsin.connector_client.protocol import ACCOUNT_LIMIT_SECONDS, RATE_LIMIT_SECONDS, RESTRICTION_SECONDS
+from tocsin.connector_client.protocol import ACCOUNT_LIMIT_SECONDS, RATE_LIMIT_SECONDS
 from tocsin.keys.store import KeyStore
 
 log = logging.getLogger(__name__)
@@ -24,13 +33,14 @@ BY_ACK: Final = {
     "419": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
     "423": (MESSAGES, ACCOUNT_LIMIT_SECONDS),
     "429": (MESSAGES, RATE_LIMIT_SECONDS),
-    "463": (FIRST_CONTACTS, RESTRICTION_SECONDS),
-    "475": (FIRST_CONTACTS, RESTRICTION_SECONDS),
 }
-"""Error of a message's ack → which restriction it means, and its seconds where the server gives none."""
+"""Error of a message's ack → which restriction it means for certain, and its seconds: the server gives none.
+463 and 475 need a question: `connector.health`."""
 
 WORDS: Final = {
     FIRST_CONTACTS: "no first contacts",
+    NEW_CHATS: "no new chats",
+    COLD_REFUSALS: "no first contacts for a while",
     MESSAGES: "no messages",
     LOGIN: "no login",
 }
@@ -66,6 +76,11 @@ class Limits:
         """The active limit of the strictest kind, None without any."""
         return next(filter(None, map(self.active, KINDS)), None)
 
+    def for_first_contacts(self) -> Limit | None:
+        """What keeps first contacts back for longest."""
+        active = {kind: limit for kind in KINDS if (limit := self.active(kind)) is not None}
+        return strictest_for_first_contacts(active)
+
     async def refused(self, error: str) -> Limit | None:
         """A message was refused with `error`; the limit that this means, if it is one."""
         if error not in BY_ACK:
@@ -73,9 +88,11 @@ class Limits:
         kind, seconds = BY_ACK[error]
         return await self.hear(kind, error, self._clock() + seconds, guessed=True)
 
-    async def hear(self, kind: str, cause: str, until: float, *, guessed: bool = False) -> Limit:
-        """The server told of a limit, or (`until` 0) of its end. What counts now."""
-        heard = Limit(kind, cause, int(until), int(self._clock()))
+    async def hear(
+        self, kind: str, cause: str, until: float, *, guessed: bool = False, word: str = ""
+    ) -> Limit:
+        """The server told of a limit, or (`until` 0) of its end. What counts now. `word`: its own for it."""
+        heard = Limit(kind, cause, int(until), int(self._clock()), guessed, word)
         before = self._known.get(kind)
         if not guessed or before is None or before.until < heard.until:
             self._know(kind, heard)

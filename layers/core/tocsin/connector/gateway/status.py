@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from tocsin.accounts.lease import LeaseLost
-from tocsin.accounts.limits import FIRST_CONTACTS, MESSAGES, Limit
+from tocsin.accounts.limits import (
+    FIRST_CONTACTS,
+    HOLDING_FIRST_CONTACTS,
+    MESSAGES,
+    Limit,
+    strictest_for_first_contacts,
+)
 from tocsin.accounts.state import AccountState, may_follow
 from tocsin.connector.gateway.acks import Acks
 from tocsin.connector.gateway.endpoint import Handling, Refusal
@@ -29,8 +35,13 @@ MAX_NAMES = 50
 """Of the copies that are refused, in one answer. The next try is told of the rest."""
 
 
-async def unlimited(error: str) -> None:
+async def unlimited(error: str, to: str) -> Mapping[str, str]:
     """The default of `on_refused`: nothing is done about it."""
+    return {}
+
+
+async def unasked() -> None:
+    """The default of `before_first_contact`: nobody is asked."""
 
 
 class Lease(Protocol):
@@ -46,10 +57,11 @@ class AccountStatus:
     messages may go out. `lease`: None until this process first holds the account.
 
     `line` is set while logged in. `until`: Unix seconds, when the server keeps the account away.
-    `limit(kind)`: the active WhatsApp restriction of this kind. `hold`: what we ourselves hold back.
-    `on_refused`: hears the error of every message that was refused, before the Lambda does. `token` is kept
-    when the lease is lost, so that a Lambda that comes late is told so. `leaving`: the account is about to
-    move; what is under way ends here.
+    `limit(kind)`: the active WhatsApp restriction of this kind. `before_first_contact`: finds out whether one
+    may go. `hold`: what we ourselves hold back. `on_refused`: hears the error of every message that was
+    refused and to whom it was, before the Lambda does; what it returns goes along with the ack, as
+    attributes. `token` is kept when the lease is lost, so that a Lambda that comes late is told so.
+    `leaving`: the account is about to move; what is under way ends here.
     """
 
     account: str
@@ -62,7 +74,8 @@ class AccountStatus:
     lease: Lease | None = None
     on_resumed: Callable[[], None] = lambda: None
     limit: Callable[[str], Limit | None] = lambda kind: None
-    on_refused: Callable[[str], Awaitable[None]] = unlimited
+    before_first_contact: Callable[[], Awaitable[None]] = unasked
+    on_refused: Callable[[str, str], Awaitable[Mapping[str, str]]] = unlimited
     hold: Holds = field(default_factory=unheld)
     acks: Acks = field(default_factory=Acks)
     uploader: Uploader = field(default_factory=Uploader)
@@ -132,6 +145,9 @@ class AccountGateway:
             # Asked again here: another message under this id may have been waited for.
             _, line = self._line(account, incarnation)
             self._check_ready(status, how.resumed)
+            if how.first_contact:
+                await status.before_first_contact()
+                _, line = self._line(account, incarnation)
             self._check_limits(status, how.first_contact)
             if delay := status.hold.admit(node, how):
                 await asyncio.sleep(delay)
@@ -146,9 +162,10 @@ class AccountGateway:
         with status.busy():
             ack = await status.acks.handed_over(body, hand_over)
             error = ack.attrs.get("error")
-            if isinstance(error, str):
-                await status.on_refused(error)
-            return ack
+            verdict = (
+                await status.on_refused(error, str(node.attrs.get("to"))) if isinstance(error, str) else {}
+            )
+            return _with_verdict(ack, verdict)
 
     async def stanza(self, account: str, incarnation: int, node: Node) -> None:
         status, line = self._line(account, incarnation)
@@ -210,10 +227,21 @@ class AccountGateway:
     @staticmethod
     def _check_limits(status: AccountStatus, first_contact: bool) -> None:
         """Each attempt against a limit would make it longer."""
-        limit = status.limit(MESSAGES) or (status.limit(FIRST_CONTACTS) if first_contact else None)
+        kinds = (MESSAGES, *HOLDING_FIRST_CONTACTS) if first_contact else (MESSAGES,)
+        active = {kind: limit for kind in kinds if (limit := status.limit(kind)) is not None}
+        limit = active.get(MESSAGES) or strictest_for_first_contacts(active)
         if limit is not None:
+            # Functions of before know one kind for first contacts.
+            kind = FIRST_CONTACTS if limit.kind in HOLDING_FIRST_CONTACTS else limit.kind
             detail = f"{limit.kind}: {limit.cause}"
-            raise Refusal(protocol.RESTRICTED, detail, until=limit.until, limit=limit.kind)
+            raise Refusal(protocol.RESTRICTED, detail, until=limit.until, limit=kind, cause=limit.cause)
+
+
+def _with_verdict(ack: Node, verdict: Mapping[str, str]) -> Node:
+    """The server's ack with our word on it; a word of that name from the server is none."""
+    ours = (protocol.VERDICT, protocol.VERDICT_UNTIL)
+    attrs = {name: value for name, value in ack.attrs.items() if name not in ours}
+    return Node(ack.tag, {**attrs, **verdict}, ack.content)
 
 
 async def _answered(status: AccountStatus, timeout_code: str, answer: Awaitable[Node]) -> Node:

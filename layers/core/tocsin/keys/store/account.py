@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tocsin.accounts.halts import Halt
     from tocsin.accounts.limits import Limit
+    from tocsin.accounts.login_refusal import LoginRefusal
+    from tocsin.accounts.quota import Quota
     from tocsin.dynamo.table import Table
     from tocsin.keys.account import Credentials, DatedPreKey
     from tocsin.keys.prekeys import Offer, PreKey
@@ -244,3 +246,39 @@ class AccountKeys:
         from tocsin.accounts.limits import note_limit
 
         return note_limit(self._context.table, self.name, limit, guessed=guessed)
+
+    def first_contacts_limit(self) -> Limit | None:
+        """What keeps the account from first contacts now; `None`: nothing does."""
+        from tocsin.accounts.limits import first_contacts_limit
+
+        return first_contacts_limit(self._context.table, self.name, self._context.clock())
+
+    def quota(self) -> Quota | None:
+        """The quota of new chats, as WhatsApp told it last."""
+        from tocsin.accounts.quota import read_quota
+
+        return read_quota(self._context.table, self.name)
+
+    def note_quota(self, quota: Quota) -> Quota | None:
+        """Write it down; what stood there before."""
+        from tocsin.accounts.quota import note_quota
+
+        return note_quota(self._context.table, self.name, quota)
+
+    def login_refusal(self) -> LoginRefusal | None:
+        """What WhatsApp said when it last refused the login; `None` if it has accepted one since."""
+        from tocsin.accounts.login_refusal import read_refusal
+
+        return read_refusal(self._context.table, self.name)
+
+    def note_login_refusal(self, refusal: LoginRefusal, stanza: bytes) -> None:
+        """Keep it. `stanza`: all of it, which is sealed."""
+        from tocsin.accounts.login_refusal import note_refusal
+
+        context = self._context
+        note_refusal(context.table, context.sealer, self.name, refusal, stanza, context.random(12))
+
+    def forget_login_refusal(self) -> None:
+        from tocsin.accounts.login_refusal import forget_refusal
+
+        forget_refusal(self._context.table, self.name)

@@ -15,16 +15,17 @@ from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.privacy_tokens import issue_token
 from tocsin.notify.failure import Permanent
 from tocsin.timestamps import to_seconds
+from tocsin.whatsapp.account_health import ReachoutLock
 from tocsin.whatsapp.call import parse_call
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, mask, phash
 from tocsin.whatsapp.notifications import (
+    AccountNotice,
     DevicesChanged,
     GroupChanged,
     IdentityChanged,
     OwnDevices,
     PrivacyToken,
-    ReachoutLock,
     parse_notification,
 )
 
@@ -35,17 +36,18 @@ CLOCKS_APART_SECONDS = 24 * 3600
 
 
 class DeviceNews:
-    """Handles `<notification>`."""
+    """Handles `<notification>`. `may_write_to`: hears whom the account may write to (account, bare JID)."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], may_write_to: Callable[[str, str], int]) -> None:
         self._clock = clock
+        self._may_write_to = may_write_to
         self._handlers: Mapping[type, Callable[[Account, Any, Envelope], Report]] = {
             IdentityChanged: self._identity_changed,
             DevicesChanged: self._devices_changed,
             OwnDevices: self._own_devices,
             GroupChanged: self._group_changed,
             PrivacyToken: self._token,
-            ReachoutLock: self._restricted,
+            AccountNotice: self._account_news,
         }
 
     def handle(self, account: Account, envelope: Envelope) -> Report:
@@ -64,19 +66,31 @@ class DeviceNews:
         if news.timestamp > self._clock() + CLOCKS_APART_SECONDS:
             return Report("notification", "ignored", "a token of the future")
         kept = account.keys.contacts.keep_token(account.own_user, user, news.token, news.timestamp)
+        if kept:
+            self._may_write_to(account.profile.account, user)
         return Report("notification", "privacy-token", facts={"kept": kept})
 
-    def _restricted(self, account: Account, news: ReachoutLock, envelope: Envelope) -> Report:
-        """WhatsApp restricts first contacts, or no longer. The connector has overheard it; should it have
-        died just then, it counts all the same."""
-        from tocsin.accounts.limits import FIRST_CONTACTS, Limit
+    def _account_news(self, account: Account, notice: AccountNotice, envelope: Envelope) -> Report:
+        """WhatsApp tells of the account itself. The connector has overheard it; should it have died just
+        then, a lock counts all the same."""
+        from tocsin.accounts.limits import FIRST_CONTACTS, REACHOUT_LOCK, Limit
 
-        log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
-        heard_at = to_seconds(envelope.received_at)  # as limits are stored
-        until = 0 if not news.active else news.until or heard_at + RESTRICTION_SECONDS
-        limit = Limit(FIRST_CONTACTS, "notification", until, heard_at)
-        account.keys.account.note_limit(limit, guessed=news.active and news.until is None)
-        return Report("notification", "reachout-lock", facts={"active": news.active, "until": news.until})
+        told: dict[str, object] = {}
+        for news in notice.news:
+            if not isinstance(news, ReachoutLock):
+                continue
+            log.warning("first contacts are restricted", extra={"active": news.active, "until": news.until})
+            heard_at = to_seconds(envelope.received_at)  # as limits are stored
+            is_told = news.until is not None and news.until > heard_at
+            guess = heard_at + RESTRICTION_SECONDS
+            until = 0 if not news.active else (news.until or 0) if is_told else guess
+            limit = Limit(FIRST_CONTACTS, REACHOUT_LOCK, until, heard_at, type=news.type)
+            account.keys.account.note_limit(limit, guessed=news.active and not is_told)
+            told = {"active": news.active, "until": news.until}
+        if told:
+            return Report("notification", "reachout-lock", facts=told)
+        facts = {"news": len(notice.news), "unreadable": notice.unreadable}
+        return Report("notification", "account-news", facts=facts)
 
     def _identity_changed(self, account: Account, news: IdentityChanged, _: Envelope) -> Report:
         """Somebody reinstalled. The server says so, no message has proved it yet: archive, don't delete."""

@@ -63,7 +63,7 @@ class Inbound:
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
             "receipt": ReceiptStanzas(stores, retry_receipts).handle,
-            "notification": DeviceNews(clock).handle,
+            "notification": DeviceNews(clock, replies.cold.may_write_to).handle,
             "call": note_call,
         }
 

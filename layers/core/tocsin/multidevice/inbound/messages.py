@@ -255,6 +255,10 @@ class Messages:
         if message.from_me:
             if not message.sender.device:  # what concerns the account is the phone's to tell
                 self._own_news(account, content)
+            if message.recipient is not None and content.is_reply:
+                # The owner wrote to somebody, who knows the account from now on.
+                written_to = account.sender(message.recipient, message.recipient_alt)
+                self._replies.cold.may_write_to(account.profile.account, written_to)
             return "own-device", content.kind
         if content.kind == "spoofed":
             log.warning("a control message from somebody else", extra={"sender": repr(message.sender)})

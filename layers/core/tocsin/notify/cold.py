@@ -1,0 +1,109 @@
+"""People to whom WhatsApp lets the account write only once they have written: noted, and sent by themselves.
+
+    463, and no lock ──▶ dead letter `recipient-must-write-first`, the person noted with it
+    they write · they trust us (a privacy token) · the owner writes to them from the phone
+                     ──▶ the note goes, what was refused is sent again
+
+No timer tries again: each refused attempt counts against the account. While somebody is noted, whatever else
+is for them becomes such a dead letter without an attempt. An operator's redrive tries all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from tocsin.notify.failure import Permanent
+from tocsin.notify.notification import Notification
+from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.transition import NotificationMissing
+from tocsin.people.person import Person
+from tocsin.settings.declared import NOTIFICATION_EXPIRY_SECONDS
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
+from tocsin.timestamps import from_seconds
+
+log = logging.getLogger(__name__)
+
+MUST_WRITE_FIRST = "recipient-must-write-first"
+"""Code of a `Permanent` for one person whom WhatsApp doesn't let the account write to first."""
+
+REMEDY = "they must write to the account once; 'tocsin people invite' makes a link to the chat"
+
+MAX_NOTED = 100
+"""Notifications of one person that are sent by themselves once they write; the rest is redriven by hand."""
+
+
+class Orders(Protocol):
+    """Where a notification is put that is to be sent (`NotificationsQueue`)."""
+
+    def send(self, notification: Notification) -> None: ...
+
+
+def is_barred(notification: Notification, person: Person) -> bool:
+    """Whether to try would only be refused again. What an operator redrives is tried."""
+    return person.must_write_first_at is not None and not notification.redriven
+
+
+def refusal(detail: str = "") -> Permanent:
+    """Return the failure of what is for somebody who is noted."""
+    return Permanent(MUST_WRITE_FIRST, f"{detail}; {REMEDY}" if detail else REMEDY)
+
+
+def note(stores: Stores, notification: Notification, person: Person, at: int) -> None:
+    """Note the person, with the notification that is to be sent once they write. `at`: ms."""
+    if len(person.refused) >= MAX_NOTED:
+        return
+    stores.people.note_must_write_first(notification.account, person.id, notification.id, at)
+
+
+class ColdRecipients:
+    """Lets what was refused go, once it may. `clock`: seconds since the epoch."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        orders: Orders,
+        *,
+        settings: CurrentSettings = unchanged_settings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._stores = stores
+        self._orders = orders
+        self._settings = settings
+        self._clock = clock
+
+    def may_write_to(self, account: str, name: str) -> int:
+        """WhatsApp lets the account write to the person of this name (bare JID) from now on. Return how many
+        notifications go out because of it."""
+        return self.release(account, self._stores.people.find(account, name))
+
+    def release(self, account: str, person: Person) -> int:
+        """As `may_write_to`, of a person that was read already. The note goes last: after a crash in between
+        all of it is done again, and what was sent meanwhile stays sent."""
+        if person.must_write_first_at is None:
+            return 0
+        sent = sum(self._send(account, notification_id) for notification_id in sorted(person.refused))
+        self._stores.people.forget_must_write_first(account, person.id, person.refused)
+        log.info("a recipient may be written to now", extra={"account": account, "notifications": sent})
+        return sent
+
+    def _send(self, account: str, notification_id: str) -> bool:
+        notification = self._stores.notifications.get(notification_id)
+        why = notification.last_error if notification is not None else None
+        if notification is None or why is None or why.code != MUST_WRITE_FIRST:
+            return False
+        now = from_seconds(self._clock())
+        seconds = self._settings().value(
+            NOTIFICATION_EXPIRY_SECONDS, account=account, audience=notification.audience
+        )
+        try:
+            step = self._stores.notifications.reset_for_redrive(
+                notification_id, at=now, expires_at=now + seconds * 1000
+            )
+        except NotificationMissing:
+            return False
+        if step.applied:
+            self._orders.send(step.notification)
+        return step.applied

@@ -1,0 +1,187 @@
+"""A refused first contact: the account waits by itself, a person gets it once they wrote, and nobody is tried
+against what is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fake_whatsapp import message_from
+from tests.support.memory_aws import MemoryAws
+from tests.support.paired_account import ACCOUNT
+from tests.support.wired_functions import WiredFunctions, texts
+from tests.support.wired_steps import orders, our_bundle
+from tocsin.accounts.limits import FIRST_CONTACTS, NEW_CHATS, Limit
+from tocsin.connector_client import protocol
+from tocsin.notify.cold import MUST_WRITE_FIRST
+from tocsin.notify.notification import Notification, State
+from tocsin.notify.queues import Order
+from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.node import Node
+
+DAY = 86400
+
+
+@pytest.fixture
+def wired() -> WiredFunctions:
+    return WiredFunctions(MemoryAws())
+
+
+def refuse(wired: WiredFunctions, word: str, until: float = 0, code: int = 463) -> None:
+    """The next message is refused, and the connector found out why."""
+    wired.network.refuse_with = [code]
+    wired.network.verdict = {protocol.VERDICT: word, protocol.VERDICT_UNTIL: str(int(until))}
+
+
+def cold(wired: WiredFunctions, number: int = 1) -> Notification:
+    planned = wired.plan(number)
+    refuse(wired, protocol.COLD)
+    assert wired.deliver(planned).cause == MUST_WRITE_FIRST
+    # Nothing of ours arrived: who writes begins the session.
+    wired.siti.devices[0].begin(our_bundle(wired))
+    return planned
+
+
+def handed_over(wired: WiredFunctions) -> int:
+    return len(wired.network.messages)
+
+
+def let_go(wired: WiredFunctions) -> list[str]:
+    """Carry out what lies in the queue; ids of what was sent."""
+    sent = []
+    for body in orders(wired):
+        notification = wired.stores.notifications.get(body["notification"])
+        assert notification is not None
+        if wired.delivery.deliver(Order.of(notification)).outcome == "sent":
+            sent.append(notification.id)
+    return sent
+
+
+# -- one person ----------------------------------------------------------------------------------------------
+
+
+def test_a_cold_recipient_becomes_a_dead_letter_of_its_own_with_its_remedy(wired: WiredFunctions) -> None:
+    notification = wired.stored(cold(wired))
+    assert notification.state is State.FAILED
+    assert notification.last_error is not None
+    assert (notification.last_error.code, notification.last_error.class_) == (MUST_WRITE_FIRST, "permanent")
+    assert "tocsin people invite" in notification.last_error.detail
+    [letter] = wired.aws.messages("dead-letters")
+    assert letter["reason"] == MUST_WRITE_FIRST
+    assert wired.paired.keys.account.limits() == {}
+
+
+def test_nothing_more_is_tried_until_they_write(wired: WiredFunctions) -> None:
+    cold(wired)
+    before = handed_over(wired)
+    assert wired.deliver(wired.plan(2)).cause == MUST_WRITE_FIRST
+    assert handed_over(wired) == before
+
+
+def test_once_they_write_all_of_it_goes_out_by_itself(wired: WiredFunctions) -> None:
+    first = cold(wired)
+    second = wired.plan(2)
+    wired.deliver(second)
+    wired.reply("Halo")
+    assert sorted(let_go(wired)) == sorted([first.id, second.id])
+    assert sorted(texts(wired.siti.devices[0])) == ["Tiket 1", "Tiket 2"]
+    wired.tell(3)
+
+
+def test_what_they_write_next_sends_nothing_twice(wired: WiredFunctions) -> None:
+    cold(wired)
+    wired.reply("Halo")
+    assert len(let_go(wired)) == 1
+    wired.reply("Terima kasih", "R2")
+    assert let_go(wired) == []
+
+
+def test_who_writes_stop_gets_nothing_of_it(wired: WiredFunctions) -> None:
+    first = cold(wired)
+    wired.reply("STOP")
+    let_go(wired)
+    assert wired.stored(first).state is State.SUPPRESSED
+
+
+def test_a_token_of_theirs_opens_the_chat_too(wired: WiredFunctions) -> None:
+    first = cold(wired)
+    token = Node(
+        "token",
+        {"jid": wired.paired.own.pn, "t": str(int(wired.paired.now)), "type": "trusted_contact"},
+        b"t" * 16,
+    )
+    attrs = {"from": wired.siti.pn, "sender_lid": wired.siti.user, "type": "privacy_token", "id": "n"}
+    wired.receive(Node("notification", attrs, (Node("tokens", {}, (token,)),)))
+    assert let_go(wired) == [first.id]
+
+
+def test_an_operators_redrive_tries_all_the_same(wired: WiredFunctions) -> None:
+    first = cold(wired)
+    step = wired.stores.notifications.reset_for_redrive(
+        first.id, at=0, expires_at=int(wired.paired.now + DAY) * 1000
+    )
+    assert wired.delivery.deliver(Order.of(step.notification)).outcome == "sent"
+
+
+def test_a_message_in_a_group_opens_no_chat(wired: WiredFunctions) -> None:
+    cold(wired)
+    person = wired.stores.people.find(ACCOUNT, str(wired.siti.user))
+    assert person.must_write_first_at is not None
+    group = JID("1203630", "g.us")
+    wired.receive(
+        message_from(
+            wired.siti.devices[0], wired.siti, "G1", "Halo", **{"from": group, "participant": wired.siti.user}
+        )
+    )
+    assert let_go(wired) == []
+
+
+# -- the account ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "word", "cause"),
+    [(463, protocol.LOCKED, "first-contact-restricted"), (475, protocol.CAPPED, "first-contact-quota")],
+)
+def test_a_limit_of_the_account_parks_it_until_the_end_that_is_known(
+    wired: WiredFunctions, code: int, word: str, cause: str
+) -> None:
+    planned, end = wired.plan(), int(wired.paired.now) + 3 * DAY
+    refuse(wired, word, end, code)
+    verdict = wired.deliver(planned)
+    assert (verdict.outcome, verdict.cause) == ("parked", cause)
+    waiting = wired.stored(planned)
+    assert (waiting.due_at, waiting.held_until) == (end * 1000, end * 1000)
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_lock_that_lasts_as_long_as_its_expiry_or_longer_doesnt_use_it_up(
+    wired: WiredFunctions, days: int
+) -> None:
+    planned, end = wired.plan(), wired.paired.now + days * DAY
+    refuse(wired, protocol.LOCKED, end)
+    wired.deliver(planned)
+    wired.paired.now = end + 1
+    assert not wired.stored(planned).expired(int(wired.paired.now * 1000))
+
+
+def test_a_lock_that_outlasts_everything_is_said_at_once(wired: WiredFunctions) -> None:
+    planned = wired.plan()
+    refuse(wired, protocol.LOCKED, wired.paired.now + 40 * DAY)
+    verdict = wired.deliver(planned)
+    assert (verdict.outcome, verdict.cause) == ("failed", "held-too-long")
+
+
+@pytest.mark.parametrize("kind", [FIRST_CONTACTS, NEW_CHATS])
+def test_what_is_known_is_not_tried(wired: WiredFunctions, kind: str) -> None:
+    now = int(wired.paired.now)
+    wired.paired.keys.account.note_limit(Limit(kind, "x", now + DAY, now))
+    before = handed_over(wired)
+    assert wired.deliver(wired.plan()).outcome == "parked"
+    assert handed_over(wired) == before
+
+
+def test_a_connector_of_before_finds_nothing_out_and_a_day_is_taken(wired: WiredFunctions) -> None:
+    planned = wired.plan()
+    wired.network.refuse_with = [463]
+    assert wired.deliver(planned).cause == "first-contact-restricted"
+    assert wired.stored(planned).due_at == int(wired.paired.now + DAY) * 1000
