@@ -43,7 +43,8 @@ test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 runtime: setup ## unit tests, vectors and proofs under the Python that is deployed by default
 	@$(BIN)/python -m pytest tests/runtime
 
-# Ruff, mypy and the tests beside each other: the processor never waits for one of them to end.
+# Ruff, mypy and the tests beside each other: the processor never waits for one of them to end. Few random
+# examples, and nothing that takes half a second alone: make test has them all.
 .PHONY: check
 check: setup ## style, types and unit tests, while you change a file; a part: make check TESTS=tests/unit/notify
 	@$(MAKE) --no-print-directory --jobs 3 --keep-going check-style check-types check-unit
@@ -55,7 +56,8 @@ check-style:
 check-types:
 	@$(BIN)/mypy
 check-unit:
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder $(or $(TESTS),tests/unit)
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder \
+		-m "not slow" --hypothesis-profile quick $(or $(TESTS),tests/unit)
 
 .PHONY: interop
 interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md

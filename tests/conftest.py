@@ -12,6 +12,7 @@ from tests.support.quick_moto import quick_moto
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings(), deadline=None)
+settings.register_profile("quick", settings(), deadline=None, max_examples=15)
 settings.load_profile("patient")
 
 

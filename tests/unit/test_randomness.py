@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "layers").glob("**/*.py"), *(ROOT / "functions").glob("**/*.py")])
 
@@ -18,6 +20,7 @@ OFF_THE_RECORD = {"random"}
 JITTER = {
     "layers/core/tocsin/connector/context.py",
     "layers/core/tocsin/connector/forwarding/forwarder.py",
+    "layers/core/tocsin/connector/gateway/holds.py",
     "layers/core/tocsin/connector/placement.py",
     "layers/core/tocsin/notify/delivery.py",
 }
@@ -44,6 +47,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.slow
 def test_no_key_is_drawn_by_a_library() -> None:
     found = [
         name(path)
@@ -53,6 +57,7 @@ def test_no_key_is_drawn_by_a_library() -> None:
     assert [one for one in found if one != TLS_CERTIFICATE] == []
 
 
+@pytest.mark.slow
 def test_numbers_that_may_repeat_are_for_jitter_alone() -> None:
     users = {
         name(path)

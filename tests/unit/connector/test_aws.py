@@ -22,6 +22,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.slow
 def test_every_service_has_all_its_operations(aws: Aws, service: str) -> None:
     usual = botocore.session.get_session().create_client(service, region_name="eu-west-1")
     client = aws.client(service)

@@ -361,6 +361,7 @@ def test_without_the_right_to_ask_it_is_unknown(scene: Scene, name: str) -> None
     assert ASKING[name] in finding.saw
 
 
+@pytest.mark.slow
 def test_the_readme_shows_the_checks_that_there_are() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = text.partition("$ tocsin doctor\nOK ")[2].partition("```")[0]

@@ -42,5 +42,6 @@ def test_reading_a_command_line_loads_nothing_slow(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["accounts", "dead_letters", "refused_events", "send", "status"])
+@pytest.mark.slow
 def test_a_command_loads_of_what_is_slow_only_what_speaks_with_aws(command: str) -> None:
     assert loaded_by(f"import tocsin_console.{command}") & SLOW == OF_AWS

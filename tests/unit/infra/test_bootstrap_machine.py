@@ -42,6 +42,7 @@ class TestSettingsOfPip:
         file.write_text(request.param)
         return file
 
+    @pytest.mark.slow
     def test_do_not_lead_the_set_up_astray(
         self, settings: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -52,6 +53,7 @@ class TestSettingsOfPip:
         )
         assert done.returncode == 0, done.stderr
 
+    @pytest.mark.slow
     def test_do_not_lead_the_build_of_the_layer_astray(
         self, settings: Path, empty: Path, tmp_path: Path
     ) -> None:

@@ -94,11 +94,13 @@ def is_dual_stack(variable: str, url: str, region: str) -> bool:
     return host_asked(service, region, {variable: url}) == host_asked(service, region, {}, dual_stack=True)
 
 
+@pytest.mark.slow
 def test_the_stack_can_be_in_every_partition_that_has_its_image() -> None:
     assert set(partitions().values()) == set(PARTITIONS)
     assert len(partitions()) > 30
 
 
+@pytest.mark.slow
 def test_every_override_is_the_dual_stack_name_of_its_region() -> None:
     wrong = {
         (region, variable, url)

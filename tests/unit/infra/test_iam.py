@@ -69,6 +69,7 @@ def unique(stacks: Iterable[Stack]) -> list[Statement]:
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_every_right_is_one_that_iam_knows_on_a_resource_and_a_condition_of_its_own() -> None:
     statements = unique(every_deployment())
     assert len(statements) > 30

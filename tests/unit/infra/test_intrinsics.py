@@ -59,6 +59,7 @@ def ruled_out(combination: tuple[tuple[str, bool], ...]) -> bool:
     return keys_without or (not told["OwnNotificationsTable"] and told["OwnTextsSecret"])
 
 
+@pytest.mark.slow
 def test_every_expression_has_a_value_in_every_deployment() -> None:
     assert len(every_deployment()) > 100
 

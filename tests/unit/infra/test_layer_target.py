@@ -76,6 +76,7 @@ def test_so_is_one_for_another_processor(tmp_path: Path) -> None:
     ],
     ids=["named", "host"],
 )
+@pytest.mark.slow
 def test_the_right_one_starts(tmp_path: Path, variables: dict[str, str]) -> None:
     library = build_layer(tmp_path, **variables)
     ended = start(library, ["-c", "import tocsin; print(tocsin.__file__)"], tmp_path)

@@ -170,6 +170,7 @@ def previous() -> str:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"ConnectorMode": "external"}], ids=["fargate", "external"])
+@pytest.mark.slow
 def test_an_update_from_the_release_before_makes_nothing_anew_but_the_service(
     previous: str, parameters: dict[str, str]
 ) -> None:

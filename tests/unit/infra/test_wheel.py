@@ -47,6 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(folder / "site", message_from_string(metadata.read_text(encoding="utf-8")), left)
 
 
+@pytest.mark.slow
 def test_building_it_leaves_nothing_in_the_checkout(built: Built) -> None:
     assert built.left == set()
 
@@ -63,11 +64,13 @@ def test_it_holds_the_files_that_the_code_reads(built: Built) -> None:
     assert {name for name in data if not name.endswith(".pyc")} - held == set()
 
 
+@pytest.mark.slow
 def test_it_declares_what_the_console_imports_and_no_more(built: Built) -> None:
     modules = all_modules(built.site, "tocsin_console")
     assert built.requires() == distributions(built.site, modules)
 
 
+@pytest.mark.slow
 def test_its_extra_declares_what_all_the_rest_imports_and_no_more(built: Built) -> None:
     modules = [module for package in PACKAGES for module in all_modules(built.site, package)]
     assert built.requires("local") == distributions(built.site, modules)

@@ -35,6 +35,7 @@ def collected() -> frozenset[tuple[Cell, str]]:
     return frozenset((Cell(client, situation), test) for _, client, situation, test in lines)
 
 
+@pytest.mark.slow
 def test_every_cell_has_a_test_or_a_reason_why_not():
     shown = {cell for cell, _ in collected()}
     assert [cell for cell in cells() if cell not in shown and cell not in EMPTY] == []

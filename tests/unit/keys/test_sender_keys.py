@@ -169,6 +169,7 @@ def test_a_lost_answer_leaves_a_gap(in_group: End) -> None:
     assert reserve(in_group).number == 1
 
 
+@pytest.mark.slow
 def test_after_too_wide_a_gap_a_new_key_is_made(in_group: End) -> None:
     for _ in range(GAP_LIMIT):
         reserve(in_group)
@@ -251,6 +252,7 @@ def test_where_there_is_no_key_none_is_handed_out(in_group: End) -> None:
     assert in_group.keys.groups.hand_out_key(in_group.profile, GROUP, *BOB) is None
 
 
+@pytest.mark.slow
 def test_a_thousand_devices_are_marked_in_parts(in_group: End) -> None:
     reservation = reserve(in_group)
     devices = [(f"{number}@lid", number % 4) for number in range(1000)]

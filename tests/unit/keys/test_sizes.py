@@ -57,6 +57,7 @@ def test_a_receiving_half_after_many_turns() -> None:
     assert size_of(ann.table.get(key) or {}) <= WRITE_UNIT
 
 
+@pytest.mark.slow
 def test_the_worst_legitimate_peer_stays_far_below_the_limit_of_an_item() -> None:
     """One that begins session after session, uses five chains of each and more, and loses much of each."""
     ann, (bob,) = company(1)

@@ -404,6 +404,7 @@ def test_a_run_that_crashes_is_repeated_without_harm(small: Scene) -> None:
     assert small.server.keys_used_twice() == []
 
 
+@pytest.mark.slow
 def test_sessions_of_an_earlier_pairing_are_removed(scene: Scene) -> None:
     scene.write(scene.siti)
     scene.answer(scene.siti)

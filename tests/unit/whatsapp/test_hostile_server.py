@@ -74,6 +74,7 @@ def test_a_forged_certificate_is_refused_before_we_say_who_we_are(reason: str) -
 # Frames
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_without_being_inflated() -> None:
     bomb = b"\x02" + zlib.compress(bytes(200_000_000), 9)
     with pytest.raises(DecodeError, match="inflated-size"):
@@ -87,6 +88,7 @@ def tree(attributes: int, nodes: int) -> bytes:
     return b"\xf8\x02\x03\xf9" + nodes.to_bytes(2, "big") + child * nodes
 
 
+@pytest.mark.slow
 def test_a_frame_of_few_bytes_may_not_become_millions_of_objects() -> None:
     with pytest.raises(DecodeError, match="node-count"):
         decode(b"\x02" + zlib.compress(tree(900, 2000), 9))

@@ -63,6 +63,7 @@ def test_without_words_of_consent_it_is_confirmed_in_english(folder: Path) -> No
     assert confirmation_text(Wish.START, "pt", folder) == confirmation_text(Wish.START, "en")
 
 
+@pytest.mark.slow
 def test_the_lint_takes_its_texts(folder: Path, tmp_path: Path) -> None:
     own = copytree(folder / "pt", tmp_path / "own" / "pt")
     (own / "consent.json").unlink()

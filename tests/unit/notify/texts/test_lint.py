@@ -13,6 +13,7 @@ from tocsin.notify.texts.lint import AUDIENCES, lint, main
 REPOSITORY = Path(__file__).parents[4]
 
 
+@pytest.mark.slow
 def test_the_texts_of_this_project_are_clean() -> None:
     assert lint(REPOSITORY / "functions" / "plan_notifications" / "templates") == []
 
@@ -40,6 +41,7 @@ def test_the_texts_of_this_project_are_clean() -> None:
         ("fr/consent.json", "{}", "words of consent belong in templates/ of the layer"),
     ],
 )
+@pytest.mark.slow
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, name: str, source: str, finding: str) -> None:
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text(source, encoding="utf-8")
@@ -55,6 +57,7 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is no folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_shows_every_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--show"]) == 0
     # An answer is for the customer alone.
