@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -99,6 +100,14 @@ def test_a_token_of_the_source_lets_in_where_the_help_desk_signs_nothing(kind: s
     with pytest.raises(Refused) as caught:
         desk.post(one.body, one.headers, "token=desk.other")
     assert caught.value.status == 401
+
+
+def test_the_secret_itself_lets_in_where_the_kind_takes_it_too() -> None:
+    desk, one = Desk("redmine"), recorded()["redmine-created"]
+    basic = base64.b64encode(f"any:{SECRET}".encode()).decode()
+    assert told(desk.post(one.body, {**one.headers, "authorization": f"Basic {basic}"}))[0] == "TicketCreated"
+    with pytest.raises(Refused):
+        Desk("glpi").post(one.body, {**one.headers, "authorization": f"Basic {basic}"})
 
 
 def test_whatever_is_wrong_with_a_signature_is_one_and_the_same_401() -> None:

@@ -217,13 +217,17 @@ class TestQueues:
         queues = resources("AWS::SQS::Queue")
         assert {name for name, queue in queues.items() if queue["Properties"].get("FifoQueue")} == FIFO
 
-    def test_only_our_rule_may_put_events_in(self) -> None:
+    def test_only_rules_of_the_stack_may_put_events_in(self) -> None:
         for policy in resources("AWS::SQS::QueuePolicy").values():
             (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
             assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-            assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == {
-                "Fn::GetAtt": ["TicketEventsRule", "Arn"]
-            }
+            rules = statement["Condition"]["ArnLike"]["aws:SourceArn"]
+            assert rules[0] == {"Fn::GetAtt": ["TicketEventsRule", "Arn"]}
+            ours = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
+            assert [one["Fn::Sub"] for one in rules[1:]] == [
+                f"{ours}${{AWS::StackName}}-source-*",
+                f"{ours}*/${{AWS::StackName}}-source-*",
+            ]
 
 
 class TestTables:

@@ -17,7 +17,7 @@ from tocsin.door.desks.kind import InvalidKind, Kind
 from tocsin.door.desks.of_source import kind_of_source, options_of_source
 from tocsin.door.desks.translate import Refusal, Translation, greeting, translate
 from tocsin.door.dialect import Facts, Tell
-from tocsin.door.signatures import HmacScheme, TokenScheme, Verdict, tokens, verify
+from tocsin.door.signatures import TokenScheme, Verdict, tokens, verify
 from tocsin.door.sources import FORMER_SECRET, SECRET
 from tocsin.door.tickets import restricted
 from tocsin.tables.notifications import source_key
@@ -139,9 +139,8 @@ class Hooks:
 
 def authentic(kind: Kind, source: Source, secrets: Sequence[str], request: Request, now: int) -> Verdict:
     """Whether a request is the source's: signed with one of its secrets, or with its token. `now`: ms."""
-    signed = [one for one in kind.schemes if isinstance(one, HmacScheme)]
-    verdict = verify(signed, secrets, request.headers, request.body, request.raw_query, now / 1000)
-    if verdict is Verdict.RIGHT:
+    verdict = verify(kind.schemes, secrets, request.headers, request.body, request.raw_query, now / 1000)
+    if verdict is Verdict.RIGHT or not source.hash:
         return verdict
     presented = [
         token
@@ -150,6 +149,4 @@ def authentic(kind: Kind, source: Source, secrets: Sequence[str], request: Reque
         for token in tokens(one, request.headers, request.raw_query)
     ]
     right = [source.is_called_with(token, now) for token in presented]
-    if any(right):
-        return Verdict.RIGHT
-    return Verdict.WRONG if presented and verdict is Verdict.MISSING else verdict
+    return Verdict.RIGHT if any(right) else verdict
