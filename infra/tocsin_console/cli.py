@@ -24,6 +24,7 @@ from tocsin_console.commands import (
     send,
     sessions,
     settings,
+    sources,
     status,
     unpair,
     waiting,
@@ -49,6 +50,7 @@ COMMANDS = (
     groups,
     waiting,
     dead_letters,
+    sources,
     settings,
     adopt,
 )

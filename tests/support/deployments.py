@@ -31,7 +31,7 @@ SAMPLES = {
 }
 
 # Each decides one property of its own, so it is combined with nothing.
-ALONE = {"PlanConcurrency": "2", "ReceiptsConcurrency": "2", "LogLevel": "DEBUG"}
+ALONE = {"PlanConcurrency": "2", "ReceiptsConcurrency": "2", "DoorConcurrency": "5", "LogLevel": "DEBUG"}
 DEFAULT_BUS = {"EventBusName": "default"}
 """A third kind of bus, on which a rule has another name; it decides nothing else."""
 
@@ -95,8 +95,9 @@ def _candidates() -> Iterator[dict[str, str]]:
     for position, more in enumerate(inner):
         for turn in range(4):
             yield own[(position + turn * (len(own) // 4 + 1)) % len(own)] | more
-        yield more
-        yield {"ConnectorMode": "external"} | more
+        for connector in ("fargate", "external"):
+            yield {"ConnectorMode": connector} | more
+            yield {"ConnectorMode": connector, "HttpDoor": "on"} | more
     for name, declared in transformed()["Parameters"].items():
         for value in declared.get("AllowedValues", []):
             yield {name: str(value)}

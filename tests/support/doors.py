@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.support.sealed_texts import SECRET
 from tocsin.accounts.state import AccountState
 from tocsin.door.answer import Answer, Entry
 from tocsin.door.bus import Bus
 from tocsin.door.dialect import Progress
 from tocsin.door.door import Door, Told
+from tocsin.door.hooks import Hooks
 from tocsin.door.message import File
 from tocsin.door.meter import Meter
 from tocsin.door.request import Request
@@ -21,7 +23,9 @@ from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.door.tickets import violations_of
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
+from tocsin.notify.store.texts import Texts
 from tocsin.people.numbers import normalise_phone
+from tocsin.sealing import RecordSealer
 from tocsin.tables.notifications import source_key
 
 NOW = 1_796_000_000_000
@@ -68,13 +72,19 @@ class FakeFacts:
     def normal(self, phone: str) -> str:
         return normalise_phone(phone, "ID")
 
-    def violations(self, entry: Entry) -> Sequence[str]:
+    def violations(self, entry: Entry, accounts: Sequence[str]) -> Sequence[str]:
         return violations_of(
-            entry, accounts=("default", "billing"), default_region="ID", default_area="", attachments=False
+            entry, accounts=accounts, default_region="ID", default_area="", attachments=False
         )
 
-    def progress(self, message_id: str) -> Sequence[Progress]:
+    def progress(self, source: str, message_id: str) -> Sequence[Progress]:
         return self.found.get(message_id, [])
+
+
+def sealed(entry: Entry) -> Entry:
+    """The words of an entry put away, as the shell does with a key."""
+    kept = {name: value for name, value in entry.detail.items() if name != "text"}
+    return Entry(entry.detail_type, {**kept, "sealed_text": "c2VhbGVk"})
 
 
 def stow(file: File, name: str) -> dict[str, str]:
@@ -94,6 +104,8 @@ class OpenDoor:
         self.facts = FakeFacts()
         self.tokens: dict[str, str] = {}
         self.now = NOW
+        self.texts = Texts(lambda: RecordSealer.from_secret(SECRET))
+        self.kept: list[tuple[str, tuple[str, ...]]] = []
         self.door = self.another_process()
 
     def another_process(self) -> Door:
@@ -108,10 +120,14 @@ class OpenDoor:
             Meter(self.table),
             Bus(self.events, "tickets", "ticketing", sleep=lambda _: None),
             facts,
+            sealed,
             stow,
-            lambda source, request, facts: Answer(204, ""),
+            Hooks(self.texts, self.keep),
             lambda count: bytes(range(count)),
         )
+
+    def keep(self, body: str, violations: Sequence[str], at: int) -> None:
+        self.kept.append((body, tuple(violations)))
 
     def add(self, kind: str, name: str = "", **changes: Any) -> str:
         """A source; returns its token."""

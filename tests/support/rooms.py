@@ -83,6 +83,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.multidevice",
             "tocsin.notify",
             "tocsin.telemetry",
+            "tocsin.timestamps",
             _SETTINGS,
         ),
         ("aws_lambda_powertools",),

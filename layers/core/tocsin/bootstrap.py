@@ -2,7 +2,7 @@
 
     plan_notifications ── planner        send_notification ── delivery     receive_stanza ─── inbound
     publish_outcomes ──── publisher      maintain_sessions ── maintainer, key_maintenance
-    record_receipts ───── receipts
+    record_receipts ───── receipts        receive_webhook ─── door
 
 Everything is made once per container. Each function imports its own parts only, and what only some
 invocations need (the sealing secret, the receiving half) when it is first used: most starts are cold ones.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
+    from tocsin.door.answer import Entry
+    from tocsin.door.door import Door
     from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.observe import IdentityChange
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from tocsin.multidevice.transport import MultiDevice
     from tocsin.multidevice.uploads import Uploads
     from tocsin.notify.config import (
+        DoorConfig,
         MaintainConfig,
         PlanConfig,
         PublishConfig,
@@ -311,6 +314,52 @@ def key_maintenance(config: MaintainConfig) -> KeyMaintenance:
         _numbers(config.stores, dynamodb),
         settings=settings_reader(config.stores, dynamodb),
     )
+
+
+def door(config: DoorConfig) -> Door:
+    """Return what answers requests of help desks and tools."""
+    from tocsin.door.bus import Bus
+    from tocsin.door.door import Door
+    from tocsin.door.facts import LEASE_ATTRIBUTES, PROGRESS_ATTRIBUTES, Place, StoredFacts
+    from tocsin.door.hooks import Hooks
+    from tocsin.door.meter import Meter
+    from tocsin.door.source_reader import SourceReader
+    from tocsin.door.stow import Stow
+    from tocsin.dynamo.table import DynamoTable
+    from tocsin.notify.queues import TicketEventsDeadQueue
+
+    dynamodb = aws.client("dynamodb")
+    table = _table(dynamodb, config.notifications_table)
+    texts = _texts(_secrets(), config.texts_secret_arn)
+    leases = DynamoTable(dynamodb, config.keys_table, consistent=False, attributes=LEASE_ATTRIBUTES)
+    notifications = DynamoTable(
+        dynamodb, config.notifications_table, consistent=False, attributes=PROGRESS_ATTRIBUTES
+    )
+    place = Place(config.default_region, config.default_area, bool(config.attachments_bucket))
+    dead = TicketEventsDeadQueue(Later("sqs"), config.ticket_events_dead_queue_url)
+    return Door(
+        SourceReader(table),
+        Meter(table),
+        Bus(aws.client("events"), config.event_bus_name, config.event_source),
+        lambda now: StoredFacts(now, leases, notifications, _request_name, place),
+        lambda entry: _sealed_entry(entry, texts),
+        Stow(Later("s3"), config.attachments_bucket),
+        Hooks(texts, dead.send),
+        os.urandom,
+    )
+
+
+def _request_name(source: str, key: str) -> str:
+    from tocsin.notify.notification import request_name
+
+    return request_name(source, key)
+
+
+def _sealed_entry(entry: Entry, texts: Texts) -> Entry:
+    from tocsin.notify.events.message_request import sealed_request
+
+    event = {"detail-type": entry.detail_type, "detail": entry.detail}
+    return entry._replace(detail=sealed_request(event, texts)["detail"])
 
 
 def served_accounts(config: MaintainConfig) -> tuple[str, ...]:

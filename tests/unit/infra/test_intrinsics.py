@@ -13,7 +13,14 @@ from tests.support.deployments import every_deployment
 from tests.support.published import transformed
 from tests.support.templates import TEMPLATES
 
-ALONE = {"PlanCapped": 1, "ReceiptsCapped": 1, "Debugging": 6, "DefaultBus": 1, "OnNamedBus": 1}
+ALONE = {
+    "PlanCapped": 1,
+    "ReceiptsCapped": 1,
+    "DoorCapped": 1,
+    "Debugging": 7,
+    "DefaultBus": 1,
+    "OnNamedBus": 1,
+}
 """Conditions that are combined with no other one, and how many expressions ask for each: one property of the
 stack, or the same one of every function."""
 

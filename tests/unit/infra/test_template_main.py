@@ -18,6 +18,7 @@ FUNCTIONS = {
     "RecordReceiptsFunction",
     "PublishOutcomesFunction",
     "MaintainSessionsFunction",
+    "ReceiveWebhookFunction",
 }
 IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSessionsFunction"}
 
@@ -157,7 +158,20 @@ class TestFunctions:
         assert all("RetentionInDays" in log["Properties"] for log in logs.values())
 
     def test_none_reserves_concurrency_that_a_new_account_does_not_have(self) -> None:
-        assert not [name for name in FUNCTIONS if "ReservedConcurrentExecutions" in properties(name)]
+        reserved = {name: properties(name).get("ReservedConcurrentExecutions") for name in FUNCTIONS}
+        asked = ["DoorCapped", {"Ref": "DoorConcurrency"}, {"Ref": "AWS::NoValue"}]
+        assert reserved.pop("ReceiveWebhookFunction") == {"Fn::If": asked}
+        assert template()["Parameters"]["DoorConcurrency"]["Default"] == 0
+        assert set(reserved.values()) == {None}
+
+    def test_nothing_can_be_reached_from_outside_unless_it_is_asked_for(self) -> None:
+        assert template()["Parameters"]["HttpDoor"]["Default"] == "off"
+        assert template()["Conditions"]["Door"] == {"Fn::Equals": [{"Ref": "HttpDoor"}, "on"]}
+        urls = [name for name in FUNCTIONS if "FunctionUrlConfig" in properties(name)]
+        assert urls == ["ReceiveWebhookFunction"]
+        parts = [name for name in template()["Resources"] if name.startswith("ReceiveWebhook")]
+        parts.remove("ReceiveWebhookLog")
+        assert {template()["Resources"][name]["Condition"] for name in parts} == {"Door"}
 
     def test_no_failed_run_of_the_upkeep_is_repeated_beside_the_next_minute_s(self) -> None:
         config = properties("MaintainSessionsFunction")["EventInvokeConfig"]
@@ -184,7 +198,9 @@ class TestFunctions:
         (event,) = properties(name)["Events"].values()
         assert event["Properties"]["BatchSize"] == MAX_LANES
 
-    @pytest.mark.parametrize("name", sorted(FUNCTIONS - {"MaintainSessionsFunction"}))
+    @pytest.mark.parametrize(
+        "name", sorted(FUNCTIONS - {"MaintainSessionsFunction", "ReceiveWebhookFunction"})
+    )
     def test_every_record_of_a_batch_is_answered_for_itself(self, name: str) -> None:
         (event,) = properties(name)["Events"].values()
         assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -288,9 +304,10 @@ class TestRights:
         assert "${AttachmentsBucket}/*" in str(statement["Resource"])
         assert template()["Resources"]["AttachmentsPolicy"]["Condition"] == "Attachments"
         roles = resources("AWS::IAM::Role").items()
-        assert [name for name, it in roles if "AttachmentsPolicy" in str(it)] == ["SendNotificationRole"]
+        having = [name for name, it in roles if "'AttachmentsPolicy'" in str(it)]
+        assert having == ["SendNotificationRole"]
 
-    def test_only_the_planner_keeps_files_of_requests_and_only_below_a_prefix(self) -> None:
+    def test_planner_and_door_keep_files_of_requests_and_only_below_a_prefix(self) -> None:
         allowed = [
             (owner, it)
             for owner, it in statements()
@@ -300,7 +317,8 @@ class TestRights:
         assert (owner, statement["Action"]) == ("RequestedFilesPolicy", "s3:PutObject")
         assert "${AttachmentsBucket}/tocsin/requested/*" in str(statement["Resource"])
         roles = resources("AWS::IAM::Role").items()
-        assert [name for name, it in roles if "RequestedFiles" in str(it)] == ["PlanNotificationsRole"]
+        having = {name for name, it in roles if "RequestedFiles" in str(it)}
+        assert having == {"PlanNotificationsRole", "ReceiveWebhookRole"}
 
     def test_planner_and_publisher_touch_neither_keys_nor_their_secret(self) -> None:
         for role in ("PlanNotificationsRole", "PublishOutcomesRole"):
@@ -338,6 +356,8 @@ class TestRights:
 
     def test_who_tells_outcomes_can_make_up_no_ticket_event(self) -> None:
         tellers = {owner: it for owner, it in statements() if it["Action"] == "events:PutEvents"}
+        door = tellers.pop("ReceiveWebhookRole")
+        assert door["Condition"] == {"ForAllValues:StringEquals": {"events:source": {"Ref": "EventSource"}}}
         assert set(tellers) == {"PublishOutcomesRole", "ConnectorPolicy"}
         for statement in tellers.values():
             assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": SOURCE}}

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tocsin.accounts.state import LOGGED_IN, AccountState
+from tocsin.accounts.state import LOGGED_IN, UNLINKED, AccountState
 from tocsin.accounts.whereabouts import UNSAID_PROTOCOL, WHEREABOUTS, seal_whereabouts
 from tocsin.dynamo.table import ConditionFailed, Conflict, Contention, OutcomeUnknown, Table
 from tocsin.dynamo.writes import (
@@ -129,18 +129,28 @@ def read_lease(table: Table, account: str) -> LeaseInfo | None:
 def disconnected_accounts(table: Table, accounts: Collection[str], now: float) -> list[str]:
     """Those of the accounts that aren't logged in, as far as the leases tell, that nobody holds, or that a
     connector holds which is silent. `now`: seconds."""
+    states = account_states(table, accounts, now)
+    return [account for account, state in states.items() if state not in LOGGED_IN]
+
+
+def account_states(table: Table, accounts: Collection[str], now: float) -> dict[str, AccountState]:
+    """The state of each of the accounts. What nobody holds, or only a connector that is silent, is stopped,
+    whatever its lease says; who lost the link has lost it still. `now`: seconds."""
     found = table.get_many([lease_key(account) for account in accounts])
     leases = {account: _info(account, found.get(lease_key(account), {})) for account in accounts}
     holders = sorted({lease.connector for lease in leases.values() if lease.connector is not None})
     heartbeats = table.get_many([heartbeat_key(holder) for holder in holders])
 
-    def works(lease: LeaseInfo) -> bool:
-        if lease.connector is None or lease.state not in LOGGED_IN:
-            return False
+    def state(lease: LeaseInfo) -> AccountState:
+        if lease.state in UNLINKED:
+            return lease.state
+        if lease.connector is None:
+            return AccountState.STOPPED
         expire_at = heartbeats.get(heartbeat_key(lease.connector), {}).get("expire_at")
-        return isinstance(expire_at, int) and now - (expire_at - HEARTBEAT_LIFETIME) <= SILENT_SECONDS
+        beats = isinstance(expire_at, int) and now - (expire_at - HEARTBEAT_LIFETIME) <= SILENT_SECONDS
+        return lease.state if beats else AccountState.STOPPED
 
-    return [account for account, lease in leases.items() if not works(lease)]
+    return {account: state(lease) for account, lease in leases.items()}
 
 
 class LeaseKeeper:

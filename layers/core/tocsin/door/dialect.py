@@ -38,7 +38,10 @@ class Progress(NamedTuple):
 class Facts(Protocol):
     """What handlers may ask. It reads, and changes nothing."""
 
-    now: int
+    @property
+    def now(self) -> int:
+        """Milliseconds."""
+        ...
 
     def states(self, accounts: Sequence[str]) -> Mapping[str, AccountState]:
         """The true state of each account."""
@@ -48,12 +51,12 @@ class Facts(Protocol):
         """The digits of a number in E.164. Raises ValueError with what is wrong with it."""
         ...
 
-    def violations(self, entry: Entry) -> Sequence[str]:
+    def violations(self, entry: Entry, accounts: Sequence[str]) -> Sequence[str]:
         """What the schema of ticket events finds wrong with an event."""
         ...
 
-    def progress(self, message_id: str) -> Sequence[Progress]:
-        """What became of a message; empty if nothing of that id is known (yet)."""
+    def progress(self, source: str, message_id: str) -> Sequence[Progress]:
+        """What became of a message of a source; empty if nothing of that id is known (yet)."""
         ...
 
 

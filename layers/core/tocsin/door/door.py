@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tocsin.door.answer import Answer, Entry, Refused, not_found, unauthorised
 from tocsin.door.dialect import Accepted, Call, Facts, Send, Tell
 from tocsin.door.dialects import own
 from tocsin.door.message import File, Message, checked, entry_of, id_of
 from tocsin.door.request import BadRequest, Request
-from tocsin.door.routing import Found, find
-from tocsin.door.sources import name_in
+from tocsin.door.routing import DIALECTS, Found, find
+from tocsin.door.sources import NAME, name_in
 
 if TYPE_CHECKING:
     from tocsin.door.bus import Bus
@@ -44,13 +44,23 @@ class Told:
 Stow = Callable[[File, str], Mapping[str, Any]]
 """Where a file goes → how the event names it. Raises Refused."""
 
-Hook = Callable[["Source", Request, Facts], "Tell | Answer"]
-"""A help desk's webhook. Raises Refused."""
+
+class Webhooks(Protocol):
+    """What knows help desks (`hooks.Hooks`)."""
+
+    def verified(self, source: Source, request: Request, now: int) -> Answer | None:
+        """None if the request is the help desk's; an answer to a challenge. Raises Refused."""
+        ...
+
+    def translated(self, source: Source, request: Request, facts: Facts) -> Tell | Answer:
+        """Raises Refused."""
+        ...
 
 
 class Door:
-    """`stow(file, name)`: puts a file where the sender finds it; `hook`: translates a help desk's webhook;
-    `random(n)`: n random bytes. One for a process; not for threads."""
+    """`seal`: seals the words of a sensitive event, so that the bus never sees them; `stow(file, name)`: puts
+    a file where the sender finds it; `hooks`: knows help desks; `random(n)`: n random bytes. One for a
+    process; not for threads."""
 
     def __init__(
         self,
@@ -58,16 +68,18 @@ class Door:
         meter: Meter,
         bus: Bus,
         facts: Callable[[int], Facts],
+        seal: Callable[[Entry], Entry],
         stow: Stow,
-        hook: Hook,
+        hooks: Webhooks,
         random: Callable[[int], bytes],
     ) -> None:
         self._sources = sources
         self._meter = meter
         self._bus = bus
         self._facts = facts
+        self._seal = seal
         self._stow = stow
-        self._hook = hook
+        self._hooks = hooks
         self._random = random
         self._keys: dict[str, tuple[int, str]] = {}
 
@@ -85,21 +97,25 @@ class Door:
             refused = Refused(400, "invalid", str(bad))
             answer, told.code = dialect.refuse(refused), refused.code
         except Refused as refused:
-            answer, told.code = dialect.refuse(refused), refused.code
+            # What was wrong with a signature is for the operator; the sender is told one and the same.
+            answer, told.code = dialect.refuse(refused), str(refused.facts.get("log", refused.code))
             if told.source:
-                self._meter.refuse(told.source, refused.code, now)
+                self._meter.refuse(told.source, told.code, now)
         told.status = answer.status
         return answer, told
 
     def _answered(self, request: Request, found: Found, told: Told, now: int) -> Answer:
         facts = self._facts(now)
         if found.dialect is None:
-            source = self._sources.read(found.parts[0], now) if found.parts else None
-            if source is None:
+            source = self._sources.read(found.parts[0], now) if NAME.fullmatch(found.parts[0]) else None
+            if source is None or source.kind in DIALECTS:
                 raise unauthorised()
             told.source = source.name
+            greeted = self._hooks.verified(source, request, now)
+            if greeted is not None:
+                return greeted
             self._admit(source, now)
-            return self._done(self._hook(source, request, facts), source, told, now)
+            return self._done(self._hooks.translated(source, request, facts), source, told, now)
         source = self._source(found.dialect.token_of(request), told, now)
         if source.kind != found.dialect.KIND:
             raise Refused(403, "not-allowed", f"this key is of a source of kind {source.kind}")
@@ -158,7 +174,8 @@ class Door:
             self._stow(file, f"{source.name}/{one.id}/{number}")
             for number, file in enumerate(one.message.files)
         ]
-        return entry_of(one.message, one.id, source.name, files)
+        entry = entry_of(one.message, one.id, source.name, files)
+        return self._seal(entry) if one.message.sensitive else entry
 
     def _had(self, message_id: str, message: Message, now: int) -> bool:
         """Whether this process put it before. Another one may have: the planner knows it by its key. Raises

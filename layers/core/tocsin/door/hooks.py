@@ -68,28 +68,33 @@ class Hooks:
         self._secrets: dict[tuple[str, bytes], str] = {}
 
     def __call__(self, source: Source, request: Request, facts: Facts) -> Tell | Answer:
-        """Raises Refused: 401; 405 for a method that no help desk uses; 503 for a source whose record is
+        """Both of what follows. Raises Refused."""
+        return self.verified(source, request, facts.now) or self.translated(source, request, facts)
+
+    def verified(self, source: Source, request: Request, now: int) -> Answer | None:
+        """None if the request is the source's; an answer to a challenge or a ping. `now`: ms. Raises Refused:
+        401, whose fact `log` says to the operator what was wrong; 503 for a source whose record is
         damaged."""
-        try:
-            kind = kind_of_source(source)
-        except InvalidKind as error:
-            log.error(
-                "a source's kind can't be used", extra={"source": source.name, "findings": error.findings}
-            )
-            raise Refused(503, "unavailable", "this source's record is damaged", retry_after=300) from None
-        secrets = self._of(source, facts.now)
+        kind = _kind(source)
+        secrets = self._of(source, now)
         greeted = greeting(kind, secrets, request.method, request.headers, request.body, request.raw_query)
         if greeted is not None:
             return greeted
-        verdict = authentic(kind, source, secrets, request, facts.now)
+        verdict = authentic(kind, source, secrets, request, now)
         if verdict is not Verdict.RIGHT:
             log.warning(
                 "a webhook is not its help desk's", extra={"source": source.name, "why": verdict.value}
             )
-            raise unauthorised()
+            refused = unauthorised()
+            refused.facts = {"log": verdict.value}
+            raise refused
+        return None
+
+    def translated(self, source: Source, request: Request, facts: Facts) -> Tell | Answer:
+        """Raises Refused: 405 for a method that no help desk uses; 503 as above."""
         if request.method not in METHODS:
             raise Refused(405, "method-not-allowed", "webhooks are posted")
-        return self._told(source, kind, request, facts)
+        return self._told(source, _kind(source), request, facts)
 
     def _told(self, source: Source, kind: Kind, request: Request, facts: Facts) -> Tell | Answer:
         options = options_of_source(source)
@@ -135,6 +140,15 @@ class Hooks:
         opened = str(self._vault.open(sealed, source_key(source.name), attribute)["secret"])
         self._secrets[source.name, sealed] = opened
         return opened
+
+
+def _kind(source: Source) -> Kind:
+    """Raises Refused (503)."""
+    try:
+        return kind_of_source(source)
+    except InvalidKind as error:
+        log.error("a source's kind can't be used", extra={"source": source.name, "findings": error.findings})
+        raise Refused(503, "unavailable", "this source's record is damaged", retry_after=300) from None
 
 
 def authentic(kind: Kind, source: Source, secrets: Sequence[str], request: Request, now: int) -> Verdict:

@@ -33,10 +33,11 @@ def find(request: Request) -> Found | None:
     segments = request.segments
     if len(segments) == 2 and segments[0] == HOOKS:
         return Found(None, None, (segments[1],))
+    found = _in(DIALECTS.values(), request.method, segments)
     named = DIALECTS.get(segments[0]) if segments else None
-    if named is not None:
+    if found is None and named is not None:
         return _in([named], request.method, segments[1:])
-    return _in(DIALECTS.values(), request.method, segments)
+    return found
 
 
 def _in(dialects: Iterable[Any], method: str, segments: tuple[str, ...]) -> Found | None:

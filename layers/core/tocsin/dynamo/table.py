@@ -142,7 +142,9 @@ class DynamoTable:
 
     `consistent=False`: every read is eventually consistent, for half the price. For who only looks whether
     something is new, again and again, and decides nothing by what was read.
-    """
+
+    `attributes`: all that `get` and `get_many` ask for, the keys among them. For who has a right on no
+    others."""
 
     def __init__(
         self,
@@ -150,17 +152,21 @@ class DynamoTable:
         name: str,
         *,
         consistent: bool = True,
+        attributes: Sequence[str] = (),
         random: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._name = name
         self._consistent = consistent
+        self._only = _projection(attributes) if attributes else {}
         self._random = random
         self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
-        answer = self._client.get_item(TableName=self._name, Key=to_key(key), ConsistentRead=self._consistent)
+        answer = self._client.get_item(
+            TableName=self._name, Key=to_key(key), ConsistentRead=self._consistent, **self._only
+        )
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
@@ -182,7 +188,7 @@ class DynamoTable:
         """What of `wanted`, keys by table, is there."""
         found: dict[str, dict[Key, Item]] = {name: {} for name in wanted}
         request: dict[str, Any] = {
-            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": self._consistent}
+            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": self._consistent, **self._only}
             for name, keys in wanted.items()
             if keys
         }
@@ -372,6 +378,11 @@ _NAMED_CODES: Mapping[str, type[TableError]] = {
 # Reasons within a cancelled transaction.
 _CONTENTION_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _INVALID_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+
+
+def _projection(attributes: Sequence[str]) -> dict[str, Any]:
+    names = {f"#{number}": name for number, name in enumerate(attributes)}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
 def named(error: Any) -> Exception:

@@ -241,6 +241,37 @@ class PublishConfig:
 
 
 @dataclass(frozen=True)
+class DoorConfig:
+    """What `receive_webhook` needs."""
+
+    keys_table: str
+    notifications_table: str
+    texts_secret_arn: str
+    event_bus_name: str
+    event_source: str
+    ticket_events_dead_queue_url: str
+    default_region: str = "ID"
+    default_area: str = ""
+    attachments_bucket: str = ""
+
+    @classmethod
+    def read(cls, environment: Environment | None = None) -> DoorConfig:
+        """Read the environment of the function. Raises `MissingVariable`."""
+        environment = environment or Environment()
+        return cls(
+            keys_table=environment.text("KEYS_TABLE"),
+            notifications_table=environment.text("NOTIFICATIONS_TABLE"),
+            texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
+            event_bus_name=environment.text("EVENT_BUS_NAME"),
+            event_source=environment.text("EVENT_SOURCE"),
+            ticket_events_dead_queue_url=environment.text("TICKET_EVENTS_DEAD_QUEUE_URL"),
+            default_region=environment.text("DEFAULT_REGION", "ID"),
+            default_area=environment.text("DEFAULT_AREA", ""),
+            attachments_bucket=environment.text("ATTACHMENTS_BUCKET", ""),
+        )
+
+
+@dataclass(frozen=True)
 class MaintainConfig:
     """What `maintain_sessions` needs."""
 

@@ -89,7 +89,7 @@ def accepted(done: Sequence[Accepted]) -> Answer:
 def show(call: Call) -> Answer:
     """Raises Refused (404)."""
     message_id = call.parts[0]
-    found = call.facts.progress(message_id)
+    found = call.facts.progress(call.source.name, message_id)
     if not found:
         raise not_found("no message of that id is known: it may not have been planned yet, or was refused")
     return json_answer(200, {"id": message_id, "notifications": [_progress(one) for one in found]})
@@ -147,7 +147,7 @@ def tell_ticket(call: Call) -> Tell:
     if told.setdefault("account", call.source.account) not in call.source.accounts:
         raise not_allowed("this source may not use that account")
     entry, left_out = restricted(Entry(str(detail_type), told), call.source, call.facts.normal)
-    violations = call.facts.violations(entry)
+    violations = call.facts.violations(entry, call.source.accounts)
     if violations:
         raise Refused(422, "invalid-event", "the ticket event breaks its schema", violations=violations)
     ticket = told["ticket"]

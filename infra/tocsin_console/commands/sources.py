@@ -1,0 +1,122 @@
+"""`tocsin sources`: who may put events in by HTTP."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tocsin_console.commands.options import add_actions, add_command, count, yes_option
+from tocsin_console.output import Output
+
+if TYPE_CHECKING:
+    from tocsin_console.commands.options import Commands
+    from tocsin_console.deployment import Deployment
+
+
+def register(commands: Commands) -> None:
+    actions = add_actions(commands, "sources", help="who may put events in by HTTP, and whom they reach")
+    adding = add_command(actions, "add", run_add, help="add one; prints its URL and its key, once")
+    adding.add_argument("name", metavar="NAME", help="its name, of a-z, 0-9 and -")
+    adding.add_argument(
+        "--kind", required=True, help="what calls: api, evolution, waha, gowa, … (see --kind list)"
+    )
+    adding.add_argument("--account", action="append", help="an account it may use; repeat it for more")
+    adding.add_argument("--language", default="", help="of texts whose caller names none")
+    adding.add_argument("--audience", action="append", default=[], help="customer, technician or group alone")
+    adding.add_argument(
+        "--recipient",
+        action="append",
+        default=[],
+        help="a group, or the beginning of numbers (+62812), alone",
+    )
+    adding.add_argument("--per-minute", type=count, help="requests a minute (default 600); more get 429")
+    adding.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="what its kind asks for"
+    )
+    adding.add_argument("--mapping", type=Path, metavar="FILE", help="a kind of your own")
+    _secret_option(adding)
+    add_command(actions, "list", run_list, help="list all, with last use and last refusal")
+    for name, run, text in (
+        ("show", run_show, "show one; its key is shown nowhere"),
+        ("pause", run_pause, "hear one no more, until it is resumed"),
+        ("resume", run_resume, "hear a paused one again"),
+    ):
+        add_command(actions, name, run, help=text).add_argument("name", metavar="NAME")
+    rotating = add_command(actions, "rotate", run_rotate, help="give one a new key; the old one ends later")
+    rotating.add_argument("name", metavar="NAME")
+    rotating.add_argument("--hours", type=count, default=24, help="how long the old key counts (default 24)")
+    _secret_option(rotating)
+    removing = add_command(actions, "remove", run_remove, help="remove one")
+    removing.add_argument("name", metavar="NAME")
+    yes_option(removing)
+    testing = add_command(actions, "test", run_test, help="show what a sample would become; sends nothing")
+    testing.add_argument("name", metavar="NAME")
+    testing.add_argument(
+        "--sample", type=Path, required=True, metavar="FILE", help="a body, or a whole request with its head"
+    )
+
+
+def _secret_option(parser: argparse.ArgumentParser) -> None:
+    text = "the secret with which the help desk signs, where it makes one itself; - reads it from the input"
+    parser.add_argument("--secret-from", metavar="FILE", help=text)
+
+
+def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    wanted = sources.Wanted(
+        name=args.name,
+        kind=args.kind,
+        accounts=tuple(args.account or ()),
+        language=args.language,
+        audiences=tuple(args.audience),
+        recipients=tuple(args.recipient),
+        per_minute=args.per_minute,
+        options=tuple(args.option),
+        mapping=args.mapping,
+        secret_from=args.secret_from,
+    )
+    sources.add(deployment, wanted, output)
+
+
+def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.list_sources(deployment, output)
+
+
+def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.show(deployment, args.name, output)
+
+
+def run_pause(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.pause(deployment, args.name, output, paused=True)
+
+
+def run_resume(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.pause(deployment, args.name, output, paused=False)
+
+
+def run_rotate(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.rotate(deployment, args.name, output, hours=args.hours, secret_from=args.secret_from)
+
+
+def run_remove(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.remove(deployment, args.name, output, yes=args.yes)
+
+
+def run_test(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import source_trial
+
+    source_trial.show_trial(deployment, args.name, args.sample, output)
