@@ -270,6 +270,8 @@ def maintainer(config: MaintainConfig) -> Maintainer:
         NotificationsQueue(sqs, config.notifications_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         LeasedConnectors(table, unsealing, _connector(table, unsealing)),
+        # A pause that has just begun or ended counts.
+        settings=_settings(_table(dynamodb, config.stores.notifications_table), fresh_seconds=0),
     )
 
 
@@ -431,10 +433,10 @@ def _notifications(stores: StoreConfig, dynamodb: Any, texts: Texts | None = Non
     )
 
 
-def _settings(table: Table) -> SettingsReader:
-    from tocsin.settings.reader import SettingsReader
+def _settings(table: Table, fresh_seconds: float | None = None) -> SettingsReader:
+    from tocsin.settings.reader import FRESH_SECONDS, SettingsReader
 
-    return SettingsReader(table)
+    return SettingsReader(table, fresh_seconds=FRESH_SECONDS if fresh_seconds is None else fresh_seconds)
 
 
 def disconnected_accounts(config: MaintainConfig, accounts: Collection[str]) -> list[str]:

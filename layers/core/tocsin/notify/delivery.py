@@ -26,13 +26,14 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tocsin.notify.cold import MUST_WRITE_FIRST, is_barred, note, refusal
 from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
 from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem_of
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
+from tocsin.notify.gate import BEHIND, Gate, hurry_before, is_digestible, was_collected
 from tocsin.notify.hold import HELD_TOO_LONG, NUMBER_MOVED, Hold, held_until, is_hopeless
 from tocsin.notify.judgements import (
     attempt_of_sent,
@@ -49,6 +50,7 @@ from tocsin.notify.judgements import (
 )
 from tocsin.notify.notification import (
     SELF_TEST,
+    WOULD_HAVE_BEEN_SENT,
     Attempt,
     Notification,
     Problem,
@@ -60,6 +62,9 @@ from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
+from tocsin.notify.verdict import POSTPONED, Stopped
+from tocsin.notify.verdict import Verdict as Verdict
+from tocsin.pace.causes import DIGESTED
 from tocsin.people.person import Name, Person, Source
 from tocsin.settings.declared import (
     DELIVERY_DEADLINE_SECONDS,
@@ -73,9 +78,6 @@ from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
 
-BEHIND = "behind"
-POSTPONED = "postponed"
-
 MAX_TRIES = 8
 """Tries of one order that end without a word, beside the first one, before it is given up: crashes, and what
 nobody foresaw."""
@@ -86,42 +88,6 @@ SUPERSEDED = Problem("superseded", "permanent", "a younger edit of the same mess
 TOO_LATE = Problem("edit-too-late", "permanent", "said in a message of its own")
 OPTED_OUT = Problem("opted-out", "permanent", "the recipient doesn't want notifications")
 NOT_THEIRS = Problem(NUMBER_MOVED, "permanent", "it answers somebody who has another number by now")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one order.
-
-    `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
-    `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be), `postponed`
-    (nothing was done: it must be tried alone). `cause` says why, as a failure code, a state or a field.
-    `again_after` are the seconds after which the queue shall deliver the order again; `None`: it is done.
-    `unproven`: how many listed devices got nothing because nobody vouches for them. `tries`: of a postponed
-    one, how many ended without a word.
-    """
-
-    outcome: str
-    cause: str = ""
-    again_after: float | None = None
-    unproven: int = 0
-    tries: int = 0
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the queue may forget the order."""
-        return not self.is_postponed and self.again_after is None
-
-    @property
-    def is_postponed(self) -> bool:
-        return self.outcome == POSTPONED
-
-
-class Stopped(Exception):
-    """Who the recipient is was asked just now, and that ended the order's turn: `verdict`."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.outcome)
-        self.verdict = verdict
 
 
 class Delivery:
@@ -145,6 +111,7 @@ class Delivery:
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
+        self._gate = Gate()
 
     def deliver(
         self, order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True
@@ -199,6 +166,12 @@ class Delivery:
         notification = replace(notification, person=found.id)
         if is_barred(notification, found):
             return self._bury(notification, self._noted(notification, found, refusal()))
+        now = self._now_ms()
+        judged = self._gate.judge(notification, found, self._settings(), now, resumed=order.resumed)
+        if isinstance(judged, Wait):
+            return self._park(notification, judged)
+        if judged is not None:
+            return self._suppress(notification, judged, outcome=WOULD_HAVE_BEEN_SENT)
         send = partial(
             self._try,
             person=found,
@@ -207,9 +180,27 @@ class Delivery:
             first_contact=is_first_contact(notification, found),
         )
         content = notification.content
-        verdict = self._edit(notification, content, send) if isinstance(content, Edit) else send(notification)
+        if order.resumed and was_collected(notification):
+            verdict = self._say_together(notification, found, send)
+        elif isinstance(content, Edit):
+            verdict = self._edit(notification, content, send)
+        else:
+            verdict = send(notification)
         if verdict.outcome == "sent" and notification.turn in found.parked:
             self._stores.people.leave_line(notification.account, found.id, notification.turn)
+        return verdict
+
+    def _say_together(self, first: Notification, person: Person, send: Callable[..., Verdict]) -> Verdict:
+        """Send a digest of what was collected, or the first one alone if there is no other."""
+        from tocsin.notify import digests
+
+        digest = digests.digest_for(first, person, self._stores, self._now_ms())
+        if digest is None:
+            return send(first)
+        digest = replace(digest, recipient_lid=first.recipient_lid, person=person.id)
+        verdict = send(digest) if digest.state is State.PLANNED else Verdict("suppressed", DIGESTED)
+        if verdict.again_after is None:
+            digests.end_gathered(digest, person, self._stores, self._now_ms())
         return verdict
 
     def _person(self, notification: Notification, person: Person, user: str | None) -> Person | Verdict:
@@ -230,6 +221,8 @@ class Delivery:
             return self._reroute(notification, person)
         earlier = self._one_before(notification, person)
         if earlier is not None:
+            if notification.urgent:
+                hurry_before(notification, person, self._stores, self._now_ms())
             behind = Wait(BEHIND, "an earlier one to the same recipient waits")
             return self._park(notification, behind, earlier)
         return person
@@ -266,13 +259,14 @@ class Delivery:
         if isinstance(found, Verdict):
             raise Stopped(found)
 
-    def _suppress(self, notification: Notification, why: Problem) -> Verdict:
+    def _suppress(self, notification: Notification, why: Problem, outcome: str | None = None) -> Verdict:
         self._stores.notifications.suppress(
             notification.id,
             why,
             self._now_ms(),
             recipient_lid=notification.recipient_lid,
             erase=notification.sensitive,
+            outcome=outcome,
         )
         return Verdict("suppressed", why.code)
 
@@ -345,12 +339,16 @@ class Delivery:
                 resumed=resumed,
                 recheck=notification.redriven > 0,
                 first_contact=first_contact,
+                audience=notification.audience,
+                urgent=notification.urgent or notification.hurried,
+                digestible=is_digestible(notification),
                 on_located=partial(self._check_located, notification, person),
             )
             try:
                 self._transport.check(notification.account, resumed=resumed)
                 sent = self._transport.send(outgoing)
             except Wait as failure:
+                self._gate.remember(notification, failure, self._now_ms())
                 return self._park(notification, failure)
             except Stopped as stopped:
                 return stopped.verdict

@@ -1,4 +1,5 @@
-"""How long WhatsApp's limits on the account hold a notification. That time doesn't use up its expiry.
+"""How long limits on the account hold a notification: WhatsApp's, or those that we set ourselves
+(`tocsin.pace`). That time doesn't use up its expiry.
 
     parked ──── the limit holds ────▶ its end ──── any other wait ────▶ expired
       └── is added to the expiry ──────┘ └── uses up what is left, at least a grace
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tocsin.pace.causes import OWN_HOLDS, PAUSED
+
 FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quota"})
 """Codes of a `Wait` for whom the account may not write to first."""
 
@@ -19,6 +22,9 @@ ACCOUNT_LIMITS = FIRST_CONTACT_CODES | {"rate-limited", "resource-limit", "locke
 
 HELD_TOO_LONG = "held-too-long"
 """Code of a `Permanent` for what a limit holds beyond the time in which it could still go out."""
+
+HOLDS = ACCOUNT_LIMITS | OWN_HOLDS
+"""Codes of a `Wait` that uses up nobody's expiry."""
 
 NUMBER_MOVED = "number-moved"
 """Code of a `Wait` for an operator, who must say whether a number that went to somebody else may be written
@@ -40,10 +46,13 @@ class Hold:
     until: int
 
 
-def held_until(cause: str, due_at: int | None) -> int | None:
+def held_until(cause: str, due_at: int | None, at: int = 0) -> int | None:
     """Return when the limit `cause` ends (ms, its due time); `None` for any other wait, and for a limit whose
-    end nobody knows: that one is tried each minute."""
-    return due_at if cause in ACCOUNT_LIMITS else None
+    end nobody knows: that one is tried each minute. A pause, which began `at` (ms) at the latest, holds for
+    as long as the operator wants."""
+    if cause == PAUSED:
+        return at + MAX_LIFE_SECONDS * 1000
+    return due_at if cause in HOLDS else None
 
 
 def expiry(expires_at: int, planned_at: int, hold: Hold | None, now: int) -> int:

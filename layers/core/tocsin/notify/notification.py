@@ -80,6 +80,12 @@ MESSAGE_REQUESTED = "MessageRequested"
 
 _REQUEST = "message:"
 
+TICKET_DIGEST = "TicketDigest"
+"""Event type of a message that says several events of several tickets to one person."""
+
+WOULD_HAVE_BEEN_SENT = "WouldHaveBeenSent"
+"""Outcome of what the sandbox kept from being sent. Its state is `suppressed`."""
+
 REPLY_RECEIVED = "ReplyReceived"
 OVERDUE = "Overdue"
 IDENTITY_CHANGED = "IdentityChanged"
@@ -218,7 +224,8 @@ class Notification:
     known, whose recipient stands for them. `recipient_username`: as in `Reply`, where it was known when this
     was planned. `tries`: how many tries of an order that the queue brought again were begun, and none of them
     came to an end that is written down. `sensitive`: nobody but the recipient may read the words, which are
-    erased once they arrived or are too late. `urgent`: it was asked for as such.
+    erased once they arrived or are too late. `urgent`: its pace holds it up less; `hurried`: something urgent
+    waits behind it. `digest_of`: of a digest, the id and the ticket of each notification that it says.
     """
 
     id: str
@@ -265,6 +272,8 @@ class Notification:
     person: str | None = None
     lane: str | None = None
     recipient_username: str | None = None
+    hurried: bool = False
+    digest_of: tuple[tuple[str, str], ...] = ()
 
     @property
     def person_name(self) -> str:

@@ -4,7 +4,8 @@
 | ------------------------------- | ----------------------- | ------------------------------------ |
 | Sent, Delivered, Read           | NotificationSent, …     |                                      |
 | Failed                          | NotificationFailed      | reason, class, detail, attempts      |
-| Suppressed                      | NotificationSuppressed  | reason                               |
+| Suppressed                      | NotificationSuppressed  | reason; `digested`: a digest says it |
+| WouldHaveBeenSent (sandbox)     | NotificationWouldHave…  | reason `sandbox`                     |
 | Overdue (no receipt in time)    | NotificationOverdue     |                                      |
 | ReplyReceived                   | ReplyReceived           | what the recipient answered: see     |
 |                                 |                         | multidevice/REPLIES.md               |
@@ -294,6 +295,8 @@ def _notification(notification: Notification, outcome: str, at: int) -> dict[str
         "state": notification.state,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
     }
+    if notification.digest_of:
+        detail["tickets"] = list(dict.fromkeys(ticket for _, ticket in notification.digest_of))
     match notification.content:
         case File(attachment):
             detail["file"] = attachment.key

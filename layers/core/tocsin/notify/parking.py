@@ -6,8 +6,8 @@ came.
     anything else         from the schedule, each minute: the same for whatever has a date, and for an
                           account whose resume was cut short
 
-What is due goes back before what is over expires. What a limit of the account's holds isn't over: that time
-is added to its expiry (`hold.py`).
+What is paused stays. What is due goes back before what is over expires. What a limit of the account's holds
+isn't over: that time is added to its expiry (`hold.py`).
 
 A row is deleted only after its message lies in the queue, and only if it wasn't parked anew meanwhile. Run
 twice at once, it puts a notification into the queue twice: the second order finds it sent.
@@ -18,7 +18,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tocsin.accounts.state import LOGGED_IN, AccountState
@@ -26,11 +27,16 @@ from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
+from tocsin.notify.portions import Portions
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
+from tocsin.pace.causes import PAUSED, WORDS
+from tocsin.pace.rules import is_paused
 from tocsin.people.numbers import mask_phone
+from tocsin.settings.declared import AUDIENCES
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -81,6 +87,7 @@ class _Run:
 
     account: str
     time_left: Callable[[], float]
+    portions: Portions
     put_back: set[str] = field(default_factory=set)
     free: bool | None = None
 
@@ -95,17 +102,20 @@ class Maintainer:
         dead_letters: DeadLetters,
         connectors: Connectors,
         *,
+        settings: CurrentSettings = unchanged_settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stores = stores
         self._queue = queue
         self._dead_letters = dead_letters
         self._connectors = connectors
+        self._settings = settings
         self._clock = clock
 
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
         """After a login: everything due back to the queue, then fresh notifications may pass."""
         report = Report(account)
+        self._hold_paused(account, time_left)
         state = self._connectors.state(account)
         if state in LOGGED_IN:
             self._put_back(report, time_left, tell=state == AccountState.RESUMING)
@@ -124,6 +134,28 @@ class Maintainer:
     def erase_due_words(self, time_left: Callable[[], float]) -> int:
         """Erase the words of sensitive messages that are too late, of all accounts; return how many."""
         return self._stores.sensitive.erase_due(self._now_ms(), may_go_on=lambda: time_left() >= MIN_SECONDS)
+
+    # -- what is paused -----------------------------------------------------------------------------------
+
+    def _hold_paused(self, account: str, time_left: Callable[[], float]) -> None:
+        """Let a pause use up nobody's expiry: what waited for something else when it began waits for its end
+        now, in the same place."""
+        settings, now = self._settings(), self._now_ms()
+        if not any(is_paused(settings, account, audience) for audience in AUDIENCES):
+            return
+        for row in self._stores.parking.waiting(account):
+            if time_left() < MIN_SECONDS:
+                return
+            expires_at = row.expiry(now)
+            is_settled = now >= expires_at or (row.hold is not None and now < row.hold.until)
+            if is_settled or not is_paused(settings, account, row.audience):
+                continue
+            notification = self._stores.notifications.get(row.notification)
+            if notification is None or notification.state is not State.WAITING or mismatch(row, notification):
+                continue
+            with suppress(NotificationMissing):
+                held = replace(notification, expires_at=expires_at)
+                self._stores.parking.park(held, PAUSED, now, detail=WORDS[PAUSED])
 
     # -- what is over --------------------------------------------------------------------------------------
 
@@ -184,7 +216,7 @@ class Maintainer:
     def _put_back(self, report: Report, time_left: Callable[[], float], *, tell: bool) -> None:
         """All that is due, until a walk finds nothing more. Then, if fresh notifications are being held back,
         they are let pass, and what parked behind the last look is put back as well."""
-        run = _Run(report.account, time_left)
+        run = _Run(report.account, time_left, Portions(report.account, self._settings()))
         self._walk_until_nothing_is_due(run, report)
         if not (tell and report.complete):
             return
@@ -227,7 +259,8 @@ class Maintainer:
             waits = row.due_at is not None and row.due_at > now
             if waits and row.cause in FIRST_CONTACT_CODES:
                 waits = not self._is_free(run)
-            if waits or row.notification in run.put_back:
+            waits = waits or row.notification in run.put_back or run.portions.holds(row)
+            if waits or (row.recipient not in held and not run.portions.take(row)):
                 held.add(row.recipient)
             elif row.recipient not in held:
                 yield row, expires_at

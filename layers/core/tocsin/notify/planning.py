@@ -40,7 +40,7 @@ from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
 from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Addressee
-from tocsin.settings.declared import LINK_PREVIEWS, NOTIFICATION_EXPIRY_SECONDS
+from tocsin.settings.declared import LINK_PREVIEWS, NOTIFICATION_EXPIRY_SECONDS, URGENT_PRIORITIES
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.settings.values import DEFAULTS, Settings
 from tocsin.tables.names import user_of
@@ -363,6 +363,7 @@ def text_of(
         event_id=event.event_id,
         event_at=event.event_at,
         refused_address=lost.written or None if lost is not None else None,
+        urgent=event.ticket.priority.strip().lower() in settings.value(URGENT_PRIORITIES, account=account),
     )
 
 

@@ -2,7 +2,8 @@
 last.
 
     TicketUpdated ── last message younger than 20 minutes ──▶ an edit of it      (updates-as: edit)
-        └ else, and every other event ──▶ a message, which quotes the first one  (quote-first-message)
+        └ else, and every other event ──▶ a message, which quotes the first one  (quote-first-message),
+                                           or the digest that said it first       (digest-size)
 
 An edit alerts nobody, so only updates are edits; what makes a ticket, assigns or resolves it is always a
 message. Which of the two a notification is, is decided before it is written and never again for its id: an
@@ -15,9 +16,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.notify.content import Edit, File, Quote, Text, Withheld
-from tocsin.notify.notification import Notification, State, guessable_id
+from tocsin.notify.notification import TICKET_DIGEST, Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
-from tocsin.settings.declared import QUOTE_FIRST_MESSAGE, UPDATES_AS
+from tocsin.settings.declared import DIGEST_SIZE, QUOTE_FIRST_MESSAGE, UPDATES_AS
 from tocsin.tables.names import message_id_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from tocsin.settings.values import Settings
 
 EDITS = frozenset({"TicketUpdated"})
+
+MIN_DIGEST = 2
+"""Below that the setting `digest-size` means none."""
 
 EDIT_SECONDS = 19 * 60
 """Receivers take an edit for 20 minutes after the message was sent; a minute is for the way."""
@@ -46,8 +50,9 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
     """
     text, account, audience = notification.content, notification.account, notification.audience
     quotes = settings.value(QUOTE_FIRST_MESSAGE, account=account, audience=audience)
+    digests = settings.value(DIGEST_SIZE, account=account, audience=audience) >= MIN_DIGEST
     edits = settings.value(UPDATES_AS, account=account, audience=audience) == EDIT
-    if not isinstance(text, Text) or not (quotes or edits):
+    if not isinstance(text, Text) or not (quotes or edits or digests):
         return notification
     if stores.notifications.get(notification.id) is not None:
         return notification
@@ -56,8 +61,10 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
         if edit is not None:
             return edit
     thread = stores.threads.follow(notification)
-    first = stores.notifications.get(thread.first) if quotes else None
+    first = stores.notifications.get(thread.first) if quotes or digests else None
     if first is None or first.id == notification.id or first.state in LOST:
+        return notification
+    if not quotes and first.event_type != TICKET_DIGEST:
         return notification
     if isinstance(first.content, Withheld):
         return notification

@@ -71,7 +71,7 @@ _OPTIONAL = (
 _WORDS = ("content", "recipient_name", "refused_address")
 """What is sealed. Records from before texts were sealed hold them as attributes of their own."""
 
-_MARKS = ("sensitive", "urgent")
+_MARKS = ("sensitive", "urgent", "hurried")
 """Written where they hold."""
 
 _COUNTERS = ("parkings", "redriven", "attempts_dropped", "tries")
@@ -110,6 +110,7 @@ def item_of_notification(notification: Notification, expire_at: int, texts: Text
             "attempts": [attempt.to_json() for attempt in notification.attempts],
             "recoveries": {device: one.to_json() for device, one in notification.recoveries.items()},
             "receipts": dict(notification.receipts),
+            "digest_of": [list(said) for said in notification.digest_of] or None,
             "event_id": notification.event_id or None,
             SEALED: _sealed(notification, texts),
             "last_error": notification.last_error.to_json() if notification.last_error else None,
@@ -143,6 +144,7 @@ def notification_of_item(item: Item, texts: Texts) -> Notification:
         recoveries=MappingProxyType({device: Recovery.from_json(one) for device, one in recoveries.items()}),
         receipts=MappingProxyType(values.get("receipts", {})),
         event_id=values.get("event_id", ""),
+        digest_of=tuple((said[0], said[1]) for said in values.get("digest_of", ())),
         content=_content(words, values),
         recipient_name=words.get("recipient_name", ""),
         refused_address=words.get("refused_address"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from tocsin.dynamo.table import ConditionFailed
@@ -56,6 +56,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # A deadline is reported once, and only while no receipt has come.
 SENT_AND_UNREPORTED = (Equals("state", State.SENT), Absent("overdue_at"))
+IS_WAITING = (Equals("state", State.WAITING),)
 # There is room for one more entry in the history.
 ROOM_FOR_ATTEMPT = (ITEM_EXISTS, Shorter("attempts", MAX_ATTEMPTS))
 
@@ -100,6 +101,20 @@ class Notifications:
             when=enters(State.PLANNED, State.PLANNED),
         )
         return change(self._table, update)
+
+    def get_many(self, notification_ids: Collection[str]) -> dict[str, Notification]:
+        """Those that are there, by id, in one request for each hundred."""
+        items = self._table.get_many([notification_key(one) for one in notification_ids])
+        found = (notification_of_item(item, self._table.texts) for item in items.values())
+        return {one.id: one for one in found}
+
+    def hurry(self, notification_id: str) -> bool:
+        """Let one that waits be held up no longer than what is urgent; whether it waits."""
+        key = notification_key(notification_id)
+        try:
+            return change(self._table, Update(key, set={"hurried": True}, when=IS_WAITING)).applied
+        except NotificationMissing:
+            return False
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -176,10 +191,13 @@ class Notifications:
         *,
         recipient_lid: str | None = None,
         erase: bool = False,
+        outcome: str | None = None,
     ) -> Transition:
-        """The recipient doesn't want it: the end, without a dead letter. `erase`: its words as well. Raises
+        """The recipient doesn't want it, or must not get it: the end, without a dead letter. `erase`: its
+        words as well. `outcome`: how the world is told of it, if not as Suppressed. Raises
         NotificationMissing."""
-        end: Item = {"suppressed_at": at, "last_error": bounded(problem)}
+        named: Item = {} if outcome is None else {"outcome": outcome}
+        end: Item = {"suppressed_at": at, "last_error": bounded(problem), **named}
         update = Update(
             notification_key(notification_id),
             set={**told(State.SUPPRESSED, at), **end, **_ended(at), **_known(recipient_lid)},

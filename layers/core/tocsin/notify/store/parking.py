@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tocsin.dynamo.table import ConditionFailed, Conflict
-from tocsin.dynamo.writes import Condition, Delete, Equals, Item, Put, Update
+from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, Put, Update
 from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.store.codec import (
@@ -36,6 +37,9 @@ from tocsin.notify.store.transition import (
 from tocsin.people.people import People, turned_to
 from tocsin.tables.notifications import notification_key, waiting_key
 from tocsin.timestamps import from_seconds, to_seconds
+
+HURRY = "hurried"
+"""Cause of a row behind which something urgent waits."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Parking:
         holds that one holds both. Not applied if it was sent, failed or suppressed meanwhile. Raises
         NotificationMissing.
         """
-        until = behind.held_until if behind is not None else held_until(cause, due_at)
+        until = behind.held_until if behind is not None else held_until(cause, due_at, at)
         times = present({"due_at": due_at, "held_until": until})
         # It may wait for longer than a record is kept: row and record must outlive that.
         expire_at = self._table.expire_at(max(at, notification.expires_at, due_at or 0, until or 0))
@@ -157,6 +161,13 @@ class Parking:
             when=(*enters(State.PLANNED, State.WAITING, State.PLANNED), *(_of_the_same(row) if row else ())),
         )
         return change(self._table, update)
+
+    def hurry(self, account: str, turn: str, at: int) -> None:
+        """Let the parked one of this turn go with the next sweep, if it is still parked, whatever others wait
+        for. `at`: now, in ms."""
+        due = Update(waiting_key(account, turn), set={"due_at": at, "cause": HURRY}, when=(ITEM_EXISTS,))
+        with suppress(ConditionFailed):
+            self._table.update(due)
 
     def release(self, row: WaitingRow, at: int) -> bool:
         """Let it go with the next sweep, whatever it was to wait for, unless it was parked anew since it was

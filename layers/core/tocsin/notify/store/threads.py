@@ -56,6 +56,16 @@ class Threads:
         # It began under another name of the person, and goes on under this one.
         return _thread(self._table.update(Update(update.key, set={"first": earlier.first})))
 
+    def say_in(self, notification: Notification, digest: str) -> None:
+        """A digest (its id) said it: later messages about its ticket go on from there. An edit still looks at
+        the last one by itself, which no digest is."""
+        update = Update(
+            thread_key(notification.account, notification.person_name, notification.ticket_id),
+            set={"first": digest, "expire_at": self._table.expire_at(notification.created_at)},
+            set_first={"last": notification.id, "last_at": notification.created_at},
+        )
+        self._table.update(update)
+
     def _earlier(self, notification: Notification) -> Thread | None:
         """What the person was told about the ticket under earlier names, as one thread."""
         person = self._people.find(notification.account, notification.person_name)
