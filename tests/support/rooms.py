@@ -135,6 +135,7 @@ ROOMS: Mapping[str, Room] = {
         (
             "tocsin.accounts",
             "tocsin.dynamo",
+            "tocsin.guarded_http",
             "tocsin.notify.events",
             "tocsin.notify.texts.formatting",
             "tocsin.people.numbers",

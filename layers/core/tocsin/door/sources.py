@@ -46,8 +46,9 @@ class Source:
     """`kind`: a dialect or a kind of help desk. `accounts`: those it may use, the first one by default.
     `audiences`, `recipients`: whom it may reach; empty means all. A recipient is a prefix of a number
     (`+62812`) or a group. `per_minute`: requests. `hash`: SHA-256 of its token; `former_hash` counts until
-    `former_until` (ms). `secret`, `former_secret`: sealed, of a help desk that signs. `mapping`: the file of
-    an operator's own kind; `options`: what else the kind wants to know."""
+    `former_until` (ms). `secret`, `former_secret`: sealed, of a help desk that signs. `client`: sealed, how
+    the help desk is asked for phones (`desks/phones.py`). `mapping`: the file of an operator's own kind;
+    `options`: what else the kind wants to know."""
 
     name: str
     kind: str
@@ -63,6 +64,7 @@ class Source:
     former_until: int = 0
     secret: bytes = field(default=b"", repr=False)
     former_secret: bytes = field(default=b"", repr=False)
+    client: bytes = field(default=b"", repr=False)
     mapping: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ class Source:
             "former_until": self.former_until,
             SECRET: self.secret,
             FORMER_SECRET: self.former_secret,
+            "client": self.client,
             "mapping": self.mapping,
             "options": dict(self.options),
         }
@@ -136,6 +139,7 @@ def source_of(name: str, item: Item) -> Source:
         former_until=_of(item, "former_until", 0),
         secret=_of(item, SECRET, b""),
         former_secret=_of(item, FORMER_SECRET, b""),
+        client=_of(item, "client", b""),
         mapping=_of(item, "mapping", ""),
         options={str(option): str(value) for option, value in options.items()},
     )
