@@ -175,11 +175,16 @@ def test_upkeep_has_its_turn(deployed: DeployedStack) -> None:
 # -- people ------------------------------------------------------------------------------------------------
 
 
-def credentials_of(stack: Stack, user: str, policy: str) -> dict[str, str]:
-    """A new user with one managed policy of the stack."""
+# By who has them. What goes beyond looking is a policy of its own.
+POLICIES = {"operator": ("OperatorPolicy", "ViewerPolicy"), "viewer": ("ViewerPolicy",)}
+
+
+def credentials_of(stack: Stack, user: str) -> dict[str, str]:
+    """A new user with managed policies of the stack."""
     iam = stack.client("iam")
     iam.create_user(UserName=user)
-    iam.attach_user_policy(UserName=user, PolicyArn=stack.outputs[policy])
+    for policy in POLICIES[user]:
+        iam.attach_user_policy(UserName=user, PolicyArn=stack.outputs[f"{policy}Arn"])
     key = iam.create_access_key(UserName=user)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
@@ -189,8 +194,8 @@ Console = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module", params=["operator", "viewer"])
 def console(request: pytest.FixtureRequest, deployed: DeployedStack) -> Console:
-    """The command line of somebody who has one of the two policies: exit code and what was printed."""
-    credentials = credentials_of(deployed.stack, request.param, f"{request.param.capitalize()}PolicyArn")
+    """The command line of somebody who operates, or looks: exit code and what was printed."""
+    credentials = credentials_of(deployed.stack, request.param)
     environment = deployed.stack.aws.environment(credentials) | {"AWS_CALLER": request.param}
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -374,9 +379,9 @@ SELDOM = {
 def rights(caller: str) -> list[Statement]:
     """What a function, the connector or an operator may do, by the template."""
     stack = resolved({"ConnectorMode": "external", **PARAMETERS})
-    policy = {"connector": "ConnectorPolicy", "operator": "OperatorPolicy", "viewer": "ViewerPolicy"}
-    if caller in policy:
-        return [it for it in policies(stack) if it.owner == policy[caller]]
+    owned = {"connector": ("ConnectorPolicy",), **POLICIES}
+    if caller in owned:
+        return [it for it in policies(stack) if it.owner in owned[caller]]
     return rights_of(stack, "".join(word.capitalize() for word in caller.split("_")) + "Role")
 
 

@@ -292,7 +292,7 @@ def judge_rights(facts: Mapping[str, str]) -> list[Finding]:
         warning(
             f"you may not {', '.join(refused)}: {facts[refused[0]][:160]}",
             "some commands of the console will be refused",
-            "to operate it, have the policy attached that the stack's output OperatorPolicyArn names",
+            "to operate it, have both policies attached: the outputs OperatorPolicyArn and ViewerPolicyArn",
         )
     ]
 
