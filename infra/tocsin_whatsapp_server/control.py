@@ -71,6 +71,7 @@ class Control:
                 web.post("/phones/{number}/messages", self.write),
                 web.get("/phones/{number}/files/{id}", self.file),
                 web.post("/phones/{number}/read", self.read),
+                web.post("/phones/{number}/timer", self.set_timer),
                 web.post("/phones/{number}/faults", self.phone_fault),
                 web.get("/groups", self.groups),
                 web.post("/groups", self.add_group),
@@ -260,6 +261,12 @@ class Control:
         self._phone(request).read(body["id"])
         return web.json_response({"read": body["id"]})
 
+    async def set_timer(self, request: web.Request) -> web.Response:
+        """{"to": number, "seconds"}: after so long messages in that chat disappear; 0 for never."""
+        body = await _body(request, {"to": str, "seconds": int})
+        sent = self._phone(request).set_timer(self._server.phone(body["to"]).account, body["seconds"])
+        return web.json_response(sent.as_json(), status=201)
+
     async def phone_fault(self, request: web.Request) -> web.Response:
         """{"kind", "contact": number, "device": number}; the last two narrow session faults down."""
         body = await _body(request, {"kind": str}, {"contact": str, "device": int})
@@ -319,8 +326,8 @@ class Control:
         return web.json_response(self._group(request).as_json())
 
     async def set_group(self, request: web.Request) -> web.Response:
-        """{"addressing_mode", "announcement", "suspended"}: what is given changes."""
-        settings = {"addressing_mode": str, "announcement": bool, "suspended": bool}
+        """{"addressing_mode", "announcement", "suspended", "expiration"}: what is given changes."""
+        settings = {"addressing_mode": str, "announcement": bool, "suspended": bool, "expiration": int}
         body, group = await _body(request, {}, settings), self._group(request)
         if "addressing_mode" in body:
             body["mode"] = _mode(body.pop("addressing_mode"))

@@ -133,6 +133,10 @@ class ControlClient:
     def read(self, number: str, message_id: str) -> Json:
         return self._call("POST", f"/phones/{number}/read", {"id": message_id})
 
+    def set_timer(self, number: str, to: str, seconds: int) -> Json:
+        """The owner sets after how long messages in the chat with `to` disappear; 0 for never."""
+        return self._call("POST", f"/phones/{number}/timer", {"to": to, "seconds": seconds})
+
     def break_phone(
         self,
         number: str,
@@ -165,7 +169,7 @@ class ControlClient:
         return self._call("GET", f"/groups/{group}")
 
     def set_group(self, group: str, **settings: Any) -> Json:
-        """`addressing_mode`, `announcement`, `suspended`."""
+        """`addressing_mode`, `announcement`, `suspended`, `expiration` (seconds)."""
         return self._call("POST", f"/groups/{group}", settings)
 
     def add_members(self, group: str, *numbers: str, admin: bool | None = None) -> Json:

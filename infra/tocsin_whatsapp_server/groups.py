@@ -27,7 +27,8 @@ class UnknownGroup(KeyError):
 class Group:
     """`members`: each with its role, `admin` or nothing. `announcement`: only admins may write.
 
-    `suspended`: nobody may. `mode` is `lid` or `pn`, and may change at any time, as in the real one.
+    `expiration`: after how many seconds messages disappear, 0 for never. `suspended`: nobody may write.
+    `mode` is `lid` or `pn`, and may change at any time, as in the real one.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Group:
     mode: str = "lid"
     announcement: bool = False
     suspended: bool = False
+    expiration: int = 0
     members: dict[Account, str] = field(default_factory=dict)
 
     @property
@@ -67,7 +69,8 @@ class Group:
             "size": str(len(self.members)),
         }
         marks = [name for name in ("announcement", "suspended") if getattr(self, name)]
-        return Node("group", attrs, (*self.as_nodes(self.members), *map(Node, marks)))
+        timer = (Node("ephemeral", {"expiration": str(self.expiration)}),) if self.expiration else ()
+        return Node("group", attrs, (*self.as_nodes(self.members), *map(Node, marks), *timer))
 
     def as_nodes(self, accounts: Iterable[Account]) -> tuple[Node, ...]:
         """`<participant>` for each, with its other address beside the one of the group's mode."""
@@ -90,6 +93,7 @@ class Group:
             "addressing_mode": self.mode,
             "announcement": self.announcement,
             "suspended": self.suspended,
+            "expiration": self.expiration,
             "members": [account.number for account in self.members],
             "admins": [account.number for account, role in self.members.items() if role],
         }
@@ -120,7 +124,8 @@ class Change:
         if self.action == "create":
             child = Node("create", {"type": "new"}, (group.as_node(),))
         else:
-            child = Node(self.action, {}, group.as_nodes(self.accounts) or None)
+            told = {"expiration": str(group.expiration)} if self.action == "ephemeral" else {}
+            child = Node(self.action, told, group.as_nodes(self.accounts) or None)
         return Node("notification", attrs, (child,))
 
 
@@ -174,11 +179,14 @@ class Groups:
         return Change(group, "promote" if role else "demote", author, changed, tuple(group.members))
 
     def set(self, group: Group, **settings: object) -> list[Change]:
-        """`announcement`, `suspended`: told. `mode` is not: the real server changes it silently."""
+        """`announcement`, `expiration`: told. `mode` is not: the real server changes it silently."""
         changes = []
         for name, value in settings.items():
             setattr(group, name, value)
             if name == "announcement":
                 action = "announcement" if value else "not_announcement"
+                changes.append(Change(group, action, group.creator, (), tuple(group.members)))
+            if name == "expiration":
+                action = "ephemeral" if value else "not_ephemeral"
                 changes.append(Change(group, action, group.creator, (), tuple(group.members)))
         return changes

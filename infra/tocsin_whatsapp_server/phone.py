@@ -33,6 +33,7 @@ from tocsin_whatsapp_server.groups import Group
 from tocsin_whatsapp_server.pairing import QrCode, Voucher, device_identity, key_index_list, vouch
 from tocsin_whatsapp_server.passkey import Passkey
 from tocsin_whatsapp_server.switchboard import Random, Switchboard
+from tocsin_whatsapp_server.timers import Timer, carried, change, setting, warns, with_timer
 
 if TYPE_CHECKING:
     from tocsin_whatsapp_server.passkey_gate import PasskeyGate
@@ -53,7 +54,8 @@ class InvalidRequest(ValueError):
 class Received:
     """A message as the phone shows it. `at`: every time that it arrived, in seconds; a repeat isn't shown
     twice. `failures`: how often it couldn't be read; `text` is None until it can. `spent`: an edit,
-    which another message shows now."""
+    which another message shows now. `timer`: what it carries; `warns`: not that of the chat, which the reader
+    is told below it."""
 
     id: str
     sender: Account | None
@@ -70,6 +72,8 @@ class Received:
     shown: Shown | None = None
     edited_at: float | None = None
     spent: bool = False
+    timer: Timer | None = None
+    warns: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -88,6 +92,8 @@ class Received:
             "received": [round(at, 3) for at in self.at],
             "failures": self.failures,
             "read": self.read_at is not None,
+            **({"timer": {"seconds": self.timer.seconds, "at": self.timer.at}} if self.timer else {}),
+            **({"warning": "won't disappear"} if self.warns else {}),
         }
 
 
@@ -133,6 +139,8 @@ class Phone:
         self._endpoint = Endpoint(switchboard.random, switchboard.clock)
         self._group_keys = GroupKeys(switchboard.random)
         self._signs_keys = True
+        self.timers: dict[str, Timer] = {}
+        """Of its chats, by number."""
         self.device = self._install()
         self._received: dict[tuple[str, str], Received] = {}
         self._sent: dict[str, Sent] = {}
@@ -239,6 +247,7 @@ class Phone:
         """Send a message of any kind, as `write` does. `text`: what is shown of it here."""
         if not self.online:
             raise InvalidRequest("the phone is offline; POST a fault of kind online first")
+        message = with_timer(message, self._timer_of(to))
         if isinstance(to, Group) and self.account not in to.members:
             raise InvalidRequest("the phone's account isn't in this group")
         sent = Sent(
@@ -253,6 +262,36 @@ class Phone:
         if isinstance(to, Account) and to is not self.account and to.number not in self.account.trusts:
             self._board.trust(self.account, to)
         return sent
+
+    def set_timer(self, to: Account, seconds: int) -> Sent:
+        """The owner sets after how long messages in this chat disappear; 0: never."""
+        timer = self.timers[to.number] = Timer(seconds, self._board.now)
+        return self.say(to, change(timer))
+
+    def _timer_of(self, chat: Account | Group) -> Timer | None:
+        if isinstance(chat, Group):
+            return Timer(chat.expiration, 0) if chat.expiration else None
+        return self.timers.get(chat.number)
+
+    def _heed_timer(self, entry: Received, message: Message) -> None:
+        """What a message says of its chat's timer, and whether it fits what the phone knows of that."""
+        entry.timer = carried(message)
+        told = setting(message) or entry.timer
+        if entry.group is not None:
+            known = self._timer_of(entry.group)
+            # A group's is the server's to know, and not since when.
+            fits = known is None or (entry.timer is not None and entry.timer.seconds == known.seconds)
+            entry.warns = not fits and warns(message, known)
+            return
+        known = self.timers.get(entry.chat, Timer())
+        if told is not None and told.at > known.at:
+            self.timers[entry.chat] = told
+            by = entry.sender.number if entry.sender else None
+            self._board.events.add(
+                "phone-timer", phone=self.account.number, chat=entry.chat, seconds=told.seconds, by=by
+            )
+            known = told
+        entry.warns = warns(message, known)
 
     def _quoted_author(self, message_id: str) -> JID:
         for entry in self._received.values():
@@ -484,6 +523,7 @@ class Phone:
             )
             entry.kind, entry.text, entry.quoted_id = shown.kind, shown.text, shown.quoted_id
             entry.shown = shown
+            self._heed_timer(entry, message)
             self._apply(entry)
         self._show(entry)
 

@@ -67,6 +67,7 @@ from tocsin.whatsapp.passkey import CHALLENGE_SECONDS, parse_options
 from tocsin.whatsapp.proto.message_pb2 import Message, Wrapped
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentityHmac
 from tocsin.whatsapp.proto.passkey_pb2 import PrimaryEphemeralIdentity
+from tocsin.whatsapp.timer import Timer
 from tocsin_whatsapp_server.endpoint import Address
 from tocsin_whatsapp_server.endpoint import Endpoint as Phone
 from tocsin_whatsapp_server.passkey import CeremonyRefused, PhoneHalf, options
@@ -647,7 +648,7 @@ PAIRING = [
     Node("stream:error", {"code": "515"}),
 ]
 
-TEXT = outgoing.text_message("Halo *Siti*", expiration=86400)
+TEXT = outgoing.text_message("Halo *Siti*", carries=outgoing.carried(Timer(86400, 1_800_000_000)))
 
 ENVELOPE = json.dumps(
     {

@@ -113,7 +113,9 @@ class WiredGroup(WiredFunctions):
         stores = Stores(
             aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: self.local.clock.now
         )
-        paired = PairedOnServer(self, MemoryTable(), stores)  # moto bears one thread only
+        # moto bears one thread only, and a group's users are asked after side by side.
+        table = aws.keys_table if isinstance(aws.keys_table, MemoryTable) else MemoryTable()
+        paired = PairedOnServer(self, table, stores)
         return paired, stores
 
     def found(self, members: Iterable[Phone], *, mode: str = "lid") -> Group:

@@ -7,6 +7,7 @@ from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.history import AddressPair
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto import message_pb2 as pb
+from tocsin.whatsapp.timer import Timer
 
 QUOTE = pb.ContextInfo(stanza_id="3EB0AA", expiration=86400)
 TEXT = pb.Message(extended_text=pb.ExtendedTextMessage(text="Thanks", context_info=QUOTE))
@@ -16,10 +17,10 @@ TEXT = pb.Message(extended_text=pb.ExtendedTextMessage(text="Thanks", context_in
     ("message", "expected"),
     [
         (pb.Message(conversation="Hello"), Content("text", "Hello")),
-        (TEXT, Content("text", "Thanks", "3EB0AA", expiration=86400)),
+        (TEXT, Content("text", "Thanks", "3EB0AA", timer=Timer(86400))),
         (
             pb.Message(image=pb.ImageMessage(caption="See", context_info=QUOTE)),
-            Content("image", "See", "3EB0AA", expiration=86400),
+            Content("image", "See", "3EB0AA", timer=Timer(86400)),
         ),
         (pb.Message(image=pb.ImageMessage()), Content("image")),
         (pb.Message(video=pb.VideoMessage(caption="Look")), Content("video", "Look")),
@@ -71,7 +72,7 @@ TEXT = pb.Message(extended_text=pb.ExtendedTextMessage(text="Thanks", context_in
         ),
         (
             pb.Message(protocol=pb.ProtocolMessage(type=3, ephemeral_expiration=604800)),
-            Content("timer", expiration=604800),
+            Content("timer", timer=Timer(604800)),
         ),
         (pb.Message(protocol=pb.ProtocolMessage(type=99)), Content("protocol")),
     ],
@@ -82,7 +83,7 @@ def test_kinds(message: pb.Message, expected: Content) -> None:
 
 def test_a_copy_of_an_own_device_tells_the_chat() -> None:
     copy = pb.Message(device_sent=pb.DeviceSentMessage(destination_jid="1000@lid", message=TEXT))
-    assert content_of(copy, from_me=True) == Content("text", "Thanks", "3EB0AA", "1000@lid", 86400)
+    assert content_of(copy, from_me=True) == Content("text", "Thanks", "3EB0AA", "1000@lid", Timer(86400))
     assert content_of(copy, from_me=False).kind == "spoofed"
 
 

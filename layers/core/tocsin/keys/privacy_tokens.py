@@ -16,8 +16,11 @@ from tocsin.keys.context import KeyContext
 from tocsin.sealing import DamagedRecord, Place
 from tocsin.tables.keys import address_key, privacy_key
 
-TRUST = ("token", "token_at", "issued_at")
-"""The attributes of an address item that this module writes."""
+TIMER = "timer"
+"""The chat's timer, sealed (`keys.timers`)."""
+
+TRUST = ("token", "token_at", "issued_at", TIMER)
+"""The attributes of an address item beside the names."""
 
 
 class Trust(NamedTuple):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tocsin.connector_client.client import IqError
+from tocsin.keys.timers import ChatTimer
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import MAX_DEVICES
 from tocsin.notify.failure import Permanent
@@ -96,6 +97,8 @@ class GroupView:
         self._profile = account.profile
         self._group = group
         self._clock = clock
+        self.timer: ChatTimer | None = None
+        """The group's, if it was asked for just now."""
 
     def info(self) -> GroupInfo:
         """Members and settings, as remembered or asked for. Raises `Permanent` if we are told nothing."""
@@ -133,6 +136,9 @@ class GroupView:
                 log.warning("a remembered group can't be read; it is asked for again")
         info = self._ask()
         self._learn(info)
+        self.timer = self._keys.contacts.keep_timer(
+            self._account.own_user, str(self._group), ChatTimer(info.expiration), certain=True
+        )
         self.remember(info)
         return info, "", True
 

@@ -38,7 +38,8 @@ def body_for(
     """
     jid = JID.parse(group)
     view = GroupView(account, jid, clock=clock)
-    message = compose(content, group, view.own_name(view.info()), upload)
+    own = view.own_name(view.info())
+    message = compose(content, group, own, upload, account.keys.contacts.timer(account.own_user, group))
     key = account.keys.groups.hand_out_key(account.profile, group, user, device)
     body = with_sender_key(jid, key, message.body) if key is not None else message.body
     return OutgoingMessage(device_sent(jid, body) if account.is_own(user) else body, message.kind)

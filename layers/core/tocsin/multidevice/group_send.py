@@ -35,6 +35,7 @@ from tocsin.whatsapp.outgoing import OutgoingMessage, device_sent, with_sender_k
 if TYPE_CHECKING:
     from tocsin.keys.reserve import Reservation
     from tocsin.keys.sender_keys import GroupReservation
+    from tocsin.keys.timers import ChatTimer
     from tocsin.signal.session import Ciphertext
     from tocsin.whatsapp.media import Upload
     from tocsin.whatsapp.message import MessageAck
@@ -142,7 +143,7 @@ class GroupPost:
 
     def _post(self, roster: Roster) -> Sent:
         own = roster.own.jid.bare
-        message = compose(self._outgoing.content, str(self._group), own, self._upload)
+        message = compose(self._outgoing.content, str(self._group), own, self._upload, self._timer())
         reservation, holders = self._reserve(roster)
         needy = [target for target in roster.others if holders.get(target.holder, 0) <= target.renewed_at]
         key = with_sender_key(self._group, reservation.distribution())
@@ -173,6 +174,13 @@ class GroupPost:
                 for target in left_out[:MAX_TOLD]
             },
         )
+
+    def _timer(self) -> ChatTimer | None:
+        """The group's, as it was read with the notification, or asked for just now."""
+        if self._view.timer is not None:
+            return self._view.timer
+        known = self._outgoing.address.trust if self._outgoing.address is not None else {}
+        return self._keys.contacts.open_timer(self._account.own_user, str(self._group), known)
 
     def _stanza(
         self, roster: Roster, message: OutgoingMessage, reservation: GroupReservation, copies: Round

@@ -59,7 +59,8 @@ def plaintext_again(
         message = body_for(case.account, group, case.user, case.device, content, upload, clock=clock)
         return pad(message.body, random(1)), message.kind
     chat = chat_of(case.account, case.notification)
-    message = compose(content, chat, case.account.own_device, upload)
+    timer = case.account.keys.contacts.timer(case.account.own_user, chat)
+    message = compose(content, chat, case.account.own_device, upload, timer)
     return plaintext_for(case.account, chat, case.user, message, random), message.kind
 
 

@@ -114,9 +114,12 @@ class MultiDevice:
         self._tokens = Tokens(clock)
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
-        """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself."""
+        """Return the remembered address of `recipient`, `None` for a first contact. A LID is one itself, and
+        so is a group of which anything is remembered."""
         if known is None and not is_lid(recipient):
             return None
+        if is_group(recipient):
+            return Address(recipient, trust=known or {})
         number = user_of(recipient)
         told = self._open_keys(account).contacts.open_known(number, known)
         if is_lid(recipient):
@@ -189,7 +192,8 @@ class MultiDevice:
         reservations, unreachable = self._reservations(
             account, address, refresh=refresh, strict=not is_lid(outgoing.recipient)
         )
-        message = compose(outgoing.content, address.user, account.own_device, upload)
+        timer = account.keys.contacts.open_timer(account.own_user, address.user, address.trust)
+        message = compose(outgoing.content, address.user, account.own_device, upload, timer)
         parcel = self._pack(account, address, message, reservations)
         trust = self._tokens.trust(account, address)
         ack = self._hand_over(account, address, outgoing, parcel, trust)

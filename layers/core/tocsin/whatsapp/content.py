@@ -24,6 +24,8 @@ from tocsin.whatsapp.proto.message_pb2 import (
     ProtocolMessage,
     WebMessageInfo,
 )
+from tocsin.whatsapp.timer import Timer
+from tocsin.whatsapp.timer import told as timer_of
 from tocsin.whatsapp.written import (
     MAX_OPTIONS,
     OTHER,
@@ -104,15 +106,15 @@ class Content:
     `NO_REPLIES`, of which `spoofed` is a control message that only our own devices may send. `text`: the
     words, `None` if there are none. `quoted_id`: the message it answers. `target_id`: the message it edits,
     deletes, reacts to or votes in. `details`: as `Written.details`. `chat`: whom an own other device wrote
-    to. `expiration`: the chat's timer in seconds, if told. `secret`: under which later edits of it are
-    sealed. `sealed`: an edit that is.
+    to. `timer`: the chat's, if told. `secret`: under which later edits of it are sealed.
+    `sealed`: an edit that is.
     """
 
     kind: str
     text: str | None = field(default=None, repr=False)
     quoted_id: str | None = None
     chat: str | None = field(default=None, repr=False)
-    expiration: int | None = None
+    timer: Timer | None = None
     target_id: str | None = None
     details: Details = field(default_factory=dict, repr=False)
     sender_key: SenderKey | None = None
@@ -176,7 +178,7 @@ def _content(written: Written) -> Content:
         written.kind,
         written.text,
         written.quoted_id,
-        expiration=written.expiration,
+        timer=written.timer,
         target_id=written.target_id,
         details=written.details,
     )
@@ -211,7 +213,9 @@ def _control(protocol: ProtocolMessage, from_me: bool) -> Content:
     if kind == DELETED:
         return Content(kind, target_id=id_in(protocol.key))
     if kind == "timer":
-        return Content(kind, expiration=protocol.ephemeral_expiration)
+        return Content(
+            kind, timer=timer_of(protocol.ephemeral_expiration, protocol.ephemeral_setting_timestamp)
+        )
     if kind == "history":
         return Content(kind, history=protocol.history_sync_notification)
     if kind == "peer-data":
@@ -225,7 +229,7 @@ def _edit(protocol: ProtocolMessage) -> Content:
     """An edit tells the words, and what it quotes, anew. What kind was edited isn't told twice."""
     *_, (meant, _) = layers_of(protocol.edited_message)
     now = written_in(meant) or Written(OTHER)
-    return Content(EDIT, now.text, now.quoted_id, target_id=id_in(protocol.key), expiration=now.expiration)
+    return Content(EDIT, now.text, now.quoted_id, target_id=id_in(protocol.key), timer=now.timer)
 
 
 def shortened(message: Message, characters: int) -> Message:

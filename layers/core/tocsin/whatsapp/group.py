@@ -10,6 +10,7 @@ from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import checked
 from tocsin.whatsapp.jid import GROUP, JID, LID, PN
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.timer import told as timer_told
 
 MODES = {"lid": LID, "pn": PN}
 """Addressing modes, and the server of the members' JIDs in each."""
@@ -27,7 +28,7 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class GroupInfo:
     """`mode`: `lid` or `pn`. `announcement`: only admins may write. `suspended`: nobody may. `subject`:
-    its name."""
+    its name. `expiration`: after how many seconds messages disappear, 0 for never; that isn't in the text."""
 
     group: JID
     mode: str
@@ -35,6 +36,7 @@ class GroupInfo:
     announcement: bool = False
     suspended: bool = False
     subject: str = ""
+    expiration: int = 0
 
     def member(self, *names: JID) -> Member | None:
         """Who goes by one of these names (bare JIDs, in either form)."""
@@ -79,7 +81,17 @@ def parse_group(answer: Node, group: JID) -> GroupInfo:
         announcement=told.child("announcement") is not None,
         suspended=told.child("suspended") is not None,
         subject=(told.optional_str("subject") or "")[:MAX_NAME],
+        expiration=expiration_in(told) or 0,
     )
+
+
+def expiration_in(told: Node) -> int | None:
+    """The timer that metadata or a notification of a group names, in seconds, 0 for off; None for none."""
+    setting = told.child("ephemeral")
+    if setting is not None:
+        timer = timer_told(setting.optional_int("expiration") or 0, 0)
+        return timer.seconds if timer is not None else None
+    return 0 if told.child("not_ephemeral") is not None else None
 
 
 def _member(node: Node, server: str) -> Member | None:

@@ -10,9 +10,10 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.whatsapp.bounds import MAX_NUMBER
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
-from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin.whatsapp.jid import GROUP, JID, LID, PN
 from tocsin.whatsapp.notifications import MAX_TOKEN_BYTES
 from tocsin.whatsapp.proto.message_pb2 import HistorySync
+from tocsin.whatsapp.timer import Timer, told
 from tocsin.whatsapp.written import readable
 
 MAX_HISTORY_BYTES: Final = 64 * 2**20
@@ -39,14 +40,23 @@ class Entrusted:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedChat:
+    """A chat with a timer. `jid`: the person's LID (bare), or a group's."""
+
+    jid: JID
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """The part of a history chunk that a notifier has use for. `push_names`: by JID text. `salt`: for contact
-    secrets, where the chunk has it."""
+    secrets, where the chunk has it. `timers`: of chats where one is on."""
 
     pairs: tuple[AddressPair, ...]
     push_names: dict[str, str] = field(repr=False)
     entrusted: tuple[Entrusted, ...] = field(repr=False, default=())
     salt: bytes | None = field(repr=False, default=None)
+    timers: tuple[TimedChat, ...] = ()
 
 
 def history_of(compressed: bytes) -> History:
@@ -62,10 +72,10 @@ def history_of(compressed: bytes) -> History:
         chunk = HistorySync.FromString(data)
     except (zlib.error, ProtobufError) as exc:
         raise InvalidStanza("history chunk") from exc
-    told = [(one.pn_jid, one.lid_jid) for one in chunk.phone_number_to_lid]
+    named = [(one.pn_jid, one.lid_jid) for one in chunk.phone_number_to_lid]
     for chat in chunk.conversations:
-        told += [(chat.pn_jid or chat.id, chat.lid_jid or chat.id)]
-    pairs = (pair for pn, lid in told if (pair := _pair(pn, lid)) is not None)
+        named += [(chat.pn_jid or chat.id, chat.lid_jid or chat.id)]
+    pairs = (pair for pn, lid in named if (pair := _pair(pn, lid)) is not None)
     names = ((readable(one.id), readable(one.push_name)) for one in chunk.push_names)
     salt = chunk.nct_salt if 0 < len(chunk.nct_salt) <= MAX_SALT_BYTES else None
     return History(
@@ -73,6 +83,7 @@ def history_of(compressed: bytes) -> History:
         {jid: name for jid, name in names if jid and name},
         tuple(one for chat in chunk.conversations if (one := _entrusted(chat)) is not None),
         salt,
+        tuple(timed for chat in chunk.conversations if (timed := _timed(chat)) is not None),
     )
 
 
@@ -84,6 +95,14 @@ def _entrusted(chat: HistorySync.Conversation) -> Entrusted | None:
         return None
     issued_at = chat.tc_token_sender_timestamp
     return Entrusted(lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at <= MAX_NUMBER else 0)
+
+
+def _timed(chat: HistorySync.Conversation) -> TimedChat | None:
+    jid = jid_in(chat.lid_jid or chat.id)
+    timer = told(chat.ephemeral_expiration, chat.ephemeral_setting_timestamp)
+    if jid is None or timer is None or not timer.seconds or jid.server not in (LID, GROUP):
+        return None
+    return TimedChat(jid, timer)
 
 
 def jid_in(text: str) -> JID | None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from tocsin.whatsapp.account_health import AccountNews, read_updates
 from tocsin.whatsapp.bounds import MAX_MEMBERS
 from tocsin.whatsapp.errors import InvalidStanza
+from tocsin.whatsapp.group import expiration_in
 from tocsin.whatsapp.jid import GROUP, JID, LID, MAX_DEVICE, PN, SERVER
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.timer import Timer
+from tocsin.whatsapp.timer import told as timer_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,14 @@ class OwnDevices:
 class GroupChanged:
     """`changes`: the tags of what happened. `removed`: who left or was put out: rotate the sender key.
 
-    `pairs`: (phone number, LID) of people named.
+    `pairs`: (phone number, LID) of people named. `timer`: if that was set.
     """
 
     group: JID
     changes: tuple[str, ...]
     removed: tuple[JID, ...]
     pairs: tuple[tuple[JID, JID], ...]
+    timer: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,9 @@ def _group_changed(node: Node, group: JID) -> GroupChanged:
                 pairs[pair] = None
     # Each pair is looked up. Whom it leaves out is learnt with the group's members.
     learnt = tuple(pairs)[:MAX_MEMBERS]
-    return GroupChanged(group, tuple(change.tag for change in changes), tuple(removed), learnt)
+    seconds = expiration_in(node)
+    timer = timer_told(seconds, node.optional_int("t") or 0) if seconds is not None else None
+    return GroupChanged(group, tuple(change.tag for change in changes), tuple(removed), learnt, timer)
 
 
 def _member_pair(member: Node, jid: JID) -> tuple[JID, JID] | None:

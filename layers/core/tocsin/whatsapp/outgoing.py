@@ -13,6 +13,7 @@ from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
     from tocsin.whatsapp.media import Upload
+    from tocsin.whatsapp.timer import Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ _WITH_CAPTION: Final = 53
 _EDITED: Final = 58
 _CONTEXT_INFO: Final = 17
 _EXPIRATION: Final = 25
+_EXPIRATION_SET_AT: Final = 26
+_DISAPPEARING_MODE: Final = 32
+# A setting of the chat, which was changed there.
+_BY_CHAT: Final = b"\x08\x00\x10\x01"
 _MESSAGE_EDIT: Final = 14
 
 
@@ -76,17 +81,30 @@ def _number(number: int, value: int) -> bytes:
     return _varint(number << 3) + _varint(value)
 
 
-def text_message(text: str, *, expiration: int = 0) -> bytes:
-    """A serialised Message. `expiration`: the chat's disappearing timer in seconds, 0 for none."""
-    if not expiration:
+def carried(timer: Timer | None, *, group: bool = False) -> bytes:
+    """What a message's context info says of the chat's timer, if one is on. `group`: it is a group's."""
+    if timer is None or not timer.seconds:
+        return b""
+    since = _number(_EXPIRATION_SET_AT, timer.at) if timer.at else b""
+    mode = b"" if group else _field(_DISAPPEARING_MODE, _BY_CHAT)
+    return _number(_EXPIRATION, timer.seconds) + since + mode
+
+
+def text_message(text: str, *, carries: bytes = b"") -> bytes:
+    """A serialised Message. `carries`: see `carried`."""
+    if not carries:
         return _field(_CONVERSATION, text.encode())
-    return _extended(text, _number(_EXPIRATION, expiration))
+    return _extended(text, carries)
 
 
 def extended_message(
-    text: str, *, quote: tuple[str, JID, bytes] | None = None, preview: tuple[str, str, str] | None = None
+    text: str,
+    *,
+    quote: tuple[str, JID, bytes] | None = None,
+    preview: tuple[str, str, str] | None = None,
+    carries: bytes = b"",
 ) -> OutgoingMessage:
-    """A text with more to it.
+    """A text with more to it. `carries`: see `carried`.
 
     `quote`: id, author and Message of an earlier one, shown above it; the last is what the reader sees of it,
     should it be missing from the chat. `preview`: a link in the text, title and description of what it leads
@@ -100,7 +118,7 @@ def extended_message(
     if quote is not None:
         message_id, author, quoted = quote
         context = _field(1, message_id.encode()) + _field(2, str(author.bare).encode()) + _field(3, quoted)
-    return OutgoingMessage(_extended(text, context, about), kind)
+    return OutgoingMessage(_extended(text, context + carries, about), kind)
 
 
 def _extended(text: str, context: bytes, about: bytes = b"") -> bytes:
@@ -108,7 +126,10 @@ def _extended(text: str, context: bytes, about: bytes = b"") -> bytes:
     return _field(_EXTENDED_TEXT, _field(1, text.encode()) + about + more)
 
 
-def image_message(upload: Upload, mimetype: str, caption: str = "") -> OutgoingMessage:
+def image_message(
+    upload: Upload, mimetype: str, caption: str = "", *, carries: bytes = b""
+) -> OutgoingMessage:
+    """`carries`: see `carried`."""
     image = (
         _field(1, upload.url.encode())
         + _field(2, mimetype.encode())
@@ -120,12 +141,15 @@ def image_message(upload: Upload, mimetype: str, caption: str = "") -> OutgoingM
         + _field(9, upload.file_enc_sha256)
         + _field(11, upload.direct_path.encode())
         + _number(12, upload.uploaded_at)
+        + (_field(_CONTEXT_INFO, carries) if carries else b"")
     )
     return OutgoingMessage(_field(_IMAGE, image), Kind("media", "image"))
 
 
-def document_message(upload: Upload, mimetype: str, file_name: str, caption: str = "") -> OutgoingMessage:
-    """One with a caption is wrapped, as the official clients do."""
+def document_message(
+    upload: Upload, mimetype: str, file_name: str, caption: str = "", *, carries: bytes = b""
+) -> OutgoingMessage:
+    """One with a caption is wrapped, as the official clients do. `carries`: see `carried`."""
     document = (
         _field(1, upload.url.encode())
         + _field(2, mimetype.encode())
@@ -137,6 +161,7 @@ def document_message(upload: Upload, mimetype: str, file_name: str, caption: str
         + _field(9, upload.file_enc_sha256)
         + _field(10, upload.direct_path.encode())
         + _number(11, upload.uploaded_at)
+        + (_field(_CONTEXT_INFO, carries) if carries else b"")
         + (_field(20, caption.encode()) if caption else b"")
     )
     body = _field(_DOCUMENT, document)

@@ -31,6 +31,8 @@ from tocsin.whatsapp.proto.message_pb2 import (
     QuotingAt17,
     Wrapped,
 )
+from tocsin.whatsapp.timer import Timer
+from tocsin.whatsapp.timer import told as timer_of
 
 MAX_WRAPPERS: Final = 8
 """WhatsApp's own clients nest about five deep."""
@@ -116,7 +118,7 @@ class Written:
     `kind`: a value of `KINDS`, `other` or `empty`. `text`: its words, `None` if it has none. `quoted_id`: the
     message that it answers or reacts to. `target_id`: the message that its key names (which it reacts to,
     votes in, pins). `details`: what else can be told, by the names in multidevice/REPLIES.md.
-    `expiration`: the chat's timer in seconds, if told.
+    `timer`: the chat's, if told.
     """
 
     kind: str
@@ -124,7 +126,7 @@ class Written:
     quoted_id: str | None = None
     target_id: str | None = None
     details: Details = field(default_factory=dict, repr=False)
-    expiration: int | None = None
+    timer: Timer | None = None
 
 
 def is_wrapper(described: FieldDescriptor) -> bool:
@@ -207,7 +209,9 @@ def _read(described: FieldDescriptor, part: Any) -> Written:
         quoted or target or (about.quoted_id if about else None),
         target,
         details,
-        context.expiration if context is not None and context.HasField("expiration") else None,
+        timer_of(context.expiration, context.ephemeral_setting_timestamp)
+        if context is not None and context.HasField("expiration")
+        else None,
     )
 
 

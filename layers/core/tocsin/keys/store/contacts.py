@@ -12,6 +12,7 @@ from tocsin.keys.context import KeyContext
 if TYPE_CHECKING:
     from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.privacy_tokens import Trust
+    from tocsin.keys.timers import ChatTimer
 
 MAX_REMEMBERED_PAIRS = 10_000
 REMEMBERED_SECONDS = 600
@@ -138,6 +139,25 @@ class Contacts:
         from tocsin.keys.privacy_tokens import note_issued
 
         note_issued(self._context, lid, at)
+
+    def timer(self, own: str, chat: str) -> ChatTimer | None:
+        """The timer of the chat with `chat` (a bare LID, or a group's JID); None if none is known."""
+        from tocsin.keys.timers import read_timer
+
+        return read_timer(self._context, own, chat)
+
+    def open_timer(self, own: str, chat: str, item: Item) -> ChatTimer | None:
+        """The same, from an address item that was read already: no request."""
+        from tocsin.keys.timers import open_timer
+
+        return open_timer(self._context, own, chat, item)
+
+    def keep_timer(self, own: str, chat: str, told: ChatTimer, *, certain: bool = False) -> ChatTimer | None:
+        """Take in what was told of a chat's timer; what counts then. `certain`: the server says that it is so
+        now."""
+        from tocsin.keys.timers import keep_timer
+
+        return keep_timer(self._context, own, chat, told, certain=certain)
 
     def save_salt(self, own: str, salt: bytes) -> None:
         """Keep what contact secrets are made with, for those who entrusted nothing to us."""

@@ -10,6 +10,7 @@ from typing import Any
 from tocsin.connector_client.client import ConnectorError
 from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.multidevice.account import Account
+from tocsin.multidevice.chat_timers import ChatTimers
 from tocsin.multidevice.group_members import GroupView
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.privacy_tokens import issue_token
@@ -38,9 +39,15 @@ CLOCKS_APART_SECONDS = 24 * 3600
 class DeviceNews:
     """Handles `<notification>`. `may_write_to`: hears whom the account may write to (account, bare JID)."""
 
-    def __init__(self, clock: Callable[[], float], may_write_to: Callable[[str, str], int]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        may_write_to: Callable[[str, str], int],
+        timers: ChatTimers | None = None,
+    ) -> None:
         self._clock = clock
         self._may_write_to = may_write_to
+        self._timers = timers or ChatTimers(clock)
         self._handlers: Mapping[type, Callable[[Account, Any, Envelope], Report]] = {
             IdentityChanged: self._identity_changed,
             DevicesChanged: self._devices_changed,
@@ -141,6 +148,8 @@ class DeviceNews:
         for pn, lid in news.pairs:
             account.compare(pn, lid)
         group = str(news.group)
+        if news.timer is not None:
+            self._timers.of_group(account, news.group, news.timer)
         account.keys.groups.forget(group)
         if news.removed and account.keys.groups.discard_sender_key(account.profile, group):
             log.info("a new sender key is due: somebody left", extra={"group": mask(group)})

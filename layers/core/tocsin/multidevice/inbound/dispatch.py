@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.multidevice.account import Account
+from tocsin.multidevice.chat_timers import ChatTimers
 from tocsin.multidevice.inbound.device_news import DeviceNews, note_call
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
 from tocsin.multidevice.inbound.messages import Messages
@@ -49,6 +50,7 @@ class Inbound:
         self._transport = transport
         self._clock = clock
         budget = QuestionBudget(stores.people.count_unreadable_in_hour, clock=clock)
+        timers = ChatTimers(clock)
         messages = Messages(
             stores.recoveries,
             stores.people,
@@ -57,13 +59,14 @@ class Inbound:
             Readers(clock),
             budget,
             settings=settings,
+            timers=timers,
             clock=clock,
             random=random,
         )
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
             "receipt": ReceiptStanzas(stores, retry_receipts).handle,
-            "notification": DeviceNews(clock, replies.cold.may_write_to).handle,
+            "notification": DeviceNews(clock, replies.cold.may_write_to, timers).handle,
             "call": note_call,
         }
 

@@ -15,7 +15,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tocsin.keys.timers import ChatTimer
 from tocsin.multidevice.account import Account
+from tocsin.multidevice.chat_timers import ChatTimers
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
@@ -105,9 +107,11 @@ class Messages:
         budget: QuestionBudget,
         *,
         settings: CurrentSettings = unchanged_settings,
+        timers: ChatTimers | None = None,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
+        self._timers = timers or ChatTimers(clock)
         self._recoveries = recoveries
         self._people = people
         self._transport = transport
@@ -252,6 +256,7 @@ class Messages:
         if content.sender_key is not None:
             # Before anything else: what is written under it comes next in the same stanza.
             _take_sender_key(account, envelope, message, user, content.sender_key)
+        self._timers.heard(account, message, user, content)
         if message.from_me:
             if not message.sender.device:  # what concerns the account is the phone's to tell
                 self._own_news(account, content)
@@ -301,14 +306,15 @@ class Messages:
         except InvalidStanza as error:
             log.warning("a piece of history is left", extra={"cause": str(error)})
 
-    @staticmethod
-    def _history(account: Account, history: History) -> None:
+    def _history(self, account: Account, history: History) -> None:
         for pair in history.pairs:
             account.learn(pair.pn, pair.lid)
         for one in history.entrusted:
             kept = account.keys.contacts.keep_token(account.own_user, str(one.lid), one.token, one.at)
             if kept and one.issued_at:
                 account.keys.contacts.note_issued(str(one.lid), one.issued_at)
+        for chat in history.timers:
+            self._timers.note(account, str(chat.jid), ChatTimer(chat.timer.seconds, chat.timer.at))
         if history.salt is not None:
             account.keys.contacts.save_salt(account.own_user, history.salt)
 
@@ -328,8 +334,9 @@ class Messages:
         if message is None:
             return
         content = content_of(resent.message)
+        user = account.canonical(message.sender, None)
+        self._timers.heard(account, message, user, content)
         if content.is_reply:
-            user = account.canonical(message.sender, None)
             self._take(account, message, user, content)
 
     def _confirm(

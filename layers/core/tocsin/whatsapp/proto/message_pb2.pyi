@@ -20,16 +20,18 @@ class MessageKey(_message.Message):
     def __init__(self, remote_jid: _Optional[str] = ..., from_me: _Optional[bool] = ..., id: _Optional[str] = ..., participant: _Optional[str] = ...) -> None: ...
 
 class ContextInfo(_message.Message):
-    __slots__ = ("stanza_id", "participant", "quoted_message", "expiration")
+    __slots__ = ("stanza_id", "participant", "quoted_message", "expiration", "ephemeral_setting_timestamp")
     STANZA_ID_FIELD_NUMBER: _ClassVar[int]
     PARTICIPANT_FIELD_NUMBER: _ClassVar[int]
     QUOTED_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_SETTING_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     stanza_id: str
     participant: str
     quoted_message: Message
     expiration: int
-    def __init__(self, stanza_id: _Optional[str] = ..., participant: _Optional[str] = ..., quoted_message: _Optional[_Union[Message, _Mapping]] = ..., expiration: _Optional[int] = ...) -> None: ...
+    ephemeral_setting_timestamp: int
+    def __init__(self, stanza_id: _Optional[str] = ..., participant: _Optional[str] = ..., quoted_message: _Optional[_Union[Message, _Mapping]] = ..., expiration: _Optional[int] = ..., ephemeral_setting_timestamp: _Optional[int] = ...) -> None: ...
 
 class Wrapped(_message.Message):
     __slots__ = ("message",)
@@ -467,10 +469,11 @@ class HistorySyncNotification(_message.Message):
     def __init__(self, file_sha256: _Optional[bytes] = ..., file_length: _Optional[int] = ..., media_key: _Optional[bytes] = ..., file_enc_sha256: _Optional[bytes] = ..., direct_path: _Optional[str] = ..., sync_type: _Optional[_Union[HistorySyncNotification.Type, str]] = ..., chunk_order: _Optional[int] = ..., progress: _Optional[int] = ..., inline_payload: _Optional[bytes] = ...) -> None: ...
 
 class ProtocolMessage(_message.Message):
-    __slots__ = ("key", "type", "ephemeral_expiration", "history_sync_notification", "edited_message", "timestamp_ms", "peer_data_request", "peer_data_response", "lid_migration_mapping")
+    __slots__ = ("key", "type", "ephemeral_expiration", "ephemeral_setting_timestamp", "history_sync_notification", "edited_message", "timestamp_ms", "peer_data_request", "peer_data_response", "lid_migration_mapping")
     KEY_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_SETTING_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     HISTORY_SYNC_NOTIFICATION_FIELD_NUMBER: _ClassVar[int]
     EDITED_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
@@ -480,13 +483,14 @@ class ProtocolMessage(_message.Message):
     key: MessageKey
     type: int
     ephemeral_expiration: int
+    ephemeral_setting_timestamp: int
     history_sync_notification: HistorySyncNotification
     edited_message: Message
     timestamp_ms: int
     peer_data_request: PeerDataRequest
     peer_data_response: PeerDataResponse
     lid_migration_mapping: LidMigrationMapping
-    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., type: _Optional[int] = ..., ephemeral_expiration: _Optional[int] = ..., history_sync_notification: _Optional[_Union[HistorySyncNotification, _Mapping]] = ..., edited_message: _Optional[_Union[Message, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., peer_data_request: _Optional[_Union[PeerDataRequest, _Mapping]] = ..., peer_data_response: _Optional[_Union[PeerDataResponse, _Mapping]] = ..., lid_migration_mapping: _Optional[_Union[LidMigrationMapping, _Mapping]] = ...) -> None: ...
+    def __init__(self, key: _Optional[_Union[MessageKey, _Mapping]] = ..., type: _Optional[int] = ..., ephemeral_expiration: _Optional[int] = ..., ephemeral_setting_timestamp: _Optional[int] = ..., history_sync_notification: _Optional[_Union[HistorySyncNotification, _Mapping]] = ..., edited_message: _Optional[_Union[Message, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., peer_data_request: _Optional[_Union[PeerDataRequest, _Mapping]] = ..., peer_data_response: _Optional[_Union[PeerDataResponse, _Mapping]] = ..., lid_migration_mapping: _Optional[_Union[LidMigrationMapping, _Mapping]] = ...) -> None: ...
 
 class PeerDataRequest(_message.Message):
     __slots__ = ("type", "placeholders")
@@ -559,20 +563,24 @@ class LidMigrationPayload(_message.Message):
 class HistorySync(_message.Message):
     __slots__ = ("conversations", "push_names", "phone_number_to_lid", "nct_salt")
     class Conversation(_message.Message):
-        __slots__ = ("id", "tc_token", "tc_token_timestamp", "tc_token_sender_timestamp", "pn_jid", "lid_jid")
+        __slots__ = ("id", "ephemeral_expiration", "ephemeral_setting_timestamp", "tc_token", "tc_token_timestamp", "tc_token_sender_timestamp", "pn_jid", "lid_jid")
         ID_FIELD_NUMBER: _ClassVar[int]
+        EPHEMERAL_EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+        EPHEMERAL_SETTING_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
         TC_TOKEN_FIELD_NUMBER: _ClassVar[int]
         TC_TOKEN_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
         TC_TOKEN_SENDER_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
         PN_JID_FIELD_NUMBER: _ClassVar[int]
         LID_JID_FIELD_NUMBER: _ClassVar[int]
         id: str
+        ephemeral_expiration: int
+        ephemeral_setting_timestamp: int
         tc_token: bytes
         tc_token_timestamp: int
         tc_token_sender_timestamp: int
         pn_jid: str
         lid_jid: str
-        def __init__(self, id: _Optional[str] = ..., tc_token: _Optional[bytes] = ..., tc_token_timestamp: _Optional[int] = ..., tc_token_sender_timestamp: _Optional[int] = ..., pn_jid: _Optional[str] = ..., lid_jid: _Optional[str] = ...) -> None: ...
+        def __init__(self, id: _Optional[str] = ..., ephemeral_expiration: _Optional[int] = ..., ephemeral_setting_timestamp: _Optional[int] = ..., tc_token: _Optional[bytes] = ..., tc_token_timestamp: _Optional[int] = ..., tc_token_sender_timestamp: _Optional[int] = ..., pn_jid: _Optional[str] = ..., lid_jid: _Optional[str] = ...) -> None: ...
     class PhoneNumberToLid(_message.Message):
         __slots__ = ("pn_jid", "lid_jid")
         PN_JID_FIELD_NUMBER: _ClassVar[int]
