@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_whatsapp_server.account_health import Health
 from tocsin_whatsapp_server.mailbox import Mailbox
 
 FIRST_LID = 100_000_000_000_001
@@ -82,6 +83,7 @@ class Account:
     `business`: of WhatsApp Business, whose name is told to its companions as it is.
     `contacts`: numbers of the accounts it exchanged messages with; they are told when its devices change.
     `key_indexes`: the phone's signed word, as of now, on which companions count.
+    `health`: whom it may write to.
     `tokens`: the privacy tokens that others issued to it, by their numbers. `trusts`: whom it issued one to.
     """
 
@@ -94,6 +96,7 @@ class Account:
     trusts: set[str] = field(default_factory=set)
     business: bool = False
     gated: bool = False
+    health: Health = field(default_factory=Health)
     key_indexes: Callable[[], bytes] | None = field(repr=False, default=None)
     last_device: int = 0
     last_key_index: int = 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from tocsin_whatsapp_server.account_health import NEWS
 from tocsin_whatsapp_server.passkey_gate import FAULTS as PASSKEY_FAULTS
 
 
@@ -53,10 +54,31 @@ KINDS: dict[str, Kind] = {
     ),
     "trickle": Kind("send the device one more stanza as of the queue of its absence", {}, at_once=True),
     "reachout-lock": Kind(
-        "tell the device that first contacts are restricted, for so many seconds; 0 that they are free again",
-        {"seconds": 0},
+        "lock the account for first contacts, for so many seconds, 0: free it; type: WhatsApp's word for it;"
+        " end: say until when; told: in a notification, too; enforced: refuse first contacts (463)",
+        {"seconds": 0, "type": "", "end": True, "told": True, "enforced": False},
         at_once=True,
     ),
+    "new-chats": Kind(
+        "set the account's quota of new chats; status: NONE, FIRST_WARNING, SECOND_WARNING or CAPPED;"
+        " seconds: until the cycle ends; told: in a notification, too; enforced: refuse first contacts (475)"
+        " if CAPPED",
+        {"used": 0, "total": 30, "status": "NONE", "seconds": 86400, "told": True, "enforced": True},
+        at_once=True,
+    ),
+    "cold": Kind(
+        "refuse what the account writes to this number (to) with 463 until that person writes to it, or the"
+        " owner to them; cured: from now on not any more",
+        {"cured": False},
+        at_once=True,
+    ),
+    "account-news": Kind(
+        "tell the device of a security challenge, of complaints, or of something unknown, beside its lock and"
+        " quota in one stanza; what: challenge, complaints, unknown",
+        {"what": str},
+        at_once=True,
+    ),
+    "mex-errors": Kind("answer the next n questions about the account with errors", {"n": 1}),
     "passkey": Kind("ask the next n clients to be linked for the account's passkey first", {"n": 1}),
     "passkey-fault": Kind(
         "let one thing go wrong in the next n passkey ceremonies; what: one of those of the README",
@@ -101,7 +123,10 @@ KINDS: dict[str, Kind] = {
     "lose-messages": Kind("neither deliver nor acknowledge the next n messages", {"n": 1, "drop": False}),
     "iq-error": Kind("answer the next n requests with an error", {"code": int, "n": 1, "xmlns": ""}),
     "iq-silence": Kind("leave the next n requests unanswered", {"n": 1, "xmlns": ""}),
-    "login-failure": Kind("refuse the next n logins with <failure>", {"reason": int, "n": 1, "expire": 0}),
+    "login-failure": Kind(
+        "refuse the next n logins with <failure>; violation, appeal (a token), message, url: said along",
+        {"reason": int, "n": 1, "expire": 0, "violation": "", "appeal": "", "message": "", "url": ""},
+    ),
     "upload-error": Kind("refuse the next n uploads of files with this HTTP status", {"code": int, "n": 1}),
     "upload-slow": Kind("answer the next n uploads after so many seconds", {"seconds": float, "n": 1}),
     "download-error": Kind(
@@ -171,6 +196,10 @@ class Faults:
             raise InvalidFault(f"{name}: size and senders must be 1 or more")
         if name == "passkey-fault" and params["what"] not in PASSKEY_FAULTS:
             raise InvalidFault(f"passkey-fault: what must be one of {', '.join(PASSKEY_FAULTS)}")
+        if name == "account-news" and params["what"] not in NEWS:
+            raise InvalidFault(f"account-news: what must be one of {', '.join(NEWS)}")
+        if name == "cold" and aim.to is None:
+            raise InvalidFault("cold needs to: the number of who must write first")
         if name == "bundle" and params["what"] not in SPOILT_BUNDLES:
             raise InvalidFault(f"bundle: what must be one of {', '.join(SPOILT_BUNDLES)}")
         if name == "stream-error" and not (params["code"] or params["conflict"] or params["text"]):

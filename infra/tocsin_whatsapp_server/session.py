@@ -37,6 +37,9 @@ LINGER_SECONDS = 1.0
 """How long a client may take to hang up by itself after the last stanza. whatsmeow, closed too soon, has seen
 the end of the socket before the `<stream:error>` that explains it, and stays down."""
 
+SAID = {"violation_reason": "violation", "appeal_token": "appeal", "message": "message", "url": "url"}
+"""What a refused login says more: attribute → parameter of the fault."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -213,6 +216,8 @@ class Session:
             expire = fault.params["expire"]
             # whatsmeow's build for Python ends its process over a ban that doesn't say what it is for.
             more = {"code": TOO_MANY_STRANGERS, "expire": str(expire)} if expire else {}
+            said = {name: fault.params[param] for name, param in SAID.items() if fault.params[param]}
+            more |= said
             self.send(stanzas.failure(fault.params["reason"], **more))
             return False
         device = self._known_device(number, payload.device)

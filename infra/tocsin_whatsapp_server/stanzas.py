@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, PN, SERVER, phash
@@ -63,18 +62,6 @@ def picture_changed(number: str, identity: str, now: int) -> Node:
     """Somebody has a new picture: of no use to a notifier, and to be acknowledged all the same."""
     attrs: dict[str, str | JID] = {"from": JID(number, PN), "type": "picture", "id": identity, "t": str(now)}
     return Node("notification", attrs, (Node("set", {"id": str(now)}),))
-
-
-def reachout_lock(until: int, identity: str, now: int) -> Node:
-    """The account may write to nobody new until then; a time that has come: it may again."""
-    lock = {"is_active": until > now, "time_enforcement_ends": str(until)}
-    update = json.dumps({"data": {"xwa2_notify_account_reachout_timelock": lock}}).encode()
-    attrs: dict[str, str | JID] = {"from": SERVER, "type": "mex", "id": identity, "t": str(now)}
-    return Node(
-        "notification",
-        attrs,
-        (Node("update", {"op_name": "NotificationUserReachoutTimelockUpdate"}, update),),
-    )
 
 
 def privacy_token(issuer: Account, contact: Account, token: bytes, identity: str, now: int) -> Node:

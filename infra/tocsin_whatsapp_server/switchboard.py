@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tocsin.whatsapp.jid import GROUP, JID, mask
 from tocsin.whatsapp.node import InvalidStanza, Node
-from tocsin_whatsapp_server import stanzas
+from tocsin_whatsapp_server import account_health, stanzas
 from tocsin_whatsapp_server.audit import Audit
 from tocsin_whatsapp_server.directory import Account, Device, Directory
 from tocsin_whatsapp_server.events import EventLog
@@ -199,6 +199,9 @@ class Switchboard:
         if fault := self.faults.take("iq-error", account, device.number, xmlns=xmlns):
             self._send(device, stanzas.iq_error(iq, fault.params["code"], "injected"))
             return
+        if xmlns == "w:mex":
+            self._send(device, self._account_question(device, iq))
+            return
         counted = iq.child("count") is not None and self.faults.take("prekey-count", account, device.number)
         if counted:
             told = Node("count", {"value": str(counted.params["count"])})
@@ -222,6 +225,15 @@ class Switchboard:
             self.unlink(answer.removed)
         if answer.change is not None:
             self.group_changed(answer.change)
+
+    def _account_question(self, device: Device, iq: Node) -> Node:
+        """The answer to a question about the account itself."""
+        query = iq.child("query")
+        told = device.account.health.answer(str(query.attrs.get("query_id")), self.now) if query else None
+        self.events.add("account-question", account=device.account.number, known=told is not None)
+        if told is None or self.faults.take("mex-errors", device.account.number, device.number):
+            told = account_health.ERRORS
+        return stanzas.result(iq, Node("result", {}, told))
 
     def _with_spoilt_bundles(self, answer: Node) -> Node:
         """The answer to a request for keys, with those bundles spoilt that a fault is aimed at."""
@@ -259,6 +271,7 @@ class Switchboard:
             return
         shown = self._shown_token(account, message)
         try:
+            self._check_health(device, message)
             if not shown and self._wants_token(device, message, to):
                 raise Refused(463, "neither a privacy token nor a contact secret")
             deliveries, ack = self._route(device, message)
@@ -290,6 +303,19 @@ class Switchboard:
             self.deliver(delivery.device, self._maybe_without_copy(delivery))
         if lost is not None:
             self._drop_if_asked(lost, device)
+
+    def _check_health(self, device: Device, message: Node) -> None:
+        """Raise `Refused` for whom the account may not write to, and note who wrote to whom. Companions are
+        meant: the phone itself may write to anybody, and opens the chat by it."""
+        account, contact = device.account, self.directory.account(message.attr_jid("to"))
+        if contact in (None, account) or message.attrs.get("device_fanout") == "false":
+            return
+        refusal = account.health.refusal(contact.number, self.now) if device.number else None
+        if refusal is not None:
+            raise Refused(*refusal)
+        contact.health.heard(account.number)
+        if not device.number:
+            account.health.heard(contact.number)
 
     def _shown_token(self, account: Account, message: Node) -> str:
         """`token` or `secret`, as the message carries them; empty for none, or one that nobody issued."""
@@ -495,11 +521,9 @@ class Switchboard:
         if fault.kind == "drop-linking":
             for link in tuple(self.unlinked):
                 link.drop()
-        if fault.kind == "reachout-lock":
-            for device in companions:
-                lock = stanzas.reachout_lock(self.now + fault.params["seconds"], self.new_id(), self.now)
-                self.deliver(device, lock)
-        elif fault.kind == "ask-prekeys":
+        if fault.kind in account_health.CHANGES:
+            return self._change_health(fault)
+        if fault.kind == "ask-prekeys":
             for device in companions:
                 self.deliver(device, stanzas.prekeys_low(fault.params["count"], self.new_id(), self.now))
         elif fault.kind == "trickle":
@@ -518,6 +542,16 @@ class Switchboard:
             for device in companions:
                 self._end(device, stanzas.stream_error(code or None, conflict or None, text or None))
         return len(companions)
+
+    def _change_health(self, fault: Fault) -> int:
+        """Change what accounts may do, and tell their companions, online or not."""
+        accounts = [one for one in self.directory if fault.aim.account in (None, one.number)]
+        for account in accounts:
+            updates = account_health.change(account.health, fault.kind, fault.params, fault.aim.to, self.now)
+            for device in account.devices.values() if updates else ():
+                if device.number:
+                    self.deliver(device, account_health.notification(updates, self.new_id(), self.now))
+        return len(accounts)
 
     def _aimed_at(self, fault: Fault) -> list[Device]:
         """The devices that are meant, online or not."""

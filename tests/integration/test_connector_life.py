@@ -218,14 +218,14 @@ def test_a_refused_first_contact_restricts_the_account_and_leaves_it_connected(
 ) -> None:
     process = connectors.start()
     profile = connectors.pair(OWN)
-    connectors.phones.inject("ack-error", code=463, account=OWN)
+    connectors.phones.inject("reachout-lock", seconds=86400, told=False, enforced=True, account=OWN)
     ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000004"))
     assert ack.attrs["error"] == "463"
     limit = connectors.keys.account.limit("first-contacts")
     assert limit is not None, "it was not written down before it was told"
     lease = connectors.wait_for_state("restricted")
-    assert "no first contacts (463) until" in lease.detail
-    connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000005"))
+    assert "no first contacts (reachout-lock) until" in lease.detail
+    assert (ack.attrs["tocsin-verdict"], ack.attrs["tocsin-until"]) == ("locked", str(limit.until))
     assert process.said("account restricted", limit="first-contacts")
 
 
@@ -234,12 +234,12 @@ def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_agai
 ) -> None:
     process = connectors.start()
     profile = connectors.pair(OWN)
-    connectors.phones.inject("ack-error", code=463, account=OWN)
+    connectors.phones.inject("reachout-lock", seconds=86400, told=False, enforced=True, account=OWN)
     connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000004"))
     process.terminate()
     connectors.start()
     lease = connectors.wait_for_state("restricted")
-    assert "no first contacts (463)" in lease.detail
+    assert "no first contacts (reachout-lock)" in lease.detail
     before = routed(connectors)
     with pytest.raises(errors.Restricted) as raised:
         connectors.client().send_message(
@@ -249,8 +249,23 @@ def test_a_restriction_survives_the_connector_and_no_first_contact_is_tried_agai
     assert limit is not None
     assert (raised.value.limit, raised.value.until) == ("first-contacts", limit.until)
     assert routed(connectors) == before
+    connectors.phones.write(SITI, OWN, "Halo")
     ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000006"))
     assert "error" not in ack.attrs, "a known contact passes"
+
+
+def test_a_cold_recipient_is_told_as_such_and_the_account_goes_on(connectors: RunningConnectors) -> None:
+    connectors.start()
+    profile = connectors.pair(OWN)
+    connectors.phones.inject("cold", to=SITI, account=OWN)
+    ack = connectors.client().send_message(
+        profile, message_to(connectors, SITI, "3EB0000000000004"), first_contact=True
+    )
+    assert (ack.attrs["error"], ack.attrs["tocsin-verdict"]) == ("463", "cold")
+    assert connectors.keys.account.limits() == {}
+    connectors.phones.write(SITI, OWN, "Halo")
+    ack = connectors.client().send_message(profile, message_to(connectors, SITI, "3EB0000000000005"))
+    assert "error" not in ack.attrs
 
 
 def test_a_restriction_is_learnt_from_whatsapps_own_word_and_its_end_as_well(

@@ -82,11 +82,11 @@ def test_a_second_login_replaces_the_first(chat):
 
 def test_an_unknown_request_gets_an_empty_result_and_is_noted(local, chat):
     companion, _ = chat
-    companion.submit(Node("iq", {"id": "7", "type": "get", "xmlns": "w:mex", "to": SERVER}, (Node("query"),)))
+    companion.submit(Node("iq", {"id": "7", "type": "get", "xmlns": "w:new", "to": SERVER}, (Node("query"),)))
     (answer,) = companion.taken("iq")
     assert (answer.attrs["type"], answer.attrs["id"], answer.attrs["from"]) == ("result", "7", SERVER)
     (event,) = local.board.events.after(0, "unknown-iq")
-    assert (event.facts["xmlns"], event.facts["child"]) == ("w:mex", "query")
+    assert (event.facts["xmlns"], event.facts["child"]) == ("w:new", "query")
 
 
 @pytest.mark.parametrize(
