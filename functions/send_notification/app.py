@@ -25,6 +25,7 @@ from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
+from tocsin.notify.verdict import UNREADABLE
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def deliver(record: Record, *, alone: bool) -> Verdict:
     carrier, _ = sender()
-    return carrier.deliver(Order.parse(record.body), record.receives, lane=record.lane, alone=alone)
+    try:
+        order = Order.parse(record.body)
+    except ValueError:
+        return carrier.refuse(record.body, record.lane, record.message_id)
+    return carrier.deliver(order, record.receives, lane=record.lane, alone=alone)
 
 
 START_OVER_RECEIVES = 50
@@ -112,7 +117,7 @@ def tell(tried: Iterable[Tried[Verdict]]) -> None:
     counts: Counter[str] = Counter()
     bugs = 0
     for one in tried:
-        if one.verdict is None:
+        if one.verdict is None or one.verdict.outcome == UNREADABLE:
             bugs += 1
         elif one.verdict.outcome in METRICS:
             verdict, order = one.verdict, Order.parse(one.record.body)

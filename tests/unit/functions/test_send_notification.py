@@ -93,12 +93,35 @@ def test_an_order_for_a_retry_stays_in_the_queue_for_its_delay(
     assert texts(wired.siti.devices[0]) == ["Tiket 1"]
 
 
+def raising(app: ModuleType, monkeypatch: pytest.MonkeyPatch, message_id: str) -> None:
+    """Have one record raise what nobody foresaw."""
+    plain = app.deliver
+
+    def deliver(record: Any, *, alone: bool) -> Verdict:
+        if record.message_id == message_id:
+            raise RuntimeError
+        return plain(record, alone=alone)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(app, "deliver", deliver)
+
+
 def test_what_nobody_foresaw_is_told_and_left_to_the_queue(
-    app: ModuleType, wired: WiredFunctions, caplog: pytest.LogCaptureFixture
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = {**enqueued(wired), "body": "not json"}
+    record = enqueued(wired)
+    raising(app, monkeypatch, record["messageId"])
     answer = app.lambda_handler({"Records": [record]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+
+
+def test_what_is_no_order_holds_up_nobody_and_rings_as_a_bug(
+    app: ModuleType, wired: WiredFunctions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    behind = enqueued(wired)
+    broken = behind | {"messageId": "broken", "receiptHandle": "broken", "body": "not json"}
+    assert app.lambda_handler({"Records": [broken, behind]}, Context()) == {"batchItemFailures": []}
+    assert len(wired.network.messages) == 1
+    assert '"Bugs":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
 def test_an_order_in_another_lane_is_counted_and_not_sent(
@@ -311,7 +334,8 @@ def test_what_waits_behind_an_order_that_raises_again_and_again_is_not_buried_wi
     monkeypatch.setattr(Redelivery, "start_over", lambda self, record: copied.append(record.message_id))
     behind = enqueued(wired)
     behind["attributes"]["ApproximateReceiveCount"] = str(receives)
-    broken = behind | {"messageId": "broken", "receiptHandle": "broken", "body": "{}"}
+    broken = behind | {"messageId": "broken", "receiptHandle": "broken"}
+    raising(app, monkeypatch, "broken")
     answer = app.lambda_handler({"Records": [broken, behind]}, Context())
     left = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     assert copied == ([behind["messageId"]] if starts_over else [])

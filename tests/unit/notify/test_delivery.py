@@ -66,6 +66,30 @@ def test_what_is_not_told_takes_an_earlier_outcome_away(scene):
     assert "outcome" not in scene.aws.notifications_table.get(notification_key(scene.planned.id))
 
 
+def test_a_record_of_an_unknown_form_waits_two_minutes_and_lets_its_lane_go_on(scene):
+    """The queue alone would hold all behind it for eight hours."""
+    key = notification_key(scene.planned.id)
+    scene.aws.notifications_table.update(Update(key, set={"state": "of-a-newer-version"}))
+    assert [scene.deliver(receives).again_after for receives in (1, 4, 5)] == [30, 30, None]
+    assert scene.deliver(5) == Verdict("unreadable", "unreadable-record")
+    [letter] = scene.letters()
+    assert (letter["reason"], letter["notification"]) == ("unreadable-record", scene.planned.id)
+    assert scene.transport.sent == []
+
+
+def test_an_error_that_is_not_the_record_s_is_raised_and_brings_it_again(scene):
+    scene.delivery._transport = None
+    with pytest.raises(AttributeError):
+        scene.deliver(9)
+    assert scene.letters() == []
+
+
+def test_what_is_no_order_ends_among_the_dead_letters_as_it_came(scene):
+    assert scene.delivery.refuse("[1, 2]", "default#1", "m-1") == Verdict("unreadable", "malformed-order")
+    assert scene.delivery.refuse("[1, 2]", "default#1", "m-1").is_done
+    assert scene.letters() == [[1, 2]]
+
+
 def test_who_cannot_read_the_settings_sends_nothing(scene):
     """What was sent and then not recorded would be sent again."""
 

@@ -10,13 +10,17 @@ from dataclasses import replace
 
 from tocsin.notify.failure import Failure
 from tocsin.notify.notification import SELF_TEST, Attempt, Notification, Problem, State
-from tocsin.notify.queues import DeadLettersQueue
+from tocsin.notify.queues import DeadLetter, DeadLettersQueue, Order
 from tocsin.notify.store.stores import Stores
 
 CRASHED = "crashed"
 EXPIRED = "expired"
 RECOVERY_EXHAUSTED = "recovery-exhausted"
 RECOVERY_BUDGET = "recovery-budget"
+UNREADABLE_RECORD = Problem(
+    "unreadable-record", "bug", "the notification's record has another form than this version writes"
+)
+MALFORMED_ORDER = "malformed-order"
 
 
 class DeadLetters:
@@ -43,6 +47,15 @@ class DeadLetters:
             notification.id, problem, at, attempt, recipient_lid=lid, erase=erase
         )
         return transition.applied or transition.notification.state is State.FAILED
+
+    def bury_unread(self, order: Order, at: int) -> None:
+        """Write the dead letter of an order whose notification can't be read, and so can't be changed. Once
+        another version reads it, it is redriven as one that crashed its way here. `at`: ms."""
+        self._queue.send_letter(DeadLetter(order, UNREADABLE_RECORD, (), at))
+
+    def bury_malformed(self, body: str, lane: str | None, message_id: str) -> None:
+        """Put aside what is no order, as it came."""
+        self._queue.send_malformed(body, lane, message_id, MALFORMED_ORDER)
 
 
 def attempt_of(failure: Failure, at: int) -> Attempt:

@@ -31,7 +31,14 @@ from functools import partial
 
 from tocsin.notify.cold import MUST_WRITE_FIRST, is_barred, note, refusal
 from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
-from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem_of
+from tocsin.notify.dead_letters import (
+    CRASHED,
+    MALFORMED_ORDER,
+    UNREADABLE_RECORD,
+    DeadLetters,
+    attempt_of,
+    problem_of,
+)
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.gate import BEHIND, Gate, hurry_before, is_digestible, was_collected
 from tocsin.notify.hold import HELD_TOO_LONG, NUMBER_MOVED, Hold, held_until, is_hopeless
@@ -62,7 +69,8 @@ from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
-from tocsin.notify.verdict import POSTPONED, Stopped
+from tocsin.notify.unreadable import UnreadableOrders
+from tocsin.notify.verdict import POSTPONED, UNREADABLE, Stopped
 from tocsin.notify.verdict import Verdict as Verdict
 from tocsin.pace.causes import DIGESTED
 from tocsin.people.person import Name, Person, Source
@@ -106,6 +114,7 @@ class Delivery:
     ) -> None:
         self._stores = stores
         self._dead_letters = dead_letters
+        self._unreadable = UnreadableOrders(stores, dead_letters)
         self._transport = transport
         self._queue = queue
         self._settings = settings
@@ -124,8 +133,16 @@ class Delivery:
         try:
             return self._deliver(order, receives, lane, alone)
         except Exception as error:
+            if self._unreadable.is_one(order.notification):
+                again = self._unreadable.put_aside(order, receives, self._now_ms())
+                return Verdict(UNREADABLE, UNREADABLE_RECORD.code, again_after=again)
             self._note_bug(order.notification, error)
             raise
+
+    def refuse(self, body: str, lane: str | None, message_id: str) -> Verdict:
+        """Put aside what is no order."""
+        self._unreadable.refuse(body, lane, message_id)
+        return Verdict(UNREADABLE, MALFORMED_ORDER)
 
     def _deliver(self, order: Order, receives: int, lane: str | None, alone: bool) -> Verdict:
         # Before anything is sent: who can't read them sends nothing. Read once in a while, they cost nothing.

@@ -167,13 +167,24 @@ class DeadLettersQueue:
     def send(self, notification: Notification, problem: Problem, failed_at: int) -> None:
         """Idempotent for five minutes per generation: a crash before the state is written repeats it
         harmlessly."""
-        letter = DeadLetter(Order.of(notification), problem, notification.attempts, failed_at)
+        self.send_letter(DeadLetter(Order.of(notification), problem, notification.attempts, failed_at))
+
+    def send_letter(self, letter: DeadLetter) -> None:
+        """As `send`, of a notification whose record can't be read."""
+        order = letter.order
+        self._send(_json(letter.to_json()), order.group, order.deduplication_id, letter.problem.code)
+
+    def send_malformed(self, body: str, lane: str | None, message_id: str, reason: str) -> None:
+        """What is no order, as it came. `message_id`: the queue's name of it."""
+        self._send(body, lane or message_id, message_id, reason)
+
+    def _send(self, body: str, group: str, name: str, reason: str) -> None:
         self._client.send_message(
             QueueUrl=self._url,
-            MessageBody=_json(letter.to_json()),
-            MessageGroupId=letter.order.group,
-            MessageDeduplicationId=f"{letter.order.deduplication_id}.dead",
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": problem.code}},
+            MessageBody=body,
+            MessageGroupId=group,
+            MessageDeduplicationId=f"{name}.dead",
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 POSTPONED = "postponed"
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,9 @@ class Verdict:
     """What became of one order.
 
     `outcome` is a word for logs and metrics: `sent`, `parked`, `retry`, `failed`, `suppressed`, `dropped`,
-    `mismatched`, `rerouted` (into the lane of the person that the recipient turned out to be), `postponed`
-    (nothing was done: it must be tried alone). `cause` says why, as a failure code, a state or a field.
+    `mismatched`, `unreadable` (it, or its record), `rerouted` (into the lane of the person that the recipient
+    turned out to be), `postponed` (nothing was done: it must be tried alone). `cause` says why, as a failure
+    code, a state or a field.
     `again_after` are the seconds after which the queue shall deliver the order again; `None`: it is done.
     `unproven`: how many listed devices got nothing because nobody vouches for them. `tries`: of a postponed
     one, how many ended without a word.
