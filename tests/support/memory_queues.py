@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-FIFO_QUEUES = ("notifications", "dead-letters", "stanzas")
+FIFO_QUEUES = ("notifications", "dead-letters", "stanzas", "hooks")
 PLAIN_QUEUES = ("ticket-events", "ticket-events-dead", "receipts")
 """The queues of a deployment that the functions fill."""
 

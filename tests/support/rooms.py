@@ -63,6 +63,7 @@ _BELOW_BOOTSTRAP = (
     "tocsin.connector_client",
     "tocsin.door",
     "tocsin.guarded_http",
+    "tocsin.hooks",
     "tocsin.keys",
     "tocsin.multidevice",
     "tocsin.notify",
@@ -80,6 +81,7 @@ ROOMS: Mapping[str, Room] = {
         (
             "tocsin.bootstrap",
             "tocsin.door",
+            "tocsin.hooks",
             "tocsin.multidevice",
             "tocsin.notify",
             "tocsin.telemetry",
@@ -145,6 +147,17 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.timestamps",
         ),
         ("jmespath",),
+    ),
+    "tocsin.hooks": Room(
+        (
+            "tocsin.dynamo",
+            "tocsin.guarded_http",
+            "tocsin.notify.cloud_events",
+            "tocsin.notify.config",
+            "tocsin.notify.store.texts",
+            "tocsin.tables",
+            "tocsin.timestamps",
+        )
     ),
     "tocsin.notify": Room(
         (*_STORAGE, "tocsin.guarded_http", _PACE, _SETTINGS, "tocsin.timestamps"),

@@ -2,7 +2,7 @@
 
     plan_notifications ── planner        send_notification ── delivery     receive_stanza ─── inbound
     publish_outcomes ──── publisher      maintain_sessions ── maintainer, key_maintenance
-    record_receipts ───── receipts        receive_webhook ─── door
+    record_receipts ───── receipts       receive_webhook ─── door, deliver_webhooks ─── hook_deliveries
 
 Everything is made once per container. Each function imports its own parts only, and what only some
 invocations need (the sealing secret, the receiving half) when it is first used: most starts are cold ones.
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tocsin.door.answer import Entry
     from tocsin.door.door import Door
     from tocsin.dynamo.table import DynamoTable, Table
+    from tocsin.hooks.config import HooksConfig
+    from tocsin.hooks.deliver import Deliveries
     from tocsin.keys.addresses import KnownAddress
     from tocsin.keys.observe import IdentityChange
     from tocsin.keys.store import KeyStore
@@ -254,7 +256,30 @@ def publisher(config: PublishConfig) -> Publisher:
         _texts(_secrets(), config.texts_secret_arn),
     )
     hours = Stores(table, texts=texts, retention_days=config.retention_days).hours
-    return Publisher(aws.client("events"), config, texts, settings=_settings(table), hours=hours)
+    hooks = None
+    if config.hooks_queue_url:
+        from tocsin.hooks.dispatch import Dispatch
+        from tocsin.hooks.queue import HooksQueue
+        from tocsin.hooks.store import HookStore
+
+        hooks = Dispatch(HookStore(table, texts), HooksQueue(aws.client("sqs"), config.hooks_queue_url))
+    return Publisher(aws.client("events"), config, texts, settings=_settings(table), hours=hours, hooks=hooks)
+
+
+def hook_deliveries(config: HooksConfig) -> Deliveries:
+    """Return what tells outcomes to endpoints."""
+    from tocsin.guarded_http import Policy
+    from tocsin.hooks.deliver import Deliveries, poster
+    from tocsin.hooks.queue import HooksQueue
+    from tocsin.hooks.store import HookStore
+
+    table = _table(aws.client("dynamodb"), config.notifications_table)
+    return Deliveries(
+        HookStore(table, _texts(_secrets(), config.texts_secret_arn)),
+        HooksQueue(aws.client("sqs"), config.queue_url),
+        poster(Policy(loopback=config.loopback)),
+        stack=config.stack,
+    )
 
 
 def maintainer(config: MaintainConfig) -> Maintainer:

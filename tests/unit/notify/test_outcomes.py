@@ -135,6 +135,7 @@ def test_an_outcome_carries_ticket_notification_audience_and_times() -> None:
         "state": "sent",
         "created_at": "2027-01-15T08:00:00.000Z",
         "sent_at": "2027-01-15T08:00:01.000Z",
+        "version": "1",
     }
 
 
@@ -221,6 +222,7 @@ def test_a_reply_is_told_with_its_ticket() -> None:
         "ticket_id": "TCK-1",
         "notification_id": N.id,
         "received_at": "2027-01-15T08:00:02.000Z",
+        "version": "1",
     }
 
 

@@ -221,22 +221,29 @@ class PlanConfig:
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """What `publish_outcomes` needs."""
+    """What `publish_outcomes` needs. `hooks_queue_url`: empty where the stack has no outcome webhooks;
+    `form`: of the outcomes on the bus, `plain` or `cloudevents`."""
 
     event_bus_name: str
     texts_secret_arn: str
     notifications_table: str = ""
     retention_days: int = RETENTION_DAYS
+    hooks_queue_url: str = ""
+    stack: str = "tocsin"
+    form: str = "plain"
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PublishConfig:
-        """Read the environment of the function. Raises `MissingVariable`."""
+        """Read the environment of the function. Raises `MissingVariable`, `InvalidVariable`."""
         environment = environment or Environment()
         return cls(
             environment.text("EVENT_BUS_NAME"),
             environment.text("TEXTS_SECRET_ARN"),
             environment.text("NOTIFICATIONS_TABLE"),
             retention_days(environment),
+            environment.text("HOOKS_QUEUE_URL", ""),
+            environment.text("STACK_NAME", "tocsin"),
+            environment.choice("OUTCOME_FORM", "plain", "cloudevents"),
         )
 
 

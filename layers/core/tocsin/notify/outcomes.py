@@ -16,6 +16,9 @@ them; what isn't known is null. Of somebody whom WhatsApp names by the LID alone
 Both are null where the event named no usable number: the reason is `invalid-phone`, `no-phone` or
 `invalid-group`, and `detail` names the field.
 
+Each names the `version` of its schema (events/*.schema.json). With the parameter OutcomeForm=cloudevents the
+detail is a CloudEvent, and this is its `data`.
+
 A stream tells at least once: each event's `id` is made of what it tells, so whoever reads it can fold a
 repeat.
 """
@@ -31,6 +34,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tocsin.dynamo.attributes import from_item
+from tocsin.notify.cloud_events import TYPES, VERSION, cloud_event
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.content import Edit, File, Reaction
 from tocsin.notify.failure import Bug, Retry
@@ -132,16 +136,19 @@ class Publisher:
         *,
         settings: CurrentSettings = unchanged_settings,
         hours: Hours | None = None,
+        hooks: Callable[[Sequence[Outcome]], Sequence[str]] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`texts`: opens what events carry of what people wrote; `settings`: say which outcomes are told;
-        `hours`:
-        where counts are kept."""
+        `hours`: where counts are kept; `hooks`: tells outcomes to endpoints, and returns the records that
+        must come again."""
         self._events = events
         self._bus = config.event_bus_name
         self._texts = texts
         self._settings = settings
         self._hours = hours
+        self._hooks = hooks
+        self._stack = config.stack if config.form == "cloudevents" else None
         self._sleep = sleep
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> Published:
@@ -163,9 +170,13 @@ class Publisher:
                 unreadable += 1
                 continue
         told = [outcome for outcome in outcomes if self._is_told(outcome)]
-        refused = [outcome.sequence for batch in _batches(told) for outcome in self._tell(batch)]
+        unheard = [outcome for batch in _batches(told) for outcome in self._tell(batch)]
+        missed = {outcome.sequence for outcome in unheard}
+        if self._hooks is not None and outcomes:
+            missed |= set(self._hooks(outcomes))
+        refused = [outcome.sequence for outcome in outcomes if outcome.sequence in missed]
         return Published(
-            len(told) - len(refused),
+            len(told) - len(unheard),
             unreadable,
             tuple(dict.fromkeys(refused)),
             dead_letters(outcomes),
@@ -201,13 +212,19 @@ class Publisher:
                 break
         return left
 
+    def _detail(self, outcome: Outcome) -> str:
+        if self._stack is None:
+            return outcome.json
+        event = cloud_event(TYPES[outcome.detail_type], outcome.detail, outcome.at, self._stack)
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
     def _put(self, outcomes: list[Outcome]) -> list[Outcome]:
         entries = [
             {
                 "EventBusName": self._bus,
                 "Source": SOURCE,
                 "DetailType": outcome.detail_type,
-                "Detail": outcome.json,
+                "Detail": self._detail(outcome),
                 "Time": outcome.at / 1000,
             }
             for outcome in outcomes
@@ -356,7 +373,8 @@ def _identity_change(image: Mapping[str, Any], at: int) -> dict[str, Any]:
 
 
 def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
-    """Fit for the bus: long text is cut, and said to be."""
+    """Fit for the bus, with the version of its schema: long text is cut, and said to be."""
+    detail["version"] = VERSION
     cut = [name for name, value in detail.items() if isinstance(value, str) and len(value) > _TEXT_CHARACTERS]
     for name in cut:
         detail[name] = detail[name][: _TEXT_CHARACTERS - 1] + "…"

@@ -24,6 +24,9 @@
 | `settings`         | `current`            | the settings that differ from their defaults                 |
 | `settings`         | `version#V`          | the same, as version V was written                           |
 | `watched#A`        | `progress`           | until when each part of the index `watch` was looked through |
+| `hooks`            | H                    | an endpoint of outcome webhooks: state, health; sealed: URL  |
+| `hook#H`           | `delivery#AT-NAME`   | an outcome for it: attempts, when it is due; sealed its body |
+| `hook#H`           | `lane#L`             | which of its deliveries about one ticket wait                |
 | `sensitive#N`      | `erase`              | when the words of a sensitive notification are erased        |
 | `self-test#A`      | `last`               | the last self-test of an account, and what came of it        |
 | `sources`          | S                    | who may put events in by HTTP, and whom they may reach       |
@@ -39,9 +42,9 @@ is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` and `watch_due` (milliseconds) are the keys of
 the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
-somebody wrote and we couldn't read yet; under `#sensitive` whose words are to be erased. Release 0.1.0 wrote
-what was sent under A alone. `ticket_id` is the key of the index `ticket`: whatever belongs to a ticket, or to
-a request for a message (`message:SOURCE:KEY`).
+somebody wrote and we couldn't read yet; under `#sensitive` whose words are to be erased; under `#hook#H`
+which deliveries of an endpoint are due. Release 0.1.0 wrote what was sent under A alone. `ticket_id` is the
+key of the index `ticket`: whatever belongs to a ticket, or to a request for a message (`message:SOURCE:KEY`).
 
 What ended without being sent stands in `watch` under `#ended`, by when: so the index holds, in order of time,
 all that got past the queue, which is what the operator's feed reads.
@@ -112,6 +115,27 @@ def hour_key(account: str, at: int) -> Key:
 def audit_key(at: int, tag: str) -> Key:
     """`at`: ms."""
     return AUDIT, f"{at:013d}#{tag}"
+
+
+HOOKS = "hooks"
+
+
+def hook_key(hook: str) -> Key:
+    return HOOKS, hook
+
+
+def delivery_key(hook: str, turn: str = "") -> Key:
+    """Without `turn`: where they begin, in the order of their outcomes."""
+    return f"hook#{hook}", f"delivery#{turn}"
+
+
+def lane_key(hook: str, lane: str) -> Key:
+    return f"hook#{hook}", f"lane#{lane}"
+
+
+def hook_watch_part(hook: str) -> str:
+    """In the index `watch`. No account has such a name."""
+    return f"#hook#{hook}"
 
 
 SENSITIVE_PART = "#sensitive"

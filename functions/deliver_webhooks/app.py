@@ -1,0 +1,75 @@
+"""Outcomes to the endpoints that asked for them: an order of the queue at a time, each minute what is due.
+
+Outside the VPC, with rights on the records of hooks and nothing else: it talks to strangers.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tocsin import bootstrap
+from tocsin.hooks.config import HooksConfig
+from tocsin.hooks.deliver import Deliveries, Result
+from tocsin.hooks.queue import Order
+from tocsin.notify.redelivery import Redelivery
+from tocsin.telemetry import Telemetry
+
+telemetry = Telemetry()
+logger = telemetry.logger
+
+METRICS = {"delivered": "WebhooksDelivered", "waits": "WebhooksDeferred", "dead": "WebhooksDead"}
+
+
+@cache
+def config() -> HooksConfig:
+    return HooksConfig.read()
+
+
+@cache
+def deliveries() -> Deliveries:
+    return bootstrap.hook_deliveries(config())
+
+
+@cache
+def redelivery() -> Redelivery:
+    return Redelivery(bootstrap.Later("sqs"), config().queue_url)
+
+
+@telemetry.handler
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """A record that raises comes again; the schedule's call has none."""
+    if "Records" not in event:
+        enqueued = deliveries().sweep(lambda: context.get_remaining_time_in_millis() / 1000)
+        if enqueued:
+            logger.info("due webhooks enqueued", webhooks=enqueued)
+        return {"enqueued": enqueued}
+    failed: list[str] = []
+    for record in event["Records"]:
+        result = deliver(record)
+        if result is None or result.again_after is not None:
+            failed.append(record["messageId"])
+        if result is not None and result.again_after is not None:
+            redelivery().give_back([record["receiptHandle"]], result.again_after)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+
+def deliver(record: dict[str, Any]) -> Result | None:
+    """Carry out one order; None: it has to come again."""
+    try:
+        order = Order.parse(record["body"])
+    except (ValueError, KeyError, TypeError):
+        logger.error("not an order of Tocsin's, dropped", sqs_message=record["messageId"])
+        return Result("gone")
+    try:
+        result = deliveries().carry_out(order)
+    except Exception:
+        logger.exception("unforeseen", sqs_message=record["messageId"])
+        telemetry.bug()
+        return None
+    if result.outcome in METRICS:
+        telemetry.count(METRICS[result.outcome], 1)
+    logger.info("webhook", hook=order.endpoint, delivery=order.turn, outcome=result.outcome, said=result.said)
+    return result

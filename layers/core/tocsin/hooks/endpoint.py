@@ -1,0 +1,94 @@
+"""An endpoint: a URL that somebody's system listens at, what it hears of, and the secrets it knows us by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tocsin.hooks.outcome import STANDARD, Told, is_wanted
+
+ACTIVE, PAUSED, GONE = "active", "paused", "gone"
+"""`gone`: it answered 410, so it hears of nothing any more until somebody resumes it."""
+
+ROTATION_MS = 24 * 3_600_000
+"""For so long after a rotation everything is signed with the former secret as well."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How it went last. `failures`: in a row; `closed_until`: before that (ms) it isn't tried."""
+
+    failures: int = 0
+    closed_until: int = 0
+    last_at: int = 0
+    last_said: str = ""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`events`, `accounts`: what it asked for, empty for all. `former_secret`: signed with until
+    `former_until` (ms)."""
+
+    id: str
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    events: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    form: str = STANDARD
+    state: str = ACTIVE
+    added_at: int = 0
+    former_secret: str = field(default="", repr=False)
+    former_until: int = 0
+    health: Health = Health()
+
+    def secrets(self, now: int) -> tuple[str, ...]:
+        """What is signed with at `now` (ms)."""
+        former = (self.former_secret,) if self.former_secret and now < self.former_until else ()
+        return (self.secret, *former)
+
+    def wants(self, told: Told) -> bool:
+        return self.state != GONE and is_wanted(told, self.events, self.accounts)
+
+    def rotated(self, secret: str, now: int) -> Endpoint:
+        return replace(self, secret=secret, former_secret=self.secret, former_until=now + ROTATION_MS)
+
+    @property
+    def sealed(self) -> dict[str, Any]:
+        """What decides where something goes and who believes it: sealed, so that nobody who can only write to
+        the table changes it."""
+        return {
+            "url": self.url,
+            "secret": self.secret,
+            "former_secret": self.former_secret,
+            "former_until": self.former_until,
+            "events": list(self.events),
+            "accounts": list(self.accounts),
+            "form": self.form,
+        }
+
+    @classmethod
+    def of(cls, identity: str, item: Mapping[str, Any], words: Mapping[str, Any]) -> Endpoint:
+        """From its record and what was sealed in it."""
+        return cls(
+            id=identity,
+            url=words["url"],
+            secret=words["secret"],
+            events=tuple(words.get("events", ())),
+            accounts=tuple(words.get("accounts", ())),
+            form=words.get("form", STANDARD),
+            state=item.get("state", ACTIVE),
+            added_at=item.get("added_at", 0),
+            former_secret=words.get("former_secret", ""),
+            former_until=words.get("former_until", 0),
+            health=health_of(item),
+        )
+
+
+def health_of(item: Mapping[str, Any]) -> Health:
+    return Health(
+        item.get("failures", 0),
+        item.get("closed_until", 0),
+        item.get("last_at", 0),
+        item.get("last_said", ""),
+    )

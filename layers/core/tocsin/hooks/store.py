@@ -1,0 +1,242 @@
+"""Endpoints and deliveries in the notifications table. URLs, secrets and bodies lie there sealed.
+
+A delivery that waits stands in the index `watch`, by when it is due, in a partition of its endpoint; and in
+the lane of its ticket, where later ones wait behind it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tocsin.dynamo.table import ConditionFailed, IndexedTable
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Update
+from tocsin.hooks.delivery import WAITING, Attempt, Delivery
+from tocsin.hooks.endpoint import Endpoint, Health, health_of
+from tocsin.notify.store.texts import SEALED, Texts, TextWithheld
+from tocsin.tables.notifications import (
+    HOOKS,
+    WATCH,
+    delivery_key,
+    hook_key,
+    hook_watch_part,
+    lane_key,
+)
+from tocsin.timestamps import to_seconds
+
+KEEP_DAYS = 14
+"""A delivery, from its last attempt on."""
+
+_MS_PER_DAY = 86_400_000
+
+
+@dataclass(frozen=True)
+class View:
+    """What one attempt has to know, from one read. `health`, `state`: of the endpoint; None: it was removed.
+    `waiting`: the turns in the lane that wait."""
+
+    state: str | None
+    health: Health
+    delivery: Delivery | None
+    waiting: frozenset[str]
+
+
+class HookStore:
+    """The records of all endpoints of a deployment."""
+
+    def __init__(self, table: IndexedTable, texts: Texts) -> None:
+        self._table = table
+        self._texts = texts
+
+    # -- endpoints -----------------------------------------------------------------------------------------
+
+    def endpoints(self) -> tuple[list[Endpoint], list[str]]:
+        """All endpoints, and the ids of those whose record can't be opened."""
+        found: list[Endpoint] = []
+        odd: list[str] = []
+        for item in self._table.query(HOOKS):
+            identity = str(item["sk"])
+            try:
+                words = self._texts.open(item.get(SEALED), hook_key(identity))
+                found.append(Endpoint.of(identity, item, words))
+            except (TextWithheld, KeyError, TypeError):
+                odd.append(identity)
+        return found, odd
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Raises ConditionFailed if there is one with this id."""
+        self._table.put(
+            Put(
+                hook_key(endpoint.id),
+                {"state": endpoint.state, "added_at": endpoint.added_at, SEALED: self._sealed(endpoint)},
+                when=(ITEM_ABSENT,),
+            )
+        )
+
+    def change(self, endpoint: Endpoint) -> None:
+        """Write what the operator changed; it counts as healthy from now on. Raises ConditionFailed if it was
+        removed."""
+        self._table.update(
+            Update(
+                hook_key(endpoint.id),
+                set={"state": endpoint.state, SEALED: self._sealed(endpoint)},
+                remove=("failures", "closed_until"),
+                when=(ITEM_EXISTS,),
+            )
+        )
+
+    def remove(self, identity: str) -> None:
+        self._table.delete(Delete(hook_key(identity)))
+
+    def _sealed(self, endpoint: Endpoint) -> bytes:
+        return self._texts.seal(endpoint.sealed, hook_key(endpoint.id))
+
+    def note_failure(
+        self,
+        identity: str,
+        failures: int,
+        closed_until: int | None,
+        attempt: Attempt,
+        *,
+        state: str | None = None,
+    ) -> None:
+        """`state`: the one that it enters by this."""
+        changes: dict[str, Any] = {"failures": failures, "last_at": attempt.at, "last_said": attempt.said}
+        if state is not None:
+            changes["state"] = state
+        if closed_until is not None:
+            changes["closed_until"] = closed_until
+        self._of_existing(Update(hook_key(identity), set=changes, when=(ITEM_EXISTS,)))
+
+    def note_success(self, identity: str, attempt: Attempt) -> None:
+        """It is well again."""
+        self._of_existing(
+            Update(
+                hook_key(identity),
+                set={"last_at": attempt.at, "last_said": attempt.said},
+                remove=("failures", "closed_until"),
+                when=(ITEM_EXISTS,),
+            )
+        )
+
+    def _of_existing(self, update: Update) -> None:
+        with suppress(ConditionFailed):  # it was removed meanwhile
+            self._table.update(update)
+
+    # -- deliveries ----------------------------------------------------------------------------------------
+
+    def view(self, identity: str, turn: str, lane: str) -> View:
+        hook, delivery, beside = hook_key(identity), delivery_key(identity, turn), lane_key(identity, lane)
+        found = self._table.get_many([hook, delivery, beside])
+        item = found.get(hook)
+        waiting = found.get(beside, {}).get("waiting", frozenset())
+        return View(
+            None if item is None else str(item.get("state", "active")),
+            health_of(item or {}),
+            self._delivery(identity, found[delivery]) if delivery in found else None,
+            frozenset(waiting) if isinstance(waiting, (set, frozenset)) else frozenset(),
+        )
+
+    def get(self, identity: str, turn: str) -> Delivery | None:
+        item = self._table.get(delivery_key(identity, turn))
+        return None if item is None else self._delivery(identity, item)
+
+    def deliveries(self, identity: str) -> Iterator[Delivery]:
+        """All that are kept, the oldest first, without their bodies."""
+        pk, prefix = delivery_key(identity)
+        for item in self._table.walk(pk, prefix):
+            yield self._delivery(identity, item, with_body=False)
+
+    def note(self, delivery: Delivery, now: int) -> None:
+        """Write how a delivery stands."""
+        self._table.put(Put(delivery_key(delivery.endpoint, delivery.turn), self._item(delivery, now)))
+
+    def park(self, delivery: Delivery, now: int) -> None:
+        """Let it wait until it is due, in its lane. First the lane: a crash in between leaves one there that
+        nobody waits behind for longer than the lane's record lives."""
+        self._table.update(
+            Update(
+                lane_key(delivery.endpoint, delivery.lane),
+                set={"expire_at": _expire_at(now)},
+                add={"waiting": frozenset({delivery.turn})},
+            )
+        )
+        self.note(delivery, now)
+
+    def leave_lane(self, delivery: Delivery) -> None:
+        self._table.update(
+            Update(
+                lane_key(delivery.endpoint, delivery.lane), discard={"waiting": frozenset({delivery.turn})}
+            )
+        )
+
+    def due(self, identity: str, now: int, limit: int) -> list[str]:
+        """Turns of those that are due, the longest first."""
+        keys = self._table.indexed(WATCH, hook_watch_part(identity), at_most=now, limit=limit)
+        _, prefix = delivery_key(identity)
+        return [sk.removeprefix(prefix) for _, sk in keys]
+
+    def taken_up(self, delivery: Delivery, until: int) -> Delivery:
+        """It lies in the queue now: it is not due again before `until` (ms)."""
+        self._of_existing(
+            Update(
+                delivery_key(delivery.endpoint, delivery.turn),
+                set={"watch_due": until},
+                add={"parkings": 1},
+                when=(ITEM_EXISTS,),
+            )
+        )
+        return replace(delivery, parkings=delivery.parkings + 1)
+
+    def _item(self, delivery: Delivery, now: int) -> Item:
+        plain: dict[str, Any] = {
+            "type": delivery.type,
+            "account": delivery.account,
+            "lane": delivery.lane,
+            "begun_at": delivery.begun_at,
+            "state": delivery.state,
+            "attempts": [one.to_json() for one in delivery.attempts],
+            "parkings": delivery.parkings,
+            "earlier": delivery.earlier,
+            "expire_at": _expire_at(now),
+            SEALED: self._sealed_body(delivery),
+        }
+        if delivery.reason:
+            plain["reason"] = delivery.reason
+        if delivery.state == WAITING and delivery.due_at is not None:
+            plain |= {"watching": hook_watch_part(delivery.endpoint), "watch_due": delivery.due_at}
+        return plain
+
+    def _sealed_body(self, delivery: Delivery) -> bytes:
+        body = {"body": base64.b64encode(delivery.body).decode()}
+        return self._texts.seal(body, delivery_key(delivery.endpoint, delivery.turn))
+
+    def _delivery(self, identity: str, item: Mapping[str, Any], *, with_body: bool = True) -> Delivery:
+        _, prefix = delivery_key(identity)
+        turn = str(item["sk"]).removeprefix(prefix)
+        body = b""
+        if with_body:
+            words = self._texts.open(item.get(SEALED), delivery_key(identity, turn))
+            body = base64.b64decode(words["body"])
+        return Delivery(
+            endpoint=identity,
+            turn=turn,
+            type=item["type"],
+            account=item.get("account", ""),
+            lane=item["lane"],
+            begun_at=item["begun_at"],
+            state=item["state"],
+            attempts=tuple(Attempt.from_json(one) for one in item.get("attempts", ())),
+            due_at=item.get("watch_due"),
+            reason=item.get("reason", ""),
+            parkings=item.get("parkings", 0),
+            earlier=item.get("earlier", 0),
+            body=body,
+        )
+
+
+def _expire_at(now: int) -> int:
+    return to_seconds(now + KEEP_DAYS * _MS_PER_DAY)
