@@ -20,7 +20,14 @@ from tocsin.telemetry import Telemetry
 telemetry = Telemetry()
 logger = telemetry.logger
 
-METRICS = {"delivered": "WebhooksDelivered", "waits": "WebhooksDeferred", "dead": "WebhooksDead"}
+METRICS = {
+    "delivered": "WebhooksDelivered",
+    "waits": "WebhooksDeferred",
+    "dead": "WebhooksDead",
+}
+
+LAST_RECEIVE = 50
+"""Then the queue gives an order up on which the function crashed each time."""
 
 
 @cache
@@ -68,6 +75,8 @@ def deliver(record: dict[str, Any]) -> Result | None:
     except Exception:
         logger.exception("unforeseen", sqs_message=record["messageId"])
         telemetry.bug()
+        if int(record["attributes"]["ApproximateReceiveCount"]) >= LAST_RECEIVE:
+            telemetry.count("WebhooksDead", 1)
         return None
     if result.outcome in METRICS:
         telemetry.count(METRICS[result.outcome], 1)

@@ -17,6 +17,7 @@ FUNCTIONS = {
     "ReceiveStanzaFunction",
     "RecordReceiptsFunction",
     "PublishOutcomesFunction",
+    "DeliverWebhooksFunction",
     "MaintainSessionsFunction",
     "ReceiveWebhookFunction",
 }
@@ -28,6 +29,7 @@ REDRIVES = {
     "NotificationsQueue": ("DeadLettersQueue", 100),
     "StanzasQueue": ("StanzasDeadQueue", 50),
     "ReceiptsQueue": ("ReceiptsDeadQueue", 100),
+    "HooksQueue": ("HooksDeadQueue", 50),
 }
 DEAD_LETTERS = {
     "TicketEventsDeadQueue",
@@ -35,8 +37,13 @@ DEAD_LETTERS = {
     "StanzasDeadQueue",
     "ReceiptsDeadQueue",
     "OutcomesDeadQueue",
+    "HooksDeadQueue",
 }
-FIFO = {"NotificationsQueue", "DeadLettersQueue", "StanzasQueue", "StanzasDeadQueue"}
+FIFO = {
+    *("NotificationsQueue", "DeadLettersQueue"),
+    *("StanzasQueue", "StanzasDeadQueue"),
+    *("HooksQueue", "HooksDeadQueue"),
+}
 
 # The names that the console, the demo and the connector's environment go by.
 OUTPUTS = {
@@ -307,6 +314,23 @@ class TestRights:
         having = [name for name, it in roles if "'AttachmentsPolicy'" in str(it)]
         assert having == ["SendNotificationRole"]
 
+    def test_who_talks_to_strangers_reaches_the_records_of_hooks_and_no_network_of_ours(self) -> None:
+        assert "VpcConfig" not in properties("DeliverWebhooksFunction")
+        reached = [
+            it["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            for owner, it in statements()
+            if owner == "DeliverWebhooksRole" and "dynamodb:" in str(it["Action"])
+        ]
+        assert reached == [["hooks", "hook#*"], ["#hook#*"]]
+        orders = properties("DeliverWebhooksFunction")["Events"]["Orders"]["Properties"]
+        assert orders["BatchSize"] == 1, "one order must not wait for another one in its batch"
+
+    def test_nothing_of_hooks_is_there_unless_they_are_wanted(self) -> None:
+        assert template()["Parameters"]["OutcomeHooks"]["Default"] == "off"
+        theirs = [name for name in template()["Resources"] if "Hooks" in name or "Webhooks" in name]
+        assert len(theirs) == 9
+        assert {template()["Resources"][name].get("Condition") for name in theirs} == {"Hooks"}
+
     def test_planner_and_door_keep_files_of_requests_and_only_below_a_prefix(self) -> None:
         allowed = [
             (owner, it)
@@ -330,7 +354,7 @@ class TestRights:
     @pytest.mark.parametrize(
         ("policies", "secret", "roles"),
         [
-            (["TextsPolicy"], "TextsSecret", {"Plan", "Send", "Receive", "Publish"}),
+            (["TextsPolicy"], "TextsSecret", {"Plan", "Send", "Receive", "Publish", "Deliver"}),
             (
                 # record_receipts has no right on sessions, hence not the policy of those who turn ratchets.
                 ["KeyStorePolicy", "ConnectorPolicy", "RecordReceiptsRole"],
@@ -373,6 +397,7 @@ class TestRights:
             ("NotificationsQueue", "SendNotificationRole"),
             ("StanzasQueue", "ReceiveStanzaRole"),
             ("ReceiptsQueue", "RecordReceiptsRole"),
+            ("HooksQueue", "DeliverWebhooksRole"),
         }
 
 
@@ -406,7 +431,8 @@ class TestLayer:
 
 
 def test_a_dead_letter_queue_that_only_sqs_fills_is_named_to_an_alarm() -> None:
-    """What the functions themselves give up they count: refused events, and dead letters by class."""
+    """What the functions themselves give up they count: refused events, dead letters by class, and webhooks,
+    those on which the function crashed as well."""
     told = properties("Observability")["Parameters"]
     named = {value["Fn::GetAtt"][0] for name, value in told.items() if name.endswith("DeadQueueName")}
-    assert named == DEAD_LETTERS - {"TicketEventsDeadQueue", "DeadLettersQueue"}
+    assert named == DEAD_LETTERS - {"TicketEventsDeadQueue", "DeadLettersQueue", "HooksDeadQueue"}
