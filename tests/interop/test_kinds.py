@@ -19,6 +19,7 @@ from tests.interop import whatsmeow_client
 from tests.interop.baileys_client import Baileys, missing
 from tests.interop.driven_client import DrivenClient
 from tests.interop.whatsmeow_client import WhatsMeow
+from tocsin.keys.timers import ChatTimer
 from tocsin.multidevice.transport import MultiDevice
 from tocsin.multidevice.uploads import Uploads
 from tocsin.notify.attachments import Stored
@@ -26,8 +27,10 @@ from tocsin.notify.content import Attachment, Content, Edit, File, Preview, Quot
 from tocsin.notify.transport import Outgoing
 from tocsin.tables.names import message_id_of
 from tocsin.whatsapp.content import content_of
+from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, decrypt
 from tocsin.whatsapp.proto.message_pb2 import Message
+from tocsin.whatsapp.timer import Timer
 from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
@@ -279,3 +282,35 @@ def test_baileys_shows_a_reaction_on_what_it_wrote(tocsin, baileys):
     tocsin.send(Reaction(written, "👍", 1_800_000_000_000))
     reaction = baileys.wait("reaction", id=written)
     assert (reaction["text"], reaction["from_me"]) == ("👍", True)
+
+
+TIMED = {
+    "text": Text("timed"),
+    "quote": Text("timed", Quote("3EB0AA", "before")),
+    "link": Text("see https://t.example/1", None, Preview("https://t.example/1", "No internet", "since 9")),
+    "document": File(Attachment("ticket.pdf", "timed.pdf", "application/pdf"), "timed"),
+    "image": File(Attachment("photo.png", "timed.png", "image/png"), ""),
+}
+
+
+@pytest.fixture(scope="module")
+def timer(tocsin, whatsapp) -> Timer:
+    """Siti sets it on her phone, and it is kept as it was heard. What comes later in the module is timed."""
+    heard = content_of(tocsin.await_message(whatsapp.control.set_timer(SITI, DESK, 86400)["id"])).timer
+    assert heard is not None
+    keys, siti = tocsin.client.keys, whatsapp.control.phone(SITI)["lid"]
+    own = str(JID.parse(keys.account.profile().lid).bare)
+    keys.contacts.learn(f"{SITI}@s.whatsapp.net", siti)
+    keys.contacts.keep_timer(own, siti, ChatTimer(heard.seconds, heard.at))
+    return heard
+
+
+@pytest.mark.parametrize("content", TIMED.values(), ids=TIMED)
+def test_baileys_and_the_phone_see_the_timer_of_the_chat(tocsin, baileys, whatsapp, timer, content):
+    message_id = tocsin.send(content)
+    message = baileys.wait("message", id=message_id)
+    assert (message["timer"], message["timer_set_at"]) == (86400, timer.at)
+    assert message["timer_mode"] == {"initiator": "CHANGED_IN_CHAT", "trigger": "CHAT_SETTING"}
+    shown = whatsapp.control.wait_for_message(SITI, message_id)
+    assert shown["timer"] == {"seconds": 86400, "at": timer.at}
+    assert "warning" not in shown

@@ -134,6 +134,9 @@ function contentOf(message) {
 		quoted_id: inner.contextInfo?.stanzaId,
 		quoted_by: inner.contextInfo?.participant,
 		quoted: inner.contextInfo?.quotedMessage?.conversation,
+		timer: inner.contextInfo?.expiration,
+		timer_set_at: inner.contextInfo?.ephemeralSettingTimestamp ? Number(inner.contextInfo.ephemeralSettingTimestamp) : undefined,
+		timer_mode: inner.contextInfo?.disappearingMode ?? undefined,
 		preview: inner.matchedText ? { matched: inner.matchedText, title: inner.title, description: inner.description } : undefined
 	}
 }
