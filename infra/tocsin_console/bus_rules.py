@@ -87,6 +87,16 @@ def make_rule(deployment: Deployment, source: str, pattern: str, bus: str = "") 
         raise ConsoleError(f"the rule '{name}' has no target: {failed[0].get('ErrorCode', 'unknown')}")
 
 
+def switch_rule(deployment: Deployment, source: str, bus: str = "", *, on: bool) -> None:
+    """Let the rule of a source hear events again, or no more. Events meanwhile are nobody's."""
+    events = deployment.client("events")
+    where = {"Name": rule_name(deployment, source), "EventBusName": bus or deployment["EventBusName"]}
+    if on:
+        events.enable_rule(**where)
+    else:
+        events.disable_rule(**where)
+
+
 def remove_rule(deployment: Deployment, source: str, bus: str = "") -> None:
     """Remove the rule of a source. One that is gone is none."""
     name, events = rule_name(deployment, source), deployment.client("events")

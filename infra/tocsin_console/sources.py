@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tocsin.door.desks.of_source import BUS
 from tocsin.door.routing import DIALECTS
 from tocsin.door.sources import (
     FORMER_SECRET,
@@ -29,6 +31,7 @@ from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put, Update
 from tocsin.tables.notifications import SOURCE_USE, SOURCES, source_key, source_use_key
 from tocsin.timestamps import from_seconds
 from tocsin_console import source_urls
+from tocsin_console.bus_rules import make_rule, pattern_of, remove_rule, rule_name, switch_rule
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, moment
@@ -46,7 +49,8 @@ HEEDED = "the door heeds it within 30 seconds"
 @dataclass(frozen=True)
 class Wanted:
     """A source as it is typed. `secret_from`: the file of the secret that the help desk made, `-` the
-    input."""
+    input. `client`: the file of how the help desk is asked for phones. `pattern`, `bus`: what a source of
+    kind bus listens to."""
 
     name: str
     kind: str
@@ -58,6 +62,9 @@ class Wanted:
     options: tuple[str, ...] = ()
     mapping: Path | None = None
     secret_from: str | None = None
+    client: Path | None = None
+    pattern: Path | None = None
+    bus: str = ""
 
 
 def add(
@@ -69,7 +76,8 @@ def add(
     random: Callable[[int], bytes] = os.urandom,
 ) -> None:
     """Add a source, and print its URL and its key. Raises Usage, NotFound, ConsoleError."""
-    url = door_url(deployment)
+    listens = wanted.kind == BUS
+    url = "" if listens else door_url(deployment)
     accounts = tuple(map(deployment.account, wanted.accounts)) or (_first_account(deployment),)
     source = Source(
         name=wanted.name,
@@ -81,17 +89,36 @@ def add(
         per_minute=PER_MINUTE if wanted.per_minute is None else wanted.per_minute,
         created_at=from_seconds(clock()),
         mapping=_mapping(wanted),
-        options=_options(wanted.options),
+        options={**_options(wanted.options), **_listening(deployment, wanted)},
     )
     _demand_meaning(source)
-    source, key = _with_key(deployment, source, wanted.secret_from, random)
+    source = replace(source, client=_client(deployment, source, wanted.client))
+    source, key = (source, "") if listens else _with_key(deployment, source, wanted.secret_from, random)
     try:
         deployment.outside_table.put(Put(source_key(source.name), source.item(), when=(ITEM_ABSENT,)))
     except ConditionFailed:
         raise ConsoleError(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
         ) from None
-    _tell_key(source, url, key, output)
+    if listens:
+        _listen(deployment, source, output)
+    else:
+        _tell_key(source, url, key, output)
+
+
+def _listen(deployment: Deployment, source: Source, output: Output) -> None:
+    """Make the rule of a source of kind bus. Without one the source is none."""
+    try:
+        make_rule(deployment, source.name, source.options["pattern"], source.options.get("bus", ""))
+    except Exception:
+        deployment.outside_table.delete(Delete(source_key(source.name)))
+        raise
+    rule = rule_name(deployment, source.name)
+    output.say(f"the rule '{rule}' hands events to the planner, which makes ticket events of them")
+    output.say(
+        "remove the source before you delete the stack: its bus can't be deleted while it has the rule"
+    )
+    output.record({**_told(source), "rule": rule})
 
 
 def list_sources(deployment: Deployment, output: Output) -> None:
@@ -151,7 +178,9 @@ def show(deployment: Deployment, name: str, output: Output) -> None:
 
 def pause(deployment: Deployment, name: str, output: Output, *, paused: bool) -> None:
     """Hear a source no more, or again. Raises NotFound."""
-    find(deployment, name)
+    source = find(deployment, name)
+    if source.kind == BUS:
+        switch_rule(deployment, name, source.options.get("bus", ""), on=not paused)
     change = Update(source_key(name), set={"paused": paused}, when=(ITEM_EXISTS,))
     deployment.outside_table.update(change)
     output.say(f"'{name}' is {'paused' if paused else 'heard again'}; {HEEDED}")
@@ -169,7 +198,10 @@ def rotate(
     random: Callable[[int], bytes] = os.urandom,
 ) -> None:
     """Give a source a new key; the old one counts for some hours. Raises NotFound, ConsoleError."""
-    url, before = door_url(deployment), find(deployment, name)
+    before = find(deployment, name)
+    if before.kind == BUS:
+        raise Usage(f"'{name}' listens to a bus and has no key")
+    url = door_url(deployment)
     until = from_seconds(clock()) + hours * MS_PER_HOUR
     source, key = _with_key(deployment, before, secret_from, random)
     source = replace(source, former_hash=before.hash, former_until=until)
@@ -187,6 +219,8 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
     """Remove a source. Raises NotFound."""
     source = find(deployment, name)
     confirm(lambda: f"'{name}' ({source.kind}) can put in nothing any more", yes=yes, output=output)
+    if source.kind == BUS:
+        remove_rule(deployment, name, source.options.get("bus", ""))
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
     output.say(f"'{name}' is removed; {HEEDED}")
@@ -234,13 +268,50 @@ def _options(typed: tuple[str, ...]) -> dict[str, str]:
 def _mapping(wanted: Wanted) -> str:
     if wanted.mapping is None:
         return ""
-    try:
-        text = wanted.mapping.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{wanted.mapping} can't be read: {error}") from None
+    text = _read(wanted.mapping)
     if len(text.encode()) > MAX_MAPPING_BYTES:
         raise Usage(f"{wanted.mapping} is larger than {MAX_MAPPING_BYTES} bytes")
     return text
+
+
+def _listening(deployment: Deployment, wanted: Wanted) -> dict[str, str]:
+    """The options of a source of kind bus. Raises Usage."""
+    if wanted.kind != BUS:
+        if wanted.pattern is not None or wanted.bus:
+            raise Usage("--pattern and --bus belong to --kind bus")
+        return {}
+    if wanted.pattern is None or wanted.mapping is None:
+        raise Usage("--kind bus needs --pattern and --mapping")
+    if wanted.secret_from is not None:
+        raise Usage("a source of kind bus has no key: leave out --secret-from")
+    pattern = pattern_of(_read(wanted.pattern), deployment)
+    return {"pattern": pattern, **({"bus": wanted.bus} if wanted.bus else {})}
+
+
+def _client(deployment: Deployment, source: Source, place: Path | None) -> bytes:
+    """Sealed, how the help desk is asked for phones. Raises Usage."""
+    if place is None:
+        return b""
+    from tocsin.door.desks.of_source import kind_of_source
+    from tocsin.door.desks.phones import CLIENT, client_findings
+
+    try:
+        told = json.loads(_read(place))
+    except ValueError:
+        raise Usage(f"{place} is not JSON") from None
+    lookup = None if source_urls.is_dialect(source.kind) else kind_of_source(source).lookup
+    findings = client_findings(told, lookup)
+    if findings:
+        raise Usage("; ".join(findings))
+    return deployment.stores.texts.seal(told, source_key(source.name), CLIENT)
+
+
+def _read(place: Path) -> str:
+    """Raises Usage."""
+    try:
+        return place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{place} can't be read: {error}") from None
 
 
 def _demand_meaning(source: Source) -> None:

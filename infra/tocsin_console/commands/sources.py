@@ -35,6 +35,15 @@ def register(commands: Commands) -> None:
         "--option", action="append", default=[], metavar="NAME=VALUE", help="what its kind asks for"
     )
     adding.add_argument("--mapping", type=Path, metavar="FILE", help="a kind of your own")
+    adding.add_argument(
+        "--client", type=Path, metavar="FILE", help="how the help desk is asked for phones (GLPI, FreeScout)"
+    )
+    adding.add_argument(
+        "--pattern", type=Path, metavar="FILE", help="of --kind bus: the event pattern that it listens to"
+    )
+    adding.add_argument(
+        "--bus", default="", metavar="NAME", help="of --kind bus: another bus than the stack's"
+    )
     _secret_option(adding)
     add_command(actions, "list", run_list, help="list all, with last use and last refusal")
     for name, run, text in (
@@ -76,6 +85,9 @@ def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) ->
         options=tuple(args.option),
         mapping=args.mapping,
         secret_from=args.secret_from,
+        client=args.client,
+        pattern=args.pattern,
+        bus=args.bus,
     )
     sources.add(deployment, wanted, output)
 

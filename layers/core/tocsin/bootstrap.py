@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
     from tocsin.door.answer import Entry
+    from tocsin.door.desks.kind import Kind
     from tocsin.door.door import Door
+    from tocsin.door.hooks import Phones
+    from tocsin.door.sources import Source
     from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.hooks.config import HooksConfig
     from tocsin.hooks.deliver import Deliveries
@@ -371,9 +374,25 @@ def door(config: DoorConfig) -> Door:
         lambda now: StoredFacts(now, leases, notifications, _request_name, place),
         lambda entry: _sealed_entry(entry, texts),
         Stow(Later("s3"), config.attachments_bucket),
-        Hooks(texts, dead.send),
+        Hooks(texts, dead.send, _phones(texts)),
         os.urandom,
     )
+
+
+def _phones(texts: Texts) -> Phones:
+    """Return what asks help desks for phones. Few sources need it, and it brings all of HTTP along."""
+    made: list[Phones] = []
+
+    def phones(source: Source, kind: Kind, ids: Sequence[str]) -> Mapping[str, str]:
+        if not source.client:
+            return {}
+        if not made:
+            from tocsin.door.desks.phones import AskedPhones
+
+            made.append(AskedPhones(texts))
+        return made[0](source, kind, ids)
+
+    return phones
 
 
 def _request_name(source: str, key: str) -> str:

@@ -1,0 +1,181 @@
+"""`tocsin sources` for a bus, and the client by which a help desk is asked for phones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.event_rules import Events, Queues
+from tests.support.fake_deployment import FakeDeployment, Said
+from tocsin.door.desks.phones import CLIENT
+from tocsin.tables.notifications import source_key
+from tocsin_console import sources
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, Usage
+from tocsin_console.sources import Wanted, add, find, pause, remove, rotate
+
+PATTERN = {"source": ["shop"], "detail-type": ["OrderLate"]}
+MAPPING = {
+    "kind": "shop",
+    "change": [{"when": "event.\"detail-type\" == 'OrderLate'", "is": "created"}],
+    "ticket": {"id": "body.order", "subject": "body.what"},
+}
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch, fake: FakeDeployment) -> Events:
+    made = Events()
+    monkeypatch.setattr(Deployment, "client", lambda _, service: {"events": made, "sqs": Queues()}[service])
+    return made
+
+
+def written(folder: Path, **files: Any) -> dict[str, Path]:
+    made = {}
+    for name, told in files.items():
+        made[name] = folder / f"{name}.json"
+        made[name].write_text(told if isinstance(told, str) else json.dumps(told), encoding="utf-8")
+    return made
+
+
+def shop(folder: Path, **changes: Any) -> Wanted:
+    files = written(folder, pattern=PATTERN, mapping=MAPPING)
+    told: dict[str, Any] = {"name": "shop", "kind": "bus", **files, **changes}
+    return Wanted(**told)
+
+
+def test_a_source_of_a_bus_has_a_rule_and_no_key(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path, language="en"), said.output)
+    source = find(fake.deployment, "shop")
+    assert (source.kind, source.language, source.hash, source.secret) == ("bus", "en", "", b"")
+    ((place, rule),) = events.rules.items()
+    assert place == (fake.deployment["EventBusName"], f"{fake.stack}-source-shop")
+    assert json.loads(rule["EventPattern"]) == PATTERN
+    assert "remove the source before you delete the stack" in said.text
+
+
+def test_it_needs_no_door(fake: FakeDeployment, events: Events, said: Said, tmp_path: Path) -> None:
+    assert "DoorUrl" not in fake.deployment.outputs
+    add(fake.deployment, shop(tmp_path, bus="aws.partner/shop.example/1"), said.output)
+    assert [bus for bus, _ in events.rules] == ["aws.partner/shop.example/1"]
+
+
+def test_pausing_switches_the_rule_off(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    (rule,) = events.rules.values()
+    pause(fake.deployment, "shop", said.output, paused=True)
+    assert rule["State"] == "DISABLED"
+    pause(fake.deployment, "shop", said.output, paused=False)
+    assert rule["State"] == "ENABLED"
+
+
+def test_removing_it_removes_the_rule(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    remove(fake.deployment, "shop", said.output, yes=True)
+    assert events.rules == {}
+    assert fake.deployment.outside_table.get(source_key("shop")) is None
+
+
+def test_a_source_whose_rule_cannot_be_made_is_none(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    events.failed = [{"ErrorCode": "AccessDenied"}]
+    with pytest.raises(ConsoleError, match="AccessDenied"):
+        add(fake.deployment, shop(tmp_path), said.output)
+    assert fake.deployment.outside_table.get(source_key("shop")) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "finding"),
+    [
+        ({"pattern": {"source": ["tocsin"]}}, {}, "listens to tocsin"),
+        ({"pattern": "{"}, {}, "pattern: is not JSON"),
+        ({"mapping": {**MAPPING, "change": []}}, {}, "change: is missing"),
+        ({}, {"pattern": None}, "needs --pattern and --mapping"),
+        ({}, {"mapping": None}, "needs --pattern and --mapping"),
+        ({}, {"secret_from": "-"}, "has no key"),
+        ({}, {"kind": "zammad"}, "belong to --kind bus"),
+    ],
+)
+def test_what_cannot_be_meant(
+    fake: FakeDeployment,
+    events: Events,
+    said: Said,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, Any],
+    changes: dict[str, Any],
+    finding: str,
+) -> None:
+    monkeypatch.setattr(sources, "door_url", lambda _: "https://door.example/")
+    wanted = shop(tmp_path, **changes)
+    written(tmp_path, **files)
+    with pytest.raises(Usage, match=finding):
+        add(fake.deployment, wanted, said.output)
+    assert events.rules == {}
+
+
+def test_a_source_of_a_bus_has_no_key_to_rotate(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    with pytest.raises(Usage, match="has no key"):
+        rotate(fake.deployment, "shop", said.output, hours=1)
+
+
+# -- the client of a help desk -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "door_url", lambda _: "https://door.example/")
+
+
+CLIENT_OF_GLPI = {"url": "https://glpi.example.com", "id": "tocsin", "secret": "s3cret-of-glpi"}
+
+
+@pytest.mark.usefixtures("door")
+def test_the_client_is_sealed_to_its_source(fake: FakeDeployment, said: Said, tmp_path: Path) -> None:
+    files = written(tmp_path, client=CLIENT_OF_GLPI)
+    add(fake.deployment, Wanted("helpdesk", "glpi", client=files["client"]), said.output)
+    source = find(fake.deployment, "helpdesk")
+    assert b"s3cret-of-glpi" not in source.client
+    assert "s3cret-of-glpi" not in said.text
+    texts = fake.deployment.stores.texts
+    assert texts.open(source.client, source_key("helpdesk"), CLIENT) == CLIENT_OF_GLPI
+
+
+@pytest.mark.usefixtures("door")
+@pytest.mark.parametrize(
+    ("kind", "client", "finding"),
+    [
+        ("glpi", {**CLIENT_OF_GLPI, "url": "http://glpi.example.com"}, "must begin with https"),
+        ("glpi", "{", "is not JSON"),
+        ("zammad", CLIENT_OF_GLPI, "aren't asked for phones"),
+        ("evolution", CLIENT_OF_GLPI, "aren't asked for phones"),
+    ],
+)
+def test_a_client_that_cannot_be_used(
+    fake: FakeDeployment, said: Said, tmp_path: Path, kind: str, client: Any, finding: str
+) -> None:
+    files = written(tmp_path, client=client)
+    with pytest.raises(Usage, match=finding):
+        add(fake.deployment, Wanted("helpdesk", kind, client=files["client"]), said.output)
+
+
+@pytest.mark.usefixtures("door")
+def test_parameters_of_a_kind_are_options_of_its_source(
+    fake: FakeDeployment, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, Wanted("tickets", "jira", options=("phone_field=customfield_10050",)), said.output)
+    assert find(fake.deployment, "tickets").options == {"phone_field": "customfield_10050"}
+    with pytest.raises(Usage, match="is no parameter of this kind"):
+        add(fake.deployment, Wanted("others", "jira", options=("fone_field=x",)), said.output)
