@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tocsin.accounts.lease import clock_offsets
 from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete
@@ -114,22 +115,34 @@ def judge_prekeys(facts: Mapping[str, int]) -> list[Finding]:
 # -- clocks ------------------------------------------------------------------------------------------------
 
 
-def gather_clock(deployed: Deployed) -> dict[str, float]:
-    """Seconds by which this machine is ahead of AWS, and each connector behind this machine, if it is."""
+def gather_clock(deployed: Deployed) -> dict[str, Any]:
+    """`here`: seconds by which this machine is ahead of AWS; `whatsapp`: connector → seconds by which
+    WhatsApp is ahead of it."""
     before = time.time()
     answer = deployed.client("sts").get_caller_identity()
     middle = (before + time.time()) / 2
     told = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
-    return {"here": middle - told - 0.5}
+    return {"here": middle - told - 0.5, "whatsapp": clock_offsets(deployed.deployment.keys_table)}
 
 
-def judge_clock(facts: Mapping[str, float]) -> list[Finding]:
-    ahead = facts["here"]
-    saw = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
-    if abs(ahead) > MAX_CLOCK_SECONDS:
+def judge_clock(facts: Mapping[str, Any]) -> list[Finding]:
+    saw = f"this machine's clock is {_off(facts['here'])} AWS's"
+    found = []
+    if abs(facts["here"]) > MAX_CLOCK_SECONDS:
         means = "connectors are misjudged, pairing requests refused, and at five minutes all requests"
-        return [fault(saw, means, "set the clock by NTP: timedatectl set-ntp true")]
-    return [ok(saw)]
+        found.append(fault(saw, means, "set the clock by NTP: timedatectl set-ntp true"))
+    for connector, ahead in facts["whatsapp"].items():
+        told = f"the clock of connector {connector} is {_off(-ahead)} WhatsApp's"
+        saw += f"; {told}"
+        if abs(ahead) > MAX_CLOCK_SECONDS:
+            means = "times of messages and receipts are wrong by that, and codes to link may be refused"
+            mend = "set its machine's clock by NTP (timedatectl set-ntp true); on Fargate, stop its task"
+            found.append(fault(told, means, mend))
+    return found or [ok(saw)]
+
+
+def _off(ahead: float) -> str:
+    return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
 # -- queues ------------------------------------------------------------------------------------------------

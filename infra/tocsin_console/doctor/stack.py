@@ -167,6 +167,33 @@ def gather_mappings(deployed: Deployed) -> dict[str, Any]:
     return found
 
 
+def gather_roles(deployed: Deployed) -> dict[str, Any]:
+    """`functions`: our name → the role that it works with; `ours`: the roles that the stack made."""
+    functions = {}
+    for name, function in deployed.functions.items():
+        made = deployed.client("lambda").get_function_configuration(FunctionName=function)
+        functions[name] = made.get("Role", "").rpartition("/")[2]
+    return {"functions": functions, "ours": deployed.named("AWS::IAM::Role")}
+
+
+def judge_roles(facts: Mapping[str, Any]) -> list[Finding]:
+    roles: Mapping[str, str] = facts["functions"]
+    strange = {name: role for name, role in roles.items() if role not in facts["ours"]}
+    shared = {role for role in roles.values() if list(roles.values()).count(role) > 1}
+    found = [
+        fault(
+            f"{name} works with the role {role or 'that nobody names'}, which isn't the stack's",
+            "it may do more than it should, or less than it needs",
+            "somebody changed it by hand: tocsin deploy",
+        )
+        for name, role in strange.items()
+    ]
+    for role in sorted(shared - set(strange.values())):
+        names = ", ".join(name for name, one in roles.items() if one == role)
+        found.append(fault(f"{names} share the role {role}", "each has the other's rights", "tocsin deploy"))
+    return found or [ok(f"all {len(roles)} functions work with a role of their own, made by the stack")]
+
+
 UNMAPPED: Final = {"maintain_sessions"}
 """It is invoked by a schedule and by the connector."""
 
@@ -327,6 +354,7 @@ CHECKS: Final[Sequence[Check[Deployed]]] = (
     Check("stack", gather_stack, judge_stack),
     Check("versions", gather_versions, judge_versions),
     Check("functions", gather_functions, judge_functions),
+    Check("roles", gather_roles, judge_roles),
     Check("event sources", gather_mappings, judge_mappings),
     Check("connector", gather_service, judge_service),
     Check("logs", gather_logs, judge_logs),

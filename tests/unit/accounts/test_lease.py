@@ -13,6 +13,7 @@ from tocsin.accounts.lease import (
     LeaseLost,
     Member,
     Terms,
+    clock_offsets,
     disconnected_accounts,
     read_lease,
 )
@@ -75,6 +76,17 @@ def test_a_free_account_is_taken_with_epoch_1(table: MemoryTable, one: Connector
     where = read_whereabouts(table, "main", SEALER)
     assert where is not None
     assert (where.connector, where.url, where.certificate) == ("one", "https://one", "PEM of one")
+
+
+def test_whatsapps_clock_is_told_from_the_first_login_on(
+    table: MemoryTable, one: Connector, two: Connector
+) -> None:
+    one.beat()
+    two.beat()
+    assert clock_offsets(table) == {}
+    one.note_clock(-3.6)
+    one.beat()
+    assert clock_offsets(table) == {one.connector: -4}
 
 
 def test_the_holder_may_ask_again(one: Connector) -> None:

@@ -18,9 +18,9 @@ from tests.support.fake_deployment import NOW, Connector, FakeDeployment, Said
 from tests.support.memory_aws import everything_in
 from tests.support.scripted_aws import ScriptedAws, refused
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit, note_limit
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.self_test import Result, SelfTest
-from tocsin.tables.keys import prekey_key
+from tocsin.tables.keys import heartbeat_key, prekey_key
 from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
 from tocsin_console.doctor.checks import Check, Level
@@ -45,8 +45,15 @@ def a_stack(status: str = "UPDATE_COMPLETE") -> dict[str, Any]:
     return {"Stacks": [{"StackName": "tocsin", "CreationTime": datetime.now(UTC), "StackStatus": status}]}
 
 
-def a_function(layer: str = LAYER, **more: str) -> dict[str, Any]:
-    return {"Layers": [{"Arn": layer}], "State": "Active", "LastUpdateStatus": "Successful", **more}
+def a_function(layer: str = LAYER, role: str = "", **more: str) -> Callable[..., Any]:
+    """`role`: of all functions; else each has its own."""
+
+    def told(FunctionName: str) -> dict[str, Any]:
+        own = f"arn:aws:iam::123456789012:role/{role or f'{FunctionName}-Role'}"
+        made = {"Layers": [{"Arn": layer}], "State": "Active", "LastUpdateStatus": "Successful"}
+        return {**made, "Role": own, **more}
+
+    return told
 
 
 def mapped(state: str = "Enabled", result: str = "No records processed") -> dict[str, Any]:
@@ -118,7 +125,10 @@ class Scene:
                         "LastUpdatedTimestamp": datetime.now(UTC),
                         "ResourceStatus": "CREATE_COMPLETE",
                     }
-                    for kind, physical in RESOURCES.items()
+                    for kind, physical in [
+                        *RESOURCES.items(),
+                        *(("AWS::IAM::Role", f"{name}-Role") for name in functions.values()),
+                    ]
                 ]
             },
             lambda__get_function_configuration=a_function(),
@@ -150,6 +160,10 @@ class Scene:
         table.__init__()  # type: ignore[misc]
         self.connector = self.fake.connector()
         self.connector.says("connected")
+
+    def connector_behind_whatsapp(self, seconds: int) -> None:
+        update = Update(heartbeat_key("c-1"), set={"clock_offset": seconds})
+        self.fake.deployment.keys_table.update(update)
 
     def forbid_writing(self) -> None:
         def delete(_: object) -> None:
@@ -204,6 +218,12 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     (
         "functions",
         lambda it: it.aws.say(lambda__get_function_configuration=a_function(State="Failed")),
+        Level.FAULT,
+        "tocsin deploy",
+    ),
+    (
+        "roles",
+        lambda it: it.aws.say(lambda__get_function_configuration=a_function(role="admin")),
         Level.FAULT,
         "tocsin deploy",
     ),
@@ -269,6 +289,7 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ("restrictions", lambda it: it.restrict(), Level.WARNING, "let customers write first"),
     ("prekeys", lambda it: it.lose_prekeys(), Level.WARNING, "uploads more"),
     ("clock", lambda it: it.aws.say(sts__get_caller_identity=at_time(time.time() - 400)), Level.FAULT, "NTP"),
+    ("clock", lambda it: it.connector_behind_whatsapp(400), Level.FAULT, "its machine's clock"),
     (
         "queues",
         lambda it: it.aws.say(cloudwatch__get_metric_statistics=aged(4000)),
@@ -343,6 +364,7 @@ ASKING = {
     "stack": "cloudformation.describe_stacks",
     "versions": "lambda.get_function_configuration",
     "functions": "lambda.get_function_configuration",
+    "roles": "lambda.get_function_configuration",
     "event sources": "lambda.list_event_source_mappings",
     "connector": "ecs.describe_services",
     "logs": "logs.filter_log_events",

@@ -153,6 +153,13 @@ def account_states(table: Table, accounts: Collection[str], now: float) -> dict[
     return {account: state(lease) for account, lease in leases.items()}
 
 
+def clock_offsets(table: Table) -> dict[str, int]:
+    """By how many seconds WhatsApp's clock is ahead of each connector's, as it was at the last login.
+    Connectors of earlier releases don't tell."""
+    told = {str(item["sk"]): item.get("clock_offset") for item in table.query(CONNECTORS)}
+    return {connector: offset for connector, offset in told.items() if isinstance(offset, int)}
+
+
 class LeaseKeeper:
     """One connector's side: its heartbeat, and the leases it holds.
 
@@ -194,6 +201,7 @@ class LeaseKeeper:
         self._beaten_at = float("-inf")
         self._held: dict[str, int] = {}
         self._leaving = False
+        self._clock_offset: int | None = None
         # Leases as `unheld` found them, for `acquire`.
         self._found: dict[str, Item | None] = {}
         # Other connectors' versions, and since when we see them unchanged.
@@ -314,6 +322,10 @@ class LeaseKeeper:
             self.forgo(account, epoch)
             raise LeaseLost(account) from None
 
+    def note_clock(self, offset: float) -> None:
+        """Say with the next beat how far WhatsApp's clock is ahead of ours, in seconds."""
+        self._clock_offset = round(offset)
+
     def leave(self) -> None:
         """Say that we take no more accounts and that those we hold will be free in a moment."""
         self._leaving = True
@@ -336,6 +348,8 @@ class LeaseKeeper:
             "leaving": self._leaving,
             "expire_at": int(self._clock()) + HEARTBEAT_LIFETIME,
         }
+        if self._clock_offset is not None:
+            attributes["clock_offset"] = self._clock_offset
         return Put(heartbeat_key(self.connector), attributes, when=(mine,))
 
     def _forget(self) -> None:

@@ -54,7 +54,8 @@ class ConnectorContext:
     """Shared by all accounts. `version`: of the client we present ourselves as, learnt anew when too old.
     `send_receipts`: `None` where there is no receipts queue. `logins`: room for so many accounts between
     opening their sockets and being logged in. `settings`: as they were last read; asking for them needs no
-    I/O. `served`: names the accounts of the stack."""
+    I/O. `served`: names the accounts of the stack. `note_clock`: is told by how many seconds WhatsApp's
+    clock is ahead of ours."""
 
     config: Config
     aws: Aws
@@ -72,6 +73,7 @@ class ConnectorContext:
     version: tuple[int, int, int] = DEFAULT_VERSION
     settings: CurrentSettings = unchanged_settings
     served: Callable[[], Awaitable[Collection[str]]] = no_accounts
+    note_clock: Callable[[float], None] = lambda offset: None
 
     def __post_init__(self) -> None:
         if self.config.version is not None:

@@ -137,6 +137,7 @@ class Connector:
             self._poller,
             send_receipts=receipts.send if receipts is not None else None,
             served=latest,
+            note_clock=keeper.note_clock,
         )
         if self._settings is not None:
             self._context.settings = self._settings.latest

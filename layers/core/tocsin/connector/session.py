@@ -271,6 +271,8 @@ class Session:
         """Everything from `<success>` to `connected`. Receipts and queries pass from the beginning."""
         account = self._status.account
         log.info("logged in", extra={"account": account, "clock_offset": event.clock_offset})
+        if event.clock_offset is not None:
+            self._context.note_clock(event.clock_offset)
         # Before anything is delivered: the functions read it by that.
         await save_lid(self._context.aws, self._keys, credentials, event)
         await asyncio.gather(
