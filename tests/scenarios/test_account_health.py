@@ -105,7 +105,7 @@ async def test_a_locked_account_is_told_apart_from_a_cold_recipient(linked: Link
     linked.inject("cold", to=BUDI)
     assert (await linked.write(BUDI), linked.limits.strictest()) == ("cold", None)
     linked.inject("reachout-lock", seconds=6 * DAY, enforced=True, told=False, type="RESTRICT_ALL_COMPANIONS")
-    linked.health.begin(linked)  # type: ignore[arg-type]  # a minute later
+    linked.health.begin(linked)  # type: ignore[arg-type]  # another login
     assert await linked.write(DEWI) == "locked"
     limit = linked.limits.active(FIRST_CONTACTS)
     assert limit is not None

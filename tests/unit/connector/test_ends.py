@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.account_events import fits
 from tests.support.connector_fakes import Around, HeldLease
 from tocsin.accounts.login_refusal import open_refusal
 from tocsin.connector.account_runner import Account
@@ -114,6 +115,7 @@ class Office:
         self.told.append((state, until))
 
     async def _tell(self, event: str, account: str, facts: Mapping[str, object]) -> None:
+        fits(event, {"account": account, **facts, "at": "2026-11-24T08:00:01.900Z"})
         self.events.append((event, facts))
 
     async def _say(self, state: str, detail: str = "") -> None:

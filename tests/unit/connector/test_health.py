@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.account_events import fits
 from tests.support.connector_fakes import Aws
 from tests.support.leading_keys import GrantedTable
 from tocsin.accounts.limits import COLD_REFUSALS, FIRST_CONTACTS, NEW_CHATS
@@ -48,7 +49,9 @@ class Bus:
     resumed: int = 0
 
     async def tell(self, event: str, account: str, facts: Mapping[str, Any]) -> None:
-        json.dumps(facts)
+        """Each event is as the schema says."""
+        told = json.loads(json.dumps({"account": account, **facts, "at": "2026-11-24T08:00:01.900Z"}))
+        fits(event, told)
         self.told.append((event, facts))
 
     async def disconnected(
@@ -175,6 +178,12 @@ async def test_a_hundred_refusals_ask_once(scene: Scene) -> None:
     scene.server.slow.set()
     assert {(await one)["tocsin-verdict"] for one in refusals} == {"cold"}
     assert scene.server.asked == [LOCK_ID]
+
+
+async def test_what_was_heard_before_the_refusal_says_nothing_of_why(scene: Scene) -> None:
+    await scene.health.look()
+    scene.server.lock = {"is_active": True, "time_enforcement_ends": NOW + DAY}
+    assert (await scene.refused())["tocsin-verdict"] == "locked"
 
 
 async def test_an_answer_is_good_for_a_minute_even_if_none_came(scene: Scene) -> None:

@@ -82,7 +82,9 @@ class Account:
         self._keys = KeyStore(table, context.sealer, name)
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
-        self._health = AccountHealth(context.aws, context.notices, self._keys, name, self._limits)
+        self._health = AccountHealth(
+            context.aws, context.notices, self._keys, name, self._limits, on_cold=self._count_cold
+        )
         self.status.limit = self._limits.active
         self.status.hold = Holds(name, lambda: context.settings(), uniform=context.uniform)
         self._counts = StoredCounts(context.aws, table, name, self.status.hold)
@@ -104,6 +106,22 @@ class Account:
     def settled(self) -> bool:
         """True unless connecting or pairing."""
         return self.status.state not in PENDING
+
+    @property
+    def restrictions(self) -> tuple[str, ...]:
+        """The causes of the active WhatsApp restrictions."""
+        return tuple(limit.cause for kind in KINDS if (limit := self._limits.active(kind)) is not None)
+
+    @property
+    def new_chats_used(self) -> float | None:
+        """Percent of the new chats of this cycle; `None` unless WhatsApp warns."""
+        quota = self._health.quota
+        if quota is None or not quota.is_warning(time.time()) or quota.used is None or not quota.total:
+            return None
+        return min(100.0 * quota.used / quota.total, 100.0)
+
+    def _count_cold(self) -> None:
+        self._context.meters.cold[self.name] += 1
 
     @property
     def waiting(self) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
@@ -43,6 +44,8 @@ class Meters:
 
     stanzas: Counters = field(default_factory=Counters)
     reconnects: int = 0
+    cold: Counter[str] = field(default_factory=Counter)
+    """By account: people who must write first."""
 
 
 async def no_accounts() -> Collection[str]:

@@ -104,7 +104,18 @@ class Question(Generic[A]):
 class AccountHealth:
     """Of one account, for as long as this process has it. `line`: the connection, while logged in."""
 
-    def __init__(self, aws: Aws, notices: Notices, keys: KeyStore, account: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        notices: Notices,
+        keys: KeyStore,
+        account: str,
+        limits: Limits,
+        *,
+        on_cold: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_cold`: called for each refused message to somebody who must write first."""
+        self._on_cold = on_cold
         self._aws = aws
         self._notices = notices
         self._keys = keys
@@ -112,6 +123,8 @@ class AccountHealth:
         self.limits = limits
         self._line: Line | None = None
         self._lock: Question[ReachoutLock] = Question(self._ask_lock)
+        # What was heard before a message was refused says nothing of why: a lock may have begun since.
+        self._why: Question[ReachoutLock] = Question(self._ask_lock)
         self._quota: Question[NewChatQuota] = Question(self._ask_quota)
         self._cold: deque[tuple[float, str]] = deque()
         self.quota: Quota | None = None
@@ -122,6 +135,7 @@ class AccountHealth:
         """Logged in: what was asked before was another login's."""
         self._line = line
         self._lock.forget()
+        self._why.forget()
         self._quota.forget()
 
     def end(self) -> None:
@@ -154,6 +168,7 @@ class AccountHealth:
         match news:
             case ReachoutLock():
                 self._lock.told(news)
+                self._why.told(news)
                 await self._heed_lock(news)
             case NewChatQuota():
                 self._quota.told(news)
@@ -181,7 +196,7 @@ class AccountHealth:
         return {}
 
     async def _first_contact_refused(self, to: str) -> Mapping[str, str]:
-        lock = await self._lock.answer()
+        lock = await self._why.answer()
         if lock is None:
             until = time.time() + UNANSWERED_SECONDS
             return _verdict(
@@ -190,6 +205,7 @@ class AccountHealth:
         if lock.active:
             return _verdict(protocol.LOCKED, await self._heed_lock(lock))
         log.warning("a recipient must write first", extra={"account": self._account})
+        self._on_cold()
         await self._count_cold(to)
         return {protocol.VERDICT: protocol.COLD}
 

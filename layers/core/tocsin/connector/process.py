@@ -219,11 +219,26 @@ class Connector:
         tally.count("StanzasWaiting", sum(account.waiting for account in self._accounts.values()))
         tally.count("StanzasTooLarge", meters.stanzas.too_large)
         tally.count("StanzaFailures", meters.stanzas.failures)
+        self._tally_health(tally)
         dimensions = {"service": config.service, "stack": config.stack}
-        for _, metrics in tally.take():
-            print(embedded(config.namespace, dimensions, metrics, time.time()), flush=True)  # noqa: T201
+        for more, metrics in tally.take():
+            line = embedded(config.namespace, dimensions | dict(more), metrics, time.time())
+            print(line, flush=True)  # noqa: T201
         meters.reconnects = 0
+        meters.cold.clear()
         meters.stanzas.reset()
+
+    def _tally_health(self, tally: Tally) -> None:
+        """What WhatsApp keeps accounts from: once for the alarm, once by cause."""
+        for account in self._accounts.values():
+            causes = account.restrictions
+            tally.count("AccountsRestricted", bool(causes))
+            for cause in causes:
+                tally.count("AccountsRestricted", 1, {"cause": cause})
+            if (used := account.new_chats_used) is not None:
+                tally.measure("NewChatsUsed", used, "Percent")
+        for name, number in self._context.meters.cold.items():
+            tally.count("ColdRecipients", number, {"account": name})
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
