@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 from tests.support.cloudformation import RuleFailed, Stack, deployed
@@ -90,14 +90,14 @@ def every_deployment() -> tuple[Stack, ...]:
 
 def _candidates() -> Iterator[dict[str, str]]:
     own = _combinations(deciding())
-    inner = _combinations(set().union(*(deciding(it["TemplateURL"]) for it in nested())) - deciding())
-    yield from (outer | inner[0] for outer in own)
-    for position, more in enumerate(inner):
-        for turn in range(4):
-            yield own[(position + turn * (len(own) // 4 + 1)) % len(own)] | more
-        for connector in ("fargate", "external"):
-            yield {"ConnectorMode": connector} | more
-            yield {"ConnectorMode": connector, "HttpDoor": "on"} | more
+    inner = [_combinations(deciding(it["TemplateURL"])) for it in nested()]
+    first = {name: value for combinations in inner for name, value in combinations[0].items()}
+    yield from (first | outer for outer in own)
+    # Files' conditions don't ask for one another, so each file's are combined with each other alone. An odd
+    # step goes round all of the main template's meanwhile.
+    for position, more in enumerate(chain.from_iterable(inner)):
+        yield own[position * 7 % len(own)] | more
+        yield {"ConnectorMode": "fargate"} | more
     for name, declared in transformed()["Parameters"].items():
         for value in declared.get("AllowedValues", []):
             yield {name: str(value)}

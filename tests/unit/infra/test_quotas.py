@@ -76,6 +76,7 @@ def test_a_template_is_within_what_cloudformation_takes(file: str) -> None:
     assert max(map(len, described)) <= PARAMETER_DESCRIPTION
 
 
+@pytest.mark.slow
 def test_a_policy_is_within_what_iam_takes() -> None:
     assert 0 < largest("AWS::IAM::ManagedPolicy", lambda it: size(it["PolicyDocument"])) <= MANAGED_POLICY
     inline = largest(
