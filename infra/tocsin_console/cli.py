@@ -17,6 +17,7 @@ from tocsin_console.commands import (
     doctor,
     explain,
     groups,
+    hooks,
     pair,
     people,
     recoveries,
@@ -51,6 +52,7 @@ COMMANDS = (
     waiting,
     dead_letters,
     sources,
+    hooks,
     settings,
     adopt,
 )

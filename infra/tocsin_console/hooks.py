@@ -1,0 +1,279 @@
+"""Outcome webhooks for the operator: added, looked at, tested, and told again what they missed.
+
+A URL may hold a secret in its path or query, so only its host is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from tocsin.guarded_http import Policy, UrlRefused, checked
+from tocsin.hooks.delivery import DEAD, DELIVERED, Delivery
+from tocsin.hooks.endpoint import ACTIVE, PAUSED, Endpoint
+from tocsin.hooks.outcome import TEST, Told
+from tocsin.hooks.queue import HooksQueue, Order
+from tocsin.hooks.signing import new_secret
+from tocsin.hooks.store import HookStore
+from tocsin.notify.cloud_events import TYPES
+from tocsin.timestamps import from_seconds
+from tocsin_console.confirm import confirm
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
+from tocsin_console.output import Output, moment
+
+MAX_HOOKS = 20
+_LOOK_SECONDS = 0.5
+
+
+def add(
+    deployment: Deployment,
+    url: str,
+    *,
+    events: tuple[str, ...],
+    accounts: tuple[str, ...],
+    form: str,
+    output: Output,
+    random: Callable[[int], bytes] = os.urandom,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Raises Usage, ConsoleError."""
+    store = _store(deployment)
+    try:
+        checked(url, _policy(deployment))
+    except UrlRefused as refusal:
+        raise Usage(f"the URL {refusal.why}") from None
+    if strange := [one for one in events if one not in TYPES.values()]:
+        raise Usage(f"unknown event {strange[0]}; there are {', '.join(TYPES.values())}")
+    for account in accounts:
+        deployment.account(account)
+    found, odd = store.endpoints()
+    if len(found) + len(odd) >= MAX_HOOKS:
+        raise ConsoleError(f"there are {MAX_HOOKS} webhooks already: remove one (tocsin hooks list)")
+    endpoint = Endpoint(
+        f"h-{random(4).hex()}",
+        url,
+        new_secret(random),
+        events,
+        accounts,
+        form,
+        added_at=from_seconds(clock()),
+    )
+    store.add(endpoint)
+    output.record({"hook": endpoint.id, "secret": endpoint.secret})
+    output.say(f"hook    {endpoint.id}")
+    output.say(f"secret  {endpoint.secret}")
+    output.say()
+    output.say("The secret isn't shown again. Outcomes are told within half a minute; try it:")
+    output.say(f"    tocsin hooks test {endpoint.id}")
+
+
+def list_hooks(deployment: Deployment, output: Output) -> None:
+    found, odd = _store(deployment).endpoints()
+    for endpoint in sorted(found, key=lambda one: one.added_at):
+        output.record(_json(endpoint))
+        asked = ", ".join(endpoint.events) or "all events"
+        whose = ", ".join(endpoint.accounts) or "all accounts"
+        output.say(
+            f"{endpoint.id}  {endpoint.state:<7}  {_host(endpoint)}  {asked}; {whose}; {endpoint.form}"
+        )
+        health = endpoint.health
+        if health.failures:
+            last = f"{moment(health.last_at)} UTC: {health.last_said}"
+            output.say(f"    failed {health.failures} times in a row; last at {last}")
+    for identity in odd:
+        output.record({"hook": identity, "state": "unreadable"})
+        output.say(f"{identity}  can't be opened: you lack the right to the texts' secret, or it was altered")
+    if not found and not odd:
+        output.say("no webhooks; tocsin hooks add URL")
+
+
+def list_deliveries(deployment: Deployment, hook: str, *, dead: bool, output: Output) -> None:
+    """The last of them that are kept, the oldest first. Raises NotFound."""
+    store = _store(deployment)
+    _endpoint(store, hook)
+    shown = 0
+    for delivery in store.deliveries(hook):
+        if dead and delivery.state != DEAD:
+            continue
+        shown += 1
+        output.record(_delivery_json(delivery))
+        why = f" ({delivery.reason})" if delivery.reason else ""
+        output.say(f"{delivery.turn}  {delivery.type}  {delivery.account}  {delivery.state}{why}")
+        for attempt in delivery.attempts:
+            output.say(f"    {moment(attempt.at)}  {attempt.said}  {attempt.took} ms")
+        if delivery.due_at and delivery.state not in (DEAD, DELIVERED):
+            output.say(f"    next not before {moment(delivery.due_at)}")
+    if not shown:
+        output.say("no deliveries")
+
+
+def resend(
+    deployment: Deployment,
+    hook: str,
+    turn: str | None,
+    *,
+    dead: bool,
+    output: Output,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Raises Usage, NotFound."""
+    if (turn is None) is not dead:
+        raise Usage("name a delivery, or --dead for all that were given up")
+    store, queue = _store(deployment), _queue(deployment)
+    _endpoint(store, hook)
+    turns = [turn] if turn else [one.turn for one in store.deliveries(hook) if one.state == DEAD]
+    for one in turns:
+        delivery = store.get(hook, one)
+        if delivery is None:
+            raise NotFound(f"{hook} has no delivery {one}: see 'tocsin hooks deliveries {hook}'")
+        now = from_seconds(clock())
+        again = delivery.again(now)
+        store.note(again, now)
+        # As many parkings and attempts as no order before it had.
+        number = again.parkings + len(again.attempts) + 1000 * now
+        queue.send(Order(hook, one, again.lane, number=number))
+        output.record({"delivery": one, "result": "resent"})
+        output.say(f"{one}  is told again")
+    output.say(f"{len(turns)} resent")
+
+
+def rotate(
+    deployment: Deployment,
+    hook: str,
+    *,
+    output: Output,
+    random: Callable[[int], bytes] = os.urandom,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    store = _store(deployment)
+    rotated = _endpoint(store, hook).rotated(new_secret(random), from_seconds(clock()))
+    store.change(rotated)
+    output.record({"hook": hook, "secret": rotated.secret})
+    output.say(f"secret  {rotated.secret}")
+    output.say()
+    output.say("It isn't shown again. For a day everything is signed with the former one as well.")
+
+
+def ping(
+    deployment: Deployment,
+    hook: str,
+    *,
+    wait: float,
+    output: Output,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Send a test and wait for what came of it. Raises NotFound, ConsoleError, TimedOut."""
+    store = _store(deployment)
+    _endpoint(store, hook)
+    now = from_seconds(clock())
+    told = Told(TEST, f"{hook}.test.{now}", now, "", f"test-{now}", {"id": f"{hook}.test.{now}"})
+    _queue(deployment).send(Order.of(hook, told))
+    until = clock() + wait
+    while clock() < until:
+        delivery = store.get(hook, told.turn)
+        if delivery is not None and delivery.is_done and delivery.attempts:
+            last = delivery.attempts[-1]
+            output.record(_delivery_json(delivery))
+            if delivery.state == DELIVERED:
+                output.say(f"it answered {last.said} after {last.took} ms")
+                return
+            raise ConsoleError(f"it did not take the test: {last.said}")
+        sleep(_LOOK_SECONDS)
+    raise TimedOut(f"nothing was heard within {wait:.0f} seconds; see 'tocsin hooks deliveries {hook}'")
+
+
+def pause(deployment: Deployment, hook: str, *, output: Output) -> None:
+    _enter(deployment, hook, PAUSED, "paused: what comes now waits until it is resumed", output)
+
+
+def resume(deployment: Deployment, hook: str, *, output: Output) -> None:
+    _enter(deployment, hook, ACTIVE, "active: what waits is told within some minutes", output)
+
+
+def remove(deployment: Deployment, hook: str, *, yes: bool, output: Output) -> None:
+    """Raises NotFound."""
+    store = _store(deployment)
+    _, odd = store.endpoints()
+    if hook not in odd:
+        _endpoint(store, hook)
+    confirm(lambda: f"{hook} will hear of nothing any more", yes=yes, output=output)
+    store.remove(hook)
+    output.record({"hook": hook, "result": "removed"})
+    output.say(f"{hook}  removed")
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def _enter(deployment: Deployment, hook: str, state: str, says: str, output: Output) -> None:
+    store = _store(deployment)
+    store.change(replace(_endpoint(store, hook), state=state))
+    output.record({"hook": hook, "state": state})
+    output.say(f"{hook}  {says}")
+
+
+def _endpoint(store: HookStore, hook: str) -> Endpoint:
+    """Raises NotFound, ConsoleError."""
+    found, odd = store.endpoints()
+    for one in found:
+        if one.id == hook:
+            return one
+    if hook in odd:
+        raise ConsoleError(f"{hook} can't be opened: you lack the right to the texts' secret")
+    raise NotFound(f"there is no webhook {hook}: see 'tocsin hooks list'")
+
+
+def _store(deployment: Deployment) -> HookStore:
+    if "HooksQueueUrl" not in deployment.outputs:
+        raise ConsoleError(
+            "this stack has no outcome webhooks: deploy it with the parameter OutcomeHooks=on "
+            "(tocsin deploy --set OutcomeHooks=on)"
+        )
+    return HookStore(deployment.outside_table, deployment.stores.texts)
+
+
+def _queue(deployment: Deployment) -> HooksQueue:
+    return HooksQueue(deployment.sqs, deployment["HooksQueueUrl"])
+
+
+def _policy(deployment: Deployment) -> Policy:
+    """What the stack's own function goes by."""
+    return Policy(loopback=deployment.parameters.get("Timing") == "trial")
+
+
+def _host(endpoint: Endpoint) -> str:
+    return urlsplit(endpoint.url).hostname or "?"
+
+
+def _json(endpoint: Endpoint) -> dict[str, Any]:
+    health = endpoint.health
+    return {
+        "hook": endpoint.id,
+        "state": endpoint.state,
+        "host": _host(endpoint),
+        "events": list(endpoint.events),
+        "accounts": list(endpoint.accounts),
+        "form": endpoint.form,
+        "failures": health.failures,
+        "last_said": health.last_said or None,
+    }
+
+
+def _delivery_json(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "hook": delivery.endpoint,
+        "delivery": delivery.turn,
+        "webhook_id": delivery.message_id,
+        "type": delivery.type,
+        "account": delivery.account,
+        "state": delivery.state,
+        "reason": delivery.reason or None,
+        "attempts": [one.to_json() for one in delivery.attempts],
+    }

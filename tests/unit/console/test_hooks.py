@@ -1,0 +1,181 @@
+"""Webhooks are added with a secret that is shown once, tested, and told again what they missed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.support.fake_cloud import MemoryCloud
+from tests.support.fake_deployment import NOW, FakeDeployment, Said
+from tests.support.memory_queues import take_all
+from tocsin.guarded_http import Answer
+from tocsin.hooks.deliver import Deliveries
+from tocsin.hooks.endpoint import Endpoint
+from tocsin.hooks.outcome import Told
+from tocsin.hooks.queue import HooksQueue, Order
+from tocsin.hooks.store import HookStore
+from tocsin.notify.cloud_events import TYPES
+from tocsin_console import hooks
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
+
+URL = "https://desk.example.com/tocsin?token=s3cret"
+
+
+@pytest.fixture
+def deployment(aws: MemoryCloud) -> Deployment:
+    return aws.deployment(aws.deploy(HooksQueueUrl="hooks.fifo"))
+
+
+def added(deployment: Deployment, told: Said, url: str = URL, **options: tuple[str, ...]) -> dict[str, str]:
+    asked = {"events": (), "accounts": (), **options}
+    hooks.add(deployment, url, form="standard", output=told.output, clock=lambda: NOW, **asked)
+    return told.records[-1]
+
+
+def store(deployment: Deployment) -> HookStore:
+    return HookStore(deployment.outside_table, deployment.stores.texts)
+
+
+def endpoint(deployment: Deployment, hook: str) -> Endpoint:
+    [found] = [one for one in store(deployment).endpoints()[0] if one.id == hook]
+    return found
+
+
+def worker(deployment: Deployment, status: int = 200) -> Deliveries:
+    queue = HooksQueue(deployment.sqs, "hooks.fifo")
+    return Deliveries(store(deployment), queue, lambda *_: Answer(status, {}, b""), clock=lambda: NOW)
+
+
+def outcome(number: int = 1) -> Told:
+    return Told.of("NotificationFailed", {"id": f"o-{number}", "ticket_id": "T-1"}, NOW * 1000)
+
+
+def test_what_is_added_has_a_secret_that_is_shown_once(
+    deployment: Deployment, told: Said, said: Said
+) -> None:
+    made = added(deployment, told, events=("notification.failed",))
+    assert endpoint(deployment, made["hook"]).secret == made["secret"]
+    hooks.list_hooks(deployment, said.output)
+    assert "desk.example.com" in said.text
+    assert "notification.failed" in said.text
+    assert made["secret"] not in said.text
+    assert "s3cret" not in said.text
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "why"),
+    [
+        ("http://desk.example.com/", {}, "must begin with https"),
+        ("https://user:pw@desk.example.com/", {}, "user or a password"),
+        (URL, {"events": ("notification.lost",)}, "unknown event notification.lost"),
+        (URL, {"accounts": ("elsewhere",)}, "doesn't serve the account 'elsewhere'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    deployment: Deployment, told: Said, url: str, options: dict[str, tuple[str, ...]], why: str
+) -> None:
+    with pytest.raises(ConsoleError, match=why):
+        added(deployment, told, url, **options)
+    assert store(deployment).endpoints() == ([], [])
+
+
+def test_a_stack_without_webhooks_says_how_to_get_them(fake: FakeDeployment, said: Said) -> None:
+    with pytest.raises(ConsoleError, match="OutcomeHooks=on"):
+        hooks.list_hooks(fake.deployment, said.output)
+
+
+def test_deliveries_show_each_attempt_with_status_and_time(
+    deployment: Deployment, told: Said, said: Said
+) -> None:
+    hook = added(deployment, told)["hook"]
+    worker(deployment, 500).carry_out(Order.of(hook, outcome()))
+    hooks.list_deliveries(deployment, hook, dead=False, output=said.output)
+    assert [line for line in said.lines if "500" in line and "2026-11-18" in line]
+    hooks.list_deliveries(deployment, hook, dead=False, output=told.output)
+    assert told.records[-1]["attempts"][0]["status"] == 500
+
+
+def test_what_was_given_up_is_told_again(deployment: Deployment, told: Said, said: Said) -> None:
+    hook = added(deployment, told)["hook"]
+    worker(deployment, 410).carry_out(Order.of(hook, outcome()))
+    assert endpoint(deployment, hook).state == "gone"
+    hooks.resume(deployment, hook, output=said.output)
+    hooks.resend(deployment, hook, None, dead=True, output=said.output, clock=lambda: NOW)
+    [order] = take_all(deployment.sqs, "hooks.fifo")
+    assert worker(deployment).carry_out(Order.parse(json.dumps(order))).outcome == "delivered"
+
+
+def test_a_resend_names_something(deployment: Deployment, told: Said, said: Said) -> None:
+    hook = added(deployment, told)["hook"]
+    with pytest.raises(Usage):
+        hooks.resend(deployment, hook, None, dead=False, output=said.output)
+    with pytest.raises(NotFound):
+        hooks.resend(deployment, hook, "0-none", dead=False, output=said.output)
+    with pytest.raises(NotFound):
+        hooks.resend(deployment, "h-none", None, dead=True, output=said.output)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_test_tells_what_the_endpoint_answered(
+    deployment: Deployment, told: Said, said: Said, status: int
+) -> None:
+    hook = added(deployment, told)["hook"]
+
+    def carry_out(seconds: float) -> None:
+        for order in take_all(deployment.sqs, "hooks.fifo"):
+            worker(deployment, status).carry_out(Order.parse(json.dumps(order)))
+
+    def ask() -> None:
+        hooks.ping(deployment, hook, wait=5, output=said.output, clock=lambda: NOW, sleep=carry_out)
+
+    if status == 200:
+        ask()
+        assert "it answered 200" in said.text
+        return
+    with pytest.raises(ConsoleError, match="did not take the test: 500"):
+        ask()
+
+
+def test_a_test_that_nobody_carries_out_ends(deployment: Deployment, told: Said, said: Said) -> None:
+    hook = added(deployment, told)["hook"]
+    moments = iter([NOW, NOW, NOW + 10, NOW + 10])
+    with pytest.raises(TimedOut):
+        hooks.ping(
+            deployment, hook, wait=5, output=said.output, clock=lambda: next(moments), sleep=lambda _: None
+        )
+
+
+def test_a_new_secret_leaves_the_old_one_for_a_day(deployment: Deployment, told: Said) -> None:
+    made = added(deployment, told)
+    hooks.rotate(deployment, made["hook"], output=told.output, clock=lambda: NOW)
+    now = endpoint(deployment, made["hook"])
+    assert now.secrets(NOW * 1000) == (told.records[-1]["secret"], made["secret"])
+    assert now.secrets((NOW + 86_400) * 1000) == (told.records[-1]["secret"],)
+
+
+def test_paused_resumed_and_removed(deployment: Deployment, told: Said, said: Said) -> None:
+    hook = added(deployment, told)["hook"]
+    hooks.pause(deployment, hook, output=said.output)
+    assert endpoint(deployment, hook).state == "paused"
+    hooks.resume(deployment, hook, output=said.output)
+    assert endpoint(deployment, hook).state == "active"
+    with pytest.raises(Usage, match="--yes"):
+        hooks.remove(deployment, hook, yes=False, output=said.output)
+    hooks.remove(deployment, hook, yes=True, output=said.output)
+    assert store(deployment).endpoints() == ([], [])
+
+
+def test_there_are_no_more_than_twenty(deployment: Deployment, told: Said) -> None:
+    made = added(deployment, told)
+    one = endpoint(deployment, made["hook"])
+    for number in range(hooks.MAX_HOOKS - 1):
+        store(deployment).add(replace(one, id=f"h-{number}"))
+    with pytest.raises(ConsoleError, match="20 webhooks already"):
+        added(deployment, told)
+
+
+def test_every_event_can_be_asked_for(deployment: Deployment, told: Said) -> None:
+    assert added(deployment, told, events=tuple(TYPES.values()))
