@@ -11,6 +11,7 @@ from tocsin.notify.redrive import UNREACHABLE
 from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.notify.waiting import CANCELLED
+from tocsin.pace.causes import DIGESTED, SANDBOX
 from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
@@ -107,12 +108,19 @@ _UNSAID = {
     ),
     "superseded": ("not sent: a newer edit of the same message replaced it", "another message says it"),
     "no-phone": ("not sent: the event names no phone number of the recipient", "no phone number"),
+    SANDBOX: (
+        "would have been sent: the sandbox is on and doesn't name the recipient (sandbox-allows)",
+        "would have been sent",
+    ),
+    DIGESTED: ("not sent by itself: a digest says it", "a digest says it"),
     CANCELLED: ("not sent: an operator cancelled it while it waited", "an operator cancelled it"),
 }
 
 
 def _suppressed(life: Life) -> str:
     problem = life.notification.last_error
+    if problem is not None and problem.code == DIGESTED:
+        return f"not sent by itself: {problem.detail}"
     if problem is not None and problem.code in _UNSAID:
         return _UNSAID[problem.code][0]
     return "not sent: the recipient opted out" + ("" if life.opted_out else ", and opted in again since")

@@ -80,16 +80,20 @@ def change(
     output: Output,
     *,
     by: str | None = None,
+    what: str = "",
+    heeded: str = IN_FORCE,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Carry changes out, as one version. Raises Usage, NotFound for what can't be meant, and ConsoleError if
-    somebody else changed the settings meanwhile; nothing is changed then."""
+    """Carry changes out, as one version. `what`: the change in words, `heeded`: when it is.
+
+    Raises Usage, NotFound for what can't be meant, and ConsoleError if somebody else changed the settings
+    meanwhile; nothing is changed then."""
     before = changes.read_current(deployment.outside_table)
     values: Stored = before.values
     for one in wanted:
         values = _applied(values, one)
-    what = "; ".join(_sentence(one) for one in wanted)
-    _write(deployment, before, values, what, output, by=by, clock=clock)
+    what = what or "; ".join(_sentence(one) for one in wanted)
+    _write(deployment, before, values, what, output, by=by, heeded=heeded, clock=clock)
 
 
 def list_history(deployment: Deployment, output: Output) -> None:
@@ -176,7 +180,7 @@ def _applied(values: Stored, wanted: Change) -> Stored:
     """Raises Usage, NotFound."""
     setting, scope = find(wanted.name), wanted.scope
     if scope is not None:
-        _demand_scope(setting, scope)
+        demand_scope(setting, scope)
     if wanted.value is None:
         return changes.without_value(values, wanted.name, scope)
     try:
@@ -186,7 +190,8 @@ def _applied(values: Stored, wanted: Change) -> Stored:
     return changes.with_value(values, setting, scope or STACK, value)
 
 
-def _demand_scope(setting: Setting[Any], scope: Scope) -> None:
+def demand_scope(setting: Setting[Any], scope: Scope) -> None:
+    """Raises Usage for a scope that the setting doesn't have."""
     if scope.audience not in (None, *AUDIENCES):
         raise Usage(f"there is no audience '{scope.audience}': {', '.join(AUDIENCES)}")
     if not scope.fits(setting):
@@ -196,7 +201,11 @@ def _demand_scope(setting: Setting[Any], scope: Scope) -> None:
 
 def _sentence(wanted: Change) -> str:
     where = "" if wanted.scope in (None, STACK) else f" for {wanted.scope}"
-    return f"{wanted.name} reset{where}" if wanted.value is None else f"{wanted.name} {wanted.value}{where}"
+    if wanted.value is None:
+        return f"{wanted.name} reset{where}"
+    kind = find(wanted.name).kind
+    # As it is shown: the history holds no whole number of anybody.
+    return f"{wanted.name} {kind.show(kind.parse(wanted.value))}{where}"
 
 
 def _write(
@@ -207,6 +216,7 @@ def _write(
     output: Output,
     *,
     by: str | None = None,
+    heeded: str = IN_FORCE,
     clock: Callable[[], float],
 ) -> None:
     if values == before.values and not before.reading.problems:
@@ -227,7 +237,7 @@ def _write(
         _refuse(conflict)
     for problem in before.reading.problems:
         output.say(f"dropped, it was invalid: {problem}")
-    output.say(f"version {written.number}: {what}; {IN_FORCE}")
+    output.say(f"version {written.number}: {what}; {heeded}")
     output.record({"version": written.number, "changed": True, "what": what})
 
 

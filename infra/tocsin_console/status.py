@@ -22,7 +22,7 @@ from tocsin.notify.self_test import SelfTest
 from tocsin.notify.waiting import Waiting, lines_of
 from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
-from tocsin_console import self_test
+from tocsin_console import pace, pause, self_test
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -80,7 +80,8 @@ class AccountStatus:
     """One account. `last_state`: what its connector last wrote; `since`: when `state` began, in seconds, None
     if unknown; `waiting`: parked notifications by cause; `standing`: those of them that hold up others to the
     same recipient, the longest lines first; `limits`: active WhatsApp restrictions;
-    `self_test`: its last self-test."""
+    `self_test`: its last self-test; `paused`: what an operator stopped, `pace`: how much it writes and what
+    that holds back, in sentences."""
 
     account: str
     state: str
@@ -94,6 +95,8 @@ class AccountStatus:
     standing: Sequence[Waiting] = ()
     limits: Sequence[Limit] = ()
     self_test: SelfTest | None = None
+    paused: Sequence[str] = ()
+    pace: Sequence[str] = ()
 
     @property
     def advice(self) -> str:
@@ -131,6 +134,8 @@ class AccountStatus:
             "standing": [{"in_front": one.row.notification, "behind": one.behind} for one in self.standing],
             "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
             "self_test": self_test.to_json(self.self_test) or None,
+            "paused": list(self.paused),
+            "pace": list(self.pace),
             "well": self.well,
         }
 
@@ -185,6 +190,8 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
         for limit in account.limits:
             until = moment(limit.until * 1000)
             output.say(f"{account.account}: {LIMITS[limit.kind]} until {until} UTC ({limit.cause})")
+        for sentence in (*account.paused, *account.pace):
+            output.say(f"{account.account}: {sentence}")
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
             output.say(f"{account.account}: waiting, and sent when the cause ends: {causes}")
@@ -231,4 +238,6 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         sorted((one for one in lines if one.behind), key=lambda one: -one.behind),
         list(read_limits(deployment.keys_table, name, clock()).values()),
         self_test.last_of(deployment, name, clock()),
+        pause.sentences(deployment, name),
+        pace.sentences(deployment, name, rows, clock()),
     )

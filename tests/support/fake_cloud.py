@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,8 @@ class MemoryCloud(FakeCloud):
         self.streams = MemoryStreams()
         self.events: list[dict[str, Any]] = []
         """What was put on any bus."""
+        self.invoked: list[dict[str, Any]] = []
+        """What functions were invoked with."""
 
     def _queue(self, name: str) -> str:
         return name
@@ -119,7 +122,11 @@ class MemoryCloud(FakeCloud):
     def client(self, service: str) -> Any:
         """What a deployment makes a client for, beside those that it keeps."""
         clients = {"sqs": self.sqs, "dynamodbstreams": self.streams}
-        return {**clients, "events": self, "secretsmanager": self, "sts": self}[service]
+        return {**clients, "events": self, "lambda": self, "secretsmanager": self, "sts": self}[service]
+
+    def invoke(self, *, Payload: bytes, **request: str) -> dict[str, Any]:
+        self.invoked.append({**request, "Payload": json.loads(Payload)})
+        return {"StatusCode": 202}
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Arn": "arn:aws:sts::123456789012:assumed-role/Operator/dewi"}

@@ -16,7 +16,7 @@ from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete
 from tocsin.notify.self_test import AGAIN_AFTER_MS, ARRIVE_WITHIN_MS, PERIODS_MS, Result, SelfTest
 from tocsin.settings.changes import Version, read_current
-from tocsin_console import self_test, status
+from tocsin_console import pace, pause, self_test, status
 from tocsin_console.connection import UNREACHABLE
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.stack import Deployed
@@ -83,6 +83,39 @@ def judge_restrictions(facts: Sequence[AccountStatus]) -> list[Finding]:
         for limit in account.limits
     ]
     return found or [ok("WhatsApp restricts no account, as far as is known")]
+
+
+def gather_sending(deployed: Deployed) -> dict[str, list[str]]:
+    """Account → what an operator stopped or narrowed, in sentences."""
+    deployment = deployed.deployment
+    return {
+        name: [*pause.sentences(deployment, name), *pace.sentences(deployment, name, (), deployed.now)]
+        for name in deployment.accounts
+    }
+
+
+def judge_sending(facts: Mapping[str, Sequence[str]]) -> list[Finding]:
+    found = [
+        warning(
+            f"{account}: {sentence}", "what isn't sent now waits, or was recorded instead", _mend(sentence)
+        )
+        for account, sentences in facts.items()
+        for sentence in sentences
+        if any(word in sentence for word in _STOPPED)
+    ]
+    told = "; ".join(f"{account}: {one}" for account, sentences in facts.items() for one in sentences)
+    return found or [ok(told or "nothing is paused, and no budget is half used")]
+
+
+_STOPPED: Final = ("is paused", "sandbox", "full until")
+
+
+def _mend(sentence: str) -> str:
+    if "is paused" in sentence:
+        return "tocsin resume"
+    if "sandbox" in sentence:
+        return "tocsin settings reset sandbox"
+    return "wait, or raise the budget: tocsin settings"
 
 
 # -- keys --------------------------------------------------------------------------------------------------
@@ -343,6 +376,7 @@ def judge_inside(facts: Mapping[str, Any]) -> list[Finding]:
 CHECKS: Final[Sequence[Check[Deployed]]] = (
     Check("accounts", gather_accounts, judge_accounts),
     Check("restrictions", gather_accounts, judge_restrictions),
+    Check("sending", gather_sending, judge_sending),
     Check("prekeys", gather_prekeys, judge_prekeys),
     Check("clock", gather_clock, judge_clock),
     Check("queues", gather_queues, judge_queues),

@@ -287,6 +287,12 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ("accounts", lambda it: it.connector.says("connecting"), Level.WARNING, "log"),
     ("accounts", lambda it: it.pass_time(60), Level.FAULT, "start a connector"),
     ("restrictions", lambda it: it.restrict(), Level.WARNING, "let customers write first"),
+    (
+        "sending",
+        lambda it: it.put({"version": 2, "values": {"sending": {"*": "paused"}}}),
+        Level.WARNING,
+        "tocsin resume",
+    ),
     ("prekeys", lambda it: it.lose_prekeys(), Level.WARNING, "uploads more"),
     ("clock", lambda it: it.aws.say(sts__get_caller_identity=at_time(time.time() - 400)), Level.FAULT, "NTP"),
     ("clock", lambda it: it.connector_behind_whatsapp(400), Level.FAULT, "its machine's clock"),

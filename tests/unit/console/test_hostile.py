@@ -274,8 +274,9 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
         assert isinstance(json.loads(line), dict)
 
 
-ELSEWHERE = {"adopt", "console"}
-"""Runs where no stack is (test_adopt.py), or shows all on a page (page/test_hostile.py)."""
+ELSEWHERE = {"adopt", "console", "pause", "resume"}
+"""Runs where no stack is (test_adopt.py), shows all on a page (page/test_hostile.py), or changes settings as
+`settings set` does (test_pause.py)."""
 
 
 def test_no_command_is_left_out() -> None:
