@@ -7,21 +7,25 @@ the exit code is 0 only if everything happened as expected.
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 import traceback
+import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tocsin.notify.notification import Notification, State, derived_id
+from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State, derived_id, request_name
 from tocsin.notify.redrive import Letter, Redriver, Selection
+from tocsin.people.numbers import same_person_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
 from tocsin_console.explain import explain
 from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
 from tocsin_console.send import put_event
+from tocsin_local.door import PARAMETERS, add_source, door_of
 from tocsin_local.processes import ProcessFailed, exit_on_sigterm
 from tocsin_local.speech import OutputClosed, say
 from tocsin_local.stack import CommandFailed
@@ -122,9 +126,10 @@ class Following:
 class Demo:
     """Tells the story on a running world."""
 
-    def __init__(self, world: World, view: View) -> None:
+    def __init__(self, world: World, view: View, door_url: str) -> None:
         self._world = world
         self._view = view
+        self._door_url = door_url
         self._stores = world.deployment.stores
         self.counts = Counts()
         self._followed: list[Following] = []
@@ -135,6 +140,7 @@ class Demo:
         self._four_routes()
         self._group()
         self._file()
+        self._by_http()
         self._broken_session()
         self._exhausted_retries()
         self._audit()
@@ -225,6 +231,33 @@ class Demo:
             raise NotAsExpected("the file on Siti's phone is another one")
         self._view.say(f"{len(PDF)} bytes on Siti's phone, the same as in the bucket")
         self.counts.delivered += len(followed)
+
+    def _by_http(self) -> None:
+        self._view.chapter("By HTTP: a tool that speaks Evolution API sends through the door")
+        key = add_source(self._world, self._door_url, "tool", "evolution")
+        self._view.say("tocsin sources add tool --kind evolution")
+        self._view.say(f"POST /message/sendText/{ACCOUNT}, with the key in the header apikey")
+        began = time.time()
+        body = json.dumps({"number": SITI.number, "text": "Tagihan Anda sudah terbit."}).encode()
+        asked = urllib.request.Request(  # noqa: S310 - our own door, on loopback
+            f"{self._door_url}/message/sendText/{ACCOUNT}",
+            body,
+            {"apikey": key, "content-type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=ARRIVAL_SECONDS) as answer:  # noqa: S310
+            told = json.load(answer)
+            if answer.status != 201:
+                raise NotAsExpected(f"the door answered {answer.status}")
+        request = request_name("tool", told["key"]["id"])
+        person = same_person_key(SITI.number)
+        identity = self._stores.ids.of(ACCOUNT, request, MESSAGE_REQUESTED, 0, "customer", person)
+        one = Told("tool → customer (Siti)", (SITI,), "customer")
+        following = Following(one, identity, MESSAGE_REQUESTED, Row(one.label), began)
+        self._stage(following, "event", time.time())
+        self._followed.append(following)
+        self._follow([following], until=State.READ)
+        self._show_on_phones([following])
+        self.counts.delivered += 1
 
     def _broken_session(self) -> None:
         self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
@@ -484,12 +517,12 @@ def _tell() -> int:
     try:
         with open_view() as view:
             view.chapter("One machine: AWS emulator, the deployed template, WhatsApp server, connector")
-            parameters = {"AttachmentsBucket": BUCKET}
+            parameters = {"AttachmentsBucket": BUCKET, **PARAMETERS}
             with world("demo", parameters=parameters, progress=view.step) as running_world:
                 stage.folder = running_world.folder
                 running_world.stack.client("s3").create_bucket(Bucket=BUCKET)
-                with running_world.connector():
-                    demo = Demo(running_world, view)
+                with running_world.connector(), door_of(running_world) as door_url:
+                    demo = Demo(running_world, view, door_url)
                     stage.counts = demo.counts
                     demo.run()
                     view.step("stopping everything")

@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.demo import ACCOUNT, DESK, SITI
+from tocsin_local.door import PARAMETERS, add_source, door_of
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
@@ -103,11 +104,17 @@ def _name(text: str) -> str:
 
 def _run(name: str) -> None:
     """Run the stack until Ctrl-C. Raises the errors that `_act` prints."""
-    with claimed(name), world(name, progress=_tell) as here, contextlib.ExitStack() as connectors:
+    with (
+        claimed(name),
+        world(name, parameters=PARAMETERS, progress=_tell) as here,
+        door_of(here) as door_url,
+        contextlib.ExitStack() as connectors,
+    ):
         connector = connectors.enter_context(here.connector())
         _link(here, connector)
-        say(instructions(here, name))
-        with published(name, record(here)):
+        door = Door(door_url, add_source(here, door_url, "trial", "api"))
+        say(instructions(here, name, door))
+        with published(name, record(here, door)):
             _keep(here, connector, connectors)
 
 
@@ -170,7 +177,19 @@ def _link(here: World, connector: Child) -> None:
     _tell(f"linked to the phone of {DESK.name} ({DESK.number})")
 
 
-def record(here: World) -> dict[str, Any]:
+class Door(NamedTuple):
+    """The HTTP door, and the key of a source of kind `api`."""
+
+    url: str
+    key: str
+
+    def curl(self, number: str) -> str:
+        """A line that brings a message to a phone."""
+        body = json.dumps({"to": f"+{number}", "text": "Halo dari pintu"})
+        return f"curl {self.url}/v1/messages -H 'Authorization: Bearer {self.key}' --json '{body}'"
+
+
+def record(here: World, door: Door) -> dict[str, Any]:
     """What tools need to attach, as JSON: addresses, credentials, names, phones, and the process id."""
     settings = _settings(here)
     queues = {name: here.stack.outputs[output] for name, output in QUEUES.items()}
@@ -200,11 +219,12 @@ def record(here: World) -> dict[str, Any]:
             "media_certificate": here.media_certificate,
         },
         "accounts": {ACCOUNT: {"phone": DESK.number}},
+        "door": {"url": door.url, "key": door.key},
         "console": [str(CONSOLE)],
     }
 
 
-def instructions(here: World, name: str) -> str:
+def instructions(here: World, name: str, door: Door) -> str:
     """What to type next, to be pasted into another terminal."""
     exports = "\n".join(f"  export {name}={value}" for name, value in _settings(here).items())
     arguments = "" if name == DEFAULT_NAME else f' ARGS="--name {name}"'
@@ -216,6 +236,10 @@ Running. In another terminal, so that the AWS CLI, boto3 and the console mean th
   {CONSOLE} status
   {CONSOLE} send --to +{SITI.number} --name {SITI.name} --language en
   {CONSOLE} dead-letters list
+
+Tickets and messages by HTTP, as help desks and tools send them (layers/core/tocsin/door/DOOR.md):
+
+  {door.curl(SITI.number)}
 
 Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md):
 
