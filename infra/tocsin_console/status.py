@@ -8,21 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.accounts.limits import (
-    COLD_REFUSALS,
-    FIRST_CONTACTS,
-    LOGIN,
-    MESSAGES,
-    NEW_CHATS,
-    Limit,
-    read_limits,
-)
+from tocsin.accounts.limits import Limit, read_limits
+from tocsin.accounts.login_refusal import LoginRefusal, read_refusal
+from tocsin.accounts.quota import Quota, read_quota
 from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin.notify.self_test import SelfTest
 from tocsin.notify.waiting import Waiting, lines_of
 from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
-from tocsin_console import pace, pause, self_test
+from tocsin_console import account_health, pace, pause, self_test
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -65,14 +59,6 @@ ADVICE: Mapping[str, str] = {
     AccountState.STOPPED: "no connector holds it; is the service running?",
     AccountState.RESTRICTED: "what may not be sent waits; notifications are sent when the restriction ends",
 }
-# Active WhatsApp restrictions. Tocsin does not try to send against one, which would prolong it.
-LIMITS = {
-    FIRST_CONTACTS: "WhatsApp does not let it write to new contacts",
-    NEW_CHATS: "it has used up its new chats",
-    COLD_REFUSALS: "several people in a row must write first, so Tocsin writes to no new contacts",
-    MESSAGES: "WhatsApp accepts no messages from it",
-    LOGIN: "WhatsApp does not let it log in",
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +67,8 @@ class AccountStatus:
     if unknown; `waiting`: parked notifications by cause; `standing`: those of them that hold up others to the
     same recipient, the longest lines first; `limits`: active WhatsApp restrictions;
     `self_test`: its last self-test; `paused`: what an operator stopped, `pace`: how much it writes and what
-    that holds back, in sentences."""
+    that holds back, in sentences; `quota`: of new chats, as WhatsApp told it last; `refusal`: what WhatsApp
+    said when it refused the login, unless it has accepted one since; `now`: seconds."""
 
     account: str
     state: str
@@ -97,6 +84,19 @@ class AccountStatus:
     self_test: SelfTest | None = None
     paused: Sequence[str] = ()
     pace: Sequence[str] = ()
+    quota: Quota | None = None
+    refusal: LoginRefusal | None = None
+    now: float = 0.0
+
+    @property
+    def health(self) -> list[str]:
+        """What WhatsApp told of the account, a line each."""
+        lines = [account_health.limit_sentence(limit) for limit in self.limits]
+        if self.quota is not None and self.quota.is_warning(self.now):
+            lines.append(account_health.quota_sentence(self.quota))
+        if self.refusal is not None:
+            lines += account_health.refusal_lines(self.refusal)
+        return lines
 
     @property
     def advice(self) -> str:
@@ -104,7 +104,8 @@ class AccountStatus:
         if self.state == UNREACHABLE:
             return self._unreachable()
         said = self.detail if self.state != AccountState.CONNECTED else ""
-        advice = ADVICE.get(self.state, "")
+        is_refused = self.refusal is not None and self.state == AccountState.STOPPED
+        advice = account_health.OPEN_PHONE if is_refused else ADVICE.get(self.state, "")
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
     def _unreachable(self) -> str:
@@ -132,7 +133,9 @@ class AccountStatus:
             "waiting": sum(self.waiting.values()),
             "waiting_for": dict(self.waiting),
             "standing": [{"in_front": one.row.notification, "behind": one.behind} for one in self.standing],
-            "limits": [{"limit": one.kind, "cause": one.cause, "until": one.until} for one in self.limits],
+            "limits": [account_health.limit_json(one) for one in self.limits],
+            "quota": account_health.quota_json(self.quota),
+            "refusal": account_health.refusal_json(self.refusal),
             "self_test": self_test.to_json(self.self_test) or None,
             "paused": list(self.paused),
             "pace": list(self.pace),
@@ -187,10 +190,7 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
     for account in accounts:
         if account.advice:
             output.say(f"{account.account}: {account.advice}")
-        for limit in account.limits:
-            until = moment(limit.until * 1000)
-            output.say(f"{account.account}: {LIMITS[limit.kind]} until {until} UTC ({limit.cause})")
-        for sentence in (*account.paused, *account.pace):
+        for sentence in (*account.health, *account.paused, *account.pace):
             output.say(f"{account.account}: {sentence}")
         if account.waiting:
             causes = ", ".join(f"{number} {cause}" for cause, number in account.waiting.items())
@@ -240,4 +240,7 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         self_test.last_of(deployment, name, clock()),
         pause.sentences(deployment, name),
         pace.sentences(deployment, name, rows, clock()),
+        read_quota(deployment.keys_table, name),
+        read_refusal(deployment.keys_table, name),
+        clock(),
     )

@@ -16,7 +16,7 @@ from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Delete
 from tocsin.notify.self_test import AGAIN_AFTER_MS, ARRIVE_WITHIN_MS, PERIODS_MS, Result, SelfTest
 from tocsin.settings.changes import Version, read_current
-from tocsin_console import pace, pause, self_test, status
+from tocsin_console import account_health, pace, pause, self_test, status
 from tocsin_console.connection import UNREACHABLE
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.stack import Deployed
@@ -75,13 +75,22 @@ def _judged(account: AccountStatus) -> Finding:
 def judge_restrictions(facts: Sequence[AccountStatus]) -> list[Finding]:
     found = [
         warning(
-            f"{account.account}: {status.LIMITS[limit.kind]} until {moment(limit.until * 1000)}",
+            f"{account.account}: {account_health.limit_sentence(limit)}",
             "what may not be sent waits, and is sent when the restriction ends",
-            "wait; let customers write first (a chat link on the ticket's mail); send less to strangers",
+            "wait; let customers write first (tocsin people invite); send less to strangers",
         )
         for account in facts
         for limit in account.limits
     ]
+    for account in facts:
+        if account.quota is not None and account.quota.is_warning(account.now):
+            saw = f"{account.account}: {account_health.quota_sentence(account.quota)}"
+            means = "once they are used up, people who never wrote get nothing until the cycle ends"
+            found.append(warning(saw, means, "let customers write first: tocsin people invite"))
+        if account.refusal is not None:
+            said = "; ".join(account_health.refusal_lines(account.refusal))
+            means = "nothing is sent for it; notifications wait"
+            found.append(fault(f"{account.account}: {said}", means, account_health.OPEN_PHONE))
     return found or [ok("WhatsApp restricts no account, as far as is known")]
 
 

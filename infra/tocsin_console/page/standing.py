@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tocsin.accounts.state import AccountState
+from tocsin_console.account_health import LIMITS
 from tocsin_console.connection import UNREACHABLE
 from tocsin_console.page.shown import plural
-from tocsin_console.status import LIMITS, AccountStatus
+from tocsin_console.status import AccountStatus
 
 GOOD: Final = "good"
 WARN: Final = "warn"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tocsin.accounts.limits import Limit, note_limit
+from tocsin.accounts.login_refusal import note_refusal, refusal_of
+from tocsin.accounts.quota import Quota, note_quota
 from tocsin.dynamo.writes import Delete
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key
@@ -52,6 +54,8 @@ def test_each_state_comes_with_what_to_do(fake: FakeDeployment, said: Said, stat
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
+        ("new-chats", "it has used up its new chats"),
+        ("cold-refusals", "so Tocsin writes to no new contacts"),
         ("first-contacts", "WhatsApp does not let it write to new contacts"),
         ("messages", "WhatsApp accepts no messages from it"),
         ("login", "WhatsApp does not let it log in"),
@@ -64,7 +68,7 @@ def test_what_whatsapp_keeps_it_from_is_shown_with_its_end(
     limit = Limit(kind, "463", int(NOW) + 3600, int(NOW))
     note_limit(fake.deployment.keys_table, "default", limit)
     text = shown(fake, said)
-    assert f"default: {words} until {moment(limit.until * 1000)} UTC (463)" in text
+    assert f"{words} until {moment(limit.until * 1000)} UTC (463)" in text
     assert shown(fake, said, after=3601).count(words) == 1, "it is over"
 
 
@@ -158,3 +162,38 @@ def test_the_last_self_test_is_told(fake: FakeDeployment, said: Said) -> None:
     test = SelfTest(None, int(NOW) * 1000).ended(Result.FAILED, int(NOW) * 1000, "logged_out")
     assert fake.deployment.stores.self_tests.put("default", test, after=None)
     assert f"self-test: the one of {moment(NOW * 1000)} UTC failed: logged_out" in shown(fake, said)
+
+
+def test_a_lock_is_told_with_whatsapps_word_and_whether_its_end_is_a_guess(
+    fake: FakeDeployment, said: Said
+) -> None:
+    limit = Limit(
+        "first-contacts", "reachout-lock", int(NOW) + 3600, int(NOW), type="RESTRICT_ALL_COMPANIONS"
+    )
+    note_limit(fake.deployment.keys_table, "default", limit, guessed=True)
+    text = shown(fake, said)
+    assert "UTC (reachout-lock, RESTRICT_ALL_COMPANIONS), a guess" in text
+    assert "nothing helps but waiting; the phone itself may still open chats" in text
+
+
+@pytest.mark.parametrize(("status", "is_told"), [("NONE", False), ("FIRST_WARNING", True), ("CAPPED", True)])
+def test_new_chats_are_told_from_the_first_warning_on(
+    fake: FakeDeployment, said: Said, status: str, is_told: bool
+) -> None:
+    note_quota(fake.deployment.keys_table, "default", Quota(16, 30, int(NOW) + 3600, status, int(NOW)))
+    assert ("16 of 30 new chats used until" in shown(fake, said)) is is_told
+    assert "new chats used" not in shown(fake, Said(), after=3601), "the cycle is over"
+
+
+def test_a_locked_account_says_what_whatsapp_said_and_no_token(fake: FakeDeployment, said: Said) -> None:
+    fake.connector().says("stopped", "account-locked")
+    attributes = {"reason": "403", "violation_reason": "14", "url": "https://faq", "appeal_token": "t0ken"}
+    refusal = refusal_of("403", attributes, int(NOW), None, guessed=False)
+    deployment = fake.deployment
+    note_refusal(deployment.keys_table, deployment.sealer, "default", refusal, b"t0ken", bytes(12))
+    text = shown(fake, said)
+    assert "open WhatsApp on the phone and follow its steps; linking again doesn't help before" in text
+    assert "an appeal is possible" in text
+    assert "WhatsApp said: url https://faq, violation_reason 14" in text
+    assert "t0ken" not in text
+    assert "is the service running" not in text

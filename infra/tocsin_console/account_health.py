@@ -1,0 +1,102 @@
+"""What WhatsApp told of an account, in words for its operator: restrictions, new chats, refused logins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tocsin.accounts.limits import COLD_REFUSALS, FIRST_CONTACTS, LOGIN, MESSAGES, NEW_CHATS, Limit
+from tocsin.accounts.login_refusal import LoginRefusal
+from tocsin.accounts.quota import CAPPED, SECOND_WARNING, Quota
+from tocsin_console.output import moment
+
+# Active WhatsApp restrictions, in short. Tocsin does not try to send against one, which would prolong it.
+LIMITS = {
+    FIRST_CONTACTS: "WhatsApp does not let it write to new contacts",
+    NEW_CHATS: "it has used up its new chats",
+    COLD_REFUSALS: "several people in a row must write first, so Tocsin writes to no new contacts",
+    MESSAGES: "WhatsApp accepts no messages from it",
+    LOGIN: "WhatsApp does not let it log in",
+}
+
+# What to do about each.
+REMEDIES = {
+    FIRST_CONTACTS: "answers and known chats go on; don't try others from here, nothing helps but waiting",
+    NEW_CHATS: "answers and known chats go on",
+    COLD_REFUSALS: "send people the link to the chat: tocsin people invite",
+    LOGIN: "the phone works, or shows an appeal",
+}
+
+# WhatsApp's words for a lock of which more is known.
+TYPES = {
+    "WEB_COMPANION_ONLY": "the phone itself may still open chats",
+    "RESTRICT_ALL_COMPANIONS": "the phone itself may still open chats",
+}
+
+OPEN_PHONE = "open WhatsApp on the phone and follow its steps; linking again doesn't help before"
+
+
+def limit_sentence(limit: Limit) -> str:
+    """One restriction: what, until when, WhatsApp's word, what to do."""
+    said = ", ".join(filter(None, (limit.cause, limit.type)))
+    guessed = ", a guess: WhatsApp did not say until when" if limit.guessed else ""
+    told = f"{LIMITS.get(limit.kind, limit.kind)} until {moment(limit.until * 1000)} UTC ({said}){guessed}"
+    business = "only the owner can appeal, on the phone" if limit.type.startswith("BIZ_") else ""
+    more = filter(None, (REMEDIES.get(limit.kind), TYPES.get(limit.type), business))
+    return "; ".join((told, *more))
+
+
+def limit_json(limit: Limit) -> dict[str, Any]:
+    return {
+        "limit": limit.kind,
+        "cause": limit.cause,
+        "until": limit.until,
+        "type": limit.type or None,
+        "guessed": limit.guessed,
+    }
+
+
+def quota_sentence(quota: Quota) -> str:
+    """How many new chats are used, if that is worth a word."""
+    used = "?" if quota.used is None else str(quota.used)
+    total = "?" if quota.total is None else str(quota.total)
+    until = f" until {moment(quota.cycle_end * 1000)} UTC" if quota.cycle_end is not None else ""
+    told = f"{used} of {total} new chats used{until} ({quota.status})"
+    if quota.status == CAPPED:
+        return (
+            f"{told}; no new chats; answers and known chats go on. More is the owner's business, on the phone"
+        )
+    if quota.status == SECOND_WARNING:
+        return f"{told}; keep what is left for what is urgent; people who answer are taken off the count"
+    return f"{told}; people who answer are taken off the count"
+
+
+def quota_json(quota: Quota | None) -> dict[str, Any] | None:
+    return None if quota is None else quota._asdict()
+
+
+def refusal_lines(refusal: LoginRefusal) -> Iterator[str]:
+    """What WhatsApp said when it refused the login, and what to do."""
+    if refusal.until is not None:
+        guessed = ", a guess: WhatsApp did not say until when" if refusal.guessed else ""
+        yield f"banned until {moment(refusal.until * 1000)} UTC{guessed}; the phone works, or shows an appeal"
+    else:
+        what = "banned" if refusal.code == "406" else "locked"
+        appeal = "; an appeal is possible" if refusal.can_appeal else ""
+        yield f"WhatsApp {what} the account{appeal}: {OPEN_PHONE}"
+    said = {name: value for name, value in refusal.told.items() if name not in ("reason", "location")}
+    if said:
+        yield "WhatsApp said: " + ", ".join(f"{name} {value}" for name, value in sorted(said.items()))
+
+
+def refusal_json(refusal: LoginRefusal | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {
+        "code": refusal.code,
+        "heard_at": refusal.heard_at,
+        "until": refusal.until,
+        "guessed": refusal.guessed,
+        "can_appeal": refusal.can_appeal,
+        "told": dict(refusal.told),
+    }
