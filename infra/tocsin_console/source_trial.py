@@ -6,6 +6,7 @@ A sample is a body, or a whole request: `POST /message/sendText/default`, header
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.accounts.state import AccountState
 from tocsin.door.answer import Answer, Entry, Refused, json_answer
-from tocsin.door.desks.of_source import kind_of_source, options_of_source
-from tocsin.door.desks.translate import Refusal, translate
+from tocsin.door.desks.foreign import translate_event
+from tocsin.door.desks.of_source import BUS, kind_of_source, options_of_source
+from tocsin.door.desks.translate import Refusal, Translation, translate
 from tocsin.door.dialect import Call, Progress, Send, Tell
 from tocsin.door.message import checked, entry_of
 from tocsin.door.request import Request
@@ -80,7 +82,7 @@ def show_trial(
     source = sources.find(deployment, name)
     facts = _Facts(deployment, from_seconds(clock()))
     try:
-        entries = _entries(source, _request(source, sample), facts)
+        entries = _entries(source, _request(source, sample), facts, output)
     except Refused as refused:
         found = list(refused.violations) or [refused.reason]
         output.record({"refused": refused.code, "violations": found})
@@ -91,7 +93,7 @@ def show_trial(
         _show(entry, facts, output, source)
 
 
-def _entries(source: Source, request: Request, facts: _Facts) -> Sequence[Entry]:
+def _entries(source: Source, request: Request, facts: _Facts, output: Output) -> Sequence[Entry]:
     """Raises Refused, ConsoleError."""
     if source_urls.is_dialect(source.kind):
         found = find(request)
@@ -99,7 +101,7 @@ def _entries(source: Source, request: Request, facts: _Facts) -> Sequence[Entry]
             raise ConsoleError(f"the sample's path is none that the kind {source.kind} answers")
         result = found.route.handle(Call(request, found.parts, source, facts))
     else:
-        result = _translated(source, request, facts)
+        result = _translated(source, request, facts, output)
     if isinstance(result, Tell):
         return result.entries
     if isinstance(result, Answer):
@@ -113,17 +115,38 @@ def _files(files: Sequence[Any]) -> list[dict[str, str]]:
     return [{"name": file.name, "mime": file.mime, "url": file.url or "…"} for file in files]
 
 
-def _translated(source: Source, request: Request, facts: _Facts) -> Tell | Answer:
-    kind, options = kind_of_source(source), options_of_source(source)
-    found = translate(kind, request.headers, request.body, request.raw_query, facts.now / 1000, options)
+def _translated(source: Source, request: Request, facts: _Facts, output: Output) -> Tell | Answer:
+    found = _tried(source, request, facts.now)
     if isinstance(found, Answer):
         return found
     if isinstance(found, Refusal):
         raise Refused(422, "invalid-event", "no event can be made of it", violations=found.violations)
     if found.entry is None:
         return json_answer(200, {"ignored": found.ignored})
-    entry, _ = restricted(found.entry, source, facts.normal)
+    entry, left_out = restricted(found.entry, source, facts.normal)
+    for repair in found.repairs:
+        output.say(f"repaired: {repair}")
+    for path in left_out:
+        output.say(f"left out: {path}, whom this source may not reach")
+    for wanted in found.wanted:
+        output.say(f"asked for: the phone of {wanted.id}, if the source has a client")
     return Tell((entry,), json_answer(200, {}))
+
+
+def _tried(source: Source, request: Request, now: int) -> Translation | Answer | Refusal:
+    """Raises Usage for what is no event of a bus."""
+    if source.kind == BUS:
+        try:
+            event = json.loads(request.body)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict) or "detail" not in event:
+            raise Usage(
+                "a sample for a source of kind bus is a whole event, with source, detail-type and detail"
+            )
+        return translate_event(source, event)
+    kind, options = kind_of_source(source), options_of_source(source)
+    return translate(kind, request.headers, request.body, request.raw_query, now / 1000, options)
 
 
 def _request(source: Source, sample: Path) -> Request:

@@ -19,7 +19,7 @@ def register(commands: Commands) -> None:
     adding = add_command(actions, "add", run_add, help="add one; prints its URL and its key, once")
     adding.add_argument("name", metavar="NAME", help="its name, of a-z, 0-9 and -")
     adding.add_argument(
-        "--kind", required=True, help="what calls: api, evolution, waha, gowa, … (see --kind list)"
+        "--kind", required=True, help="what calls: api, evolution, waha, gowa, … (see tocsin sources kinds)"
     )
     adding.add_argument("--account", action="append", help="an account it may use; repeat it for more")
     adding.add_argument("--language", default="", help="of texts whose caller names none")
@@ -45,6 +45,8 @@ def register(commands: Commands) -> None:
         "--bus", default="", metavar="NAME", help="of --kind bus: another bus than the stack's"
     )
     _secret_option(adding)
+    kinds = add_command(actions, "kinds", run_kinds, help="list the kinds of help desks, or print one's file")
+    kinds.add_argument("name", metavar="KIND", nargs="?", help="whose file to print, to begin your own with")
     add_command(actions, "list", run_list, help="list all, with last use and last refusal")
     for name, run, text in (
         ("show", run_show, "show one; its key is shown nowhere"),
@@ -90,6 +92,15 @@ def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) ->
         bus=args.bus,
     )
     sources.add(deployment, wanted, output)
+
+
+def run_kinds(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import source_kinds
+
+    if args.name:
+        source_kinds.print_file(args.name, output)
+    else:
+        source_kinds.list_kinds(output)
 
 
 def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from tests.support.desks import recorded
 from tests.support.event_rules import Events, Queues
 from tests.support.fake_deployment import FakeDeployment, Said
+from tocsin.door.desks.kind import file_of
 from tocsin.door.desks.phones import CLIENT
 from tocsin.tables.notifications import source_key
 from tocsin_console import sources
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, Usage
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.source_kinds import list_kinds, print_file
+from tocsin_console.source_trial import show_trial
 from tocsin_console.sources import Wanted, add, find, pause, remove, rotate
 
 PATTERN = {"source": ["shop"], "detail-type": ["OrderLate"]}
@@ -179,3 +183,43 @@ def test_parameters_of_a_kind_are_options_of_its_source(
     assert find(fake.deployment, "tickets").options == {"phone_field": "customfield_10050"}
     with pytest.raises(Usage, match="is no parameter of this kind"):
         add(fake.deployment, Wanted("others", "jira", options=("fone_field=x",)), said.output)
+
+
+# -- trials and kinds ----------------------------------------------------------------------------------------
+
+
+def test_a_sample_of_a_bus_is_a_whole_event(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    event = {"id": "1", "source": "shop", "detail-type": "OrderLate", "detail": {"order": 7, "what": "Modem"}}
+    files = written(tmp_path, whole=event, half={"order": 7})
+    show_trial(fake.deployment, "shop", files["whole"], said.output)
+    assert "TicketCreated of ticket 7" in said.text
+    with pytest.raises(Usage, match="is a whole event"):
+        show_trial(fake.deployment, "shop", files["half"], said.output)
+
+
+@pytest.mark.usefixtures("door")
+def test_a_trial_tells_what_is_repaired_and_what_would_be_asked_for(
+    fake: FakeDeployment, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, Wanted("helpdesk", "glpi"), said.output)
+    body = recorded()["glpi-created"].told["body"]
+    body = {**body, "item": {**body["item"], "name": ""}}
+    show_trial(fake.deployment, "helpdesk", written(tmp_path, sample=body)["sample"], said.output)
+    assert "repaired: detail.ticket.subject: is missing" in said.text
+    assert "asked for: the phone of 12" in said.text
+
+
+def test_kinds_are_listed_with_their_options(said: Said) -> None:
+    list_kinds(said.output)
+    assert "--option phone_field=" in said.text
+    assert [line.split()[0] for line in said.lines if line.startswith("zammad")] == ["zammad"]
+
+
+def test_a_kinds_file_is_printed_as_it_is(said: Said) -> None:
+    print_file("zammad", said.output)
+    assert said.text == file_of("zammad")
+    with pytest.raises(NotFound):
+        print_file("nothing", said.output)

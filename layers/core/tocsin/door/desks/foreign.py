@@ -55,21 +55,10 @@ class ForeignEvents:
             return Untranslatable((f"source: there is none named {name[:40]!r}",), NOT_TRANSLATED)
         if source.paused:
             return Untranslatable((f"source: {name[:40]} is paused",), NOT_TRANSLATED)
-        detail = event.get("detail")
-        document = {
-            "event": event,
-            "body": detail if isinstance(detail, dict) else {},
-            "headers": {},
-            "query": {},
-        }
-        identity = str(event.get("id", "")) or json.dumps(event, sort_keys=True)
         try:
-            kind = kind_of_source(source)
+            result = translate_event(source, event)
         except InvalidKind as error:
             return Untranslatable(error.findings, NOT_TRANSLATED)
-        result = translate_document(
-            kind, document, identity.encode(errors="replace"), options_of_source(source)
-        )
         return self._told(result, source, event, NOT_TRANSLATED)
 
     def _of_webhook(self, detail: Mapping[str, Any]) -> str | Untranslatable | Untold:
@@ -102,6 +91,22 @@ class ForeignEvents:
             return Untold(source.name, result.ignored)
         entry, _ = restricted(result.entry, source, self._normal)
         return _body(entry, event)
+
+
+def translate_event(source: Source, event: Mapping[str, Any]) -> Translation | Answer | Refusal:
+    """What becomes of an event of the bus. Raises InvalidKind for a source whose mapping can't be used."""
+    detail = event.get("detail")
+    document = {
+        "event": event,
+        "body": detail if isinstance(detail, dict) else {},
+        "headers": {},
+        "query": {},
+    }
+    # The bus may hand on an event twice, and then with the same id.
+    identity = str(event.get("id", "")) or json.dumps(event, sort_keys=True)
+    return translate_document(
+        kind_of_source(source), document, identity.encode(errors="replace"), options_of_source(source)
+    )
 
 
 def _body(entry: Entry, event: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ EVENTS: Mapping[str, str] = {
     "created": "TicketCreated",
     "assigned": "TicketAssigned",
     "updated": "TicketUpdated",
+    "replied": "TicketReplied",
     "resolved": "TicketResolved",
 }
 """What a caller says happened → the event."""
