@@ -8,6 +8,7 @@ switchboard like any other device.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +22,16 @@ from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.sender_key import distribution
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
+from tocsin.whatsapp import media
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, mask, phash
 from tocsin.whatsapp.node import InvalidStanza, Node, decode
 from tocsin.whatsapp.outgoing import device_sent
-from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
+from tocsin.whatsapp.proto.message_pb2 import (
+    HistorySync,
+    HistorySyncNotification,
+    Message,
+    WebMessageInfo,
+)
 from tocsin_whatsapp_server.directory import PHONE, Account, Device
 from tocsin_whatsapp_server.display import EDIT_SECONDS, Shown, show
 from tocsin_whatsapp_server.endpoint import Address, Endpoint
@@ -42,6 +49,7 @@ log = logging.getLogger(__name__)
 
 PREKEYS = 30
 PEER_DATA_RESPONSE, PLACEHOLDER_RESEND = 17, 4
+HISTORY_SYNC, FIRST_HISTORY = 5, "INITIAL_BOOTSTRAP"
 MAX_RETRIES = 5
 """So often a phone asks for one message, and so often it answers when it is asked."""
 
@@ -460,6 +468,31 @@ class Phone:
             response.type, response.stanza_id = PLACEHOLDER_RESEND, request_id
             response.results.add().placeholder.web_message_info = info.SerializeToString()
             self._tell(companion, message)
+
+    def tell_history(
+        self,
+        companion: Device,
+        chunk: HistorySync,
+        *,
+        by_reference: bool = False,
+        kind: str = FIRST_HISTORY,
+    ) -> None:
+        """A piece of history for a companion: in the message itself, or left at the media host as phones with
+        many chats do. `kind`: as the protocol calls it."""
+        packed = zlib.compress(chunk.SerializeToString())
+        message = Message()
+        message.protocol.type = HISTORY_SYNC
+        told = message.protocol.history_sync_notification
+        told.sync_type = HistorySyncNotification.Type.Value(kind)  # type: ignore[assignment]
+        if by_reference:
+            told.media_key = self._random(32)
+            blob = media.encrypt(packed, media.HISTORY, told.media_key)
+            told.file_sha256, told.file_enc_sha256 = blob.file_sha256, blob.file_enc_sha256
+            told.file_length = len(packed)
+            told.direct_path = self._board.media.keep(media.HISTORY, blob.blob)
+        else:
+            told.inline_payload = packed
+        self._tell(companion, message)
 
     def _tell(self, companion: Device, message: Message) -> None:
         """A control message to a companion of ours."""

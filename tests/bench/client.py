@@ -139,6 +139,9 @@ class Client(OwnLine):
     def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> tuple[str, str]:
         return self._wait(self._uploader.upload(self._open_line.request, kind, blob))
 
+    def download(self, profile: AccountProfile, direct_path: str, file_enc_sha256: bytes) -> bytes:
+        return self._wait(self._uploader.download(self._open_line.request, direct_path, file_enc_sha256))
+
     def send(self, profile: AccountProfile, node: Node) -> None:
         self._open_line.write(node)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.connector_client.client import AckTimeout, IncarnationRefused, IqError
+from tocsin.connector_client.client import AckTimeout, DownloadFailed, IncarnationRefused, IqError
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
@@ -330,6 +330,9 @@ class Network:
         self.on_upload(kind, blob)
         self.uploads.append((kind, blob))
         return f"https://media.test/{len(self.uploads)}", f"/v/{len(self.uploads)}?x=1"
+
+    def download(self, profile: Any, direct_path: str, file_enc_sha256: bytes) -> bytes:
+        raise DownloadFailed("there are no files here")
 
     # -- behind them -----------------------------------------------------------------------------------
 

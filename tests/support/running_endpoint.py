@@ -68,6 +68,10 @@ class ScriptedAccounts:
         self.seen.append(("upload", account, incarnation, kind, blob))
         return "https://media.test/1", "/v/1?x=1"
 
+    async def download(self, account: str, incarnation: int, direct_path: str, digest: bytes) -> bytes:
+        self.seen.append(("download", account, incarnation, direct_path, digest))
+        return b"ciphertext"
+
     async def resumed(self, account: str, incarnation: int) -> None:
         self.seen.append(("resumed", account, incarnation))
 

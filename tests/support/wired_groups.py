@@ -17,7 +17,7 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
-from tocsin.connector_client.client import IqError
+from tocsin.connector_client.client import DownloadFailed, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
@@ -30,6 +30,7 @@ from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 from tocsin.whatsapp.receipts import ack
 from tocsin_whatsapp_server.directory import Device, SignedPreKey
 from tocsin_whatsapp_server.groups import Group
+from tocsin_whatsapp_server.media import MediaRefused
 from tocsin_whatsapp_server.phone import Phone
 
 SITI, BUDI, DEWI = "6281200000001", "6281200000002", "6281200000003"
@@ -43,6 +44,7 @@ class Line:
         self.got: list[Node] = []
         self.sent: list[Node] = []
         self.asked: list[Node] = []
+        self.downloaded: list[str] = []
         self.device: Device
 
     # A link of the switchboard
@@ -79,6 +81,13 @@ class Line:
 
     def upload(self, profile: Any, kind: str, blob: bytes) -> tuple[str, str]:
         return "https://media.test/1", "/v/1?x=1"
+
+    def download(self, profile: Any, direct_path: str, file_enc_sha256: bytes) -> bytes:
+        self.downloaded.append(direct_path)
+        try:
+            return self.local.board.media.fetch(direct_path)
+        except MediaRefused as refused:
+            raise DownloadFailed(str(refused)) from refused
 
     def _submit(self, node: Node) -> None:
         self.local.board.submit(self.device, decode(encode(node)))

@@ -144,6 +144,12 @@ class Restricted(ConnectorError):
         self.cause = cause
 
 
+class DownloadFailed(ConnectorError):
+    """No host gives the file out, in time and as it was encrypted."""
+
+    code = protocol.DOWNLOAD_FAILED
+
+
 class IncarnationRefused(ConnectorError):
     """The profile is of an older pairing. Forget it, read the account again, encrypt again."""
 
@@ -268,6 +274,12 @@ class ConnectorClient:
         seconds = protocol.UPLOAD_TIMEOUT + GRACE_SECONDS
         answer = json.loads(self._call(profile, "media", blob, seconds, {protocol.MEDIA: kind}))
         return str(answer["url"]), str(answer["direct_path"])
+
+    def download(self, profile: Profile, direct_path: str, file_enc_sha256: bytes) -> bytes:
+        """Have a file fetched that WhatsApp keeps, as it was encrypted. Raises `DownloadFailed` if it can't
+        be had; `Refused` by a connector that doesn't fetch any."""
+        asked = json.dumps({"direct_path": direct_path, "file_enc_sha256": file_enc_sha256.hex()}).encode()
+        return self._call(profile, "download", asked, protocol.DOWNLOAD_TIMEOUT + GRACE_SECONDS, {})
 
     def resumed(self, profile: Profile) -> None:
         """Tell the connector that all parked notifications are through."""
@@ -473,6 +485,8 @@ def _understand(status: int, body: bytes) -> bytes:
             raise UploadFailed(detail)
         case protocol.UPLOAD_REFUSED:
             raise UploadRefused(detail)
+        case protocol.DOWNLOAD_FAILED:
+            raise DownloadFailed(detail)
         case _:
             raise Refused(status, reason, detail)
 

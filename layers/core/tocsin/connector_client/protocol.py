@@ -6,6 +6,8 @@ Requests (`POST` but for health), body one binary node as `whatsapp.node.encode`
     /v1/accounts/{account}/message    a message; answered with the server's `<ack>`
     /v1/accounts/{account}/stanza     a receipt or the like; answered once it was written to the socket
     /v1/accounts/{account}/media      an encrypted file; answered with JSON, where it was uploaded to
+    /v1/accounts/{account}/download   JSON, which file (`direct_path`, `file_enc_sha256` in hex); answered by
+                                      its bytes, still encrypted. One of the version before has no such path
     /v1/accounts/{account}/resumed    no body; the parked notifications are all through
     /v1/health  (GET)                 the only door without a token
 
@@ -80,6 +82,12 @@ MESSAGE_TIMEOUT: Final = 75
 UPLOAD_TIMEOUT: Final = 60
 """Seconds an upload may take, all its hosts included: with the wait for the ack less than a function has."""
 
+DOWNLOAD_TIMEOUT: Final = 20
+"""Seconds a download may take, all its hosts included."""
+
+MAX_DOWNLOAD: Final = MAX_BODY - 1024
+"""Bytes of a file that is fetched for a function."""
+
 # How long a limit is taken to last where the server doesn't say: both ends must believe the same.
 RATE_LIMIT_SECONDS: Final = 15 * 60
 ACCOUNT_LIMIT_SECONDS: Final = 3600
@@ -105,6 +113,7 @@ ACK_TIMEOUT: Final = "ack-timeout"
 REQUEST_TIMEOUT: Final = "request-timeout"
 UPLOAD_FAILED: Final = "upload-failed"
 UPLOAD_REFUSED: Final = "upload-refused"
+DOWNLOAD_FAILED: Final = "download-failed"
 
 STATUS: Final = {
     MALFORMED: 400,
@@ -122,6 +131,7 @@ STATUS: Final = {
     UPLOAD_REFUSED: 422,
     BROKEN: 500,
     UPLOAD_FAILED: 502,
+    DOWNLOAD_FAILED: 502,
     DRAINING: 503,
     ACK_TIMEOUT: 504,
     REQUEST_TIMEOUT: 504,

@@ -37,6 +37,8 @@ class Connector(Protocol):
 
     def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> tuple[str, str]: ...
 
+    def download(self, profile: AccountProfile, direct_path: str, file_enc_sha256: bytes) -> bytes: ...
+
 
 class Numbers(Protocol):
     """What of `numbers.NumberOwners` an account uses."""

@@ -52,6 +52,9 @@ class _Nobody:
     def upload(self, profile: AccountProfile, kind: str, blob: bytes) -> NoReturn:
         raise MustAsk
 
+    def download(self, profile: AccountProfile, direct_path: str, file_enc_sha256: bytes) -> NoReturn:
+        raise MustAsk
+
 
 NOBODY = _Nobody()
 

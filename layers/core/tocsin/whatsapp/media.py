@@ -31,11 +31,16 @@ from tocsin.whatsapp.node import Node
 
 IMAGE: Final = "image"
 DOCUMENT: Final = "document"
+HISTORY: Final = "md-msg-hist"
 
 KEY_BYTES: Final = 32
 MAC_BYTES: Final = 10
 
-_INFO: Final = {IMAGE: b"WhatsApp Image Keys", DOCUMENT: b"WhatsApp Document Keys"}
+_INFO: Final = {
+    IMAGE: b"WhatsApp Image Keys",
+    DOCUMENT: b"WhatsApp Document Keys",
+    HISTORY: b"WhatsApp History Keys",
+}
 _EXPANDED_BYTES: Final = 112
 _BLOCK_BITS: Final = 128
 
@@ -53,6 +58,9 @@ _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(
     rf"(?=[^:]{{1,253}}(:|\Z)){_LABEL}(\.{_LABEL})*(:(?P<port>[0-9]{{1,5}}))?", re.ASCII
 )
+
+
+_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000}", re.ASCII)
 
 
 class DamagedMedia(Exception):
@@ -179,6 +187,14 @@ def upload_path(kind: str, file_enc_sha256: bytes, auth: str) -> str:
     """Path and query of an upload; the file is named by what it hashes to."""
     token = token_of(file_enc_sha256)
     return f"/mms/{kind}/{token}?auth={quote(auth, safe='')}&token={token}"
+
+
+def download_path(kind: str, direct_path: str, file_enc_sha256: bytes) -> str:
+    """Path and query of a download. Raises ValueError for a path that is none: a host must stay that host."""
+    if len(file_enc_sha256) != sha256().digest_size or not _PATH.fullmatch(direct_path):
+        raise ValueError("not a file of a media host")
+    joint = "&" if "?" in direct_path else "?"
+    return f"{direct_path}{joint}hash={token_of(file_enc_sha256)}&mms-type={kind}&__wa-mms="
 
 
 def token_of(file_enc_sha256: bytes) -> str:

@@ -96,6 +96,18 @@ def test_a_file_of_an_unknown_kind_is_refused(gateway: RunningEndpoint) -> None:
     assert gateway.accounts.seen == []
 
 
+def test_a_file_is_fetched_and_its_bytes_handed_out(gateway: RunningEndpoint) -> None:
+    assert gateway.client().download(Profile(), "/v/1?x=1", b"digest") == b"ciphertext"
+    assert gateway.accounts.seen == [("download", "default", 3, "/v/1?x=1", b"digest")]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"file_enc_sha256": "xyz"}'])
+def test_a_file_that_is_not_named_is_malformed(gateway: RunningEndpoint, body: bytes) -> None:
+    with pytest.raises(errors.Refused, match="malformed"):
+        gateway.client()._call(Profile(), "download", body, 5, {})  # type: ignore[arg-type]
+    assert gateway.accounts.seen == []
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [(protocol.UPLOAD_FAILED, errors.UploadFailed), (protocol.UPLOAD_REFUSED, errors.UploadRefused)],

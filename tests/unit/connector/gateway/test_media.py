@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import wraps
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ import pytest
 from tests.support.dribbling import dribbling
 from tests.support.local_server import SITI, Clock
 from tocsin.connector.gateway import media
-from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
+from tocsin.connector.gateway.media import DownloadFailed, Uploader, UploadFailed, UploadRefused
 from tocsin.connector.https import fetch
-from tocsin.whatsapp.media import encrypt
+from tocsin.whatsapp.media import download_path, encrypt
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.media import MediaServer
 from tocsin_whatsapp_server.switchboard import Switchboard
@@ -212,3 +213,69 @@ async def test_hosts_that_hang_keep_nothing_else_waiting(there):
             go.set()
             with pytest.raises(UploadFailed):
                 await upload
+
+
+# Downloads
+
+
+async def left_by_a_phone(there: Any, body: bytes = BLOB) -> str:
+    return there.board.media.keep("md-msg-hist", body)
+
+
+async def download(there: Any, path: str, digest: bytes | None = None) -> bytes:
+    return await there.uploader.download(there.ask, path, digest or sha256(BLOB).digest())
+
+
+@with_hosts()
+async def test_a_file_is_fetched_by_its_path_and_hash(there):
+    assert await download(there, await left_by_a_phone(there)) == BLOB
+
+
+@pytest.mark.parametrize("code", [403, 404, 410, 500])
+def test_a_host_that_does_not_give_it_out_is_passed_over(code: int) -> None:
+    @with_hosts()
+    async def run(there):
+        there.board.faults.make({"kind": "download-error", "code": code, "n": 1})
+        assert await download(there, await left_by_a_phone(there)) == BLOB
+
+    run()
+
+
+@with_hosts()
+async def test_a_file_that_is_gone_everywhere_is_not_had(there):
+    there.board.faults.make({"kind": "download-error", "code": 410, "n": 10})
+    with pytest.raises(DownloadFailed, match="answered 410"):
+        await download(there, await left_by_a_phone(there))
+
+
+@with_hosts()
+async def test_another_file_under_the_path_is_not_taken(there):
+    with pytest.raises(DownloadFailed, match="another file"):
+        await download(there, await left_by_a_phone(there, b"something else"))
+
+
+@with_hosts()
+async def test_more_than_may_be_fetched_is_not_read_to_its_end(there):
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(media, "MAX_DOWNLOAD", len(BLOB) - 1)
+        with pytest.raises(DownloadFailed, match="more than"):
+            await download(there, await left_by_a_phone(there))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "v/1",
+        "//evil.test/v/1",
+        "/v/1 HTTP/1.1",
+        "/v/1\r\nX: y",
+        "/v/1#x",
+        "https://evil.test/",
+        "/@x\\y",
+        "/é",
+    ],
+)
+def test_what_is_no_path_leads_to_no_host(path: str) -> None:
+    with pytest.raises(ValueError, match="not a file"):
+        download_path("md-msg-hist", path, bytes(32))

@@ -23,7 +23,7 @@ from tocsin.whatsapp.node import Node, decode, encode
 
 log = logging.getLogger(__name__)
 
-PATH = re.compile(rf"/v1/accounts/({protocol.ACCOUNT.pattern})/(iq|message|stanza|media|resumed)")
+PATH = re.compile(rf"/v1/accounts/({protocol.ACCOUNT.pattern})/(iq|message|stanza|media|download|resumed)")
 
 STANZAS = frozenset({"ack", "call", "chatstate", "ib", "presence", "receipt"})
 """What may be written to the socket without an answer being awaited. Never a message, never an IQ."""
@@ -75,6 +75,8 @@ class Accounts(Protocol):
 
     async def upload(self, account: str, incarnation: int, kind: str, blob: bytes) -> tuple[str, str]: ...
 
+    async def download(self, account: str, incarnation: int, direct_path: str, digest: bytes) -> bytes: ...
+
     async def resumed(self, account: str, incarnation: int) -> None: ...
 
 
@@ -89,6 +91,7 @@ class Endpoint:
             "message": self._message,
             "stanza": self._stanza,
             "media": self._media,
+            "download": self._download,
             "resumed": self._resumed,
         }
 
@@ -162,6 +165,13 @@ class Endpoint:
         url, direct_path = await self._accounts.upload(call.account, call.incarnation, call.media, call.body)
         body = json.dumps({"url": url, "direct_path": direct_path}).encode()
         return Answer(200, body, protocol.JSON_TYPE)
+
+    async def _download(self, call: _Call) -> Answer:
+        asked = json.loads(call.body)
+        if not isinstance(asked, dict):
+            raise ValueError("a file to fetch is named by a JSON object")
+        path, digest = str(asked.get("direct_path")), bytes.fromhex(str(asked.get("file_enc_sha256")))
+        return Answer(200, await self._accounts.download(call.account, call.incarnation, path, digest))
 
     async def _resumed(self, call: _Call) -> Answer:
         await self._accounts.resumed(call.account, call.incarnation)

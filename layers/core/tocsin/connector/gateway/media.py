@@ -1,4 +1,5 @@
-"""Uploads for the Lambdas, which have no way to WhatsApp's media hosts: ciphertext in, its address out.
+"""Uploads for the Lambdas, which have no way to WhatsApp's media hosts: ciphertext in, its address out; and
+downloads of what our own phone leaves there (pieces of history), by address and hash.
 
 Which hosts take it, the server tells for some hours (`media_conn`). One that fails is passed over; one that
 doesn't know our ticket any more has the server asked again.
@@ -19,8 +20,17 @@ from typing import Final
 
 from tocsin.connector.https import fetch
 from tocsin.connector.socket import ORIGIN
+from tocsin.connector_client.protocol import MAX_DOWNLOAD
 from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.media import MediaHosts, hosts_request, parse_hosts, parse_uploaded, upload_path
+from tocsin.whatsapp.media import (
+    HISTORY,
+    MediaHosts,
+    download_path,
+    hosts_request,
+    parse_hosts,
+    parse_uploaded,
+    upload_path,
+)
 from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
@@ -36,6 +46,9 @@ MAX_TRIES: Final = 4
 
 MAX_ANSWER: Final = 64 * 1024
 
+DOWNLOAD_SECONDS: Final = 15
+"""How long a host may take to give a file out."""
+
 STALE_TICKET: Final = frozenset({401, 403})
 REFUSED: Final = frozenset({400, 413, 415})
 """About the file: no other host would take it. Anything else (404 and 410, say) is about the host."""
@@ -49,6 +62,10 @@ class UploadFailed(Exception):
 
 class UploadRefused(Exception):
     """A host refused it for good; the text says why."""
+
+
+class DownloadFailed(Exception):
+    """No host gives the file out, or what it gives isn't that file."""
 
 
 class Uploader:
@@ -92,6 +109,26 @@ class Uploader:
                 log.warning("upload failed", extra={"problem": problem})
         raise UploadFailed(problem)
 
+    async def download(self, ask: Ask, direct_path: str, digest: bytes) -> bytes:
+        """The encrypted file that lies under a path and has this SHA-256. One at a time in a process, of all
+        accounts, so that memory stays bounded.
+
+        Raises `DownloadFailed`, `UploadFailed` (no hosts), and whatever `ask` does.
+        """
+        path, problem = download_path(HISTORY, direct_path, digest), ""
+        for host in (await self._find(ask, anew=False)).hosts[:MAX_TRIES]:
+            try:
+                get = partial(_get, f"https://{host}{path}", self._trust())
+                status, blob = await asyncio.get_running_loop().run_in_executor(_one_thread(), get)
+            except (OSError, ValueError, http.client.HTTPException) as exc:
+                problem = f"{host}: {type(exc).__name__}: {exc}"
+            else:
+                if status == 200 and sha256(blob).digest() == digest:
+                    return blob
+                problem = f"{host} answered {status}" if status != 200 else f"{host} has another file there"
+            log.warning("download failed", extra={"problem": problem})
+        raise DownloadFailed(problem)
+
     async def _find(self, ask: Ask, *, anew: bool) -> MediaHosts:
         if self._hosts is None or anew or self._clock() >= self._until:
             self._hosts = None
@@ -107,6 +144,11 @@ class Uploader:
 def _threads() -> ThreadPoolExecutor:
     """Of their own: the loop's look names up, and hosts that hang must keep no account from reconnecting."""
     return ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+
+
+@cache
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="download")
 
 
 @cache
@@ -127,5 +169,17 @@ def _post(url: str, blob: bytes, trust: ssl.SSLContext) -> tuple[int, bytes]:
         seconds=UPLOAD_SECONDS,
         max_bytes=MAX_ANSWER,
         body=blob,
+        trust=trust,
+    )
+
+
+def _get(url: str, trust: ssl.SSLContext) -> tuple[int, bytes]:
+    """Status and body. Blocking."""
+    return fetch(
+        "GET",
+        url,
+        headers={"Origin": ORIGIN},
+        seconds=DOWNLOAD_SECONDS,
+        max_bytes=MAX_DOWNLOAD,
         trust=trust,
     )

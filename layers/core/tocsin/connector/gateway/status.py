@@ -21,7 +21,7 @@ from tocsin.accounts.state import AccountState, may_follow
 from tocsin.connector.gateway.acks import Acks
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.holds import Holds, unheld
-from tocsin.connector.gateway.media import Uploader, UploadFailed, UploadRefused
+from tocsin.connector.gateway.media import DownloadFailed, Uploader, UploadFailed, UploadRefused
 from tocsin.connector.gateway.used_keys import UsedKeys
 from tocsin.connector.socket import Line, LineClosed, LineLost
 from tocsin.connector_client import protocol
@@ -188,6 +188,19 @@ class AccountGateway:
             raise Refusal(protocol.UPLOAD_REFUSED, str(exc)) from exc
         except (UploadFailed, TimeoutError) as exc:
             raise Refusal(protocol.UPLOAD_FAILED, str(exc) or "no host took it in time") from exc
+
+    async def download(self, account: str, incarnation: int, direct_path: str, digest: bytes) -> bytes:
+        status, line = self._line(account, incarnation)
+
+        async def ask(node: Node) -> Node:
+            with status.busy():
+                return await _answered(status, protocol.REQUEST_TIMEOUT, line.request(node))
+
+        try:
+            async with asyncio.timeout(protocol.DOWNLOAD_TIMEOUT):
+                return await status.uploader.download(ask, direct_path, digest)
+        except (DownloadFailed, UploadFailed, TimeoutError) as exc:
+            raise Refusal(protocol.DOWNLOAD_FAILED, str(exc) or "no host gave it out in time") from exc
 
     async def resumed(self, account: str, incarnation: int) -> None:
         status = self._held(account, incarnation)

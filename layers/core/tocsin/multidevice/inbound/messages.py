@@ -20,6 +20,7 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.chat_timers import ChatTimers
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
+from tocsin.multidevice.inbound.fetched_history import HistoryAway, fetched_history
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
 from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
@@ -82,6 +83,10 @@ log = logging.getLogger(__name__)
 
 PAIRWISE = frozenset({"msg", "pkmsg"})
 SHARED = "skmsg"
+
+MAX_OF_HISTORY = 500
+"""Addresses, tokens and timers that are taken from one piece of history, the latest chats first: each costs
+reads and a write, and the whole must be done within the function's time."""
 
 # What is no protobuf, and is never taken for an empty message.
 NO_MESSAGE = b"\xff"
@@ -299,21 +304,23 @@ class Messages:
             account.learn(pair.pn, pair.lid)
         for resent in content.resent:
             self._take_resent(account, resent)
-        if content.history is None or not content.history.inline_payload:
-            return  # what isn't inline would have to be downloaded, and is of no use to a notifier
+        if content.history is None:
+            return
         try:
-            self._history(account, history_of(content.history.inline_payload))
-        except InvalidStanza as error:
+            chunk = content.history.inline_payload or fetched_history(account, content.history)
+            if chunk:
+                self._history(account, history_of(chunk))
+        except (InvalidStanza, HistoryAway) as error:
             log.warning("a piece of history is left", extra={"cause": str(error)})
 
     def _history(self, account: Account, history: History) -> None:
-        for pair in history.pairs:
+        for pair in history.pairs[:MAX_OF_HISTORY]:
             account.learn(pair.pn, pair.lid)
-        for one in history.entrusted:
+        for one in history.entrusted[:MAX_OF_HISTORY]:
             kept = account.keys.contacts.keep_token(account.own_user, str(one.lid), one.token, one.at)
             if kept and one.issued_at:
                 account.keys.contacts.note_issued(str(one.lid), one.issued_at)
-        for chat in history.timers:
+        for chat in history.timers[:MAX_OF_HISTORY]:
             self._timers.note(account, str(chat.jid), ChatTimer(chat.timer.seconds, chat.timer.at))
         if history.salt is not None:
             account.keys.contacts.save_salt(account.own_user, history.salt)
