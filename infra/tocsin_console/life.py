@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.notify.cold import MUST_WRITE_FIRST
 from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.redrive import UNREACHABLE
 from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
@@ -169,6 +170,9 @@ def _behind(one: Notification, front: Notification) -> str:
 def _failed(life: Life) -> str:
     if not life.notification.recipient:
         return f"given up: {_problem(life.notification)}; {UNREACHABLE}"
+    problem = life.notification.last_error
+    if problem is not None and problem.code == MUST_WRITE_FIRST:
+        return f"given up: {_problem(life.notification)}. Once they write it is sent by itself"
     way = (
         f"send it again: tocsin dead-letters redrive {life.notification.id}"
         if life.buried

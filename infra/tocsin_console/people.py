@@ -230,6 +230,8 @@ class _Shown:
             "heard_at": person.heard_at,
             "last_notification": person.last_notification,
             "recoveries": person.recoveries,
+            "must_write_first_at": person.must_write_first_at,
+            "refused": sorted(person.refused),
             "parked": [
                 {"notification": row.notification, "cause": row.cause, "due_at": row.due_at}
                 for row in self.parked
@@ -289,6 +291,9 @@ class _Shown:
             yield f"first contact they wrote {moment(person.heard_at)}"
         if person.last_notification is not None:
             yield f"last reached  by notification {person.last_notification}"
+        if person.must_write_first_at is not None:
+            since = moment(person.must_write_first_at)
+            yield f"must write    first, since {since}: {len(person.refused)} notifications wait for that"
         yield f"recoveries    {person.recoveries} since the last receipt"
         for row in self.parked:
             yield f"waits         notification {row.notification}: {row.cause}, due {moment(row.due_at)}"

@@ -32,13 +32,22 @@ def register(commands: Commands) -> None:
         run_confirm,
         help="let what is for a number that went to somebody else go there, and release what waits for it",
     )
+    inviting = add_command(
+        actions,
+        "invite",
+        run_invite,
+        help="make the link, and its QR, by which somebody writes to the account first",
+    )
     forgetting = add_command(
         actions, "forget", run_forget, help="erase a person; an opt-out is kept as a keyed hash"
     )
     showing.add_argument("person", metavar="PERSON", help=USER)
     confirming.add_argument("person", metavar="NUMBER", help="the phone number")
     forgetting.add_argument("person", metavar="PERSON", help=USER)
-    for parser in (showing, confirming, forgetting):
+    inviting.add_argument("person", metavar="PERSON", nargs="?", help=f"for whom: {USER}")
+    inviting.add_argument("--text", default="Halo", help="what they send when they open it (default: Halo)")
+    inviting.add_argument("--file", metavar="FILE", help="write the QR there: .svg, .png or .txt")
+    for parser in (showing, confirming, inviting, forgetting):
         account_option(parser)
     dry_run_option(forgetting)
     for parser in (confirming, forgetting):
@@ -55,6 +64,12 @@ def run_confirm(args: argparse.Namespace, deployment: Deployment, output: Output
     from tocsin_console import people
 
     people.confirm_number(_people(args, deployment), args.person, output=output, yes=args.yes)
+
+
+def run_invite(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console.invite import invite
+
+    invite(_people(args, deployment), args.person, text=args.text, file=args.file, output=output)
 
 
 def run_forget(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -396,3 +396,13 @@ def test_a_ticket_tells_of_whom_it_names_without_a_number(functions, said):
     text = "\n".join(lines(functions, "TCK-LOST", said))
     assert "not sent: the event names no phone number of the recipient" in text
     assert "opted out" not in text
+
+
+def test_who_must_write_first_gets_it_by_itself(functions: WiredFunctions, told: Said) -> None:
+    functions.network.refuse_with = [463]
+    functions.network.verdict = {"tocsin-verdict": "cold"}
+    planned = functions.plan(1)
+    functions.deliver(planned)
+    life = record(functions, planned, told)
+    assert "tocsin people invite" in life["conclusion"]
+    assert "Once they write it is sent by itself" in life["conclusion"]

@@ -211,6 +211,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("people", "show", "1234@lid", "--account", "default"),
     ("people", "show", f"{EVIL}@lid", "--account", "default"),
     ("people", "confirm", EVIL, "--account", "default"),
+    ("people", "invite", "--account", "default", "--text", EVIL),
     ("people", "forget", "0812-3456-7890", "--account", OTHER),
     ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
     ("settings", "list"),
@@ -238,6 +239,7 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("people", "invite", "--account", "default", "--text", EVIL),
     ("waiting", "release", EVIL),
     ("waiting", "cancel", EVIL, "--yes"),
     ("people", "confirm", EVIL, "--account", "default"),
