@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.cloudformation import deployed as resolved
+from tests.support.desks_on_bus import MAPPING, PATTERN
 from tests.support.iam import Statement, policies, rights_of
 from tests.support.recorded_calls import Call, read, recording, without_call, without_right
 from tests.support.stack import BUCKET, DESK, DeployedStack, Notice, Person, eventually, new_ticket
@@ -243,6 +244,10 @@ COMMANDS: list[tuple[str, bool]] = [
     ("people confirm {number} --yes", False),
     ("people forget {number} --yes", False),
     ("pair --wait 1", False),
+    ("sources add shop --kind bus --pattern {pattern} --mapping {mapping}", False),
+    ("sources pause shop", False),
+    ("sources resume shop", False),
+    ("sources remove shop --yes", False),
 ]
 
 # What only looks runs beside others: most of its time is the start of a process.
@@ -274,7 +279,16 @@ def about(deployed: DeployedStack, tmp_path: Path) -> dict[str, str]:
         "number": siti.number,
         "letter": nobody.id,
         "file": str(file),
+        **{
+            name: str(written(tmp_path / f"{name}.json", told))
+            for name, told in (("pattern", PATTERN), ("mapping", MAPPING))
+        },
     }
+
+
+def written(path: Path, told: object) -> Path:
+    path.write_text(json.dumps(told))
+    return path
 
 
 def test_who_operates_may_run_every_command_and_who_looks_only_those_that_look(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.desks import recorded
+from tests.support.desks_on_bus import MAPPING, PATTERN
 from tests.support.event_rules import Events, Queues
 from tests.support.fake_deployment import FakeDeployment, Said
 from tocsin.door.desks.kind import file_of
@@ -20,13 +21,6 @@ from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.source_kinds import list_kinds, print_file
 from tocsin_console.source_trial import show_trial
 from tocsin_console.sources import Wanted, add, find, pause, remove, rotate
-
-PATTERN = {"source": ["shop"], "detail-type": ["OrderLate"]}
-MAPPING = {
-    "kind": "shop",
-    "change": [{"when": "event.\"detail-type\" == 'OrderLate'", "is": "created"}],
-    "ticket": {"id": "body.order", "subject": "body.what"},
-}
 
 
 @pytest.fixture
