@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz import account_targets
 from tests.fuzz.engine import Target
 from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
@@ -803,4 +804,5 @@ def _targets() -> tuple[Target, ...]:
         Target("version page", page, (b'{"client_revision":1045649367}',)),
         Target("queue envelope", envelope, (ENVELOPE, ENVELOPE.replace(b": 1,", b": 99999999999999999999,"))),
         Target("endpoint", _Doors(), REQUESTS),
+        *account_targets.targets(),
     )
