@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.templates import properties, resources, template
 from tocsin.bootstrap import ANSWER_SECONDS_OF_STANZAS
-from tocsin.connector_client.client import GRACE_SECONDS
+from tocsin.connector_client.client import CONNECT_SECONDS, GRACE_SECONDS
+from tocsin.connector_client.protocol import MESSAGE_TIMEOUT
 from tocsin.notify.redelivery import MAX_RECEIVES, RECEIVES_BEFORE_RENEWAL
 
 TIMINGS = template()["Mappings"]["Seconds"]
@@ -52,6 +53,12 @@ def test_a_stanza_that_is_begun_in_time_ends_in_time_however_slow_the_answers_ar
     """One for keys and one for an ack. Of an invocation half is left when the last stanza is begun."""
     answers = 2 * (ANSWER_SECONDS_OF_STANZAS + GRACE_SECONDS)
     assert answers <= TIMINGS["aws"]["ReceiveTimeout"] / 2
+
+
+def test_an_order_that_is_begun_in_time_ends_in_time_though_its_ack_never_comes() -> None:
+    """Else Lambda ends the function, and the order counts as one that crashed it."""
+    answer = CONNECT_SECONDS + MESSAGE_TIMEOUT + GRACE_SECONDS
+    assert answer <= TIMINGS["aws"]["SendTimeout"] / 2
 
 
 def test_in_a_trial_it_comes_back_when_its_function_has_ended() -> None:
