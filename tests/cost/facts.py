@@ -13,7 +13,9 @@ CONNECTOR = "infra/connector.yaml"
 
 def facts() -> Facts:
     """With the defaults of all parameters."""
-    functions = resources("AWS::Serverless::Function")
+    functions = {
+        name: one for name, one in resources("AWS::Serverless::Function").items() if kept_by_default(one)
+    }
     memory = {service(one): int(one["Properties"]["MemorySize"]) for one in functions.values()}
     queues = {}
     for function in functions.values():

@@ -74,6 +74,7 @@ def measured() -> dict[str, Any]:
             time.sleep(IDLE_SECONDS)
         phases["idle_seconds"] = IDLE_SECONDS
         phases["stored"] = stored(here)
+        phases["counted"] = list(FUNCTIONS.values())
         phases["connector_log"] = (here.folder / "connector.log").read_text()
         phases["cold"] = [line for line in lines(log) if line["ready"]]
         return phases

@@ -12,6 +12,11 @@ from tocsin_local.bootstrap import ROOT
 
 PAGE = ROOT / "infra/COST.md"
 
+IDLE_AIM, MILLION_AIM = 13, 16
+"""USD, in us-east-1 at list prices on demand."""
+FIXED = ("Fargate", "public IPv4", "secrets")
+"""What is paid before anything works."""
+
 TEXTS = Path(__file__).with_name("page.md")
 """What stands before the tables, and behind them."""
 
@@ -31,6 +36,8 @@ def page() -> str:
             _million((before, facts_before), (now, facts), prices),
             "\n## A whole month\n",
             _months(now, facts, prices),
+            "\n## The aims, and where they hold\n",
+            _aims(now, facts, prices),
             model.format(ack=ACK_SECONDS),
         ]
     )
@@ -39,9 +46,7 @@ def page() -> str:
 def reservation(counted: Mapping[str, Any], facts: Facts) -> list[str]:
     """What the page must say if the counts are older than the code: functions of the template that nobody
     counted, because they came later."""
-    seen = {
-        name for phase in counted.values() if isinstance(phase, dict) for name in phase.get("functions", ())
-    }
+    seen = set(counted.get("counted", ()))
     missing = sorted(facts.memory.keys() - seen)
     if not missing:
         return []
@@ -83,11 +88,45 @@ def _months(counted, facts, prices: Prices) -> str:
         "| notifications a month | list | with what AWS gives | list, Spot |",
         "| ---: | ---: | ---: | ---: |",
     ]
-    for volume in VOLUMES:
-        uses, spot = month(counted, facts, volume), month(counted, facts, volume, spot=True)
+    rows = [(volume, "in_turn", "one at a time") for volume in VOLUMES]
+    rows.append((VOLUMES[-1], "at_once", "in bursts"))
+    for volume, phase, comes in rows:
+        uses = month(counted, facts, volume, phase)
+        spot = month(counted, facts, volume, phase, spot=True)
         sums = (total(uses, prices), total(uses, prices) - prices.given(uses), total(spot, prices))
-        lines.append(f"| {volume:,} | " + " | ".join(f"{value:,.2f}" for value in sums) + " |")
+        lines.append(f"| {volume:,}, {comes} | " + " | ".join(f"{value:,.2f}" for value in sums) + " |")
     return "\n".join(lines)
+
+
+def _aims(counted, facts, prices: Prices) -> str:
+    uses, spot = idle_uses(counted["idle"], facts), idle_uses(counted["idle"], facts, spot=True)
+    parts = by_part(uses, prices)
+    fixed = sum(parts[part] for part in FIXED)
+    alone, burst = (total(million(each(counted, facts, phase)), prices) for phase in ("in_turn", "at_once"))
+    rows = [
+        (f"idle ≤ {IDLE_AIM} USD a month, on demand, list price", total(uses, prices), IDLE_AIM),
+        ("the same, after what AWS gives", total(uses, prices) - prices.given(uses), IDLE_AIM),
+        ("the same, on Spot, list price", total(spot, prices), IDLE_AIM),
+        (f"≤ {MILLION_AIM} USD a million, delivered and read, in a burst", burst, MILLION_AIM),
+        ("the same, one at a time", alone, MILLION_AIM),
+    ]
+    lines = ["| aim | USD | |", "| --- | ---: | --- |"]
+    lines += [
+        f"| {what} | {usd:,.2f} | {'holds' if usd <= most else 'does not hold'} |" for what, usd, most in rows
+    ]
+    text = TEXTS.with_name("aims.md").read_text()
+    shared = sharing_needed(counted, alone, burst)
+    return "\n".join(lines) + "\n\n" + text.format(fixed=fixed, shared=shared, per=ACK_SECONDS)
+
+
+def sharing_needed(counted, alone: float, burst: float) -> float:
+    """How many orders must share an invocation of `send_notification` for the aim to hold, on the straight
+    line between the two that were measured: each pays for itself and its share of an invocation."""
+    parts = [
+        counted[phase]["functions"]["send_notification"]["invocations"] for phase in ("in_turn", "at_once")
+    ]
+    each_invocation = (alone - burst) / (parts[0] - parts[1])
+    return each_invocation / (MILLION_AIM - (alone - each_invocation * parts[0]))
 
 
 def total(uses: list[Use], prices: Prices) -> float:

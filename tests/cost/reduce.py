@@ -28,6 +28,8 @@ def reduced(counted: Mapping[str, Any]) -> dict[str, Any]:
         "functions": averages(counted["idle"]["lines"], minutes),
         "metrics": len(series([*counted["idle"]["lines"], always])),
     }
+    # One that nothing came to leaves no line.
+    found["counted"] = sorted(counted["counted"])
     found["stored_bytes"] = counted["stored"]["bytes"]
     found["cold"] = {
         line["function"]: {"cpu_ms": round(line["cpu_ms"]), "calls": line["calls"]}

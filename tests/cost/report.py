@@ -44,10 +44,10 @@ def million(uses: Iterable[Use]) -> list[Use]:
     return [Use(use.part, use.price, use.amount * 1e6) for use in uses]
 
 
-def month(counted: Mapping[str, Any], facts: Facts, volume: int, *, spot: bool = False) -> list[Use]:
-    """All uses of a month with so many notifications; ten million come close enough together to be handled in
-    batches, fewer come one at a time."""
-    phase = "at_once" if volume >= 10_000_000 else "in_turn"
+def month(
+    counted: Mapping[str, Any], facts: Facts, volume: int, phase: str, *, spot: bool = False
+) -> list[Use]:
+    """All uses of a month with so many notifications. `phase`: how they come, as in `each`."""
     uses = idle_uses(counted["idle"], facts, spot=spot)
     uses += [Use(use.part, use.price, use.amount * volume) for use in each(counted, facts, phase, volume)]
     moving = counted[phase]["metrics"] - counted["idle"]["metrics"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cost import page, report
-from tests.cost.facts import facts, is_capped, metrics_of
+from tests.cost.facts import facts, is_capped, kept_by_default, metrics_of
 from tests.cost.measure import FUNCTIONS
 from tests.cost.model import (
     HOURS,
@@ -21,9 +21,11 @@ from tests.cost.model import (
     function_uses,
     idle_uses,
     metric_months,
+    notification_uses,
 )
 from tests.cost.reduce import averages, series
 from tests.support.templates import resources
+from tocsin_local.bootstrap import ROOT
 
 PRICES = Prices.read()
 FACTS = Facts(
@@ -140,6 +142,7 @@ def test_every_function_is_measured() -> None:
     services = {
         one["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
         for one in resources("AWS::Serverless::Function").values()
+        if kept_by_default(one)
     }
     assert set(FUNCTIONS.values()) == services
 
@@ -165,11 +168,38 @@ def test_no_alarm_needs_a_metric_of_ours_in_each_minute_of_a_quiet_month() -> No
 def test_a_function_that_nobody_counted_is_told_on_the_page() -> None:
     """Else the page would call "now" what was counted before the function was there."""
     told = facts()
-    functions: dict[str, Any] = {name: {} for name in told.memory}
-    assert page.reservation({"in_turn": {"functions": functions}, "stored_bytes": 1}, told) == []
-    functions.pop("record_receipts")
-    [line] = page.reservation({"in_turn": {"functions": functions}, "stored_bytes": 1}, told)
+    counted = sorted(told.memory)
+    assert page.reservation({"counted": counted}, told) == []
+    counted.remove("record_receipts")
+    [line] = page.reservation({"counted": counted}, told)
     assert "older than `record_receipts`" in line
+
+
+def test_what_the_connector_does_by_the_clock_is_no_part_of_a_notification() -> None:
+    connector = counts(
+        calls={"dynamodb:PutItem": 12, "sqs:SendMessageBatch": 1}, write_units=12, read_units=9
+    )
+    phase = {"functions": {"connector": connector}, "events_in": 0}
+    uses = notification_uses(phase, FACTS, {}, 0, 0)
+    assert (amount(uses, "dynamodb_write_unit"), amount(uses, "sqs_request")) == (0, 1)
+
+
+def test_how_many_must_share_an_invocation_follows_from_both_measurements() -> None:
+    def sends(invocations: float) -> dict[str, Any]:
+        return {"functions": {"send_notification": {"invocations": invocations}}}
+
+    # 10 USD each for itself and 10 for an invocation: 16 with 0.6 of one each.
+    counted = {"in_turn": sends(1), "at_once": sends(0.1)}
+    assert page.sharing_needed(counted, 20, 11) == pytest.approx(1 / 0.6)
+
+
+def test_the_readme_says_what_the_page_says() -> None:
+    counted, recorded = report.read(report.MEASURED)
+    usd = {
+        spot: page.total(idle_uses(counted["idle"], recorded, spot=spot), PRICES) for spot in (False, True)
+    }
+    told = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"({usd[False]:.2f} US dollars a month when idle, {usd[True]:.2f} on Fargate Spot" in told
 
 
 def test_the_page_is_made_from_the_record() -> None:
