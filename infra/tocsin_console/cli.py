@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from tocsin_console.commands import (
     accounts,
     adopt,
+    check,
+    completion,
     console,
     dead_letters,
     deploy,
@@ -44,6 +46,7 @@ COMMANDS = (
     status,
     console,
     send,
+    check,
     self_test,
     explain,
     recoveries,
@@ -57,10 +60,14 @@ COMMANDS = (
     hooks,
     settings,
     adopt,
+    completion,
 )
 """As `--help` lists them."""
 
 DEBUG = "TOCSIN_DEBUG"
+
+COMPLETING = "_ARGCOMPLETE"
+"""What a shell sets that wants to know how a command line may go on."""
 
 _EPILOG = f"""\
 exit codes: 0 done, 1 failed (doctor: a fault was found), 2 wrong usage, 3 not found, 4 timed out, 5 needs
@@ -74,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; the help text lists them."""
     replace_unencodable()
     plain_logs()
+    if COMPLETING in os.environ:
+        _complete()
     words = sys.argv[1:] if arguments is None else list(arguments)
     output = Output(as_json="--json" in words)
     try:
@@ -99,6 +108,13 @@ def parser() -> Parser:
     for command in COMMANDS:
         command.register(commands)
     return made
+
+
+def _complete() -> None:
+    """Tell the shell how the line may go on, and end the process."""
+    import argcomplete
+
+    argcomplete.autocomplete(parser(), default_completer=argcomplete.completers.FilesCompleter())
 
 
 def _guarded(args: argparse.Namespace, output: Output) -> None:
