@@ -46,8 +46,53 @@ SITUATIONS: Mapping[str, str] = {
     "prekeys exhausted": "its one-time prekeys are gone: it is still written to, and brings new ones",
 }
 
-EMPTY: Mapping[tuple[str, str], str] = {}
+CALLERS: Mapping[str, str] = {
+    "Apprise": "PyPI `apprise`, its command: Evolution API",
+    "gowa": "PyPI `gowa` 0.1.0, its client: go-whatsapp-web-multidevice",
+    "n8n": "npm `n8n-nodes-evolution-api` 1.0.4, its node without n8n around it: Evolution API",
+}
+"""Each calls the HTTP door as it calls the program that it was written for."""
+
+CALLS: Mapping[str, str] = {
+    "it sends a text": "what it was given is on the bus, and it takes the answer for a success",
+    "it sends a file": "the bytes it was given are on the bus, and it takes the answer for a success",
+    "it has a wrong key": "it takes the answer for a failure, and nothing is on the bus",
+    "it asks for the state": "it is told the account's true state, in its own words",
+}
+
+EMPTY: Mapping[tuple[str, str], str] = {
+    ("Apprise", "it sends a file"): "its plugin for Evolution API sends no attachments",
+    ("Apprise", "it asks for the state"): "it never asks",
+}
 """Cells without a test, and why."""
+
+
+class Table(NamedTuple):
+    """One table of the matrix: who (columns) and what (rows)."""
+
+    title: str
+    about: str
+    clients: Mapping[str, str]
+    situations: Mapping[str, str]
+
+
+TABLES = (
+    Table(
+        "What was shown, and by whom",
+        "Written by `make interop` from what that run saw; don't edit. Each client talks through the "
+        "[local WhatsApp server](../../infra/tocsin_whatsapp_server/README.md) to its phones and to the "
+        "other clients.",
+        CLIENTS,
+        SITUATIONS,
+    ),
+    Table(
+        "Callers of the door",
+        "Tools that nobody here wrote call the [HTTP door](../../layers/core/tocsin/door/DOOR.md) on "
+        "loopback.",
+        CALLERS,
+        CALLS,
+    ),
+)
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "skipped"}
 
@@ -73,7 +118,12 @@ class Showing:
 
 def cells() -> Iterator[Cell]:
     """Every cell, row by row."""
-    return (Cell(client, situation) for situation in SITUATIONS for client in CLIENTS)
+    return (
+        Cell(client, situation)
+        for table in TABLES
+        for situation in table.situations
+        for client in table.clients
+    )
 
 
 def cells_of(item: pytest.Item) -> list[Cell]:
@@ -85,7 +135,8 @@ def _cell(mark: pytest.Mark, item: pytest.Item) -> Cell:
     words = list(mark.args)
     if len(words) == 1:
         words.insert(0, getattr(item, "callspec", None) and item.callspec.params.get("client"))  # type: ignore[attr-defined]
-    if len(words) != 2 or words[0] not in CLIENTS or words[1] not in SITUATIONS or mark.kwargs:
+    known = len(words) == 2 and any(words[0] in one.clients and words[1] in one.situations for one in TABLES)
+    if not known or mark.kwargs:
         raise UnknownCell(
             f"{item.nodeid}: cell{mark.args} is none; clients: {', '.join(CLIENTS)} (or a parameter "
             f"`client` with one of them); situations: {', '.join(SITUATIONS)}"
@@ -94,33 +145,38 @@ def _cell(mark: pytest.Mark, item: pytest.Item) -> Cell:
 
 
 def written_down(showings: Iterable[Showing]) -> str:
-    """The table, and under it each cell with its tests."""
+    """The tables, and under each its cells with their tests."""
     shown: dict[Cell, list[Showing]] = {cell: [] for cell in cells()}
     for showing in showings:
         shown[showing.cell].append(showing)
+    lines: list[str] = []
+    for table in TABLES:
+        lines += ([""] if lines else []) + _table(table, shown)
+    return "\n".join(lines) + "\n"
+
+
+def _table(table: Table, shown: Mapping[Cell, list[Showing]]) -> list[str]:
     lines = [
-        "# What was shown, and by whom",
+        f"# {table.title}",
         "",
-        "Written by `make interop` from what that run saw; don't edit. Each client talks through the "
-        "[local WhatsApp server](../../infra/tocsin_whatsapp_server/README.md) to its phones and to the "
-        "other clients.",
+        table.about,
         "",
-        *(f"- **{client}**: {meaning}" for client, meaning in CLIENTS.items()),
+        *(f"- **{client}**: {meaning}" for client, meaning in table.clients.items()),
         "",
-        f"| | {' | '.join(CLIENTS)} |",
-        "|---" * (len(CLIENTS) + 1) + "|",
+        f"| | {' | '.join(table.clients)} |",
+        "|---" * (len(table.clients) + 1) + "|",
     ]
-    for situation in SITUATIONS:
-        row = [_mark(shown[Cell(client, situation)]) for client in CLIENTS]
+    for situation in table.situations:
+        row = [_mark(shown[Cell(client, situation)]) for client in table.clients]
         lines.append(f"| [{situation}](#{_anchor(situation)}) | {' | '.join(row)} |")
     lines += ["", "✓ every test of the cell passed, ✗ one didn't. The number: how many there are."]
-    for situation, meaning in SITUATIONS.items():
+    for situation, meaning in table.situations.items():
         lines += ["", f"## {situation}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
-        for client in CLIENTS:
+        for client in table.clients:
             cell = Cell(client, situation)
             lines += [f"- **{client}**"] if shown[cell] else [f"- **{client}**: {EMPTY.get(cell, 'no test')}"]
             lines += [f"  - {_line(showing)}" for showing in shown[cell]]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _mark(showings: list[Showing]) -> str:
