@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin_console.page.site import Site
-from tocsin_console.page.views import feed, notification, now
+from tocsin_console.page.views import feed, letters, notification, now
 
-_PAGES = (now, feed, notification)
+_PAGES = (now, feed, notification, letters)
 
 VIEWS: Final = {where: handler for view in _PAGES for where, handler in view.VIEWS.items()}
 
@@ -19,3 +19,4 @@ def begin(site: Site) -> None:
 def end(site: Site) -> None:
     """The site closes: whatever goes on in its threads ends."""
     feed.close(site)
+    letters.jobs_of(site).cancel_all()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
@@ -106,13 +106,18 @@ class Letter:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters are meant. None means "any"."""
+    """Which letters are meant. None means "any". `among`: those of these notifications."""
 
     notification: str | None = None
     reason: str | None = None
+    among: Collection[str] | None = None
 
     def matches(self, letter: Letter) -> bool:
-        return (self.notification in (None, letter.notification)) and (self.reason in (None, letter.reason))
+        return (
+            self.notification in (None, letter.notification)
+            and self.reason in (None, letter.reason)
+            and (self.among is None or letter.notification in self.among)
+        )
 
 
 @dataclass(frozen=True)

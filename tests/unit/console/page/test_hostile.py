@@ -26,7 +26,18 @@ EVIL = [
     "javascript:alert(1)",
     "' onmouseover='alert(1)",
 ]
-PAGES = ["/", "/feed", "/feed?words={}", "/feed?ticket={}", "/feed?person={}", "/notification/{}", "/{}"]
+PAGES = [
+    "/letters",
+    "/letters?reason={}",
+    "/letters/events",
+    "/",
+    "/feed",
+    "/feed?words={}",
+    "/feed?ticket={}",
+    "/feed?person={}",
+    "/notification/{}",
+    "/{}",
+]
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 

@@ -1,0 +1,278 @@
+"""Dead letters: why they were given up, what mends it; send again or dismiss them, first shown, then done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from tocsin.notify.malformed import UnreadableRecord
+from tocsin.notify.notification import Notification
+from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Letter, Redriver, Selection, superfluous
+from tocsin.notify.refused_events import EventSelection, RefusedEvent
+from tocsin.timestamps import from_seconds
+from tocsin_console.dead_letters import records, shown_recipient
+from tocsin_console.errors import NotFound
+from tocsin_console.page import audit, shown
+from tocsin_console.page.feed.line import Line, line_of
+from tocsin_console.page.feed.sifting import AUDIENCES, SPANS, Sieve
+from tocsin_console.page.jobs import Job, Jobs
+from tocsin_console.page.reasons import Reason, reason
+from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
+
+VERBS: Final = {"redrive": "Send again", "dismiss": "Dismiss"}
+_SHOWN: Final = 200
+_AUDIT_SHOWN: Final = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One letter. `line`: of its record, None if that can't be had; `meanwhile`: what became of it since."""
+
+    letter: Letter
+    line: Line | None
+    meanwhile: str
+    whom: str
+    sent_before: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """The letters, and how many more there are that can't be read now."""
+
+    rows: list[Row]
+    hidden: int
+
+
+def read(site: Site) -> Box:
+    """All letters that can be read now, with their records."""
+    redriver = site.deployment.redriver(site.clock)
+    letters = redriver.read()
+    hidden = max(redriver.count() - len(letters), 0)
+    known = records(site.deployment, letters)
+    return Box([_row(letter, known.get(letter.notification)) for letter in letters], hidden)
+
+
+def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> Row:
+    if isinstance(record, UnreadableRecord):
+        return Row(letter, None, UNREADABLE_RECORD, shown_recipient(letter.recipient), False)
+    line = line_of(record) if record is not None else None
+    whom = line.whom if line is not None else shown_recipient(letter.recipient)
+    if record is not None and record.refused_address:
+        # Whoever corrects it must see it.
+        whom = repr(record.refused_address)
+    return Row(letter, line, superfluous(record), whom, bool(record and record.sent_at))
+
+
+def chosen(rows: Sequence[Row], sieve: Sieve, code: str, now: int) -> list[Row]:
+    """Those that the filter and a reason let through."""
+    judge, filtered = sieve.judge(now), bool(sieve.chosen)
+    return [
+        row
+        for row in rows
+        if code in ("", row.letter.reason) and (not filtered or (row.line is not None and judge(row.line)))
+    ]
+
+
+def groups(rows: Sequence[Row]) -> list[tuple[str, Reason, list[Row]]]:
+    """By reason, the most frequent first."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.letter.reason, []).append(row)
+    return [(code, reason(code), of) for code, of in sorted(found.items(), key=lambda one: -len(one[1]))]
+
+
+async def show(request: web.Request) -> web.Response:
+    site, sieve = site_of(request), Sieve.of(request.query)
+    code = shown.line(request.query.get("reason", ""), 80)
+    found = await site.parts(
+        box=lambda: read(site),
+        events=lambda: len(site.deployment.refused_events.read()),
+        lines=lambda: site.deployment.stores.audit.lines()[:_AUDIT_SHOWN],
+        accounts=lambda: site.deployment.accounts,
+    )
+    box = found["box"].value
+    rows = chosen(box.rows, sieve, code, from_seconds(site.clock())) if box else []
+    return page(
+        request,
+        "letters",
+        title="Dead letters",
+        part=found["box"],
+        groups=groups(rows),
+        count=len(rows),
+        hidden=box.hidden if box else 0,
+        all=len(box.rows) if box else 0,
+        events=found["events"].value or 0,
+        lines=found["lines"],
+        accounts=found["accounts"].value or [],
+        sieve=sieve,
+        code=code,
+        choices={"audiences": AUDIENCES, "spans": SPANS},
+        SHOWN=_SHOWN,
+    )
+
+
+# -- first shown, then done --------------------------------------------------------------------------------
+
+
+def jobs_of(site: Site) -> Jobs:
+    found: Jobs = site.offered.setdefault("jobs", Jobs())
+    return found
+
+
+async def preview(request: web.Request) -> web.Response:
+    """Show what would be done with what is chosen."""
+    site, form = site_of(request), await request.post()
+    asked = {name: str(value) for name, value in form.items()}
+    verb = asked.get("verb", "")
+    if verb not in VERBS:
+        raise NotFound("choose what to do: send again, or dismiss")
+    sieve, code = Sieve.of(asked), asked.get("reason", "")[:80]
+
+    def plan() -> Job[Done] | None:
+        rows = chosen(read(site).rows, sieve, code, from_seconds(site.clock()))
+        return _job(site, verb, rows) if rows else None
+
+    job = await site.work(plan)
+    if job is None:
+        return refused(request, "Nothing is chosen: there is no such letter (any more).", "/letters")
+    jobs_of(site).add(job)
+    return elsewhere(f"/letters/jobs/{job.identity}")
+
+
+def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
+    """What is to be done with these letters, and what a rehearsal says of it."""
+    ids = frozenset(row.letter.notification for row in rows)
+    redriver = site.deployment.redriver(site.clock)
+
+    def finish(counts: Counter[str], note: str) -> None:
+        did = sum(counts.values()) - counts["kept"]
+        what = "sent dead letters again" if verb == "redrive" else "dismissed dead letters"
+        audit.note(site, f"{what}: {_summed(counts)}", count=did, note=note)
+
+    job: Job[Done] = Job(VERBS[verb], len(ids), lambda: _steps(redriver, verb, ids), finish)
+    whom = Counter(row.whom for row in rows)
+    job.facts = {
+        "people": len(whom),
+        "before": sum(row.sent_before for row in rows),
+        "verb": verb == "redrive",
+    }
+    for word, done in _steps(redriver, verb, ids, dry_run=True):
+        job.planned[done.why or word] += 1
+        job.plan.append(done)
+    return job
+
+
+def _steps(
+    redriver: Redriver, verb: str, ids: frozenset[str], *, dry_run: bool = False
+) -> Generator[tuple[str, Done], None, None]:
+    selection = Selection(among=ids)
+    do = redriver.redrive if verb == "redrive" else redriver.drop
+    for done in do(selection, dry_run=dry_run):
+        yield done.result, done
+
+
+def _summed(counts: Mapping[str, int]) -> str:
+    words = {"redriven": "sent again", "dropped": "dismissed", "kept": "left"}
+    return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items()) or "nothing"
+
+
+async def job(request: web.Request) -> web.Response:
+    """How a job stands; for the script of the page, its figures alone."""
+    site = site_of(request)
+    found = jobs_of(site).get(request.match_info["job"])
+    if found is None:
+        raise NotFound("this preview is gone, as the console was started anew or it is too old: choose again")
+    if request.headers.get("X-Part"):
+        figures = {"mark": found.state, "seen": found.seen, "said": _summed(found.counts)}
+        return web.json_response(figures)
+    results: list[Any] = found.results if found.over else found.plan
+    rows = [(_name(one), one) for one in results[:_SHOWN]]
+    return page(request, "job", title=found.title, job=found, rows=rows, summed=_summed(found.counts))
+
+
+def _name(done: Done) -> str:
+    return f"{done.letter.audience} {shown_recipient(done.letter.recipient)}"
+
+
+async def start(request: web.Request) -> web.Response:
+    site, form = site_of(request), await request.post()
+    found = jobs_of(site).get(request.match_info["job"])
+    if found is None:
+        raise NotFound("this preview is gone: choose again. Nothing was done")
+    if found.state == "ready":
+        found.note = str(form.get("note", ""))[:400]
+        site.threads.submit(found.run, site.words)
+    return elsewhere(f"/letters/jobs/{found.identity}")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    found = jobs_of(site_of(request)).get(request.match_info["job"])
+    if found is not None:
+        found.cancel()
+    return elsewhere(f"/letters/jobs/{request.match_info['job']}" if found is not None else "/letters")
+
+
+async def one(request: web.Request) -> web.Response:
+    """Send a single one again, at once."""
+    site, form = site_of(request), await request.post()
+    identity, back = str(form.get("id", "")), str(form.get("back", ""))
+
+    def do() -> tuple[bool, str]:
+        found = list(site.deployment.redriver(site.clock).redrive(Selection(notification=identity)))
+        if not found:
+            return False, "Nothing was done: it is no dead letter (any more)."
+        if found[0].result == "kept":
+            return False, f"Nothing was done: {found[0].why}."
+        audit.note(site, f"sent a dead letter again: {identity}")
+        why = f": {found[0].why}" if found[0].why else ""
+        return True, f"It is {_summed({found[0].result: 1}).removeprefix('1 ')}{why}."
+
+    ok, words = await site.work(do)
+    return (told if ok else refused)(
+        request, words, back if back.startswith("/notification/") else "/letters"
+    )
+
+
+# -- ticket events that told nobody ------------------------------------------------------------------------
+
+
+async def refused_events(request: web.Request) -> web.Response:
+    site = site_of(request)
+    found: list[RefusedEvent] = await site.work(lambda: site.deployment.refused_events.read())
+    return page(request, "events", title="Refused events", events=found[:_SHOWN], count=len(found))
+
+
+async def of_event(request: web.Request) -> web.Response:
+    """Plan a refused event again, or dismiss it."""
+    site, form = site_of(request), await request.post()
+    identity, verb = str(form.get("id", "")), str(form.get("verb", ""))
+
+    def do() -> int:
+        events = site.deployment.refused_events
+        selection = EventSelection(id=identity)
+        return sum(1 for _ in (events.redrive if verb == "redrive" else events.drop)(selection))
+
+    if verb not in VERBS or not identity:
+        raise NotFound("choose what to do with which event")
+    did = await site.work(do)
+    if not did:
+        return refused(request, "Nothing was done: the event is gone.", "/letters/events")
+    word = "planned again" if verb == "redrive" else "dismissed"
+    await site.work(lambda: audit.note(site, f"{word} a refused event", count=did))
+    return told(request, f"It is {word}.", "/letters/events")
+
+
+VIEWS: Final = {
+    "GET /letters": show,
+    "POST /letters/preview": preview,
+    "POST /letters/redrive": one,
+    "GET /letters/events": refused_events,
+    "POST /letters/events": of_event,
+    "GET /letters/jobs/{job}": job,
+    "POST /letters/jobs/{job}/start": start,
+    "POST /letters/jobs/{job}/cancel": cancel,
+}

@@ -1,0 +1,192 @@
+"""Dead letters: by reason with what mends it; what would be done is shown, then done, and written down."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.support.console_page import Answer, Browser
+from tests.support.fake_deployment import FakeDeployment
+from tocsin.notify.notification import State
+from tocsin_console.page.jobs import Job
+from tocsin_console.page.reasons import REASONS
+
+BUDI = "628111222333"
+
+
+def preview(browser: Browser, **form: str) -> tuple[str, Answer]:
+    """The way of a job that was asked for, and its page."""
+    answer = browser.post("/letters/preview", **form)
+    assert answer.status == 303, answer.text
+    way = answer.headers["location"]
+    return way, browser.get(way)
+
+
+def done(browser: Browser, way: str, note: str = "") -> Answer:
+    """Start a job, and its page once it is over."""
+    browser.submit(f"{way}/start", note=note)
+    until = time.monotonic() + 20
+    while "data-watch" in (answer := browser.get(way)).raw and time.monotonic() < until:
+        time.sleep(0.02)
+    return answer
+
+
+def test_each_reason_says_what_it_means_and_what_mends_it(fake: FakeDeployment, browser: Browser) -> None:
+    fake.failed(code="not-on-whatsapp")
+    fake.failed(BUDI, code="server-error")
+    fake.failed(BUDI, code="never-heard-of")
+    text = browser.get("/letters").text
+    assert "3 messages were given up." in text
+    assert "This number isn't on WhatsApp. 1" in text
+    assert "WhatsApp or the network failed for longer than it was tried. 1" in text
+    assert "Its reason has no page of its own" in text
+
+
+def test_every_reason_has_words() -> None:
+    assert [code for code, one in REASONS.items() if not one.means.endswith(".") or not one.mend] == []
+
+
+def test_where_nothing_was_given_up_it_says_so(browser: Browser) -> None:
+    assert "Nothing was given up." in browser.get("/letters").text
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("person=0811", 1),
+        ("ticket=TCK-1", 1),
+        ("reason=server-error", 2),
+        ("reason=x", 0),
+        ("words=nobody", 0),
+    ],
+)
+def test_a_filter_lets_through_what_it_names(
+    fake: FakeDeployment, browser: Browser, query: str, count: int
+) -> None:
+    fake.failed()
+    fake.failed(BUDI)
+    raw = browser.get(f"/letters?{query}").raw
+    assert len(re.findall(r'<td><a href="/notification/', raw)) == count
+
+
+def test_a_preview_does_nothing(fake: FakeDeployment, browser: Browser) -> None:
+    one = fake.failed()
+    _, page = preview(browser, verb="redrive")
+    assert "Send again: 1 message, to 1 recipient." in page.text
+    assert "would be sent again" in page.text
+    assert (fake.stored(one).state, fake.count("Notifications")) == (State.FAILED, 0)
+
+
+def test_what_arrived_meanwhile_would_not_be_sent(fake: FakeDeployment, browser: Browser) -> None:
+    fake.arrives(fake.failed())
+    _, page = preview(browser, verb="redrive")
+    assert "would be dropped: it has arrived meanwhile" in page.text
+
+
+def test_sending_again_is_done_and_written_down(fake: FakeDeployment, browser: Browser) -> None:
+    one, other = fake.failed(), fake.failed(BUDI, code="forbidden")
+    way, _ = preview(browser, verb="redrive", reason="server-error")
+    assert "Done: 1 sent again." in done(browser, way, "network is back").text
+    assert (fake.stored(one).state, fake.stored(other).state) == (State.PLANNED, State.FAILED)
+    assert [order["notification"] for order in fake.taken("Notifications")] == [one.id]
+    (line,) = fake.deployment.stores.audit.lines()
+    assert (line.by, line.count, line.note) == ("assumed-role/Operator/dewi", 1, "network is back")
+    assert "network is back" in browser.get("/letters").text
+
+
+def test_dismissing_is_done_and_written_down(fake: FakeDeployment, browser: Browser) -> None:
+    fake.failed()
+    way, page = preview(browser, verb="dismiss")
+    assert "would be dropped" in page.text
+    assert "Done: 1 dismissed." in done(browser, way).text
+    assert fake.count("DeadLetters") == 0
+    assert fake.deployment.stores.audit.lines()[0].what == "dismissed dead letters: 1 dismissed"
+
+
+def test_a_job_is_done_once(fake: FakeDeployment, browser: Browser) -> None:
+    fake.failed()
+    way, _ = preview(browser, verb="redrive")
+    done(browser, way)
+    browser.submit(f"{way}/start")
+    assert len(fake.deployment.stores.audit.lines()) == 1
+
+
+def test_one_that_is_cancelled_does_nothing_more(fake: FakeDeployment, browser: Browser) -> None:
+    fake.failed()
+    way, _ = preview(browser, verb="redrive")
+    assert "Stopped: nothing." in browser.submit(f"{way}/cancel").text
+    browser.submit(f"{way}/start")
+    assert fake.count("DeadLetters") == 1
+
+
+def test_a_job_stops_after_what_it_is_doing() -> None:
+    finished = []
+
+    def work():
+        for number in range(5):
+            if number == 2:
+                job.cancel()
+            yield "redriven", number
+
+    job: Job[int] = Job("Send again", 5, work, lambda counts, note: finished.append(dict(counts)))
+    job.run(str)
+    assert (job.state, job.results, finished) == ("cancelled", [0, 1, 2], [{"redriven": 3}])
+
+
+def test_what_goes_wrong_is_said_with_what_was_done() -> None:
+    def work():
+        yield "redriven", 1
+        raise ConnectionError("away")
+
+    job: Job[int] = Job("Send again", 2, work, lambda counts, note: None)
+    job.run(str)
+    assert (job.state, job.seen, job.trouble) == ("done", 1, "away")
+
+
+@pytest.mark.parametrize("form", [{"verb": "explode"}, {}])
+def test_what_is_no_choice_does_nothing(fake: FakeDeployment, browser: Browser, form: dict[str, str]) -> None:
+    fake.failed()
+    assert browser.post("/letters/preview", **form).status == 404
+    assert fake.count("DeadLetters") == 1
+
+
+def test_where_nothing_is_chosen_it_says_so(browser: Browser) -> None:
+    assert "Nothing is chosen" in browser.submit("/letters/preview", verb="redrive", reason="x").text
+
+
+def test_a_preview_of_a_console_that_was_started_anew_is_gone(browser: Browser) -> None:
+    answer = browser.get("/letters/jobs/gone")
+    assert (answer.status, "choose again" in answer.text) == (404, True)
+
+
+def test_one_is_sent_again_from_its_own_page(fake: FakeDeployment, browser: Browser) -> None:
+    one = fake.failed()
+    assert f'name="id" value="{one.id}"' in browser.get(f"/notification/{one.id}").raw
+    answer = browser.submit("/letters/redrive", id=one.id, back=f"/notification/{one.id}")
+    assert "It is sent again." in answer.text
+    assert fake.stored(one).state is State.PLANNED
+
+
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/notification/../letters"])
+def test_the_way_back_stays_on_this_site(browser: Browser, back: str) -> None:
+    answer = browser.post("/letters/redrive", id="0" * 18, back=back)
+    assert re.match(r"/(letters|notification/)", answer.headers["location"])
+
+
+def test_a_refused_event_is_shown_planned_again_or_dismissed(fake: FakeDeployment, browser: Browser) -> None:
+    for number in (1, 2):
+        event = {
+            "id": f"e-{number}",
+            "detail-type": "TicketCreated",
+            "detail": {"ticket": {"id": f"T-{number}"}},
+        }
+        fake.refuse(event, "detail.ticket.subject: is missing")
+    text = browser.get("/letters/events").text
+    assert "2 ticket events told nobody." in text
+    assert "detail.ticket.subject: is missing" in text
+    assert "It is planned again." in browser.submit("/letters/events", id="e-1", verb="redrive").text
+    assert "It is dismissed." in browser.submit("/letters/events", id="e-2", verb="dismiss").text
+    assert (fake.count("TicketEvents"), fake.count("TicketEventsDead")) == (1, 0)
+    assert len(fake.deployment.stores.audit.lines()) == 2
