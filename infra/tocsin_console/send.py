@@ -87,11 +87,7 @@ def send_test(
     TimedOut if that is not known in time.
     """
     ticket_id = f"TEST-{secrets.token_hex(4).upper()}"
-    detail = ticket.detail(ticket_id, account)
-    recipient = _checked(deployment, ticket, detail)
-    if ticket.file is not None:
-        _put_file(deployment, ticket.file, ticket.key(ticket_id))
-    put_event(deployment, _EVENT, detail)
+    recipient = put_test(deployment, ticket, ticket_id, account)
     whom = (account, ticket_id, _EVENT, 1, "customer", same_person_key(recipient))
     identity = deployment.stores.ids.of(*whom)
     output.say(f"ticket {ticket_id} is on the bus, for {mask_phone(recipient)}: notification {identity}")
@@ -104,6 +100,17 @@ def send_test(
             deployment, part, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
         )
         _judge(last, part, wait_seconds, lambda: _standing(deployment, account, wall_clock))
+
+
+def put_test(deployment: Deployment, ticket: SampleTicket, ticket_id: str, account: str) -> str:
+    """Put the event on the bus. Return the recipient's digits. Raises Usage if the planner would refuse
+    it."""
+    detail = ticket.detail(ticket_id, account)
+    recipient = _checked(deployment, ticket, detail)
+    if ticket.file is not None:
+        _put_file(deployment, ticket.file, ticket.key(ticket_id))
+    put_event(deployment, _EVENT, detail)
+    return recipient
 
 
 def _put_file(deployment: Deployment, file: Path, key: str) -> None:

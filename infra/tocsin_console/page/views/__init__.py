@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin_console.page.site import Site
-from tocsin_console.page.views import feed, letters, notification, now
+from tocsin_console.page.views import feed, letters, link, notification, now
 
-_PAGES = (now, feed, notification, letters)
+_PAGES = (now, feed, notification, letters, link)
 
 VIEWS: Final = {where: handler for view in _PAGES for where, handler in view.VIEWS.items()}
 
@@ -20,3 +20,4 @@ def end(site: Site) -> None:
     """The site closes: whatever goes on in its threads ends."""
     feed.close(site)
     letters.jobs_of(site).cancel_all()
+    link.close(site)

@@ -19,8 +19,9 @@ from tocsin_console.errors import NotFound
 from tocsin_console.explain import is_one, life_of, planned_for, says
 from tocsin_console.life import Life, Moment, conclusion, timeline
 from tocsin_console.page import audit, shown
+from tocsin_console.page.feed.line import line_of
 from tocsin_console.page.phone import Run, runs
-from tocsin_console.page.site import elsewhere, page, refused, site_of, told
+from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,13 @@ async def show(request: web.Request) -> web.Response:
         life = life_of(deployment, planned[0], site.clock)
         return life, conclusion(life, from_seconds(site.clock())), timeline(life)
 
+    if request.headers.get("X-Part"):
+        return web.json_response({"mark": await site.work(_mark, site, identity)})
     if not is_one(identity):
         return elsewhere(f"/feed?{urlencode({'ticket': identity[:200]})}")
+    follows = bool(request.query.get("follow"))
+    if follows and await site.work(site.deployment.stores.notifications.get, identity) is None:
+        return page(request, "planning", title="On its way", identity=identity)
     life, why, moments = await site.work(read)
     one = life.notification
     siblings = await site.part(lambda: planned_for(deployment, one.ticket_id)[0])
@@ -76,8 +82,19 @@ async def show(request: web.Request) -> web.Response:
         bubble=bubble(one),
         more=list(says(one)),
         life=life,
+        mark=_mark_of(one) if follows or not line_of(one).settled else "",
         siblings=[other for other in siblings.value or [] if other.id != one.id],
     )
+
+
+def _mark(site: Site, identity: str) -> str:
+    one = site.deployment.stores.notifications.get(identity)
+    return "" if one is None else _mark_of(one)
+
+
+def _mark_of(one: Notification) -> str:
+    """Another one with each change."""
+    return f"{one.state} {len(one.attempts)} {len(one.receipts)} {one.retries_used}"
 
 
 def steps(one: Notification) -> list[Step]:
