@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tocsin.accounts.limits import COLD_REFUSALS, FIRST_CONTACTS, LOGIN, MESSAGES, NEW_CHATS, Limit
+from tocsin.accounts.limits import (
+    COLD_REFUSALS,
+    FEW_NEW_CHATS,
+    FIRST_CONTACTS,
+    LOGIN,
+    MESSAGES,
+    NEW_CHATS,
+    Limit,
+)
 from tocsin.accounts.login_refusal import LoginRefusal
 from tocsin.accounts.quota import CAPPED, SECOND_WARNING, Quota
 from tocsin_console.output import moment
@@ -15,6 +23,7 @@ LIMITS = {
     FIRST_CONTACTS: "WhatsApp does not let it write to new contacts",
     NEW_CHATS: "it has used up its new chats",
     COLD_REFUSALS: "several people in a row must write first, so Tocsin writes to no new contacts",
+    FEW_NEW_CHATS: "its last new chats are kept for what is urgent",
     MESSAGES: "WhatsApp accepts no messages from it",
     LOGIN: "WhatsApp does not let it log in",
 }
@@ -23,6 +32,7 @@ LIMITS = {
 REMEDIES = {
     FIRST_CONTACTS: "answers and known chats go on; don't try others from here, nothing helps but waiting",
     NEW_CHATS: "answers and known chats go on",
+    FEW_NEW_CHATS: "answers and known chats go on; the setting last-new-chats says otherwise",
     COLD_REFUSALS: "send people the link to the chat: tocsin people invite",
     LOGIN: "the phone works, or shows an appeal",
 }

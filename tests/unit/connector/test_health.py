@@ -13,7 +13,8 @@ import pytest
 from tests.support.account_events import fits
 from tests.support.connector_fakes import Aws
 from tests.support.leading_keys import GrantedTable
-from tocsin.accounts.limits import COLD_REFUSALS, FIRST_CONTACTS, NEW_CHATS
+from tests.support.settings import chosen
+from tocsin.accounts.limits import COLD_REFUSALS, FEW_NEW_CHATS, FIRST_CONTACTS, NEW_CHATS
 from tocsin.connector import health as module
 from tocsin.connector.gateway.limits import Limits
 from tocsin.connector.health import AccountHealth
@@ -267,6 +268,25 @@ async def test_a_warning_is_told_once_for_each_step(scene: Scene) -> None:
     stored = scene.keys.account.quota()
     assert stored is not None
     assert (stored.used, stored.total, stored.status) == (15, 30, "CAPPED")
+
+
+async def test_after_the_second_warning_the_last_new_chats_are_for_what_is_urgent(scene: Scene) -> None:
+    await scene.health.hear(NewChatQuota(27, 30, NOW + DAY, "SECOND_WARNING"))
+    assert scene.until(FEW_NEW_CHATS) == NOW + DAY
+    account = scene.keys.account
+    assert (account.first_contacts_limit() is None, account.first_contacts_limit(urgent=True) is None) == (
+        False,
+        True,
+    )
+    await scene.health.hear(NewChatQuota(10, 30, NOW + DAY, "FIRST_WARNING"))
+    assert scene.until(FEW_NEW_CHATS) is None
+    assert scene.bus.resumed == 1
+
+
+async def test_unless_the_operator_says_else(scene: Scene) -> None:
+    scene.health._settings = chosen(last_new_chats="any")
+    await scene.health.hear(NewChatQuota(27, 30, NOW + DAY, "SECOND_WARNING"))
+    assert scene.limits.strictest() is None
 
 
 async def test_a_cap_whose_cycle_is_over_holds_nobody(scene: Scene) -> None:

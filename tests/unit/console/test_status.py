@@ -54,6 +54,7 @@ def test_each_state_comes_with_what_to_do(fake: FakeDeployment, said: Said, stat
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
+        ("few-new-chats", "its last new chats are kept for what is urgent"),
         ("new-chats", "it has used up its new chats"),
         ("cold-refusals", "so Tocsin writes to no new contacts"),
         ("first-contacts", "WhatsApp does not let it write to new contacts"),

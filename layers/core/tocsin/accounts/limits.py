@@ -25,7 +25,10 @@ LOGIN: Final = "login"
 HOLDING_FIRST_CONTACTS: Final = (FIRST_CONTACTS, NEW_CHATS, COLD_REFUSALS)
 """Each by itself keeps the account from people who don't know it. The end of one isn't another's."""
 
-KINDS: Final = (LOGIN, MESSAGES, *HOLDING_FIRST_CONTACTS)
+FEW_NEW_CHATS: Final = "few-new-chats"
+"""Of our own accord, after WhatsApp's second warning: the last new chats are kept for what is urgent."""
+
+KINDS: Final = (LOGIN, MESSAGES, *HOLDING_FIRST_CONTACTS, FEW_NEW_CHATS)
 
 # Causes of those that hold first contacts. Before, it was the ack's code, or "notification".
 REACHOUT_LOCK: Final = "reachout-lock"
@@ -66,14 +69,15 @@ def read_limit(table: Table, account: str, kind: str, now: float) -> Limit | Non
     return limit if limit is not None and limit.until > now else None
 
 
-def first_contacts_limit(table: Table, account: str, now: float) -> Limit | None:
-    """What keeps the account from first contacts now: the one that ends last. `None`: nothing does."""
-    return strictest_for_first_contacts(read_limits(table, account, now))
+def first_contacts_limit(table: Table, account: str, now: float, *, urgent: bool = False) -> Limit | None:
+    """What keeps the account from (`urgent`) first contacts now: the one that ends last. `None`: nothing."""
+    return strictest_for_first_contacts(read_limits(table, account, now), urgent=urgent)
 
 
-def strictest_for_first_contacts(active: Mapping[str, Limit]) -> Limit | None:
-    """Of the limits that hold (by kind), the one that keeps first contacts back for longest."""
-    holding = [limit for kind, limit in active.items() if kind in HOLDING_FIRST_CONTACTS]
+def strictest_for_first_contacts(active: Mapping[str, Limit], *, urgent: bool = False) -> Limit | None:
+    """Of the limits that hold (by kind), the one that keeps (`urgent`) first contacts back for longest."""
+    kinds = HOLDING_FIRST_CONTACTS if urgent else (*HOLDING_FIRST_CONTACTS, FEW_NEW_CHATS)
+    holding = [limit for kind, limit in active.items() if kind in kinds]
     return max(holding, key=lambda limit: limit.until, default=None)
 
 

@@ -83,7 +83,13 @@ class Account:
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
         self._health = AccountHealth(
-            context.aws, context.notices, self._keys, name, self._limits, on_cold=self._count_cold
+            context.aws,
+            context.notices,
+            self._keys,
+            name,
+            self._limits,
+            on_cold=self._count_cold,
+            settings=lambda: context.settings(),
         )
         self.status.limit = self._limits.active
         self.status.hold = Holds(name, lambda: context.settings(), uniform=context.uniform)

@@ -22,20 +22,23 @@ from typing import Final, Generic, TypeVar
 
 from tocsin.accounts.limits import (
     COLD_REFUSALS,
+    FEW_NEW_CHATS,
     FIRST_CONTACTS,
-    HOLDING_FIRST_CONTACTS,
+    MESSAGES,
     NEW_CHAT_QUOTA,
     NEW_CHATS,
     REACHOUT_LOCK,
     Limit,
 )
-from tocsin.accounts.quota import Quota
+from tocsin.accounts.quota import SECOND_WARNING, Quota
 from tocsin.connector.aws import Aws
 from tocsin.connector.gateway.limits import WORDS, Limits
 from tocsin.connector.notices import Notices
 from tocsin.connector.socket import Line, LineClosed, LineLost
 from tocsin.connector_client import protocol
 from tocsin.keys.store import KeyStore
+from tocsin.settings.declared import LAST_NEW_CHATS, URGENT_ONLY
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import iso
 from tocsin.whatsapp.account_health import (
     AccountNews,
@@ -113,9 +116,11 @@ class AccountHealth:
         limits: Limits,
         *,
         on_cold: Callable[[], None] = lambda: None,
+        settings: CurrentSettings = unchanged_settings,
     ) -> None:
         """`on_cold`: called for each refused message to somebody who must write first."""
         self._on_cold = on_cold
+        self._settings = settings
         self._aws = aws
         self._notices = notices
         self._keys = keys
@@ -286,10 +291,20 @@ class AccountHealth:
             await self._new_chats_capped(told, now)
         elif told.status and not told.is_used_up:
             await self._lift(NEW_CHATS)
+        await self._keep_the_last(told, now)
         was = (before.status, before.cycle_end) if before is not None and before.is_warning(now) else None
         if quota.is_warning(now) and was != (quota.status, quota.cycle_end):
             log.warning("new chats are running out", extra={"account": self._account, "status": quota.status})
             await self._notices.tell("AccountQuota", self._account, _quota_facts(quota))
+
+    async def _keep_the_last(self, told: NewChatQuota, now: float) -> None:
+        """After the second warning the last new chats are for what is urgent, unless a setting says else."""
+        wanted = self._settings().value(LAST_NEW_CHATS, account=self._account) == URGENT_ONLY
+        ends = told.cycle_end if told.cycle_end is not None and told.cycle_end > now else None
+        if told.status == SECOND_WARNING and wanted and ends is not None:
+            await self._limit(FEW_NEW_CHATS, NEW_CHAT_QUOTA, ends)
+        elif told.status:
+            await self._lift(FEW_NEW_CHATS)
 
     async def _new_chats_capped(self, told: NewChatQuota, now: float) -> Limit:
         if told.cycle_end is not None:
@@ -326,7 +341,7 @@ class AccountHealth:
     async def _tell_limit(self, limit: Limit) -> None:
         """What an operator must hear: in the log and on the bus; the lease says it by the session."""
         facts = {
-            "kind": FIRST_CONTACTS if limit.kind in HOLDING_FIRST_CONTACTS else limit.kind,
+            "kind": limit.kind if limit.kind == MESSAGES else FIRST_CONTACTS,
             "cause": limit.cause,
             "type": limit.type or None,
             "until": iso(limit.until * 1000),

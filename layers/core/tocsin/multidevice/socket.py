@@ -122,9 +122,9 @@ class Socket:
         if pause is not None and pause.due_at is not None and self._now_ms() < pause.due_at:
             raise Wait(pause.code, pause.detail, due_at=pause.due_at)
 
-    def check_first_contacts(self, account: Account) -> None:
+    def check_first_contacts(self, account: Account, *, urgent: bool = False) -> None:
         """Raise `Wait` while the server lets the account write to nobody new, whoever was told so."""
-        limit = account.keys.account.first_contacts_limit()
+        limit = account.keys.account.first_contacts_limit(urgent=urgent)
         if limit is not None:
             due_at = from_seconds(limit.until)
             code = QUOTA if limit.cause == NEW_CHAT_QUOTA else "first-contact-restricted"

@@ -222,7 +222,7 @@ class MultiDevice:
         address = outgoing.address
         if outgoing.first_contact and address is None:
             # Of those whose address is known already the connector takes care, which costs no read.
-            self.socket.check_first_contacts(account)
+            self.socket.check_first_contacts(account, urgent=outgoing.urgent)
         if is_lid(outgoing.recipient):  # WhatsApp is asked about numbers, and here is none
             return address or Address(outgoing.recipient)
         if address is not None and address.is_held:

@@ -216,6 +216,14 @@ WARM_UP_FROM_PERCENT: Final = Setting(
     "Which part of its budgets a newly linked account begins with.",
     BY_ACCOUNT,
 )
+URGENT_ONLY: Final = "urgent"
+LAST_NEW_CHATS: Final = Setting(
+    "last-new-chats",
+    Choice(URGENT_ONLY, "any"),
+    URGENT_ONLY,
+    "What the last new chats of a month are for, once WhatsApp warned twice: urgent only, or any.",
+    BY_ACCOUNT,
+)
 RECIPIENT_SPACING_SECONDS: Final = Setting(
     "recipient-spacing-seconds",
     Number(0, 3600, "seconds"),
@@ -292,6 +300,7 @@ DECLARED: Final[Mapping[str, Setting[Any]]] = {
         FIRST_CONTACTS_PER_DAY,
         WARM_UP_DAYS,
         WARM_UP_FROM_PERCENT,
+        LAST_NEW_CHATS,
         RECIPIENT_SPACING_SECONDS,
         TYPING_JITTER_MILLISECONDS,
         QUIET_HOURS,

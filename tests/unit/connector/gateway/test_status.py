@@ -221,6 +221,17 @@ async def test_before_a_first_contact_it_is_found_out_whether_one_may_go() -> No
     assert asked == ["asked"]
 
 
+@pytest.mark.parametrize("urgent", [False, True])
+async def test_the_last_new_chats_are_for_what_is_urgent(urgent: bool) -> None:
+    account = limited("few-new-chats")
+    if urgent:
+        assert await ask(account, "message", first_contact=True, urgent=True) == ACK
+        return
+    with pytest.raises(Refusal) as raised:
+        await ask(account, "message", first_contact=True)
+    assert raised.value.fields["limit"] == "first-contacts"
+
+
 async def test_before_any_other_message_nobody_is_asked() -> None:
     async def never() -> None:
         raise AssertionError

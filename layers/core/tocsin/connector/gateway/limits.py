@@ -15,6 +15,7 @@ from typing import Final
 
 from tocsin.accounts.limits import (
     COLD_REFUSALS,
+    FEW_NEW_CHATS,
     FIRST_CONTACTS,
     KINDS,
     LOGIN,
@@ -41,6 +42,7 @@ WORDS: Final = {
     FIRST_CONTACTS: "no first contacts",
     NEW_CHATS: "no new chats",
     COLD_REFUSALS: "no first contacts for a while",
+    FEW_NEW_CHATS: "no new chats but for what is urgent",
     MESSAGES: "no messages",
     LOGIN: "no login",
 }

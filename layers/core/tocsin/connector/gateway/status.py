@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import (
     FIRST_CONTACTS,
-    HOLDING_FIRST_CONTACTS,
+    KINDS,
     MESSAGES,
     Limit,
     strictest_for_first_contacts,
@@ -148,13 +148,13 @@ class AccountGateway:
             if how.first_contact:
                 await status.before_first_contact()
                 _, line = self._line(account, incarnation)
-            self._check_limits(status, how.first_contact)
+            self._check_limits(status, how)
             if delay := status.hold.admit(node, how):
                 await asyncio.sleep(delay)
                 # The world went on meanwhile.
                 _, line = self._line(account, incarnation)
                 self._check_ready(status, how.resumed)
-                self._check_limits(status, how.first_contact)
+                self._check_limits(status, how)
                 status.hold.check_pause(node, how)
             self._check_keys(account, node)
             return await _answered(status, protocol.ACK_TIMEOUT, line.message(node))
@@ -238,14 +238,15 @@ class AccountGateway:
             raise Refusal(protocol.RESUMING, "parked notifications go first")
 
     @staticmethod
-    def _check_limits(status: AccountStatus, first_contact: bool) -> None:
+    def _check_limits(status: AccountStatus, how: Handling) -> None:
         """Each attempt against a limit would make it longer."""
-        kinds = (MESSAGES, *HOLDING_FIRST_CONTACTS) if first_contact else (MESSAGES,)
-        active = {kind: limit for kind in kinds if (limit := status.limit(kind)) is not None}
-        limit = active.get(MESSAGES) or strictest_for_first_contacts(active)
+        active = {kind: limit for kind in KINDS if (limit := status.limit(kind)) is not None}
+        limit = active.get(MESSAGES)
+        if limit is None and how.first_contact:
+            limit = strictest_for_first_contacts(active, urgent=how.urgent)
         if limit is not None:
             # Functions of before know one kind for first contacts.
-            kind = FIRST_CONTACTS if limit.kind in HOLDING_FIRST_CONTACTS else limit.kind
+            kind = limit.kind if limit.kind == MESSAGES else FIRST_CONTACTS
             detail = f"{limit.kind}: {limit.cause}"
             raise Refusal(protocol.RESTRICTED, detail, until=limit.until, limit=kind, cause=limit.cause)
 

@@ -247,11 +247,11 @@ class AccountKeys:
 
         return note_limit(self._context.table, self.name, limit, guessed=guessed)
 
-    def first_contacts_limit(self) -> Limit | None:
-        """What keeps the account from first contacts now; `None`: nothing does."""
+    def first_contacts_limit(self, *, urgent: bool = False) -> Limit | None:
+        """What keeps the account from (`urgent`) first contacts now; `None`: nothing does."""
         from tocsin.accounts.limits import first_contacts_limit
 
-        return first_contacts_limit(self._context.table, self.name, self._context.clock())
+        return first_contacts_limit(self._context.table, self.name, self._context.clock(), urgent=urgent)
 
     def quota(self) -> Quota | None:
         """The quota of new chats, as WhatsApp told it last."""
