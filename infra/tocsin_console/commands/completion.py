@@ -36,9 +36,9 @@ def register(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    import argcomplete
+    import argcomplete.shell_integration
 
-    script = argcomplete.shellcode(["tocsin"], shell=args.shell)
+    script = argcomplete.shell_integration.shellcode(["tocsin"], shell=args.shell)
     output.record({"shell": args.shell, "script": script})
     for line in script.split("\n"):
         output.draw(line)

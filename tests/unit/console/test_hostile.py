@@ -151,10 +151,15 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(Place, "client", lambda _, service: known.client(service))
     table = deployment.keys_table
 
-    def refused(*_: object, **__: object) -> None:
+    asking = operator_requests.request
+
+    def refused(*asked: Any, **how: Any) -> operator_requests.Request:
+        wish = asking(*asked, **how)
+        operator_requests.take_up(table, "default", operator_requests.read_request(table, "default"))
         operator_requests.answer(
             table, deployment.sealer, "default", bytes(12), state="unpaired", message=EVIL
         )
+        return wish
 
     def fails(_: object, event_type: str, detail: dict[str, Any]) -> None:
         ticket, recipient = detail["ticket"]["id"], "6281234567890"
@@ -276,9 +281,9 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
         assert isinstance(json.loads(line), dict)
 
 
-ELSEWHERE = {"adopt", "console", "pause", "resume"}
-"""Runs where no stack is (test_adopt.py), shows all on a page (page/test_hostile.py), or changes settings as
-`settings set` does (test_pause.py)."""
+ELSEWHERE = {"adopt", "check", "completion", "console", "pause", "resume"}
+"""Runs where no stack is (test_adopt.py, test_check.py, test_completion.py), shows all on a page
+(page/test_hostile.py), or changes settings as `settings set` does (test_pause.py)."""
 
 
 def test_no_command_is_left_out() -> None:
