@@ -15,6 +15,7 @@ import re
 from typing import NamedTuple
 
 from tocsin.door.answer import Refused
+from tocsin.door.sources import GROUP
 
 MAX_ADDRESS_CHARACTERS = 64
 _SIGNS = re.compile(r"[\s()+.\-/\u00a0\u2010-\u2015]")
@@ -66,6 +67,8 @@ def address_of(written: object, path: str) -> Address:
 def _of_jid(text: str, path: str) -> Address:
     user, _, server = text.partition("@")
     if server == "g.us":
+        if not GROUP.fullmatch(text):
+            raise _bad(path, "is no group, such as 120363000000000000@g.us", text)
         return Address(group=text)
     if f"@{server}" not in _OF_A_PERSON:
         raise _bad(path, f"is a kind of chat that is not written to here ({server[:20]})", text)
