@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fake_whatsapp import message_from
+from tests.support.fake_whatsapp import message_from, wrapped
 from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, texts
@@ -17,6 +17,7 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import Order
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.outgoing import device_sent, text_message
 
 DAY = 86400
 
@@ -114,6 +115,15 @@ def test_a_token_of_theirs_opens_the_chat_too(wired: WiredFunctions) -> None:
     assert let_go(wired) == [first.id]
 
 
+def test_so_does_what_the_owner_writes_to_them_from_the_phone(wired: WiredFunctions) -> None:
+    first = cold(wired)
+    phone = wired.paired.own.devices[0]
+    phone.begin(our_bundle(wired))
+    plain = device_sent(wired.siti.user, text_message("dari ponsel"))
+    wired.receive(wrapped(phone, wired.paired.own, "O1", phone.encrypt(plain), recipient=wired.siti.user))
+    assert let_go(wired) == [first.id]
+
+
 def test_an_operators_redrive_tries_all_the_same(wired: WiredFunctions) -> None:
     first = cold(wired)
     step = wired.stores.notifications.reset_for_redrive(
@@ -185,3 +195,22 @@ def test_a_connector_of_before_finds_nothing_out_and_a_day_is_taken(wired: Wired
     wired.network.refuse_with = [463]
     assert wired.deliver(planned).cause == "first-contact-restricted"
     assert wired.stored(planned).due_at == int(wired.paired.now + DAY) * 1000
+
+
+# -- one message ---------------------------------------------------------------------------------------------
+
+
+def test_one_refused_message_holds_its_line_up_for_minutes_and_not_for_hours(wired: WiredFunctions) -> None:
+    """A 403 is tried once more, then it is a dead letter; what is behind it goes on."""
+    first, second = wired.plan(1), wired.plan(2)
+    wired.network.refuse_with = [403]
+    assert wired.deliver(first).outcome == "parked"
+    assert wired.deliver(second).cause == "behind"
+    due_at = wired.stored(first).due_at
+    assert due_at is not None
+    assert due_at - wired.paired.now * 1000 <= 5 * 60 * 1000
+    wired.network.refuse_with = [403]
+    again = wired.stores.parking.requeue(first.id).notification
+    assert wired.delivery.deliver(Order.of(again)).outcome == "failed"
+    after = wired.stores.parking.requeue(second.id).notification
+    assert wired.delivery.deliver(Order.of(after)).outcome == "sent"

@@ -91,6 +91,28 @@ def test_a_third_spelling_is_the_same_person(stores: Stores) -> None:
     assert set(stores.people.find("default", SPELT).names) == {USER, SPELT}
 
 
+def test_who_must_write_first_under_a_name_must_and_what_was_refused_goes_along(stores: Stores) -> None:
+    stores.people.note_must_write_first("default", USER, "n1", 5)
+    stores.people.note_must_write_first("default", LID, "n2", 7)
+    person = joined(stores)
+    assert (person.must_write_first_at, person.refused) == (5, {"n1", "n2"})
+
+
+def test_what_is_refused_while_the_rest_is_let_go_stays_noted(stores: Stores) -> None:
+    stores.people.note_must_write_first("default", USER, "n1", 5)
+    let_go = stores.people.find("default", USER).refused
+    stores.people.note_must_write_first("default", USER, "n2", 6)
+    stores.people.forget_must_write_first("default", USER, let_go)
+    person = stores.people.find("default", USER)
+    assert (person.must_write_first_at, person.refused) == (None, {"n2"})
+
+
+def test_the_first_refusal_says_since_when(stores: Stores) -> None:
+    for at in (5, 9):
+        stores.people.note_must_write_first("default", USER, f"n{at}", at)
+    assert stores.people.find("default", USER).must_write_first_at == 5
+
+
 def test_joining_twice_changes_nothing(stores: Stores) -> None:
     assert joined(stores) == joined(stores)
 
