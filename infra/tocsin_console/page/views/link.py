@@ -14,6 +14,7 @@ from tocsin.accounts.passkey import PasskeyStep
 from tocsin.accounts.state import UNLINKED
 from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
 from tocsin_console import passkey_code, qr
+from tocsin_console.account_health import LIMITS
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.page import audit, shown
@@ -22,7 +23,7 @@ from tocsin_console.page.site import Site, elsewhere, page, refused, session_of,
 from tocsin_console.pair import Code, TypedCode, Wishes
 from tocsin_console.passkey_code import NotOptions
 from tocsin_console.send import SampleTicket, put_test
-from tocsin_console.status import LIMITS, account_status
+from tocsin_console.status import account_status
 from tocsin_console.unpair import unpair
 
 _UNLINK_SECONDS: Final = 25.0
