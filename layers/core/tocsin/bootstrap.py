@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
     from tocsin.connector_client.client import ConnectorClient, Whereabouts
     from tocsin.door.answer import Entry
-    from tocsin.door.desks.kind import Kind
-    from tocsin.door.door import Door
-    from tocsin.door.hooks import Phones
-    from tocsin.door.sources import Source
+    from tocsin.door.door import Door, Webhooks
+    from tocsin.door.hooks import Hooks, Keep, Phones
     from tocsin.dynamo.table import DynamoTable, Table
     from tocsin.hooks.config import HooksConfig
     from tocsin.hooks.deliver import Deliveries
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
         StoreConfig,
     )
     from tocsin.notify.delivery import Delivery
-    from tocsin.notify.events.foreign import Translate, Untold, Untranslatable
+    from tocsin.notify.events.foreign import Translate
     from tocsin.notify.outcomes import Publisher
     from tocsin.notify.parking import Maintainer
     from tocsin.notify.planning import Planner
@@ -73,19 +71,26 @@ answered comes again: that is better than a function that is killed while it wai
 
 
 class Later:
-    """A client that is made when it is first used: most sends need no SQS."""
+    """A part that is made when it is first used: most sends need no SQS, and most starts no help desk.
+    `made`: a service of AWS whose client it is, or what makes it."""
 
-    def __init__(self, service: str) -> None:
-        self._service = service
-        self._client: Any = None
+    def __init__(self, made: str | Callable[[], Any]) -> None:
+        self._make = made
+        self._made: Any = None
         self._lock = Lock()
 
-    def __getattr__(self, operation: str) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part(), name)
+
+    def __call__(self, *given: Any) -> Any:
+        return self._part()(*given)
+
+    def _part(self) -> Any:
         # A client serves several threads; the session that makes it serves one at a time.
         with self._lock:
-            if self._client is None:
-                self._client = aws.client(self._service)
-        return getattr(self._client, operation)
+            if self._made is None:
+                self._made = aws.client(self._make) if isinstance(self._make, str) else self._make()
+        return self._made
 
 
 # -- one for each function -------------------------------------------------------------------------------
@@ -128,25 +133,20 @@ def _requested_files(config: PlanConfig) -> RequestedFiles:
 
 
 def _foreign_events(config: PlanConfig, table: Table) -> Translate:
-    """Return what translates events of others. Most starts see none, so it is made with the first one."""
-    made: list[Translate] = []
+    """Return what translates events of others. Most starts see none."""
 
-    def translate(body: str) -> str | Untranslatable | Untold:
-        if not made:
-            from tocsin.door.desks.foreign import ForeignEvents
-            from tocsin.door.source_reader import SourceReader
-            from tocsin.people.numbers import normalise_phone
+    def make() -> Translate:
+        from tocsin.door.desks.foreign import ForeignEvents
+        from tocsin.door.source_reader import SourceReader
+        from tocsin.people.numbers import normalise_phone
 
-            sources = SourceReader(table)
-            made.append(
-                ForeignEvents(
-                    lambda name: sources.read(name, time.time_ns() // 1_000_000),
-                    lambda phone: normalise_phone(phone, config.default_region, config.default_area),
-                )
-            )
-        return made[0](body)
+        sources = SourceReader(table)
+        return ForeignEvents(
+            lambda name: sources.read(name, time.time_ns() // 1_000_000),
+            lambda phone: normalise_phone(phone, config.default_region, config.default_area),
+        )
 
-    return translate
+    return Later(make)
 
 
 def delivery(
@@ -351,7 +351,6 @@ def door(config: DoorConfig) -> Door:
     from tocsin.door.bus import Bus
     from tocsin.door.door import Door
     from tocsin.door.facts import LEASE_ATTRIBUTES, PROGRESS_ATTRIBUTES, Place, StoredFacts
-    from tocsin.door.hooks import Hooks
     from tocsin.door.meter import Meter
     from tocsin.door.source_reader import SourceReader
     from tocsin.door.stow import Stow
@@ -374,25 +373,25 @@ def door(config: DoorConfig) -> Door:
         lambda now: StoredFacts(now, leases, notifications, _request_name, place),
         lambda entry: _sealed_entry(entry, texts),
         Stow(Later("s3"), config.attachments_bucket),
-        Hooks(texts, dead.send, _phones(texts)),
+        _hooks(texts, dead.send),
         os.urandom,
     )
 
 
-def _phones(texts: Texts) -> Phones:
-    """Return what asks help desks for phones. Few sources need it, and it brings all of HTTP along."""
-    made: list[Phones] = []
+def _hooks(texts: Texts, keep: Keep) -> Webhooks:
+    """Return what knows help desks. Calls of tools need none of it."""
 
-    def phones(source: Source, kind: Kind, ids: Sequence[str]) -> Mapping[str, str]:
-        if not source.client:
-            return {}
-        if not made:
-            from tocsin.door.desks.phones import AskedPhones
+    def make() -> Hooks:
+        from tocsin.door.hooks import Hooks
 
-            made.append(AskedPhones(texts))
-        return made[0](source, kind, ids)
+        return Hooks(texts, keep, Later(phones))
 
-    return phones
+    def phones() -> Phones:
+        from tocsin.door.desks.phones import AskedPhones
+
+        return AskedPhones(texts)
+
+    return Later(make)
 
 
 def _request_name(source: str, key: str) -> str:

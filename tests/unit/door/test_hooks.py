@@ -202,7 +202,7 @@ def test_people_whom_the_source_may_not_reach_are_left_out() -> None:
 
 
 def test_phones_are_asked_for_in_one_go() -> None:
-    desk = Desk("glpi")
+    desk = Desk("glpi", client=b"sealed")
     desk.phones = {"12": "0812-3456-7890", "7": "+62 813 1111 2222"}
     _, detail = told(desk.send("glpi-assigned"))
     assert desk.asked == [["12", "7"]]
@@ -217,7 +217,7 @@ def test_a_help_desk_that_tells_phones_is_asked_for_none() -> None:
 
 
 def test_phones_that_were_looked_up_are_bound_by_what_the_source_may_reach() -> None:
-    desk = Desk("glpi", recipients=("+1",))
+    desk = Desk("glpi", client=b"sealed", recipients=("+1",))
     desk.phones = {"12": "0812-3456-7890"}
     _, detail = told(desk.send("glpi-created"))
     assert "customer" not in detail

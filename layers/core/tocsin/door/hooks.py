@@ -113,7 +113,7 @@ class Hooks:
         return Tell((entry,), json_answer(200, {"accepted": entry.detail_type}))
 
     def _with_phones(self, source: Source, kind: Kind, told: Translation) -> Translation:
-        if not told.wanted or kind.lookup is None:
+        if not told.wanted or kind.lookup is None or not source.client:
             return told
         ids = list(dict.fromkeys(one.id for one in told.wanted))
         return told.with_phones(self._phones(source, kind, ids))

@@ -15,10 +15,9 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 FUTURE_SECONDS: Final = 300
@@ -40,8 +39,7 @@ class Verdict(StrEnum):
     STALE = "signature-stale"
 
 
-@dataclass(frozen=True)
-class HmacScheme:
+class HmacScheme(NamedTuple):
     """HMAC over `signed`, whose parts are `body`, `timestamp`, `id` and any other text as it is.
 
     `header`: in lower case; `prefix`: what stands before the signature; `encoding`: hex or base64; `several`:
@@ -62,8 +60,7 @@ class HmacScheme:
     secret: str = "text"  # noqa: S105 - how a secret is written
 
 
-@dataclass(frozen=True)
-class TokenScheme:
+class TokenScheme(NamedTuple):
     """The secret itself, in one of `headers` (lower case; `authorization` as Bearer, as Basic's password or
     bare) or in one of the URL's parameters `query`."""
 

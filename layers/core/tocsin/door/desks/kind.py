@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from tocsin.door.signatures import HmacScheme, Scheme, TokenScheme
 
@@ -36,6 +36,9 @@ PARAMETER: Final = re.compile(r"\$\{([a-z_]{1,32})\}")
 PARAMETER_VALUE: Final = re.compile(r"[\w .:@/#-]{0,128}")
 
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
 class InvalidKind(ValueError):
     """The file can't be used. `findings`: each with its path in the file."""
 
@@ -51,8 +54,7 @@ class UnknownKind(KeyError):
     """No file of this name is built in."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One way to a value. `at`: JMESPath; `when`: a condition, empty for always; `form`: how it is read
     (`fields.py`); `words`: what becomes of a value, by its text in lower case; `drop`: values (lower case)
     that mean nothing is there; `default`: what stands for nothing, None for nothing."""
@@ -60,7 +62,7 @@ class Rule:
     at: str = ""
     when: str = ""
     form: str = ""
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = _NONE
     drop: tuple[str, ...] = ()
     default: Any = None
 
@@ -68,18 +70,16 @@ class Rule:
 Rules = tuple[Rule, ...]
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A part of the event. `each`: JMESPath of the object or the list of objects that the rules look into;
     empty for the whole document. `fields`: name → rules, of which the first one that finds something
     counts."""
 
-    fields: Mapping[str, Rules] = field(default_factory=dict)
+    fields: Mapping[str, Rules] = _NONE
     each: str = ""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """If `when` holds, the request tells of `what`: a word of `CHANGES`, or the reason why nobody is told of
     it."""
 
@@ -87,8 +87,7 @@ class Change:
     what: str
 
 
-@dataclass(frozen=True)
-class Challenge:
+class Challenge(NamedTuple):
     """GLPI's: the sender proves that it knows the secret by a hash of `text` in the parameter `query`, and
     wants a hash of that value."""
 
@@ -97,8 +96,7 @@ class Challenge:
     algorithm: str = "sha256"
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(NamedTuple):
     """A second request to the help desk for a person's phone. `path`: with `{id}`; `phone`: JMESPath
     expressions in its answer, the first one that finds something counts; `token_path`: where OAuth's token is
     fetched, empty where `key_header` takes a key of the API."""
@@ -110,8 +108,7 @@ class Lookup:
     key_header: str = ""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of help desk, or an operator's own mapping. `parameters`: name → value, as the source sets
     them."""
 
@@ -122,17 +119,17 @@ class Kind:
     changes: tuple[Change, ...]
     revisions: tuple[tuple[str, str], ...]
     ticket: Section
-    extra: Section = field(default_factory=Section)
-    customer: Section = field(default_factory=Section)
-    technicians: Section = field(default_factory=Section)
-    created_by: Section = field(default_factory=Section)
-    changed_by: Section = field(default_factory=Section)
-    reply: Section = field(default_factory=Section)
+    extra: Section = Section()
+    customer: Section = Section()
+    technicians: Section = Section()
+    created_by: Section = Section()
+    changed_by: Section = Section()
+    reply: Section = Section()
     groups: Rules = ()
     challenge: Challenge | None = None
     ping: str = ""
     lookup: Lookup | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = _NONE
 
     @property
     def replies(self) -> str:

@@ -9,8 +9,7 @@ Who sent the request was verified before (`signatures.verify`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from tocsin.door.answer import TEXT, Answer, Entry
@@ -35,8 +34,7 @@ NO_SUBJECT: Final = "–"
 _SUBJECT_CHARACTERS = 120
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the source says besides its kind. `account`: who speaks, empty for the default one; `language`: of
     people whose language the help desk doesn't tell; `audiences`: who is told, empty for everybody."""
 
@@ -45,8 +43,10 @@ class Options:
     audiences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Wanted:
+PLAIN: Final = Options()
+
+
+class Wanted(NamedTuple):
     """A person whose phone only a second request tells. `place`: `customer`, or the number of a
     technician."""
 
@@ -54,8 +54,7 @@ class Wanted:
     id: str
 
 
-@dataclass(frozen=True)
-class Translation:
+class Translation(NamedTuple):
     """`entry`: the event for the bus; None where nobody is told of the change, and `ignored` says why.
     `repairs`: what of it was cut or dropped, by path. `wanted`: whose phone is to be asked for."""
 
@@ -79,15 +78,14 @@ class Translation:
                 detail["technicians"] = people
             else:
                 detail[one.place] = {**detail[one.place], "phone": phone}
-        return replace(self, entry=Entry(self.entry.detail_type, detail))
+        return self._replace(entry=Entry(self.entry.detail_type, detail))
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """No ticket event can be made of the request. `violations`: each with its path; they quote nothing."""
 
     violations: tuple[str, ...]
-    ticket: str = field(default="", repr=False)
+    ticket: str = ""
 
 
 def greeting(
@@ -119,7 +117,7 @@ def translate(
     raw_body: bytes,
     raw_query: str,
     now: float,
-    options: Options = Options(),
+    options: Options = PLAIN,
 ) -> Translation | Answer | Refusal:
     """Make a ticket event of a request. `headers`: names in lower case; `now`: seconds."""
     query = _query(raw_query)
