@@ -1,0 +1,235 @@
+"""`tocsin sources`: a key that is shown once, and what a sample would become."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_deployment import NOW, FakeDeployment, Said
+from tocsin.door.sources import SECRET, SECRET_BYTES
+from tocsin.dynamo.writes import Update
+from tocsin.tables.notifications import source_key, source_use_key
+from tocsin_console import source_trial, sources
+from tocsin_console.deployment import Deployment
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.sources import Wanted
+
+URL = "https://abc.lambda-url.eu-west-1.on.aws/"
+
+
+@pytest.fixture
+def deployment(fake: FakeDeployment) -> Deployment:
+    """A stack with a door."""
+    return dataclasses.replace(fake.deployment, outputs={**fake.deployment.outputs, "DoorUrl": URL})
+
+
+def add(deployment: Deployment, kind: str = "api", **more: Any) -> tuple[Said, str]:
+    """Add a source; what was said, and its key."""
+    said = Said(as_json=True)
+    sources.add(deployment, Wanted("billing", kind, **more), said.output, clock=lambda: NOW)
+    return said, said.records[-1]["key"]
+
+
+def stored(deployment: Deployment) -> dict[str, Any]:
+    item = deployment.outside_table.get(source_key("billing"))
+    assert item is not None
+    return dict(item)
+
+
+def test_a_source_gets_a_key_of_which_only_a_hash_is_stored(deployment: Deployment) -> None:
+    _, key = add(deployment)
+    item = stored(deployment)
+    assert item["hash"] == hashlib.sha256(key.encode()).hexdigest()
+    assert key not in repr(item)
+    assert sources.find(deployment, "billing").is_called_with(key, NOW * 1000)
+
+
+def test_the_key_is_as_random_as_it_is_long(deployment: Deployment) -> None:
+    said = Said(as_json=True)
+    asked: list[int] = []
+    sources.add(
+        deployment,
+        Wanted("billing", "api"),
+        said.output,
+        random=lambda count: asked.append(count) or bytes(count),  # type: ignore[func-returns-value]
+    )
+    assert asked == [SECRET_BYTES]
+
+
+def test_a_help_desk_that_signs_has_its_secret_sealed(deployment: Deployment) -> None:
+    _, key = add(deployment, "zammad")
+    item = stored(deployment)
+    assert "hash" not in item
+    assert key.encode() not in item[SECRET]
+    opened = deployment.stores.texts.open(item[SECRET], source_key("billing"), SECRET)
+    assert opened == {"secret": key}
+
+
+def test_a_secret_that_the_help_desk_made_is_taken_from_a_file(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("zendesk-made-this-one\n")
+    _, key = add(deployment, "zendesk", secret_from=str(file))
+    assert key == "zendesk-made-this-one"
+
+
+def test_without_a_door_nothing_is_added(fake: FakeDeployment) -> None:
+    with pytest.raises(ConsoleError, match="HttpDoor=on"):
+        sources.add(fake.deployment, Wanted("billing", "api"), Said().output)
+
+
+def test_a_name_is_taken_once(deployment: Deployment) -> None:
+    add(deployment)
+    with pytest.raises(ConsoleError, match="rotate"):
+        add(deployment)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"kind": "telegram"}, "there is no kind 'telegram'"),
+        ({"audiences": ("boss",)}, "no audience 'boss'"),
+        ({"recipients": ("62812",)}, "neither the beginning of a number"),
+        ({"recipients": ("x@g.us",)}, "neither the beginning of a number"),
+        ({"per_minute": 0}, "a rate is 1 to"),
+        ({"options": ("sensitive",)}, "NAME=VALUE"),
+        ({"secret_from": "-"}, "signs nothing"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_added(
+    deployment: Deployment, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Usage, match=said):
+        add(deployment, **{"kind": "api", **more})
+    assert deployment.outside_table.get(source_key("billing")) is None
+
+
+def test_an_account_that_is_not_served_is_refused(deployment: Deployment) -> None:
+    with pytest.raises(NotFound):
+        add(deployment, accounts=("nobody",))
+
+
+def test_rotating_gives_a_new_key_and_lets_the_old_one_count_for_a_while(deployment: Deployment) -> None:
+    _, old = add(deployment)
+    said = Said(as_json=True)
+    sources.rotate(deployment, "billing", said.output, hours=2, clock=lambda: NOW)
+    new = said.records[-1]["key"]
+    source = sources.find(deployment, "billing")
+    assert source.is_called_with(new, NOW * 1000)
+    assert source.is_called_with(old, NOW * 1000 + 2 * sources.MS_PER_HOUR - 1)
+    assert not source.is_called_with(old, NOW * 1000 + 2 * sources.MS_PER_HOUR)
+
+
+def test_rotating_changes_nothing_else(deployment: Deployment) -> None:
+    add(deployment, recipients=("+62812",), per_minute=7, options=("sensitive=on",))
+    before = stored(deployment)
+    sources.rotate(deployment, "billing", Said().output, hours=0, clock=lambda: NOW)
+    kept = {name: value for name, value in stored(deployment).items() if "hash" not in name}
+    assert kept | {"former_until": 0} == {name: value for name, value in before.items() if name != "hash"} | {
+        "former_until": 0
+    }
+
+
+def test_pausing_and_removing(deployment: Deployment) -> None:
+    add(deployment)
+    sources.pause(deployment, "billing", Said().output, paused=True)
+    assert sources.find(deployment, "billing").paused
+    sources.pause(deployment, "billing", Said().output, paused=False)
+    assert not sources.find(deployment, "billing").paused
+    sources.remove(deployment, "billing", Said().output, yes=True)
+    with pytest.raises(NotFound):
+        sources.find(deployment, "billing")
+
+
+def test_the_list_tells_use_and_last_refusal_and_no_key(deployment: Deployment) -> None:
+    _, key = add(deployment)
+    use = {
+        "heard": 12,
+        "used_at": NOW * 1000,
+        "refused": 1,
+        "refused_at": NOW * 1000,
+        "refusal": "rate-limited",
+    }
+    deployment.outside_table.update(Update(source_use_key("billing"), set=use))
+    said = Said()
+    sources.list_sources(deployment, said.output)
+    assert "12" in said.text
+    assert "rate-limited at 2026" in said.text
+    sources.show(deployment, "billing", said.output)
+    assert key not in said.text
+    assert key.partition(".")[2] not in said.text
+
+
+def test_a_damaged_record_is_listed_as_such(deployment: Deployment) -> None:
+    add(deployment)
+    deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
+    said = Said()
+    sources.list_sources(deployment, said.output)
+    assert "damaged (accounts)" in said.text
+
+
+# -- samples -----------------------------------------------------------------------------------------------
+
+
+def trial(deployment: Deployment, folder: Path, sample: str) -> str:
+    file = folder / "sample"
+    file.write_text(sample, encoding="utf-8")
+    said = Said()
+    source_trial.show_trial(deployment, "billing", file, said.output, clock=lambda: NOW)
+    return said.text
+
+
+def test_a_sample_of_a_body_shows_the_event_and_masks_numbers(deployment: Deployment, tmp_path: Path) -> None:
+    add(deployment)
+    told = trial(deployment, tmp_path, json.dumps({"to": "+6281234567890", "text": "Halo"}))
+    assert "MessageRequested, account default" in told
+    assert "6281…90" in told
+    assert "6281234567890" not in told
+
+
+def test_a_sample_of_a_whole_request_is_read_with_its_head(deployment: Deployment, tmp_path: Path) -> None:
+    add(deployment, "fonnte")
+    head = "POST /send HTTP/1.1\nContent-Type: application/x-www-form-urlencoded"
+    request = f"{head}\n\ntarget=081234567890&message=Halo"
+    assert "text        Halo" in trial(deployment, tmp_path, request)
+
+
+def test_a_sample_of_a_help_desk_shows_who_would_be_told(deployment: Deployment, tmp_path: Path) -> None:
+    add(deployment, "generic")
+    body = {
+        "event": "created",
+        "ticket": {"id": "7", "revision": 1, "subject": "Mati"},
+        "customer": {"name": "Siti", "phone": "081234567890"},
+    }
+    assert "Siti +6281…90" in trial(deployment, tmp_path, json.dumps(body))
+
+
+def test_a_sample_that_would_be_refused_says_why(deployment: Deployment, tmp_path: Path) -> None:
+    add(deployment, recipients=("+34",))
+    with pytest.raises(ConsoleError, match="not-allowed"):
+        trial(deployment, tmp_path, json.dumps({"to": "+6281234567890", "text": "Halo"}))
+
+
+def test_a_sensitive_sample_is_not_shown(deployment: Deployment, tmp_path: Path) -> None:
+    add(deployment, "phpnuxbill")
+    told = trial(deployment, tmp_path, "GET /wa_url?number=6281234567890&text=Kode+117733\n\n")
+    assert "117733" not in told
+
+
+def test_the_signature_of_the_secret_that_was_printed_is_the_door_s(deployment: Deployment) -> None:
+    from tocsin.door.hooks import Hooks
+    from tocsin.door.request import Request
+
+    _, key = add(deployment, "zammad")
+    body = b'{"ticket": {}}'
+    signature = "sha1=" + hmac.new(key.encode(), body, "sha1").hexdigest()
+    hooks = Hooks(deployment.stores.texts, lambda *_, **__: None)
+    signed = Request("POST", "/hooks/billing", "", {"x-hub-signature": signature}, body)
+    assert hooks.verified(sources.find(deployment, "billing"), signed, NOW * 1000) is None
