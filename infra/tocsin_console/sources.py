@@ -88,7 +88,7 @@ def add(
         recipients=wanted.recipients,
         per_minute=PER_MINUTE if wanted.per_minute is None else wanted.per_minute,
         created_at=from_seconds(clock()),
-        mapping=_mapping(wanted),
+        mapping="" if wanted.mapping is None else _mapping(wanted.mapping),
         options={**_options(wanted.options), **_listening(deployment, wanted)},
     )
     _demand_meaning(source)
@@ -104,6 +104,41 @@ def add(
         _listen(deployment, source, output)
     else:
         _tell_key(source, url, key, output)
+
+
+def change(
+    deployment: Deployment,
+    name: str,
+    output: Output,
+    *,
+    options: tuple[str, ...] = (),
+    mapping: Path | None = None,
+    client: Path | None = None,
+    pattern: Path | None = None,
+) -> None:
+    """Give a source another mapping, options, client or pattern; its key stays. An option of an empty value
+    is left to its kind. Raises Usage, NotFound, ConsoleError."""
+    before = find(deployment, name)
+    if mapping is not None and not before.mapping:
+        raise Usage(
+            f"'{name}' is of the kind {before.kind}, which has its own file: add it anew with --mapping"
+        )
+    if pattern is not None and before.kind != BUS:
+        raise Usage("--pattern belongs to sources of kind bus")
+    told = {**before.options, **_options(options)}
+    if pattern is not None:
+        told["pattern"] = pattern_of(_read(pattern), deployment)
+    source = replace(before, options={option: value for option, value in told.items() if value})
+    if mapping is not None:
+        source = replace(source, mapping=_mapping(mapping))
+    _demand_meaning(source)
+    if client is not None:
+        source = replace(source, client=_client(deployment, source, client))
+    if pattern is not None:
+        make_rule(deployment, name, source.options["pattern"], source.options.get("bus", ""))
+    deployment.outside_table.put(Put(source_key(name), source.item(), when=(ITEM_EXISTS,)))
+    output.say(f"'{name}' is changed; {HEEDED}")
+    output.record(_told(source))
 
 
 def _listen(deployment: Deployment, source: Source, output: Output) -> None:
@@ -265,12 +300,11 @@ def _options(typed: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _mapping(wanted: Wanted) -> str:
-    if wanted.mapping is None:
-        return ""
-    text = _read(wanted.mapping)
+def _mapping(place: Path) -> str:
+    """Raises Usage."""
+    text = _read(place)
     if len(text.encode()) > MAX_MAPPING_BYTES:
-        raise Usage(f"{wanted.mapping} is larger than {MAX_MAPPING_BYTES} bytes")
+        raise Usage(f"{place} is larger than {MAX_MAPPING_BYTES} bytes")
     return text
 
 

@@ -245,6 +245,7 @@ COMMANDS: list[tuple[str, bool]] = [
     ("people forget {number} --yes", False),
     ("pair --wait 1", False),
     ("sources add shop --kind bus --pattern {pattern} --mapping {mapping}", False),
+    ("sources change shop --pattern {pattern} --mapping {mapping}", False),
     ("sources pause shop", False),
     ("sources resume shop", False),
     ("sources remove shop --yes", False),

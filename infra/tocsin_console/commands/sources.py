@@ -54,6 +54,17 @@ def register(commands: Commands) -> None:
         ("resume", run_resume, "hear a paused one again"),
     ):
         add_command(actions, name, run, help=text).add_argument("name", metavar="NAME")
+    changing = add_command(actions, "change", run_change, help="give one another mapping, option or client")
+    changing.add_argument("name", metavar="NAME")
+    changing.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="what its kind asks for"
+    )
+    for option, text in (
+        ("--mapping", "the mended file of a kind of your own"),
+        ("--client", "how the help desk is asked for phones"),
+        ("--pattern", "of kind bus: the event pattern that it listens to"),
+    ):
+        changing.add_argument(option, type=Path, metavar="FILE", help=text)
     rotating = add_command(actions, "rotate", run_rotate, help="give one a new key; the old one ends later")
     rotating.add_argument("name", metavar="NAME")
     rotating.add_argument("--hours", type=count, default=24, help="how long the old key counts (default 24)")
@@ -92,6 +103,20 @@ def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) ->
         bus=args.bus,
     )
     sources.add(deployment, wanted, output)
+
+
+def run_change(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console import sources
+
+    sources.change(
+        deployment,
+        args.name,
+        output,
+        options=tuple(args.option),
+        mapping=args.mapping,
+        client=args.client,
+        pattern=args.pattern,
+    )
 
 
 def run_kinds(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

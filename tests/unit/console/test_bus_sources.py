@@ -20,13 +20,16 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.source_kinds import list_kinds, print_file
 from tocsin_console.source_trial import show_trial
-from tocsin_console.sources import Wanted, add, find, pause, remove, rotate
+from tocsin_console.sources import Wanted, add, change, find, pause, remove, rotate
 
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch, fake: FakeDeployment) -> Events:
-    made = Events()
-    monkeypatch.setattr(Deployment, "client", lambda _, service: {"events": made, "sqs": Queues()}[service])
+    made, elsewhere = Events(), Deployment.client
+    ours: dict[str, Any] = {"events": made, "sqs": Queues()}
+    monkeypatch.setattr(
+        Deployment, "client", lambda found, service: ours.get(service) or elsewhere(found, service)
+    )
     return made
 
 
@@ -217,3 +220,47 @@ def test_a_kinds_file_is_printed_as_it_is(said: Said) -> None:
     assert said.text == file_of("zammad")
     with pytest.raises(NotFound):
         print_file("nothing", said.output)
+
+
+# -- changes -------------------------------------------------------------------------------------------------
+
+
+def test_a_mapping_and_a_pattern_are_changed_in_place(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    mended = {**MAPPING, "ticket": {"id": "body.order", "subject": "body.item"}}
+    files = written(tmp_path, mended=mended, other={"source": ["shop"], "detail-type": ["OrderLost"]})
+    change(fake.deployment, "shop", said.output, mapping=files["mended"], pattern=files["other"])
+    assert json.loads(find(fake.deployment, "shop").mapping) == mended
+    (rule,) = events.rules.values()
+    assert "OrderLost" in rule["EventPattern"]
+
+
+@pytest.mark.usefixtures("door")
+def test_an_option_is_changed_and_the_key_stays(fake: FakeDeployment, said: Said, tmp_path: Path) -> None:
+    add(fake.deployment, Wanted("tickets", "jira", options=("phone_field=a", "replies=text")), said.output)
+    before = find(fake.deployment, "tickets")
+    change(fake.deployment, "tickets", said.output, options=("phone_field=b", "replies="))
+    after = find(fake.deployment, "tickets")
+    assert after.options == {"phone_field": "b"}
+    assert (after.secret, after.hash, after.created_at) == (before.secret, before.hash, before.created_at)
+
+
+@pytest.mark.usefixtures("door")
+def test_a_change_that_cannot_be_meant_changes_nothing(
+    fake: FakeDeployment, events: Events, said: Said, tmp_path: Path
+) -> None:
+    add(fake.deployment, shop(tmp_path), said.output)
+    add(fake.deployment, Wanted("tickets", "jira"), said.output)
+    files = written(tmp_path, bad={**MAPPING, "change": []}, other=PATTERN)
+    before = [fake.deployment.outside_table.get(source_key(name)) for name in ("shop", "tickets")]
+    for name, changes in (
+        ("shop", {"mapping": files["bad"]}),
+        ("tickets", {"mapping": files["bad"]}),
+        ("tickets", {"pattern": files["other"]}),
+        ("tickets", {"options": ("fone_field=x",)}),
+    ):
+        with pytest.raises(Usage):
+            change(fake.deployment, name, said.output, **changes)  # type: ignore[arg-type]
+    assert [fake.deployment.outside_table.get(source_key(name)) for name in ("shop", "tickets")] == before
