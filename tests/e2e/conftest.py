@@ -16,7 +16,7 @@ def running_world() -> Iterator[World]:
     if not interpreter().exists():
         pytest.skip("the emulator isn't installed: make setup")
     parameters, settings = (
-        {"AttachmentsBucket": BUCKET},
+        {"AttachmentsBucket": BUCKET, "OutcomeHooks": "on"},
         {"read-receipts": "true", "outcome-events": "sent,delivered,read"},
     )
     with world("e2e", parameters=parameters, settings=settings) as built, built.connector():
