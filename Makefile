@@ -71,6 +71,7 @@ lint: setup ## format, style, types, texts, templates
 	@$(BIN)/mypy
 	@$(BIN)/python -m tocsin.notify.texts.lint functions/plan_notifications/templates
 	@$(BIN)/python -m tests.support.contracts --check
+	@$(BIN)/python -m tests.support.openapi --check
 	@# Strict in types, and for a region of each partition. I3011: what is deleted with the stack is meant to be.
 	@$(SAM)/cfn-lint --include-checks I --ignore-checks I3011 --configure-rule E3012:strict=true \
 		--regions us-east-1 ap-southeast-3 cn-north-1 us-gov-west-1 eusc-de-east-1 -- $(TEMPLATES)
