@@ -47,6 +47,12 @@ class Job(Generic[T]):
     def over(self) -> bool:
         return self.state in (CANCELLED, DONE)
 
+    def begin(self) -> bool:
+        """Whether it begins by this: it does so once."""
+        begins = self.state == READY
+        self.state = RUNNING if begins else self.state
+        return begins
+
     def cancel(self) -> None:
         """Stop after what is being done now."""
         if not self.over:
@@ -54,9 +60,9 @@ class Job(Generic[T]):
 
     def run(self, words: Callable[[Exception], str]) -> None:
         """Do it, in whatever thread this is. `words`: an error as the operator reads it."""
-        if self.state != READY:
+        self.begin()
+        if self.state != RUNNING:
             return
-        self.state = RUNNING
         try:
             with closing(self.work()) as steps:
                 for word, result in steps:

@@ -203,7 +203,7 @@ async def start(request: web.Request) -> web.Response:
     found = jobs_of(site).get(request.match_info["job"])
     if found is None:
         raise NotFound("this preview is gone: choose again. Nothing was done")
-    if found.state == "ready":
+    if found.begin():
         found.note = str(form.get("note", ""))[:400]
         site.threads.submit(found.run, site.words)
     return elsewhere(f"/letters/jobs/{found.identity}")

@@ -10,7 +10,17 @@ from tocsin_console.errors import ConsoleError
 from tocsin_console.page.door import INVITATION_SECONDS, SESSION_SECONDS, Door
 from tocsin_console.page.server import listening
 
-PAGES = ["/", "/feed", "/notification/x", "/letters", "/letters/events", "/link"]
+PAGES = [
+    "/",
+    "/feed",
+    "/notification/x",
+    "/letters",
+    "/letters/events",
+    "/link",
+    "/people",
+    "/settings",
+    "/doctor",
+]
 
 
 def test_an_invitation_lets_one_browser_in_once(stranger: Browser) -> None:

@@ -1,0 +1,141 @@
+"""People: what is known of somebody, and what an operator may do for them.
+
+A number is asked for by a form and never stands in an address.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from tocsin.notify.notification import Notification
+from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.forget import KEPT, forget_person
+from tocsin_console.output import Output
+from tocsin_console.page import audit
+from tocsin_console.page.site import Site, page, site_of
+from tocsin_console.people import People, confirm_number, show_person
+from tocsin_console.sessions import Sessions, clean_sessions
+
+_LABEL: Final = 14
+"""Columns of the names in what `tocsin people show` says."""
+
+_MAX: Final = 200
+
+
+def read(site: Site, account: str, wanted: str) -> list[tuple[str, str]]:
+    """What is stored of somebody, as name and words. Raises NotFound, Usage."""
+    said = io.StringIO()
+    show_person(People(site.deployment, account), wanted, output=Output(stream=said), clock=site.clock)
+    lines = [line for line in said.getvalue().splitlines() if not line.startswith("…")]
+    return [(line[:_LABEL].strip(), line[_LABEL:].strip()) for line in lines]
+
+
+async def show(request: web.Request) -> web.Response:
+    return await _page(request)
+
+
+async def ask(request: web.Request) -> web.Response:
+    """Look somebody up: by a number or a JID, or as the recipient of a notification."""
+    site, form = site_of(request), await request.post()
+    wanted, account = str(form.get("wanted", "")).strip()[:_MAX], str(form.get("account", "")) or None
+    if like := str(form.get("like", "")):
+        one = await site.work(site.deployment.stores.notifications.get, like[:_MAX])
+        if one is None or not one.recipient:
+            raise NotFound("there is no such recipient (any more)")
+        wanted, account = _name(one), one.account
+    return await _page(request, wanted, account)
+
+
+def _name(one: Notification) -> str:
+    return one.recipient if "@" in one.recipient else f"+{one.recipient}"
+
+
+async def _page(
+    request: web.Request, wanted: str = "", account: str | None = None, said: str = "", refusal: str = ""
+) -> web.Response:
+    site = site_of(request)
+    names = await site.work(lambda: site.deployment.accounts)
+    facts: list[tuple[str, str]] = []
+    if wanted:
+        try:
+            account = site.deployment.account(account or (names[0] if names else None))
+            facts = await site.work(read, site, account, wanted)
+        except (NotFound, Usage) as error:
+            refusal = refusal or str(error)
+    return page(
+        request,
+        "people",
+        title="People",
+        names=names,
+        account=account or "",
+        wanted=wanted,
+        facts=facts,
+        said=said,
+        refusal=refusal,
+        KEPT=KEPT,
+    )
+
+
+# -- what can be done --------------------------------------------------------------------------------------
+
+
+async def _do(request: web.Request, what: str, act: Callable[[Site, str, str, Output], None]) -> web.Response:
+    """Do something for somebody; what `tocsin` says of it is shown above them."""
+    site, form = site_of(request), await request.post()
+    wanted, account = str(form.get("wanted", ""))[:_MAX], str(form.get("account", ""))
+    said = io.StringIO()
+
+    def run() -> None:
+        act(site, site.deployment.account(account or None), wanted, Output(stream=said))
+        audit.note(site, what)
+
+    try:
+        await site.work(run)
+    except ConsoleError as error:
+        return await _page(request, wanted, account, refusal=str(error))
+    return await _page(request, wanted, account, said=said.getvalue())
+
+
+async def confirm(request: web.Request) -> web.Response:
+    """The number may go to whoever has it now."""
+
+    def act(site: Site, account: str, wanted: str, output: Output) -> None:
+        confirm_number(People(site.deployment, account), wanted, output=output, yes=True, clock=site.clock)
+
+    return await _do(request, "confirmed to whom a number belongs now", act)
+
+
+async def clean(request: web.Request) -> web.Response:
+    """Make new sessions with their devices at the next message."""
+
+    def act(site: Site, account: str, wanted: str, output: Output) -> None:
+        found = People(site.deployment, account).find(wanted)
+        sessions = Sessions.of(site.deployment, account)
+        clean_sessions(sessions, found.person.id, device=None, dry_run=False, output=output, yes=True)
+
+    return await _do(request, "replaced somebody's sessions", act)
+
+
+async def forget(request: web.Request) -> web.Response:
+    """Erase somebody; first shown, then done once the box is ticked."""
+    form = await request.post()
+    sure = form.get("sure") == "yes"
+
+    def act(site: Site, account: str, wanted: str, output: Output) -> None:
+        people = People(site.deployment, account)
+        forget_person(people, wanted, dry_run=not sure, output=output, yes=True, clock=site.clock)
+
+    return await _do(request, "erased a person" if sure else "looked at what erasing a person would do", act)
+
+
+VIEWS: Final = {
+    "GET /people": show,
+    "POST /people": ask,
+    "POST /people/confirm": confirm,
+    "POST /people/clean": clean,
+    "POST /people/forget": forget,
+}
