@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tocsin.accounts.challenge import Challenge
 from tocsin.accounts.limits import (
     COLD_REFUSALS,
     FEW_NEW_CHATS,
@@ -16,7 +17,7 @@ from tocsin.accounts.limits import (
 )
 from tocsin.accounts.login_refusal import LoginRefusal
 from tocsin.accounts.quota import CAPPED, SECOND_WARNING, Quota
-from tocsin_console.output import moment
+from tocsin_console.output import how_long, moment
 
 # Active WhatsApp restrictions, in short. Tocsin does not try to send against one, which would prolong it.
 LIMITS = {
@@ -79,6 +80,13 @@ def quota_sentence(quota: Quota) -> str:
     if quota.status == SECOND_WARNING:
         return f"{told}; keep what is left for what is urgent; people who answer are taken off the count"
     return f"{told}; people who answer are taken off the count"
+
+
+def challenge_sentence(challenge: Challenge, now: float) -> str:
+    """WhatsApp wants to know that it is the owner."""
+    said = f" ({challenge.type})" if challenge.type else ""
+    since = how_long(max(now - challenge.heard_at, 0))
+    return f"WhatsApp asked for a security check{said} {since} ago: open WhatsApp on the phone"
 
 
 def quota_json(quota: Quota | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.accounts.challenge import Challenge, read_challenge
 from tocsin.accounts.limits import Limit, read_limits
 from tocsin.accounts.login_refusal import LoginRefusal, read_refusal
 from tocsin.accounts.quota import Quota, read_quota
@@ -68,7 +69,8 @@ class AccountStatus:
     same recipient, the longest lines first; `limits`: active WhatsApp restrictions;
     `self_test`: its last self-test; `paused`: what an operator stopped, `pace`: how much it writes and what
     that holds back, in sentences; `quota`: of new chats, as WhatsApp told it last; `refusal`: what WhatsApp
-    said when it refused the login, unless it has accepted one since; `now`: seconds."""
+    said when it refused the login, unless it has accepted one since; `challenge`: whether it asked for a
+    security check lately; `now`: seconds."""
 
     account: str
     state: str
@@ -86,6 +88,7 @@ class AccountStatus:
     pace: Sequence[str] = ()
     quota: Quota | None = None
     refusal: LoginRefusal | None = None
+    challenge: Challenge | None = None
     now: float = 0.0
 
     @property
@@ -94,6 +97,8 @@ class AccountStatus:
         lines = [account_health.limit_sentence(limit) for limit in self.limits]
         if self.quota is not None and self.quota.is_warning(self.now):
             lines.append(account_health.quota_sentence(self.quota))
+        if self.challenge is not None:
+            lines.append(account_health.challenge_sentence(self.challenge, self.now))
         if self.refusal is not None:
             lines += account_health.refusal_lines(self.refusal)
         return lines
@@ -136,6 +141,7 @@ class AccountStatus:
             "limits": [account_health.limit_json(one) for one in self.limits],
             "quota": account_health.quota_json(self.quota),
             "refusal": account_health.refusal_json(self.refusal),
+            "challenge": self.challenge._asdict() if self.challenge is not None else None,
             "self_test": self_test.to_json(self.self_test) or None,
             "paused": list(self.paused),
             "pace": list(self.pace),
@@ -242,5 +248,6 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         pace.sentences(deployment, name, rows, clock()),
         read_quota(deployment.keys_table, name),
         read_refusal(deployment.keys_table, name),
+        read_challenge(deployment.keys_table, name, clock()),
         clock(),
     )

@@ -87,6 +87,10 @@ def judge_restrictions(facts: Sequence[AccountStatus]) -> list[Finding]:
             saw = f"{account.account}: {account_health.quota_sentence(account.quota)}"
             means = "once they are used up, people who never wrote get nothing until the cycle ends"
             found.append(warning(saw, means, "let customers write first: tocsin people invite"))
+        if account.challenge is not None:
+            saw = f"{account.account}: {account_health.challenge_sentence(account.challenge, account.now)}"
+            means = "a linked device can't answer it; WhatsApp may restrict the account until the owner does"
+            found.append(warning(saw, means, "open WhatsApp on the phone and follow its steps"))
         if account.refusal is not None:
             said = "; ".join(account_health.refusal_lines(account.refusal))
             means = "nothing is sent for it; notifications wait"

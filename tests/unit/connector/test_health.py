@@ -14,6 +14,7 @@ from tests.support.account_events import fits
 from tests.support.connector_fakes import Aws
 from tests.support.leading_keys import GrantedTable
 from tests.support.settings import chosen
+from tocsin.accounts.challenge import Challenge, read_challenge
 from tocsin.accounts.limits import COLD_REFUSALS, FEW_NEW_CHATS, FIRST_CONTACTS, NEW_CHATS
 from tocsin.connector import health as module
 from tocsin.connector.gateway.limits import Limits
@@ -96,7 +97,8 @@ class Scene:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.bus, self.server = Bus(), Server()
-        self.keys = KeyStore(GrantedTable(), Sealer({"k": bytes(32)}, "k"), "main", clock=clock.time)
+        self.table = GrantedTable()
+        self.keys = KeyStore(self.table, Sealer({"k": bytes(32)}, "k"), "main", clock=clock.time)
         aws: Any = Aws()
         notices: Any = self.bus
         self.limits = Limits(aws, self.keys, "main", clock=clock.time)
@@ -297,6 +299,8 @@ async def test_a_cap_whose_cycle_is_over_holds_nobody(scene: Scene) -> None:
 async def test_a_challenge_is_told(scene: Scene) -> None:
     await scene.health.hear(SecurityChallenge("PASSKEY"))
     assert scene.bus.told == [("AccountChallenged", {"challenge": "PASSKEY"})]
+    assert read_challenge(scene.table, "main", NOW) == Challenge("PASSKEY", NOW)
+    assert read_challenge(scene.table, "main", NOW + 4 * DAY) is None
 
 
 # -- when it asks ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
+from tocsin.accounts.challenge import Challenge, note_challenge
 from tocsin.accounts.limits import Limit, note_limit
 from tocsin.accounts.login_refusal import note_refusal, refusal_of
 from tocsin.accounts.quota import Quota, note_quota
@@ -198,3 +199,11 @@ def test_a_locked_account_says_what_whatsapp_said_and_no_token(fake: FakeDeploym
     assert "WhatsApp said: url https://faq, violation_reason 14" in text
     assert "t0ken" not in text
     assert "is the service running" not in text
+
+
+def test_a_security_check_is_told_for_some_days(fake: FakeDeployment, said: Said) -> None:
+    note_challenge(fake.deployment.keys_table, "default", Challenge("PASSKEY", int(NOW) - 7200))
+    assert "WhatsApp asked for a security check (PASSKEY) 2 h ago: open WhatsApp on the phone" in shown(
+        fake, said
+    )
+    assert "security check" not in shown(fake, Said(), after=4 * 86400)

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
+from tocsin.accounts.challenge import Challenge
 from tocsin.accounts.limits import (
     COLD_REFUSALS,
     FEW_NEW_CHATS,
@@ -179,13 +180,20 @@ class AccountHealth:
                 self._quota.told(news)
                 await self._heed_quota(news)
             case SecurityChallenge():
-                log.error(
-                    "WhatsApp asks for a security check: open it on the phone",
-                    extra={"account": self._account, "challenge": news.type},
-                )
-                await self._notices.tell("AccountChallenged", self._account, {"challenge": news.type or None})
+                await self._challenged(news.type)
             case MassComplaints():
                 log.error("many complained about the account", extra={"account": self._account})
+
+    async def _challenged(self, word: str) -> None:
+        log.error(
+            "WhatsApp asks for a security check: open it on the phone",
+            extra={"account": self._account, "challenge": word},
+        )
+        try:
+            await self._aws.call(self._keys.account.note_challenge, Challenge(word, int(time.time())))
+        except Exception as exc:  # noqa: BLE001  the table is away: the bus and the log tell of it
+            log.error("the security check can't be written down: %s", exc, extra={"account": self._account})
+        await self._notices.tell("AccountChallenged", self._account, {"challenge": word or None})
 
     async def refused(self, error: str, to: str) -> Mapping[str, str]:
         """A message to `to` was refused with `error`. If that means the account, it is written down before

@@ -57,6 +57,11 @@ def quota_key(account: str) -> Key:
     return f"account#{account}", "quota"
 
 
+def challenge_key(account: str) -> Key:
+    """When WhatsApp asked the account's owner for a security check."""
+    return f"account#{account}", "challenge"
+
+
 def login_refusal_key(account: str) -> Key:
     """What WhatsApp said when it last refused the account's login for good, or for a while."""
     return f"account#{account}", "refusal"

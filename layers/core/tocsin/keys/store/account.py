@@ -10,6 +10,7 @@ from tocsin.keys.profile import AccountProfile, read_profile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tocsin.accounts.challenge import Challenge
     from tocsin.accounts.halts import Halt
     from tocsin.accounts.limits import Limit
     from tocsin.accounts.login_refusal import LoginRefusal
@@ -264,6 +265,12 @@ class AccountKeys:
         from tocsin.accounts.quota import note_quota
 
         return note_quota(self._context.table, self.name, quota)
+
+    def note_challenge(self, challenge: Challenge) -> None:
+        """WhatsApp asks the owner for a security check."""
+        from tocsin.accounts.challenge import note_challenge
+
+        note_challenge(self._context.table, self.name, challenge)
 
     def login_refusal(self) -> LoginRefusal | None:
         """What WhatsApp said when it last refused the login; `None` if it has accepted one since."""
