@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin import bootstrap
 from tocsin.notify.config import PlanConfig
-from tocsin.notify.planning import Planned, Planner
+from tocsin.notify.planned import FilesAway, Planned
+from tocsin.notify.planning import Planner
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 telemetry = Telemetry()
 logger = telemetry.logger
+
+
+BEGIN_WITHIN_MS = 30_000
+"""What a slow host of files left no time for comes again in another run."""
 
 
 @cache
@@ -44,6 +49,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     planned: list[tuple[str, Planned]] = []
     failed: list[str] = []
     for record in event["Records"]:
+        if telemetry.took_ms > BEGIN_WITHIN_MS:
+            failed.append(record["messageId"])
+            continue
         try:
             planned.append((record["messageId"], plan(record)))
         except Exception:  # noqa: BLE001 - `plan` has said what it was
@@ -56,6 +64,9 @@ def plan(record: Mapping[str, Any]) -> Planned:
     """Plan one event. Raises what the queue shall bring it again for."""
     try:
         return planner().handle(record["body"])
+    except FilesAway as away:
+        logger.warning("files can't be had yet", sqs_message=record["messageId"], why=away.why)
+        raise
     except Exception:
         logger.exception("unforeseen", sqs_message=record["messageId"])
         telemetry.bug()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -17,10 +18,13 @@ from botocore.exceptions import ClientError
 
 from tests.support.cloudformation import deployed as resolved
 from tests.support.desks_on_bus import MAPPING, PATTERN
+from tests.support.fake_deployment import Said
 from tests.support.iam import Statement, policies, rights_of
+from tests.support.listener import listening
 from tests.support.recorded_calls import Call, read, recording, without_call, without_right
 from tests.support.stack import BUCKET, DESK, DeployedStack, Notice, Person, eventually, new_ticket
 from tocsin.notify.notification import State
+from tocsin_console import hooks
 from tocsin_console.send import put_event
 from tocsin_local.bootstrap import RUNS, SAM
 from tocsin_local.emulator import interpreter
@@ -36,12 +40,14 @@ FUNCTIONS = (
     "record_receipts",
     "publish_outcomes",
     "maintain_sessions",
+    "deliver_webhooks",
 )
 
 
 # All that needs rights of its own is switched on.
 PARAMETERS = {
     "AttachmentsBucket": BUCKET,
+    "OutcomeHooks": "on",
 }
 SETTINGS = {
     "retries": "1",
@@ -150,6 +156,37 @@ def test_an_update_edits_and_an_answer_gets_its_reaction(deployed: DeployedStack
     )
 
 
+def test_a_request_s_file_is_kept_and_a_sensitive_one_arrives(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    files = [{"name": "plan.pdf", "content": "JVBERi0xLjcKYSBwbGFu"}]
+    recipients = [{"phone": f"+{siti.number}"}]
+    detail = {"key": f"k-{siti.number}", "recipients": recipients, "text": "481-516", "sensitive": True}
+    put_event(deployed.world.deployment, "MessageRequested", {**detail, "files": files})
+    eventually(lambda: len(deployed.phones.messages(siti.number)) == 2, "text and file don't arrive")
+
+
+def test_a_webhook_is_told_and_one_that_fails_is_tried_again(deployed: DeployedStack) -> None:
+    deployment = replace(deployed.world.deployment, parameters={"Timing": "trial"})
+    told = Said(as_json=True)
+    lambda_ = deployed.stack.client("lambda")
+    with listening() as somebody:
+        url = f"{somebody.url}/hook"
+        hooks.add(deployment, url, events=(), accounts=(), form="standard", output=told.output)
+        hook, somebody.secret = told.records[-1]["hook"], told.records[-1]["secret"]
+        hooks.ping(deployment, hook, wait=30, output=told.output)
+        somebody.statuses += [500, 500]
+        siti = deployed.person()
+
+        def is_told() -> bool:
+            deployed.until(deployed.tell(siti), State.READ)
+            return any(one["type"] == "notification.read" for one in somebody.heard)
+
+        eventually(is_told, "the webhook hears of nothing", seconds=120)
+        answer = lambda_.invoke(FunctionName=deployed.stack.outputs["HooksFunctionName"], Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        hooks.remove(deployment, hook, yes=True, output=told.output)
+
+
 def test_nobody_on_whatsapp_is_a_dead_letter(deployed: DeployedStack) -> None:
     deployed.letter(deployed.tell(Person("6281999999999", "Nobody", "id")))
 
@@ -177,7 +214,10 @@ def test_upkeep_has_its_turn(deployed: DeployedStack) -> None:
 
 
 # By who has them. What goes beyond looking is a policy of its own.
-POLICIES = {"operator": ("OperatorPolicy", "ViewerPolicy"), "viewer": ("ViewerPolicy",)}
+POLICIES = {
+    "operator": ("OperatorPolicy", "HooksOperatorPolicy", "ViewerPolicy"),
+    "viewer": ("ViewerPolicy",),
+}
 
 
 def credentials_of(stack: Stack, user: str) -> dict[str, str]:
@@ -223,10 +263,12 @@ COMMANDS: list[tuple[str, bool]] = [
     ("accounts list", True),
     ("settings list", True),
     ("settings history", True),
+    ("hooks list", True),
     ("settings undo", False),
     ("dead-letters list", True),
     ("dead-letters show {letter}", True),
     ("dead-letters redrive {letter} --dry-run", True),
+    ("hooks add https://desk.example.org/hook", False),
     ("accounts add second", False),
     ("accounts remove second --yes", False),
     ("dead-letters list --queue events", False),
@@ -387,6 +429,7 @@ SELDOM = {
     ("viewer", "ecs:DescribeServices", "service/tocsin-*"): "doctor: no Fargate on the emulator",
     ("operator", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
     ("viewer", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
+    ("operator", "sqs:SendMessage", "sqs:HooksQueue"): "hooks test and resend need an endpoint",
     ("connector", "events:PutEvents", "event-bus"): "connector/notices: AccountDisconnected",
 }
 

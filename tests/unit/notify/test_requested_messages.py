@@ -21,10 +21,10 @@ from tocsin.notify.events.samples import MESSAGE
 from tocsin.notify.events.samples import sample_request as body
 from tocsin.notify.failure import Permanent
 from tocsin.notify.notification import Notification, ReceiptNews, State
-from tocsin.notify.planning import Planned, Planner
+from tocsin.notify.planned import FilesAway, Planned
+from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue
 from tocsin.notify.requested_files import RequestedFiles, is_allowed
-from tocsin.notify.requested_messages import FilesAway
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.template import Templates
 from tocsin.timestamps import iso

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class FilesAway(Exception):
+    """A file of a request can't be had now. The queue brings the event again. `why`: a code."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Planned:
     """What became of one event.

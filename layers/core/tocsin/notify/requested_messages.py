@@ -10,6 +10,7 @@ file concerns that file alone. A file that can't be had yet brings the event aga
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from tocsin.notify.events.message_request import (
 )
 from tocsin.notify.failure import Permanent, Retry
 from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State, derived_id
-from tocsin.notify.planned import Planned
+from tocsin.notify.planned import FilesAway, Planned
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.notify.texts.formatting import free, paragraph
@@ -43,18 +44,15 @@ log = logging.getLogger(__name__)
 MAX_CHARACTERS = 4096
 """Of a text, as of a rendered one."""
 
+FILES_SECONDS = 15.0
+"""For so long a run fetches files of one event; the rest of them bring it again."""
+
+LATER = "files-later"
+
 KEEP_TRYING_MS = 30 * 60_000
 """For so long after the event a file is asked for anew where it can't be had."""
 
 INVALID_REQUEST = "invalid-event"
-
-
-class FilesAway(Exception):
-    """A file of a request can't be had now. The queue brings the event again. `why`: a code."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 class RequestedMessages:
@@ -73,6 +71,7 @@ class RequestedMessages:
         refuse: Callable[[str, Sequence[str], str, int], Planned],
         store: Callable[[Sequence[Notification]], tuple[tuple[str, ...], tuple[str, ...]]],
         settings: CurrentSettings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stores = stores
         self._config = config
@@ -83,6 +82,7 @@ class RequestedMessages:
         self._refuse = refuse
         self._store = store
         self._settings = settings
+        self._clock = clock
 
     def plan(self, body: str, now: int) -> Planned | None:
         """Plan the request in `body`; None if it is another event. `now`: ms. Raises FilesAway, and what
@@ -114,7 +114,10 @@ class RequestedMessages:
         bases = [self._base(request, one, now) for one in told]
         new, repeated = self._keep(bases if request.text.strip() else [])
         ended = [self._end(one, self._base(request, one, now), now) for one in lost]
+        began = self._clock()
         for number, file in enumerate(request.files):
+            if self._clock() - began > FILES_SECONDS:
+                raise FilesAway(LATER)
             more, again = self._plan_file(request, number, file, bases, now)
             new, repeated = new + more, repeated + again
         return Planned(

@@ -1,0 +1,169 @@
+"""The handler of outcome webhooks: one order a run, on DynamoDB and SQS as moto has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.support.handlers import Context, load
+from tests.support.listener import Listener, listening
+from tests.support.sealed_texts import SECRET, TEXTS
+from tocsin.dynamo.table import DynamoTable
+from tocsin.hooks.endpoint import Endpoint
+from tocsin.hooks.outcome import Told
+from tocsin.hooks.queue import Order
+from tocsin.hooks.store import HookStore
+
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "ap-southeast-3",
+    "NOTIFICATIONS_TABLE": "notifications",
+    "POWERTOOLS_SERVICE_NAME": "deliver_webhooks",
+    "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
+    "STACK_NAME": "tocsin",
+    "TIMING": "trial",
+}
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        attributes = {"FifoQueue": "true"}
+        queue = boto3.client("sqs").create_queue(QueueName="hooks.fifo", Attributes=attributes)
+        monkeypatch.setenv("HOOKS_QUEUE_URL", queue["QueueUrl"])
+        secret = boto3.client("secretsmanager").create_secret(Name="texts", SecretString=SECRET)
+        monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
+        boto3.client("dynamodb").create_table(
+            TableName="notifications",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                *({"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "watching")),
+                {"AttributeName": "watch_due", "AttributeType": "N"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "watch",
+                    "KeySchema": [
+                        {"AttributeName": "watching", "KeyType": "HASH"},
+                        {"AttributeName": "watch_due", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield load("deliver_webhooks")
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as somebody:
+        somebody.secret = KEY
+        yield somebody
+
+
+def store() -> HookStore:
+    return HookStore(DynamoTable(boto3.client("dynamodb"), "notifications"), TEXTS)
+
+
+def told() -> Told:
+    return Told.of("NotificationRead", {"id": "o-1", "ticket_id": "TCK-1"}, 1_800_000_000_000)
+
+
+def record(app: ModuleType, receives: int = 1, body: str | None = None) -> dict[str, Any]:
+    """An order as Lambda brings it, taken from a real queue."""
+    sqs, url = boto3.client("sqs"), app.config().queue_url
+    sqs.send_message(
+        QueueUrl=url,
+        MessageBody=body or Order.of("h-1", told()).to_json(),
+        MessageGroupId="g",
+        MessageDeduplicationId=str(receives),
+    )
+    [message] = sqs.receive_message(QueueUrl=url)["Messages"]
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+    }
+
+
+def run(app: ModuleType, one: dict[str, Any]) -> list[dict[str, str]]:
+    failed: list[dict[str, str]] = app.lambda_handler({"Records": [one]}, Context())["batchItemFailures"]
+    return failed
+
+
+def test_an_outcome_is_posted_and_verified(app: ModuleType, listener: Listener) -> None:
+    store().add(Endpoint("h-1", f"{listener.url}/hook", KEY))
+    assert run(app, record(app)) == []
+    assert [one["type"] for one in listener.heard] == ["notification.read"]
+    assert listener.refused == []
+
+
+def test_what_fails_comes_again_from_the_queue_in_five_seconds(app: ModuleType, listener: Listener) -> None:
+    listener.statuses += [500]
+    store().add(Endpoint("h-1", f"{listener.url}/hook", KEY))
+    one = record(app)
+    assert run(app, one) == [{"itemIdentifier": one["messageId"]}]
+    assert run(app, one) == []
+    assert len(listener.heard) == 1
+
+
+def test_the_schedule_s_call_puts_what_is_due_into_the_queue(app: ModuleType, listener: Listener) -> None:
+    listener.statuses += [500, 500]
+    store().add(Endpoint("h-1", f"{listener.url}/hook", KEY))
+    one = record(app)
+    run(app, one)
+    run(app, one)
+    assert app.lambda_handler({}, Context()) == {"enqueued": 0}
+    delivery = store().get("h-1", told().turn)
+    assert delivery is not None
+    assert delivery.due_at is not None
+    app.deliveries()._clock = lambda: delivery.due_at / 1000 + 1
+    assert app.lambda_handler({}, Context()) == {"enqueued": 1}
+
+
+def test_what_is_no_order_is_dropped(app: ModuleType) -> None:
+    assert run(app, record(app, body='{"nothing": "of ours"}')) == []
+
+
+def test_what_nobody_foresaw_comes_again_and_is_counted_when_the_queue_gives_it_up(
+    app: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store().add(Endpoint("h-1", "https://desk.example.com/", KEY))
+
+    def broken(order: Order) -> None:
+        raise ZeroDivisionError
+
+    app.deliveries().carry_out = broken
+    one = record(app)
+    assert run(app, one) == [{"itemIdentifier": one["messageId"]}]
+    assert "WebhooksDead" not in capsys.readouterr().out
+    run(app, {**one, "attributes": {"ApproximateReceiveCount": "50"}})
+    told_metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert any("WebhooksDead" in line for line in told_metrics)
+
+
+def test_neither_url_nor_secret_nor_words_are_logged(
+    app: ModuleType, listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener.statuses += [500]
+    store().add(Endpoint("h-1", f"{listener.url}/hook?token=s3cret", KEY))
+    run(app, record(app))
+    logged = capsys.readouterr().out
+    assert "webhook" in logged
+    for word in ("s3cret", KEY, "TCK-1"):
+        assert word not in logged
