@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from tests.support.desks import NOW, SECRET, recorded, signed
 from tocsin.door.desks.kind import built_in
@@ -74,6 +76,18 @@ def test_standard_webhooks_vector() -> None:
     body = b'{"test": 2432232314}'
     assert verdict("generic", headers, body, secrets=secrets, now=1_614_265_330) is Verdict.RIGHT
     assert verdict("generic", headers, body, secrets=secrets, now=1_614_266_000) is Verdict.STALE
+
+
+def test_what_standard_webhooks_own_library_signs() -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    at = datetime.fromtimestamp(NOW, UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(NOW),
+        "webhook-signature": Webhook(secret).sign("msg_1", at, BODY.decode()),
+    }
+    assert verdict("generic", headers, secrets=(secret,)) is Verdict.RIGHT
+    assert verdict("generic", {**headers, "webhook-id": "msg_2"}, secrets=(secret,)) is Verdict.WRONG
 
 
 @pytest.mark.parametrize("kind", SIGNING)
