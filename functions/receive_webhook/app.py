@@ -28,6 +28,9 @@ from tocsin.timestamps import from_seconds
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+WEBHOOK_REFUSED = "webhook-refused"
+PLANNER = {"service": "plan_notifications"}
+
 telemetry = Telemetry()
 logger = telemetry.logger
 
@@ -63,6 +66,8 @@ def answered(event: Mapping[str, Any]) -> tuple[Answer, Told]:
 def tell(told: Told) -> None:
     """One line for a request. It holds no path and no query, for secrets stand in some of them."""
     facts = {name: value for name, value in vars(told).items() if value}
+    # One alarm watches refused events, whoever refuses them.
+    telemetry.count("EventsRefused", int(told.code == WEBHOOK_REFUSED), PLANNER)
     logger.info("request answered", extra={**facts, "took_ms": telemetry.took_ms})
 
 

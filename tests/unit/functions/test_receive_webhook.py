@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
-from tests.support.handlers import Context, load
+from tests.support.door_function import asked
+from tests.support.handlers import Context
 from tests.support.sealed_texts import SECRET
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.dynamo.table import DynamoTable
@@ -25,71 +23,10 @@ from tocsin.tables.notifications import source_key
 TOKEN = new_token("billing", b"x" * 32)
 
 
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-3")
-    names = {
-        "EVENT_BUS_NAME": "tickets",
-        "EVENT_SOURCE": "ticketing",
-        "KEYS_TABLE": "keys",
-        "NOTIFICATIONS_TABLE": "notifications",
-        "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
-        "POWERTOOLS_SERVICE_NAME": "receive_webhook",
-        "TICKET_EVENTS_DEAD_QUEUE_URL": "https://queue.invalid/dead",
-    }
-    for name, value in names.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        secret = boto3.client("secretsmanager").create_secret(Name="texts", SecretString=SECRET)
-        monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
-        boto3.client("events").create_event_bus(Name="tickets")
-        dynamodb = boto3.client("dynamodb")
-        for table in ("keys", "notifications"):
-            dynamodb.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-            )
-        yield load("receive_webhook")
-
-
 def add(kind: str, **changes: Any) -> None:
     source = Source("billing", kind, ("default",), **{"hash": hash_of(TOKEN), **changes})
     table = DynamoTable(boto3.client("dynamodb"), "notifications")
     table.put(Put(source_key("billing"), source.item()))
-
-
-def asked(method: str, path: str, body: str | bytes = "", query: str = "", **headers: str) -> dict[str, Any]:
-    """An event of a function URL, payload 2.0."""
-    encoded = isinstance(body, bytes)
-    return {
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": {name.replace("_", "-"): value for name, value in headers.items()},
-        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}},
-        "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
-        "isBase64Encoded": encoded,
-    }
-
-
-@pytest.fixture
-def bus(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is put onto the bus, and really put."""
-    put: list[dict[str, Any]] = []
-    events = app.door()._bus._events
-    real = events.put_events
-
-    def put_events(Entries: list[dict[str, Any]]) -> Any:
-        put.extend(Entries)
-        return real(Entries=Entries)
-
-    monkeypatch.setattr(events, "put_events", put_events)
-    return put
 
 
 def test_a_message_is_on_the_bus_when_it_is_answered(app: ModuleType, bus: list[dict[str, Any]]) -> None:

@@ -88,10 +88,12 @@ class Send:
 
 @dataclass(frozen=True)
 class Tell:
-    """Events that a handler wants on the bus as they are, and the answer once it has them."""
+    """Events that a handler wants on the bus as they are, and the answer once it has them. `refused`: the
+    code of what was kept for the operator instead of told, for a caller who is answered as if it were."""
 
     entries: tuple[Entry, ...]
     answer: Answer
+    refused: str = ""
 
 
 Handler = Callable[[Call], "Send | Tell | Answer"]

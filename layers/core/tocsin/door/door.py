@@ -150,6 +150,9 @@ class Door:
         if isinstance(result, Tell):
             self._bus.put(result.entries)
             told.events = len(result.entries)
+            if result.refused:
+                told.code = result.refused
+                self._meter.refuse(source.name, result.refused, now)
             return result.answer
         return result.answer(self._sent(result.messages, source, told, now))
 

@@ -118,11 +118,11 @@ class Hooks:
         ids = list(dict.fromkeys(one.id for one in told.wanted))
         return told.with_phones(self._phones(source, kind, ids))
 
-    def _refused(self, source: Source, kind: Kind, request: Request, refusal: Refusal, now: int) -> Answer:
+    def _refused(self, source: Source, kind: Kind, request: Request, refusal: Refusal, now: int) -> Tell:
         log.error("a webhook can't be read", extra={"source": source.name, "violations": refusal.violations})
         body = kept(source.name, kind, request.headers, request.body, request.raw_query, refusal.ticket)
         self._keep(body, refusal.violations, now, reason=REASON)
-        return json_answer(200, {"refused": refusal.violations})
+        return Tell((), json_answer(200, {"refused": refusal.violations}), REASON)
 
     def _of(self, source: Source, now: int) -> list[str]:
         """The secrets that count now, opened. Raises what keeps the key of the vault away."""
