@@ -135,8 +135,15 @@ def pair(
         guide.over()
     limits = "; WhatsApp restricts it to known contacts for now" if state == AccountState.RESTRICTED else ""
     output.say(f"the account '{account}' is linked and {state}{limits}")
+    meant = True
+    if linked is not None and linked.before not in (None, linked.number):
+        meant = _is_meant(account, linked, output)
+        if meant:
+            from tocsin_console.new_number import introduce  # seldom needed
+
+            introduce(deployment, account, output, clock)
     output.record({"account": account, "state": state, **_told(linked)})
-    return linked is None or _is_meant(account, linked, output)
+    return meant
 
 
 def codes(
@@ -316,8 +323,6 @@ def _phone_told(
 
 def _is_meant(account: str, linked: LinkedPhone, output: Output) -> bool:
     """Ask about a phone that is another one than before: that may be a mistake."""
-    if linked.before in (None, linked.number):
-        return True
     output.say(
         f"the account '{account}' was linked to +{linked.before} before, and is to +{linked.number} now"
     )

@@ -24,6 +24,7 @@ from tocsin.accounts.passkey import (
     PasskeyAnswer,
     PasskeyStep,
 )
+from tocsin.settings.changes import read_current
 from tocsin.whatsapp.assertion import REFUSALS
 from tocsin.whatsapp.passkey import parse_options
 from tocsin_console import pair, passkey_code
@@ -344,6 +345,36 @@ def test_another_phone_than_before_is_told_with_both_numbers(
         "number": "6281100000002",
         "number_before": "6281100000001",
     }
+    since = read_current(fake.deployment.outside_table).values["new-number-since"]
+    assert list(since) == [f"account={ACCOUNT}"]
+
+
+def test_the_same_phone_again_is_no_news(fake: FakeDeployment, connector: Connector, told: Said) -> None:
+    linked = LinkedPhone("6281100000001", "6281100000001")
+    paired(
+        fake,
+        told,
+        lambda: connector.answers("connecting", linked=linked),
+        lambda: connector.says("connected"),
+    )
+    assert read_current(fake.deployment.outside_table).values == {}
+
+
+def test_where_the_settings_cannot_be_changed_the_command_for_it_is_told(
+    fake: FakeDeployment, connector: Connector, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise ConsoleError("somebody else changed them")
+
+    monkeypatch.setattr("tocsin_console.settings.change", refused)
+    linked = LinkedPhone("6281100000002", "6281100000001")
+    paired(
+        fake,
+        said,
+        lambda: connector.answers("connecting", linked=linked),
+        lambda: connector.says("connected"),
+    )
+    assert "tocsin settings set new-number-since 20" in said.text
 
 
 def test_a_phone_that_is_told_after_the_login_is_told_all_the_same(

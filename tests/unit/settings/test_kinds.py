@@ -8,6 +8,7 @@ import pytest
 
 from tocsin.settings.declared import DECLARED
 from tocsin.settings.kinds import Choice, InvalidValue, Kind, Number, Sign, Subset, Switch
+from tocsin.settings.lists import Moment
 
 NUMBER = Number(2, 9, "seconds")
 CHOICE = Choice("message", "edit")
@@ -23,6 +24,8 @@ TYPED: list[tuple[Kind[Any], str, Any]] = [
     (Sign(), "👍🏽", "👍🏽"),
     (Sign(), "❤️", "❤️"),
     (Sign(), "none", ""),
+    (Moment(), "2026-11-30T13:05Z", 1_796_043_900),
+    (Moment(), " none ", 0),
 ]
 WRONG: list[tuple[Kind[Any], str]] = [
     (NUMBER, "1"),
@@ -36,6 +39,10 @@ WRONG: list[tuple[Kind[Any], str]] = [
     (CHOICE, "Edit"),
     (SUBSET, "sent,gone"),
     (SUBSET, ""),
+    (Moment(), "yesterday"),
+    (Moment(), "2026-13-30T13:05Z"),
+    (Moment(), "1969-12-31T23:59Z"),
+    (Moment(), "9999-12-31T23:59Z"),
     (Sign(), "ok"),
     (Sign(), "1️⃣"),
     (Sign(), "你好"),
@@ -54,6 +61,10 @@ STORED_WRONG: list[tuple[Kind[Any], object]] = [
     (SUBSET, "sent"),
     (SUBSET, [["sent"]]),
     (Sign(), 7),
+    (Moment(), "2026-11-30T13:05Z"),
+    (Moment(), True),
+    (Moment(), -1),
+    (Moment(), 2**33),
     (Sign(), "\ud800"),
 ]
 

@@ -76,6 +76,7 @@ from tocsin.pace.causes import DIGESTED
 from tocsin.people.person import Name, Person, Source
 from tocsin.settings.declared import (
     DELIVERY_DEADLINE_SECONDS,
+    NEW_NUMBER_SINCE,
     OUTCOME_EVENTS,
     RETRIES,
     RETRY_DELAY_SECONDS,
@@ -299,7 +300,8 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        if claim is not None and is_editable_by(notification, claim.notification, self._now_ms()):
+        since = self._settings().value(NEW_NUMBER_SINCE, account=notification.account) * 1000
+        if claim is not None and is_editable_by(notification, claim.notification, self._now_ms(), since):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)

@@ -76,12 +76,13 @@ def is_unwanted(notification: Notification, person: Person) -> bool:
     return person.opted_out_at is not None and notification.event_type not in CONFIRMATIONS
 
 
-def is_editable_by(edit: Notification, target: Notification, now: int) -> bool:
-    """Whether the edit reaches who got the message: a number's new owner has nothing that could change."""
+def is_editable_by(edit: Notification, target: Notification, now: int, since: int = 0) -> bool:
+    """Whether the edit reaches who got the message: a number's new owner has nothing that could change, and
+    what was said before `since` (ms) was said from another number of ours."""
     from tocsin.notify.threads import is_editable
 
     is_same = None in (edit.recipient_lid, target.recipient_lid) or edit.recipient_lid == target.recipient_lid
-    return is_same and is_editable(target, now)
+    return is_same and is_editable(target, now, since)
 
 
 def is_answer(notification: Notification) -> bool:

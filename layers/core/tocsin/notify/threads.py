@@ -18,17 +18,24 @@ from typing import TYPE_CHECKING
 from tocsin.notify.content import Edit, File, Quote, Text, Withheld
 from tocsin.notify.notification import TICKET_DIGEST, Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
-from tocsin.settings.declared import DIGEST_SIZE, QUOTE_FIRST_MESSAGE, UPDATES_AS
+from tocsin.notify.texts.new_number import with_new_number
+from tocsin.settings.declared import DIGEST_SIZE, NEW_NUMBER_SINCE, QUOTE_FIRST_MESSAGE, UPDATES_AS
 from tocsin.tables.names import message_id_of
 
 if TYPE_CHECKING:
     from tocsin.notify.store.stores import Stores
+    from tocsin.notify.store.threads import Thread
     from tocsin.settings.values import Settings
 
 EDITS = frozenset({"TicketUpdated"})
 
 MIN_DIGEST = 2
 """Below that the setting `digest-size` means none."""
+
+FIRST_EVENTS = frozenset({"TicketCreated"})
+
+NEWS_SECONDS = 35 * 86400
+"""For so long a new number is news. Whoever has an open ticket heard of it by then."""
 
 EDIT_SECONDS = 19 * 60
 """Receivers take an edit for 20 minutes after the message was sent; a minute is for the way."""
@@ -52,14 +59,18 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
     quotes = settings.value(QUOTE_FIRST_MESSAGE, account=account, audience=audience)
     digests = settings.value(DIGEST_SIZE, account=account, audience=audience) >= MIN_DIGEST
     edits = settings.value(UPDATES_AS, account=account, audience=audience) == EDIT
-    if not isinstance(text, Text) or not (quotes or edits or digests):
+    since = moved_at(notification, settings)
+    if not isinstance(text, Text) or not (quotes or edits or digests or since):
         return notification
     if stores.notifications.get(notification.id) is not None:
         return notification
     if edits and notification.event_type in EDITS:
-        edit = _edit_of_last(notification, text, stores)
+        edit = _edit_of_last(notification, text, stores, since)
         if edit is not None:
             return edit
+    if since and _is_news(notification, stores.threads.get(notification), since):
+        text = replace(text, text=with_new_number(text.text, notification.language))
+        notification = replace(notification, content=text)
     thread = stores.threads.follow(notification)
     first = stores.notifications.get(thread.first) if quotes or digests else None
     if first is None or first.id == notification.id or first.state in LOST:
@@ -72,9 +83,28 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
     return replace(notification, content=replace(text, quote=quote))
 
 
-def _edit_of_last(notification: Notification, text: Text, stores: Stores) -> Notification | None:
-    thread = stores.threads.get(notification)
+def moved_at(notification: Notification, settings: Settings) -> int:
+    """When the account got the number that it writes from now (ms), 0 if it has had it for long, or if groups
+    are written to: a new member of theirs needs no introduction."""
+    since: int = settings.value(NEW_NUMBER_SINCE, account=notification.account) * 1000
+    is_lately = 0 < since <= notification.created_at < since + NEWS_SECONDS * 1000
+    return since if is_lately and notification.group is None else 0
+
+
+def _is_news(notification: Notification, thread: Thread | None, since: int) -> bool:
+    """Whether its person was told about the ticket from the number of before, and nothing from this one.
+    Where nothing was written down of that, whatever isn't the first thing about a ticket counts as told."""
     if thread is None:
+        return notification.event_type not in FIRST_EVENTS
+    return thread.last_at < since
+
+
+def _edit_of_last(
+    notification: Notification, text: Text, stores: Stores, since: int = 0
+) -> Notification | None:
+    """None also for what was said from another number (before `since`, ms): nobody edits another's."""
+    thread = stores.threads.get(notification)
+    if thread is None or thread.last_at < since:
         return None
     last = message_id_of(thread.last)
     edited = Edit(last, text.text, notification.created_at, text.preview)
@@ -101,11 +131,13 @@ def as_message(edit: Notification, content: Edit) -> Notification:
     )
 
 
-def is_editable(target: Notification, now: int) -> bool:
-    """Whether receivers still take an edit of this message at `now` (ms)."""
+def is_editable(target: Notification, now: int, since: int = 0) -> bool:
+    """Whether receivers still take an edit of this message at `now` (ms). `since`: when the account got its
+    number (ms); what it said before is another's."""
     return (
         target.state in REACHED
         and target.sent_at is not None
         and not isinstance(target.content, File)
         and now - target.sent_at < EDIT_SECONDS * 1000
+        and target.sent_at >= since
     )

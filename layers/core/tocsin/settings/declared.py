@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from tocsin.settings.kinds import Choice, Kind, Number, Sign, Subset, Switch
-from tocsin.settings.lists import Addressees, Hours, TimeZone, Words
+from tocsin.settings.lists import Addressees, Hours, Moment, TimeZone, Words
 
 T = TypeVar("T")
 
@@ -274,6 +274,14 @@ DIGEST_WINDOW_SECONDS: Final = Setting(
     BY_BOTH,
 )
 
+NEW_NUMBER_SINCE: Final = Setting(
+    "new-number-since",
+    Moment(),
+    0,
+    "Since when the account writes from another number; open tickets are told once. 'tocsin pair' sets it.",
+    BY_ACCOUNT,
+)
+
 DECLARED: Final[Mapping[str, Setting[Any]]] = {
     setting.name: setting
     for setting in (
@@ -308,6 +316,7 @@ DECLARED: Final[Mapping[str, Setting[Any]]] = {
         URGENT_PRIORITIES,
         DIGEST_SIZE,
         DIGEST_WINDOW_SECONDS,
+        NEW_NUMBER_SINCE,
     )
 }
 """As `tocsin settings` lists them."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tocsin.dynamo.writes import Value
 
 NONE = "none"
+_LAST_SECOND = 2**32 - 1
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 _WORD = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
@@ -64,6 +65,37 @@ class TimeZone:
 
     def show(self, value: str) -> str:
         return value
+
+
+class Moment:
+    """A minute in UTC, or none; typed as 2026-11-30T13:05Z, or `none`. The value: Unix seconds, 0: none."""
+
+    wanted = "a time such as 2026-11-30T13:05Z, or none"
+
+    def parse(self, typed: str) -> int:
+        from datetime import UTC, datetime  # whoever has no such setting needn't load it
+
+        text = typed.strip()
+        if text == NONE:
+            return 0
+        try:
+            at = datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+        except ValueError:
+            raise InvalidValue(f"must be {self.wanted}") from None
+        return self.check(int(at.timestamp()))
+
+    def check(self, stored: object) -> int:
+        if isinstance(stored, bool) or not isinstance(stored, int) or not 0 <= stored <= _LAST_SECOND:
+            raise InvalidValue(f"must be {self.wanted}")
+        return stored
+
+    def store(self, value: int) -> Value:
+        return value
+
+    def show(self, value: int) -> str:
+        from datetime import UTC, datetime
+
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%MZ}" if value else NONE
 
 
 class Words:
