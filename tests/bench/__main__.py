@@ -27,6 +27,7 @@ BENCHMARKS = (
     "accounts",
     "messages",
     "receiving",
+    "door",
     "conflicts",
     "crypto",
     "nodes",

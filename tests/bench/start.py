@@ -49,6 +49,7 @@ HANDLERS = {
     "plan_notifications": Handler("PlanNotificationsFunction", "app.planner()"),
     "publish_outcomes": Handler("PublishOutcomesFunction", "app.publisher()"),
     "maintain_sessions": Handler("MaintainSessionsFunction", "app.maintainer()"),
+    "receive_webhook": Handler("ReceiveWebhookFunction", "app.door()"),
 }
 
 VARIABLES = {

@@ -125,6 +125,10 @@ def judge_existing(facts: Mapping[str, Any]) -> list[Finding]:
 # -- quotas ------------------------------------------------------------------------------------------------
 
 
+MIN_UNRESERVED: Final = 100
+"""Executions that no function may reserve, of an account."""
+
+
 def gather_concurrency(planned: Planned) -> dict[str, int]:
     limit = planned.place.client("lambda").get_account_settings()["AccountLimit"]
     wanted = ("SendConcurrency", "PlanConcurrency", "ReceiveConcurrency", "ReceiptsConcurrency")
@@ -134,6 +138,7 @@ def gather_concurrency(planned: Planned) -> dict[str, int]:
         # A queue without a cap takes what is free, and wants two runs at least.
         "wanted": sum(int(planned[name]) or UNCAPPED for name in wanted),
         "uncapped": sum(not int(planned[name]) for name in wanted),
+        "reserved": int(planned["DoorConcurrency"]),
     }
 
 
@@ -141,6 +146,12 @@ def judge_concurrency(facts: Mapping[str, int]) -> list[Finding]:
     limit, free, wanted = facts["limit"], facts["unreserved"], facts["wanted"]
     more = " and more" if facts["uncapped"] else ""
     saw = f"{free} of {limit} concurrent executions are free; the queues may use {wanted}{more}"
+    reserved = facts.get("reserved", 0)
+    if reserved and limit - reserved < MIN_UNRESERVED:
+        means = f"AWS leaves {MIN_UNRESERVED} to others and reserves no more, so the deployment fails"
+        return [
+            fault(f"DoorConcurrency={reserved}, of {limit} concurrent executions", means, "DoorConcurrency=0")
+        ]
     if free < wanted:
         means = "Lambda refuses runs, and refused runs count as receives: messages are buried unread"
         return [fault(saw, means, f"{QUOTA_REQUEST} (or lower SendConcurrency)")]

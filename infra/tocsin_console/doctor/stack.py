@@ -23,8 +23,9 @@ FUNCTIONS: Final = {
     "record_receipts": "RecordReceiptsFunctionName",
     "publish_outcomes": "PublishFunctionName",
     "maintain_sessions": "MaintainFunctionName",
+    "receive_webhook": "DoorFunctionName",
 }
-"""Each function, and the output of the stack that names it."""
+"""Each function, and the output of the stack that names it. Some are there only if they are wanted."""
 
 LOOK_BACK_SECONDS: Final = 3600
 

@@ -383,3 +383,10 @@ def test_the_script_of_aws_refuses_what_botocore_would(scene: Scene) -> None:
     with pytest.raises(Exception, match="Unknown parameter"):
         scene.aws.client("iam").get_role(Name="AWSServiceRoleForECS")
     assert subprocess.run([scene.sam], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("reserved", "limit", "is_fault"), [(5, 10, True), (5, 105, False), (0, 10, False)])
+def test_what_the_door_reserves_must_leave_a_hundred(reserved: int, limit: int, is_fault: bool) -> None:
+    facts = {"limit": limit, "unreserved": limit, "wanted": 8, "uncapped": 0, "reserved": reserved}
+    (finding,) = before.judge_concurrency(facts)
+    assert (finding.mend == "DoorConcurrency=0") is is_fault
