@@ -157,3 +157,68 @@ async def test_the_time_of_one_sender_isn_t_the_other_ones() -> None:
         await first
     talk.answers(LATE)
     assert (await second).attr_str("id") == "3EB0AA"
+
+
+async def test_the_ack_of_an_earlier_copy_is_not_taken_for_that_of_a_later_stanza(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may say of other devices: a message to those that were missed bears the same id."""
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", (0,))
+    talk = Talk()
+    first = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 2)
+    talk.answers(LATE)
+    await first
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", ())
+    later = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 3)
+    talk.answers(LATE)  # the copy's
+    await quiet()
+    assert not later.done()
+    true = Node("ack", {**LATE.attrs, "phash": "2:AAAA"})
+    talk.answers(true)
+    assert (await later).attrs["phash"] == "2:AAAA"
+
+
+async def test_an_ack_that_may_be_a_copy_s_counts_if_no_other_one_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", (0,))
+    monkeypatch.setattr("tocsin.connector.socket.DOUBTED_SECONDS", 0.01)
+    talk = Talk()
+    first = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 2)
+    talk.answers(LATE)
+    await first
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", ())
+    later = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 3)
+    talk.answers(LATE)
+    assert (await later).attr_str("id") == "3EB0AA"
+
+
+async def test_a_copy_is_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", (0,))
+    talk = Talk()
+    first = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 2)
+    talk.answers(LATE)
+    await first
+    talk.talk.now += 31
+    monkeypatch.setattr("tocsin.connector.socket.RESEND_SECONDS", ())
+    later = asyncio.ensure_future(talk.line.message(MESSAGE))
+    await until(lambda: talk.written == 3)
+    talk.answers(LATE)
+    await quiet()
+    assert later.done()
+
+
+async def test_a_message_whose_twin_was_acknowledged_times_out_no_more() -> None:
+    """Three time-outs in a row would have counted as a deaf socket."""
+    talk = Talk()
+    both = [asyncio.ensure_future(talk.line.message(MESSAGE, 5)) for _ in range(2)]
+    await until(lambda: talk.written == 2)
+    talk.answers(LATE)
+    await asyncio.gather(*both)
+    talk.waits(6)
+    assert talk.line._unacked == 0

@@ -53,6 +53,13 @@ RESEND_SECONDS: Final = (3, 7, 20)
 """After so long without an ack a message is sent again, as it is; then it is waited for what is left of its
 time. An ack takes a fraction of a second: one that takes longer was lost, or its message was."""
 
+COPIES_SECONDS: Final = 30.0
+"""For so long after a message was sent again, the acks of its copies may still come."""
+
+DOUBTED_SECONDS: Final = 2.0
+"""An ack that may be an earlier copy's counts after so long, if no other one came: it may speak of other
+devices than the stanza that waits for it."""
+
 UNACKED: Final = 3
 """Messages in a row without an ack, after which a socket that answers pings counts as deaf all the same."""
 
@@ -110,6 +117,10 @@ class Line:
         self._writing = False
         self._answers: dict[str, asyncio.Future[Node]] = {}
         self._acks: dict[str, list[asyncio.Future[Node]]] = {}
+        # Message id → acks of copies that may still come, and until when.
+        self._copies: dict[str, tuple[int, float]] = {}
+        self._copied: set[asyncio.Future[Node]] = set()
+        """Those that wait for the ack of a stanza that they sent again themselves."""
         self._unacked = 0
         self._scheduled: float | None = None
         self._sooner = asyncio.Event()
@@ -183,11 +194,20 @@ class Line:
                     break
                 log.info("no ack yet, sent again", extra={"stanza": message_id})
                 self.write(node)
+                self._copied.add(ack)
+                self._note_copy(message_id)
             return await ack
         finally:
+            self._copied.discard(ack)
             waiting.remove(ack)
             if not waiting:
                 self._acks.pop(message_id, None)
+
+    def _note_copy(self, message_id: str) -> None:
+        now = self._clock()
+        self._copies = {name: (left, until) for name, (left, until) in self._copies.items() if until > now}
+        left, _ = self._copies.get(message_id, (0, 0.0))
+        self._copies[message_id] = left + 1, now + COPIES_SECONDS
 
     def write(self, node: Node) -> None:
         """Send what needs no answer. Raises `LineClosed`."""
@@ -312,8 +332,7 @@ class Line:
                 _fail(self._answers.get(name), TimeoutError("no answer"))
             case AckReceived(id=name, node=node):
                 self._unacked = 0
-                for ack in self._acks.get(name, ()):
-                    _resolve(ack, node)
+                self._on_ack(name, node)
             case AckTimeout(id=name):
                 # The oldest of those with this id is over; a younger one has its own time.
                 for ack in [one for one in self._acks.get(name, ()) if not one.done()][:1]:
@@ -326,6 +345,27 @@ class Line:
                 self._ended.set()
             case _:
                 self._events.put_nowait(event)
+
+    def _on_ack(self, name: str, node: Node) -> None:
+        """The ack of one of the stanzas with this id is that of all that wait: they are one message."""
+        waiting = list(self._acks.get(name, ()))
+        left, until = self._copies.pop(name, (0, 0.0))
+        if left and until > self._clock() and waiting and not self._copied.intersection(waiting):
+            # Whoever waits now sent one stanza, and this may be the ack of an earlier one's copy.
+            if left > 1:
+                self._copies[name] = left - 1, until
+            self._connection.await_ack(name, self._clock())
+            asyncio.get_running_loop().call_later(DOUBTED_SECONDS, self._acknowledged, name, waiting, node)
+            return
+        if left:
+            self._copies[name] = left, until
+        self._acknowledged(name, waiting, node)
+
+    def _acknowledged(self, name: str, waiting: list[asyncio.Future[Node]], node: Node) -> None:
+        # No second time-out of a stanza whose twin was acknowledged.
+        self._connection.settle_acks(name)
+        for ack in waiting:
+            _resolve(ack, node)
 
     def end(self, cause: Reaction) -> None:
         """End it from our side, for a cause the connection can't know; `StreamEnded` follows."""

@@ -289,6 +289,14 @@ class Connection:
         self._acks.setdefault(message_id, deque()).append(now + timeout)
         return message_id
 
+    def await_ack(self, message_id: str, now: float, timeout: float = ACK_SECONDS) -> None:
+        """Wait for one more ack of a message: one that came may have been a copy's."""
+        self._acks.setdefault(message_id, deque()).append(now + timeout)
+
+    def settle_acks(self, message_id: str) -> None:
+        """Wait for no ack of this message any more."""
+        self._acks.pop(message_id, None)
+
     def go_active(self, now: float) -> str:
         """Ask for live delivery, after the prekeys are in order, and tell our name. Answered as a request."""
         login = self._identity.login
