@@ -153,6 +153,11 @@ def route_receipt(receipt: Node, reader: Device, directory: Directory, now: int)
     account = directory.account(to)
     if account is None:
         raise InvalidStanza("a receipt for nobody")
+    recipient = receipt.optional_jid("recipient")
+    if kind == "sender" and recipient is not None and directory.account(recipient) is account:
+        # A message to one's own chat: nobody but the own phone tells the device that sent it how it fared.
+        exact = account.devices.get(to.device)
+        return (_receipt(receipt, exact, reader, to, now),) if exact else ()
     if kind in ("sender", "peer_msg", "hist_sync"):
         return ()
     if kind == "read-self":

@@ -144,6 +144,19 @@ def test_a_retry_receipt_goes_to_the_device_it_names_with_all_it_holds(local, pe
     assert delivery.stanza.content == children
 
 
+@pytest.mark.parametrize(("number", "told"), [(1, [1]), (7, [])])
+def test_of_a_message_to_the_own_chat_the_device_that_sent_it_is_told(local, people, number, told):
+    sender, budi = people
+    to = sender.account.lid.with_device(number)
+    phone = sender.account.devices[0]
+    own = Node("receipt", {"id": "M", "to": to, "type": "sender", "recipient": sender.account.lid})
+    deliveries = route_receipt(own, phone, local.board.directory, 1000)
+    assert [delivery.device.number for delivery in deliveries] == told
+    # Of what goes to others, the own phone's copy concerns nobody.
+    other = Node("receipt", {"id": "M", "to": to, "type": "sender", "recipient": budi.lid})
+    assert route_receipt(other, phone, local.board.directory, 1000) == ()
+
+
 @pytest.mark.parametrize("kind", ["sender", "peer_msg", "hist_sync"])
 def test_what_only_empties_the_queue_is_passed_to_nobody(local, people, kind):
     sender, _ = people
