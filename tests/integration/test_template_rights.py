@@ -17,7 +17,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.cloudformation import deployed as resolved
-from tests.support.desks_on_bus import MAPPING, PATTERN
 from tests.support.fake_deployment import Said
 from tests.support.iam import Statement, policies, rights_of
 from tests.support.listener import listening
@@ -286,11 +285,6 @@ COMMANDS: list[tuple[str, bool]] = [
     ("people confirm {number} --yes", False),
     ("people forget {number} --yes", False),
     ("pair --wait 1", False),
-    ("sources add shop --kind bus --pattern {pattern} --mapping {mapping}", False),
-    ("sources change shop --pattern {pattern} --mapping {mapping}", False),
-    ("sources pause shop", False),
-    ("sources resume shop", False),
-    ("sources remove shop --yes", False),
 ]
 
 # What only looks runs beside others: most of its time is the start of a process.
@@ -322,16 +316,7 @@ def about(deployed: DeployedStack, tmp_path: Path) -> dict[str, str]:
         "number": siti.number,
         "letter": nobody.id,
         "file": str(file),
-        **{
-            name: str(written(tmp_path / f"{name}.json", told))
-            for name, told in (("pattern", PATTERN), ("mapping", MAPPING))
-        },
     }
-
-
-def written(path: Path, told: object) -> Path:
-    path.write_text(json.dumps(told))
-    return path
 
 
 def test_who_operates_may_run_every_command_and_who_looks_only_those_that_look(
@@ -431,6 +416,11 @@ SELDOM = {
     ("viewer", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
     ("operator", "sqs:SendMessage", "sqs:HooksQueue"): "hooks test and resend need an endpoint",
     ("connector", "events:PutEvents", "event-bus"): "connector/notices: AccountDisconnected",
+    # The emulator asks for targets' rights on the bus, AWS on the rule (tests/integration/test_bus_rules.py).
+    **{
+        ("operator", f"events:{action}", "event-bus"): "bus_rules: sources of kind bus"
+        for action in ("PutRule", "PutTargets", "EnableRule", "DisableRule", "RemoveTargets", "DeleteRule")
+    },
 }
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.event_rules import Events, Queues
+from tests.support.templates import as_list, properties
 from tocsin.notify.events.foreign import SOURCE
+from tocsin_console import bus_rules
 from tocsin_console.bus_rules import make_rule, pattern_findings, pattern_of, remove_rule
 from tocsin_console.errors import ConsoleError, Usage
 
@@ -114,3 +118,24 @@ def test_a_sources_name_needs_no_escaping_in_the_template() -> None:
     assert not any(
         NAME.fullmatch(sign) for sign in set(string.printable) - set(string.ascii_lowercase + string.digits)
     )
+
+
+# -- rights ------------------------------------------------------------------------------------------------
+
+
+def test_an_operator_may_do_what_the_console_does_with_rules_and_hand_events_to_nobody_else() -> None:
+    """The emulator asks for these rights of another resource than AWS, so they are held together here."""
+    source = Path(bus_rules.__file__).read_text(encoding="utf-8")
+    made = {"".join(map(str.capitalize, call.split("_"))) for call in re.findall(r"events[.](\w+)\(", source)}
+    statements = properties("OperatorPolicy")["PolicyDocument"]["Statement"]
+    about = [
+        one
+        for one in statements
+        if "rule/" in str(one.get("Resource")) and "events:Put" in str(one["Action"])
+    ]
+    assert {action.removeprefix("events:") for one in about for action in as_list(one["Action"])} == made
+    for one in about:
+        assert all("${AWS::StackName}-source-*" in resource["Fn::Sub"] for resource in one["Resource"])
+    [targets] = [one for one in about if one["Action"] == "events:PutTargets"]
+    queue = {"Fn::GetAtt": ["TicketEventsQueue", "Arn"]}
+    assert targets["Condition"] == {"ForAllValues:ArnEquals": {"events:TargetArn": queue}}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.desks import attempted, changed, recorded, translated
 from tocsin.door.desks.body import Unreadable, cleaned, read_body
+from tocsin.door.desks.fitting import MAX_BYTES, Fitting
 from tocsin.door.desks.kind import CHANGES, names
 from tocsin.door.desks.translate import Refusal, Translation
 from tocsin.notify.events.schema import InvalidEvent, parse_event
@@ -219,6 +220,25 @@ def test_two_long_ids_stay_two() -> None:
         ids.add(entry.detail["ticket"]["id"])
     assert len(ids) == 2
     assert all(len(one) <= 128 for one in ids)
+
+
+def test_an_event_that_the_bus_would_not_take_is_made_smaller() -> None:
+    sign = "\U0001f600"
+    people = [{"id": f"{n}", "name": sign * 300, "phone": "0812-3456-7890"} for n in range(60)]
+    one = recorded()["generic-created"]
+    body = changed(one, ticket__description=sign * 30_000, technicians=people, reply={"text": sign * 30_000})
+    result = translated(one, body, "event=replied")
+    assert result.entry is not None
+    assert len(result.entry.json.encode()) < 240 * 1024
+    assert len(result.entry.detail["technicians"]) == 50
+    big = Fitting()
+    extra = {f"a{n}": sign * 1000 for n in range(30)}
+    told = big.fit(
+        {"ticket": {"id": "1", "revision": 1, "subject": "x", "description": sign * 20_000, "extra": extra}}
+    )
+    assert len(json.dumps(told, ensure_ascii=False).encode()) <= MAX_BYTES
+    assert "extra" not in told["ticket"]
+    assert big.repairs
 
 
 def test_what_cannot_be_told_is_refused_with_every_violation() -> None:

@@ -7,6 +7,7 @@ whatever leaves here without a violation, the planner takes.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from tocsin.notify.texts.formatting import shortened
 
 SCHEMA: Final = Schema("ticket-event.schema.json")
 
+MAX_BYTES: Final = 200_000
+_FEW_CHARACTERS = 2000
 _DROP: Final = object()
 _STEERING = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -32,7 +35,21 @@ class Fitting:
 
     def fit(self, detail: Mapping[str, Any]) -> dict[str, Any]:
         fitted = self._object(dict(detail), SCHEMA.json, "detail")
-        return fitted if isinstance(fitted, dict) else {}
+        return self._small(fitted) if isinstance(fitted, dict) else {}
+
+    def _small(self, detail: dict[str, Any]) -> dict[str, Any]:
+        """No larger than the bus takes: what texts of Tocsin's own don't show goes first."""
+        ticket = detail.get("ticket", {})
+        if len(json.dumps(detail, ensure_ascii=False).encode(errors="replace")) <= MAX_BYTES:
+            return detail
+        self.repairs.append(
+            "detail: is larger than the bus takes; ticket.extra is dropped, long texts are cut"
+        )
+        ticket.pop("extra", None)
+        for place, name in ((ticket, "description"), (detail.get("reply", {}), "text")):
+            if name in place:
+                place[name] = shortened(place[name], _FEW_CHARACTERS)
+        return detail
 
     def _any(self, value: Any, rule: Mapping[str, Any], path: str) -> Any:
         if "$ref" in rule:
