@@ -199,7 +199,7 @@ def test_the_readme_says_what_the_page_says() -> None:
         spot: page.total(idle_uses(counted["idle"], recorded, spot=spot), PRICES) for spot in (False, True)
     }
     told = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"({usd[False]:.2f} US dollars a month when idle, {usd[True]:.2f} on Fargate Spot" in told
+    assert f"(about {usd[False]:.0f} US dollars a month when idle, {usd[True]:.0f} on Fargate Spot" in told
 
 
 def test_the_page_is_made_from_the_record() -> None:
