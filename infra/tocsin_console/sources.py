@@ -381,28 +381,30 @@ def _desk_problems(source: Source) -> list[str]:
 def _with_key(
     deployment: Deployment, source: Source, secret_from: str | None, random: Callable[[int], bytes]
 ) -> tuple[Source, str]:
-    """The source with a new key, and that key. Whoever signs has a secret, which is sealed; whoever calls
-    with the key itself has a hash of it stored."""
-    if source_urls.is_dialect(source.kind) and secret_from is not None:
+    """The source with a new key, and that key. Of a key that callers send, a hash is stored; the secret with
+    which a help desk signs is sealed. A kind may take either: then the same key is stored both ways,
+    unless somebody else made it, for a hash hides only what is as random as ours."""
+    signs, sends = ways_of(source)
+    if secret_from is not None and not signs:
         raise Usage(f"the kind {source.kind} signs nothing: leave out --secret-from")
-    token = new_token(source.name, random(SECRET_BYTES))
-    if not needs_secret(source):
-        return replace(source, hash=hash_of(token)), token
-    key = token if secret_from is None else _read_secret(secret_from)
-    sealed = deployment.stores.texts.seal({"secret": key}, source_key(source.name), SECRET)
-    return replace(source, hash="", secret=sealed), key
+    key = new_token(source.name, random(SECRET_BYTES)) if secret_from is None else _read_secret(secret_from)
+    sealed = b""
+    if signs:
+        sealed = deployment.stores.texts.seal({"secret": key}, source_key(source.name), SECRET)
+    hashed = hash_of(key) if sends and secret_from is None else ""
+    return replace(source, hash=hashed, secret=sealed), key
 
 
-def needs_secret(source: Source) -> bool:
-    """Whether its kind signs, so that the secret itself has to be known."""
+def ways_of(source: Source) -> tuple[bool, bool]:
+    """Whether its kind signs, or answers a challenge, with its secret; and whether callers send the key."""
     if source_urls.is_dialect(source.kind):
-        return False
+        return False, True
     from tocsin.door.desks.of_source import kind_of_source
     from tocsin.door.signatures import TokenScheme
 
     kind = kind_of_source(source)
-    signs = not all(isinstance(scheme, TokenScheme) for scheme in kind.schemes)
-    return signs or kind.challenge is not None
+    by_token = [isinstance(scheme, TokenScheme) for scheme in kind.schemes]
+    return not all(by_token) or kind.challenge is not None, any(by_token)
 
 
 def _read_secret(place: str) -> str:

@@ -3,14 +3,17 @@
 A missing right shows as an end that never comes, and as a refusal in a log; the logs are asked at the end.
 """
 
+import base64
 import json
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -26,6 +29,7 @@ from tocsin.notify.notification import State
 from tocsin_console import hooks
 from tocsin_console.send import put_event
 from tocsin_local.bootstrap import RUNS, SAM
+from tocsin_local.door import add_source, door_of
 from tocsin_local.emulator import interpreter
 from tocsin_local.stack import Stack
 from tocsin_local.world import World, world
@@ -40,6 +44,7 @@ FUNCTIONS = (
     "publish_outcomes",
     "maintain_sessions",
     "deliver_webhooks",
+    "receive_webhook",
 )
 
 
@@ -47,6 +52,7 @@ FUNCTIONS = (
 PARAMETERS = {
     "AttachmentsBucket": BUCKET,
     "OutcomeHooks": "on",
+    "HttpDoor": "on",
 }
 SETTINGS = {
     "retries": "1",
@@ -162,6 +168,37 @@ def test_a_request_s_file_is_kept_and_a_sensitive_one_arrives(deployed: Deployed
     detail = {"key": f"k-{siti.number}", "recipients": recipients, "text": "481-516", "sensitive": True}
     put_event(deployed.world.deployment, "MessageRequested", {**detail, "files": files})
     eventually(lambda: len(deployed.phones.messages(siti.number)) == 2, "text and file don't arrive")
+
+
+def asked(url: str, token: str, body: Any = None, method: str = "POST") -> Any:
+    """What the door answers to who has a key, as JSON."""
+    request = urllib.request.Request(  # noqa: S310 - our own door
+        url,
+        None if body is None else json.dumps(body).encode(),
+        {"authorization": f"Bearer {token}", "content-type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def test_the_door_tells_the_bus_and_says_how_far_a_message_got(deployed: DeployedStack) -> None:
+    siti = deployed.person()
+    with door_of(deployed.world) as url:
+        token = add_source(deployed.world, url, "tool", "api")
+        file = {"name": "plan.txt", "content": base64.b64encode(b"a plan\n" * 6000).decode()}
+        message = {"to": f"+{siti.number}", "text": "481-516", "sensitive": True, "files": [file]}
+        told = asked(f"{url}/v1/messages", token, message)
+        eventually(lambda: len(deployed.phones.messages(siti.number)) == 2, "text and file don't arrive")
+
+        def states() -> set[str]:
+            shown = asked(f"{url}/v1/messages/{told['id']}", token, method="GET")
+            return {one["state"] for one in shown["notifications"]}
+
+        eventually(lambda: states() == {"read"}, "the door doesn't say that it was read")
+        assert asked(f"{url}/v1/accounts", token, method="GET")["accounts"][0]["state"] == "connected"
+        desk = add_source(deployed.world, url, "desk", "generic")
+        assert asked(f"{url}/hooks/desk", desk, {"nothing": True})["refused"]
 
 
 def test_a_webhook_is_told_and_one_that_fails_is_tried_again(deployed: DeployedStack) -> None:

@@ -63,7 +63,7 @@ def test_the_key_is_as_random_as_it_is_long(deployment: Deployment) -> None:
 
 
 def test_a_help_desk_that_signs_has_its_secret_sealed(deployment: Deployment) -> None:
-    _, key = add(deployment, "zammad")
+    _, key = add(deployment, "freescout")
     item = stored(deployment)
     assert "hash" not in item
     assert key.encode() not in item[SECRET]
@@ -76,8 +76,11 @@ def test_a_secret_that_the_help_desk_made_is_taken_from_a_file(
 ) -> None:
     file = tmp_path / "secret"
     file.write_text("zendesk-made-this-one\n")
-    _, key = add(deployment, "zendesk", secret_from=str(file))
-    assert key == "zendesk-made-this-one"
+    for kind in ("zendesk", "jira"):
+        _, key = add(deployment, kind, secret_from=str(file))
+        assert key == "zendesk-made-this-one"
+        assert "hash" not in stored(deployment)
+        sources.remove(deployment, "billing", Said().output, yes=True)
 
 
 def test_without_a_door_nothing_is_added(fake: FakeDeployment) -> None:
@@ -221,6 +224,22 @@ def test_a_sensitive_sample_is_not_shown(deployment: Deployment, tmp_path: Path)
     add(deployment, "phpnuxbill")
     told = trial(deployment, tmp_path, "GET /wa_url?number=6281234567890&text=Kode+117733\n\n")
     assert "117733" not in told
+
+
+@pytest.mark.parametrize("way", ["token", "signature"])
+def test_a_kind_that_takes_either_way_lets_in_by_both(deployment: Deployment, way: str) -> None:
+    from tocsin.door.hooks import Hooks
+    from tocsin.door.request import Request
+
+    _, key = add(deployment, "generic")
+    body = b"{}"
+    headers = {
+        "token": {"x-tocsin-token": key},
+        "signature": {"x-hub-signature-256": "sha256=" + hmac.new(key.encode(), body, "sha256").hexdigest()},
+    }
+    hooks = Hooks(deployment.stores.texts, lambda *_, **__: None)
+    request = Request("POST", "/hooks/billing", "", headers[way], body)
+    assert hooks.verified(sources.find(deployment, "billing"), request, NOW * 1000) is None
 
 
 def test_the_signature_of_the_secret_that_was_printed_is_the_door_s(deployment: Deployment) -> None:
