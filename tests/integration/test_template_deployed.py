@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.desks_on_bus import MAPPING, PATTERN, an_event
 from tests.support.templates import container, resources
 from tocsin_local.emulator import interpreter
 from tocsin_local.processes import answers, free_port, running
@@ -63,6 +64,20 @@ def notifications(stack: Stack, ticket: str) -> list[dict[str, Any]]:
     )
     items = [item for page in pages for item in page["Items"]]
     return [item for item in items if item.get("ticket_id", {}).get("S") == ticket]
+
+
+def console(stack: Stack, *arguments: str) -> str:
+    """Run a command of the console at the stack."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tocsin_console.cli", "--stack", stack.name, *arguments],
+        env=stack.aws.environment(),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 class TestParts:
@@ -159,6 +174,27 @@ class TestIntake:
         put(stack, ours)
         eventually(lambda: notifications(stack, ours["ticket"]["id"]), "our own event is planned")
         assert notifications(stack, theirs["ticket"]["id"]) == []
+
+    def test_an_event_of_a_source_of_kind_bus_becomes_notifications(
+        self, stack: Stack, eventually: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        for name, told in (("pattern", PATTERN), ("mapping", MAPPING)):
+            (tmp_path / f"{name}.json").write_text(json.dumps(told))
+        files = [f"--{name}={tmp_path / name}.json" for name in ("pattern", "mapping")]
+        console(stack, "sources", "add", "shop", "--kind", "bus", *files)
+        try:
+            late = an_event("Modem")
+            order = f"ORDER-{next(_names)}"
+            put(stack, {**late["detail"], "order": order}, late["detail-type"], late["source"])
+            (item,) = eventually(lambda: notifications(stack, order), "the notification", seconds=60)
+            assert item["event_type"]["S"] == "TicketCreated"
+            put(stack, {"what": "without a number"}, late["detail-type"], late["source"])
+            dead = stack.outputs["TicketEventsDeadQueueUrl"]
+            [letter] = eventually(lambda: taken(stack, dead), "the refused event", seconds=60)
+            assert letter["reason"] == "not-translated"
+            assert letter["violations"] == ["detail.ticket.id: is missing"]
+        finally:
+            console(stack, "sources", "remove", "shop", "--yes")
 
 
 class TestOutcomes:
