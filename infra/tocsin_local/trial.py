@@ -233,6 +233,7 @@ Running. In another terminal, so that the AWS CLI, boto3 and the console mean th
 
 {exports}
 
+  {CONSOLE} console            everything on one page, in the browser
   {CONSOLE} status
   {CONSOLE} send --to +{SITI.number} --name {SITI.name} --language en
   {CONSOLE} dead-letters list

@@ -101,7 +101,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
     from tocsin.accounts.served_accounts import ServedAccounts
     from tocsin.notify.planning import Planner
     from tocsin.notify.queues import TicketEventsDeadQueue
-    from tocsin.notify.texts.template import Templates
+    from tocsin.notify.texts.current import CurrentTexts
 
     sqs = aws.client("sqs")
     table = _table(aws.client("dynamodb"), config.notifications_table)
@@ -113,7 +113,9 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         NotificationsQueue(sqs, config.notifications_queue_url),
         TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
-        Templates(own_texts, clickable_customer_links=config.clickable_customer_links),
+        CurrentTexts(
+            stores.own_texts.current, own_texts, clickable_customer_links=config.clickable_customer_links
+        ),
         config,
         accounts=ServedAccounts(config.accounts, table),
         files=(lambda: _requested_files(config)) if config.attachments_bucket else None,

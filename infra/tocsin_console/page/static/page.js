@@ -149,3 +149,40 @@ for (const one of document.querySelectorAll("[data-copy]")) {
     one.textContent = "Copied";
   });
 }
+
+// -- a text while it is typed -----------------------------------------------------------------------------------
+
+const typing = document.querySelector("form[data-try]");
+if (typing) {
+  const screen = typing.querySelector(".phone-screen"), findings = typing.querySelector("[data-findings]");
+  const tags = { bold: "strong", italic: "em", struck: "s", code: "code", link: "u" };
+  let waits = 0, asked = 0;
+
+  function piece(run) {
+    let node = document.createTextNode(run.text);
+    for (const mark of run.marks) {
+      const around = document.createElement(tags[mark] || "span");
+      if (!tags[mark]) around.className = mark;
+      around.append(node);
+      node = around;
+    }
+    return node;
+  }
+  async function tryOut() {
+    const number = ++asked;
+    const answer = await fetch(typing.dataset.try, { method: "POST", body: new URLSearchParams(new FormData(typing)) });
+    if (!answer.ok || number !== asked) return;
+    const seen = await answer.json();
+    findings.hidden = !seen.findings.length;
+    findings.replaceChildren(...seen.findings.map((one) => {
+      const item = document.createElement("li");
+      item.textContent = (one.line ? "Line " + one.line + ": " : "") + one.text;
+      return item;
+    }));
+    const bubble = document.createElement(seen.failure ? "p" : "div");
+    bubble.className = seen.failure ? "mute" : "bubble";
+    if (seen.failure) bubble.textContent = seen.failure; else bubble.append(...seen.runs.map(piece));
+    screen.replaceChildren(bubble);
+  }
+  typing.addEventListener("input", () => { clearTimeout(waits); waits = setTimeout(tryOut, 300); });
+}

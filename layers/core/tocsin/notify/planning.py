@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File, Preview, Text
@@ -36,7 +36,7 @@ from tocsin.notify.store.ids import Ids
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.formatting import line, link, paragraph
 from tocsin.notify.texts.self_test import self_test_text
-from tocsin.notify.texts.template import Shown, TemplateFailed, Templates
+from tocsin.notify.texts.template import Rendered, Shown, TemplateFailed
 from tocsin.notify.threads import EDIT, EDITS, placed
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Addressee
@@ -58,6 +58,16 @@ INVALID_EVENT = "invalid-event"
 TEMPLATE_FAILED = "template-failed"
 
 
+class Texts(Protocol):
+    """What renders texts (`Templates`, `CurrentTexts`)."""
+
+    def render(self, event: TicketEvent, recipient: Recipient, default_language: str) -> Rendered:
+        """Raises TemplateFailed."""
+        ...
+
+    def shown_to(self, audience: str) -> Shown: ...
+
+
 class Planner:
     """Plans ticket events for the accounts of one deployment."""
 
@@ -67,7 +77,7 @@ class Planner:
         queue: NotificationsQueue,
         dead: TicketEventsDeadQueue,
         dead_letters: DeadLetters,
-        templates: Templates,
+        templates: Texts,
         config: PlanConfig,
         *,
         accounts: Collection[str] | None = None,
@@ -295,7 +305,7 @@ def spellings_of(recipient: str) -> tuple[str, ...]:
 
 def notifications_of(
     event: TicketEvent,
-    templates: Templates,
+    templates: Texts,
     ids: Ids,
     *,
     default_language: str,
@@ -322,7 +332,7 @@ def notifications_of(
 def text_of(
     event: TicketEvent,
     recipient: Recipient,
-    templates: Templates,
+    templates: Texts,
     ids: Ids,
     *,
     default_language: str,

@@ -32,6 +32,8 @@
 | `sources`          | S                    | who may put events in by HTTP, and whom they may reach       |
 | `source-use`       | S                    | how often a source was heard and refused, and when           |
 | `hours#A`          | H                    | how many were sent, delivered … in hour H                    |
+| `texts`            | `current`            | texts that an operator wrote while the stack runs            |
+| `texts`            | `version#V`          | the same, as version V was written                           |
 | `audit`            | `at#tag`             | what an operator changed, when, and of how many              |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
@@ -72,6 +74,7 @@ SETTINGS = "settings"
 SOURCES = "sources"
 SOURCE_USE = "source-use"
 AUDIT = "audit"
+TEXTS = "texts"
 _NOTIFICATION = "notification#"
 _MS_PER_HOUR = 3_600_000
 
@@ -213,6 +216,15 @@ def forgotten_key(account: str, digest: str) -> Key:
 
 def ids_secret_key() -> Key:
     return "ids", "secret"
+
+
+def texts_key() -> Key:
+    return TEXTS, "current"
+
+
+def texts_version_key(version: int | None = None) -> Key:
+    """None: where the versions begin, in the order of their numbers."""
+    return TEXTS, "version#" if version is None else f"version#{version:08d}"
 
 
 def settings_key() -> Key:

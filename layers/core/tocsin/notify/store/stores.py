@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tocsin.notify.store.hours import Hours
     from tocsin.notify.store.identity_changes import IdentityChanges
     from tocsin.notify.store.ids import Ids
+    from tocsin.notify.store.own_texts import OwnTextsStore
     from tocsin.notify.store.parking import Parking
     from tocsin.notify.store.recoveries import Recoveries
     from tocsin.notify.store.replies import Replies
@@ -88,6 +89,12 @@ class Stores:
         from tocsin.notify.store.hours import Hours
 
         return Hours(self._patient)
+
+    @cached_property
+    def own_texts(self) -> OwnTextsStore:
+        from tocsin.notify.store.own_texts import OwnTextsStore
+
+        return OwnTextsStore(self._patient)
 
     @cached_property
     def identity_changes(self) -> IdentityChanges:

@@ -42,10 +42,15 @@ def lint(*folders: Path) -> list[str]:
         findings += _misplaced(folder)
     for language in languages(*templates.folders):
         for path in _paths(templates, language):
-            findings += _unknown_fields(templates, path)
+            findings += unknown_fields(templates, path)
     if not findings:
         findings += _unrendered(templates)
     return list(dict.fromkeys(findings))
+
+
+def is_text(name: str) -> bool:
+    """Whether a file with this name is a text, or a part of some."""
+    return bool(_TEXT.fullmatch(name) or _PART.fullmatch(name))
 
 
 def samples() -> Iterator[tuple[TicketEvent, Recipient]]:
@@ -71,7 +76,7 @@ def _misplaced(folder: Path) -> Iterator[str]:
             yield from _bad_words(path, place)
         elif place.name == consent.FILE:
             yield from _bad_consent(path, place)
-        elif not (_TEXT.fullmatch(place.name) or _PART.fullmatch(place.name)):
+        elif not is_text(place.name):
             yield f"{place}: is no <EventType>.<audience>.txt, no _<part>.txt and no words.json"
 
 
@@ -101,7 +106,7 @@ def _paths(templates: Templates, language: str) -> list[str]:
     return [f"{language}/{name}" for name in sorted(names)]
 
 
-def _unknown_fields(templates: Templates, path: str) -> Iterator[str]:
+def unknown_fields(templates: Templates, path: str) -> Iterator[str]:
     """Also in branches that no sample event reaches."""
     from jinja2 import TemplateError, TemplateSyntaxError, meta
 
@@ -121,7 +126,7 @@ def _unknown_fields(templates: Templates, path: str) -> Iterator[str]:
         yield f"{path}: there is no {name}; there are {', '.join(sorted(known))}"
     yield from _unknown_attributes(tree, path, known)
     for part in meta.find_referenced_templates(tree):
-        if part is not None and not any((folder / part).is_file() for folder in templates.folders):
+        if part is not None and not templates.has(part):
             yield f"{path}: includes {part}, which doesn't exist"
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tocsin.notify.events.audience import Recipient
@@ -64,11 +65,18 @@ class Rendered:
 class Templates:
     """The texts in `folders`, earlier ones first, and after them those of this package.
 
+    `overrides`: path, such as `id/_greeting.txt` → a text that stands before all folders.
     `clickable_customer_links`: whether phones of technicians may make links of what a ticket says.
     """
 
-    def __init__(self, *folders: Path, clickable_customer_links: bool = False) -> None:
+    def __init__(
+        self,
+        *folders: Path,
+        clickable_customer_links: bool = False,
+        overrides: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folders = (*folders, DEFAULTS)
+        self._overrides = overrides
         self._clickable = clickable_customer_links
 
     def render(self, event: TicketEvent, recipient: Recipient, default_language: str) -> Rendered:
@@ -88,6 +96,10 @@ class Templates:
             raise TemplateFailed(template.name, "says nothing")
         return Rendered(language, text)
 
+    def has(self, path: str) -> bool:
+        """Whether there is such a text or part."""
+        return path in self._overrides or any((folder / path).is_file() for folder in self.folders)
+
     def shown_to(self, audience: str) -> Shown:
         """What is done to foreign words before this audience reads them. A customer reads their own; those
         who work on tickets read what any stranger wrote."""
@@ -95,11 +107,12 @@ class Templates:
 
     @cached_property
     def environment(self) -> ImmutableSandboxedEnvironment:
-        from jinja2 import FileSystemLoader, StrictUndefined
+        from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, StrictUndefined
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+        files = FileSystemLoader([str(folder) for folder in self.folders])
         environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader([str(folder) for folder in self.folders]),
+            loader=ChoiceLoader([DictLoader(self._overrides), files]) if self._overrides else files,
             undefined=StrictUndefined,
             autoescape=False,
             trim_blocks=True,
@@ -127,7 +140,8 @@ class Templates:
             path = folder / language / "words.json"
             if path.is_file():
                 words |= json.loads(path.read_text(encoding="utf-8"))
-        return words
+        own = self._overrides.get(f"{language}/words.json")
+        return words | json.loads(own) if own else words
 
 
 def context(
