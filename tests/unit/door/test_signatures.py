@@ -60,6 +60,14 @@ def test_signatures_that_other_programs_made(kind: str, headers: dict[str, str])
     assert verdict(kind, headers, BODY + b"\n") is Verdict.WRONG
 
 
+def test_the_vector_of_redmines_own_tests() -> None:
+    headers = {
+        "x-redmine-signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    }
+    secrets = ("It's a Secret to Everybody",)
+    assert verdict("redmine", headers, b"Hello, World!", secrets=secrets) is Verdict.RIGHT
+
+
 def test_freescouts_key_is_the_hash_that_its_module_shows() -> None:
     headers = {"x-freescout-signature": "WAvpgOge/7jrzgZjctP/XHNK7SU="}
     assert verdict("freescout", headers, secrets=("52165e3369008e2e492687bcf266c857",)) is Verdict.RIGHT
