@@ -97,6 +97,23 @@ def test_zammads_nobody_is_no_technician() -> None:
     assert event_of("zammad-created").technicians == ()
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"item__itemtype": "Problem"}, "of a change or a problem, not of a ticket"),
+        ({"item__is_private": None}, "a solution or a validation, of which the ticket's own event tells"),
+        ({"event": "update"}, "a followup that was changed"),
+    ],
+)
+def test_what_else_glpi_posts_about_a_ticket_is_told_to_nobody(changes: dict[str, object], why: str) -> None:
+    one = RECORDED["glpi-replied"]
+    assert translated(one, changed(one, **changes)).ignored == why
+
+
+def test_a_group_of_glpi_is_no_technician() -> None:
+    assert [person.name for person in event_of("glpi-assigned").technicians] == ["Budi Santoso"]
+
+
 @pytest.mark.parametrize("word", ["created", "assigned", "updated", "resolved", "TicketResolved"])
 def test_the_url_says_what_the_body_does_not(word: str) -> None:
     entry = translated(RECORDED["zammad-updated"], query=f"event={word}").entry
