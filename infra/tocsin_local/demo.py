@@ -26,6 +26,8 @@ from tocsin_console.explain import explain
 from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
 from tocsin_console.send import put_event
 from tocsin_local.door import PARAMETERS, add_source, door_of
+from tocsin_local.hook import PARAMETERS as HOOKS
+from tocsin_local.hook import Listener, listener_of
 from tocsin_local.processes import ProcessFailed, exit_on_sigterm
 from tocsin_local.speech import OutputClosed, say
 from tocsin_local.stack import CommandFailed
@@ -126,10 +128,11 @@ class Following:
 class Demo:
     """Tells the story on a running world."""
 
-    def __init__(self, world: World, view: View, door_url: str) -> None:
+    def __init__(self, world: World, view: View, door_url: str, listener: Listener) -> None:
         self._world = world
         self._view = view
         self._door_url = door_url
+        self._listener = listener
         self._stores = world.deployment.stores
         self.counts = Counts()
         self._followed: list[Following] = []
@@ -141,6 +144,7 @@ class Demo:
         self._group()
         self._file()
         self._by_http()
+        self._webhook()
         self._broken_session()
         self._exhausted_retries()
         self._audit()
@@ -258,6 +262,21 @@ class Demo:
         self._follow([following], until=State.READ)
         self._show_on_phones([following])
         self.counts.delivered += 1
+
+    def _webhook(self) -> None:
+        self._view.chapter("Outcomes by webhook: somebody's system hears them, signed")
+        read = self._followed[-1].identity
+        self._until(
+            lambda: "notification.read" in self._listener.types(read),
+            "the webhook hears that the last message was read",
+        )
+        if self._listener.refused:
+            raise NotAsExpected("a webhook's signature was wrong")
+        types = " → ".join(self._listener.types(read))
+        self._view.say(
+            f"tocsin hooks add {self._listener.hook}: {len(self._listener.heard)} heard, all verified"
+        )
+        self._view.say(f"of the last message: {types}")
 
     def _broken_session(self) -> None:
         self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
@@ -517,12 +536,16 @@ def _tell() -> int:
     try:
         with open_view() as view:
             view.chapter("One machine: AWS emulator, the deployed template, WhatsApp server, connector")
-            parameters = {"AttachmentsBucket": BUCKET, **PARAMETERS}
+            parameters = {"AttachmentsBucket": BUCKET, **PARAMETERS, **HOOKS}
             with world("demo", parameters=parameters, progress=view.step) as running_world:
                 stage.folder = running_world.folder
                 running_world.stack.client("s3").create_bucket(Bucket=BUCKET)
-                with running_world.connector(), door_of(running_world) as door_url:
-                    demo = Demo(running_world, view, door_url)
+                with (
+                    listener_of(running_world) as listener,
+                    running_world.connector(),
+                    door_of(running_world) as door_url,
+                ):
+                    demo = Demo(running_world, view, door_url, listener)
                     stage.counts = demo.counts
                     demo.run()
                     view.step("stopping everything")

@@ -24,6 +24,7 @@ from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.demo import ACCOUNT, DESK, SITI
 from tocsin_local.door import PARAMETERS, add_source, door_of
 from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.hook import PARAMETERS as HOOKS
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
 from tocsin_local.speech import OutputClosed, say
@@ -106,7 +107,7 @@ def _run(name: str) -> None:
     """Run the stack until Ctrl-C. Raises the errors that `_act` prints."""
     with (
         claimed(name),
-        world(name, parameters=PARAMETERS, progress=_tell) as here,
+        world(name, parameters={**PARAMETERS, **HOOKS}, progress=_tell) as here,
         door_of(here) as door_url,
         contextlib.ExitStack() as connectors,
     ):
@@ -241,6 +242,10 @@ Running. In another terminal, so that the AWS CLI, boto3 and the console mean th
 Tickets and messages by HTTP, as help desks and tools send them (layers/core/tocsin/door/DOOR.md):
 
   {door.curl(SITI.number)}
+
+Outcomes by webhook, to a URL of yours on this machine (layers/core/tocsin/hooks/HOOKS.md):
+
+  {CONSOLE} hooks add http://127.0.0.1:8080/tocsin
 
 Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md):
 

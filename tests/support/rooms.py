@@ -92,7 +92,7 @@ ROOMS: Mapping[str, Room] = {
         says="One folder for each Lambda: parse, call, answer.",
     ),
     "tocsin_local": Room(
-        ("tocsin.notify", "tocsin.people", "tocsin_console", "tocsin_whatsapp_server"),
+        ("tocsin.hooks", "tocsin.notify", "tocsin.people", "tocsin_console", "tocsin_whatsapp_server"),
         ("boto3", "botocore", "rich"),
     ),
     "tocsin_console": Room(
