@@ -22,6 +22,7 @@ KEPT = (
     "of each notification its ticket, event and state, so that a doubled event tells nobody once more",
     "dead letters in their queue, with the number: 14 days at most",
     "events and stanzas in queues, 14 days at most, and what was told on the bus: your own targets hold it",
+    "deliveries of outcome webhooks, sealed, 14 days at most; who listens there holds what it was told",
     "logs, without numbers, and changes of identity of other people who have had the number",
     "in groups: that they are a member, their receipts and their sender keys",
     "point-in-time recovery and backups: both tables as they were, 35 days",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.sealed_texts import TEXTS
 from tocsin.notify.events.checks import InvalidEvent
@@ -161,6 +164,28 @@ def test_other_requests_are_kept_as_they_came() -> None:
 
 def test_who_asks_in_a_malformed_way_is_believed() -> None:
     assert "481" not in kept_body(body({**SENSITIVE, "sensitive": "true"}), TEXTS)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([*SENSITIVE, "files"]), JSON)
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_field_holds_the_event_is_kept_and_read_or_refused(name: str, value: Any) -> None:
+    text = json.dumps({**json.loads(body(SENSITIVE)), "detail": {**SENSITIVE, name: value}})
+    kept = kept_body(text, TEXTS)
+    for one in (text, kept):
+        with suppress(InvalidEvent):
+            assert parse(one) is not None
+
+
+def test_any_number_of_recipients_is_sealed() -> None:
+    many = [{"phone": f"+62812{number:07d}", "name": "x" * 300} for number in range(400)]
+    assert "481" not in kept_body(body(SENSITIVE, recipients=many), TEXTS)
 
 
 def test_what_is_no_json_is_not_kept_where_it_may_be_sensitive() -> None:

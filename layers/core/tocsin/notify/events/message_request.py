@@ -16,8 +16,10 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
+from tocsin.dynamo.writes import Key
 from tocsin.notify.attachments import TYPES, media_type_of
 from tocsin.notify.events.addresses import Normalise, group_of, phone_of
 from tocsin.notify.events.audience import Recipient
@@ -140,7 +142,7 @@ def sealed_request(event: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     words = {"text": detail.pop("text", None), "captions": captions}
     if words["text"] is None and not any(captions):
         return dict(event)
-    sealed = texts.seal(words, (_SEALED_AT, _key_of(event, detail)), *_bound_to(detail))
+    sealed = texts.seal(words, _place(_key_of(event, detail)), *_bound_to(detail))
     detail["sealed_text"] = base64.b64encode(sealed).decode()
     if isinstance(detail.get("files"), list):
         detail["files"] = [_without_caption(one) for one in detail["files"]]
@@ -164,8 +166,8 @@ def opened(request: MessageRequest, texts: Texts) -> MessageRequest:
     """The request with its words, if they are sealed. Raises TextWithheld, if they are so for others."""
     if not request.sealed_text:
         return request
-    place = (_SEALED_AT, request.key)
-    words = texts.open(base64.b64decode(request.sealed_text), place, *request.bound_to)
+    sealed = base64.b64decode(request.sealed_text)
+    words = texts.open(sealed, _place(request.key), *request.bound_to)
     captions = [*words.get("captions", ()), *([""] * len(request.files))]
     files = tuple(
         replace(one, caption=caption or "")
@@ -191,8 +193,16 @@ def _key_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
 
 def _bound_to(detail: Mapping[str, Any]) -> tuple[str, ...]:
     """For whom the words of a request are sealed: nobody gets them by naming other recipients."""
-    who = json.dumps(detail.get("recipients"), sort_keys=True, separators=(",", ":"))
-    return str(detail.get("account") or DEFAULT_ACCOUNT), who
+    return (_digest([detail.get("account") or DEFAULT_ACCOUNT, detail.get("recipients")]),)
+
+
+def _place(key: str) -> Key:
+    return _SEALED_AT, _digest(key)
+
+
+def _digest(value: Any) -> str:
+    """Of any JSON, however long and whatever stands in it."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 # -- reading -----------------------------------------------------------------------------------------------
