@@ -20,6 +20,7 @@ from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.signing import new_secret
 from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.timestamps import from_seconds
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
@@ -63,7 +64,7 @@ def add(
         form,
         added_at=from_seconds(clock()),
     )
-    store.add(endpoint)
+    _written(lambda: store.add(endpoint))
     output.record({"hook": endpoint.id, "secret": endpoint.secret})
     output.say(f"hook    {endpoint.id}")
     output.say(f"secret  {endpoint.secret}")
@@ -152,7 +153,7 @@ def rotate(
 ) -> None:
     store = _store(deployment)
     rotated = _endpoint(store, hook).rotated(new_secret(random), from_seconds(clock()))
-    store.change(rotated)
+    _written(lambda: store.change(rotated))
     output.record({"hook": hook, "secret": rotated.secret})
     output.say(f"secret  {rotated.secret}")
     output.say()
@@ -214,7 +215,8 @@ def words(text: str | None) -> tuple[str, ...]:
 
 def _enter(deployment: Deployment, hook: str, state: str, says: str, output: Output) -> None:
     store = _store(deployment)
-    store.change(replace(_endpoint(store, hook), state=state))
+    changed = replace(_endpoint(store, hook), state=state)
+    _written(lambda: store.change(changed))
     output.record({"hook": hook, "state": state})
     output.say(f"{hook}  {says}")
 
@@ -228,6 +230,17 @@ def _endpoint(store: HookStore, hook: str) -> Endpoint:
     if hook in odd:
         raise ConsoleError(f"{hook} can't be opened: you lack the right to the texts' secret")
     raise NotFound(f"there is no webhook {hook}: see 'tocsin hooks list'")
+
+
+def _written(write: Callable[[], None]) -> None:
+    """Raises ConsoleError for who may not seal."""
+    try:
+        write()
+    except TextWithheld as refusal:
+        raise ConsoleError(
+            f"a webhook's URL and secret are kept sealed ({refusal.why}). Your AWS permissions must allow what "
+            "this command does: secretsmanager:GetSecretValue on the stack's output TextsSecretArn"
+        ) from None
 
 
 def _store(deployment: Deployment) -> HookStore:

@@ -17,6 +17,7 @@ from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
+from tocsin.notify.store.texts import Texts
 from tocsin_console import hooks
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
@@ -80,6 +81,14 @@ def test_what_cannot_be_meant_is_refused(
     with pytest.raises(ConsoleError, match=why):
         added(deployment, told, url, **options)
     assert store(deployment).endpoints() == ([], [])
+
+
+def test_who_may_not_seal_is_told_which_right_is_missing(
+    deployment: Deployment, told: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "HookStore", lambda table, _: HookStore(table, Texts()))
+    with pytest.raises(ConsoleError, match="must allow what this command does.*TextsSecretArn"):
+        added(deployment, told)
 
 
 def test_a_stack_without_webhooks_says_how_to_get_them(fake: FakeDeployment, said: Said) -> None:

@@ -44,7 +44,7 @@ is a date (UTC).
 
 `expire_at` (seconds) is the table's time to live. `watching` and `watch_due` (milliseconds) are the keys of
 the index `watch`: under `A#0` to `A#3` what was sent, by when its receipt is due; under `A#replies` what
-somebody wrote and we couldn't read yet; under `#sensitive` whose words are to be erased; under `#hook#H`
+somebody wrote and we couldn't read yet; under `#sensitive` whose words are to be erased; under `hook#H`
 which deliveries of an endpoint are due. Release 0.1.0 wrote what was sent under A alone. `ticket_id` is the
 key of the index `ticket`: whatever belongs to a ticket, or to a request for a message (`message:SOURCE:KEY`).
 
@@ -137,8 +137,8 @@ def lane_key(hook: str, lane: str) -> Key:
 
 
 def hook_watch_part(hook: str) -> str:
-    """In the index `watch`. No account has such a name."""
-    return f"#hook#{hook}"
+    """In the index `watch`. Parts of an account are numbers and words, which no hook is called."""
+    return f"hook#{hook}"
 
 
 SENSITIVE_PART = "#sensitive"
