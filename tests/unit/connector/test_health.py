@@ -316,6 +316,25 @@ async def test_at_login_both_are_asked_and_an_hour_of_first_contacts_asks_no_mor
     assert len(scene.server.asked) == 4
 
 
+async def test_without_an_answer_first_contacts_ask_every_ten_minutes_and_no_more(scene: Scene) -> None:
+    scene.server.silent = True
+    await scene.health.before_first_contact()
+    scene.clock.now += 599
+    await scene.health.before_first_contact()
+    assert len(scene.server.asked) == 2
+    scene.clock.now += 1
+    await scene.health.before_first_contact()
+    assert len(scene.server.asked) == 4
+
+
+async def test_an_account_without_a_quota_is_asked_about_it_once_an_hour(scene: Scene) -> None:
+    scene.server.quota = None
+    await scene.health.before_first_contact()
+    scene.clock.now += 3599
+    await scene.health.before_first_contact()
+    assert len(scene.server.asked) == 2
+
+
 async def test_a_lock_that_is_told_at_login_holds_before_anything_is_refused(scene: Scene) -> None:
     scene.server.lock = {"is_active": True, "time_enforcement_ends": NOW + DAY}
     await scene.health.look()

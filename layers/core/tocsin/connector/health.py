@@ -62,6 +62,9 @@ A = TypeVar("A")
 GOOD_SECONDS: Final = 60.0
 """How long an answer, or that none came, is good for the next refusal."""
 
+NO_ANSWER_SECONDS: Final = 600.0
+"""How long nobody asks again before a first contact when no answer came: each would wait for one."""
+
 ASK_AGAIN_SECONDS: Final = 3600.0
 """After which a first contact asks first; and how often a limit is asked about."""
 
@@ -86,10 +89,11 @@ class Question(Generic[A]):
         self._at = float("-inf")
 
     async def answer(self, good_for: float = GOOD_SECONDS) -> A | None:
-        """The answer, not older than `good_for` seconds; `None` if none came, which is good for a minute."""
+        """The answer, not older than `good_for` seconds; `None` if none came, which is good for ten minutes
+        at most."""
         async with self._asking:
             if self._answer is None:
-                good_for = min(good_for, GOOD_SECONDS)
+                good_for = min(good_for, NO_ANSWER_SECONDS)
             if time.monotonic() - self._at >= good_for:
                 try:
                     self._answer = await self._ask()
@@ -258,8 +262,9 @@ class AccountHealth:
                 return None
             with contextlib.suppress(WireError):
                 quota = parse_quota_answer(answer)
-                if quota is not None:
-                    await self._heed_quota(quota)
+                if quota is None:
+                    return NewChatQuota(None, None, None)  # there is none: an answer, too
+                await self._heed_quota(quota)
                 return quota
         return None
 
