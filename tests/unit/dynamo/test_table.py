@@ -89,6 +89,21 @@ def test_a_table_for_glances_reads_at_half_the_price(consistent: bool) -> None:
     assert DynamoTable(client, "keys")._consistent
 
 
+def test_a_table_of_some_attributes_asks_for_those_in_each_read() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Client:
+        def get_item(self, **request: Any) -> dict[str, Any]:
+            asked.append(request)
+            return {}
+
+    table = DynamoTable(Client(), "keys", attributes=("pk", "state"))
+    table.get(("p", "s"))
+    table.get_many([("p", "s"), ("p", "t")])
+    assert {one["ProjectionExpression"] for one in asked} == {"#0, #1"}
+    assert [one["ExpressionAttributeNames"] for one in asked] == [{"#0": "pk", "#1": "state"}] * 3
+
+
 class Recording:
     """A client of an empty table. `consistent`: what each request asked for."""
 

@@ -144,7 +144,8 @@ class DynamoTable:
     something is new, again and again, and decides nothing by what was read.
 
     `attributes`: all that `get` and `get_many` ask for, the keys among them. For who has a right on no
-    others."""
+    others; each item is read by itself then, because the emulator knows such a right for single reads only.
+    """
 
     def __init__(
         self,
@@ -170,6 +171,8 @@ class DynamoTable:
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        if self._only:
+            return {key: item for key in keys if (item := self.get(key)) is not None}
         found: dict[Key, Item] = {}
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             batch = keys[start : start + BATCH_GET_LIMIT]
@@ -188,7 +191,7 @@ class DynamoTable:
         """What of `wanted`, keys by table, is there."""
         found: dict[str, dict[Key, Item]] = {name: {} for name in wanted}
         request: dict[str, Any] = {
-            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": self._consistent, **self._only}
+            name: {"Keys": [to_key(key) for key in keys], "ConsistentRead": self._consistent}
             for name, keys in wanted.items()
             if keys
         }
