@@ -139,6 +139,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.dynamo",
             "tocsin.guarded_http",
             "tocsin.notify.events",
+            "tocsin.notify.store.texts",
             "tocsin.notify.texts.formatting",
             "tocsin.people.numbers",
             "tocsin.sealing",

@@ -14,6 +14,7 @@ import pytest
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tocsin.door.sources import SECRET, SECRET_BYTES
 from tocsin.dynamo.writes import Update
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin_console import source_trial, sources
 from tocsin_console.deployment import Deployment
@@ -224,6 +225,13 @@ def test_a_sensitive_sample_is_not_shown(deployment: Deployment, tmp_path: Path)
     add(deployment, "phpnuxbill")
     told = trial(deployment, tmp_path, "GET /wa_url?number=6281234567890&text=Kode+117733\n\n")
     assert "117733" not in told
+
+
+def test_a_secret_moved_from_another_source_does_not_open(deployment: Deployment) -> None:
+    _, key = add(deployment, "freescout")
+    with pytest.raises(TextWithheld):
+        deployment.stores.texts.open(stored(deployment)[SECRET], source_key("other"), SECRET)
+    assert key
 
 
 @pytest.mark.parametrize("way", ["token", "signature"])

@@ -104,6 +104,21 @@ def test_a_damaged_record_lets_nobody_in(door: OpenDoor) -> None:
     assert send(door).status == 401
 
 
+def test_without_the_table_nobody_is_let_in_or_told_that_their_key_is_wrong(
+    door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ConnectionError("of somebody's")
+
+    monkeypatch.setattr(door.table, "get", fail)
+    assert send(door).status == 503
+
+
+def test_a_help_desk_whose_secret_does_not_open_is_told_to_come_again(door: OpenDoor) -> None:
+    door.add("freescout", "desk", hash="", secret=b"sealed for another place")
+    assert door.ask("POST", "/hooks/desk", {}, x_freescout_signature="x").status == 503
+
+
 def test_a_paused_source_is_told_so(door: OpenDoor) -> None:
     token = door.add("api", "still", paused=True)
     assert (send(door, token).status, value_of(send(door, token))["title"]) == (403, "paused")

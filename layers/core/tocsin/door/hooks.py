@@ -20,6 +20,7 @@ from tocsin.door.dialect import Facts, Tell
 from tocsin.door.signatures import TokenScheme, Verdict, tokens, verify
 from tocsin.door.sources import FORMER_SECRET, SECRET
 from tocsin.door.tickets import restricted
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
 
 if TYPE_CHECKING:
@@ -125,11 +126,16 @@ class Hooks:
         return Tell((), json_answer(200, {"refused": refusal.violations}), REASON)
 
     def _of(self, source: Source, now: int) -> list[str]:
-        """The secrets that count now, opened. Raises what keeps the key of the vault away."""
+        """The secrets that count now, opened. Raises Refused (503), and what keeps the vault's key away."""
         sealed = [(SECRET, source.secret)]
         if now < source.former_until:
             sealed.append((FORMER_SECRET, source.former_secret))
-        return [self._opened(source, attribute, value) for attribute, value in sealed if value]
+        try:
+            return [self._opened(source, attribute, value) for attribute, value in sealed if value]
+        except TextWithheld as refusal:
+            log.error("a source's secret can't be opened", extra={"source": source.name, "why": refusal.why})
+            reason = "the secret of this source can't be opened: tocsin sources rotate"
+            raise Refused(503, "unavailable", reason, retry_after=300) from None
 
     def _opened(self, source: Source, attribute: str, sealed: bytes) -> str:
         known = self._secrets.get((source.name, sealed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from tocsin.door.answer import unavailable
 from tocsin.door.sources import DamagedSource, Source, source_of
 from tocsin.tables.notifications import source_key
 
@@ -28,8 +29,8 @@ class SourceReader:
         self._known: dict[str, tuple[int, Source | None]] = {}
 
     def read(self, name: str, now: int) -> Source | None:
-        """The source of this name; None if there is none, or none that is readable. `now`: ms. Raises what
-        the table raises."""
+        """The source of this name; None if there is none, or none that is readable. `now`: ms. Raises Refused
+        (503)."""
         read_at, source = self._known.get(name, (0, None))
         if name in self._known and 0 <= now - read_at < FRESH_MS:
             return source
@@ -40,7 +41,11 @@ class SourceReader:
         return source
 
     def _read(self, name: str) -> Source | None:
-        item = self._table.get(source_key(name))
+        try:
+            item = self._table.get(source_key(name))
+        except Exception as error:  # noqa: BLE001 - whatever keeps it away, callers shall come again
+            log.warning("the sources can't be read", extra={"error": type(error).__name__})
+            raise unavailable("the sources can't be read now") from None
         if item is None:
             return None
         try:
