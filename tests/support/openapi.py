@@ -191,6 +191,10 @@ def _message() -> dict[str, Any]:
             "description": "The account that speaks. Without it: the source's first.",
             "type": "string",
         },
+        "audience": {
+            "description": "Whose settings and rules hold for the people among them. Without it: customer.",
+            "enum": ["customer", "technician"],
+        },
         "language": {"description": "Of the text, such as id, es or en.", "type": "string"},
         "sensitive": {
             "description": "For codes and passwords: sealed, shown to nobody, erased once it arrived.",

@@ -242,6 +242,20 @@ def test_a_source_speaks_to_its_audiences(
     assert send(door, token, {"to": "120363000000000001@g.us", "text": "Halo"}).status == group
 
 
+def test_a_source_for_technicians_sends_by_their_rules(door: OpenDoor) -> None:
+    token = door.add("api", "tight", audiences=("technician",))
+    assert send(door, token).status == 202
+    assert send(door, token, {**HALLO, "audience": "customer"}).status == 403
+    assert door.events.details[0]["audience"] == "technician"
+
+
+def test_a_caller_may_say_whose_rules_hold(door: OpenDoor) -> None:
+    send(door, None, {**HALLO, "audience": "technician"})
+    send(door)
+    assert [one.get("audience") for one in door.events.details] == ["technician", None]
+    assert send(door, None, {**HALLO, "audience": "boss"}).status == 400
+
+
 def test_a_source_uses_its_accounts_and_no_other(door: OpenDoor) -> None:
     token = door.add("api", "tight", accounts=("billing",))
     assert send(door, token, {**HALLO, "account": "default"}).status == 403

@@ -36,7 +36,8 @@ class File:
 
 @dataclass(frozen=True)
 class Message:
-    """`account` empty: the source's first one. `key`: the caller's own name for it, empty if there is
+    """`account` empty: the source's first one. `audience`: whose rules hold for people, `customer` or
+    `technician`; empty: what the source may reach. `key`: the caller's own name for it, empty if there is
     none."""
 
     to: tuple[Address, ...]
@@ -47,6 +48,7 @@ class Message:
     urgent: bool = False
     key: str = ""
     files: tuple[File, ...] = ()
+    audience: str = ""
 
     @property
     def digest(self) -> str:
@@ -79,16 +81,24 @@ def checked(message: Message, source: Source, normal: Callable[[str], str]) -> M
     account = message.account or source.account
     if account not in source.accounts:
         raise not_allowed("this source may not use that account")
+    audience = message.audience or ("technician" if _is_for_technicians(source) else "customer")
     for one in message.to:
-        _demand_reach(one, source, normal)
-    changes = {"account": account, "language": message.language or source.language}
+        _demand_reach(one, audience, source, normal)
+    changes = {
+        "account": account,
+        "audience": audience,
+        "language": message.language or source.language,
+    }
     return Message(**{**message.__dict__, **changes, "to": tuple(dict.fromkeys(message.to))})
 
 
-def _demand_reach(one: Address, source: Source, normal: Callable[[str], str]) -> None:
-    audiences = ("group",) if one.group else ("customer", "technician")
-    if not any(source.speaks_to(audience) for audience in audiences):
-        raise not_allowed(f"this source may not write to {'groups' if one.group else 'people'}")
+def _is_for_technicians(source: Source) -> bool:
+    return source.speaks_to("technician") and not source.speaks_to("customer")
+
+
+def _demand_reach(one: Address, audience: str, source: Source, normal: Callable[[str], str]) -> None:
+    if not source.speaks_to("group" if one.group else audience):
+        raise not_allowed(f"this source may not write to {'groups' if one.group else f'{audience}s'}")
     if one.group or not source.recipients:
         address = one.group or one.phone
     else:
@@ -118,6 +128,8 @@ def entry_of(message: Message, message_id: str, source: str, files: Sequence[Map
         "text": message.text,
         "source": source,
     }
+    if message.audience == "technician":
+        detail["audience"] = "technician"
     if message.language:
         detail["language"] = message.language
     if message.sensitive:

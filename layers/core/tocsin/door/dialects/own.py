@@ -40,7 +40,9 @@ EVENTS: Mapping[str, str] = {
 }
 """What a caller says happened → the event."""
 
-MESSAGE_FIELDS = frozenset({"to", "text", "account", "language", "sensitive", "priority", "files", "key"})
+MESSAGE_FIELDS = frozenset(
+    {"to", "text", "account", "audience", "language", "sensitive", "priority", "files", "key"}
+)
 FILE_FIELDS = frozenset({"name", "mime", "url", "key", "content"})
 
 
@@ -71,6 +73,7 @@ def send(call: Call) -> Send:
         language=_text(told, "language"),
         sensitive=_flag(told, "sensitive", is_sensitive(call.source)),
         urgent=_urgent(told),
+        audience=_audience(told),
         key=idempotency_key(call.request) or _text(told, "key"),
         files=tuple(_file(one, f"files[{number}]") for number, one in enumerate(files)),
     )
@@ -113,6 +116,13 @@ def _flag(told: Mapping[str, Any], name: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise invalid(f"{name}: is neither true nor false")
     return value
+
+
+def _audience(told: Mapping[str, Any]) -> str:
+    audience = told.get("audience", "")
+    if audience not in ("", "customer", "technician"):
+        raise invalid("audience: is neither customer nor technician")
+    return str(audience)
 
 
 def _urgent(told: Mapping[str, Any]) -> bool:
