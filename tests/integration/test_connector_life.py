@@ -531,6 +531,23 @@ def test_a_login_refused_for_good_stops_it(connectors: RunningConnectors) -> Non
     assert connectors.keys.account.credentials().connector_token == before.connector_token
 
 
+def test_what_a_locked_account_is_told_is_kept_and_it_stays_stopped(connectors: RunningConnectors) -> None:
+    process = connectors.start()
+    connectors.pair(OWN)
+    connectors.phones.inject("login-failure", reason=403, violation="14", appeal="t0ken-once", account=OWN)
+    connectors.phones.inject("drop", account=OWN, device=1)
+    connectors.wait_for_state("stopped")
+    refusal = connectors.keys.account.login_refusal()
+    assert refusal is not None
+    assert (refusal.told["violation_reason"], refusal.can_appeal) == ("14", True)
+    assert "t0ken-once" not in str(refusal)
+    process.terminate()
+    logins = len(connectors.phones.events(kind="login")[0])
+    connectors.start()
+    connectors.wait_for_state("stopped")
+    assert len(connectors.phones.events(kind="login")[0]) == logins
+
+
 def test_the_operator_unlinks_it(connectors: RunningConnectors) -> None:
     connectors.start()
     connectors.pair(OWN)

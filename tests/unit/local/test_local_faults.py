@@ -71,6 +71,9 @@ def test_one_of_several_can_be_cleared(faults):
         ({"kind": "delay", "seconds": "long"}, "seconds must be float"),
         ({"kind": "deaf", "volume": 11}, "deaf has no volume"),
         ({"kind": "stream-error"}, "needs code, conflict or text"),
+        ({"kind": "cold"}, "needs to"),
+        ({"kind": "account-news", "what": "weather"}, "challenge, complaints, unknown"),
+        ({"kind": "new-chats", "used": "30"}, "used must be int"),
         ({"kind": "deaf", "device": "first"}, "device is a number"),
     ],
 )
