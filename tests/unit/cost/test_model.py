@@ -184,6 +184,23 @@ def test_what_the_connector_does_by_the_clock_is_no_part_of_a_notification() -> 
     assert (amount(uses, "dynamodb_write_unit"), amount(uses, "sqs_request")) == (0, 1)
 
 
+def test_what_is_written_at_the_end_of_a_window_is_not_counted_for_each_batch() -> None:
+    line = {
+        "function": "publish_outcomes",
+        "ready": False,
+        "records": 1,
+        "cpu_ms": 1,
+        "read_units": 0,
+        "event_bytes": [],
+        "log": "",
+        "calls": {"dynamodb:UpdateItem": 2, "events:PutEvents": 1},
+        "write_units": 3,
+        "units_of": {"hours/498901 ×1": 1, "notification/state ×1": 2},
+    }
+    one = averages([line], 1)["publish_outcomes"]
+    assert (one["write_units"], one["calls"]["dynamodb:UpdateItem"]) == (2, 1)
+
+
 def test_how_many_must_share_an_invocation_follows_from_both_measurements() -> None:
     def sends(invocations: float) -> dict[str, Any]:
         return {"functions": {"send_notification": {"invocations": invocations}}}

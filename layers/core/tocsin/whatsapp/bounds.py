@@ -31,3 +31,6 @@ MAX_DIGITS: Final = 20
 
 MAX_MEMBERS: Final = 1024
 """People in one group."""
+
+MAX_TOKEN_BYTES: Final = 1024
+"""Of a privacy token; a few dozen are usual. It goes into the table, and along with every message."""

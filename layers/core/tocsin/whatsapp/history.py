@@ -8,10 +8,9 @@ from typing import Final
 
 from google.protobuf.message import DecodeError as ProtobufError
 
-from tocsin.whatsapp.bounds import MAX_NUMBER
+from tocsin.whatsapp.bounds import MAX_NUMBER, MAX_TOKEN_BYTES
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import GROUP, JID, LID, PN
-from tocsin.whatsapp.notifications import MAX_TOKEN_BYTES
 from tocsin.whatsapp.proto.message_pb2 import HistorySync
 from tocsin.whatsapp.timer import Timer, told
 from tocsin.whatsapp.written import readable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tocsin.whatsapp.account_health import AccountNews, read_updates
-from tocsin.whatsapp.bounds import MAX_MEMBERS
+from tocsin.whatsapp.bounds import MAX_MEMBERS, MAX_TOKEN_BYTES
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.group import expiration_in
 from tocsin.whatsapp.jid import GROUP, JID, LID, MAX_DEVICE, PN, SERVER
@@ -93,9 +93,6 @@ class Other:
 Notification = (
     IdentityChanged | DevicesChanged | OwnDevices | GroupChanged | PrivacyToken | AccountNotice | Other
 )
-
-MAX_TOKEN_BYTES = 1024
-"""A few dozen are usual. It goes into the table, and along with every message."""
 
 _DEVICE_ACTIONS = ("add", "remove", "update")
 

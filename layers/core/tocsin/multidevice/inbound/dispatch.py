@@ -6,12 +6,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tocsin.connector_client.client import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.chat_timers import ChatTimers
-from tocsin.multidevice.inbound.device_news import DeviceNews, note_call
 from tocsin.multidevice.inbound.envelope import Envelope, MalformedEnvelope, Report
 from tocsin.multidevice.inbound.messages import Messages
 from tocsin.multidevice.inbound.receipts import ReceiptStanzas
@@ -27,6 +28,9 @@ from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid, InvalidStanza, StanzaRefused
 from tocsin.whatsapp.node import Node
+
+if TYPE_CHECKING:
+    from tocsin.multidevice.inbound.device_news import DeviceNews
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +70,11 @@ class Inbound:
         self._handlers: Mapping[str, Handler] = {
             "message": messages.handle,
             "receipt": ReceiptStanzas(stores, retry_receipts).handle,
-            "notification": DeviceNews(clock, replies.cold.may_write_to, timers).handle,
-            "call": note_call,
+            "notification": self._notification,
+            "call": _call,
         }
+        self._may_write_to = replies.cold.may_write_to
+        self._timers = timers
 
     def handle(self, body: str) -> Report:
         """Handle one queue message.
@@ -102,6 +108,16 @@ class Inbound:
         except DamagedRecord as error:
             raise damaged_account(error) from error
 
+    def _notification(self, account: Account, envelope: Envelope) -> Report:
+        return self._news.handle(account, envelope)
+
+    @cached_property
+    def _news(self) -> DeviceNews:
+        # Seldom beside messages, and what it imports is a tenth of the start.
+        from tocsin.multidevice.inbound.device_news import DeviceNews
+
+        return DeviceNews(self._clock, self._may_write_to, self._timers)
+
     def _account(self, envelope: Envelope) -> Account | None:
         """Return the account, if the stanza belongs to its present pairing."""
         account = self._transport.account(envelope.account)
@@ -109,6 +125,12 @@ class Inbound:
             self._transport.forget(envelope.account)
             account = self._transport.account(envelope.account)
         return account if account.profile.incarnation == envelope.incarnation else None
+
+
+def _call(account: Account, envelope: Envelope) -> Report:
+    from tocsin.multidevice.inbound.device_news import note_call  # as seldom
+
+    return note_call(account, envelope)
 
 
 def _id_of(stanza: Node) -> str:
