@@ -54,6 +54,7 @@ from tocsin.whatsapp.node import Node, encode
 OTHER = "6281399990000@s.whatsapp.net"
 GROUP = "12036300000000001@g.us"
 LATER = 60
+NEWER_REFUSALS = ("protocol", "download-failed")
 NEXT_RELEASE = "from_the_next_release"
 """What every record may bear, and must keep where it isn't replaced as a whole."""
 
@@ -376,7 +377,9 @@ def answers_are_understood(house: House) -> object:
 
 @scene
 def refusals_are_understood(house: House) -> object:
-    return {code: understood(told) for code, told in house.told["refusals"].items() if code != "protocol"}
+    # The release before never asks for what leads to these.
+    asked = {code: told for code, told in house.told["refusals"].items() if code not in NEWER_REFUSALS}
+    return {code: understood(told) for code, told in asked.items()}
 
 
 @scene
