@@ -238,8 +238,8 @@ def _written(write: Callable[[], None]) -> None:
         write()
     except TextWithheld as refusal:
         raise ConsoleError(
-            f"a webhook's URL and secret are kept sealed ({refusal.why}). Your AWS permissions must allow what "
-            "this command does: secretsmanager:GetSecretValue on the stack's output TextsSecretArn"
+            f"a webhook's URL and secret are kept sealed ({refusal.why}). Your AWS permissions must allow "
+            "what this command does: secretsmanager:GetSecretValue on the stack's output TextsSecretArn"
         ) from None
 
 

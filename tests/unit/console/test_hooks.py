@@ -87,7 +87,7 @@ def test_who_may_not_seal_is_told_which_right_is_missing(
     deployment: Deployment, told: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "HookStore", lambda table, _: HookStore(table, Texts()))
-    with pytest.raises(ConsoleError, match="must allow what this command does.*TextsSecretArn"):
+    with pytest.raises(ConsoleError, match=r"must allow what this command does.*TextsSecretArn"):
         added(deployment, told)
 
 
