@@ -77,6 +77,11 @@ lint: setup ## format, style, types, texts, templates
 		--regions us-east-1 ap-southeast-3 cn-north-1 us-gov-west-1 eusc-de-east-1 -- $(TEMPLATES)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM)/sam validate --lint
 
+# A warning fails it: a link that leads nowhere, a page that no menu names.
+.PHONY: docs
+docs: setup ## the documents as a site, in .run/site; while you write: make docs ARGS=serve
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs $(or $(ARGS),build --strict --quiet) --config-file infra/site/mkdocs.yml
+
 BUILD := .aws-sam/build
 
 .PHONY: build

@@ -43,6 +43,7 @@ EMULATOR = TOOLS / "emulator"
 NODE = TOOLS / "node"
 WHATSMEOW = TOOLS / "whatsmeow"
 DEPLOYED = TOOLS / "deployed"
+DOCS = TOOLS / "docs"
 TOOLS_BIN = TOOLS / "bin"
 RUNS = ROOT / ".run"
 REQUIREMENTS = ROOT / "requirements"
@@ -61,6 +62,7 @@ MEGABYTES = {
     "node": 200,
     "whatsmeow": 140,
     "clients": 90,
+    "docs": 170,
 }
 
 STAMP = ".made-from.json"
@@ -128,6 +130,8 @@ def parts_of(profile: str) -> List[Part]:
         if runs_whatsmeow():
             parts.append(Environment("whatsmeow", WHATSMEOW, "whatsmeow.txt"))
         parts.append(Clients())
+    if profile != "demo":
+        parts.append(Environment("docs", DOCS, "docs.txt"))
     deployed = find_deployed_python() if profile != "demo" else None
     if deployed is not None:
         parts.append(DeployedRuntime(deployed))

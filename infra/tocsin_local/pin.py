@@ -22,6 +22,7 @@ FILES = (
     (REQUIREMENTS / "sam.in", None),
     (REQUIREMENTS / "emulator.in", None),
     (REQUIREMENTS / "node.in", None),
+    (REQUIREMENTS / "docs.in", None),
     (REQUIREMENTS / "whatsmeow.in", None),
     (REQUIREMENTS / "pin.in", None),
 )

@@ -1,0 +1,187 @@
+"""What `make docs` does beside MkDocs: it brings the pages that lie beside the code, makes those of the event
+schemas and of the alarms, and turns links to code into its path.
+
+A page keeps its path in the repository, so the links from one page to another hold in both places."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+RUNBOOKS = "infra/runbooks"
+EVENTS = "layers/core/tocsin/notify/events"
+IN = ("ticket-event.schema.json", "message-requested.schema.json")
+OUT = ("outcomes", "account-event.schema.json")
+
+_LINK = re.compile(
+    r"(?<!!)\[(?P<text>(?:`[^`\n]*`|[^\]\\\n`]|\\.)+)\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)"
+)
+_ABROAD = re.compile(r"[a-z][a-z0-9+.-]*:|#|/", re.I)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for path in pages_of_the_repository():
+        level = InclusionLevel.NOT_IN_NAV if path.startswith(RUNBOOKS) else InclusionLevel.UNDEFINED
+        files.append(File.generated(config, path, abs_src_path=str(ROOT / path), inclusion=level))
+    made = {"events-in.md": events_in(), "events-out.md": events_out(), "alarms.md": alarms()}
+    for path, words in made.items():
+        files.append(File.generated(config, path, content=words))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links to what is no page name the file instead."""
+    folder = posixpath.dirname(page.file.src_uri)
+
+    def followed(found: re.Match[str]) -> str:
+        target, text = found["target"], found["text"]
+        if _ABROAD.match(target):
+            return found.group()
+        path = posixpath.normpath(posixpath.join(folder, target.partition("#")[0]))
+        if files.get_file_from_path(path) is not None:
+            return found.group()
+        if not (ROOT / path).exists():
+            # MkDocs says that it leads nowhere.
+            return found.group()
+        if path == "README.md":
+            return f"[{text}]({posixpath.relpath('index.md', folder or '.')})"
+        # A mark in a table, or a text that is the file's name, says enough.
+        is_named = found["title"] or posixpath.basename(path) in text
+        return text if is_named else f"{text} (`{path}`)"
+
+    return _LINK.sub(followed, markdown)
+
+
+def pages_of_the_repository() -> list[str]:
+    """The Markdown files that are part of the repository, but for those of this site and the README, which
+    is the first page of the repository itself."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    parts = ("README.md", "tests/cost/", "infra/site/")
+    return [path for path in listed if path and not path.startswith(parts)]
+
+
+# -- made of data ------------------------------------------------------------------------------------------
+
+
+def alarms() -> str:
+    rows = []
+    for file in sorted((ROOT / RUNBOOKS).glob("*.md")):
+        title = next(line for line in file.read_text(encoding="utf-8").split("\n") if line.startswith("# "))
+        rows.append(f"| [{title[2:]}]({RUNBOOKS}/{file.name}) |")
+    return "\n".join(
+        [
+            "# Alarms",
+            "",
+            "Each alarm has a page: what it means, how bad it is, what to do. Its text links there. Set"
+            " `AlarmEmail` or `AlarmTopicArn` to be told; `tocsin doctor` says whether somebody is.",
+            "",
+            "| alarm |",
+            "| --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def events_in() -> str:
+    return "\n".join(
+        [
+            "# Events in",
+            "",
+            "What a ticketing system puts on the bus. `tocsin check event.json` says what an event would do,"
+            " without a stack. Text that is too long is cut, and a wrong field that nobody needs is left out;"
+            " an event that can't be told at all is put aside with every violation:"
+            " `tocsin dead-letters list --queue events`.",
+            "",
+            *(line for name in IN for line in _described(ROOT / EVENTS / name)),
+        ]
+    )
+
+
+def events_out() -> str:
+    found = [
+        path
+        for name in OUT
+        for path in sorted([*(ROOT / EVENTS).glob(f"{name}/*"), *(ROOT / EVENTS).glob(name)])
+    ]
+    schemas = [path for path in found if path.suffix == ".json"]
+    return "\n".join(
+        [
+            "# Events out",
+            "",
+            "What Tocsin puts on the bus, with source `tocsin`. [How to receive them](receiving.md).",
+            "",
+            *(line for path in schemas for line in _described(path)),
+        ]
+    )
+
+
+def _described(path: Path) -> Iterator[str]:
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    yield f"## {schema.get('title', path.stem)}"
+    yield ""
+    yield str(schema.get("description", ""))
+    yield ""
+    yield "| field | type | |"
+    yield "| --- | --- | --- |"
+    for field, node, needed in _fields(schema, schema, "", 0):
+        told = str(node.get("description", "")).replace("|", "\\|").replace("\n", " ")
+        yield f"| `{field}`{' *' if needed else ''} | {_type(node)} | {told} |"
+    yield ""
+    yield "A field with a * must be there."
+    yield ""
+
+
+MAX_DEPTH = 6
+
+
+def _fields(
+    node: Mapping[str, Any], schema: Mapping[str, Any], path: str, depth: int
+) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    if depth > MAX_DEPTH:
+        return
+    node = _resolved(node, schema)
+    for part in node.get("allOf", ()):
+        yield from _fields(part, schema, path, depth + 1)
+    required = node.get("required", ())
+    for name, value in node.get("properties", {}).items():
+        value = _resolved(value, schema)
+        below = f"{path}{name}"
+        yield below, value, name in required
+        yield from _fields(value, schema, f"{below}.", depth + 1)
+        if isinstance(value.get("items"), dict):
+            yield from _fields(value["items"], schema, f"{below}[].", depth + 1)
+
+
+def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what `$ref` of the same file says, what stands beside it first."""
+    reference = node.get("$ref", "")
+    if not reference.startswith("#/"):
+        return node
+    found: Any = schema
+    for part in reference[2:].split("/"):
+        found = found.get(part, {})
+    return {**found, **node}
+
+
+def _type(node: Mapping[str, Any]) -> str:
+    kind = node.get("type", "")
+    kinds = kind if isinstance(kind, list) else [kind]
+    shown = " or ".join(one for one in kinds if one and one != "null")
+    return f"one of {', '.join(map(str, node['enum']))}" if "enum" in node else shown
