@@ -15,6 +15,10 @@ function showTimes(root) {
 }
 showTimes(document);
 
+// On a phone the pages stand in a row that scrolls: where one is shall be seen.
+const here = document.querySelector(".side nav [aria-current]");
+if (here) here.closest("nav").scrollLeft = here.offsetLeft - 40;
+
 // A filter takes effect when it is chosen; text when it is left or Enter is pressed. The address keeps it.
 for (const form of document.querySelectorAll("form[data-filters]")) {
   form.addEventListener("change", () => form.requestSubmit());

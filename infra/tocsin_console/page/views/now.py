@@ -149,6 +149,8 @@ def pictures(found: Sequence[Hour], span: str, now: float) -> Pictures:
         totals.update(hour.counts)
         dead.update(hour.dead)
         sums[min((hour.began_at - begin) // (each * _HOUR), len(sums) - 1)].update(hour.counts)
+    # A receipt may overtake the record of its send, and then no `Sent` is told.
+    totals["Sent"] = max(totals["Sent"], totals["Delivered"])
     rows = [_bar(begin + place * each * _HOUR, each, one) for place, one in enumerate(sums)]
     return Pictures(
         totals,
@@ -163,7 +165,8 @@ def pictures(found: Sequence[Hour], span: str, now: float) -> Pictures:
 def _bar(began_at: int, hours_of_it: int, counts: Counter[str]) -> chart.Bar:
     at = datetime.fromtimestamp(began_at / 1000, UTC)
     label = f"{at:%d %b}" if hours_of_it >= 3 else f"{at:%H}:00"
-    arrived, sent, failed = counts["Delivered"], counts["Sent"], counts["Failed"]
+    arrived, failed = counts["Delivered"], counts["Failed"]
+    sent = max(counts["Sent"], arrived)
     title = f"{at:%d %b %H:%M} UTC: {sent} sent, {arrived} delivered, {counts['Read']} read, {failed} failed"
     return chart.Bar(label, title, (arrived, max(sent - arrived, 0), failed))
 
