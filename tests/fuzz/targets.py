@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import account_targets
+from tests.fuzz import account_targets, desk_targets
 from tests.fuzz.engine import Target
 from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
@@ -805,4 +805,5 @@ def _targets() -> tuple[Target, ...]:
         Target("queue envelope", envelope, (ENVELOPE, ENVELOPE.replace(b": 1,", b": 99999999999999999999,"))),
         Target("endpoint", _Doors(), REQUESTS),
         *account_targets.targets(),
+        *desk_targets.targets(),
     )
