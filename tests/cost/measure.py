@@ -94,7 +94,7 @@ def stored(here: World) -> dict[str, float]:
 
 
 def read(deployed: DeployedStack, notices: Sequence[Notice]) -> None:
-    deployed.all_until(notices, State.READ, seconds=240)
+    deployed.all_until(notices, State.READ, seconds=900)
 
 
 def settle(log: Path, quiet: float = 4.0) -> None:
