@@ -24,7 +24,13 @@ from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.people.person import Name
-from tocsin.tables.notifications import roster_key, settings_key, settings_version_key
+from tocsin.tables.notifications import (
+    roster_key,
+    settings_key,
+    settings_version_key,
+    source_key,
+    source_use_key,
+)
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
@@ -97,6 +103,15 @@ def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
+    source = {
+        "kind": EVIL,
+        "accounts": [EVIL],
+        "language": EVIL,
+        "recipients": [EVIL],
+        "options": {EVIL: EVIL},
+    }
+    deployment.outside_table.put(Put(source_key(EVIL), source))
+    deployment.outside_table.put(Put(source_use_key(EVIL), {"refused_at": now * 1000, "refusal": EVIL}))
     scoped: dict[str, Any] = {"*": 5, "audience=group": EVIL, EVIL: 1}
     changed = {"version": 1, "by": EVIL, "what": EVIL, "values": {"retries": scoped, EVIL: EVIL}}
     deployment.outside_table.put(Put(settings_key(), changed))
@@ -219,6 +234,16 @@ COMMANDS: list[tuple[str, ...]] = [
     ("people", "invite", "--account", "default", "--text", EVIL),
     ("people", "forget", "0812-3456-7890", "--account", OTHER),
     ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
+    ("sources", "list"),
+    ("sources", "show", EVIL),
+    ("sources", "kinds", EVIL),
+    ("sources", "pause", EVIL),
+    ("sources", "resume", EVIL),
+    ("sources", "test", EVIL, "--sample", EVIL),
+    ("sources", "add", EVIL, "--kind", EVIL),
+    ("sources", "change", EVIL, "--option", EVIL),
+    ("sources", "rotate", EVIL),
+    ("sources", "remove", EVIL, "--yes"),
     ("settings", "list"),
     ("settings", "show", "retries"),
     ("settings", "history"),
@@ -244,6 +269,8 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("sources", "add", EVIL, "--kind", EVIL),
+    ("sources", "rotate", EVIL),
     ("people", "invite", "--account", "default", "--text", EVIL),
     ("waiting", "release", EVIL),
     ("waiting", "cancel", EVIL, "--yes"),
