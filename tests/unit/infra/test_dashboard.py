@@ -42,6 +42,7 @@ NOT_SHOWN = {
         "StanzasPutOff",
         "StanzasTooLarge",
     },
+    "with webhooks only, and an alarm rings": {"WebhooksDead", "WebhooksDeferred", "WebhooksDelivered"},
     "hourly upkeep": {
         "DamagedRecords",
         "KeysSetBack",
