@@ -43,14 +43,8 @@ def withheld(why: str) -> str:
     return WITHHELD[why]
 
 
-SENSITIVE = "text-sensitive"
-"""Why a text isn't shown to anybody, whatever rights they have."""
-
-
 def shown_text(notification: Notification) -> list[str]:
     """What the recipient was to read, line by line; or why that can't be shown."""
-    if notification.sensitive:
-        return ["  | (sensitive: for its recipient alone)"]
     if isinstance(notification.content, Withheld):
         return [f"  | ({withheld(notification.content.why)})"]
     return [f"  | {line}" for line in notification.text.split("\n")]
@@ -58,8 +52,6 @@ def shown_text(notification: Notification) -> list[str]:
 
 def text_json(notification: Notification) -> dict[str, Any]:
     """The same for programs."""
-    if notification.sensitive:
-        return {"text": None, "text_withheld": SENSITIVE}
     if isinstance(notification.content, Withheld):
         return {"text": None, "text_withheld": notification.content.why}
     return {"text": notification.text}

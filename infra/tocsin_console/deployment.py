@@ -260,7 +260,7 @@ class Deployment:
         return Stores(
             self.outside_table,
             self.keys_table,
-            texts=Texts(lambda: self.record_sealer),
+            texts=Texts(lambda: self.record_sealer, hides_sensitive=True),
             retention_days=self.retention_days,
         )
 

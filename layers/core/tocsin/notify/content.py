@@ -85,7 +85,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Withheld:
-    """What stands in for words that can't be had: `why` is `LOCKED`, `DAMAGED` or `ERASED`. It is read, never
+    """What stands in for words that can't be had: `why` is a key of `WITHHELD`. It is read, never
     written, and never sent."""
 
     why: str
@@ -106,7 +106,11 @@ key is in no secret that we have."""
 ERASED = "text-erased"
 """The words were erased, the record was left."""
 
+SENSITIVE = "text-sensitive"
+"""They are for the recipient alone: the console shows them to nobody, whatever their rights."""
+
 WITHHELD = {
+    SENSITIVE: "it is sensitive: for its recipient alone",
     LOCKED: "its words are sealed, and their key isn't at hand",
     DAMAGED: "its words were damaged, moved here from another record, or sealed with an unknown key",
     ERASED: "its words were erased",

@@ -15,6 +15,7 @@ from tocsin.dynamo.writes import Item
 from tocsin.notify.content import (
     DAMAGED,
     ERASED,
+    SENSITIVE,
     Attachment,
     Content,
     Edit,
@@ -171,6 +172,8 @@ def _words(values: Mapping[str, Any], texts: Texts) -> Mapping[str, Any]:
     """The content (as it is stored, or `Withheld`), name and refused address of an item."""
     if SEALED not in values:
         return {name: values[name] for name in _WORDS if name in values}
+    if texts.hides_sensitive and values.get("sensitive"):
+        return {"content": Withheld(SENSITIVE)}
     try:
         return texts.open(values[SEALED], (values["pk"], values["sk"]), *_bound_to(values))
     except TextWithheld as refusal:

@@ -36,16 +36,19 @@ class Texts:
     """Seals and opens the words of records.
 
     `sealer`: returns what does it, or None for who may not read texts; it is called for each record, so it
-    remembers. `random(n)`: n random bytes.
+    remembers. `hides_sensitive`: words that are for their recipient alone are never opened: for the console.
+    `random(n)`: n random bytes.
     """
 
     def __init__(
         self,
         sealer: Callable[[], RecordSealer | None] = lambda: None,
         *,
+        hides_sensitive: bool = False,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._sealer = sealer
+        self.hides_sensitive = hides_sensitive
         self._random = random
 
     def prepare(self) -> None:
