@@ -158,7 +158,9 @@ class Session:
                     await self._take_patiently(line, node)
                 case LoggedIn():
                     self._logged_in(line, credentials, event)
-                case OfflineDone():
+                case OfflineDone(complete=complete):
+                    if not complete:
+                        log.warning("no end of the queue was said", extra={"account": self._status.account})
                     self._offline_done.set()
                 case _:
                     self._note(line, credentials, event)
