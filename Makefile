@@ -114,6 +114,10 @@ vectors: setup ## known answers from a folder of your own: make vectors VECTORS=
 	@test -n "$(VECTORS)" || { echo "which folder? make vectors VECTORS=<folder>" >&2; exit 2; }
 	@VECTORS="$(abspath $(VECTORS))" $(BIN)/python -m pytest tests/vectors
 
+.PHONY: month
+month: setup ## a month of an internet provider on a virtual clock, drawn as .run/month.svg: half a minute
+	@mkdir -p .run && $(BIN)/python -m tests.month --picture .run/month.svg
+
 .PHONY: proofs
 proofs: setup ## the random proofs of make test, at length: half an hour
 	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.pace.causes import OWN_HOLDS, PAUSED, WORDS
 from tocsin.pace.ledger import Ledger
-from tocsin.pace.pacer import Pacer, Room
+from tocsin.pace.pacer import rooms
 from tocsin.pace.rules import Rules, rules_of
 from tocsin.pace.warm_up import grown
 from tocsin.settings.declared import SANDBOX, SANDBOX_ALLOWS
@@ -61,8 +61,7 @@ def _held(rows: Iterable[WaitingRow], now: float) -> Iterable[str]:
 
 
 def _used(rules: Rules, ledger: Ledger, now: float) -> Iterable[str]:
-    rooms: list[Room] = Pacer(lambda low, high: low, ledger).rooms(rules, now)
-    for room in rooms:
+    for room in rooms(ledger, rules, now):
         if room.used >= NEAR * room.limit:
             full = f"; full until {moment(from_seconds(room.free_at))} UTC" if room.free_at > now else ""
             yield f"{room.used} of {room.limit} {NAMES[room.name]}{full}"

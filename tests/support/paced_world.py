@@ -168,7 +168,14 @@ class PacedWorld:
         dead_letters = DeadLetters(self.stores, DeadLettersQueue(self.sqs, "dead-letters.fifo"))
         about: dict[str, Any] = {"settings": lambda: self.settings, "clock": lambda: self.now}
         self.delivery = Delivery(self.stores, dead_letters, self.server, self.queue, **about)
-        self.maintainer = Maintainer(self.stores, self.queue, dead_letters, self.server, **about)
+        self.maintainer = Maintainer(
+            self.stores,
+            self.queue,
+            dead_letters,
+            self.server,
+            counts=lambda account: self.holds[account].pacer.ledger.to_item(),
+            **about,
+        )
 
     @property
     def now_ms(self) -> int:

@@ -291,6 +291,7 @@ def maintainer(config: MaintainConfig) -> Maintainer:
     """Return what looks after parked notifications. It has no need of their texts, and no key to them."""
     from tocsin.multidevice.leased_connectors import LeasedConnectors
     from tocsin.notify.parking import Maintainer
+    from tocsin.tables.keys import pace_key
 
     dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
     stores = _notifications(config.stores, dynamodb)
@@ -302,6 +303,7 @@ def maintainer(config: MaintainConfig) -> Maintainer:
         LeasedConnectors(table, unsealing, _connector(table, unsealing)),
         # A pause that has just begun or ended counts.
         settings=_settings(_table(dynamodb, config.stores.notifications_table), fresh_seconds=0),
+        counts=lambda account: table.get(pace_key(account)),
     )
 
 

@@ -27,7 +27,7 @@ from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
-from tocsin.notify.portions import Portions
+from tocsin.notify.portions import Counts, Portions, uncounted
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
@@ -103,6 +103,7 @@ class Maintainer:
         connectors: Connectors,
         *,
         settings: CurrentSettings = unchanged_settings,
+        counts: Counts = uncounted,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stores = stores
@@ -110,6 +111,7 @@ class Maintainer:
         self._dead_letters = dead_letters
         self._connectors = connectors
         self._settings = settings
+        self._counts = counts
         self._clock = clock
 
     def resume(self, account: str, time_left: Callable[[], float]) -> Report:
@@ -216,7 +218,8 @@ class Maintainer:
     def _put_back(self, report: Report, time_left: Callable[[], float], *, tell: bool) -> None:
         """All that is due, until a walk finds nothing more. Then, if fresh notifications are being held back,
         they are let pass, and what parked behind the last look is put back as well."""
-        run = _Run(report.account, time_left, Portions(report.account, self._settings()))
+        portions = Portions(report.account, self._settings(), self._counts, self._clock())
+        run = _Run(report.account, time_left, portions)
         self._walk_until_nothing_is_due(run, report)
         if not (tell and report.complete):
             return

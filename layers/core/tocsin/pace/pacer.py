@@ -10,7 +10,7 @@ back for the account's budget, what comes fresh waits behind it; what was parked
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -110,21 +110,14 @@ class Pacer:
         """Somebody wrote to the account."""
         self.ledger.answered(now)
 
-    def rooms(self, rules: Rules, now: float, *, first_contact: bool = True) -> list[Room]:
-        """The account's budgets as they stand, the whole of them."""
-        return [
-            Room(name, window.total(now), limit, window.free_at(now, limit))
-            for name, window, limit in self._budgets(rules, now, first_contact=first_contact)
-        ]
-
     # -- what parks --------------------------------------------------------------------------------------
 
     def _held(self, message: Message, recipient: _Recipient, rules: Rules, now: float) -> Hold | None:
         digest = self._digest(message, recipient, rules, now)
         if digest is not None:
             return digest
-        for name, window, limit in self._budgets(rules, now, first_contact=message.first_contact):
-            usable = limit if message.urgent else max(int(limit * (1 - URGENT_PART)), 1)
+        for name, window, limit in _budgets(self.ledger, rules, now, first_contact=message.first_contact):
+            usable = limit if message.urgent else _usable(limit)
             free = window.free_at(now, usable)
             if free > now:
                 if name.startswith("first"):
@@ -148,21 +141,6 @@ class Pacer:
         recipient.collecting = now + rules.digest_window
         return Hold(DIGEST, recipient.collecting)
 
-    def _budgets(self, rules: Rules, now: float, *, first_contact: bool) -> Iterable[tuple[str, Window, int]]:
-        ledger = self.ledger
-        part = grown(rules, ledger.age(now), ledger.week_sent.total(now), ledger.week_answered.total(now))
-        budgets = [
-            ("day", ledger.day, rules.per_day),
-            ("hour", ledger.hour, rules.per_hour),
-            ("minute", ledger.minute, rules.per_minute),
-        ]
-        if first_contact:
-            budgets += [
-                ("first-day", ledger.first_day, rules.first_per_day),
-                ("first-hour", ledger.first_hour, rules.first_per_hour),
-            ]
-        return [(name, window, part_of(limit, part)) for name, window, limit in budgets]
-
     # -- what waits on its way ---------------------------------------------------------------------------
 
     def _delay(self, message: Message, recipient: _Recipient, rules: Rules, now: float) -> float:
@@ -183,3 +161,39 @@ class Pacer:
         if len(self._recipients) > MAX_RECIPIENTS:
             self._recipients.popitem(last=False)
         return found
+
+
+def rooms(ledger: Ledger, rules: Rules, now: float) -> list[Room]:
+    """Return an account's budgets as they stand, the whole of them."""
+    return [
+        Room(name, window.total(now), limit, window.free_at(now, limit))
+        for name, window, limit in _budgets(ledger, rules, now, first_contact=True)
+    ]
+
+
+def room_of(ledger: Ledger, rules: Rules, now: float, *, first_contact: bool) -> int:
+    """Return how many messages that aren't urgent may go now."""
+    budgets = _budgets(ledger, rules, now, first_contact=first_contact)
+    return max(min(_usable(limit) - window.total(now) for _, window, limit in budgets), 0)
+
+
+def _usable(limit: int) -> int:
+    """What isn't kept for urgent messages, one at least."""
+    return max(int(limit * (1 - URGENT_PART)), 1)
+
+
+def _budgets(
+    ledger: Ledger, rules: Rules, now: float, *, first_contact: bool
+) -> list[tuple[str, Window, int]]:
+    part = grown(rules, ledger.age(now), ledger.week_sent.total(now), ledger.week_answered.total(now))
+    budgets = [
+        ("day", ledger.day, rules.per_day),
+        ("hour", ledger.hour, rules.per_hour),
+        ("minute", ledger.minute, rules.per_minute),
+    ]
+    if first_contact:
+        budgets += [
+            ("first-day", ledger.first_day, rules.first_per_day),
+            ("first-hour", ledger.first_hour, rules.first_per_hour),
+        ]
+    return [(name, window, part_of(limit, part)) for name, window, limit in budgets]
