@@ -346,6 +346,21 @@ def test_once_it_is_back_all_of_it_is_told(world: World) -> None:
     assert world.endpoint().health.failures == 0
 
 
+def test_many_that_wait_behind_one_do_not_hide_the_one_that_asks(world: World) -> None:
+    world.add()
+    world.answers[URL] = raising(Unreachable("connection"))
+    for number in range(1, 80):
+        world.tell(told(number))
+    while len(world.stored(told(1)).attempts) < 4:
+        world.sweep(MINUTE)
+    world.answers.clear()
+    for _ in range(150 + 90):
+        world.sweep(MINUTE)
+    assert {delivery.state for delivery in world.store.deliveries("h-1")} == {DELIVERED}
+    ids = [json.loads(body)["data"]["id"] for _, _, body in world.posted]
+    assert list(dict.fromkeys(ids)) == [f"o-{number}" for number in range(1, 80)]
+
+
 def test_a_slow_endpoint_takes_two_groups_of_the_queue_and_no_more() -> None:
     groups = {Order.of("h-1", told(number, ticket=f"TCK-{number}")).group for number in range(200)}
     assert groups == {"h-1.0", "h-1.1"}

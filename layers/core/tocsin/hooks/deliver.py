@@ -37,8 +37,12 @@ MAX_ANSWER_BYTES = 4096
 STAY_MS = 10_000
 """What is due so soon stays in the queue."""
 
-BEHIND_MS = 5 * 60_000
-"""After which what waits behind another one is looked at again. As a rule the one before calls it."""
+BEHIND_MS = 60 * 60_000
+"""After which what waits behind another one is looked at again. The one before calls it; only a crash in
+between keeps it waiting for so long, for all of a lane stands in one group of the queue."""
+
+PAUSED_MS = 5 * 60_000
+"""After which what waits for a paused endpoint is due, once that is resumed."""
 
 TAKEN_UP_MS = 5 * 60_000
 """For so long what a sweep put into the queue isn't due once more."""
@@ -118,7 +122,7 @@ class Deliveries:
         if any(turn < delivery.turn for turn in view.waiting):
             return self._wait(delivery, now + BEHIND_MS)
         if view.state == PAUSED and delivery.type != TEST:
-            return self._wait(delivery, now + BEHIND_MS)
+            return self._wait(delivery, now + PAUSED_MS)
         if view.health.closed_until > now and delivery.type != TEST and not delivery.is_asked_for:
             return self._wait(delivery, view.health.closed_until)
         return self._try(delivery, endpoint, view)
@@ -132,12 +136,16 @@ class Deliveries:
             now = self._now_ms()
             if endpoint.state == PAUSED or endpoint.health.closed_until > now or time_left() < 10:
                 continue
-            failing = endpoint.health.failures >= schedule.FAILURES_TO_CLOSE
-            for turn in self._store.due(endpoint.id, now, 1 if failing else AT_ONCE):
-                delivery = self._store.get(endpoint.id, turn)
-                if delivery is not None and delivery.state == WAITING:
-                    self._enqueue(delivery)
-                    enqueued += 1
+            found = (
+                self._store.get(endpoint.id, turn) for turn in self._store.due(endpoint.id, now, AT_ONCE)
+            )
+            due = [one for one in found if one is not None and one.state == WAITING]
+            if endpoint.health.failures >= schedule.FAILURES_TO_CLOSE:
+                # What was tried before waits behind nobody, so that it really asks.
+                due = sorted(due, key=lambda one: not one.attempts)[:1]
+            for delivery in due:
+                self._enqueue(delivery)
+            enqueued += len(due)
         return enqueued
 
     # -- one attempt ---------------------------------------------------------------------------------------
