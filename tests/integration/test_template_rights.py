@@ -451,6 +451,8 @@ SELDOM = {
     ("viewer", "ecs:DescribeServices", "service/tocsin-*"): "doctor: no Fargate on the emulator",
     ("operator", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
     ("viewer", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
+    ("deliver_webhooks", "dynamodb:GetItem", "table/NotificationsTable"): "hooks: what waits is called",
+    ("deliver_webhooks", "sqs:SendMessage", "sqs:HooksQueue"): "hooks: what waits is called",
     ("operator", "sqs:SendMessage", "sqs:HooksQueue"): "hooks test and resend need an endpoint",
     ("connector", "events:PutEvents", "event-bus"): "connector/notices: AccountDisconnected",
     # The emulator asks for targets' rights on the bus, AWS on the rule (tests/integration/test_bus_rules.py).
