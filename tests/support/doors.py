@@ -126,7 +126,7 @@ class OpenDoor:
             lambda count: bytes(range(count)),
         )
 
-    def keep(self, body: str, violations: Sequence[str], at: int) -> None:
+    def keep(self, body: str, violations: Sequence[str], at: int, *, reason: str = "") -> None:
         self.kept.append((body, tuple(violations)))
 
     def add(self, kind: str, name: str = "", **changes: Any) -> str:
