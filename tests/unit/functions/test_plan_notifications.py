@@ -173,3 +173,20 @@ def test_a_start_doesnt_load_what_a_batch_of_one_source_needs_not() -> None:
         check=True,
     )
     assert ran.stdout.strip() == "set()"
+
+
+def test_what_a_slow_host_left_no_time_for_comes_again(app: ModuleType) -> None:
+    app.BEGIN_WITHIN_MS = -1
+    answer = app.lambda_handler(batch(sample_body(), sample_body()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "1"}]}
+
+
+def test_files_that_are_away_are_no_bug(app: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    class Away:
+        def handle(self, body: str) -> None:
+            raise app.FilesAway("attachments-away")
+
+    app.planner = Away
+    answer = app.lambda_handler(batch(sample_body()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert [line["message"] for line in lines(caplog)] == ["files can't be had yet", "events planned"]

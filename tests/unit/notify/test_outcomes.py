@@ -418,3 +418,41 @@ def test_counts_that_cannot_be_written_hold_nothing_back(caplog: pytest.LogCaptu
     telling = Publisher(Bus(), PublishConfig("tickets", "arn:texts"), TEXTS, hours=Away())  # type: ignore[arg-type]
     telling.remember({"default 3600000": {"Sent": 1}})
     assert "counts of an hour are lost" in caplog.text
+
+
+# -- forms, and who else is told ---------------------------------------------------------------------------
+
+
+def test_as_cloud_events_the_detail_is_one_and_the_outcome_its_data() -> None:
+    plain, clouds = Bus(), Bus()
+    config = PublishConfig("tickets", "arn:texts", stack="desk", form="cloudevents")
+    settings = Settings({"outcome-events": {"*": ("sent",)}})
+    told = [record(state=State.SENT, sent_at=1_800_000_001_000)]
+    publisher(plain).publish(told)
+    Publisher(clouds, config, TEXTS, settings=lambda: settings).publish(told)
+    (entry,), (same,) = clouds.told(), plain.told()
+    event = json.loads(entry["Detail"])
+    assert entry["DetailType"] == "NotificationSent"
+    assert (event["specversion"], event["source"], event["type"], event["subject"]) == (
+        "1.0",
+        "urn:tocsin:desk",
+        "tocsin.notification.sent",
+        "TCK-1",
+    )
+    assert event["data"] == json.loads(same["Detail"])
+
+
+def test_hooks_hear_of_every_step_and_what_they_miss_comes_again() -> None:
+    bus, heard = Bus(), []
+
+    def hooks(outcomes: Any) -> list[str]:
+        heard.extend(outcome.detail_type for outcome in outcomes)
+        return [outcomes[-1].sequence]
+
+    settings = Settings({"outcome-events": {"*": ()}})
+    config = PublishConfig("tickets", "arn:texts")
+    telling = Publisher(bus, config, TEXTS, settings=lambda: settings, hooks=hooks, sleep=lambda _: None)
+    done = telling.publish([record(state=State.SENT, sent_at=1_800_000_001_000)])
+    assert heard == ["NotificationSent"]
+    assert bus.told() == []
+    assert len(done.again) == 1

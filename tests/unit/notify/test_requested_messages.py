@@ -361,3 +361,12 @@ def test_records_of_before_are_not_sensitive(scene: Scene) -> None:
     assert [name for name in items[0] if name in ("sensitive", "urgent")] == []
     assert replace(scene.stored(one), sensitive=False) == scene.stored(one)
     assert MESSAGE["text"] == scene.stored(one).text
+
+
+def test_files_of_a_slow_host_are_fetched_in_several_runs(scene: Scene) -> None:
+    moments = iter([0.0, 0.0, 16.0])
+    files = [{"name": f"{name}.pdf", "url": URL} for name in "ab"]
+    scene.planner._requested._clock = lambda: next(moments)
+    with pytest.raises(FilesAway, match="files-later"):
+        scene.plan(recipients=ONE, files=files)
+    assert len(scene.fetched) == 1
