@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import account_targets, desk_targets
+from tests.fuzz import account_targets, desk_targets, request_targets
 from tests.fuzz.engine import Target
 from tests.support import stanzas
 from tests.support.noise_peer import NOW, ROOT, Peer, Talk, certificate, logged_in, pair
@@ -806,4 +806,5 @@ def _targets() -> tuple[Target, ...]:
         Target("endpoint", _Doors(), REQUESTS),
         *account_targets.targets(),
         *desk_targets.targets(),
+        *request_targets.targets(),
     )
