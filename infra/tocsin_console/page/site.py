@@ -26,6 +26,7 @@ from tocsin_console.page.door import BAD_INVITATION, HEADERS, NO_SESSION, STALE_
 T = TypeVar("T")
 
 HERE: Final = Path(__file__).parent
+SOON_SECONDS: Final = 0.1
 _THREADS = 12
 _READERS = 6
 _REREAD_SECONDS = 60.0
@@ -71,6 +72,7 @@ class Site:
     offered: dict[str, Any] = field(default_factory=dict)
     _reread_at: float = 0.0
     _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    _soon: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
 
     async def work(self, do: Callable[..., T], *arguments: Any) -> T:
         """Run what waits for AWS in a thread, so that other pages go on meanwhile."""
@@ -97,6 +99,21 @@ class Site:
         value = read()
         self._kept[name] = (self.clock(), value)
         return value
+
+    async def soon(self, name: str, seconds: float, read: Callable[[], T]) -> T | None:
+        """As `remembered`, for what a page can do without: if it takes long, what was known last, or None."""
+        kept = self._kept.get(name)
+        if kept is not None and self.clock() - kept[0] < seconds:
+            value: T = kept[1]
+            return value
+        running = self._soon.get(name)
+        if running is None or running.done():
+            running = self._soon[name] = asyncio.ensure_future(
+                self.part(self.remembered, name, seconds, read)
+            )
+        await asyncio.wait({running}, timeout=SOON_SECONDS)
+        kept = self._kept.get(name)
+        return kept[1] if kept is not None else None
 
     def words(self, error: Exception) -> str:
         """What went wrong, and what to do. Of an unexpected error not its text: it may hold a key or a

@@ -54,16 +54,17 @@ class History:
         parts = [part for account in self._accounts() for part in (*watch_parts(account), account)]
         return dict.fromkeys([*parts, WATCH_ENDED], _LATEST)
 
-    def step(self, places: dict[str, int]) -> tuple[list[Line], dict[str, int]]:
-        """The next page of each source, and where they go on; sources that are at their end are gone."""
+    def step(self, places: dict[str, int], most: int = PAGE) -> tuple[list[Line], dict[str, int]]:
+        """The next page of each source, of at most so many, and where they go on; sources that are at their
+        end are gone."""
         pages = self._threads.map(
-            lambda at: self._table.newest(WATCH, at[0], at[1], PAGE), list(places.items())
+            lambda at: self._table.newest(WATCH, at[0], at[1], most), list(places.items())
         )
         keys: dict[Key, None] = {}
         following = {}
         for source, page in zip(places, pages, strict=True):
             keys |= dict.fromkeys(key for _, key in page)
-            if len(page) == PAGE:
+            if len(page) == most:
                 # Others may stand at the very moment at which this page ends: they come once more.
                 last, first = page[-1][0], page[0][0]
                 following[source] = last + 1 if last < first else last

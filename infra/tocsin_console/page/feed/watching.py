@@ -20,7 +20,11 @@ EACH_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 10.0
 """After an error: the other pages say it as well, so there is no hurry."""
 
+PATIENCE_SECONDS: Final = 0.3
+"""How long a page waits for the newest before it shows what is known."""
+
 _FRESH_SECONDS: Final = 5.0
+_LARGE_PAGE: Final = 1_000
 _REREAD: Final = 100
 _QUEUED: Final = 1_000
 
@@ -45,7 +49,8 @@ class Listener:
 
 
 class Watching:
-    """The feed of one deployment. `words`: an error as the operator reads it. `clock`: seconds, of any
+    """The feed of one deployment. `trouble`: what keeps the stream away; `unread`: what kept the table
+    away. `words`: an error as the operator reads it. `clock`: seconds, of any
     beginning."""
 
     def __init__(
@@ -66,28 +71,38 @@ class Watching:
         self._looked_at = 0.0
         self._refreshed_at: float | None = None
         self._refreshing = threading.Lock()
+        self._newest = threading.Event()
+        self._places: dict[str, int] = {}
+        self._waiting: Iterator[list[Line]] = iter(())
         self._loading: threading.Thread | None = None
         self._following: threading.Thread | None = None
         self._closed = False
         self.recent = recent
         self.complete = False
         self.trouble = ""
+        self.unread = ""
 
     # -- pages ---------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Somebody opens the feed: have the newest there, and older ones read on while they look. Raises
-        whatever
-        reading raises."""
+        """Somebody opens the feed: the newest are read, and older ones on and on while they look. Waits for
+        the
+        newest no longer than a page may take; what is known then is shown."""
         self._looked_at = self._clock()
-        with self._refreshing:
-            if self._refreshed_at is None:
-                self._begin()
-            elif not self._live and self._clock() - self._refreshed_at > _FRESH_SECONDS:
-                self._refresh()
-        if not self.complete and (self._loading is None or not self._loading.is_alive()):
-            self._loading = threading.Thread(target=self._load, daemon=True)
-            self._loading.start()
+        with self._woken:
+            stale = self._stale
+            busy = self._loading is not None and self._loading.is_alive()
+            if not busy and (stale or not self.complete):
+                if stale:
+                    self._newest.clear()
+                self._loading = threading.Thread(target=self._load, args=(stale,), daemon=True)
+                self._loading.start()
+        self._newest.wait(PATIENCE_SECONDS)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the newest were read once."""
+        return self._refreshed_at is not None
 
     @contextmanager
     def listener(self, loop: asyncio.AbstractEventLoop) -> Iterator[Listener]:
@@ -117,6 +132,12 @@ class Watching:
     # -- what was ------------------------------------------------------------------------------------------
 
     @property
+    def _stale(self) -> bool:
+        """Whether what is known may be behind: nobody follows, and it was read a while ago."""
+        at = self._refreshed_at
+        return at is None or (not self._live and self._clock() - at > _FRESH_SECONDS)
+
+    @property
     def _live(self) -> bool:
         following = self._following
         return following is not None and following.is_alive() and not self.trouble
@@ -143,20 +164,28 @@ class Watching:
         self.recent.put(self._history.read([_key(line) for line in unsettled]))
         self._refreshed_at = self._clock()
 
-    def _load(self) -> None:
-        """Read on, while somebody looks. What goes wrong is told by the page that reads next."""
+    def _load(self, stale: bool) -> None:
+        """Read the newest, then on, while somebody looks. What goes wrong is said; the next look tries
+        again."""
         try:
+            if stale:
+                with self._refreshing:
+                    (self._refresh if self.begun else self._begin)()
+            self.unread = ""
+            self._newest.set()
             while not self._closed and not self.recent.full and (self._listeners or self._just_looked):
                 more = self._read_waiting()
                 if self._places:
-                    lines, self._places = self._history.step(self._places)
+                    lines, self._places = self._history.step(self._places, _LARGE_PAGE)
                     self.recent.put(lines)
                 elif not more:
                     self.complete = True
                     return
             self.complete = self.complete or self.recent.full
         except Exception as error:  # noqa: BLE001  said on the page; the next look goes on
-            self._say(self._words(error))
+            self.unread = self._words(error)
+        finally:
+            self._newest.set()
 
     @property
     def _just_looked(self) -> bool:

@@ -21,6 +21,8 @@ from tocsin_console.page.feed.watching import Watching
 from tocsin_console.page.site import Site, page, site_of
 
 _ON_A_PAGE: Final = 50
+_ACCOUNTS_SECONDS: Final = 30.0
+_QUEUED_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 15.0
 _OFFERED: Final = "feed"
 
@@ -58,23 +60,27 @@ async def show(request: web.Request) -> web.Response:
         judge = sieve.judge(from_seconds(site.clock()), feed.recent.get)
         return feed.recent.newest(judge, _ON_A_PAGE + 1, before=before), feed
 
-    found = await site.parts(
-        lines=read, accounts=lambda: site.deployment.accounts, queued=lambda: _queued(site)
+    part, accounts, queued = await asyncio.gather(
+        site.part(read),
+        site.soon("accounts", _ACCOUNTS_SECONDS, lambda: site.deployment.accounts),
+        site.soon("queued", _QUEUED_SECONDS, lambda: _queued(site)),
     )
-    lines, feed = found["lines"].value or ([], None)
+    lines, feed = part.value or ([], None)
+    if request.headers.get("X-Part"):
+        return web.json_response({"mark": "begun" if feed and (feed.begun or feed.unread) else "begins"})
     more = len(lines) > _ON_A_PAGE
     return page(
         request,
         "feed",
         title="Feed",
-        part=found["lines"],
+        part=part,
         lines=[line.to_json() for line in lines[:_ON_A_PAGE]],
         older=f"{lines[_ON_A_PAGE - 1].created_at}.{lines[_ON_A_PAGE - 1].id}" if more else "",
         feed=feed,
         sieve=sieve,
         before=before,
-        accounts=found["accounts"].value or [],
-        queued=found["queued"].value,
+        accounts=accounts or [],
+        queued=queued,
         choices={"states": STATES, "audiences": AUDIENCES, "events": tuple(ROUTES), "spans": SPANS},
     )
 
