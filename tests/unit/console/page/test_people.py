@@ -40,10 +40,11 @@ def test_what_erasing_would_do_is_shown_first_and_done_when_sure(
     assert fake.stored(one).recipient == SITI
     assert "erased" in browser.post("/people/forget", wanted=NUMBER, sure="yes").text
     assert fake.stored(one).recipient == ""
-    assert [line.what for line in fake.deployment.stores.audit.lines()] == [
+    # Both of one moment, as this clock stands still.
+    assert {line.what for line in fake.deployment.stores.audit.lines()} == {
         "erased a person",
         "looked at what erasing a person would do",
-    ]
+    }
 
 
 @pytest.mark.parametrize("what", ["confirm", "clean"])
