@@ -42,6 +42,7 @@ NOT_SHOWN = {
         "StanzasPutOff",
         "StanzasTooLarge",
     },
+    "of one account, which tocsin status shows": {"ColdRecipients", "NewChatsUsed"},
     "with webhooks only, and an alarm rings": {"WebhooksDead", "WebhooksDeferred", "WebhooksDelivered"},
     "hourly upkeep": {
         "DamagedRecords",
