@@ -20,6 +20,7 @@ NOT_SHOWN = {
         "NotificationsSuppressed",
     },
     "its alarm or its log line is enough": {
+        "AccountsRestricted",
         "DevicesUnproven",
         "EventsTellingNobody",
         "IdentityChanges",
