@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tocsin.connector.process import SETTINGS_SECONDS
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Put, Value
 from tocsin.settings.declared import RETRIES
@@ -188,3 +189,15 @@ def test_whoever_writes_there_gets_no_value_out_of_bounds_into_force(
     container.table.put(Put(settings_key(), item))
     settings = container.settings()
     assert settings == DEFAULTS or settings.value(RETRIES) == RETRIES.default
+
+
+def test_who_must_know_within_a_second_reads_each_time() -> None:
+    table = MemoryTable()
+    reader = SettingsReader(table, fresh_seconds=0, clock=lambda: 5.0)
+    assert reader().value(RETRIES) == RETRIES.default
+    table.put(Put(settings_key(), {"version": 1, "values": {"retries": {"*": 7}}}))
+    assert reader().value(RETRIES) == 7
+
+
+def test_the_connector_reads_them_more_than_once_a_second() -> None:
+    assert SETTINGS_SECONDS < 1
