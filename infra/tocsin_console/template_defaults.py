@@ -22,6 +22,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "PlanConcurrency": "0",
     "ReceiveConcurrency": "2",
     "ReceiptsConcurrency": "0",
+    "HttpDoor": "off",
     "DoorConcurrency": "0",
     "ConnectorMode": "fargate",
     "ConnectorCount": "1",

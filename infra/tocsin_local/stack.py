@@ -30,7 +30,8 @@ BUILDS = RUNS / "builds"
 BUILDS_KEPT = 3
 
 # What `sam build` reads. A build is reused until one of these changes.
-SOURCES = ("template.yaml", "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml")
+NESTED = ("network", "connector", "observability", "door")
+SOURCES = ("template.yaml", *(f"infra/{name}.yaml" for name in NESTED))
 SOURCE_FOLDERS = ("functions", "layers/core")
 
 # The environment variable of a function or the connector, and the output of the template that fills it.

@@ -15,7 +15,7 @@ Resource = Mapping[str, Any]
 FOR_PEOPLE = ("OperatorPolicy", "ViewerPolicy")
 
 MAIN = "template.yaml"
-TEMPLATES = (MAIN, "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml")
+TEMPLATES = (MAIN, *(f"infra/{name}.yaml" for name in ("network", "connector", "observability", "door")))
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -23,7 +23,6 @@ JITTER = {
     "layers/core/tocsin/connector/gateway/holds.py",
     "layers/core/tocsin/connector/placement.py",
     "layers/core/tocsin/hooks/deliver.py",
-    "layers/core/tocsin/hooks/deliver.py",
     "layers/core/tocsin/notify/delivery.py",
 }
 

@@ -44,6 +44,9 @@ FARGATE_ONLY: Final = {
 LAMBDA_LACKS: Final = {"use1-az3", "cac1-az3"}
 """Old zones that lack the machines of newer services; CreateFunction refuses subnets there."""
 
+WITHOUT_FUNCTION_URLS: Final = {"aws-us-gov"}
+"""Partitions whose CloudFormation has no `AWS::Lambda::Url`."""
+
 FEW: Final = 10
 """Concurrent executions of a new AWS account."""
 
@@ -259,11 +262,20 @@ def gather_services(planned: Planned) -> dict[str, Any]:
         for service in SERVICES
         if (regions := session.get_available_regions(service, partition)) and region not in regions
     ]
-    return {"region": region, "partition": partition, "missing": missing}
+    door = planned["HttpDoor"] == "on"
+    return {"region": region, "partition": partition, "missing": missing, "door": door}
 
 
 def judge_services(facts: Mapping[str, Any]) -> list[Finding]:
     region, missing = facts["region"], facts["missing"]
+    if facts["door"] and facts["partition"] in WITHOUT_FUNCTION_URLS:
+        return [
+            fault(
+                f"HttpDoor=on, and {region} has no function URLs",
+                "the stack would roll back",
+                "leave out HttpDoor, and put events on the bus",
+            )
+        ]
     if missing:
         return [
             warning(

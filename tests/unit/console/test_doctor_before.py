@@ -194,6 +194,12 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ),
     ("services", lambda it: setattr(it, "region", "us-iso-east-9"), Level.WARNING, "--region"),
     (
+        "services",
+        lambda it: (setattr(it, "region", "us-gov-west-1"), it.parameters.update(HttpDoor="on")),
+        Level.FAULT,
+        "leave out HttpDoor",
+    ),
+    (
         "zones",
         lambda it: (
             setattr(it, "region", "us-east-1"),

@@ -17,7 +17,7 @@ class TestNestedStacks:
     def test_only_with_fargate(self, name: str) -> None:
         assert template()["Resources"][name]["Condition"] == "Fargate"
 
-    @pytest.mark.parametrize("name", ["Network", "Connector", "Observability"])
+    @pytest.mark.parametrize("name", ["Network", "Connector", "Observability", "FrontDoor"])
     def test_get_every_parameter_they_ask_for_and_no_other(self, name: str) -> None:
         stack = properties(name)
         asked = template(stack["TemplateURL"])["Parameters"]
