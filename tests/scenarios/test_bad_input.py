@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_whatsapp import Device, wrapped
+from tests.support.fake_whatsapp import wrapped
 from tests.support.memory_aws import MemoryAws
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, our_bundle, reply_of_everybody, sessions, with_count
@@ -70,21 +70,6 @@ def with_forged_keys(wired: WiredFunctions) -> Node:
     return request(wired, with_keys=True)
 
 
-def with_a_strangers_keys(wired: WiredFunctions) -> Node:
-    """The keys of one identity under the signature of another."""
-    honest = request(wired, with_keys=True)
-    other = Node("identity", {}, Device(wired.siti.devices[0].jid).identity.public)
-    keys = honest.require_child("keys")
-    swapped = Node(
-        "keys", {}, tuple(other if child.tag == "identity" else child for child in keys.children())
-    )
-    return Node(
-        "receipt",
-        honest.attrs,
-        tuple(swapped if child.tag == "keys" else child for child in honest.children()),
-    )
-
-
 def replayed(wired: WiredFunctions) -> Node:
     honest = request(wired)
     assert wired.receive(honest).outcome == "resent"
@@ -112,7 +97,6 @@ def request_in(wired: WiredFunctions) -> Node:
         (of_an_unlisted_device, "unknown-device"),
         (of_an_unlisted_device_with_keys, "unknown-device"),
         (with_forged_keys, "bad-signature"),
-        (with_a_strangers_keys, "bad-signature"),
         (lambda wired: with_count(request(wired), 11), "absurd-count"),
         (lambda wired: with_count(request(wired), 99), "absurd-count"),
         (replayed, "replayed"),

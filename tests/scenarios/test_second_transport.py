@@ -127,8 +127,9 @@ def test_a_ticket_event_is_planned_and_written(deployment: Deployment) -> None:
 
 def test_the_transport_s_own_message_id_is_stored_and_told(deployment: Deployment) -> None:
     assert deployment.told().message_id == "no-1"
+    deployment.transport.delivered("no-1", NOW * 1000 + 5000)
     kind, detail = deployment.outcome()
-    assert (kind, detail["message_id"], detail["recipient"]) == ("NotificationSent", "no-1", SITI)
+    assert (kind, detail["message_id"], detail["recipient"]) == ("NotificationDelivered", "no-1", SITI)
 
 
 def test_a_receipt_that_comes_later_is_an_outcome(deployment: Deployment) -> None:

@@ -19,7 +19,7 @@ from tocsin_console import cli
 from tocsin_console.accounts import add, remove
 from tocsin_console.confirm import confirm
 from tocsin_console.dead_letters import drop_letters
-from tocsin_console.errors import ConsoleError, TimedOut, Usage
+from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.refused_events import drop_refused
 from tocsin_console.unpair import unpair
@@ -64,12 +64,23 @@ def test_who_said_so_before_isnt_asked(output: Output) -> None:
 
 # -- what each command asks --------------------------------------------------------------------------------
 
+
+class Unanswered(Exception):
+    """The request is there, and nobody carries it out."""
+
+
 Act = Callable[[FakeDeployment, Output, bool], None]
 
 
 def unpairing(fake: FakeDeployment, output: Output, yes: bool) -> None:
     clock = lambda: NOW  # noqa: E731
-    unpair(fake.deployment, ACCOUNT, wait_seconds=-1, output=output, yes=yes, clock=clock)
+
+    def nobody_answers(_: float) -> None:
+        raise Unanswered  # a wait that ends in time withdraws the request
+
+    unpair(
+        fake.deployment, ACCOUNT, wait_seconds=9, output=output, yes=yes, clock=clock, sleep=nobody_answers
+    )
 
 
 def dropping(fake: FakeDeployment, output: Output, yes: bool) -> None:
@@ -150,7 +161,7 @@ def test_a_script_does_it_with_yes_only(filled: FakeDeployment, act: Act, _: str
 
 def unanswered() -> AbstractContextManager[None]:
     """Nobody carries the unlinking out here, so waiting for it ends."""
-    return suppress(TimedOut)
+    return suppress(Unanswered)
 
 
 def test_one_letter_that_is_named_is_dropped_without_a_question(fake: FakeDeployment) -> None:

@@ -19,6 +19,8 @@ from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.dynamo.writes import Put
+from tocsin.hooks.endpoint import Endpoint
+from tocsin.hooks.store import HookStore
 from tocsin.notify.content import Attachment, File
 from tocsin.notify.notification import Attempt, Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
@@ -60,6 +62,9 @@ def deployment() -> Deployment:
     functions.tell(1)
     poisoned = deployment_of(functions)
     vars(poisoned)["client"] = Identity
+    poisoned.outputs["HooksQueueUrl"] = "hooks.fifo"  # type: ignore[index]
+    endpoint = Endpoint(EVIL, f"https://desk.example.com/{EVIL}", "whsec_AAAA", (EVIL,), (EVIL,))
+    HookStore(poisoned.outside_table, poisoned.stores.texts).add(endpoint)
     _poison_tables(functions, poisoned)
     _poison_queues(functions, poisoned)
     return poisoned
@@ -244,6 +249,12 @@ COMMANDS: list[tuple[str, ...]] = [
     ("sources", "change", EVIL, "--option", EVIL),
     ("sources", "rotate", EVIL),
     ("sources", "remove", EVIL, "--yes"),
+    ("hooks", "list"),
+    ("hooks", "add", EVIL),
+    *(("hooks", action, EVIL) for action in ("deliveries", "rotate", "pause", "resume")),
+    ("hooks", "resend", EVIL),
+    ("hooks", "remove", EVIL, "--yes"),
+    ("reconnect", "--account", EVIL),
     ("settings", "list"),
     ("settings", "show", "retries"),
     ("settings", "history"),
@@ -269,6 +280,10 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 # These tell nothing of other people's.
 SILENT = {
+    ("hooks", "add", EVIL),
+    ("hooks", "deliveries", EVIL),
+    ("hooks", "rotate", EVIL),
+    ("hooks", "resend", EVIL),
     ("sources", "add", EVIL, "--kind", EVIL),
     ("sources", "rotate", EVIL),
     ("people", "invite", "--account", "default", "--text", EVIL),
@@ -308,7 +323,7 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
         assert isinstance(json.loads(line), dict)
 
 
-ELSEWHERE = {"adopt", "check", "completion", "console", "pause", "resume"}
+ELSEWHERE = {"adopt", "check", "completion", "console", "hooks test", "pause", "resume"}
 """Runs where no stack is (test_adopt.py, test_check.py, test_completion.py), shows all on a page
 (page/test_hostile.py), or changes settings as `settings set` does (test_pause.py)."""
 

@@ -81,7 +81,7 @@ EVERY_TWO_NAMES = list(product(NAMES.values(), NAMES.values()))
 
 
 @pytest.mark.parametrize("tag", ["message", "receipt"])
-@pytest.mark.parametrize(("one", "other"), combinations(("from", *SENDER), 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(("from", *SENDER), 2)))
 def test_a_person_s_stanza_whose_sender_is_two_people_is_refused(tag: str, one: str, other: str) -> None:
     for first, second in EVERY_TWO_NAMES:
         attrs = {one: first, other: second}
@@ -92,7 +92,7 @@ def test_a_person_s_stanza_whose_sender_is_two_people_is_refused(tag: str, one: 
 
 
 @pytest.mark.parametrize("tag", ["message", "receipt"])
-@pytest.mark.parametrize(("one", "other"), combinations(("participant", *SENDER), 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(("participant", *SENDER), 2)))
 def test_a_group_s_stanza_whose_sender_is_two_people_is_refused(tag: str, one: str, other: str) -> None:
     for first, second in EVERY_TWO_NAMES:
         attrs = {"from": GROUP, one: first, other: second}
@@ -104,7 +104,7 @@ def test_a_group_s_stanza_whose_sender_is_two_people_is_refused(tag: str, one: s
 
 
 @pytest.mark.parametrize("tag", ["message", "receipt"])
-@pytest.mark.parametrize(("one", "other"), combinations(RECIPIENT, 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(RECIPIENT, 2)))
 def test_a_stanza_of_ours_whose_recipient_is_two_people_is_refused(tag: str, one: str, other: str) -> None:
     for first, second in EVERY_TWO_NAMES:
         attrs = {"from": OWN_LID, one: first, other: second}

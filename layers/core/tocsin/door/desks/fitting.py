@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from tocsin.door.desks.body import cleaned
 from tocsin.notify.events.checks import Schema
 from tocsin.notify.texts.formatting import shortened
 
@@ -108,14 +109,15 @@ class Fitting:
 
     def _number(self, value: Any, rule: Mapping[str, Any], types: list[str], path: str) -> Any:
         if not types:
-            return value
+            # Numbers and groups are judged one by one when they are planned, if they are single values.
+            return self._dropped(path, "is no single value") if isinstance(value, (dict, list)) else value
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not rule.get("minimum", 0) <= value <= rule.get("maximum", value):
             return self._dropped(path, "is not a whole number within its bounds")
         return value
 
     def _text(self, value: str, rule: Mapping[str, Any], path: str) -> Any:
-        text = value
+        text = cleaned(value)
         if "not" in rule:
             # Ids are shown in terminals as they are: nothing in one may steer it.
             text = " ".join(_STEERING.sub("", text).split())
