@@ -31,6 +31,7 @@ from tocsin_console.commands import (
     settings,
     sources,
     status,
+    tail,
     unpair,
     waiting,
 )
@@ -50,6 +51,7 @@ COMMANDS = (
     check,
     self_test,
     explain,
+    tail,
     reconnect,
     recoveries,
     accounts,
@@ -73,9 +75,9 @@ COMPLETING = "_ARGCOMPLETE"
 
 _EPILOG = f"""\
 exit codes: 0 done, 1 failed (doctor: a fault was found), 2 wrong usage, 3 not found, 4 timed out, 5 needs
-attention (status --check, or explain with a record that can't be read), 130 interrupted. A command that
-can't be undone asks first; where it can't ask, it needs --yes. With {DEBUG}=1 an unexpected error prints
-its traceback.
+attention (status --check, or explain with a record that can't be read), 130 interrupted (not tail: that is
+how it ends). A command that can't be undone asks first; where it can't ask, it needs --yes. With
+{DEBUG}=1 an unexpected error prints its traceback.
 """
 
 

@@ -323,10 +323,10 @@ def test_neither_does_anything_that_programs_read_and_all_of_it_is_json(
         assert isinstance(json.loads(line), dict)
 
 
-ELSEWHERE = {"adopt", "check", "completion", "console", "hooks test", "pause", "resume"}
+ELSEWHERE = {"adopt", "check", "completion", "console", "hooks test", "pause", "resume", "tail"}
 """Runs where no stack is (test_adopt.py, test_check.py, test_completion.py), shows all on a page
-(page/test_hostile.py), changes settings as `settings set` does (test_pause.py), or waits for an answer
-(test_hooks.py)."""
+(page/test_hostile.py), changes settings as `settings set` does (test_pause.py), waits for an answer
+(test_hooks.py), or follows a stream (test_tail.py)."""
 
 
 def test_no_command_is_left_out() -> None:

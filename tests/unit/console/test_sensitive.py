@@ -11,7 +11,7 @@ from tocsin.notify.content import SENSITIVE, Text, Withheld
 from tocsin.notify.notification import Notification, Problem
 from tocsin_console import dead_letters
 from tocsin_console.explain import explain
-from tocsin_console.page.feed.line import line_of
+from tocsin_console.feed.line import line_of
 
 CODE = "Your code is 481-516"
 

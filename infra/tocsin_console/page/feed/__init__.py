@@ -1,11 +1,12 @@
-"""The notifications by time, as somebody watches them.
+"""The notifications by time, as somebody watches them on the page.
 
-    line.py      what is shown of one, and kept: small, for there are a hundred thousand of them. Pure
-    sifting.py   which of them a filter lets through, and the filter in the address. Pure
+    drawn.py     a line for the script of the page. Pure
     recent.py    all that are known, in order of time
     history.py   reads what the table holds, the newest first: by the index `watch`, and by what waits
-    stream.py    reads what changes: the table's own stream, one request a second
     watching.py  who watches: reads while somebody does, and stops when nobody does
+
+What a line is, which of them a filter lets through and what changes are read below, in
+`tocsin_console.feed`.
 
 No write and no index of its own: what got past the queue stands in the index `watch` by time, what waits in
 its

@@ -23,7 +23,7 @@ from tocsin.tables.notifications import (
     notification_of,
     watch_parts,
 )
-from tocsin_console.page.feed.line import Line, line_of
+from tocsin_console.feed.line import Line, line_of
 
 PAGE: Final = 100
 _MOST_WAITING: Final = 5_000

@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from tocsin_console.page.feed.line import Line
+from tocsin_console.feed.line import Line
 
 MOST: Final = 100_000
 

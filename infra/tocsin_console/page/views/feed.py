@@ -11,12 +11,13 @@ from aiohttp import web
 
 from tocsin.notify.events.audience import ROUTES
 from tocsin.timestamps import from_seconds
+from tocsin_console.feed.line import Line
+from tocsin_console.feed.sifting import AUDIENCES, SPANS, STATES, Sieve
+from tocsin_console.feed.stream import Stream
 from tocsin_console.look import depth
+from tocsin_console.page.feed.drawn import line_json
 from tocsin_console.page.feed.history import History
-from tocsin_console.page.feed.line import Line
 from tocsin_console.page.feed.recent import Recent
-from tocsin_console.page.feed.sifting import AUDIENCES, SPANS, STATES, Sieve
-from tocsin_console.page.feed.stream import Stream
 from tocsin_console.page.feed.watching import Watching
 from tocsin_console.page.site import Site, page, site_of
 
@@ -74,7 +75,7 @@ async def show(request: web.Request) -> web.Response:
         "feed",
         title="Feed",
         part=part,
-        lines=[line.to_json() for line in lines[:_ON_A_PAGE]],
+        lines=[line_json(line) for line in lines[:_ON_A_PAGE]],
         older=f"{lines[_ON_A_PAGE - 1].created_at}.{lines[_ON_A_PAGE - 1].id}" if more else "",
         feed=feed,
         sieve=sieve,
@@ -106,7 +107,7 @@ async def events(request: web.Request) -> web.StreamResponse:
                 continue
             if isinstance(told, Line):
                 judge = sieve.judge(from_seconds(site.clock()), feed.recent.get)
-                text = json.dumps({**told.to_json(), "matches": judge(told)})
+                text = json.dumps({**line_json(told), "matches": judge(told)})
             else:
                 text = told.replace("\n", " ").replace("\r", " ")
             await answer.write(f"event: {kind}\ndata: {text}\n\n".encode(errors="replace"))

@@ -16,9 +16,9 @@ from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.timestamps import from_seconds
 from tocsin_console.dead_letters import records, shown_recipient
 from tocsin_console.errors import NotFound
+from tocsin_console.feed.line import Line, line_of
+from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
 from tocsin_console.page import audit, shown
-from tocsin_console.page.feed.line import Line, line_of
-from tocsin_console.page.feed.sifting import AUDIENCES, SPANS, Sieve
 from tocsin_console.page.jobs import Job, Jobs
 from tocsin_console.page.reasons import Reason, reason
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told

@@ -17,9 +17,9 @@ from tocsin.timestamps import from_seconds
 from tocsin_console.dead_letters import shown_recipient, withheld
 from tocsin_console.errors import NotFound
 from tocsin_console.explain import is_one, life_of, planned_for, says
+from tocsin_console.feed.line import line_of
 from tocsin_console.life import Life, Moment, conclusion, timeline
 from tocsin_console.page import audit, shown
-from tocsin_console.page.feed.line import line_of
 from tocsin_console.page.phone import Run, runs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 

@@ -17,8 +17,8 @@ from tests.support.fake_deployment import NOW, SITI, FakeDeployment
 from tests.support.memory_streams import MemoryStreams
 from tocsin.notify.notification import Notification, Problem
 from tocsin.tables.notifications import notification_key
+from tocsin_console.feed.stream import Behind, NoStream, Stream
 from tocsin_console.page.feed import watching
-from tocsin_console.page.feed.stream import Behind, NoStream, Stream
 
 BUDI = "628111222333"
 OPTED_OUT = Problem("opted-out", "permanent")

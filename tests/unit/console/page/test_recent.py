@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from tocsin.notify.notification import State
-from tocsin_console.page.feed.line import Line
+from tocsin_console.feed.line import Line
+from tocsin_console.feed.sifting import Sieve
 from tocsin_console.page.feed.recent import MOST, Recent
-from tocsin_console.page.feed.sifting import Sieve
 
 
 def line(number: int, state: State = State.SENT) -> Line:

@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 from tocsin.notify.notification import State
+from tocsin_console.feed.line import Line
 from tocsin_console.output import plain
-from tocsin_console.page.feed.line import Line
 
 _MAX = 200
 

@@ -70,15 +70,20 @@ class Stream:
         self._shards = deque(self._at(shard["ShardId"], "LATEST") for shard in shards if _is_open(shard))
 
     def read(self) -> Sequence[Item]:
-        """What changed in the next shard: items of notifications, as they are now. One request, or two
-        where a shard
-        ended. Raises Behind, ClientError; nothing where AWS is busy."""
+        """What changed in the next shard: items of notifications, as they are now, in their order. One
+        request, or two where a shard ended. Raises Behind, ClientError; nothing where AWS is busy. After any
+        other error than Behind the next read goes on where this one was."""
         if not self._shards:
             self._discover()
         if not self._shards:
             return ()
         shard = self._shards[0]
         self._shards.rotate(-1)
+        if shard.iterator is None:
+            # Only now, as what was read of it is told by then: nothing is lost if this fails.
+            self._discover()
+            self._shards.remove(shard)
+            return self.read()
         try:
             answer = self._client.get_records(ShardIterator=shard.iterator, Limit=_MOST_RECORDS)
         except ClientError as error:
@@ -89,17 +94,14 @@ class Stream:
                 raise Behind(code) from error
             raise
         shard.iterator = answer.get("NextShardIterator")
-        if shard.iterator is None:
-            self._shards.remove(shard)
-            self._discover()
         return [item for record in answer.get("Records", ()) if (item := _notification(record)) is not None]
 
     def _discover(self) -> None:
         """Shards that weren't there before: they begin where others ended."""
         for shard in self._described():
             if shard["ShardId"] not in self._known:
-                self._known.add(shard["ShardId"])
                 self._shards.append(self._at(shard["ShardId"], "TRIM_HORIZON"))
+                self._known.add(shard["ShardId"])
 
     def _described(self) -> list[dict[str, Any]]:
         shards: list[dict[str, Any]] = []

@@ -1,16 +1,15 @@
-"""What is shown of a notification in the feed. Pure."""
+"""What is shown of a notification as time passes: on the page's feed, and by `tocsin tail`. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tocsin.notify.content import Edit, File, Reaction, Withheld
 from tocsin.notify.notification import Notification, State
 from tocsin.people.numbers import mask_phone
 from tocsin_console.dead_letters import shown_recipient
-from tocsin_console.page import shown
 
 _TEXT = 140
 _NAME = 40
@@ -70,23 +69,6 @@ class Line:
             yield Stage(f"not sent: {self.reason}", self.ended_at)
         elif self.state is State.WAITING:
             yield Stage(f"waits: {self.reason}", None)
-
-    def to_json(self) -> dict[str, Any]:
-        """For the script of the page, ready to be shown."""
-        return {
-            "id": self.id,
-            "at": shown.iso_of(self.created_at),
-            "tone": shown.TONES[self.state],
-            "state": shown.STATE_WORDS[self.state],
-            "ticket": shown.line(self.ticket, 60),
-            "event": self.event,
-            "who": shown.line(self.whom, 80),
-            "text": shown.line(self.text),
-            "stages": [
-                {"word": shown.line(one.word, 60), "at": shown.iso_of(one.at), "bad": one.bad}
-                for one in self.stages
-            ],
-        }
 
 
 def line_of(one: Notification) -> Line:

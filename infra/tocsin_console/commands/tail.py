@@ -1,0 +1,48 @@
+"""`tocsin tail`: what changes, as it happens."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tocsin_console.commands.options import add_command, count
+from tocsin_console.output import Output
+
+if TYPE_CHECKING:
+    from tocsin_console.commands.options import Commands
+    from tocsin_console.deployment import Deployment
+
+STATES = ("planned", "waiting", "sent", "delivered", "read", "failed", "suppressed")
+
+_EXAMPLES = """\
+examples:
+  tocsin tail
+  tocsin tail --ticket TCK-1042
+  tocsin tail --person 0812-3456-7890 --state failed
+  tocsin tail --json --seconds 60 > changes.jsonl
+"""
+
+
+def register(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "tail",
+        run,
+        help="print a line for each change of a notification, as it happens; Ctrl-C ends it",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--ticket", default="", metavar="ID", help="of this ticket alone")
+    parser.add_argument("--person", default="", help="of a number, or of a part of a number or a name, alone")
+    parser.add_argument("--state", default="", choices=STATES, help="only what is in this state now")
+    parser.add_argument("--account", help="of this WhatsApp account alone")
+    parser.add_argument("--seconds", type=count, metavar="N", help="end after so long (default: Ctrl-C)")
+
+
+def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
+    from tocsin_console.feed.sifting import Sieve
+    from tocsin_console.tail import tail
+
+    account = deployment.account(args.account) if args.account else ""
+    sieve = Sieve(ticket=args.ticket, person=args.person, state=args.state, account=account)
+    tail(deployment, sieve, output, seconds=args.seconds)
