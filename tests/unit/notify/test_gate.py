@@ -218,6 +218,17 @@ def test_what_comes_fresh_waits_behind_what_is_over_the_budget(world: PacedWorld
     assert world.sent == ids([*early, late])
 
 
+def test_a_raised_budget_holds_for_what_comes_fresh_at_once(world: PacedWorld) -> None:
+    world.set(messages_per_day=10)
+    world.plan(*(a_ticket(world, number, f"65{number:08d}") for number in range(1, 16)))
+    world.carry_out()
+    world.set(messages_per_day=1000)
+    fresh = a_ticket(world, 99, BUDI)
+    world.plan(fresh)
+    world.carry_out()
+    assert fresh.id in world.sent
+
+
 def test_messages_to_one_person_keep_their_distance(world: PacedWorld) -> None:
     world.set(recipient_spacing_seconds=90)
     tickets = plan(world, 3)

@@ -38,6 +38,22 @@ def test_a_night_in_which_the_clocks_change_ends_by_the_new_time() -> None:
     assert quiet_until(begun, "22:00-07:00", "Europe/Berlin") == begun + 7 * 3600
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "end"),
+    [
+        ("Europe/Berlin", "2026-10-25", "02:15"),
+        ("Australia/Lord_Howe", "2026-04-05", "01:45"),
+        ("America/New_York", "2026-11-01", "01:45"),
+    ],
+)
+def test_an_end_that_comes_twice_holds_nobody_until_the_next_day(zone: str, day: str, end: str) -> None:
+    begun = at(f"{day}T00:00", zone)
+    for minute in range(300):
+        now = begun + minute * 60
+        until = quiet_until(now, f"22:00-{end}", zone)
+        assert until is None or until - now <= 3 * 3600
+
+
 def test_hours_past_midnight_hold_both_sides_of_it() -> None:
     night = Hours.parse("22:00-07:00")
     assert [night.holds(minute) for minute in (22 * 60, 0, 7 * 60, 21 * 60)] == [True, True, False, False]

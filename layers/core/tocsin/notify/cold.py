@@ -84,15 +84,17 @@ class ColdRecipients:
         all of it is done again, and what was sent meanwhile stays sent."""
         if person.must_write_first_at is None:
             return 0
-        sent = sum(self._send(account, notification_id) for notification_id in sorted(person.refused))
+        refused = self._stores.notifications.get_many(person.refused).values()
+        # Ids say nothing of the order in which they were planned.
+        in_order = sorted(refused, key=lambda notification: notification.turn)
+        sent = sum(self._send(account, notification) for notification in in_order)
         self._stores.people.forget_must_write_first(account, person.id, person.refused)
         log.info("a recipient may be written to now", extra={"account": account, "notifications": sent})
         return sent
 
-    def _send(self, account: str, notification_id: str) -> bool:
-        notification = self._stores.notifications.get(notification_id)
-        why = notification.last_error if notification is not None else None
-        if notification is None or why is None or why.code != MUST_WRITE_FIRST:
+    def _send(self, account: str, notification: Notification) -> bool:
+        why = notification.last_error
+        if why is None or why.code != MUST_WRITE_FIRST:
             return False
         now = from_seconds(self._clock())
         seconds = self._settings().value(
@@ -100,7 +102,7 @@ class ColdRecipients:
         )
         try:
             step = self._stores.notifications.reset_for_redrive(
-                notification_id, at=now, expires_at=now + seconds * 1000
+                notification.id, at=now, expires_at=now + seconds * 1000
             )
         except NotificationMissing:
             return False

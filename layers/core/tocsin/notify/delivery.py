@@ -367,7 +367,7 @@ class Delivery:
                 self._transport.check(notification.account, resumed=resumed)
                 sent = self._transport.send(outgoing)
             except Wait as failure:
-                self._gate.remember(notification, failure, self._now_ms())
+                self._gate.remember(notification, failure, self._settings(), self._now_ms())
                 return self._park(notification, failure)
             except Stopped as stopped:
                 return stopped.verdict

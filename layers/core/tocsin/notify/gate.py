@@ -39,7 +39,7 @@ class Gate:
     """One per container, for several threads at a time: what it remembers may be a moment old."""
 
     def __init__(self) -> None:
-        self._full: dict[str, int] = {}
+        self._full: dict[str, tuple[int, int]] = {}
         self._paused: dict[tuple[str, str], int] = {}
 
     def judge(
@@ -56,17 +56,18 @@ class Gate:
         quiet = _quiet_until(notification, settings, now)
         if quiet is not None:
             return Wait(QUIET_HOURS, f"{WORDS[QUIET_HOURS]}, until {iso(quiet)}", due_at=quiet)
-        full = self._full.get(account, 0)
-        if now < full and not resumed:
+        full, version = self._full.get(account, (0, 0))
+        # Under other settings there may be room.
+        if now < full and version == settings.version and not resumed:
             return Wait(ACCOUNT_PACE, f"{WORDS[ACCOUNT_PACE]}, until {iso(full)}", due_at=full)
         return None
 
-    def remember(self, notification: Notification, failure: Wait, now: int) -> None:
-        """Heed what the connector said, for those who come after. `now`: ms."""
+    def remember(self, notification: Notification, failure: Wait, settings: Settings, now: int) -> None:
+        """Heed what the connector said, for those who come after. `settings`: in force then. `now`: ms."""
         if failure.code == PAUSED:
             self._paused[notification.account, notification.audience] = now + PAUSE_MS
         elif failure.code == ACCOUNT_PACE and failure.due_at is not None:
-            self._full[notification.account] = failure.due_at
+            self._full[notification.account] = failure.due_at, settings.version
 
 
 def passes(notification: Notification) -> bool:

@@ -51,8 +51,9 @@ def quiet_until(now: float, hours: str, zone: str) -> float | None:
     end = time(quiet.end // 60, quiet.end % 60)
     for days in range(3):
         day = local.date() + timedelta(days=days)
-        # A time that the clocks skip is read by the offset of before; one that comes twice, as the first.
-        at = datetime.combine(day, end, place).timestamp()
-        if at > now:
-            return at
+        # A time that the clocks skip is read by the offset of before; of one that comes twice, both count.
+        first = datetime.combine(day, end, place)
+        for at in (first.timestamp(), first.replace(fold=1).timestamp()):
+            if at > now:
+                return at
     return None
