@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.door.desks.of_source import BUS
+from tocsin.door.proofs import proven_item, proven_source
 from tocsin.door.routing import DIALECTS
 from tocsin.door.sources import (
     FORMER_SECRET,
@@ -27,7 +28,8 @@ from tocsin.door.sources import (
     source_of,
 )
 from tocsin.dynamo.errors import ConditionFailed
-from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put, Update
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Put
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import SOURCE_USE, SOURCES, source_key, source_use_key
 from tocsin.timestamps import from_seconds
 from tocsin_console import source_urls
@@ -37,7 +39,7 @@ from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, moment
 
 if TYPE_CHECKING:
-    from tocsin.dynamo.writes import Item
+    from tocsin.dynamo.writes import Item, Value
     from tocsin_console.deployment import Deployment
 
 MS_PER_HOUR: Final = 3_600_000
@@ -95,7 +97,9 @@ def add(
     source = replace(source, client=_client(deployment, source, wanted.client))
     source, key = (source, "") if listens else _with_key(deployment, source, wanted.secret_from, random)
     try:
-        deployment.outside_table.put(Put(source_key(source.name), source.item(), when=(ITEM_ABSENT,)))
+        deployment.outside_table.put(
+            Put(source_key(source.name), _proven(deployment, source), when=(ITEM_ABSENT,))
+        )
     except ConditionFailed:
         raise ConsoleError(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
@@ -136,7 +140,7 @@ def change(
         source = replace(source, client=_client(deployment, source, client))
     if pattern is not None:
         make_rule(deployment, name, source.options["pattern"], source.options.get("bus", ""))
-    deployment.outside_table.put(Put(source_key(name), source.item(), when=(ITEM_EXISTS,)))
+    _rewrite(deployment, source)
     output.say(f"'{name}' is changed; {HEEDED}")
     output.record(_told(source))
 
@@ -164,7 +168,7 @@ def list_sources(deployment: Deployment, output: Output) -> None:
         name = str(item["sk"])
         use = uses.get(name, {})
         try:
-            source = source_of(name, item)
+            source = _read_record(deployment, name, item)
         except DamagedSource as damage:
             rows.append((name, "?", "?", f"damaged ({damage})", "-", "", "-"))
             output.record({"source": name, "damaged": str(damage)})
@@ -216,8 +220,7 @@ def pause(deployment: Deployment, name: str, output: Output, *, paused: bool) ->
     source = find(deployment, name)
     if source.kind == BUS:
         switch_rule(deployment, name, source.options.get("bus", ""), on=not paused)
-    change = Update(source_key(name), set={"paused": paused}, when=(ITEM_EXISTS,))
-    deployment.outside_table.update(change)
+    _rewrite(deployment, replace(source, paused=paused))
     output.say(f"'{name}' is {'paused' if paused else 'heard again'}; {HEEDED}")
     output.record({"source": name, "paused": paused})
 
@@ -245,17 +248,18 @@ def rotate(
         secret = deployment.stores.texts.open(before.secret, source_key(name), SECRET)
         former = deployment.stores.texts.seal(secret, source_key(name), FORMER_SECRET)
         source = replace(source, former_secret=former)
-    deployment.outside_table.put(Put(source_key(name), source.item(), when=(ITEM_EXISTS,)))
+    _rewrite(deployment, source)
     _tell_key(source, url, key, output)
     output.say(f"the former key counts until {moment(until)} UTC")
 
 
 def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> None:
-    """Remove a source. Raises NotFound."""
-    source = find(deployment, name)
-    confirm(lambda: f"'{name}' ({source.kind}) can put in nothing any more", yes=yes, output=output)
-    if source.kind == BUS:
-        remove_rule(deployment, name, source.options.get("bus", ""))
+    """Remove a source, a damaged one too. Raises NotFound."""
+    item = _item(deployment, name)
+    kind, options = str(item.get("kind", "?")), item.get("options")
+    confirm(lambda: f"'{name}' ({kind}) can put in nothing any more", yes=yes, output=output)
+    if kind == BUS:
+        remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
     output.say(f"'{name}' is removed; {HEEDED}")
@@ -264,14 +268,46 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
 
 def find(deployment: Deployment, name: str) -> Source:
     """Raises NotFound, ConsoleError."""
-    item = deployment.outside_table.get(source_key(name))
-    if item is None:
-        raise NotFound(f"there is no source '{name}': 'tocsin sources list' shows them")
+    item = _item(deployment, name)
     try:
-        return source_of(name, item)
+        return _read_record(deployment, name, item)
     except DamagedSource as damage:
         raise ConsoleError(
             f"the record of '{name}' is damaged ({damage}): remove it and add it anew"
+        ) from None
+
+
+def _item(deployment: Deployment, name: str) -> Item:
+    """Raises NotFound."""
+    item = deployment.outside_table.get(source_key(name))
+    if item is None:
+        raise NotFound(f"there is no source '{name}': 'tocsin sources list' shows them")
+    return item
+
+
+def _read_record(deployment: Deployment, name: str, item: Item) -> Source:
+    """Raises DamagedSource. Who may not read the texts' secret sees the record as it stands there."""
+    try:
+        return proven_source(name, item, deployment.stores.texts)
+    except TextWithheld:
+        return source_of(name, item)
+
+
+def _rewrite(deployment: Deployment, source: Source) -> None:
+    """Write a source in the place of what it was. Raises ConsoleError."""
+    item = _proven(deployment, source)
+    deployment.outside_table.put(Put(source_key(source.name), item, when=(ITEM_EXISTS,)))
+
+
+def _proven(deployment: Deployment, source: Source) -> dict[str, Value]:
+    """Its record, with the proof that somebody wrote it who may. Raises ConsoleError."""
+    try:
+        return proven_item(source, deployment.stores.texts)
+    except TextWithheld as refusal:
+        raise ConsoleError(
+            f"what a source may do is proven by the key of the texts ({refusal.why}). Your AWS permissions "
+            "must allow what this command does: secretsmanager:GetSecretValue on the stack's output "
+            "TextsSecretArn"
         ) from None
 
 

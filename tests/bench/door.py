@@ -22,9 +22,12 @@ from urllib.parse import urlsplit
 from tests.bench.door_copies import OWN_MS
 from tests.bench.measure import Sheet, percentile
 from tests.bench.surroundings import ConnectorContext, tell
+from tocsin.door.proofs import proven_item
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Put
+from tocsin.notify.store.texts import Texts
+from tocsin.sealing import RecordSealer
 from tocsin.tables.notifications import source_key
 from tocsin_local.emulator import Emulator, emulator, run_folder
 
@@ -32,6 +35,7 @@ RATE, SECONDS, COPIES = 100, 60, 3
 MAX_P99_MS = 150
 CALLERS = 40
 BUS, TABLE, SOURCE = "bench", "notifications", "load"
+TEXTS_SECRET = json.dumps({"id": "t1", "key": "k" * 64})
 
 
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
@@ -72,15 +76,16 @@ def furnish(aws: Emulator) -> str:
 def add_source(aws: Emulator) -> str:
     token = new_token(SOURCE, b"x" * 32)
     source = Source(SOURCE, "api", ("default",), per_minute=100_000, hash=hash_of(token))
-    DynamoTable(aws.client("dynamodb"), TABLE).put(Put(source_key(SOURCE), source.item()))
+    texts = Texts(lambda: RecordSealer.from_secret(TEXTS_SECRET))
+    DynamoTable(aws.client("dynamodb"), TABLE).put(Put(source_key(SOURCE), proven_item(source, texts)))
     return token
 
 
 @contextmanager
 def served(aws: Emulator, queue: str) -> Iterator[str]:
     """The door's URL, while the block lasts."""
-    secret = json.dumps({"id": "t1", "key": "k" * 64})
-    arn = aws.client("secretsmanager").create_secret(Name="texts", SecretString=secret)["ARN"]
+    secrets = aws.client("secretsmanager")
+    arn = secrets.create_secret(Name="texts", SecretString=TEXTS_SECRET)["ARN"]
     environment = {
         **aws.environment(),
         "PYTHONPATH": ".",

@@ -17,6 +17,7 @@ from tocsin.door.door import Door, Told
 from tocsin.door.hooks import Hooks
 from tocsin.door.message import File
 from tocsin.door.meter import Meter
+from tocsin.door.proofs import proven_item
 from tocsin.door.request import Request
 from tocsin.door.source_reader import SourceReader
 from tocsin.door.sources import Source, hash_of, new_token
@@ -116,7 +117,7 @@ class OpenDoor:
             return self.facts
 
         return Door(
-            SourceReader(self.table),
+            SourceReader(self.table, self.texts),
             Meter(self.table),
             Bus(self.events, "tickets", "ticketing", sleep=lambda _: None),
             facts,
@@ -134,7 +135,7 @@ class OpenDoor:
         name = name or kind
         token = new_token(name, name.encode().ljust(32, b"x"))
         source = Source(name, kind, **{"accounts": ("default", "billing"), "hash": hash_of(token), **changes})
-        self.table.put(Put(source_key(name), source.item()))
+        self.table.put(Put(source_key(name), proven_item(source, self.texts)))
         self.tokens[name] = token
         return token
 

@@ -120,7 +120,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         accounts=ServedAccounts(config.accounts, table),
         files=(lambda: _requested_files(config)) if config.attachments_bucket else None,
         settings=_settings(table),
-        translate=_foreign_events(config, table),
+        translate=_foreign_events(config, table, stores.texts),
     )
 
 
@@ -134,7 +134,7 @@ def _requested_files(config: PlanConfig) -> RequestedFiles:
     return RequestedFiles(bucket, config.file_hosts, fetcher(Policy(loopback=config.loopback)))
 
 
-def _foreign_events(config: PlanConfig, table: Table) -> Translate:
+def _foreign_events(config: PlanConfig, table: Table, texts: Texts) -> Translate:
     """Return what translates events of others. Most starts see none."""
 
     def make() -> Translate:
@@ -142,7 +142,7 @@ def _foreign_events(config: PlanConfig, table: Table) -> Translate:
         from tocsin.door.source_reader import SourceReader
         from tocsin.people.numbers import normalise_phone
 
-        sources = SourceReader(table)
+        sources = SourceReader(table, texts)
         return ForeignEvents(
             lambda name: sources.read(name, time.time_ns() // 1_000_000),
             lambda phone: normalise_phone(phone, config.default_region, config.default_area),
@@ -371,7 +371,7 @@ def door(config: DoorConfig) -> Door:
     place = Place(config.default_region, config.default_area, bool(config.attachments_bucket))
     dead = TicketEventsDeadQueue(Later("sqs"), config.ticket_events_dead_queue_url)
     return Door(
-        SourceReader(table),
+        SourceReader(table, texts),
         Meter(table),
         Bus(aws.client("events"), config.event_bus_name, config.event_source),
         lambda now: StoredFacts(now, leases, notifications, _request_name, place),

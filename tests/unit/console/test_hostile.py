@@ -18,6 +18,8 @@ from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
+from tocsin.door.proofs import proven_item
+from tocsin.door.sources import Source
 from tocsin.dynamo.writes import Put
 from tocsin.hooks.endpoint import Endpoint
 from tocsin.hooks.store import HookStore
@@ -108,14 +110,8 @@ def _poison_tables(functions: WiredFunctions, deployment: Deployment) -> None:
     keeper.beat()
     keeper.set_state("default", keeper.acquire("default"), "logged_out", EVIL)
     deployment.outside_table.put(Put(roster_key(EVIL), {"added_at": now}))
-    source = {
-        "kind": EVIL,
-        "accounts": [EVIL],
-        "language": EVIL,
-        "recipients": [EVIL],
-        "options": {EVIL: EVIL},
-    }
-    deployment.outside_table.put(Put(source_key(EVIL), source))
+    source = Source(EVIL, EVIL, (EVIL,), language=EVIL, recipients=(EVIL,), options={EVIL: EVIL})
+    deployment.outside_table.put(Put(source_key(EVIL), proven_item(source, deployment.stores.texts)))
     deployment.outside_table.put(Put(source_use_key(EVIL), {"refused_at": now * 1000, "refusal": EVIL}))
     scoped: dict[str, Any] = {"*": 5, "audience=group": EVIL, EVIL: 1}
     changed = {"version": 1, "by": EVIL, "what": EVIL, "values": {"retries": scoped, EVIL: EVIL}}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
+from tocsin.door.proofs import proven_source
 from tocsin.door.sources import SECRET, SECRET_BYTES
 from tocsin.dynamo.writes import Update
 from tocsin.notify.store.texts import TextWithheld
@@ -135,10 +136,12 @@ def test_rotating_changes_nothing_else(deployment: Deployment) -> None:
     add(deployment, recipients=("+62812",), per_minute=7, options=("sensitive=on",))
     before = stored(deployment)
     sources.rotate(deployment, "billing", Said().output, hours=0, clock=lambda: NOW)
-    kept = {name: value for name, value in stored(deployment).items() if "hash" not in name}
-    assert kept | {"former_until": 0} == {name: value for name, value in before.items() if name != "hash"} | {
-        "former_until": 0
+    kept = {
+        name: value for name, value in stored(deployment).items() if "hash" not in name and name != "proof"
     }
+    assert kept | {"former_until": 0} == {
+        name: value for name, value in before.items() if name not in ("hash", "proof")
+    } | {"former_until": 0}
 
 
 def test_pausing_and_removing(deployment: Deployment) -> None:
@@ -177,6 +180,37 @@ def test_a_damaged_record_is_listed_as_such(deployment: Deployment) -> None:
     said = Said()
     sources.list_sources(deployment, said.output)
     assert "damaged (accounts)" in said.text
+
+
+def test_a_record_that_was_written_past_the_console_is_listed_as_such_and_made_no_better(
+    deployment: Deployment,
+) -> None:
+    add(deployment)
+    deployment.outside_table.update(Update(source_key("billing"), set={"accounts": ["default", "vip"]}))
+    said = Said()
+    sources.list_sources(deployment, said.output)
+    assert "damaged (proof)" in said.text
+    with pytest.raises(ConsoleError, match="damaged"):
+        sources.pause(deployment, "billing", said.output, paused=False)
+    with pytest.raises(ConsoleError, match="damaged"):
+        sources.rotate(deployment, "billing", said.output, hours=1)
+
+
+def test_a_damaged_source_can_be_removed(deployment: Deployment) -> None:
+    add(deployment)
+    deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
+    sources.remove(deployment, "billing", Said().output, yes=True)
+    assert deployment.outside_table.get(source_key("billing")) is None
+
+
+def test_what_is_changed_is_proven_anew(deployment: Deployment) -> None:
+    _, key = add(deployment)
+    sources.pause(deployment, "billing", Said().output, paused=True)
+    sources.rotate(deployment, "billing", Said().output, hours=1, clock=lambda: NOW)
+    item = deployment.outside_table.get(source_key("billing"))
+    source = proven_source("billing", item or {}, deployment.stores.texts)
+    assert source.paused
+    assert source.is_called_with(key, NOW * 1000)
 
 
 # -- samples -----------------------------------------------------------------------------------------------

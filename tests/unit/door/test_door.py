@@ -10,7 +10,8 @@ from tests.support.doors import NOW, OpenDoor, value_of
 from tocsin.door.door import REMEMBERED_MS
 from tocsin.door.routing import DIALECTS
 from tocsin.door.source_reader import FRESH_MS
-from tocsin.dynamo.writes import Delete, Update
+from tocsin.door.sources import Source, hash_of
+from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.tables.notifications import source_key, source_use_key
 
 HALLO = {"to": "+6281234567890", "text": "Halo"}
@@ -102,6 +103,57 @@ def test_a_source_that_was_removed_is_heard_no_longer_than_it_is_remembered(door
 def test_a_damaged_record_lets_nobody_in(door: OpenDoor) -> None:
     door.table.update(Update(source_key("api"), set={"accounts": "default"}))
     assert send(door).status == 401
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"hash": hash_of("api.stranger")},
+        {"kind": "waha"},
+        {"accounts": ["default", "billing", "vip"]},
+        {"audiences": ["customer", "technician", "group"]},
+        {"recipients": ["+"]},
+        {"per_minute": 100_000},
+        {"former_hash": hash_of("api.stranger"), "former_until": NOW + 1_000_000},
+        {"options": {"sensitive": "off"}},
+        {"paused": True},
+    ],
+    ids=lambda written: "-".join(written),
+)
+def test_who_can_only_write_to_the_table_gives_a_source_no_other_key_and_no_other_reach(
+    door: OpenDoor, written: dict[str, Any]
+) -> None:
+    door.table.update(Update(source_key("api"), set=written))
+    assert send(door).status == 401
+    assert send(door, "api.stranger").status == 401
+
+
+def test_who_can_only_write_to_the_table_makes_nobody_a_source(door: OpenDoor) -> None:
+    told = door.table.get(source_key("api"))
+    forged = {name: value for name, value in (told or {}).items() if name not in ("pk", "sk")}
+    door.table.put(Put(source_key("mine"), {**forged, "hash": hash_of("mine.x")}))
+    door.table.put(
+        Put(source_key("bare"), Source("bare", "api", ("default",), hash=hash_of("bare.x")).item())
+    )
+    assert [send(door, token).status for token in ("mine.x", "bare.x")] == [401, 401]
+
+
+def test_a_record_that_was_removed_and_is_put_back_is_as_good_as_it_was(door: OpenDoor) -> None:
+    """Said in SEALED.md."""
+    told = door.table.get(source_key("api")) or {}
+    door.table.delete(Delete(source_key("api")))
+    door.table.put(Put(source_key("api"), {name: told[name] for name in told if name not in ("pk", "sk")}))
+    assert send(door).status == 202
+
+
+def test_without_the_key_of_the_texts_nobody_is_told_that_theirs_is_wrong(
+    door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError("of somebody's")
+
+    monkeypatch.setattr(door.texts, "open", away)
+    assert send(door).status == 503
 
 
 def test_without_the_table_nobody_is_let_in_or_told_that_their_key_is_wrong(

@@ -15,6 +15,7 @@ from tests.support.desks import SECRET, Recorded, recorded, signed
 from tests.support.door_function import asked
 from tests.support.handlers import Context
 from tests.support.sealed_texts import SECRET as TEXTS_SECRET
+from tocsin.door.proofs import proven_item
 from tocsin.door.sources import SECRET as ATTRIBUTE
 from tocsin.door.sources import Source
 from tocsin.dynamo.table import DynamoTable
@@ -31,7 +32,8 @@ def add(kind: str) -> None:
     texts = Texts(lambda: RecordSealer.from_secret(TEXTS_SECRET))
     sealed = texts.seal({"secret": SECRET}, source_key("desk"), ATTRIBUTE)
     source = Source("desk", kind, ("default",), secret=sealed)
-    DynamoTable(boto3.client("dynamodb"), "notifications").put(Put(source_key("desk"), source.item()))
+    table = DynamoTable(boto3.client("dynamodb"), "notifications")
+    table.put(Put(source_key("desk"), proven_item(source, texts)))
 
 
 def webhook(one: Recorded, body: bytes | None = None, **headers: str) -> dict[str, Any]:

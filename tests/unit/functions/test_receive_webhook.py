@@ -12,6 +12,7 @@ import pytest
 from tests.support.door_function import asked
 from tests.support.handlers import Context
 from tests.support.sealed_texts import SECRET
+from tocsin.door.proofs import proven_item
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Put
@@ -26,7 +27,8 @@ TOKEN = new_token("billing", b"x" * 32)
 def add(kind: str, **changes: Any) -> None:
     source = Source("billing", kind, ("default",), **{"hash": hash_of(TOKEN), **changes})
     table = DynamoTable(boto3.client("dynamodb"), "notifications")
-    table.put(Put(source_key("billing"), source.item()))
+    texts = Texts(lambda: RecordSealer.from_secret(SECRET))
+    table.put(Put(source_key("billing"), proven_item(source, texts)))
 
 
 def test_a_message_is_on_the_bus_when_it_is_answered(app: ModuleType, bus: list[dict[str, Any]]) -> None:

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from tocsin.door.answer import unavailable
-from tocsin.door.sources import DamagedSource, Source, source_of
+from tocsin.door.proofs import Vault, proven_source
+from tocsin.door.sources import DamagedSource, Source
 from tocsin.tables.notifications import source_key
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ MAX_KNOWN: Final = 1000
 
 
 class SourceReader:
-    """`table`: the notifications table. One read a name in half a minute, whoever asks for it."""
+    """`table`: the notifications table; `vault`: opens the proofs of records. One read a name in half a
+    minute, whoever asks for it."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, vault: Vault) -> None:
         self._table = table
+        self._vault = vault
         self._known: dict[str, tuple[int, Source | None]] = {}
 
     def read(self, name: str, now: int) -> Source | None:
@@ -49,7 +52,10 @@ class SourceReader:
         if item is None:
             return None
         try:
-            return source_of(name, item)
+            return proven_source(name, item, self._vault)
         except DamagedSource as damage:
             log.error("a source's record is damaged", extra={"source": name, "attribute": str(damage)})
             return None
+        except Exception as error:  # noqa: BLE001 - whatever keeps the key away, callers shall come again
+            log.warning("the sources can't be proven", extra={"error": type(error).__name__})
+            raise unavailable("the sources can't be read now") from None

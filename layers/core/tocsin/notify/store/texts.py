@@ -31,6 +31,11 @@ class TextWithheld(Exception):
         super().__init__(why)
         self.why = why
 
+    @property
+    def is_damage(self) -> bool:
+        """Whether nobody could open them, whatever they may."""
+        return self.why == DAMAGED
+
 
 class Texts:
     """Seals and opens the words of records.
