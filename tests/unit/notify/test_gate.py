@@ -218,6 +218,51 @@ def test_what_comes_fresh_waits_behind_what_is_over_the_budget(world: PacedWorld
     assert world.sent == ids([*early, late])
 
 
+@pytest.mark.parametrize(
+    "budget",
+    [{"messages_per_day": 10}, {"first_contacts_per_day": 10}, {"messages_per_day": 10, "digest_size": 2}],
+)
+def test_what_needs_days_of_a_budget_expires_in_none_of_them(
+    world: PacedWorld, budget: dict[str, int]
+) -> None:
+    world.set(**budget)
+    tickets = [a_ticket(world, number, f"65{number // 2:08d}") for number in range(60)]
+    world.plan(*tickets)
+    world.carry_out()
+    for _ in range(9 * 24):
+        world.now += 3600
+        world.sweep()
+    assert set(world.sent) == set(ids(tickets))
+
+
+def test_a_morning_with_room_for_few_loses_nobody(night: PacedWorld) -> None:
+    night.set(messages_per_day=10)
+    tickets = [a_ticket(night, number, f"65{number:08d}") for number in range(60)]
+    night.plan(*tickets)
+    night.carry_out()
+    assert waits_for(night, tickets[0]) == QUIET_HOURS
+    for _ in range(9 * 24):
+        night.now += 3600
+        night.sweep()
+    assert set(night.sent) == set(ids(tickets))
+
+
+@pytest.mark.parametrize("raised", [{"messages_per_day": 1000}, {"quiet_hours": ""}])
+def test_what_a_changed_setting_held_goes_with_the_next_sweeps(
+    world: PacedWorld, raised: dict[str, Any]
+) -> None:
+    world.now = NIGHT if "quiet_hours" in raised else NOW
+    world.set(**{"messages_per_day": 3} if world.now == NOW else {"quiet_hours": "22:00-07:00"})
+    tickets = [a_ticket(world, number, f"65{number:08d}") for number in range(9)]
+    world.plan(*tickets)
+    world.carry_out()
+    world.minutes(5)
+    assert len(world.sent) < 9
+    world.set(**raised)
+    world.minutes(1)
+    assert set(world.sent) == set(ids(tickets))
+
+
 def test_a_raised_budget_holds_for_what_comes_fresh_at_once(world: PacedWorld) -> None:
     world.set(messages_per_day=10)
     world.plan(*(a_ticket(world, number, f"65{number:08d}") for number in range(1, 16)))

@@ -53,7 +53,7 @@ class Gate:
             return Wait(PAUSED, WORDS[PAUSED])
         if passes(notification):
             return None
-        quiet = _quiet_until(notification, settings, now)
+        quiet = quiet_end(account, audience, notification.recipient, settings, now)
         if quiet is not None:
             return Wait(QUIET_HOURS, f"{WORDS[QUIET_HOURS]}, until {iso(quiet)}", due_at=quiet)
         full, version = self._full.get(account, (0, 0))
@@ -108,14 +108,14 @@ def hurry_before(urgent: Notification, person: Person, stores: Stores, now: int)
             stores.parking.hurry(urgent.account, turn, now)
 
 
-def _quiet_until(notification: Notification, settings: Settings, now: int) -> int | None:
-    about = {"account": notification.account, "audience": notification.audience}
-    hours = settings.value(HOURS, **about)
+def quiet_end(account: str, audience: str, recipient: str, settings: Settings, now: int) -> int | None:
+    """Return when the quiet hours end that hold for a recipient now; None: they don't. Times in ms."""
+    hours = settings.value(HOURS, account=account, audience=audience)
     if not hours:
         return None
     from tocsin.pace.quiet import quiet_until, zone_for
 
-    zone = zone_for(notification.recipient, settings.value(TIME_ZONE, **about))
+    zone = zone_for(recipient, settings.value(TIME_ZONE, account=account, audience=audience))
     end = quiet_until(now / 1000, hours, zone)
     return None if end is None else from_seconds(end)
 

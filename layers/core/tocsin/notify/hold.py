@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tocsin.pace.causes import OWN_HOLDS, PAUSED
+from tocsin.pace.causes import OWN_HOLDS, RELEASED_BY_BUDGET
 
 FIRST_CONTACT_CODES = frozenset({"first-contact-restricted", "first-contact-quota"})
 """Codes of a `Wait` for whom the account may not write to first."""
@@ -49,8 +49,9 @@ class Hold:
 def held_until(cause: str, due_at: int | None, at: int = 0) -> int | None:
     """Return when the limit `cause` ends (ms, its due time); `None` for any other wait, and for a limit whose
     end nobody knows: that one is tried each minute. A pause, which began `at` (ms) at the latest, holds for
-    as long as the operator wants."""
-    if cause == PAUSED:
+    as long as the operator wants; and a budget until upkeep puts it back, for at its due time only as many go
+    as there is room for."""
+    if cause in RELEASED_BY_BUDGET or (cause in OWN_HOLDS and due_at is None):
         return at + MAX_LIFE_SECONDS * 1000
     return due_at if cause in HOLDS else None
 

@@ -25,6 +25,7 @@ from typing import Protocol
 from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
+from tocsin.notify.gate import quiet_end
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.portions import Counts, Portions, uncounted
@@ -32,7 +33,7 @@ from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
-from tocsin.pace.causes import PAUSED, WORDS
+from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, PAUSED, QUIET_HOURS, RELEASED_BY_BUDGET, WORDS
 from tocsin.pace.rules import is_paused
 from tocsin.people.numbers import mask_phone
 from tocsin.settings.declared import AUDIENCES
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 MIN_SECONDS = 20.0
 """With less time than this left, no further batch is begun: the next minute goes on."""
+
+SOON_MS = 120_000
+"""A budget that has room again within so long is left alone: what was counted last isn't stored yet."""
 
 _BATCH = 10
 
@@ -152,12 +156,16 @@ class Maintainer:
             is_settled = now >= expires_at or (row.hold is not None and now < row.hold.until)
             if is_settled or not is_paused(settings, account, row.audience):
                 continue
-            notification = self._stores.notifications.get(row.notification)
-            if notification is None or notification.state is not State.WAITING or mismatch(row, notification):
-                continue
-            with suppress(NotificationMissing):
-                held = replace(notification, expires_at=expires_at)
-                self._stores.parking.park(held, PAUSED, now, detail=WORDS[PAUSED])
+            self._hold(row, PAUSED, expires_at, now)
+
+    def _hold(self, row: WaitingRow, cause: str, expires_at: int, now: int) -> None:
+        """Let it wait for `cause` from now on, in the same place."""
+        notification = self._stores.notifications.get(row.notification)
+        if notification is None or notification.state is not State.WAITING or mismatch(row, notification):
+            return
+        with suppress(NotificationMissing):
+            held = replace(notification, expires_at=expires_at)
+            self._stores.parking.park(held, cause, now, detail=WORDS[cause])
 
     # -- what is over --------------------------------------------------------------------------------------
 
@@ -250,23 +258,35 @@ class Maintainer:
 
     def _due(self, run: _Run) -> Iterator[tuple[WaitingRow, int]]:
         """Rows that may go, oldest first, with their expiry. Behind one that must wait, its recipient's later
-        ones wait too.
-
-        A restriction of first contacts may end before the day that was written down when it was met.
+        ones wait too. What doesn't go for want of room is held by the account's budget, whatever it waited
+        for before.
         """
         now = self._now_ms()
         held: set[str] = set()
         for row, expires_at in self._rows(run.account):
-            if now >= expires_at:
+            if now >= expires_at or row.recipient in held:
                 continue
-            waits = row.due_at is not None and row.due_at > now
-            if waits and row.cause in FIRST_CONTACT_CODES:
-                waits = not self._is_free(run)
-            waits = waits or row.notification in run.put_back or run.portions.holds(row)
-            if waits or (row.recipient not in held and not run.portions.take(row)):
+            waits = row.notification in run.put_back or run.portions.holds(row)
+            if waits or self._is_early(run, row, now):
                 held.add(row.recipient)
-            elif row.recipient not in held:
+            elif run.portions.take(row):
                 yield row, expires_at
+            else:
+                held.add(row.recipient)
+                is_over = row.hold is None or row.hold.until <= now
+                if is_over and run.portions.is_full(row) and run.time_left() >= MIN_SECONDS:
+                    self._hold(row, DIGEST if row.cause == DIGEST else ACCOUNT_PACE, expires_at, now)
+
+    def _is_early(self, run: _Run, row: WaitingRow, now: int) -> bool:
+        """Whether its time hasn't come. A restriction of first contacts may end before the day that was
+        written down when it was met; and what we hold back by a setting, once that is another one."""
+        if row.due_at is None or row.due_at <= now:
+            return False
+        if row.cause in FIRST_CONTACT_CODES:
+            return not self._is_free(run)
+        if row.cause == QUIET_HOURS:
+            return quiet_end(row.account, row.audience, row.recipient, self._settings(), now) is not None
+        return row.cause not in RELEASED_BY_BUDGET or row.due_at <= now + SOON_MS
 
     def _is_free(self, run: _Run) -> bool:
         """Whether first contacts may go now; asked once in a walk."""

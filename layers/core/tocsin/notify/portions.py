@@ -57,6 +57,10 @@ class Portions:
             self._alone.add(row.recipient)
         return True
 
+    def is_full(self, row: WaitingRow) -> bool:
+        """Whether it wasn't taken for want of room."""
+        return row.recipient not in self._alone
+
     def _room(self) -> int:
         if self._left is None:
             rules = rules_of(self._settings, self._account, None)
