@@ -6,9 +6,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from tocsin import guarded_http
 from tocsin.guarded_http import (
     Policy,
     Target,
@@ -261,3 +263,34 @@ def test_tls_that_speaks_something_else_is_no_answer() -> None:
         pytest.raises(Unreachable, match="tls"),
     ):
         request(f"https://localhost:{port}/", seconds=5, max_bytes=10, policy=HERE)
+
+
+def test_connecting_and_tls_share_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, left = [100.0], []
+
+    class Raw:
+        def settimeout(self, seconds: float) -> None:
+            left.append(seconds)
+
+        def close(self) -> None:
+            pass
+
+    class Tls:
+        def wrap_socket(self, raw: Raw, server_hostname: str) -> None:
+            raise TimeoutError
+
+    def slow(address: tuple[str, int], timeout: float) -> Raw:
+        now[0] += 3
+        return Raw()
+
+    monkeypatch.setattr(guarded_http, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(guarded_http.socket, "create_connection", slow)
+    with pytest.raises(Unreachable, match="timeout"):
+        request(
+            "https://example.com/",
+            seconds=5,
+            max_bytes=10,
+            resolve=lambda *_: ["93.184.216.34"],
+            tls=Tls,  # type: ignore[arg-type]
+        )
+    assert left == [2]

@@ -212,6 +212,7 @@ def _connected(
         if not target.is_tls:
             return raw
         try:
+            raw.settimeout(max(deadline - time.monotonic(), 0.001))  # connecting took its part of it
             with _Bound(raw, deadline) as bound:
                 return tls().wrap_socket(raw, server_hostname=target.host)
         except (OSError, ValueError) as error:

@@ -326,6 +326,13 @@ def test_fonnte_s_country_code_takes_the_place_of_the_zero(door: OpenDoor, code:
     assert only(door)["recipients"] == [{"phone": phone}]
 
 
+def test_fonnte_s_words_in_the_text_grow_into_no_flood(door: OpenDoor) -> None:
+    body = {"target": f"0812345678|{'x' * 10_000}", "message": "{name}" * 3000}
+    told = value_of(fonnte(door, body))
+    assert (told["status"], told["reason"]) == (False, "message: is longer than 20000 characters")
+    assert door.events.entries == []
+
+
 def test_fonnte_s_get_sends(door: OpenDoor) -> None:
     path = f"/send?token={door.tokens['fonnte']}&target=6281234567890&message=a%2Cb"
     assert value_of(door.ask("GET", path))["status"] is True

@@ -147,8 +147,9 @@ def test_glpis_challenge_is_answered_to_whoever_knows_the_secret() -> None:
 
 
 def test_a_challenge_without_the_secret_learns_nothing() -> None:
-    answer = Desk("glpi").post(b"", {}, "crc_token=" + "0" * 64, method="GET")
-    assert answer == Answer(401, "", "text/plain; charset=utf-8")
+    with pytest.raises(Refused) as caught:
+        Desk("glpi").post(b"", {}, "crc_token=" + "0" * 64, method="GET")
+    assert (caught.value.status, caught.value.code) == (401, "unauthorised")
 
 
 def test_a_get_without_a_challenge_is_a_401() -> None:
@@ -165,6 +166,13 @@ def test_splynxs_ping_is_answered_before_a_signature_is_asked_for() -> None:
         answer = Desk("splynx").post(body, {"content-type": content})
         assert isinstance(answer, Answer)
         assert (answer.status, answer.body) == (200, "ok")
+
+
+def test_a_stranger_makes_nobody_read_a_long_body_for_a_ping() -> None:
+    body = json.dumps({"type": "ping", "padding": "x" * 4096}).encode()
+    with pytest.raises(Refused) as caught:
+        Desk("splynx").post(body, {"content-type": "application/json"})
+    assert caught.value.status == 401
 
 
 def test_an_internal_note_is_answered_200_and_told_to_nobody() -> None:

@@ -126,3 +126,20 @@ def test_accounts_are_told_in_their_true_state(open_door: OpenDoor) -> None:
         {"account": "default", "state": "connected"},
         {"account": "billing", "state": "logged_out"},
     ]
+
+
+@pytest.mark.parametrize("key", ["tocsin/requested/door/other/msg-1/0/invoice.pdf", "tocsin/"])
+def test_no_source_sends_on_the_files_of_another_one(open_door: OpenDoor, key: str) -> None:
+    message = {**HALLO, "files": [{"name": "a.pdf", "key": key}]}
+    ticket = {**FULL, "event": "created", "attachments": [{"key": key, "file_name": "a.pdf"}]}
+    answers = [
+        open_door.ask("POST", "/v1/messages", message, **bearer(open_door)),
+        open_door.ask("POST", "/v1/tickets", ticket, **bearer(open_door)),
+    ]
+    assert [(one.status, value_of(one)["title"]) for one in answers] == [(403, "not-allowed")] * 2
+    assert open_door.events.entries == []
+
+
+def test_a_file_of_the_bucket_that_is_nobody_s_goes_on(open_door: OpenDoor) -> None:
+    message = {**HALLO, "files": [{"name": "a.pdf", "key": "invoices/tocsin/7.pdf"}]}
+    assert open_door.ask("POST", "/v1/messages", message, **bearer(open_door)).status == 202

@@ -19,6 +19,9 @@ MAX_RECIPIENTS = 50
 MAX_TEXT_CHARACTERS = 20_000
 MAX_FILES = 5
 MAX_KEY_CHARACTERS = 255
+OWN_FOLDER = "tocsin/"
+"""Of the bucket: there lie the files of messages, whoever's they are."""
+
 ID_CHARACTERS = 24
 ID_PREFIX = "msg-"
 
@@ -81,6 +84,7 @@ def checked(message: Message, source: Source, normal: Callable[[str], str]) -> M
     account = message.account or source.account
     if account not in source.accounts:
         raise not_allowed("this source may not use that account")
+    demand_own_files([file.bucket_key for file in message.files])
     audience = message.audience or ("technician" if _is_for_technicians(source) else "customer")
     for one in message.to:
         _demand_reach(one, audience, source, normal)
@@ -90,6 +94,12 @@ def checked(message: Message, source: Source, normal: Callable[[str], str]) -> M
         "language": message.language or source.language,
     }
     return Message(**{**message.__dict__, **changes, "to": tuple(dict.fromkeys(message.to))})
+
+
+def demand_own_files(bucket_keys: Sequence[object]) -> None:
+    """No source sends on what another one put in. Raises Refused (403)."""
+    if any(isinstance(key, str) and key.startswith(OWN_FOLDER) for key in bucket_keys):
+        raise not_allowed(f"what lies below {OWN_FOLDER} in the bucket is no file of this source's")
 
 
 def _is_for_technicians(source: Source) -> bool:

@@ -95,9 +95,13 @@ def _negates_half(node: Any) -> bool:
 def found(expression: str, document: Any) -> Any:
     """What stands there; None if nothing does, or if what stands there is of a kind that the expression's
     functions don't take. Raises InvalidExpression."""
+    parsed = compiled(expression)
     try:
-        return compiled(expression).search(document, _OPTIONS)
+        return parsed.search(document, _OPTIONS)
     except JMESPathError:
+        return None
+    except (TypeError, ValueError, ArithmeticError, RecursionError):
+        # The library lets Python compare a text with a number, and round what is infinite.
         return None
 
 

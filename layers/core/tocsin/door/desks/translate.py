@@ -28,6 +28,9 @@ EVENT: Final = "event"
 MAX_QUERY_FIELDS: Final = 100
 MAX_VIOLATIONS: Final = 50
 
+MAX_PING_BYTES: Final = 4096
+"""Strangers make us read so much and no more."""
+
 ROLES: Final = ("admin", "technician", "customer", "system")
 
 NO_SUBJECT: Final = "–"
@@ -101,7 +104,7 @@ def greeting(
     if kind.challenge is not None and method == "GET":
         token = _query(raw_query).get(kind.challenge.query, "")
         return _challenged(kind.challenge, secrets, token) if token else None
-    if kind.ping and raw_body:
+    if kind.ping and 0 < len(raw_body) <= MAX_PING_BYTES:
         try:
             body = read_body(raw_body, headers.get("content-type", ""))
         except Unreadable:
@@ -154,14 +157,15 @@ def translate_document(
 # -- before the signature ----------------------------------------------------------------------------------
 
 
-def _challenged(challenge: Challenge, secrets: Sequence[str], token: str) -> Answer:
-    """GLPI proves first that it knows the secret, so strangers learn no hash of anything."""
+def _challenged(challenge: Challenge, secrets: Sequence[str], token: str) -> Answer | None:
+    """GLPI proves first that it knows the secret, so strangers learn no hash of anything, nor that this is a
+    source."""
     answer = None
     for secret in secrets:
         proof = digest(challenge.algorithm, secret.encode(), challenge.text.encode()).hex()
         if same(proof, token) and secret:
             answer = digest(challenge.algorithm, secret.encode(), token.encode()).hex()
-    return Answer(401, "", TEXT) if answer is None else Answer(200, answer, TEXT)
+    return None if answer is None else Answer(200, answer, TEXT)
 
 
 def _query(raw_query: str) -> dict[str, str]:

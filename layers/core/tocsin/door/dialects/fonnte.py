@@ -12,7 +12,7 @@ from tocsin.door.answer import Answer, Refused, json_answer
 from tocsin.door.bodies import Fields, fields
 from tocsin.door.dialect import Accepted, Call, Route, Send, bearer, idempotency_key, is_sensitive
 from tocsin.door.files import file_of, file_of_part
-from tocsin.door.message import MAX_RECIPIENTS, File, Message
+from tocsin.door.message import MAX_RECIPIENTS, MAX_TEXT_CHARACTERS, File, Message
 from tocsin.door.request import Request
 from tocsin.door.written import Address, address_of
 
@@ -60,6 +60,8 @@ def _said(target: str, text: str, code: str) -> tuple[Address, str]:
     number, *values = target.split("|")
     names = ["name", *(f"var{count}" for count in range(1, len(values)))]
     for name, value in zip(names, values, strict=False):
+        if len(text) + text.count(f"{{{name}}}") * len(value) > MAX_TEXT_CHARACTERS:
+            raise Refused(400, "invalid", f"message: is longer than {MAX_TEXT_CHARACTERS} characters")
         text = text.replace(f"{{{name}}}", value)
     number = number.strip()
     if code != "0" and number.startswith("0") and not number.startswith("00"):

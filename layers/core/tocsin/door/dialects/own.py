@@ -24,7 +24,7 @@ from tocsin.door.dialect import (
     is_sensitive,
 )
 from tocsin.door.files import file_of
-from tocsin.door.message import File, Message
+from tocsin.door.message import File, Message, demand_own_files
 from tocsin.door.request import Request
 from tocsin.door.tickets import restricted
 from tocsin.door.written import address_of
@@ -157,6 +157,10 @@ def tell_ticket(call: Call) -> Tell:
         raise invalid(f"event: is none of {', '.join(EVENTS)}")
     if told.setdefault("account", call.source.account) not in call.source.accounts:
         raise not_allowed("this source may not use that account")
+    enclosed = told.get("attachments")
+    demand_own_files(
+        [one.get("key") for one in enclosed if isinstance(one, dict)] if isinstance(enclosed, list) else []
+    )
     entry, left_out = restricted(Entry(str(detail_type), told), call.source, call.facts.normal)
     violations = call.facts.violations(entry, call.source.accounts)
     if violations:
