@@ -10,6 +10,7 @@ from tests.support.desks import changed, recorded
 from tocsin.door.desks.foreign import NOT_TRANSLATED, ForeignEvents
 from tocsin.door.desks.kept import REASON, kept
 from tocsin.door.sources import Source
+from tocsin.notify import outcomes
 from tocsin.notify.events.foreign import Untold, Untranslatable, is_foreign
 from tocsin.notify.events.samples import sample_body
 from tocsin.notify.events.schema import parse_event
@@ -85,6 +86,12 @@ def test_the_same_event_twice_has_one_revision_and_another_one_has_another() -> 
 
 def test_what_the_mapping_keeps_from_people_is_told_to_nobody() -> None:
     assert FOREIGN(handed_on(event_type="incident.annotated")) == Untold("pagers", "an annotation")
+
+
+def test_an_outcome_of_tocsin_s_own_is_told_to_nobody_whatever_the_pattern_hears() -> None:
+    body = json.loads(handed_on())
+    body["event"]["source"] = outcomes.SOURCE
+    assert FOREIGN(json.dumps(body)) == Untold("pagers", "an outcome of Tocsin's own")
 
 
 def test_an_event_that_no_rule_knows_is_refused() -> None:

@@ -19,7 +19,7 @@ from tocsin.door.desks.of_source import kind_of_source, options_of_source
 from tocsin.door.desks.translate import Refusal, Translation, translate, translate_document
 from tocsin.door.tickets import restricted
 from tocsin.notify.events.checks import InvalidEvent, load_envelope
-from tocsin.notify.events.foreign import SOURCE, WEBHOOK_REFUSED, Untold, Untranslatable
+from tocsin.notify.events.foreign import OUTCOMES_SOURCE, SOURCE, WEBHOOK_REFUSED, Untold, Untranslatable
 
 if TYPE_CHECKING:
     from tocsin.door.sources import Source
@@ -55,6 +55,9 @@ class ForeignEvents:
             return Untranslatable((f"source: there is none named {name[:40]!r}",), NOT_TRANSLATED)
         if source.paused:
             return Untranslatable((f"source: {name[:40]} is paused",), NOT_TRANSLATED)
+        if event.get("source") == OUTCOMES_SOURCE:
+            # Each of them told would make others, without an end, and a pattern hears more than it names.
+            return Untold(source.name, "an outcome of Tocsin's own")
         try:
             result = translate_event(source, event)
         except InvalidKind as error:

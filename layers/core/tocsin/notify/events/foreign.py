@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 SOURCE: Final = "tocsin-source"
 """The rule of a source of kind `bus` hands on `{"tocsin-source": NAME, "event": …}`."""
 
+OUTCOMES_SOURCE: Final = "tocsin"
+"""The "source" of Tocsin's own outcomes."""
+
 WEBHOOK_REFUSED: Final = "WebhookRefused"
 """The detail-type of a webhook that was kept (`door/desks/kept.py`)."""
 
