@@ -38,7 +38,11 @@ def limits(month: Month) -> Iterator[str]:
             if gone.account == account
         ]
         for name, seconds, first_only in BUDGETS:
-            counted = [(gone.at, part) for gone, part in sent if gone.first_contact or not first_only]
+            greeted: dict[str, tuple[float, float]] = {}
+            for gone, part in sent:
+                if gone.first_contact:
+                    greeted.setdefault(gone.recipient, (gone.at, part))
+            counted = list(greeted.values()) if first_only else [(gone.at, part) for gone, part in sent]
             times = sorted(at for at, _ in counted)
             for at, part in counted:
                 within = bisect_right(times, at) - bisect_right(times, at - seconds)

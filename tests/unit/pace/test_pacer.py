@@ -88,6 +88,24 @@ def test_first_contacts_have_a_budget_of_their_own() -> None:
     assert one.admit(Message(SITI), rules, NOW) == Go()
 
 
+def test_one_person_is_one_first_contact_however_much_they_get() -> None:
+    one, rules = pacer(), FREE._replace(first_per_hour=10)
+    for _ in range(30):
+        assert one.admit(Message(SITI, first_contact=True), rules, NOW) == Go()
+    assert one.ledger.first_hour.total(NOW) == 1
+
+
+def test_a_fresh_first_contact_takes_no_parked_one_s_room() -> None:
+    one, rules = pacer(), FREE._replace(first_per_hour=10)
+    *_, held = admit_many(one, 10, rules, first_contact=True)
+    assert isinstance(held, Hold)
+    fresh = one.admit(Message(SITI, first_contact=True), rules, held.until)
+    assert isinstance(fresh, Hold)
+    assert fresh.cause == FIRST_CONTACT_PACE
+    assert one.admit(Message(BUDI, first_contact=True, resumed=True), rules, held.until) == Go()
+    assert one.admit(Message("known"), rules, held.until) == Go()
+
+
 # -- one recipient -------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,8 @@
        └────▶ Hold(cause, until)   not counted; not before `until`
 
 Urgent messages wait for nobody but their budget, of which a tenth is theirs alone. Once something was held
-back for the account's budget, what comes fresh waits behind it; what was parked is let through oldest first.
+back for a budget, what comes fresh waits behind it; what was parked is let through oldest first. Whoever has
+had a first message of the account is a first contact no more, whether it arrived or not.
 """
 
 from __future__ import annotations
@@ -78,10 +79,12 @@ class _Behind(NamedTuple):
 
 @dataclass
 class _Recipient:
-    """`sent`: times of the last messages; `collecting`: until when a digest is gathered."""
+    """`sent`: times of the last messages; `collecting`: until when a digest is gathered; `greeted`: they were
+    counted as a first contact."""
 
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
     collecting: float = 0.0
+    greeted: bool = False
 
 
 class Pacer:
@@ -91,11 +94,13 @@ class Pacer:
         self._uniform = uniform
         self.ledger = ledger or Ledger()
         self._recipients: OrderedDict[str, _Recipient] = OrderedDict()
-        self._behind = _Behind()
+        self._behind: dict[str, _Behind] = {}
 
     def admit(self, message: Message, rules: Rules, now: float) -> Go | Hold:
         """Decide, and count it if it goes. `now`: Unix seconds."""
         recipient = self._recipient(message.recipient)
+        if recipient.greeted:
+            message = message._replace(first_contact=False)
         held = self._held(message, recipient, rules, now)
         if held is not None:
             return held
@@ -104,6 +109,7 @@ class Pacer:
             return Hold(RECIPIENT_PACE, now + delay)
         self.ledger.sent(now + delay, first_contact=message.first_contact)
         recipient.sent.append(now + delay)
+        recipient.greeted = recipient.greeted or message.first_contact
         return Go(delay)
 
     def answered(self, now: float) -> None:
@@ -120,14 +126,16 @@ class Pacer:
             usable = limit if message.urgent else _usable(limit)
             free = window.free_at(now, usable)
             if free > now:
-                if name.startswith("first"):
-                    return Hold(FIRST_CONTACT_PACE, free)
-                self._behind = _Behind(free + BEHIND_SECONDS, rules)
-                return Hold(ACCOUNT_PACE, free)
-        behind = self._behind
-        # Under other rules there may be room for all at once.
-        if not (message.urgent or message.resumed) and behind.rules == rules and now < behind.until:
-            return Hold(ACCOUNT_PACE, behind.until)
+                cause = FIRST_CONTACT_PACE if name.startswith("first") else ACCOUNT_PACE
+                self._behind[cause] = _Behind(free + BEHIND_SECONDS, rules)
+                return Hold(cause, free)
+        if message.urgent or message.resumed:
+            return None
+        for cause in (ACCOUNT_PACE, FIRST_CONTACT_PACE) if message.first_contact else (ACCOUNT_PACE,):
+            behind = self._behind.get(cause, _Behind())
+            # Under other rules there may be room for all at once.
+            if behind.rules == rules and now < behind.until:
+                return Hold(cause, behind.until)
         return None
 
     def _digest(self, message: Message, recipient: _Recipient, rules: Rules, now: float) -> Hold | None:
