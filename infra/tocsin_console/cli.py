@@ -149,6 +149,8 @@ def _guarded(args: argparse.Namespace, output: Output) -> None:
 def _run(args: argparse.Namespace, output: Output) -> None:
     from tocsin_console.deployment import Deployment
 
+    if demand := getattr(args, "demand", None):
+        demand(args)
     # What runs before there is a stack, or after it was deleted.
     look_up = Deployment.find if args.needs_stack else Deployment.without_stack
     deployment = look_up(args.stack, region=args.region, endpoint_url=args.endpoint_url, profile=args.profile)

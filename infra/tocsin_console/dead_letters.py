@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 from tocsin.notify.content import LOCKED, WITHHELD, Withheld
 from tocsin.notify.malformed import UnreadableRecord, read_record
@@ -20,10 +22,15 @@ from tocsin.notify.redrive import (
     superfluous,
 )
 from tocsin.people.numbers import mask_phone
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, iso_moment, moment
+from tocsin_console.reasons import REASONS
+
+ASKS_ABOVE: Final = 20
+"""So many are sent again without a question."""
 
 _READERS = 8
 
@@ -154,6 +161,9 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
     output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
+    if letter.reason in REASONS:
+        output.say(f"means         {REASONS[letter.reason].means}")
+        output.say(f"remedy        {REASONS[letter.reason].mend}")
     if record is not None and record.refused_address:
         output.say(f"refused       {record.refused_address!r}")
     if record is not None and isinstance(record.content, Withheld):
@@ -169,20 +179,73 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
             output.say(line)
 
 
-def redrive_letters(deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output) -> None:
-    """Redrive what is selected. Raises NotFound if one letter was named and isn't there."""
-    _report(deployment.redriver().redrive(selection, dry_run=dry_run), deployment, selection, output)
+def redrive_letters(
+    deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool = False
+) -> None:
+    """Redrive what is selected. Before more than twenty it says what it will do and asks, unless `yes`.
+    Raises NotFound if one letter was named and isn't there, Usage for a reason that is none."""
+    redriver = deployment.redriver()
+    _demand_reason(redriver, selection)
+    if not selection.notification and not dry_run and not yes:
+        plan = _plan(redriver, selection)
+        if plan:
+            confirm(lambda: plan, yes=False, output=output)
+    done = redriver.redrive(selection, dry_run=dry_run)
+    _report(done, deployment, redriver, selection, dry_run=dry_run, output=output)
 
 
 def drop_letters(
     deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool
 ) -> None:
-    """Delete what is selected. Raises NotFound if one letter was named and isn't there. `yes`: do not ask
-    before deleting more than one."""
+    """Delete what is selected. Raises NotFound if one letter was named and isn't there, Usage for a reason
+    that is none. `yes`: do not ask before deleting more than one."""
     redriver = deployment.redriver()
+    _demand_reason(redriver, selection)
     if not selection.notification and not dry_run:
         confirm(lambda: _loss(redriver, selection), yes=yes, output=output)
-    _report(redriver.drop(selection, dry_run=dry_run), deployment, selection, output)
+    done = redriver.drop(selection, dry_run=dry_run)
+    _report(done, deployment, redriver, selection, dry_run=dry_run, output=output)
+
+
+def _demand_reason(redriver: Redriver, selection: Selection) -> None:
+    """Raises Usage for a reason that Tocsin doesn't know and no letter has: a slip of the pen would else look
+    like nothing to do."""
+    if selection.reason is not None and selection.reason not in REASONS:
+        demand_known(selection.reason, REASONS, (letter.reason for letter in redriver.read()))
+
+
+def demand_known(reason: str, known: Iterable[str], there: Iterable[str]) -> None:
+    """Raises Usage, which names the reasons that are `there` and all that are `known`."""
+    now = sorted(set(there))
+    if reason in now:
+        return
+    near = difflib.get_close_matches(reason, {*known, *now}, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise Usage(
+        f"'{reason}' is no reason. {hint}Letters have now: {', '.join(now) or 'none'}. "
+        f"Known: {', '.join(sorted(known))}"
+    )
+
+
+def _plan(redriver: Redriver, selection: Selection) -> str:
+    """What a redrive would do with what can be read now, where that is to be asked about; else empty."""
+    letters = redriver.read()
+    chosen = sum(selection.matches(letter) for letter in letters)
+    # Behind ten of a recipient others are hidden: they come to light once those are gone.
+    hidden = max(redriver.count() - len(letters), 0) if chosen else 0
+    if chosen + hidden <= ASKS_ABOVE:
+        return ""
+    done = list(redriver.redrive(selection, dry_run=True))
+    again = [one for one in done if one.would == "redriven"]
+    accounts = ", ".join(sorted({one.letter.account for one in again}))
+    people = len({one.letter.recipient for one in again})
+    rest = Counter(one.would for one in done if one.would != "redriven")
+    others = "".join(f"; {count} {what}" for what, count in rest.items())
+    more = f"; about {hidden} more can't be read yet: those that match are sent too" if hidden else ""
+    return (
+        f"{len(again)} dead letters will be sent again to {people} recipients (account {accounts})"
+        f"{others}{more}"
+    )
 
 
 def _loss(redriver: Redriver, selection: Selection) -> str:
@@ -194,32 +257,55 @@ def _loss(redriver: Redriver, selection: Selection) -> str:
     behind = redriver.count() - len(seen)
     more = f"; about {behind} more can't be read yet; those that match are deleted too" if behind > 0 else ""
     which = f" with the reason {selection.reason}" if selection.reason else ""
+    named = any(
+        one is not None for one in (selection.among, selection.recipients, selection.since, selection.until)
+    )
     return (
-        f"all dead letters{which} will be deleted for good: {len(chosen)} that can be read now (account "
-        f"{accounts}){more}"
+        f"all {'these ' if named else ''}dead letters{which} will be deleted for good: {len(chosen)} that "
+        f"can be read now (account {accounts}){more}"
     )
 
 
 def _report(
-    all_done: Generator[Done, None, None], deployment: Deployment, selection: Selection, output: Output
+    all_done: Generator[Done, None, None],
+    deployment: Deployment,
+    redriver: Redriver,
+    selection: Selection,
+    *,
+    dry_run: bool,
+    output: Output,
 ) -> None:
     counts = {"redriven": 0, "dropped": 0, "kept": 0}
     try:
         with closing(all_done):
             for done in all_done:
-                counts[done.result] += 1
+                counts[done.would or done.result] += 1
                 _tell(done, output)
         if selection.notification and not any(counts.values()):
             record = read_record(deployment.stores.notifications, selection.notification)
             raise NotFound(_no_such_letter(selection.notification, record))
     except UnreadableRecord as error:
         raise ConsoleError(str(error)) from error
-    output.say(", ".join(f"{number} {what}" for what, number in counts.items()))
+    finally:
+        # What was done is written down, however it ended.
+        did = counts["redriven"] + counts["dropped"]
+        if did and not dry_run:
+            note(deployment, f"dead letters: {_summed(counts)}", count=did)
+    output.say(f"{'would be: ' if dry_run else ''}{_summed(counts)}")
+    if dry_run and not selection.notification:
+        hidden = redriver.count() - len(redriver.read())
+        if hidden > 0:
+            output.say(f"about {hidden} more can't be read yet: those that match follow in the real run")
+
+
+def _summed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in counts.items())
 
 
 def _tell(done: Done, output: Output) -> None:
     name = done.letter.notification
-    output.record({"notification": name, "result": done.result, "why": done.why or None})
+    would = {"would": done.would} if done.would else {}
+    output.record({"notification": name, "result": done.result, "why": done.why or None} | would)
     output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
 
 

@@ -105,7 +105,7 @@ def planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification]
             return planned, odd
     if len(wanted.encode()) > _MAX_ID:
         return [], []
-    planned, odd = _read(deployment, _ids_of_ticket(deployment, wanted))
+    planned, odd = _read(deployment, ids_of_ticket(deployment, wanted))
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
     return planned[-MAX_LIVES:], odd
 
@@ -122,7 +122,7 @@ def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification
     return planned, odd
 
 
-def _ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
+def ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
     """Raises ConsoleError where the table has no index by ticket (yet)."""
     try:
         return deployment.stores.notifications.of_ticket(ticket)

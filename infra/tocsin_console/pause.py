@@ -30,7 +30,7 @@ def pause(
         deployment,
         [*_without_parts(scoped, scope), *_paused(scoped, scope)],
         output,
-        what=f"sending paused{_for(scope)}",
+        what=f"sending paused{words(scope)}",
         heeded="connectors send nothing after a second; what is to be sent waits: tocsin resume",
         clock=clock,
     )
@@ -56,7 +56,7 @@ def resume(
         deployment,
         wanted,
         output,
-        what=f"sending resumed{_for(scope)}",
+        what=f"sending resumed{words(scope)}",
         heeded="what waits is put back in its order, within a minute",
         clock=clock,
     )
@@ -124,7 +124,7 @@ def _put_back(deployment: Deployment, accounts: list[str]) -> None:
             return
 
 
-def _for(scope: Scope) -> str:
+def words(scope: Scope) -> str:
     return "" if scope == STACK else f" for {scope}"
 
 

@@ -44,6 +44,27 @@ SOURCES = {
 _LOOKED_AT_STEP = 10_000
 
 
+def spellings(deployment: Deployment, wanted: str) -> tuple[str, ...]:
+    """Return the bare JIDs that somebody may be known by who is called `wanted`: a phone number in any
+    form, or a JID. Raises Usage."""
+    if "@" in wanted:
+        user = _person_jid(wanted)
+        if is_lid(user):
+            return (user,)
+        wanted = f"+{recipient_of(user)}"
+    try:
+        phone = deployment.phone(wanted)
+    except InvalidPhone as refusal:
+        raise Usage(f"the number {refusal}: give a phone number, or a JID such as 1234@lid") from None
+    spelled = (phone, *spellings_on_whatsapp(phone), same_person_key(phone))
+    return tuple(dict.fromkeys(map(user_of, spelled)))
+
+
+def recipients(deployment: Deployment, wanted: str) -> frozenset[str]:
+    """The same as notifications name their recipients. Raises Usage."""
+    return frozenset(recipient_of(name) for name in spellings(deployment, wanted))
+
+
 @dataclass(frozen=True)
 class People:
     """The people of one account of a deployment."""
@@ -62,19 +83,8 @@ class People:
         )
 
     def spellings(self, wanted: str) -> tuple[str, ...]:
-        """Return the bare JIDs that somebody may be known by who is called `wanted`: a phone number in any
-        form, or a JID. Raises Usage."""
-        if "@" in wanted:
-            user = _person_jid(wanted)
-            if is_lid(user):
-                return (user,)
-            wanted = f"+{recipient_of(user)}"
-        try:
-            phone = self.deployment.phone(wanted)
-        except InvalidPhone as refusal:
-            raise Usage(f"the number {refusal}: give a phone number, or a JID such as 1234@lid") from None
-        spelled = (phone, *spellings_on_whatsapp(phone), same_person_key(phone))
-        return tuple(dict.fromkeys(map(user_of, spelled)))
+        """As the function of this name. Raises Usage."""
+        return spellings(self.deployment, wanted)
 
     def find(self, wanted: str) -> Found:
         """Return who is meant, and which records are theirs. Raises Usage."""

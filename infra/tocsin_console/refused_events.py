@@ -12,10 +12,13 @@ from tocsin.notify.events.message_request import is_sensitive
 from tocsin.notify.notification import MESSAGE_REQUESTED
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.people.numbers import mask_phone
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
+from tocsin_console.dead_letters import ASKS_ABOVE, demand_known
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
 from tocsin_console.output import Output, iso_moment
+from tocsin_console.reasons import REASONS_OF_EVENTS
 
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){7,}")
 
@@ -48,6 +51,9 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     output.say(f"what        {event.detail_type}, ticket {event.ticket}")
     output.say(f"refused     {iso_moment(event.refused_at)} UTC")
     output.say(f"reason      {event.reason}")
+    if event.reason in REASONS_OF_EVENTS:
+        output.say(f"means       {REASONS_OF_EVENTS[event.reason].means}")
+        output.say(f"remedy      {REASONS_OF_EVENTS[event.reason].mend}")
     for violation in event.violations:
         output.say(f"  {violation}")
     if text:
@@ -58,22 +64,35 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
 
 
 def redrive_refused(
-    deployment: Deployment, selection: EventSelection, *, dry_run: bool, output: Output
+    deployment: Deployment, selection: EventSelection, *, dry_run: bool, output: Output, yes: bool = False
 ) -> None:
-    """Plan the selected ones again. Raises NotFound if one was named and isn't there."""
+    """Plan the selected ones again. Asks before more than twenty, unless `yes`. Raises NotFound if one was
+    named and isn't there, Usage for a reason that no event has."""
+    _demand_reason(deployment, selection)
+    if not selection.id and not dry_run and not yes:
+        count = len({event.body for event in deployment.refused_events.read(selection)})
+        if count > ASKS_ABOVE:
+            confirm(lambda: f"{count} refused events will be planned again", yes=False, output=output)
     redriven = deployment.refused_events.redrive(selection, dry_run=dry_run)
-    _report(redriven, "redriven", selection, dry_run=dry_run, output=output)
+    _report(redriven, "redriven", deployment, selection, dry_run=dry_run, output=output)
 
 
 def drop_refused(
     deployment: Deployment, selection: EventSelection, *, dry_run: bool, output: Output, yes: bool
 ) -> None:
-    """Delete the selected ones for good. Raises NotFound if one was named and isn't there. `yes`: do not
-    ask before deleting more than one."""
+    """Delete the selected ones for good. Raises NotFound if one was named and isn't there, Usage for a reason
+    that no event has. `yes`: do not ask before deleting more than one."""
+    _demand_reason(deployment, selection)
     if not selection.id and not dry_run:
         confirm(lambda: _loss(deployment, selection), yes=yes, output=output)
     dropped = deployment.refused_events.drop(selection, dry_run=dry_run)
-    _report(dropped, "dropped", selection, dry_run=dry_run, output=output)
+    _report(dropped, "dropped", deployment, selection, dry_run=dry_run, output=output)
+
+
+def _demand_reason(deployment: Deployment, selection: EventSelection) -> None:
+    if selection.reason is not None and selection.reason not in REASONS_OF_EVENTS:
+        there = (event.reason for event in deployment.refused_events.read())
+        demand_known(selection.reason, REASONS_OF_EVENTS, there)
 
 
 def event_json(event: RefusedEvent) -> dict[str, Any]:
@@ -133,6 +152,7 @@ def _loss(deployment: Deployment, selection: EventSelection) -> str:
 def _report(
     events: Generator[RefusedEvent, None, None],
     result: Literal["redriven", "dropped"],
+    deployment: Deployment,
     selection: EventSelection,
     *,
     dry_run: bool,
@@ -140,14 +160,20 @@ def _report(
 ) -> None:
     done = 0
     told, why = ("kept", f"would be {result}") if dry_run else (result, None)
-    with closing(events):
-        for event in events:
-            done += 1
-            output.record({"event": event.id, "result": told, "why": why})
-            output.say(f"{_title(event)}  {told}{': ' + why if why else ''}")
+    would = {"would": result} if dry_run else {}
+    try:
+        with closing(events):
+            for event in events:
+                done += 1
+                output.record({"event": event.id, "result": told, "why": why} | would)
+                output.say(f"{_title(event)}  {told}{': ' + why if why else ''}")
+    finally:
+        # What was done is written down, however it ended.
+        if done and not dry_run:
+            note(deployment, f"refused events: {done} {result}", count=done)
     if selection.id and not done:
         raise NotFound(_no_such_event(selection.id))
-    output.say(f"{0 if dry_run else done} {result}, {done if dry_run else 0} kept")
+    output.say(f"{'would be: ' if dry_run else ''}{done} {result}")
 
 
 def _no_such_event(event_id: str) -> str:

@@ -82,18 +82,19 @@ def to_json(one: Waiting) -> dict[str, Any]:
     }
 
 
-def release(deployment: Deployment, ids: Sequence[str], output: Output) -> None:
-    """Let them go within a minute. Raises ConsoleError if none could be."""
+def release(deployment: Deployment, ids: Sequence[str], output: Output) -> int:
+    """Let them go within a minute. Returns how many. Raises ConsoleError if none could be."""
     waiting_list = WaitingList(deployment.stores)
-    _tell([waiting_list.release(one) for one in _ids(ids)], output)
+    return _tell([waiting_list.release(one) for one in _ids(ids)], output)
 
 
-def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: bool) -> None:
-    """End them without a dead letter. Raises ConsoleError if none could be, Usage if nobody can be asked."""
+def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: bool) -> int:
+    """End them without a dead letter. Returns how many. Raises ConsoleError if none could be, Usage if nobody
+    can be asked."""
     chosen = _ids(ids)
     confirm(lambda: f"{len(chosen)} waiting notifications will never be sent", yes=yes, output=output)
     waiting_list = WaitingList(deployment.stores)
-    _tell([waiting_list.cancel(one) for one in chosen], output)
+    return _tell([waiting_list.cancel(one) for one in chosen], output)
 
 
 def _ids(ids: Sequence[str]) -> list[str]:
@@ -104,7 +105,7 @@ def _ids(ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _tell(done: Sequence[Done], output: Output) -> None:
+def _tell(done: Sequence[Done], output: Output) -> int:
     for one in done:
         output.record({"notification": one.notification, "result": one.result, "why": one.why})
         output.say(f"{one.notification}: {one.result}" + (f": {one.why}" if one.why else ""))
@@ -112,3 +113,4 @@ def _tell(done: Sequence[Done], output: Output) -> None:
         raise ConsoleError("nothing was done")
     if any(one.result == "released" for one in done):
         output.say("what is released goes with the next sweep, within a minute")
+    return sum(one.result != "kept" for one in done)

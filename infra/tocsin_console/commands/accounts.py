@@ -31,11 +31,15 @@ def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import accounts
+    from tocsin_console.audit import note
 
     accounts.add(deployment, args.name, output)
+    note(deployment, f"added the account {args.name}")
 
 
 def run_remove(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import accounts
+    from tocsin_console.audit import note
 
     accounts.remove(deployment, args.name, output, yes=args.yes)
+    note(deployment, f"removed the account {args.name}")

@@ -5,15 +5,33 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, dry_run_option, yes_option
+from tocsin_console.commands.options import (
+    USER,
+    WHEN,
+    add_actions,
+    add_command,
+    dry_run_option,
+    past,
+    yes_option,
+)
+from tocsin_console.errors import Usage
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
+    from tocsin.notify.redrive import Selection
+    from tocsin.notify.refused_events import EventSelection
     from tocsin_console.commands.options import Commands
     from tocsin_console.deployment import Deployment
 
 
 EVENTS = "events"
+
+_EXAMPLES = """\
+examples:
+  tocsin dead-letters redrive --reason server-error --since 2h --dry-run
+  tocsin dead-letters redrive --ticket TCK-1042
+  tocsin dead-letters redrive --all --yes
+"""
 
 
 def register(commands: Commands) -> None:
@@ -22,7 +40,14 @@ def register(commands: Commands) -> None:
     showing = add_command(actions, "show", run_show, help="show one, with its history")
     showing.add_argument("id", metavar="ID")
     showing.add_argument("--text", action="store_true", help="also show the message's text, or the event")
-    redriving = add_command(actions, "redrive", run_redrive, help="send again, with all retries")
+    redriving = add_command(
+        actions,
+        "redrive",
+        run_redrive,
+        help="send again, with all retries; asks before more than 20",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     dropping = add_command(actions, "drop", run_drop, help="delete for good")
     for parser in (listing, showing, redriving, dropping):
         parser.add_argument(
@@ -32,12 +57,16 @@ def register(commands: Commands) -> None:
             help="events: ticket events that were refused, with every violation (default: notifications)",
         )
     for parser in (redriving, dropping):
-        which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("id", metavar="ID", nargs="?")
-        which.add_argument("--reason", metavar="CODE", help="all with this reason")
-        which.add_argument("--all", action="store_true", help="all of them")
+        parser.add_argument("id", metavar="ID", nargs="?")
+        parser.add_argument("--all", action="store_true", help="all of them")
+        parser.add_argument("--reason", metavar="CODE", help="all with this reason")
+        parser.add_argument("--ticket", metavar="ID", help="all of this ticket")
+        parser.add_argument("--person", metavar="PERSON", help=f"all to one person: {USER}")
+        parser.add_argument("--since", type=past, metavar="WHEN", help=f"all given up from then on: {WHEN}")
+        parser.add_argument("--until", type=past, metavar="WHEN", help="all given up before then")
         dry_run_option(parser)
-    yes_option(dropping)
+        yes_option(parser)
+        parser.set_defaults(demand=_demand_choice)
 
 
 def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -57,26 +86,53 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 
 def run_redrive(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin.notify.redrive import Selection
-    from tocsin.notify.refused_events import EventSelection
     from tocsin_console import dead_letters, refused_events
 
+    how = {"dry_run": args.dry_run, "output": output, "yes": args.yes}
     if args.queue == EVENTS:
-        events = EventSelection(args.id, args.reason)
-        refused_events.redrive_refused(deployment, events, dry_run=args.dry_run, output=output)
+        refused_events.redrive_refused(deployment, _events(args), **how)
     else:
-        letters = Selection(args.id, args.reason)
-        dead_letters.redrive_letters(deployment, letters, dry_run=args.dry_run, output=output)
+        dead_letters.redrive_letters(deployment, _letters(args, deployment), **how)
 
 
 def run_drop(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin.notify.redrive import Selection
-    from tocsin.notify.refused_events import EventSelection
     from tocsin_console import dead_letters, refused_events
 
+    how = {"dry_run": args.dry_run, "output": output, "yes": args.yes}
     if args.queue == EVENTS:
-        events = EventSelection(args.id, args.reason)
-        refused_events.drop_refused(deployment, events, dry_run=args.dry_run, output=output, yes=args.yes)
+        refused_events.drop_refused(deployment, _events(args), **how)
     else:
-        letters = Selection(args.id, args.reason)
-        dead_letters.drop_letters(deployment, letters, dry_run=args.dry_run, output=output, yes=args.yes)
+        dead_letters.drop_letters(deployment, _letters(args, deployment), **how)
+
+
+def _demand_choice(args: argparse.Namespace) -> None:
+    """Raises Usage unless it is clear which are meant: one, all, or those that every filter lets through."""
+    filters = ("reason", "ticket", "person", "since", "until")
+    given = [name for name in filters if getattr(args, name) is not None]
+    ways = [args.id is not None, args.all, bool(given)]
+    if sum(ways) != 1:
+        named = ", ".join(f"--{name}" for name in filters)
+        raise Usage(f"choose which are meant: ID, or --all, or one or more of {named}")
+
+
+def _letters(args: argparse.Namespace, deployment: Deployment) -> Selection:
+    from tocsin.notify.redrive import Selection
+    from tocsin_console.explain import ids_of_ticket
+    from tocsin_console.people import recipients
+
+    return Selection(
+        args.id,
+        args.reason,
+        among=frozenset(ids_of_ticket(deployment, args.ticket)) if args.ticket is not None else None,
+        recipients=recipients(deployment, args.person) if args.person is not None else None,
+        since=args.since,
+        until=args.until,
+    )
+
+
+def _events(args: argparse.Namespace) -> EventSelection:
+    from tocsin.notify.refused_events import EventSelection
+
+    if args.person is not None:
+        raise Usage("an event that was refused has no person yet: choose it by --ticket or --since")
+    return EventSelection(args.id, args.reason, args.ticket, args.since, args.until)

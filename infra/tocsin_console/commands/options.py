@@ -6,7 +6,10 @@ import argparse
 import difflib
 import functools
 import os
+import re
+import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tocsin_console.errors import Usage
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 Run = Callable[[argparse.Namespace, "Deployment", Output], None]
 """Does what a command line asks for. Raises ConsoleError."""
+
+WHEN = "2h, 3d, 2026-11-24, or 2026-11-24T08:00"
+_UNIT_SECONDS = {"min": 60, "h": 3600, "d": 86400}
 
 USER = "a phone number, or a JID such as 1234@lid"
 
@@ -121,6 +127,19 @@ def count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError("a whole number, 0 or more")
     return value
+
+
+def past(text: str) -> int:
+    """A moment, in ms: so long ago (90min, 2h, 3d), or an ISO date or time, of this machine's zone if it
+    names none. Raises ArgumentTypeError."""
+    found = re.fullmatch(r"(\d{1,6})(min|h|d)", text)
+    if found:
+        return int((time.time() - int(found[1]) * _UNIT_SECONDS[found[2]]) * 1000)
+    try:
+        # Without a zone it is local time.
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time: give {WHEN}") from None
 
 
 def _seconds(text: str) -> float:

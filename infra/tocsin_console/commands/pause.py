@@ -26,14 +26,20 @@ def register(commands: Commands) -> None:
 
 def run_pause(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
+    from tocsin_console.audit import note
 
-    pause.pause(deployment, _scope(args, deployment), output)
+    scope = _scope(args, deployment)
+    pause.pause(deployment, scope, output)
+    note(deployment, f"sending paused{pause.words(scope)}")
 
 
 def run_resume(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
+    from tocsin_console.audit import note
 
-    pause.resume(deployment, _scope(args, deployment), output)
+    scope = _scope(args, deployment)
+    pause.resume(deployment, scope, output)
+    note(deployment, f"sending resumed{pause.words(scope)}")
 
 
 def _scope(args: argparse.Namespace, deployment: Deployment) -> Scope:

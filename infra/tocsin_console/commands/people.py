@@ -62,8 +62,10 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_confirm(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import people
+    from tocsin_console.audit import note
 
     people.confirm_number(_people(args, deployment), args.person, output=output, yes=args.yes)
+    note(deployment, "confirmed to whom a number belongs now")
 
 
 def run_invite(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -74,9 +76,12 @@ def run_invite(args: argparse.Namespace, deployment: Deployment, output: Output)
 
 def run_forget(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import forget
+    from tocsin_console.audit import note
 
     found = _people(args, deployment)
     forget.forget_person(found, args.person, dry_run=args.dry_run, output=output, yes=args.yes)
+    if not args.dry_run:
+        note(deployment, "erased a person")
 
 
 def _people(args: argparse.Namespace, deployment: Deployment) -> People:

@@ -65,6 +65,7 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_clean(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sessions
+    from tocsin_console.audit import note
 
     found = _sessions(args, deployment)
     if args.all and args.device is not None:
@@ -73,13 +74,19 @@ def run_clean(args: argparse.Namespace, deployment: Deployment, output: Output) 
     sessions.clean_sessions(
         found, wanted, device=args.device, dry_run=args.dry_run, output=output, yes=args.yes
     )
+    if not args.dry_run:
+        whose = "all sessions" if args.all else "somebody's sessions"
+        note(deployment, f"replaced {whose} of the account {found.account}")
 
 
 def run_reset(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sessions
+    from tocsin_console.audit import note
 
     found = _sessions(args, deployment)
     sessions.reset_sessions(found, dry_run=args.dry_run, output=output, yes=args.yes)
+    if not args.dry_run:
+        note(deployment, f"abandoned all sessions of the account {found.account}")
 
 
 def _sessions(args: argparse.Namespace, deployment: Deployment) -> Sessions:

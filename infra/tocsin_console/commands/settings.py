@@ -48,19 +48,23 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_set(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import settings
+    from tocsin_console.audit import note
 
     change = settings.Change(args.name, args.value, _scope(args, deployment))
     settings.change(deployment, [change], output)
+    note(deployment, f"settings: set {args.name}")
 
 
 def run_reset(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin.settings.values import Scope
     from tocsin_console import settings
+    from tocsin_console.audit import note
 
     # Of an account, too, that is served no more: what was set for it may go.
     scoped = args.account is not None or args.audience is not None
     scope = Scope(args.account, args.audience) if scoped else None
     settings.change(deployment, [settings.Change(args.name, None, scope)], output)
+    note(deployment, f"settings: reset {args.name}")
 
 
 def run_history(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -71,14 +75,18 @@ def run_history(args: argparse.Namespace, deployment: Deployment, output: Output
 
 def run_undo(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import settings
+    from tocsin_console.audit import note
 
     settings.undo(deployment, output)
+    note(deployment, "settings: took the last change back")
 
 
 def run_restore(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import settings
+    from tocsin_console.audit import note
 
     settings.restore(deployment, args.version, output)
+    note(deployment, f"settings: back to version {args.version}")
 
 
 def _scope(args: argparse.Namespace, deployment: Deployment) -> Scope:

@@ -41,11 +41,15 @@ def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_release(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import waiting
+    from tocsin_console.audit import note
 
-    waiting.release(deployment, args.ids, output)
+    did = waiting.release(deployment, args.ids, output)
+    note(deployment, "released waiting notifications", count=did)
 
 
 def run_cancel(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import waiting
+    from tocsin_console.audit import note
 
-    waiting.cancel(deployment, args.ids, output, yes=args.yes)
+    did = waiting.cancel(deployment, args.ids, output, yes=args.yes)
+    note(deployment, "cancelled waiting notifications", count=did)

@@ -244,7 +244,9 @@ def test_a_hidden_one_whose_record_cannot_be_read_is_an_error(fake: FakeDeployme
 def test_the_report_counts(fake: FakeDeployment, said: Said, told: Said) -> None:
     buried = fake.failed()
     redrive_letters(fake.deployment, Selection(), dry_run=True, output=told.output)
-    assert told.records == [{"notification": buried.id, "result": "kept", "why": "would be sent again"}]
+    assert told.records == [
+        {"notification": buried.id, "result": "kept", "why": "would be sent again", "would": "redriven"}
+    ]
     redrive_letters(fake.deployment, Selection(), dry_run=False, output=said.output)
     assert said.lines == [f"{buried.id}  server-error  redriven", "1 redriven, 0 dropped, 0 kept"]
 

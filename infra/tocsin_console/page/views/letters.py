@@ -20,8 +20,8 @@ from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
 from tocsin_console.page import audit, shown
 from tocsin_console.page.jobs import Job, Jobs
-from tocsin_console.page.reasons import Reason, reason
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
+from tocsin_console.reasons import Reason, reason
 
 VERBS: Final = {"redrive": "Send again", "dismiss": "Dismiss"}
 _SHOWN: Final = 200

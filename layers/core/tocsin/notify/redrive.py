@@ -10,7 +10,8 @@ import re
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeVar
 
 from tocsin.notify.content import ERASED, WITHHELD, Withheld
@@ -106,27 +107,51 @@ class Letter:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters are meant. None means "any". `among`: those of these notifications."""
+    """Which letters are meant. None means "any". `among`: those of these notifications; `recipients`: those
+    to one of these, as letters name them; `since`, `until`: given up in this time (ms; `until` itself isn't
+    in it). A letter that doesn't say when is in no time."""
 
     notification: str | None = None
     reason: str | None = None
     among: Collection[str] | None = None
+    recipients: Collection[str] | None = None
+    since: int | None = None
+    until: int | None = None
 
     def matches(self, letter: Letter) -> bool:
         return (
             self.notification in (None, letter.notification)
             and self.reason in (None, letter.reason)
             and (self.among is None or letter.notification in self.among)
+            and (self.recipients is None or letter.recipient in self.recipients)
+            and is_within(letter.failed_at, self.since, self.until)
         )
+
+
+def is_within(moment: str, since: int | None, until: int | None) -> bool:
+    """Whether an ISO moment lies from `since` on and before `until` (ms); of what is none only if neither
+    is asked for."""
+    if since is None and until is None:
+        return True
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return False
+    # Whoever writes one without a zone means UTC: ours have one.
+    seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    ms = from_seconds(seconds)
+    return (since is None or ms >= since) and (until is None or ms < until)
 
 
 @dataclass(frozen=True)
 class Done:
-    """What was done with one letter, and why if it was not simply done as asked."""
+    """What was done with one letter, and why if it was not simply done as asked. `would`: of a rehearsal,
+    what would be done."""
 
     letter: Letter
     result: Result
     why: str = ""
+    would: Result | None = None
 
 
 class Look(Protocol):
@@ -232,7 +257,7 @@ class Redriver:
         """Delete the selected ones. Their notifications stay `failed` until their records expire."""
         for letter, look in self._selected(selection):
             if dry_run:
-                yield Done(letter, "kept", "would be dropped")
+                yield Done(letter, "kept", "would be dropped", would="dropped")
                 continue
             look.remove(letter.message_id)
             yield Done(letter, "dropped")
@@ -245,8 +270,10 @@ class Redriver:
         """What a redrive would do, without doing it."""
         done = self._not_redriven(letter)
         if done is None:
-            return Done(letter, "kept", "would be sent again")
-        return done if done.result == "kept" else Done(letter, "kept", f"would be dropped: {done.why}")
+            return Done(letter, "kept", "would be sent again", would="redriven")
+        if done.result == "kept":
+            return replace(done, would="kept")
+        return Done(letter, "kept", f"would be dropped: {done.why}", would="dropped")
 
     def _redrive(self, letter: Letter) -> Done:
         if done := self._not_redriven(letter):

@@ -12,7 +12,7 @@ from typing import Any
 
 from tocsin.notify.dead_letters import CRASHED
 from tocsin.notify.malformed import read_json
-from tocsin.notify.redrive import Look, ReadableQueue, selected
+from tocsin.notify.redrive import Look, ReadableQueue, is_within, selected
 
 NOT_HANDED_OVER = "not-handed-over"
 """The reason of an event that EventBridge could not put into the planner's queue."""
@@ -77,13 +77,22 @@ class RefusedEvent:
 
 @dataclass(frozen=True)
 class EventSelection:
-    """Which events are meant. None means "any"."""
+    """Which events are meant. None means "any". `since`, `until`: refused in this time, as `Selection` has
+    it."""
 
     id: str | None = None
     reason: str | None = None
+    ticket: str | None = None
+    since: int | None = None
+    until: int | None = None
 
     def matches(self, event: RefusedEvent) -> bool:
-        return (self.id in (None, event.id)) and (self.reason in (None, event.reason))
+        return (
+            self.id in (None, event.id)
+            and self.reason in (None, event.reason)
+            and (self.ticket is None or event.concerns(self.ticket))
+            and is_within(event.refused_at, self.since, self.until)
+        )
 
 
 class RefusedEvents:

@@ -11,7 +11,7 @@ from tests.support.console_page import Answer, Browser
 from tests.support.fake_deployment import FakeDeployment
 from tocsin.notify.notification import State
 from tocsin_console.page.jobs import Job
-from tocsin_console.page.reasons import REASONS
+from tocsin_console.reasons import REASONS
 
 BUDI = "628111222333"
 

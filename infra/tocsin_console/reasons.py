@@ -86,6 +86,27 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
 }
 
+REASONS_OF_EVENTS: Final[Mapping[str, Reason]] = {
+    "invalid-event": Reason(
+        "The event breaks its schema; each violation is named.", "Correct the sender, let it send again."
+    ),
+    "webhook-refused": Reason(
+        "A help desk's webhook could not be told from its mapping.",
+        "Correct the mapping, then plan it again.",
+    ),
+    "not-translated": Reason(
+        "No ticket event could be made of an event of the bus.", "Correct the mapping, then plan it again."
+    ),
+    "not-handed-over": Reason(
+        "EventBridge could not put it into the planner's queue.", "See the doctor, then plan it again."
+    ),
+    "crashed": Reason(
+        "Tocsin failed on it again and again: a fault of the program.",
+        "Report it. After an update, plan it again.",
+    ),
+}
+"""Of ticket events that told nobody."""
+
 UNKNOWN: Final = Reason("Its reason has no page of its own.", "Open one: its history says what happened.")
 
 
