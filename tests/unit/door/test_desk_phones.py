@@ -21,6 +21,7 @@ from tocsin.door.desks.phones import (
 from tocsin.door.sources import Source
 from tocsin.dynamo.writes import Key
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
 
 GLPI = {"url": "https://glpi.example.com/", "id": "tocsin", "secret": "s3cret"}
@@ -157,6 +158,24 @@ def test_without_a_token_nobody_is_asked_for(answer: Any) -> None:
     assert len(desk.asked) == 1
 
 
+def test_a_token_of_any_life_is_a_token() -> None:
+    for seconds in (10**400, -(10**400), None, True, "3600"):
+        desk = HelpDesk(
+            {"/api.php/token": {**TOKEN, "expires_in": seconds}, f"{USER}7": {"mobile": "1"}}, GLPI
+        )
+        assert asked(desk, "7") == {"7": "1"}
+
+
+def test_a_client_that_cannot_be_opened_costs_the_phones_and_not_the_ticket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def withheld(*_: object) -> dict[str, Any]:
+        raise TextWithheld("damaged")
+
+    monkeypatch.setattr(HelpDesk, "open", withheld)
+    assert asked(HelpDesk({"/api.php/token": TOKEN}, GLPI), "7") == {}
+
+
 @pytest.mark.parametrize("answer", [b"", b"[]", b"\xff", b"[" * 100_000, {"mobile": ["1"]}, {}, 401, 302])
 def test_an_odd_answer_is_no_phone(answer: Any) -> None:
     desk = HelpDesk({"/api.php/token": TOKEN, f"{USER}7": answer}, GLPI)
@@ -176,7 +195,9 @@ def test_all_of_it_is_bound_however_many_are_asked_for_and_however_slow() -> Non
     assert slow.now - before <= REQUEST_SECONDS
 
 
-@pytest.mark.parametrize("identity", ["", "../../etc", "7/../8", "7?x=1", "x" * 65, "7\r\nHost: a", "é"])
+@pytest.mark.parametrize(
+    "identity", ["", "..", "../../etc", "7/../8", "7?x=1", "x" * 65, "7\r\nHost: a", "é"]
+)
 def test_an_id_that_could_lead_elsewhere_is_not_asked_for(identity: str) -> None:
     desk = HelpDesk({"/api.php/token": TOKEN}, GLPI)
     assert asked(desk, identity) == {}

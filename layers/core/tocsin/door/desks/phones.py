@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 from tocsin.door.desks.expressions import found
 from tocsin.guarded_http import PUBLIC, Answer, Policy, Unreachable, UrlRefused, request
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ MAX_PEOPLE: Final = 10
 MAX_ANSWER_BYTES: Final = 256 * 1024
 FRESH_SECONDS: Final = 60.0
 MAX_TOKEN_SECONDS: Final = 300.0
+MAX_LIFE_SECONDS: Final = 86_400
 MAX_REMEMBERED: Final = 1000
 
 CLIENT: Final = "client"
 """The attribute of a source's record, sealed: what `Client` holds."""
 
-_ID = re.compile(r"[A-Za-z0-9._@:-]{1,64}")
+_ID = re.compile(r"(?![.]+\Z)[A-Za-z0-9._@:-]{1,64}")
 
 
 class Vault(Protocol):
@@ -150,7 +152,11 @@ class AskedPhones:
         return phone
 
     def _client(self, source: Source) -> Client:
-        return Client(**self._vault.open(source.client, source_key(source.name), CLIENT))
+        """Raises NoAnswer."""
+        try:
+            return Client(**self._vault.open(source.client, source_key(source.name), CLIENT))
+        except (TextWithheld, TypeError):
+            raise NoAnswer("the client can't be opened") from None
 
     def _authorised(
         self, source: Source, client: Client, lookup: Lookup, deadline: float
@@ -183,7 +189,8 @@ class AskedPhones:
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,8192}", token):
             raise NoAnswer("token")
         seconds = document.get("expires_in")
-        lives = float(seconds) if isinstance(seconds, int) and not isinstance(seconds, bool) else 0.0
+        is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
+        lives = float(min(max(seconds, 0), MAX_LIFE_SECONDS)) if is_number else 0.0
         if len(self._tokens) >= MAX_REMEMBERED:
             self._tokens.clear()
         self._tokens[source.client] = (self._clock() + min(lives / 2, MAX_TOKEN_SECONDS), token)
