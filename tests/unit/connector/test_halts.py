@@ -15,6 +15,7 @@ from tests.support.connector_fakes import Around, HeldLease
 from tests.support.leading_keys import GrantedTable
 from tocsin.accounts import operator_requests
 from tocsin.accounts.halts import DEAF_SECONDS
+from tocsin.accounts.limits import LOGIN, Limit
 from tocsin.connector.account_runner import SET_BACK, STOPPED_SECONDS, Account
 from tocsin.connector.pacing import Unhealable
 from tocsin.connector.session import Session
@@ -229,6 +230,24 @@ async def test_what_another_connector_ended_holds_no_earlier_holder(world: World
             await world.around.table.changed.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("left", [600, 0])
+async def test_a_ban_lasts_no_longer_because_the_lease_was_lost_meanwhile(world: World, left: int) -> None:
+    account = Account("default", world.around)
+    held_lease: Any = HeldLease()
+    account.status.begin(held_lease)
+    now = int(time.time())
+    banned = replace(reaction.REPLACED, kind=Kind.WAIT, reason="banned-temporarily", seconds=86_400)
+    await account._halt(banned)
+    world.keys.account.note_limit(Limit(LOGIN, "temporary ban", now + left if left else 0, now + 1))
+    await account._remember_limits()
+    if not left:
+        assert (account._halted, account.status.until) == (None, None)
+        return
+    assert account._halted is not None
+    assert account._halted.seconds == pytest.approx(left, abs=5)
+    assert account.status.until == now + left
 
 
 async def test_a_halt_that_could_not_be_written_holds_in_this_process_at_least(

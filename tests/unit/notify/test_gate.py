@@ -13,6 +13,7 @@ from tests.support.paced_world import NOW, PacedWorld
 from tocsin.notify.content import Attachment, File, Quote, Text
 from tocsin.notify.notification import SELF_TEST, TICKET_DIGEST, Notification, State
 from tocsin.notify.threads import placed
+from tocsin.notify.waiting import WaitingList
 from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, PAUSED, QUIET_HOURS, RECIPIENT_PACE
 from tocsin.tables.notifications import notification_key
 
@@ -181,6 +182,34 @@ def test_what_is_urgent_takes_along_what_it_would_have_to_overtake(night: PacedW
     assert night.sent == []
     night.minutes(1)
     assert night.sent == ids([*tickets, urgent])
+
+
+def test_what_an_operator_releases_goes_at_night_and_nothing_else_does(night: PacedWorld) -> None:
+    tickets = plan(night, 2)
+    done = WaitingList(night.stores, clock=lambda: night.now).release(tickets[0].id)
+    night.minutes(2)
+    assert (done.result, night.sent) == ("released", [tickets[0].id])
+    assert waits_for(night, tickets[1]) == QUIET_HOURS
+
+
+def test_what_an_operator_releases_may_use_what_is_kept_for_the_urgent(world: PacedWorld) -> None:
+    world.set(messages_per_day=10)
+    tickets = [a_ticket(world, number, f"65{number:08d}") for number in range(30)]
+    world.plan(*tickets)
+    world.carry_out()
+    waiting = WaitingList(world.stores, clock=lambda: world.now)
+    assert "parks again if" in waiting.release(tickets[20].id).why
+    world.minutes(2)
+    assert world.sent[9:] == [tickets[20].id]
+
+
+def test_a_release_during_a_pause_says_that_it_waits_on(world: PacedWorld) -> None:
+    world.set(sending="paused")
+    [ticket] = plan(world, 1)
+    done = WaitingList(world.stores, clock=lambda: world.now).release(ticket.id)
+    assert done.why == "it waits on while sending is paused: tocsin resume"
+    world.minutes(2)
+    assert world.sent == []
 
 
 def test_a_night_uses_up_no_expiry(night: PacedWorld) -> None:

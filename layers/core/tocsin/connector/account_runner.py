@@ -245,6 +245,9 @@ class Account:
                 log.warning("the limits can't be read: %s", exc, extra={"account": self.name})
             await asyncio.sleep(RETRY_SECONDS)
         ban = self._limits.active(LOGIN)
+        if self._halted is not None and self._halted.kind is Kind.WAIT and self._halted.seconds is not None:
+            # Of an earlier lease: part of it is over, or all.
+            self._halted = self.status.until = None
         if ban is not None and self._halted is None:
             self._halted = Reaction(
                 Kind.WAIT,

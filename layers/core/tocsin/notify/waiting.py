@@ -3,9 +3,11 @@
     release   it is due now: the next sweep, within a minute, puts it back into the queue
     cancel    it ends as `suppressed`, reason `cancelled`, without a dead letter; what is behind it goes on
 
-Only the head of a line can be released: whatever is behind it would park behind it again. A limit of
-WhatsApp's on the whole account isn't lifted by a release: what is held by one parks again while it lasts,
-and nothing is sent against it. Printing, and asking the operator, is the part of whoever calls.
+What we ourselves hold back by a setting goes as if it were urgent: past quiet hours, digest and spacing, and
+within the whole of a budget; a pause holds it all the same. Only the head of a line can be released:
+whatever is behind it would park behind it again. A limit of WhatsApp's on the whole account isn't lifted by a
+release: what is held by one parks again while it lasts, and nothing is sent against it. Printing, and asking
+the operator, is the part of whoever calls.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tocsin.notify.hold import ACCOUNT_LIMITS
 from tocsin.notify.notification import Notification, Problem, State, mismatch
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
+from tocsin.pace.causes import HURRIED, PAUSED, RELEASED_BY_BUDGET, WORDS
 from tocsin.people.person import Person
 from tocsin.timestamps import from_seconds
 
@@ -112,11 +115,10 @@ class WaitingList:
         earlier = self.in_front_of(notification, person)
         if earlier is not None:
             return Done(notification_id, "kept", f"it waits behind {earlier.id}: release that one")
-        if not self._stores.parking.release(row, self._now_ms()):
+        hurried = row.cause in HURRIED and self._stores.notifications.hurry(notification_id)
+        if not self._stores.parking.release(row, self._now_ms(), hurried=hurried):
             return Done(notification_id, "kept", "it was parked anew just now: try again")
-        if row.cause in ACCOUNT_LIMITS:
-            return Done(notification_id, "released", f"it parks again while {row.cause} lasts")
-        return Done(notification_id, "released")
+        return Done(notification_id, "released", _how_far(row.cause))
 
     def cancel(self, notification_id: str) -> Done:
         """End it. State first, then the line, then the row: after a crash in between, the next sweep finds
@@ -145,3 +147,12 @@ class WaitingList:
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())
+
+
+def _how_far(cause: str) -> str:
+    """What may keep a released one all the same, by what held it; empty if nothing of that kind."""
+    if cause == PAUSED:
+        return f"it waits on while {WORDS[PAUSED]}"
+    if cause in RELEASED_BY_BUDGET:
+        return "it parks again if the part of the budget that is kept for urgent messages is used up as well"
+    return f"it parks again while {cause} lasts" if cause in ACCOUNT_LIMITS else ""

@@ -102,6 +102,27 @@ async def test_lifted_it_is_lifted_for_all(limited: LimitedAccount) -> None:
     assert other.strictest() is None
 
 
+async def test_what_another_connector_lifted_meanwhile_is_known_with_the_next_lease(
+    limited: LimitedAccount,
+) -> None:
+    first, other = limited.process(), limited.process()
+    await first.hear(FIRST_CONTACTS, "reachout-lock", NOW + HOUR)
+    await other.load()
+    await other.hear(FIRST_CONTACTS, "notification", 0)
+    assert first.active(FIRST_CONTACTS) is not None
+    await first.load()
+    assert first.active(FIRST_CONTACTS) is None
+
+
+async def test_what_could_not_be_written_down_is_kept_with_the_next_lease(limited: LimitedAccount) -> None:
+    limits = limited.process()
+    limited.aws.trouble = OSError("away")
+    await limits.hear(FIRST_CONTACTS, "reachout-lock", NOW + HOUR)
+    limited.aws.trouble = None
+    await limits.load()
+    assert limits.active(FIRST_CONTACTS) is not None
+
+
 async def test_a_second_refusal_does_not_shorten_what_is_known(limited: LimitedAccount) -> None:
     limits = limited.process()
     await limits.hear(FIRST_CONTACTS, "notification", NOW + 72 * HOUR)

@@ -62,11 +62,17 @@ class Limits:
         self._account = account
         self._clock = clock
         self._known: dict[str, Limit] = {}
+        self._unwritten: set[str] = set()
         self.changed = asyncio.Event()
 
     async def load(self) -> None:
-        """Read the limits that are stored. Raises what the table raises."""
-        for kind, limit in (await self._aws.call(self._keys.account.limits)).items():
+        """Read the limits that are stored: another connector may have heard of their end since. Raises what
+        the table raises."""
+        stored = await self._aws.call(self._keys.account.limits)
+        for kind in self._known.keys() - stored.keys() - self._unwritten:
+            del self._known[kind]
+            self.changed.set()
+        for kind, limit in stored.items():
             self._know(kind, limit)
 
     def active(self, kind: str) -> Limit | None:
@@ -104,7 +110,9 @@ class Limits:
         except Exception as exc:  # noqa: BLE001  the table is away: we know it, and hold to it
             problem = str(exc) or type(exc).__name__
             log.error("a limit can't be written down: %s", problem, extra={"account": self._account})
+            self._unwritten.add(kind)
             return self._known[kind]
+        self._unwritten.discard(kind)
         self._know(kind, counts)
         return counts
 

@@ -169,10 +169,11 @@ class Parking:
         with suppress(ConditionFailed):
             self._table.update(due)
 
-    def release(self, row: WaitingRow, at: int) -> bool:
+    def release(self, row: WaitingRow, at: int, *, hurried: bool = False) -> bool:
         """Let it go with the next sweep, whatever it was to wait for, unless it was parked anew since it was
-        read; whether it goes. `at`: now, in ms."""
-        due = Update(waiting_key(row.account, row.turn), set={"due_at": at}, when=(Equals("tag", row.tag),))
+        read; whether it goes. `at`: now, in ms. `hurried`: it was let go as if it were urgent."""
+        freed: Item = {"due_at": at, "cause": HURRY} if hurried else {"due_at": at}
+        due = Update(waiting_key(row.account, row.turn), set=freed, when=(Equals("tag", row.tag),))
         try:
             self._table.update(due)
         except ConditionFailed:
