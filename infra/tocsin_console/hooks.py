@@ -127,11 +127,17 @@ def resend(
         raise Usage("name a delivery, or --dead for all that were given up")
     store, queue = _store(deployment), _queue(deployment)
     _endpoint(store, hook)
-    turns = [turn] if turn else [one.turn for one in store.deliveries(hook) if one.state == DEAD]
+    turns = (
+        [turn]
+        if turn
+        else [one.turn for one in store.deliveries(hook) if one.state == DEAD and not one.is_damaged]
+    )
     for one in turns:
         delivery = store.get(hook, one)
         if delivery is None:
             raise NotFound(f"{hook} has no delivery {one}: see 'tocsin hooks deliveries {hook}'")
+        if delivery.is_damaged:
+            raise ConsoleError(f"{one} can't be told again: its record is damaged, and what it told is lost")
         now = from_seconds(clock())
         again = delivery.again(now)
         store.note(again, now)

@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.memory_queues import take_all
 from tests.support.sealed_texts import TEXTS
+from tocsin.dynamo.writes import Update
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
 from tocsin.hooks import schedule
 from tocsin.hooks.deliver import Deliveries, Result
@@ -21,7 +22,8 @@ from tocsin.hooks.endpoint import GONE, PAUSED, Endpoint
 from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.store import HookStore
-from tocsin.notify.store.texts import Texts
+from tocsin.notify.store.texts import SEALED, Texts
+from tocsin.tables.notifications import delivery_key, hook_key
 
 NOW = 1_800_000_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -408,3 +410,50 @@ def test_a_rotated_endpoint_signs_with_both_for_a_day(world: World) -> None:
     world.work = world.worker()
     world.tell(told(2))
     assert len(world.posted[1][1]["webhook-signature"].split()) == 1
+
+
+# -- what somebody else wrote over --------------------------------------------------------------------------
+
+
+def broken(world: World, one: Told, name: str = "h-1", **written: Any) -> None:
+    world.aws.notifications_table.update(Update(delivery_key(name, one.turn), set=written))
+
+
+@pytest.mark.parametrize(
+    "written", [{SEALED: b"nonsense"}, {"attempts": ["x"]}, {"begun_at": {}, "attempts": [{}]}]
+)
+def test_a_damaged_delivery_keeps_back_nobody(world: World, written: dict[str, Any]) -> None:
+    world.add(), world.add("h-2", "https://other.example.com/")
+    world.answers = {URL: answer(500), "https://other.example.com/": answer(500)}
+    for one, name in ((told(1), "h-1"), (told(2), "h-1"), (told(3), "h-2")):
+        for _ in range(2):
+            world.tell(one, name)
+    broken(world, told(1), **written)
+    world.answers = {}
+    for _ in range(3):
+        world.sweep(10 * MINUTE)
+    lost = world.stored(told(1))
+    assert (lost.state, lost.reason) == (DEAD, "damaged")
+    assert [world.stored(told(2)).state, world.stored(told(3), "h-2").state] == [DELIVERED, DELIVERED]
+    assert world.store.due("h-1", int(world.now * 1000) + 10**9, 10) == []
+
+
+def test_a_damaged_health_of_one_endpoint_keeps_back_no_other(world: World) -> None:
+    world.add(), world.add("h-2", "https://other.example.com/")
+    world.answers["https://other.example.com/"] = answer(500)
+    for _ in range(2):
+        world.tell(told(1), "h-2")
+    health = {"closed_until": "never", "failures": ["x"], "last_at": {}, "last_said": 7}
+    world.aws.notifications_table.update(Update(hook_key("h-1"), set=health))
+    world.answers = {}
+    world.sweep(10 * MINUTE)
+    assert world.stored(told(1), "h-2").state == DELIVERED
+
+
+def test_what_an_order_still_tells_is_told_though_its_record_is_damaged(world: World) -> None:
+    world.add()
+    world.answers[URL] = answer(500)
+    world.tell(told(1))
+    broken(world, told(1), **{SEALED: b"nonsense"})
+    world.answers = {}
+    assert world.tell(told(1)).outcome == "delivered"

@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING
 
 from tocsin.guarded_http import PUBLIC, Answer, Policy, Unreachable, UrlRefused, request
 from tocsin.hooks import schedule
-from tocsin.hooks.delivery import DEAD, DELIVERED, ENDPOINT_GONE, USED_UP, WAITING, Attempt, Delivery
+from tocsin.hooks.delivery import (
+    DAMAGED,
+    DEAD,
+    DELIVERED,
+    ENDPOINT_GONE,
+    USED_UP,
+    WAITING,
+    Attempt,
+    Delivery,
+)
 from tocsin.hooks.endpoint import GONE, PAUSED, Endpoint
 from tocsin.hooks.outcome import TEST, body_of, content_type
 from tocsin.hooks.queue import HooksQueue, Order
@@ -109,11 +118,16 @@ class Deliveries:
         endpoint = self._endpoint(order.endpoint)
         if view.state is None or endpoint is None:
             return Result("gone")
-        if view.delivery is not None and view.delivery.is_done:
+        known = view.delivery
+        if known is not None and known.is_damaged:
+            if order.told is None:
+                return self._lose(replace(known, lane=order.lane), view)
+            known = None  # the order tells it anew
+        if known is not None and known.is_done:
             # A crash may have come before the next one was called.
-            self._call_next(view.delivery, view)
+            self._call_next(known, view)
             return Result("repeated")
-        delivery = view.delivery or self._new(order, endpoint)
+        delivery = known or self._new(order, endpoint)
         if delivery is None:
             return Result("gone")
         now = self._now_ms()
@@ -136,10 +150,11 @@ class Deliveries:
             now = self._now_ms()
             if endpoint.state == PAUSED or endpoint.health.closed_until > now or time_left() < 10:
                 continue
-            found = (
-                self._store.get(endpoint.id, turn) for turn in self._store.due(endpoint.id, now, AT_ONCE)
-            )
-            due = [one for one in found if one is not None and one.state == WAITING]
+            turns = self._store.due(endpoint.id, now, AT_ONCE)
+            found = [one for turn in turns if (one := self._store.get(endpoint.id, turn)) is not None]
+            for damaged in (one for one in found if one.is_damaged):
+                self._lose(damaged)
+            due = [one for one in found if one.state == WAITING]
             if endpoint.health.failures >= schedule.FAILURES_TO_CLOSE:
                 # What was tried before waits behind nobody, so that it really asks.
                 due = sorted(due, key=lambda one: not one.attempts)[:1]
@@ -232,6 +247,10 @@ class Deliveries:
             extra={"hook": delivery.endpoint, "delivery": delivery.turn, "reason": reason},
         )
         return Result("dead", reason)
+
+    def _lose(self, damaged: Delivery, view: View | None = None) -> Result:
+        """Nothing is due of it any more, and nobody waits behind it."""
+        return self._bury(damaged, view, DAMAGED)
 
     def _call_next(self, delivery: Delivery, view: View) -> None:
         """Whoever waits behind it in its lane, goes on."""

@@ -8,8 +8,8 @@ from typing import Any
 
 WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"
 
-USED_UP, ENDPOINT_GONE = "used-up", "endpoint-gone"
-"""Why a delivery is dead."""
+USED_UP, ENDPOINT_GONE, DAMAGED = "used-up", "endpoint-gone", "damaged"
+"""Why a delivery is dead. `damaged`: its record can't be what was written there, so what it told is lost."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class Delivery:
     def is_asked_for(self) -> bool:
         """Whether somebody asked to send it again, and it wasn't tried since."""
         return bool(self.earlier) and not self.tried
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.reason == DAMAGED
 
     def again(self, now: int) -> Delivery:
         """The same to be sent once more, as if it were new; its history stays. `now`: ms."""

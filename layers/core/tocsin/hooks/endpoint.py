@@ -86,9 +86,14 @@ class Endpoint:
 
 
 def health_of(item: Mapping[str, Any]) -> Health:
+    """What isn't as it is written there counts as not there: it says how it went, and decides nothing."""
     return Health(
-        item.get("failures", 0),
-        item.get("closed_until", 0),
-        item.get("last_at", 0),
-        item.get("last_said", ""),
+        _number(item.get("failures")),
+        _number(item.get("closed_until")),
+        _number(item.get("last_at")),
+        str(item.get("last_said", "")),
     )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

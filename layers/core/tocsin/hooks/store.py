@@ -14,7 +14,7 @@ from typing import Any
 
 from tocsin.dynamo.table import ConditionFailed, IndexedTable
 from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Update
-from tocsin.hooks.delivery import WAITING, Attempt, Delivery
+from tocsin.hooks.delivery import DAMAGED, DEAD, WAITING, Attempt, Delivery
 from tocsin.hooks.endpoint import Endpoint, Health, health_of
 from tocsin.notify.store.texts import SEALED, Texts, TextWithheld
 from tocsin.tables.notifications import (
@@ -137,7 +137,7 @@ class HookStore:
             None if item is None else str(item.get("state", "active")),
             health_of(item or {}),
             self._delivery(identity, found[delivery]) if delivery in found else None,
-            frozenset(waiting) if isinstance(waiting, (set, frozenset)) else frozenset(),
+            frozenset(map(str, waiting)) if isinstance(waiting, (set, frozenset)) else frozenset(),
         )
 
     def get(self, identity: str, turn: str) -> Delivery | None:
@@ -215,8 +215,22 @@ class HookStore:
         return self._texts.seal(body, delivery_key(delivery.endpoint, delivery.turn))
 
     def _delivery(self, identity: str, item: Mapping[str, Any], *, with_body: bool = True) -> Delivery:
+        """A damaged one is dead: one record must not keep back all others. Raises TextWithheld for who has no
+        key."""
         _, prefix = delivery_key(identity)
         turn = str(item["sk"]).removeprefix(prefix)
+        try:
+            return self._read(identity, turn, item, with_body=with_body)
+        except TextWithheld as refusal:
+            if not refusal.is_damage:
+                raise
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass
+        return Delivery(
+            identity, turn, "?", "", str(item.get("lane", "")), begun_at=0, state=DEAD, reason=DAMAGED
+        )
+
+    def _read(self, identity: str, turn: str, item: Mapping[str, Any], *, with_body: bool) -> Delivery:
         body = b""
         if with_body:
             words = self._texts.open(item.get(SEALED), delivery_key(identity, turn))

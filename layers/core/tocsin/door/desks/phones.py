@@ -189,8 +189,8 @@ class AskedPhones:
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,8192}", token):
             raise NoAnswer("token")
         seconds = document.get("expires_in")
-        is_number = isinstance(seconds, int) and not isinstance(seconds, bool)
-        lives = float(min(max(seconds, 0), MAX_LIFE_SECONDS)) if is_number else 0.0
+        told_life = seconds if isinstance(seconds, int) and not isinstance(seconds, bool) else 0
+        lives = float(min(max(told_life, 0), MAX_LIFE_SECONDS))
         if len(self._tokens) >= MAX_REMEMBERED:
             self._tokens.clear()
         self._tokens[source.client] = (self._clock() + min(lives / 2, MAX_TOKEN_SECONDS), token)
