@@ -56,10 +56,14 @@ ADVICE: Mapping[str, str] = {
     AccountState.CONNECTING: "if this lasts, the connector's log says why",
     AccountState.RESUMING: "waiting notifications are sent first; new ones follow",
     AccountState.LOGGED_OUT: "it was unlinked on the phone; link it again: tocsin pair",
-    AccountState.REPLACED: "another program uses the same keys; stop it, then restart the connector",
+    AccountState.REPLACED: "another program uses the same keys; stop it, then: tocsin reconnect",
     AccountState.STOPPED: "no connector holds it; is the service running?",
     AccountState.RESTRICTED: "what may not be sent waits; notifications are sent when the restriction ends",
 }
+
+
+STOPPED_ITSELF = "it doesn't try again for now; once the cause is gone: tocsin reconnect"
+"""About an account that is stopped though a connector holds it."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,11 @@ class AccountStatus:
         if self.state == UNREACHABLE:
             return self._unreachable()
         said = self.detail if self.state != AccountState.CONNECTED else ""
-        is_refused = self.refusal is not None and self.state == AccountState.STOPPED
-        advice = account_health.OPEN_PHONE if is_refused else ADVICE.get(self.state, "")
+        advice = ADVICE.get(self.state, "")
+        if self.state == AccountState.STOPPED and self.refusal is not None:
+            advice = account_health.OPEN_PHONE
+        elif self.state == AccountState.STOPPED and self.connector is not None:
+            advice = STOPPED_ITSELF
         return "; ".join(filter(None, (said, advice if advice != said else "")))
 
     def _unreachable(self) -> str:

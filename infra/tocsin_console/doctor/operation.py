@@ -53,7 +53,7 @@ def judge_accounts(facts: Sequence[AccountStatus]) -> list[Finding]:
 _MENDS: Final[Mapping[str, str]] = {
     AccountState.UNPAIRED: "tocsin pair --account {}",
     AccountState.LOGGED_OUT: "tocsin pair --account {}",
-    AccountState.REPLACED: "stop the other program with these keys, then restart the connector",
+    AccountState.REPLACED: "stop the other program with these keys, then: tocsin reconnect --account {}",
     AccountState.STOPPED: "start a connector, or see its log",
     UNREACHABLE: "start a connector, or see its log",
 }
@@ -67,6 +67,8 @@ def _judged(account: AccountStatus) -> Finding:
     if account.well:
         return ok(saw)
     mend = _MENDS.get(account.state, "see the connector's log if it lasts").format(account.account)
+    if account.state == AccountState.STOPPED and account.connector is not None:
+        mend = f"remove the cause, then: tocsin reconnect --account {account.account}"
     means = account.advice or "nothing is sent for it meanwhile; notifications wait"
     passing = (AccountState.CONNECTING, AccountState.RESUMING, AccountState.PAIRING, AccountState.RESTRICTED)
     return (warning if account.state in passing else fault)(saw, means, mend)

@@ -80,6 +80,16 @@ def test_a_connector_that_released_the_account_is_missed(fake: FakeDeployment, s
     assert "no connector holds it; is the service running?" in shown(fake, said)
 
 
+@pytest.mark.parametrize("state", ["stopped", "replaced"])
+def test_what_no_restart_ends_is_ended_by_a_reconnect(fake: FakeDeployment, said: Said, state: str) -> None:
+    """The connector that holds it wrote down that it doesn't try again."""
+    fake.connector().says(state, "failure-400")
+    text = shown(fake, said)
+    assert "tocsin reconnect" in text
+    assert "is the service running?" not in text
+    assert "restart" not in text
+
+
 @pytest.mark.parametrize("state", ["connected", "resuming", "restricted", "connecting", "logged_out"])
 @pytest.mark.parametrize("seconds", [15, 50, 300])
 def test_an_account_is_unreachable_once_its_connectors_lease_is_over(
