@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.sealed_texts import TEXTS
+from tocsin.dynamo.writes import Update
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
 from tocsin.notify.attachments import MAX_BYTES, Bucket
 from tocsin.notify.config import PlanConfig
@@ -27,6 +28,7 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEve
 from tocsin.notify.requested_files import RequestedFiles, is_allowed
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.template import Templates
+from tocsin.tables.notifications import notification_key
 from tocsin.timestamps import iso
 
 NOW = 1_800_000_000
@@ -260,8 +262,8 @@ def test_too_large_a_file_is_refused_by_its_size() -> None:
 # -- sensitive ---------------------------------------------------------------------------------------------
 
 
-def secret(scene: Scene) -> Notification:
-    [one] = scene.plan(recipients=ONE, text=SECRET, sensitive=True).new
+def secret(scene: Scene, **more: Any) -> Notification:
+    [one] = scene.plan(recipients=ONE, text=SECRET, sensitive=True, **more).new
     return scene.stored(one)
 
 
@@ -325,6 +327,16 @@ def test_a_redrive_moves_the_end_of_it(scene: Scene) -> None:
     assert scene.stores.sensitive.erase_due(planned.expires_at) == 0
     assert words(scene, planned) == Text(SECRET)
     assert scene.stores.sensitive.erase_due(later) == 1
+
+
+def test_one_that_cannot_be_read_is_erased_and_keeps_back_nobody(scene: Scene) -> None:
+    broken, whole = secret(scene), secret(scene, key="another")
+    table = scene.aws.notifications_table
+    table.update(Update(notification_key(broken.id), set={"state": "nonsense", "recipient": 7}))
+    assert scene.stores.sensitive.erase_due(whole.expires_at) == 2
+    assert words(scene, whole) == Withheld(ERASED)
+    assert "sealed" not in (table.get(notification_key(broken.id)) or {})
+    assert not [one for one in everything_in(table) if one["sk"] == "erase"]
 
 
 def test_the_notes_of_what_is_gone_go(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.dynamo.writes import Delete, Item, Put
+from tocsin.dynamo.writes import Delete, Item, Key, Put
 from tocsin.notify.content import ERASED, Withheld
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.notifications import Notifications
@@ -21,6 +21,9 @@ from tocsin.notify.store.transition import NotificationMissing
 from tocsin.tables.notifications import SENSITIVE_PART, WATCH, sensitive_key, sensitive_of
 
 _PAGE = 100
+
+_MALFORMED = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+"""What reading a record raises that has another form than the expected one."""
 
 MAY_BE_SENT = (State.PLANNED, State.WAITING, State.FAILED)
 
@@ -50,14 +53,24 @@ class SensitiveWords:
             identity = sensitive_of(key)
             if identity is None:
                 continue
+            erased += self._look(identity, key, now)
+        return erased
+
+    def _look(self, identity: str, key: Key, now: int) -> int:
+        """Whether words were erased by this."""
+        try:
             notification = self._notifications.get(identity)
+        except _MALFORMED:
+            # Nobody can send it any more, and it must not keep back those behind it.
+            erased = self._erase(identity)
+        else:
             again = _again_at(notification, now)
             if again is not None:
                 self.note(identity, again)
-                continue
-            if notification is not None and not _is_erased(notification):
-                erased += self._erase(identity)
-            self._table.delete(Delete(key))
+                return 0
+            is_there = notification is not None and not _is_erased(notification)
+            erased = self._erase(identity) if is_there else 0
+        self._table.delete(Delete(key))
         return erased
 
     def _erase(self, notification_id: str) -> int:
@@ -65,6 +78,8 @@ class SensitiveWords:
             self._notifications.erase_words(notification_id)
         except NotificationMissing:
             return 0
+        except _MALFORMED:
+            pass  # its words are gone; what is left of it can't be read
         return 1
 
 
