@@ -175,6 +175,22 @@ def test_a_stranger_makes_nobody_read_a_long_body_for_a_ping() -> None:
     assert caught.value.status == 401
 
 
+def test_an_address_of_any_length_loses_that_person_and_not_the_ticket() -> None:
+    long = "0812" + "x" * 300_000
+    body = {
+        "event": "created",
+        "ticket": {"id": "7", "revision": 1, "subject": "Mati"},
+        "customer": {"name": "Siti", "phone": long},
+        "technicians": [{"id": "1", "name": "Budi", "phone": "081234567890"}],
+        "groups": ["1" * 300_000, "120363000000000000@g.us"],
+    }
+    raw = json.dumps(body).encode()
+    detail = told(Desk("generic").post(raw, signed("generic", raw, {"content-type": "application/json"})))[1]
+    assert "phone" not in detail["customer"]
+    assert detail["technicians"][0]["phone"] == "081234567890"
+    assert detail["groups"] == ["120363000000000000@g.us"]
+
+
 def test_an_internal_note_is_answered_200_and_told_to_nobody() -> None:
     answer = Desk("zammad").send("zammad-note")
     assert isinstance(answer, Answer)

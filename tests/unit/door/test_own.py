@@ -119,6 +119,17 @@ def test_an_unknown_message_is_404(open_door: OpenDoor) -> None:
     assert open_door.ask("GET", "/v1/messages/msg-2", **bearer(open_door)).status == 404
 
 
+@pytest.mark.parametrize("identity", ["x" * 65, "msg-1%00", "a%2Fmsg-1", "%F0%9F%98%80" * 700])
+def test_an_id_that_no_message_has_asks_nobody(
+    open_door: OpenDoor, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(type(open_door.facts), "progress", asked)
+    assert open_door.ask("GET", f"/v1/messages/{identity}", **bearer(open_door)).status == 404
+
+
 def test_accounts_are_told_in_their_true_state(open_door: OpenDoor) -> None:
     open_door.facts.known["billing"] = AccountState.LOGGED_OUT
     told = value_of(open_door.ask("GET", "/v1/accounts", **bearer(open_door)))

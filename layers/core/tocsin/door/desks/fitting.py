@@ -22,6 +22,8 @@ SCHEMA: Final = Schema("ticket-event.schema.json")
 
 MAX_BYTES: Final = 200_000
 _FEW_CHARACTERS = 2000
+_ADDRESS_CHARACTERS: Final = 1000
+"""Of what the schema leaves open: phones and groups, which are judged when they are planned."""
 _DROP: Final = object()
 _STEERING = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -118,6 +120,8 @@ class Fitting:
 
     def _text(self, value: str, rule: Mapping[str, Any], path: str) -> Any:
         text = cleaned(value)
+        if not {"type", "enum"} & rule.keys() and len(text) > _ADDRESS_CHARACTERS:
+            return self._dropped(path, "is too long")
         if "not" in rule:
             # Ids are shown in terminals as they are: nothing in one may steer it.
             text = " ".join(_STEERING.sub("", text).split())

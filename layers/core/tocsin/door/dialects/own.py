@@ -6,6 +6,7 @@ them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ EVENTS: Mapping[str, str] = {
     "resolved": "TicketResolved",
 }
 """What a caller says happened → the event."""
+
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 MESSAGE_FIELDS = frozenset(
     {"to", "text", "account", "audience", "language", "sensitive", "priority", "files", "key"}
@@ -93,7 +96,8 @@ def accepted(done: Sequence[Accepted]) -> Answer:
 def show(call: Call) -> Answer:
     """Raises Refused (404)."""
     message_id = call.parts[0]
-    found = call.facts.progress(call.source.name, message_id)
+    known = _MESSAGE_ID.fullmatch(message_id)
+    found = call.facts.progress(call.source.name, message_id) if known else ()
     if not found:
         raise not_found("no message of that id is known: it may not have been planned yet, or was refused")
     return json_answer(200, {"id": message_id, "notifications": [_progress(one) for one in found]})
