@@ -397,6 +397,17 @@ def test_keys_of_no_use_and_none_at_the_server_change_nothing(broken):
     assert (facts(broken), len(broken.network.messages)) == (before, messages)
 
 
+def test_keys_of_no_use_ask_the_server_so_often_in_an_hour_and_no_more(broken):
+    phone = broken.siti.devices[0]
+    broken.network.bundle_errors[phone.jid] = 404
+    outcomes = []
+    for number in range(RECOVERIES_PER_HOUR.default + 5):
+        notification = broken.tell(number + 2)
+        receipt = broken.network.retry_receipt(phone, notification.message_id, "BadMac", with_keys=True)
+        outcomes.append(broken.receive(with_keys(receipt, skey={"signature": bytes(64)})).outcome)
+    assert outcomes == ["bad-signature"] * RECOVERIES_PER_HOUR.default + ["over-budget"] * 5
+
+
 def test_a_session_that_ran_too_far_ahead_is_replaced_after_all(broken):
     broken.tell(2)
     broken.tell(3)

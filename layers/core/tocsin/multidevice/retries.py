@@ -349,6 +349,8 @@ class RetryReceiptHandler:
             f"refused-{case.cause}", at, "refused", why, device=str(case.jid), count=case.request.count
         )
         self._stores.notifications.record_attempt(case.notification.id, refused)
+        if why == BAD_SIGNATURE:  # the server was asked for better keys: so often in an hour and no more
+            self._stores.people.count_recovery_in_hour(case.notification.account, case.recipient, at)
         if why not in NOT_IN_LEDGER:
             self._recoveries.failed(case.unreadable, since=case.since, at=at, cause=case.cause, failure=why)
 
