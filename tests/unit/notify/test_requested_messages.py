@@ -358,6 +358,13 @@ def test_a_refused_sensitive_request_is_kept_sealed_and_can_be_planned_again(sce
     assert scene.stored(again.new[0]).text == SECRET
 
 
+def test_a_sensitive_request_is_kept_sealed_however_its_json_is_written(scene: Scene) -> None:
+    told = body(recipients=ONE, text=SECRET, sensitive=True, account="later")
+    assert scene.planner.handle(told.replace("sensitive", "\\u0073ensitive")).refused
+    [letter] = scene.aws.messages("ticket-events-dead")
+    assert "481" not in json.dumps(letter)
+
+
 def test_words_sealed_for_others_are_refused(scene: Scene) -> None:
     scene.plan(recipients=ONE, text=SECRET, sensitive=True, account="later")
     [letter] = scene.aws.messages("ticket-events-dead")
