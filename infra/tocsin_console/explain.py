@@ -22,10 +22,12 @@ from tocsin.notify.waiting import WaitingList
 from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
+from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient, shown_text, text_json, withheld
 from tocsin_console.deployment import NO_RIGHT, Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
+from tocsin_console.lately import is_person, tell_last
 from tocsin_console.life import Life, Moment, conclusion, timeline
 from tocsin_console.output import Output, moment
 from tocsin_console.refused_events import event_json
@@ -46,7 +48,8 @@ def explain(
     text: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Print the life of a notification, by its own id or its message's, or of all of a ticket.
+    """Print the life of a notification, by its own id or its message's, or of all of a ticket; of a person,
+    by their number, the last ones; of an event, by EventBridge's id, what became of it.
 
     `text`: also what the recipient was to read. Raises NotFound, Usage, and at the end NeedsAttention if some
     of it can't be read.
@@ -65,7 +68,13 @@ def explain(
             odd.append(notification.id)
     refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted, output)
     if not (stories or odd or refused):
-        raise NotFound(_unknown(wanted, deployment.retention_days))
+        # Whoever looks for an id of digits finds a ticket before a number.
+        if is_person(deployment, wanted):
+            tell_last(deployment, wanted, output)
+            return
+        if is_one(wanted) or not tell_arrived(deployment, wanted, output, clock):
+            raise NotFound(_unknown(wanted, deployment.retention_days))
+        return
     for number, story in enumerate(stories):
         if number:
             output.say()
@@ -161,10 +170,11 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
 
 
 def _refused(deployment: Deployment, ticket: str, output: Output) -> list[RefusedEvent]:
-    """The events about a ticket that told nobody. Whoever may not read them is told so: they hold texts, so a
-    viewer may not."""
+    """The events about a ticket, or with this id, that told nobody. Whoever may not read them is told so:
+    they hold texts, so a viewer may not."""
     try:
-        return [event for event in deployment.refused_events.read() if event.concerns(ticket)]
+        found = deployment.refused_events.read()
+        return [event for event in found if event.concerns(ticket) or event.id == ticket]
     except ClientError as error:
         if error.response["Error"]["Code"] not in NO_RIGHT:
             raise
@@ -179,9 +189,9 @@ def _unknown(wanted: str, days: int) -> str:
             "ticket's id, or 'tocsin dead-letters list'"
         )
     return (
-        f"nothing is known of '{wanted}': no ticket of the last {days} days has this id. A notification's id "
-        "has 18 hex digits, a message's id 3EB0 and 18 hex digits. If the ticketing system sent the event, "
-        "check its bus, source and rule: 'tocsin status'"
+        f"nothing is known of '{wanted}': no ticket or event of the last {days} days has this id, and it is "
+        "no phone number. A notification's id has 18 hex digits, a message's id 3EB0 and 18 hex digits. If "
+        "the ticketing system sent the event, check its bus, source and rule: 'tocsin status'"
     )
 
 

@@ -295,6 +295,7 @@ COMMANDS: list[tuple[str, bool]] = [
     ("status", True),
     ("explain {notification}", True),
     ("explain {ticket}", True),
+    ("explain {number}", True),
     ("tail --seconds 2", True),
     ("recoveries", True),
     ("accounts list", True),

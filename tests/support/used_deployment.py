@@ -32,10 +32,13 @@ def deployment_of(functions: WiredFunctions) -> Deployment:
 
 
 class _Identity:
-    """The one service that is asked besides: who am I?"""
+    """What is asked besides: who am I? What does the log say?"""
 
     def __init__(self, service: str) -> None:
-        assert service == "sts", f"{service} isn't needed"
+        assert service in ("sts", "logs"), f"{service} isn't needed"
+
+    def filter_log_events(self, **_: object) -> dict[str, list[object]]:
+        return {"events": []}
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Arn": "arn:aws:sts::123456789012:assumed-role/Operator/dewi"}

@@ -17,7 +17,11 @@ def register(commands: Commands) -> None:
     parser = add_command(
         commands, "explain", run, help="show the history of a notification, and why it did not arrive"
     )
-    parser.add_argument("id", metavar="ID", help="of a notification, of its message (3EB0…) or of a ticket")
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        help="of a notification, of its message (3EB0…), of a ticket or of an event; or a phone number",
+    )
     parser.add_argument("--text", action="store_true", help="also show the message's text")
 
 

@@ -73,10 +73,16 @@ def deployment() -> Deployment:
 
 
 class Identity:
-    """The one service that is asked besides: who am I?"""
+    """What is asked besides: who am I? What does the planner's log say of an event?"""
 
     def __init__(self, service: str) -> None:
-        assert service == "sts", f"{service} isn't needed"
+        assert service in ("sts", "logs"), f"{service} isn't needed"
+
+    def filter_log_events(self, filterPattern: str, **_: object) -> dict[str, Any]:
+        if "e-hostile" not in filterPattern:
+            return {"events": []}
+        facts = {"event": "e-hostile", "ticket_id": LONE, "event_type": LONE, "untold": LONE}
+        return {"events": [{"timestamp": 1, "message": json.dumps(facts)}]}
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Arn": f"arn:aws:sts::1:assumed-role/{EVIL}"}
@@ -210,6 +216,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("explain", MESSAGE),
     ("explain", "f" * 18),
     ("explain", "TCK-2"),
+    ("explain", "e-hostile"),
     ("waiting", "list"),
     ("waiting", "release", EVIL),
     ("waiting", "cancel", EVIL, "--yes"),

@@ -2,10 +2,9 @@
 
     drawn.py     a line for the script of the page. Pure
     recent.py    all that are known, in order of time
-    history.py   reads what the table holds, the newest first: by the index `watch`, and by what waits
     watching.py  who watches: reads while somebody does, and stops when nobody does
 
-What a line is, which of them a filter lets through and what changes are read below, in
+What a line is, which of them a filter lets through, what was and what changes are below, in
 `tocsin_console.feed`.
 
 No write and no index of its own: what got past the queue stands in the index `watch` by time, what waits in

@@ -11,9 +11,9 @@ from typing import Final
 
 from tocsin.dynamo.writes import Key
 from tocsin.tables.notifications import notification_key
+from tocsin_console.feed.history import History
 from tocsin_console.feed.line import Line
 from tocsin_console.feed.stream import Behind, Stream
-from tocsin_console.page.feed.history import History
 from tocsin_console.page.feed.recent import Recent
 
 EACH_SECONDS: Final = 1.0

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from tocsin.notify.events.audience import ROUTES
 from tocsin.timestamps import from_seconds
+from tocsin_console.feed.history import History
 from tocsin_console.feed.line import Line
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, STATES, Sieve
 from tocsin_console.feed.stream import Stream
 from tocsin_console.look import depth
 from tocsin_console.page.feed.drawn import line_json
-from tocsin_console.page.feed.history import History
 from tocsin_console.page.feed.recent import Recent
 from tocsin_console.page.feed.watching import Watching
 from tocsin_console.page.site import Site, page, site_of
