@@ -322,6 +322,9 @@ COMMANDS: list[tuple[str, bool]] = [
     ("sessions clean {number}", False),
     ("people show {number}", False),
     ("people confirm {number} --yes", False),
+    ("people opt-outs list", False),
+    ("people opt-outs add {number}", False),
+    ("people opt-outs remove {number} --yes", False),
     ("people forget {number} --yes", False),
     ("pair --wait 1", False),
 ]

@@ -240,6 +240,9 @@ COMMANDS: list[tuple[str, ...]] = [
     ("people", "show", f"{EVIL}@lid", "--account", "default"),
     ("people", "confirm", EVIL, "--account", "default"),
     ("people", "invite", "--account", "default", "--text", EVIL),
+    ("people", "opt-outs", "list", "--account", "default"),
+    ("people", "opt-outs", "add", "0812-3456-7890", "--account", OTHER),
+    ("people", "opt-outs", "remove", "1234@lid", "--account", OTHER, "--yes"),
     ("people", "forget", "0812-3456-7890", "--account", OTHER),
     ("people", "forget", "1234@lid", "--account", "default", "--dry-run"),
     ("sources", "list"),
@@ -333,7 +336,7 @@ ELSEWHERE = {"adopt", "check", "completion", "console", "hooks test", "pause", "
 
 
 def test_no_command_is_left_out() -> None:
-    tried = {" ".join(command[:2]) for command in COMMANDS} | {command[0] for command in COMMANDS}
+    tried = {" ".join(command[:words]) for command in COMMANDS for words in (1, 2, 3)}
     assert set(commands(cli.parser())) <= tried | ELSEWHERE
 
 
